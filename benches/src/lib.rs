@@ -1,0 +1,1 @@
+//! Inputs and checks that the benches share.

@@ -1,0 +1,1 @@
+//! Text to typed values through a language model.
