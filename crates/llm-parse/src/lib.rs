@@ -1,1 +1,4 @@
 //! Text to typed values through a language model.
+
+#[cfg(feature = "extract")]
+pub mod task;
