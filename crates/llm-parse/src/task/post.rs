@@ -40,7 +40,9 @@ impl Language {
         let (mut hangul, mut letters) = (0_usize, 0_usize);
         for c in text.chars().filter(|c| c.is_alphabetic()) {
             letters += 1;
-            hangul += usize::from(matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7a3}'));
+            hangul += usize::from(
+                matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7a3}'),
+            );
         }
         if letters > 0 && hangul * 5 >= letters { Self::Korean } else { Self::English }
     }
