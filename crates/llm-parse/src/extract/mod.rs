@@ -1,0 +1,79 @@
+//! Typed values out of texts, through a model: ask, parse, ground, validate, and ask again only for what failed.
+//!
+//! [`Extract`] is the seam: whoever turns a source into a `T` implements it, be it a language model or a set of rules
+//! that needs no network. [`Extraction`] carries the value and how it came about: the spans of its quotes, every call
+//! with its tokens and cost, and what was left out. A failure is an [`ExtractError`], which keeps the same ledger, so
+//! that tokens that were paid for are never lost from the books.
+
+mod budget;
+mod error;
+mod extraction;
+mod grounding;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use budget::{Budget, Cost, Price};
+pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
+pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
+pub(crate) use extraction::{total_cost, total_usage};
+pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
+
+/// Turns a source text into a typed value.
+///
+/// What every implementation guarantees:
+///
+/// 1. **Ledger.** Every call that was made stands in the attempts, on success and on failure, with its tokens.
+/// 2. **Spans.** The spans of [`Extraction::grounding`] are places in the `source` that was passed in.
+/// 3. **Data.** The source is data: what it says is never followed as an instruction.
+/// 4. **Cancellation.** Dropping the future stops the work; nothing goes on in the background.
+/// 5. **Silence.** Neither the source nor the answer reaches a log, a metric, an error or a `Debug` of an error.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use pumasi_llm_parse::extract::{AskMode, Attempt, AttemptKind, Extract, Extraction, Result};
+///
+/// struct CountWords;
+///
+/// #[async_trait]
+/// impl Extract<usize> for CountWords {
+///     fn version(&self) -> &str {
+///         "count-words-1"
+///     }
+///
+///     async fn extract(&self, source: &str) -> Result<Extraction<usize>> {
+///         let attempt = Attempt::new(AttemptKind::Rules, AskMode::Text, "rules");
+///         Ok(Extraction::new(source.split_whitespace().count(), self.version()).with_attempts(vec![attempt]))
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Extract<T>: Send + Sync {
+    /// Names the prompt or the rule set, and its version: results of one version may be compared and cached.
+    fn version(&self) -> &str;
+
+    /// Extracts a value from `source`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ExtractErrorKind`], each with what was tried and used by then.
+    async fn extract(&self, source: &str) -> Result<Extraction<T>>;
+}
+
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<T: Send, E: Extract<T> + ?Sized> Extract<T> for $pointer {
+            fn version(&self) -> &str {
+                (**self).version()
+            }
+
+            async fn extract(&self, source: &str) -> Result<Extraction<T>> {
+                (**self).extract(source).await
+            }
+        }
+    )+};
+}
+
+forward!(&E, Box<E>, Arc<E>);
