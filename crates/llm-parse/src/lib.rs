@@ -4,3 +4,10 @@
 pub mod extract;
 #[cfg(feature = "extract")]
 pub mod task;
+
+mod report;
+pub mod syntax;
+mod tree;
+
+pub use report::{Path, Repair, Report, Rule, Severity, Step};
+pub use tree::{Children, Kind, Node, NodeId, Quote, Span, Tree};

@@ -1,0 +1,223 @@
+//! What reading an answer yields: candidates, their trees and their repairs.
+
+use serde::Serialize;
+
+use crate::report::{Repair, Rule, Severity};
+use crate::tree::{Kind, Node, NodeId, Quote, Span, Text, Tree};
+
+/// Bounds what reading one answer may cost.
+///
+/// ```
+/// use pumasi_llm_parse::syntax::Limits;
+///
+/// let limits = Limits::default().with_max_depth(16);
+/// assert_eq!(limits.max_depth(), 16);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    max_depth: usize,
+    max_repairs: usize,
+}
+
+impl Default for Limits {
+    /// 128 levels, 65,536 listed repairs.
+    fn default() -> Self {
+        Self { max_depth: 128, max_repairs: 65_536 }
+    }
+}
+
+impl Limits {
+    /// Returns the limits with another nesting depth (default 128, at least 1, at most 4,096).
+    ///
+    /// What lies deeper is skipped and reported as [`Rule::DepthLimit`].
+    #[must_use]
+    pub fn with_max_depth(mut self, max_depth: usize) -> Self {
+        self.max_depth = max_depth.clamp(1, 4096);
+        self
+    }
+
+    /// Returns the nesting depth.
+    #[must_use]
+    pub const fn max_depth(&self) -> usize {
+        self.max_depth
+    }
+
+    /// Returns the limits with another number of listed repairs (default 65,536).
+    ///
+    /// Further ones are merged into one [`Rule::MoreRepairs`] of the worst severity among them.
+    #[must_use]
+    pub const fn with_max_repairs(mut self, max_repairs: usize) -> Self {
+        self.max_repairs = max_repairs;
+        self
+    }
+
+    /// Returns the number of listed repairs.
+    #[must_use]
+    pub const fn max_repairs(&self) -> usize {
+        self.max_repairs
+    }
+}
+
+/// Tells where in the answer a candidate stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The whole answer, but for white space.
+    Whole,
+    /// A code fence; the span covers its language word and is empty when there is none.
+    Fence {
+        /// The language word after the opening fence.
+        language: Span,
+    },
+    /// Amid other text.
+    Prose,
+    /// Several values in a row, read as one list (JSON Lines, values separated by commas).
+    Sequence,
+    /// Keys and values without braces, or items without brackets.
+    Bare,
+    /// YAML.
+    Yaml,
+    /// XML.
+    Xml,
+    /// A Markdown list or table.
+    Markdown,
+    /// The plain text of the answer.
+    Text,
+}
+
+/// Tells what the words around a candidate say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cue {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is an example (“for example”, “예시”).
+    Example,
+    /// It is the requested format or schema, not an answer.
+    Schema,
+    /// It is a first try (“draft”, “초안”).
+    Draft,
+    /// It is wrong or to be avoided (“incorrect”, “instead of”, “잘못된”).
+    Rejected,
+    /// It replaces an earlier one (“corrected”, “수정”, “정정”).
+    Corrected,
+    /// It is the final answer (“final”, “최종”).
+    Final,
+}
+
+/// Is one possible reading of (a part of) the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    pub(crate) span: Span,
+    pub(crate) origin: Origin,
+    pub(crate) cue: Cue,
+    pub(crate) root: NodeId,
+    pub(crate) complete: bool,
+    pub(crate) thinking: bool,
+    pub(crate) fixes: (u32, u32),
+}
+
+impl Candidate {
+    /// Returns the bytes of the answer that were read.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Returns where it stood.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Returns what the words around it say.
+    #[must_use]
+    pub const fn cue(&self) -> Cue {
+        self.cue
+    }
+
+    /// Returns the root of its tree.
+    #[must_use]
+    pub const fn root(&self) -> NodeId {
+        self.root
+    }
+
+    /// Tells whether its end was seen.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Tells whether it stood inside a reasoning block (`<think>` and its like).
+    #[must_use]
+    pub const fn is_thinking(&self) -> bool {
+        self.thinking
+    }
+}
+
+/// Is a repair in its compact form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fix {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) rule: Rule,
+    pub(crate) severity: Severity,
+}
+
+/// Is what [`read`](super::read) found in an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    pub(crate) tree: Tree,
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) fixes: Vec<Fix>,
+}
+
+impl Document {
+    pub(crate) fn plain(source: &str, _limits: &Limits) -> Self {
+        let trimmed = source.trim();
+        let start = source.len() - source.trim_start().len();
+        let (start32, end32) = (clip(start), clip(start + trimmed.len()));
+        let mut node = Node::new(Kind::String(Quote::None), start32, end32);
+        node.set_text(Text { start: start32, end: end32, owned: false });
+        node.set_complete(true);
+        Self {
+            tree: Tree { nodes: vec![node], scratch: String::new() },
+            candidates: vec![Candidate {
+                span: Span::new(start, start + trimmed.len()),
+                origin: Origin::Text,
+                cue: Cue::None,
+                root: NodeId(0),
+                complete: true,
+                thinking: false,
+                fixes: (0, 1),
+            }],
+            fixes: vec![Fix { start: start32, end: end32, rule: Rule::PlainText, severity: Severity::Repaired }],
+        }
+    }
+
+    /// Returns the tree that holds every candidate's nodes.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Returns the candidates, structured ones before the plain text, otherwise in the order of the answer.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// Returns the repairs that one candidate needed, in the order of the answer.
+    pub fn repairs(&self, candidate: &Candidate) -> impl Iterator<Item = Repair> + '_ {
+        let (from, to) = candidate.fixes;
+        self.fixes.get(from as usize..to as usize).unwrap_or(&[]).iter().map(|fix| {
+            Repair::new(fix.rule, fix.severity, Span::new(fix.start as usize, fix.end as usize))
+        })
+    }
+}
+
+pub(crate) fn clip(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}

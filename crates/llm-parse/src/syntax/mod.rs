@@ -1,0 +1,28 @@
+//! The tolerant, schema-free reader: from a model's answer to value trees, with every repair named.
+//!
+//! [`read`] never fails. It returns all the [`Candidate`]s of an answer (the fenced block, the object in the prose, the
+//! draft and the corrected version, the YAML or XML reading, the plain text), each with the words around it that say what
+//! it is ([`Cue`]), and the repairs each one needed. Choosing among them takes a schema and is not done here.
+
+mod document;
+
+pub use document::{Candidate, Cue, Document, Limits, Origin};
+
+/// Reads an answer.
+///
+/// Time and memory are linear in the length of `source` for every input.
+///
+/// ```
+/// use pumasi_llm_parse::syntax::{self, Limits, Origin};
+///
+/// let source = "Sure! Here it is:\n```json\n{\"a\": [1, 2,]}\n```";
+/// let document = syntax::read(source, &Limits::default());
+/// let best = document.candidates().first().ok_or("no candidate")?;
+/// assert!(matches!(best.origin(), Origin::Fence { .. }));
+/// assert_eq!(document.to_value(best, source), serde_json::json!({"a": [1, 2]}));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn read(source: &str, limits: &Limits) -> Document {
+    Document::plain(source, limits)
+}
