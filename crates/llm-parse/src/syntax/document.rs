@@ -193,7 +193,12 @@ impl Document {
                 thinking: false,
                 fixes: (0, 1),
             }],
-            fixes: vec![Fix { start: start32, end: end32, rule: Rule::PlainText, severity: Severity::Repaired }],
+            fixes: vec![Fix {
+                start: start32,
+                end: end32,
+                rule: Rule::PlainText,
+                severity: Severity::Repaired,
+            }],
         }
     }
 
@@ -212,9 +217,11 @@ impl Document {
     /// Returns the repairs that one candidate needed, in the order of the answer.
     pub fn repairs(&self, candidate: &Candidate) -> impl Iterator<Item = Repair> + '_ {
         let (from, to) = candidate.fixes;
-        self.fixes.get(from as usize..to as usize).unwrap_or(&[]).iter().map(|fix| {
-            Repair::new(fix.rule, fix.severity, Span::new(fix.start as usize, fix.end as usize))
-        })
+        self.fixes
+            .get(from as usize..to as usize)
+            .unwrap_or(&[])
+            .iter()
+            .map(|fix| Repair::new(fix.rule, fix.severity, Span::new(fix.start as usize, fix.end as usize)))
     }
 }
 
