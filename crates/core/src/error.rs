@@ -5,6 +5,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::Usage;
+
 /// The result of this crate's fallible operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -30,7 +34,8 @@ impl Retry {
 }
 
 /// What went wrong, for code that decides on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An argument, a configuration or a document breaks the callee's rules.
@@ -131,6 +136,7 @@ struct Inner {
     retry: Retry,
     message: Cow<'static, str>,
     source: Option<Source>,
+    usage: Option<Usage>,
 }
 
 impl Error {
@@ -144,6 +150,7 @@ impl Error {
                 retry: kind.default_retry(),
                 message: message.into(),
                 source: None,
+                usage: None,
             }),
         }
     }
@@ -162,6 +169,13 @@ impl Error {
         self
     }
 
+    /// Sets the tokens that were used, and will be paid for, before the call failed.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.inner.usage = Some(usage);
+        self
+    }
+
     /// Tells what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
@@ -170,6 +184,11 @@ impl Error {
     /// Tells whether, and when, the same call may be made again.
     pub fn retry(&self) -> Retry {
         self.inner.retry
+    }
+
+    /// Returns the tokens that a failed model call used nevertheless, where the server reported them.
+    pub fn usage(&self) -> Option<Usage> {
+        self.inner.usage
     }
 
     /// Returns what was tried, without the source.
@@ -184,6 +203,7 @@ impl fmt::Debug for Error {
             .field("kind", &self.inner.kind)
             .field("retry", &self.inner.retry)
             .field("message", &self.inner.message)
+            .field("usage", &self.inner.usage)
             .field("source", &self.inner.source)
             .finish()
     }

@@ -70,7 +70,7 @@ impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
 }
 
 /// What a model can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelCapabilities {
     /// It accepts [`ResponseFormat::JsonSchema`].
@@ -80,6 +80,7 @@ pub struct ModelCapabilities {
     /// It accepts tools.
     pub tools: bool,
     /// How many tokens prompt and answer may have together, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u32>,
 }
 
@@ -460,6 +461,16 @@ impl ChatResponse {
     pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
         self.finish_reason = reason;
         self
+    }
+
+    /// Appends a chunk of a streamed answer; all chunks, joined, are the whole answer.
+    pub fn push(&mut self, chunk: ChatChunk) {
+        self.message.content.push_str(&chunk.content);
+        self.message.tool_calls.extend(chunk.tool_calls);
+        if let Some(reason) = chunk.finish_reason {
+            self.finish_reason = reason;
+        }
+        self.usage = chunk.usage.or(self.usage);
     }
 
     /// Returns the text of the answer.

@@ -5,11 +5,16 @@
 //!
 //! Dropping the future or the stream of a call cancels it.
 
+mod cassette;
 mod chat;
 mod embed;
+mod key;
+mod scripted;
 
+pub use cassette::{Cassette, RecordedEmbedder, RecordedModel};
 pub use chat::{
     ChatChunk, ChatModel, ChatRequest, ChatResponse, ChatStream, FinishReason, Message, ModelCapabilities,
     ResponseFormat, Role, Tool, ToolCall, ToolChoice, Usage,
 };
 pub use embed::{Embedder, Embedding};
+pub use scripted::{Reply, ScriptedModel};
