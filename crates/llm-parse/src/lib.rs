@@ -5,6 +5,7 @@ pub mod extract;
 #[cfg(feature = "extract")]
 pub mod task;
 
+pub mod eval;
 mod report;
 pub mod syntax;
 mod tree;
