@@ -6,10 +6,12 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
+//! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
 mod error;
 pub mod model;
+pub mod resilience;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result, Retry};
