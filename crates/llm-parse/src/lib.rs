@@ -6,9 +6,13 @@ pub mod extract;
 pub mod task;
 
 pub mod eval;
+mod error;
 mod report;
+mod schema;
 pub mod syntax;
 mod tree;
 
+pub use error::{Error, ErrorKind, Failure, Result};
 pub use report::{Path, Repair, Report, Rule, Severity, Step};
+pub use schema::Schema;
 pub use tree::{Children, Kind, Node, NodeId, Quote, Span, Tree};

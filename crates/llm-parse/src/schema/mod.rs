@@ -1,0 +1,223 @@
+//! JSON Schema, compiled once and then used for every answer.
+
+mod compile;
+mod fold;
+mod merge;
+mod pattern;
+mod render;
+pub(crate) mod shape;
+mod strict;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+pub(crate) use fold::fold;
+use shape::{Kind, Shapes};
+
+use crate::error::Result;
+
+/// Is a compiled JSON Schema; cloning it is cheap.
+///
+/// It understands what schemars and other generators write (drafts 4 to 2020-12, and OpenAPI's `nullable`): types and
+/// lists of types, `$ref` into the document (recursive too), `allOf`, `anyOf`, `oneOf`, `const`, `enum`, `properties`,
+/// `required`, `additionalProperties`, `patternProperties`, `items`, `prefixItems`, `default`, bounds, lengths,
+/// `pattern`, `uniqueItems`, the formats `date`, `date-time`, `partial-date-time` and `time`, titles and descriptions.
+/// Other names of keys and labels come from the extension `x-aliases`: a list on a property or a constant, or
+/// `{"LABEL": ["other name"]}` on an `enum`. `not`, `if`, `contains`, `propertyNames` and the `dependent…` keywords are
+/// not checked; [`unchecked`](Self::unchecked) lists which of them occurred. Other formats are annotations.
+///
+/// ```
+/// use pumasi_llm_parse::Schema;
+/// use serde_json::json;
+///
+/// #[derive(schemars::JsonSchema)]
+/// #[allow(dead_code)]
+/// struct Run {
+///     /// Kilometres.
+///     km: f64,
+///     place: Option<String>,
+/// }
+///
+/// let schema = Schema::of::<Run>()?;
+/// assert_eq!(schema.render_prompt(), "{\n  km: number, // Kilometres.\n  place?: string | null,\n}");
+///
+/// let schema = Schema::from_json(&json!({"type": "array", "items": {"enum": ["달리기", "걷기"]}}))?;
+/// assert_eq!(schema.render_prompt(), "(\"달리기\" | \"걷기\")[]");
+/// # Ok::<(), pumasi_llm_parse::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Schema {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shapes: Shapes,
+    json: Value,
+    unchecked: Vec<String>,
+    traits: Traits,
+}
+
+/// What decides on the shortcut for plain JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traits {
+    /// The schema says more than the Rust type can check: bounds, lengths, patterns, formats.
+    pub(crate) constrained: bool,
+    /// A string may be `null`, so that null words need a look.
+    pub(crate) nullable_text: bool,
+    /// A union has records without a tag, among which the best must be chosen.
+    pub(crate) open_union: bool,
+}
+
+type Key = (&'static str, usize);
+static BY_TYPE: LazyLock<RwLock<HashMap<Key, Schema>>> = LazyLock::new(RwLock::default);
+
+impl Schema {
+    /// Returns the schema of `T`, compiled on first use and kept for the rest of the process.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if `T`'s own schema is not valid, which a derived one always is.
+    pub fn of<T: JsonSchema + ?Sized>() -> Result<Self> {
+        // Names alone are not unique (types inside functions); the function that writes the schema is.
+        let writer: fn(&mut schemars::SchemaGenerator) -> schemars::Schema = T::json_schema;
+        let key = (std::any::type_name::<T>(), writer as usize);
+        if let Some(schema) = BY_TYPE.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(schema.clone());
+        }
+        let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+        let schema = Self::from_json(generator.into_root_schema_for::<T>().as_value())?;
+        BY_TYPE.write().unwrap_or_else(PoisonError::into_inner).insert(key, schema.clone());
+        Ok(schema)
+    }
+
+    /// Compiles a JSON Schema that is known only at run time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is not a valid schema, points outside itself, or is larger
+    /// than 100,000 parts or 128 levels.
+    pub fn from_json(schema: &Value) -> Result<Self> {
+        let (shapes, findings) = compile::compile(schema)?;
+        let traits = Traits::of(&shapes);
+        Ok(Self {
+            inner: Arc::new(Inner { shapes, json: schema.clone(), unchecked: findings.unchecked, traits }),
+        })
+    }
+
+    /// Returns the schema that any JSON value fits.
+    #[must_use]
+    pub fn any() -> Self {
+        static ANY: LazyLock<Schema> = LazyLock::new(|| {
+            let shapes = Shapes { all: vec![shape::ANY.clone()], root: shape::ShapeId(0) };
+            Schema {
+                inner: Arc::new(Inner {
+                    shapes,
+                    json: Value::Bool(true),
+                    unchecked: Vec::new(),
+                    traits: Traits::default(),
+                }),
+            }
+        });
+        ANY.clone()
+    }
+
+    /// Returns the document that was compiled.
+    #[must_use]
+    pub fn as_json(&self) -> &Value {
+        &self.inner.json
+    }
+
+    /// Lists the keywords of the schema that are not checked, each once.
+    #[must_use]
+    pub fn unchecked(&self) -> &[String] {
+        &self.inner.unchecked
+    }
+
+    /// Renders the schema for a prompt, in the notation of TypeScript with comments, which models read well and which
+    /// takes a fraction of the tokens of the JSON document.
+    #[must_use]
+    pub fn render_prompt(&self) -> String {
+        render::prompt(&self.inner.shapes)
+    }
+
+    /// Returns the document in the form that strict response formats demand: every object closed
+    /// (`additionalProperties: false`) and every property required, optional ones turned nullable.
+    ///
+    /// Keywords that such formats refuse (`default`, `format: uint8`, `x-aliases`, …) are left out; the answer is checked
+    /// against the full schema anyway. Maps cannot be closed and stay as they are.
+    #[must_use]
+    pub fn to_strict_json(&self) -> Value {
+        strict::strict(&self.inner.json)
+    }
+
+    pub(crate) fn shapes(&self) -> &Shapes {
+        &self.inner.shapes
+    }
+
+    pub(crate) fn traits(&self) -> Traits {
+        self.inner.traits
+    }
+
+    /// A short rendering of one shape, for errors.
+    pub(crate) fn expected(&self, id: shape::ShapeId) -> String {
+        render::short(&self.inner.shapes, id)
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").field("shapes", &self.inner.shapes.all.len()).finish_non_exhaustive()
+    }
+}
+
+impl Traits {
+    fn of(shapes: &Shapes) -> Self {
+        let mut traits = Self::default();
+        for (number, shape) in (0_u32..).zip(&shapes.all) {
+            match &shape.kind {
+                Kind::Text(rule) => {
+                    traits.constrained |= !rule.is_free();
+                }
+                Kind::Integer(integer) => {
+                    let own = &integer.bounds;
+                    // What schemars derives from `u8` and the like repeats the type.
+                    let typed = own.min.is_none_or(|min| min == as_f64(integer.type_min))
+                        && own.max.is_none_or(|max| max == as_f64(integer.type_max))
+                        && own.above.is_none()
+                        && own.below.is_none()
+                        && own.multiple_of.is_none();
+                    traits.constrained |= !typed;
+                }
+                Kind::Number(bounds) => traits.constrained |= !bounds.is_free(),
+                Kind::List(list) => {
+                    let tuple = list.min == list.prefix.len() as u64 && list.max == Some(list.min);
+                    traits.constrained |= !tuple && (list.min > 0 || list.max.is_some());
+                }
+                Kind::Record(record) => traits.constrained |= record.min > 0 || record.max.is_some(),
+                Kind::Union(union) => {
+                    let records = union
+                        .variants
+                        .iter()
+                        .filter(|id| matches!(shapes.get(**id).kind, Kind::Record(_)))
+                        .count();
+                    traits.open_union |= records > 1 && union.tag.is_none();
+                }
+                Kind::Label(labels) => traits.constrained |= !labels.others.is_empty(),
+                Kind::Literal(_) => traits.constrained = true,
+                Kind::Any | Kind::Never | Kind::Null | Kind::Bool | Kind::Same(_) => {}
+            }
+            let id = shape::ShapeId(number);
+            traits.nullable_text |= shapes.resolve(id).2 && matches!(shapes.get(id).kind, Kind::Text(_));
+        }
+        traits
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "compared with a bound that came from the same rounding")]
+fn as_f64(number: i128) -> f64 {
+    number as f64
+}

@@ -1,0 +1,249 @@
+//! The compiled form of a JSON Schema: an arena of shapes that refer to one another by number.
+
+use std::collections::HashMap;
+
+use serde_json::{Number, Value};
+
+use super::pattern::Pattern;
+
+/// The number of a [`Shape`] in its [`Shapes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ShapeId(pub(crate) u32);
+
+/// What one place of the schema allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) kind: Kind,
+    /// `null` is allowed as well.
+    pub(crate) nullable: bool,
+    pub(crate) description: Option<Box<str>>,
+    pub(crate) name: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Any,
+    /// The schema `false`: nothing fits.
+    Never,
+    Null,
+    Bool,
+    Integer(Integer),
+    Number(Bounds),
+    Text(TextRule),
+    Label(Box<Labels>),
+    /// One of these values, none of them a string.
+    Literal(Box<[Value]>),
+    List(Box<List>),
+    Record(Box<Record>),
+    Union(Box<Union>),
+    /// Another shape; the alias may add `nullable`.
+    Same(ShapeId),
+}
+
+/// Bounds of an integer; both ends belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Integer {
+    pub(crate) min: i128,
+    pub(crate) max: i128,
+    /// The upper end is that of `u128`, which `max` cannot hold.
+    pub(crate) wide: bool,
+    /// The ends of the Rust or wire type, apart from which a number "overflows" rather than "is out of range".
+    pub(crate) type_min: i128,
+    pub(crate) type_max: i128,
+    pub(crate) bounds: Bounds,
+}
+
+/// Bounds of a number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+    pub(crate) above: Option<f64>,
+    pub(crate) below: Option<f64>,
+    pub(crate) multiple_of: Option<f64>,
+    /// The target is a 32-bit float.
+    pub(crate) single: bool,
+}
+
+impl Bounds {
+    pub(crate) fn is_free(&self) -> bool {
+        self.min.is_none()
+            && self.max.is_none()
+            && self.above.is_none()
+            && self.below.is_none()
+            && self.multiple_of.is_none()
+    }
+
+    pub(crate) fn admits(&self, value: f64) -> bool {
+        self.min.is_none_or(|min| value >= min)
+            && self.max.is_none_or(|max| value <= max)
+            && self.above.is_none_or(|above| value > above)
+            && self.below.is_none_or(|below| value < below)
+            && self.multiple_of.is_none_or(|step| {
+                let ratio = value / step;
+                (ratio - ratio.round()).abs() <= 1e-9 * ratio.abs().max(1.0)
+            })
+    }
+
+    /// The schema says that the number is a share: it lies between 0 and 1.
+    pub(crate) fn is_share(&self) -> bool {
+        let low = self.min.or(self.above);
+        let high = self.max.or(self.below);
+        low.is_some_and(|low| low >= 0.0) && high.is_some_and(|high| high <= 1.0)
+    }
+}
+
+/// What a string must look like.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TextRule {
+    pub(crate) min_len: Option<u64>,
+    pub(crate) max_len: Option<u64>,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) format: Format,
+}
+
+impl TextRule {
+    pub(crate) fn is_free(&self) -> bool {
+        self.min_len.is_none()
+            && self.max_len.is_none()
+            && self.pattern.is_none()
+            && matches!(self.format, Format::None)
+    }
+}
+
+/// The string formats that this crate reads and writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    #[default]
+    None,
+    Date,
+    DateTime,
+    /// A date and a time without an offset (`partial-date-time`, as schemars says for naive times).
+    LocalDateTime,
+    Time,
+}
+
+/// The strings that one place allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Labels {
+    pub(crate) items: Vec<Label>,
+    /// Values beside the labels that are not strings.
+    pub(crate) others: Vec<Value>,
+    pub(crate) exact: HashMap<Box<str>, u32>,
+    /// By folded text; `None` where two labels fold to the same text.
+    pub(crate) folded: HashMap<Box<str>, Option<u32>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) text: Box<str>,
+    pub(crate) aliases: Vec<Box<str>>,
+    pub(crate) description: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct List {
+    /// The shapes of the first items, for tuples.
+    pub(crate) prefix: Vec<ShapeId>,
+    /// The shape of all further items; `None` if there must be none.
+    pub(crate) item: Option<ShapeId>,
+    pub(crate) min: u64,
+    pub(crate) max: Option<u64>,
+    pub(crate) unique: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) fields: Vec<Field>,
+    /// Exact names, then aliases.
+    pub(crate) exact: HashMap<Box<str>, u32>,
+    pub(crate) folded: HashMap<Box<str>, Option<u32>>,
+    pub(crate) patterns: Vec<(Pattern, ShapeId)>,
+    pub(crate) extra: Extra,
+    pub(crate) required: u32,
+    pub(crate) min: u64,
+    pub(crate) max: Option<u64>,
+}
+
+/// What happens to a key that names no field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    /// `additionalProperties` is absent in an object with fields, or `false`: the key is dropped and reported.
+    Drop,
+    /// The key belongs to the value.
+    Keep(ShapeId),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: Box<str>,
+    pub(crate) folded: Box<str>,
+    pub(crate) aliases: Vec<Box<str>>,
+    pub(crate) shape: ShapeId,
+    pub(crate) required: bool,
+    pub(crate) default: Option<Value>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Union {
+    pub(crate) variants: Vec<ShapeId>,
+    pub(crate) tag: Option<Tag>,
+}
+
+/// A property that every variant fixes to a string of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Tag {
+    pub(crate) name: Box<str>,
+    /// A label shape over all tags, and the variant of each label.
+    pub(crate) labels: ShapeId,
+    pub(crate) variants: Vec<ShapeId>,
+}
+
+/// All shapes of a schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Shapes {
+    pub(crate) all: Vec<Shape>,
+    pub(crate) root: ShapeId,
+}
+
+pub(crate) static ANY: Shape = Shape { kind: Kind::Any, nullable: true, description: None, name: None };
+
+impl Shapes {
+    /// The shape behind `id`, and whether it or an alias on the way to it allows `null`.
+    pub(crate) fn resolve(&self, id: ShapeId) -> (ShapeId, &Shape, bool) {
+        let mut id = id;
+        let mut nullable = false;
+        // An alias never forms a ring: the compiler refuses it. The bound keeps that from being a matter of trust.
+        for _ in 0..=self.all.len() {
+            let Some(shape) = self.all.get(id.0 as usize) else { break };
+            nullable |= shape.nullable;
+            match shape.kind {
+                Kind::Same(next) => id = next,
+                _ => return (id, shape, nullable),
+            }
+        }
+        (id, &ANY, true)
+    }
+
+    pub(crate) fn get(&self, id: ShapeId) -> &Shape {
+        self.resolve(id).1
+    }
+
+    pub(crate) fn is_nullable(&self, id: ShapeId) -> bool {
+        let (_, shape, nullable) = self.resolve(id);
+        nullable || matches!(shape.kind, Kind::Any | Kind::Null)
+    }
+
+    /// Whether strings (plain ones, without labels) fit this shape.
+    pub(crate) fn takes_text(&self, id: ShapeId) -> bool {
+        match &self.get(id).kind {
+            Kind::Any | Kind::Text(_) => true,
+            Kind::Union(union) => union.variants.iter().any(|v| matches!(self.get(*v).kind, Kind::Text(_) | Kind::Any)),
+            _ => false,
+        }
+    }
+}
+
+pub(crate) fn number_as_f64(number: &Number) -> f64 {
+    number.as_f64().unwrap_or(f64::NAN)
+}
