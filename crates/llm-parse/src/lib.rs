@@ -5,8 +5,8 @@ pub mod extract;
 #[cfg(feature = "extract")]
 pub mod task;
 
-pub mod eval;
 mod error;
+pub mod eval;
 mod report;
 mod schema;
 pub mod syntax;

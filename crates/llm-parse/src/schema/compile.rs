@@ -8,8 +8,8 @@ use super::fold::fold;
 use super::merge::{self, ANNOTATIONS};
 use super::pattern::Pattern;
 use super::shape::{
-    Bounds, Extra, Field, Format, Integer, Kind, Label, Labels, List, Record, Shape, ShapeId, Shapes, Tag, TextRule,
-    Union, number_as_f64,
+    Bounds, Extra, Field, Format, Integer, Kind, Label, Labels, List, Record, Shape, ShapeId, Shapes, Tag,
+    TextRule, Union, number_as_f64,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -142,7 +142,9 @@ impl Compiler<'_> {
         }
         for keyword in ["anyOf", "oneOf"] {
             if let Some(variants) = map.get(keyword) {
-                let Value::Array(variants) = variants else { return Err(bad(format!("{keyword} must be a list"))) };
+                let Value::Array(variants) = variants else {
+                    return Err(bad(format!("{keyword} must be a list")));
+                };
                 return self.variants(map, keyword, variants);
             }
         }
@@ -161,7 +163,9 @@ impl Compiler<'_> {
         let mut nullable = map.get("nullable") == Some(&Value::Bool(true));
         let mut rest = Vec::new();
         for variant in variants {
-            if variant.get("type").and_then(Value::as_str) == Some("null") || variant.get("const") == Some(&Value::Null) {
+            if variant.get("type").and_then(Value::as_str) == Some("null")
+                || variant.get("const") == Some(&Value::Null)
+            {
                 nullable = true;
             } else {
                 rest.push(variant);
@@ -189,7 +193,12 @@ impl Compiler<'_> {
             return self.push(Shape { kind: Kind::Same(*only), nullable, description, name });
         }
         let tag = self.tag(&ids)?;
-        self.push(Shape { kind: Kind::Union(Box::new(Union { variants: ids, tag })), nullable, description, name })
+        self.push(Shape {
+            kind: Kind::Union(Box::new(Union { variants: ids, tag })),
+            nullable,
+            description,
+            name,
+        })
     }
 
     /// Finds a required property that is one label, and another one, in every variant.
@@ -372,7 +381,11 @@ impl Record {
             for name in std::iter::once(&field.name).chain(&field.aliases) {
                 folded
                     .entry(fold(name))
-                    .and_modify(|old| if *old != Some(number) { *old = None })
+                    .and_modify(|old| {
+                        if *old != Some(number) {
+                            *old = None
+                        }
+                    })
                     .or_insert(Some(number));
             }
         }
@@ -396,7 +409,11 @@ impl Labels {
                 if !key.is_empty() {
                     folded
                         .entry(key)
-                        .and_modify(|old| if *old != Some(number) { *old = None })
+                        .and_modify(|old| {
+                            if *old != Some(number) {
+                                *old = None
+                            }
+                        })
                         .or_insert(Some(number));
                 }
             }
@@ -463,7 +480,9 @@ fn labels_of_variants(variants: &[&Value]) -> Option<Kind> {
                 Value::String(label) => items.push(Label {
                     text: label.as_str().into(),
                     aliases: label_aliases(map, label, single),
-                    description: single.then(|| text(map, "description").or_else(|| text(map, "title"))).flatten(),
+                    description: single
+                        .then(|| text(map, "description").or_else(|| text(map, "title")))
+                        .flatten(),
                 }),
                 Value::Number(_) | Value::Bool(_) => others.push(value.clone()),
                 _ => return None,
@@ -512,7 +531,9 @@ fn label_aliases(map: &Map<String, Value>, label: &str, single: bool) -> Vec<Box
             Some(Value::String(name)) => vec![name.as_str().into()],
             _ => Vec::new(),
         },
-        Some(Value::Array(names)) if single => names.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        Some(Value::Array(names)) if single => {
+            names.iter().filter_map(Value::as_str).map(Into::into).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -581,7 +602,11 @@ fn count(map: &Map<String, Value>, name: &str) -> Result<Option<u64>> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number in range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a whole number in range"
+)]
 fn whole(number: f64) -> Option<u64> {
     (number >= 0.0 && number.fract() == 0.0 && number < 9.0e15).then_some(number as u64)
 }

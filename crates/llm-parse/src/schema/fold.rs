@@ -26,7 +26,8 @@ fn fold_chars(chars: impl Iterator<Item = char>) -> Box<str> {
         } else {
             pending_minus = c == '-';
             // Marks that distinguish one label from another, unlike spaces, quotes and separators.
-            if matches!(c, '+' | '#' | '%' | '$' | '€' | '£' | '<' | '>' | '=' | '≤' | '≥' | '★' | '☆') {
+            if matches!(c, '+' | '#' | '%' | '$' | '€' | '£' | '<' | '>' | '=' | '≤' | '≥' | '★' | '☆')
+            {
                 out.push(c);
             }
         }
@@ -40,7 +41,8 @@ mod tests {
 
     #[test]
     fn folds_case_width_and_separators() {
-        for text in ["userName", "user_name", "User Name", "user-name", "ｕｓｅｒ＿ｎａｍｅ", "\"user.name\""] {
+        for text in ["userName", "user_name", "User Name", "user-name", "ｕｓｅｒ＿ｎａｍｅ", "\"user.name\""]
+        {
             assert_eq!(&*fold(text), "username", "{text}");
         }
     }

@@ -13,8 +13,23 @@ const MAX_DEPTH: usize = 64;
 
 /// Keywords that say nothing about which values fit.
 pub(super) const ANNOTATIONS: &[&str] = &[
-    "$anchor", "$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description", "discriminator",
-    "example", "examples", "nullable", "readOnly", "title", "writeOnly", "x-aliases",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$id",
+    "$schema",
+    "default",
+    "definitions",
+    "deprecated",
+    "description",
+    "discriminator",
+    "example",
+    "examples",
+    "nullable",
+    "readOnly",
+    "title",
+    "writeOnly",
+    "x-aliases",
 ];
 
 /// Finds what a local reference points at (RFC 6901 in a URI fragment, or an `$anchor`).
@@ -64,7 +79,11 @@ fn hex(byte: u8) -> Option<u8> {
 }
 
 /// Joins the keywords that stand beside a `$ref` with its target.
-pub(super) fn with_reference(root: &Value, map: &Map<String, Value>, pointer: &str) -> Result<Map<String, Value>> {
+pub(super) fn with_reference(
+    root: &Value,
+    map: &Map<String, Value>,
+    pointer: &str,
+) -> Result<Map<String, Value>> {
     let mut own = map.clone();
     own.remove("$ref");
     let target = flat(root, lookup(root, pointer)?, 0)?;
@@ -136,7 +155,12 @@ fn flat(root: &Value, schema: &Value, depth: usize) -> Result<Map<String, Value>
     }
 }
 
-fn join(root: &Value, a: &Map<String, Value>, b: &Map<String, Value>, depth: usize) -> Result<Map<String, Value>> {
+fn join(
+    root: &Value,
+    a: &Map<String, Value>,
+    b: &Map<String, Value>,
+    depth: usize,
+) -> Result<Map<String, Value>> {
     let mut out = a.clone();
     for (key, theirs) in b {
         let joined = match out.get(key) {
@@ -157,7 +181,11 @@ fn both(root: &Value, key: &str, ours: &Value, theirs: &Value, depth: usize) -> 
     let larger = || if number(theirs) > number(ours) { theirs.clone() } else { ours.clone() };
     let smaller = || if number(theirs) < number(ours) { theirs.clone() } else { ours.clone() };
     Ok(match (key, ours, theirs) {
-        ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(a), Value::Object(b)) => {
+        (
+            "properties" | "patternProperties" | "$defs" | "definitions",
+            Value::Object(a),
+            Value::Object(b),
+        ) => {
             let mut out = a.clone();
             for (name, theirs) in b {
                 let joined = match out.get(name) {
@@ -197,7 +225,9 @@ fn both(root: &Value, key: &str, ours: &Value, theirs: &Value, depth: usize) -> 
             (Value::Bool(false), _) | (_, Value::Bool(false)) => Value::Bool(false),
             (a, b) => all(a, b),
         },
-        ("uniqueItems" | "nullable", Value::Bool(a), Value::Bool(b)) if key == "nullable" => Value::Bool(*a && *b),
+        ("uniqueItems" | "nullable", Value::Bool(a), Value::Bool(b)) if key == "nullable" => {
+            Value::Bool(*a && *b)
+        }
         ("uniqueItems", _, _) => Value::Bool(true),
         ("anyOf" | "oneOf", Value::Array(a), Value::Array(b)) => {
             if a.len().saturating_mul(b.len()) > 256 {

@@ -90,7 +90,13 @@ fn children(shapes: &Shapes, id: ShapeId) -> Vec<ShapeId> {
                 Extra::Keep(id) => Some(id),
                 Extra::Drop => None,
             };
-            record.fields.iter().map(|f| f.shape).chain(record.patterns.iter().map(|p| p.1)).chain(extra).collect()
+            record
+                .fields
+                .iter()
+                .map(|f| f.shape)
+                .chain(record.patterns.iter().map(|p| p.1))
+                .chain(extra)
+                .collect()
         }
         Kind::Union(union) => union.variants.clone(),
         _ => Vec::new(),

@@ -238,7 +238,9 @@ impl Shapes {
     pub(crate) fn takes_text(&self, id: ShapeId) -> bool {
         match &self.get(id).kind {
             Kind::Any | Kind::Text(_) => true,
-            Kind::Union(union) => union.variants.iter().any(|v| matches!(self.get(*v).kind, Kind::Text(_) | Kind::Any)),
+            Kind::Union(union) => {
+                union.variants.iter().any(|v| matches!(self.get(*v).kind, Kind::Text(_) | Kind::Any))
+            }
             _ => false,
         }
     }

@@ -5,9 +5,28 @@
 use serde_json::{Map, Value, json};
 
 const KEPT: &[&str] = &[
-    "$defs", "$ref", "additionalProperties", "anyOf", "const", "definitions", "description", "enum", "exclusiveMaximum",
-    "exclusiveMinimum", "items", "maxItems", "maximum", "minItems", "minimum", "multipleOf", "pattern", "prefixItems",
-    "properties", "required", "title", "type",
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "definitions",
+    "description",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "items",
+    "maxItems",
+    "maximum",
+    "minItems",
+    "minimum",
+    "multipleOf",
+    "pattern",
+    "prefixItems",
+    "properties",
+    "required",
+    "title",
+    "type",
 ];
 const MAX_DEPTH: usize = 128;
 
@@ -25,7 +44,10 @@ fn walk(schema: &Value, depth: usize) -> Value {
         match (key.as_str(), value) {
             // One of several is all that the formats know.
             ("oneOf", Value::Array(variants)) => {
-                out.insert("anyOf".to_owned(), variants.iter().map(|variant| walk(variant, depth + 1)).collect());
+                out.insert(
+                    "anyOf".to_owned(),
+                    variants.iter().map(|variant| walk(variant, depth + 1)).collect(),
+                );
             }
             ("allOf", Value::Array(members)) if members.len() == 1 => {
                 if let Some(Value::Object(only)) = members.first().map(|member| walk(member, depth + 1)) {
@@ -38,7 +60,15 @@ fn walk(schema: &Value, depth: usize) -> Value {
             ("format", Value::String(format))
                 if matches!(
                     format.as_str(),
-                    "date-time" | "time" | "date" | "duration" | "email" | "hostname" | "ipv4" | "ipv6" | "uuid"
+                    "date-time"
+                        | "time"
+                        | "date"
+                        | "duration"
+                        | "email"
+                        | "hostname"
+                        | "ipv4"
+                        | "ipv6"
+                        | "uuid"
                 ) =>
             {
                 out.insert(key.clone(), value.clone());
@@ -70,7 +100,12 @@ fn walk(schema: &Value, depth: usize) -> Value {
     Value::Object(out)
 }
 
-fn close(map: &Map<String, Value>, properties: &Map<String, Value>, out: &mut Map<String, Value>, depth: usize) {
+fn close(
+    map: &Map<String, Value>,
+    properties: &Map<String, Value>,
+    out: &mut Map<String, Value>,
+    depth: usize,
+) {
     let required: Vec<&str> = match map.get("required") {
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
@@ -137,6 +172,9 @@ mod tests {
         assert_eq!(out["properties"]["a"], json!({"type": "integer"}));
         assert_eq!(out["properties"]["b"], json!({"type": ["string", "null"]}));
         assert_eq!(out["properties"]["c"], json!({"anyOf": [{"$ref": "#/$defs/C"}, {"type": "null"}]}));
-        assert_eq!(out["$defs"]["C"]["properties"]["d"], json!({"enum": ["x", null], "type": ["string", "null"]}));
+        assert_eq!(
+            out["$defs"]["C"]["properties"]["d"],
+            json!({"enum": ["x", null], "type": ["string", "null"]})
+        );
     }
 }
