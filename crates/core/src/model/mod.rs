@@ -7,14 +7,22 @@
 
 mod cassette;
 mod chat;
+mod cost;
 mod embed;
+mod hashing;
 mod key;
 mod scripted;
+#[cfg(feature = "tokens")]
+mod tokens;
 
 pub use cassette::{Cassette, RecordedEmbedder, RecordedModel};
 pub use chat::{
     ChatChunk, ChatModel, ChatRequest, ChatResponse, ChatStream, FinishReason, Message, ModelCapabilities,
     ResponseFormat, Role, Tool, ToolCall, ToolChoice, Usage,
 };
+pub use cost::{Cost, CostTable, Price};
 pub use embed::{Embedder, Embedding};
+pub use hashing::HashingEmbedder;
 pub use scripted::{Reply, ScriptedModel};
+#[cfg(feature = "tokens")]
+pub use tokens::{Encoding, TokenCounter};

@@ -106,3 +106,29 @@ impl Embedder for RecordedEmbedder {
         found.map_err(|key| self.cassette.missing("text", key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HashingEmbedder;
+
+    #[tokio::test]
+    async fn vectors_are_replayed_text_by_text_however_they_were_batched() {
+        let cassette = Cassette::in_memory();
+        let real = HashingEmbedder::new();
+        let recorder = RecordedEmbedder::record(&cassette, real.clone());
+        recorder.embed(&["하나", "two", "하나"]).await.unwrap();
+        let copy = Cassette::from_json(&cassette.to_json().unwrap()).unwrap();
+        assert_eq!(copy.len(), 2);
+        let replay = RecordedEmbedder::replay(&copy).unwrap();
+        assert_eq!((replay.name(), replay.dimensions()), (real.name(), real.dimensions()));
+        assert_eq!(replay.embed(&["two"]).await.unwrap(), real.embed(&["two"]).await.unwrap());
+        assert_eq!(replay.embed(&[]).await.unwrap(), Vec::<Embedding>::new());
+        let error = replay.embed(&["two", "비밀"]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(!error.message().contains("비밀"));
+        let extended = RecordedEmbedder::record(&copy, real).only_missing();
+        assert_eq!(extended.embed(&["two", "셋"]).await.unwrap().len(), 2);
+        assert_eq!(copy.len(), 3);
+    }
+}
