@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
+//! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
 mod error;
 pub mod model;
 pub mod resilience;
+pub mod text;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result, Retry};

@@ -1,0 +1,209 @@
+//! The one analyzer: the terms that stand for a Korean or English text in every engine.
+
+mod korean;
+mod morphology;
+mod runs;
+mod stop;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+pub use morphology::{Morpheme, Morphology, Particles, Role};
+pub use token::{Token, TokenKind, TokenRef};
+
+use super::{Normalized, Span, normalize};
+use runs::{Run, Script};
+
+/// The longest word that is stemmed, in bytes; longer ones are no words.
+const LONGEST_STEMMED: usize = 64;
+
+/// The longest term, in bytes; longer ones are cut, so that no term outgrows what engines hold.
+const LONGEST_TERM: usize = 255;
+
+/// The longest unit that makes a compound with its number, in bytes.
+const LONGEST_UNIT: usize = 24;
+
+/// Turns a text into terms, the same for documents and queries, memory and every foreign engine.
+///
+/// - **Korean**: each word is stripped of its particles and endings, and both the stem and the bigrams of the word are
+///   terms. The stem finds other forms of the word, the bigrams find parts of compounds and names that no list knows;
+///   nothing is dropped by part of speech.
+/// - **English**: lower case, the Snowball English stemmer (Porter2). Function words are terms of [`TokenKind::Stop`]:
+///   indexes and queries leave them out unless there is nothing else.
+/// - **Numbers**: without thousands separators; with a unit written onto them (`10km`, `5만원`) also as one compound.
+/// - **Hanja, Kana**: bigrams, as Lucene's `CJKBigramFilter` makes them. Other scripts: whole words.
+///
+/// Terms come in order of position. Takes time linear in the text.
+///
+/// ```
+/// use pumasi_core::text::Analyzer;
+///
+/// let analyzer = Analyzer::default();
+/// let terms: Vec<_> = analyzer.tokens("Kafka는 에어팟으로 10km를").into_iter().map(|token| token.text).collect();
+/// assert_eq!(terms, ["kafka", "에어팟", "에어", "어팟", "10", "10km", "km"]);
+/// ```
+#[derive(Clone)]
+pub struct Analyzer {
+    morphology: Arc<dyn Morphology>,
+    english: Arc<Stemmer>,
+}
+
+impl Default for Analyzer {
+    fn default() -> Self {
+        Self { morphology: Arc::new(Particles), english: Arc::new(Stemmer::create(Algorithm::English)) }
+    }
+}
+
+impl fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Analyzer").field("morphology", &self.morphology).finish_non_exhaustive()
+    }
+}
+
+impl Analyzer {
+    /// Takes Korean words apart with `morphology` (a dictionary, say) instead of [`Particles`].
+    #[must_use]
+    pub fn with_morphology(mut self, morphology: impl Morphology + 'static) -> Self {
+        self.morphology = Arc::new(morphology);
+        self
+    }
+
+    /// Returns the terms of `text`, with their spans in it.
+    pub fn tokens(&self, text: &str) -> Vec<Token> {
+        let mut tokens = Vec::with_capacity(text.len() / 4);
+        self.for_each(text, |token| tokens.push(token.to_owned()));
+        tokens
+    }
+
+    /// Hands each term of `text` to `visit`, without making a string of it.
+    pub fn for_each(&self, text: &str, mut visit: impl FnMut(TokenRef<'_>)) {
+        let normal = normalize(text);
+        let mut out = Output { normal: &normal, position: 0, visit: &mut visit };
+        let mut pieces = Vec::new();
+        let mut runs = runs::runs(normal.as_str()).peekable();
+        while let Some(run) = runs.next() {
+            let next = runs.peek().filter(|next| next.joined);
+            match run.script {
+                Script::Hangul => self.hangul(&run, &mut pieces, &mut out),
+                Script::Ideographic => out.bigrams(run.text, run.start),
+                Script::Number => out.number(&run, next),
+                Script::Word => self.word(&run, next, &mut out),
+                Script::Symbol => out.next(run.text, run.span(), TokenKind::Symbol),
+            }
+        }
+    }
+
+    fn word(&self, run: &Run<'_>, next: Option<&Run<'_>>, out: &mut Output<'_, '_>) {
+        let text = run.text;
+        if let Some(number) = next.filter(|next| next.script == Script::Number) {
+            let whole = Span::new(run.start, number.span().end);
+            out.emit(whole.of(out.normal.as_str()), whole, TokenKind::Compound);
+        }
+        if stop::is_stop(text) {
+            out.next(text, run.span(), TokenKind::Stop);
+        } else if text.is_ascii() && text.len() <= LONGEST_STEMMED {
+            let text = text.strip_suffix("'s").unwrap_or(text);
+            out.next(&self.english.stem(text), run.span(), TokenKind::Word);
+        } else {
+            out.next(text, run.span(), TokenKind::Word);
+        }
+    }
+
+    fn hangul<'a>(&self, run: &Run<'a>, pieces: &mut Vec<Morpheme<'a>>, out: &mut Output<'_, '_>) {
+        // a particle written onto a number or a foreign word: "Kafka는", "10km를"
+        if run.joined && korean::is_particle(run.text) {
+            return;
+        }
+        pieces.clear();
+        self.morphology.split(run.text, pieces);
+        let mut any = false;
+        for piece in pieces.iter().filter(|piece| piece.role == Role::Content) {
+            let Some(text) = run.text.get(piece.range.clone()).filter(|text| !text.is_empty()) else { continue };
+            any = true;
+            out.stem(text, &piece.form, run.start + piece.range.start);
+        }
+        if !any {
+            out.stem(run.text, run.text, run.start);
+        }
+    }
+}
+
+/// Where the terms of one text go.
+struct Output<'a, 'v> {
+    normal: &'a Normalized,
+    position: u32,
+    visit: &'v mut dyn FnMut(TokenRef<'_>),
+}
+
+impl Output<'_, '_> {
+    /// Hands out a term at the current position.
+    fn emit(&mut self, text: &str, span: Span, kind: TokenKind) {
+        let mut end = text.len().min(LONGEST_TERM);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
+        let span = self.normal.source_span(span);
+        (self.visit)(TokenRef { text, span, kind, position: self.position });
+    }
+
+    /// Hands out the last term at the current position.
+    fn next(&mut self, text: &str, span: Span, kind: TokenKind) {
+        self.emit(text, span, kind);
+        self.position = self.position.saturating_add(1);
+    }
+
+    fn number(&mut self, run: &Run<'_>, unit: Option<&Run<'_>>) {
+        let digits: String = run.text.chars().filter(|c| *c != ',').collect();
+        self.emit(&digits, run.span(), TokenKind::Number);
+        let unit = unit.and_then(|unit| match unit.script {
+            Script::Word => Some((unit.text, unit.span())),
+            Script::Hangul => {
+                let unit_text = korean::unit(unit.text);
+                (!unit_text.is_empty())
+                    .then(|| (unit_text, Span::new(unit.start, unit.start + unit_text.len())))
+            }
+            _ => None,
+        });
+        if let Some((unit, span)) = unit.filter(|(unit, _)| unit.len() <= LONGEST_UNIT) {
+            let compound = [digits.as_str(), unit].concat();
+            self.emit(&compound, run.span().cover(span), TokenKind::Compound);
+        }
+        self.position = self.position.saturating_add(1);
+    }
+
+    /// Hands out a stem and the bigrams of the text it stands for.
+    fn stem(&mut self, text: &str, form: &str, start: usize) {
+        let span = Span::new(start, start + text.len());
+        let whole = text.chars().nth(2).is_none();
+        if whole && form == text {
+            self.next(form, span, TokenKind::Stem);
+            return;
+        }
+        self.emit(form, span, TokenKind::Stem);
+        self.bigrams(text, start);
+    }
+
+    fn bigrams(&mut self, text: &str, start: usize) {
+        let mut before: Option<usize> = None;
+        let mut any = false;
+        for (at, c) in text.char_indices() {
+            let end = at + c.len_utf8();
+            if let Some(from) = before {
+                any = true;
+                let pair = text.get(from..end).unwrap_or_default();
+                self.next(pair, Span::new(start + from, start + end), TokenKind::Bigram);
+            }
+            before = Some(at);
+        }
+        if !any {
+            self.next(text, Span::new(start, start + text.len()), TokenKind::Bigram);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

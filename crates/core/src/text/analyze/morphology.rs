@@ -1,0 +1,57 @@
+//! The seam for taking Korean words apart, and the way that needs no dictionary.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+/// What a piece of a word does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Carries meaning: is indexed.
+    Content,
+    /// A particle or an ending: is left out where content is left.
+    Function,
+}
+
+/// A piece of a Korean word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Morpheme<'a> {
+    /// The bytes of the word that it takes.
+    pub range: Range<usize>,
+    /// Its dictionary form, which need not be a part of the word (`달렸` is `달리`).
+    pub form: Cow<'a, str>,
+    /// What it does.
+    pub role: Role,
+}
+
+/// Takes a Korean word apart.
+///
+/// An [`Analyzer`](super::Analyzer) asks it for each run of Hangul syllables. What a morphology must keep:
+///
+/// 1. ranges lie within the word, on character boundaries, in order, and do not overlap;
+/// 2. it is a pure function of the word, so that documents and queries agree;
+/// 3. it takes time linear in the word.
+///
+/// A word for which nothing is [`Role::Content`] is indexed whole: no token is ever lost.
+pub trait Morphology: fmt::Debug + Send + Sync {
+    /// Appends the pieces of `word`, which is a run of Hangul syllables in NFC.
+    fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>);
+}
+
+/// Strips particles and endings by list: no dictionary, and never more than leaves a stem of two syllables.
+///
+/// Contracted verb forms are undone where their letters tell (`달렸습니다`, `달립니다` become `달리`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Particles;
+
+impl Morphology for Particles {
+    fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>) {
+        let (kept, form) = super::korean::stem(word);
+        pieces.push(Morpheme { range: 0..kept, form, role: Role::Content });
+        if kept < word.len() {
+            let form = Cow::Borrowed(word.get(kept..).unwrap_or_default());
+            pieces.push(Morpheme { range: kept..word.len(), form, role: Role::Function });
+        }
+    }
+}
