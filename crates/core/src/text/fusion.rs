@@ -108,7 +108,10 @@ mod tests {
 
     #[test]
     fn reciprocal_ranks_add_up_as_published() {
-        let fused = fuse_rrf(&[Weighted::new(vec![(1, 5.0), (2, 4.0)], 1.0), Weighted::new(vec![(2, 0.9)], 1.0)], 60.0);
+        let fused = fuse_rrf(
+            &[Weighted::new(vec![(1, 5.0), (2, 4.0)], 1.0), Weighted::new(vec![(2, 0.9)], 1.0)],
+            60.0,
+        );
         assert_eq!(fused.iter().map(|hit| hit.id).collect::<Vec<_>>(), [2, 1]);
         assert!((fused[0].score - (1.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-7);
     }

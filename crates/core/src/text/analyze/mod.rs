@@ -121,7 +121,9 @@ impl Analyzer {
         self.morphology.split(run.text, pieces);
         let mut any = false;
         for piece in pieces.iter().filter(|piece| piece.role == Role::Content) {
-            let Some(text) = run.text.get(piece.range.clone()).filter(|text| !text.is_empty()) else { continue };
+            let Some(text) = run.text.get(piece.range.clone()).filter(|text| !text.is_empty()) else {
+                continue;
+            };
             any = true;
             out.stem(text, &piece.form, run.start + piece.range.start);
         }

@@ -93,7 +93,8 @@ fn word(rest: &str) -> usize {
     let tail = rest.get(end..).unwrap_or_default();
     if end == 1 {
         let sign = if tail.starts_with("++") { 2 } else { usize::from(tail.starts_with('#')) };
-        if sign > 0 && !tail.get(sign..).unwrap_or_default().starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        if sign > 0 && !tail.get(sign..).unwrap_or_default().starts_with(|c: char| c.is_ascii_alphanumeric())
+        {
             return end + sign;
         }
     }
@@ -103,7 +104,9 @@ fn word(rest: &str) -> usize {
 /// Measures the number at the start of `rest`: digits, thousands separators, decimal points.
 fn number(rest: &str) -> usize {
     let digits = |from: usize| {
-        rest.as_bytes().get(from..).map_or(0, |tail| tail.iter().take_while(|byte| byte.is_ascii_digit()).count())
+        rest.as_bytes()
+            .get(from..)
+            .map_or(0, |tail| tail.iter().take_while(|byte| byte.is_ascii_digit()).count())
     };
     let mut end = digits(0);
     loop {
@@ -126,7 +129,10 @@ mod tests {
 
     #[test]
     fn cuts_between_scripts_and_keeps_numbers_whole() {
-        assert_eq!(cut("kafka는 1,234.5kg, 3,14 v2.0.1"), ["kafka", "는", "1,234.5", "kg", "3", "14", "v", "2.0.1"]);
+        assert_eq!(
+            cut("kafka는 1,234.5kg, 3,14 v2.0.1"),
+            ["kafka", "는", "1,234.5", "kg", "3", "14", "v", "2.0.1"]
+        );
         assert_eq!(cut("c++ c# don't 'quoted' ㅋㅋ"), ["c++", "c#", "don't", "quoted", "ㅋㅋ"]);
         assert_eq!(cut("學校에서 カメラ・レンズ🏃🏃"), ["學校", "에서", "カメラ", "レンズ", "🏃", "🏃"]);
     }

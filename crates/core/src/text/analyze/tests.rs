@@ -44,12 +44,15 @@ fn reads_foreign_words_inside_korean() {
 fn marks_english_function_words() {
     let tokens = Analyzer::default().tokens("The runners were running");
     let kinds: Vec<_> = tokens.iter().map(|token| (token.text.as_str(), token.kind)).collect();
-    assert_eq!(kinds, [
-        ("the", TokenKind::Stop),
-        ("runner", TokenKind::Word),
-        ("were", TokenKind::Word),
-        ("run", TokenKind::Word)
-    ]);
+    assert_eq!(
+        kinds,
+        [
+            ("the", TokenKind::Stop),
+            ("runner", TokenKind::Word),
+            ("were", TokenKind::Word),
+            ("run", TokenKind::Word)
+        ]
+    );
 }
 
 #[test]

@@ -324,9 +324,12 @@ mod tests {
         let query = "아침 마라톤 달리기";
         let mean = index.mean_length();
         let containing = |id| {
-            TEXTS[..4].iter().filter(|text| {
-                analyzer.tokens(text).iter().any(|token| super::super::term_id(&token.text) == id)
-            }).count()
+            TEXTS[..4]
+                .iter()
+                .filter(|text| {
+                    analyzer.tokens(text).iter().any(|token| super::super::term_id(&token.text) == id)
+                })
+                .count()
         };
         let vector = SparseVector::query(query, &analyzer, 4, containing);
         for hit in index.search(query, 10) {

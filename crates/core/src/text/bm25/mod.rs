@@ -51,7 +51,10 @@ impl Bm25 {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 do not occur, and a score needs no such precision")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts beyond 2^53 do not occur, and a score needs no such precision"
+)]
 const fn as_f64(count: usize) -> f64 {
     count as f64
 }

@@ -38,8 +38,15 @@ impl SparseVector {
     }
 
     /// Returns the weights of a query's terms; `containing` tells how many of `documents` documents hold a term.
-    pub fn query(text: &str, analyzer: &Analyzer, documents: usize, containing: impl Fn(u32) -> usize) -> Self {
-        Self::from_weights(counts(text, analyzer), |id, count| Bm25::query_weight(count, documents, containing(id)))
+    pub fn query(
+        text: &str,
+        analyzer: &Analyzer,
+        documents: usize,
+        containing: impl Fn(u32) -> usize,
+    ) -> Self {
+        Self::from_weights(counts(text, analyzer), |id, count| {
+            Bm25::query_weight(count, documents, containing(id))
+        })
     }
 
     fn from_weights(counts: BTreeMap<u32, u32>, weight: impl Fn(u32, u32) -> f32) -> Self {

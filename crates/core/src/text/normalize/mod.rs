@@ -72,7 +72,8 @@ impl Normalizer {
 
     /// Normalises `text`; linear in its length.
     pub fn normalize(self, text: &str) -> Normalized {
-        let mut out = Builder { text: String::with_capacity(text.len()), segments: Vec::new(), source_len: text.len() };
+        let mut out =
+            Builder { text: String::with_capacity(text.len()), segments: Vec::new(), source_len: text.len() };
         let mut cluster = Cluster::default();
         for (offset, raw) in text.char_indices() {
             if self.invisible && is_invisible(raw) {
@@ -150,9 +151,7 @@ fn is_plain(c: char) -> bool {
 /// Folds the case of one character: lower, upper, lower again reaches every full folding but those excepted.
 fn fold(c: char) -> impl Iterator<Item = char> {
     let kept = c == 'ı' || ('\u{13A0}'..='\u{13FF}').contains(&c) || ('\u{AB70}'..='\u{ABBF}').contains(&c);
-    let changed = (!kept).then(|| {
-        c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
-    });
+    let changed = (!kept).then(|| c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase));
     kept.then_some(c).into_iter().chain(changed.into_iter().flatten())
 }
 
@@ -227,7 +226,10 @@ pub struct Normalized {
 
 impl std::fmt::Debug for Normalized {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Normalized").field("len", &self.text.len()).field("source_len", &self.source_len).finish_non_exhaustive()
+        f.debug_struct("Normalized")
+            .field("len", &self.text.len())
+            .field("source_len", &self.source_len)
+            .finish_non_exhaustive()
     }
 }
 
@@ -256,7 +258,11 @@ impl Normalized {
         }
         let last = span.end.min(self.text.len()).saturating_sub(1);
         let end = self.at(last).map_or(self.source_len, |(segment, offset)| {
-            if segment.linear { segment.source.start + self.ceil(offset, segment.normal) } else { segment.source.end }
+            if segment.linear {
+                segment.source.start + self.ceil(offset, segment.normal)
+            } else {
+                segment.source.end
+            }
         });
         Span::new(start, end)
     }
@@ -363,8 +369,33 @@ mod tests {
 
     fn tricky() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
-            "a", "É", "e\u{301}", "ß", "한", "\u{1112}", "\u{1161}", "\u{11AB}", "ｶ", "ﾞ", "Ａ", "\u{200B}", "　", "İ",
-            "\u{345}", "α", "\u{301}", "🏃", "\u{FE0F}", "金", "ŉ", "ǰ", "가\u{11A8}", "\n", "\u{F90A}", "Ω", "각",
+            "a",
+            "É",
+            "e\u{301}",
+            "ß",
+            "한",
+            "\u{1112}",
+            "\u{1161}",
+            "\u{11AB}",
+            "ｶ",
+            "ﾞ",
+            "Ａ",
+            "\u{200B}",
+            "　",
+            "İ",
+            "\u{345}",
+            "α",
+            "\u{301}",
+            "🏃",
+            "\u{FE0F}",
+            "金",
+            "ŉ",
+            "ǰ",
+            "가\u{11A8}",
+            "\n",
+            "\u{F90A}",
+            "Ω",
+            "각",
         ]);
         prop_oneof![prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat()), "\\PC{0,60}"]
     }

@@ -57,7 +57,28 @@ fn marker(line: &str) -> (usize, Option<u32>) {
         (text.len() < rest.len() && !text.is_empty()).then_some(indent + line.len() - indent - text.len())
     };
     let Some(first) = body.chars().next() else { return (0, None) };
-    if matches!(first, '-' | '*' | '+' | '•' | '·' | '◦' | '▪' | '■' | '□' | '▶' | '▷' | '●' | '○' | '✓' | '✔' | '☐' | '☑' | '→' | '※' | '>') {
+    if matches!(
+        first,
+        '-' | '*'
+            | '+'
+            | '•'
+            | '·'
+            | '◦'
+            | '▪'
+            | '■'
+            | '□'
+            | '▶'
+            | '▷'
+            | '●'
+            | '○'
+            | '✓'
+            | '✔'
+            | '☐'
+            | '☑'
+            | '→'
+            | '※'
+            | '>'
+    ) {
         return (spaced(first.len_utf8()).unwrap_or(0), None);
     }
     if first == '#' {
@@ -77,7 +98,14 @@ fn marker(line: &str) -> (usize, Option<u32>) {
         (digits, inner.get(..digits).and_then(|digits| digits.parse().ok()))
     } else {
         // one letter or one of 가나다라…: a label only with what closes it
-        (inner.chars().next().filter(|c| c.is_ascii_alphabetic() || "가나다라마바사아자차카타파하".contains(*c)).map_or(0, char::len_utf8), None)
+        (
+            inner
+                .chars()
+                .next()
+                .filter(|c| c.is_ascii_alphabetic() || "가나다라마바사아자차카타파하".contains(*c))
+                .map_or(0, char::len_utf8),
+            None,
+        )
     };
     let closing = inner.get(label..).and_then(|rest| rest.chars().next());
     let closes = match closing {

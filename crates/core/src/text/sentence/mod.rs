@@ -114,7 +114,11 @@ fn split_line(text: &str, line: &Line<'_>, open: &mut Option<usize>, found: &mut
             end = next_at + next.len_utf8();
             chars.next();
         }
-        let word = words::end_of(content, word_start, at);
+        let mut word = words::end_of(content, word_start, at);
+        if word.is_empty() && tail.emotive {
+            // an emoji after a space: the word before the space counts
+            word = words::end_of(content, 0, at).split_whitespace().next_back().unwrap_or_default();
+        }
         let rest = content.get(end..).unwrap_or_default();
         let numbered = last_number.is_some_and(|number| word.parse() == Ok(number)) && tail.is_dot();
         if numbered {
@@ -140,7 +144,24 @@ fn is_stop(c: char) -> bool {
 fn is_closer(c: char) -> bool {
     matches!(
         c,
-        '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』' | '》' | '〉' | '】' | '）' | '］' | '〕' | '*' | '_' | '`'
+        '"' | '\''
+            | ')'
+            | ']'
+            | '}'
+            | '”'
+            | '’'
+            | '»'
+            | '」'
+            | '』'
+            | '》'
+            | '〉'
+            | '】'
+            | '）'
+            | '］'
+            | '〕'
+            | '*'
+            | '_'
+            | '`'
     )
 }
 
@@ -163,7 +184,7 @@ fn is_emotive_start(content: &str, at: usize, c: char) -> bool {
 struct Tail {
     dots: usize,
     marks: usize,
-    ellipsis: bool,
+    ellipses: usize,
     cjk: bool,
     closed: bool,
     emotive: bool,
@@ -173,7 +194,7 @@ impl Tail {
     fn take(&mut self, c: char) {
         match c {
             '.' | '．' => self.dots += 1,
-            '…' => self.ellipsis = true,
+            '…' => self.ellipses += 1,
             '。' | '｡' => self.cjk = true,
             '！' | '？' => {
                 self.marks += 1;
@@ -192,18 +213,20 @@ impl Tail {
         }
         if is_closer(next) {
             // after a bare emoji a quote would open, not close
-            return !self.emotive || self.dots + self.marks > 0 || !matches!(next, '"' | '\'' | '*' | '_' | '`');
+            return !self.emotive
+                || self.dots + self.marks > 0
+                || !matches!(next, '"' | '\'' | '*' | '_' | '`');
         }
         // "끝! 😊": an emoji after one space goes with the sentence before it
         next == ' ' && !self.emotive && rest.chars().nth(1).is_some_and(|c| is_emotive(c) && c != '^')
     }
 
     fn is_dot(&self) -> bool {
-        self.dots == 1 && self.marks == 0 && !self.ellipsis && !self.cjk && !self.closed && !self.emotive
+        self.dots == 1 && self.marks == 0 && self.ellipses == 0 && !self.cjk && !self.closed && !self.emotive
     }
 
     fn is_ellipsis(&self) -> bool {
-        self.marks == 0 && !self.cjk && (self.ellipsis || self.dots > 1)
+        self.marks == 0 && !self.cjk && (self.ellipses > 0 || self.dots > 1)
     }
 
     /// Decides, from the word before and the text after, whether the sentence ends here.
@@ -220,7 +243,7 @@ impl Tail {
             return false;
         }
         let stops = self.dots + self.marks;
-        if stops == 0 && !self.ellipsis {
+        if stops == 0 && self.ellipses == 0 {
             // emoji or ㅋㅋ alone
             return words::ends_finally(word)
                 || (spaced && next.starts_with(char::is_uppercase) && word.ends_with(char::is_lowercase));
@@ -231,7 +254,9 @@ impl Tail {
         }
         if self.is_ellipsis() {
             return words::ends_finally(word)
-                || (next.starts_with(char::is_uppercase) && !next.starts_with("I ") && !next.starts_with("I'"));
+                || (next.starts_with(char::is_uppercase)
+                    && !next.starts_with("I ")
+                    && !next.starts_with("I'"));
         }
         if next.starts_with(char::is_lowercase) && (self.closed || next.starts_with(is_closer)) {
             return false;

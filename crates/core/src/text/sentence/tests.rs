@@ -8,13 +8,14 @@ fn split(text: &str) -> Vec<&str> {
 
 #[test]
 fn splits_at_korean_endings_with_their_stops() {
-    assert_eq!(split("오늘 5km를 뛰었다. 힘들었어요! 내일도 할까? 네."), [
-        "오늘 5km를 뛰었다.",
-        "힘들었어요!",
-        "내일도 할까?",
-        "네."
-    ]);
-    assert_eq!(split("처음엔 힘들었다.그래도 참았어요.이제 괜찮습니다"), ["처음엔 힘들었다.", "그래도 참았어요.", "이제 괜찮습니다"]);
+    assert_eq!(
+        split("오늘 5km를 뛰었다. 힘들었어요! 내일도 할까? 네."),
+        ["오늘 5km를 뛰었다.", "힘들었어요!", "내일도 할까?", "네."]
+    );
+    assert_eq!(
+        split("처음엔 힘들었다.그래도 참았어요.이제 괜찮습니다"),
+        ["처음엔 힘들었다.", "그래도 참았어요.", "이제 괜찮습니다"]
+    );
 }
 
 #[test]
@@ -51,11 +52,10 @@ fn keeps_abbreviations_with_their_sentence() {
 #[test]
 fn puts_quotes_and_brackets_after_the_stop_with_their_sentence() {
     assert_eq!(split("그는 말했다. “가자!” 우리는 갔다."), ["그는 말했다.", "“가자!”", "우리는 갔다."]);
-    assert_eq!(split("\"포기하지 마세요.\"라고 코치가 말했다. (정말이다.) 끝."), [
-        "\"포기하지 마세요.\"라고 코치가 말했다.",
-        "(정말이다.)",
-        "끝."
-    ]);
+    assert_eq!(
+        split("\"포기하지 마세요.\"라고 코치가 말했다. (정말이다.) 끝."),
+        ["\"포기하지 마세요.\"라고 코치가 말했다.", "(정말이다.)", "끝."]
+    );
     assert_eq!(split("“Really?” she asked. He nodded."), ["“Really?” she asked.", "He nodded."]);
     assert_eq!(split("\"안녕?\" 하고 물었다. 대답은 없었다."), ["\"안녕?\" 하고 물었다.", "대답은 없었다."]);
 }
@@ -70,14 +70,10 @@ fn ends_at_an_ellipsis_only_where_a_sentence_begins() {
 
 #[test]
 fn takes_list_items_and_lines_as_sentences() {
-    assert_eq!(split("할 일\n1. 물 마시기\n2. 5km 걷기. 천천히!\n- 일찍 자기\n\n끝"), [
-        "할 일",
-        "1. 물 마시기",
-        "2. 5km 걷기.",
-        "천천히!",
-        "- 일찍 자기",
-        "끝"
-    ]);
+    assert_eq!(
+        split("할 일\n1. 물 마시기\n2. 5km 걷기. 천천히!\n- 일찍 자기\n\n끝"),
+        ["할 일", "1. 물 마시기", "2. 5km 걷기.", "천천히!", "- 일찍 자기", "끝"]
+    );
     assert_eq!(split("1. 스쿼트 2. 런지 3. 플랭크"), ["1. 스쿼트", "2. 런지", "3. 플랭크"]);
     assert_eq!(split("buy milk\r\ncall mom"), ["buy milk", "call mom"]);
     assert_eq!(split("(1) 가입하기\n가. 서류 준비\n① 신청"), ["(1) 가입하기", "가. 서류 준비", "① 신청"]);
@@ -92,13 +88,14 @@ fn joins_an_english_line_that_was_only_wrapped() {
 
 #[test]
 fn finds_the_ends_that_writers_leave_out() {
-    assert_eq!(split("안녕하세요 저는 러너입니다 오늘 10km 뛰었어요 내일은 쉴게요"), [
-        "안녕하세요",
-        "저는 러너입니다",
-        "오늘 10km 뛰었어요",
-        "내일은 쉴게요"
-    ]);
-    assert_eq!(split("필요 없는 건 중요 표시를 지우고 좋아요 버튼을 눌렀다"), ["필요 없는 건 중요 표시를 지우고 좋아요 버튼을 눌렀다"]);
+    assert_eq!(
+        split("안녕하세요 저는 러너입니다 오늘 10km 뛰었어요 내일은 쉴게요"),
+        ["안녕하세요", "저는 러너입니다", "오늘 10km 뛰었어요", "내일은 쉴게요"]
+    );
+    assert_eq!(
+        split("필요 없는 건 중요 표시를 지우고 좋아요 버튼을 눌렀다"),
+        ["필요 없는 건 중요 표시를 지우고 좋아요 버튼을 눌렀다"]
+    );
     assert_eq!(split("마침표가 없는 글"), ["마침표가 없는 글"]);
     assert_eq!(split("no stop at all"), ["no stop at all"]);
 }
@@ -114,7 +111,10 @@ fn keeps_emoji_and_laughter_with_the_sentence_before() {
 
 #[test]
 fn splits_at_cjk_stops_without_a_space() {
-    assert_eq!(split("今日は走った。楽しかった！また走る。"), ["今日は走った。", "楽しかった！", "また走る。"]);
+    assert_eq!(
+        split("今日は走った。楽しかった！また走る。"),
+        ["今日は走った。", "楽しかった！", "また走る。"]
+    );
 }
 
 #[test]

@@ -2,47 +2,138 @@
 
 /// Never ends a sentence: a title or a connective that is written with a stop.
 const OPEN: &[&str] = &[
-    "adm", "approx", "asst", "ca", "capt", "cf", "col", "dept", "dr", "e.g", "eq", "eqs", "esp", "est", "fig", "figs",
-    "gen", "gov", "hon", "i.e", "incl", "lt", "maj", "messrs", "mr", "mrs", "ms", "mt", "nos", "pp", "pres", "prof",
-    "ref", "refs", "rep", "rev", "sen", "sgt", "sr", "st", "tel", "viz", "vol", "vols", "vs",
+    "adm", "approx", "asst", "ca", "capt", "cf", "col", "dept", "dr", "e.g", "eq", "eqs", "esp", "est",
+    "fig", "figs", "gen", "gov", "hon", "i.e", "incl", "lt", "maj", "messrs", "mr", "mrs", "ms", "mt", "nos",
+    "pp", "pres", "prof", "ref", "refs", "rep", "rev", "sen", "sgt", "sr", "st", "tel", "viz", "vol", "vols",
+    "vs",
 ];
 
 /// Ends a sentence only where a new one clearly begins.
 const EITHER: &[&str] = &[
-    "a.m", "al", "apr", "aug", "ave", "blvd", "co", "corp", "dec", "ed", "etc", "feb", "ft", "hr", "hrs", "inc", "jan",
-    "jr", "jul", "jun", "km", "lb", "lbs", "ltd", "mar", "min", "mins", "no", "nov", "oct", "oz", "p.m", "ph.d", "rd",
-    "sec", "sep", "sept", "u.k", "u.s", "u.s.a", "yr", "yrs",
+    "a.m", "al", "apr", "aug", "ave", "blvd", "co", "corp", "dec", "ed", "etc", "feb", "ft", "hr", "hrs",
+    "inc", "jan", "jr", "jul", "jun", "km", "lb", "lbs", "ltd", "mar", "min", "mins", "no", "nov", "oct",
+    "oz", "p.m", "ph.d", "rd", "sec", "sep", "sept", "u.k", "u.s", "u.s.a", "yr", "yrs",
 ];
 
 /// Words that, capitalised, begin a sentence far more often than they are a name.
 const STARTERS: &[&str] = &[
-    "A", "After", "Also", "An", "And", "As", "At", "Before", "But", "For", "He", "Her", "His", "How", "However", "I", "If",
-    "In", "It", "Its", "My", "No", "On", "Our", "She", "So", "Some", "That", "The", "Their", "Then", "There", "These",
-    "They", "This", "Those", "To", "We", "What", "When", "Where", "Who", "Why", "With", "You", "Your",
+    "A", "After", "Also", "An", "And", "As", "At", "Before", "But", "For", "He", "Her", "His", "How",
+    "However", "I", "If", "In", "It", "Its", "My", "No", "On", "Our", "She", "So", "Some", "That", "The",
+    "Their", "Then", "There", "These", "They", "This", "Those", "To", "We", "What", "When", "Where", "Who",
+    "Why", "With", "You", "Your",
 ];
 
 /// Syllables that end a Korean sentence, given that a stop or an emoji follows.
 const FINAL: &[char] = &[
-    '다', '요', '까', '죠', '네', '지', '군', '래', '자', '라', '음', '함', '임', '됨', '듯', '오', '나', '냐', '니', '어', '아',
-    '해', '줘', '봐', '걸', '게', '데', '야', '중', '완', '료', '용', '욥', '쥬', '당', '슴', '짐', '김', '림', '움',
+    '다', '요', '까', '죠', '네', '지', '군', '래', '자', '라', '음', '함', '임', '됨', '듯', '오', '나',
+    '냐', '니', '어', '아', '해', '줘', '봐', '걸', '게', '데', '야', '중', '완', '료', '용', '욥', '쥬',
+    '당', '슴', '짐', '김', '림', '움',
 ];
 
 /// Polite endings that end a sentence even without a stop; the word must be longer than the ending.
 const POLITE: &[&str] = &[
-    "습니다", "습니까", "ㅂ니다", "십시오", "합시다", "겠어요", "어요", "아요", "해요", "예요", "에요", "세요", "네요", "데요",
-    "군요", "나요", "까요", "게요", "래요", "돼요", "려요", "워요", "와요", "줘요", "져요", "겨요", "봐요", "거든요", "잖아요", "지요",
+    "습니다",
+    "습니까",
+    "ㅂ니다",
+    "십시오",
+    "합시다",
+    "겠어요",
+    "어요",
+    "아요",
+    "해요",
+    "예요",
+    "에요",
+    "세요",
+    "네요",
+    "데요",
+    "군요",
+    "나요",
+    "까요",
+    "게요",
+    "래요",
+    "돼요",
+    "려요",
+    "워요",
+    "와요",
+    "줘요",
+    "져요",
+    "겨요",
+    "봐요",
+    "거든요",
+    "잖아요",
+    "지요",
 ];
 
 /// What goes on with a quotation before it.
 const QUOTING: &[&str] = &[
-    "라고", "라는", "라며", "라면서", "라던", "라니", "란", "이라고", "이라는", "이라며", "이라니", "고", "는", "며", "하고", "하며",
-    "하면서", "하는", "하던", "했다", "했어", "했고", "했지", "면서", "던데", "길래", "냐고", "냐며", "자고", "자며", "다고", "다며",
-    "다는", "를", "을", "이", "가", "은", "의", "에", "와", "과", "도", "로", "으로", "만", "처럼", "같은", "라",
+    "라고",
+    "라는",
+    "라며",
+    "라면서",
+    "라던",
+    "라니",
+    "란",
+    "이라고",
+    "이라는",
+    "이라며",
+    "이라니",
+    "고",
+    "는",
+    "며",
+    "하고",
+    "하며",
+    "하면서",
+    "하는",
+    "하던",
+    "했다",
+    "했어",
+    "했고",
+    "했지",
+    "면서",
+    "던데",
+    "길래",
+    "냐고",
+    "냐며",
+    "자고",
+    "자며",
+    "다고",
+    "다며",
+    "다는",
+    "를",
+    "을",
+    "이",
+    "가",
+    "은",
+    "의",
+    "에",
+    "와",
+    "과",
+    "도",
+    "로",
+    "으로",
+    "만",
+    "처럼",
+    "같은",
+    "라",
 ];
 
 /// Quotation words that also stand after a space.
-const SPACED_QUOTING: &[&str] =
-    &["라고", "라는", "라며", "라면서", "이라고", "이라는", "이라며", "하고", "하며", "하면서", "하는", "냐고", "다고", "라"];
+const SPACED_QUOTING: &[&str] = &[
+    "라고",
+    "라는",
+    "라며",
+    "라면서",
+    "이라고",
+    "이라는",
+    "이라며",
+    "하고",
+    "하며",
+    "하면서",
+    "하는",
+    "냐고",
+    "다고",
+    "라",
+];
 
 /// The most bytes of a word that are looked at, so that text without a space costs no more.
 const LONGEST: usize = 64;
@@ -117,9 +208,8 @@ pub(super) fn is_abbreviation(word: &str, next: &str) -> bool {
     if EITHER.binary_search(&lower.as_str()).is_ok() {
         return match lower.as_str() {
             // "No. 5" and "Apr. 3", but "No. Then" and "in May."
-            "no" | "jan" | "feb" | "mar" | "apr" | "jun" | "jul" | "aug" | "sep" | "sept" | "oct" | "nov" | "dec" | "sec" => {
-                next.starts_with(|c: char| c.is_ascii_digit())
-            }
+            "no" | "jan" | "feb" | "mar" | "apr" | "jun" | "jul" | "aug" | "sep" | "sept" | "oct" | "nov"
+            | "dec" | "sec" => next.starts_with(|c: char| c.is_ascii_digit()),
             "km" | "lb" | "lbs" | "oz" | "ft" | "hr" | "hrs" | "min" | "mins" | "yr" | "yrs" | "ed" => {
                 next.starts_with(char::is_lowercase)
             }
@@ -128,7 +218,8 @@ pub(super) fn is_abbreviation(word: &str, next: &str) -> bool {
         };
     }
     // an initial: "J. Smith", "U.N. report"
-    let initials = word.split('.').all(|part| part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase()));
+    let initials =
+        word.split('.').all(|part| part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase()));
     initials && word != "I" && !starter && next.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii())
 }
 
