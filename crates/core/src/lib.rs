@@ -5,12 +5,16 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
+#[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
+pub mod conformance;
 mod error;
+pub mod event;
 pub mod model;
 pub mod resilience;
 pub mod text;

@@ -1,0 +1,672 @@
+//! The laws of [`EventBus`], in the order of its numbered guarantees.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join;
+
+use super::{Broken, Kept, Verdict, holds, same};
+use crate::ErrorKind;
+use crate::event::{
+    Delivery, Envelope, EventBus, EventId, Page, Reason, Settlement, Start, State, Subscriber, Subscription,
+};
+
+/// One store, empty at first, that a law opens as often as it likes.
+#[async_trait]
+pub trait BusHarness: Send + Sync {
+    /// Opens the store: every call gives a bus over the same events, as another process would see them.
+    async fn open(&self) -> Arc<dyn EventBus>;
+
+    /// Lets time pass for leases and delays: turns the clock that the bus was given, or really waits.
+    async fn pass(&self, time: Duration);
+
+    /// Returns how long a fetch may take to find what is there; zero (the default) where the first look finds it.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Makes one `#[test]` per law of [`EventBus`](crate::event::EventBus), in a module of the given name, each on a harness
+/// of its own made by the expression.
+#[macro_export]
+macro_rules! bus_laws {
+    ($backend:ident, $harness:expr) => {
+        $crate::bus_laws!(@each $backend, $harness,
+            law_01_publish_is_durable,
+            law_01_a_batch_is_stored_whole_or_not_at_all,
+            law_02_publish_is_idempotent,
+            law_03_every_group_gets_every_event,
+            law_03_a_waiting_fetch_is_woken,
+            law_04_an_event_has_one_holder,
+            law_05_order_is_kept_within_a_lane,
+            law_05_a_held_lane_is_not_handed_out,
+            law_06_what_is_not_settled_comes_back,
+            law_07_acknowledged_is_done,
+            law_08_a_retry_waits_and_only_its_lane,
+            law_09_dead_letters_are_listed_and_replayed,
+            law_10_leases_are_fenced,
+            law_10_a_renewed_lease_holds,
+            law_11_a_release_gives_back_at_once,
+            law_12_a_group_begins_where_it_first_said,
+            law_13_a_dropped_fetch_leaves_nothing_behind,
+            law_13_a_dropped_publish_is_whole,
+            law_14_attempts_survive_their_member,
+        );
+    };
+    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
+        mod $backend {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $law() {
+                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
+                        let harness = $harness;
+                        $crate::conformance::bus::$law(&harness).await
+                    });
+                }
+            )+
+        }
+    };
+}
+
+const LEASE: Duration = Duration::from_secs(10);
+const MANY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+
+fn event(key: &str, version: u64) -> Envelope {
+    Envelope::new("posts", key, State::Updated, version)
+}
+
+fn reason() -> Reason {
+    Reason::new("unavailable", "the model did not answer")
+}
+
+fn subscription(group: &str) -> Subscription {
+    Subscription::new(group, ["posts"]).with_lease(LEASE)
+}
+
+/// Which events these are: key and version.
+fn names(deliveries: &[Delivery]) -> Vec<(String, u64)> {
+    deliveries.iter().map(|delivery| (delivery.event.key.clone(), delivery.event.version)).collect()
+}
+
+fn name(key: &str, version: u64) -> (String, u64) {
+    (key.to_owned(), version)
+}
+
+struct Table<'a, H: ?Sized> {
+    harness: &'a H,
+    bus: Arc<dyn EventBus>,
+}
+
+impl<'a, H: BusHarness + ?Sized> Table<'a, H> {
+    async fn set(harness: &'a H) -> Self {
+        Self { harness, bus: harness.open().await }
+    }
+
+    async fn join(&self, group: &str) -> Result<Arc<dyn Subscriber>, Broken> {
+        Ok(self.bus.subscribe(&subscription(group)).await?)
+    }
+
+    async fn take(&self, member: &Arc<dyn Subscriber>) -> Result<Vec<Delivery>, Broken> {
+        Ok(member.fetch(MANY, self.harness.patience()).await?)
+    }
+
+    async fn only(&self, member: &Arc<dyn Subscriber>) -> Result<Delivery, Broken> {
+        let mut taken = self.take(member).await?;
+        match (taken.pop(), taken.is_empty()) {
+            (Some(delivery), true) => Ok(delivery),
+            (last, _) => {
+                let count = taken.len() + usize::from(last.is_some());
+                Err(Broken::new(format!("expected one delivery, got {count}")))
+            }
+        }
+    }
+
+    /// Fetches and acknowledges until nothing is left, and tells what came, in order.
+    async fn drain(&self, member: &Arc<dyn Subscriber>) -> Result<Vec<(String, u64)>, Broken> {
+        let mut all = Vec::new();
+        loop {
+            let taken = self.take(member).await?;
+            if taken.is_empty() {
+                return Ok(all);
+            }
+            all.extend(names(&taken));
+            for delivery in taken {
+                member.settle(&delivery.receipt, Settlement::Ack).await?;
+            }
+        }
+    }
+}
+
+/// Law 1: what `publish` reported is there after the bus is closed and opened again.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_01_publish_is_durable(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    if !table.bus.capabilities().durable {
+        return Ok(Kept::Skipped("the backend does not outlive its process"));
+    }
+    let events: Vec<_> = (1..=5).map(|version| event("a", version)).collect();
+    let published = table.bus.publish(&events).await?;
+    same!(published.accepted, 5, "accepted events");
+    drop(table);
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let expected: Vec<_> = (1..=5).map(|version| name("a", version)).collect();
+    same!(table.drain(&member).await?, expected, "events after opening again");
+    Ok(Kept::Whole)
+}
+
+/// Law 1: a batch with an event that breaks the rules stores none of its events.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_01_a_batch_is_stored_whole_or_not_at_all(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let bad = Envelope::new("no such topic!", "a", State::Created, 1);
+    let Err(error) = table.bus.publish(&[event("a", 1), bad, event("a", 2)]).await else {
+        return Err(Broken::new("an event with an impossible topic was taken"));
+    };
+    same!(error.kind(), ErrorKind::InvalidInput, "kind of the error");
+    same!(table.drain(&member).await?, vec![], "events of the refused batch");
+    same!(table.bus.publish(&[]).await?.accepted, 0, "events of an empty batch");
+    Ok(Kept::Whole)
+}
+
+/// Law 2: the same id is stored once, in one batch or in two, before and after it was handled.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_02_publish_is_idempotent(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let (one, other) = (event("a", 1), event("a", 2));
+    let first = table.bus.publish(&[one.clone(), one.clone()]).await?;
+    let second = table.bus.publish(&[other.clone(), one.clone()]).await?;
+    if table.bus.capabilities().idempotent_publish {
+        same!((first.accepted, first.duplicates), (1, 1), "accepted and duplicates of the first call");
+        same!((second.accepted, second.duplicates), (1, 1), "accepted and duplicates of the second call");
+    }
+    same!(table.drain(&member).await?, vec![name("a", 1), name("a", 2)], "events handed out");
+    table.bus.publish(&[one, other]).await?;
+    same!(table.drain(&member).await?, vec![], "events handed out after publishing again");
+    Ok(Kept::Whole)
+}
+
+/// Law 3: each group gets each event of its topics once, and only those.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_03_every_group_gets_every_event(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let early = table.join("early").await?;
+    table.bus.publish(&[event("a", 1), event("b", 1)]).await?;
+    table.bus.publish(&[Envelope::new("members", "a", State::Created, 9)]).await?;
+    let late = table.join("late").await?;
+    let both = Subscription::new("both", ["members", "posts"]).with_lease(LEASE);
+    let both = table.bus.subscribe(&both).await?;
+    for (group, member, expected) in [("early", &early, 2), ("late", &late, 2), ("both", &both, 3)] {
+        same!(member.lag().await?.unsettled, expected as u64, "lag of {group} before");
+        let seen: BTreeSet<_> = table.drain(member).await?.into_iter().collect();
+        same!(seen.len(), expected, "events that group {group} got");
+        same!(member.lag().await?.unsettled, 0, "lag of {group} after");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Law 3: a fetch that waits gets what is published meanwhile.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_03_a_waiting_fetch_is_woken(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let events = [event("a", 1)];
+    let (fetched, published) =
+        join(member.fetch(MANY, Duration::from_secs(30)), table.bus.publish(&events)).await;
+    published?;
+    same!(names(&fetched?), vec![name("a", 1)], "events of the waiting fetch");
+    Ok(Kept::Whole)
+}
+
+/// Law 4: two members of a group never hold the same event.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_04_an_event_has_one_holder(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    let events: Vec<_> = (0..40).map(|key| event(&format!("key-{key}"), 1)).collect();
+    table.bus.publish(&events).await?;
+    let few = NonZeroUsize::MIN.saturating_add(6);
+    let mut holders: HashMap<EventId, u32> = HashMap::new();
+    for _ in 0..20 {
+        let patience = harness.patience();
+        let (one, other) = join(left.fetch(few, patience), right.fetch(few, patience)).await;
+        for delivery in one?.into_iter().chain(other?) {
+            *holders.entry(delivery.event.id).or_default() += 1;
+        }
+    }
+    same!(holders.len(), 40, "events handed out");
+    holds!(holders.values().all(|count| *count == 1), "an event is with two members at once");
+    Ok(Kept::Whole)
+}
+
+/// Law 5: with several members, retries and releases, each lane's events are acknowledged in the order of publishing.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_05_order_is_kept_within_a_lane(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let members = [table.join("readers").await?, table.join("readers").await?];
+    for version in 1..=20 {
+        let batch: Vec<_> = (0..7).map(|key| event(&format!("key-{key}"), version)).collect();
+        table.bus.publish(&batch).await?;
+    }
+    let mut done: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut turn = 0_u32;
+    for round in 0..2_000_u32 {
+        let Some(member) = members.get(round as usize % 2) else { continue };
+        let few = NonZeroUsize::MIN.saturating_add(round as usize % 9);
+        let mut given_back = BTreeSet::new();
+        for delivery in member.fetch(few, Duration::ZERO).await? {
+            if given_back.contains(&delivery.event.key) {
+                continue;
+            }
+            turn += 1;
+            let settlement = match turn % 5 {
+                0 => Settlement::Retry { after: Duration::from_secs(1), reason: reason() },
+                3 => Settlement::Release,
+                _ => Settlement::Ack,
+            };
+            if settlement == Settlement::Ack {
+                done.entry(delivery.event.key.clone()).or_default().push(delivery.event.version);
+            } else {
+                given_back.insert(delivery.event.key.clone());
+            }
+            member.settle(&delivery.receipt, settlement).await?;
+        }
+        if done.values().map(Vec::len).sum::<usize>() == 140 {
+            break;
+        }
+        if round % 7 == 6 {
+            harness.pass(Duration::from_secs(1)).await;
+        }
+    }
+    let expected: Vec<u64> = (1..=20).collect();
+    same!(done.len(), 7, "lanes");
+    for (key, versions) in done {
+        same!(versions, expected, "order of {key}");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Law 5: while one member holds a lane's event, nobody gets the lane's later ones; other lanes go on.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_05_a_held_lane_is_not_handed_out(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    table.bus.publish(&[event("a", 1)]).await?;
+    let held = table.only(&left).await?;
+    table.bus.publish(&[event("a", 2), event("b", 1)]).await?;
+    same!(names(&table.take(&right).await?), vec![name("b", 1)], "events for the other member");
+    same!(names(&table.take(&left).await?), vec![], "events for the holder itself");
+    left.settle(&held.receipt, Settlement::Ack).await?;
+    same!(names(&table.take(&right).await?), vec![name("a", 2)], "events after the acknowledgement");
+    Ok(Kept::Whole)
+}
+
+/// Law 6: an event whose holder falls silent comes back when the lease ends, to any member.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_06_what_is_not_settled_comes_back(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    table.bus.publish(&[event("a", 1), event("a", 2)]).await?;
+    same!(names(&table.take(&left).await?), vec![name("a", 1), name("a", 2)], "events of the first fetch");
+    harness.pass(LEASE / 2).await;
+    same!(names(&table.take(&right).await?), vec![], "events while the lease runs");
+    harness.pass(LEASE).await;
+    same!(table.drain(&right).await?, vec![name("a", 1), name("a", 2)], "events after the lease");
+    Ok(Kept::Whole)
+}
+
+/// Law 7: an acknowledged event never comes again, neither after its lease nor after opening anew; its lane goes on.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_07_acknowledged_is_done(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let durable = table.bus.capabilities().durable;
+    let member = table.join("readers").await?;
+    table.bus.publish(&[event("a", 1), event("a", 2), event("b", 1)]).await?;
+    let taken = table.take(&member).await?;
+    same!(taken.len(), 3, "events handed out");
+    for delivery in &taken {
+        if delivery.event.version == 1 {
+            member.settle(&delivery.receipt, Settlement::Ack).await?;
+        }
+    }
+    harness.pass(LEASE * 2).await;
+    let table = if durable {
+        drop((member, table));
+        Table::set(harness).await
+    } else {
+        table
+    };
+    let member = table.join("readers").await?;
+    let left = table.only(&member).await?;
+    same!((left.event.key.as_str(), left.event.version), ("a", 2), "the event that was not acknowledged");
+    member.settle(&left.receipt, Settlement::Ack).await?;
+    let again = member.settle(&left.receipt, Settlement::Ack).await;
+    same!(again.map_err(|error| error.kind()), Err(ErrorKind::Conflict), "a second acknowledgement");
+    harness.pass(LEASE * 2).await;
+    same!(names(&table.take(&member).await?), vec![], "events at the end");
+    Ok(Kept::Whole)
+}
+
+/// Law 8: a retried event waits for its delay and its lane with it; other lanes go on; attempts count up.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_08_a_retry_waits_and_only_its_lane(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    table.bus.publish(&[event("a", 1), event("a", 2)]).await?;
+    for attempt in 1..=3 {
+        let taken = table.take(&member).await?;
+        same!(names(&taken), vec![name("a", 1), name("a", 2)], "events of attempt {attempt}");
+        let mut taken = taken.into_iter();
+        let (Some(head), Some(next)) = (taken.next(), taken.next()) else { continue };
+        same!((head.attempt, next.attempt), (attempt, 1), "attempts of the head and of the one behind it");
+        let (before, rest) = (Duration::from_secs(55), Duration::from_secs(5));
+        let after = before + rest;
+        member.settle(&head.receipt, Settlement::Retry { after, reason: reason() }).await?;
+        let late = member.settle(&next.receipt, Settlement::Ack).await.map_err(|error| error.kind());
+        same!(late, Err(ErrorKind::Conflict), "an acknowledgement past the event that waits");
+        table.bus.publish(&[event("b", u64::from(attempt))]).await?;
+        same!(table.drain(&member).await?, vec![name("b", u64::from(attempt))], "events during the delay");
+        harness.pass(before).await;
+        same!(names(&table.take(&member).await?), vec![], "events before the end of the delay");
+        harness.pass(rest).await;
+    }
+    same!(table.drain(&member).await?, vec![name("a", 1), name("a", 2)], "events at the end");
+    Ok(Kept::Whole)
+}
+
+/// Law 9: a dead letter is out of its lane's way, is listed for its group alone, page by page, and can be replayed.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_09_dead_letters_are_listed_and_replayed(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (member, other) = (table.join("readers").await?, table.join("others").await?);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+    let poison = event("a", 1).with_trace(trace);
+    table.bus.publish(&[poison.clone(), event("b", 1), event("a", 2)]).await?;
+    for delivery in table.take(&member).await? {
+        if delivery.event.version == 1 {
+            member.settle(&delivery.receipt, Settlement::DeadLetter { reason: reason() }).await?;
+        } else {
+            member.settle(&delivery.receipt, Settlement::Ack).await?;
+        }
+    }
+    let all = table.bus.dead_letters("readers", Page::default()).await?;
+    let keys: BTreeSet<_> = all.iter().map(|letter| letter.event.key.as_str()).collect();
+    same!(keys, BTreeSet::from(["a", "b"]), "keys of the dead letters");
+    let Some(letter) = all.iter().find(|letter| letter.event.id == poison.id) else {
+        return Err(Broken::new("the poison event is not among the dead letters"));
+    };
+    same!(letter.event, poison, "the event of the dead letter");
+    same!((&letter.reason, letter.attempts), (&reason(), 1), "reason and attempts");
+    same!(member.lag().await?.dead_letters, 2, "dead letters counted");
+    let mut paged = Vec::new();
+    let mut after = 0;
+    while let Some(letter) =
+        table.bus.dead_letters("readers", Page { after, limit: NonZeroUsize::MIN }).await?.pop()
+    {
+        after = letter.position;
+        paged.push(letter);
+    }
+    same!(paged, all, "the dead letters page by page");
+    same!(table.bus.dead_letters("others", Page::default()).await?, vec![], "another group's dead letters");
+    same!(table.drain(&other).await?.len(), 3, "events of the other group");
+
+    table.bus.publish(&[event("a", 3)]).await?;
+    let ids = [poison.id, EventId::random()];
+    same!(table.bus.replay("readers", &ids).await?, 1, "replayed events");
+    same!(table.bus.replay("readers", &ids).await?, 0, "events replayed twice");
+    let taken = table.take(&member).await?;
+    same!(names(&taken), vec![name("a", 1), name("a", 3)], "events after the replay");
+    same!(taken.first().map(|delivery| delivery.attempt), Some(1), "attempt after the replay");
+    for delivery in taken {
+        member.settle(&delivery.receipt, Settlement::Ack).await?;
+    }
+    same!(table.bus.dead_letters("readers", Page::default()).await?.len(), 1, "dead letters left");
+    Ok(Kept::Whole)
+}
+
+/// Law 10: after a takeover the old receipt can neither settle nor renew, and the new one is not disturbed.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_10_leases_are_fenced(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    table.bus.publish(&[event("a", 1)]).await?;
+    let old = table.only(&left).await?;
+    harness.pass(LEASE * 2).await;
+    let new = table.only(&right).await?;
+    for settlement in [
+        Settlement::Ack,
+        Settlement::Release,
+        Settlement::Retry { after: Duration::ZERO, reason: reason() },
+        Settlement::DeadLetter { reason: reason() },
+    ] {
+        let refused = left.settle(&old.receipt, settlement.clone()).await;
+        let kind = refused.map_err(|error| error.kind());
+        same!(kind, Err(ErrorKind::Conflict), "{settlement:?} with the old receipt");
+    }
+    let lost = left.renew(std::slice::from_ref(&old.receipt)).await?;
+    same!(lost, vec![old.receipt], "receipts lost by the old holder");
+    same!(right.renew(std::slice::from_ref(&new.receipt)).await?, vec![], "receipts lost by the new holder");
+    right.settle(&new.receipt, Settlement::Ack).await?;
+    same!(table.bus.dead_letters("readers", Page::default()).await?, vec![], "dead letters");
+    same!(member_lag(&right).await?, 0, "events left");
+    Ok(Kept::Whole)
+}
+
+async fn member_lag(member: &Arc<dyn Subscriber>) -> Result<u64, Broken> {
+    Ok(member.lag().await?.unsettled)
+}
+
+/// Law 10: a lease that is renewed in time holds for as long as it takes, and so does one that lapsed unnoticed.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_10_a_renewed_lease_holds(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    table.bus.publish(&[event("a", 1)]).await?;
+    let held = table.only(&left).await?;
+    for _ in 0..6 {
+        harness.pass(LEASE / 2).await;
+        same!(left.renew(std::slice::from_ref(&held.receipt)).await?, vec![], "receipts lost");
+        same!(names(&table.take(&right).await?), vec![], "events for the other member");
+    }
+    harness.pass(LEASE * 2).await;
+    left.settle(&held.receipt, Settlement::Ack).await?;
+    same!(names(&table.take(&right).await?), vec![], "events at the end");
+    Ok(Kept::Whole)
+}
+
+/// Law 11: a released event, and with it what the same fetch took of its lane, is there at once, as if never begun.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_11_a_release_gives_back_at_once(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    table.bus.publish(&[event("a", 1), event("a", 2), event("a", 3)]).await?;
+    let taken = table.take(&left).await?;
+    same!(taken.len(), 3, "events of the first fetch");
+    let mut receipts = taken.iter().map(|delivery| &delivery.receipt);
+    if let Some(first) = receipts.next() {
+        left.settle(first, Settlement::Ack).await?;
+    }
+    if let Some(second) = receipts.next() {
+        left.settle(second, Settlement::Release).await?;
+    }
+    if let Some(third) = receipts.next() {
+        let late = left.settle(third, Settlement::Ack).await.map_err(|error| error.kind());
+        same!(late, Err(ErrorKind::Conflict), "an acknowledgement after the release");
+    }
+    let again = table.take(&right).await?;
+    same!(names(&again), vec![name("a", 2), name("a", 3)], "events after the release");
+    holds!(again.iter().all(|delivery| delivery.attempt == 1), "a release counted as an attempt");
+    Ok(Kept::Whole)
+}
+
+/// Law 12: the first subscription decides where a group begins, and later ones do not move it.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_12_a_group_begins_where_it_first_said(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    table.bus.publish(&[event("a", 1)]).await?;
+    let latest = subscription("latest").with_start(Start::Latest);
+    table.bus.subscribe(&latest).await?;
+    table.bus.publish(&[event("a", 2)]).await?;
+    for start in [Start::Earliest, Start::Latest] {
+        let member = table.bus.subscribe(&latest.clone().with_start(start)).await?;
+        let taken = table.take(&member).await?;
+        same!(names(&taken), vec![name("a", 2)], "events of the group that began at the end");
+        if let Some(delivery) = taken.first() {
+            member.settle(&delivery.receipt, Settlement::Release).await?;
+        }
+    }
+    let earliest = table.bus.subscribe(&subscription("earliest")).await?;
+    same!(table.drain(&earliest).await?, vec![name("a", 1), name("a", 2)], "events from the beginning");
+    let later = crate::time::Timestamp::MAX;
+    let at = table.bus.subscribe(&subscription("at").with_start(Start::At(later))).await?;
+    same!(table.drain(&at).await?, vec![], "events from a moment that has not come");
+    Ok(Kept::Whole)
+}
+
+/// Polls a future a few times and drops it; tells what came of it, if it ended in time.
+async fn poll_and_drop<F: Future>(work: F, polls: u32) -> Option<F::Output> {
+    let mut work = pin!(work);
+    for _ in 0..polls {
+        let ended = poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        if ended.is_some() {
+            return ended;
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Law 13: whenever a fetch is dropped, what it would have returned is there for the next one, with its attempt unused.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_13_a_dropped_fetch_leaves_nothing_behind(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let mut version = 0;
+    for polls in (0..12).cycle().take(48) {
+        version += 1;
+        table.bus.publish(&[event("a", version)]).await?;
+        let delivery = match poll_and_drop(member.fetch(MANY, Duration::ZERO), polls).await {
+            Some(ended) => ended?.into_iter().next(),
+            // Another process has no lease to wait for: the event is free as soon as the drop was noticed.
+            None => member.fetch(MANY, Duration::from_secs(30)).await?.into_iter().next(),
+        };
+        let Some(delivery) = delivery else { return Err(Broken::new("the event is still leased")) };
+        same!((delivery.event.version, delivery.attempt), (version, 1), "version and attempt");
+        member.settle(&delivery.receipt, Settlement::Ack).await?;
+    }
+    Ok(Kept::Whole)
+}
+
+/// Law 13: whenever a publish is dropped, all of its events are there or none, and repeating it completes it.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_13_a_dropped_publish_is_whole(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    if !table.bus.capabilities().atomic_batches {
+        return Ok(Kept::Skipped("the backend stores batches event by event"));
+    }
+    for polls in 0..12 {
+        let topic = format!("topic-{polls}");
+        let member = Subscription::new("readers", [topic.as_str()]).with_lease(LEASE);
+        let member = table.bus.subscribe(&member).await?;
+        let batch: Vec<_> =
+            (1..=10).map(|version| Envelope::new(topic.as_str(), "a", State::Updated, version)).collect();
+        let _ = poll_and_drop(table.bus.publish(&batch), polls).await;
+        let before = table.drain(&member).await?.len();
+        holds!(before == 0 || before == 10, "{before} of 10 events are there after {polls} polls");
+        table.bus.publish(&batch).await?;
+        let after = table.drain(&member).await?.len();
+        same!(before + after, 10, "events after publishing again");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Law 14: an attempt that ended with its process is counted.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_14_attempts_survive_their_member(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let mut table = Table::set(harness).await;
+    let durable = table.bus.capabilities().durable;
+    table.bus.publish(&[event("a", 1), event("a", 2)]).await?;
+    for attempt in 1..=3 {
+        let member = table.join("readers").await?;
+        let taken = table.take(&member).await?;
+        let attempts: Vec<_> = taken.iter().map(|delivery| delivery.attempt).collect();
+        same!(attempts, vec![attempt, 1], "attempts of the event that was begun and of the one behind it");
+        if durable {
+            drop((member, table));
+            table = Table::set(harness).await;
+        }
+        harness.pass(LEASE * 2).await;
+    }
+    Ok(Kept::Whole)
+}

@@ -1,0 +1,134 @@
+//! The laws of the seams: what every backend keeps, as functions that check it.
+//!
+//! Each seam has a module with one function per numbered guarantee of its trait, a *harness* that says how to open a
+//! backend, and a macro that makes one test of each law. Whoever writes a backend runs the same laws from their own
+//! crate, with the feature `conformance` among the dev-dependencies:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use async_trait::async_trait;
+//! use pumasi_core::conformance::bus::BusHarness;
+//! use pumasi_core::event::{EventBus, MemoryBus};
+//! use pumasi_core::time::ManualClock;
+//!
+//! /// One empty bus of yours, on a clock that the laws can turn.
+//! struct MyHarness {
+//!     clock: ManualClock,
+//!     bus: MemoryBus, // your own backend here
+//! }
+//!
+//! #[async_trait]
+//! impl BusHarness for MyHarness {
+//!     async fn open(&self) -> Arc<dyn EventBus> {
+//!         Arc::new(self.bus.clone())
+//!     }
+//!
+//!     async fn pass(&self, time: Duration) {
+//!         self.clock.advance(time);
+//!     }
+//! }
+//!
+//! // In tests/conformance.rs: one `#[test]` per law, in a module called `mine`.
+//! pumasi_core::bus_laws!(mine, {
+//!     let clock = ManualClock::new();
+//!     let bus = MemoryBus::with_clock(Arc::new(clock.clone()));
+//!     MyHarness { clock, bus }
+//! });
+//!
+//! # let clock = ManualClock::new();
+//! # let harness = MyHarness { bus: MemoryBus::with_clock(Arc::new(clock.clone())), clock };
+//! // Or by hand:
+//! pumasi_core::conformance::check("mine", "law_07", async {
+//!     pumasi_core::conformance::bus::law_07_acknowledged_is_done(&harness).await
+//! });
+//! ```
+
+pub mod bus;
+
+use std::fmt;
+use std::future::Future;
+use std::io::Write;
+
+/// How a law ended.
+pub type Verdict = Result<Kept, Broken>;
+
+/// A law that does not stand broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// Everything was checked.
+    Whole,
+    /// The backend declares that it cannot do this; nothing was checked.
+    Skipped(&'static str),
+}
+
+/// What a backend did against a law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(String);
+
+impl Broken {
+    /// Says what was promised and what happened instead.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl From<crate::Error> for Broken {
+    fn from(error: crate::Error) -> Self {
+        Self(format!("a call failed: {error:?}"))
+    }
+}
+
+/// Runs one law to its end on a runtime of its own; a skip is printed to standard error, whether or not tests capture
+/// their output.
+///
+/// # Panics
+///
+/// If the law is broken, with what the backend did: this is what makes the test fail.
+pub fn check(backend: &str, law: &str, run: impl Future<Output = Verdict>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let verdict = match runtime {
+        Ok(runtime) => runtime.block_on(run),
+        Err(error) => Err(Broken::new(format!("no runtime: {error}"))),
+    };
+    match &verdict {
+        Ok(Kept::Whole) => {}
+        Ok(Kept::Skipped(why)) => {
+            // Past the test harness's capture: a skipped law is never a silent pass.
+            let _ = writeln!(std::io::stderr(), "skipped {law} on {backend}: {why}");
+        }
+        Err(broken) => assert!(verdict.is_ok(), "{backend} breaks {law}: {broken}"),
+    }
+}
+
+/// Breaks the law unless two values are equal.
+macro_rules! same {
+    ($left:expr, $right:expr, $($what:tt)+) => {{
+        let (left, right) = (&$left, &$right);
+        if left != right {
+            return Err($crate::conformance::Broken::new(format!(
+                "{}: expected {right:?}, got {left:?}", format_args!($($what)+),
+            )));
+        }
+    }};
+}
+
+/// Breaks the law unless a condition holds.
+macro_rules! holds {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err($crate::conformance::Broken::new(format!($($what)+)));
+        }
+    };
+}
+
+pub(crate) use {holds, same};

@@ -1,0 +1,82 @@
+//! What the user writes: the work on one event.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::Result;
+use crate::event::Delivery;
+
+/// Handles one event at a time; the [`Consumer`](super::Consumer) calls it.
+///
+/// What it returns decides what becomes of the event:
+///
+/// - `Ok(())`: the work is durable, the event is acknowledged;
+/// - an error whose [retry class](crate::Retry) allows it: the event comes back after a delay, up to the consumer's
+///   attempts;
+/// - any other error: the event becomes a dead letter with the error's kind and message, so these must not hold what a
+///   person wrote.
+///
+/// An event may arrive more than once (the process can die between the work and the acknowledgement). Make the work
+/// idempotent: record the event's id in the transaction of its effect, or derive what you write from it.
+///
+/// The future is dropped when the lease is lost, when the handler's time limit is over or when the consumer's drain ends;
+/// what it had begun must be safe to begin again.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Does the work of one event.
+    ///
+    /// # Errors
+    ///
+    /// Whatever went wrong; its retry class decides between another attempt and a dead letter.
+    async fn handle(&self, delivery: &Delivery) -> Result<()>;
+}
+
+#[async_trait]
+impl<H: Handler + ?Sized> Handler for Arc<H> {
+    async fn handle(&self, delivery: &Delivery) -> Result<()> {
+        (**self).handle(delivery).await
+    }
+}
+
+/// A [`Handler`] made of a closure; see [`handler_fn`].
+#[derive(Clone, Copy)]
+pub struct HandlerFn<F>(F);
+
+impl<F> fmt::Debug for HandlerFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandlerFn")
+    }
+}
+
+/// Makes a [`Handler`] of an async closure over the delivery.
+///
+/// ```
+/// use pumasi_core::event::{Delivery, handler_fn};
+///
+/// let handler = handler_fn(|delivery: Delivery| async move {
+///     println!("{} changed", delivery.event.key);
+///     Ok(())
+/// });
+/// # let _ = handler;
+/// ```
+pub fn handler_fn<F, W>(work: F) -> HandlerFn<F>
+where
+    F: Fn(Delivery) -> W + Send + Sync,
+    W: Future<Output = Result<()>> + Send,
+{
+    HandlerFn(work)
+}
+
+#[async_trait]
+impl<F, W> Handler for HandlerFn<F>
+where
+    F: Fn(Delivery) -> W + Send + Sync,
+    W: Future<Output = Result<()>> + Send,
+{
+    async fn handle(&self, delivery: &Delivery) -> Result<()> {
+        (self.0)(delivery.clone()).await
+    }
+}

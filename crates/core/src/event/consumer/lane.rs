@@ -1,0 +1,219 @@
+//! The work on the events of one lane: one after the other, each until it is settled.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::control::{Control, Counts, Shutdown};
+use super::held::Held;
+use super::{Handler, Policy};
+use crate::event::{Context, Delivery, Reason, Settlement, Subscriber};
+use crate::time::Clock;
+use crate::{Error, ErrorKind, Result, Retry};
+
+/// What all lanes of a consumer share.
+pub(super) struct Work {
+    pub(super) group: Arc<str>,
+    pub(super) subscriber: Arc<dyn Subscriber>,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: Policy,
+    pub(super) held: Arc<Held>,
+    pub(super) control: Control,
+    pub(super) shutdown: Shutdown,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    Returned(Result<()>),
+    Panicked,
+    LeaseLost,
+}
+
+/// Whether the lane goes on with its next event.
+#[derive(PartialEq)]
+enum Lane {
+    GoesOn,
+    Stops,
+}
+
+/// Counts a handler as at work for as long as it lives, also when its task is aborted.
+struct InFlight<'a>(&'a Work);
+
+impl<'a> InFlight<'a> {
+    fn begin(work: &'a Work) -> Self {
+        work.control.counts.in_flight.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!("pumasi_event_in_flight", "group" => work.group.to_string()).increment(1);
+        Self(work)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.control.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("pumasi_event_in_flight", "group" => self.0.group.to_string()).decrement(1);
+    }
+}
+
+impl Work {
+    /// Works through the events of one lane, in order.
+    pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
+        for delivery in &run {
+            let lane = if self.shutdown.is_triggered() || self.control.is_paused() {
+                // This gives back the later ones of the run as well.
+                self.settle(delivery, Settlement::Release, &lost).await;
+                Lane::Stops
+            } else {
+                self.attempt(delivery, &lost).await
+            };
+            if lane == Lane::Stops {
+                break;
+            }
+        }
+        for delivery in &run {
+            self.held.remove(&delivery.receipt);
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, lost: &Shutdown) -> Lane {
+        let span = self.span(delivery);
+        if delivery.attempt > self.policy.max_attempts {
+            let reason = Reason::new(
+                "attempts",
+                format!("handed out {} times, and no attempt came to an end", delivery.attempt - 1),
+            );
+            return self.settle(delivery, Settlement::DeadLetter { reason }, lost).instrument(span).await;
+        }
+        let begun = self.clock.instant();
+        let attempt = {
+            let _in_flight = InFlight::begin(self);
+            let work = Context::of(&delivery.event)
+                .scope(async { self.handler.handle(delivery).await })
+                .instrument(span.clone());
+            tokio::select! {
+                biased;
+                () = lost.triggered() => Attempt::LeaseLost,
+                ended = AssertUnwindSafe(work).catch_unwind() => match ended {
+                    Ok(result) => Attempt::Returned(result),
+                    Err(_) => Attempt::Panicked,
+                },
+                () = self.clock.sleep(self.policy.handler_limit) => Attempt::Returned(Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("the handler was still at work after {:?}", self.policy.handler_limit),
+                ))),
+            }
+        };
+        let took = self.clock.instant().saturating_duration_since(begun);
+        metrics::histogram!("pumasi_event_handler_seconds", "group" => self.group.to_string()).record(took);
+        let settlement = match attempt {
+            Attempt::LeaseLost => {
+                span.in_scope(|| tracing::warn!("the lease was lost; the event is with another member"));
+                self.count("lost", |counts| &counts.lost);
+                return Lane::Stops;
+            }
+            Attempt::Panicked => {
+                self.count("panicked", |counts| &counts.panicked);
+                self.failed(delivery, Reason::new("panic", "the handler panicked"), Retry::Now)
+            }
+            Attempt::Returned(Ok(())) => Settlement::Ack,
+            Attempt::Returned(Err(error)) => self.failed(delivery, Reason::from(&error), error.retry()),
+        };
+        self.settle(delivery, settlement, lost).instrument(span).await
+    }
+
+    /// Decides between another attempt and a dead letter.
+    fn failed(&self, delivery: &Delivery, reason: Reason, retry: Retry) -> Settlement {
+        let asked = match retry {
+            Retry::Never => return Settlement::DeadLetter { reason },
+            _ if delivery.attempt >= self.policy.max_attempts => return Settlement::DeadLetter { reason },
+            Retry::Now => Duration::ZERO,
+            Retry::After(after) => after,
+        };
+        let after = self.policy.backoff.delay(delivery.attempt, &self.policy.random).max(asked);
+        Settlement::Retry { after, reason }
+    }
+
+    /// Settles, however often the store has to be asked, while the lease lasts.
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement, lost: &Shutdown) -> Lane {
+        let mut tries = 0;
+        loop {
+            let error = match self.subscriber.settle(&delivery.receipt, settlement.clone()).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            tries += 1;
+            let again = error.retry().is_retryable() && !lost.is_triggered();
+            tracing::warn!(error = %error, tries, again, "a delivery could not be settled");
+            if !again {
+                self.held.remove(&delivery.receipt);
+                self.count("lost", |counts| &counts.lost);
+                return Lane::Stops;
+            }
+            tokio::select! {
+                () = lost.triggered() => {}
+                () = self.clock.sleep(self.policy.store_backoff.delay(tries, &self.policy.random)) => {}
+            }
+        }
+        self.held.remove(&delivery.receipt);
+        match settlement {
+            Settlement::Ack => {
+                self.count("handled", |counts| &counts.handled);
+                Lane::GoesOn
+            }
+            Settlement::DeadLetter { reason } => {
+                tracing::error!(reason = %reason, attempts = delivery.attempt, "an event was put aside");
+                self.count("dead_lettered", |counts| &counts.dead_lettered);
+                Lane::GoesOn
+            }
+            Settlement::Retry { after, reason } => {
+                tracing::warn!(reason = %reason, attempt = delivery.attempt, ?after, "an attempt failed");
+                self.count("retried", |counts| &counts.retried);
+                Lane::Stops
+            }
+            Settlement::Release => {
+                self.count("released", |counts| &counts.released);
+                Lane::Stops
+            }
+        }
+    }
+
+    fn count(&self, outcome: &'static str, field: impl FnOnce(&Counts) -> &AtomicU64) {
+        field(&self.control.counts).fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("pumasi_event_deliveries_total", "group" => self.group.to_string(), "outcome" => outcome)
+            .increment(1);
+    }
+
+    /// The span of one attempt: where the event comes from and who caused it, nothing of what it says.
+    fn span(&self, delivery: &Delivery) -> tracing::Span {
+        let event = &delivery.event;
+        let span = tracing::info_span!(
+            "event.handle",
+            otel.kind = "consumer",
+            group = %self.group,
+            topic = %event.topic,
+            event.id = %event.id,
+            event.state = event.state.as_str(),
+            event.version = event.version,
+            attempt = delivery.attempt,
+            trace_id = tracing::field::Empty,
+            parent_id = tracing::field::Empty,
+            actor.id = tracing::field::Empty,
+            actor.role = tracing::field::Empty,
+        );
+        if let Some(trace) = &event.trace {
+            span.record("trace_id", trace.trace_id());
+            span.record("parent_id", trace.parent_id());
+        }
+        if let Some(actor) = &event.actor {
+            span.record("actor.id", actor.id.as_str());
+            if let Some(role) = &actor.role {
+                span.record("actor.role", role.as_str());
+            }
+        }
+        span
+    }
+}

@@ -1,0 +1,49 @@
+//! Events: one envelope, a bus that loses none, and a runner that handles each as often as it takes.
+//!
+//! [`EventBus`] is the seam, and its documentation is the contract: durable publish, order per topic and key, groups that
+//! share events out, leases, delayed retries, dead letters. [`Consumer`] runs a [`Handler`] on top of any bus.
+//!
+//! | backend | feature | survives |
+//! |---|---|---|
+//! | [`MemoryBus`] | `runtime` | nothing: tests, and services that may forget |
+//!
+//! # Effects happen once
+//!
+//! A bus can hand an event out twice: the process may die after the work and before the acknowledgement. Three things
+//! together make the effect happen once:
+//!
+//! 1. the bus drops what was published twice under the same id, and never hands out again what was acknowledged;
+//! 2. the handler records the event's id (or the entity's version) in the transaction of its effect;
+//! 3. what the handler publishes in turn has an id [derived](EventId::derived) from its cause, so that publishing again is
+//!    no second event.
+//!
+//! # Writing another backend
+//!
+//! Implement [`EventBus`] and [`Subscriber`], declare what it cannot do in its [`BusCapabilities`], and run the laws of
+//! `pumasi_core::conformance::bus` (feature `conformance`) against it.
+
+mod bus;
+#[cfg(feature = "runtime")]
+mod consumer;
+#[cfg(feature = "runtime")]
+mod context;
+mod delivery;
+mod envelope;
+mod id;
+#[cfg(feature = "runtime")]
+mod memory;
+mod trace;
+
+pub use bus::{BusCapabilities, EventBus, Subscriber};
+#[cfg(feature = "runtime")]
+pub use consumer::{Consumer, ConsumerStats, Control, Handler, HandlerFn, Shutdown, handler_fn};
+#[cfg(feature = "runtime")]
+pub use context::Context;
+pub use delivery::{
+    DeadLetter, Delivery, Lag, Page, Published, Reason, Receipt, Settlement, Start, Subscription,
+};
+pub use envelope::{Actor, Envelope, State};
+pub use id::EventId;
+#[cfg(feature = "runtime")]
+pub use memory::MemoryBus;
+pub use trace::TraceContext;

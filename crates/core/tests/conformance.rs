@@ -1,0 +1,34 @@
+//! The laws of the seams, on every backend that needs no server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::conformance::bus::BusHarness;
+use pumasi_core::event::{EventBus, MemoryBus};
+use pumasi_core::time::ManualClock;
+
+struct Memory {
+    clock: ManualClock,
+    bus: MemoryBus,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self { bus: MemoryBus::with_clock(Arc::new(clock.clone())), clock }
+    }
+}
+
+#[async_trait]
+impl BusHarness for Memory {
+    async fn open(&self) -> Arc<dyn EventBus> {
+        Arc::new(self.bus.clone())
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+pumasi_core::bus_laws!(memory, Memory::new());
