@@ -95,6 +95,12 @@ impl Price {
         self
     }
 
+    /// Tells how many tokens of answer `money` buys.
+    pub(crate) fn affordable(&self, money: Cost) -> u64 {
+        let tokens = u128::from(money.0) * 1_000_000 / u128::from(self.completion.0.max(1));
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+
     /// Tells what `usage` costs, rounded up to a millionth of a dollar.
     pub fn of(&self, usage: Usage) -> Cost {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use pumasi_core::model::Usage;
 use serde::{Deserialize, Serialize};
 
+use crate::Report;
+
 use super::{Cost, ExtractErrorKind, Failure, Grounded};
 
 /// In what form a model was asked.
@@ -100,6 +102,9 @@ pub struct Attempt {
     pub elapsed: Duration,
     /// How it ended.
     pub outcome: AttemptOutcome,
+    /// What was repaired in its answer; spans are bytes of that answer. Not read back from JSON.
+    #[serde(default, skip_deserializing)]
+    pub report: Report,
 }
 
 impl Attempt {
@@ -115,6 +120,7 @@ impl Attempt {
             cost: None,
             elapsed: Duration::ZERO,
             outcome: AttemptOutcome::Accepted,
+            report: Report::default(),
         }
     }
 
@@ -142,7 +148,7 @@ pub(crate) fn total_cost(attempts: &[Attempt]) -> Option<Cost> {
 
 /// A typed value out of a source, with everything that is known about how it came about.
 ///
-/// A value of [`RuleBased`](AttemptKind::Rules) origin has attempts of that kind; one out of the cache has
+/// A value found by rules has attempts of the kind [`AttemptKind::Rules`]; one out of the cache has
 /// [`AttemptKind::Cached`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -222,6 +228,11 @@ impl<T> Extraction<T> {
             confidence: self.confidence,
             version: self.version,
         }
+    }
+
+    /// Returns every repair of every answer that the value comes from; spans are bytes of the answer they belong to.
+    pub fn repairs(&self) -> impl Iterator<Item = &crate::Repair> {
+        self.attempts.iter().flat_map(|attempt| &attempt.report.repairs)
     }
 
     /// Tells whether the value came without any call of a model.

@@ -1,0 +1,167 @@
+//! JSON Pointers (RFC 6901) into a value: reading, writing, and the list item around a place.
+
+use serde_json::Value;
+
+/// Appends a step to a pointer.
+pub(crate) fn join(pointer: &str, step: &str) -> String {
+    let mut out = String::with_capacity(pointer.len() + step.len() + 1);
+    out.push_str(pointer);
+    out.push('/');
+    out.push_str(&step.replace('~', "~0").replace('/', "~1"));
+    out
+}
+
+/// Splits a pointer into its steps.
+pub(crate) fn steps(pointer: &str) -> impl Iterator<Item = String> + '_ {
+    pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+}
+
+/// Splits the last step off.
+pub(crate) fn parent(pointer: &str) -> Option<(&str, String)> {
+    let (head, last) = pointer.rsplit_once('/')?;
+    Some((head, last.replace("~1", "/").replace("~0", "~")))
+}
+
+/// Puts `new` at `pointer`, making a missing field of an object; `false` if there is no such place.
+pub(crate) fn set(root: &mut Value, pointer: &str, new: Value) -> bool {
+    if pointer.is_empty() {
+        *root = new;
+        return true;
+    }
+    let Some((head, last)) = parent(pointer) else { return false };
+    match root.pointer_mut(head) {
+        Some(Value::Object(map)) => {
+            map.insert(last, new);
+            true
+        }
+        Some(Value::Array(items)) => {
+            let slot = last.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+            slot.map(|slot| *slot = new).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// Returns the pointer of the innermost list item that `pointer` is, or is in.
+pub(crate) fn item_around(root: &Value, pointer: &str) -> Option<String> {
+    let mut end = pointer.len();
+    while end > 0 {
+        let here = pointer.get(..end)?;
+        let (head, last) = parent(here)?;
+        if root.pointer(head).is_some_and(Value::is_array) && last.parse::<usize>().is_ok() {
+            return Some(here.to_owned());
+        }
+        end = head.len();
+    }
+    None
+}
+
+/// Tells whether `pointer` is `place` or lies within it.
+pub(crate) fn within(pointer: &str, place: &str) -> bool {
+    pointer.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Takes the list items at `pointers` out of the value and returns how each remaining place is called afterwards.
+pub(crate) fn remove_items(root: &mut Value, pointers: &[String]) -> Moves {
+    let mut removed: Vec<(String, usize)> = pointers
+        .iter()
+        .filter_map(|pointer| {
+            let (head, last) = parent(pointer)?;
+            Some((head.to_owned(), last.parse().ok()?))
+        })
+        .collect();
+    removed.sort_unstable();
+    removed.dedup();
+    // inner lists first, and each list from its end, so that no index moves before it is used
+    let mut order: Vec<&(String, usize)> = removed.iter().collect();
+    order.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(b.1.cmp(&a.1)));
+    for (list, index) in order {
+        if let Some(Value::Array(items)) = root.pointer_mut(list)
+            && *index < items.len()
+        {
+            items.remove(*index);
+        }
+    }
+    Moves { removed }
+}
+
+/// How places are called after items were taken out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moves {
+    removed: Vec<(String, usize)>,
+}
+
+impl Moves {
+    /// Returns the new pointer of the place that was called `pointer`; `None` if it was taken out.
+    pub(crate) fn apply(&self, pointer: &str) -> Option<String> {
+        if self.removed.is_empty() {
+            return Some(pointer.to_owned());
+        }
+        let mut old = String::new();
+        let mut new = String::new();
+        for step in steps(pointer) {
+            let mut step = step;
+            if let Ok(index) = step.parse::<usize>() {
+                let gone = self.removed.iter().filter(|(list, at)| *list == old && *at <= index);
+                let (mut before, mut here) = (0, false);
+                for (_, at) in gone {
+                    before += usize::from(*at < index);
+                    here |= *at == index;
+                }
+                if here {
+                    return None;
+                }
+                old = join(&old, &step);
+                step = (index - before).to_string();
+            } else {
+                old = join(&old, &step);
+            }
+            new = join(&new, &step);
+        }
+        Some(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_missing_field_is_made_and_a_missing_item_is_not() {
+        let mut value = json!({"items": [{"a": 1}]});
+        assert!(set(&mut value, "/items/0/b", json!(2)));
+        assert!(!set(&mut value, "/items/1", json!(3)));
+        assert!(!set(&mut value, "/other/x", json!(3)));
+        assert_eq!(value, json!({"items": [{"a": 1, "b": 2}]}));
+    }
+
+    #[test]
+    fn the_innermost_item_is_found() {
+        let value = json!({"a": [{"b": [{"c": 1}]}], "0": {"1": 2}});
+        assert_eq!(item_around(&value, "/a/0/b/0/c").as_deref(), Some("/a/0/b/0"));
+        assert_eq!(item_around(&value, "/a/0").as_deref(), Some("/a/0"));
+        assert_eq!(item_around(&value, "/0/1"), None);
+        assert_eq!(item_around(&value, ""), None);
+    }
+
+    #[test]
+    fn taking_items_out_moves_the_later_ones_and_what_is_in_them() {
+        let mut value = json!({"a": [0, 1, {"b": [0, 1, 2]}, 3]});
+        let moves = remove_items(&mut value, &["/a/0".into(), "/a/2/b/1".into(), "/a/0".into()]);
+        assert_eq!(value, json!({"a": [1, {"b": [0, 2]}, 3]}));
+        assert_eq!(moves.apply("/a/2/b/2").as_deref(), Some("/a/1/b/1"));
+        assert_eq!(moves.apply("/a/3").as_deref(), Some("/a/2"));
+        assert_eq!(moves.apply("/a/2/b/1"), None);
+        assert_eq!(moves.apply("/a/0/x"), None);
+        assert_eq!(moves.apply("").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn steps_with_slashes_and_tildes_survive() {
+        let pointer = join("/x", "a/b~c");
+        assert_eq!(pointer, "/x/a~1b~0c");
+        assert_eq!(steps(&pointer).collect::<Vec<_>>(), ["x", "a/b~c"]);
+        assert!(within("/x/1", "/x") && within("/x", "/x") && !within("/x1", "/x"));
+    }
+}
