@@ -124,6 +124,11 @@ impl Attempt {
         }
     }
 
+    /// Tells whether a model was called.
+    pub const fn is_call(&self) -> bool {
+        matches!(self.kind, AttemptKind::Ask | AttemptKind::Reask)
+    }
+
     /// Sets how long it took.
     #[must_use]
     pub fn with_elapsed(mut self, elapsed: Duration) -> Self {

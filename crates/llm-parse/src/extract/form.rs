@@ -158,13 +158,16 @@ fn says_type(map: &Map<String, Value>, name: &str) -> bool {
 
 /// Joins the description and what the strict form cannot say otherwise.
 fn described(map: &Map<String, Value>) -> Option<String> {
-    let told: Vec<String> = TOLD
+    let mut told: Vec<String> = TOLD
         .iter()
         .filter_map(|word| map.get(*word).map(|value| (word, value)))
         // integer widths mean nothing to a model
         .filter(|(word, value)| **word != "format" || !value.as_str().is_some_and(is_width))
         .map(|(word, value)| format!("{word} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
+    if map.get(super::marks::QUOTE) == Some(&Value::Bool(true)) {
+        told.push("a quote, copied from the text word for word".to_owned());
+    }
     let description = map.get("description").and_then(Value::as_str).unwrap_or_default();
     match (description.is_empty(), told.is_empty()) {
         (true, true) => None,
@@ -234,7 +237,7 @@ mod tests {
         for gone in ["x-quote", "$schema", "\"title\":\"", "uint8", "oneOf", "\"minimum\""] {
             assert!(!text.contains(gone), "{gone} in {text}");
         }
-        assert!(text.contains("minimum 0") && text.contains("As written."), "{text}");
+        assert!(text.contains("minimum 0") && text.contains("As written. (a quote"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! with its tokens and cost, and what was left out. A failure is an [`ExtractError`], which keeps the same ledger, so
 //! that tokens that were paid for are never lost from the books.
 
+mod batch;
 mod budget;
 mod error;
 mod extraction;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use batch::{Batch, BatchItem, BatchReport, ItemOutcome, Journal, Progress};
 pub use budget::{Budget, Cost, Price};
 pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
 pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
@@ -94,3 +96,33 @@ macro_rules! forward {
 }
 
 forward!(&E, Box<E>, Arc<E>);
+
+/// What every [`Extract`] can do beside.
+#[async_trait]
+pub trait ExtractExt<T>: Extract<T> {
+    /// Extracts a value from bytes that may be no text.
+    ///
+    /// A byte order mark at the beginning is skipped, so spans count from after it.
+    ///
+    /// # Errors
+    ///
+    /// `NotText` if the bytes are not UTF-8; `EmptySource` if they hold nothing but white space; otherwise those of
+    /// [`extract`](Extract::extract).
+    async fn extract_bytes(&self, source: &[u8]) -> Result<Extraction<T>> {
+        let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
+        match std::str::from_utf8(source) {
+            Ok(text) if text.trim().is_empty() => Err(empty_source()),
+            Ok(text) => self.extract(text).await,
+            Err(error) => Err(ExtractError::new(
+                ExtractErrorKind::NotText,
+                format!("the source is not UTF-8 from byte {} on", error.valid_up_to()),
+            )),
+        }
+    }
+}
+
+impl<T, E: Extract<T> + ?Sized> ExtractExt<T> for E {}
+
+pub(crate) fn empty_source() -> ExtractError {
+    ExtractError::new(ExtractErrorKind::EmptySource, "the source has nothing but white space")
+}
