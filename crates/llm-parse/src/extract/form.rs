@@ -78,13 +78,32 @@ fn hoist(root: &Value, schema: &mut Value) {
 }
 
 /// Keywords that the strict form keeps (OpenAI, "Structured Outputs", supported schemas).
-const KEPT: [&str; 10] =
-    ["type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref", "$defs"];
+const KEPT: [&str; 10] = [
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "anyOf",
+    "$ref",
+    "$defs",
+];
 
 /// Keywords that constrain a value and are told to the model in words instead.
 const TOLD: [&str; 11] = [
-    "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "minItems", "maxItems", "multipleOf",
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "minItems",
+    "maxItems",
+    "multipleOf",
 ];
 
 /// Rewrites a schema into the strict subset: every property required, no others allowed, the rest in words.
@@ -105,7 +124,10 @@ fn strict_at(schema: &Value, depth: usize) -> Option<Value> {
         let [one] = all.as_slice() else { return None };
         return strict_at(one, depth);
     }
-    if ["prefixItems", "patternProperties", "not", "if", "dependentSchemas"].iter().any(|word| map.contains_key(*word)) {
+    if ["prefixItems", "patternProperties", "not", "if", "dependentSchemas"]
+        .iter()
+        .any(|word| map.contains_key(*word))
+    {
         return None;
     }
     let mut out = Map::new();
@@ -163,7 +185,9 @@ fn described(map: &Map<String, Value>) -> Option<String> {
         .filter_map(|word| map.get(*word).map(|value| (word, value)))
         // integer widths mean nothing to a model
         .filter(|(word, value)| **word != "format" || !value.as_str().is_some_and(is_width))
-        .map(|(word, value)| format!("{word} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .map(|(word, value)| {
+            format!("{word} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
         .collect();
     if map.get(super::marks::QUOTE) == Some(&Value::Bool(true)) {
         told.push("a quote, copied from the text word for word".to_owned());
@@ -229,7 +253,8 @@ mod tests {
             objects += 1;
             assert_eq!(map["additionalProperties"], false);
             let properties: Vec<&String> = map["properties"].as_object().unwrap().keys().collect();
-            let required: Vec<&str> = map["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let required: Vec<&str> =
+                map["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
             assert_eq!(properties, required);
         });
         assert_eq!(objects, 2);

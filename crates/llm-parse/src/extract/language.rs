@@ -80,10 +80,16 @@ impl Letters {
         let mut letters = Self::default();
         for c in text.chars().filter(|c| c.is_alphabetic()) {
             match c {
-                '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{a960}'..='\u{a97f}'
+                '\u{1100}'..='\u{11ff}'
+                | '\u{3130}'..='\u{318f}'
+                | '\u{a960}'..='\u{a97f}'
                 | '\u{ac00}'..='\u{d7ff}' => letters.hangul += 1,
-                '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' => letters.kana += 1,
-                '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+                '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' => {
+                    letters.kana += 1
+                }
+                '\u{3400}'..='\u{4dbf}'
+                | '\u{4e00}'..='\u{9fff}'
+                | '\u{f900}'..='\u{faff}'
                 | '\u{20000}'..='\u{3ffff}' => letters.han += 1,
                 'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{ff21}'..='\u{ff5a}' => letters.latin += 1,
                 _ => letters.other += 1,
@@ -129,7 +135,10 @@ mod tests {
         assert!(strays(AnswerLanguage::Korean, &korean).is_empty());
         let chinese = json!([{"title": "每天坚持跑步三十分钟"}]);
         assert_eq!(strays(AnswerLanguage::Korean, &chinese), ["/0/title"]);
-        assert_eq!(strays(AnswerLanguage::Japanese, &json!([{"title": "매일 삼십 분씩 달리기"}])), ["/0/title"]);
+        assert_eq!(
+            strays(AnswerLanguage::Japanese, &json!([{"title": "매일 삼십 분씩 달리기"}])),
+            ["/0/title"]
+        );
     }
 
     #[test]

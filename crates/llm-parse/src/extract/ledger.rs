@@ -102,7 +102,13 @@ impl Ledger {
         books.reserved_tokens = books.reserved_tokens.saturating_add(tokens);
         books.reserved_cost += cost;
         drop(books);
-        Ok(Permit { ledger: self, tokens, cost, max_answer: most.filter(|_| most != answer).or(answer), timeout })
+        Ok(Permit {
+            ledger: self,
+            tokens,
+            cost,
+            max_answer: most.filter(|_| most != answer).or(answer),
+            timeout,
+        })
     }
 
     /// Writes an attempt down; its cost is worked out here.
@@ -199,7 +205,8 @@ mod tests {
 
     #[test]
     fn calls_and_time_run_out() {
-        let (ledger, clock) = ledger(Budget::unlimited().with_calls(2).with_time(Duration::from_secs(10)), None);
+        let (ledger, clock) =
+            ledger(Budget::unlimited().with_calls(2).with_time(Duration::from_secs(10)), None);
         assert_eq!(ledger.permit(1, None, 1).unwrap().timeout, Some(Duration::from_secs(10)));
         clock.advance(Duration::from_secs(4));
         assert_eq!(ledger.permit(1, None, 1).unwrap().timeout, Some(Duration::from_secs(6)));

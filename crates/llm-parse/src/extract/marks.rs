@@ -102,9 +102,8 @@ impl Marks {
         let mut out = String::new();
         for step in pointer::steps(place) {
             let here = self.resolved(&schemas);
-            let named = here.iter().any(|schema| {
-                schema.get("properties").and_then(|all| all.get(&step)).is_some()
-            });
+            let named =
+                here.iter().any(|schema| schema.get("properties").and_then(|all| all.get(&step)).is_some());
             let index = step.parse::<usize>().ok();
             out = pointer::join(&out, if named || index.is_some() { &step } else { "*" });
             schemas = here

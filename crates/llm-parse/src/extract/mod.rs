@@ -30,11 +30,11 @@ pub use budget::{Budget, Cost, Price};
 pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
 pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
 pub(crate) use extraction::{total_cost, total_usage};
+pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
 pub use language::AnswerLanguage;
 pub use prompt::PromptLanguage;
 pub use tokens::TokenCounter;
 pub use validate::{Checked, Violation};
-pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
 
 /// Names the wording of the prompts: it changes whenever a word of them does.
 pub const PROMPT_VERSION: &str = "extract-1";

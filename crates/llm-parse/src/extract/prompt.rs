@@ -44,8 +44,20 @@ pub(crate) const TOOL_NAME: &str = "submit";
 
 /// The control tokens of the chat templates that local servers use (ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek).
 const CONTROL: [&str; 14] = [
-    "<|", "|>", "<｜", "｜>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>", "<start_of_turn>",
-    "<end_of_turn>", "[SYSTEM_PROMPT]", "[TOOL_CALLS]",
+    "<|",
+    "|>",
+    "<｜",
+    "｜>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<</SYS>>",
+    "<s>",
+    "</s>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "[SYSTEM_PROMPT]",
+    "[TOOL_CALLS]",
 ];
 
 /// The marks around a source in one request.

@@ -4,11 +4,40 @@ use serde_json::Value;
 
 /// How declining answers begin, folded to lower case with plain apostrophes.
 const OPENINGS: [&str; 34] = [
-    "i'm sorry", "i am sorry", "sorry, but", "sorry, i", "i apologize", "i can't", "i cannot", "i can not", "i'm unable",
-    "i am unable", "i'm not able", "i am not able", "i won't", "i will not be able", "as an ai", "as a language model",
-    "unfortunately, i can", "i must decline", "i have to decline", "i'm afraid i can", "my apologies", "죄송하지만",
-    "죄송합니다", "미안하지만", "죄송해요", "유감스럽지만", "유감이지만", "안타깝지만", "도와드릴 수 없", "도와 드릴 수 없",
-    "답변할 수 없", "답변드릴 수 없", "요청을 처리할 수 없", "ai 언어 모델로서",
+    "i'm sorry",
+    "i am sorry",
+    "sorry, but",
+    "sorry, i",
+    "i apologize",
+    "i can't",
+    "i cannot",
+    "i can not",
+    "i'm unable",
+    "i am unable",
+    "i'm not able",
+    "i am not able",
+    "i won't",
+    "i will not be able",
+    "as an ai",
+    "as a language model",
+    "unfortunately, i can",
+    "i must decline",
+    "i have to decline",
+    "i'm afraid i can",
+    "my apologies",
+    "죄송하지만",
+    "죄송합니다",
+    "미안하지만",
+    "죄송해요",
+    "유감스럽지만",
+    "유감이지만",
+    "안타깝지만",
+    "도와드릴 수 없",
+    "도와 드릴 수 없",
+    "답변할 수 없",
+    "답변드릴 수 없",
+    "요청을 처리할 수 없",
+    "ai 언어 모델로서",
 ];
 
 /// Tells whether `answer`, which no value was found in, declines.
@@ -26,9 +55,9 @@ pub(crate) fn declines(answer: &str) -> bool {
         .map(|c| if matches!(c, '’' | '‘' | 'ʼ') { '\'' } else { c })
         .collect::<String>()
         .to_lowercase();
-    OPENINGS.iter().any(|opening| {
-        head.starts_with(opening) || (!opening.is_ascii() && head.contains(opening))
-    })
+    OPENINGS
+        .iter()
+        .any(|opening| head.starts_with(opening) || (!opening.is_ascii() && head.contains(opening)))
 }
 
 /// Tells whether `answer` is the error of a server that came with status 200, given that it does not fit the schema.

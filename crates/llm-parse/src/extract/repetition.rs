@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_sentence_over_and_over_is_a_loop_in_both_languages() {
-        for unit in ["매일 달립니다. ", "I run every day. ", "{\"title\": \"run\", \"order\": 1}, ", "\n", "ha"] {
+        for unit in
+            ["매일 달립니다. ", "I run every day. ", "{\"title\": \"run\", \"order\": 1}, ", "\n", "ha"]
+        {
             let text = format!("{{\"tasks\": [\"{}", unit.repeat(5000 / unit.len()));
             assert_eq!(loops(&text), unit != "\n", "{unit:?}");
         }
@@ -68,7 +70,8 @@ mod tests {
 
     #[test]
     fn a_long_answer_that_counts_on_is_no_loop() {
-        let text: String = (0..400).map(|n| format!("{{\"title\": \"step {n}\", \"order\": {n}}}, ")).collect();
+        let text: String =
+            (0..400).map(|n| format!("{{\"title\": \"step {n}\", \"order\": {n}}}, ")).collect();
         assert!(!loops(&text));
         assert!(!loops("짧은 답"));
         assert!(!loops(&"-".repeat(80)));

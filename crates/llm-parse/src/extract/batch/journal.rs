@@ -185,7 +185,8 @@ impl<T> Journal<T> {
             let Some(key) = key else { continue };
             let start = bytes.len();
             let record = self.record(outcome, key).map_err(|error| failed(&self.path, "encode", error))?;
-            serde_json::to_writer(&mut bytes, &record).map_err(|error| failed(&self.path, "encode", error))?;
+            serde_json::to_writer(&mut bytes, &record)
+                .map_err(|error| failed(&self.path, "encode", error))?;
             bytes.push(b'\n');
             let offset = self.end + u64::try_from(start).unwrap_or(u64::MAX);
             lines.push((outcome.id.clone(), Line { key: key.clone(), offset, length: bytes.len() - start }));

@@ -206,7 +206,8 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
                 }
                 match select(&mut cancellation, running.next()).await {
                     Either::Left(((), _)) => {
-                        stopped = Some(ExtractError::new(ExtractErrorKind::Cancelled, "the batch was cancelled"));
+                        stopped =
+                            Some(ExtractError::new(ExtractErrorKind::Cancelled, "the batch was cancelled"));
                     }
                     Either::Right((first, _)) => finished.extend(first),
                 }
@@ -249,7 +250,10 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
         let money = self.budget.cost().is_some_and(|most| progress.cost.unwrap_or_default() >= most);
         let calls = self.budget.calls().is_some_and(|most| progress.calls >= u64::from(most));
         (tokens || money || calls).then(|| {
-            ExtractError::new(ExtractErrorKind::BudgetExhausted, "the batch has used up its budget; the item was not tried")
+            ExtractError::new(
+                ExtractErrorKind::BudgetExhausted,
+                "the batch has used up its budget; the item was not tried",
+            )
         })
     }
 }
@@ -279,7 +283,12 @@ impl<T> Finished<T> {
     }
 }
 
-async fn work<T: Send>(extractor: &dyn Extract<T>, index: usize, item: BatchItem, filed: bool) -> Finished<T> {
+async fn work<T: Send>(
+    extractor: &dyn Extract<T>,
+    index: usize,
+    item: BatchItem,
+    filed: bool,
+) -> Finished<T> {
     let extraction = AssertUnwindSafe(extractor.extract_bytes(&item.source)).catch_unwind();
     let result: Result<Extraction<T>> = extraction.await.unwrap_or_else(|_| {
         Err(ExtractError::new(ExtractErrorKind::Other, "the extraction of the item panicked"))
@@ -289,7 +298,10 @@ async fn work<T: Send>(extractor: &dyn Extract<T>, index: usize, item: BatchItem
 }
 
 fn duplicate() -> ExtractError {
-    ExtractError::new(ExtractErrorKind::InvalidConfig, "another item of the batch has the same id; this one was not tried")
+    ExtractError::new(
+        ExtractErrorKind::InvalidConfig,
+        "another item of the batch has the same id; this one was not tried",
+    )
 }
 
 fn exact((low, high): (usize, Option<usize>)) -> Option<usize> {

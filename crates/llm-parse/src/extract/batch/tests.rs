@@ -33,9 +33,15 @@ impl Extract<usize> for Words {
         match source {
             "hang" => std::future::pending().await,
             "panic" => panic!("a validator's bug"),
-            "refuse" => Err(ExtractError::new(ExtractErrorKind::Refused, "declined").with_attempts(vec![attempt])),
-            "busy" => Err(ExtractError::new(ExtractErrorKind::Unavailable, "down").with_attempts(vec![attempt])),
-            text => Ok(Extraction::new(text.split_whitespace().count(), "words-1").with_attempts(vec![attempt])),
+            "refuse" => {
+                Err(ExtractError::new(ExtractErrorKind::Refused, "declined").with_attempts(vec![attempt]))
+            }
+            "busy" => {
+                Err(ExtractError::new(ExtractErrorKind::Unavailable, "down").with_attempts(vec![attempt]))
+            }
+            text => {
+                Ok(Extraction::new(text.split_whitespace().count(), "words-1").with_attempts(vec![attempt]))
+            }
         }
     }
 }
@@ -61,11 +67,18 @@ async fn one_bad_item_harms_no_other_and_order_is_kept() {
     assert!(report.stopped.is_none());
     assert_eq!((report.succeeded(), report.failed()), (15, 5));
     assert!(words.most.load(Ordering::SeqCst) <= 3);
-    let kinds: Vec<_> = report.outcomes.iter().filter_map(|o| Some((o.index, o.result.as_ref().err()?.kind()))).collect();
+    let kinds: Vec<_> =
+        report.outcomes.iter().filter_map(|o| Some((o.index, o.result.as_ref().err()?.kind()))).collect();
     use ExtractErrorKind as Kind;
     assert_eq!(
         kinds,
-        [(3, Kind::Other), (5, Kind::NotText), (7, Kind::Refused), (9, Kind::InvalidConfig), (11, Kind::EmptySource)]
+        [
+            (3, Kind::Other),
+            (5, Kind::NotText),
+            (7, Kind::Refused),
+            (9, Kind::InvalidConfig),
+            (11, Kind::EmptySource)
+        ]
     );
     assert_eq!(report.progress.usage.total_tokens(), 16 * 11, "15 went well, and the refusal was paid for");
     assert!(report.outcomes.iter().enumerate().all(|(at, outcome)| at == outcome.index));
@@ -106,7 +119,8 @@ async fn a_crash_at_any_byte_of_the_journal_loses_at_most_the_last_line() {
     let items = || (0..4).map(|n| item(&n.to_string(), "a b")).collect::<Vec<_>>();
     Batch::new(&Words::default()).with_journal(journal_at(&path)).run(items()).await;
     let whole = std::fs::read(&path).unwrap();
-    let ends: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+    let ends: Vec<usize> =
+        whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
     for cut in (0..=whole.len()).step_by(37).chain(ends.iter().copied()) {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let kept = ends.iter().filter(|end| **end <= cut).count();
@@ -159,7 +173,13 @@ async fn a_cancelled_batch_keeps_what_was_finished_and_begins_nothing_new() {
             }
         })
         .with_cancellation(async { drop(cancelled.await) })
-        .run(vec![item("a", "x"), item("hang", "hang"), item("b", "x"), item("hang 2", "hang"), item("c", "x")])
+        .run(vec![
+            item("a", "x"),
+            item("hang", "hang"),
+            item("b", "x"),
+            item("hang 2", "hang"),
+            item("c", "x"),
+        ])
         .await;
     assert_eq!(report.stopped.map(|error| error.kind()), Some(ExtractErrorKind::Cancelled));
     assert_eq!((report.progress.done, report.outcomes.len()), (2, 2));
