@@ -1,0 +1,529 @@
+//! English: the verb forms that mark a deed, a wish, a plan or a duty, and the imperative behind them.
+
+use super::Hit;
+use super::clause::{SENTENCE_END, SPACE};
+
+/// Words and phrases that may stand before the subject.
+const LEADING: [&str; 26] = [
+    "first",
+    "firstly",
+    "second",
+    "secondly",
+    "third",
+    "thirdly",
+    "then",
+    "next",
+    "after that",
+    "afterwards",
+    "finally",
+    "lastly",
+    "also",
+    "and",
+    "so",
+    "but",
+    "instead",
+    "later",
+    "eventually",
+    "at first",
+    "to start",
+    "in the end",
+    "once that was done",
+    "after this",
+    "meanwhile",
+    "from then on",
+];
+const SEQUEL: [&str; 8] =
+    ["then", "next", "after that", "afterwards", "finally", "lastly", "after this", "once that was done"];
+
+/// Irregular past forms and the verb; regular ones are undone by rule. States are left out: they are no deeds.
+const IRREGULAR: [(&str, &str); 88] = [
+    ("ate", "eat"),
+    ("became", "become"),
+    ("began", "begin"),
+    ("bit", "bite"),
+    ("blew", "blow"),
+    ("bought", "buy"),
+    ("broke", "break"),
+    ("brought", "bring"),
+    ("built", "build"),
+    ("caught", "catch"),
+    ("chose", "choose"),
+    ("cut", "cut"),
+    ("dealt", "deal"),
+    ("did", "do"),
+    ("drank", "drink"),
+    ("drew", "draw"),
+    ("drove", "drive"),
+    ("fed", "feed"),
+    ("fought", "fight"),
+    ("found", "find"),
+    ("froze", "freeze"),
+    ("gave", "give"),
+    ("grew", "grow"),
+    ("held", "hold"),
+    ("hid", "hide"),
+    ("hit", "hit"),
+    ("hung", "hang"),
+    ("kept", "keep"),
+    ("laid", "lay"),
+    ("led", "lead"),
+    ("left", "leave"),
+    ("lent", "lend"),
+    ("let", "let"),
+    ("lit", "light"),
+    ("made", "make"),
+    ("meant", "mean"),
+    ("met", "meet"),
+    ("overcame", "overcome"),
+    ("paid", "pay"),
+    ("put", "put"),
+    ("quit", "quit"),
+    ("ran", "run"),
+    ("read", "read"),
+    ("rebuilt", "rebuild"),
+    ("redid", "redo"),
+    ("reread", "reread"),
+    ("rewrote", "rewrite"),
+    ("rode", "ride"),
+    ("rose", "rise"),
+    ("said", "say"),
+    ("sang", "sing"),
+    ("sat", "sit"),
+    ("sent", "send"),
+    ("set", "set"),
+    ("shook", "shake"),
+    ("shot", "shoot"),
+    ("shut", "shut"),
+    ("slept", "sleep"),
+    ("sold", "sell"),
+    ("sought", "seek"),
+    ("spent", "spend"),
+    ("split", "split"),
+    ("spoke", "speak"),
+    ("spread", "spread"),
+    ("stood", "stand"),
+    ("stuck", "stick"),
+    ("strove", "strive"),
+    ("stole", "steal"),
+    ("swam", "swim"),
+    ("swept", "sweep"),
+    ("swore", "swear"),
+    ("taught", "teach"),
+    ("threw", "throw"),
+    ("told", "tell"),
+    ("took", "take"),
+    ("tore", "tear"),
+    ("undid", "undo"),
+    ("upheld", "uphold"),
+    ("went", "go"),
+    ("withdrew", "withdraw"),
+    ("woke", "wake"),
+    ("won", "win"),
+    ("wore", "wear"),
+    ("wove", "weave"),
+    ("wound", "wind"),
+    ("wrote", "write"),
+    ("came", "come"),
+    ("wept", "weep"),
+];
+
+/// Past forms that tell of a state, a feeling, a stroke of luck or the outcome itself.
+const NO_DEED: [&str; 34] = [
+    "was",
+    "were",
+    "had",
+    "felt",
+    "thought",
+    "knew",
+    "seemed",
+    "could",
+    "would",
+    "got",
+    "passed",
+    "failed",
+    "wanted",
+    "needed",
+    "liked",
+    "loved",
+    "hated",
+    "hoped",
+    "believed",
+    "realised",
+    "realized",
+    "happened",
+    "turned",
+    "looked",
+    "became",
+    "won",
+    "succeeded",
+    "worked",
+    "struggled",
+    "survived",
+    "used",
+    "lost",
+    "came",
+    "owed",
+];
+
+/// Finds what somebody says to have done: `I` or `we` and a past form near the front of the clause.
+pub(super) fn deed(clause: &str) -> Option<Hit> {
+    let body = clause.trim_end_matches(SENTENCE_END);
+    let (start, sequel) = subject(body)?;
+    let lead = body.get(..start.before).unwrap_or_default().trim_end_matches([',', ' ']);
+    let rest = body.get(start.after..)?.trim_start();
+    let rest = ["also ", "just ", "simply ", "even ", "finally ", "then "]
+        .iter()
+        .find_map(|word| rest.strip_prefix(word))
+        .unwrap_or(rest);
+    let (verb, tail) = rest.split_once(SPACE)?;
+    let verb = verb.to_lowercase();
+    if NO_DEED.contains(&verb.as_str()) {
+        return None;
+    }
+    let base = imperative_of(&verb)?;
+    let title = format!("{} {}", capitalised(&base), imperatives_after_and(tail));
+    let title = if is_frequency(lead) { format!("{title} {}", lead.to_lowercase()) } else { title };
+    Some(Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous: sequel })
+}
+
+struct Subject {
+    before: usize,
+    after: usize,
+}
+
+/// Finds `I` or `we` within the first words, and whether a connective before it says "then".
+fn subject(body: &str) -> Option<(Subject, bool)> {
+    let mut at = 0;
+    for (index, word) in body.split_inclusive(SPACE).enumerate() {
+        let bare = word.trim().trim_end_matches(',');
+        if index > 7 {
+            return None;
+        }
+        if matches!(bare, "I" | "We" | "we") {
+            let lead = body.get(..at).unwrap_or_default().trim_end_matches([',', ' ']).to_lowercase();
+            let sequel = SEQUEL.iter().any(|word| lead == *word || lead.starts_with(&format!("{word} ")));
+            let fits = lead.is_empty()
+                || LEADING.contains(&lead.as_str())
+                || body.get(..at).is_some_and(|lead| lead.trim_end().ends_with(','))
+                || is_frequency(&lead);
+            return fits.then_some((Subject { before: at, after: at + word.len() }, sequel));
+        }
+        at += word.len();
+    }
+    None
+}
+
+fn is_frequency(lead: &str) -> bool {
+    let lead = lead.to_lowercase();
+    ["every ", "each ", "once a ", "twice a "].iter().any(|word| lead.starts_with(word))
+}
+
+/// What stands before the wanted verb, longest first where one contains another.
+const NEEDS: [(&str, f32); 30] = [
+    ("do i need to ", 0.7),
+    ("do i have to ", 0.7),
+    ("need to ", 0.75),
+    ("have to ", 0.75),
+    ("has to ", 0.6),
+    ("must ", 0.75),
+    ("should i probably ", 0.7),
+    ("should probably ", 0.75),
+    ("should i ", 0.7),
+    ("should ", 0.7),
+    ("would like to ", 0.75),
+    ("'d like to ", 0.75),
+    ("’d like to ", 0.75),
+    ("want to ", 0.75),
+    ("wanna ", 0.7),
+    ("plan to ", 0.75),
+    ("planning to ", 0.75),
+    ("going to ", 0.7),
+    ("hope to ", 0.7),
+    ("hoping to ", 0.7),
+    ("aim to ", 0.7),
+    ("trying to ", 0.65),
+    ("goal is to ", 0.75),
+    ("how do i ", 0.65),
+    ("how can i ", 0.65),
+    ("how should i ", 0.65),
+    ("how do you ", 0.6),
+    ("how do we ", 0.65),
+    ("i could ", 0.6),
+    ("how to ", 0.6),
+];
+const GERUNDS: [&str; 7] = [
+    "is it worth ",
+    "suggests ",
+    "recommends ",
+    "thinking about ",
+    "thinking of ",
+    "considering ",
+    "consider ",
+];
+
+/// Finds what somebody says to want, plan or have to do, or asks how to do.
+pub(super) fn need(clause: &str) -> Option<Hit> {
+    let body = clause.trim_end_matches(SPACE);
+    let lower = body.to_ascii_lowercase();
+    let quote_end = body.trim_end_matches(['.', '!', ',']).len();
+    let hit = |title: String, confidence| Hit { title, quote_end, confidence, follows_previous: false };
+    let found = NEEDS.iter().filter_map(|(mark, confidence)| {
+        let at = lower.find(mark)?;
+        let edge = at == 0
+            || lower
+                .get(..at)
+                .is_some_and(|before| before.ends_with([' ', '"', '(']) || mark.starts_with(['\'', '’']));
+        edge.then_some((at, at + mark.len(), *confidence))
+    });
+    if let Some((_, from, confidence)) = found.min_by_key(|(at, end, _)| (*at, usize::MAX - end)) {
+        let rest = body.get(from..)?;
+        let rest = ["finally ", "probably ", "also ", "first ", "really ", "just "]
+            .iter()
+            .find_map(|word| rest.strip_prefix(word))
+            .unwrap_or(rest);
+        let verb = rest.split(SPACE).next()?.to_lowercase();
+        if matches!(
+            verb.as_str(),
+            "" | "be" | "know" | "ask" | "hear" | "say" | "i" | "you" | "the" | "it" | "this" | "that"
+        ) && !rest.starts_with("be debt")
+            && !(verb == "be" && rest.len() > "be able to ".len())
+        {
+            return None;
+        }
+        let kept = rest.find(" but ").unwrap_or(rest.len());
+        let quote_end = quote_end.min(body.len() - rest.len() + kept);
+        return Some(Hit {
+            quote_end,
+            ..hit(capitalised(short(rest.get(..kept).unwrap_or(rest))), confidence)
+        });
+    }
+    for mark in GERUNDS {
+        if let Some(at) = lower.find(mark) {
+            let rest = body.get(at + mark.len()..)?;
+            let (verb, tail) = rest.split_once(SPACE).unwrap_or((rest, ""));
+            let base = base_of_gerund(&verb.to_lowercase())?;
+            return Some(hit(capitalised(short(&format!("{base} {tail}"))), 0.55));
+        }
+    }
+    None
+}
+
+/// Gives the title of a list item.
+pub(super) fn item_title(item: &str) -> String {
+    if let Some(hit) = deed(item).or_else(|| need(item)) {
+        return hit.title;
+    }
+    let (verb, tail) = item.split_once(SPACE).unwrap_or((item, ""));
+    match imperative_of(&verb.to_lowercase()) {
+        Some(base) if !tail.is_empty() => format!("{} {}", capitalised(&base), imperatives_after_and(tail)),
+        _ => capitalised(item),
+    }
+}
+
+/// Cuts the tail that asks or excuses: "…right away?", "…at all?"
+fn short(rest: &str) -> &str {
+    let rest = rest.trim_end_matches(['.', '!', '?', ',', ' ']);
+    [" right away", " at all", " before that", " first"]
+        .iter()
+        .find_map(|tail| rest.strip_suffix(tail))
+        .unwrap_or(rest)
+}
+
+/// "Applied … and kept …" → "… and keep …"
+fn imperatives_after_and(tail: &str) -> String {
+    let mut out = String::with_capacity(tail.len());
+    let mut after_and = false;
+    for word in tail.split_inclusive(SPACE) {
+        let bare = word.trim_end();
+        match after_and.then(|| imperative_of(&bare.to_lowercase())).flatten() {
+            Some(verb) => {
+                out.push_str(&verb);
+                out.push_str(word.get(bare.len()..).unwrap_or_default());
+            }
+            None => out.push_str(word),
+        }
+        after_and = bare == "and" || (after_and && bare == "never");
+    }
+    out.trim_end().to_owned()
+}
+
+/// Gives the verb behind a past form; `None` where the word is no past form.
+fn imperative_of(past: &str) -> Option<String> {
+    if let Some((_, base)) = IRREGULAR.iter().find(|(form, _)| *form == past) {
+        return Some((*base).to_owned());
+    }
+    if past.len() < 4 || !past.chars().all(|c| c.is_ascii_lowercase() || c == '-') {
+        return None;
+    }
+    if let Some(stem) = past.strip_suffix("ied") {
+        return Some(format!("{stem}y"));
+    }
+    let stem = past.strip_suffix("ed")?;
+    (!matches!(
+        past,
+        "need"
+            | "speed"
+            | "proceed"
+            | "exceed"
+            | "succeed"
+            | "hundred"
+            | "kindred"
+            | "sacred"
+            | "indeed"
+            | "feed"
+    ))
+    .then(|| regular_base(stem))
+}
+
+fn base_of_gerund(word: &str) -> Option<String> {
+    let stem = word.strip_suffix("ing").filter(|stem| stem.len() > 1)?;
+    Some(match stem {
+        "ly" => "lie".to_owned(),
+        "go" | "do" | "be" => stem.to_owned(),
+        _ => regular_base(stem),
+    })
+}
+
+/// Undoes consonant doubling and the lost `e`.
+fn regular_base(stem: &str) -> String {
+    let bytes = stem.as_bytes();
+    let at = |from_end: usize| bytes.len().checked_sub(from_end).and_then(|index| bytes.get(index)).copied();
+    let vowel = |byte: Option<u8>| byte.is_some_and(|b| matches!(b, b'a' | b'e' | b'i' | b'o' | b'u'));
+    let (last, before, third) = (at(1), at(2), at(3));
+    if last == before
+        && last.is_some_and(|b| matches!(b, b'b' | b'd' | b'g' | b'm' | b'n' | b'p' | b'r' | b't'))
+    {
+        return stem.get(..stem.len() - 1).unwrap_or(stem).to_owned();
+    }
+    if last == Some(b'l') && before == Some(b'l') && stem.ends_with("cell") {
+        return stem.get(..stem.len() - 1).unwrap_or(stem).to_owned();
+    }
+    let lost_e = match last {
+        Some(b'v' | b'c' | b'u' | b'z') => true,
+        Some(b's') => stem == "us" || before != Some(b's') && !stem.ends_with("us"),
+        Some(b'g') => {
+            before == Some(b'n') && third == Some(b'a') || before == Some(b'd') || before == Some(b'a')
+        }
+        Some(b't') => {
+            before == Some(b'a') && !vowel(third)
+                || stem == "creat"
+                || stem.ends_with("ibut")
+                || stem.ends_with("omplet")
+                || stem == "not"
+                || stem == "quot"
+                || stem == "invit"
+                || stem == "writ"
+                || stem == "delet"
+        }
+        Some(b'd') => {
+            stem.ends_with("id")
+                || stem.ends_with("ud")
+                || stem.ends_with("ad") && !vowel(third)
+                || stem == "cod"
+        }
+        Some(b'k') => {
+            before == Some(b'a') || before == Some(b'i') || stem.ends_with("ok") && !stem.ends_with("ook")
+        }
+        Some(b'l') => {
+            before == Some(b'u')
+                || before == Some(b'd')
+                || before == Some(b'b')
+                || before == Some(b'i') && third.is_some_and(|b| matches!(b, b'f' | b'p' | b'm'))
+        }
+        Some(b'm') => stem.ends_with("um") || stem.ends_with("im") && third == Some(b't'),
+        Some(b'n') => {
+            stem.ends_with("bin")
+                || stem.ends_with("fin")
+                || stem.ends_with("lin")
+                || stem.ends_with("un") && third == Some(b't')
+        }
+        Some(b'p') => {
+            stem.ends_with("yp") || stem.ends_with("cap") || stem.ends_with("hop") || stem.ends_with("rop")
+        }
+        Some(b'r') => {
+            before == Some(b'a') && !vowel(third) && third != Some(b'e')
+                || stem.ends_with("uir")
+                || stem.ends_with("ir") && third == Some(b'h')
+                || stem.ends_with("or") && stem.len() <= 5
+                || before == Some(b'u')
+        }
+        _ => false,
+    };
+    if lost_e { format!("{stem}e") } else { stem.to_owned() }
+}
+
+fn capitalised(text: &str) -> String {
+    let text = text.trim();
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_forms_find_their_verb() {
+        for (past, base) in [
+            ("finished", "finish"),
+            ("rebuilt", "rebuild"),
+            ("applied", "apply"),
+            ("practised", "practise"),
+            ("moved", "move"),
+            ("changed", "change"),
+            ("stopped", "stop"),
+            ("planned", "plan"),
+            ("cancelled", "cancel"),
+            ("watched", "watch"),
+            ("booked", "book"),
+            ("answered", "answer"),
+            ("signed", "sign"),
+            ("started", "start"),
+            ("created", "create"),
+            ("joined", "join"),
+            ("cooked", "cook"),
+            ("reviewed", "review"),
+            ("shared", "share"),
+            ("decided", "decide"),
+            ("baked", "bake"),
+            ("asked", "ask"),
+            ("walked", "walk"),
+            ("used", "use"),
+            ("deleted", "delete"),
+            ("listed", "list"),
+        ] {
+            assert_eq!(imperative_of(past).as_deref(), Some(base), "{past}");
+        }
+        assert_eq!(imperative_of("three"), None);
+    }
+
+    #[test]
+    fn deeds_and_needs_are_found() {
+        for (clause, title) in [
+            (
+                "Every payday I sent an extra $300 to the smallest loan.",
+                "Send an extra $300 to the smallest loan every payday",
+            ),
+            (
+                "After that I built a small photo app on Lambda and S3.",
+                "Build a small photo app on Lambda and S3",
+            ),
+            ("I also joined a local choir.", "Join a local choir"),
+        ] {
+            assert_eq!(deed(clause).map(|hit| hit.title).as_deref(), Some(title));
+        }
+        for (clause, title) in [
+            ("Is it worth reading the whitepapers?", "Read the whitepapers"),
+            ("How can I finally learn Spanish?", "Learn Spanish"),
+            ("I'd like to find cafés that buy wholesale.", "Find cafés that buy wholesale"),
+            ("Do I need to learn React right away?", "Learn React"),
+        ] {
+            assert_eq!(need(clause).map(|hit| hit.title).as_deref(), Some(title));
+        }
+        assert!(deed("My sister thought I was joking.").is_none());
+        assert!(need("Is this realistic?").is_none());
+    }
+}

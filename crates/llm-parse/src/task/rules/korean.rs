@@ -1,0 +1,457 @@
+//! Korean: the endings that mark a deed, a wish, a plan or a duty, and the verb's plain form behind them.
+//!
+//! A predicate is turned into its nominal form in 기 ("외웠어요" → "외우기") by undoing the contraction of stem and
+//! 아/어 and the regular sound changes (르, ㅂ, ㄷ verbs), as school grammar describes them.
+
+use super::Hit;
+use super::clause::{SENTENCE_END, SPACE};
+
+const LEADING: [&str; 24] = [
+    "그리고",
+    "그래서",
+    "그러고",
+    "그런데",
+    "그다음",
+    "그 다음",
+    "다음으로",
+    "마지막으로",
+    "먼저",
+    "우선",
+    "일단",
+    "저는",
+    "제가",
+    "전",
+    "나는",
+    "내가",
+    "또한",
+    "또",
+    "특히",
+    "처음엔",
+    "처음에는",
+    "사실",
+    "결국",
+    "그 뒤",
+];
+const SEQUEL: [&str; 6] = ["그다음", "그 다음", "다음으로", "마지막으로", "그 뒤", "그러고"];
+
+/// States, feelings and outcomes: past tense, yet nothing that was done.
+const NO_DEED: [&str; 50] = [
+    "있",
+    "없",
+    "좋",
+    "싫",
+    "많",
+    "적",
+    "같",
+    "힘들",
+    "어렵",
+    "쉽",
+    "되",
+    "나오",
+    "놀라",
+    "울",
+    "막막하",
+    "조용하",
+    "행복하",
+    "기쁘",
+    "슬프",
+    "아프",
+    "바쁘",
+    "뿌듯하",
+    "즐겁",
+    "재미있",
+    "재밌",
+    "합격하",
+    "취업하",
+    "취직하",
+    "완주하",
+    "성공하",
+    "넘기",
+    "달성하",
+    "통과하",
+    "이루",
+    "걸리",
+    "늘",
+    "줄",
+    "빠지",
+    "생기",
+    "뻔하",
+    "그러",
+    "이러",
+    "느끼",
+    "생각하",
+    "궁금하",
+    "필요하",
+    "가능하",
+    "부족하",
+    "늦",
+    "몰랐",
+];
+
+/// Finds what somebody says to have done: a predicate in the past tense at the end of the clause.
+pub(super) fn deed(clause: &str) -> Option<Hit> {
+    let body = clause.trim_end_matches(SENTENCE_END).trim_end_matches(['~', '?', ')']);
+    let (before, predicate) = split_last(body);
+    let stem = past_stem(predicate, before)?;
+    let known_state =
+        NO_DEED.iter().any(|state| stem == *state || (state.chars().count() > 1 && stem.ends_with(state)));
+    if known_state || before.is_empty() {
+        return None;
+    }
+    let (lead, sequel) = without_lead(before);
+    let title = join(lead, &format!("{stem}기"));
+    Some(Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous: sequel })
+}
+
+/// Finds what somebody says to want, plan or have to do.
+pub(super) fn need(clause: &str) -> Option<Hit> {
+    let body = clause.trim_end_matches(SPACE);
+    let (plain, quote_end, confidence) = wish(body)
+        .or_else(|| intent(body))
+        .or_else(|| duty(body))
+        .or_else(|| plan(body))
+        .or_else(|| goal(body))
+        .or_else(|| weighed(body))?;
+    let (lead, sequel) = without_lead(plain.trim());
+    if lead.is_empty() || lead.chars().count() > 120 {
+        return None;
+    }
+    let quote_end =
+        body.get(..quote_end).map_or(body.len(), |quote| quote.trim_end_matches(['.', '!', ',']).len());
+    Some(Hit { title: lead.to_owned(), quote_end, confidence, follows_previous: sequel })
+}
+
+/// Gives the title of a list item.
+pub(super) fn item_title(item: &str) -> String {
+    if let Some(hit) = deed(item).or_else(|| need(item)) {
+        return hit.title;
+    }
+    let short = match item.rsplit_once('(') {
+        Some((head, tail)) if tail.ends_with(')') && !head.trim().is_empty() => head.trim_end(),
+        _ => item,
+    };
+    without_lead(short).0.to_owned()
+}
+
+type Need = (String, usize, f32);
+
+/// "배우고 싶습니다" → 배우기
+fn wish(body: &str) -> Option<Need> {
+    let at = ["고 싶", "고싶"].iter().find_map(|mark| body.find(mark))?;
+    let before = body.get(..at)?;
+    let (_, verb) = split_last(before);
+    if matches!(verb, "알" | "듣" | "묻" | "여쭤보" | "여쭙" | "물어보") {
+        return None;
+    }
+    Some((format!("{before}기"), end_of_words(body, at + "고".len()), 0.75))
+}
+
+/// "외우려고 하는데" → 외우기
+fn intent(body: &str) -> Option<Need> {
+    let at = body.find("려고").or_else(|| body.find("려 합니다")).or_else(|| body.find("려 해요"))?;
+    let before = body.get(..at)?;
+    let stem = match before.strip_suffix('으') {
+        Some(stem) if stem.chars().last().is_some_and(|c| final_consonant(c) != 0) => stem,
+        _ => before,
+    };
+    Some((format!("{stem}기"), end_of_words(body, at + "려".len()), 0.75))
+}
+
+/// "풀어야 할 것 같은데" → 풀기
+fn duty(body: &str) -> Option<Need> {
+    let (at, mark) =
+        ["야 하", "야 할", "야 해", "야 한", "야 합", "야 될", "야 되", "야 돼", "야겠", "야할", "야하"]
+            .iter()
+            .filter_map(|mark| body.find(mark).map(|at| (at, *mark)))
+            .min()?;
+    let before = body.get(..at)?;
+    let (lead, verb) = split_last(before);
+    let stem = infinitive_stem(verb, lead)?;
+    if matches!(stem.as_str(), "있" | "없") {
+        return None;
+    }
+    Some((join(lead, &format!("{stem}기")), end_of_words(body, at + mark.len()), 0.75))
+}
+
+/// "풀 계획입니다", "외워 볼까 해요" → 풀기, 외워 보기
+fn plan(body: &str) -> Option<Need> {
+    if let Some(at) =
+        [" 계획", " 예정", " 생각이", " 생각입", " 작정"].iter().find_map(|mark| body.find(mark))
+    {
+        let before = body.get(..at)?;
+        let stem = future_stem(before)?;
+        return Some((format!("{stem}기"), end_of_words(body, at + 1), 0.75));
+    }
+    let at = ["까 해", "까 합", "까 하", "까 고민", "까 생각"].iter().find_map(|mark| body.find(mark))?;
+    let stem = future_stem(body.get(..at)?)?;
+    Some((format!("{stem}기"), end_of_words(body, at + "까 ".len()), 0.7))
+}
+
+/// "900점을 넘기는 게 목표예요", "합격이 목표입니다" → 900점을 넘기기, 합격
+fn goal(body: &str) -> Option<Need> {
+    let at = body.find("목표")?;
+    let before = body.get(..at)?.trim_end();
+    for mark in ["는 게", "는 것이", "는 것", "는게"] {
+        if let Some(verb) = before.strip_suffix(mark) {
+            return Some((format!("{}기", restore_l(verb)), body.len(), 0.75));
+        }
+    }
+    let noun = before.strip_suffix('이').or_else(|| before.strip_suffix('가'))?;
+    (!noun.trim().is_empty()).then(|| (noun.to_owned(), body.len(), 0.65))
+}
+
+/// "기록하는 게 도움이 될까요?" → 기록하기
+fn weighed(body: &str) -> Option<Need> {
+    let (at, _) =
+        ["는 게 도움", "는 게 좋", "는 것이 좋", "는 게 나", "는 게 맞", "는 것도 도움", "는 건 어떨"]
+            .iter()
+            .filter_map(|mark| body.find(mark).map(|at| (at, mark)))
+            .min()?;
+    let before = body.get(..at)?;
+    Some((format!("{}기", restore_l(before)), body.len(), 0.6))
+}
+
+/// "만드" before 는 is the ㄹ verb 만들.
+fn restore_l(stem: &str) -> String {
+    match split_last(stem).1 {
+        "만드" | "여" | "파" | "사" | "드" | "느" | "주" if !stem.ends_with("주") => {
+            with_final(stem, 8)
+        }
+        _ => stem.to_owned(),
+    }
+}
+
+/// Takes ㄹ (or 을) off a verb in the future form: 볼 → 보, 먹을 → 먹; ㄹ verbs keep it: 풀 → 풀.
+fn future_stem(before: &str) -> Option<String> {
+    const L_VERBS: [&str; 12] = ["풀", "만들", "놀", "팔", "늘", "줄", "열", "들", "걸", "벌", "돌", "갈"];
+    let verb = split_last(before).1;
+    if let Some(stem) = before.strip_suffix('을')
+        && stem.chars().last().is_some_and(|c| final_consonant(c) != 0)
+    {
+        return Some(stem.to_owned());
+    }
+    if L_VERBS.iter().any(|known| verb == *known || (known.chars().count() > 1 && verb.ends_with(known))) {
+        return Some(before.to_owned());
+    }
+    let last = before.chars().last()?;
+    (final_consonant(last) == 8).then(|| with_final(before, 0))
+}
+
+/// Undoes the past tense of a predicate: 외웠어요 → 외우. `None` if it is not in the past tense.
+fn past_stem(predicate: &str, context: &str) -> Option<String> {
+    const ENDINGS: [&str; 15] = [
+        "습니다만",
+        "습니다",
+        "답니다",
+        "어요",
+        "고요",
+        "구요",
+        "네요",
+        "거든요",
+        "지요",
+        "죠",
+        "는데요",
+        "는데",
+        "음",
+        "어",
+        "다",
+    ];
+    let past = ENDINGS.iter().find_map(|ending| predicate.strip_suffix(ending))?;
+    let last = past.chars().last()?;
+    if final_consonant(last) != 20 || past.ends_with('셨') || past.ends_with('겠') || past.ends_with('있')
+    {
+        return None;
+    }
+    // The syllable without its ㅆ is the infinitive: 외웠 → 외워.
+    infinitive_stem(&with_final(past, 0), context)
+}
+
+/// Undoes stem + 아/어: 외워 → 외우, 들어 → 듣 or 들, 골라 → 고르.
+fn infinitive_stem(infinitive: &str, context: &str) -> Option<String> {
+    let last = infinitive.chars().last()?;
+    let head = infinitive.get(..infinitive.len() - last.len_utf8())?;
+    let previous = head.chars().last();
+    match last {
+        '해' => return Some(format!("{head}하")),
+        '어' | '아' => return (!head.is_empty()).then(|| closed_stem(head, context)),
+        '라' | '러' if previous.is_some_and(|c| final_consonant(c) == 8) => {
+            return Some(format!("{}르", with_final(head, 0)));
+        }
+        '워' => {
+            const B_VERBS: [&str; 12] =
+                ["구", "누", "주", "어려", "쉬", "무거", "가벼", "고마", "아쉬", "즐거", "더", "추"];
+            if B_VERBS.contains(&head) {
+                return Some(with_final(head, 17));
+            }
+        }
+        '켜' | '펴' if head.is_empty() => return Some(infinitive.to_owned()),
+        '예' | '여' if head.is_empty() => return None,
+        _ => {}
+    }
+    let (initial, vowel, coda) = jamo(last)?;
+    if coda != 0 {
+        return None;
+    }
+    let vowel = match vowel {
+        6 => 20,                                       // ㅕ ← ㅣ
+        14 => 13,                                      // ㅝ ← ㅜ
+        9 => 8,                                        // ㅘ ← ㅗ
+        10 => 11,                                      // ㅙ ← ㅚ
+        4 if matches!(initial, 1 | 4 | 10 | 15) => 18, // 써 꺼 떠 커 ← ㅡ
+        same @ (0 | 1 | 4 | 5 | 16 | 20 | 15) => same,
+        _ => return None,
+    };
+    Some(format!("{head}{}", syllable(initial, vowel, 0)))
+}
+
+/// The stem before a separate 어/아: mostly as it stands, but 들어 may be 듣다.
+fn closed_stem(head: &str, context: &str) -> String {
+    const HEARD: [&str; 12] =
+        ["강의", "수업", "음악", "노래", "LC", "듣기", "라디오", "팟캐스트", "소리", "인강", "특강", "파트"];
+    match head {
+        "들" if HEARD.iter().any(|word| context.contains(word)) => "듣".to_owned(),
+        "걸" if !context.contains("전화") && !context.contains('옷') => "걷".to_owned(),
+        "물" => "묻".to_owned(),
+        "깨달" => "깨닫".to_owned(),
+        "지" => "짓".to_owned(),
+        _ => head.to_owned(),
+    }
+}
+
+/// Drops connectives and the speaker from the front; tells whether a connective says "then".
+fn without_lead(text: &str) -> (&str, bool) {
+    let mut rest = text.trim();
+    let mut sequel = false;
+    while let Some((word, tail)) = LEADING.iter().find_map(|word| {
+        let tail = rest.strip_prefix(word)?;
+        let tail = tail.strip_prefix(',').unwrap_or(tail);
+        tail.starts_with(SPACE).then_some((*word, tail.trim_start()))
+    }) {
+        sequel |= SEQUEL.contains(&word);
+        rest = tail;
+    }
+    (rest, sequel)
+}
+
+fn split_last(text: &str) -> (&str, &str) {
+    let text = text.trim_end();
+    match text.char_indices().rev().find(|(_, c)| SPACE.contains(c)) {
+        Some((at, c)) => {
+            (text.get(..at).unwrap_or_default().trim_end(), text.get(at + c.len_utf8()..).unwrap_or_default())
+        }
+        None => ("", text),
+    }
+}
+
+fn join(before: &str, predicate: &str) -> String {
+    if before.is_empty() { predicate.to_owned() } else { format!("{before} {predicate}") }
+}
+
+/// From `from`, goes to the end of the phrase: a word that ends in 데 or 지만, a mark, or the end.
+fn end_of_words(body: &str, from: usize) -> usize {
+    let Some(rest) = body.get(from..) else { return body.len() };
+    let mut end = from;
+    for word in rest.split_inclusive(SPACE) {
+        end += word.len();
+        let word = word.trim_end();
+        if word.ends_with('데') || word.ends_with("지만") || word.ends_with(['?', ',', '!']) {
+            return body.get(..end).map_or(end, |part| part.trim_end().len());
+        }
+    }
+    body.len()
+}
+
+const FIRST: u32 = 0xac00;
+
+fn jamo(c: char) -> Option<(u32, u32, u32)> {
+    let index = u32::from(c).checked_sub(FIRST).filter(|index| *index < 11_172)?;
+    Some((index / 588, index % 588 / 28, index % 28))
+}
+
+fn syllable(initial: u32, vowel: u32, coda: u32) -> char {
+    char::from_u32(FIRST + (initial * 21 + vowel) * 28 + coda).unwrap_or('\u{fffd}')
+}
+
+fn final_consonant(c: char) -> u32 {
+    jamo(c).map_or(0, |(_, _, coda)| coda)
+}
+
+/// Replaces the final consonant of the last syllable.
+fn with_final(text: &str, coda: u32) -> String {
+    let mut out = text.to_owned();
+    if let Some((initial, vowel, _)) = out.chars().last().and_then(jamo) {
+        out.pop();
+        out.push(syllable(initial, vowel, coda));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_predicates_find_their_stem() {
+        for (predicate, stem) in [
+            ("완강했습니다", "완강하"),
+            ("외웠어요", "외우"),
+            ("풀었습니다", "풀"),
+            ("줄였다", "줄이"),
+            ("올렸습니다", "올리"),
+            ("골랐어요", "고르"),
+            ("썼다", "쓰"),
+            ("갔어요", "가"),
+            ("봤습니다", "보"),
+            ("보냈어요", "보내"),
+            ("먹었고요", "먹"),
+            ("구웠어요", "굽"),
+            ("걸었습니다", "걷"),
+            ("만들었어요", "만들"),
+            ("않았어요", "않"),
+            ("됐어요", "되"),
+        ] {
+            assert_eq!(past_stem(predicate, "").as_deref(), Some(stem), "{predicate}");
+        }
+        assert_eq!(past_stem("들었고요", "강의를").as_deref(), Some("듣"));
+        assert_eq!(past_stem("합니다", ""), None);
+        assert_eq!(past_stem("하셨어요", ""), None);
+    }
+
+    #[test]
+    fn needs_of_each_kind_are_found() {
+        for (clause, title) in [
+            ("자바 기초 강의를 먼저 들어야 하나요?", "자바 기초 강의를 먼저 듣기"),
+            ("썸네일 만드는 법도 배우고 싶습니다.", "썸네일 만드는 법도 배우기"),
+            ("단어를 매일 외우려고 하는데 자꾸 까먹어요.", "단어를 매일 외우기"),
+            ("기출문제를 하루에 한 회씩 풀 계획입니다.", "기출문제를 하루에 한 회씩 풀기"),
+            ("용어는 카드로 만들어서 외워 볼까 해요.", "용어는 카드로 만들어서 외워 보기"),
+            ("900점을 넘기는 게 목표예요.", "900점을 넘기기"),
+            ("식단을 기록하는 게 도움이 될까요?", "식단을 기록하기"),
+            ("장비를 먼저 사야 할까요?", "장비를 먼저 사기"),
+            ("책을 매일 읽으려고 합니다", "책을 매일 읽기"),
+        ] {
+            assert_eq!(need(clause).map(|hit| hit.title).as_deref(), Some(title), "{clause}");
+        }
+        assert!(need("다들 어떻게 하셨나요?").is_none());
+        assert!(need("방법을 알고 싶습니다.").is_none());
+    }
+
+    #[test]
+    fn the_quote_ends_where_the_wish_does() {
+        let clause = "알고리즘 문제도 매일 풀어야 할 것 같은데 엄두가 안 나네요.";
+        let hit = need(clause).unwrap();
+        assert_eq!(&clause[..hit.quote_end], "알고리즘 문제도 매일 풀어야 할 것 같은데");
+    }
+
+    #[test]
+    fn states_are_no_deeds() {
+        for clause in [
+            "날씨가 정말 좋았어요.",
+            "운도 좋았던 것 같습니다.",
+            "점수가 40점대라서 막막했어요.",
+            "드디어 하프를 완주했습니다!",
+        ] {
+            assert!(deed(clause).is_none(), "{clause}");
+        }
+    }
+}

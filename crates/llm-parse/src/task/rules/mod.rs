@@ -1,0 +1,179 @@
+//! The offline stand-in for a model: tasks by rules, for Korean and English lists, steps, goals and deeds.
+//!
+//! It knows list markers, ordinals, the endings of Korean verbs and the common English verb forms; it knows nothing of
+//! the world. What it is worth is measured by [`eval`](crate::eval) on the committed posts, beside any model.
+
+mod clause;
+mod english;
+mod item;
+mod korean;
+mod timing;
+
+use std::ops::Range;
+
+use pumasi_core::text::sentences;
+
+use super::{Language, Post, PostKind, Task};
+
+use clause::Clause;
+
+/// Extracts tasks by rules: no model, no network, no state.
+///
+/// ```
+/// use pumasi_llm_parse::task::{Post, PostKind, RuleTaskExtractor};
+///
+/// let post = Post::new("p", PostKind::Question, "토익 900점이 목표예요. 단어를 매일 외우려고 합니다.");
+/// let tasks = RuleTaskExtractor::new().tasks(&post);
+/// assert_eq!(tasks.len(), 2);
+/// assert_eq!(tasks[1].title, "단어를 매일 외우기");
+/// assert_eq!(tasks[1].timing.frequency.as_deref(), Some("매일"));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuleTaskExtractor {
+    _private: (),
+}
+
+/// A task found, before it has its number.
+struct Found {
+    title: String,
+    quote: Range<usize>,
+    confidence: f32,
+    follows_previous: bool,
+}
+
+impl RuleTaskExtractor {
+    /// Names the rule set, where a model would be named.
+    pub const NAME: &'static str = "rules-1";
+
+    /// Makes the extractor.
+    pub const fn new() -> Self {
+        Self { _private: () }
+    }
+
+    /// Extracts the tasks of a post, in the order of the text. Never fails; a post without tasks gives none.
+    pub fn tasks(self, post: &Post) -> Vec<Task> {
+        let text = post.text();
+        let body_start = text.len() - post.body.len();
+        let language = post.language();
+        let mut found = Vec::new();
+        for block in item::blocks(&text, body_start) {
+            if let Some(marker) = block.marker {
+                if let Some(task) = from_item(&text, block.content, marker, language) {
+                    found.push(task);
+                }
+            } else {
+                from_prose(&text, block.content, post.kind, language, &mut found);
+            }
+        }
+        found.into_iter().enumerate().map(|(index, task)| finish(&text, index, task, language)).collect()
+    }
+}
+
+fn from_item(text: &str, content: Range<usize>, marker: item::Marker, language: Language) -> Option<Found> {
+    let content = clause::trim(text, content, clause::SENTENCE_END);
+    let words = text.get(content.clone())?;
+    if words.chars().filter(|c| c.is_alphanumeric()).count() < 2 || words.chars().count() > 200 {
+        return None;
+    }
+    let title = match language {
+        Language::Korean => korean::item_title(words),
+        Language::English => english::item_title(words),
+    };
+    Some(Found { title, quote: content, confidence: 0.85, follows_previous: marker == item::Marker::Step })
+}
+
+fn from_prose(text: &str, content: Range<usize>, kind: PostKind, language: Language, found: &mut Vec<Found>) {
+    let Some(prose) = text.get(content.clone()) else { return };
+    for sentence in sentences(prose) {
+        let range = content.start + sentence.start..content.start + sentence.end;
+        for Clause { span, words } in clause::clauses(text, range) {
+            let hit = match (language, kind) {
+                (Language::Korean, PostKind::Story) => korean::deed(words),
+                (Language::Korean, PostKind::Question) => korean::need(words),
+                (Language::English, PostKind::Story) => english::deed(words),
+                (Language::English, PostKind::Question) => english::need(words),
+            };
+            if let Some(hit) = hit {
+                let quote = clause::trim(text, span.start..span.start + hit.quote_end, clause::SPACE);
+                found.push(Found {
+                    title: hit.title,
+                    quote,
+                    confidence: hit.confidence,
+                    follows_previous: hit.follows_previous,
+                });
+            }
+        }
+    }
+}
+
+fn finish(text: &str, index: usize, found: Found, language: Language) -> Task {
+    let order = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    let quote = text.get(found.quote.clone()).unwrap_or_default();
+    let mut task = Task::new(found.title, quote).with_order(order).with_span(found.quote.clone());
+    task.timing = timing::read(quote, language);
+    task.difficulty = timing::difficulty(quote, language);
+    task.confidence = found.confidence;
+    if found.follows_previous && order > 1 {
+        task.prerequisites = vec![order - 1];
+    }
+    task
+}
+
+/// What a rule saw in a clause.
+struct Hit {
+    title: String,
+    /// How much of the clause is the quote, in bytes from its start.
+    quote_end: usize,
+    confidence: f32,
+    follows_previous: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titles(kind: PostKind, body: &str) -> Vec<String> {
+        RuleTaskExtractor::new()
+            .tasks(&Post::new("p", kind, body))
+            .into_iter()
+            .map(|task| task.title)
+            .collect()
+    }
+
+    #[test]
+    fn korean_deeds_become_nominal_titles() {
+        assert_eq!(
+            titles(
+                PostKind::Story,
+                "단어를 매일 50개씩 외웠어요. 날씨가 좋았어요. 모의고사를 한 회 풀었습니다."
+            ),
+            ["단어를 매일 50개씩 외우기", "모의고사를 한 회 풀기"]
+        );
+    }
+
+    #[test]
+    fn english_needs_lose_their_modal() {
+        assert_eq!(
+            titles(
+                PostKind::Question,
+                "I need to take practice exams but they are expensive. It rains. How do I cancel it?"
+            ),
+            ["Take practice exams", "Cancel it"]
+        );
+    }
+
+    #[test]
+    fn numbered_steps_depend_on_the_step_before() {
+        let post = Post::new("p", PostKind::Story, "1. Read the docs\n2. Built a small app\n");
+        let tasks = RuleTaskExtractor::new().tasks(&post);
+        assert_eq!(tasks[1].title, "Build a small app");
+        assert_eq!(tasks[1].prerequisites, [1]);
+        assert_eq!(&post.text()[tasks[1].span.clone().unwrap()], "Built a small app");
+    }
+
+    #[test]
+    fn a_post_without_tasks_gives_none() {
+        assert!(titles(PostKind::Story, "오늘 날씨가 참 좋네요.").is_empty());
+        assert!(titles(PostKind::Question, "").is_empty());
+    }
+}
