@@ -5,6 +5,16 @@
 //! it is ([`Cue`]), and the repairs each one needed. Choosing among them takes a schema and is not done here.
 
 mod document;
+mod finish;
+mod machine;
+mod prose;
+mod scan;
+mod string;
+mod value;
+mod word;
+
+#[cfg(test)]
+mod tests;
 
 pub use document::{Candidate, Cue, Document, Limits, Origin};
 
@@ -24,5 +34,5 @@ pub use document::{Candidate, Cue, Document, Limits, Origin};
 /// ```
 #[must_use]
 pub fn read(source: &str, limits: &Limits) -> Document {
-    Document::plain(source, limits)
+    finish::read(source, limits)
 }

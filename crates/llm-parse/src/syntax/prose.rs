@@ -1,0 +1,407 @@
+//! Between candidates: prose, code fences, reasoning blocks, and where the next value may start.
+
+use super::document::{Origin, clip};
+use super::machine::{Machine, Shape, State};
+use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
+use crate::report::Rule;
+use crate::tree::Span;
+
+/// Is the fence that is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fence {
+    start: usize,
+    mark: u8,
+    len: usize,
+    language: Span,
+    body: usize,
+    /// Candidates before it.
+    candidates: usize,
+}
+
+/// Is a fenced block in which no value was found, to be looked at again at the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub(super) body: Span,
+    pub(super) language: Span,
+    pub(super) thinking: bool,
+}
+
+/// Is what is known about the text around the value that is being read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings {
+    pub(super) fence: Option<Fence>,
+    pub(super) thinking: bool,
+    /// The value stands inside a string.
+    pub(super) quoted: bool,
+    pub(super) blocks: Vec<Block>,
+    /// Fences and reasoning blocks, tags included.
+    pub(super) reasoning: Vec<Span>,
+    /// A reasoning block that was not closed yet.
+    reasoning_from: Option<Span>,
+    /// The first tag that is no reasoning tag.
+    pub(super) tag: Option<usize>,
+}
+
+impl Surroundings {
+    pub(super) fn in_fence(&self) -> bool {
+        self.fence.is_some()
+    }
+}
+
+const REASONING: &[&str] = &["think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad", "analysis"];
+
+/// Is a tag that opens or closes a reasoning block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Open(usize),
+    Close(usize),
+    Other,
+    Wait,
+}
+
+fn reasoning_tag(cx: Input<'_>, at: usize) -> Tag {
+    let close = cx.at(at + 1) == b'/';
+    let from = at + 1 + usize::from(close);
+    let mut end = from;
+    while cx.at(end).is_ascii_alphabetic() && end - from < 12 {
+        end += 1;
+    }
+    if end >= cx.len() && !cx.eof && end - from < 12 {
+        return Tag::Wait;
+    }
+    let name = cx.slice(from, end);
+    if !REASONING.iter().any(|tag| tag.eq_ignore_ascii_case(name)) {
+        return Tag::Other;
+    }
+    match cx.solid(end) {
+        Solid::Wait => Tag::Wait,
+        Solid::At { at, byte: b'>', .. } => {
+            if close {
+                Tag::Close(at + 1)
+            } else {
+                Tag::Open(at + 1)
+            }
+        }
+        _ => Tag::Other,
+    }
+}
+
+impl Machine {
+    pub(super) fn prose(&mut self, cx: Input<'_>) -> bool {
+        if let Some(open) = self.around.reasoning_from {
+            return self.reasoning(cx, open);
+        }
+        loop {
+            let rest = cx.bytes.get(self.pos..).unwrap_or(&[]);
+            let step = rest.iter().position(|b| matches!(b, b'{' | b'[' | b'`' | b'~' | b'<' | 0xEF | 0xE3));
+            let Some(step) = step else {
+                self.pos = cx.len();
+                return cx.eof && self.end_prose(cx);
+            };
+            let at = self.pos + step;
+            self.pos = at;
+            let moved = match cx.at(at) {
+                b'{' => self.brace(cx, at, 1),
+                b'[' => self.bracket(cx, at, 1),
+                b'`' | b'~' => self.ticks(cx, at),
+                b'<' => self.tag(cx, at),
+                _ => match cx.wide_punct(at) {
+                    (b'{', len) => self.brace(cx, at, len),
+                    (b'[', len) if cx.at(at) == 0xEF => self.bracket(cx, at, len),
+                    _ => {
+                        self.pos = cx.after_char(at);
+                        Tri::No
+                    }
+                },
+            };
+            match moved {
+                Tri::Yes => return true,
+                Tri::No => {}
+                Tri::Wait => return false,
+            }
+        }
+    }
+
+    fn end_prose(&mut self, cx: Input<'_>) -> bool {
+        if let Some(fence) = self.around.fence.take() {
+            self.close_block(cx, fence, cx.len());
+        }
+        self.state = State::Done;
+        true
+    }
+
+    // ---- fences ----
+
+    fn ticks(&mut self, cx: Input<'_>, at: usize) -> Tri {
+        let run = cx.run(at);
+        if at + run >= cx.len() && !cx.eof && run < 256 {
+            return Tri::Wait;
+        }
+        if run < 3 || (cx.at(at) == b'~' && !cx.starts_line(at)) {
+            self.pos = at + run;
+            return Tri::No;
+        }
+        let mark = cx.at(at);
+        let after = at + run;
+        let mut end = after;
+        while end < cx.len() && end - after < 32 && (is_ident(cx.at(end)) || matches!(cx.at(end), b'+' | b'.' | b'#')) {
+            end += 1;
+        }
+        if end >= cx.len() && !cx.eof && end - after < 32 {
+            return Tri::Wait;
+        }
+        if let Some(fence) = self.around.fence {
+            if fence.mark != mark || run < fence.len {
+                self.pos = after;
+                return Tri::No;
+            }
+            self.close_block(cx, fence, at);
+            self.around.fence = None;
+            if end == after {
+                self.pos = after;
+                return Tri::No;
+            }
+        }
+        let language = Span::new(after, end);
+        // On the fence's own line only a language may stand; what follows on it is taken as the body.
+        self.around.fence =
+            Some(Fence { start: at, mark, len: run, language, body: end, candidates: self.candidates.len() });
+        self.pos = end;
+        Tri::No
+    }
+
+    fn close_block(&mut self, cx: Input<'_>, fence: Fence, end: usize) {
+        let body = cx.slice(fence.body, end);
+        if fence.candidates == self.candidates.len() && !body.trim().is_empty() {
+            self.around.blocks.push(Block {
+                body: Span::new(fence.body, end),
+                language: fence.language,
+                thinking: self.around.thinking,
+            });
+        }
+    }
+
+    /// Tells whether a closing fence stands at `pos`.
+    pub(super) fn fence_ends(&self, cx: Input<'_>) -> Tri {
+        if cx.at(self.pos) != b'`' && cx.at(self.pos) != b'~' {
+            return Tri::No;
+        }
+        cx.has(self.pos, b"```")
+    }
+
+    // ---- tags ----
+
+    fn tag(&mut self, cx: Input<'_>, at: usize) -> Tri {
+        match reasoning_tag(cx, at) {
+            Tag::Wait => Tri::Wait,
+            Tag::Other => {
+                let next = cx.at(at + 1);
+                if next.is_ascii_alphabetic() && self.around.tag.is_none() && !self.around.thinking {
+                    self.around.tag = Some(at);
+                }
+                self.pos = at + 1;
+                Tri::No
+            }
+            Tag::Open(end) => {
+                if self.around.thinking || self.around.in_fence() {
+                    self.pos = end;
+                    return Tri::No;
+                }
+                self.around.reasoning_from = Some(Span::new(at, end));
+                self.pos = end;
+                self.memo = end;
+                Tri::Yes
+            }
+            Tag::Close(end) => {
+                if !self.around.thinking && !self.around.in_fence() {
+                    // The answer began inside a block whose opening tag was in the prompt.
+                    for candidate in &mut self.candidates {
+                        candidate.thinking = true;
+                    }
+                    for block in &mut self.around.blocks {
+                        block.thinking = true;
+                    }
+                    let from = self.around.reasoning.last().map_or(0, |span| span.end);
+                    self.around.reasoning.push(Span::new(from, end));
+                    self.around.tag = None;
+                }
+                self.pos = end;
+                Tri::No
+            }
+        }
+    }
+
+    /// Looks for the end of the reasoning block, then reads what stands in it as one piece.
+    fn reasoning(&mut self, cx: Input<'_>, open: Span) -> bool {
+        let mut from = self.memo.max(open.end);
+        let (close, end) = loop {
+            let rest = cx.bytes.get(from..).unwrap_or(&[]);
+            let Some(step) = memchr::memmem::find(rest, b"</") else {
+                if !cx.eof {
+                    self.memo = cx.len().saturating_sub(1).max(open.end);
+                    return false;
+                }
+                break (cx.len(), cx.len());
+            };
+            match reasoning_tag(cx, from + step) {
+                Tag::Close(end) => break (from + step, end),
+                Tag::Wait => {
+                    self.memo = from + step;
+                    return false;
+                }
+                _ => from += step + 2,
+            }
+        };
+        self.memo = 0;
+        self.around.reasoning_from = None;
+        self.around.thinking = true;
+        self.pos = open.end;
+        self.state = State::Prose;
+        let piece = Input::new(cx.slice(0, close), true);
+        self.run(piece);
+        self.around.thinking = false;
+        self.around.fence = None;
+        self.around.reasoning.push(Span::new(open.start, end));
+        self.pos = end;
+        self.state = State::Prose;
+        true
+    }
+
+    // ---- where a value may start ----
+
+    fn start_value(&mut self, cx: Input<'_>, at: usize, len: usize, shape: Shape) -> Tri {
+        let fixes = clip(self.fixes.len());
+        let origin = match self.around.fence {
+            Some(fence) => {
+                self.cosmetic(Rule::Fence, fence.start, fence.body);
+                Origin::Fence { language: fence.language }
+            }
+            None => Origin::Prose,
+        };
+        self.around.quoted = at > 0 && matches!(cx.at(at - 1), b'"' | b'\'' | b'`');
+        self.begin_candidate(at, origin, fixes);
+        if len > 1 {
+            self.repaired(Rule::FullWidth, at, at + len);
+        }
+        self.push_frame(shape, at, at + len);
+        Tri::Yes
+    }
+
+    fn brace(&mut self, cx: Input<'_>, at: usize, len: usize) -> Tri {
+        let before = if at == 0 { b'\n' } else { cx.at(at - 1) };
+        let glued = before.is_ascii_alphanumeric() && !self.glued_label(cx, at)
+            || matches!(before, b'\\' | b'$' | b'^' | b'_' | b'%' | b'#');
+        let go = match cx.solid(at + len) {
+            Solid::Wait => return Tri::Wait,
+            Solid::End => !glued,
+            Solid::At { at: next, .. } => {
+                let (byte, _) = cx.punct(next);
+                match byte {
+                    b'"' | b'\'' | b'\\' => true,
+                    b'}' | b'{' | b'[' | b'/' | b'#' | b'.' => !glued,
+                    _ if is_quote(byte) => !glued,
+                    _ if glued => false,
+                    _ if cx.starts_line(at) || self.around.in_fence() => true,
+                    _ => return self.worth(cx, at, len, next),
+                }
+            }
+        };
+        if go {
+            return self.start_value(cx, at, len, Shape::Object);
+        }
+        self.pos = at + len;
+        Tri::No
+    }
+
+    /// Tells whether an unquoted opening in running text looks like an object: a key and a colon, or items.
+    fn worth(&mut self, cx: Input<'_>, at: usize, len: usize, next: usize) -> Tri {
+        let window = cx.bytes.get(next..(next + 64).min(cx.len())).unwrap_or(&[]);
+        let stop = window.iter().position(|b| matches!(b, b':' | b'=' | b',' | b'}' | b'{' | b'\n'));
+        let go = match stop.and_then(|stop| window.get(stop)) {
+            Some(b':' | b'=' | b',') => true,
+            Some(_) => false,
+            None if window.len() < 64 => {
+                if !cx.eof {
+                    return Tri::Wait;
+                }
+                false
+            }
+            None => false,
+        };
+        if go {
+            return self.start_value(cx, at, len, Shape::Object);
+        }
+        self.pos = at + len;
+        Tri::No
+    }
+
+    /// Tells whether a bracket closes on the line of `from`.
+    fn closes_on_line(&self, cx: Input<'_>, from: usize) -> Tri {
+        let window = cx.bytes.get(from..(from + LOOK).min(cx.len())).unwrap_or(&[]);
+        match memchr::memchr2(b']', b'\n', window).and_then(|i| window.get(i)) {
+            Some(byte) => Tri::from(*byte == b']'),
+            None if window.len() < LOOK && !cx.eof => Tri::Wait,
+            None => Tri::No,
+        }
+    }
+
+    /// Tells whether the word glued to a bracket is a label such as `json{`.
+    fn glued_label(&self, cx: Input<'_>, at: usize) -> bool {
+        let from = at.saturating_sub(4);
+        matches!(cx.bytes.get(from..at), Some(b"json" | b"JSON" | b"Json"))
+    }
+
+    fn bracket(&mut self, cx: Input<'_>, at: usize, len: usize) -> Tri {
+        let before = if at == 0 { b'\n' } else { cx.at(at - 1) };
+        let glued = (before.is_ascii_alphanumeric() && !self.glued_label(cx, at))
+            || matches!(before, b')' | b']' | b'_' | b'\\' | b'!' | b'^');
+        let line = cx.starts_line(at);
+        let go = match cx.solid(at + len) {
+            Solid::Wait => return Tri::Wait,
+            Solid::End => !glued,
+            Solid::At { at: next, .. } => {
+                let (byte, _) = cx.punct(next);
+                match byte {
+                    _ if glued => false,
+                    b'{' | b'[' | b'\\' => true,
+                    b'"' | b'\'' => true,
+                    _ => {
+                        // A citation, a checkbox, a link and a placeholder stand on one line and hold no comma.
+                        let window = cx.bytes.get(next..(next + 64).min(cx.len())).unwrap_or(&[]);
+                        let close = window.iter().position(|b| matches!(b, b']' | b'\n' | b',' | b'{'));
+                        match close.and_then(|i| window.get(i).map(|b| (i, *b))) {
+                            Some((i, b']')) => {
+                                let after = next + i + 1;
+                                let item = list_marker(cx, at);
+                                match cx.solid(after) {
+                                    Solid::Wait => return Tri::Wait,
+                                    _ if item || cx.at(after) == b'(' || cx.at(after) == b':' => false,
+                                    Solid::End | Solid::At { newline: true, .. } => line || byte == b']',
+                                    Solid::At { byte: b'`' | b'}' | b']' | b'<' | b'\'' | b'"' | b',', .. } => line,
+                                    Solid::At { .. } => self.around.in_fence() && line || byte == b']',
+                                }
+                            }
+                            Some((_, b',')) => match self.closes_on_line(cx, next) {
+                                Tri::Wait => return Tri::Wait,
+                                closes => line || closes == Tri::Yes,
+                            },
+                            Some(_) => line || self.around.in_fence(),
+                            None if window.len() < 64 && !cx.eof => return Tri::Wait,
+                            None => line,
+                        }
+                    }
+                }
+            }
+        };
+        if go {
+            return self.start_value(cx, at, len, Shape::Array);
+        }
+        self.pos = at + len;
+        Tri::No
+    }
+}
+
+/// Tells whether a Markdown list marker stands before `at` on its line.
+fn list_marker(cx: Input<'_>, at: usize) -> bool {
+    at >= 2 && cx.at(at - 1) == b' ' && matches!(cx.at(at - 2), b'-' | b'*' | b'+') && cx.starts_line(at - 2)
+}
