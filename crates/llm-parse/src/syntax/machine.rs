@@ -389,7 +389,9 @@ impl Machine {
         let mut spans = Vec::new();
         let small: Vec<&str> =
             self.tree.children(NodeId(node)).take(17).filter_map(|id| self.tree.key(id, cx.text)).collect();
-        if small.len() <= 16 && !small.iter().enumerate().any(|(i, key)| small.iter().skip(i + 1).any(|k| k == key)) {
+        if small.len() <= 16
+            && !small.iter().enumerate().any(|(i, key)| small.iter().skip(i + 1).any(|k| k == key))
+        {
             return;
         }
         {
@@ -416,10 +418,12 @@ impl Machine {
             let byte = cx.at(self.pos);
             match byte {
                 b' ' | b'\n' | b'\r' | b'\t' => self.pos += 1,
-                b'/' | b'#' | b'\\' | 0x0B | 0x0C | 0xC2 | 0xE1 | 0xE2 | 0xE3 | 0xEF => match self.odd_trivia(cx) {
-                    Some(done) => return done,
-                    None => {}
-                },
+                b'/' | b'#' | b'\\' | 0x0B | 0x0C | 0xC2 | 0xE1 | 0xE2 | 0xE3 | 0xEF => {
+                    match self.odd_trivia(cx) {
+                        Some(done) => return done,
+                        None => {}
+                    }
+                }
                 0 if self.pos >= cx.len() => {
                     return if cx.eof { Trivia::End } else { Trivia::Wait };
                 }
@@ -464,8 +468,8 @@ impl Machine {
                 }
                 self.pos += len;
                 let rule = match cx.slice(start, start + len) {
-                    "\u{200B}" | "\u{200C}" | "\u{200D}" | "\u{2060}" | "\u{FEFF}" | "\u{AD}" | "\u{200E}"
-                    | "\u{200F}" => Rule::InvisibleCharacter,
+                    "\u{200B}" | "\u{200C}" | "\u{200D}" | "\u{2060}" | "\u{FEFF}" | "\u{AD}"
+                    | "\u{200E}" | "\u{200F}" => Rule::InvisibleCharacter,
                     _ => Rule::WhiteSpaceForm,
                 };
                 let mut end = self.pos;
@@ -653,7 +657,11 @@ impl Machine {
     }
 
     fn after_key(&mut self, cx: Input<'_>) -> bool {
-        if cx.at(self.pos) == b':' && cx.at(self.pos + 1) != b':' && cx.at(self.pos + 1) != b'=' && self.pos + 1 < cx.len() {
+        if cx.at(self.pos) == b':'
+            && cx.at(self.pos + 1) != b':'
+            && cx.at(self.pos + 1) != b'='
+            && self.pos + 1 < cx.len()
+        {
             self.pos += 1;
             self.state = State::Value;
             return true;
@@ -857,7 +865,9 @@ impl Machine {
             self.comma = Some(clip(start));
             self.pos += 1;
             self.state = if object { State::Key } else { State::Value };
-            if self.shape() == Shape::Paren && let Some(top) = self.stack.last_mut() {
+            if self.shape() == Shape::Paren
+                && let Some(top) = self.stack.last_mut()
+            {
                 top.loose = true;
             }
             return true;

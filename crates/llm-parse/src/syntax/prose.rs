@@ -48,7 +48,8 @@ impl Surroundings {
     }
 }
 
-const REASONING: &[&str] = &["think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad", "analysis"];
+const REASONING: &[&str] =
+    &["think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad", "analysis"];
 
 /// Is a tag that opens or closes a reasoning block.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,10 @@ impl Machine {
         let mark = cx.at(at);
         let after = at + run;
         let mut end = after;
-        while end < cx.len() && end - after < 32 && (is_ident(cx.at(end)) || matches!(cx.at(end), b'+' | b'.' | b'#')) {
+        while end < cx.len()
+            && end - after < 32
+            && (is_ident(cx.at(end)) || matches!(cx.at(end), b'+' | b'.' | b'#'))
+        {
             end += 1;
         }
         if end >= cx.len() && !cx.eof && end - after < 32 {
@@ -377,7 +381,10 @@ impl Machine {
                                     Solid::Wait => return Tri::Wait,
                                     _ if item || cx.at(after) == b'(' || cx.at(after) == b':' => false,
                                     Solid::End | Solid::At { newline: true, .. } => line || byte == b']',
-                                    Solid::At { byte: b'`' | b'}' | b']' | b'<' | b'\'' | b'"' | b',', .. } => line,
+                                    Solid::At {
+                                        byte: b'`' | b'}' | b']' | b'<' | b'\'' | b'"' | b',',
+                                        ..
+                                    } => line,
                                     Solid::At { .. } => self.around.in_fence() && line || byte == b']',
                                 }
                             }

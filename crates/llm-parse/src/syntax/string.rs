@@ -3,8 +3,8 @@
 use super::document::clip;
 use super::machine::{Key, Machine, State};
 use super::scan::{
-    CORNER, CURLY_DOUBLE, CURLY_SINGLE, GUILLEMET, Input, LOOK, Solid, Tri, WHITE_CORNER, WIDE_DOUBLE, WIDE_SINGLE,
-    is_ident, is_quote, string_stop,
+    CORNER, CURLY_DOUBLE, CURLY_SINGLE, GUILLEMET, Input, LOOK, Solid, Tri, WHITE_CORNER, WIDE_DOUBLE,
+    WIDE_SINGLE, is_ident, is_quote, string_stop,
 };
 use crate::report::{Rule, Severity};
 use crate::tree::{Kind, Node, Quote, Text};
@@ -305,7 +305,9 @@ impl Machine {
                 return Verdict::Ends(self.string.content + colon);
             }
         }
-        if matches!(byte, b',' | b'}' | b']' | b')' | b';') || (is_quote(byte) && (here > next || at > self.string.content)) {
+        if matches!(byte, b',' | b'}' | b']' | b')' | b';')
+            || (is_quote(byte) && (here > next || at > self.string.content))
+        {
             return Verdict::Close;
         }
         if at == self.string.content {
@@ -324,7 +326,15 @@ impl Machine {
         }
     }
 
-    fn judge_field(&mut self, cx: Input<'_>, at: usize, next: usize, here: usize, byte: u8, newline: bool) -> Verdict {
+    fn judge_field(
+        &mut self,
+        cx: Input<'_>,
+        at: usize,
+        next: usize,
+        here: usize,
+        byte: u8,
+        newline: bool,
+    ) -> Verdict {
         let (byte, len) = if byte < 0x80 { (byte, 1) } else { cx.punct(here) };
         match byte {
             b',' => self.judge_comma(cx, at, here + len),
@@ -339,7 +349,11 @@ impl Machine {
             b'+' => match cx.solid(here + 1) {
                 Solid::Wait => Verdict::Wait,
                 Solid::At { at, .. } => {
-                    if is_quote(cx.punct(at).0) { Verdict::Close } else { self.by_parity(cx, next - 1, false) }
+                    if is_quote(cx.punct(at).0) {
+                        Verdict::Close
+                    } else {
+                        self.by_parity(cx, next - 1, false)
+                    }
                 }
                 Solid::End => Verdict::Close,
             },
@@ -368,7 +382,9 @@ impl Machine {
                 Found::At(end) => end,
                 Found::Wait => return Verdict::Wait,
                 Found::End => return Verdict::Close,
-                Found::Far => return if self.string.inner % 2 == 0 { Verdict::Maybe } else { Verdict::Inner },
+                Found::Far => {
+                    return if self.string.inner % 2 == 0 { Verdict::Maybe } else { Verdict::Inner };
+                }
             };
             return match cx.solid(end) {
                 Solid::Wait => Verdict::Wait,
@@ -378,7 +394,9 @@ impl Machine {
                     b',' | b'}' | b']' if self.string.inner % 2 == 0 && !padded => Verdict::Maybe,
                     // `"key": "a", "missing colon" "value"` stays a string unless a line break says otherwise.
                     next if newline && (is_quote(next) || matches!(next, b'{' | b'[')) => Verdict::Close,
-                    next if self.string.inner == 0 && matches!(next, b'{' | b'[' | b'0'..=b'9') => Verdict::Close,
+                    next if self.string.inner == 0 && matches!(next, b'{' | b'[' | b'0'..=b'9') => {
+                        Verdict::Close
+                    }
                     next if self.string.inner == 0 && is_quote(next) && sign > end => Verdict::Maybe,
                     _ => Verdict::Inner,
                 },
@@ -391,7 +409,11 @@ impl Machine {
                 Tri::Wait => Verdict::Wait,
                 Tri::Yes => {
                     let loose = self.stack.last().is_some_and(|frame| frame.loose);
-                    if loose || newline || self.string.inner == 0 { Verdict::Close } else { self.by_parity(cx, at, true) }
+                    if loose || newline || self.string.inner == 0 {
+                        Verdict::Close
+                    } else {
+                        self.by_parity(cx, at, true)
+                    }
                 }
                 Tri::No => {
                     if newline && self.string.inner == 0 && self.long_key_follows(cx, here) {
@@ -424,7 +446,14 @@ impl Machine {
     }
 
     /// Judges a quote before another quote, inside an object.
-    fn judge_next_quote(&mut self, cx: Input<'_>, at: usize, next: usize, here: usize, newline: bool) -> Verdict {
+    fn judge_next_quote(
+        &mut self,
+        cx: Input<'_>,
+        at: usize,
+        next: usize,
+        here: usize,
+        newline: bool,
+    ) -> Verdict {
         if here == next {
             // `""`: the second one decides; an empty string was opened by the first.
             if at == self.string.content {
@@ -525,7 +554,8 @@ impl Machine {
                     Solid::At { at, newline, .. } => (at, newline),
                 };
                 let (byte, _) = cx.punct(then);
-                let starts = is_quote(byte) || matches!(byte, b'{' | b'[' | b']' | b'(' | b'-' | b'0'..=b'9' | b',' | b'/' | b'#');
+                let starts = is_quote(byte)
+                    || matches!(byte, b'{' | b'[' | b']' | b'(' | b'-' | b'0'..=b'9' | b',' | b'/' | b'#');
                 if !clean {
                     return if line && starts { Verdict::Close } else { self.by_parity(cx, at, true) };
                 }
@@ -910,7 +940,8 @@ impl Machine {
             self.join(cx, text, end, complete);
             return;
         }
-        let mut node = Node::new(Kind::String(form(string.quote, string.triple)), clip(string.start), clip(end));
+        let mut node =
+            Node::new(Kind::String(form(string.quote, string.triple)), clip(string.start), clip(end));
         node.set_text(text);
         node.set_complete(complete);
         self.scalar(node);
@@ -947,7 +978,8 @@ impl Machine {
         } else {
             let start = clip(self.tree.scratch.len());
             if old.owned {
-                let copy = self.tree.scratch.get(old.start as usize..old.end as usize).unwrap_or("").to_owned();
+                let copy =
+                    self.tree.scratch.get(old.start as usize..old.end as usize).unwrap_or("").to_owned();
                 self.tree.scratch.push_str(&copy);
             } else {
                 self.tree.scratch.push_str(cx.slice(old.start as usize, old.end as usize));

@@ -50,17 +50,23 @@ fn reads_values_that_are_written_loosely() {
         ("｛“키”：1，“값”：［1，2］｝", json!({"키":1,"값":[1,2]})),
         ("{a = 1; b => 2; c := 3}", json!({"a":1,"b":2,"c":3})),
         ("{\"a\" 1, \"b\" \"c\"}", json!({"a":1,"b":"c"})),
-        ("[1 2 3]", json!([1,2,3])),
-        ("[\"a\" \"b\"]", json!(["a","b"])),
-        ("[1,,2,]", json!([1,2])),
+        ("[1 2 3]", json!([1, 2, 3])),
+        ("[\"a\" \"b\"]", json!(["a", "b"])),
+        ("[1,,2,]", json!([1, 2])),
         ("{\"a\": 1 \"b\": 2}", json!({"a":1,"b":2})),
         ("{\"a\": 1, // one\n \"b\": 2 /* two */ # three\n}", json!({"a":1,"b":2})),
-        ("[+1, .5, 5., 0x1F, 1_000, 1e5]", json!([1,0.5,5.0,31,1000,1e5])),
+        ("[+1, .5, 5., 0x1F, 1_000, 1e5]", json!([1, 0.5, 5.0, 31, 1000, 1e5])),
         ("{\"a\": 1,234, \"b\": 2}", json!({"a":1234,"b":2})),
-        ("{a: hello world, b: http://x.y/z?q=1, c: 10:30}", json!({"a":"hello world","b":"http://x.y/z?q=1","c":"10:30"})),
+        (
+            "{a: hello world, b: http://x.y/z?q=1, c: 10:30}",
+            json!({"a":"hello world","b":"http://x.y/z?q=1","c":"10:30"}),
+        ),
         ("{a: Paris, France, b: 2}", json!({"a":"Paris, France","b":2})),
-        ("{\"a\": 50%, \"b\": 1/3, \"c\": 2024-01-02, \"d\": 12 apples}", json!({"a":"50%","b":"1/3","c":"2024-01-02","d":"12 apples"})),
-        ("[undefined, NaN, null]", json!([null,null,null])),
+        (
+            "{\"a\": 50%, \"b\": 1/3, \"c\": 2024-01-02, \"d\": 12 apples}",
+            json!({"a":"50%","b":"1/3","c":"2024-01-02","d":"12 apples"}),
+        ),
+        ("[undefined, NaN, null]", json!([null, null, null])),
         ("(1, 2)", json!("(1, 2)")),
         ("{\"a\": (1, 2), \"b\": (\"x\"), \"c\": {1, 2}}", json!({"a":[1,2],"b":"x","c":[1,2]})),
         ("{\"_id\": ObjectId(\"5f\"), \"at\": new Date(\"2024\")}", json!({"_id":"5f","at":"2024"})),
@@ -82,9 +88,12 @@ fn decides_which_quote_ends_a_string() {
         (r#"{"a": "he said "hi" to me", "b": 1}"#, json!({"a":"he said \"hi\" to me","b":1})),
         (r#"{"a": "he said "hi", then left", "b": 1}"#, json!({"a":"he said \"hi\", then left","b":1})),
         (r#"{"a": "use "," as separator", "b": 1}"#, json!({"a":"use \",\" as separator","b":1})),
-        (r#"{"a": "say "yes", "no" or "maybe"", "b": 1}"#, json!({"a":"say \"yes\", \"no\" or \"maybe\"","b":1})),
-        (r#"["he said "hi", "bye" now", "x"]"#, json!(["he said \"hi\", \"bye\" now","x"])),
-        (r#"["5" nails", "x"]"#, json!(["5\" nails","x"])),
+        (
+            r#"{"a": "say "yes", "no" or "maybe"", "b": 1}"#,
+            json!({"a":"say \"yes\", \"no\" or \"maybe\"","b":1}),
+        ),
+        (r#"["he said "hi", "bye" now", "x"]"#, json!(["he said \"hi\", \"bye\" now", "x"])),
+        (r#"["5" nails", "x"]"#, json!(["5\" nails", "x"])),
         (r#"{"a": "use {"x"} here"}"#, json!({"a":"use {\"x\"} here"})),
         (r#"{"a": "b, "c": 1}"#, json!({"a":"b","c":1})),
         ("{\"a\": \"b\n \"c\": \"d\"}", json!({"a":"b","c":"d"})),
@@ -120,7 +129,7 @@ fn closes_what_was_left_open() {
         ("{\"a\": [1, 2]], \"b\": 3}", json!({"a":[1,2],"b":3})),
         ("{\"a\": 1}, \"b\": 2}", json!({"a":1,"b":2})),
         ("{\"a\": 1}}}", json!({"a":1})),
-        ("[1, 2}", json!([1,2])),
+        ("[1, 2}", json!([1, 2])),
         ("{\"a\": 1\n\nHope this helps: bye!", json!({"a":1})),
         ("{\"a\": [\"x\", \"y\"\n\nHope this helps!", json!({"a":["x","y"]})),
         ("{", json!({})),
@@ -131,7 +140,8 @@ fn closes_what_was_left_open() {
 
 #[test]
 fn a_clean_document_needs_no_repair() {
-    for source in ["{\"a\": [1, -2.5e3, \"x\\n\", true, null, {}], \"b\": {\"c\": \"d\"}}", "[]", " [1,2]\n"] {
+    for source in ["{\"a\": [1, -2.5e3, \"x\\n\", true, null, {}], \"b\": {\"c\": \"d\"}}", "[]", " [1,2]\n"]
+    {
         let document = read(source, &Limits::default());
         let best = document.candidates().first().expect("a candidate");
         assert_eq!(document.repairs(best).count(), 0, "{source}");

@@ -93,7 +93,8 @@ fn number(text: &str) -> Value {
         let rest = digits.strip_prefix(prefix[0]).or_else(|| digits.strip_prefix(prefix[1]))?;
         i64::from_str_radix(rest, radix).ok()
     };
-    let parsed = radix(["0x", "0X"], 16).or_else(|| radix(["0o", "0O"], 8)).or_else(|| radix(["0b", "0B"], 2));
+    let parsed =
+        radix(["0x", "0X"], 16).or_else(|| radix(["0o", "0O"], 8)).or_else(|| radix(["0b", "0B"], 2));
     if let Some(value) = parsed {
         return Value::from(if negative { -value } else { value });
     }

@@ -122,7 +122,8 @@ fn number_form(word: &str) -> Option<Severity> {
     if integer.contains(',') {
         let mut groups = integer.split(',');
         let head = groups.next().unwrap_or("");
-        let grouped = (1..=3).contains(&head.len()) && decimal(head) && groups.all(|g| g.len() == 3 && decimal(g));
+        let grouped =
+            (1..=3).contains(&head.len()) && decimal(head) && groups.all(|g| g.len() == 3 && decimal(g));
         return grouped.then_some(Severity::Repaired);
     }
     if integer.contains('_') {
@@ -238,7 +239,12 @@ impl Machine {
             b',' => self.comma_ends(cx, start, i, len),
             b'}' => Tri::from(self.nest == 0 || object),
             b']' => Tri::from(self.nest == 0 && (self.arrays > 0 || i == start)),
-            b')' => Tri::from(self.nest == 0 && (i == start || matches!(shape, Shape::Paren | Shape::Call) || self.stack.last().is_some_and(|f| f.call))),
+            b')' => Tri::from(
+                self.nest == 0
+                    && (i == start
+                        || matches!(shape, Shape::Paren | Shape::Call)
+                        || self.stack.last().is_some_and(|f| f.call)),
+            ),
             b'\n' => self.line_ends(cx, object, i),
             b'"' if spaced => match self.key_at(cx, i, false) {
                 Tri::No => Tri::from(!object),
@@ -343,8 +349,11 @@ impl Machine {
             Solid::Wait => Tri::Wait,
             Solid::End => Tri::Yes,
             Solid::At { at, byte, .. } => {
-                let lines = cx.bytes.get(i..at).unwrap_or(&[]).iter().filter(|b| **b == b'\n').take(2).count();
-                if lines > 1 || matches!(byte, b'}' | b']' | b',' | b'`' | b'/' | b'#' | b'{' | b'[' | b'"' | b'\'') {
+                let lines =
+                    cx.bytes.get(i..at).unwrap_or(&[]).iter().filter(|b| **b == b'\n').take(2).count();
+                if lines > 1
+                    || matches!(byte, b'}' | b']' | b',' | b'`' | b'/' | b'#' | b'{' | b'[' | b'"' | b'\'')
+                {
                     return Tri::Yes;
                 }
                 match self.key_at(cx, at, false) {
@@ -372,7 +381,10 @@ impl Machine {
         let mut word = word;
         if kind == Kind::Word {
             let tail = word.bytes().next_back().unwrap_or(0);
-            if matches!(tail, b'"' | b'\'') && word.bytes().filter(|b| *b == tail).take(3).count() % 2 == 1 && word.len() > 1 {
+            if matches!(tail, b'"' | b'\'')
+                && word.bytes().filter(|b| *b == tail).take(3).count() % 2 == 1
+                && word.len() > 1
+            {
                 word = word.get(..word.len() - 1).unwrap_or(word).trim_end();
                 text.end = clip(start + word.len());
                 kind = Kind::String(crate::tree::Quote::Double);
@@ -384,7 +396,8 @@ impl Machine {
         if cut {
             self.lossy(Rule::Truncated, start, stop);
             if kind == Kind::Word
-                && let Some((_, whole, _)) = LITERALS.iter().take(6).find(|(literal, ..)| literal.starts_with(word))
+                && let Some((_, whole, _)) =
+                    LITERALS.iter().take(6).find(|(literal, ..)| literal.starts_with(word))
             {
                 kind = *whole;
                 rule = None;
@@ -493,7 +506,8 @@ impl Machine {
 
     fn finish_key(&mut self, cx: Input<'_>, start: usize, end: usize, stop: u8) -> bool {
         let whole = cx.slice(start, end).trim_end();
-        let name = whole.trim_start_matches(['*', '-', '•', ' ']).trim_end_matches(['*', '"', '\'', ' ', '”']);
+        let name =
+            whole.trim_start_matches(['*', '-', '•', ' ']).trim_end_matches(['*', '"', '\'', ' ', '”']);
         let name = if name.is_empty() { whole } else { name };
         let offset = start + (whole.len() - whole.trim_start_matches(['*', '-', '•', ' ']).len());
         let offset = if name.len() == whole.len() { start } else { offset };
