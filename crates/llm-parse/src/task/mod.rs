@@ -1,11 +1,13 @@
 //! Posts become tasks: what a story accomplished, what a question needs, and which of them match.
 
+mod batch;
 mod data;
 mod matcher;
 mod post;
 mod rules;
 mod seam;
 
+pub use batch::PostBatch;
 pub use data::{Difficulty, Task, Timing};
 pub use matcher::{Match, TaskMatcher};
 pub use post::{Language, Post, PostKind};

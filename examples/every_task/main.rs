@@ -1,0 +1,74 @@
+//! Every task in every post: reads success stories and questions, finds the tasks in each with the words they come
+//! from, and matches the tasks a question needs with those that stories accomplished.
+//!
+//! ```text
+//! cargo run --example every_task                     the 24 committed posts
+//! cargo run --example every_task -- posts.jsonl      a file of posts, one JSON object a line; `-` reads standard input
+//! cargo run --example every_task -- eval             precision and recall on the committed posts
+//! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
+//! ```
+//!
+//! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
+//! `PUMASI_LLM_MODEL`), it asks the model.
+
+mod input;
+mod print;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use pumasi_llm_parse::extract::{Batch, Journal};
+use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskMatcher};
+
+#[derive(Parser)]
+#[command(about = "Finds the tasks in posts and matches questions with stories", args_conflicts_with_subcommands = true)]
+struct Args {
+    /// Posts as JSON lines, or one post as plain text; `-` reads standard input. The committed posts if left out.
+    file: Option<PathBuf>,
+    /// What a plain text is.
+    #[arg(long, value_parser = input::kind, default_value = "question")]
+    kind: PostKind,
+    /// Keeps what is done in this file, and goes on from there when run again.
+    #[arg(long)]
+    journal: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("every_task: {}", print::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
+    let posts = input::posts(args.file.as_deref(), args.kind)?;
+    let extractor: Arc<dyn ExtractTasks> = Arc::new(RuleTaskExtractor::new());
+    print::extractor(&*extractor);
+
+    let bar = ProgressBar::new(posts.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} posts {msg}")?);
+    let moving = bar.clone();
+    let extractor = PostBatch::new(extractor);
+    let mut batch = Batch::new(&extractor).with_progress(move |progress| {
+        moving.set_position(progress.done as u64);
+        moving.set_message(format!("{} tokens", progress.usage.total_tokens()));
+    });
+    if let Some(path) = args.journal {
+        batch = batch.with_journal(Journal::open(path)?);
+    }
+    let report = batch.run(posts.iter().map(PostBatch::item)).await;
+    bar.finish_and_clear();
+
+    let found = print::tasks(&posts, &report, |_, _| true);
+    let matches = TaskMatcher::new().match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
+    print::matches(&found, &matches);
+    print::totals(&report, &found, &matches);
+    Ok(if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
