@@ -26,12 +26,17 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Vec<Post>, Bo
     let text = String::from_utf8(bytes).map_err(|error| format!("{name}: not UTF-8 ({error})"))?;
     let text = text.trim_start_matches('\u{feff}');
     if !text.trim_start().starts_with('{') {
-        return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Post::new("text", kind, text.trim())] });
+        return Ok(if text.trim().is_empty() {
+            Vec::new()
+        } else {
+            vec![Post::new("text", kind, text.trim())]
+        });
     }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|error| format!("{name}, line {}: not a post: {error}", index + 1).into())
+            serde_json::from_str(line)
+                .map_err(|error| format!("{name}, line {}: not a post: {error}", index + 1).into())
         })
         .collect()
 }

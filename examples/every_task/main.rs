@@ -25,7 +25,10 @@ use pumasi_llm_parse::extract::{Batch, Journal};
 use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskMatcher};
 
 #[derive(Parser)]
-#[command(about = "Finds the tasks in posts and matches questions with stories", args_conflicts_with_subcommands = true)]
+#[command(
+    about = "Finds the tasks in posts and matches questions with stories",
+    args_conflicts_with_subcommands = true
+)]
 struct Args {
     /// Posts as JSON lines, or one post as plain text; `-` reads standard input. The committed posts if left out.
     file: Option<PathBuf>,
@@ -53,7 +56,8 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let extractor: Arc<dyn ExtractTasks> = Arc::new(RuleTaskExtractor::new());
     print::extractor(&*extractor);
 
-    let bar = ProgressBar::new(posts.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} posts {msg}")?);
+    let bar = ProgressBar::new(posts.len() as u64)
+        .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} posts {msg}")?);
     let moving = bar.clone();
     let extractor = PostBatch::new(extractor);
     let mut batch = Batch::new(&extractor).with_progress(move |progress| {

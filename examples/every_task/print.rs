@@ -45,7 +45,11 @@ pub(crate) fn tasks<'a>(
                 let side = if post.kind == PostKind::Story { &mut found.deeds } else { &mut found.needs };
                 for task in extraction.value.iter().filter(|task| only(post, task)) {
                     println!("  {:>2}. {}{}", task.order, task.title, facts(task));
-                    println!("      “{}”{}", one_line(&task.quote), if task.span.is_none() { "  [not in the post]" } else { "" });
+                    println!(
+                        "      “{}”{}",
+                        one_line(&task.quote),
+                        if task.span.is_none() { "  [not in the post]" } else { "" }
+                    );
                     side.tasks.push(task.clone());
                     side.posts.push(post);
                 }
@@ -63,8 +67,14 @@ pub(crate) fn tasks<'a>(
 pub(crate) fn matches(found: &Found<'_>, matches: &[Match]) {
     println!("MATCHES (needed ← accomplished)");
     for pair in matches {
-        let (Some(need), Some(deed)) = (found.needs.tasks.get(pair.need), found.deeds.tasks.get(pair.deed)) else { continue };
-        let (Some(asks), Some(tells)) = (found.needs.posts.get(pair.need), found.deeds.posts.get(pair.deed)) else { continue };
+        let (Some(need), Some(deed)) = (found.needs.tasks.get(pair.need), found.deeds.tasks.get(pair.deed))
+        else {
+            continue;
+        };
+        let (Some(asks), Some(tells)) = (found.needs.posts.get(pair.need), found.deeds.posts.get(pair.deed))
+        else {
+            continue;
+        };
         println!("  {:.2}  {} {}  ←  {} {}", pair.score, asks.id, need.title, tells.id, deed.title);
     }
     println!();
