@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::model::Usage;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
+type SharedSource = Arc<dyn StdError + Send + Sync + 'static>;
 
 /// Says whether, and when, the same call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +118,7 @@ impl fmt::Display for ErrorKind {
 
 /// The error of this crate: a [kind](ErrorKind), a [retry class](Retry), what was tried, and perhaps a source.
 ///
-/// Its messages name operations, endpoints and identifiers; never a key, a prompt or a person's text.
+/// It can be cloned, because callers who waited for one call together fail together. Its messages name operations, endpoints and identifiers; never a key, a prompt or a person's text.
 ///
 /// ```
 /// use std::time::Duration;
@@ -127,15 +129,17 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::RateLimited);
 /// assert!(error.retry().is_retryable());
 /// ```
+#[derive(Clone)]
 pub struct Error {
     inner: Box<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     retry: Retry,
     message: Cow<'static, str>,
-    source: Option<Source>,
+    source: Option<SharedSource>,
     usage: Option<Usage>,
 }
 
@@ -165,7 +169,7 @@ impl Error {
     /// Sets the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
-        self.inner.source = Some(source.into());
+        self.inner.source = Some(Arc::from(source.into()));
         self
     }
 

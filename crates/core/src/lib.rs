@@ -5,12 +5,14 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | [`cache`] | how to keep a value for a while, and load it once when it is missing |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
+pub mod cache;
 #[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 pub mod conformance;
 mod error;

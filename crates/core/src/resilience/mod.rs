@@ -27,3 +27,5 @@ pub use retry::{Attempt, RetryPolicy};
 pub use retryable::{Retryable, Verdict};
 #[cfg(feature = "runtime")]
 pub use timeout::Timeout;
+#[cfg(feature = "runtime")]
+pub(crate) use timeout::within;
