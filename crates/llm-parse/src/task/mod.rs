@@ -3,6 +3,7 @@
 mod batch;
 mod data;
 mod matcher;
+mod pipeline;
 mod post;
 mod rules;
 mod seam;
@@ -10,6 +11,11 @@ mod seam;
 pub use batch::PostBatch;
 pub use data::{Difficulty, Task, Timing};
 pub use matcher::{Match, TaskMatcher};
+#[cfg(feature = "sqlite")]
+pub use pipeline::SqliteTaskStore;
+pub use pipeline::{
+    MemoryTaskStore, TaskEvent, TaskFailure, TaskPipeline, TaskQuery, TaskRecord, TaskState, TaskStore,
+};
 pub use post::{Language, Post, PostKind};
 pub use rules::RuleTaskExtractor;
 pub use seam::ExtractTasks;

@@ -1,0 +1,126 @@
+//! The embedded, durable store.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::{Error, ErrorKind, Result};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{TaskQuery, TaskRecord, TaskState, TaskStore};
+
+/// Keeps records in a table of an SQLite file, which may be the file of the event bus or of the service itself.
+///
+/// What [`put`](TaskStore::put) returned is on disk (write-ahead log, `synchronous = FULL`). Several processes may share
+/// the file.
+#[derive(Clone, Debug)]
+pub struct SqliteTaskStore {
+    pool: SqlitePool,
+}
+
+impl SqliteTaskStore {
+    /// Opens the file, and makes it and its table if they do not exist.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the file cannot be opened, or is no SQLite database.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+        Self::with_pool(pool.map_err(|error| storage("opening the file", error))?).await
+    }
+
+    /// Uses a pool that the service already has, and makes the table if it does not exist.
+    ///
+    /// Durability is then as the pool's settings say.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the table cannot be made.
+    pub async fn with_pool(pool: SqlitePool) -> Result<Self> {
+        sqlx::raw_sql(include_str!("sql/schema.sql"))
+            .execute(&pool)
+            .await
+            .map_err(|error| storage("making the table", error))?;
+        Ok(Self { pool })
+    }
+
+    async fn read(&self, post_id: &str) -> Result<Option<TaskRecord>> {
+        let row: Option<(String,)> =
+            sqlx::query_as("SELECT record FROM pumasi_post_tasks WHERE post_id = ?1")
+                .bind(post_id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| storage("reading a record", error))?;
+        row.map(|(record,)| parse(&record)).transpose()
+    }
+}
+
+#[async_trait]
+impl TaskStore for SqliteTaskStore {
+    async fn put(&self, record: TaskRecord) -> Result<TaskRecord> {
+        let text = serde_json::to_string(&record)
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "a task record cannot be written as JSON"))?;
+        let version = i64::try_from(record.version)
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "the version of a post is above 2^63 - 1"))?;
+        let done = sqlx::query(include_str!("sql/put.sql"))
+            .bind(&record.post_id)
+            .bind(version)
+            .bind(i64::from(record.round))
+            .bind(record.state.as_str())
+            .bind(text)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| storage("writing a record", error))?;
+        if done.rows_affected() > 0 {
+            return Ok(record);
+        }
+        // Records are never removed, so one stands.
+        self.read(&record.post_id)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::Storage, "a task record is gone from the table"))
+    }
+
+    async fn get(&self, post_id: &str) -> Result<Option<TaskRecord>> {
+        self.read(post_id).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT record FROM pumasi_post_tasks \
+             WHERE post_id > ?1 AND ((?2 IS NULL AND state <> ?3) OR state = ?2) ORDER BY post_id LIMIT ?4",
+        )
+        .bind(query.after.as_deref().unwrap_or_default())
+        .bind(query.state.map(TaskState::as_str))
+        .bind(TaskState::Withdrawn.as_str())
+        .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| storage("listing records", error))?;
+        rows.iter().map(|(record,)| parse(record)).collect()
+    }
+}
+
+fn parse(record: &str) -> Result<TaskRecord> {
+    serde_json::from_str(record)
+        .map_err(|_| Error::new(ErrorKind::Storage, "a task record in the table is damaged"))
+}
+
+/// A busy or unreachable file may be tried again; a damaged or full one may not.
+fn storage(what: &str, error: sqlx::Error) -> Error {
+    let busy = match &error {
+        sqlx::Error::Database(database) => {
+            database.code().is_some_and(|code| matches!(&*code, "5" | "6" | "261" | "517"))
+        }
+        sqlx::Error::PoolTimedOut => true,
+        _ => false,
+    };
+    let kind = if busy { ErrorKind::Unavailable } else { ErrorKind::Storage };
+    Error::new(kind, format!("the task store failed at {what}")).with_source(error)
+}

@@ -1,0 +1,243 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use pumasi_core::event::{MemoryBus, Receipt};
+
+use super::*;
+use crate::extract::ExtractErrorKind;
+use crate::task::{PostKind, RuleTaskExtractor};
+
+/// Fails as told before it answers.
+#[derive(Debug)]
+struct Failing {
+    kind: ExtractErrorKind,
+    times: u32,
+    calls: AtomicU32,
+}
+
+impl Failing {
+    fn new(kind: ExtractErrorKind, times: u32) -> Arc<Self> {
+        Arc::new(Self { kind, times, calls: AtomicU32::new(0) })
+    }
+}
+
+#[async_trait]
+impl ExtractTasks for Failing {
+    fn version(&self) -> &str {
+        "failing"
+    }
+
+    async fn extract_tasks(&self, post: &Post) -> crate::extract::Result<Extraction<Vec<Task>>> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) < self.times {
+            return Err(ExtractError::new(self.kind, "as told"));
+        }
+        RuleTaskExtractor::new().extract_tasks(post).await
+    }
+}
+
+struct Bench {
+    bus: Arc<MemoryBus>,
+    store: Arc<MemoryTaskStore>,
+    pipeline: TaskPipeline,
+}
+
+fn bench(extractor: Arc<dyn ExtractTasks>) -> Bench {
+    let (bus, store) = (Arc::new(MemoryBus::new()), Arc::new(MemoryTaskStore::new()));
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), extractor).with_max_attempts(3);
+    Bench { bus, store, pipeline }
+}
+
+fn rules() -> Bench {
+    bench(Arc::new(RuleTaskExtractor::new()))
+}
+
+fn post(body: &str) -> Post {
+    Post::new("p", PostKind::Question, body)
+}
+
+fn delivery(event: Envelope, attempt: u32) -> Delivery {
+    let receipt =
+        Receipt { topic: "posts".into(), key: event.key.clone().into(), position: 0, fence: 0, attempt };
+    Delivery::new(Arc::new(event), receipt)
+}
+
+impl Bench {
+    async fn handle(&self, event: &Envelope, attempt: u32) -> Result<()> {
+        self.pipeline.handle(&delivery(event.clone(), attempt)).await
+    }
+
+    fn event(&self, body: &str, version: u64) -> Envelope {
+        let state = if version <= 1 { State::Created } else { State::Updated };
+        self.pipeline.event("p", state, version, 0).with_payload(&post(body)).unwrap()
+    }
+
+    async fn record(&self) -> TaskRecord {
+        self.store.get("p").await.unwrap().unwrap()
+    }
+
+    async fn published(&self) -> Vec<(u64, TaskEvent)> {
+        let subscriber =
+            self.bus.subscribe(&Subscription::new("reader", [TaskPipeline::TASKS])).await.unwrap();
+        let mut all = Vec::new();
+        loop {
+            let batch = subscriber
+                .fetch(std::num::NonZeroUsize::MIN.saturating_add(63), Duration::ZERO)
+                .await
+                .unwrap();
+            if batch.is_empty() {
+                return all;
+            }
+            for delivery in batch {
+                all.push((delivery.event.version, delivery.event.payload().unwrap()));
+                subscriber.settle(&delivery.receipt, pumasi_core::event::Settlement::Ack).await.unwrap();
+            }
+        }
+    }
+}
+
+const WISH: &str = "스페인어를 배우고 싶습니다.";
+
+#[tokio::test]
+async fn a_doubled_event_is_announced_once() {
+    let bench = rules();
+    let event = bench.event(WISH, 1);
+    bench.handle(&event, 1).await.unwrap();
+    bench.handle(&event, 2).await.unwrap();
+    assert_eq!(bench.published().await.len(), 1);
+    assert_eq!(bench.record().await.tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_version_that_comes_late_changes_nothing() {
+    let bench = rules();
+    bench.handle(&bench.event("기타를 배우고 싶습니다. 피아노도 배우고 싶습니다.", 2), 1).await.unwrap();
+    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
+    assert_eq!((bench.record().await.version, bench.record().await.tasks.len()), (2, 2));
+    assert_eq!(bench.published().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_post_leaves_neither_text_nor_tasks_and_does_not_come_back() {
+    let bench = rules();
+    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
+    bench.handle(&bench.pipeline.event("p", State::Deleted, 2, 0), 1).await.unwrap();
+    bench.handle(&bench.event(WISH, 1), 2).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((record.state, record.post, record.tasks.len()), (TaskState::Withdrawn, None, 0));
+    assert!(matches!(bench.published().await.last(), Some((2, TaskEvent::TasksWithdrawn))));
+}
+
+#[tokio::test]
+async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
+    let bench = bench(Failing::new(ExtractErrorKind::Timeout, 2));
+    let event = bench.event(WISH, 1);
+    assert!(bench.handle(&event, 1).await.unwrap_err().retry().is_retryable());
+    assert!(bench.handle(&event, 2).await.is_err());
+    bench.handle(&event, 3).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Extracted);
+
+    let bench = self::bench(Failing::new(ExtractErrorKind::Refused, 1));
+    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((record.state, record.failure.unwrap().reason.as_str()), (TaskState::Failed, "refused"));
+    assert!(matches!(bench.published().await.as_slice(), [(1, TaskEvent::ExtractionFailed { .. })]));
+}
+
+#[tokio::test]
+async fn a_failed_post_can_be_tried_anew_and_its_old_event_stays_stale() {
+    let bench = bench(Failing::new(ExtractErrorKind::Refused, 1));
+    let event = bench.event(WISH, 1);
+    bench.handle(&event, 1).await.unwrap();
+    assert_eq!(bench.pipeline.retry("q", None).await.unwrap_err().kind(), ErrorKind::NotFound);
+    bench.pipeline.retry("p", None).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Pending);
+    bench.handle(&event, 2).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Pending);
+    let again = bench.pipeline.event("p", State::Updated, 1, 1).with_payload(&post(WISH)).unwrap();
+    bench.handle(&again, 1).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Extracted);
+    assert_eq!(bench.pipeline.retry("p", None).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_post_that_ends_every_attempt_is_recorded_without_being_touched() {
+    let extractor = Failing::new(ExtractErrorKind::Timeout, u32::MAX);
+    let bench = bench(extractor.clone());
+    bench.handle(&bench.event(WISH, 1), 4).await.unwrap();
+    assert_eq!(bench.record().await.failure.unwrap().reason, "attempts");
+    assert_eq!(extractor.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_was_stored_but_not_published_is_published_on_recovery() {
+    let bench = rules();
+    let event = bench.event(WISH, 1);
+    bench.store.put(TaskRecord::pending(post(WISH), 1, 0, event.id)).await.unwrap();
+    assert_eq!(bench.pipeline.recover().await.unwrap(), 1);
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    let subscriber = bench.bus.subscribe(&Subscription::new("g", [TaskPipeline::POSTS])).await.unwrap();
+    let found =
+        subscriber.fetch(std::num::NonZeroUsize::MIN.saturating_add(9), Duration::ZERO).await.unwrap();
+    assert_eq!(found.len(), 1, "the submission and the recovery are one event");
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_post_is_refused_for_good() {
+    let bench = rules();
+    let event = Envelope::new(TaskPipeline::POSTS, "p", State::Created, 1).with_payload("text").unwrap();
+    let error = bench.handle(&event, 1).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::InvalidInput, Retry::Never));
+}
+
+/// Of any records in any order, the same one stands, in every store.
+async fn one_winner(store: &dyn TaskStore) {
+    let record = |version, round, state| {
+        let mut record = TaskRecord::pending(post(WISH), version, round, EventId::named("t", "c"));
+        record.state = state;
+        record
+    };
+    use TaskState::{Extracted, Failed, Pending, Withdrawn};
+    let order = [
+        (record(1, 0, Extracted), (1, 0, Extracted)),
+        (record(1, 0, Failed), (1, 0, Extracted)),
+        (record(1, 0, Pending), (1, 0, Extracted)),
+        (record(3, 0, Pending), (3, 0, Pending)),
+        (record(2, 5, Extracted), (3, 0, Pending)),
+        (record(3, 0, Failed), (3, 0, Failed)),
+        (record(3, 1, Pending), (3, 1, Pending)),
+        (record(3, 0, Extracted), (3, 1, Pending)),
+        (record(4, 0, Withdrawn), (4, 0, Withdrawn)),
+    ];
+    for (put, stands) in order {
+        let standing = store.put(put).await.unwrap();
+        assert_eq!((standing.version, standing.round, standing.state), stands);
+        assert_eq!(store.get("p").await.unwrap().unwrap(), standing);
+    }
+    assert!(store.list(&TaskQuery::default()).await.unwrap().is_empty(), "withdrawn records are not listed");
+    assert_eq!(store.list(&TaskQuery::in_state(Withdrawn)).await.unwrap().len(), 1);
+    assert!(store.list(&TaskQuery::in_state(Withdrawn).after("p")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_any_records_the_same_one_stands_in_memory() {
+    one_winner(&MemoryTaskStore::new()).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn of_any_records_the_same_one_stands_in_sqlite_and_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.sqlite");
+    one_winner(&SqliteTaskStore::open(&path).await.unwrap()).await;
+    let again = SqliteTaskStore::open(&path).await.unwrap();
+    assert_eq!(again.get("p").await.unwrap().unwrap().state, TaskState::Withdrawn);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_file_that_is_no_database_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.sqlite");
+    std::fs::write(&path, vec![b'x'; 4096]).unwrap();
+    assert_eq!(SqliteTaskStore::open(&path).await.unwrap_err().kind(), ErrorKind::Storage);
+}
