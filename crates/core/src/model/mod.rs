@@ -11,6 +11,8 @@ mod cost;
 mod embed;
 mod hashing;
 mod key;
+#[cfg(feature = "openai")]
+mod openai;
 mod scripted;
 #[cfg(feature = "tokens")]
 mod tokens;
@@ -23,6 +25,8 @@ pub use chat::{
 pub use cost::{Cost, CostTable, Price};
 pub use embed::{Embedder, Embedding};
 pub use hashing::HashingEmbedder;
+#[cfg(feature = "openai")]
+pub use openai::{ApiKey, Dialect, OpenAiBuilder, OpenAiCompatible, OpenAiEmbedder};
 pub use scripted::{Reply, ScriptedModel};
 #[cfg(feature = "tokens")]
 pub use tokens::{Encoding, TokenCounter};

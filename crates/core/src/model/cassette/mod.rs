@@ -18,6 +18,8 @@ use serde_json::Value;
 
 pub use chat::RecordedModel;
 pub use embed::RecordedEmbedder;
+#[cfg(feature = "openai")]
+pub(in crate::model) use scrub::scrub;
 
 use super::{ChatChunk, Embedding, ModelCapabilities, Usage};
 use crate::{Error, ErrorKind, Result, Retry};

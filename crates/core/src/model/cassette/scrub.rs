@@ -19,7 +19,7 @@ const PREFIXES: [(&str, usize); 12] = [
 ];
 
 /// Replaces what looks like a key or a bearer token, in one pass.
-pub(super) fn scrub(text: &str) -> String {
+pub(in crate::model) fn scrub(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut in_word = false;

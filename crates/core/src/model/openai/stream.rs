@@ -1,0 +1,195 @@
+//! Streamed answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::failure::{Call, ServerError};
+use super::sse::{Event, Malformed, Parser};
+use super::transport::{Body, Transport};
+use crate::model::{ChatChunk, Usage};
+use crate::{Error, ErrorKind, Result};
+
+/// How long is waited for the usage and the end mark, once the server has said that the answer is over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A stream being read.
+pub(super) struct Streaming {
+    transport: Arc<Transport>,
+    operation: &'static str,
+    body: Option<Body>,
+    parser: Parser,
+    answer: Answer,
+    ready: VecDeque<ChatChunk>,
+    failure: Option<Error>,
+    deadline: Instant,
+}
+
+impl Streaming {
+    /// Begins to read a stream, up to its first piece.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong before that.
+    pub(super) async fn open(
+        transport: Arc<Transport>,
+        operation: &'static str,
+        response: Response,
+        deadline: Instant,
+    ) -> Result<Self> {
+        let is_json = response
+            .headers()
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.contains("json") && !kind.contains("ndjson"));
+        let mut this = Self {
+            parser: Parser::new(transport.max_response_bytes),
+            operation,
+            body: None,
+            answer: Answer::default(),
+            ready: VecDeque::new(),
+            failure: None,
+            deadline,
+            transport,
+        };
+        if is_json {
+            // A server that does not stream, or an error that came with status 200.
+            let transport = Arc::clone(&this.transport);
+            let value = transport.json(transport.call(operation), response).await?;
+            this.take(&value);
+            this.conclude();
+        } else {
+            let Transport { idle_timeout, max_response_bytes, .. } = *this.transport;
+            this.body = Some(Body::new(response, idle_timeout, max_response_bytes));
+        }
+        this.fill().await;
+        match this.failure.take() {
+            Some(error) if this.ready.is_empty() => Err(error),
+            failure => {
+                this.failure = failure;
+                Ok(this)
+            }
+        }
+    }
+
+    /// Gives the next piece; `None` after the last.
+    pub(super) async fn next(&mut self) -> Option<Result<ChatChunk>> {
+        self.fill().await;
+        match self.ready.pop_front() {
+            Some(chunk) => Some(Ok(chunk)),
+            None => self.failure.take().map(Err),
+        }
+    }
+
+    /// Tells how many tokens the server says it used so far.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.answer.usage()
+    }
+
+    /// Reads until there is something to give, or nothing more to come.
+    async fn fill(&mut self) {
+        while self.ready.is_empty() && self.failure.is_none() {
+            let Some(body) = &mut self.body else { return };
+            let transport = Arc::clone(&self.transport);
+            let call = transport.call(self.operation);
+            let finished = self.answer.has_finished();
+            let deadline = if finished { self.deadline.min(Instant::now() + GRACE) } else { self.deadline };
+            let mut events = Vec::new();
+            let read = body.next(call, Some(deadline)).await;
+            let parsed = match &read {
+                Ok(Some(bytes)) => self.parser.push(bytes, &mut events),
+                Ok(None) => self.parser.finish(&mut events),
+                Err(_) => Ok(()),
+            };
+            for event in events {
+                self.event(&event, call);
+            }
+            if let (Err(malformed), true) = (parsed, self.body.is_some()) {
+                let what = match malformed {
+                    Malformed::NotUtf8 => "was answered with something that is not UTF-8",
+                    Malformed::TooLong => "was answered with more bytes than the client takes",
+                };
+                self.fail(call.error(ErrorKind::Protocol, what));
+            }
+            match read {
+                Ok(Some(_)) => {}
+                // All that was missing was the end mark.
+                _ if self.answer.has_finished() => self.conclude(),
+                Ok(None) if self.body.is_some() => {
+                    self.fail(call.broke_off("broke off before the answer was whole"));
+                }
+                Ok(None) => {}
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event, call: Call<'_>) {
+        if self.body.is_none() {
+            return;
+        }
+        let data = event.data.trim();
+        if data == "[DONE]" {
+            self.conclude();
+            return;
+        }
+        if data.is_empty() {
+            return;
+        }
+        let Ok(value) = serde_json::from_str::<Value>(data) else {
+            // Events that a server did not part by empty lines arrive as one.
+            let lines: Vec<Event> =
+                data.lines().map(|line| Event { data: line.into(), is_error: false }).collect();
+            if lines.len() > 1 && !event.is_error {
+                for line in &lines {
+                    self.event(line, call);
+                }
+            } else if event.is_error {
+                self.fail(call.failed(200, None, None, None));
+            } else {
+                // Mostly the last event of a connection that was cut within it.
+                self.fail(call.broke_off("broke off within a piece of the answer"));
+            }
+            return;
+        };
+        let server = ServerError::read(&value);
+        if event.is_error || server.is_some() {
+            let bare = server.or_else(|| ServerError::read(&serde_json::json!({ "error": value })));
+            self.fail(call.failed(200, bare.as_ref(), None, None));
+            return;
+        }
+        self.take(&value);
+    }
+
+    fn take(&mut self, value: &Value) {
+        let text = self.answer.absorb(value);
+        if !text.is_empty() {
+            self.ready.push_back(ChatChunk::text(text));
+        }
+    }
+
+    /// Ends the stream with its last chunk, or with what is wrong with it.
+    fn conclude(&mut self) {
+        self.body = None;
+        let transport = Arc::clone(&self.transport);
+        match std::mem::take(&mut self.answer).end(transport.call(self.operation)) {
+            Ok(chunk) => self.ready.push_back(chunk),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.body = None;
+        if self.failure.is_none() {
+            self.failure = Some(match self.answer.usage() {
+                Some(usage) => error.with_usage(usage),
+                None => error,
+            });
+        }
+    }
+}

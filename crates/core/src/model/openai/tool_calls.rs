@@ -1,0 +1,149 @@
+//! Tool calls, put together from what servers send of them.
+
+use serde_json::Value;
+
+use crate::model::ToolCall;
+
+/// The calls of one answer, as their fragments arrive.
+///
+/// OpenAI numbers the fragments of parallel calls by `index` and sends id and name with the first one only. Others send
+/// calls whole, without an index or an id (Ollama), all under index 0 with ids of their own (Gemini), or with the arguments as
+/// an object instead of text.
+#[derive(Debug, Default)]
+pub(super) struct ToolCalls {
+    calls: Vec<Partial>,
+}
+
+#[derive(Debug, Default)]
+struct Partial {
+    index: Option<u64>,
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl ToolCalls {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Takes the `tool_calls` of a message or a delta.
+    pub(super) fn absorb(&mut self, fragments: &Value) {
+        for fragment in fragments.as_array().into_iter().flatten() {
+            let function = fragment.get("function").unwrap_or(fragment);
+            let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.add(Partial {
+                index: fragment.get("index").and_then(Value::as_u64),
+                id: text(fragment.get("id")),
+                name: text(function.get("name")),
+                arguments: match function.get("arguments") {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(object) => object.to_string(),
+                },
+            });
+        }
+    }
+
+    fn add(&mut self, fragment: Partial) {
+        match self.continued_by(&fragment) {
+            Some(call) => {
+                if call.id.is_empty() {
+                    call.id = fragment.id;
+                }
+                if call.name.is_empty() {
+                    call.name = fragment.name;
+                }
+                call.arguments.push_str(&fragment.arguments);
+            }
+            None => self.calls.push(fragment),
+        }
+    }
+
+    /// Finds the call that a fragment continues; none if it begins one.
+    fn continued_by(&mut self, fragment: &Partial) -> Option<&mut Partial> {
+        let same_id = |call: &Partial| call.id.is_empty() || fragment.id.is_empty() || call.id == fragment.id;
+        match fragment.index {
+            Some(_) => self
+                .calls
+                .iter_mut()
+                .rev()
+                .find(|call| call.index == fragment.index)
+                .filter(|call| same_id(call)),
+            None if !fragment.id.is_empty() => self.calls.iter_mut().find(|call| call.id == fragment.id),
+            None if fragment.name.is_empty() => self.calls.last_mut(),
+            None => None,
+        }
+    }
+
+    /// Gives the calls, each with an id, in the order in which they began.
+    pub(super) fn finish(self) -> Vec<ToolCall> {
+        let named = self.calls.into_iter().enumerate().map(|(at, call)| {
+            let id = if call.id.is_empty() { format!("call_{at}") } else { call.id };
+            ToolCall::new(id, call.name, call.arguments)
+        });
+        named.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn assemble(fragments: &[Value]) -> Vec<(String, String, String)> {
+        let mut calls = ToolCalls::default();
+        for fragment in fragments {
+            calls.absorb(fragment);
+        }
+        calls.finish().into_iter().map(|call| (call.id, call.name, call.arguments)).collect()
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> (String, String, String) {
+        (id.into(), name.into(), arguments.into())
+    }
+
+    #[test]
+    fn fragments_are_joined_by_index_even_when_they_interleave() {
+        let calls = assemble(&[
+            json!([{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]),
+            json!([{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{\"y\""}}]),
+            json!([{"index": 0, "function": {"arguments": "{\"x\":"}}, {"index": 1, "function": {"arguments": ":2}"}}]),
+            json!([{"index": 0, "id": null, "function": {"name": null, "arguments": "1}"}}]),
+        ]);
+        assert_eq!(calls, [call("a", "f", "{\"x\":1}"), call("b", "g", "{\"y\":2}")]);
+    }
+
+    #[test]
+    fn whole_calls_without_index_or_id_are_calls_of_their_own() {
+        let calls = assemble(&[
+            json!([{"function": {"name": "f", "arguments": {"x": 1}}}, {"function": {"name": "f", "arguments": {"x": 2}}}]),
+            json!([{"function": {"name": "g", "arguments": null}}]),
+        ]);
+        assert_eq!(
+            calls,
+            [call("call_0", "f", "{\"x\":1}"), call("call_1", "f", "{\"x\":2}"), call("call_2", "g", "")]
+        );
+    }
+
+    #[test]
+    fn parallel_calls_under_one_index_are_told_apart_by_their_ids() {
+        let calls = assemble(&[
+            json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]),
+            json!([{"index": 0, "id": "b", "function": {"name": "f", "arguments": "{\"x\":"}}]),
+            json!([{"index": 0, "function": {"arguments": "1}"}}]),
+        ]);
+        assert_eq!(calls, [call("a", "f", "{}"), call("b", "f", "{\"x\":1}")]);
+    }
+
+    #[test]
+    fn fragments_without_an_index_go_on_with_the_call_of_their_id_or_the_last() {
+        let calls = assemble(&[
+            json!([{"id": "a", "function": {"name": "f", "arguments": "1"}}]),
+            json!([{"id": "b", "function": {"name": "g", "arguments": "2"}}]),
+            json!([{"function": {"arguments": "3"}}, {"id": "a", "function": {"arguments": "4"}}]),
+        ]);
+        assert_eq!(calls, [call("a", "f", "14"), call("b", "g", "23")]);
+        assert_eq!(assemble(&[json!(null), json!({}), json!([])]), []);
+    }
+}

@@ -1,0 +1,194 @@
+//! Calls over HTTP: one attempt, and what a caller may wait for.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Response, Url};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::config::ApiKey;
+use super::dialect::Dialect;
+use super::failure::{Call, ServerError};
+use super::retry_after::{exhausted_for, retry_after, should_retry};
+use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
+use crate::{Error, ErrorKind, Result, Retry};
+
+/// The most bytes of an error's body that are read.
+const ERROR_BYTES: usize = 64 << 10;
+
+/// How a client reaches one address.
+pub(super) struct Transport {
+    pub(super) client: reqwest::Client,
+    pub(super) url: Url,
+    pub(super) host: String,
+    pub(super) headers: HeaderMap,
+    pub(super) key: Option<ApiKey>,
+    pub(super) dialect: Dialect,
+    pub(super) policy: RetryPolicy,
+    pub(super) limit: Option<RateLimit>,
+    pub(super) timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) max_response_bytes: usize,
+    pub(super) server_messages: bool,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("dialect", &self.dialect)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
+        Call {
+            operation,
+            host: &self.host,
+            key: self.key.as_ref().map(ApiKey::expose),
+            with_message: self.server_messages,
+        }
+    }
+
+    /// Returns the policy for a call that may take `timeout` altogether.
+    pub(super) fn policy_within(&self, timeout: Duration) -> RetryPolicy {
+        self.policy.clone().with_deadline(timeout)
+    }
+
+    /// Waits for the rate limit's leave to use an estimated `tokens`.
+    pub(super) async fn reserve(&self, tokens: u64) -> Result<Option<RateReservation>> {
+        match &self.limit {
+            Some(limit) => limit.acquire(tokens).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes one attempt, and returns an answer whose status says that it succeeded.
+    pub(super) async fn send(&self, call: Call<'_>, body: Bytes) -> Result<Response> {
+        let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
+        let response = match tokio::time::timeout(self.idle_timeout, request.send()).await {
+            Ok(sent) => sent.map_err(|source| call.unreached(source))?,
+            Err(_) => return Err(silent(call, self.idle_timeout)),
+        };
+        let status = response.status();
+        if status.is_success() {
+            if let (Some(limit), Some(delay)) = (&self.limit, exhausted_for(response.headers())) {
+                limit.pause(delay);
+            }
+            return Ok(response);
+        }
+        if status.is_redirection() {
+            return Err(
+                call.error(ErrorKind::Protocol, &format!("was redirected with status {}", status.as_u16()))
+            );
+        }
+        Err(self.refusal(call, response).await)
+    }
+
+    /// Makes an error of a failed answer, of whose body it reads no more than it needs.
+    async fn refusal(&self, call: Call<'_>, mut response: Response) -> Error {
+        let status = response.status().as_u16();
+        let asked_delay = retry_after(response.headers(), SystemTime::now().into());
+        let should_retry = should_retry(response.headers());
+        // What cannot be read, or in time, is not needed: the status says enough.
+        let mut body = Vec::new();
+        let read = async {
+            while body.len() < ERROR_BYTES
+                && let Ok(Some(bytes)) = response.chunk().await
+            {
+                body.extend_from_slice(&bytes);
+            }
+        };
+        let _in_time = tokio::time::timeout(self.idle_timeout.min(Duration::from_secs(5)), read).await;
+        let server: Option<ServerError> =
+            serde_json::from_slice::<Value>(&body).ok().and_then(|body| ServerError::read(&body));
+        let error = call.failed(status, server.as_ref(), asked_delay, should_retry);
+        if let (Some(limit), ErrorKind::RateLimited, Retry::After(delay)) =
+            (&self.limit, error.kind(), error.retry())
+        {
+            limit.pause(delay);
+        }
+        error
+    }
+
+    /// Reads a whole answer as JSON.
+    ///
+    /// # Errors
+    ///
+    /// `Protocol` if it is too long, no JSON, or not UTF-8; what the server says if it is an error; `Timeout` if the server
+    /// falls silent; `Unavailable` if it breaks off.
+    pub(super) async fn json(&self, call: Call<'_>, response: Response) -> Result<Value> {
+        let mut body = Body::new(response, self.idle_timeout, self.max_response_bytes);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next(call, None).await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(call, &bytes))?;
+        match ServerError::read(&value) {
+            Some(server) => Err(call.failed(200, Some(&server), None, None)),
+            None => Ok(value),
+        }
+    }
+}
+
+/// Says what came instead of JSON, without repeating it.
+fn not_json(call: Call<'_>, bytes: &[u8]) -> Error {
+    let what = if std::str::from_utf8(bytes).is_err() {
+        "was answered with something that is not UTF-8"
+    } else if bytes.trim_ascii_start().starts_with(b"<") {
+        "was answered with a page instead of JSON"
+    } else if bytes.trim_ascii().is_empty() {
+        "was answered with nothing"
+    } else {
+        "was answered with something that is not JSON"
+    };
+    call.error(ErrorKind::Protocol, what)
+}
+
+fn silent(call: Call<'_>, idle: Duration) -> Error {
+    call.error(ErrorKind::Timeout, &format!("was not answered for {idle:?}"))
+}
+
+/// The body of an answer, read within limits of silence and size.
+pub(super) struct Body {
+    response: Response,
+    idle_timeout: Duration,
+    left: usize,
+}
+
+impl Body {
+    pub(super) fn new(response: Response, idle_timeout: Duration, max_bytes: usize) -> Self {
+        Self { response, idle_timeout, left: max_bytes }
+    }
+
+    /// Reads the next bytes; `None` at the end.
+    ///
+    /// With a deadline, it is an error to reach it.
+    pub(super) async fn next(&mut self, call: Call<'_>, deadline: Option<Instant>) -> Result<Option<Bytes>> {
+        let silence = Instant::now() + self.idle_timeout;
+        let (until, is_deadline) = match deadline {
+            Some(deadline) if deadline < silence => (deadline, true),
+            _ => (silence, false),
+        };
+        let read = match tokio::time::timeout_at(until, self.response.chunk()).await {
+            Ok(read) => read,
+            Err(_) if is_deadline => {
+                return Err(call.error(ErrorKind::Timeout, "did not end within the time allowed"));
+            }
+            Err(_) => return Err(silent(call, self.idle_timeout)),
+        };
+        let bytes = read.map_err(|source| {
+            call.broke_off("broke off before the answer was whole").with_source(source.without_url())
+        })?;
+        if let Some(bytes) = &bytes {
+            self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+                call.error(ErrorKind::Protocol, "was answered with more bytes than the client takes")
+            })?;
+        }
+        Ok(bytes)
+    }
+}
