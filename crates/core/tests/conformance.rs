@@ -32,3 +32,35 @@ impl BusHarness for Memory {
 }
 
 pumasi_core::bus_laws!(memory, Memory::new());
+
+#[cfg(feature = "sqlite")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_core::event::SqliteBusOptions;
+
+    struct Sqlite {
+        clock: ManualClock,
+        folder: tempfile::TempDir,
+    }
+
+    impl Sqlite {
+        fn new() -> Self {
+            Self { clock: ManualClock::new(), folder: tempfile::tempdir().unwrap() }
+        }
+    }
+
+    #[async_trait]
+    impl BusHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn EventBus> {
+            let path = self.folder.path().join("events.db");
+            let options = SqliteBusOptions::new(path).with_clock(Arc::new(self.clock.clone()));
+            Arc::new(options.open().await.unwrap())
+        }
+
+        async fn pass(&self, time: Duration) {
+            self.clock.advance(time);
+        }
+    }
+
+    pumasi_core::bus_laws!(sqlite, Sqlite::new());
+}

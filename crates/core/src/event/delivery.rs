@@ -284,3 +284,15 @@ impl Lag {
         Self { unsettled, dead_letters }
     }
 }
+
+/// The error of a receipt whose lease went to somebody else, or which was settled already.
+#[cfg(feature = "runtime")]
+pub(super) fn stale(receipt: &Receipt) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the claim on position {} of topic {} is no longer the current one",
+            receipt.position, receipt.topic
+        ),
+    )
+}

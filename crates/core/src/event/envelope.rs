@@ -88,7 +88,7 @@ pub struct Envelope {
     pub id: EventId,
     /// The kind of entity: 1 to 249 ASCII letters, digits, `.`, `_` or `-`.
     pub topic: String,
-    /// The entity within the topic, at most 1,024 bytes; events with the same topic and key keep their order.
+    /// The entity within the topic, at most 1,024 bytes without NUL; events with the same topic and key keep their order.
     pub key: String,
     /// What happened to it.
     pub state: State,
@@ -211,6 +211,12 @@ impl Envelope {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("the key of event {} is longer than {MAX_KEY} bytes", self.id),
+            ));
+        }
+        if self.key.contains('\0') {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the key of event {} has a NUL character, which databases cannot store", self.id),
             ));
         }
         Ok(())

@@ -13,8 +13,8 @@ use super::{
     BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Receipt,
     Settlement, Start, Subscriber, Subscription,
 };
+use crate::Result;
 use crate::time::{Clock, SystemClock, Timestamp};
-use crate::{Error, ErrorKind, Result};
 
 /// How many events of one lane a fetch hands out at most.
 const RUN: usize = 32;
@@ -488,7 +488,7 @@ impl Subscriber for Member {
             group.is_some_and(|group| group.settle(receipt, settlement, now, at, window))
         };
         if !settled {
-            return Err(stale(receipt));
+            return Err(super::delivery::stale(receipt));
         }
         self.shared.changed.notify_waiters();
         Ok(())
@@ -504,15 +504,4 @@ impl Subscriber for Member {
             Lag::new(unsettled as u64, dead as u64)
         }))
     }
-}
-
-/// The error of a receipt whose lease went to somebody else, or which was settled already.
-pub(super) fn stale(receipt: &Receipt) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        format!(
-            "the claim on position {} of topic {} is no longer the current one",
-            receipt.position, receipt.topic
-        ),
-    )
 }

@@ -6,6 +6,7 @@
 //! | backend | feature | survives |
 //! |---|---|---|
 //! | [`MemoryBus`] | `runtime` | nothing: tests, and services that may forget |
+//! | `SqliteBus` | `sqlite` | the process and the machine's power; several processes of one machine share the file |
 //!
 //! # Effects happen once
 //!
@@ -32,6 +33,8 @@ mod envelope;
 mod id;
 #[cfg(feature = "runtime")]
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod trace;
 
 pub use bus::{BusCapabilities, EventBus, Subscriber};
@@ -46,4 +49,6 @@ pub use envelope::{Actor, Envelope, State};
 pub use id::EventId;
 #[cfg(feature = "runtime")]
 pub use memory::MemoryBus;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteBus, SqliteBusOptions};
 pub use trace::TraceContext;

@@ -1,0 +1,489 @@
+//! The bus in one SQLite file: durable, embedded, shared by the processes of a machine.
+
+mod error;
+mod store;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+
+use self::error::Failure;
+use self::store::{Claim, Taken};
+use self::writer::{Answer, Request, Work, Writer};
+use super::{
+    BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Receipt,
+    Settlement, Subscriber, Subscription,
+};
+use crate::time::{Clock, SystemClock, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// Keeps events in a SQLite file.
+///
+/// - **Durable.** Write-ahead log with `synchronous = FULL`: what `publish` or `settle` reported has been synced to the
+///   disk, and outlives `SIGKILL` and loss of power. What is asked at the same time shares one transaction and one sync.
+/// - **Shared.** Several processes of one machine may open the file (not over a network file system); a member sees what
+///   another process published within the [polling interval](SqliteBusOptions::with_poll).
+/// - **Clock.** Leases and delays are measured by the machine's clock. When it jumps ahead, leases end early, and fencing
+///   keeps that harmless; when it jumps back, leases and delays last at most as long again as they were meant to.
+/// - **Kept for** [7 days](SqliteBusOptions::with_retention) and until every group has settled it; the ids of the last
+///   [million](SqliteBusOptions::with_window) deleted events stay, so that publishing one again is still recognised.
+/// - **Beside your own tables.** The tables begin with `pumasi_event_`; with [`publish_in`](Self::publish_in) an event is
+///   part of your own transaction on the same file.
+///
+/// Clones share the connection. Dropping the last one closes the file.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use std::num::NonZeroUsize;
+/// use std::time::Duration;
+/// use pumasi_core::event::{Envelope, EventBus, Settlement, SqliteBus, State, Subscription};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let bus = SqliteBus::open(folder.path().join("events.db")).await?;
+/// bus.publish(&[Envelope::new("posts", "post-7", State::Created, 1)]).await?;
+/// drop(bus); // or the power fails here
+///
+/// let bus = SqliteBus::open(folder.path().join("events.db")).await?;
+/// let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await?;
+/// let taken = member.fetch(NonZeroUsize::MIN, Duration::ZERO).await?;
+/// assert_eq!(taken[0].event.key, "post-7");
+/// member.settle(&taken[0].receipt, Settlement::Ack).await?;
+/// # Ok::<(), pumasi_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct SqliteBus {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    requests: mpsc::UnboundedSender<Request>,
+    /// For questions that must not wait behind the writer's transactions.
+    reader: Mutex<SqliteConnection>,
+    changed: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    path: PathBuf,
+    poll: Duration,
+}
+
+/// How a [`SqliteBus`] is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteBusOptions {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    busy: Duration,
+    poll: Duration,
+    retention: Duration,
+    window: u64,
+    clean_up_every: Duration,
+    max_bytes: Option<u64>,
+}
+
+impl SqliteBusOptions {
+    /// The size of a page of the file, in bytes.
+    const PAGE: u64 = 4096;
+
+    /// Makes the options for the file at `path`, which is created if it is missing.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            clock: Arc::new(SystemClock),
+            busy: Duration::from_secs(10),
+            poll: Duration::from_millis(50),
+            retention: Duration::from_hours(7 * 24),
+            window: 1_000_000,
+            clean_up_every: Duration::from_mins(1),
+            max_bytes: None,
+        }
+    }
+
+    /// Sets the clock by which leases, delays and retention are measured (default: the machine's).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets how long to wait for another process's transaction (default 10 seconds).
+    #[must_use]
+    pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy = timeout;
+        self
+    }
+
+    /// Sets how often a waiting fetch looks for what other processes published (default 50 milliseconds).
+    #[must_use]
+    pub fn with_poll(mut self, poll: Duration) -> Self {
+        self.poll = poll.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets how long events stay for groups that begin later (default 7 days); what a group has not settled stays anyway.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sets how many ids of deleted events are remembered (default a million).
+    #[must_use]
+    pub fn with_window(mut self, ids: u64) -> Self {
+        self.window = ids;
+        self
+    }
+
+    /// Sets how often old events are deleted (default every minute).
+    #[must_use]
+    pub fn with_clean_up_every(mut self, period: Duration) -> Self {
+        self.clean_up_every = period.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets the size over which the file must not grow, rounded down to pages of 4 KiB (default: the disk's).
+    ///
+    /// A full store refuses to publish with `Storage` and loses nothing.
+    #[must_use]
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Opens the file, and makes its tables if they are missing.
+    ///
+    /// Must be called within a tokio runtime, which must outlive the bus.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the file cannot be opened, is damaged or is no SQLite database; `Unavailable` if another process
+    /// holds it for too long; `Unsupported` if a newer version of this crate has changed its layout.
+    pub async fn open(self) -> Result<SqliteBus> {
+        let failed = |failure: Failure| failure.during("opening", &self.path);
+        let mut connection = self.connect().await.map_err(|error| failed(error.into()))?;
+        let now = self.clock.now();
+        prepare(&mut connection, now).await.map_err(failed)?;
+        let reader = self.connect().await.map_err(|error| failed(error.into()))?;
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let changed = Arc::new(Notify::new());
+        let writer = Writer {
+            connection,
+            path: self.path.clone(),
+            clock: Arc::clone(&self.clock),
+            changed: Arc::clone(&changed),
+            requests: requests.downgrade(),
+            retention: self.retention,
+            window: self.window,
+            last: now,
+        };
+        tokio::spawn(writer.run(incoming, self.clean_up_every));
+        Ok(SqliteBus {
+            shared: Arc::new(Shared {
+                requests,
+                reader: Mutex::new(reader),
+                changed,
+                clock: self.clock,
+                path: self.path,
+                poll: self.poll,
+            }),
+        })
+    }
+
+    async fn connect(&self) -> std::result::Result<SqliteConnection, sqlx::Error> {
+        let mut options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true)
+            .page_size(4096)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(self.busy)
+            .disable_statement_logging();
+        if let Some(bytes) = self.max_bytes {
+            options = options.pragma("max_page_count", (bytes / Self::PAGE).max(1).to_string());
+        }
+        options.connect().await
+    }
+}
+
+async fn prepare(connection: &mut SqliteConnection, now: Timestamp) -> std::result::Result<(), Failure> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    let made = match store::prepare(connection).await {
+        Ok(()) => store::rebase(connection, now).await,
+        Err(failure) => Err(failure),
+    };
+    let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = sqlx::query(end).execute(connection).await;
+    made?;
+    ended?;
+    Ok(())
+}
+
+impl SqliteBus {
+    /// Opens the file at `path` with the default [options](SqliteBusOptions).
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteBusOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        SqliteBusOptions::new(path.as_ref()).open().await
+    }
+
+    /// Publishes within your own transaction on the same file: the events are there if it commits, and only then.
+    ///
+    /// This is an outbox without a relay. Members in this process see the events within the polling interval.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if an event breaks [`Envelope::check`]; `Storage` or `Unavailable` if the file failed.
+    pub async fn publish_in(
+        &self,
+        connection: &mut SqliteConnection,
+        events: &[Envelope],
+    ) -> Result<Published> {
+        events.iter().try_for_each(Envelope::check)?;
+        let failed = |failure: Failure| failure.during("publishing", &self.shared.path);
+        let rows = store::rows(events).map_err(failed)?;
+        store::publish(connection, &rows, events.len(), self.shared.clock.now()).await.map_err(failed)
+    }
+
+    /// Deletes up to a thousand events that are past their retention and that no group needs; returns how many.
+    ///
+    /// The bus does it by itself every [minute](SqliteBusOptions::with_clean_up_every).
+    ///
+    /// # Errors
+    ///
+    /// `Storage` or `Unavailable` if the file failed.
+    pub async fn clean_up(&self) -> Result<usize> {
+        match self.shared.ask(Work::CleanUp).await? {
+            Answer::Count(count) => Ok(count),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Reads the whole file and checks its structure; takes as long as reading it.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the file is damaged, with the first finding in its source.
+    pub async fn verify(&self) -> Result<()> {
+        let mut reader = self.shared.reader.lock().await;
+        let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut *reader).await;
+        let found: String = row
+            .and_then(|row| sqlx::Row::try_get(&row, 0))
+            .map_err(|error| Failure::from(error).during("verifying", &self.shared.path))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        let message = format!("the event store {} is damaged", self.shared.path.display());
+        Err(Error::new(ErrorKind::Storage, message).with_source(found))
+    }
+}
+
+impl fmt::Debug for SqliteBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteBus").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+fn unexpected() -> Error {
+    Error::new(ErrorKind::Other, "the event store's writer answered another question")
+}
+
+impl Shared {
+    async fn ask(&self, work: Work) -> Result<Answer> {
+        let gone =
+            || Error::new(ErrorKind::Unavailable, "the event store's writer has ended with its runtime");
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request { work, reply }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+#[async_trait]
+impl EventBus for SqliteBus {
+    fn capabilities(&self) -> BusCapabilities {
+        let mut capabilities = BusCapabilities::none();
+        capabilities.durable = true;
+        capabilities.atomic_batches = true;
+        capabilities.idempotent_publish = true;
+        capabilities
+    }
+
+    async fn publish(&self, events: &[Envelope]) -> Result<Published> {
+        events.iter().try_for_each(Envelope::check)?;
+        if events.is_empty() {
+            return Ok(Published::default());
+        }
+        let rows = store::rows(events).map_err(|failure| failure.during("publishing", &self.shared.path))?;
+        match self.shared.ask(Work::Publish { rows, count: events.len() }).await? {
+            Answer::Published(published) => Ok(published),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Subscriber>> {
+        subscription.check()?;
+        match self.shared.ask(Work::Subscribe { subscription: subscription.clone() }).await? {
+            Answer::Subscribed(subs) => Ok(Arc::new(Member {
+                shared: Arc::clone(&self.shared),
+                lease: subscription.lease(),
+                topics: subs.iter().map(|(topic, sub)| (*sub, topic.as_str().into())).collect(),
+                list: subs.values().copied().collect(),
+                subs,
+            })),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<DeadLetter>> {
+        let mut reader = self.shared.reader.lock().await;
+        store::dead_letters(&mut reader, group, page)
+            .await
+            .map_err(|failure| failure.during("listing dead letters", &self.shared.path))
+    }
+
+    async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
+        match self.shared.ask(Work::Replay { group: group.to_owned(), ids: ids.to_vec() }).await? {
+            Answer::Count(count) => Ok(count),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+struct Member {
+    shared: Arc<Shared>,
+    lease: Duration,
+    subs: BTreeMap<String, i64>,
+    list: Arc<[i64]>,
+    topics: BTreeMap<i64, Arc<str>>,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteSubscriber")
+            .field("path", &self.shared.path)
+            .field("topics", &self.subs.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Member {
+    fn claim(&self, receipt: &Receipt) -> Option<Claim> {
+        Some(Claim {
+            sub: *self.subs.get(&*receipt.topic)?,
+            key: receipt.key.to_string(),
+            seq: i64::try_from(receipt.position).ok()?,
+            fence: i64::try_from(receipt.fence).ok()?,
+            attempt: receipt.attempt,
+        })
+    }
+
+    /// Reads a delivery; `None`, with a log line, if it cannot be read. Such an event holds up its own lane only.
+    fn delivery(&self, taken: Taken) -> Option<Delivery> {
+        let Taken { claim, body, .. } = taken;
+        let event: Envelope = match serde_json::from_str(&body) {
+            Ok(event) => event,
+            Err(_) => {
+                tracing::error!(position = claim.seq, "a stored event cannot be read by this program");
+                return None;
+            }
+        };
+        let receipt = Receipt {
+            topic: Arc::clone(self.topics.get(&claim.sub)?),
+            key: claim.key.into(),
+            position: u128::try_from(claim.seq).ok()?,
+            fence: u64::try_from(claim.fence).ok()?,
+            attempt: claim.attempt,
+        };
+        Some(Delivery::new(Arc::new(event), receipt))
+    }
+
+    /// Looks without writing, so that an idle member costs no lock.
+    async fn next_at(&self) -> Result<Option<Timestamp>> {
+        let mut reader = self.shared.reader.lock().await;
+        store::peek(&mut reader, &self.list)
+            .await
+            .map_err(|failure| failure.during("looking for events", &self.shared.path))
+    }
+
+    async fn take(&self, max: NonZeroUsize) -> Result<Vec<Delivery>> {
+        let work = Work::Fetch { subs: Arc::clone(&self.list), max: max.get(), lease: self.lease };
+        match self.shared.ask(work).await? {
+            Answer::Fetched(handout) => {
+                Ok(handout.take().into_iter().filter_map(|taken| self.delivery(taken)).collect())
+            }
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+#[async_trait]
+impl Subscriber for Member {
+    async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
+        let clock = &self.shared.clock;
+        let deadline = clock.instant() + wait;
+        loop {
+            let mut changed = std::pin::pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
+            let next = self.next_at().await?;
+            if next.is_some_and(|next| next <= clock.now()) {
+                let taken = self.take(max).await?;
+                if !taken.is_empty() {
+                    return Ok(taken);
+                }
+            }
+            let left = deadline.saturating_duration_since(clock.instant());
+            if left.is_zero() {
+                return Ok(Vec::new());
+            }
+            let due = next.map_or(Duration::MAX, |next| next.saturating_since(clock.now()));
+            let pause = left.min(due.max(Duration::from_millis(1))).min(self.shared.poll);
+            tokio::select! {
+                () = changed => {}
+                () = clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn renew(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>> {
+        let (mut claims, mut claimed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for receipt in receipts {
+            match self.claim(receipt) {
+                Some(claim) => {
+                    claims.push(claim);
+                    claimed.push(receipt);
+                }
+                None => lost.push(receipt.clone()),
+            }
+        }
+        let Answer::Renewed(standing) = self.shared.ask(Work::Renew { claims, lease: self.lease }).await?
+        else {
+            return Err(unexpected());
+        };
+        let fallen = claimed.into_iter().enumerate().filter(|(place, _)| !standing.contains(place));
+        lost.extend(fallen.map(|(_, receipt)| receipt.clone()));
+        Ok(lost)
+    }
+
+    async fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<()> {
+        let Some(claim) = self.claim(receipt) else { return Err(super::delivery::stale(receipt)) };
+        match self.shared.ask(Work::Settle { claim, settlement }).await? {
+            Answer::Settled(true) => Ok(()),
+            Answer::Settled(false) => Err(super::delivery::stale(receipt)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn lag(&self) -> Result<Lag> {
+        let mut reader = self.shared.reader.lock().await;
+        store::lag(&mut reader, &self.list)
+            .await
+            .map_err(|failure| failure.during("measuring the lag", &self.shared.path))
+    }
+}

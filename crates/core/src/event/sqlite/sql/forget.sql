@@ -1,0 +1,1 @@
+DELETE FROM pumasi_event_known WHERE n <= (SELECT max(n) FROM pumasi_event_known) - ?1

@@ -1,0 +1,267 @@
+//! The one writer of a process: it gathers whatever is asked at the same time into one transaction, and so into one sync.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::error::Failure;
+use super::store::{self, Claim, Taken};
+use crate::event::{EventId, Published, Settlement, Subscription};
+use crate::time::{Clock, Timestamp};
+use crate::{Error, Result};
+
+/// How many requests share a transaction at most.
+const BATCH: usize = 256;
+/// How far the clock may go back between two transactions without being taken for a jump.
+const TOLERANCE: Duration = Duration::from_millis(500);
+/// How many events one clean-up deletes before other requests have their turn.
+const CLEAN_UP: usize = 1000;
+
+pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) reply: oneshot::Sender<Result<Answer>>,
+}
+
+pub(super) enum Work {
+    Publish { rows: String, count: usize },
+    Subscribe { subscription: Subscription },
+    Fetch { subs: Arc<[i64]>, max: usize, lease: Duration },
+    Untake { heads: Vec<Claim> },
+    Renew { claims: Vec<Claim>, lease: Duration },
+    Settle { claim: Claim, settlement: Settlement },
+    Replay { group: String, ids: Vec<EventId> },
+    CleanUp,
+}
+
+pub(super) enum Answer {
+    Published(Published),
+    Subscribed(BTreeMap<String, i64>),
+    Fetched(Handout),
+    Renewed(Vec<usize>),
+    /// Whether the claim stood.
+    Settled(bool),
+    Count(usize),
+    Done,
+}
+
+impl Work {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Publish { .. } => "publishing",
+            Self::Subscribe { .. } => "subscribing",
+            Self::Fetch { .. } => "fetching",
+            Self::Untake { .. } => "taking back",
+            Self::Renew { .. } => "renewing leases",
+            Self::Settle { .. } => "settling",
+            Self::Replay { .. } => "replaying",
+            Self::CleanUp => "cleaning up",
+        }
+    }
+
+    /// Whether it can make events available that a fetch waits for.
+    fn wakes(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::Settle { .. } | Self::Replay { .. } | Self::Untake { .. })
+    }
+}
+
+/// What a fetch leased, until somebody takes it: dropped before, it goes back.
+pub(super) struct Handout {
+    taken: Vec<Taken>,
+    requests: mpsc::WeakUnboundedSender<Request>,
+}
+
+impl Handout {
+    pub(super) fn take(mut self) -> Vec<Taken> {
+        std::mem::take(&mut self.taken)
+    }
+}
+
+impl Drop for Handout {
+    fn drop(&mut self) {
+        let heads: Vec<Claim> =
+            self.taken.iter().filter(|taken| taken.head).map(|taken| taken.claim.clone()).collect();
+        if let (false, Some(requests)) = (heads.is_empty(), self.requests.upgrade()) {
+            // If the writer has ended, the leases end by themselves.
+            let (reply, _) = oneshot::channel();
+            let _ = requests.send(Request { work: Work::Untake { heads }, reply });
+        }
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) path: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) changed: Arc<Notify>,
+    pub(super) requests: mpsc::WeakUnboundedSender<Request>,
+    pub(super) retention: Duration,
+    pub(super) window: u64,
+    pub(super) last: Timestamp,
+}
+
+impl Writer {
+    /// Works until every handle of the bus is gone.
+    pub(super) async fn run(
+        mut self,
+        mut incoming: mpsc::UnboundedReceiver<Request>,
+        clean_up_every: Duration,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut clean_up = self.clock.sleep(clean_up_every);
+        loop {
+            tokio::select! {
+                count = incoming.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.handle(std::mem::take(&mut batch)).await;
+                }
+                () = &mut clean_up => {
+                    let deleted = self.alone(&Work::CleanUp).await;
+                    if let Err(error) = &deleted {
+                        tracing::warn!(error = %error, "the event store could not be cleaned up");
+                    }
+                    let more = matches!(deleted, Ok(Answer::Count(count)) if count >= CLEAN_UP);
+                    clean_up = self.clock.sleep(if more { Duration::from_millis(10) } else { clean_up_every });
+                }
+            }
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(error = %error, "the event store was not closed in order; nothing is lost by that");
+        }
+    }
+
+    async fn handle(&mut self, batch: Vec<Request>) {
+        let wakes = batch.iter().any(|request| request.work.wakes());
+        let answers = if batch.len() > 1 { self.together(&batch).await } else { None };
+        match answers {
+            Some(answers) => {
+                for (request, answer) in batch.into_iter().zip(answers) {
+                    // Nobody waits any more: what was fetched goes back when the answer is dropped.
+                    let _ = request.reply.send(Ok(answer));
+                }
+            }
+            // One bad request must not spoil the others: each on its own.
+            None => {
+                for request in batch {
+                    let answer = self.alone(&request.work).await;
+                    let _ = request.reply.send(answer);
+                }
+            }
+        }
+        if wakes {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Runs all requests in one transaction; `None` if anything failed, and then nothing was done.
+    async fn together(&mut self, batch: &[Request]) -> Option<Vec<Answer>> {
+        let now = self.now().await.ok()?;
+        begin(&mut self.connection).await.ok()?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for request in batch {
+            match self.execute(&request.work, now).await {
+                Ok(answer) => answers.push(answer),
+                Err(_) => {
+                    self.undo(answers).await;
+                    return None;
+                }
+            }
+        }
+        if sqlx::query("COMMIT").execute(&mut self.connection).await.is_err() {
+            self.undo(answers).await;
+            return None;
+        }
+        Some(answers)
+    }
+
+    async fn alone(&mut self, work: &Work) -> Result<Answer> {
+        let attempt = async {
+            let now = self.now().await?;
+            begin(&mut self.connection).await?;
+            match self.execute(work, now).await {
+                Ok(answer) => match sqlx::query("COMMIT").execute(&mut self.connection).await {
+                    Ok(_) => Ok(answer),
+                    Err(error) => {
+                        self.undo(vec![answer]).await;
+                        Err(error.into())
+                    }
+                },
+                Err(failure) => {
+                    self.undo(Vec::new()).await;
+                    Err(failure)
+                }
+            }
+        };
+        let done: std::result::Result<Answer, Failure> = attempt.await;
+        done.map_err(|failure| self.error(failure, work.name()))
+    }
+
+    async fn undo(&mut self, answers: Vec<Answer>) {
+        // Some errors have rolled back already, and then this one says that there is no transaction.
+        let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        for answer in answers {
+            if let Answer::Fetched(handout) = answer {
+                // The leases went with the transaction.
+                handout.take();
+            }
+        }
+    }
+
+    fn error(&self, failure: Failure, what: &str) -> Error {
+        failure.during(what, &self.path)
+    }
+
+    /// Reads the clock, and puts right what lies in the future since it went back.
+    async fn now(&mut self) -> std::result::Result<Timestamp, Failure> {
+        let now = self.clock.now();
+        if now.saturating_add(TOLERANCE) < self.last {
+            tracing::warn!(from = %self.last, to = %now, "the clock went back; leases and delays are kept at their length");
+            store::rebase(&mut self.connection, now).await?;
+        }
+        self.last = now;
+        Ok(now)
+    }
+
+    async fn execute(&mut self, work: &Work, now: Timestamp) -> std::result::Result<Answer, Failure> {
+        let connection = &mut self.connection;
+        Ok(match work {
+            Work::Publish { rows, count } => {
+                Answer::Published(store::publish(connection, rows, *count, now).await?)
+            }
+            Work::Subscribe { subscription } => {
+                Answer::Subscribed(store::subscribe(connection, subscription).await?)
+            }
+            Work::Fetch { subs, max, lease } => {
+                let taken = store::fetch(connection, subs, *max, now, now.saturating_add(*lease)).await?;
+                Answer::Fetched(Handout { taken, requests: self.requests.clone() })
+            }
+            Work::Untake { heads } => {
+                store::untake(connection, heads, now).await?;
+                Answer::Done
+            }
+            Work::Renew { claims, lease } => {
+                Answer::Renewed(store::renew(connection, claims, now, now.saturating_add(*lease)).await?)
+            }
+            Work::Settle { claim, settlement } => {
+                Answer::Settled(store::settle(connection, claim, settlement, now).await?)
+            }
+            Work::Replay { group, ids } => Answer::Count(store::replay(connection, group, ids, now).await?),
+            Work::CleanUp => {
+                let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
+                let before = Timestamp::from_micros(now.as_micros().saturating_sub(retention));
+                Answer::Count(store::clean_up(connection, before, CLEAN_UP, self.window).await?)
+            }
+        })
+    }
+}
+
+async fn begin(connection: &mut SqliteConnection) -> std::result::Result<(), Failure> {
+    // Immediate: a transaction that begins by reading could not be turned into a writing one when another process wrote.
+    sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
+    Ok(())
+}
