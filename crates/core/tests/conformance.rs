@@ -34,6 +34,7 @@ impl BusHarness for Memory {
 pumasi_core::bus_laws!(memory, Memory::new());
 
 #[cfg(feature = "sqlite")]
+#[expect(clippy::unwrap_used, reason = "a harness that cannot be set up fails its tests")]
 mod on_sqlite {
     use super::*;
     use pumasi_core::event::SqliteBusOptions;

@@ -8,7 +8,12 @@ use super::control::Shutdown;
 use crate::event::{Delivery, Receipt, Subscriber};
 use crate::time::Clock;
 
-type Id = (u128, u64);
+/// Topic and position of an event.
+type Id = (Arc<str>, u128);
+
+fn id(receipt: &Receipt) -> Id {
+    (Arc::clone(&receipt.topic), receipt.position)
+}
 
 /// Everything that was fetched and not settled, with the signal that tells its lane of a lost lease.
 #[derive(Debug, Default)]
@@ -20,12 +25,18 @@ impl Held {
     pub(super) fn add(&self, run: &[Delivery], lost: &Shutdown) {
         let mut receipts = self.lock();
         for Delivery { receipt, .. } in run {
-            receipts.insert((receipt.position, receipt.fence), (receipt.clone(), lost.clone()));
+            if let Some((_, older)) = receipts.insert(id(receipt), (receipt.clone(), lost.clone())) {
+                // Its lease lapsed without a heartbeat noticing, and it came to this member again.
+                older.trigger();
+            }
         }
     }
 
     pub(super) fn remove(&self, receipt: &Receipt) {
-        self.lock().remove(&(receipt.position, receipt.fence));
+        let mut receipts = self.lock();
+        if receipts.get(&id(receipt)).is_some_and(|(held, _)| held.fence == receipt.fence) {
+            receipts.remove(&id(receipt));
+        }
     }
 
     pub(super) fn drain(&self) -> Vec<Receipt> {
@@ -67,7 +78,9 @@ impl Held {
         let mut receipts = self.lock();
         for receipt in lost {
             // One that was settled while it was being renewed is gone from here already.
-            if let Some((_, signal)) = receipts.remove(&(receipt.position, receipt.fence)) {
+            if receipts.get(&id(receipt)).is_some_and(|(held, _)| held.fence == receipt.fence)
+                && let Some((_, signal)) = receipts.remove(&id(receipt))
+            {
                 signal.trigger();
             }
         }

@@ -4,6 +4,8 @@ mod control;
 mod handler;
 mod held;
 mod lane;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;

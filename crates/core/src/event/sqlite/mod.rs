@@ -387,12 +387,9 @@ impl Member {
     /// Reads a delivery; `None`, with a log line, if it cannot be read. Such an event holds up its own lane only.
     fn delivery(&self, taken: Taken) -> Option<Delivery> {
         let Taken { claim, body, .. } = taken;
-        let event: Envelope = match serde_json::from_str(&body) {
-            Ok(event) => event,
-            Err(_) => {
-                tracing::error!(position = claim.seq, "a stored event cannot be read by this program");
-                return None;
-            }
+        let Ok(event) = serde_json::from_str::<Envelope>(&body) else {
+            tracing::error!(position = claim.seq, "a stored event cannot be read by this program");
+            return None;
         };
         let receipt = Receipt {
             topic: Arc::clone(self.topics.get(&claim.sub)?),

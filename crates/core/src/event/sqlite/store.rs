@@ -207,14 +207,18 @@ async fn lease(
     let mut lanes: Vec<(String, usize)> = Vec::with_capacity(keys.len());
     for row in rows {
         let (key, seq, attempts): (String, i64, u32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let head = lanes.last().is_none_or(|(last, _)| *last != key);
+        let first = lanes.last().is_none_or(|(last, _)| *last != key);
         match lanes.last_mut() {
-            Some((_, held)) if !head => *held += 1,
+            Some((_, held)) if !first => *held += 1,
             _ => lanes.push((key.clone(), 1)),
         }
         let attempt = attempts.saturating_add(1);
-        out.push(json!([key, seq, if head { attempt } else { attempts }]));
-        taken.push(Taken { claim: Claim { sub, key, seq, fence, attempt }, body: row.try_get(3)?, head });
+        out.push(json!([key, seq, if first { attempt } else { attempts }]));
+        taken.push(Taken {
+            claim: Claim { sub, key, seq, fence, attempt },
+            body: row.try_get(3)?,
+            head: first,
+        });
     }
     sqlx::query(include_str!("sql/hand_out.sql"))
         .bind(sub)

@@ -164,13 +164,11 @@ impl Writer {
         begin(&mut self.connection).await.ok()?;
         let mut answers = Vec::with_capacity(batch.len());
         for request in batch {
-            match self.execute(&request.work, now).await {
-                Ok(answer) => answers.push(answer),
-                Err(_) => {
-                    self.undo(answers).await;
-                    return None;
-                }
-            }
+            let Ok(answer) = self.execute(&request.work, now).await else {
+                self.undo(answers).await;
+                return None;
+            };
+            answers.push(answer);
         }
         if sqlx::query("COMMIT").execute(&mut self.connection).await.is_err() {
             self.undo(answers).await;
