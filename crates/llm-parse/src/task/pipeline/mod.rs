@@ -130,12 +130,20 @@ impl TaskPipeline {
     ///
     /// # Errors
     ///
-    /// Those of store and bus; the post may then be accepted or not, and can be submitted again.
+    /// `Conflict` if the store has a later version, or another text under this one. Otherwise those of store and bus; the
+    /// post may then be accepted or not, and can be submitted again.
     pub async fn submit(&self, post: Post, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let state = if version <= 1 { State::Created } else { State::Updated };
-        let event = self.event(&post.id, state, version, 0).with_payload(&post)?;
+        let event = Self::event(&post.id, state, version, 0).with_payload(&post)?;
         event.check()?;
-        self.store.put(TaskRecord::pending(post, version, 0, event.id)).await?;
+        let standing = self.store.put(TaskRecord::pending(post.clone(), version, 0, event.id)).await?;
+        if standing.version != version || standing.post.as_ref() != Some(&post) {
+            let message = format!(
+                "version {} of post {} stands; version {version} came late",
+                standing.version, post.id
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
         self.publish(event, actor).await
     }
 
@@ -145,7 +153,7 @@ impl TaskPipeline {
     ///
     /// Those of the bus.
     pub async fn withdraw(&self, post_id: &str, version: u64, actor: Option<Actor>) -> Result<EventId> {
-        let event = self.event(post_id, State::Deleted, version, 0);
+        let event = Self::event(post_id, State::Deleted, version, 0);
         event.check()?;
         self.publish(event, actor).await
     }
@@ -162,7 +170,7 @@ impl TaskPipeline {
             return Err(Error::new(ErrorKind::Conflict, format!("post {post_id} has not failed")));
         };
         let round = record.round.saturating_add(1);
-        let event = self.event(post_id, State::Updated, record.version, round).with_payload(&post)?;
+        let event = Self::event(post_id, State::Updated, record.version, round).with_payload(&post)?;
         self.store.put(TaskRecord::pending(post, record.version, round, event.id)).await?;
         self.publish(event, actor).await
     }
@@ -184,14 +192,14 @@ impl TaskPipeline {
                 let Some(post) = &record.post else { continue };
                 let state = if record.version <= 1 { State::Created } else { State::Updated };
                 let event =
-                    self.event(&record.post_id, state, record.version, record.round).with_payload(post)?;
+                    Self::event(&record.post_id, state, record.version, record.round).with_payload(post)?;
                 self.publish(event, None).await?;
                 count += 1;
             }
         }
     }
 
-    fn event(&self, post_id: &str, state: State, version: u64, round: u32) -> Envelope {
+    fn event(post_id: &str, state: State, version: u64, round: u32) -> Envelope {
         let event = Envelope::new(Self::POSTS, post_id, state, version);
         let what = if state == State::Deleted { "deleted" } else { "post" };
         let event =

@@ -23,7 +23,7 @@ impl Failing {
 
 #[async_trait]
 impl ExtractTasks for Failing {
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "failing"
     }
 
@@ -66,9 +66,9 @@ impl Bench {
         self.pipeline.handle(&delivery(event.clone(), attempt)).await
     }
 
-    fn event(&self, body: &str, version: u64) -> Envelope {
+    fn event(body: &str, version: u64) -> Envelope {
         let state = if version <= 1 { State::Created } else { State::Updated };
-        self.pipeline.event("p", state, version, 0).with_payload(&post(body)).unwrap()
+        TaskPipeline::event("p", state, version, 0).with_payload(&post(body)).unwrap()
     }
 
     async fn record(&self) -> TaskRecord {
@@ -100,7 +100,7 @@ const WISH: &str = "스페인어를 배우고 싶습니다.";
 #[tokio::test]
 async fn a_doubled_event_is_announced_once() {
     let bench = rules();
-    let event = bench.event(WISH, 1);
+    let event = Bench::event(WISH, 1);
     bench.handle(&event, 1).await.unwrap();
     bench.handle(&event, 2).await.unwrap();
     assert_eq!(bench.published().await.len(), 1);
@@ -110,8 +110,8 @@ async fn a_doubled_event_is_announced_once() {
 #[tokio::test]
 async fn an_older_version_that_comes_late_changes_nothing() {
     let bench = rules();
-    bench.handle(&bench.event("기타를 배우고 싶습니다. 피아노도 배우고 싶습니다.", 2), 1).await.unwrap();
-    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
+    bench.handle(&Bench::event("기타를 배우고 싶습니다. 피아노도 배우고 싶습니다.", 2), 1).await.unwrap();
+    bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
     assert_eq!((bench.record().await.version, bench.record().await.tasks.len()), (2, 2));
     assert_eq!(bench.published().await.len(), 1);
 }
@@ -119,9 +119,9 @@ async fn an_older_version_that_comes_late_changes_nothing() {
 #[tokio::test]
 async fn a_deleted_post_leaves_neither_text_nor_tasks_and_does_not_come_back() {
     let bench = rules();
-    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
-    bench.handle(&bench.pipeline.event("p", State::Deleted, 2, 0), 1).await.unwrap();
-    bench.handle(&bench.event(WISH, 1), 2).await.unwrap();
+    bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
+    bench.handle(&TaskPipeline::event("p", State::Deleted, 2, 0), 1).await.unwrap();
+    bench.handle(&Bench::event(WISH, 1), 2).await.unwrap();
     let record = bench.record().await;
     assert_eq!((record.state, record.post, record.tasks.len()), (TaskState::Withdrawn, None, 0));
     assert!(matches!(bench.published().await.last(), Some((2, TaskEvent::TasksWithdrawn))));
@@ -130,14 +130,14 @@ async fn a_deleted_post_leaves_neither_text_nor_tasks_and_does_not_come_back() {
 #[tokio::test]
 async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
     let bench = bench(Failing::new(ExtractErrorKind::Timeout, 2));
-    let event = bench.event(WISH, 1);
+    let event = Bench::event(WISH, 1);
     assert!(bench.handle(&event, 1).await.unwrap_err().retry().is_retryable());
     assert!(bench.handle(&event, 2).await.is_err());
     bench.handle(&event, 3).await.unwrap();
     assert_eq!(bench.record().await.state, TaskState::Extracted);
 
     let bench = self::bench(Failing::new(ExtractErrorKind::Refused, 1));
-    bench.handle(&bench.event(WISH, 1), 1).await.unwrap();
+    bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
     let record = bench.record().await;
     assert_eq!((record.state, record.failure.unwrap().reason.as_str()), (TaskState::Failed, "refused"));
     assert!(matches!(bench.published().await.as_slice(), [(1, TaskEvent::ExtractionFailed { .. })]));
@@ -146,14 +146,14 @@ async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
 #[tokio::test]
 async fn a_failed_post_can_be_tried_anew_and_its_old_event_stays_stale() {
     let bench = bench(Failing::new(ExtractErrorKind::Refused, 1));
-    let event = bench.event(WISH, 1);
+    let event = Bench::event(WISH, 1);
     bench.handle(&event, 1).await.unwrap();
     assert_eq!(bench.pipeline.retry("q", None).await.unwrap_err().kind(), ErrorKind::NotFound);
     bench.pipeline.retry("p", None).await.unwrap();
     assert_eq!(bench.record().await.state, TaskState::Pending);
     bench.handle(&event, 2).await.unwrap();
     assert_eq!(bench.record().await.state, TaskState::Pending);
-    let again = bench.pipeline.event("p", State::Updated, 1, 1).with_payload(&post(WISH)).unwrap();
+    let again = TaskPipeline::event("p", State::Updated, 1, 1).with_payload(&post(WISH)).unwrap();
     bench.handle(&again, 1).await.unwrap();
     assert_eq!(bench.record().await.state, TaskState::Extracted);
     assert_eq!(bench.pipeline.retry("p", None).await.unwrap_err().kind(), ErrorKind::Conflict);
@@ -163,7 +163,7 @@ async fn a_failed_post_can_be_tried_anew_and_its_old_event_stays_stale() {
 async fn a_post_that_ends_every_attempt_is_recorded_without_being_touched() {
     let extractor = Failing::new(ExtractErrorKind::Timeout, u32::MAX);
     let bench = bench(extractor.clone());
-    bench.handle(&bench.event(WISH, 1), 4).await.unwrap();
+    bench.handle(&Bench::event(WISH, 1), 4).await.unwrap();
     assert_eq!(bench.record().await.failure.unwrap().reason, "attempts");
     assert_eq!(extractor.calls.load(Ordering::Relaxed), 0);
 }
@@ -171,7 +171,7 @@ async fn a_post_that_ends_every_attempt_is_recorded_without_being_touched() {
 #[tokio::test]
 async fn what_was_stored_but_not_published_is_published_on_recovery() {
     let bench = rules();
-    let event = bench.event(WISH, 1);
+    let event = Bench::event(WISH, 1);
     bench.store.put(TaskRecord::pending(post(WISH), 1, 0, event.id)).await.unwrap();
     assert_eq!(bench.pipeline.recover().await.unwrap(), 1);
     bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
@@ -191,12 +191,12 @@ async fn a_payload_that_is_no_post_is_refused_for_good() {
 
 /// Of any records in any order, the same one stands, in every store.
 async fn one_winner(store: &dyn TaskStore) {
+    use TaskState::{Extracted, Failed, Pending, Withdrawn};
     let record = |version, round, state| {
         let mut record = TaskRecord::pending(post(WISH), version, round, EventId::named("t", "c"));
         record.state = state;
         record
     };
-    use TaskState::{Extracted, Failed, Pending, Withdrawn};
     let order = [
         (record(1, 0, Extracted), (1, 0, Extracted)),
         (record(1, 0, Failed), (1, 0, Extracted)),
@@ -240,4 +240,15 @@ async fn a_file_that_is_no_database_is_a_clear_error() {
     let path = folder.path().join("tasks.sqlite");
     std::fs::write(&path, vec![b'x'; 4096]).unwrap();
     assert_eq!(SqliteTaskStore::open(&path).await.unwrap_err().kind(), ErrorKind::Storage);
+}
+
+#[tokio::test]
+async fn two_edits_of_one_version_do_not_overwrite_each_other_silently() {
+    let bench = rules();
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    let other = bench.pipeline.submit(post("피아노를 배우고 싶습니다."), 1, None).await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::Conflict);
+    bench.pipeline.submit(post(WISH), 3, None).await.unwrap();
+    assert_eq!(bench.pipeline.submit(post(WISH), 2, None).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
