@@ -154,6 +154,10 @@ impl Machine {
         if end >= cx.len() && !cx.eof && end - after < 32 {
             return Tri::Wait;
         }
+        // the limit may fall inside a character
+        while end > after && end < cx.len() && cx.at(end) & 0xc0 == 0x80 {
+            end -= 1;
+        }
         if let Some(fence) = self.around.fence {
             if fence.mark != mark || run < fence.len {
                 self.pos = after;

@@ -148,3 +148,14 @@ fn a_clean_document_needs_no_repair() {
         assert_eq!(document.to_value(best, source), serde_json::from_str::<Value>(source).expect("valid"));
     }
 }
+
+#[test]
+fn a_long_word_after_a_fence_is_cut_between_characters() {
+    let source = format!("```{}{{\"a\": 1}}", "가".repeat(20));
+    let document = read(&source, &Limits::default());
+    for candidate in document.candidates() {
+        for repair in document.repairs(candidate) {
+            assert!(source.get(repair.span.start..repair.span.end).is_some(), "{repair:?}");
+        }
+    }
+}
