@@ -1,7 +1,6 @@
 //! Many equal calls at once become one.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -69,10 +68,9 @@ struct Landing<T> {
 impl<T> Drop for Landing<T> {
     fn drop(&mut self) {
         self.inner.landed.fetch_add(1, Ordering::SeqCst);
-        if let Entry::Occupied(slot) = self.inner.lock().entry(Arc::clone(&self.key)) {
-            if slot.get().id == self.id {
-                slot.remove();
-            }
+        let mut flights = self.inner.lock();
+        if flights.get(&self.key).is_some_and(|slot| slot.id == self.id) {
+            flights.remove(&self.key);
         }
     }
 }

@@ -87,9 +87,8 @@ impl State {
             return; // evicted at once, together with what stood there
         }
         while self.weight + cost > capacity {
-            let expired = self.by_expiry.first_key_value().filter(|((at, _), _)| *at <= now);
-            let Some(key) = expired.map(|(_, key)| key).or_else(|| self.by_use.values().next()).cloned()
-            else {
+            let over = self.by_expiry.first_key_value().filter(|((at, _), _)| *at <= now);
+            let Some(key) = over.map(|(_, key)| key).or_else(|| self.by_use.values().next()).cloned() else {
                 break;
             };
             self.remove(&key);

@@ -118,7 +118,7 @@ async fn what_was_not_used_for_longest_goes_first() {
 async fn what_has_expired_goes_before_what_was_not_used() {
     let clock = ManualClock::new();
     let cache = MemoryCache::new(2 * (ENTRY_OVERHEAD + 2)).with_clock(Arc::new(clock.clone()));
-    cache.set("o", (*b"1").into(), Duration::from_secs(60)).await.unwrap();
+    cache.set("o", (*b"1").into(), Duration::from_mins(1)).await.unwrap();
     cache.set("b", (*b"1").into(), Duration::from_secs(1)).await.unwrap();
     clock.advance(Duration::from_secs(1));
     cache.set("c", (*b"1").into(), Duration::from_secs(1)).await.unwrap();
@@ -139,7 +139,7 @@ async fn what_is_too_heavy_is_not_kept_and_neither_is_what_it_replaces() {
 async fn moka_stays_near_its_capacity() {
     let cache = MokaCache::new(100_000);
     for number in 0..2_000 {
-        cache.set(&number.to_string(), vec![0; 1_000].into(), Duration::from_secs(60)).await.unwrap();
+        cache.set(&number.to_string(), vec![0; 1_000].into(), Duration::from_mins(1)).await.unwrap();
     }
     let mut held = 0;
     for number in 0..2_000 {

@@ -1,6 +1,7 @@
 //! Calls that may fail: trying again, giving up, and sparing whoever is in trouble.
 
 mod backoff;
+mod breaker;
 mod budget;
 #[cfg(feature = "runtime")]
 mod concurrency;
@@ -16,6 +17,7 @@ pub(crate) mod ticks;
 mod timeout;
 
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{BreakerCounts, BreakerPermit, BreakerState, BreakerWindow, CircuitBreaker, Dropped};
 pub use budget::RetryBudget;
 #[cfg(feature = "runtime")]
 pub use concurrency::{ConcurrencyLimit, ConcurrencyPermit};

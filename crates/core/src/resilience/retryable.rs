@@ -9,7 +9,7 @@ pub enum Verdict {
     Success,
     /// The callee failed, or could not be reached.
     Failure,
-    /// The call says nothing about the callee: it never got there.
+    /// The outcome says nothing about the callee, because the call may never have got there; that it took long still counts.
     Neutral,
 }
 

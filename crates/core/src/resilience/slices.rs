@@ -37,13 +37,11 @@ impl<C: Copy + Default + AddAssign + SubAssign> Slices<C> {
         self.newest
     }
 
-    /// Adds to a slice named earlier, if it has not left the window.
-    pub(super) fn amend(&mut self, slice: u64, count: C) {
+    /// Changes a slice named earlier, if it has not left the window.
+    pub(super) fn amend(&mut self, slice: u64, change: impl Fn(&mut C)) {
         if slice <= self.newest && self.newest - slice <= SLICES as u64 {
-            self.totals += count;
-            if let Some(slot) = self.ring.get_mut(place(slice)) {
-                *slot += count;
-            }
+            change(&mut self.totals);
+            self.ring.get_mut(place(slice)).map(change);
         }
     }
 

@@ -292,10 +292,9 @@ where
         let (found, cache_error) = match self.store.get::<V>(&full_key).await {
             Ok(Look::Found(found)) => (Some(found), None),
             Ok(Look::Nothing) => (None, None),
-            // loading replaces it, whatever the policy
-            Ok(Look::Unreadable(error)) => (None, Some(error)),
             Err(error) if self.failure == CacheFailure::Fail => return Err(error),
-            Err(error) => (None, Some(error)),
+            // what cannot be read is loaded and replaced, whatever the policy
+            Ok(Look::Unreadable(error)) | Err(error) => (None, Some(error)),
         };
         let now = self.store.clock.now();
         let stale = match found {
@@ -307,15 +306,15 @@ where
             Some(Found { value: Some(value), age, past }) => Some((value, age, past)),
             _ => None,
         };
-        if let Some((value, age, past)) = &stale {
-            if *past < self.stale_while_revalidate {
-                if self.cooling.is_over(&full_key, now) {
-                    self.refresh(full_key, landed, loader);
-                }
-                return Ok(Served { value: value.clone(), source: Source::Stale, age: *age, cache_error });
+        if let Some((value, age, _)) =
+            stale.as_ref().filter(|(_, _, past)| *past < self.stale_while_revalidate)
+        {
+            if self.cooling.is_over(&full_key, now) {
+                self.refresh(&full_key, landed, loader);
             }
+            return Ok(Served { value: value.clone(), source: Source::Stale, age: *age, cache_error });
         }
-        let boarded = self.board(full_key, landed, loader);
+        let boarded = self.board(&full_key, landed, loader);
         let source = if boarded.joined { Source::Joined } else { Source::Loaded };
         match (boarded.flight.await, stale) {
             (Ok(value), _) => Ok(Served { value, source, age: Duration::ZERO, cache_error }),
@@ -353,68 +352,69 @@ where
         self.stale_while_revalidate.max(self.stale_if_error)
     }
 
-    fn refresh<F, Fut>(&self, key: String, landed: u64, loader: F)
+    fn refresh<F, Fut>(&self, key: &str, landed: u64, loader: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V>> + Send + 'static,
     {
-        let boarded = self.board(key.clone(), landed, loader);
+        let boarded = self.board(key, landed, loader);
         if boarded.joined {
             return;
         }
-        let this = self.clone();
+        let (this, key) = (self.clone(), key.to_owned());
         tokio::spawn(async move {
-            if let Err(error) = boarded.flight.await {
-                if error.kind() != ErrorKind::NotFound {
+            match boarded.flight.await {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
                     this.cooling.begin(key, this.store.clock.now());
                     this.store.count_refresh_failure(&error);
                 }
+                _ => {}
             }
         });
     }
 
-    fn board<F, Fut>(&self, key: String, landed: u64, loader: F) -> super::flight::Boarded<V>
+    fn board<F, Fut>(&self, key: &str, landed: u64, loader: F) -> super::flight::Boarded<V>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V>> + Send + 'static,
     {
         let this = self.clone();
-        let full_key = key.clone();
+        let full_key = key.to_owned();
         self.flights
-            .board(&key, move |revoked| async move { this.load(full_key, landed, loader, &revoked).await })
+            .board(key, move |revoked| async move { this.load(&full_key, landed, loader, &revoked).await })
     }
 
-    async fn load<F, Fut>(self, key: String, landed: u64, loader: F, revoked: &AtomicBool) -> Result<V>
+    async fn load<F, Fut>(self, key: &str, landed: u64, loader: F, revoked: &AtomicBool) -> Result<V>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V>> + Send + 'static,
     {
         if self.flights.landed() != landed {
             // somebody's load ended between the look and now; errors were reported by the look
-            if let Ok(Look::Found(Found { value, past: Duration::ZERO, .. })) = self.store.get(&key).await {
+            if let Ok(Look::Found(Found { value, past: Duration::ZERO, .. })) = self.store.get(key).await {
                 return value.ok_or_else(known_absent);
             }
         }
         let outcome = loader().await;
         let keep = match &outcome {
             Ok(value) => Some((Some(value), self.ttl, self.grace())),
-            Err(error) if error.kind() == ErrorKind::NotFound => match self.negative_ttl {
-                Some(ttl) => Some((None, ttl, Duration::ZERO)),
-                // what was there is there no longer
-                None => {
-                    let _counted = self.store.delete(&key).await;
-                    None
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.negative_ttl.is_none() {
+                    // what was there is there no longer
+                    let _counted = self.store.delete(key).await;
                 }
-            },
+                self.negative_ttl.map(|ttl| (None, ttl, Duration::ZERO))
+            }
             Err(_) => None,
         };
-        if let Some((value, ttl, grace)) = keep {
-            if !revoked.load(Ordering::SeqCst) {
-                let _counted = self.store.set(&key, value, ttl, grace).await;
+        match keep {
+            Some((value, ttl, grace)) if !revoked.load(Ordering::SeqCst) => {
+                let _counted = self.store.set(key, value, ttl, grace).await;
                 if revoked.load(Ordering::SeqCst) {
-                    let _counted = self.store.delete(&key).await;
+                    let _counted = self.store.delete(key).await;
                 }
             }
+            _ => {}
         }
         outcome
     }

@@ -97,14 +97,10 @@ impl Store {
     }
 
     async fn within<T>(&self, operation: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
-        match within(&*self.clock, self.timeout, call).await {
-            Some(outcome) => outcome,
-            None => {
-                let limit = self.timeout;
-                Err(Error::new(ErrorKind::Timeout, format!("the cache did not answer within {limit:?}")))
-            }
-        }
-        .map_err(|error| self.failed(operation, error))
+        let outcome = within(&*self.clock, self.timeout, call).await.unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Timeout, format!("the cache did not answer within {:?}", self.timeout)))
+        });
+        outcome.map_err(|error| self.failed(operation, error))
     }
 
     fn failed(&self, operation: &'static str, error: Error) -> Error {

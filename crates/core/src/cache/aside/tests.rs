@@ -6,6 +6,7 @@ use crate::cache::{Cache, MemoryCache};
 use crate::time::ManualClock;
 
 const MINUTE: Duration = Duration::from_mins(1);
+const NEARLY: Duration = Duration::from_millis(59_999);
 
 /// A typed cache with all its windows on a turned clock, over a cache that can be told to fail.
 struct Bench {
@@ -118,9 +119,9 @@ async fn the_cancellation_of_the_one_who_loads_hands_the_load_over() {
 async fn a_value_is_fresh_for_its_time_and_no_longer() {
     let bench = bench();
     assert_eq!(bench.serve().await, ("load 1".into(), Source::Loaded));
-    bench.clock.advance(MINUTE - Duration::from_millis(1));
+    bench.clock.advance(NEARLY);
     let served = bench.aside.serve("key", bench.load()).await.unwrap();
-    assert_eq!((served.source, served.age), (Source::Fresh, MINUTE - Duration::from_millis(1)));
+    assert_eq!((served.source, served.age), (Source::Fresh, NEARLY));
     bench.clock.advance(Duration::from_millis(1));
     assert_eq!(bench.serve().await, ("load 2".into(), Source::Loaded));
 }
@@ -364,7 +365,7 @@ async fn jitter_shortens_a_time_by_its_share_at_most() {
         let mut bench = bench();
         bench.aside = bench.aside.with_jitter(0.1).with_random(Random::fixed(unit));
         bench.serve().await;
-        bench.clock.advance(Duration::from_secs(fresh) - Duration::from_millis(2));
+        bench.clock.advance(Duration::from_millis(fresh * 1_000 - 2));
         assert_eq!(bench.serve().await.1, Source::Fresh);
         bench.clock.advance(Duration::from_millis(4));
         assert_eq!(bench.serve().await.1, Source::Loaded);
