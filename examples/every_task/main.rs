@@ -13,13 +13,14 @@
 
 mod input;
 mod print;
+mod serve;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pumasi_llm_parse::extract::{Batch, Journal};
 use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskMatcher};
@@ -30,6 +31,8 @@ use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtracto
     args_conflicts_with_subcommands = true
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Posts as JSON lines, or one post as plain text; `-` reads standard input. The committed posts if left out.
     file: Option<PathBuf>,
     /// What a plain text is.
@@ -38,6 +41,12 @@ struct Args {
     /// Keeps what is done in this file, and goes on from there when run again.
     #[arg(long)]
     journal: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the API and a page.
+    Serve(serve::Options),
 }
 
 #[tokio::main]
@@ -52,8 +61,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let posts = input::posts(args.file.as_deref(), args.kind)?;
     let extractor: Arc<dyn ExtractTasks> = Arc::new(RuleTaskExtractor::new());
+    if let Some(Command::Serve(options)) = args.command {
+        serve::run(options, extractor).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let posts = input::posts(args.file.as_deref(), args.kind)?;
     print::extractor(&*extractor);
 
     let bar = ProgressBar::new(posts.len() as u64)

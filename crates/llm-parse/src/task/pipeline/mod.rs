@@ -307,7 +307,7 @@ impl Handler for TaskPipeline {
         if (standing.version, standing.round) != mine {
             return Ok(()); // overtaken while at work
         }
-        metrics::counter!("pumasi_task_posts", "outcome" => standing.state.as_str()).increment(1);
+        metrics::counter!("pumasi_task_posts_total", "outcome" => standing.state.as_str()).increment(1);
         self.announce(event, &standing).await
     }
 }

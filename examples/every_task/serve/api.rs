@@ -1,0 +1,205 @@
+//! The HTTP API.
+
+use std::convert::Infallible;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, StreamExt, stream};
+use pumasi_core::event::EventId;
+use pumasi_llm_parse::task::{PostKind, RuleTaskExtractor, TaskQuery, TaskRecord, TaskState};
+use support::problem::Problem;
+use tokio::sync::broadcast::error::RecvError;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::view::{About, Accepted, MatchView, NewPost, PageQuery, PostRow, PostView};
+
+type Shared = State<Arc<Service>>;
+type Answer<T> = Result<T, Problem>;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Every task",
+    description = "Posts in, tasks out: each with the words it comes from."
+))]
+struct Document;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(list, create))
+        .routes(routes!(show, replace, remove))
+        .routes(routes!(retry))
+        .routes(routes!(matches))
+        .routes(routes!(about))
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(metrics))
+}
+
+/// Accepts a post; its tasks follow.
+#[utoipa::path(post, path = "/posts", request_body = NewPost, responses(
+    (status = 202, body = Accepted), (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem)))]
+async fn create(
+    State(service): Shared,
+    body: Result<Json<NewPost>, JsonRejection>,
+) -> Answer<(StatusCode, Json<Accepted>)> {
+    let id = EventId::random().to_string();
+    let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
+    service.pipeline.submit(post, 1, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
+}
+
+/// Accepts an edit; the post's tasks are found anew.
+#[utoipa::path(put, path = "/posts/{id}", params(("id" = String, Path)), request_body = NewPost, responses(
+    (status = 202, body = Accepted), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn replace(
+    State(service): Shared,
+    Path(id): Path<String>,
+    body: Result<Json<NewPost>, JsonRejection>,
+) -> Answer<(StatusCode, Json<Accepted>)> {
+    let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
+    let _editing = service.editing.lock().await;
+    let version = service.record(&id).await?.version + 1;
+    service.pipeline.submit(post, version, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
+}
+
+/// Accepts that a post is deleted; its text and tasks go.
+#[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), responses(
+    (status = 202, body = Accepted), (status = 404, body = Problem)))]
+async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<(StatusCode, Json<Accepted>)> {
+    let _editing = service.editing.lock().await;
+    let version = service.record(&id).await?.version + 1;
+    service.pipeline.withdraw(&id, version, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
+}
+
+/// Begins a failed post anew.
+#[utoipa::path(post, path = "/posts/{id}/retry", params(("id" = String, Path)), responses(
+    (status = 202), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn retry(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
+    service.record(&id).await?;
+    service.pipeline.retry(&id, None).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Lists posts in the order of their identifiers, which is that of their making.
+#[utoipa::path(get, path = "/posts", params(PageQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]
+async fn list(
+    State(service): Shared,
+    page: Result<Query<PageQuery>, QueryRejection>,
+) -> Answer<Json<Vec<PostRow>>> {
+    let Query(page) =
+        page.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", error.body_text()))?;
+    let limit = page.limit.map_or(100, |limit| usize::from(limit.clamp(1, 500)));
+    let mut query = TaskQuery::default().with_limit(NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN));
+    if let Some(after) = page.after {
+        query = query.after(after);
+    }
+    let records = service.store.list(&query).await?;
+    Ok(Json(records.into_iter().filter_map(PostRow::of).collect()))
+}
+
+/// Shows a post and its tasks.
+#[utoipa::path(get, path = "/posts/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = PostView), (status = 404, body = Problem)))]
+async fn show(State(service): Shared, Path(id): Path<String>) -> Answer<Json<PostView>> {
+    let record = service.record(&id).await?;
+    PostView::of(record).map(Json).ok_or_else(|| Problem::not_found("post"))
+}
+
+/// Shows which stories did what the question needs.
+#[utoipa::path(get, path = "/posts/{id}/matches", params(("id" = String, Path)), responses(
+    (status = 200, body = Vec<MatchView>), (status = 404, body = Problem)))]
+async fn matches(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Vec<MatchView>>> {
+    let needs = service.record(&id).await?.tasks;
+    let (mut deeds, mut stories) = (Vec::new(), Vec::new());
+    let mut query = TaskQuery::in_state(TaskState::Extracted);
+    loop {
+        let page = service.store.list(&query).await?;
+        let Some(last) = page.last() else { break };
+        query = TaskQuery::in_state(TaskState::Extracted).after(last.post_id.clone());
+        for record in page {
+            let Some(post) = record.post.filter(|post| post.kind == PostKind::Story && post.id != id) else {
+                continue;
+            };
+            for task in record.tasks {
+                deeds.push(task);
+                stories.push((post.id.clone(), post.title.clone()));
+            }
+        }
+    }
+    let found = service.matcher.match_tasks(&needs, &deeds).await?;
+    Ok(Json(found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories)).collect()))
+}
+
+/// Tells who finds the tasks.
+#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
+async fn about(State(service): Shared) -> Json<About> {
+    let extractor = service.extractor.version().to_owned();
+    Json(About { offline: extractor == RuleTaskExtractor::NAME, extractor })
+}
+
+/// Tells that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
+async fn healthy() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Tells whether posts can be taken.
+#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<StatusCode> {
+    if service.shutdown.is_triggered() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
+    }
+    service.store.get("").await?;
+    Ok(StatusCode::OK)
+}
+
+/// Shows the metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(service): Shared) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
+        .into_response()
+}
+
+/// Streams the identifiers of posts whose tasks have changed, as server-sent events.
+pub(super) async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let shutdown = service.shutdown.clone();
+    let changes = stream::unfold(service.changed.subscribe(), |mut changes| async move {
+        match changes.recv().await {
+            Ok(id) => Some((Ok(Event::default().data(id)), changes)),
+            // The page asks for everything anew on any event, so one stands for those that were missed.
+            Err(RecvError::Lagged(_)) => Some((Ok(Event::default().data("")), changes)),
+            Err(RecvError::Closed) => None,
+        }
+    });
+    let until_stop = changes.take_until(async move { shutdown.triggered().await });
+    Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+fn read(body: Result<Json<NewPost>, JsonRejection>) -> Answer<NewPost> {
+    match body {
+        Ok(Json(post)) => Ok(post),
+        Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
+    }
+}
+
+impl Service {
+    /// The record of a post that is not withdrawn.
+    async fn record(&self, id: &str) -> Answer<TaskRecord> {
+        let record = self.store.get(id).await?;
+        record.filter(|record| record.state != TaskState::Withdrawn).ok_or_else(|| Problem::not_found("post"))
+    }
+}

@@ -1,0 +1,115 @@
+//! The service: posts in, tasks out, progress as it happens.
+
+mod api;
+mod page;
+mod view;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::event::{Consumer, Delivery, Shutdown, SqliteBus, Start, Subscription, handler_fn};
+use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
+use support::telemetry;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, broadcast};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+/// Where the service listens and what it keeps.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+    /// The folder for posts, tasks and events; made if it does not exist.
+    #[arg(long, default_value = "every_task.data")]
+    data: PathBuf,
+}
+
+/// What every request can reach.
+struct Service {
+    pipeline: TaskPipeline,
+    store: Arc<dyn TaskStore>,
+    matcher: TaskMatcher,
+    extractor: Arc<dyn ExtractTasks>,
+    /// Identifiers of posts whose tasks have changed.
+    changed: broadcast::Sender<String>,
+    /// Held while a post's next version is chosen.
+    editing: Mutex<()>,
+    metrics: PrometheusHandle,
+    shutdown: Shutdown,
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
+    telemetry::logs();
+    std::fs::create_dir_all(&options.data)?;
+    let bus = Arc::new(SqliteBus::open(options.data.join("events.sqlite")).await?);
+    let store = Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?);
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), extractor.clone());
+    let shutdown = Shutdown::new();
+    let service = Arc::new(Service {
+        pipeline: pipeline.clone(),
+        store,
+        matcher: TaskMatcher::new(),
+        extractor,
+        changed: broadcast::channel(256).0,
+        editing: Mutex::new(()),
+        metrics: telemetry::metrics()?,
+        shutdown: shutdown.clone(),
+    });
+
+    let recovered = pipeline.recover().await?;
+    let workers = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
+    let watcher = tokio::spawn(watch(bus, service.changed.clone()).run(shutdown.clone()));
+    let listener = TcpListener::bind(options.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, recovered, "listening");
+    eprintln!("every_task: http://{}", listener.local_addr()?);
+
+    let stop = async move {
+        telemetry::stop_signal().await;
+        shutdown.trigger();
+    };
+    axum::serve(listener, router(service)).with_graceful_shutdown(stop).await?;
+    workers.await??;
+    watcher.await??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn router(service: Arc<Service>) -> Router {
+    let (api, openapi) = api::router().split_for_parts();
+    let limited = api
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(DefaultBodyLimit::max(128 * 1024));
+    Router::new()
+        .merge(limited)
+        .merge(page::router())
+        .route("/events", get(api::events))
+        .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
+        .fallback(|| async { support::problem::Problem::not_found("page") })
+        .layer(TraceLayer::new_for_http())
+        .with_state(service)
+}
+
+/// Tells the open pages which post has changed.
+fn watch(bus: Arc<SqliteBus>, changed: broadcast::Sender<String>) -> Consumer {
+    let subscription = Subscription::new("page", [TaskPipeline::TASKS]).with_start(Start::Latest);
+    let tell = handler_fn(move |delivery: Delivery| {
+        let changed = changed.clone();
+        async move {
+            // Nobody listening is no error.
+            let _ = changed.send(delivery.event.key.clone());
+            Ok(())
+        }
+    });
+    Consumer::new(bus, subscription, tell)
+}

@@ -1,0 +1,228 @@
+//! What goes over the wire.
+
+use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskRecord, TaskState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A post as a client writes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPost {
+    /// `story` or `question`.
+    #[schema(value_type = String, example = "question", pattern = "^(story|question)$")]
+    pub(super) kind: PostKind,
+    /// The headline.
+    #[schema(max_length = 200)]
+    pub(super) title: Option<String>,
+    /// The text.
+    #[schema(
+        min_length = 1,
+        max_length = 20000,
+        example = "토익 900점을 넘기는 게 목표예요. 단어를 매일 외우려고 합니다."
+    )]
+    pub(super) body: String,
+    /// Who wrote it.
+    #[schema(max_length = 100)]
+    pub(super) author: Option<String>,
+}
+
+impl NewPost {
+    /// Checks the sizes and makes the post.
+    pub(super) fn into_post(self, id: String) -> Result<Post, String> {
+        let fits = |text: &str, most: usize| text.chars().count() <= most;
+        if self.body.trim().is_empty() || !fits(&self.body, 20_000) {
+            return Err("the body must have 1 to 20,000 characters".to_owned());
+        }
+        if !self.title.as_deref().is_none_or(|title| fits(title, 200)) {
+            return Err("the title must have at most 200 characters".to_owned());
+        }
+        if !self.author.as_deref().is_none_or(|author| fits(author, 100)) {
+            return Err("the author must have at most 100 characters".to_owned());
+        }
+        let mut post = Post::new(id, self.kind, self.body);
+        post.title = self.title.filter(|title| !title.trim().is_empty());
+        post.author = self.author;
+        Ok(post)
+    }
+}
+
+/// What became of a write.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Accepted {
+    pub(super) id: String,
+    pub(super) version: u64,
+}
+
+/// A page of a list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Only posts after this identifier.
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// A post in a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PostRow {
+    id: String,
+    version: u64,
+    #[schema(value_type = String)]
+    kind: PostKind,
+    title: Option<String>,
+    #[schema(value_type = String)]
+    state: TaskState,
+    tasks: usize,
+}
+
+impl PostRow {
+    pub(super) fn of(record: TaskRecord) -> Option<Self> {
+        let post = record.post?;
+        Some(Self {
+            id: record.post_id,
+            version: record.version,
+            kind: post.kind,
+            title: post.title,
+            state: record.state,
+            tasks: record.tasks.len(),
+        })
+    }
+}
+
+/// A post with its tasks.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PostView {
+    id: String,
+    version: u64,
+    /// `pending`, `extracted` or `failed`.
+    #[schema(value_type = String)]
+    state: TaskState,
+    post: PostText,
+    tasks: Vec<TaskView>,
+    /// The prompt or rule set that found them.
+    extractor: Option<String>,
+    failure: Option<FailureView>,
+    tokens: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct PostText {
+    #[schema(value_type = String)]
+    kind: PostKind,
+    title: Option<String>,
+    body: String,
+    author: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FailureView {
+    reason: String,
+    attempts: u32,
+}
+
+impl PostView {
+    pub(super) fn of(record: TaskRecord) -> Option<Self> {
+        let post = record.post?;
+        Some(Self {
+            id: record.post_id,
+            version: record.version,
+            state: record.state,
+            post: PostText { kind: post.kind, title: post.title, body: post.body, author: post.author },
+            tasks: record.tasks.into_iter().map(TaskView::of).collect(),
+            extractor: record.extractor,
+            failure: record
+                .failure
+                .map(|failure| FailureView { reason: failure.reason, attempts: failure.attempts }),
+            tokens: record.usage.total_tokens(),
+        })
+    }
+}
+
+/// A task.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TaskView {
+    title: String,
+    detail: Option<String>,
+    timing: TimingView,
+    order: u32,
+    prerequisites: Vec<u32>,
+    #[schema(value_type = Option<String>)]
+    difficulty: Option<Difficulty>,
+    /// The words of the post that tell of it.
+    quote: String,
+    /// Where they stand, in bytes of title, blank line and body together.
+    span: Option<SpanView>,
+    confidence: f32,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TimingView {
+    due: Option<String>,
+    duration_minutes: Option<u32>,
+    frequency: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SpanView {
+    start: usize,
+    end: usize,
+}
+
+impl TaskView {
+    fn of(task: Task) -> Self {
+        let timing = task.timing;
+        Self {
+            title: task.title,
+            detail: task.detail,
+            timing: TimingView {
+                due: timing.due,
+                duration_minutes: timing.duration_minutes,
+                frequency: timing.frequency,
+            },
+            order: task.order,
+            prerequisites: task.prerequisites,
+            difficulty: task.difficulty,
+            quote: task.quote,
+            span: task.span.map(|span| SpanView { start: span.start, end: span.end }),
+            confidence: task.confidence,
+        }
+    }
+}
+
+/// A task that the question needs and the story that did it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MatchView {
+    need: TaskView,
+    deed: TaskView,
+    story_id: String,
+    story_title: Option<String>,
+    score: f32,
+}
+
+impl MatchView {
+    pub(super) fn of(
+        found: &Match,
+        needs: &[Task],
+        deeds: &[Task],
+        stories: &[(String, Option<String>)],
+    ) -> Option<Self> {
+        let (story_id, story_title) = stories.get(found.deed)?.clone();
+        Some(Self {
+            need: TaskView::of(needs.get(found.need)?.clone()),
+            deed: TaskView::of(deeds.get(found.deed)?.clone()),
+            story_id,
+            story_title,
+            score: found.score,
+        })
+    }
+}
+
+/// Who finds the tasks.
+#[derive(Serialize, ToSchema)]
+pub(super) struct About {
+    pub(super) extractor: String,
+    /// Whether rules stand in for a language model.
+    pub(super) offline: bool,
+}
