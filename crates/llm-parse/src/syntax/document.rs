@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::{Repair, Rule, Severity};
-use crate::tree::{Kind, Node, NodeId, Quote, Span, Text, Tree};
+use crate::tree::{NodeId, Span, Tree};
 
 /// Bounds what reading one answer may cost.
 ///
@@ -116,6 +116,9 @@ pub struct Candidate {
     pub(crate) root: NodeId,
     pub(crate) complete: bool,
     pub(crate) thinking: bool,
+    /// Text around it that was set aside.
+    pub(crate) before: (u32, u32),
+    pub(crate) after: (u32, u32),
     pub(crate) fixes: (u32, u32),
 }
 
@@ -172,36 +175,10 @@ pub struct Document {
     pub(crate) tree: Tree,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) fixes: Vec<Fix>,
+    pub(crate) reasoning: Option<Span>,
 }
 
 impl Document {
-    pub(crate) fn plain(source: &str, _limits: &Limits) -> Self {
-        let trimmed = source.trim();
-        let start = source.len() - source.trim_start().len();
-        let (start32, end32) = (clip(start), clip(start + trimmed.len()));
-        let mut node = Node::new(Kind::String(Quote::None), start32, end32);
-        node.set_text(Text { start: start32, end: end32, owned: false });
-        node.set_complete(true);
-        Self {
-            tree: Tree { nodes: vec![node], scratch: String::new() },
-            candidates: vec![Candidate {
-                span: Span::new(start, start + trimmed.len()),
-                origin: Origin::Text,
-                cue: Cue::None,
-                root: NodeId(0),
-                complete: true,
-                thinking: false,
-                fixes: (0, 1),
-            }],
-            fixes: vec![Fix {
-                start: start32,
-                end: end32,
-                rule: Rule::PlainText,
-                severity: Severity::Repaired,
-            }],
-        }
-    }
-
     /// Returns the tree that holds every candidate's nodes.
     #[must_use]
     pub const fn tree(&self) -> &Tree {
@@ -214,14 +191,26 @@ impl Document {
         &self.candidates
     }
 
-    /// Returns the repairs that one candidate needed, in the order of the answer.
+    /// Returns the repairs that one candidate needed: what was set aside around it, then the rest in reading order.
     pub fn repairs(&self, candidate: &Candidate) -> impl Iterator<Item = Repair> + '_ {
         let (from, to) = candidate.fixes;
-        self.fixes
-            .get(from as usize..to as usize)
-            .unwrap_or(&[])
-            .iter()
-            .map(|fix| Repair::new(fix.rule, fix.severity, Span::new(fix.start as usize, fix.end as usize)))
+        let around = |(start, end): (u32, u32)| {
+            (end > start).then(|| {
+                Repair::new(Rule::Prose, Severity::Cosmetic, Span::new(start as usize, end as usize))
+            })
+        };
+        let reasoning = self.reasoning.filter(|_| !candidate.thinking);
+        let text = candidate.origin == Origin::Text;
+        let before = around(candidate.before).filter(|_| !text);
+        let after = around(candidate.after).filter(|_| !text);
+        reasoning
+            .map(|span| Repair::new(Rule::ReasoningBlock, Severity::Cosmetic, span))
+            .into_iter()
+            .chain(before)
+            .chain(self.fixes.get(from as usize..to as usize).unwrap_or(&[]).iter().map(|fix| {
+                Repair::new(fix.rule, fix.severity, Span::new(fix.start as usize, fix.end as usize))
+            }))
+            .chain(after)
     }
 }
 

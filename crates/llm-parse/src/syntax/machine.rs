@@ -100,6 +100,10 @@ pub(crate) struct Machine {
     pub(super) open: Option<Open>,
     pub(super) around: Surroundings,
     pub(super) limits: Limits,
+    /// Where the last value ended, or the text that was dropped after it.
+    pub(super) value_end: usize,
+    /// Talk follows the candidate, which ends with its root.
+    pub(super) abandoned: bool,
     /// How far the token at `pos` was scanned.
     pub(super) memo: usize,
     /// Where the last comma stood.
@@ -150,6 +154,8 @@ impl Machine {
             open: None,
             around: Surroundings::default(),
             limits: *limits,
+            value_end: 0,
+            abandoned: false,
             memo: 0,
             comma: None,
             joining: false,
@@ -184,7 +190,7 @@ impl Machine {
     }
 
     #[inline]
-    fn step(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn step(&mut self, cx: Input<'_>) -> bool {
         match self.state {
             State::Str => self.in_string(cx),
             State::Key => self.key(cx),
@@ -282,6 +288,7 @@ impl Machine {
     /// Adds a finished scalar and moves on.
     pub(super) fn scalar(&mut self, node: Node) {
         let complete = node.is_complete();
+        self.value_end = node.end as usize;
         let id = self.attach(node);
         self.state = State::AfterValue;
         if complete {
@@ -367,6 +374,7 @@ impl Machine {
             self.state = State::Closed;
         } else {
             self.state = State::AfterValue;
+            self.value_end = end;
         }
         if complete {
             self.log_done(frame.node);
@@ -588,7 +596,7 @@ impl Machine {
     fn bracket_for_key(&mut self, cx: Input<'_>, len: usize) -> bool {
         let Some(frame) = self.top() else { return self.cut(cx, true) };
         if frame.count == 0 {
-            self.become_array(frame);
+            self.become_array(cx, frame);
             self.state = State::Value;
             return true;
         }
@@ -601,7 +609,7 @@ impl Machine {
     }
 
     /// Turns the top object, which has no fields yet, into a list: `{1, 2}`.
-    fn become_array(&mut self, frame: Frame) {
+    fn become_array(&mut self, cx: Input<'_>, frame: Frame) {
         self.count_frame(Shape::Object, -1);
         self.count_frame(Shape::Array, 1);
         if let Some(top) = self.stack.last_mut() {
@@ -612,12 +620,12 @@ impl Machine {
             node.kind = Kind::Array;
             start = node.start as usize;
         }
-        self.ambiguous(Rule::Set, start, start + 1);
+        self.ambiguous(Rule::Set, start, cx.after_char(start));
     }
 
-    pub(super) fn set_from_object(&mut self) {
+    pub(super) fn set_from_object(&mut self, cx: Input<'_>) {
         if let Some(frame) = self.top() {
-            self.become_array(frame);
+            self.become_array(cx, frame);
             self.state = State::Value;
         }
     }
@@ -648,7 +656,7 @@ impl Machine {
             node.first_child = NONE;
             start = node.start as usize;
         }
-        self.repaired(if call { Rule::CallWrapper } else { Rule::PairList }, start, start + 1);
+        self.repaired(if call { Rule::CallWrapper } else { Rule::PairList }, start, cx.after_char(start));
         let quoted = matches!(item.kind, Kind::String(_));
         let hash = self.hash_key(cx, item.text());
         self.key = Some(Key { start: item.start, end: item.end, text: item.text(), quoted, hash });
@@ -698,7 +706,7 @@ impl Machine {
                     self.state = State::AfterValue;
                     return true;
                 };
-                self.key_without_value(key, true);
+                self.key_without_value(cx, key, true);
                 true
             }
             b'`' if self.fence_ends(cx) != Tri::No => self.end_at_fence(cx),
@@ -711,11 +719,11 @@ impl Machine {
     }
 
     /// Decides what a key is that no colon follows: an item of a set, or a field whose value is missing.
-    pub(super) fn key_without_value(&mut self, key: Key, complete: bool) {
+    pub(super) fn key_without_value(&mut self, cx: Input<'_>, key: Key, complete: bool) {
         let frame = self.top();
         match frame {
             Some(frame) if frame.count == 0 && frame.shape == Shape::Object && !frame.bare => {
-                self.become_array(frame);
+                self.become_array(cx, frame);
                 let kind = if key.quoted { Kind::String(crate::tree::Quote::Double) } else { Kind::Word };
                 let mut node = Node::new(kind, key.start, key.end);
                 node.set_text(key.text);
@@ -844,6 +852,7 @@ impl Machine {
         self.memo = 0;
         let text = cx.slice(start, i).trim_end();
         self.lossy(rule, start, start + text.len());
+        self.value_end = i;
         if self.key.is_some() && self.state == State::Value {
             self.missing_value();
         }
@@ -852,7 +861,7 @@ impl Machine {
     }
 
     fn after_value(&mut self, cx: Input<'_>) -> bool {
-        let line = self.pos;
+        let line = self.value_end.min(self.pos);
         match self.trivia(cx) {
             Trivia::Solid => {}
             Trivia::Wait => return false,
@@ -1001,7 +1010,7 @@ impl Machine {
         while !self.stack.is_empty() {
             self.pop(cx, end, true);
         }
-        self.pos = end;
+        self.abandoned = true;
         true
     }
 
@@ -1036,7 +1045,7 @@ impl Machine {
         if let Some(comma) = self.comma.take()
             && self.state != State::AfterValue
         {
-            self.cosmetic(Rule::TrailingComma, comma as usize, comma as usize + 1);
+            self.cosmetic(Rule::TrailingComma, comma as usize, cx.after_char(comma as usize));
         }
         if fits || (byte == b')' && self.top().is_some_and(|top| top.call)) {
             if let Some(top) = self.stack.last_mut()
@@ -1226,6 +1235,7 @@ impl Machine {
         self.objects = 0;
         self.arrays = 0;
         self.closed = None;
+        self.abandoned = false;
         self.joining = false;
         self.comma = None;
     }
@@ -1235,13 +1245,16 @@ impl Machine {
         let Some(open) = self.open.take() else { return };
         let root = NodeId(open.root);
         let complete = self.tree.node(root).is_complete();
+        let end = if self.abandoned { self.tree.node(root).end as usize } else { self.pos.min(cx.len()) };
         self.candidates.push(Candidate {
-            span: Span::new(open.start, self.pos.min(cx.len()).max(open.start)),
+            span: Span::new(open.start, end.max(open.start)),
             origin: open.origin,
             cue: Cue::None,
             root,
             complete,
             thinking: self.around.thinking,
+            before: (0, 0),
+            after: (0, 0),
             fixes: (open.fixes, clip(self.fixes.len())),
         });
         self.closed = None;
@@ -1251,8 +1264,15 @@ impl Machine {
 /// Tells whether an unquoted key and its colon stand at `at`; looks at most 64 bytes far.
 fn loose_key_at(cx: Input<'_>, at: usize) -> Tri {
     let mut i = at;
-    while is_ident(cx.at(i)) && i < cx.len() && i - at < 64 {
-        i += 1;
+    while i < cx.len() && i - at < 64 && is_ident(cx.at(i)) {
+        if cx.at(i) >= 0x80 {
+            if cx.wide_punct(i).1 > 1 || cx.space(i) > 0 {
+                break;
+            }
+            i = cx.after_char(i);
+        } else {
+            i += 1;
+        }
     }
     if i == at {
         return Tri::No;

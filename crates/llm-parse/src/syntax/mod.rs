@@ -4,14 +4,17 @@
 //! draft and the corrected version, the YAML or XML reading, the plain text), each with the words around it that say what
 //! it is ([`Cue`]), and the repairs each one needed. Choosing among them takes a schema and is not done here.
 
+mod cue;
 mod document;
 mod finish;
 mod machine;
+mod outline;
 mod prose;
 mod scan;
 mod string;
 mod value;
 mod word;
+mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -142,7 +142,7 @@ impl Machine {
                     return false;
                 }
                 let run = cx.run(at);
-                if run >= 3 && !(run >= 4 && run % 2 == 0 && run < 6) && self.triple_opens(cx, at) {
+                if run >= 3 && self.triple_opens(cx, at) {
                     triple = true;
                     len = 3;
                 }
@@ -962,7 +962,7 @@ impl Machine {
     }
 
     /// Appends a literal to the string before it.
-    fn join(&mut self, cx: Input<'_>, text: Text, end: usize, complete: bool) {
+    pub(super) fn join(&mut self, cx: Input<'_>, text: Text, end: usize, complete: bool) {
         self.state = State::AfterValue;
         let Some(last) = self.stack.last().map(|frame| frame.last) else { return };
         let Some(mut node) = self.tree.nodes.get(last as usize).copied() else { return };

@@ -1,4 +1,8 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use super::machine::Machine;
+use super::scan::Input;
 
 use super::{Limits, read};
 
@@ -67,7 +71,7 @@ fn reads_values_that_are_written_loosely() {
             json!({"a":"50%","b":"1/3","c":"2024-01-02","d":"12 apples"}),
         ),
         ("[undefined, NaN, null]", json!([null, null, null])),
-        ("(1, 2)", json!("(1, 2)")),
+        ("(1, 2)", json!([1, 2])),
         ("{\"a\": (1, 2), \"b\": (\"x\"), \"c\": {1, 2}}", json!({"a":[1,2],"b":"x","c":[1,2]})),
         ("{\"_id\": ObjectId(\"5f\"), \"at\": new Date(\"2024\")}", json!({"_id":"5f","at":"2024"})),
         ("{\"t\": Task(title=\"x\", n=1), \"b\": 2}", json!({"t":{"title":"x","n":1},"b":2})),
@@ -158,4 +162,174 @@ fn a_long_word_after_a_fence_is_cut_between_characters() {
             assert!(source.get(repair.span.start..repair.span.end).is_some(), "{repair:?}");
         }
     }
+}
+
+#[test]
+fn reads_answers_that_are_no_json() {
+    check(&[
+        ("title: Run\nmins: 30\ntags:\n  - a\n  - b: 1\n    c: x y\nsub:\n  k: [1, two]\n", json!({"title":"Run","mins":30,"tags":["a",{"b":1,"c":"x y"}],"sub":{"k":[1,"two"]}})),
+        ("```yaml\n- a\n- b\n```", json!(["a","b"])),
+        ("```yaml\nkeys:\n- a: 1\n  b: 2\n- a: 3\nnote: |\n  one\n  two\nfold: >-\n  x\n  y\n```", json!({"keys":[{"a":1,"b":2},{"a":3}],"note":"one\ntwo\n","fold":"x y"})),
+        ("Here is the result:\n\ntitle: Run\nmins: 30\n\nHope it helps.", json!({"title":"Run","mins":30})),
+        ("제목: 러닝\n시간: 30분\n", json!({"제목":"러닝","시간":"30분"})),
+        ("1. first\n2. second\n", json!(["first","second"])),
+        ("Tasks:\n- stretch\n- run", json!({"Tasks":["stretch","run"]})),
+        ("| a | b |\n|---|---|\n| 1 | x |\n| 2 | y |", json!([{"a":1,"b":"x"},{"a":2,"b":"y"}])),
+        ("<task><title>Run &amp; rest</title><tags><tag>a</tag><tag>b</tag></tags><n>3</n></task>", json!({"title":"Run & rest","tags":["a","b"],"n":3})),
+        ("Sure: <r><x id=\"1\">a</x><x id=\"2\">b</x></r>", json!({"x":[{"id":1,"#text":"a"},{"id":2,"#text":"b"}]})),
+        ("<function=add><parameter=title>Run</parameter><parameter=n>3</parameter></function>", json!({"title":"Run","n":3})),
+        ("<a><![CDATA[x < y]]></a>", json!("x < y")),
+        ("<answer>{\"a\": 1}</answer>", json!({"a":1})),
+        ("<think>maybe {\"a\": 0}</think>{\"a\": 1}", json!({"a":1})),
+        ("maybe {\"a\": 0}</think>{\"a\": 1}", json!({"a":1})),
+        ("<think>hm {\"a\": 0}", json!({"a": 0})),
+        ("{\"a\":1}\n{\"a\":2}\n", json!([{"a":1},{"a":2}])),
+        ("{\"a\":1}, {\"a\":2}", json!([{"a":1},{"a":2}])),
+        ("\"a\": 1, \"b\": [2]", json!({"a":1,"b":[2]})),
+        ("\"a\", \"b\"", json!(["a","b"])),
+        ("1, 2, 3", json!([1,2,3])),
+        ("name: Mina, age: 3", json!({"name":"Mina","age":3})),
+        ("42", json!(42)),
+        ("True", json!(true)),
+        ("\"hi \\n there\"", json!("hi \n there")),
+        ("just some text", json!("just some text")),
+        ("", json!("")),
+        ("```json\n\"a\": 1,\n\"b\": 2\n```", json!({"a":1,"b":2})),
+        ("Task(title=\"x\", n=1)", json!({"title":"x","n":1})),
+    ]);
+}
+
+/// Answers with everything in them, to be cut and damaged.
+const MESSY: &[&str] = &[
+    "Sure!\n```json\n{\"a\": [1, -2.5e3, tru, None], 'b': 'it\\'s \"x\"', c: hello world, // note\n \"d\": \"he said \"hi\", ok\",\n}\n```\nBye [1] {x}.",
+    "<think>first {\"a\": \"</think>\"} hmm</think>\nFinal: {\"제목\": “러닝 「하기」”, \"n\": 1,234, \"u\": \"\\ud83d\\ude00 \\u00e9 \\x41 \\q\", \"t\": (1, 2,), \"s\": {1, 2}}\n{\"b\": 1},\n{\"b\": 2}}",
+    "｛“키”：1，“값”：［1，2］｝ and {\\\"a\\\": \\\"x\\\\n\\\"} [\"a\" => 1] Date(\"x\") {\"d\": ObjectId(\"5f\"), \"e\": \"a\" + \"b\", \"f\": \"\"\"t \"q\" t\"\"\"}",
+    "title: Run\ntags:\n  - a\n  - b: [1, {c: d}]\nnote: |\n  x\n\n  y\n| a | b |\n|---|---|\n| 1 | 2 |\n",
+    "<t a=\"1\"><x>1 &lt; 2</x><x/><![CDATA[z]]></t> {{\"a\": [1, 2}, \"b\": .5, \"c\": +3, \"d\": 0x1F}} /* c */ # d\n",
+    "{\"a\": [[[{\"b\": [1, 2, ...]}]]], \"c\": \"x\ny\tz\", \"d\" 1 \"e\": 2, \"a\": null, ...}",
+];
+
+fn pieces() -> impl Strategy<Value = String> {
+    let token = prop_oneof![
+        Just("{"), Just("}"), Just("["), Just("]"), Just("\""), Just("'"), Just(","), Just(":"), Just("\\"),
+        Just("\n"), Just(" "), Just("```"), Just("```json\n"), Just("<think>"), Just("</think>"), Just("<a>"),
+        Just("</a>"), Just("- "), Just("a"), Just("key"), Just("1"), Just("true"), Just("None"), Just("..."),
+        Just("“"), Just("”"), Just("가"), Just("：" ), Just("\\u12"), Just("//"), Just("/*"), Just("#"), Just("("),
+        Just(")"), Just("+"), Just("="), Just("\"a\": 1"), Just("\"b\", "), Just("|"), Just("\"\"\""), Just("😀"),
+        Just("key: "), Just("\n  "), Just("1. "), Just("-"), Just("u\""), Just("f("), Just(";"), Just("\u{200b}"),
+    ];
+    proptest::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat())
+}
+
+fn answers() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => pieces(),
+        1 => ".{0,60}",
+        3 => (0..MESSY.len(), any::<prop::sample::Index>(), pieces(), any::<prop::sample::Index>()).prop_map(|(i, at, insert, cut)| {
+            let mut text: Vec<char> = MESSY[i].chars().collect();
+            let at = at.index(text.len());
+            text.splice(at..at, insert.chars().take(4));
+            let cut = cut.index(text.len() + 1);
+            text.into_iter().take(cut.max(1)).collect()
+        }),
+    ]
+}
+
+/// Everything that a document says, to be compared.
+fn told(document: &super::Document, source: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    for candidate in document.candidates() {
+        let _ = writeln!(
+            out,
+            "{:?} {:?} {:?} {} {} {}",
+            candidate.span(),
+            candidate.origin(),
+            candidate.cue(),
+            candidate.is_complete(),
+            candidate.is_thinking(),
+            document.to_value(candidate, source)
+        );
+        for repair in document.repairs(candidate) {
+            let _ = writeln!(out, "  {} {} {:?}", repair.rule, repair.severity.as_str(), repair.span);
+        }
+    }
+    out
+}
+
+fn in_pieces(source: &str, size: usize) -> super::Document {
+    let mut machine = Machine::new(&Limits::default());
+    let mut end = 0;
+    for (i, c) in source.char_indices() {
+        if i - end >= size {
+            machine.run(Input::new(&source[..i], false));
+            end = i;
+        }
+        let _ = c;
+    }
+    machine.run(Input::new(source, true));
+    machine.into_document(source)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_and_every_span_lies_within_it(source in answers()) {
+        let document = read(&source, &Limits::default());
+        prop_assert!(!document.candidates().is_empty());
+        for candidate in document.candidates() {
+            prop_assert!(source.get(candidate.span().start..candidate.span().end).is_some());
+            for repair in document.repairs(candidate) {
+                prop_assert!(source.get(repair.span.start..repair.span.end).is_some(), "{:?} in {:?}", repair, source);
+            }
+            let _ = document.to_value(candidate, &source);
+        }
+        for node in &document.tree().nodes {
+            prop_assert!(source.get(node.span().start..node.span().end).is_some(), "{:?} in {:?}", node, source);
+            if let Some(key) = node.key_span() {
+                prop_assert!(source.get(key.start..key.end).is_some(), "{:?} in {:?}", node, source);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_read_like_the_whole(source in answers(), size in 1_usize..9) {
+        let whole = told(&read(&source, &Limits::default()), &source);
+        let parts = told(&in_pieces(&source, size), &source);
+        prop_assert_eq!(whole, parts, "{:?}", source);
+    }
+
+    #[test]
+    fn valid_json_reads_as_serde_json_reads_it(value in values(), pretty in any::<bool>()) {
+        let source = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.expect("serializable");
+        let document = read(&source, &Limits::default());
+        let best = document.candidates()[0];
+        // Not the value itself: serde_json reads some floats one unit off without its `float_roundtrip` feature.
+        let expected: Value = serde_json::from_str(&source).expect("valid");
+        prop_assert_eq!(document.to_value(&best, &source), expected);
+        prop_assert_eq!(document.repairs(&best).collect::<Vec<_>>(), vec![]);
+    }
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e6..1e6_f64).prop_map(Value::from),
+        "[a-z가-힣\"'\\\\,:{}\\[\\] \n😀]{0,12}".prop_map(Value::from),
+    ];
+    let inner = leaf.prop_recursive(4, 32, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z가-힣\"'\\\\,:{} ]{0,6}", inner, 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    });
+    prop_oneof![
+        proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+        proptest::collection::btree_map("[a-z가-힣]{0,6}", inner, 0..5)
+            .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+    ]
 }

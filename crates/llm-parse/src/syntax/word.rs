@@ -238,13 +238,16 @@ impl Machine {
             b',' if !object => Tri::from(self.nest == 0 || shape == Shape::Array),
             b',' => self.comma_ends(cx, start, i, len),
             b'}' => Tri::from(self.nest == 0 || object),
-            b']' => Tri::from(self.nest == 0 && (self.arrays > 0 || i == start)),
+            b']' => Tri::from(
+                self.nest == 0 && (self.arrays > 0 || i == start || is_literal_like(cx.slice(start, i))),
+            ),
             b')' => Tri::from(
                 self.nest == 0
                     && (i == start
                         || matches!(shape, Shape::Paren | Shape::Call)
                         || self.stack.last().is_some_and(|f| f.call)),
             ),
+            b'\n' | b'\r' if is_literal_like(cx.slice(start, i).trim_end()) => Tri::Yes,
             b'\n' => self.line_ends(cx, object, i),
             b'"' if spaced => match self.key_at(cx, i, false) {
                 Tri::No => Tri::from(!object),
@@ -465,7 +468,7 @@ impl Machine {
     pub(super) fn loose_key(&mut self, cx: Input<'_>) -> bool {
         let start = self.pos;
         let mut i = self.memo.max(start);
-        while is_ident(cx.at(i)) {
+        while cx.at(i).is_ascii_alphanumeric() || cx.at(i) == b'_' {
             i += 1;
         }
         // Any other character may stand in a key of several words.
@@ -475,9 +478,20 @@ impl Machine {
             (stop, len) = cx.punct(i);
             match stop {
                 b':' | b'=' | b',' | b'}' | b'{' | b'[' | b']' | b'\n' | b';' => break,
+                b'-' if i + 1 >= cx.len() && !cx.eof => {
+                    self.memo = i;
+                    return false;
+                }
                 b'-' if cx.at(i + 1) == b'>' => break,
                 b'"' if i > start && cx.at(i - 1).is_ascii_whitespace() => break,
-                b'`' if cx.has(i, b"```") == Tri::Yes => break,
+                b'`' => match cx.has(i, b"```") {
+                    Tri::Yes => break,
+                    Tri::Wait => {
+                        self.memo = i;
+                        return false;
+                    }
+                    Tri::No => {}
+                },
                 _ => {}
             }
             i = cx.after_char(i);
@@ -548,11 +562,11 @@ impl Machine {
         {
             // `{1, 2}`: read again as an item.
             self.pos = start;
-            self.set_from_object();
+            self.set_from_object(cx);
             return true;
         }
         if name.bytes().all(|b| is_ident(b) && b != b'-') && stop != b'\n' {
-            self.key_without_value(key, true);
+            self.key_without_value(cx, key, true);
             return true;
         }
         self.talk_in_object(cx, start, start + whole.len());
@@ -578,5 +592,8 @@ impl Machine {
 }
 
 fn is_literal_like(word: &str) -> bool {
+    if word.len() > 40 {
+        return false;
+    }
     !matches!(classify(word).0, Kind::Word)
 }

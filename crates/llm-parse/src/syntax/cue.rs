@@ -1,0 +1,186 @@
+//! What the words around a candidate say about it, in Korean and English.
+
+use super::document::Cue;
+
+/// Bounds the text that is looked at before a candidate, in bytes.
+const BEFORE: usize = 240;
+/// Bounds the text that is looked at after a candidate, in bytes.
+const AFTER: usize = 160;
+
+/// Reads the cue of a candidate from the text since the value before it and the text up to the next one.
+pub(super) fn cue(before: &str, after: &str) -> Cue {
+    let lead = read(last_sentence(tail(before)), false);
+    let note = after_note(after).map_or(Cue::None, |note| read(note, true));
+    match (lead, note) {
+        (lead, Cue::Rejected) if lead != Cue::Final => Cue::Rejected,
+        (Cue::None, note) => note,
+        (lead, _) => lead,
+    }
+}
+
+fn tail(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(BEFORE);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or("")
+}
+
+/// Returns the last sentence or line that holds any word.
+fn last_sentence(text: &str) -> &str {
+    let text = text.trim_end_matches(|c: char| !c.is_alphanumeric());
+    let cut = text
+        .char_indices()
+        .rev()
+        .find(|(at, c)| {
+            matches!(c, '\n' | '!' | '?' | '。')
+                || (*c == '.' && text.get(at + 1..).is_some_and(|rest| rest.starts_with(char::is_whitespace)))
+        })
+        .map_or(0, |(at, c)| at + c.len_utf8());
+    text.get(cut..).unwrap_or(text)
+}
+
+/// Returns the remark that follows a value, unless it leads to the next one.
+fn after_note(text: &str) -> Option<&str> {
+    let mut to = text.len().min(AFTER);
+    while !text.is_char_boundary(to) {
+        to -= 1;
+    }
+    let window = text.get(..to)?.trim_start_matches(['`', '~', ' ', '\t', '\r']);
+    // A remark stands on the same line, or right below the value.
+    let window = window.strip_prefix('\n').unwrap_or(window);
+    let window = window.trim_start_matches([' ', '\t', '`', '~']);
+    let window = window.strip_prefix('\n').unwrap_or(window);
+    let line = window.lines().next()?.trim();
+    let sentence = line.split_inclusive(['.', '!', '?']).next()?.trim();
+    (!sentence.is_empty() && !line.ends_with(':')).then_some(sentence)
+}
+
+fn read(sentence: &str, after: bool) -> Cue {
+    let mut found = Cue::None;
+    let mut rank = 0;
+    let mut previous = "";
+    let mut before_that = "";
+    let mut words = sentence.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).peekable();
+    while let Some(word) = words.next() {
+        let next = words.peek().copied().unwrap_or("");
+        let (cue, weight) = word_cue(word, previous, next, after);
+        let negated = is_one_of(previous, &["not", "unlike", "ignore"])
+            || (is_one_of(previous, &["the", "an", "a", "my"]) && is_one_of(before_that, &["not", "unlike", "ignore"]));
+        let negated = negated || next.starts_with("아닌") || next.starts_with("아니");
+        if cue != Cue::None && !(negated && cue != Cue::Rejected) && weight >= rank {
+            found = cue;
+            rank = weight;
+        }
+        before_that = previous;
+        previous = word;
+    }
+    found
+}
+
+fn is_one_of(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|other| word.eq_ignore_ascii_case(other))
+}
+
+/// Returns the cue of one word and its weight: of equal weights, the later word counts.
+fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
+    if word.is_ascii() {
+        let strong = is_one_of(previous, &["an", "for", "as"]);
+        return match () {
+            () if is_one_of(word, &["example", "examples", "sample", "placeholder", "illustration", "hypothetical"]) => {
+                (Cue::Example, if strong { 4 } else { 1 })
+            }
+            () if is_one_of(word, &["eg", "e"]) && (next.eq_ignore_ascii_case("g") || word.len() == 2) => (Cue::Example, 4),
+            () if is_one_of(word, &["schema", "template", "skeleton"]) => (Cue::Schema, 1),
+            () if is_one_of(word, &["format", "structure", "shape"]) && !is_one_of(next, &["you"]) && !after => (Cue::Schema, 1),
+            () if is_one_of(word, &["draft", "first", "initial", "initially", "preliminary", "tentative", "attempt"])
+                && !(is_one_of(word, &["first", "initial"]) && !is_one_of(next, &["draft", "attempt", "try", "version", "guess", "pass", "answer", "thought"])) =>
+            {
+                (Cue::Draft, 3)
+            }
+            () if is_one_of(
+                word,
+                &["corrected", "correction", "fixed", "revised", "updated", "improved", "amended", "actually", "correct", "instead"],
+            ) && !(word.eq_ignore_ascii_case("instead") && next.eq_ignore_ascii_case("of")) =>
+            {
+                if after { (Cue::None, 0) } else { (Cue::Corrected, 3) }
+            }
+            () if is_one_of(word, &["final", "finally", "definitive"]) => {
+                if after { (Cue::None, 0) } else { (Cue::Final, 2) }
+            }
+            () if is_one_of(word, &["wrong", "incorrect", "invalid", "mistaken", "mistake", "discard", "obsolete", "avoid"]) => {
+                (Cue::Rejected, 3)
+            }
+            () if word.eq_ignore_ascii_case("instead") || (word.eq_ignore_ascii_case("than") && previous.eq_ignore_ascii_case("rather")) => {
+                (Cue::Rejected, 3)
+            }
+            () if word.eq_ignore_ascii_case("this") && previous.eq_ignore_ascii_case("not") => (Cue::Rejected, 3),
+            () if is_one_of(word, &["use", "return", "output", "write", "answer"]) && is_one_of(previous, &["don't", "not", "never", "dont"]) => {
+                (Cue::Rejected, 3)
+            }
+            () => (Cue::None, 0),
+        };
+    }
+    let starts = |list: &[&str]| list.iter().any(|stem| word.starts_with(stem));
+    if starts(&["예시", "예제", "샘플", "견본"]) {
+        return (Cue::Example, 4);
+    }
+    if (word == "예를" && (next.starts_with("들") || next.is_empty())) || word == "예컨대" {
+        return (Cue::Example, 4);
+    }
+    if starts(&["스키마", "형식", "양식", "포맷", "틀은"]) {
+        return (Cue::Schema, 1);
+    }
+    if starts(&["초안", "임시", "가안", "시안"]) || (starts(&["처음", "첫"]) && next.starts_with("시도")) {
+        return (Cue::Draft, 3);
+    }
+    if (starts(&["수정", "고치", "정정", "교정"])) && next.starts_with('전') {
+        return (Cue::Rejected, 4);
+    }
+    if starts(&["잘못", "틀린", "틀렸", "오답", "오류", "대신"]) {
+        return (Cue::Rejected, 3);
+    }
+    if starts(&["아니라", "아닙니다", "아니에요"]) && after {
+        return (Cue::Rejected, 3);
+    }
+    if starts(&["수정", "정정", "고친", "고쳤", "바로잡", "교정", "올바른", "개선", "다시"]) {
+        return if after { (Cue::None, 0) } else { (Cue::Corrected, 3) };
+    }
+    if starts(&["최종", "마지막으로", "결론", "정답"]) {
+        return if after { (Cue::None, 0) } else { (Cue::Final, 2) };
+    }
+    (Cue::None, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_before_and_after_tell_what_a_value_is() {
+        for (before, after, expected) in [
+            ("For example:", "", Cue::Example),
+            ("예시:", "", Cue::Example),
+            ("예를 들어 다음과 같습니다.", "", Cue::Example),
+            ("Here is my first draft:\n", "", Cue::Draft),
+            ("초안은 다음과 같습니다:\n", "", Cue::Draft),
+            ("Wait, the corrected version:\n", "", Cue::Corrected),
+            ("수정된 결과:", "", Cue::Corrected),
+            ("Final answer:", "", Cue::Final),
+            ("최종 답변입니다.\n", "", Cue::Final),
+            ("The format is ", "", Cue::Schema),
+            ("Instead of ", "", Cue::Rejected),
+            ("Do not use ", "", Cue::Rejected),
+            ("잘못된 답:", "", Cue::Rejected),
+            ("수정 전:", "", Cue::Rejected),
+            ("I tried this. Then I wrote the answer:", "", Cue::None),
+            ("The final answer (not the example above):", "", Cue::Final),
+            ("", " is wrong.", Cue::Rejected),
+            ("", "\n위는 예시입니다.", Cue::Example),
+            ("", "\nAnd the corrected version:", Cue::None),
+            ("Here is the result:", "", Cue::None),
+        ] {
+            assert_eq!(cue(before, after), expected, "{before:?} … {after:?}");
+        }
+    }
+}
