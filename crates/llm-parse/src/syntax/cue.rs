@@ -61,12 +61,14 @@ fn read(sentence: &str, after: bool) -> Cue {
     let mut rank = 0;
     let mut previous = "";
     let mut before_that = "";
-    let mut words = sentence.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).peekable();
+    let mut words =
+        sentence.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).peekable();
     while let Some(word) = words.next() {
         let next = words.peek().copied().unwrap_or("");
         let (cue, weight) = word_cue(word, previous, next, after);
         let negated = is_one_of(previous, &["not", "unlike", "ignore"])
-            || (is_one_of(previous, &["the", "an", "a", "my"]) && is_one_of(before_that, &["not", "unlike", "ignore"]));
+            || (is_one_of(previous, &["the", "an", "a", "my"])
+                && is_one_of(before_that, &["not", "unlike", "ignore"]));
         let negated = negated || next.starts_with("아닌") || next.starts_with("아니");
         if cue != Cue::None && !(negated && cue != Cue::Rejected) && weight >= rank {
             found = cue;
@@ -87,35 +89,81 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
     if word.is_ascii() {
         let strong = is_one_of(previous, &["an", "for", "as"]);
         return match () {
-            () if is_one_of(word, &["example", "examples", "sample", "placeholder", "illustration", "hypothetical"]) => {
+            () if is_one_of(
+                word,
+                &["example", "examples", "sample", "placeholder", "illustration", "hypothetical"],
+            ) =>
+            {
                 (Cue::Example, if strong { 4 } else { 1 })
             }
-            () if is_one_of(word, &["eg", "e"]) && (next.eq_ignore_ascii_case("g") || word.len() == 2) => (Cue::Example, 4),
+            () if is_one_of(word, &["eg", "e"]) && (next.eq_ignore_ascii_case("g") || word.len() == 2) => {
+                (Cue::Example, 4)
+            }
             () if is_one_of(word, &["schema", "template", "skeleton"]) => (Cue::Schema, 1),
-            () if is_one_of(word, &["format", "structure", "shape"]) && !is_one_of(next, &["you"]) && !after => (Cue::Schema, 1),
-            () if is_one_of(word, &["draft", "first", "initial", "initially", "preliminary", "tentative", "attempt"])
-                && !(is_one_of(word, &["first", "initial"]) && !is_one_of(next, &["draft", "attempt", "try", "version", "guess", "pass", "answer", "thought"])) =>
+            () if is_one_of(word, &["format", "structure", "shape"])
+                && !is_one_of(next, &["you"])
+                && !after =>
+            {
+                (Cue::Schema, 1)
+            }
+            () if is_one_of(
+                word,
+                &["draft", "first", "initial", "initially", "preliminary", "tentative", "attempt"],
+            ) && !(is_one_of(word, &["first", "initial"])
+                && !is_one_of(
+                    next,
+                    &["draft", "attempt", "try", "version", "guess", "pass", "answer", "thought"],
+                )) =>
             {
                 (Cue::Draft, 3)
             }
             () if is_one_of(
                 word,
-                &["corrected", "correction", "fixed", "revised", "updated", "improved", "amended", "actually", "correct", "instead"],
+                &[
+                    "corrected",
+                    "correction",
+                    "fixed",
+                    "revised",
+                    "updated",
+                    "improved",
+                    "amended",
+                    "actually",
+                    "correct",
+                    "instead",
+                ],
             ) && !(word.eq_ignore_ascii_case("instead") && next.eq_ignore_ascii_case("of")) =>
             {
-                if after { (Cue::None, 0) } else { (Cue::Corrected, 3) }
+                if after {
+                    (Cue::None, 0)
+                } else {
+                    (Cue::Corrected, 3)
+                }
             }
             () if is_one_of(word, &["final", "finally", "definitive"]) => {
-                if after { (Cue::None, 0) } else { (Cue::Final, 2) }
+                if after {
+                    (Cue::None, 0)
+                } else {
+                    (Cue::Final, 2)
+                }
             }
-            () if is_one_of(word, &["wrong", "incorrect", "invalid", "mistaken", "mistake", "discard", "obsolete", "avoid"]) => {
+            () if is_one_of(
+                word,
+                &["wrong", "incorrect", "invalid", "mistaken", "mistake", "discard", "obsolete", "avoid"],
+            ) =>
+            {
                 (Cue::Rejected, 3)
             }
-            () if word.eq_ignore_ascii_case("instead") || (word.eq_ignore_ascii_case("than") && previous.eq_ignore_ascii_case("rather")) => {
+            () if word.eq_ignore_ascii_case("instead")
+                || (word.eq_ignore_ascii_case("than") && previous.eq_ignore_ascii_case("rather")) =>
+            {
                 (Cue::Rejected, 3)
             }
-            () if word.eq_ignore_ascii_case("this") && previous.eq_ignore_ascii_case("not") => (Cue::Rejected, 3),
-            () if is_one_of(word, &["use", "return", "output", "write", "answer"]) && is_one_of(previous, &["don't", "not", "never", "dont"]) => {
+            () if word.eq_ignore_ascii_case("this") && previous.eq_ignore_ascii_case("not") => {
+                (Cue::Rejected, 3)
+            }
+            () if is_one_of(word, &["use", "return", "output", "write", "answer"])
+                && is_one_of(previous, &["don't", "not", "never", "dont"]) =>
+            {
                 (Cue::Rejected, 3)
             }
             () => (Cue::None, 0),
@@ -131,7 +179,8 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
     if starts(&["스키마", "형식", "양식", "포맷", "틀은"]) {
         return (Cue::Schema, 1);
     }
-    if starts(&["초안", "임시", "가안", "시안"]) || (starts(&["처음", "첫"]) && next.starts_with("시도")) {
+    if starts(&["초안", "임시", "가안", "시안"]) || (starts(&["처음", "첫"]) && next.starts_with("시도"))
+    {
         return (Cue::Draft, 3);
     }
     if (starts(&["수정", "고치", "정정", "교정"])) && next.starts_with('전') {
@@ -143,7 +192,8 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
     if starts(&["아니라", "아닙니다", "아니에요"]) && after {
         return (Cue::Rejected, 3);
     }
-    if starts(&["수정", "정정", "고친", "고쳤", "바로잡", "교정", "올바른", "개선", "다시"]) {
+    if starts(&["수정", "정정", "고친", "고쳤", "바로잡", "교정", "올바른", "개선", "다시"])
+    {
         return if after { (Cue::None, 0) } else { (Cue::Corrected, 3) };
     }
     if starts(&["최종", "마지막으로", "결론", "정답"]) {

@@ -109,7 +109,9 @@ impl Machine {
         if !yaml && self.bare(cx, body, origin) {
             return;
         }
-        if matches!(language.as_str(), "xml" | "html" | "") && cx.at(body.start) == b'<' && self.xml(cx, body, body.start, origin)
+        if matches!(language.as_str(), "xml" | "html" | "")
+            && cx.at(body.start) == b'<'
+            && self.xml(cx, body, body.start, origin)
         {
             return;
         }
@@ -167,7 +169,9 @@ impl Machine {
             }
             match first {
                 b'(' => Shape::Array,
-                b'0'..=b'9' | b'-' | b'+' | b'.' | b't' | b'f' | b'n' | b'T' | b'F' | b'N' if items(text) => Shape::Array,
+                b'0'..=b'9' | b'-' | b'+' | b'.' | b't' | b'f' | b'n' | b'T' | b'F' | b'N' if items(text) => {
+                    Shape::Array
+                }
                 _ if call(text) => Shape::Array,
                 _ if one_line_fields(text) => Shape::Object,
                 _ => return false,
@@ -176,7 +180,8 @@ impl Machine {
         let fixes = clip(self.fixes.len());
         let nodes = self.tree.nodes.len();
         let count = self.read_items(cx, area.start, area.end, shape);
-        let rest = cx.slice(self.pos, area.end).trim_matches(|c: char| c.is_whitespace() || "}]);,".contains(c));
+        let rest =
+            cx.slice(self.pos, area.end).trim_matches(|c: char| c.is_whitespace() || "}]);,".contains(c));
         if count == 0 || !rest.is_empty() {
             self.tree.nodes.truncate(nodes);
             self.fixes.truncate(fixes as usize);
@@ -233,10 +238,18 @@ impl Machine {
         for i in 1..=self.candidates.len() {
             let joined = match (self.candidates.get(i - 1), self.candidates.get(i)) {
                 (Some(a), Some(b)) => {
-                    let value = |c: &Candidate| matches!(c.origin, Origin::Prose | Origin::Whole | Origin::Fence { .. });
+                    let value = |c: &Candidate| {
+                        matches!(c.origin, Origin::Prose | Origin::Whole | Origin::Fence { .. })
+                    };
                     let gap = cx.slice(a.span.end, b.span.start);
-                    let near = gap.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '，' | '、'));
-                    value(a) && value(b) && !a.thinking && !b.thinking && a.span.end <= b.span.start && near.is_empty()
+                    let near =
+                        gap.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '，' | '、'));
+                    value(a)
+                        && value(b)
+                        && !a.thinking
+                        && !b.thinking
+                        && a.span.end <= b.span.start
+                        && near.is_empty()
                 }
                 _ => false,
             };
@@ -305,8 +318,11 @@ impl Machine {
 
     fn surroundings(&mut self, source: &str) {
         let mut order: Vec<usize> = (0..self.candidates.len()).collect();
-        order.sort_by_key(|i| self.candidates.get(*i).map_or((0, 0), |c| (c.span.start, usize::MAX - c.span.end)));
-        let starts: Vec<Span> = order.iter().filter_map(|i| self.candidates.get(*i)).map(|c| c.span).collect();
+        order.sort_by_key(|i| {
+            self.candidates.get(*i).map_or((0, 0), |c| (c.span.start, usize::MAX - c.span.end))
+        });
+        let starts: Vec<Span> =
+            order.iter().filter_map(|i| self.candidates.get(*i)).map(|c| c.span).collect();
         // The next start after each candidate's end, by a second pointer: ends are not sorted, but bounded by halves.
         let reasoning_end = self.around.reasoning.last().map_or(0, |span| span.end);
         let mut reached = 0;
@@ -320,12 +336,15 @@ impl Machine {
             reached = reached.max(span.end);
             let mut before = source.get(from..span.start).unwrap_or("");
             if let Origin::Fence { language } = candidate.origin {
-                before = source.get(from..language.start.max(from)).unwrap_or("").trim_end_matches(['`', '~']);
+                before =
+                    source.get(from..language.start.max(from)).unwrap_or("").trim_end_matches(['`', '~']);
             }
             // The end of the fence before this value is not part of what leads to it.
-            let lead = before.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | ';' | ')' | ','));
+            let lead = before
+                .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | ';' | ')' | ','));
             let after = source.get(span.end..to.max(span.end)).unwrap_or("");
-            let trail = after.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | ';' | ')' | ','));
+            let trail = after
+                .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | ';' | ')' | ','));
             if lead.chars().any(char::is_alphanumeric) {
                 let start = from + (before.len() - lead.len());
                 candidate.before = (clip(start), clip(start + lead.trim_end().len()));
@@ -341,7 +360,9 @@ impl Machine {
 
 /// Tells whether a text is a list of literals: `1, 2, 3`.
 fn items(text: &str) -> bool {
-    text.contains(',') && text.len() < 100_000 && text.split(',').all(|item| classify(item.trim()).0 != Kind::Word)
+    text.contains(',')
+        && text.len() < 100_000
+        && text.split(',').all(|item| classify(item.trim()).0 != Kind::Word)
 }
 
 /// Tells whether a text is one line of fields: `name: Mina, age: 3`.

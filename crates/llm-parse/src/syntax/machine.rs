@@ -922,10 +922,8 @@ impl Machine {
         match cx.solid(self.pos + 1) {
             Solid::Wait => false,
             Solid::At { at, .. } if is_quote(cx.punct(at).0) => {
-                self.repaired(Rule::Concatenation, self.pos, self.pos + 1);
-                self.pos = at;
-                self.joining = true;
-                self.open_value_string(cx)
+                let role = if self.shape() == Shape::Object { Role::Field } else { Role::Item };
+                self.join_next(cx, role, self.pos, at)
             }
             Solid::At { at, .. } => {
                 // `"a" + name`: the other operand is not known.
@@ -939,6 +937,18 @@ impl Machine {
                 true
             }
         }
+    }
+
+    /// Opens the string at `at` as the continuation of the last one.
+    fn join_next(&mut self, cx: Input<'_>, role: Role, from: usize, at: usize) -> bool {
+        let before = std::mem::replace(&mut self.pos, at);
+        if !self.open_string(cx, role) {
+            self.pos = before;
+            return false;
+        }
+        self.repaired(Rule::Concatenation, from, at);
+        self.joining = true;
+        true
     }
 
     fn stray_in_object(&mut self, cx: Input<'_>, line: usize, byte: u8) -> bool {
@@ -956,9 +966,7 @@ impl Machine {
             return self.abandon(cx, line);
         }
         if matches!(byte, b'"' | b'\'') && self.last_is_string() {
-            self.repaired(Rule::Concatenation, line, start);
-            self.joining = true;
-            return self.open_string(cx, Role::Field);
+            return self.join_next(cx, Role::Field, line, start);
         }
         if byte == b'{' || byte == b'[' {
             let list = self.stack.len() > 1 && self.arrays > 0;
@@ -967,15 +975,15 @@ impl Machine {
                 self.pop(cx, line, true);
                 return true;
             }
-            self.lossy(Rule::DroppedText, start, start + 1);
+            self.lossy(Rule::DroppedText, start, cx.after_char(start));
             self.skip_depth = 1;
             self.skip_mode = SkipMode::Plain;
-            self.pos += 1;
+            self.pos = cx.after_char(start);
             self.state = State::Skip;
             return true;
         }
         if byte == b'"' {
-            self.lossy(Rule::DroppedText, start, start + 1);
+            self.lossy(Rule::DroppedText, start, cx.after_char(start));
             self.pos += 1;
             return true;
         }
@@ -988,9 +996,7 @@ impl Machine {
         }
         let paren = matches!(self.shape(), Shape::Paren | Shape::Call);
         if paren && is_quote(byte) && self.last_is_string() {
-            self.repaired(Rule::Concatenation, line, self.pos);
-            self.joining = true;
-            return self.open_string(cx, Role::Item);
+            return self.join_next(cx, Role::Item, line, self.pos);
         }
         self.repaired(Rule::MissingComma, line, self.pos);
         self.state = State::Value;

@@ -27,9 +27,16 @@ struct Line {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Entry {
     /// A list marker and its length with the blanks after it.
-    Item { len: usize, markdown: bool },
+    Item {
+        len: usize,
+        markdown: bool,
+    },
     /// A key: its text, and where the value starts.
-    Field { name: Span, quoted: bool, value: usize },
+    Field {
+        name: Span,
+        quoted: bool,
+        value: usize,
+    },
     None,
 }
 
@@ -98,7 +105,8 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
     while i < end && i - at <= 80 {
         let (byte, width) = cx.punct(i);
         let after = i + width;
-        let colon = byte == b':' && (after >= end || cx.space(after) > 0 || width > 1 || cx.at(after) == b'*');
+        let colon =
+            byte == b':' && (after >= end || cx.space(after) > 0 || width > 1 || cx.at(after) == b'*');
         let equals = byte == b'=' && i > at && cx.at(i - 1) == b' ' && cx.at(after) == b' ';
         if colon || equals {
             let name = cx.slice(at, i);
@@ -110,7 +118,11 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
             }
             let from = at + name.find(plain).unwrap_or(0);
             let bold = cx.slice(after, end).bytes().take_while(|b| *b == b'*').count();
-            return Entry::Field { name: Span::new(from, from + plain.len()), quoted: false, value: after + bold };
+            return Entry::Field {
+                name: Span::new(from, from + plain.len()),
+                quoted: false,
+                value: after + bold,
+            };
         }
         i = cx.after_char(i);
     }
@@ -128,7 +140,13 @@ struct Region {
 
 impl Machine {
     /// Reads outlines in a stretch of text; with `only_whole`, only one that takes all of it.
-    pub(super) fn outlines(&mut self, cx: Input<'_>, area: Span, origin: Option<Origin>, only_whole: bool) -> bool {
+    pub(super) fn outlines(
+        &mut self,
+        cx: Input<'_>,
+        area: Span,
+        origin: Option<Origin>,
+        only_whole: bool,
+    ) -> bool {
         let regions = self.regions(cx, area, only_whole);
         let mut found = false;
         for region in regions {
@@ -263,7 +281,12 @@ impl Machine {
         if let (true, None, Some(open)) = (markdown, origin, &mut self.open) {
             open.origin = Origin::Markdown;
         }
-        self.fix(rule, if markdown { Severity::Repaired } else { Severity::Cosmetic }, region.start, region.end);
+        self.fix(
+            rule,
+            if markdown { Severity::Repaired } else { Severity::Cosmetic },
+            region.start,
+            region.end,
+        );
         self.pos = region.end;
         self.finish_candidate(cx);
         self.state = State::Done;
@@ -330,7 +353,9 @@ impl Machine {
                     if !(under_key || under_item || top.is_none()) {
                         return None;
                     }
-                    if top.is_none() && self.open.is_some_and(|open| (open.root as usize) < self.tree.nodes.len()) {
+                    if top.is_none()
+                        && self.open.is_some_and(|open| (open.root as usize) < self.tree.nodes.len())
+                    {
                         return None;
                     }
                     if self.stack.len() >= self.limits.max_depth() {
@@ -356,7 +381,8 @@ impl Machine {
                     let hash = self.hash_key(cx, text);
                     self.key = Some(Key { start: clip(at), end: clip(value), text, quoted, hash });
                     *last_indent = Some(column);
-                    let blanks = cx.slice(value, line.end).len() - cx.slice(value, line.end).trim_start().len();
+                    let blanks =
+                        cx.slice(value, line.end).len() - cx.slice(value, line.end).trim_start().len();
                     let from = value + blanks;
                     if from >= line.end || cx.at(from) == b'#' {
                         return Some(line.end);
@@ -424,7 +450,9 @@ impl Machine {
                     return self.value_text(cx, line, next, indent, limit);
                 }
             }
-            b'*' if text.len() > 1 && text.bytes().skip(1).all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            b'*' if text.len() > 1
+                && text.bytes().skip(1).all(|b| b.is_ascii_alphanumeric() || b == b'_') =>
+            {
                 self.lossy(Rule::YamlReference, from, line.end);
             }
             b'{' | b'[' | b'"' | b'\'' => {

@@ -42,6 +42,7 @@ pub(super) struct Str {
     /// Inside a fence that was opened inside the string.
     fenced: bool,
     /// The quotes after this point up to `parity_end` were counted.
+    parity_from: usize,
     parity_end: usize,
     parity: u32,
 }
@@ -121,6 +122,12 @@ fn closes_wide(cx: Input<'_>, i: usize, quote: u8) -> Option<usize> {
         _ => false,
     };
     hit.then_some(3)
+}
+
+/// Tells whether a literal stands at `at`.
+fn literal_at(cx: Input<'_>, at: usize) -> Tri {
+    let words: [&[u8]; 6] = [b"true", b"false", b"null", b"True", b"False", b"None"];
+    words.iter().map(|word| cx.has(at, word)).find(|tri| *tri != Tri::No).unwrap_or(Tri::No)
 }
 
 impl Machine {
@@ -249,7 +256,7 @@ impl Machine {
             }
             Verdict::Inner => {
                 self.string.inner += 1;
-                if self.string.parity_end > at {
+                if self.string.parity_end > at && at > self.string.parity_from {
                     self.string.parity = self.string.parity.saturating_sub(1);
                 }
                 if self.string.quote != b'\'' || !cx.at(at + 1).is_ascii_alphabetic() {
@@ -532,12 +539,8 @@ impl Machine {
         match cx.solid(colon + 1) {
             Solid::Wait => Tri::Wait,
             Solid::End => Tri::Yes,
-            Solid::At { at, byte, .. } => Tri::from(
-                matches!(byte, b'"' | b'\'' | b'{' | b'[' | b'-' | b'0'..=b'9')
-                    || ["true", "false", "null", "True", "False", "None"]
-                        .iter()
-                        .any(|word| cx.text.get(at..).is_some_and(|rest| rest.starts_with(word))),
-            ),
+            Solid::At { byte: b'"' | b'\'' | b'{' | b'[' | b'-' | b'0'..=b'9', .. } => Tri::Yes,
+            Solid::At { at, .. } => literal_at(cx, at),
         }
     }
 
@@ -562,10 +565,11 @@ impl Machine {
                 if starts || line || matches!(byte, b'.' | super::scan::ELLIPSIS) {
                     return Verdict::Close;
                 }
-                let literal = ["true", "false", "null", "True", "False", "None"]
-                    .iter()
-                    .any(|word| cx.text.get(then..).is_some_and(|rest| rest.starts_with(word)));
-                if literal { Verdict::Close } else { self.by_parity(cx, at, true) }
+                match literal_at(cx, then) {
+                    Tri::Wait => Verdict::Wait,
+                    Tri::Yes => Verdict::Close,
+                    Tri::No => self.by_parity(cx, at, true),
+                }
             }
             b':' | b'=' if clean => Verdict::Close,
             b'+' => match cx.solid(here + 1) {
@@ -630,9 +634,12 @@ impl Machine {
                 }
             }
             self.string.parity = count;
+            self.string.parity_from = at;
             self.string.parity_end = at + 1 + stop;
         }
-        match (self.string.parity % 2 == 0, close || self.string.parity == 0) {
+        // This quote is among the counted ones unless the count began with it.
+        let parity = self.string.parity.saturating_sub(u32::from(at > self.string.parity_from));
+        match (parity % 2 == 0, close || parity == 0) {
             (true, true) if self.string.inner == 0 => Verdict::Maybe,
             (true, true) => Verdict::Close,
             _ => Verdict::Inner,

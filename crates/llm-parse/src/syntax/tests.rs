@@ -167,17 +167,32 @@ fn a_long_word_after_a_fence_is_cut_between_characters() {
 #[test]
 fn reads_answers_that_are_no_json() {
     check(&[
-        ("title: Run\nmins: 30\ntags:\n  - a\n  - b: 1\n    c: x y\nsub:\n  k: [1, two]\n", json!({"title":"Run","mins":30,"tags":["a",{"b":1,"c":"x y"}],"sub":{"k":[1,"two"]}})),
-        ("```yaml\n- a\n- b\n```", json!(["a","b"])),
-        ("```yaml\nkeys:\n- a: 1\n  b: 2\n- a: 3\nnote: |\n  one\n  two\nfold: >-\n  x\n  y\n```", json!({"keys":[{"a":1,"b":2},{"a":3}],"note":"one\ntwo\n","fold":"x y"})),
+        (
+            "title: Run\nmins: 30\ntags:\n  - a\n  - b: 1\n    c: x y\nsub:\n  k: [1, two]\n",
+            json!({"title":"Run","mins":30,"tags":["a",{"b":1,"c":"x y"}],"sub":{"k":[1,"two"]}}),
+        ),
+        ("```yaml\n- a\n- b\n```", json!(["a", "b"])),
+        (
+            "```yaml\nkeys:\n- a: 1\n  b: 2\n- a: 3\nnote: |\n  one\n  two\nfold: >-\n  x\n  y\n```",
+            json!({"keys":[{"a":1,"b":2},{"a":3}],"note":"one\ntwo\n","fold":"x y"}),
+        ),
         ("Here is the result:\n\ntitle: Run\nmins: 30\n\nHope it helps.", json!({"title":"Run","mins":30})),
         ("제목: 러닝\n시간: 30분\n", json!({"제목":"러닝","시간":"30분"})),
-        ("1. first\n2. second\n", json!(["first","second"])),
+        ("1. first\n2. second\n", json!(["first", "second"])),
         ("Tasks:\n- stretch\n- run", json!({"Tasks":["stretch","run"]})),
         ("| a | b |\n|---|---|\n| 1 | x |\n| 2 | y |", json!([{"a":1,"b":"x"},{"a":2,"b":"y"}])),
-        ("<task><title>Run &amp; rest</title><tags><tag>a</tag><tag>b</tag></tags><n>3</n></task>", json!({"title":"Run & rest","tags":["a","b"],"n":3})),
-        ("Sure: <r><x id=\"1\">a</x><x id=\"2\">b</x></r>", json!({"x":[{"id":1,"#text":"a"},{"id":2,"#text":"b"}]})),
-        ("<function=add><parameter=title>Run</parameter><parameter=n>3</parameter></function>", json!({"title":"Run","n":3})),
+        (
+            "<task><title>Run &amp; rest</title><tags><tag>a</tag><tag>b</tag></tags><n>3</n></task>",
+            json!({"title":"Run & rest","tags":["a","b"],"n":3}),
+        ),
+        (
+            "Sure: <r><x id=\"1\">a</x><x id=\"2\">b</x></r>",
+            json!({"x":[{"id":1,"#text":"a"},{"id":2,"#text":"b"}]}),
+        ),
+        (
+            "<function=add><parameter=title>Run</parameter><parameter=n>3</parameter></function>",
+            json!({"title":"Run","n":3}),
+        ),
         ("<a><![CDATA[x < y]]></a>", json!("x < y")),
         ("<answer>{\"a\": 1}</answer>", json!({"a":1})),
         ("<think>maybe {\"a\": 0}</think>{\"a\": 1}", json!({"a":1})),
@@ -186,8 +201,8 @@ fn reads_answers_that_are_no_json() {
         ("{\"a\":1}\n{\"a\":2}\n", json!([{"a":1},{"a":2}])),
         ("{\"a\":1}, {\"a\":2}", json!([{"a":1},{"a":2}])),
         ("\"a\": 1, \"b\": [2]", json!({"a":1,"b":[2]})),
-        ("\"a\", \"b\"", json!(["a","b"])),
-        ("1, 2, 3", json!([1,2,3])),
+        ("\"a\", \"b\"", json!(["a", "b"])),
+        ("1, 2, 3", json!([1, 2, 3])),
         ("name: Mina, age: 3", json!({"name":"Mina","age":3})),
         ("42", json!(42)),
         ("True", json!(true)),
@@ -211,12 +226,55 @@ const MESSY: &[&str] = &[
 
 fn pieces() -> impl Strategy<Value = String> {
     let token = prop_oneof![
-        Just("{"), Just("}"), Just("["), Just("]"), Just("\""), Just("'"), Just(","), Just(":"), Just("\\"),
-        Just("\n"), Just(" "), Just("```"), Just("```json\n"), Just("<think>"), Just("</think>"), Just("<a>"),
-        Just("</a>"), Just("- "), Just("a"), Just("key"), Just("1"), Just("true"), Just("None"), Just("..."),
-        Just("“"), Just("”"), Just("가"), Just("：" ), Just("\\u12"), Just("//"), Just("/*"), Just("#"), Just("("),
-        Just(")"), Just("+"), Just("="), Just("\"a\": 1"), Just("\"b\", "), Just("|"), Just("\"\"\""), Just("😀"),
-        Just("key: "), Just("\n  "), Just("1. "), Just("-"), Just("u\""), Just("f("), Just(";"), Just("\u{200b}"),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just("\""),
+        Just("'"),
+        Just(","),
+        Just(":"),
+        Just("\\"),
+        Just("\n"),
+        Just(" "),
+        Just("```"),
+        Just("```json\n"),
+        Just("<think>"),
+        Just("</think>"),
+        Just("<a>"),
+        Just("</a>"),
+        Just("- "),
+        Just("a"),
+        Just("key"),
+        Just("1"),
+        Just("true"),
+        Just("None"),
+        Just("..."),
+        Just("“"),
+        Just("”"),
+        Just("가"),
+        Just("："),
+        Just("\\u12"),
+        Just("//"),
+        Just("/*"),
+        Just("#"),
+        Just("("),
+        Just(")"),
+        Just("+"),
+        Just("="),
+        Just("\"a\": 1"),
+        Just("\"b\", "),
+        Just("|"),
+        Just("\"\"\""),
+        Just("😀"),
+        Just("key: "),
+        Just("\n  "),
+        Just("1. "),
+        Just("-"),
+        Just("u\""),
+        Just("f("),
+        Just(";"),
+        Just("\u{200b}"),
     ];
     proptest::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat())
 }
@@ -272,7 +330,7 @@ fn in_pieces(source: &str, size: usize) -> super::Document {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_and_every_span_lies_within_it(source in answers()) {

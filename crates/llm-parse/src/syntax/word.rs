@@ -446,12 +446,12 @@ impl Machine {
             b'"' | b'\'' if i - start <= 2 => {
                 let prefix = cx.bytes.get(start..i).unwrap_or(&[]);
                 if prefix.iter().all(|b| matches!(b, b'u' | b'U' | b'b' | b'B' | b'f' | b'F' | b'r' | b'R')) {
-                    if cx.at(i + 1) == cx.at(i) && i + 4 > cx.len() && !cx.eof {
+                    let role = if self.shape() == Shape::Object { Role::Field } else { Role::Item };
+                    if !self.open_prefixed(cx, role, i - start) {
                         return Tri::Wait;
                     }
                     self.cosmetic(Rule::StringPrefix, start, i);
-                    let role = if self.shape() == Shape::Object { Role::Field } else { Role::Item };
-                    return Tri::from(self.open_prefixed(cx, role, i - start));
+                    return Tri::Yes;
                 }
                 Tri::No
             }

@@ -201,7 +201,8 @@ impl Machine {
                         }
                         children.push(self.leaf(cx, key, value, false));
                     }
-                    let element = Element { node, name, tag, children, text: Vec::new(), cdata: false, content: after };
+                    let element =
+                        Element { node, name, tag, children, text: Vec::new(), cdata: false, content: after };
                     *open.entry(tag.of(cx.text)).or_insert(0) += 1;
                     stack.push(element);
                     at = after;
@@ -355,8 +356,11 @@ impl Machine {
                 } else {
                     Span::new(first.start + lead, first.start + lead + raw.trim().len())
                 };
-                let text =
-                    if element.cdata { Text { start: clip(span.start), end: clip(span.end), owned: false } } else { self.decode(cx, span) };
+                let text = if element.cdata {
+                    Text { start: clip(span.start), end: clip(span.end), owned: false }
+                } else {
+                    self.decode(cx, span)
+                };
                 Some((span, text))
             }
             Some(first) => {
@@ -435,7 +439,9 @@ impl Machine {
         if !names.all(|other| other == first) {
             return false;
         }
-        let plural = name.strip_prefix(first).is_some_and(|rest| matches!(rest, "s" | "es" | "_list" | "List" | "list"))
+        let plural = name
+            .strip_prefix(first)
+            .is_some_and(|rest| matches!(rest, "s" | "es" | "_list" | "List" | "list"))
             || first.strip_suffix('y').is_some_and(|stem| name == format!("{stem}ies"));
         plural || matches!(first, "item" | "li" | "entry" | "element")
     }
