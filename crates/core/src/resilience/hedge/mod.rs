@@ -1,0 +1,262 @@
+//! A second call when the first takes long.
+
+mod latency;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use self::latency::Latencies;
+use super::timeout::within;
+use super::{RetryBudget, Retryable, Verdict};
+use crate::time::{Clock, SystemClock};
+
+/// Which of two calls is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Contender {
+    /// The call that was made first.
+    First,
+    /// The one that was made because the first took long, or failed.
+    Second,
+}
+
+/// The value of the call that won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Raced<T> {
+    /// The value.
+    pub value: T,
+    /// Whose it is.
+    pub winner: Contender,
+}
+
+/// Makes a second call when the first has not answered after a delay, takes the answer that comes first, and drops the other.
+///
+/// The source is Dean and Barroso, "The Tail at Scale", CACM 2013: a second call after the 95th percentile of the usual time
+/// costs 5 % more calls and takes the tail away. Because it *adds* calls, give it the same [`RetryBudget`] as the retries for
+/// that callee; when the budget is used up, the first call is waited for. Only what may be made twice may be hedged.
+///
+/// | | [`run`](Self::run): the same callee twice | [`race`](Self::race): another callee |
+/// |---|---|---|
+/// | the first takes longer than the delay | second call, from the budget | second call, from the budget if there is one |
+/// | the first fails before that | its error: trying again is [`RetryPolicy`](super::RetryPolicy)'s | second call at once, without the budget: to that callee it is the first |
+/// | the first answers "no" ([`Verdict::Success`]) | its error | its error |
+/// | the second answers "no" | its error | the first is waited for |
+/// | one fails while the other runs | the other is waited for | the other is waited for |
+/// | both fail | the first's error | the first's error |
+///
+/// So with `race` no request waits for a circuit breaker to learn: a callee that hangs costs the delay, one whose circuit is
+/// open costs nothing. Clones share what was learned of the latencies.
+///
+/// ```
+/// use std::time::Duration;
+/// use pumasi_core::Error;
+/// use pumasi_core::resilience::{Contender, Hedge};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let hedge = Hedge::after("search", Duration::from_millis(50));
+/// let raced = hedge
+///     .race(
+///         std::future::pending::<Result<&str, Error>>(), // the engine hangs
+///         || async { Ok("from the database") },
+///     )
+///     .await?;
+/// assert_eq!((raced.value, raced.winner), ("from the database", Contender::Second));
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// The metrics are `pumasi_hedges_total{name, winner}` (`first`, `second`, `none`), `pumasi_hedges_denied_total{name}` (the
+/// budget was used up) and `pumasi_failovers_total{name}`.
+#[derive(Clone)]
+pub struct Hedge {
+    name: Arc<str>,
+    delay: Delay,
+    budget: Option<RetryBudget>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone)]
+enum Delay {
+    Fixed(Duration),
+    Learned { initial: Duration, latencies: Arc<Mutex<Latencies>> },
+}
+
+impl Hedge {
+    /// Makes the second call after `delay`.
+    pub fn after(name: impl Into<Arc<str>>, delay: Duration) -> Self {
+        Self { name: name.into(), delay: Delay::Fixed(delay), budget: None, clock: Arc::new(SystemClock) }
+    }
+
+    /// Makes the second call after the time within which the share `percentile` (from 0 to 1) of the last 256 first calls
+    /// had answered; after `initial` until 20 are known.
+    ///
+    /// A first call that was overtaken counts with the time it had taken by then.
+    pub fn at_percentile(name: impl Into<Arc<str>>, percentile: f64, initial: Duration) -> Self {
+        let latencies = Arc::new(Mutex::new(Latencies::new(percentile)));
+        let delay = Delay::Learned { initial, latencies };
+        Self { name: name.into(), delay, budget: None, clock: Arc::new(SystemClock) }
+    }
+
+    /// Sets the budget that second calls are drawn from (default: none); share the one of the retries.
+    #[must_use]
+    pub fn with_budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets the clock (default: the system's).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns how long a second call would wait now.
+    pub fn delay(&self) -> Duration {
+        match &self.delay {
+            Delay::Fixed(delay) => *delay,
+            Delay::Learned { initial, latencies } => {
+                latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile().unwrap_or(*initial)
+            }
+        }
+    }
+
+    /// Makes the call, and once more if it takes long.
+    ///
+    /// # Errors
+    /// The call's own; see the table above.
+    pub async fn run<T, E, F, Fut>(&self, mut call: F) -> Result<Raced<T>, E>
+    where
+        F: FnMut(Contender) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Retryable,
+    {
+        if let Some(budget) = &self.budget {
+            budget.deposit();
+        }
+        let first = call(Contender::First);
+        self.contend(first, || call(Contender::Second), false).await
+    }
+
+    /// Makes the first call, and the second if the first takes long or fails.
+    ///
+    /// # Errors
+    /// The first call's own; see the table above.
+    pub async fn race<T, E, First, F, Second>(&self, first: First, second: F) -> Result<Raced<T>, E>
+    where
+        First: Future<Output = Result<T, E>>,
+        F: FnOnce() -> Second,
+        Second: Future<Output = Result<T, E>>,
+        E: Retryable,
+    {
+        if let Some(budget) = &self.budget {
+            budget.deposit();
+        }
+        self.contend(first, second, true).await
+    }
+
+    async fn contend<T, E, First, F, Second>(
+        &self,
+        first: First,
+        second: F,
+        elsewhere: bool,
+    ) -> Result<Raced<T>, E>
+    where
+        First: Future<Output = Result<T, E>>,
+        F: FnOnce() -> Second,
+        Second: Future<Output = Result<T, E>>,
+        E: Retryable,
+    {
+        let began = self.clock.instant();
+        let mut first = pin!(first);
+        let mut early = within(&*self.clock, self.delay(), first.as_mut()).await;
+        if early.is_none() && self.budget.as_ref().is_some_and(|budget| !budget.withdraw()) {
+            metrics::counter!("pumasi_hedges_denied_total", "name" => Arc::clone(&self.name)).increment(1);
+            early = Some(first.as_mut().await);
+        }
+        if let Some(outcome) = early {
+            self.observe(began);
+            return match outcome {
+                Ok(value) => Ok(Raced { value, winner: Contender::First }),
+                Err(error) if elsewhere && is_failure(&error) => {
+                    metrics::counter!("pumasi_failovers_total", "name" => Arc::clone(&self.name))
+                        .increment(1);
+                    match second().await {
+                        Ok(value) => Ok(Raced { value, winner: Contender::Second }),
+                        Err(_) => Err(error),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+        }
+
+        let mut second = pin!(second());
+        let (mut first_error, mut second_error) = (None, None);
+        let outcome = std::future::poll_fn(|context| {
+            if first_error.is_none()
+                && let Poll::Ready(outcome) = first.as_mut().poll(context)
+            {
+                match outcome {
+                    Ok(value) => return Poll::Ready(Ok(Raced { value, winner: Contender::First })),
+                    Err(error) if !is_failure(&error) => return Poll::Ready(Err(error)),
+                    Err(error) => first_error = Some(error),
+                }
+            }
+            if second_error.is_none()
+                && let Poll::Ready(outcome) = second.as_mut().poll(context)
+            {
+                match outcome {
+                    Ok(value) => return Poll::Ready(Ok(Raced { value, winner: Contender::Second })),
+                    Err(error) if !elsewhere && !is_failure(&error) => return Poll::Ready(Err(error)),
+                    Err(error) => second_error = Some(error),
+                }
+            }
+            match (second_error.is_some(), first_error.take()) {
+                (true, Some(error)) => Poll::Ready(Err(error)),
+                (false, error) => {
+                    first_error = error;
+                    Poll::Pending
+                }
+                (true, None) => Poll::Pending,
+            }
+        })
+        .await;
+        self.observe(began);
+        let winner = match &outcome {
+            Ok(Raced { winner: Contender::First, .. }) => "first",
+            Ok(Raced { winner: Contender::Second, .. }) => "second",
+            Err(_) => "none",
+        };
+        metrics::counter!("pumasi_hedges_total", "name" => Arc::clone(&self.name), "winner" => winner)
+            .increment(1);
+        outcome
+    }
+
+    fn observe(&self, began: Instant) {
+        if let Delay::Learned { latencies, .. } = &self.delay {
+            let took = self.clock.instant().saturating_duration_since(began);
+            latencies.lock().unwrap_or_else(PoisonError::into_inner).observe(took);
+        }
+    }
+}
+
+/// A callee that said "no" has answered; anything else is reason to ask another.
+fn is_failure<E: Retryable>(error: &E) -> bool {
+    error.verdict() != Verdict::Success
+}
+
+impl fmt::Debug for Hedge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hedge")
+            .field("name", &self.name)
+            .field("delay", &self.delay())
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
