@@ -7,6 +7,7 @@ pub mod task;
 
 mod error;
 pub mod eval;
+pub mod ground;
 mod report;
 mod schema;
 pub mod syntax;

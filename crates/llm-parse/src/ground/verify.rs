@@ -1,0 +1,474 @@
+//! Whether the differences between a quote and a place in the source are slips.
+
+use std::collections::HashMap;
+
+use pumasi_core::text::{Analyzer, Morphology as _, Particles};
+
+use super::Miss;
+use super::edit::{Alignment, Step};
+use super::lexicon;
+use super::skeleton::{Case, Class, Skeleton, Word};
+
+/// What the source knows of its own words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Vocabulary {
+    words: HashMap<Box<str>, Usage>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    /// Written in lower case.
+    lower: bool,
+    /// Capitalised where no sentence begins, or followed by what follows a person's name.
+    name: bool,
+}
+
+impl Vocabulary {
+    pub(super) fn new(source: &Skeleton) -> Self {
+        let mut words: HashMap<Box<str>, Usage> = HashMap::new();
+        for (index, word) in source.words.iter().enumerate() {
+            let text = source.word_text(word);
+            match word.class {
+                Class::Latin => {
+                    let usage = entry(&mut words, text);
+                    usage.lower |= word.case == Case::Lower;
+                    usage.name |= word.case == Case::Inner
+                        || (word.case == Case::Capital
+                            && !word.first
+                            && text != "i"
+                            && !text.starts_with("i'"));
+                }
+                Class::Hangul => {
+                    let called =
+                        source.words.get(index + 1).filter(|next| next.class == Class::Hangul).is_some_and(
+                            |next| {
+                                let next = source.word_text(next);
+                                lexicon::HONORIFICS.iter().any(|title| {
+                                    !title.starts_with('이')
+                                        && next.strip_prefix(title).is_some_and(|rest| {
+                                            lexicon::same_but_particles("가", &["가", rest].concat())
+                                        })
+                                })
+                            },
+                        );
+                    entry(&mut words, text).name |= called;
+                    for title in lexicon::HONORIFICS {
+                        if let Some(stem) = text.strip_suffix(title).filter(|stem| stem.chars().count() >= 2)
+                        {
+                            // "지민이가": only after a final consonant
+                            let last = stem.chars().next_back().and_then(lexicon::letters);
+                            let name = !title.starts_with('이') || last.is_some_and(|[_, _, last]| last != 0);
+                            entry(&mut words, stem).name |= name && !matches!(*title, "형" | "양" | "군");
+                        }
+                    }
+                }
+                Class::Ideographic | Class::Number | Class::Gap => {}
+            }
+        }
+        Self { words }
+    }
+
+    fn knows(&self, word: &str) -> bool {
+        self.words.contains_key(word)
+    }
+
+    fn usage(&self, word: &str) -> Usage {
+        self.words.get(word).copied().unwrap_or_default()
+    }
+
+    fn is_latin_name(&self, word: &Word, text: &str) -> bool {
+        if text.chars().nth(1).is_none() {
+            return word.case != Case::Lower && text != "i" && text != "a";
+        }
+        let usage = self.usage(text);
+        if word.case == Case::Inner {
+            return true;
+        }
+        if word.case == Case::Lower {
+            return false;
+        }
+        if word.first {
+            usage.name && !usage.lower || !usage.lower && !is_common(text) && !self.has_lower_form(text)
+        } else {
+            true
+        }
+    }
+
+    /// Tells whether another form of the word stands in lower case in the source: `Running` and `run`.
+    fn has_lower_form(&self, text: &str) -> bool {
+        if text.len() > 5 && ["ing", "ed", "ly", "er", "es"].iter().any(|ending| text.ends_with(ending)) {
+            return true;
+        }
+        ["s", "d", "es", "ed", "ing", "ly", "er"].iter().any(|ending| {
+            self.usage(&[text, ending].concat()).lower
+                || text.strip_suffix(ending).is_some_and(|stem| self.usage(stem).lower)
+        })
+    }
+
+    fn is_korean_name(&self, stem: &str) -> bool {
+        self.usage(stem).name || lexicon::is_full_name(stem)
+    }
+}
+
+fn entry<'a>(words: &'a mut HashMap<Box<str>, Usage>, text: &str) -> &'a mut Usage {
+    if !words.contains_key(text) {
+        words.insert(text.into(), Usage::default());
+    }
+    words.entry(text.into()).or_default()
+}
+
+fn is_common(text: &str) -> bool {
+    lexicon::COMMON.binary_search(&text).is_ok()
+}
+
+/// One word of the source and what the quote has in its place, as ranges of characters.
+struct Pair<'a> {
+    word: &'a Word,
+    quote: std::ops::Range<usize>,
+}
+
+/// Checks each difference of the alignment; returns why the place is not the quote.
+pub(super) fn verify(
+    source: &Skeleton,
+    quote: &Skeleton,
+    known: &Vocabulary,
+    found: &Alignment,
+) -> Result<(), Miss> {
+    cut_words(source, quote, found)?;
+    let pairs = pair(source, quote, found)?;
+    let mut slips = 0_usize;
+    let mut particles = 0_usize;
+    let mut worst: Option<(u8, Miss)> = None;
+    for pair in &pairs {
+        let from = pair.word.start.max(found.start);
+        let to = pair.word.end.min(found.end);
+        let ours = source.slice(from, to);
+        let theirs = quote.slice(pair.quote.start, pair.quote.end);
+        if ours == theirs {
+            continue;
+        }
+        let whole = from == pair.word.start && to == pair.word.end;
+        match judge(source, known, pair.word, ours, theirs, whole) {
+            Ok(Slip::Particle) => particles += 1,
+            Ok(Slip::Typo) => slips += 1,
+            Err(reason) => worst = worst.max(Some((weight(reason), reason))),
+        }
+    }
+    if let Some((_, reason)) = worst {
+        return Err(reason);
+    }
+    let words = pairs.len();
+    if slips > (words / 4).max(1) || particles > (words / 2).max(1) { Err(Miss::Wording) } else { Ok(()) }
+}
+
+/// Orders the reasons by what they tell.
+const fn weight(miss: Miss) -> u8 {
+    match miss {
+        Miss::Number => 4,
+        Miss::Negation => 3,
+        Miss::Name => 2,
+        Miss::Wording => 1,
+        Miss::Empty | Miss::NotFound => 0,
+    }
+}
+
+/// Refuses a place that begins or ends inside a number, or leaves the `un-` of a word out.
+pub(super) fn cut_words(source: &Skeleton, quote: &Skeleton, found: &Alignment) -> Result<(), Miss> {
+    if let Some(word) = source.word_of(found.start).filter(|word| word.start < found.start) {
+        let left_out = source.slice(word.start, found.start);
+        match word.class {
+            Class::Number => return Err(Miss::Number),
+            Class::Latin if lexicon::OPPOSITES.contains(&left_out) && left_out != "a" => {
+                return Err(Miss::Negation);
+            }
+            _ => {}
+        }
+    }
+    if let Some(word) =
+        found.end.checked_sub(1).and_then(|last| source.word_of(last)).filter(|word| word.end > found.end)
+    {
+        let left_out = source.slice(found.end, word.end);
+        if word.class == Class::Number && !left_out.chars().all(|c| !c.is_ascii_digit()) {
+            return Err(Miss::Number);
+        }
+        if left_out == "n't" || left_out == "'t" {
+            return Err(Miss::Negation);
+        }
+    }
+    // a number that goes on with a magnitude: "5" of "5만", "10" of "10k"
+    let ends_in_number = quote.words.last().is_some_and(|word| word.class == Class::Number);
+    if ends_in_number
+        && let Some(next) = source.word_of(found.end).filter(|next| next.start == found.end && next.unit)
+        && source
+            .word_text(next)
+            .chars()
+            .next()
+            .is_some_and(|c| matches!(c, '십' | '백' | '천' | '만' | '억' | '조'))
+    {
+        return Err(Miss::Number);
+    }
+    Ok(())
+}
+
+/// Lays the words of the source and the pieces of the quote side by side.
+fn pair<'a>(source: &'a Skeleton, quote: &Skeleton, found: &Alignment) -> Result<Vec<Pair<'a>>, Miss> {
+    // for each character of the place: the characters of the quote aligned with it
+    let mut aligned: Vec<std::ops::Range<usize>> = Vec::with_capacity(found.end - found.start);
+    let mut inserted: Vec<(usize, usize)> = Vec::new();
+    let mut at = 0;
+    for step in &found.steps {
+        match step {
+            Step::Match | Step::Substitute => {
+                aligned.push(at..at + 1);
+                at += 1;
+            }
+            Step::Insert => {
+                inserted.push((aligned.len(), at));
+                at += 1;
+            }
+            Step::Delete => aligned.push(at..at),
+            Step::Swap => {
+                aligned.push(at..at + 1);
+                aligned.push(at + 1..at + 2);
+                at += 2;
+            }
+        }
+    }
+    let mut pairs: Vec<Pair<'a>> = Vec::new();
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    for word in
+        source.words.iter().skip(source.word_at(found.start)).take_while(|word| word.start < found.end)
+    {
+        let from = word.start.max(found.start) - found.start;
+        let to = word.end.min(found.end) - found.start;
+        let covered = aligned.get(from..to).unwrap_or_default();
+        let start = covered.first().map_or(0, |range| range.start);
+        let end = covered.last().map_or(start, |range| range.end);
+        pairs.push(Pair { word, quote: start..end });
+        spans.push((from, to));
+    }
+    for (before, at) in inserted {
+        if quote.chars.get(at) == Some(&' ') {
+            continue;
+        }
+        // inside a word its range covers the insertion already
+        if spans.iter().any(|(from, to)| *from < before && before < *to) {
+            continue;
+        }
+        let left = spans.iter().rposition(|(_, to)| *to <= before);
+        let right = spans.iter().position(|(from, _)| *from >= before);
+        let owner = quote.word_of(at);
+        let shares = |neighbour: Option<usize>| {
+            neighbour.and_then(|index| pairs.get(index)).filter(|pair| !pair.quote.is_empty()).is_some_and(
+                |pair| {
+                    owner.is_some_and(|owner| {
+                        owner.start < pair.quote.end
+                            && pair.quote.start < owner.end
+                            && owner.class == pair.word.class
+                    })
+                },
+            )
+        };
+        let target = if shares(left) {
+            left
+        } else if shares(right) {
+            right
+        } else {
+            None
+        };
+        match target.and_then(|index| pairs.get_mut(index)) {
+            Some(pair) => pair.quote = pair.quote.start.min(at)..pair.quote.end.max(at + 1),
+            // a word that the source does not have at all
+            None => {
+                return Err(extra(
+                    owner.map_or("", |owner| quote.word_text(owner)),
+                    owner.map_or(Class::Gap, |owner| owner.class),
+                ));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// Names what kind of word the quote has too many of.
+fn extra(text: &str, class: Class) -> Miss {
+    match class {
+        Class::Number => Miss::Number,
+        Class::Latin if lexicon::NEGATIONS.contains(&text) => Miss::Negation,
+        Class::Hangul if text.starts_with(['안', '못', '않', '없']) => Miss::Negation,
+        _ => Miss::Wording,
+    }
+}
+
+enum Slip {
+    Particle,
+    Typo,
+}
+
+fn judge(
+    source: &Skeleton,
+    known: &Vocabulary,
+    word: &Word,
+    ours: &str,
+    theirs: &str,
+    whole: bool,
+) -> Result<Slip, Miss> {
+    match word.class {
+        Class::Number => Err(Miss::Number),
+        Class::Gap | Class::Ideographic => Err(Miss::Wording),
+        Class::Latin => latin(known, word, ours, theirs),
+        Class::Hangul => {
+            let before = source.words.get(source.word_at(word.start).wrapping_sub(1));
+            let unit = word.unit
+                || before.is_some_and(|before| before.class == Class::Number && before.end == word.start);
+            hangul(known, ours, theirs, unit, whole)
+        }
+    }
+}
+
+fn latin(known: &Vocabulary, word: &Word, ours: &str, theirs: &str) -> Result<Slip, Miss> {
+    if theirs.is_empty() {
+        return match ours {
+            "a" | "an" | "the" => Ok(Slip::Particle),
+            _ => Err(extra(ours, Class::Latin)),
+        };
+    }
+    if theirs.chars().any(|c| c.is_ascii_digit()) || word.unit && ours.len() <= 3 {
+        return Err(Miss::Number);
+    }
+    let joined: String = theirs.chars().filter(|c| *c != ' ' && *c != '\'').collect();
+    if lexicon::NEGATIONS.contains(&theirs) || lexicon::NEGATIONS.contains(&ours) {
+        return if joined == ours.replace('\'', "") && ours != "nowhere" {
+            Ok(Slip::Particle)
+        } else {
+            Err(Miss::Negation)
+        };
+    }
+    let other_word = (known.knows(theirs) || is_common(theirs)) && !same_stem(ours, theirs);
+    if lexicon::NUMBERS.contains(&theirs) || (lexicon::NUMBERS.contains(&ours) && other_word) {
+        return Err(Miss::Number);
+    }
+    if known.is_latin_name(word, ours) {
+        return Err(Miss::Name);
+    }
+    if joined == ours {
+        return Ok(Slip::Particle);
+    }
+    if other_word {
+        return Err(Miss::Wording);
+    }
+    let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
+    let distance = distance(&a, &b);
+    // an "a" before the first letter negates: "atypical", "amoral"
+    let prefixed = theirs.strip_prefix('a') == Some(ours) || ours.strip_prefix('a') == Some(theirs);
+    let allowed = if a.len() >= 9 { 2 } else { 1 };
+    if prefixed || distance > allowed || a.len() < 2 { Err(Miss::Wording) } else { Ok(Slip::Typo) }
+}
+
+/// Tells whether two English words are forms of one: `move` and `moved`.
+fn same_stem(one: &str, other: &str) -> bool {
+    let term = |word: &str| Analyzer::default().tokens(word).into_iter().next().map(|token| token.text);
+    term(one) == term(other)
+}
+
+fn hangul(known: &Vocabulary, ours: &str, theirs: &str, unit: bool, whole: bool) -> Result<Slip, Miss> {
+    let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
+    if theirs.is_empty() {
+        return Err(extra(ours, Class::Hangul));
+    }
+    if !theirs.chars().all(|c| lexicon::letters(c).is_some() || c == ' ') {
+        return Err(Miss::Wording);
+    }
+    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let same_end = same_end.min(a.len().min(b.len()) - shared);
+    let ours_changed = a.get(shared..a.len() - same_end).unwrap_or_default();
+    let theirs_changed = b.get(shared..b.len() - same_end).unwrap_or_default();
+    let particles = lexicon::same_but_particles(ours, theirs);
+    let negates = |changed: &[char]| changed.iter().any(|c| lexicon::NEGATING.contains(c));
+    let negating = negates(ours_changed) || negates(theirs_changed);
+    if particles
+        && !(negating
+            && (ours.contains('않') || theirs.contains('않') || ours.contains('없') || theirs.contains('없')))
+    {
+        return Ok(Slip::Particle);
+    }
+    if negating {
+        return Err(Miss::Negation);
+    }
+    let counts = |changed: &[char]| changed.iter().any(|c| lexicon::NUMERALS.contains(c));
+    if unit
+        || lexicon::NUMBERS.contains(&theirs)
+        || lexicon::NUMBERS.contains(&ours)
+        || (counts(ours_changed) && counts(theirs_changed))
+    {
+        return Err(Miss::Number);
+    }
+    let (stem, other) = (stem(ours), stem(theirs));
+    let verbal = lexicon::is_verbal(ours);
+    if known.is_korean_name(stem) && !verbal {
+        return Err(Miss::Name);
+    }
+    if known.knows(theirs)
+        || (other != stem && (known.knows(other) || lexicon::COMMON_KOREAN.binary_search(&other).is_ok()))
+    {
+        return Err(Miss::Wording);
+    }
+    if distance(&a, &b) > 1 || !whole && a.len() < 3 {
+        return Err(Miss::Name);
+    }
+    let in_ending = shared * 3 >= stem.len() && stem.len() < ours.len();
+    let kind = match (ours_changed, theirs_changed) {
+        ([one], [two]) if lexicon::sound_alike(*one, *two) => return at_least(a.len(), 2),
+        ([_], [two]) if lexicon::is_odd(*two) => return at_least(a.len(), 2),
+        ([one], [two]) if lexicon::one_letter_apart(*one, *two) && in_ending => return at_least(a.len(), 3),
+        ([one], [two]) if lexicon::one_letter_apart(*one, *two) => 3,
+        ([_, _], [_, _]) => 4,
+        _ => 5,
+    };
+    // another syllable is a slip in a verb, in a long word or in one that everybody knows; in a short noun it may be
+    // another name
+    let everyday = lexicon::COMMON_KOREAN.binary_search(&stem).is_ok();
+    let least = if everyday { kind - 1 } else { kind };
+    if verbal { at_least(a.len(), 3) } else { at_least(stem.chars().count(), least) }
+}
+
+fn at_least(length: usize, least: usize) -> Result<Slip, Miss> {
+    if length >= least { Ok(Slip::Typo) } else { Err(Miss::Name) }
+}
+
+/// Returns a Korean word without its particle, as the analyzer strips it.
+fn stem(word: &str) -> &str {
+    let mut pieces = Vec::with_capacity(2);
+    Particles.split(word, &mut pieces);
+    pieces.first().and_then(|piece| word.get(piece.range.clone())).unwrap_or(word)
+}
+
+/// Counts the edits between two words, swaps of neighbours as one.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let longest = a.len().max(b.len());
+    if longest > 256 {
+        return longest;
+    }
+    super::edit::align(a, b, 0, longest, longest, super::edit::Ends::Fixed)
+        .map_or(longest, |found| found.edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_searched_by_halves_are_sorted() {
+        assert!(
+            lexicon::COMMON.is_sorted(),
+            "{:?}",
+            lexicon::COMMON.windows(2).find(|pair| pair[0] > pair[1])
+        );
+        assert!(
+            lexicon::COMMON_KOREAN.is_sorted(),
+            "{:?}",
+            lexicon::COMMON_KOREAN.windows(2).find(|pair| pair[0] > pair[1])
+        );
+    }
+}
