@@ -9,10 +9,13 @@ use crate::{Error, ErrorKind, Result};
 
 /// An answer as it arrives, whole or in pieces.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what has been seen so far, independently")]
 pub(super) struct Answer {
     model: String,
     calls: ToolCalls,
     finish: Option<FinishReason>,
+    /// Whether the last piece said nothing but why the answer ended. Some servers say `stop` with every piece.
+    settled: bool,
     usage: Option<Usage>,
     /// Whether any choice came at all.
     begun: bool,
@@ -36,6 +39,7 @@ impl Answer {
             return String::new();
         };
         self.begun = true;
+        self.settled = false;
         if let Some(reason) =
             choice.get("finish_reason").and_then(Value::as_str).filter(|name| !name.is_empty())
         {
@@ -44,10 +48,12 @@ impl Answer {
         // A last chunk may repeat the whole message beside its delta.
         let message = match choice.get("delta") {
             Some(delta @ Value::Object(_)) => delta,
-            _ if self.has_text => return String::new(),
             _ => match choice.get("message") {
-                Some(message) => message,
-                None => return String::new(),
+                Some(message) if !self.has_text => message,
+                _ => {
+                    self.settled = self.finish.is_some();
+                    return String::new();
+                }
             },
         };
         self.refused |=
@@ -57,12 +63,21 @@ impl Answer {
         }
         let text = message.get("content").map(content).unwrap_or_default();
         self.has_text |= !text.is_empty();
+        let says =
+            |name: &str| message.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let goes_on = !text.is_empty() || says("reasoning") || says("reasoning_content");
+        self.settled = self.finish.is_some() && !goes_on;
         text
     }
 
     /// Tells whether the server has said why the answer ended.
     pub(super) fn has_finished(&self) -> bool {
         self.finish.is_some()
+    }
+
+    /// Tells whether nothing but the usage and the end mark can follow.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {

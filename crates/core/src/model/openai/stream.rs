@@ -97,8 +97,8 @@ impl Streaming {
             let Some(body) = &mut self.body else { return };
             let transport = Arc::clone(&self.transport);
             let call = transport.call(self.operation);
-            let finished = self.answer.has_finished();
-            let deadline = if finished { self.deadline.min(Instant::now() + GRACE) } else { self.deadline };
+            let settled = self.answer.is_settled();
+            let deadline = if settled { self.deadline.min(Instant::now() + GRACE) } else { self.deadline };
             let mut events = Vec::new();
             let read = body.next(call, Some(deadline)).await;
             let parsed = match &read {
@@ -118,12 +118,11 @@ impl Streaming {
             }
             match read {
                 Ok(Some(_)) => {}
+                _ if self.body.is_none() => {}
                 // All that was missing was the end mark.
-                _ if self.answer.has_finished() => self.conclude(),
-                Ok(None) if self.body.is_some() => {
-                    self.fail(call.broke_off("broke off before the answer was whole"));
-                }
-                Ok(None) => {}
+                Ok(None) if self.answer.has_finished() => self.conclude(),
+                Err(_) if self.answer.is_settled() => self.conclude(),
+                Ok(None) => self.fail(call.broke_off("broke off before the answer was whole")),
                 Err(error) => self.fail(error),
             }
         }

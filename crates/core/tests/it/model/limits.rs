@@ -1,0 +1,66 @@
+//! The rate limit and what is measured.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use pumasi_core::model::{ChatModel, Dialect};
+use pumasi_core::resilience::RateLimit;
+use pumasi_core::{ErrorKind, Retry};
+
+use super::server::{Reply, Server};
+use super::{ask, builder};
+
+const ANSWER: &str = r#"{"choices":[{"message":{"content":"가"},"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":20,"completion_tokens":30}}"#;
+
+fn limit(requests: u32) -> RateLimit {
+    RateLimit::per_minute("test", NonZeroU32::new(requests).unwrap()).with_max_wait(Duration::ZERO)
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_not_sent() {
+    let server = Server::start([Reply::json(200, ANSWER)]).await;
+    let policy = pumasi_core::resilience::RetryPolicy::never("test");
+    let model = builder(Dialect::OpenAi, &server)
+        .with_retry_policy(policy)
+        .with_rate_limit(limit(2))
+        .build()
+        .unwrap();
+    model.complete(ask()).await.unwrap();
+    model.complete(ask()).await.unwrap();
+    let error = model.complete(ask()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(matches!(error.retry(), Retry::After(_)));
+    assert_eq!(server.received().len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_estimated_before_the_call_and_corrected_after_it() {
+    let server = Server::start([Reply::json(200, ANSWER)]).await;
+    let limit = limit(1_000).with_tokens_per_minute(NonZeroU64::new(10_000).unwrap());
+    let model = builder(Dialect::OpenAi, &server).with_rate_limit(limit.clone()).build().unwrap();
+    model.complete(ask().with_max_tokens(9_000)).await.unwrap();
+    // Of some 9,050 tokens reserved 50 were used.
+    limit.try_acquire(9_900).unwrap().refund();
+    assert!(limit.try_acquire(9_999).is_err());
+    let error = model.complete(ask().with_max_tokens(20_000)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_server_that_says_too_many_pauses_everyone_who_shares_the_limit() {
+    let busy = Reply::of(429, &[("retry-after", "30")], "{}");
+    let used_up = Reply::of(
+        200,
+        &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "40s")],
+        ANSWER,
+    );
+    for reply in [busy, used_up] {
+        let server = Server::start([reply]).await;
+        let limit = limit(100);
+        let model = builder(Dialect::OpenAi, &server).with_rate_limit(limit.clone()).build().unwrap();
+        let _ = model.complete(ask().with_timeout(Duration::from_secs(5))).await;
+        let Retry::After(wait) = limit.try_acquire(1).unwrap_err().retry() else { panic!("a delay is told") };
+        assert!(wait > Duration::from_secs(25), "{wait:?}");
+    }
+}
