@@ -5,6 +5,7 @@ pub mod extract;
 #[cfg(feature = "extract")]
 pub mod task;
 
+mod align;
 mod error;
 pub mod eval;
 pub mod ground;

@@ -177,6 +177,95 @@ rules! {
     PlainText = "plain_text",
     /// More repairs were made than are listed.
     MoreRepairs = "more_repairs",
+    // ---- fitting ----
+    /// A key was found under another of its names.
+    KeyAlias = "key_alias",
+    /// A key was written in another form (`userName` for `user_name`).
+    KeyForm = "key_form",
+    /// A key was misspelt.
+    KeyFuzzy = "key_fuzzy",
+    /// A key that the schema does not know was dropped.
+    ExtraKey = "extra_key",
+    /// A missing value was filled with null or the schema's default.
+    DefaultFilled = "default_filled",
+    /// A text was read as a number.
+    NumberFromText = "number_from_text",
+    /// A number in words was read.
+    NumberWord = "number_word",
+    /// The number was picked out of a sentence.
+    NumberInText = "number_in_text",
+    /// Thousands separators were left out.
+    ThousandsSeparator = "thousands_separator",
+    /// A comma was read as the decimal mark.
+    DecimalComma = "decimal_comma",
+    /// A percent sign was read.
+    Percent = "percent",
+    /// `k`, `M`, 만, 억 and the like were multiplied out.
+    Magnitude = "magnitude",
+    /// A currency was dropped.
+    Currency = "currency",
+    /// A unit was dropped.
+    UnitDropped = "unit_dropped",
+    /// A fraction was divided out.
+    Fraction = "fraction",
+    /// "About" was dropped from a number.
+    Approximate = "approximate",
+    /// A number with a fraction was rounded to a whole one.
+    Rounded = "rounded",
+    /// A number has more digits than its type can hold.
+    PrecisionLost = "precision_lost",
+    /// `NaN` or an infinity was read as null.
+    NotANumber = "not_a_number",
+    /// A word or a number was read as a truth value.
+    BoolForm = "bool_form",
+    /// The truth value was picked out of a sentence.
+    BoolInText = "bool_in_text",
+    /// A truth value was read as a number.
+    NumberFromBool = "number_from_bool",
+    /// A label was found under another of its names or by its description.
+    LabelAlias = "label_alias",
+    /// A label was written in another form.
+    LabelForm = "label_form",
+    /// The label was picked out of a sentence.
+    LabelInText = "label_in_text",
+    /// A label was misspelt.
+    LabelFuzzy = "label_fuzzy",
+    /// A word for nothing was read as null.
+    NullWord = "null_word",
+    /// Nothing was read as an empty list.
+    NullAsEmpty = "null_as_empty",
+    /// A date or a time was rewritten in the wanted form.
+    DateForm = "date_form",
+    /// A time of day or an offset was dropped.
+    TimeDropped = "time_dropped",
+    /// A single value was put into a list.
+    Wrapped = "wrapped",
+    /// A value was taken out of a list or an object that held nothing else.
+    Unwrapped = "unwrapped",
+    /// JSON inside a string was read.
+    NestedJson = "nested_json",
+    /// A number, a truth value or null was taken as text, as it was written.
+    TextFromScalar = "text_from_scalar",
+    /// A list or an object was taken as text, as it was written.
+    TextFromValue = "text_from_value",
+    /// A text that looks like a placeholder was taken as the value.
+    Placeholder = "placeholder",
+    /// A list item that does not fit was left out.
+    ItemDropped = "item_dropped",
+    /// An unfinished value at the end of a cut answer was left out.
+    IncompleteDropped = "incomplete_dropped",
+    /// An optional value that does not fit was left out.
+    FieldDropped = "field_dropped",
+    /// Equal items were merged where the schema wants unique ones.
+    ItemsMerged = "items_merged",
+    /// Two variants of a union fit equally well.
+    UnionTie = "union_tie",
+    /// One of several candidates was chosen by the words around it.
+    CandidateChosen = "candidate_chosen",
+    /// One of several different candidates was chosen though nothing tells which is meant.
+    CandidateGuessed = "candidate_guessed",
+    /// Several candidates were put together into a list.
+    CandidatesMerged = "candidates_merged",
 }
 
 impl fmt::Display for Rule {

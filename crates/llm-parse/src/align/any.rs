@@ -1,0 +1,154 @@
+//! Values without a schema.
+
+use std::collections::HashMap;
+
+use super::leaf::{is_json_number, plain_integer};
+use super::list::Chain;
+use super::plan::{Key, NONE, Value, index};
+use super::scalar::number;
+use super::{Aligner, Fit, Fitted};
+use crate::error::ErrorKind;
+use crate::report::{Rule, Severity};
+use crate::schema::shape::ShapeId;
+use crate::tree::{Kind, NodeId};
+
+impl Aligner<'_> {
+    pub(super) fn fit_any(&mut self, node: NodeId) -> Fitted {
+        let value = match self.kind(node) {
+            Kind::Null => Value::Null,
+            Kind::Bool(value) => Value::Bool(value),
+            Kind::String(_) | Kind::Word => Value::Text,
+            Kind::Number => return self.any_number(node),
+            Kind::Array | Kind::Object => return self.any_compound(node),
+        };
+        let mut fitted = (self.slot(node, value), Fit { errors: 0, cost: 0 });
+        if !self.tree().node(node).is_complete() && value == Value::Text {
+            self.noted(&mut fitted, Rule::Truncated, Severity::Lossy);
+        }
+        fitted
+    }
+
+    fn any_number(&mut self, node: NodeId) -> Fitted {
+        let text = self.text(node);
+        if let Some(value) = plain_integer(text) {
+            let value = match (u64::try_from(value), i64::try_from(value)) {
+                (Ok(value), _) => Some(Value::Unsigned(value)),
+                (_, Ok(value)) => Some(Value::Signed(value)),
+                _ => None,
+            };
+            if let Some(value) = value {
+                let fitted = (self.slot(node, value), Fit::default());
+                return self.cut_number(node, fitted);
+            }
+        }
+        let lower = text.to_ascii_lowercase();
+        if matches!(lower.trim_start_matches(['-', '+']), "nan" | "inf" | "infinity") {
+            let mut fitted = (self.slot(node, Value::Null), Fit::default());
+            self.noted(&mut fitted, Rule::NotANumber, Severity::Lossy);
+            return fitted;
+        }
+        if is_json_number(text) {
+            if let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite()) {
+                let mut fitted = (self.slot(node, Value::Float(value)), Fit::default());
+                if plain_integer(text).is_some() || (!text.contains(['.', 'e', 'E']) && text.len() > 16) {
+                    self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
+                }
+                return self.cut_number(node, fitted);
+            }
+        }
+        if let number::Reading::Number(read) = number::read(text) {
+            if read.unit.is_none() && !read.percent {
+                let value = match read.value.to_integer() {
+                    Some((whole, true)) => u64::try_from(whole).ok().map(Value::Unsigned).or(i64::try_from(whole).ok().map(Value::Signed)),
+                    _ => None,
+                };
+                let value = value.unwrap_or_else(|| Value::Float(read.value.to_f64()));
+                if !matches!(value, Value::Float(float) if !float.is_finite()) {
+                    let mut fitted = (self.slot(node, value), Fit::default());
+                    for (rule, severity) in &read.notes {
+                        self.noted(&mut fitted, *rule, *severity);
+                    }
+                    return self.cut_number(node, fitted);
+                }
+            }
+        }
+        let mut fitted = (self.slot(node, Value::Text), Fit::default());
+        self.noted(&mut fitted, Rule::TextFromScalar, Severity::Repaired);
+        fitted
+    }
+
+    fn cut_number(&mut self, node: NodeId, mut fitted: Fitted) -> Fitted {
+        if !self.tree().node(node).is_complete() {
+            self.noted(&mut fitted, Rule::Truncated, Severity::Lossy);
+        }
+        fitted
+    }
+
+    fn any_compound(&mut self, node: NodeId) -> Fitted {
+        self.work += 1;
+        if self.depth > self.options.limits.max_depth() + 16 {
+            return self.fail(node, ShapeId(0), ErrorKind::TooDeep);
+        }
+        self.depth += 1;
+        let object = self.kind(node) == Kind::Object;
+        let mut fit = Fit::default();
+        let mut slot = self.slot(node, Value::Null);
+        if object {
+            slot.value = self.any_object(node, &mut slot, &mut fit).record();
+        } else {
+            let mut chain = Chain::default();
+            for (number, child) in self.tree().children(node).enumerate() {
+                let (mut item, own) = self.fit_any(child);
+                item.key = Key::Index(index(number));
+                fit.add(own);
+                chain.push(&mut self.plan, item);
+            }
+            slot.value = chain.list();
+        }
+        self.depth -= 1;
+        (slot, fit)
+    }
+
+    fn any_object(&mut self, node: NodeId, slot: &mut super::Slot, fit: &mut Fit) -> Chain {
+        let mut chain = Chain::default();
+        let mut known: Option<HashMap<&str, NodeId>> = None;
+        let children = self.tree().children(node);
+        // Few keys are compared one by one, many are hashed.
+        let many = children.clone().nth(8).is_some();
+        if many {
+            known = Some(HashMap::new());
+        }
+        for child in children {
+            let key = self.tree().key(child, self.source()).unwrap_or("");
+            let twin = match &mut known {
+                Some(known) => known.insert(key, child),
+                None => self
+                    .tree()
+                    .children(node)
+                    .take_while(|other| *other != child)
+                    .filter(|other| self.tree().key(*other, self.source()) == Some(key))
+                    .last(),
+            };
+            if let Some(twin) = twin {
+                let same = self.same(twin, child);
+                let severity = if same { Severity::Repaired } else { Severity::Ambiguous };
+                let span = self.tree().node(child).key_span().unwrap_or_else(|| self.span(child));
+                self.plan.note_at(slot, Rule::DuplicateKey, severity, span, Key::Node(child), NONE);
+                fit.cost = fit.cost.saturating_add(super::cost_of(severity));
+            }
+            let (mut item, own) = self.fit_any(child);
+            item.key = Key::Node(child);
+            fit.add(own);
+            chain.push(&mut self.plan, item);
+        }
+        chain
+    }
+
+    /// Both nodes are written alike, but for white space at their ends.
+    pub(super) fn same(&self, one: NodeId, other: NodeId) -> bool {
+        let raw = |node| self.span(node).of(self.source()).trim();
+        let (a, b) = (self.kind(one), self.kind(other));
+        let scalar = |kind| !matches!(kind, Kind::Array | Kind::Object);
+        (scalar(a) && scalar(b) && self.text(one) == self.text(other)) || (a == b && raw(one) == raw(other))
+    }
+}

@@ -1,0 +1,532 @@
+//! Scalars: numbers, truth values, texts, labels, constants, null.
+
+use serde_json::Value as Json;
+
+use super::plan::{Value, index};
+use super::scalar::number::{self, Number};
+use super::scalar::{boolean, date, label, null, unit};
+use super::{Aligner, Fitted};
+use crate::error::ErrorKind;
+use crate::report::{Rule, Severity};
+use crate::schema::shape::{Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule, number_as_f64};
+use crate::tree::{Kind, NodeId};
+
+/// Whole numbers up to here are exact as `f64`.
+const EXACT: u64 = 1 << 53;
+
+impl<'a> Aligner<'a> {
+    /// Fits a scalar to a shape that allows null as well.
+    pub(super) fn nullable(&mut self, node: NodeId, id: ShapeId, name: Option<&'a str>) -> Fitted {
+        let kind = self.kind(node);
+        if kind == Kind::Null {
+            let unfinished = !self.tree().node(node).is_complete() && self.options.partial;
+            let mut fitted = (self.slot(node, Value::Null), super::Fit::default());
+            if unfinished {
+                self.noted(&mut fitted, Rule::Truncated, Severity::Lossy);
+            }
+            return fitted;
+        }
+        let shape = &self.shapes.get(id).kind;
+        if matches!(kind, Kind::String(_) | Kind::Word) && !matches!(shape, ShapeKind::Any) {
+            let text = self.text(node);
+            let nothing = null::read(text).filter(|_| match shape {
+                // An empty text is a text.
+                ShapeKind::Text(_) => !text.trim().is_empty(),
+                ShapeKind::Label(labels) => {
+                    !matches!(label::read(text, labels, false), label::Reading::Label { .. })
+                }
+                ShapeKind::Union(_) => !text.trim().is_empty() || !self.shapes.takes_text(id),
+                _ => true,
+            });
+            if let Some(nothing) = nothing {
+                let mut fitted = (self.slot(node, Value::Null), super::Fit::default());
+                let severity = match nothing {
+                    null::Nothing::Sure => Severity::Repaired,
+                    null::Nothing::Maybe => Severity::Ambiguous,
+                };
+                self.noted(&mut fitted, Rule::NullWord, severity);
+                return fitted;
+            }
+        }
+        self.fit_kind(node, id, name)
+    }
+
+    pub(super) fn fit_null(&mut self, node: NodeId, id: ShapeId) -> Fitted {
+        match self.kind(node) {
+            Kind::Null => (self.slot(node, Value::Null), super::Fit::default()),
+            Kind::String(_) | Kind::Word if null::read(self.text(node)) == Some(null::Nothing::Sure) => {
+                let mut fitted = (self.slot(node, Value::Null), super::Fit::default());
+                self.noted(&mut fitted, Rule::NullWord, Severity::Repaired);
+                fitted
+            }
+            _ => self.fail(node, id, ErrorKind::Mismatch),
+        }
+    }
+
+    /// A part that the answer did not finish: in partial mode it is not there yet.
+    fn unfinished(&mut self, node: NodeId, id: ShapeId, mut fitted: Fitted) -> Fitted {
+        if self.tree().node(node).is_complete() || fitted.1.errors > 0 {
+            return fitted;
+        }
+        if self.options.partial && !matches!(self.shapes.get(id).kind, ShapeKind::Text(_)) {
+            return self.fail_with(node, id, ErrorKind::Truncated, Some("not finished yet"));
+        }
+        self.noted(&mut fitted, Rule::Truncated, Severity::Lossy);
+        fitted
+    }
+
+    /// The single value inside a list or an object, for a scalar target.
+    fn unwrapped(&mut self, node: NodeId, id: ShapeId, name: Option<&'a str>) -> Fitted {
+        let mut children = self.tree().children(node);
+        let (Some(only), more) = (children.next(), children.next()) else {
+            return self.fail(node, id, ErrorKind::Mismatch);
+        };
+        if more.is_some() {
+            let list = self.kind(node) == Kind::Array;
+            let (kind, detail) = if list {
+                (ErrorKind::Ambiguous, Some("several values for one"))
+            } else {
+                (ErrorKind::Mismatch, None)
+            };
+            return self.fail_with(node, id, kind, detail);
+        }
+        let key = self.tree().key(only, self.source()).unwrap_or("").to_lowercase();
+        if matches!(key.as_str(), "error" | "errors" | "오류" | "에러") {
+            return self.fail(node, id, ErrorKind::Mismatch);
+        }
+        let mut fitted = self.fit(only, id, name);
+        if fitted.1.errors > 0 {
+            return fitted;
+        }
+        let span = self.span(node);
+        self.noted_at(&mut fitted, Rule::Unwrapped, Severity::Repaired, span);
+        fitted
+    }
+
+    // ---- numbers ----
+
+    /// Reads the node as a number; `Err` is the finished failure.
+    fn read_number(&mut self, node: NodeId, id: ShapeId, name: Option<&str>) -> Result<(Number, bool), Fitted> {
+        let kind = self.kind(node);
+        let reading = match kind {
+            Kind::Number | Kind::Word | Kind::String(_) => number::read(self.text(node)),
+            _ => return Err(self.fail(node, id, ErrorKind::Mismatch)),
+        };
+        match reading {
+            number::Reading::Number(number) => {
+                let wanted = name.and_then(unit::of_field);
+                if let (Some(own), Some(wanted)) = (number.unit, wanted) {
+                    if own.contradicts(wanted) {
+                        let detail = Some("the unit is not the one that the field's name gives");
+                        return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
+                    }
+                }
+                Ok((number, kind != Kind::Number))
+            }
+            number::Reading::Ambiguous(why) => Err(self.fail_with(node, id, ErrorKind::Ambiguous, Some(why))),
+            number::Reading::Negated => Err(self.fail(node, id, ErrorKind::Negated)),
+            number::Reading::Overflow => Err(self.fail(node, id, ErrorKind::Overflow)),
+            number::Reading::None => Err(self.fail(node, id, ErrorKind::Mismatch)),
+        }
+    }
+
+    fn note_number(&mut self, fitted: &mut Fitted, number: &Number, from_text: bool) {
+        for (rule, severity) in &number.notes {
+            self.noted(fitted, *rule, *severity);
+        }
+        if number.percent {
+            self.noted(fitted, Rule::Percent, Severity::Repaired);
+        }
+        if from_text && number.notes.is_empty() && !number.percent {
+            self.noted(fitted, Rule::NumberFromText, Severity::Repaired);
+        }
+    }
+
+    pub(super) fn fit_integer(&mut self, node: NodeId, id: ShapeId, rule: &Integer, name: Option<&'a str>) -> Fitted {
+        if let Kind::Number = self.kind(node) {
+            if let Some(value) = plain_integer(self.text(node)) {
+                let fitted = self.integer(node, id, rule, value);
+                return self.unfinished(node, id, fitted);
+            }
+        }
+        if matches!(self.kind(node), Kind::Array | Kind::Object) {
+            return self.unwrapped(node, id, name);
+        }
+        let (number, from_text) = match self.read_number(node, id, name) {
+            Ok(read) => read,
+            Err(fitted) => return fitted,
+        };
+        if number.dotted_thousands && from_text {
+            let detail = Some("the dot could separate thousands");
+            return self.fail_with(node, id, ErrorKind::Ambiguous, detail);
+        }
+        let Some((value, whole)) = number.value.to_integer() else { return self.fail(node, id, ErrorKind::Overflow) };
+        if !whole && (number.value.divisor != 1 || number.notes.iter().any(|note| note.0 == Rule::DecimalComma)) {
+            return self.fail_with(node, id, ErrorKind::Mismatch, Some("not a whole number"));
+        }
+        let mut fitted = self.integer(node, id, rule, value);
+        if fitted.1.errors == 0 {
+            self.note_number(&mut fitted, &number, from_text);
+            if !whole {
+                self.noted(&mut fitted, Rule::Rounded, Severity::Lossy);
+            } else if !from_text && number.notes.is_empty() && self.text(node).contains('.') {
+                self.noted(&mut fitted, Rule::NumberForm, Severity::Cosmetic);
+            }
+        }
+        self.unfinished(node, id, fitted)
+    }
+
+    fn integer(&mut self, node: NodeId, id: ShapeId, rule: &Integer, value: i128) -> Fitted {
+        if value < rule.min || (value > rule.max && !rule.wide) {
+            return self.fail(node, id, ErrorKind::Overflow);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "bounds of schemas are floats themselves")]
+        if !rule.bounds.admits(value as f64) {
+            // A bound that is the type's own end is an overflow; any other is a rule of the schema.
+            let kind = if rule.type_min > i128::from(i64::MIN) && value < rule.type_min {
+                ErrorKind::Overflow
+            } else {
+                ErrorKind::Constraint
+            };
+            return self.fail_with(node, id, kind, Some(bound_broken(&rule.bounds, value as f64)));
+        }
+        let value = match (u64::try_from(value), i64::try_from(value)) {
+            (Ok(value), _) => Value::Unsigned(value),
+            (_, Ok(value)) => Value::Signed(value),
+            _ => {
+                self.plan.wide.push(value);
+                Value::Wide(index(self.plan.wide.len() - 1))
+            }
+        };
+        (self.slot(node, value), super::Fit::default())
+    }
+
+    pub(super) fn fit_number(&mut self, node: NodeId, id: ShapeId, rule: &Bounds, name: Option<&'a str>) -> Fitted {
+        if let Kind::Number = self.kind(node) {
+            let text = self.text(node);
+            if let Some(value) = plain_integer(text) {
+                if let Ok(small) = i64::try_from(value) {
+                    if small.unsigned_abs() <= EXACT {
+                        let fitted = self.number_slot(node, id, rule, NumberValue::Integer(small));
+                        return self.unfinished(node, id, fitted);
+                    }
+                }
+            } else if is_json_number(text) {
+                if let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite()) {
+                    let fitted = self.number_slot(node, id, rule, NumberValue::Float(value));
+                    return self.unfinished(node, id, fitted);
+                }
+            }
+        }
+        if matches!(self.kind(node), Kind::Array | Kind::Object) {
+            return self.unwrapped(node, id, name);
+        }
+        let (number, from_text) = match self.read_number(node, id, name) {
+            Ok(read) => read,
+            Err(fitted) => return fitted,
+        };
+        let value = if number.percent && rule.is_share() {
+            match number.value.over(super::scalar::decimal::Decimal::whole(100)) {
+                Some(share) => share,
+                None => return self.fail(node, id, ErrorKind::Overflow),
+            }
+        } else {
+            number.value
+        };
+        let mut lost = false;
+        let value = match value.to_integer() {
+            Some((whole, true)) if i64::try_from(whole).is_ok() => {
+                lost = whole.unsigned_abs() > u128::from(EXACT) && !exact_as_float(whole);
+                NumberValue::Integer(i64::try_from(whole).unwrap_or_default())
+            }
+            _ => NumberValue::Float(value.to_f64()),
+        };
+        let mut fitted = self.number_slot(node, id, rule, value);
+        if fitted.1.errors == 0 {
+            self.note_number(&mut fitted, &number, from_text);
+            if lost {
+                self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
+            }
+        }
+        self.unfinished(node, id, fitted)
+    }
+
+    fn number_slot(&mut self, node: NodeId, id: ShapeId, rule: &Bounds, value: NumberValue) -> Fitted {
+        let float = value.as_f64();
+        if !float.is_finite() || (rule.single && float.abs() > f64::from(f32::MAX)) {
+            return self.fail(node, id, ErrorKind::Overflow);
+        }
+        if !rule.admits(float) {
+            return self.fail_with(node, id, ErrorKind::Constraint, Some(bound_broken(rule, float)));
+        }
+        let value = match value {
+            NumberValue::Integer(whole) => u64::try_from(whole).map_or(Value::Signed(whole), Value::Unsigned),
+            NumberValue::Float(float) => Value::Float(float),
+        };
+        (self.slot(node, value), super::Fit::default())
+    }
+
+    // ---- truth values ----
+
+    pub(super) fn fit_bool(&mut self, node: NodeId, id: ShapeId) -> Fitted {
+        let done = |aligner: &mut Self, value, rule: Option<Rule>| {
+            let mut fitted = (aligner.slot(node, Value::Bool(value)), super::Fit::default());
+            if let Some(rule) = rule {
+                aligner.noted(&mut fitted, rule, Severity::Repaired);
+            }
+            aligner.unfinished(node, id, fitted)
+        };
+        match self.kind(node) {
+            Kind::Bool(value) => done(self, value, None),
+            Kind::Array | Kind::Object => self.unwrapped(node, id, None),
+            Kind::Null => self.fail(node, id, ErrorKind::Mismatch),
+            Kind::Number | Kind::Word | Kind::String(_) => match boolean::read(self.text(node)) {
+                boolean::Reading::Word(value) => done(self, value, Some(Rule::BoolForm)),
+                boolean::Reading::Sentence(value) => done(self, value, Some(Rule::BoolInText)),
+                boolean::Reading::Negated => self.fail(node, id, ErrorKind::Negated),
+                boolean::Reading::Ambiguous(why) => self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),
+                boolean::Reading::None => self.fail(node, id, ErrorKind::Mismatch),
+            },
+        }
+    }
+
+    // ---- texts ----
+
+    pub(super) fn fit_text(&mut self, node: NodeId, id: ShapeId, rule: &TextRule) -> Fitted {
+        let note = match self.kind(node) {
+            Kind::String(_) | Kind::Word => None,
+            Kind::Number | Kind::Bool(_) => Some((Rule::TextFromScalar, Severity::Repaired)),
+            Kind::Null => return self.fail(node, id, ErrorKind::Mismatch),
+            Kind::Array | Kind::Object => return self.text_from_value(node, id, rule),
+        };
+        let text = self.text(node);
+        let mut fitted = (self.slot(node, Value::Text), super::Fit::default());
+        if !rule.is_free() {
+            fitted = self.ruled_text(node, id, rule, text);
+            if fitted.1.errors > 0 {
+                return fitted;
+            }
+        }
+        if let Some((rule, severity)) = note {
+            self.noted(&mut fitted, rule, severity);
+        } else if !self.options.prose && text.len() <= 64 && null::is_placeholder(text) {
+            self.noted(&mut fitted, Rule::Placeholder, Severity::Ambiguous);
+        }
+        self.unfinished(node, id, fitted)
+    }
+
+    fn text_from_value(&mut self, node: NodeId, id: ShapeId, rule: &TextRule) -> Fitted {
+        let mut children = self.tree().children(node);
+        if self.kind(node) == Kind::Array {
+            if let (Some(only), None) = (children.next(), children.next()) {
+                if !matches!(self.kind(only), Kind::Array | Kind::Object) {
+                    return self.unwrapped(node, id, None);
+                }
+            }
+        }
+        if !rule.is_free() {
+            return self.fail(node, id, ErrorKind::Mismatch);
+        }
+        let raw = self.span(node).of(self.source());
+        let at = self.plan.own(raw);
+        let mut fitted = (self.slot(node, Value::Owned(at)), super::Fit { errors: 0, cost: 200 });
+        self.noted(&mut fitted, Rule::TextFromValue, Severity::Lossy);
+        self.unfinished(node, id, fitted)
+    }
+
+    fn ruled_text(&mut self, node: NodeId, id: ShapeId, rule: &TextRule, text: &'a str) -> Fitted {
+        let reading = match rule.format {
+            Format::None => date::Reading::Exact,
+            Format::Date => date::read_date(text),
+            Format::DateTime => date::read_date_time(text, true),
+            Format::LocalDateTime => date::read_date_time(text, false),
+            Format::Time => date::read_time(text),
+        };
+        let mut fitted = (self.slot(node, Value::Text), super::Fit::default());
+        match reading {
+            date::Reading::Exact => {}
+            date::Reading::Rewritten { text, dropped } => {
+                fitted.0.value = Value::Owned(self.plan.own(&text));
+                let (rule, severity) =
+                    if dropped { (Rule::TimeDropped, Severity::Lossy) } else { (Rule::DateForm, Severity::Repaired) };
+                self.noted(&mut fitted, rule, severity);
+            }
+            date::Reading::Ambiguous(why) => return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),
+            date::Reading::Impossible => {
+                return self.fail_with(node, id, ErrorKind::Constraint, Some("no calendar has this day"));
+            }
+            date::Reading::None => return self.fail_with(node, id, ErrorKind::Mismatch, Some("not a date or time")),
+        }
+        if rule.min_len.is_some() || rule.max_len.is_some() {
+            let length = text.chars().count() as u64;
+            if rule.min_len.is_some_and(|min| length < min) && self.tree().node(node).is_complete() {
+                return self.fail_with(node, id, ErrorKind::Constraint, Some("shorter than allowed"));
+            }
+            if rule.max_len.is_some_and(|max| length > max) {
+                return self.fail_with(node, id, ErrorKind::Constraint, Some("longer than allowed"));
+            }
+        }
+        if rule.pattern.as_ref().is_some_and(|pattern| !pattern.matches(text)) {
+            return self.fail_with(node, id, ErrorKind::Constraint, Some("does not match the pattern"));
+        }
+        fitted
+    }
+
+    // ---- labels and constants ----
+
+    pub(super) fn fit_label(&mut self, node: NodeId, id: ShapeId, labels: &Labels) -> Fitted {
+        if matches!(self.kind(node), Kind::Array | Kind::Object) {
+            return self.unwrapped(node, id, None);
+        }
+        let text = self.text(node);
+        if !labels.others.is_empty() {
+            let fitted = self.fit_literal(node, id, &labels.others);
+            if fitted.1.errors == 0 && !matches!(self.kind(node), Kind::String(_)) {
+                return fitted;
+            }
+        }
+        let complete = self.tree().node(node).is_complete();
+        if !complete {
+            let longer = labels.items.iter().any(|label| label.text.len() > text.len() && label.text.starts_with(text));
+            if longer || self.options.partial {
+                return self.fail_with(node, id, ErrorKind::Truncated, Some("the label is cut off"));
+            }
+        }
+        let (mut fitted, note) = match label::read(text, labels, true) {
+            label::Reading::Label { number, note } => {
+                ((self.slot(node, Value::Label { shape: id.0, number }), super::Fit::default()), note)
+            }
+            label::Reading::Negated => return self.fail(node, id, ErrorKind::Negated),
+            label::Reading::Ambiguous(why) => return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),
+            label::Reading::None => return self.fail(node, id, ErrorKind::Mismatch),
+        };
+        if let Some((rule, severity)) = note {
+            self.noted(&mut fitted, rule, severity);
+        }
+        self.unfinished(node, id, fitted)
+    }
+
+    pub(super) fn fit_literal(&mut self, node: NodeId, id: ShapeId, values: &[Json]) -> Fitted {
+        if matches!(self.kind(node), Kind::Array | Kind::Object)
+            && values.iter().all(|value| !value.is_array() && !value.is_object())
+        {
+            return self.unwrapped(node, id, None);
+        }
+        let mut notes: Option<(Number, bool)> = None;
+        let found = match self.kind(node) {
+            Kind::Bool(value) => values.iter().find(|known| known.as_bool() == Some(value)),
+            Kind::Number | Kind::Word | Kind::String(_) => {
+                let text = self.text(node);
+                let number = values.iter().any(Json::is_number).then(|| number::read(text));
+                match number {
+                    Some(number::Reading::Number(number)) => {
+                        let value = number.value.to_f64();
+                        let from_text = self.kind(node) != Kind::Number;
+                        notes = Some((number, from_text));
+                        values.iter().find(|known| match known {
+                            Json::Number(known) => (number_as_f64(known) - value).abs() < f64::EPSILON * value.abs(),
+                            _ => false,
+                        }.then_some(()).is_some() || (value == 0.0 && known.as_f64() == Some(0.0)))
+                    }
+                    Some(number::Reading::Ambiguous(why)) => {
+                        return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
+                    }
+                    Some(number::Reading::Negated) => return self.fail(node, id, ErrorKind::Negated),
+                    _ if values.iter().any(Json::is_boolean) => {
+                        let fitted = self.fit_bool(node, id);
+                        return match fitted.0.value {
+                            Value::Bool(value) if values.contains(&Json::Bool(value)) => fitted,
+                            Value::Failed(_) => fitted,
+                            _ => self.fail(node, id, ErrorKind::Mismatch),
+                        };
+                    }
+                    _ => None,
+                }
+            }
+            Kind::Array | Kind::Object => {
+                let fitted = self.fit_any(node);
+                let access = super::Access::new(self, fitted.0);
+                let value = serde::Deserialize::deserialize(access).unwrap_or(Json::Null);
+                values.iter().find(|known| **known == value)
+            }
+            Kind::Null => None,
+        };
+        let Some(found) = found.cloned() else { return self.fail(node, id, ErrorKind::Mismatch) };
+        let at = self.plan.json(found);
+        let mut fitted = (self.slot(node, Value::Json(at)), super::Fit::default());
+        if let Some((number, from_text)) = notes {
+            self.note_number(&mut fitted, &number, from_text);
+        }
+        self.unfinished(node, id, fitted)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum NumberValue {
+    Integer(i64),
+    Float(f64),
+}
+
+impl NumberValue {
+    #[expect(clippy::cast_precision_loss, reason = "compared with bounds; the value itself stays exact")]
+    fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(value) => value as f64,
+            Self::Float(value) => value,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the round trip is the question")]
+fn exact_as_float(value: i128) -> bool {
+    value as f64 as i128 == value
+}
+
+fn bound_broken(bounds: &Bounds, value: f64) -> &'static str {
+    if bounds.min.is_some_and(|min| value < min) || bounds.above.is_some_and(|above| value <= above) {
+        "below the minimum"
+    } else if bounds.max.is_some_and(|max| value > max) || bounds.below.is_some_and(|below| value >= below) {
+        "above the maximum"
+    } else {
+        "not a multiple of the step"
+    }
+}
+
+/// Digits with at most a minus, as JSON writes whole numbers.
+pub(super) fn plain_integer(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty()
+        && digits.len() <= 38
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits.len() == 1 || !digits.starts_with('0'));
+    if !plain {
+        return None;
+    }
+    if digits.len() <= 18 {
+        return text.parse::<i64>().ok().map(i128::from);
+    }
+    text.parse().ok()
+}
+
+pub(super) fn is_json_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let mut rest = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+    let whole = digits.len() - rest.len();
+    if whole == 0 || (whole > 1 && digits.starts_with('0')) {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix('.') {
+        rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == fraction.len() {
+            return false;
+        }
+    }
+    if let Some(power) = rest.strip_prefix(['e', 'E']) {
+        let power = power.strip_prefix(['+', '-']).unwrap_or(power);
+        rest = power.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == power.len() {
+            return false;
+        }
+    }
+    rest.is_empty()
+}

@@ -1,0 +1,151 @@
+//! Truth values in words, Korean and English.
+
+use super::clause::{Stance, clauses, retracts, stance};
+
+/// What a text says as a truth value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The text is one word for it.
+    Word(bool),
+    /// A sentence says it.
+    Sentence(bool),
+    Negated,
+    Ambiguous(&'static str),
+    None,
+}
+
+const MAX_LEN: usize = 4096;
+
+fn word(text: &str) -> Option<bool> {
+    match text {
+        "true" | "yes" | "y" | "on" | "1" | "o" | "t" | "correct" | "yep" | "yeah" | "예" | "네" | "넵" | "응" | "참" | "맞음"
+        | "맞다" | "맞아요" | "맞습니다" | "그렇다" | "그렇습니다" | "사실" | "있음" | "○" | "✓" | "✔" | "✅" | "1.0" => {
+            Some(true)
+        }
+        "false" | "no" | "n" | "off" | "0" | "x" | "f" | "incorrect" | "nope" | "아니오" | "아니요" | "아뇨" | "거짓" | "틀림"
+        | "틀림니다" | "틀립니다" | "×" | "✗" | "✘" | "❌" | "0.0" => Some(false),
+        _ => None,
+    }
+}
+
+/// Words that state a truth value inside a sentence.
+fn stated(word: &str) -> Option<bool> {
+    match word {
+        "true" | "yes" | "yep" | "correct" | "예" | "네" | "참" | "참입니다" | "맞습니다" | "맞아요" | "맞다" | "그렇습니다"
+        | "사실입니다" | "사실이다" => Some(true),
+        "false" | "no" | "nope" | "incorrect" | "아니오" | "아니요" | "아뇨" | "거짓" | "거짓입니다" | "틀렸습니다"
+        | "틀립니다" => Some(false),
+        _ => None,
+    }
+}
+
+pub(crate) fn read(text: &str) -> Reading {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_LEN {
+        return Reading::None;
+    }
+    let bare = text.trim_matches(|c: char| c.is_whitespace() || ".!,;:\"'`*_()[]。".contains(c)).to_lowercase();
+    if let Some(value) = word(&bare) {
+        return Reading::Word(value);
+    }
+    if bare.starts_with("un") && word(bare.get(2..).unwrap_or("")).is_some() {
+        return Reading::Negated;
+    }
+    sentence(text)
+}
+
+fn sentence(text: &str) -> Reading {
+    let mut verdict: Option<bool> = None;
+    let mut named = false;
+    let mut denied = false;
+    let mut open = false;
+    for clause in clauses(text) {
+        let mut in_clause: Option<(bool, usize, usize)> = None;
+        for (start, word) in words(clause.text) {
+            if let Some(value) = stated(&word.to_lowercase()) {
+                named = true;
+                if in_clause.is_some_and(|(known, _, _)| known != value) {
+                    return Reading::Ambiguous("both truth values are named");
+                }
+                in_clause = Some((value, start, start + word.len()));
+            }
+        }
+        let at = in_clause.map(|(_, start, end)| (start, end));
+        match (stance(clause.text, clause.question, at), in_clause) {
+            (Stance::Affirmed, Some((value, _, _))) => {
+                if verdict.is_some_and(|known| known != value) {
+                    return Reading::Ambiguous("both truth values are named");
+                }
+                verdict = Some(value);
+            }
+            // "No, it isn't": the denial agrees with the answer.
+            (Stance::Denied, None) => denied = true,
+            (Stance::Denied, Some(_)) => return Reading::Negated,
+            (Stance::Open, Some(_)) => open = true,
+            (Stance::Open, None) => open |= clause.question,
+            (Stance::Affirmed, None) => {}
+        }
+    }
+    if retracts(text) {
+        return Reading::Ambiguous("the text takes back what it said");
+    }
+    match verdict {
+        Some(_) if open => Reading::Ambiguous("the text asks or hedges"),
+        Some(true) if denied => Reading::Negated,
+        Some(value) => Reading::Sentence(value),
+        None if open => Reading::Ambiguous("the text asks or hedges"),
+        None if denied || named => Reading::Negated,
+        None => Reading::None,
+    }
+}
+
+/// Words with their places.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(from..)?;
+        let start = from + rest.find(char::is_alphanumeric)?;
+        let tail = text.get(start..)?;
+        let len = tail.find(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').unwrap_or(tail.len());
+        from = start + len;
+        Some((start, tail.get(..len)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reading, read};
+
+    #[test]
+    fn reads_words_in_korean_and_english() {
+        for text in ["yes", "True", "예", "네", "O", "1", "맞음", "YES.", "**true**"] {
+            assert_eq!(read(text), Reading::Word(true), "{text}");
+        }
+        for text in ["no", "False", "아니오", "아니요", "X", "0", "거짓"] {
+            assert_eq!(read(text), Reading::Word(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_plain_sentences() {
+        for text in ["The statement is true.", "Yes, it is.", "This is verified: true.", "네, 맞습니다.", "답은 참입니다."] {
+            assert_eq!(read(text), Reading::Sentence(true), "{text}");
+        }
+        for text in ["It is false.", "No, it isn't.", "아니요, 그렇지 않습니다."] {
+            assert_eq!(read(text), Reading::Sentence(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_denials_and_doubts() {
+        for text in ["not true", "The statement is not true.", "never true", "It isn't false.", "untrue", "사실이 아님", "절대 아니다", "참이 아닙니다", "Yes, it is not.", "This cannot be verified as true."] {
+            assert_eq!(read(text), Reading::Negated, "{text}");
+        }
+        for text in ["It could be true or false.", "Is it true?", "true or false", "예 또는 아니오"] {
+            assert!(matches!(read(text), Reading::Ambiguous(_) | Reading::Negated), "{text}");
+        }
+        for text in ["maybe", "2", "hello"] {
+            assert!(!matches!(read(text), Reading::Word(_) | Reading::Sentence(_)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Clauses of a sentence, and whether they deny, ask or hedge what they name.
+
+/// What a clause does to the thing that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stance {
+    Affirmed,
+    Denied,
+    /// A question, a condition, a choice: neither said nor denied.
+    Open,
+}
+
+/// A clause with its place in the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clause<'a> {
+    pub(crate) start: usize,
+    pub(crate) text: &'a str,
+    pub(crate) question: bool,
+}
+
+/// Splits at sentence marks, and where a contrast begins ("not A but B", 'A가 아니라 B').
+pub(crate) fn clauses(text: &str) -> Vec<Clause<'_>> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next_space = chars.peek().is_none_or(|(_, next)| next.is_whitespace());
+        let ends = matches!(c, '\n' | ';' | '!' | '?' | '。' | '？' | '！' | '，' | '；' | '(' | ')' | '—')
+            || (matches!(c, '.' | ',' | ':') && next_space);
+        if ends {
+            push(&mut out, text, start, at, matches!(c, '?' | '？'));
+            start = at + c.len_utf8();
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or("");
+        if c == ' ' {
+            for word in [" but ", " rather ", " instead ", " however "] {
+                if starts_with_ignore_case(rest, word) {
+                    push(&mut out, text, start, at, false);
+                    start = at + 1;
+                }
+            }
+        }
+        for word in ["아니라", "아니고", "말고"] {
+            if rest.starts_with(word) {
+                let end = at + word.len();
+                push(&mut out, text, start, end, false);
+                start = end;
+            }
+        }
+    }
+    push(&mut out, text, start, text.len(), false);
+    out
+}
+
+fn push<'a>(out: &mut Vec<Clause<'a>>, text: &'a str, start: usize, end: usize, question: bool) {
+    if let Some(part) = text.get(start..end) {
+        if !part.trim().is_empty() {
+            out.push(Clause { start, text: part, question });
+        } else if question {
+            if let Some(last) = out.last_mut() {
+                last.question = true;
+            }
+        }
+    }
+}
+
+fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+const IDIOMS: &[&str] = &[
+    "no doubt", "without a doubt", "without doubt", "without question", "no question", "not only", "nothing but",
+    "no other than", "none other than", "no matter", "not surprisingly", "no mistake", "의심할 여지 없이", "의심의 여지 없이",
+    "의심할 여지가 없", "틀림없", "다름 아닌", "다름아닌", "뿐만 아니라", "뿐 아니라", "뿐만아니라", "문제없",
+];
+
+const DENIALS: &[&str] = &[
+    "not", "no", "never", "neither", "nor", "none", "cannot", "without", "hardly", "scarcely", "barely", "nowhere", "isn't",
+    "aren't", "wasn't", "weren't", "doesn't", "don't", "didn't", "won't", "wouldn't", "can't", "couldn't", "shouldn't",
+    "ain't", "hasn't", "haven't", "isnt", "doesnt", "dont", "non", "wrong", "incorrect", "false", "untrue", "unlike",
+    "except", "excluding", "rejected", "denied", "fails", "lacks", "opposite", "rather than", "instead of", "far from",
+    "anything but", "no longer",
+];
+
+const DENIALS_KO: &[&str] = &[
+    "아니", "아닙", "아닌", "아님", "아녜", "아냐", "않", "못하", "못합", "못한", "못함", "없", "말고", "제외", "반대",
+    "틀렸", "틀린", "틀림", "잘못", "불가", "안됨", "안 됨", "안돼", "거짓",
+];
+
+const OPEN: &[&str] = &[
+    "if", "whether", "either", "unless", "maybe", "perhaps", "possibly", "might", "could", "unclear", "unsure",
+    "uncertain", "between", "versus", "vs",
+];
+
+const OPEN_KO: &[&str] = &["인지", "일지", "혹은", "또는", "이거나", "거나", "아마", "만약", "라면", "일 수도", "것 같", "듯", "까요", "모르"];
+
+/// What `clause` does to the thing named in it; `named` is where that stands, and is not searched itself.
+pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>) -> Stance {
+    let mut text = clause.to_lowercase().replace('’', "'");
+    if let (Some((start, end)), true) = (named, text.len() == clause.len()) {
+        if let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) {
+            text = format!("{head}\u{1}{tail}");
+        }
+    }
+    for idiom in IDIOMS {
+        if text.contains(idiom) {
+            text = text.replace(idiom, " ");
+        }
+    }
+    if DENIALS.iter().any(|word| has_word(&text, word)) || DENIALS_KO.iter().any(|word| text.contains(word)) || has_an(&text)
+    {
+        return Stance::Denied;
+    }
+    if question || OPEN.iter().any(|word| has_word(&text, word)) || OPEN_KO.iter().any(|word| text.contains(word)) {
+        return Stance::Open;
+    }
+    Stance::Affirmed
+}
+
+/// The Korean adverb 안 ("not") as a word of its own.
+fn has_an(text: &str) -> bool {
+    text.split_whitespace().any(|word| word == "안" || word == "못")
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(word)) {
+        let (start, end) = (from + at, from + at + word.len());
+        let before = text.get(..start).and_then(|t| t.chars().next_back());
+        let after = text.get(end..).and_then(|t| t.chars().next());
+        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '\'');
+        if free(before) && free(after) {
+            return true;
+        }
+        from = end;
+    }
+    false
+}
+
+/// The text takes back what it said before: "no wait", 아니 잠깐.
+pub(crate) fn retracts(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["no wait", "no, wait", "scratch that", "i was wrong", "i take that back", "on second thought", "wait,", "아니 잠깐", "아니, 잠깐", "정정"]
+        .iter()
+        .any(|phrase| text.contains(phrase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stance, clauses, stance};
+
+    #[test]
+    fn tells_denial_from_affirmation() {
+        for text in ["this is not x", "it isn't x", "x가 아닙니다", "x이 아님", "절대 x 아니다", "안 x", "far from x", "x is wrong"] {
+            assert_eq!(stance(text, false, None), Stance::Denied, "{text}");
+        }
+        for text in ["no doubt x", "definitely x", "틀림없이 x입니다", "not only x", "안내 x", "notable x"] {
+            assert_eq!(stance(text, false, None), Stance::Affirmed, "{text}");
+        }
+        assert_eq!(stance("is it x", true, None), Stance::Open);
+        assert_eq!(stance("아마 x", false, None), Stance::Open);
+    }
+
+    #[test]
+    fn splits_contrasts() {
+        let texts = |text| clauses(text).iter().map(|c| c.text.trim()).collect::<Vec<_>>();
+        assert_eq!(texts("not A but B."), ["not A", "but B"]);
+        assert_eq!(texts("A가 아니라 B입니다."), ["A가 아니라", "B입니다"]);
+        assert_eq!(texts("v1.2 is it, yes"), ["v1.2 is it", "yes"]);
+    }
+}

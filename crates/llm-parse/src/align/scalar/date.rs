@@ -1,0 +1,369 @@
+//! Dates and times, Korean and English, into the forms of RFC 3339.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// What a text says as a date or a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The text has the wanted form already.
+    Exact,
+    /// Rewritten; `dropped` if a part (the time of day, the weekday) was left out.
+    Rewritten { text: String, dropped: bool },
+    Ambiguous(&'static str),
+    /// It has the form of a date, but no calendar knows it.
+    Impossible,
+    None,
+}
+
+const MAX_LEN: usize = 80;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Date {
+    year: u32,
+    month: u32,
+    day: u32,
+}
+
+impl Date {
+    fn exists(self) -> bool {
+        let leap = (self.year % 4 == 0 && self.year % 100 != 0) || self.year % 400 == 0;
+        let days = match self.month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if leap => 29,
+            2 => 28,
+            _ => return false,
+        };
+        (1..=days).contains(&self.day)
+    }
+}
+
+pub(crate) fn read_date(text: &str) -> Reading {
+    let Some(normal) = normal(text) else { return Reading::None };
+    match find_date(&normal) {
+        Found::Date(date, rest) if date.exists() => {
+            let rest = normal.get(rest..).unwrap_or("").trim();
+            let out = format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
+            if out == text {
+                return Reading::Exact;
+            }
+            if is_weekday(rest) {
+                return Reading::Rewritten { text: out, dropped: false };
+            }
+            match find_time(rest.trim_start_matches(['T', 't', ' ', ','])) {
+                Some((time, offset)) => {
+                    let midnight = time == (0, 0, 0) && matches!(offset.trim(), "" | "Z");
+                    Reading::Rewritten { text: out, dropped: !midnight }
+                }
+                None => Reading::None,
+            }
+        }
+        Found::Date(..) => Reading::Impossible,
+        Found::Ambiguous(why) => Reading::Ambiguous(why),
+        Found::None => relative(&normal),
+    }
+}
+
+/// Reads a date with a time; `offset` tells whether the wanted form has an offset from UTC.
+pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
+    let Some(normal) = normal(text) else { return Reading::None };
+    match find_date(&normal) {
+        Found::Date(date, rest) if date.exists() => {
+            let rest = normal.get(rest..).unwrap_or("").trim_start_matches(['T', 't', ' ', ',']);
+            let Some(((hour, minute, second), zone)) = find_time(rest) else {
+                return if rest.trim().is_empty() { Reading::Ambiguous("a date without a time") } else { Reading::None };
+            };
+            let fraction = fraction_of(rest);
+            let out = format!(
+                "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}",
+                date.year, date.month, date.day
+            );
+            let Some(zone) = zone_of(zone) else { return Reading::None };
+            let (out, dropped) = match (offset, zone.is_empty()) {
+                (true, _) => (format!("{out}{zone}"), false),
+                (false, true) => (out, false),
+                (false, false) => (out, true),
+            };
+            if out == text { Reading::Exact } else { Reading::Rewritten { text: out, dropped } }
+        }
+        Found::Date(..) => Reading::Impossible,
+        Found::Ambiguous(why) => Reading::Ambiguous(why),
+        Found::None => relative(&normal),
+    }
+}
+
+pub(crate) fn read_time(text: &str) -> Reading {
+    let Some(normal) = normal(text) else { return Reading::None };
+    match find_time(&normal) {
+        Some(((hour, minute, second), zone)) => {
+            let Some(zone) = zone_of(zone) else { return Reading::None };
+            let out = format!("{hour:02}:{minute:02}:{second:02}{}{zone}", fraction_of(&normal));
+            if out == text { Reading::Exact } else { Reading::Rewritten { text: out, dropped: false } }
+        }
+        None => Reading::None,
+    }
+}
+
+fn normal(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && text.len() <= MAX_LEN).then(|| text.nfkc().collect())
+}
+
+fn relative(text: &str) -> Reading {
+    let lower = text.to_lowercase();
+    let words = ["today", "tomorrow", "yesterday", "next", "last", "ago", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "오늘", "내일", "모레", "어제", "다음", "지난", "이번", "뒤", "후", "전"];
+    if words.iter().any(|word| lower.contains(word)) {
+        return Reading::Ambiguous("a date relative to a day that the text does not give");
+    }
+    Reading::None
+}
+
+enum Found {
+    /// The date, and where the rest begins.
+    Date(Date, usize),
+    Ambiguous(&'static str),
+    None,
+}
+
+fn find_date(text: &str) -> Found {
+    let numbers = numbers(text);
+    let [first, rest @ ..] = numbers.as_slice() else { return Found::None };
+    if let Some(found) = with_month_name(text, &numbers) {
+        return found;
+    }
+    let at = |number: &Number| (number.value, number.digits);
+    // 20260305
+    if first.digits == 8 && first.start == 0 {
+        let date = Date { year: first.value / 10_000, month: first.value / 100 % 100, day: first.value % 100 };
+        return Found::Date(date, first.end);
+    }
+    let [second, after @ ..] = rest else { return Found::None };
+    let gap = |a: &Number, b: &Number| text.get(a.end..b.start).unwrap_or("").trim().to_owned();
+    // 3월 5일 without its year.
+    if first.start == 0 && gap(first, second) == "월" {
+        return Found::Ambiguous("a date without a year");
+    }
+    let [third, ..] = after else {
+        let separator = gap(first, second);
+        return if first.start == 0 && matches!(separator.as_str(), "/" | "-" | "." | "월") && first.digits <= 2 {
+            Found::Ambiguous("a date without a year")
+        } else {
+            Found::None
+        };
+    };
+    let (one, two) = (gap(first, second), gap(second, third));
+    if first.start != 0 {
+        return Found::None;
+    }
+    let korean = one == "년" && two == "월";
+    let same = one == two && matches!(one.as_str(), "-" | "/" | ".");
+    if !korean && !same {
+        return Found::None;
+    }
+    let mut end = third.end;
+    let tail = text.get(end..).unwrap_or("");
+    if korean {
+        let Some(rest) = tail.trim_start().strip_prefix('일') else { return Found::None };
+        end = text.len() - rest.len();
+    } else if one == "." {
+        end = text.len() - tail.strip_prefix('.').unwrap_or(tail).len();
+    }
+    match (at(first), at(second), at(third)) {
+        ((year, 4), (month, 1..=2), (day, 1..=2)) => Found::Date(Date { year, month, day }, end),
+        ((a, 1..=2), (b, 1..=2), (year, 4)) => {
+            let (day_first, month_first) = (Date { year, month: b, day: a }, Date { year, month: a, day: b });
+            match (day_first.exists(), month_first.exists()) {
+                (true, true) if a == b => Found::Date(day_first, end),
+                (true, true) => Found::Ambiguous("day and month could be swapped"),
+                (true, false) => Found::Date(day_first, end),
+                (false, _) => Found::Date(month_first, end),
+            }
+        }
+        ((_, 1..=2), (_, 1..=2), (_, 1..=2)) => Found::Ambiguous("a year of two digits"),
+        _ => Found::None,
+    }
+}
+
+fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
+    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const FULL: [&str; 12] = [
+        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "december",
+    ];
+    let (start, word) = super::boolean::words(text).find_map(|(start, word)| {
+        let letters: String = word.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
+        let month = MONTHS.iter().zip(FULL).position(|(short, full)| letters == *short || letters == full || (letters == "sept" && *short == "sep"))?;
+        (letters.len() == word.len()).then_some((start, (word, u32::try_from(month + 1).ok()?)))
+    })?;
+    let (word, month) = word;
+    let after: Vec<&Number> = numbers.iter().filter(|n| n.start >= start + word.len()).collect();
+    let before: Vec<&Number> = numbers.iter().filter(|n| n.end <= start).collect();
+    let (day, year) = match (before.as_slice(), after.as_slice()) {
+        // 5 March 2026
+        ([day], [year, ..]) if day.digits <= 2 && year.digits == 4 => (day, year),
+        // March 5, 2026
+        ([], [day, year, ..]) if day.digits <= 2 && year.digits == 4 => (day, year),
+        ([_], []) | ([], [_]) => return Some(Found::Ambiguous("a date without a year or a day")),
+        _ => return Some(Found::None),
+    };
+    Some(Found::Date(Date { year: year.value, month, day: day.value }, year.end))
+}
+
+struct Number {
+    value: u32,
+    digits: usize,
+    start: usize,
+    end: usize,
+}
+
+fn numbers(text: &str) -> Vec<Number> {
+    let mut out = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(|c: char| c.is_ascii_digit())) {
+        let start = from + at;
+        let run = text.get(start..).unwrap_or("");
+        let len = run.find(|c: char| !c.is_ascii_digit()).unwrap_or(run.len());
+        let value = run.get(..len).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX);
+        out.push(Number { value, digits: len, start, end: start + len });
+        from = start + len;
+    }
+    out
+}
+
+fn is_weekday(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    word.is_empty()
+        || matches!(word.as_str(), "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun" | "월" | "화" | "수" | "목" | "금" | "토" | "일")
+        || word.ends_with("요일")
+        || word.ends_with("day")
+}
+
+type Clock = (u32, u32, u32);
+
+/// The time of day at the start of `text`, and what follows it.
+fn find_time(text: &str) -> Option<(Clock, &str)> {
+    let text = text.trim();
+    let (half, rest) = ["오전", "오후"].iter().find_map(|word| text.strip_prefix(word).map(|rest| (Some(*word), rest))).unwrap_or((None, text));
+    let rest = rest.trim_start();
+    let numbers = numbers(rest);
+    let first = numbers.first().filter(|first| first.start == 0 && first.digits <= 2)?;
+    let gap = |from: usize, to: usize| rest.get(from..to).unwrap_or("").trim().to_owned();
+    let mut parts = [first.value, 0, 0];
+    let mut end = first.end;
+    let korean = rest.get(end..)?.trim_start().starts_with('시');
+    if korean {
+        end = rest.len() - rest.get(end..)?.trim_start().strip_prefix('시')?.len();
+    }
+    for (index, number) in numbers.iter().enumerate().skip(1).take(2) {
+        let between = gap(end, number.start);
+        let ok = if korean { between.is_empty() } else { between == ":" && number.digits == 2 };
+        if !ok {
+            break;
+        }
+        if korean {
+            let tail = rest.get(number.end..)?.trim_start();
+            let tail = tail.strip_prefix(if index == 1 { '분' } else { '초' })?;
+            end = rest.len() - tail.len();
+        } else {
+            end = number.end;
+        }
+        if let Some(part) = parts.get_mut(index) {
+            *part = number.value;
+        }
+    }
+    let mut tail = rest.get(end..)?;
+    // A fraction of a second.
+    if let Some(fraction) = tail.strip_prefix('.') {
+        tail = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    let lower = tail.trim_start().to_lowercase();
+    let meridiem = ["a.m.", "p.m.", "am", "pm"].iter().find(|word| lower.starts_with(*word));
+    let half = half.or(match meridiem {
+        Some(word) if word.starts_with('a') => Some("오전"),
+        Some(_) => Some("오후"),
+        None => None,
+    });
+    if let Some(word) = meridiem {
+        tail = tail.trim_start().get(word.len()..)?;
+    }
+    // "5" alone is no time.
+    if !korean && end == first.end && meridiem.is_none() {
+        return None;
+    }
+    let [mut hour, minute, second] = parts;
+    match half {
+        Some("오전") if hour == 12 => hour = 0,
+        Some("오후") if hour < 12 => hour += 12,
+        _ => {}
+    }
+    (hour < 24 && minute < 60 && second < 61).then_some(((hour, minute, second), tail))
+}
+
+fn fraction_of(time: &str) -> String {
+    let Some((_, after)) = time.split_once('.') else { return String::new() };
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    if digits.is_empty() { digits } else { format!(".{digits}") }
+}
+
+/// `Z`, `+09:00`, or nothing; `None` if something else follows.
+fn zone_of(tail: &str) -> Option<String> {
+    let tail = tail.trim();
+    match tail {
+        "" => return Some(String::new()),
+        "Z" | "z" | "UTC" | "GMT" => return Some("Z".to_owned()),
+        "KST" => return Some("+09:00".to_owned()),
+        _ => {}
+    }
+    let sign = tail.chars().next().filter(|c| matches!(c, '+' | '-'))?;
+    let digits: String = tail.chars().skip(1).filter(|c| *c != ':').collect();
+    if !digits.chars().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = match digits.len() {
+        2 => (digits.as_str(), "00"),
+        4 => digits.split_at_checked(2)?,
+        _ => return None,
+    };
+    Some(format!("{sign}{hours}:{minutes}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reading, read_date, read_date_time, read_time};
+
+    fn rewritten(text: &str) -> Reading {
+        Reading::Rewritten { text: text.to_owned(), dropped: false }
+    }
+
+    #[test]
+    fn reads_many_forms_of_a_date() {
+        assert_eq!(read_date("2026-03-05"), Reading::Exact);
+        for text in ["2026년 3월 5일", "2026. 3. 5.", "2026/3/5", "2026.03.05", "March 5, 2026", "5 March 2026", "Mar 5th 2026", "20260305", "2026년 3월 5일 (목)", "2026-03-05T00:00:00Z"] {
+            assert_eq!(read_date(text), rewritten("2026-03-05"), "{text}");
+        }
+        assert_eq!(read_date("25/12/2026"), rewritten("2026-12-25"));
+        assert_eq!(read_date("12/25/2026"), rewritten("2026-12-25"));
+        assert_eq!(read_date("2026-03-05 14:30"), Reading::Rewritten { text: "2026-03-05".to_owned(), dropped: true });
+    }
+
+    #[test]
+    fn refuses_what_could_be_another_day() {
+        for text in ["3/4/2026", "03/04/2024", "March 4", "3월 5일", "next Monday", "내일", "3/4/26", "다음 주 월요일"] {
+            assert!(matches!(read_date(text), Reading::Ambiguous(_)), "{text}: {:?}", read_date(text));
+        }
+        assert_eq!(read_date("2024-04-31"), Reading::Impossible);
+        assert_eq!(read_date("2023-02-29"), Reading::Impossible);
+        assert_eq!(read_date("hello"), Reading::None);
+    }
+
+    #[test]
+    fn reads_date_times_and_times() {
+        assert_eq!(read_date_time("2026-03-05T14:30:00Z", true), Reading::Exact);
+        assert_eq!(read_date_time("2026-03-05T14:30:00.25+09:00", true), Reading::Exact);
+        assert_eq!(read_date_time("2026-03-05 14:30:00Z", true), rewritten("2026-03-05T14:30:00Z"));
+        assert_eq!(read_date_time("2026년 3월 5일 오후 2시 30분", false), rewritten("2026-03-05T14:30:00"));
+        assert_eq!(read_time("2:30 PM"), rewritten("14:30:00"));
+        assert_eq!(read_time("오후 2시 30분"), rewritten("14:30:00"));
+        assert_eq!(read_time("25:00"), Reading::None);
+    }
+}

@@ -1,0 +1,318 @@
+//! Labels of enums: exact, by another name, in another form, inside a sentence, misspelt.
+
+use super::boolean::words;
+use super::clause::{Stance, clauses, retracts, stance};
+use super::fuzzy::is_slip;
+use crate::report::{Rule, Severity};
+use crate::schema::fold;
+use crate::schema::shape::Labels;
+
+/// What a text says as one of the labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Label { number: u32, note: Option<(Rule, Severity)> },
+    Negated,
+    Ambiguous(&'static str),
+    None,
+}
+
+const MAX_LEN: usize = 16_384;
+const MAX_FUZZY: usize = 512;
+
+/// Finds the one label that `text` means. A sentence is searched only if `sentences` is set.
+pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
+    let text = text.trim();
+    let found = |number, rule| Reading::Label { number, note: Some((rule, Severity::Repaired)) };
+    if let Some(number) = labels.exact.get(text) {
+        let own = labels.items.get(*number as usize).is_some_and(|label| &*label.text == text);
+        return if own { Reading::Label { number: *number, note: None } } else { found(*number, Rule::LabelAlias) };
+    }
+    if text.is_empty() || text.len() > MAX_LEN {
+        return Reading::None;
+    }
+    let folded = fold(text);
+    match labels.folded.get(&folded) {
+        Some(Some(number)) if !folded.is_empty() => return found(*number, Rule::LabelForm),
+        Some(None) => return Reading::Ambiguous("two labels differ only in form"),
+        _ => {}
+    }
+    if let Some(number) = by_description(&folded, labels) {
+        return found(number, Rule::LabelAlias);
+    }
+    if sentences {
+        let reading = in_sentence(text, labels);
+        if reading != Reading::None {
+            return reading;
+        }
+    }
+    // A phrase is not a misspelt word.
+    if labels.items.len() <= MAX_FUZZY && !negating_word(text) {
+        let mut slips = (0_u32..).zip(&labels.items).filter(|(_, label)| {
+            std::iter::once(&label.text).chain(&label.aliases).any(|name| is_slip(&folded, &fold(name)))
+        });
+        match (slips.next(), slips.next()) {
+            (Some((number, _)), None) => return found(number, Rule::LabelFuzzy),
+            (Some(_), Some(_)) => return Reading::Ambiguous("two labels are equally near"),
+            _ => {}
+        }
+    }
+    Reading::None
+}
+
+fn negating_word(text: &str) -> bool {
+    stance(text, false, None) == Stance::Denied
+}
+
+/// The description of a label, or "label: description".
+fn by_description(folded: &str, labels: &Labels) -> Option<u32> {
+    let mut hits = (0_u32..).zip(&labels.items).filter(|(_, label)| {
+        label.description.as_deref().is_some_and(|description| {
+            let description = fold(description);
+            if description.chars().count() < 4 {
+                return false;
+            }
+            *description == *folded || folded.strip_prefix(&*fold(&label.text)).is_some_and(|rest| *rest == *description)
+        })
+    });
+    match (hits.next(), hits.next()) {
+        (Some((number, _)), None) => Some(number),
+        _ => None,
+    }
+}
+
+struct Hit {
+    number: u32,
+    start: usize,
+    end: usize,
+    /// The text writes the label as the schema does, or at least in capitals or quotes.
+    marked: bool,
+}
+
+fn in_sentence(text: &str, labels: &Labels) -> Reading {
+    let mut affirmed: Option<u32> = None;
+    let mut denied = Vec::new();
+    let mut open = false;
+    let mut bare_denial = false;
+    for clause in clauses(text) {
+        let hits = hits(clause.text, labels);
+        if hits.is_empty() {
+            let short = clause.text.split_whitespace().count() <= 4;
+            bare_denial |= short && stance(clause.text, clause.question, None) == Stance::Denied;
+            continue;
+        }
+        let first = hits.first().map(|hit| (hit.start, hit.end));
+        let distinct = hits.iter().any(|hit| Some(hit.number) != hits.first().map(|first| first.number));
+        match stance(clause.text, clause.question, first) {
+            Stance::Denied => denied.extend(hits.iter().map(|hit| hit.number)),
+            Stance::Open => open = true,
+            Stance::Affirmed if distinct => return Reading::Ambiguous("more than one label is named"),
+            Stance::Affirmed => {
+                for hit in hits {
+                    if affirmed.is_some_and(|known| known != hit.number) {
+                        return Reading::Ambiguous("more than one label is named");
+                    }
+                    affirmed = Some(hit.number);
+                }
+            }
+        }
+    }
+    match affirmed {
+        Some(number) => {
+            if open {
+                Reading::Ambiguous("a label is asked about or hedged")
+            } else if denied.contains(&number) || retracts(text) || bare_denial {
+                Reading::Ambiguous("a label is both named and denied")
+            } else {
+                Reading::Label { number, note: Some((Rule::LabelInText, Severity::Repaired)) }
+            }
+        }
+        None if !denied.is_empty() => Reading::Negated,
+        None if open => Reading::Ambiguous("a label is asked about or hedged"),
+        None => Reading::None,
+    }
+}
+
+/// Labels that stand in `clause` as whole words; of overlapping ones the longest.
+fn hits(clause: &str, labels: &Labels) -> Vec<Hit> {
+    let words: Vec<(usize, &str)> = words(clause).collect();
+    let longest = labels
+        .items
+        .iter()
+        .flat_map(|label| std::iter::once(&label.text).chain(&label.aliases))
+        .map(|name| name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).count().max(1))
+        .max()
+        .unwrap_or(1)
+        .min(8);
+    let mut out: Vec<Hit> = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let mut matched = None;
+        for len in (1..=longest).rev() {
+            let (Some((start, _)), Some((last, last_word))) = (words.get(at), words.get(at + len - 1)) else { continue };
+            let end = last + last_word.len();
+            let Some(text) = clause.get(*start..end) else { continue };
+            if let Some((number, end)) = whole(text, *start, labels) {
+                let text = clause.get(*start..end).unwrap_or("");
+                if glued(clause, *start, end) {
+                    continue;
+                }
+                let number_text = labels.items.get(number as usize).map_or("", |label| &*label.text);
+                let marked = is_marked(clause, *start, end, text, number_text);
+                matched = Some((Hit { number, start: *start, end, marked }, len));
+                break;
+            }
+        }
+        match matched {
+            Some((hit, len)) => {
+                at += len;
+                // An article or a common word is not a label: single letters have to stand out.
+                if hit.marked || hit.end - hit.start > 1 {
+                    out.push(hit);
+                }
+            }
+            None => at += 1,
+        }
+    }
+    out
+}
+
+/// Single-letter labels count only where they are set apart; longer ones in any case.
+fn is_marked(clause: &str, start: usize, end: usize, text: &str, label: &str) -> bool {
+    let before = clause.get(..start).unwrap_or("").chars().next_back();
+    let after = clause.get(end..).unwrap_or("").chars().next();
+    let quoted = matches!(before, Some('"' | '\'' | '*' | '`' | '(' | '[' | '“' | '‘'));
+    // "A" at the start of a sentence, or "I", is a word of English.
+    let is_word = matches!(text, "a" | "A" | "I" | "i");
+    text == label && (quoted || (!is_word && text.chars().count() == 1) || (is_word && after.is_none() && before.is_some()))
+}
+
+/// A sign that belongs to the word follows or precedes it: `B+` is not `B`, `non-refundable` is not `refundable`.
+fn glued(clause: &str, start: usize, end: usize) -> bool {
+    let before = clause.get(..start).unwrap_or("");
+    let after = clause.get(end..).unwrap_or("").chars();
+    let mut after = after.clone().zip(after.skip(1).map(Some).chain([None]));
+    let after = after.next();
+    let joined_after = match after {
+        Some(('+' | '#', _)) => true,
+        Some(('-' | '_' | '/' | '&' | '.', Some(next))) => next.is_alphanumeric(),
+        _ => false,
+    };
+    let mut back = before.chars().rev();
+    let joined_before = match (back.next(), back.next()) {
+        (Some('-' | '_' | '/' | '&' | '.'), Some(previous)) => previous.is_alphanumeric(),
+        _ => false,
+    };
+    joined_after || joined_before
+}
+
+/// Which label `text` is; a Korean particle or ending may follow. Returns where the label ends.
+fn whole(text: &str, start: usize, labels: &Labels) -> Option<(u32, usize)> {
+    if let Some(Some(number)) = labels.folded.get(&fold(text)) {
+        return Some((*number, start + text.len()));
+    }
+    let last = text.chars().next_back()?;
+    if !matches!(last, '가'..='힣') {
+        return None;
+    }
+    for ending in ENDINGS {
+        if let Some(stem) = text.strip_suffix(ending) {
+            if stem.chars().count() >= 1 {
+                if let Some(Some(number)) = labels.folded.get(&fold(stem)) {
+                    return Some((*number, start + stem.len()));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Particles and endings that may follow a noun, longest first.
+const ENDINGS: &[&str] = &[
+    "이었습니다", "이라고", "적입니다", "적이다", "적이지", "입니다", "이에요", "이라는", "이므로", "으로는", "이지", "이고", "이며", "이다", "이란",
+    "라고", "예요", "에요", "으로", "적인", "적", "이라", "인", "은", "는", "이", "가", "을", "를", "로", "와", "과", "도", "만", "에", "의", "임",
+    "다", "고",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Reading, read};
+    use crate::report::Rule;
+    use crate::schema::shape::{Label, Labels};
+
+    fn labels(names: &[&str]) -> Labels {
+        let items = names
+            .iter()
+            .map(|name| Label { text: (*name).into(), aliases: Vec::new(), description: None })
+            .collect();
+        Labels::new(items, Vec::new())
+    }
+
+    fn name(text: &str, names: &[&str]) -> Option<String> {
+        match read(text, &labels(names), true) {
+            Reading::Label { number, .. } => names.get(number as usize).map(ToString::to_string),
+            _ => None,
+        }
+    }
+
+    const MOOD: &[&str] = &["POSITIVE", "NEGATIVE", "NEUTRAL"];
+
+    #[test]
+    fn finds_labels_in_every_form() {
+        for text in ["POSITIVE", "positive", "Positive.", "**POSITIVE**", "The sentiment is positive.", "Definitely POSITIVE, no doubt.", "POSITIVE, not NEGATIVE", "not NEGATIVE but POSITIVE", "postive", "Answer: POSITIVE"] {
+            assert_eq!(name(text, MOOD).as_deref(), Some("POSITIVE"), "{text}");
+        }
+        for text in ["부정입니다.", "부정", "정답은 부정이다", "이 글은 부정적입니다", "긍정이 아니라 부정입니다"] {
+            assert_eq!(name(text, &["긍정", "부정"]).as_deref(), Some("부정"), "{text}");
+        }
+        assert_eq!(name("in progress", &["IN_PROGRESS", "DONE"]).as_deref(), Some("IN_PROGRESS"));
+        assert_eq!(name("in progress review", &["PROGRESS", "IN_PROGRESS_REVIEW"]).as_deref(), Some("IN_PROGRESS_REVIEW"));
+    }
+
+    #[test]
+    fn refuses_denials() {
+        for text in ["This is not NEGATIVE.", "The sentiment isn't positive.", "Not POSITIVE", "It is neither POSITIVE nor NEGATIVE.", "never POSITIVE"] {
+            assert_eq!(read(text, &labels(MOOD), true), Reading::Negated, "{text}");
+        }
+        for text in ["긍정이 아님", "긍정이 아닙니다.", "부정적이지 않습니다", "절대 긍정 아니다"] {
+            assert_eq!(read(text, &labels(&["긍정", "부정"]), true), Reading::Negated, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_choices_and_other_words() {
+        for text in ["Either POSITIVE or NEGATIVE.", "positive/negative", "POSITIVE? No.", "Is it POSITIVE?", "unhappy", "POSITIVE. No wait, NEGATIVE."] {
+            assert_eq!(name(text, MOOD), None, "{text}");
+        }
+        for (text, names) in [
+            ("unapproved", &["approved", "rejected"][..]),
+            ("inactive", &["active", "closed"]),
+            ("non-refundable", &["refundable", "other"]),
+            ("미완료", &["완료", "진행"]),
+            ("불가능", &["가능", "보류"]),
+            ("HIGHEST", &["HIGH", "LOW"]),
+            ("female", &["male", "other"]),
+            ("JavaScript", &["JAVA", "RUST"]),
+            ("대학생", &["대", "중", "소"]),
+            ("cap", &["cat", "car", "can"]),
+            ("B+", &["A", "B", "C"]),
+            ("This is a tough one.", &["A", "B", "C"]),
+            ("v3", &["v1", "v2"]),
+            ("긍정 또는 부정입니다.", &["긍정", "부정"]),
+        ] {
+            assert_eq!(name(text, names), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn says_how_it_found_the_label() {
+        let labels = labels(MOOD);
+        let rule = |text| match read(text, &labels, true) {
+            Reading::Label { note, .. } => note.map(|note| note.0),
+            _ => None,
+        };
+        assert_eq!(rule("POSITIVE"), None);
+        assert_eq!(rule("positive"), Some(Rule::LabelForm));
+        assert_eq!(rule("It is positive"), Some(Rule::LabelInText));
+        assert_eq!(rule("positve"), Some(Rule::LabelFuzzy));
+    }
+}

@@ -1,0 +1,12 @@
+//! What the text of one scalar says: numbers, truth values, labels, dates, nothing.
+
+pub(crate) mod boolean;
+mod clause;
+pub(crate) mod date;
+pub(crate) mod decimal;
+pub(crate) mod fuzzy;
+pub(crate) mod label;
+pub(crate) mod null;
+pub(crate) mod number;
+mod number_word;
+pub(crate) mod unit;

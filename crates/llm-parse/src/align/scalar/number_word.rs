@@ -1,0 +1,223 @@
+//! Whole numbers written in words, in English and Korean, read only where every word is understood.
+
+use super::decimal::Decimal;
+use super::unit;
+
+const MAX_WORDS: usize = 16;
+
+/// Reads a text that is a number in words and nothing else (a counter or a unit may follow a Korean one).
+pub(crate) fn read(text: &str) -> Option<Decimal> {
+    let lower = text.trim().to_lowercase();
+    if lower.is_empty() || lower.len() > 200 {
+        return None;
+    }
+    if lower.is_ascii() { english(&lower) } else { korean(&lower) }.map(Decimal::whole)
+}
+
+fn english(text: &str) -> Option<i128> {
+    let words: Vec<&str> = text.split([' ', '-', ',']).filter(|word| !word.is_empty()).collect();
+    if words.is_empty() || words.len() > MAX_WORDS {
+        return None;
+    }
+    let (mut total, mut group): (i128, i128) = (0, 0);
+    let mut last_scale = i128::MAX;
+    // The size of the last word, so that "five five" and "twenty eleven" are refused.
+    let mut room: i128 = i128::MAX;
+    let mut any = false;
+    let mut after_and = false;
+    for word in &words {
+        if *word == "and" {
+            if !any || after_and {
+                return None;
+            }
+            after_and = true;
+            continue;
+        }
+        if let Some(value) = small(word) {
+            if value >= room {
+                return None;
+            }
+            group += value;
+            room = if value >= 20 { 10 } else { 1 };
+            if value == 0 && words.len() > 1 {
+                return None;
+            }
+        } else if *word == "hundred" {
+            if !(1..100).contains(&group) {
+                return None;
+            }
+            group *= 100;
+            room = 100;
+        } else if *word == "dozen" {
+            return (words.len() == 2 && group > 0).then_some(group * 12);
+        } else {
+            let scale: i128 = match *word {
+                "thousand" => 1_000,
+                "million" => 1_000_000,
+                "billion" => 1_000_000_000,
+                "trillion" => 1_000_000_000_000,
+                _ => return None,
+            };
+            if group == 0 || scale >= last_scale {
+                return None;
+            }
+            total += group * scale;
+            group = 0;
+            last_scale = scale;
+            room = 1000;
+        }
+        any = true;
+        after_and = false;
+    }
+    (any && !after_and).then_some(total + group)
+}
+
+fn small(word: &str) -> Option<i128> {
+    const ONES: [&str; 20] = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    if let Some(at) = ONES.iter().position(|known| known == &word) {
+        return i128::try_from(at).ok();
+    }
+    TENS.iter().position(|known| known == &word).and_then(|at| i128::try_from(20 + at * 10).ok())
+}
+
+fn korean(text: &str) -> Option<i128> {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let mut rest = compact.as_str();
+    let native = native(&mut rest);
+    let value = match native {
+        Some(value) => value,
+        None => sino(&mut rest)?,
+    };
+    let counter = rest.is_empty()
+        || unit::named(rest).is_some()
+        || matches!(rest, "원" | "가지" | "단계" | "권" | "마리" | "대" | "장" | "곳");
+    // A lone syllable such as 이 or 일 is a word far more often than a number.
+    let long_enough = native.is_some() || compact.chars().count() - rest.chars().count() >= 2 || !rest.is_empty();
+    (counter && long_enough).then_some(value)
+}
+
+fn native(rest: &mut &str) -> Option<i128> {
+    const TENS: [(&str, i128); 10] = [
+        ("스물", 20),
+        ("스무", 20),
+        ("서른", 30),
+        ("마흔", 40),
+        ("쉰", 50),
+        ("예순", 60),
+        ("일흔", 70),
+        ("여든", 80),
+        ("아흔", 90),
+        ("열", 10),
+    ];
+    const ONES: [(&str, i128); 14] = [
+        ("하나", 1),
+        ("다섯", 5),
+        ("여섯", 6),
+        ("일곱", 7),
+        ("여덟", 8),
+        ("아홉", 9),
+        ("한", 1),
+        ("둘", 2),
+        ("두", 2),
+        ("셋", 3),
+        ("세", 3),
+        ("넷", 4),
+        ("네", 4),
+        ("닷", 5),
+    ];
+    let before = *rest;
+    let tens = strip(rest, &TENS);
+    let ones = strip(rest, &ONES);
+    match (tens, ones) {
+        (None, None) => None,
+        // "한", "두" and "네" stand only before a counter; alone 네 means yes.
+        (None, Some(_)) if rest.is_empty() && before.chars().count() == 1 && !matches!(before, "둘" | "셋" | "넷") => None,
+        (tens, ones) => Some(tens.unwrap_or(0) + ones.unwrap_or(0)),
+    }
+}
+
+fn strip(rest: &mut &str, table: &[(&str, i128)]) -> Option<i128> {
+    let (word, value) = table.iter().find(|(word, _)| rest.starts_with(word))?;
+    *rest = rest.strip_prefix(word)?;
+    Some(*value)
+}
+
+fn sino(rest: &mut &str) -> Option<i128> {
+    let (mut total, mut group, mut digit): (i128, i128, Option<i128>) = (0, 0, None);
+    let (mut last_small, mut last_large) = (i128::MAX, i128::MAX);
+    let mut any = false;
+    while let Some(c) = rest.chars().next() {
+        let digit_value = "영일이삼사오육칠팔구".chars().position(|d| d == c).and_then(|at| i128::try_from(at).ok());
+        if let Some(value) = digit_value {
+            if digit.is_some() {
+                return None;
+            }
+            digit = Some(value);
+        } else if let Some(step) = [('십', 10), ('백', 100), ('천', 1000)].iter().find(|s| s.0 == c).map(|s| s.1) {
+            if step >= last_small {
+                return None;
+            }
+            group += digit.take().unwrap_or(1) * step;
+            last_small = step;
+        } else if let Some(step) =
+            [('만', 10_000), ('억', 100_000_000), ('조', 1_000_000_000_000)].iter().find(|s| s.0 == c).map(|s| s.1)
+        {
+            if step >= last_large {
+                return None;
+            }
+            let amount = group + digit.take().unwrap_or(0);
+            total += if amount == 0 { 1 } else { amount } * step;
+            group = 0;
+            last_small = i128::MAX;
+            last_large = step;
+        } else {
+            break;
+        }
+        any = true;
+        *rest = rest.get(c.len_utf8()..)?;
+    }
+    any.then(|| total + group + digit.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    fn whole(text: &str) -> Option<i128> {
+        read(text).and_then(super::Decimal::to_integer).map(|(value, _)| value)
+    }
+
+    #[test]
+    fn reads_english_words() {
+        for (text, expected) in [
+            ("three", 3),
+            ("twenty-five", 25),
+            ("one hundred and five", 105),
+            ("two dozen", 24),
+            ("three hundred thousand", 300_000),
+            ("One million two hundred", 1_000_200),
+        ] {
+            assert_eq!(whole(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_korean_words() {
+        for (text, expected) in
+            [("세 개", 3), ("스물다섯", 25), ("삼만 오천", 35_000), ("열두 명", 12), ("백이십", 120), ("다섯", 5), ("오천 원", 5000)]
+        {
+            assert_eq!(whole(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand_wholly() {
+        for text in ["one and a half", "a few", "five five", "twenty eleven", "네", "이", "세상", "many", "hundred", "일"] {
+            assert_eq!(whole(text), None, "{text}");
+        }
+    }
+}

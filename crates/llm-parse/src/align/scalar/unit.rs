@@ -1,0 +1,179 @@
+//! Words around numbers: magnitudes, currencies, units, bounds.
+
+/// A unit that is known well enough to be compared with the one a field's name gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) dimension: Dimension,
+    name: &'static str,
+}
+
+impl Unit {
+    /// Both units measure the same thing on different scales: 5 km are not 5 m.
+    pub(crate) fn contradicts(self, other: Self) -> bool {
+        self.name != other.name
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dimension {
+    Length,
+    Time,
+    Mass,
+    Bytes,
+    Other,
+}
+
+pub(crate) enum Suffix {
+    Percent,
+    Currency,
+    Unit(Unit),
+    Bound,
+    Other,
+}
+
+pub(crate) enum Word {
+    Currency,
+    About,
+    Bound,
+    Negation,
+    Alternative,
+    Minus,
+    NumberWord,
+    Other,
+}
+
+pub(crate) fn is_currency_sign(c: char) -> bool {
+    matches!(c, '$' | '€' | '£' | '¥' | '₩' | '₹' | '₽' | '₫' | '฿' | '₺' | '₱' | '¢')
+}
+
+/// The factor that a word multiplies by, and what follows it in the same word (`천원` → `원`).
+pub(crate) fn magnitude(word: &str) -> Option<(i128, &str)> {
+    let whole = |factor| Some((factor, ""));
+    match word {
+        "k" | "thousand" | "천" => return whole(1_000),
+        "million" | "millions" | "mn" | "mio" | "mil" | "백만" => return whole(1_000_000),
+        "b" | "bn" | "billion" | "billions" => return whole(1_000_000_000),
+        "trillion" | "trillions" | "tn" => return whole(1_000_000_000_000),
+        "hundred" | "백" => return whole(100),
+        "dozen" => return whole(12),
+        _ => {}
+    }
+    let mut rest = word;
+    let mut factor: i128 = 1;
+    let mut any = false;
+    while let Some(c) = rest.chars().next() {
+        let step = match c {
+            '십' => 10,
+            '백' => 100,
+            '천' => 1_000,
+            '만' => 10_000,
+            '억' => 100_000_000,
+            '조' => 1_000_000_000_000,
+            _ => break,
+        };
+        factor = factor.checked_mul(step)?;
+        any = true;
+        rest = rest.get(c.len_utf8()..)?;
+    }
+    any.then_some((factor, rest))
+}
+
+pub(crate) fn suffix(word: &str) -> Suffix {
+    match word {
+        "" => Suffix::Other,
+        "percent" | "pct" | "퍼센트" | "프로" => Suffix::Percent,
+        "m" => Suffix::Unit(Unit { dimension: Dimension::Length, name: "m" }),
+        "이상" | "이하" | "미만" | "초과" | "여" | "or" | "plus" | "남짓" | "가량" | "이내" => Suffix::Bound,
+        _ if is_currency(word) => Suffix::Currency,
+        _ => named(word).map_or(Suffix::Other, Suffix::Unit),
+    }
+}
+
+fn is_currency(word: &str) -> bool {
+    matches!(
+        word,
+        "usd" | "krw" | "eur" | "gbp" | "jpy" | "cny" | "dollar" | "dollars" | "euro" | "euros" | "won" | "yen" | "bucks"
+            | "pounds" | "원" | "달러" | "유로" | "엔" | "위안"
+    )
+}
+
+/// The unit that a word names.
+pub(crate) fn named(word: &str) -> Option<Unit> {
+    use Dimension::{Bytes, Length, Mass, Other, Time};
+    let (dimension, name) = match word {
+        "km" | "kms" | "kilometer" | "kilometers" | "kilometre" | "kilometres" | "킬로미터" | "킬로" => (Length, "km"),
+        "m" | "meter" | "meters" | "metre" | "metres" | "미터" => (Length, "m"),
+        "cm" | "centimeter" | "centimeters" | "센티미터" | "센티" => (Length, "cm"),
+        "mm" | "밀리미터" => (Length, "mm"),
+        "mi" | "mile" | "miles" | "마일" => (Length, "mi"),
+        "ft" | "foot" | "feet" => (Length, "ft"),
+        "ms" | "millis" | "milliseconds" | "밀리초" => (Time, "ms"),
+        "s" | "sec" | "secs" | "second" | "seconds" | "초" => (Time, "s"),
+        "min" | "mins" | "minute" | "minutes" | "분" => (Time, "min"),
+        "h" | "hr" | "hrs" | "hour" | "hours" | "시간" => (Time, "h"),
+        "d" | "day" | "days" | "일" | "일간" => (Time, "d"),
+        "week" | "weeks" | "wk" | "wks" | "주" | "주일" | "주간" => (Time, "w"),
+        "month" | "months" | "개월" | "달" => (Time, "mo"),
+        "y" | "yr" | "yrs" | "year" | "years" | "년" | "년간" => (Time, "y"),
+        "kg" | "kgs" | "kilogram" | "kilograms" | "킬로그램" => (Mass, "kg"),
+        "g" | "gram" | "grams" | "그램" => (Mass, "g"),
+        "mg" | "밀리그램" => (Mass, "mg"),
+        "lb" | "lbs" => (Mass, "lb"),
+        "kb" => (Bytes, "kb"),
+        "mb" => (Bytes, "mb"),
+        "gb" => (Bytes, "gb"),
+        "tb" => (Bytes, "tb"),
+        "st" | "nd" | "rd" | "th" | "번째" | "위" | "등" => (Other, "th"),
+        "times" | "x" | "회" | "번" | "배" => (Other, "x"),
+        "points" | "point" | "pts" | "pt" | "점" => (Other, "pt"),
+        "people" | "persons" | "명" | "인" => (Other, "p"),
+        "items" | "item" | "pcs" | "개" => (Other, "n"),
+        "kcal" | "칼로리" => (Other, "kcal"),
+        "bpm" => (Other, "bpm"),
+        "세" | "살" => (Other, "age"),
+        _ => return None,
+    };
+    Some(Unit { dimension, name })
+}
+
+/// The unit that the name of a field demands: `distance_m`, `durationMinutes`, `weight_kg`.
+pub(crate) fn of_field(name: &str) -> Option<Unit> {
+    let mut start = 0;
+    let mut last_lower = false;
+    for (at, c) in name.char_indices() {
+        if matches!(c, '_' | '-' | ' ' | '.') {
+            start = at + c.len_utf8();
+        } else if c.is_uppercase() && last_lower {
+            start = at;
+        }
+        last_lower = c.is_lowercase();
+    }
+    let word = name.get(start..)?.to_lowercase();
+    // A one-letter name is a variable, not a unit.
+    if start == 0 && word.chars().count() < 3 && word.is_ascii() {
+        return None;
+    }
+    named(&word).filter(|unit| unit.dimension != Dimension::Other)
+}
+
+pub(crate) fn classify(word: &str) -> Word {
+    match word {
+        _ if is_currency(word) => Word::Currency,
+        "about" | "around" | "approximately" | "approx" | "roughly" | "ca" | "circa" | "nearly" | "almost" | "약" | "대략"
+        | "거의" | "정도" | "쯤" | "대충" => Word::About,
+        "over" | "under" | "least" | "most" | "more" | "less" | "fewer" | "below" | "above" | "up" | "minimum" | "maximum"
+        | "min" | "max" | "exceeds" | "이상" | "이하" | "미만" | "초과" | "최소" | "최대" | "적어도" | "이내" => Word::Bound,
+        "not" | "no" | "never" | "isn't" | "isn’t" | "cannot" | "can't" | "can’t" | "wasn't" | "doesn't" | "don't"
+        | "without" | "neither" | "nor" | "wrong" | "incorrect" | "아님" | "아니다" | "아니라" | "아니고" | "아닙니다"
+        | "아니에요" | "아니" | "않다" | "않음" | "않습니다" | "틀림" => Word::Negation,
+        "or" | "to" | "between" | "through" | "versus" | "vs" | "out" | "per" | "of" | "또는" | "혹은" | "에서" | "부터"
+        | "내지" | "중" | "대" => Word::Alternative,
+        "minus" | "negative" | "마이너스" | "영하" => Word::Minus,
+        "half" | "quarter" | "dozen" | "hundred" | "thousand" | "million" | "billion" | "반" | "one" | "two" | "three"
+        | "four" | "five" | "six" | "seven" | "eight" | "nine" | "ten" => Word::NumberWord,
+        _ if word.ends_with("아닙니다") || word.ends_with("아님") || word.ends_with("아니다") || word.starts_with("아니") => {
+            Word::Negation
+        }
+        _ => Word::Other,
+    }
+}
