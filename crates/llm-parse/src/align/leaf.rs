@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
-use super::scalar::{boolean, date, label, null, unit};
+use super::scalar::{boolean, clause::denies, date, label, null, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -94,6 +94,9 @@ impl<'a> Aligner<'a> {
         if matches!(key.as_str(), "error" | "errors" | "오류" | "에러") {
             return self.fail(node, id, ErrorKind::Mismatch);
         }
+        if denies(&key) {
+            return self.fail(node, id, ErrorKind::Negated);
+        }
         let mut fitted = self.fit(only, id, name);
         if fitted.1.errors > 0 {
             return fitted;
@@ -101,6 +104,15 @@ impl<'a> Aligner<'a> {
         let span = self.span(node);
         self.noted_at(&mut fitted, Rule::Unwrapped, Severity::Repaired, span);
         fitted
+    }
+
+    /// A text without quotes that is a JSON literal: the answer `5`, read as running text.
+    pub(super) fn is_bare_literal(&self, node: NodeId) -> bool {
+        let bare = self.options.prose && self.kind(node) == Kind::String(crate::tree::Quote::None);
+        bare && {
+            let text = self.text(node).trim();
+            is_json_number(text) || matches!(text, "true" | "false" | "null")
+        }
     }
 
     // ---- numbers ----
@@ -137,7 +149,7 @@ impl<'a> Aligner<'a> {
         if number.percent {
             self.noted(fitted, Rule::Percent, Severity::Repaired);
         }
-        if from_text && number.notes.is_empty() && !number.percent {
+        if from_text && number.notes.is_empty() && !number.percent && !self.is_bare_literal(fitted.0.node) {
             self.noted(fitted, Rule::NumberFromText, Severity::Repaired);
         }
     }
@@ -281,7 +293,10 @@ impl<'a> Aligner<'a> {
             Kind::Array | Kind::Object => self.unwrapped(node, id, None),
             Kind::Null => self.fail(node, id, ErrorKind::Mismatch),
             Kind::Number | Kind::Word | Kind::String(_) => match boolean::read(self.text(node)) {
-                boolean::Reading::Word(value) => done(self, value, Some(Rule::BoolForm)),
+                boolean::Reading::Word(value) => {
+                    let literal = self.is_bare_literal(node) && matches!(self.text(node).trim(), "true" | "false");
+                    done(self, value, (!literal).then_some(Rule::BoolForm))
+                }
                 boolean::Reading::Sentence(value) => done(self, value, Some(Rule::BoolInText)),
                 boolean::Reading::Negated => self.fail(node, id, ErrorKind::Negated),
                 boolean::Reading::Ambiguous(why) => self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),

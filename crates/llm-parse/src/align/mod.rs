@@ -13,7 +13,7 @@ mod union;
 
 use std::collections::HashMap;
 
-pub(crate) use collect::{Collected, collect};
+pub(crate) use collect::collect;
 pub(crate) use de::Access;
 pub(crate) use plan::{Fit, Plan, Slot};
 use plan::{Fail, Key, NONE, Value, index};
@@ -191,7 +191,7 @@ impl<'a> Aligner<'a> {
 
     /// Fits one node to one shape; `name` is the field that it fills.
     fn fit(&mut self, node: NodeId, shape: ShapeId, name: Option<&'a str>) -> Fitted {
-        let (id, found, nullable) = self.shapes.resolve(shape);
+        let (id, _, nullable) = self.shapes.resolve(shape);
         self.work += 1;
         if self.work > self.work_limit {
             return self.fail_with(node, id, ErrorKind::TooLarge, Some("too many ways to fit"));
@@ -219,7 +219,6 @@ impl<'a> Aligner<'a> {
             }
         };
         self.depth -= 1;
-        let _ = found;
         fitted
     }
 

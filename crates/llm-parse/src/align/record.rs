@@ -173,7 +173,8 @@ impl<'a> Aligner<'a> {
             self.plan.note_at(&mut open.slot, Rule::FieldDropped, Severity::Lossy, span, slot.key, dropped);
             open.fit.cost = open.fit.cost.saturating_add(cost_of(Severity::Lossy));
             self.mark(open, number, NONE - 1);
-            if self.options.fill && self.shapes.is_nullable(field.shape) {
+            let cut = self.options.partial && !self.tree().node(open.slot.node).is_complete();
+            if self.options.fill && !cut && self.shapes.is_nullable(field.shape) {
                 let mut null = self.slot(child, Value::Null);
                 null.key = slot.key;
                 let at = open.chain.push(&mut self.plan, null);
@@ -368,9 +369,11 @@ impl<'a> Aligner<'a> {
             let key = Key::Field { shape: id.0, field: number };
             let nullable = self.shapes.is_nullable(field.shape);
             let cut = !self.tree().node(node).is_complete();
-            let value = if let (true, Some(default)) = (self.options.fill || field.required, &field.default) {
+            // What an unfinished object may still get is not filled in for it.
+            let fill = self.options.fill && !(cut && self.options.partial);
+            let value = if let (true, Some(default)) = (fill || field.required, &field.default) {
                 Some(Value::Json(self.plan.json(default.clone())))
-            } else if nullable && (field.required || self.options.fill) {
+            } else if nullable && (fill || (field.required && !(cut && self.options.partial && self.options.fill))) {
                 Some(Value::Null)
             } else {
                 None

@@ -24,6 +24,8 @@ impl<'a> Aligner<'a> {
             // Prefer the more specific of two equal readings: a label or a date before any text, anything last.
             if fit.errors == 0 {
                 fit.cost = fit.cost.saturating_add(match &self.shapes.get(*variant).kind {
+                    // The whole answer is a number or a literal without quotes.
+                    ShapeKind::Text(_) if self.is_bare_literal(node) => 55,
                     ShapeKind::Text(rule) if rule.is_free() => 5,
                     ShapeKind::Any => 100,
                     _ => 0,

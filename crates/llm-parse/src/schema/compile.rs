@@ -374,10 +374,8 @@ impl Record {
     ) -> Self {
         let mut exact = HashMap::new();
         let mut folded: HashMap<Box<str>, Option<u32>> = HashMap::new();
-        let mut required = 0;
         for (number, field) in (0_u32..).zip(&fields) {
             exact.insert(field.name.clone(), number);
-            required += u32::from(field.required);
             for name in std::iter::once(&field.name).chain(&field.aliases) {
                 folded
                     .entry(fold(name))
@@ -394,7 +392,7 @@ impl Record {
                 exact.entry(alias.clone()).or_insert(number);
             }
         }
-        Self { fields, exact, folded, patterns, extra, required, min, max }
+        Self { fields, exact, folded, patterns, extra, min, max }
     }
 }
 

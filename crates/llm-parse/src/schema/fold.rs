@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Folds width, composition and case, and leaves out everything but letters, digits and signs that tell labels apart.
+/// Folds width, composition, case and accents, and leaves out everything but letters, digits and signs that tell labels apart.
 ///
 /// `userName`, `user_name`, `User Name` and `ｕｓｅｒ－ｎａｍｅ` fold to the same text; `C`, `C++` and `C#` do not, nor do
 /// `1` and `-1`.
@@ -10,7 +10,8 @@ pub(crate) fn fold(text: &str) -> Box<str> {
     if text.is_ascii() {
         return fold_chars(text.chars());
     }
-    fold_chars(text.nfkc())
+    // Without their accents, since models leave them out as people do; Hangul is put together again.
+    fold_chars(text.nfkd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).nfc())
 }
 
 fn fold_chars(chars: impl Iterator<Item = char>) -> Box<str> {

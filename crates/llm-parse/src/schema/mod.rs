@@ -66,10 +66,6 @@ struct Inner {
 pub(crate) struct Traits {
     /// The schema says more than the Rust type can check: bounds, lengths, patterns, formats.
     pub(crate) constrained: bool,
-    /// A string may be `null`, so that null words need a look.
-    pub(crate) nullable_text: bool,
-    /// A union has records without a tag, among which the best must be chosen.
-    pub(crate) open_union: bool,
 }
 
 type Key = (&'static str, usize);
@@ -154,6 +150,12 @@ impl Schema {
         strict::strict(&self.inner.json)
     }
 
+    /// Every JSON value fits.
+    pub(crate) fn is_any(&self) -> bool {
+        let shapes = &self.inner.shapes;
+        matches!(shapes.get(shapes.root).kind, Kind::Any)
+    }
+
     pub(crate) fn shapes(&self) -> &Shapes {
         &self.inner.shapes
     }
@@ -177,7 +179,7 @@ impl fmt::Debug for Schema {
 impl Traits {
     fn of(shapes: &Shapes) -> Self {
         let mut traits = Self::default();
-        for (number, shape) in (0_u32..).zip(&shapes.all) {
+        for shape in &shapes.all {
             match &shape.kind {
                 Kind::Text(rule) => {
                     traits.constrained |= !rule.is_free();
@@ -196,25 +198,27 @@ impl Traits {
                 Kind::List(list) => {
                     let tuple = list.min == list.prefix.len() as u64 && list.max == Some(list.min);
                     traits.constrained |= !tuple && (list.min > 0 || list.max.is_some());
+                    // Sets merge equal items in silence.
+                    traits.constrained |= list.unique;
+                    traits.constrained |= list.item.is_some_and(|item| is_unnamed_enum(shapes, item));
                 }
-                Kind::Record(record) => traits.constrained |= record.min > 0 || record.max.is_some(),
-                Kind::Union(union) => {
-                    let records = union
-                        .variants
-                        .iter()
-                        .filter(|id| matches!(shapes.get(**id).kind, Kind::Record(_)))
-                        .count();
-                    traits.open_union |= records > 1 && union.tag.is_none();
+                Kind::Record(record) => {
+                    traits.constrained |= record.min > 0 || record.max.is_some();
+                    // Labels that are no Rust enum (those have a name of their own): a string with an `enum` beside it.
+                    traits.constrained |= record.fields.iter().any(|field| is_unnamed_enum(shapes, field.shape));
                 }
                 Kind::Label(labels) => traits.constrained |= !labels.others.is_empty(),
                 Kind::Literal(_) => traits.constrained = true,
-                Kind::Any | Kind::Never | Kind::Null | Kind::Bool | Kind::Same(_) => {}
+                Kind::Any | Kind::Never | Kind::Null | Kind::Bool | Kind::Union(_) | Kind::Same(_) => {}
             }
-            let id = shape::ShapeId(number);
-            traits.nullable_text |= shapes.resolve(id).2 && matches!(shapes.get(id).kind, Kind::Text(_));
         }
         traits
     }
+}
+
+fn is_unnamed_enum(shapes: &Shapes, id: shape::ShapeId) -> bool {
+    let shape = shapes.get(id);
+    matches!(&shape.kind, Kind::Label(labels) if labels.items.len() > 1 && shape.name.is_none())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "compared with a bound that came from the same rounding")]

@@ -160,7 +160,6 @@ pub(crate) struct Record {
     pub(crate) folded: HashMap<Box<str>, Option<u32>>,
     pub(crate) patterns: Vec<(Pattern, ShapeId)>,
     pub(crate) extra: Extra,
-    pub(crate) required: u32,
     pub(crate) min: u64,
     pub(crate) max: Option<u64>,
 }

@@ -117,6 +117,11 @@ pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>
     Stance::Affirmed
 }
 
+/// A short text that denies.
+pub(crate) fn denies(text: &str) -> bool {
+    stance(text, false, None) == Stance::Denied
+}
+
 /// The Korean adverb 안 ("not") as a word of its own.
 fn has_an(text: &str) -> bool {
     text.split_whitespace().any(|word| word == "안" || word == "못")

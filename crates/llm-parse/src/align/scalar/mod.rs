@@ -1,7 +1,7 @@
 //! What the text of one scalar says: numbers, truth values, labels, dates, nothing.
 
 pub(crate) mod boolean;
-mod clause;
+pub(crate) mod clause;
 pub(crate) mod date;
 pub(crate) mod decimal;
 pub(crate) mod fuzzy;

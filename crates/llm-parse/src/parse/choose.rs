@@ -1,0 +1,368 @@
+//! Which of an answer's candidates is the answer.
+
+use super::Policy;
+use crate::align::{Aligner, Fit, Slot};
+use crate::align::collect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{Repair, Rule, Severity};
+use crate::schema::Schema;
+use crate::schema::shape::{Kind as ShapeKind, ShapeId};
+use crate::syntax::{Candidate, Cue, Document, Origin};
+use crate::tree::{Kind, NodeId, Span};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) policy: Policy,
+    pub(super) merge: bool,
+}
+
+pub(super) struct Chosen {
+    pub(super) slot: Slot,
+    pub(super) fit: Fit,
+    pub(super) repairs: Vec<Repair>,
+}
+
+/// Fits whose cost differs by less compete as equals.
+const MARGIN: u32 = 12;
+
+/// What a root of the schema asks of running text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// Any text is a value.
+    Text,
+    /// A number, a truth value, a label: may be named in a sentence.
+    Scalar,
+    /// Lists and objects.
+    Structure,
+    Any,
+}
+
+fn wants(schema: &Schema) -> Wants {
+    let shapes = schema.shapes();
+    match &shapes.get(shapes.root).kind {
+        ShapeKind::Text(_) => Wants::Text,
+        ShapeKind::Any => Wants::Any,
+        ShapeKind::Record(_) | ShapeKind::List(_) => Wants::Structure,
+        ShapeKind::Union(union) => {
+            let all = |test: fn(&ShapeKind) -> bool| union.variants.iter().all(|id: &ShapeId| test(&shapes.get(*id).kind));
+            if all(|kind| matches!(kind, ShapeKind::Record(_) | ShapeKind::List(_))) {
+                Wants::Structure
+            } else if all(|kind| !matches!(kind, ShapeKind::Record(_) | ShapeKind::List(_))) {
+                Wants::Scalar
+            } else {
+                Wants::Structure
+            }
+        }
+        _ => Wants::Scalar,
+    }
+}
+
+/// How much the words around a candidate speak for it.
+fn rank(candidate: &Candidate) -> u8 {
+    match candidate.cue() {
+        Cue::Final | Cue::Corrected => 3,
+        Cue::None => 2,
+        Cue::Draft => 1,
+        Cue::Example | Cue::Schema | Cue::Rejected => 0,
+    }
+}
+
+/// Braces and brackets of its own, as opposed to readings of plain lines.
+fn is_explicit(candidate: &Candidate) -> bool {
+    matches!(candidate.origin(), Origin::Whole | Origin::Fence { .. } | Origin::Prose | Origin::Sequence)
+}
+
+struct Tried {
+    at: usize,
+    slot: Slot,
+    fit: Fit,
+}
+
+pub(super) fn choose(
+    aligner: &mut Aligner<'_>,
+    document: &Document,
+    raw: &str,
+    schema: &Schema,
+    rules: Rules,
+) -> Result<Chosen> {
+    let candidates = document.candidates();
+    let wants = wants(schema);
+    let open: Vec<usize> = (0..candidates.len()).filter(|at| !thinking(candidates, *at)).collect();
+    let outside: Vec<usize> = open.iter().copied().filter(|at| !is_text(candidates, *at)).collect();
+    let text = open.iter().copied().find(|at| is_text(candidates, *at));
+    // A text is its own answer; only a JSON string that is the whole answer, or a fence around it, is unpacked.
+    if wants == Wants::Text {
+        if let Some(chosen) = choose_text(aligner, document, &outside, text) {
+            return Ok(chosen);
+        }
+    }
+    let explicit: Vec<usize> = outside.iter().copied().filter(|at| candidates.get(*at).is_some_and(is_explicit)).collect();
+    let implied: Vec<usize> = outside.iter().copied().filter(|at| !explicit.contains(at)).collect();
+    let mut groups: Vec<&[usize]> = vec![&explicit];
+    let text = text.map(|at| vec![at]).unwrap_or_default();
+    if matches!(wants, Wants::Scalar) {
+        groups.extend([text.as_slice(), implied.as_slice()]);
+    } else {
+        groups.extend([implied.as_slice(), text.as_slice()]);
+    }
+    let mut failed: Option<Tried> = None;
+    for group in groups {
+        for tier in [3, 2, 1] {
+            let tier: Vec<usize> =
+                group.iter().copied().filter(|at| candidates.get(*at).is_some_and(|c| rank(c) == tier)).collect();
+            if tier.is_empty() {
+                continue;
+            }
+            match choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)? {
+                Some(chosen) => return Ok(with_cue(chosen, candidates)),
+                None => {}
+            }
+        }
+        // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
+        if wants == Wants::Scalar && group == text.as_slice() {
+            if let Some(tried) = &failed {
+                let decided = collect(aligner, &tried.slot, schema)
+                    .failures
+                    .iter()
+                    .any(|failure| matches!(failure.kind, ErrorKind::Negated | ErrorKind::Ambiguous));
+                if decided && is_text(candidates, tried.at) {
+                    break;
+                }
+            }
+        }
+    }
+    if let Some(chosen) = last_resort(aligner, document, rules, failed.is_some()) {
+        return Ok(chosen);
+    }
+    match failed {
+        Some(tried) if !is_text(candidates, tried.at) || wants == Wants::Scalar => Ok(Chosen {
+            slot: tried.slot,
+            fit: tried.fit,
+            repairs: Vec::new(),
+        }),
+        _ => Err(nothing(document, raw)),
+    }
+}
+
+fn thinking(candidates: &[Candidate], at: usize) -> bool {
+    candidates.get(at).is_some_and(Candidate::is_thinking)
+}
+
+fn is_text(candidates: &[Candidate], at: usize) -> bool {
+    candidates.get(at).is_some_and(|candidate| candidate.origin() == Origin::Text)
+}
+
+struct Picked {
+    at: usize,
+    slot: Slot,
+    fit: Fit,
+    repairs: Vec<Repair>,
+    rivals: bool,
+}
+
+fn with_cue(picked: Picked, candidates: &[Candidate]) -> Chosen {
+    let mut repairs = picked.repairs;
+    if let Some(candidate) = candidates.get(picked.at) {
+        let note = match rank(candidate) {
+            1 => Some((Rule::CandidateGuessed, Severity::Ambiguous)),
+            3 if candidates.len() > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
+            _ if picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
+            _ => None,
+        };
+        if let Some((rule, severity)) = note {
+            repairs.push(Repair::new(rule, severity, candidate.span()));
+        }
+    }
+    Chosen { slot: picked.slot, fit: picked.fit, repairs }
+}
+
+fn choose_text(
+    aligner: &mut Aligner<'_>,
+    document: &Document,
+    outside: &[usize],
+    text: Option<usize>,
+) -> Option<Chosen> {
+    let candidates = document.candidates();
+    let whole = outside.iter().copied().find(|at| {
+        candidates.get(*at).is_some_and(|candidate| {
+            let string = matches!(document.tree().node(candidate.root()).kind(), Kind::String(_));
+            candidate.origin() == Origin::Whole && string
+        })
+    });
+    let at = whole.or(text)?;
+    let candidate = candidates.get(at)?;
+    aligner.set_prose(whole.is_none());
+    let (slot, fit) = aligner.root(candidate.root());
+    let repairs = document.repairs(candidate).collect();
+    Some(Chosen { slot, fit, repairs })
+}
+
+fn choose_tier(
+    aligner: &mut Aligner<'_>,
+    document: &Document,
+    raw: &str,
+    tier: &[usize],
+    failed: &mut Option<Tried>,
+    rules: Rules,
+    schema: &Schema,
+) -> Result<Option<Picked>> {
+    let candidates = document.candidates();
+    let mut fitting: Vec<Tried> = Vec::new();
+    for at in tier {
+        let Some(candidate) = candidates.get(*at) else { continue };
+        aligner.set_prose(candidate.origin() == Origin::Text);
+        let (slot, fit) = aligner.root(candidate.root());
+        let fit = Fit { cost: fit.cost + origin_cost(candidate), ..fit };
+        if fit.errors == 0 {
+            fitting.push(Tried { at: *at, slot, fit });
+        } else if failed.as_ref().is_none_or(|known| better_failure(&fit, &known.fit)) {
+            *failed = Some(Tried { at: *at, slot, fit });
+        }
+    }
+    let Some(best) = fitting.iter().map(|tried| tried.fit.cost).min() else { return Ok(None) };
+    let cue = tier.first().and_then(|at| candidates.get(*at)).map_or(0, rank) == 3;
+    let near: Vec<&Tried> =
+        fitting.iter().filter(|tried| cue || tried.fit.cost <= best.saturating_add(MARGIN)).collect();
+    let rivals = fitting.len() > 1;
+    let pick = |tried: &Tried| {
+        let repairs = candidates.get(tried.at).map(|c| document.repairs(c).collect()).unwrap_or_default();
+        Picked { at: tried.at, slot: tried.slot, fit: tried.fit, repairs, rivals: false }
+    };
+    // The last correction counts.
+    if cue {
+        return Ok(near.last().map(|tried| Picked { rivals, ..pick(tried) }));
+    }
+    let first = near.iter().min_by_key(|tried| tried.fit.cost).copied();
+    let Some(first) = first else { return Ok(None) };
+    let different: Vec<&Tried> = near
+        .iter()
+        .copied()
+        .filter(|tried| !aligner.equal(&(tried.slot, first.fit), &(first.slot, first.fit)))
+        .filter(|tried| !inside(candidates, tried.at, first.at))
+        .collect();
+    if different.is_empty() {
+        return Ok(Some(Picked { rivals: fitting.len() > near.len(), ..pick(first) }));
+    }
+    // Several values where a list is wanted: together they are one.
+    let roots: Vec<usize> = near.iter().map(|tried| tried.at).collect();
+    if let Some(merged) = merge(aligner, document, raw, &roots, rules, schema) {
+        return Ok(Some(merged));
+    }
+    let message = format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
+    Err(Error::new(ErrorKind::Ambiguous, message))
+}
+
+fn inside(candidates: &[Candidate], one: usize, other: usize) -> bool {
+    match (candidates.get(one), candidates.get(other)) {
+        (Some(a), Some(b)) => b.span().contains(a.span()) || a.span().contains(b.span()),
+        _ => false,
+    }
+}
+
+/// Readings of plain lines are less sure than braces.
+fn origin_cost(candidate: &Candidate) -> u32 {
+    match candidate.origin() {
+        Origin::Whole | Origin::Fence { .. } | Origin::Prose => 0,
+        _ => 4,
+    }
+}
+
+fn better_failure(new: &Fit, old: &Fit) -> bool {
+    (new.errors, new.cost) < (old.errors, old.cost)
+}
+
+fn merge(
+    aligner: &mut Aligner<'_>,
+    document: &Document,
+    raw: &str,
+    at: &[usize],
+    rules: Rules,
+    schema: &Schema,
+) -> Option<Picked> {
+    let candidates = document.candidates();
+    let parts: Vec<&Candidate> = at.iter().filter_map(|at| candidates.get(*at)).collect();
+    let any = matches!(schema.shapes().get(schema.shapes().root).kind, ShapeKind::Any);
+    if parts.iter().any(|part| document.tree().node(part.root()).kind() == Kind::Array) && !any {
+        return None;
+    }
+    let adjacent = parts.windows(2).all(|pair| match pair {
+        [one, two] => raw.get(one.span().end..two.span().start).is_some_and(is_separator),
+        _ => true,
+    });
+    if !adjacent && !rules.merge && !any {
+        return None;
+    }
+    let roots: Vec<NodeId> = parts.iter().map(|part| part.root()).collect();
+    aligner.set_prose(false);
+    let (slot, fit) = aligner.root_list(&roots)?;
+    if fit.errors > 0 {
+        return None;
+    }
+    let mut repairs: Vec<Repair> = parts.iter().flat_map(|part| document.repairs(part).collect::<Vec<_>>()).collect();
+    repairs.sort_by_key(|repair| repair.span.start);
+    repairs.dedup();
+    let (start, end) = (parts.first()?.span().start, parts.last()?.span().end);
+    let severity = if adjacent || rules.merge { Severity::Repaired } else { Severity::Ambiguous };
+    repairs.push(Repair::new(Rule::CandidatesMerged, severity, Span::new(start, end)));
+    Some(Picked { at: *at.first()?, slot, fit, repairs, rivals: false })
+}
+
+/// Nothing but white space, commas, fences and the marks of list items.
+fn is_separator(between: &str) -> bool {
+    between.lines().map(str::trim).all(|line| {
+        let mark = line.trim_end_matches(['.', ')']);
+        line.chars().all(|c| matches!(c, ',' | ';' | '-' | '*' | '•'))
+            || line.strip_prefix("```").is_some_and(|language| language.chars().all(char::is_alphanumeric))
+            || (mark.len() < line.len() && mark.chars().all(|c| c.is_ascii_digit()))
+    })
+}
+
+/// In salvage an example or a value in the reasoning is better than nothing, and says so.
+fn last_resort(aligner: &mut Aligner<'_>, document: &Document, rules: Rules, failed: bool) -> Option<Chosen> {
+    if rules.policy != Policy::Salvage || failed {
+        return None;
+    }
+    let mut best: Option<Chosen> = None;
+    for candidate in document.candidates() {
+        if candidate.origin() == Origin::Text || (rank(candidate) > 0 && !candidate.is_thinking()) {
+            continue;
+        }
+        aligner.set_prose(false);
+        let (slot, fit) = aligner.root(candidate.root());
+        if fit.errors == 0 {
+            let mut repairs: Vec<Repair> = document.repairs(candidate).collect();
+            repairs.push(Repair::new(Rule::CandidateGuessed, Severity::Ambiguous, candidate.span()));
+            best = Some(Chosen { slot, fit, repairs });
+        }
+    }
+    best
+}
+
+fn nothing(document: &Document, raw: &str) -> Error {
+    let candidates = document.candidates();
+    if refuses(raw) {
+        return Error::new(ErrorKind::Refused, "the model declined to answer");
+    }
+    let structured: Vec<&Candidate> = candidates.iter().filter(|c| c.origin() != Origin::Text).collect();
+    if structured.iter().any(|candidate| !candidate.is_thinking()) {
+        return Error::new(ErrorKind::NoCandidate, "the answer holds only an example, a schema or a rejected version");
+    }
+    if !structured.is_empty() {
+        return Error::new(ErrorKind::NoCandidate, "the answer holds a value only inside its reasoning");
+    }
+    Error::new(ErrorKind::NoCandidate, "the answer holds nothing that could be the value")
+}
+
+/// Says in so many words that it will not answer.
+fn refuses(raw: &str) -> bool {
+    let head: String = raw.chars().take(400).collect::<String>().to_lowercase().replace('’', "'");
+    [
+        "i can't help", "i cannot help", "i can't assist", "i cannot assist", "i'm unable to", "i am unable to",
+        "i'm not able to", "i am not able to", "i can't provide", "i cannot provide", "i won't", "i must decline",
+        "i cannot comply", "i can't comply", "i can't do that", "as an ai", "i cannot extract", "i cannot fulfill",
+        "도와드릴 수 없", "도와 드릴 수 없", "답변할 수 없", "답변드릴 수 없", "제공할 수 없", "응할 수 없", "처리할 수 없",
+        "할 수 없습니다", "해드릴 수 없",
+    ]
+    .iter()
+    .any(|phrase| head.contains(phrase))
+}
