@@ -58,10 +58,14 @@ impl Aligner<'_> {
         }
         if let number::Reading::Number(read) = number::read(text) {
             if read.unit.is_none() && !read.percent {
-                let value = match read.value.to_integer() {
-                    Some((whole, true)) => u64::try_from(whole).ok().map(Value::Unsigned).or(i64::try_from(whole).ok().map(Value::Signed)),
-                    _ => None,
-                };
+                let value =
+                    match read.value.to_integer() {
+                        Some((whole, true)) => u64::try_from(whole)
+                            .ok()
+                            .map(Value::Unsigned)
+                            .or(i64::try_from(whole).ok().map(Value::Signed)),
+                        _ => None,
+                    };
                 let value = value.unwrap_or_else(|| Value::Float(read.value.to_f64()));
                 if !matches!(value, Value::Float(float) if !float.is_finite()) {
                     let mut fitted = (self.slot(node, value), Fit::default());

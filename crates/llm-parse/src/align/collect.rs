@@ -1,7 +1,7 @@
 //! From the notes and failures of a plan to repairs, failures and rejected parts with their paths.
 
-use super::plan::{Fail, Key, Slot, Value};
 use super::Aligner;
+use super::plan::{Fail, Key, Slot, Value};
 use crate::error::Failure;
 use crate::parse::Rejected;
 use crate::report::{Path, Repair, Rule};
@@ -77,7 +77,8 @@ impl Walk<'_> {
             Value::List { first, .. } | Value::Record { first, .. } => {
                 for child in plan.children(first) {
                     // Only what is noted or failed needs a path.
-                    let leaf = !matches!(child.value, Value::List { .. } | Value::Record { .. } | Value::Failed(_));
+                    let leaf =
+                        !matches!(child.value, Value::List { .. } | Value::Record { .. } | Value::Failed(_));
                     if leaf && child.notes == super::NONE {
                         continue;
                     }
@@ -114,7 +115,12 @@ impl Walk<'_> {
             out: Collected::default(),
         };
         inner.slot(dropped);
-        self.out.rejected.push(Rejected { path: self.path.clone(), rule, span, failures: inner.out.failures });
+        self.out.rejected.push(Rejected {
+            path: self.path.clone(),
+            rule,
+            span,
+            failures: inner.out.failures,
+        });
         self.out.rejected.append(&mut inner.out.rejected);
     }
 }

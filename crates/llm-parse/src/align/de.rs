@@ -3,11 +3,14 @@
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 use serde::forward_to_deserialize_any;
 
-use super::plan::{Key, NONE, Slot, Value};
 use super::Aligner;
+use super::plan::{Key, NONE, Slot, Value};
 use crate::report::Step;
 
 /// Why a type's own `Deserialize` turned a value down: where. What it said may quote the answer and is not kept.
@@ -103,13 +106,18 @@ impl<'de, 'a: 'de> Deserializer<'de> for Access<'a> {
                 value if value >= 0 => visitor.visit_u128(value.unsigned_abs()),
                 value => visitor.visit_i128(value),
             },
-            Value::Text | Value::Owned(_) | Value::Label { .. } => visitor.visit_borrowed_str(self.str().unwrap_or("")),
+            Value::Text | Value::Owned(_) | Value::Label { .. } => {
+                visitor.visit_borrowed_str(self.str().unwrap_or(""))
+            }
             Value::List { first, len } => {
                 visitor.visit_seq(Items { aligner: self.aligner, next: first, left: len as usize })
             }
-            Value::Record { first, len } => {
-                visitor.visit_map(Fields { aligner: self.aligner, next: first, left: len as usize, value: None })
-            }
+            Value::Record { first, len } => visitor.visit_map(Fields {
+                aligner: self.aligner,
+                next: first,
+                left: len as usize,
+                value: None,
+            }),
         }
     }
 
@@ -122,7 +130,11 @@ impl<'de, 'a: 'de> Deserializer<'de> for Access<'a> {
         if null { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -187,7 +199,9 @@ impl<'de, 'a: 'de> SeqAccess<'de> for Items<'a> {
         self.next = slot.next;
         self.left = self.left.saturating_sub(1);
         let aligner = self.aligner;
-        seed.deserialize(Access { aligner, slot: *slot }).map(Some).map_err(|refusal| refusal.inside(aligner, slot.key))
+        seed.deserialize(Access { aligner, slot: *slot })
+            .map(Some)
+            .map_err(|refusal| refusal.inside(aligner, slot.key))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -278,7 +292,11 @@ impl<'de, 'a: 'de> Deserializer<'de> for KeyAccess<'a> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -324,7 +342,11 @@ impl<'de, 'a: 'de> VariantAccess<'de> for Variant<'a> {
         self.struct_variant(&[], visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Refusal> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
         match self.slot {
             Some(slot) => Access { aligner: self.aligner, slot }.deserialize_any(visitor),
             None => Err(Refusal::default()),

@@ -8,7 +8,9 @@ use super::scalar::{boolean, clause::denies, date, label, null, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
-use crate::schema::shape::{Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule, number_as_f64};
+use crate::schema::shape::{
+    Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule, number_as_f64,
+};
 use crate::tree::{Kind, NodeId};
 
 /// Whole numbers up to here are exact as `f64`.
@@ -118,7 +120,12 @@ impl<'a> Aligner<'a> {
     // ---- numbers ----
 
     /// Reads the node as a number; `Err` is the finished failure.
-    fn read_number(&mut self, node: NodeId, id: ShapeId, name: Option<&str>) -> Result<(Number, bool), Fitted> {
+    fn read_number(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        name: Option<&str>,
+    ) -> Result<(Number, bool), Fitted> {
         let kind = self.kind(node);
         let reading = match kind {
             Kind::Number | Kind::Word | Kind::String(_) => number::read(self.text(node)),
@@ -154,7 +161,13 @@ impl<'a> Aligner<'a> {
         }
     }
 
-    pub(super) fn fit_integer(&mut self, node: NodeId, id: ShapeId, rule: &Integer, name: Option<&'a str>) -> Fitted {
+    pub(super) fn fit_integer(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        rule: &Integer,
+        name: Option<&'a str>,
+    ) -> Fitted {
         if let Kind::Number = self.kind(node) {
             if let Some(value) = plain_integer(self.text(node)) {
                 let fitted = self.integer(node, id, rule, value);
@@ -172,8 +185,12 @@ impl<'a> Aligner<'a> {
             let detail = Some("the dot could separate thousands");
             return self.fail_with(node, id, ErrorKind::Ambiguous, detail);
         }
-        let Some((value, whole)) = number.value.to_integer() else { return self.fail(node, id, ErrorKind::Overflow) };
-        if !whole && (number.value.divisor != 1 || number.notes.iter().any(|note| note.0 == Rule::DecimalComma)) {
+        let Some((value, whole)) = number.value.to_integer() else {
+            return self.fail(node, id, ErrorKind::Overflow);
+        };
+        if !whole
+            && (number.value.divisor != 1 || number.notes.iter().any(|note| note.0 == Rule::DecimalComma))
+        {
             return self.fail_with(node, id, ErrorKind::Mismatch, Some("not a whole number"));
         }
         let mut fitted = self.integer(node, id, rule, value);
@@ -213,7 +230,13 @@ impl<'a> Aligner<'a> {
         (self.slot(node, value), super::Fit::default())
     }
 
-    pub(super) fn fit_number(&mut self, node: NodeId, id: ShapeId, rule: &Bounds, name: Option<&'a str>) -> Fitted {
+    pub(super) fn fit_number(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        rule: &Bounds,
+        name: Option<&'a str>,
+    ) -> Fitted {
         if let Kind::Number = self.kind(node) {
             let text = self.text(node);
             if let Some(value) = plain_integer(text) {
@@ -294,7 +317,8 @@ impl<'a> Aligner<'a> {
             Kind::Null => self.fail(node, id, ErrorKind::Mismatch),
             Kind::Number | Kind::Word | Kind::String(_) => match boolean::read(self.text(node)) {
                 boolean::Reading::Word(value) => {
-                    let literal = self.is_bare_literal(node) && matches!(self.text(node).trim(), "true" | "false");
+                    let literal =
+                        self.is_bare_literal(node) && matches!(self.text(node).trim(), "true" | "false");
                     done(self, value, (!literal).then_some(Rule::BoolForm))
                 }
                 boolean::Reading::Sentence(value) => done(self, value, Some(Rule::BoolInText)),
@@ -362,15 +386,22 @@ impl<'a> Aligner<'a> {
             date::Reading::Exact => {}
             date::Reading::Rewritten { text, dropped } => {
                 fitted.0.value = Value::Owned(self.plan.own(&text));
-                let (rule, severity) =
-                    if dropped { (Rule::TimeDropped, Severity::Lossy) } else { (Rule::DateForm, Severity::Repaired) };
+                let (rule, severity) = if dropped {
+                    (Rule::TimeDropped, Severity::Lossy)
+                } else {
+                    (Rule::DateForm, Severity::Repaired)
+                };
                 self.noted(&mut fitted, rule, severity);
             }
-            date::Reading::Ambiguous(why) => return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),
+            date::Reading::Ambiguous(why) => {
+                return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
+            }
             date::Reading::Impossible => {
                 return self.fail_with(node, id, ErrorKind::Constraint, Some("no calendar has this day"));
             }
-            date::Reading::None => return self.fail_with(node, id, ErrorKind::Mismatch, Some("not a date or time")),
+            date::Reading::None => {
+                return self.fail_with(node, id, ErrorKind::Mismatch, Some("not a date or time"));
+            }
         }
         if rule.min_len.is_some() || rule.max_len.is_some() {
             let length = text.chars().count() as u64;
@@ -402,7 +433,10 @@ impl<'a> Aligner<'a> {
         }
         let complete = self.tree().node(node).is_complete();
         if !complete {
-            let longer = labels.items.iter().any(|label| label.text.len() > text.len() && label.text.starts_with(text));
+            let longer = labels
+                .items
+                .iter()
+                .any(|label| label.text.len() > text.len() && label.text.starts_with(text));
             if longer || self.options.partial {
                 return self.fail_with(node, id, ErrorKind::Truncated, Some("the label is cut off"));
             }
@@ -412,7 +446,9 @@ impl<'a> Aligner<'a> {
                 ((self.slot(node, Value::Label { shape: id.0, number }), super::Fit::default()), note)
             }
             label::Reading::Negated => return self.fail(node, id, ErrorKind::Negated),
-            label::Reading::Ambiguous(why) => return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why)),
+            label::Reading::Ambiguous(why) => {
+                return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
+            }
             label::Reading::None => return self.fail(node, id, ErrorKind::Mismatch),
         };
         if let Some((rule, severity)) = note {
@@ -438,10 +474,17 @@ impl<'a> Aligner<'a> {
                         let value = number.value.to_f64();
                         let from_text = self.kind(node) != Kind::Number;
                         notes = Some((number, from_text));
-                        values.iter().find(|known| match known {
-                            Json::Number(known) => (number_as_f64(known) - value).abs() < f64::EPSILON * value.abs(),
-                            _ => false,
-                        }.then_some(()).is_some() || (value == 0.0 && known.as_f64() == Some(0.0)))
+                        values.iter().find(|known| {
+                            match known {
+                                Json::Number(known) => {
+                                    (number_as_f64(known) - value).abs() < f64::EPSILON * value.abs()
+                                }
+                                _ => false,
+                            }
+                            .then_some(())
+                            .is_some()
+                                || (value == 0.0 && known.as_f64() == Some(0.0))
+                        })
                     }
                     Some(number::Reading::Ambiguous(why)) => {
                         return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
@@ -492,7 +535,11 @@ impl NumberValue {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the round trip is the question")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "the round trip is the question"
+)]
 fn exact_as_float(value: i128) -> bool {
     value as f64 as i128 == value
 }

@@ -51,7 +51,9 @@ impl<'a> Aligner<'a> {
             Kind::Array => self.items(node, id, list),
             Kind::Object => self.list_from_object(node, id, list),
             Kind::Null => self.empty(node, Severity::Ambiguous),
-            Kind::String(_) | Kind::Word | Kind::Number | Kind::Bool(_) => self.list_from_scalar(node, id, list),
+            Kind::String(_) | Kind::Word | Kind::Number | Kind::Bool(_) => {
+                self.list_from_scalar(node, id, list)
+            }
         }
     }
 
@@ -102,7 +104,8 @@ impl<'a> Aligner<'a> {
         }
         slot.value = chain.list();
         let len = u64::from(chain.len);
-        let short = len < list.min.max(list.prefix.len().min(usize::try_from(list.min).unwrap_or(usize::MAX)) as u64);
+        let short =
+            len < list.min.max(list.prefix.len().min(usize::try_from(list.min).unwrap_or(usize::MAX)) as u64);
         if short && !(self.options.partial && !whole) {
             let kind = if whole { ErrorKind::Constraint } else { ErrorKind::Truncated };
             return self.fail_with(node, id, kind, Some("fewer items than required"));
@@ -143,8 +146,11 @@ impl<'a> Aligner<'a> {
             (Some(only), None) => {
                 let mut fitted = self.fit(only, id, None);
                 let span = self.span(node);
-                let severity =
-                    if self.tree().children(node).nth(1).is_some() { Severity::Lossy } else { Severity::Repaired };
+                let severity = if self.tree().children(node).nth(1).is_some() {
+                    Severity::Lossy
+                } else {
+                    Severity::Repaired
+                };
                 self.noted_at(&mut fitted, Rule::Unwrapped, severity, span);
                 Some(fitted)
             }
@@ -177,10 +183,14 @@ impl<'a> Aligner<'a> {
             }
         }
         let takes_text = list.item.is_some_and(|item| self.shapes.takes_text(item));
-        if takes_text && self.options.prose && (text.len() > 80 || text.contains('\n') || text.trim_end().ends_with(['.', '!', '?', '。'])) {
+        if takes_text
+            && self.options.prose
+            && (text.len() > 80 || text.contains('\n') || text.trim_end().ends_with(['.', '!', '?', '。']))
+        {
             return self.fail_with(node, id, ErrorKind::Mismatch, Some("running text"));
         }
-        let separated = text.contains([',', ';', '、', '\n']) && matches!(self.kind(node), Kind::String(_) | Kind::Word);
+        let separated =
+            text.contains([',', ';', '、', '\n']) && matches!(self.kind(node), Kind::String(_) | Kind::Word);
         if separated && takes_text {
             return self.fail_with(node, id, ErrorKind::Ambiguous, Some("one item or several in one text"));
         }

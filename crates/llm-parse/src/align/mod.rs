@@ -15,8 +15,8 @@ use std::collections::HashMap;
 
 pub(crate) use collect::collect;
 pub(crate) use de::Access;
-pub(crate) use plan::{Fit, Plan, Slot};
 use plan::{Fail, Key, NONE, Value, index};
+pub(crate) use plan::{Fit, Plan, Slot};
 
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -171,11 +171,24 @@ impl<'a> Aligner<'a> {
         self.fail_with(node, shape, kind, None)
     }
 
-    fn fail_with(&mut self, node: NodeId, shape: ShapeId, kind: ErrorKind, detail: Option<&'static str>) -> Fitted {
+    fn fail_with(
+        &mut self,
+        node: NodeId,
+        shape: ShapeId,
+        kind: ErrorKind,
+        detail: Option<&'static str>,
+    ) -> Fitted {
         let span = self.span(node);
         let got = self.got(node);
         let number = index(self.plan.fails.len());
-        self.plan.fails.push(Fail { kind, shape, got, detail, start: index(span.start), end: index(span.end) });
+        self.plan.fails.push(Fail {
+            kind,
+            shape,
+            got,
+            detail,
+            start: index(span.start),
+            end: index(span.end),
+        });
         (self.slot(node, Value::Failed(number)), Fit { errors: 1, cost: 0 })
     }
 
@@ -253,10 +266,9 @@ impl<'a> Aligner<'a> {
         }
         self.work += text.len() as u64 / 16;
         let document = syntax::read(text, &self.options.limits);
-        let candidate = document
-            .candidates()
-            .iter()
-            .find(|candidate| matches!(document.tree().node(candidate.root()).kind(), Kind::Object | Kind::Array))?;
+        let candidate = document.candidates().iter().find(|candidate| {
+            matches!(document.tree().node(candidate.root()).kind(), Kind::Object | Kind::Array)
+        })?;
         let options = Options { nesting: self.options.nesting + 1, prose: false, ..self.options };
         let mut inner = Aligner::new(document.tree(), text, self.shapes, options);
         inner.work_limit = self.work_limit.saturating_sub(self.work);
@@ -273,8 +285,12 @@ impl<'a> Aligner<'a> {
         let plan = &other.plan;
         let value = match slot.value {
             Value::Text => Value::Owned(self.plan.own(other.text(slot.node))),
-            Value::Owned(at) => Value::Owned(self.plan.own(plan.owned.get(at as usize).map_or("", |text| text))),
-            Value::Json(at) => Value::Json(self.plan.json(plan.json.get(at as usize).cloned().unwrap_or_default())),
+            Value::Owned(at) => {
+                Value::Owned(self.plan.own(plan.owned.get(at as usize).map_or("", |text| text)))
+            }
+            Value::Json(at) => {
+                Value::Json(self.plan.json(plan.json.get(at as usize).cloned().unwrap_or_default()))
+            }
             Value::Wide(at) => {
                 self.plan.wide.push(plan.wide.get(at as usize).copied().unwrap_or_default());
                 Value::Wide(index(self.plan.wide.len() - 1))
@@ -301,7 +317,9 @@ impl<'a> Aligner<'a> {
     fn import_key(&mut self, other: &Aligner<'_>, key: Key) -> Key {
         match key {
             Key::Node(from) => Key::Owned(self.plan.own(other.tree.key(from, other.source).unwrap_or(""))),
-            Key::Owned(at) => Key::Owned(self.plan.own(other.plan.owned.get(at as usize).map_or("", |text| text))),
+            Key::Owned(at) => {
+                Key::Owned(self.plan.own(other.plan.owned.get(at as usize).map_or("", |text| text)))
+            }
             key => key,
         }
     }

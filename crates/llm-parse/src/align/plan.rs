@@ -33,18 +33,30 @@ pub(crate) enum Value {
     /// The text of the slot's node.
     Text,
     Owned(u32),
-    Label { shape: u32, number: u32 },
+    Label {
+        shape: u32,
+        number: u32,
+    },
     /// A value of the schema: a default or a constant.
     Json(u32),
-    List { first: u32, len: u32 },
-    Record { first: u32, len: u32 },
+    List {
+        first: u32,
+        len: u32,
+    },
+    Record {
+        first: u32,
+        len: u32,
+    },
     Failed(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     None,
-    Field { shape: u32, field: u32 },
+    Field {
+        shape: u32,
+        field: u32,
+    },
     Node(NodeId),
     Owned(u32),
     /// An item of a list, by its place in the answer.
@@ -118,7 +130,15 @@ impl Plan {
         step: Key,
         dropped: u32,
     ) {
-        let note = Note { rule, severity, start: index(span.start), end: index(span.end), step, dropped, next: slot.notes };
+        let note = Note {
+            rule,
+            severity,
+            start: index(span.start),
+            end: index(span.end),
+            step,
+            dropped,
+            next: slot.notes,
+        };
         slot.notes = index(self.notes.len());
         self.notes.push(note);
     }

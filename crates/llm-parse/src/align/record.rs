@@ -43,7 +43,9 @@ impl<'a> Aligner<'a> {
                 }
             }
             Kind::Null => self.fail(node, id, ErrorKind::Mismatch),
-            Kind::String(_) | Kind::Word | Kind::Number | Kind::Bool(_) => self.record_from_scalar(node, id, record),
+            Kind::String(_) | Kind::Word | Kind::Number | Kind::Bool(_) => {
+                self.record_from_scalar(node, id, record)
+            }
         }
     }
 
@@ -54,7 +56,8 @@ impl<'a> Aligner<'a> {
             }
         }
         // A single field can take the value, but running text is no answer to an object.
-        let mut wanted = (0_u32..).zip(&record.fields).filter(|(_, field)| field.required || record.fields.len() == 1);
+        let mut wanted =
+            (0_u32..).zip(&record.fields).filter(|(_, field)| field.required || record.fields.len() == 1);
         let (Some((number, field)), None) = (wanted.next(), wanted.next()) else {
             return self.fail(node, id, ErrorKind::Mismatch);
         };
@@ -223,7 +226,14 @@ impl<'a> Aligner<'a> {
         let first = self.plan.slots.get(at as usize).map(|slot| slot.node);
         let span = self.tree().node(child).key_span().unwrap_or_else(|| self.span(child));
         if first.is_some_and(|first| self.same(first, child)) {
-            self.plan.note_at(&mut open.slot, Rule::DuplicateKey, Severity::Repaired, span, Key::Node(child), NONE);
+            self.plan.note_at(
+                &mut open.slot,
+                Rule::DuplicateKey,
+                Severity::Repaired,
+                span,
+                Key::Node(child),
+                NONE,
+            );
             open.fit.cost = open.fit.cost.saturating_add(cost_of(Severity::Repaired));
             return;
         }
@@ -268,7 +278,8 @@ impl<'a> Aligner<'a> {
         let mut names: Option<std::collections::HashMap<&str, (u32, NodeId)>> = None;
         for child in left {
             let key = self.tree().key(child, self.source()).unwrap_or("");
-            let by_pattern = record.patterns.iter().find(|(pattern, _)| pattern.matches(key)).map(|found| found.1);
+            let by_pattern =
+                record.patterns.iter().find(|(pattern, _)| pattern.matches(key)).map(|found| found.1);
             let shape = match (by_pattern, record.extra) {
                 (Some(shape), _) | (None, Extra::Keep(shape)) => shape,
                 (None, Extra::Drop) => {
@@ -286,7 +297,14 @@ impl<'a> Aligner<'a> {
             if fit.errors > 0 && self.options.salvage {
                 let span = self.span(child);
                 let dropped = self.plan.push(slot);
-                self.plan.note_at(&mut open.slot, Rule::ItemDropped, Severity::Lossy, span, slot.key, dropped);
+                self.plan.note_at(
+                    &mut open.slot,
+                    Rule::ItemDropped,
+                    Severity::Lossy,
+                    span,
+                    slot.key,
+                    dropped,
+                );
                 continue;
             }
             let cut = fit.errors > 0 && self.options.partial && !self.tree().node(child).is_complete();
@@ -309,7 +327,8 @@ impl<'a> Aligner<'a> {
     }
 
     fn place_slips(&mut self, open: &mut Open, id: ShapeId, record: &'a Record, left: &mut Vec<NodeId>) {
-        let empty: Vec<u32> = (0..index(record.fields.len())).filter(|n| self.seen_slot(open, *n).is_none()).collect();
+        let empty: Vec<u32> =
+            (0..index(record.fields.len())).filter(|n| self.seen_slot(open, *n).is_none()).collect();
         if empty.is_empty() || empty.len().saturating_mul(left.len()) > MAX_FUZZY {
             return;
         }
@@ -318,7 +337,8 @@ impl<'a> Aligner<'a> {
             let key = fold(self.tree().key(*child, self.source()).unwrap_or(""));
             for number in &empty {
                 let Some(field) = record.fields.get(*number as usize) else { continue };
-                let slip = is_slip(&key, &field.folded) || field.aliases.iter().any(|alias| is_slip(&key, &fold(alias)));
+                let slip = is_slip(&key, &field.folded)
+                    || field.aliases.iter().any(|alias| is_slip(&key, &fold(alias)));
                 if slip {
                     pairs.push((*child, *number));
                 }
@@ -373,7 +393,9 @@ impl<'a> Aligner<'a> {
             let fill = self.options.fill && !(cut && self.options.partial);
             let value = if let (true, Some(default)) = (fill || field.required, &field.default) {
                 Some(Value::Json(self.plan.json(default.clone())))
-            } else if nullable && (fill || (field.required && !(cut && self.options.partial && self.options.fill))) {
+            } else if nullable
+                && (fill || (field.required && !(cut && self.options.partial && self.options.fill)))
+            {
                 Some(Value::Null)
             } else {
                 None

@@ -10,7 +10,13 @@ use crate::schema::shape::{Kind as ShapeKind, ShapeId, Tag, Union};
 use crate::tree::{Kind, NodeId};
 
 impl<'a> Aligner<'a> {
-    pub(super) fn fit_union(&mut self, node: NodeId, id: ShapeId, union: &'a Union, name: Option<&'a str>) -> Fitted {
+    pub(super) fn fit_union(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        union: &'a Union,
+        name: Option<&'a str>,
+    ) -> Fitted {
         if let (Some(tag), Kind::Object) = (&union.tag, self.kind(node)) {
             if let Some(fitted) = self.by_tag(node, id, tag, name) {
                 return fitted;
@@ -56,7 +62,9 @@ impl<'a> Aligner<'a> {
 
     fn union_failed(&mut self, node: NodeId, id: ShapeId, fitted: Fitted) -> Fitted {
         let kind = match fitted.0.value {
-            Value::Failed(number) => self.plan.fails.get(number as usize).map(|fail| (fail.kind, fail.detail)),
+            Value::Failed(number) => {
+                self.plan.fails.get(number as usize).map(|fail| (fail.kind, fail.detail))
+            }
             // An object with failures inside: they say more than "none of the variants".
             _ => return fitted,
         };
@@ -110,8 +118,12 @@ impl<'a> Aligner<'a> {
                         .zip(children(b))
                         .all(|(a, b)| self.key_text(a) == self.key_text(b) && self.alike(a, b, depth + 1))
             }
-            (Value::Json(a), Value::Json(b)) => self.plan.json.get(a as usize) == self.plan.json.get(b as usize),
-            (Value::Wide(a), Value::Wide(b)) => self.plan.wide.get(a as usize) == self.plan.wide.get(b as usize),
+            (Value::Json(a), Value::Json(b)) => {
+                self.plan.json.get(a as usize) == self.plan.json.get(b as usize)
+            }
+            (Value::Wide(a), Value::Wide(b)) => {
+                self.plan.wide.get(a as usize) == self.plan.wide.get(b as usize)
+            }
             (Value::Failed(_), _) | (_, Value::Failed(_)) => false,
             (a, b) => match (self.slot_text(one), self.slot_text(other)) {
                 (Some(a), Some(b)) => a == b,
@@ -142,7 +154,9 @@ impl<'a> Aligner<'a> {
     pub(super) fn step_text(&self, key: super::Key) -> &str {
         match key {
             super::Key::Field { shape, field } => match &self.shapes.get(ShapeId(shape)).kind {
-                ShapeKind::Record(record) => record.fields.get(field as usize).map_or("", |field| &field.name),
+                ShapeKind::Record(record) => {
+                    record.fields.get(field as usize).map_or("", |field| &field.name)
+                }
                 _ => "",
             },
             super::Key::Node(node) => self.tree().key(node, self.source()).unwrap_or(""),

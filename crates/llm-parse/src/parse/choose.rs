@@ -1,8 +1,8 @@
 //! Which of an answer's candidates is the answer.
 
 use super::Policy;
-use crate::align::{Aligner, Fit, Slot};
 use crate::align::collect;
+use crate::align::{Aligner, Fit, Slot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{Repair, Rule, Severity};
 use crate::schema::Schema;
@@ -44,7 +44,9 @@ fn wants(schema: &Schema) -> Wants {
         ShapeKind::Any => Wants::Any,
         ShapeKind::Record(_) | ShapeKind::List(_) => Wants::Structure,
         ShapeKind::Union(union) => {
-            let all = |test: fn(&ShapeKind) -> bool| union.variants.iter().all(|id: &ShapeId| test(&shapes.get(*id).kind));
+            let all = |test: fn(&ShapeKind) -> bool| {
+                union.variants.iter().all(|id: &ShapeId| test(&shapes.get(*id).kind))
+            };
             if all(|kind| matches!(kind, ShapeKind::Record(_) | ShapeKind::List(_))) {
                 Wants::Structure
             } else if all(|kind| !matches!(kind, ShapeKind::Record(_) | ShapeKind::List(_))) {
@@ -96,7 +98,8 @@ pub(super) fn choose(
             return Ok(chosen);
         }
     }
-    let explicit: Vec<usize> = outside.iter().copied().filter(|at| candidates.get(*at).is_some_and(is_explicit)).collect();
+    let explicit: Vec<usize> =
+        outside.iter().copied().filter(|at| candidates.get(*at).is_some_and(is_explicit)).collect();
     let implied: Vec<usize> = outside.iter().copied().filter(|at| !explicit.contains(at)).collect();
     let mut groups: Vec<&[usize]> = vec![&explicit];
     let text = text.map(|at| vec![at]).unwrap_or_default();
@@ -108,8 +111,11 @@ pub(super) fn choose(
     let mut failed: Option<Tried> = None;
     for group in groups {
         for tier in [3, 2, 1] {
-            let tier: Vec<usize> =
-                group.iter().copied().filter(|at| candidates.get(*at).is_some_and(|c| rank(c) == tier)).collect();
+            let tier: Vec<usize> = group
+                .iter()
+                .copied()
+                .filter(|at| candidates.get(*at).is_some_and(|c| rank(c) == tier))
+                .collect();
             if tier.is_empty() {
                 continue;
             }
@@ -135,11 +141,9 @@ pub(super) fn choose(
         return Ok(chosen);
     }
     match failed {
-        Some(tried) if !is_text(candidates, tried.at) || wants == Wants::Scalar => Ok(Chosen {
-            slot: tried.slot,
-            fit: tried.fit,
-            repairs: Vec::new(),
-        }),
+        Some(tried) if !is_text(candidates, tried.at) || wants == Wants::Scalar => {
+            Ok(Chosen { slot: tried.slot, fit: tried.fit, repairs: Vec::new() })
+        }
         _ => Err(nothing(document, raw)),
     }
 }
@@ -248,7 +252,8 @@ fn choose_tier(
     if let Some(merged) = merge(aligner, document, raw, &roots, rules, schema) {
         return Ok(Some(merged));
     }
-    let message = format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
+    let message =
+        format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
     Err(Error::new(ErrorKind::Ambiguous, message))
 }
 
@@ -298,7 +303,8 @@ fn merge(
     if fit.errors > 0 {
         return None;
     }
-    let mut repairs: Vec<Repair> = parts.iter().flat_map(|part| document.repairs(part).collect::<Vec<_>>()).collect();
+    let mut repairs: Vec<Repair> =
+        parts.iter().flat_map(|part| document.repairs(part).collect::<Vec<_>>()).collect();
     repairs.sort_by_key(|repair| repair.span.start);
     repairs.dedup();
     let (start, end) = (parts.first()?.span().start, parts.last()?.span().end);
@@ -345,7 +351,10 @@ fn nothing(document: &Document, raw: &str) -> Error {
     }
     let structured: Vec<&Candidate> = candidates.iter().filter(|c| c.origin() != Origin::Text).collect();
     if structured.iter().any(|candidate| !candidate.is_thinking()) {
-        return Error::new(ErrorKind::NoCandidate, "the answer holds only an example, a schema or a rejected version");
+        return Error::new(
+            ErrorKind::NoCandidate,
+            "the answer holds only an example, a schema or a rejected version",
+        );
     }
     if !structured.is_empty() {
         return Error::new(ErrorKind::NoCandidate, "the answer holds a value only inside its reasoning");
@@ -357,11 +366,33 @@ fn nothing(document: &Document, raw: &str) -> Error {
 fn refuses(raw: &str) -> bool {
     let head: String = raw.chars().take(400).collect::<String>().to_lowercase().replace('’', "'");
     [
-        "i can't help", "i cannot help", "i can't assist", "i cannot assist", "i'm unable to", "i am unable to",
-        "i'm not able to", "i am not able to", "i can't provide", "i cannot provide", "i won't", "i must decline",
-        "i cannot comply", "i can't comply", "i can't do that", "as an ai", "i cannot extract", "i cannot fulfill",
-        "도와드릴 수 없", "도와 드릴 수 없", "답변할 수 없", "답변드릴 수 없", "제공할 수 없", "응할 수 없", "처리할 수 없",
-        "할 수 없습니다", "해드릴 수 없",
+        "i can't help",
+        "i cannot help",
+        "i can't assist",
+        "i cannot assist",
+        "i'm unable to",
+        "i am unable to",
+        "i'm not able to",
+        "i am not able to",
+        "i can't provide",
+        "i cannot provide",
+        "i won't",
+        "i must decline",
+        "i cannot comply",
+        "i can't comply",
+        "i can't do that",
+        "as an ai",
+        "i cannot extract",
+        "i cannot fulfill",
+        "도와드릴 수 없",
+        "도와 드릴 수 없",
+        "답변할 수 없",
+        "답변드릴 수 없",
+        "제공할 수 없",
+        "응할 수 없",
+        "처리할 수 없",
+        "할 수 없습니다",
+        "해드릴 수 없",
     ]
     .iter()
     .any(|phrase| head.contains(phrase))

@@ -9,8 +9,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::align::{Access, Aligner, Options, collect};
 use crate::error::{Error, ErrorKind, Failure, Result};
@@ -275,8 +275,8 @@ impl<T: DeserializeOwned> Parser<T> {
     ///
     /// Those of [`Self::parse`], and [`ErrorKind::NoCandidate`] if the bytes are not UTF-8.
     pub fn parse_bytes(&self, raw: &[u8]) -> Result<Parsed<T>> {
-        let text =
-            std::str::from_utf8(raw).map_err(|_| Error::new(ErrorKind::NoCandidate, "the answer is not UTF-8"))?;
+        let text = std::str::from_utf8(raw)
+            .map_err(|_| Error::new(ErrorKind::NoCandidate, "the answer is not UTF-8"))?;
         self.parse(text)
     }
 
@@ -284,7 +284,10 @@ impl<T: DeserializeOwned> Parser<T> {
         let schema =
             self.schema.as_ref().map_err(|message| Error::new(ErrorKind::Schema, message.clone()))?;
         if raw.len() > self.max_len {
-            return Err(Error::new(ErrorKind::TooLarge, format!("the answer is longer than {} bytes", self.max_len)));
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the answer is longer than {} bytes", self.max_len),
+            ));
         }
         if raw.trim().is_empty() {
             return Err(Error::new(ErrorKind::Empty, "the answer is empty"));
@@ -314,7 +317,11 @@ impl<T: DeserializeOwned> Parser<T> {
         merge_repairs(&mut repairs, collected.repairs);
         if self.policy != Policy::Salvage {
             if let Some(deep) = repairs.iter().find(|repair| repair.rule == Rule::DepthLimit) {
-                let message = format!("the answer is nested deeper than {} levels at byte {}", self.limits.max_depth(), deep.span.start);
+                let message = format!(
+                    "the answer is nested deeper than {} levels at byte {}",
+                    self.limits.max_depth(),
+                    deep.span.start
+                );
                 return Err(Error::new(ErrorKind::TooDeep, message));
             }
         }
@@ -365,7 +372,12 @@ fn refuse_repairs(repairs: &[Repair]) -> Result<()> {
     let mut worse = repairs.iter().filter(|repair| repair.severity > Severity::Cosmetic);
     let Some(first) = worse.next() else { return Ok(()) };
     let place = first.path.as_ref().map_or_else(|| format!("byte {}", first.span.start), ToString::to_string);
-    let message = format!("strict: {} ({}) at {place}, and {} more", first.rule, first.severity.as_str(), worse.count());
+    let message = format!(
+        "strict: {} ({}) at {place}, and {} more",
+        first.rule,
+        first.severity.as_str(),
+        worse.count()
+    );
     Err(Error::new(ErrorKind::Policy, message))
 }
 

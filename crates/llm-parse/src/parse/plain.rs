@@ -34,7 +34,11 @@ pub(super) fn parse<T: DeserializeOwned>(raw: &str, schema: &Schema) -> Option<P
     let mut repairs = Vec::new();
     if fence {
         let start = raw.len() - raw.trim_start().len();
-        repairs.push(Repair::new(Rule::Fence, Severity::Cosmetic, Span::new(start, start + raw.trim().len())));
+        repairs.push(Repair::new(
+            Rule::Fence,
+            Severity::Cosmetic,
+            Span::new(start, start + raw.trim().len()),
+        ));
     }
     Some(Parsed { value, report: report(repairs), confidence: 1.0, rejected: Vec::new() })
 }

@@ -106,13 +106,25 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watch<'_, D> {
         self.inner.deserialize_option(Watched { inner: visitor, flags: self.flags, place: Place::Optional })
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner
+            .deserialize_unit_struct(name, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
     }
 
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_newtype_struct(name, Watched { inner: visitor, flags: self.flags, place: self.place })
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_newtype_struct(
+            name,
+            Watched { inner: visitor, flags: self.flags, place: self.place },
+        )
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
@@ -125,7 +137,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watch<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_tuple_struct(name, len, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
+        self.inner.deserialize_tuple_struct(
+            name,
+            len,
+            Watched { inner: visitor, flags: self.flags, place: Place::Plain },
+        )
     }
 
     #[inline]
@@ -135,7 +151,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watch<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
+        self.inner.deserialize_struct(
+            name,
+            fields,
+            Watched { inner: visitor, flags: self.flags, place: Place::Plain },
+        )
     }
 
     #[inline]
@@ -145,7 +165,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watch<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_enum(name, variants, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
+        self.inner.deserialize_enum(
+            name,
+            variants,
+            Watched { inner: visitor, flags: self.flags, place: Place::Plain },
+        )
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -355,7 +379,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Inside<'_, A> {
         self.inner.tuple_variant(len, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
         self.inner.struct_variant(fields, Watched { inner: visitor, flags: self.flags, place: Place::Plain })
     }
 }
@@ -400,11 +428,19 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for KeyWatch<'_, '_, D> {
         deserialize_identifier, deserialize_ignored_any,
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.inner.deserialize_unit_struct(name, visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.inner.deserialize_newtype_struct(
             name,
             KeyVisitor { inner: visitor, flags: self.flags, keys: self.keys },

@@ -205,7 +205,8 @@ impl Traits {
                 Kind::Record(record) => {
                     traits.constrained |= record.min > 0 || record.max.is_some();
                     // Labels that are no Rust enum (those have a name of their own): a string with an `enum` beside it.
-                    traits.constrained |= record.fields.iter().any(|field| is_unnamed_enum(shapes, field.shape));
+                    traits.constrained |=
+                        record.fields.iter().any(|field| is_unnamed_enum(shapes, field.shape));
                 }
                 Kind::Label(labels) => traits.constrained |= !labels.others.is_empty(),
                 Kind::Literal(_) => traits.constrained = true,

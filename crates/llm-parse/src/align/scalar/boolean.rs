@@ -18,12 +18,13 @@ const MAX_LEN: usize = 4096;
 
 fn word(text: &str) -> Option<bool> {
     match text {
-        "true" | "yes" | "y" | "on" | "1" | "o" | "t" | "correct" | "yep" | "yeah" | "예" | "네" | "넵" | "응" | "참" | "맞음"
-        | "맞다" | "맞아요" | "맞습니다" | "그렇다" | "그렇습니다" | "사실" | "있음" | "○" | "✓" | "✔" | "✅" | "1.0" => {
-            Some(true)
+        "true" | "yes" | "y" | "on" | "1" | "o" | "t" | "correct" | "yep" | "yeah" | "예" | "네" | "넵"
+        | "응" | "참" | "맞음" | "맞다" | "맞아요" | "맞습니다" | "그렇다" | "그렇습니다" | "사실"
+        | "있음" | "○" | "✓" | "✔" | "✅" | "1.0" => Some(true),
+        "false" | "no" | "n" | "off" | "0" | "x" | "f" | "incorrect" | "nope" | "아니오" | "아니요"
+        | "아뇨" | "거짓" | "틀림" | "틀림니다" | "틀립니다" | "×" | "✗" | "✘" | "❌" | "0.0" => {
+            Some(false)
         }
-        "false" | "no" | "n" | "off" | "0" | "x" | "f" | "incorrect" | "nope" | "아니오" | "아니요" | "아뇨" | "거짓" | "틀림"
-        | "틀림니다" | "틀립니다" | "×" | "✗" | "✘" | "❌" | "0.0" => Some(false),
         _ => None,
     }
 }
@@ -31,10 +32,10 @@ fn word(text: &str) -> Option<bool> {
 /// Words that state a truth value inside a sentence.
 fn stated(word: &str) -> Option<bool> {
     match word {
-        "true" | "yes" | "yep" | "correct" | "예" | "네" | "참" | "참입니다" | "맞습니다" | "맞아요" | "맞다" | "그렇습니다"
-        | "사실입니다" | "사실이다" => Some(true),
-        "false" | "no" | "nope" | "incorrect" | "아니오" | "아니요" | "아뇨" | "거짓" | "거짓입니다" | "틀렸습니다"
-        | "틀립니다" => Some(false),
+        "true" | "yes" | "yep" | "correct" | "예" | "네" | "참" | "참입니다" | "맞습니다" | "맞아요"
+        | "맞다" | "그렇습니다" | "사실입니다" | "사실이다" => Some(true),
+        "false" | "no" | "nope" | "incorrect" | "아니오" | "아니요" | "아뇨" | "거짓" | "거짓입니다"
+        | "틀렸습니다" | "틀립니다" => Some(false),
         _ => None,
     }
 }
@@ -44,7 +45,8 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
-    let bare = text.trim_matches(|c: char| c.is_whitespace() || ".!,;:\"'`*_()[]。".contains(c)).to_lowercase();
+    let bare =
+        text.trim_matches(|c: char| c.is_whitespace() || ".!,;:\"'`*_()[]。".contains(c)).to_lowercase();
     if let Some(value) = word(&bare) {
         return Reading::Word(value);
     }
@@ -128,7 +130,13 @@ mod tests {
 
     #[test]
     fn reads_plain_sentences() {
-        for text in ["The statement is true.", "Yes, it is.", "This is verified: true.", "네, 맞습니다.", "답은 참입니다."] {
+        for text in [
+            "The statement is true.",
+            "Yes, it is.",
+            "This is verified: true.",
+            "네, 맞습니다.",
+            "답은 참입니다.",
+        ] {
             assert_eq!(read(text), Reading::Sentence(true), "{text}");
         }
         for text in ["It is false.", "No, it isn't.", "아니요, 그렇지 않습니다."] {
@@ -138,7 +146,18 @@ mod tests {
 
     #[test]
     fn refuses_denials_and_doubts() {
-        for text in ["not true", "The statement is not true.", "never true", "It isn't false.", "untrue", "사실이 아님", "절대 아니다", "참이 아닙니다", "Yes, it is not.", "This cannot be verified as true."] {
+        for text in [
+            "not true",
+            "The statement is not true.",
+            "never true",
+            "It isn't false.",
+            "untrue",
+            "사실이 아님",
+            "절대 아니다",
+            "참이 아닙니다",
+            "Yes, it is not.",
+            "This cannot be verified as true.",
+        ] {
             assert_eq!(read(text), Reading::Negated, "{text}");
         }
         for text in ["It could be true or false.", "Is it true?", "true or false", "예 또는 아니오"] {

@@ -69,30 +69,120 @@ fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
 }
 
 const IDIOMS: &[&str] = &[
-    "no doubt", "without a doubt", "without doubt", "without question", "no question", "not only", "nothing but",
-    "no other than", "none other than", "no matter", "not surprisingly", "no mistake", "의심할 여지 없이", "의심의 여지 없이",
-    "의심할 여지가 없", "틀림없", "다름 아닌", "다름아닌", "뿐만 아니라", "뿐 아니라", "뿐만아니라", "문제없",
+    "no doubt",
+    "without a doubt",
+    "without doubt",
+    "without question",
+    "no question",
+    "not only",
+    "nothing but",
+    "no other than",
+    "none other than",
+    "no matter",
+    "not surprisingly",
+    "no mistake",
+    "의심할 여지 없이",
+    "의심의 여지 없이",
+    "의심할 여지가 없",
+    "틀림없",
+    "다름 아닌",
+    "다름아닌",
+    "뿐만 아니라",
+    "뿐 아니라",
+    "뿐만아니라",
+    "문제없",
 ];
 
 const DENIALS: &[&str] = &[
-    "not", "no", "never", "neither", "nor", "none", "cannot", "without", "hardly", "scarcely", "barely", "nowhere", "isn't",
-    "aren't", "wasn't", "weren't", "doesn't", "don't", "didn't", "won't", "wouldn't", "can't", "couldn't", "shouldn't",
-    "ain't", "hasn't", "haven't", "isnt", "doesnt", "dont", "non", "wrong", "incorrect", "false", "untrue", "unlike",
-    "except", "excluding", "rejected", "denied", "fails", "lacks", "opposite", "rather than", "instead of", "far from",
-    "anything but", "no longer",
+    "not",
+    "no",
+    "never",
+    "neither",
+    "nor",
+    "none",
+    "cannot",
+    "without",
+    "hardly",
+    "scarcely",
+    "barely",
+    "nowhere",
+    "isn't",
+    "aren't",
+    "wasn't",
+    "weren't",
+    "doesn't",
+    "don't",
+    "didn't",
+    "won't",
+    "wouldn't",
+    "can't",
+    "couldn't",
+    "shouldn't",
+    "ain't",
+    "hasn't",
+    "haven't",
+    "isnt",
+    "doesnt",
+    "dont",
+    "non",
+    "wrong",
+    "incorrect",
+    "false",
+    "untrue",
+    "unlike",
+    "except",
+    "excluding",
+    "rejected",
+    "denied",
+    "fails",
+    "lacks",
+    "opposite",
+    "rather than",
+    "instead of",
+    "far from",
+    "anything but",
+    "no longer",
 ];
 
 const DENIALS_KO: &[&str] = &[
-    "아니", "아닙", "아닌", "아님", "아녜", "아냐", "않", "못하", "못합", "못한", "못함", "없", "말고", "제외", "반대",
-    "틀렸", "틀린", "틀림", "잘못", "불가", "안됨", "안 됨", "안돼", "거짓",
+    "아니", "아닙", "아닌", "아님", "아녜", "아냐", "않", "못하", "못합", "못한", "못함", "없", "말고",
+    "제외", "반대", "틀렸", "틀린", "틀림", "잘못", "불가", "안됨", "안 됨", "안돼", "거짓",
 ];
 
 const OPEN: &[&str] = &[
-    "if", "whether", "either", "unless", "maybe", "perhaps", "possibly", "might", "could", "unclear", "unsure",
-    "uncertain", "between", "versus", "vs",
+    "if",
+    "whether",
+    "either",
+    "unless",
+    "maybe",
+    "perhaps",
+    "possibly",
+    "might",
+    "could",
+    "unclear",
+    "unsure",
+    "uncertain",
+    "between",
+    "versus",
+    "vs",
 ];
 
-const OPEN_KO: &[&str] = &["인지", "일지", "혹은", "또는", "이거나", "거나", "아마", "만약", "라면", "일 수도", "것 같", "듯", "까요", "모르"];
+const OPEN_KO: &[&str] = &[
+    "인지",
+    "일지",
+    "혹은",
+    "또는",
+    "이거나",
+    "거나",
+    "아마",
+    "만약",
+    "라면",
+    "일 수도",
+    "것 같",
+    "듯",
+    "까요",
+    "모르",
+];
 
 /// What `clause` does to the thing named in it; `named` is where that stands, and is not searched itself.
 pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>) -> Stance {
@@ -107,11 +197,16 @@ pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>
             text = text.replace(idiom, " ");
         }
     }
-    if DENIALS.iter().any(|word| has_word(&text, word)) || DENIALS_KO.iter().any(|word| text.contains(word)) || has_an(&text)
+    if DENIALS.iter().any(|word| has_word(&text, word))
+        || DENIALS_KO.iter().any(|word| text.contains(word))
+        || has_an(&text)
     {
         return Stance::Denied;
     }
-    if question || OPEN.iter().any(|word| has_word(&text, word)) || OPEN_KO.iter().any(|word| text.contains(word)) {
+    if question
+        || OPEN.iter().any(|word| has_word(&text, word))
+        || OPEN_KO.iter().any(|word| text.contains(word))
+    {
         return Stance::Open;
     }
     Stance::Affirmed
@@ -145,9 +240,20 @@ fn has_word(text: &str, word: &str) -> bool {
 /// The text takes back what it said before: "no wait", 아니 잠깐.
 pub(crate) fn retracts(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["no wait", "no, wait", "scratch that", "i was wrong", "i take that back", "on second thought", "wait,", "아니 잠깐", "아니, 잠깐", "정정"]
-        .iter()
-        .any(|phrase| text.contains(phrase))
+    [
+        "no wait",
+        "no, wait",
+        "scratch that",
+        "i was wrong",
+        "i take that back",
+        "on second thought",
+        "wait,",
+        "아니 잠깐",
+        "아니, 잠깐",
+        "정정",
+    ]
+    .iter()
+    .any(|phrase| text.contains(phrase))
 }
 
 #[cfg(test)]
@@ -156,10 +262,20 @@ mod tests {
 
     #[test]
     fn tells_denial_from_affirmation() {
-        for text in ["this is not x", "it isn't x", "x가 아닙니다", "x이 아님", "절대 x 아니다", "안 x", "far from x", "x is wrong"] {
+        for text in [
+            "this is not x",
+            "it isn't x",
+            "x가 아닙니다",
+            "x이 아님",
+            "절대 x 아니다",
+            "안 x",
+            "far from x",
+            "x is wrong",
+        ] {
             assert_eq!(stance(text, false, None), Stance::Denied, "{text}");
         }
-        for text in ["no doubt x", "definitely x", "틀림없이 x입니다", "not only x", "안내 x", "notable x"] {
+        for text in ["no doubt x", "definitely x", "틀림없이 x입니다", "not only x", "안내 x", "notable x"]
+        {
             assert_eq!(stance(text, false, None), Stance::Affirmed, "{text}");
         }
         assert_eq!(stance("is it x", true, None), Stance::Open);

@@ -8,7 +8,10 @@ pub(crate) enum Reading {
     /// The text has the wanted form already.
     Exact,
     /// Rewritten; `dropped` if a part (the time of day, the weekday) was left out.
-    Rewritten { text: String, dropped: bool },
+    Rewritten {
+        text: String,
+        dropped: bool,
+    },
     Ambiguous(&'static str),
     /// It has the form of a date, but no calendar knows it.
     Impossible,
@@ -71,7 +74,11 @@ pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
         Found::Date(date, rest) if date.exists() => {
             let rest = normal.get(rest..).unwrap_or("").trim_start_matches(['T', 't', ' ', ',']);
             let Some(((hour, minute, second), zone)) = find_time(rest) else {
-                return if rest.trim().is_empty() { Reading::Ambiguous("a date without a time") } else { Reading::None };
+                return if rest.trim().is_empty() {
+                    Reading::Ambiguous("a date without a time")
+                } else {
+                    Reading::None
+                };
             };
             let fraction = fraction_of(rest);
             let out = format!(
@@ -111,7 +118,31 @@ fn normal(text: &str) -> Option<String> {
 
 fn relative(text: &str) -> Reading {
     let lower = text.to_lowercase();
-    let words = ["today", "tomorrow", "yesterday", "next", "last", "ago", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "오늘", "내일", "모레", "어제", "다음", "지난", "이번", "뒤", "후", "전"];
+    let words = [
+        "today",
+        "tomorrow",
+        "yesterday",
+        "next",
+        "last",
+        "ago",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "오늘",
+        "내일",
+        "모레",
+        "어제",
+        "다음",
+        "지난",
+        "이번",
+        "뒤",
+        "후",
+        "전",
+    ];
     if words.iter().any(|word| lower.contains(word)) {
         return Reading::Ambiguous("a date relative to a day that the text does not give");
     }
@@ -134,7 +165,8 @@ fn find_date(text: &str) -> Found {
     let at = |number: &Number| (number.value, number.digits);
     // 20260305
     if first.digits == 8 && first.start == 0 {
-        let date = Date { year: first.value / 10_000, month: first.value / 100 % 100, day: first.value % 100 };
+        let date =
+            Date { year: first.value / 10_000, month: first.value / 100 % 100, day: first.value % 100 };
         return Found::Date(date, first.end);
     }
     let [second, after @ ..] = rest else { return Found::None };
@@ -145,7 +177,10 @@ fn find_date(text: &str) -> Found {
     }
     let [third, ..] = after else {
         let separator = gap(first, second);
-        return if first.start == 0 && matches!(separator.as_str(), "/" | "-" | "." | "월") && first.digits <= 2 {
+        return if first.start == 0
+            && matches!(separator.as_str(), "/" | "-" | "." | "월")
+            && first.digits <= 2
+        {
             Found::Ambiguous("a date without a year")
         } else {
             Found::None
@@ -185,14 +220,28 @@ fn find_date(text: &str) -> Found {
 }
 
 fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
-    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     const FULL: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let (start, word) = super::boolean::words(text).find_map(|(start, word)| {
-        let letters: String = word.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
-        let month = MONTHS.iter().zip(FULL).position(|(short, full)| letters == *short || letters == full || (letters == "sept" && *short == "sep"))?;
+        let letters: String =
+            word.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
+        let month = MONTHS.iter().zip(FULL).position(|(short, full)| {
+            letters == *short || letters == full || (letters == "sept" && *short == "sep")
+        })?;
         (letters.len() == word.len()).then_some((start, (word, u32::try_from(month + 1).ok()?)))
     })?;
     let (word, month) = word;
@@ -233,7 +282,23 @@ fn numbers(text: &str) -> Vec<Number> {
 fn is_weekday(text: &str) -> bool {
     let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     word.is_empty()
-        || matches!(word.as_str(), "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun" | "월" | "화" | "수" | "목" | "금" | "토" | "일")
+        || matches!(
+            word.as_str(),
+            "mon"
+                | "tue"
+                | "wed"
+                | "thu"
+                | "fri"
+                | "sat"
+                | "sun"
+                | "월"
+                | "화"
+                | "수"
+                | "목"
+                | "금"
+                | "토"
+                | "일"
+        )
         || word.ends_with("요일")
         || word.ends_with("day")
 }
@@ -243,7 +308,10 @@ type Clock = (u32, u32, u32);
 /// The time of day at the start of `text`, and what follows it.
 fn find_time(text: &str) -> Option<(Clock, &str)> {
     let text = text.trim();
-    let (half, rest) = ["오전", "오후"].iter().find_map(|word| text.strip_prefix(word).map(|rest| (Some(*word), rest))).unwrap_or((None, text));
+    let (half, rest) = ["오전", "오후"]
+        .iter()
+        .find_map(|word| text.strip_prefix(word).map(|rest| (Some(*word), rest)))
+        .unwrap_or((None, text));
     let rest = rest.trim_start();
     let numbers = numbers(rest);
     let first = numbers.first().filter(|first| first.start == 0 && first.digits <= 2)?;
@@ -338,17 +406,40 @@ mod tests {
     #[test]
     fn reads_many_forms_of_a_date() {
         assert_eq!(read_date("2026-03-05"), Reading::Exact);
-        for text in ["2026년 3월 5일", "2026. 3. 5.", "2026/3/5", "2026.03.05", "March 5, 2026", "5 March 2026", "Mar 5th 2026", "20260305", "2026년 3월 5일 (목)", "2026-03-05T00:00:00Z"] {
+        for text in [
+            "2026년 3월 5일",
+            "2026. 3. 5.",
+            "2026/3/5",
+            "2026.03.05",
+            "March 5, 2026",
+            "5 March 2026",
+            "Mar 5th 2026",
+            "20260305",
+            "2026년 3월 5일 (목)",
+            "2026-03-05T00:00:00Z",
+        ] {
             assert_eq!(read_date(text), rewritten("2026-03-05"), "{text}");
         }
         assert_eq!(read_date("25/12/2026"), rewritten("2026-12-25"));
         assert_eq!(read_date("12/25/2026"), rewritten("2026-12-25"));
-        assert_eq!(read_date("2026-03-05 14:30"), Reading::Rewritten { text: "2026-03-05".to_owned(), dropped: true });
+        assert_eq!(
+            read_date("2026-03-05 14:30"),
+            Reading::Rewritten { text: "2026-03-05".to_owned(), dropped: true }
+        );
     }
 
     #[test]
     fn refuses_what_could_be_another_day() {
-        for text in ["3/4/2026", "03/04/2024", "March 4", "3월 5일", "next Monday", "내일", "3/4/26", "다음 주 월요일"] {
+        for text in [
+            "3/4/2026",
+            "03/04/2024",
+            "March 4",
+            "3월 5일",
+            "next Monday",
+            "내일",
+            "3/4/26",
+            "다음 주 월요일",
+        ] {
             assert!(matches!(read_date(text), Reading::Ambiguous(_)), "{text}: {:?}", read_date(text));
         }
         assert_eq!(read_date("2024-04-31"), Reading::Impossible);

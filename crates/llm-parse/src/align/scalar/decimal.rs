@@ -58,7 +58,8 @@ impl Decimal {
         b.mantissa = b.mantissa.checked_mul(divisor / b.divisor)?;
         let exponent = a.exponent.min(b.exponent);
         let lift = |n: Self| -> Option<i128> {
-            n.mantissa.checked_mul(10_i128.checked_pow(u32::try_from(n.exponent.checked_sub(exponent)?).ok()?)?)
+            n.mantissa
+                .checked_mul(10_i128.checked_pow(u32::try_from(n.exponent.checked_sub(exponent)?).ok()?)?)
         };
         Some(Self { mantissa: lift(a)?.checked_add(lift(b)?)?, exponent, divisor })
     }

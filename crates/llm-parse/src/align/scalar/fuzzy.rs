@@ -13,8 +13,11 @@ pub(crate) fn is_slip(text: &str, name: &str) -> bool {
         return false;
     }
     let hangul = !name.is_ascii();
-    let (a, b): (Vec<char>, Vec<char>) =
-        if hangul { (text.nfd().collect(), name.nfd().collect()) } else { (text.chars().collect(), name.chars().collect()) };
+    let (a, b): (Vec<char>, Vec<char>) = if hangul {
+        (text.nfd().collect(), name.nfd().collect())
+    } else {
+        (text.chars().collect(), name.chars().collect())
+    };
     let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
     let allowed = match (hangul, short) {
         (true, 8..=15) => 1,
@@ -43,8 +46,11 @@ fn digits(text: &str) -> impl PartialEq {
 
 /// `impossible` is not a slip of `possible`, though only two letters apart.
 fn has_other_prefix(a: &str, b: &str) -> bool {
-    const PREFIXES: [&str; 12] = ["un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti", "re", "pre"];
-    let strip = |text: &str| PREFIXES.iter().filter_map(|p| text.strip_prefix(p).map(str::to_owned)).collect::<Vec<_>>();
+    const PREFIXES: [&str; 12] =
+        ["un", "in", "im", "ir", "il", "dis", "non", "de", "mis", "anti", "re", "pre"];
+    let strip = |text: &str| {
+        PREFIXES.iter().filter_map(|p| text.strip_prefix(p).map(str::to_owned)).collect::<Vec<_>>()
+    };
     strip(a).iter().any(|rest| rest == b) || strip(b).iter().any(|rest| rest == a)
 }
 
@@ -56,7 +62,8 @@ fn distance(a: &[char], b: &[char], limit: usize) -> (usize, bool) {
     for (i, x) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let mut best = (get(&last, j) + usize::from(x != y)).min(get(&last, j + 1) + 1).min(get(&row, j) + 1);
+            let mut best =
+                (get(&last, j) + usize::from(x != y)).min(get(&last, j + 1) + 1).min(get(&row, j) + 1);
             if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
                 best = best.min(get(&before, j - 1) + 1);
             }
@@ -70,7 +77,10 @@ fn distance(a: &[char], b: &[char], limit: usize) -> (usize, bool) {
     let mut differing: Vec<usize> = (0..a.len().min(b.len())).filter(|i| a.get(*i) != b.get(*i)).collect();
     let swap = a.len() == b.len()
         && differing.len() == 2
-        && differing.pop().zip(differing.pop()).is_some_and(|(j, i)| j == i + 1 && a.get(i) == b.get(j) && a.get(j) == b.get(i));
+        && differing
+            .pop()
+            .zip(differing.pop())
+            .is_some_and(|(j, i)| j == i + 1 && a.get(i) == b.get(j) && a.get(j) == b.get(i));
     (get(&last, b.len()), swap)
 }
 
@@ -80,7 +90,14 @@ mod tests {
 
     #[test]
     fn accepts_slips() {
-        for (text, name) in [("nmae", "name"), ("postive", "positive"), ("descritpion", "description"), ("skill", "skills"), ("grean", "green"), ("안녕하서요", "안녕하세요")] {
+        for (text, name) in [
+            ("nmae", "name"),
+            ("postive", "positive"),
+            ("descritpion", "description"),
+            ("skill", "skills"),
+            ("grean", "green"),
+            ("안녕하서요", "안녕하세요"),
+        ] {
             assert!(is_slip(text, name), "{text} {name}");
         }
     }
@@ -88,9 +105,22 @@ mod tests {
     #[test]
     fn refuses_other_words() {
         for (text, name) in [
-            ("start", "star"), ("cap", "cat"), ("minprice", "maxprice"), ("enddate", "startdate"), ("priceusd", "priceeur"),
-            ("unhappy", "happy"), ("impossible", "possible"), ("v3", "v2"), ("level1", "level2"), ("decrease", "increase"),
-            ("higher", "high"), ("irrelevant", "relevant"), ("부정", "긍정"), ("id1", "id2"), ("시작일", "종료일"), ("major", "minor"),
+            ("start", "star"),
+            ("cap", "cat"),
+            ("minprice", "maxprice"),
+            ("enddate", "startdate"),
+            ("priceusd", "priceeur"),
+            ("unhappy", "happy"),
+            ("impossible", "possible"),
+            ("v3", "v2"),
+            ("level1", "level2"),
+            ("decrease", "increase"),
+            ("higher", "high"),
+            ("irrelevant", "relevant"),
+            ("부정", "긍정"),
+            ("id1", "id2"),
+            ("시작일", "종료일"),
+            ("major", "minor"),
         ] {
             assert!(!is_slip(text, name), "{text} {name}");
         }

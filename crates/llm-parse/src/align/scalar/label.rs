@@ -25,7 +25,11 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
     let found = |number, rule| Reading::Label { number, note: Some((rule, Severity::Repaired)) };
     if let Some(number) = labels.exact.get(text) {
         let own = labels.items.get(*number as usize).is_some_and(|label| &*label.text == text);
-        return if own { Reading::Label { number: *number, note: None } } else { found(*number, Rule::LabelAlias) };
+        return if own {
+            Reading::Label { number: *number, note: None }
+        } else {
+            found(*number, Rule::LabelAlias)
+        };
     }
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
@@ -71,7 +75,8 @@ fn by_description(folded: &str, labels: &Labels) -> Option<u32> {
             if description.chars().count() < 4 {
                 return false;
             }
-            *description == *folded || folded.strip_prefix(&*fold(&label.text)).is_some_and(|rest| *rest == *description)
+            *description == *folded
+                || folded.strip_prefix(&*fold(&label.text)).is_some_and(|rest| *rest == *description)
         })
     });
     match (hits.next(), hits.next()) {
@@ -148,7 +153,9 @@ fn hits(clause: &str, labels: &Labels) -> Vec<Hit> {
     while at < words.len() {
         let mut matched = None;
         for len in (1..=longest).rev() {
-            let (Some((start, _)), Some((last, last_word))) = (words.get(at), words.get(at + len - 1)) else { continue };
+            let (Some((start, _)), Some((last, last_word))) = (words.get(at), words.get(at + len - 1)) else {
+                continue;
+            };
             let end = last + last_word.len();
             let Some(text) = clause.get(*start..end) else { continue };
             if let Some((number, end)) = whole(text, *start, labels) {
@@ -183,7 +190,10 @@ fn is_marked(clause: &str, start: usize, end: usize, text: &str, label: &str) ->
     let quoted = matches!(before, Some('"' | '\'' | '*' | '`' | '(' | '[' | '“' | '‘'));
     // "A" at the start of a sentence, or "I", is a word of English.
     let is_word = matches!(text, "a" | "A" | "I" | "i");
-    text == label && (quoted || (!is_word && text.chars().count() == 1) || (is_word && after.is_none() && before.is_some()))
+    text == label
+        && (quoted
+            || (!is_word && text.chars().count() == 1)
+            || (is_word && after.is_none() && before.is_some()))
 }
 
 /// A sign that belongs to the word follows or precedes it: `B+` is not `B`, `non-refundable` is not `refundable`.
@@ -228,9 +238,45 @@ fn whole(text: &str, start: usize, labels: &Labels) -> Option<(u32, usize)> {
 
 /// Particles and endings that may follow a noun, longest first.
 const ENDINGS: &[&str] = &[
-    "이었습니다", "이라고", "적입니다", "적이다", "적이지", "입니다", "이에요", "이라는", "이므로", "으로는", "이지", "이고", "이며", "이다", "이란",
-    "라고", "예요", "에요", "으로", "적인", "적", "이라", "인", "은", "는", "이", "가", "을", "를", "로", "와", "과", "도", "만", "에", "의", "임",
-    "다", "고",
+    "이었습니다",
+    "이라고",
+    "적입니다",
+    "적이다",
+    "적이지",
+    "입니다",
+    "이에요",
+    "이라는",
+    "이므로",
+    "으로는",
+    "이지",
+    "이고",
+    "이며",
+    "이다",
+    "이란",
+    "라고",
+    "예요",
+    "에요",
+    "으로",
+    "적인",
+    "적",
+    "이라",
+    "인",
+    "은",
+    "는",
+    "이",
+    "가",
+    "을",
+    "를",
+    "로",
+    "와",
+    "과",
+    "도",
+    "만",
+    "에",
+    "의",
+    "임",
+    "다",
+    "고",
 ];
 
 #[cfg(test)]
@@ -258,29 +304,59 @@ mod tests {
 
     #[test]
     fn finds_labels_in_every_form() {
-        for text in ["POSITIVE", "positive", "Positive.", "**POSITIVE**", "The sentiment is positive.", "Definitely POSITIVE, no doubt.", "POSITIVE, not NEGATIVE", "not NEGATIVE but POSITIVE", "postive", "Answer: POSITIVE"] {
+        for text in [
+            "POSITIVE",
+            "positive",
+            "Positive.",
+            "**POSITIVE**",
+            "The sentiment is positive.",
+            "Definitely POSITIVE, no doubt.",
+            "POSITIVE, not NEGATIVE",
+            "not NEGATIVE but POSITIVE",
+            "postive",
+            "Answer: POSITIVE",
+        ] {
             assert_eq!(name(text, MOOD).as_deref(), Some("POSITIVE"), "{text}");
         }
-        for text in ["부정입니다.", "부정", "정답은 부정이다", "이 글은 부정적입니다", "긍정이 아니라 부정입니다"] {
+        for text in
+            ["부정입니다.", "부정", "정답은 부정이다", "이 글은 부정적입니다", "긍정이 아니라 부정입니다"]
+        {
             assert_eq!(name(text, &["긍정", "부정"]).as_deref(), Some("부정"), "{text}");
         }
         assert_eq!(name("in progress", &["IN_PROGRESS", "DONE"]).as_deref(), Some("IN_PROGRESS"));
-        assert_eq!(name("in progress review", &["PROGRESS", "IN_PROGRESS_REVIEW"]).as_deref(), Some("IN_PROGRESS_REVIEW"));
+        assert_eq!(
+            name("in progress review", &["PROGRESS", "IN_PROGRESS_REVIEW"]).as_deref(),
+            Some("IN_PROGRESS_REVIEW")
+        );
     }
 
     #[test]
     fn refuses_denials() {
-        for text in ["This is not NEGATIVE.", "The sentiment isn't positive.", "Not POSITIVE", "It is neither POSITIVE nor NEGATIVE.", "never POSITIVE"] {
+        for text in [
+            "This is not NEGATIVE.",
+            "The sentiment isn't positive.",
+            "Not POSITIVE",
+            "It is neither POSITIVE nor NEGATIVE.",
+            "never POSITIVE",
+        ] {
             assert_eq!(read(text, &labels(MOOD), true), Reading::Negated, "{text}");
         }
-        for text in ["긍정이 아님", "긍정이 아닙니다.", "부정적이지 않습니다", "절대 긍정 아니다"] {
+        for text in ["긍정이 아님", "긍정이 아닙니다.", "부정적이지 않습니다", "절대 긍정 아니다"]
+        {
             assert_eq!(read(text, &labels(&["긍정", "부정"]), true), Reading::Negated, "{text}");
         }
     }
 
     #[test]
     fn refuses_choices_and_other_words() {
-        for text in ["Either POSITIVE or NEGATIVE.", "positive/negative", "POSITIVE? No.", "Is it POSITIVE?", "unhappy", "POSITIVE. No wait, NEGATIVE."] {
+        for text in [
+            "Either POSITIVE or NEGATIVE.",
+            "positive/negative",
+            "POSITIVE? No.",
+            "Is it POSITIVE?",
+            "unhappy",
+            "POSITIVE. No wait, NEGATIVE.",
+        ] {
             assert_eq!(name(text, MOOD), None, "{text}");
         }
         for (text, names) in [

@@ -17,14 +17,42 @@ pub(crate) fn read(text: &str) -> Option<Nothing> {
     if text.len() > MAX_LEN {
         return None;
     }
-    let word = text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim().to_lowercase();
+    let word =
+        text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim().to_lowercase();
     match word.as_str() {
-        "" | "null" | "none" | "nil" | "n/a" | "na" | "n.a" | "undefined" | "nan" | "not applicable" | "not available"
-        | "not specified" | "not provided" | "not mentioned" | "not given" | "not stated" | "unspecified" | "없음" | "없다"
-        | "없습니다" | "없어요" | "해당 없음" | "해당없음" | "해당 사항 없음" | "해당사항 없음" | "해당사항없음" | "정보 없음"
-        | "정보없음" | "언급 없음" | "명시되지 않음" | "널" => Some(Nothing::Sure),
-        "-" | "--" | "—" | "–" | "?" | "unknown" | "tbd" | "tba" | "미정" | "미상" | "알 수 없음" | "알수없음" | "불명"
-        | "모름" | "미기재" => Some(Nothing::Maybe),
+        ""
+        | "null"
+        | "none"
+        | "nil"
+        | "n/a"
+        | "na"
+        | "n.a"
+        | "undefined"
+        | "nan"
+        | "not applicable"
+        | "not available"
+        | "not specified"
+        | "not provided"
+        | "not mentioned"
+        | "not given"
+        | "not stated"
+        | "unspecified"
+        | "없음"
+        | "없다"
+        | "없습니다"
+        | "없어요"
+        | "해당 없음"
+        | "해당없음"
+        | "해당 사항 없음"
+        | "해당사항 없음"
+        | "해당사항없음"
+        | "정보 없음"
+        | "정보없음"
+        | "언급 없음"
+        | "명시되지 않음"
+        | "널" => Some(Nothing::Sure),
+        "-" | "--" | "—" | "–" | "?" | "unknown" | "tbd" | "tba" | "미정" | "미상" | "알 수 없음"
+        | "알수없음" | "불명" | "모름" | "미기재" => Some(Nothing::Maybe),
         _ => None,
     }
 }

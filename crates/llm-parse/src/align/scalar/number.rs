@@ -75,7 +75,8 @@ pub(crate) fn read(text: &str) -> Reading {
 }
 
 fn read_normal(text: &str, wide: bool) -> Reading {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '\'' | '“' | '”'));
+    let text = text
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '\'' | '“' | '”'));
     let text = text.trim_end_matches(['.', '!', '。']);
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return match i128::from_str_radix(hex, 16) {
@@ -130,7 +131,8 @@ fn tokens(text: &str) -> Vec<Token> {
             {
                 i += 1;
             }
-            let word: String = chars.get(start..i).unwrap_or(&[]).iter().flat_map(|c| c.to_lowercase()).collect();
+            let word: String =
+                chars.get(start..i).unwrap_or(&[]).iter().flat_map(|c| c.to_lowercase()).collect();
             // A capital M is a million, a small one a metre.
             let word = if start + 1 == i && c == 'M' { "mn".to_owned() } else { word };
             out.push(Token::Word { text: word.into(), glued });
@@ -157,7 +159,8 @@ fn number_end(chars: &[char], start: usize) -> usize {
         let next = at(i);
         if matches!(next, ',' | '.' | '_' | '\'' | '’') && at(i + 1).is_ascii_digit() {
             i += 1;
-        } else if (next == ' ' || next == '\u{a0}') && digits(i + 1) == 3 && last_group(chars, start, i) <= 3 {
+        } else if (next == ' ' || next == '\u{a0}') && digits(i + 1) == 3 && last_group(chars, start, i) <= 3
+        {
             // A space groups only between groups of three.
             i += 1;
         } else {
@@ -232,16 +235,24 @@ fn grouped(run: &str) -> Option<Grouped> {
         (_, 1, 0) => {
             let (whole, fraction) = mantissa.split_once('.')?;
             if !fraction.contains(',') && (thousands(whole, ',') || groups_indian(whole)) {
-                return plain(&format!("{}.{fraction}", strip(whole, &[','])), Some(Rule::ThousandsSeparator), false);
+                return plain(
+                    &format!("{}.{fraction}", strip(whole, &[','])),
+                    Some(Rule::ThousandsSeparator),
+                    false,
+                );
             }
             let (whole, fraction) = mantissa.split_once(',')?;
             let ok = commas == 1 && thousands(whole, '.');
-            ok.then(|| plain(&format!("{}.{fraction}", strip(whole, &['.'])), Some(Rule::DecimalComma), false))?
+            ok.then(|| {
+                plain(&format!("{}.{fraction}", strip(whole, &['.'])), Some(Rule::DecimalComma), false)
+            })?
         }
         (1, _, 0) => {
             let (whole, fraction) = mantissa.split_once(',')?;
             let ok = thousands(whole, '.') && !fraction.contains('.');
-            ok.then(|| plain(&format!("{}.{fraction}", strip(whole, &['.'])), Some(Rule::DecimalComma), false))?
+            ok.then(|| {
+                plain(&format!("{}.{fraction}", strip(whole, &['.'])), Some(Rule::DecimalComma), false)
+            })?
         }
         (_, _, _) => {
             // Space or apostrophe groups before a decimal mark: 1 234,56 and 1'234.50.
@@ -269,7 +280,9 @@ fn groups_of(text: &str, mark: char, size: usize) -> bool {
 /// 12,34,567: groups of two before the last one of three.
 fn groups_indian(text: &str) -> bool {
     let Some((front, last)) = text.rsplit_once(',') else { return false };
-    last.len() == 3 && digits_only(last) && (groups_of(front, ',', 2) || (front.len() <= 2 && digits_only(front)))
+    last.len() == 3
+        && digits_only(last)
+        && (groups_of(front, ',', 2) || (front.len() <= 2 && digits_only(front)))
 }
 
 fn digits_only(text: &str) -> bool {
@@ -307,7 +320,9 @@ impl Scan<'_> {
         while let Some(token) = self.peek(0) {
             match token {
                 Token::Space => self.at += 1,
-                Token::Number { glued_before: true, .. } => return Reading::Ambiguous("letters and digits in one word"),
+                Token::Number { glued_before: true, .. } => {
+                    return Reading::Ambiguous("letters and digits in one word");
+                }
                 Token::Number { .. } => {
                     let number = match self.number() {
                         Ok(number) => number,
@@ -335,7 +350,9 @@ impl Scan<'_> {
                         || matches!((self.peek(1), self.peek(2)), (Some(Token::Sign(s)), Some(Token::Number { .. })) if unit::is_currency_sign(*s));
                     match c {
                         '-' | '\u{2212}' | '+' if next_is_number && found.is_none() => sign = Some(c != '+'),
-                        '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => around.range = true,
+                        '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => {
+                            around.range = true
+                        }
                         '~' | '≈' | '≃' => around.about = true,
                         '<' | '>' | '≤' | '≥' | '+' | '±' | '^' => around.bound = true,
                         '×' | '÷' | '=' | '/' | '\\' | '@' | '&' | '|' => around.odd = true,
@@ -411,7 +428,11 @@ impl Scan<'_> {
         loop {
             let Some(Token::Number { text, value, .. }) = self.peek(0) else { break };
             let Some(part) = *value else {
-                return Err(if digits_only(text) { Reading::Overflow } else { Reading::Ambiguous("separators that do not fit") });
+                return Err(if digits_only(text) {
+                    Reading::Overflow
+                } else {
+                    Reading::Ambiguous("separators that do not fit")
+                });
             };
             if let Some(rule) = part.rule {
                 number.note(rule, Severity::Repaired);
@@ -445,7 +466,9 @@ impl Scan<'_> {
             match self.peek(skip) {
                 Some(Token::Number { .. }) if scale > 1 && self.after_korean_magnitude() => self.at += skip,
                 Some(Token::Number { .. })
-                    if scale == 1 && skip == 1 && matches!(self.peek(2), Some(Token::Sign('/' | '\u{2044}'))) =>
+                    if scale == 1
+                        && skip == 1
+                        && matches!(self.peek(2), Some(Token::Sign('/' | '\u{2044}'))) =>
                 {
                     self.at += 1;
                 }
@@ -463,7 +486,9 @@ impl Scan<'_> {
             return Ok(None);
         }
         let gap = usize::from(self.peek(skip + 1) == Some(&Token::Space));
-        let Some(Token::Number { value: Some(bottom), .. }) = self.peek(skip + 1 + gap) else { return Ok(None) };
+        let Some(Token::Number { value: Some(bottom), .. }) = self.peek(skip + 1 + gap) else {
+            return Ok(None);
+        };
         let value = top.over(bottom.value).ok_or(Reading::Ambiguous("a division by zero"))?;
         self.at += skip + gap + 2;
         // 3/4/2026 is a date.
@@ -648,9 +673,36 @@ mod tests {
     #[test]
     fn refuses_what_is_not_one_number() {
         for text in [
-            "10-20", "3~5일", "more than 100", "at least 5", "5개 이상", "10 미만", "5 out of 10", "3 or 4", "3 또는 4",
-            "$10 or $12", "$10-$12", "1h 30m", "1시간 30분", "010-1234-5678", "1.2.3", "v3", "3만5", "1/0", "3/4/2026",
-            "not 5", "5가 아님", "", "없음", "5²", "12:30", "2024-05-01", ">5", "5+", "12,345,67", "a1",
+            "10-20",
+            "3~5일",
+            "more than 100",
+            "at least 5",
+            "5개 이상",
+            "10 미만",
+            "5 out of 10",
+            "3 or 4",
+            "3 또는 4",
+            "$10 or $12",
+            "$10-$12",
+            "1h 30m",
+            "1시간 30분",
+            "010-1234-5678",
+            "1.2.3",
+            "v3",
+            "3만5",
+            "1/0",
+            "3/4/2026",
+            "not 5",
+            "5가 아님",
+            "",
+            "없음",
+            "5²",
+            "12:30",
+            "2024-05-01",
+            ">5",
+            "5+",
+            "12,345,67",
+            "a1",
         ] {
             refused(text);
         }

@@ -74,8 +74,26 @@ fn english(text: &str) -> Option<i128> {
 
 fn small(word: &str) -> Option<i128> {
     const ONES: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
     const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     if let Some(at) = ONES.iter().position(|known| known == &word) {
@@ -96,7 +114,8 @@ fn korean(text: &str) -> Option<i128> {
         || unit::named(rest).is_some()
         || matches!(rest, "원" | "가지" | "단계" | "권" | "마리" | "대" | "장" | "곳");
     // A lone syllable such as 이 or 일 is a word far more often than a number.
-    let long_enough = native.is_some() || compact.chars().count() - rest.chars().count() >= 2 || !rest.is_empty();
+    let long_enough =
+        native.is_some() || compact.chars().count() - rest.chars().count() >= 2 || !rest.is_empty();
     (counter && long_enough).then_some(value)
 }
 
@@ -135,7 +154,11 @@ fn native(rest: &mut &str) -> Option<i128> {
     match (tens, ones) {
         (None, None) => None,
         // "한", "두" and "네" stand only before a counter; alone 네 means yes.
-        (None, Some(_)) if rest.is_empty() && before.chars().count() == 1 && !matches!(before, "둘" | "셋" | "넷") => None,
+        (None, Some(_))
+            if rest.is_empty() && before.chars().count() == 1 && !matches!(before, "둘" | "셋" | "넷") =>
+        {
+            None
+        }
         (tens, ones) => Some(tens.unwrap_or(0) + ones.unwrap_or(0)),
     }
 }
@@ -151,20 +174,25 @@ fn sino(rest: &mut &str) -> Option<i128> {
     let (mut last_small, mut last_large) = (i128::MAX, i128::MAX);
     let mut any = false;
     while let Some(c) = rest.chars().next() {
-        let digit_value = "영일이삼사오육칠팔구".chars().position(|d| d == c).and_then(|at| i128::try_from(at).ok());
+        let digit_value =
+            "영일이삼사오육칠팔구".chars().position(|d| d == c).and_then(|at| i128::try_from(at).ok());
         if let Some(value) = digit_value {
             if digit.is_some() {
                 return None;
             }
             digit = Some(value);
-        } else if let Some(step) = [('십', 10), ('백', 100), ('천', 1000)].iter().find(|s| s.0 == c).map(|s| s.1) {
+        } else if let Some(step) =
+            [('십', 10), ('백', 100), ('천', 1000)].iter().find(|s| s.0 == c).map(|s| s.1)
+        {
             if step >= last_small {
                 return None;
             }
             group += digit.take().unwrap_or(1) * step;
             last_small = step;
-        } else if let Some(step) =
-            [('만', 10_000), ('억', 100_000_000), ('조', 1_000_000_000_000)].iter().find(|s| s.0 == c).map(|s| s.1)
+        } else if let Some(step) = [('만', 10_000), ('억', 100_000_000), ('조', 1_000_000_000_000)]
+            .iter()
+            .find(|s| s.0 == c)
+            .map(|s| s.1)
         {
             if step >= last_large {
                 return None;
@@ -207,16 +235,33 @@ mod tests {
 
     #[test]
     fn reads_korean_words() {
-        for (text, expected) in
-            [("세 개", 3), ("스물다섯", 25), ("삼만 오천", 35_000), ("열두 명", 12), ("백이십", 120), ("다섯", 5), ("오천 원", 5000)]
-        {
+        for (text, expected) in [
+            ("세 개", 3),
+            ("스물다섯", 25),
+            ("삼만 오천", 35_000),
+            ("열두 명", 12),
+            ("백이십", 120),
+            ("다섯", 5),
+            ("오천 원", 5000),
+        ] {
             assert_eq!(whole(text), Some(expected), "{text}");
         }
     }
 
     #[test]
     fn refuses_what_it_does_not_understand_wholly() {
-        for text in ["one and a half", "a few", "five five", "twenty eleven", "네", "이", "세상", "many", "hundred", "일"] {
+        for text in [
+            "one and a half",
+            "a few",
+            "five five",
+            "twenty eleven",
+            "네",
+            "이",
+            "세상",
+            "many",
+            "hundred",
+            "일",
+        ] {
             assert_eq!(whole(text), None, "{text}");
         }
     }

@@ -83,7 +83,9 @@ pub(crate) fn suffix(word: &str) -> Suffix {
         "" => Suffix::Other,
         "percent" | "pct" | "퍼센트" | "프로" => Suffix::Percent,
         "m" => Suffix::Unit(Unit { dimension: Dimension::Length, name: "m" }),
-        "이상" | "이하" | "미만" | "초과" | "여" | "or" | "plus" | "남짓" | "가량" | "이내" => Suffix::Bound,
+        "이상" | "이하" | "미만" | "초과" | "여" | "or" | "plus" | "남짓" | "가량" | "이내" => {
+            Suffix::Bound
+        }
         _ if is_currency(word) => Suffix::Currency,
         _ => named(word).map_or(Suffix::Other, Suffix::Unit),
     }
@@ -92,8 +94,25 @@ pub(crate) fn suffix(word: &str) -> Suffix {
 fn is_currency(word: &str) -> bool {
     matches!(
         word,
-        "usd" | "krw" | "eur" | "gbp" | "jpy" | "cny" | "dollar" | "dollars" | "euro" | "euros" | "won" | "yen" | "bucks"
-            | "pounds" | "원" | "달러" | "유로" | "엔" | "위안"
+        "usd"
+            | "krw"
+            | "eur"
+            | "gbp"
+            | "jpy"
+            | "cny"
+            | "dollar"
+            | "dollars"
+            | "euro"
+            | "euros"
+            | "won"
+            | "yen"
+            | "bucks"
+            | "pounds"
+            | "원"
+            | "달러"
+            | "유로"
+            | "엔"
+            | "위안"
     )
 }
 
@@ -101,7 +120,9 @@ fn is_currency(word: &str) -> bool {
 pub(crate) fn named(word: &str) -> Option<Unit> {
     use Dimension::{Bytes, Length, Mass, Other, Time};
     let (dimension, name) = match word {
-        "km" | "kms" | "kilometer" | "kilometers" | "kilometre" | "kilometres" | "킬로미터" | "킬로" => (Length, "km"),
+        "km" | "kms" | "kilometer" | "kilometers" | "kilometre" | "kilometres" | "킬로미터" | "킬로" => {
+            (Length, "km")
+        }
         "m" | "meter" | "meters" | "metre" | "metres" | "미터" => (Length, "m"),
         "cm" | "centimeter" | "centimeters" | "센티미터" | "센티" => (Length, "cm"),
         "mm" | "밀리미터" => (Length, "mm"),
@@ -159,19 +180,26 @@ pub(crate) fn of_field(name: &str) -> Option<Unit> {
 pub(crate) fn classify(word: &str) -> Word {
     match word {
         _ if is_currency(word) => Word::Currency,
-        "about" | "around" | "approximately" | "approx" | "roughly" | "ca" | "circa" | "nearly" | "almost" | "약" | "대략"
-        | "거의" | "정도" | "쯤" | "대충" => Word::About,
-        "over" | "under" | "least" | "most" | "more" | "less" | "fewer" | "below" | "above" | "up" | "minimum" | "maximum"
-        | "min" | "max" | "exceeds" | "이상" | "이하" | "미만" | "초과" | "최소" | "최대" | "적어도" | "이내" => Word::Bound,
-        "not" | "no" | "never" | "isn't" | "isn’t" | "cannot" | "can't" | "can’t" | "wasn't" | "doesn't" | "don't"
-        | "without" | "neither" | "nor" | "wrong" | "incorrect" | "아님" | "아니다" | "아니라" | "아니고" | "아닙니다"
-        | "아니에요" | "아니" | "않다" | "않음" | "않습니다" | "틀림" => Word::Negation,
-        "or" | "to" | "between" | "through" | "versus" | "vs" | "out" | "per" | "of" | "또는" | "혹은" | "에서" | "부터"
-        | "내지" | "중" | "대" => Word::Alternative,
+        "about" | "around" | "approximately" | "approx" | "roughly" | "ca" | "circa" | "nearly"
+        | "almost" | "약" | "대략" | "거의" | "정도" | "쯤" | "대충" => Word::About,
+        "over" | "under" | "least" | "most" | "more" | "less" | "fewer" | "below" | "above" | "up"
+        | "minimum" | "maximum" | "min" | "max" | "exceeds" | "이상" | "이하" | "미만" | "초과" | "최소"
+        | "최대" | "적어도" | "이내" => Word::Bound,
+        "not" | "no" | "never" | "isn't" | "isn’t" | "cannot" | "can't" | "can’t" | "wasn't" | "doesn't"
+        | "don't" | "without" | "neither" | "nor" | "wrong" | "incorrect" | "아님" | "아니다" | "아니라"
+        | "아니고" | "아닙니다" | "아니에요" | "아니" | "않다" | "않음" | "않습니다" | "틀림" => {
+            Word::Negation
+        }
+        "or" | "to" | "between" | "through" | "versus" | "vs" | "out" | "per" | "of" | "또는" | "혹은"
+        | "에서" | "부터" | "내지" | "중" | "대" => Word::Alternative,
         "minus" | "negative" | "마이너스" | "영하" => Word::Minus,
-        "half" | "quarter" | "dozen" | "hundred" | "thousand" | "million" | "billion" | "반" | "one" | "two" | "three"
-        | "four" | "five" | "six" | "seven" | "eight" | "nine" | "ten" => Word::NumberWord,
-        _ if word.ends_with("아닙니다") || word.ends_with("아님") || word.ends_with("아니다") || word.starts_with("아니") => {
+        "half" | "quarter" | "dozen" | "hundred" | "thousand" | "million" | "billion" | "반" | "one"
+        | "two" | "three" | "four" | "five" | "six" | "seven" | "eight" | "nine" | "ten" => Word::NumberWord,
+        _ if word.ends_with("아닙니다")
+            || word.ends_with("아님")
+            || word.ends_with("아니다")
+            || word.starts_with("아니") =>
+        {
             Word::Negation
         }
         _ => Word::Other,
