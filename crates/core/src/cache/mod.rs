@@ -5,7 +5,7 @@
 //! | [`Cache`] | the seam: bytes with a time to live | – |
 //! | [`MemoryCache`] | the reference: bounded, exact, one lock | – |
 //! | `MokaCache` | the fast one for one process | `cache` |
-//! | [`SingleFlight`] | many equal calls at once become one | – |
+//! | `SingleFlight` | many equal calls at once become one | `runtime` |
 //! | `CacheAside` | typed values, loaded once when they are missing, served stale when they may be | `runtime` |
 //!
 //! ```
@@ -30,9 +30,11 @@
 
 #[cfg(feature = "runtime")]
 mod aside;
+#[cfg(feature = "runtime")]
 mod entry;
 #[cfg(any(test, feature = "conformance"))]
 mod flaky;
+#[cfg(feature = "runtime")]
 mod flight;
 #[cfg(any(test, feature = "conformance"))]
 pub mod laws;
@@ -48,6 +50,7 @@ use async_trait::async_trait;
 
 #[cfg(feature = "runtime")]
 pub use self::aside::{CacheAside, CacheFailure, Served, Source};
+#[cfg(feature = "runtime")]
 pub use self::flight::SingleFlight;
 pub use self::memory::MemoryCache;
 #[cfg(feature = "cache")]
