@@ -65,3 +65,42 @@ mod on_sqlite {
 
     pumasi_core::bus_laws!(sqlite, Sqlite::new());
 }
+
+mod caches {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use pumasi_core::cache::{Cache, MemoryCache};
+    use pumasi_core::conformance::cache::CacheHarness;
+    use pumasi_core::time::ManualClock;
+
+    struct Harness {
+        clock: ManualClock,
+        cache: Arc<dyn Cache>,
+    }
+
+    #[async_trait]
+    impl CacheHarness for Harness {
+        async fn open(&self) -> Arc<dyn Cache> {
+            Arc::clone(&self.cache)
+        }
+
+        async fn pass(&self, time: Duration) {
+            self.clock.advance(time);
+        }
+    }
+
+    fn on_a_clock<C: Cache + 'static>(make: impl Fn(Arc<ManualClock>) -> C) -> Harness {
+        let clock = ManualClock::new();
+        Harness { cache: Arc::new(make(Arc::new(clock.clone()))), clock }
+    }
+
+    pumasi_core::cache_laws!(memory, on_a_clock(|clock| MemoryCache::new(1 << 24).with_clock(clock)));
+
+    #[cfg(feature = "cache")]
+    pumasi_core::cache_laws!(
+        moka,
+        on_a_clock(|clock| pumasi_core::cache::MokaCache::new(1 << 24).with_clock(clock))
+    );
+}

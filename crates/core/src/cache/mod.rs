@@ -6,6 +6,7 @@
 //! | [`MemoryCache`] | the reference: bounded, exact, one lock | – |
 //! | `MokaCache` | the fast one for one process | `cache` |
 //! | `SingleFlight` | many equal calls at once become one | `runtime` |
+//! | `FlakyCache` | one that fails when it is told to, for tests | `conformance` |
 //! | `CacheAside` | typed values, loaded once when they are missing, served stale when they may be | `runtime` |
 //!
 //! ```
@@ -32,12 +33,10 @@
 mod aside;
 #[cfg(feature = "runtime")]
 mod entry;
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 mod flaky;
 #[cfg(feature = "runtime")]
 mod flight;
-#[cfg(any(test, feature = "conformance"))]
-pub mod laws;
 mod memory;
 #[cfg(feature = "cache")]
 mod moka;
@@ -50,6 +49,8 @@ use async_trait::async_trait;
 
 #[cfg(feature = "runtime")]
 pub use self::aside::{CacheAside, CacheFailure, Served, Source};
+#[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
+pub use self::flaky::{Fault, FlakyCache};
 #[cfg(feature = "runtime")]
 pub use self::flight::SingleFlight;
 pub use self::memory::MemoryCache;
@@ -59,7 +60,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Keeps bytes under keys for a time.
 ///
-/// What every backend guarantees; each number has a law of that number in `cache::laws` (feature `conformance`):
+/// What every backend guarantees; each number has a law of that number in `conformance::cache` (feature `conformance`):
 ///
 /// 1. **Exact.** [`get`](Self::get) after [`set`](Self::set) returns exactly the bytes that were set, or nothing if they were
 ///    evicted; never other bytes. Empty values are values.
@@ -174,4 +175,5 @@ fn is_live(expires: Option<Instant>, now: Instant) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(feature = "runtime")]
 mod tests;

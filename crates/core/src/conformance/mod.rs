@@ -45,6 +45,7 @@
 //! ```
 
 pub mod bus;
+pub mod cache;
 
 use std::fmt;
 use std::future::Future;

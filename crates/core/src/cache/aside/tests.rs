@@ -1,8 +1,7 @@
 use std::sync::atomic::AtomicU32;
 
 use super::*;
-use crate::cache::laws::{Fault, FlakyCache};
-use crate::cache::{Cache, MemoryCache};
+use crate::cache::{Cache, Fault, FlakyCache, MemoryCache};
 use crate::time::ManualClock;
 
 const MINUTE: Duration = Duration::from_mins(1);
