@@ -12,6 +12,7 @@ pub mod ground;
 mod parse;
 mod report;
 mod schema;
+pub mod stream;
 pub mod syntax;
 mod tree;
 

@@ -119,19 +119,38 @@ pub(crate) struct Machine {
     pub(super) arrays: u32,
     /// The root that was closed last, for an object that goes on after its brace.
     pub(super) closed: Option<Frame>,
-    /// Nodes in the order in which they were completed, when somebody listens.
-    pub(crate) log: Option<Vec<Done>>,
+    /// What happened, when somebody listens.
+    pub(super) log: Option<Log>,
 }
 
-/// Says that a value is complete.
+/// Keeps what happened for somebody who listens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    pub(super) records: Vec<Recorded>,
+    /// Parent and position of every node.
+    pub(super) parents: Vec<(u32, u32)>,
+}
+
+/// Is something that happened while reading.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Done {
-    pub(crate) node: u32,
-    /// The depth below the root: 0 for the root itself.
-    pub(crate) depth: u32,
-    /// The position among its siblings.
-    pub(crate) index: u32,
-    pub(crate) candidate: u32,
+pub(crate) enum Recorded {
+    Started {
+        candidate: usize,
+        at: usize,
+    },
+    /// A field is complete, or an item at an index.
+    Completed {
+        candidate: usize,
+        node: NodeId,
+        index: Option<usize>,
+    },
+    Finished {
+        candidate: usize,
+        node: NodeId,
+    },
+    Retracted {
+        candidate: usize,
+    },
 }
 
 enum Trivia {
@@ -259,6 +278,10 @@ impl Machine {
                 frame.seen |= bit;
             }
             let parent = frame.node;
+            if let Some(log) = &mut self.log {
+                log.parents.resize(id as usize, (NONE, 0));
+                log.parents.push((parent, frame.count));
+            }
             let last = std::mem::replace(&mut frame.last, id);
             frame.count += 1;
             if last == NONE {
@@ -297,14 +320,27 @@ impl Machine {
     }
 
     pub(super) fn log_done(&mut self, node: u32) {
+        if self.log.is_some() {
+            self.log_completed(node);
+        }
+    }
+
+    #[cold]
+    fn log_completed(&mut self, node: u32) {
+        let Some(frame) = self.stack.last() else { return };
+        // The only argument of a call takes the call's place and is reported with it.
+        if self.around.thinking || self.open.is_none() || frame.shape == Shape::Call {
+            return;
+        }
+        let keyed = self.tree.node(NodeId(node)).has_key();
+        let index = (!keyed).then_some(frame.count.saturating_sub(1) as usize);
+        let candidate = self.candidates.len();
+        self.log_record(Recorded::Completed { candidate, node: NodeId(node), index });
+    }
+
+    pub(super) fn log_record(&mut self, record: Recorded) {
         if let Some(log) = &mut self.log {
-            let index = self.stack.last().map_or(0, |frame| frame.count.saturating_sub(1));
-            log.push(Done {
-                node,
-                depth: clip(self.stack.len()),
-                index,
-                candidate: clip(self.candidates.len()),
-            });
+            log.records.push(record);
         }
     }
 
@@ -640,6 +676,11 @@ impl Machine {
             return false;
         }
         self.tree.nodes.pop();
+        if let Some(log) = &mut self.log
+            && matches!(log.records.last(), Some(Recorded::Completed { node, .. }) if node.0 == frame.last)
+        {
+            log.records.pop();
+        }
         self.count_frame(frame.shape, -1);
         self.count_frame(Shape::Object, 1);
         let call = frame.shape == Shape::Call;
@@ -1234,6 +1275,9 @@ impl Machine {
 
     /// Starts a candidate whose root opens at `start`.
     pub(super) fn begin_candidate(&mut self, start: usize, origin: Origin, fixes: u32) {
+        if !self.around.thinking {
+            self.log_record(Recorded::Started { candidate: self.candidates.len(), at: start });
+        }
         let root = clip(self.tree.nodes.len());
         self.open = Some(Open { start, origin, fixes, root });
         self.stack.clear();
@@ -1251,6 +1295,9 @@ impl Machine {
         let Some(open) = self.open.take() else { return };
         let root = NodeId(open.root);
         let complete = self.tree.node(root).is_complete();
+        if !self.around.thinking {
+            self.log_record(Recorded::Finished { candidate: self.candidates.len(), node: root });
+        }
         let end = if self.abandoned { self.tree.node(root).end as usize } else { self.pos.min(cx.len()) };
         self.candidates.push(Candidate {
             span: Span::new(open.start, end.max(open.start)),

@@ -7,6 +7,7 @@
 mod cue;
 mod document;
 mod finish;
+mod listen;
 mod machine;
 mod outline;
 mod prose;
@@ -18,6 +19,8 @@ mod xml;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use machine::{Machine, Recorded};
 
 pub use document::{Candidate, Cue, Document, Limits, Origin};
 

@@ -1,7 +1,7 @@
 //! Between candidates: prose, code fences, reasoning blocks, and where the next value may start.
 
 use super::document::{Origin, clip};
-use super::machine::{Machine, Shape, State};
+use super::machine::{Machine, Recorded, Shape, State};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
 use crate::report::Rule;
 use crate::tree::Span;
@@ -37,7 +37,7 @@ pub(super) struct Surroundings {
     /// Fences and reasoning blocks, tags included.
     pub(super) reasoning: Vec<Span>,
     /// A reasoning block that was not closed yet.
-    reasoning_from: Option<Span>,
+    pub(super) reasoning_from: Option<Span>,
     /// The first tag that is no reasoning tag.
     pub(super) tag: Option<usize>,
 }
@@ -223,8 +223,11 @@ impl Machine {
             Tag::Close(end) => {
                 if !self.around.thinking && !self.around.in_fence() {
                     // The answer began inside a block whose opening tag was in the prompt.
-                    for candidate in &mut self.candidates {
-                        candidate.thinking = true;
+                    for number in 0..self.candidates.len() {
+                        let Some(candidate) = self.candidates.get_mut(number) else { continue };
+                        if !std::mem::replace(&mut candidate.thinking, true) {
+                            self.log_record(Recorded::Retracted { candidate: number });
+                        }
                     }
                     for block in &mut self.around.blocks {
                         block.thinking = true;
