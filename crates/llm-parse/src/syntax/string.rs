@@ -1,7 +1,7 @@
 //! Strings: scanning, escapes, and the decision which quote ends one.
 
 use super::document::clip;
-use super::machine::{Key, Machine, State};
+use super::machine::{Key, Machine, Shape, State};
 use super::scan::{
     CORNER, CURLY_DOUBLE, CURLY_SINGLE, GUILLEMET, Input, LOOK, Solid, Tri, WHITE_CORNER, WIDE_DOUBLE,
     WIDE_SINGLE, is_ident, is_quote, string_stop,
@@ -32,6 +32,8 @@ pub(super) struct Str {
     /// The folded opening quote; a backslash stands for `\"`.
     quote: u8,
     triple: bool,
+    /// Opened by two quotes, so two close it.
+    doubled: bool,
     role: Role,
     /// Quotes inside it so far.
     inner: u32,
@@ -54,6 +56,10 @@ enum Verdict {
     /// It closes the string, but another reading is possible.
     Maybe,
     Inner,
+    /// It closes the string and stands twice.
+    Doubled,
+    /// The string is no item but the next key of the object around: the list was not closed.
+    OuterKey,
     /// The string ended before it, at this offset; its closing quote is missing.
     Ends(usize),
     Wait,
@@ -141,7 +147,7 @@ impl Machine {
         let start = self.pos;
         let at = start + prefix;
         let (mut quote, mut len) = cx.punct(at);
-        let mut triple = false;
+        let (mut triple, mut doubled) = (false, false);
         match quote {
             b'"' if cx.at(at + 1) != b'"' && at + 1 < cx.len() => {}
             b'"' | b'\'' | b'`' => {
@@ -152,6 +158,14 @@ impl Machine {
                 if run >= 3 && self.triple_opens(cx, at) {
                     triple = true;
                     len = 3;
+                } else if run == 2 && (cx.at(at + 2).is_ascii_alphanumeric() || cx.at(at + 2) >= 0x80) {
+                    // `""text""`
+                    match find_quote(cx, at + 2, quote) {
+                        Found::Wait => return false,
+                        Found::At(end) if cx.at(end) == quote => doubled = true,
+                        Found::At(end) if end >= cx.len() && !cx.eof => return false,
+                        _ => {}
+                    }
                 }
             }
             b'\\' => {
@@ -161,13 +175,16 @@ impl Machine {
             }
             _ => {}
         }
-        if triple {
+        if doubled {
+            len = 2;
+            self.repaired(Rule::QuoteForm, at, at + 2);
+        } else if triple {
             self.repaired(Rule::QuoteForm, at, at + 3);
         } else if !matches!(quote, b'"' | b'\\') {
             self.cosmetic(Rule::QuoteForm, at, at + len);
         }
         let content = at + len;
-        self.string = Str { start, content, run: content, quote, triple, role, ..Str::default() };
+        self.string = Str { start, content, run: content, quote, triple, doubled, role, ..Str::default() };
         self.pos = content;
         self.memo = 0;
         self.state = State::Str;
@@ -238,6 +255,17 @@ impl Machine {
             self.close_string(cx, at + run - 3, at + run, true);
             return Some(true);
         }
+        if self.string.doubled {
+            if at + 1 >= cx.len() && !cx.eof {
+                return None;
+            }
+            if cx.at(at + 1) == self.string.quote {
+                self.close_string(cx, at, at + 2, true);
+                return Some(true);
+            }
+            self.pos = at + 1;
+            return Some(false);
+        }
         // The common cases: `"key":` and a value before a bracket or the next key.
         if self.string.role == Role::Key && cx.at(at + len) == b':' {
             self.close_string(cx, at, at + len, true);
@@ -265,9 +293,30 @@ impl Machine {
                 self.pos = at + len;
                 Some(false)
             }
+            Verdict::Doubled => {
+                self.repaired(Rule::QuoteForm, at, at + 2 * len);
+                self.close_string(cx, at, at + 2 * len, true);
+                Some(true)
+            }
+            Verdict::OuterKey => {
+                let start = self.string.start;
+                self.ambiguous(Rule::MissingCloser, start, start);
+                self.pop(cx, start, true);
+                self.string.role = Role::Key;
+                self.close_string(cx, at, at + len, true);
+                Some(true)
+            }
             Verdict::Ends(end) => {
-                self.repaired(Rule::MissingQuote, end, end);
-                self.close_string(cx, end, end, true);
+                if self.string.role == Role::Item {
+                    self.ambiguous(Rule::MissingQuote, end, end);
+                } else {
+                    self.repaired(Rule::MissingQuote, end, end);
+                }
+                // `"key': 1`: a quote of another kind was meant to close the key.
+                let other = self.string.role == Role::Key
+                    && end > self.string.content + 1
+                    && matches!(cx.at(end - 1), b'\'' | b'`');
+                self.close_string(cx, end - usize::from(other), end, true);
                 Some(true)
             }
         }
@@ -466,10 +515,7 @@ impl Machine {
             if at == self.string.content {
                 return Verdict::Inner;
             }
-            return match cx.solid(here + 1) {
-                Solid::Wait => Verdict::Wait,
-                _ => Verdict::Inner,
-            };
+            return self.judge_doubled(cx, here);
         }
         match self.key_at(cx, here, true) {
             Tri::Wait => Verdict::Wait,
@@ -487,6 +533,91 @@ impl Machine {
                     Found::End | Found::Far => Verdict::Inner,
                 }
             }
+            Tri::No => Verdict::Inner,
+        }
+    }
+
+    /// Judges a quote before the quote at `here`, with nothing between them.
+    fn judge_doubled(&self, cx: Input<'_>, here: usize) -> Verdict {
+        if self.string.inner % 2 == 1 || cx.at(here) != self.string.quote {
+            return match cx.solid(here + 1) {
+                Solid::Wait => Verdict::Wait,
+                _ => Verdict::Inner,
+            };
+        }
+        match cx.solid(here + 1) {
+            Solid::Wait => Verdict::Wait,
+            // `"one"", "two"`: one quote too many
+            Solid::At { byte: b',' | b'}' | b']', .. } => Verdict::Doubled,
+            // `"one""key": 2`: the comma is missing
+            Solid::At { at, .. } if at == here + 1 && self.string.role == Role::Field => {
+                match self.key_with_value(cx, at) {
+                    Tri::Wait => Verdict::Wait,
+                    Tri::Yes => Verdict::Close,
+                    Tri::No => Verdict::Inner,
+                }
+            }
+            _ => Verdict::Inner,
+        }
+    }
+
+    /// Tells whether only words stand between the quote before `next` and the end of the value around it: `"text" words}`.
+    fn words_then_closer(&self, cx: Input<'_>, next: usize) -> Tri {
+        if self.string.inner % 2 == 1 {
+            return Tri::No;
+        }
+        let window = cx.bytes.get(next..(next + 48).min(cx.len())).unwrap_or(&[]);
+        let stop = window
+            .iter()
+            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b' ' | b'_' | b'-') || *b >= 0x80));
+        match stop {
+            None if window.len() < 48 && !cx.eof => Tri::Wait,
+            Some(stop) if matches!(window.get(stop), Some(b'}' | b']')) => match cx.solid(next + stop + 1) {
+                Solid::Wait => Tri::Wait,
+                Solid::End | Solid::At { newline: true, .. } => Tri::Yes,
+                Solid::At { byte, .. } => Tri::from(matches!(byte, b',' | b'}' | b']')),
+            },
+            _ => Tri::No,
+        }
+    }
+
+    /// Tells whether `item"` and then the next item or the end of the list stand at `start`, after the item's opening quote.
+    fn item_at(&self, cx: Input<'_>, start: usize) -> Tri {
+        let end = match find_quote(cx, start, self.string.quote) {
+            Found::At(end) => end,
+            Found::Wait => return Tri::Wait,
+            Found::End | Found::Far => return Tri::No,
+        };
+        match cx.solid(end) {
+            Solid::Wait => Tri::Wait,
+            Solid::At { byte: b']', .. } => Tri::Yes,
+            Solid::At { byte: b':', .. } if self.outer_object() => self.key_with_value(cx, start),
+            Solid::At { at, byte: b',', .. } => match cx.solid(at + 1) {
+                Solid::Wait => Tri::Wait,
+                Solid::At { byte, .. } => Tri::from(matches!(byte, b'"' | b'{' | b'[' | b']')),
+                Solid::End => Tri::No,
+            },
+            _ => Tri::No,
+        }
+    }
+
+    /// Tells whether the list that is being read is a field's value and has an item already.
+    fn outer_object(&self) -> bool {
+        let mut frames = self.stack.iter().rev();
+        let list = frames.next().is_some_and(|frame| frame.shape == Shape::Array);
+        list && frames.next().is_some_and(|frame| frame.shape == Shape::Object)
+    }
+
+    /// Judges a letter or digit right after a quote in an item: `["one, "two"]` lost the quote that closes `one`.
+    fn judge_opening(&self, cx: Input<'_>, at: usize, next: usize) -> Verdict {
+        let content = cx.slice(self.string.content, at);
+        let Some(item) = content.trim_end().strip_suffix(',') else { return Verdict::Inner };
+        if self.string.inner > 0 || item.trim().is_empty() || self.string.copy.is_some() {
+            return Verdict::Inner;
+        }
+        match self.item_at(cx, next) {
+            Tri::Wait => Verdict::Wait,
+            Tri::Yes => Verdict::Ends(self.string.content + item.trim_end().len()),
             Tri::No => Verdict::Inner,
         }
     }
@@ -515,7 +646,11 @@ impl Machine {
             return match self.key_at(cx, here, false) {
                 Tri::Wait => Verdict::Wait,
                 Tri::Yes if newline || self.stack.last().is_some_and(|frame| frame.loose) => Verdict::Close,
-                Tri::Yes | Tri::No => self.talk_or_inner(cx, next, here),
+                Tri::Yes | Tri::No => match self.words_then_closer(cx, next) {
+                    Tri::Wait => Verdict::Wait,
+                    Tri::Yes => Verdict::Maybe,
+                    Tri::No => self.talk_or_inner(cx, next, here),
+                },
             };
         }
         if newline && matches!(cx.at(here), b'{' | b'[') {
@@ -566,10 +701,19 @@ impl Machine {
                     return Verdict::Close;
                 }
                 match literal_at(cx, then) {
-                    Tri::Wait => Verdict::Wait,
-                    Tri::Yes => Verdict::Close,
-                    Tri::No => self.by_parity(cx, at, true),
+                    Tri::Wait => return Verdict::Wait,
+                    Tri::Yes => return Verdict::Close,
+                    Tri::No => {}
                 }
+                // `"one", two"]`: the next item's opening quote is missing
+                match self.item_at(cx, then) {
+                    Tri::Wait => Verdict::Wait,
+                    Tri::Yes if is_ident(cx.at(then)) => Verdict::Maybe,
+                    _ => self.by_parity(cx, at, true),
+                }
+            }
+            b':' if clean && self.outer_object() && self.top().is_some_and(|top| top.count > 0) => {
+                Verdict::OuterKey
             }
             b':' | b'=' if clean => Verdict::Close,
             b'+' => match cx.solid(here + 1) {
@@ -585,14 +729,17 @@ impl Machine {
             _ if is_quote(byte) => {
                 if newline {
                     Verdict::Close
-                } else if here == next {
+                } else if here == next && at == self.string.content {
                     Verdict::Inner
+                } else if here == next {
+                    self.judge_doubled(cx, here)
                 } else if clean {
                     self.by_parity(cx, at, true)
                 } else {
                     Verdict::Inner
                 }
             }
+            _ if here == next && is_ident(cx.at(here)) => self.judge_opening(cx, at, next),
             _ => self.talk_or_inner(cx, next, here),
         }
     }
@@ -824,7 +971,9 @@ impl Machine {
                         self.repaired(Rule::MissingQuote, end, end);
                         self.close_string(cx, end, end, true);
                     }
-                    Verdict::Close | Verdict::Maybe => self.close_string(cx, at, at + 2, true),
+                    Verdict::Close | Verdict::Maybe | Verdict::Doubled | Verdict::OuterKey => {
+                        self.close_string(cx, at, at + 2, true);
+                    }
                 }
                 Some(true)
             }

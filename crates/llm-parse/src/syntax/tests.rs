@@ -391,3 +391,41 @@ fn values() -> impl Strategy<Value = Value> {
             .prop_map(|fields| Value::Object(fields.into_iter().collect())),
     ]
 }
+
+#[test]
+fn reads_quotes_that_stand_twice_or_not_at_all() {
+    check(&[
+        ("{\"\"a\"\": \"\"one\"\", \"\"b\"\": 2}", json!({"a": "one", "b": 2})),
+        ("{\"a\": \"one\"\", \"b\": 2}", json!({"a": "one", "b": 2})),
+        ("{\"a\": \"one\"\"}", json!({"a": "one"})),
+        ("[\"one\"\", \"two\"]", json!(["one", "two"])),
+        ("{\"a\": \"\", \"b\": \"\"}", json!({"a": "", "b": ""})),
+        ("{\"a\": \"the so-called \"cloud\"\"}", json!({"a": "the so-called \"cloud\""})),
+        ("{\"a\": \"as said\"\"b\": \"YES\"}", json!({"a": "as said", "b": "YES"})),
+        ("{\"a': 1, \"b\": 2}", json!({"a": 1, "b": 2})),
+        ("[\"one\", \"two, \"three\"]", json!(["one", "two", "three"])),
+        ("[\"one, \"two\"]", json!(["one", "two"])),
+        ("[\"she said, \"hi\" now\", \"x\"]", json!(["she said, \"hi\" now", "x"])),
+        ("[\"one\", two\"]", json!(["one", "two"])),
+    ]);
+}
+
+#[test]
+fn closes_a_list_where_a_key_of_the_object_around_follows() {
+    check(&[
+        ("{\"a\": [\"x\", \"y\", \"b\": 1}", json!({"a": ["x", "y"], "b": 1})),
+        ("{\"a\": [1, 2, \"b\": [3, 4]}", json!({"a": [1, 2], "b": [3, 4]})),
+        ("{\"a\": [\"x\", \"y, \"b\": 1}", json!({"a": ["x", "y"], "b": 1})),
+        ("{\"a\": [\"k\": 1, \"l\": 2]}", json!({"a": {"k": 1, "l": 2}})),
+    ]);
+}
+
+#[test]
+fn drops_words_that_belong_to_nothing() {
+    check(&[
+        ("{\"a\": true, COMMENT \"b\": \"data\"}", json!({"a": true, "b": "data"})),
+        ("{\"a\": true, NOT_HERE \"b\": \"data\" AAAA }", json!({"a": true, "b": "data"})),
+        ("{\"b\": \"xxxxx\" true}", json!({"b": "xxxxx"})),
+        ("{\"b\": \"he said \"yes\" again\"}", json!({"b": "he said \"yes\" again"})),
+    ]);
+}

@@ -528,6 +528,21 @@ impl Machine {
         let text = Text { start: clip(offset), end: clip(offset + name.len()), owned: false };
         let hash = self.hash_key(cx, text);
         let key = Key { start: clip(start), end: clip(start + whole.len()), text, quoted: false, hash };
+        if stop == b'"' && !whole.is_empty() {
+            // `COMMENT "key": 1`: a word that belongs to nothing
+            match self.key_at(cx, end, true) {
+                Tri::Wait => {
+                    self.memo = end;
+                    return false;
+                }
+                Tri::Yes => {
+                    self.lossy(Rule::DroppedText, start, start + whole.len());
+                    self.pos = end;
+                    return true;
+                }
+                Tri::No => {}
+            }
+        }
         let colon = matches!(stop, b':' | b'=' | b'{' | b'[' | b'"' | b'-');
         if colon && !whole.is_empty() {
             if let Some(frame) = self.stack.last_mut() {
