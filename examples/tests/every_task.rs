@@ -1,0 +1,208 @@
+//! The service, from outside: what it accepted is there after it was killed, and is there once.
+#![cfg(unix)]
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Running {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(example("every_task"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("PUMASI_LLM_URL")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next().expect("the service ended before it listened").unwrap();
+            if let Some(url) = line.strip_prefix("every_task: ") {
+                break url.to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Cargo builds the examples of a package before it runs the package's tests, beside them.
+fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.ancestors().nth(2).unwrap().join("examples").join(name)
+}
+
+fn post(number: usize) -> Value {
+    json!({"kind": "question", "title": format!("글 {number}"), "body": format!("책 {number}권을 읽고 싶습니다.")})
+}
+
+async fn get(client: &Client, url: &str) -> Value {
+    client.get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+}
+
+/// Waits until every post has a result.
+async fn settled(client: &Client, service: &Running) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let posts = get(client, &format!("{}/posts?limit=500", service.url)).await;
+        let posts = posts.as_array().unwrap().clone();
+        if posts.iter().all(|post| post["state"] != "pending") {
+            return posts;
+        }
+        assert!(Instant::now() < deadline, "posts stay pending");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
+    for round in 0..4_usize {
+        let service = Running::start(folder.path());
+        let posting = async {
+            loop {
+                sent += 1;
+                let answer = client.post(format!("{}/posts", service.url)).json(&post(sent)).send().await;
+                let Ok(answer) = answer else { break };
+                if answer.status() != StatusCode::ACCEPTED {
+                    break;
+                }
+                let Ok(body) = answer.json::<Value>().await else { break };
+                accepted.insert(body["id"].as_str().unwrap().to_owned());
+            }
+        };
+        let killing = async {
+            tokio::time::sleep(Duration::from_millis(150 + 170 * round as u64)).await;
+            service.signal("-KILL");
+            kills += 1;
+        };
+        tokio::join!(posting, killing);
+    }
+    let service = Running::start(folder.path());
+    let posts = settled(&client, &service).await;
+    let ids: Vec<&str> = posts.iter().map(|post| post["id"].as_str().unwrap()).collect();
+    let known: HashSet<&str> = ids.iter().copied().collect();
+    println!("killed {kills} times: {sent} posts sent, {} accepted, {} found", accepted.len(), ids.len());
+    assert!(accepted.len() > 4, "the service accepted too little for a test");
+    assert_eq!(known.len(), ids.len(), "a post stands twice");
+    let lost: Vec<&String> = accepted.iter().filter(|id| !known.contains(id.as_str())).collect();
+    assert!(lost.is_empty(), "{} accepted posts are lost", lost.len());
+    assert!(posts.iter().all(|post| post["state"] == "extracted" && post["tasks"] == 1));
+}
+
+#[tokio::test]
+async fn a_post_is_written_read_edited_matched_and_deleted() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = Running::start(folder.path());
+    let url = |path: &str| format!("{}{path}", service.url);
+    let send = async |post: Value| {
+        let answer = client.post(url("/posts")).json(&post).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    send(json!({"kind": "story", "title": "토익 이야기", "body": "단어를 매일 50개씩 외웠어요."})).await;
+    let id =
+        send(json!({"kind": "question", "body": "단어를 매일 외우려고 합니다. 발음도 고치고 싶습니다."}))
+            .await;
+    settled(&client, &service).await;
+
+    let view = get(&client, &url(&format!("/posts/{id}"))).await;
+    let span = &view["tasks"][0]["span"];
+    let (start, end) = (span["start"].as_u64().unwrap() as usize, span["end"].as_u64().unwrap() as usize);
+    assert_eq!(
+        &view["post"]["body"].as_str().unwrap()[start..end],
+        view["tasks"][0]["quote"].as_str().unwrap()
+    );
+    let matches = get(&client, &url(&format!("/posts/{id}/matches"))).await;
+    assert_eq!(matches[0]["story_title"], "토익 이야기");
+
+    let edit = json!({"kind": "question", "body": "발음을 고치고 싶습니다."});
+    let answer = client.put(url(&format!("/posts/{id}"))).json(&edit).send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["version"], 2);
+    settled(&client, &service).await;
+    assert_eq!(get(&client, &url(&format!("/posts/{id}"))).await["tasks"].as_array().unwrap().len(), 1);
+
+    assert_eq!(
+        client.delete(url(&format!("/posts/{id}"))).send().await.unwrap().status(),
+        StatusCode::ACCEPTED
+    );
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while client.get(url(&format!("/posts/{id}"))).send().await.unwrap().status() != StatusCode::NOT_FOUND {
+        assert!(Instant::now() < deadline, "the post stays");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = Running::start(folder.path());
+    let url = |path: &str| format!("{}{path}", service.url);
+    let long = "가".repeat(20_001);
+    for (body, status) in [
+        ("{", StatusCode::BAD_REQUEST),
+        ("{\"kind\": \"poem\", \"body\": \"x\"}", StatusCode::UNPROCESSABLE_ENTITY),
+        ("{\"kind\": \"story\", \"body\": \" \"}", StatusCode::UNPROCESSABLE_ENTITY),
+        ("{\"kind\": \"story\"}", StatusCode::UNPROCESSABLE_ENTITY),
+        (&format!("{{\"kind\": \"story\", \"body\": \"{long}\"}}"), StatusCode::UNPROCESSABLE_ENTITY),
+        (&"x".repeat(200_000), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let request =
+            client.post(url("/posts")).header("content-type", "application/json").body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{}", &body[..body.len().min(40)]);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    for path in ["/posts/none", "/posts/none/matches", "/nowhere"] {
+        assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    }
+    assert_eq!(client.get(url("/posts?limit=x")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let document = get(&client, &url("/openapi.json")).await;
+    assert!(document["paths"]["/posts/{id}"]["put"].is_object());
+    for path in ["/", "/app.js", "/style.css", "/healthz", "/readyz", "/metrics"] {
+        assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn it_stops_when_asked_even_while_a_page_listens() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let mut service = Running::start(folder.path());
+    let mut listening = client.get(format!("{}/events", service.url)).send().await.unwrap();
+    service.signal("-TERM");
+    let end = tokio::time::timeout(Duration::from_secs(20), listening.chunk()).await;
+    assert!(end.is_ok(), "the stream of events goes on");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = service.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the service goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success());
+}
