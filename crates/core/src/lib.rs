@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cache`] | how to keep a value for a while, and load it once when it is missing |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
+//! | [`filter`] | which records are meant, in memory and in every store |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
@@ -17,6 +18,7 @@ pub mod cache;
 pub mod conformance;
 mod error;
 pub mod event;
+pub mod filter;
 pub mod model;
 pub mod resilience;
 pub mod text;

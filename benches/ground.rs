@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pumasi_llm_parse::ground::Aligner;
 
-#[path = "../../crates/llm-parse/src/ground/prose.rs"]
+#[path = "../crates/llm-parse/src/ground/prose.rs"]
 mod prose;
 
 const LENGTH: usize = 80_000;
