@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::TokenCounter;
+use super::TokenMeter;
 
 /// How a source that is too long for one question is cut.
 ///
@@ -10,10 +10,10 @@ use super::TokenCounter;
 /// so that what is said across the border is seen whole at least once.
 ///
 /// ```
-/// use pumasi_llm_parse::extract::{Chunking, TokenCounter};
+/// use pumasi_llm_parse::extract::{Chunking, TokenMeter};
 ///
 /// let text = "첫째, 매일 달렸다. 둘째, 일찍 잤다. 셋째, 물을 마셨다.";
-/// let parts = Chunking::new(24).with_overlap(8).cut(text, &TokenCounter::estimate());
+/// let parts = Chunking::new(24).with_overlap(8).cut(text, &TokenMeter::estimate());
 /// assert!(parts.len() > 1);
 /// assert_eq!((parts.first().map(|part| part.start), parts.last().map(|part| part.end)), (Some(0), Some(text.len())));
 /// ```
@@ -43,7 +43,7 @@ impl Chunking {
     }
 
     /// Cuts `source` into byte ranges that cover it, in order; one range if it is short enough.
-    pub fn cut(&self, source: &str, counter: &TokenCounter) -> Vec<Range<usize>> {
+    pub fn cut(&self, source: &str, counter: &TokenMeter) -> Vec<Range<usize>> {
         if counter.count(source) <= self.max_tokens {
             return std::iter::once(0..source.len()).collect();
         }
@@ -90,7 +90,7 @@ impl Chunking {
     }
 
     /// Cuts at sentences, and a sentence that is too long at white space, or anywhere.
-    fn pieces(&self, source: &str, counter: &TokenCounter) -> Vec<Piece> {
+    fn pieces(&self, source: &str, counter: &TokenMeter) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for range in sentence_ranges(source) {
             let mut rest = range;
@@ -115,7 +115,7 @@ impl Chunking {
     }
 
     /// Finds how many bytes of `text` fit into a part: at least one character, up to white space where there is some.
-    fn fitting(&self, text: &str, counter: &TokenCounter) -> usize {
+    fn fitting(&self, text: &str, counter: &TokenMeter) -> usize {
         // no tokenizer makes a token of much more than a dozen characters of prose: looking at the head alone keeps
         // the cutting of one endless sentence linear
         let window = usize::try_from(self.max_tokens.saturating_mul(16)).unwrap_or(usize::MAX);

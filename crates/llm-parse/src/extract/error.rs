@@ -5,11 +5,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use pumasi_core::model::Usage;
+use pumasi_core::model::{Cost, Usage};
 use pumasi_core::{ErrorKind as CoreKind, Retry};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Cost};
+use super::Attempt;
 
 /// The result of an extraction.
 pub type Result<T, E = ExtractError> = std::result::Result<T, E>;

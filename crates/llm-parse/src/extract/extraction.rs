@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pumasi_core::model::Usage;
+use pumasi_core::model::{Cost, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
 
-use super::{Cost, ExtractErrorKind, Failure, Grounded};
+use super::{ExtractErrorKind, Failure, Grounded};
 
 /// In what form a model was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ pub(crate) fn total_usage(attempts: &[Attempt]) -> Usage {
 
 /// Adds up the cost of `attempts`; `None` if no price is known.
 pub(crate) fn total_cost(attempts: &[Attempt]) -> Option<Cost> {
-    attempts.iter().filter_map(|attempt| attempt.cost).reduce(Cost::saturating_add)
+    attempts.iter().filter_map(|attempt| attempt.cost).reduce(|all, one| all + one)
 }
 
 /// A typed value out of a source, with everything that is known about how it came about.

@@ -82,7 +82,7 @@ pub enum QuoteFit {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Support {
-    /// Nobody has looked.
+    /// Nobody has looked, or words alone cannot tell.
     #[default]
     Unchecked,
     /// The quote supports the value.

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pumasi_core::model::Usage;
+use pumasi_core::model::{Cost, Price, Usage};
 use pumasi_core::time::Clock;
 
-use super::{Attempt, Budget, Cost, ExtractError, ExtractErrorKind, Price, Result, total_usage};
+use super::{Attempt, Budget, ExtractError, ExtractErrorKind, Result, total_usage};
 
 /// The fewest tokens that an answer is worth asking for.
 const MIN_ANSWER: u64 = 64;
@@ -81,10 +81,10 @@ impl Ledger {
             most = Some(most.map_or(room, |most| most.min(room)));
         }
         if let (Some(limit), Some(price)) = (self.budget.cost(), self.price) {
-            let spent = books.cost.saturating_add(books.reserved_cost).as_micro_usd();
-            let left = limit.as_micro_usd().saturating_sub(spent) / shares.max(1);
-            let room = left.checked_sub(price.of(Usage::new(prompt, 0)).as_micro_usd());
-            let affordable = room.map(|room| price.affordable(Cost::from_micro_usd(room)));
+            let spent = books.cost + books.reserved_cost;
+            let left = limit.saturating_sub(spent).as_micros() / shares.max(1);
+            let room = left.checked_sub(price.cost(&Usage::new(prompt, 0)).as_micros());
+            let affordable = room.map(|room| affordable(price, room));
             let floor = answer.unwrap_or(MIN_ANSWER).min(MIN_ANSWER);
             match affordable {
                 Some(tokens) if tokens >= floor => {
@@ -97,7 +97,7 @@ impl Ledger {
             }
         }
         let tokens = prompt.saturating_add(most.unwrap_or(0));
-        let cost = self.price.map_or(Cost::ZERO, |price| price.of(Usage::new(prompt, most.unwrap_or(0))));
+        let cost = self.price.map_or(Cost::ZERO, |price| price.cost(&Usage::new(prompt, most.unwrap_or(0))));
         books.calls += 1;
         books.reserved_tokens = books.reserved_tokens.saturating_add(tokens);
         books.reserved_cost += cost;
@@ -113,7 +113,7 @@ impl Ledger {
 
     /// Writes an attempt down; its cost is worked out here.
     pub(crate) fn record(&self, mut attempt: Attempt) {
-        attempt.cost = self.price.map(|price| price.of(attempt.usage));
+        attempt.cost = self.price.map(|price| price.cost(&attempt.usage));
         let mut books = self.lock();
         books.usage += attempt.usage;
         books.cost += attempt.cost.unwrap_or_default();
@@ -130,6 +130,14 @@ impl Ledger {
         let mut books = self.lock();
         if let Some(attempt) = books.attempts.iter_mut().rev().find(|attempt| attempt.chunk == chunk) {
             attempt.outcome = outcome;
+        }
+    }
+
+    /// Keeps what was repaired in the answer of the last attempt of `chunk`.
+    pub(crate) fn attach(&self, chunk: Option<usize>, report: crate::Report) {
+        let mut books = self.lock();
+        if let Some(attempt) = books.attempts.iter_mut().rev().find(|attempt| attempt.chunk == chunk) {
+            attempt.report = report;
         }
     }
 
@@ -158,9 +166,14 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut books = self.ledger.lock();
         books.reserved_tokens = books.reserved_tokens.saturating_sub(self.tokens);
-        books.reserved_cost =
-            Cost::from_micro_usd(books.reserved_cost.as_micro_usd().saturating_sub(self.cost.as_micro_usd()));
+        books.reserved_cost = books.reserved_cost.saturating_sub(self.cost);
     }
+}
+
+/// Tells how many tokens of answer this many micro-dollars buy.
+fn affordable(price: Price, micros: u64) -> u64 {
+    let tokens = u128::from(micros) * 1_000_000 / u128::from(price.completion.max(1));
+    u64::try_from(tokens).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -195,12 +208,12 @@ mod tests {
 
     #[test]
     fn money_is_counted_before_a_call_and_caps_its_answer() {
-        let price = Price::per_million_usd(1.0, 10.0);
-        let (ledger, _) = ledger(Budget::unlimited().with_cost_usd(0.01), Some(price));
+        let price = Price::new(1_000_000, 10_000_000);
+        let (ledger, _) = ledger(Budget::unlimited().with_cost(Cost::from_micros(10_000)), Some(price));
         assert_eq!(ledger.permit(1000, None, 1).unwrap().max_answer, Some(900));
         spend(&ledger, Usage::new(1000, 800));
         assert!(ledger.permit(1000, None, 1).is_err());
-        assert_eq!(ledger.attempts()[0].cost, Some(Cost::from_usd(0.009)));
+        assert_eq!(ledger.attempts()[0].cost, Some(Cost::from_micros(9_000)));
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Which strings of a value its schema marks as quotes, and what the schema says at a place.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
+use super::form::WRAPPER;
 use super::pointer;
+use crate::{Path, Step};
 
 /// The keyword that marks a quote in a schema.
 pub(crate) const QUOTE: &str = "x-quote";
@@ -22,11 +26,44 @@ pub(crate) enum Leaf<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Marks {
     root: Value,
+    /// The names of all properties, wherever they are.
+    names: HashSet<String>,
 }
 
 impl Marks {
     pub(crate) fn new(schema: &Value) -> Self {
-        Self { root: schema.clone() }
+        let mut names = HashSet::new();
+        let mut open = vec![schema];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::Object(properties)) = map.get("properties") {
+                        names.extend(properties.keys().cloned());
+                    }
+                    open.extend(map.values());
+                }
+                Value::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+        Self { root: schema.clone(), names }
+    }
+
+    /// Tells whether some object of the schema has a property of this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Replaces keys that the schema does not name by `*`, as [`Self::without_texts`] does, in a report's path.
+    pub(crate) fn path_without_texts(&self, path: &Path) -> Path {
+        path.steps().iter().fold(Path::root(), |path, step| match step {
+            Step::Index(index) => path.with_index(*index),
+            // the extractor's own: the wrapper, and the numbered parts of a second question
+            Step::Key(key) if self.names(key) || key == WRAPPER || key.parse::<u8>().is_ok() => {
+                path.with_key(key)
+            }
+            Step::Key(_) => path.with_key("*"),
+        })
     }
 
     /// Returns every string of `value` with its pointer, in the order of the value.
@@ -176,12 +213,12 @@ mod tests {
 
     #[derive(JsonSchema)]
     #[expect(dead_code, reason = "only the schema is read")]
-    struct Step {
+    struct Deed {
         title: String,
         #[schemars(extend("x-quote" = true))]
         quote: Option<String>,
         level: Level,
-        inner: Vec<Step>,
+        inner: Vec<Deed>,
         notes: std::collections::BTreeMap<String, String>,
     }
 
@@ -193,7 +230,7 @@ mod tests {
     }
 
     fn marks() -> Marks {
-        Marks::new(schemars::schema_for!(Vec<Step>).as_value())
+        Marks::new(schemars::schema_for!(Vec<Deed>).as_value())
     }
 
     #[test]

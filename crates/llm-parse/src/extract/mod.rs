@@ -7,15 +7,22 @@
 
 mod batch;
 mod budget;
+mod cache;
+mod chunk;
+mod engine;
 mod error;
 mod extraction;
+mod extractor;
 mod form;
 mod grounding;
 mod language;
 mod ledger;
 mod marks;
+mod merge;
 mod pointer;
 mod prompt;
+mod quotes;
+mod read;
 mod refusal;
 mod repetition;
 mod tokens;
@@ -26,14 +33,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use batch::{Batch, BatchItem, BatchReport, ItemOutcome, Journal, Progress};
-pub use budget::{Budget, Cost, Price};
+pub use budget::Budget;
+pub use chunk::Chunking;
 pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
 pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
 pub(crate) use extraction::{total_cost, total_usage};
+pub use extractor::{Builder, Extractor, Unresolved};
 pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
 pub use language::AnswerLanguage;
+pub use merge::Merge;
+pub(crate) use pointer::join;
 pub use prompt::PromptLanguage;
-pub use tokens::TokenCounter;
+pub use tokens::TokenMeter;
 pub use validate::{Checked, Violation};
 
 /// Names the wording of the prompts: it changes whenever a word of them does.

@@ -85,13 +85,31 @@ pub(crate) fn remove_items(root: &mut Value, pointers: &[String]) -> Moves {
     Moves { removed }
 }
 
-/// How places are called after items were taken out.
+/// How places are called after items were taken out, and before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moves {
     removed: Vec<(String, usize)>,
 }
 
 impl Moves {
+    /// Returns the pointer that the place now called `pointer` had before.
+    pub(crate) fn undo(&self, pointer: &str) -> String {
+        let mut old = String::new();
+        for step in steps(pointer) {
+            let mut step = step;
+            if let Ok(index) = step.parse::<usize>() {
+                let mut index = index;
+                // `removed` is sorted, so that each index counts those before it
+                for (_, at) in self.removed.iter().filter(|(list, _)| *list == old) {
+                    index += usize::from(*at <= index);
+                }
+                step = index.to_string();
+            }
+            old = join(&old, &step);
+        }
+        old
+    }
+
     /// Returns the new pointer of the place that was called `pointer`; `None` if it was taken out.
     pub(crate) fn apply(&self, pointer: &str) -> Option<String> {
         if self.removed.is_empty() {
@@ -155,6 +173,9 @@ mod tests {
         assert_eq!(moves.apply("/a/2/b/1"), None);
         assert_eq!(moves.apply("/a/0/x"), None);
         assert_eq!(moves.apply("").as_deref(), Some(""));
+        for old in ["/a/2/b/2", "/a/3", "/a/1", "/a/2/b/0", "", "/x/0"] {
+            assert_eq!(moves.undo(&moves.apply(old).unwrap()), old);
+        }
     }
 
     #[test]

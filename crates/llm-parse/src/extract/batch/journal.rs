@@ -54,6 +54,8 @@ struct Line {
 struct Record {
     id: String,
     key: String,
+    #[serde(default)]
+    elapsed_us: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ok: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,7 +163,7 @@ impl<T> Journal<T> {
     }
 
     /// Returns what the journal has about the item `id` with this key; `None` also if it can no longer be read.
-    pub(super) fn get(&self, id: &str, key: &str) -> Option<Result<Extraction<T>>> {
+    pub(super) fn get(&self, id: &str, key: &str) -> Option<(Result<Extraction<T>>, Duration)> {
         let line = self.lines.get(id).filter(|line| line.key == key)?;
         let mut bytes = vec![0; line.length];
         {
@@ -170,11 +172,12 @@ impl<T> Journal<T> {
             file.read_exact(&mut bytes).ok()?;
         }
         let record: Record = serde_json::from_slice(&bytes).ok()?;
-        match (record.ok, record.error) {
-            (Some(value), None) => (self.decode)(value).ok().map(Ok),
-            (None, Some(error)) => Some(Err(error.into())),
-            _ => None,
-        }
+        let result = match (record.ok, record.error) {
+            (Some(value), None) => Ok((self.decode)(value).ok()?),
+            (None, Some(error)) => Err(error.into()),
+            _ => return None,
+        };
+        Some((result, Duration::from_micros(record.elapsed_us)))
     }
 
     /// Appends the finished items that belong here, and returns when they are on disk.
@@ -222,7 +225,8 @@ impl<T> Journal<T> {
             Ok(extraction) => (Some((self.encode)(extraction)?), None),
             Err(error) => (None, Some(ErrorRecord::from(error))),
         };
-        Ok(Record { id: outcome.id.clone(), key: key.to_owned(), ok, error })
+        let elapsed_us = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
+        Ok(Record { id: outcome.id.clone(), key: key.to_owned(), elapsed_us, ok, error })
     }
 }
 

@@ -8,15 +8,18 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{Either, FutureExt as _, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use pumasi_core::model::Usage;
+use pumasi_core::model::{Cost, Usage};
+use pumasi_core::time::{Clock, SystemClock};
 
 pub use journal::Journal;
 pub use outcome::{BatchReport, ItemOutcome, Progress};
 
-use super::{Budget, Cost, Extract, ExtractError, ExtractErrorKind, ExtractExt as _, Extraction, Result};
+use super::{Budget, Extract, ExtractError, ExtractErrorKind, ExtractExt as _, Extraction, Result};
 
 type Cancellation = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OnProgress = Box<dyn FnMut(&Progress) + Send>;
@@ -95,6 +98,7 @@ pub struct Batch<'a, T> {
     retry_failed: bool,
     progress: Option<OnProgress>,
     cancellation: Option<Cancellation>,
+    clock: Arc<dyn Clock>,
 }
 
 impl<'a, T: Send + 'static> Batch<'a, T> {
@@ -108,6 +112,7 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
             retry_failed: false,
             progress: None,
             cancellation: None,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -151,6 +156,13 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
         self
     }
 
+    /// Sets the clock that times the items; the machine's by default.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// Stops the batch when `cancelled` completes.
     #[must_use]
     pub fn with_cancellation(mut self, cancelled: impl Future<Output = ()> + Send + 'static) -> Self {
@@ -176,6 +188,7 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
         mut sink: impl FnMut(ItemOutcome<T>) + Send,
     ) -> BatchReport<T> {
         let mut items = items.into_iter().enumerate();
+        let clock = Arc::clone(&self.clock);
         let mut progress = Progress { total: exact(items.size_hint()), ..Progress::default() };
         let mut ids = HashSet::new();
         let mut running = FuturesUnordered::new();
@@ -197,7 +210,7 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
                 } else if let Some(error) = self.over_budget(&progress) {
                     finished.push(Finished::refused(index, item, error));
                 } else {
-                    running.push(work(self.extractor, index, item, self.journal.is_some()));
+                    running.push(work(self.extractor, &*clock, index, item, self.journal.is_some()));
                 }
             }
             if finished.is_empty() {
@@ -240,9 +253,9 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
 
     fn resumed(&self, index: usize, item: &BatchItem) -> Option<ItemOutcome<T>> {
         let key = journal::key(self.extractor.version(), &item.source);
-        let result = self.journal.as_ref()?.get(&item.id, &key)?;
+        let (result, elapsed) = self.journal.as_ref()?.get(&item.id, &key)?;
         let again = result.as_ref().is_err_and(|error| self.retry_failed || !outcome::is_settled(error));
-        (!again).then(|| ItemOutcome { index, id: item.id.clone(), result, resumed: true })
+        (!again).then(|| ItemOutcome { index, id: item.id.clone(), result, elapsed, resumed: true })
     }
 
     fn over_budget(&self, progress: &Progress) -> Option<ExtractError> {
@@ -278,23 +291,27 @@ struct Finished<T> {
 
 impl<T> Finished<T> {
     fn refused(index: usize, item: BatchItem, error: ExtractError) -> Self {
-        let outcome = ItemOutcome { index, id: item.id, result: Err(error), resumed: false };
+        let outcome =
+            ItemOutcome { index, id: item.id, result: Err(error), elapsed: Duration::ZERO, resumed: false };
         Self { outcome, key: None }
     }
 }
 
 async fn work<T: Send>(
     extractor: &dyn Extract<T>,
+    clock: &dyn Clock,
     index: usize,
     item: BatchItem,
     filed: bool,
 ) -> Finished<T> {
+    let started = clock.instant();
     let extraction = AssertUnwindSafe(extractor.extract_bytes(&item.source)).catch_unwind();
     let result: Result<Extraction<T>> = extraction.await.unwrap_or_else(|_| {
         Err(ExtractError::new(ExtractErrorKind::Other, "the extraction of the item panicked"))
     });
     let key = filed.then(|| journal::key(extractor.version(), &item.source));
-    Finished { outcome: ItemOutcome { index, id: item.id, result, resumed: false }, key }
+    let elapsed = clock.instant().saturating_duration_since(started);
+    Finished { outcome: ItemOutcome { index, id: item.id, result, elapsed, resumed: false }, key }
 }
 
 fn duplicate() -> ExtractError {

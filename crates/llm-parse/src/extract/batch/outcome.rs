@@ -1,9 +1,11 @@
 //! What became of the items of a batch.
 
-use pumasi_core::model::Usage;
+use std::time::Duration;
+
+use pumasi_core::model::{Cost, Usage};
 
 use super::spent;
-use crate::extract::{Cost, ExtractError, ExtractErrorKind, Extraction, Result};
+use crate::extract::{ExtractError, ExtractErrorKind, Extraction, Result};
 
 /// What became of one item.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub struct ItemOutcome<T> {
     pub id: String,
     /// The extraction, or why there is none.
     pub result: Result<Extraction<T>>,
+    /// How long it took; of a resumed item, when it was extracted. Zero if it was not tried.
+    pub elapsed: Duration,
     /// Whether the journal had it, so that nothing was asked.
     pub resumed: bool,
 }
@@ -50,7 +54,7 @@ impl Progress {
         let (usage, cost, calls) = spent(&outcome.result);
         self.usage += usage;
         if let Some(cost) = cost {
-            self.cost = Some(self.cost.unwrap_or_default().saturating_add(cost));
+            self.cost = Some(self.cost.unwrap_or_default() + cost);
         }
         self.calls = self.calls.saturating_add(u64::try_from(calls).unwrap_or(u64::MAX));
     }

@@ -1,0 +1,211 @@
+//! Measures an extractor on a data set.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{CaseResult, Dataset, EvalReport, Scoring};
+use crate::extract::{Batch, BatchItem, Extract, ExtractError, ItemOutcome, Journal, Progress, Result};
+
+/// Measures an extractor (a model with a prompt, or rules) on a data set.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use pumasi_llm_parse::eval::{Case, Dataset, Eval, Measure, Scoring};
+/// use pumasi_llm_parse::extract::{Extract, Extraction, Result};
+/// use serde_json::json;
+///
+/// /// Takes every line for an item.
+/// struct Lines;
+///
+/// #[async_trait]
+/// impl Extract<Vec<String>> for Lines {
+///     fn version(&self) -> &str {
+///         "lines-1"
+///     }
+///
+///     async fn extract(&self, source: &str) -> Result<Extraction<Vec<String>>> {
+///         Ok(Extraction::new(source.lines().map(str::to_owned).collect(), "lines-1"))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let cases = Dataset::new([
+///     Case::new("ko", "매일 달리기\n주말 수영", json!(["매일 달리기", "주말 수영"])),
+///     Case::new("en", "hello\nread the docs", json!(["read the docs"])),
+/// ])?;
+/// let scoring = Scoring::list("").with_key_field("", Measure::text(0.6));
+/// let report = Eval::new(&Lines, &cases, scoring).run().await?;
+/// assert_eq!(report.parse_rate(), 1.0);
+/// assert_eq!(report.score().items.precision(), Some(0.75));
+/// assert!(report.to_markdown().contains("75.0 %"));
+/// # Ok::<(), pumasi_llm_parse::extract::ExtractError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Eval<'a, T> {
+    extractor: &'a dyn Extract<T>,
+    dataset: &'a Dataset,
+    scoring: Scoring,
+    concurrency: NonZeroUsize,
+    journal: Option<Journal<T>>,
+    progress: Option<Box<dyn FnMut(&Progress) + Send>>,
+    cancellation: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<'a, T: Serialize + Send + 'static> Eval<'a, T> {
+    /// Measures `extractor` on `dataset`, four cases at a time.
+    pub fn new(extractor: &'a dyn Extract<T>, dataset: &'a Dataset, scoring: Scoring) -> Self {
+        Self {
+            extractor,
+            dataset,
+            scoring,
+            concurrency: const { NonZeroUsize::new(4).unwrap() },
+            journal: None,
+            progress: None,
+            cancellation: None,
+        }
+    }
+
+    /// Sets how many cases are under way at a time.
+    #[must_use]
+    pub fn with_concurrency(mut self, cases: NonZeroUsize) -> Self {
+        self.concurrency = cases;
+        self
+    }
+
+    /// Resumes from `journal` what was measured before with the same version and the same sources.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal<T>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Calls `progress` after every case.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl FnMut(&Progress) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Stops when `cancelled` completes.
+    #[must_use]
+    pub fn with_cancellation(mut self, cancelled: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.cancellation = Some(Box::pin(cancelled));
+        self
+    }
+
+    /// Extracts from every case and compares.
+    ///
+    /// A case that fails is a result, and misses everything that was expected of it.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled`, or `Storage` if the journal failed: figures over a part of the cases would mislead.
+    pub async fn run(self) -> Result<EvalReport> {
+        let version = self.extractor.version().to_owned();
+        let items = self.dataset.cases().iter().map(|case| BatchItem::new(&case.id, case.source.as_bytes()));
+        let items: Vec<BatchItem> = items.collect();
+        let mut batch = Batch::new(self.extractor).with_concurrency(self.concurrency);
+        if let Some(journal) = self.journal {
+            batch = batch.with_journal(journal);
+        }
+        if let Some(progress) = self.progress {
+            batch = batch.with_progress(progress);
+        }
+        if let Some(cancellation) = self.cancellation {
+            batch = batch.with_cancellation(cancellation);
+        }
+        let report = batch.run(items).await;
+        if let Some(error) = report.stopped {
+            return Err(error);
+        }
+        let expected: HashMap<&str, &Value> =
+            self.dataset.cases().iter().map(|case| (case.id.as_str(), &case.expected)).collect();
+        let cases = report.outcomes.into_iter().map(|outcome| {
+            let expected = expected.get(outcome.id.as_str()).copied().unwrap_or(&Value::Null);
+            result(outcome, expected, &self.scoring)
+        });
+        Ok(EvalReport { version, cases: cases.collect() })
+    }
+}
+
+fn result<T: Serialize>(outcome: ItemOutcome<T>, expected: &Value, scoring: &Scoring) -> CaseResult {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let (error, got) = match &outcome.result {
+        Ok(extraction) => (None, serde_json::to_value(&extraction.value).unwrap_or(Value::Null)),
+        Err(error) => (Some(error.kind()), Value::Null),
+    };
+    let score = scoring.score(expected, &got);
+    let attempts = match &outcome.result {
+        Ok(extraction) => extraction.attempts.as_slice(),
+        Err(error) => error.attempts(),
+    };
+    let calls = count(attempts.iter().filter(|attempt| attempt.is_call()).count());
+    let (usage, cost) = match &outcome.result {
+        Ok(extraction) => (extraction.usage, extraction.cost),
+        Err(error) => (error.usage(), error.cost()),
+    };
+    let ok = outcome.result.as_ref().ok();
+    CaseResult {
+        id: outcome.id,
+        error,
+        score,
+        grounded: ok.map_or(0, |found| count(found.grounding.quotes.len())),
+        ungrounded: ok.map_or(0, |found| count(found.grounding.missing.len())),
+        rejected: ok.map_or(0, |found| count(found.rejected.len())),
+        calls,
+        usage,
+        cost,
+        elapsed: outcome.elapsed,
+    }
+}
+
+impl<T> fmt::Debug for Eval<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eval")
+            .field("version", &self.extractor.version())
+            .field("cases", &self.dataset.len())
+            .field("scoring", &self.scoring)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An evaluation that was worse than the one before it.
+///
+/// Made by [`Comparison::check`](super::Comparison::check).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regression {
+    pub(super) figures: Vec<(String, f64, f64)>,
+}
+
+impl Regression {
+    /// Returns the figures that fell: name, before, after.
+    pub fn figures(&self) -> impl Iterator<Item = (&str, f64, f64)> {
+        self.figures.iter().map(|(name, before, after)| (name.as_str(), *before, *after))
+    }
+}
+
+impl fmt::Display for Regression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the candidate is worse than the baseline: ")?;
+        for (index, (name, before, after)) in self.figures().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{name} fell from {:.1} % to {:.1} %", before * 100.0, after * 100.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Regression {}
+
+impl From<Regression> for ExtractError {
+    fn from(regression: Regression) -> Self {
+        Self::new(crate::extract::ExtractErrorKind::Invalid, regression.to_string())
+            .with_retry(pumasi_core::Retry::Never)
+    }
+}

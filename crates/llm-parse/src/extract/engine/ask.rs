@@ -1,0 +1,229 @@
+//! One question: the form of asking that the server takes, the budget, the deadline, the books.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use pumasi_core::model::{ChatRequest, ChatResponse, FinishReason, Usage};
+use pumasi_core::{Error, ErrorKind};
+
+use super::{Engine, Job};
+use crate::extract::form::Form;
+use crate::extract::prompt::{Fence, Question, TOOL_NAME};
+use crate::extract::{AskMode, Attempt, AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Result};
+
+/// What is asked, whatever the form of asking.
+pub(super) struct Asked<'a> {
+    pub(super) kind: AttemptKind,
+    pub(super) again: &'a str,
+    pub(super) form: &'a Form,
+    pub(super) rendered: &'a str,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) text: String,
+    /// Whether the limit of tokens cut it off.
+    pub(super) cut: bool,
+}
+
+impl<T> Job<'_, T> {
+    /// Asks in the first form that the server takes, and remembers which one that is.
+    pub(super) async fn ask(&self, fence: &Fence, asked: &Asked<'_>) -> Result<Answer> {
+        let engine = self.engine;
+        let first = usize::from(engine.first_mode.load(Ordering::Relaxed));
+        let mut refused: Option<ExtractError> = None;
+        for (place, &mode) in engine.modes.iter().enumerate().skip(first) {
+            let last = place + 1 == engine.modes.len();
+            match self.ask_in(mode, fence, asked).await {
+                Ok(answer) => {
+                    if refused.is_some() {
+                        engine
+                            .first_mode
+                            .fetch_max(u8::try_from(place).unwrap_or(u8::MAX), Ordering::Relaxed);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) if error.kind() == ExtractErrorKind::Unsupported && !last => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            ExtractError::new(
+                ExtractErrorKind::Unsupported,
+                "the model can be asked in no form that is known",
+            )
+        }))
+    }
+
+    async fn ask_in(&self, mode: AskMode, fence: &Fence, asked: &Asked<'_>) -> Result<Answer> {
+        let engine = self.engine;
+        let mut request = self.request(fence, asked, mode);
+        let prompt = engine.meter.count_request(&request);
+        engine.check_context(prompt)?;
+        let permit = self.ledger.permit(prompt, engine.max_answer, self.waiting + 1)?;
+        request.max_tokens = permit.max_answer.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        let timeout = earlier(engine.call_timeout, permit.timeout);
+        request.timeout = timeout;
+        let started = engine.clock.instant();
+        let result = self.complete(request, timeout).await;
+        let elapsed = engine.clock.instant().saturating_duration_since(started);
+
+        let mut attempt = Attempt::new(asked.kind, mode, engine.model.name()).with_elapsed(elapsed);
+        attempt.chunk = self.part_index();
+        let outcome = match result {
+            Ok(response) => {
+                let answer = answer_of(response, mode);
+                match answer.usage {
+                    Some(usage) => attempt.usage = usage,
+                    None => {
+                        attempt.usage = Usage::new(prompt, engine.meter.count(&answer.text));
+                        attempt.usage_estimated = true;
+                    }
+                }
+                if !answer.model.is_empty() {
+                    attempt.model = answer.model;
+                }
+                if answer.filtered {
+                    attempt.outcome = AttemptOutcome::Failed { reason: ExtractErrorKind::Refused };
+                    Err(ExtractError::new(ExtractErrorKind::Refused, "a content filter withheld the answer"))
+                } else {
+                    Ok(Answer { text: answer.text, cut: answer.cut })
+                }
+            }
+            Err(error) => {
+                match error.usage() {
+                    Some(usage) => attempt.usage = usage,
+                    // the prompt was read, and will be charged, though no answer came
+                    None if error.kind() == ErrorKind::Timeout => {
+                        attempt.usage = Usage::new(prompt, 0);
+                        attempt.usage_estimated = true;
+                    }
+                    None => {}
+                }
+                let ran_out = error.kind() == ErrorKind::Timeout
+                    && permit.timeout.is_some()
+                    && timeout == permit.timeout;
+                let error = if ran_out {
+                    ExtractError::new(
+                        ExtractErrorKind::BudgetExhausted,
+                        "the budget of time ran out while the model was answering",
+                    )
+                    .with_source(error)
+                } else {
+                    ExtractError::from(error)
+                };
+                attempt.outcome = AttemptOutcome::Failed { reason: error.kind() };
+                Err(error)
+            }
+        };
+        observe(&attempt);
+        self.ledger.record(attempt);
+        drop(permit);
+        outcome
+    }
+
+    /// Asks the model, and does not rely on it to keep the deadline.
+    async fn complete(&self, request: ChatRequest, timeout: Option<Duration>) -> Result<ChatResponse, Error> {
+        let call = self.engine.model.complete(request);
+        let Some(timeout) = timeout else { return call.await };
+        match select(call, self.engine.clock.sleep(timeout)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(((), _)) => {
+                Err(Error::new(ErrorKind::Timeout, format!("the model did not answer within {timeout:?}")))
+            }
+        }
+    }
+
+    pub(super) fn request(&self, fence: &Fence, asked: &Asked<'_>, mode: AskMode) -> ChatRequest {
+        let engine = self.engine;
+        let strict = asked.form.strict.as_ref().filter(|_| mode == AskMode::JsonSchema);
+        let question = Question {
+            source: self.source,
+            part: self.part.map(|(part, parts)| (part + 1, parts)),
+            again: asked.again,
+            schema: strict.unwrap_or(&asked.form.schema),
+            rendered: asked.rendered,
+            strict: strict.is_some(),
+            mode,
+        };
+        let mut request = engine.prompt.request(fence, &question);
+        request.temperature = engine.temperature;
+        request.seed = engine.seed;
+        request
+    }
+}
+
+impl<T> Engine<T> {
+    /// Checks that a prompt and a useful answer fit the context window, where its size is known.
+    fn check_context(&self, prompt: u64) -> Result<()> {
+        let Some(window) = self.model.capabilities().context_tokens else { return Ok(()) };
+        let answer = self.max_answer.unwrap_or(64);
+        if prompt.saturating_add(answer) <= u64::from(window) {
+            return Ok(());
+        }
+        Err(ExtractError::new(
+            ExtractErrorKind::ContextTooLong,
+            format!(
+                "a prompt of {prompt} tokens and an answer of {answer} do not fit a context window of {window}"
+            ),
+        ))
+    }
+}
+
+struct Received {
+    text: String,
+    cut: bool,
+    filtered: bool,
+    usage: Option<Usage>,
+    model: String,
+}
+
+fn answer_of(response: ChatResponse, mode: AskMode) -> Received {
+    let calls = response.message.tool_calls;
+    let named = calls.iter().position(|call| call.name == TOOL_NAME).or((!calls.is_empty()).then_some(0));
+    let called = named.and_then(|at| calls.into_iter().nth(at)).map(|call| call.arguments);
+    let text = match called {
+        // some servers answer in text beside an empty call
+        Some(arguments) if mode == AskMode::ToolCall && !arguments.trim().is_empty() => arguments,
+        _ => response.message.content,
+    };
+    Received {
+        cut: response.finish_reason == FinishReason::Length,
+        filtered: response.finish_reason == FinishReason::ContentFilter,
+        usage: response.usage,
+        model: response.model,
+        text,
+    }
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn observe(attempt: &Attempt) {
+    let outcome = match &attempt.outcome {
+        AttemptOutcome::Failed { reason } => reason.as_str(),
+        _ => "answered",
+    };
+    let mode = attempt.mode.as_str();
+    metrics::counter!("pumasi_extract_calls_total", "mode" => mode, "outcome" => outcome).increment(1);
+    metrics::counter!("pumasi_extract_tokens_total", "direction" => "prompt")
+        .increment(attempt.usage.prompt_tokens);
+    metrics::counter!("pumasi_extract_tokens_total", "direction" => "answer")
+        .increment(attempt.usage.completion_tokens);
+    metrics::histogram!("pumasi_extract_call_seconds", "mode" => mode).record(attempt.elapsed.as_secs_f64());
+    tracing::debug!(
+        model = %attempt.model,
+        mode,
+        outcome,
+        chunk = attempt.chunk,
+        prompt_tokens = attempt.usage.prompt_tokens,
+        answer_tokens = attempt.usage.completion_tokens,
+        elapsed_ms = u64::try_from(attempt.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "asked the model"
+    );
+}
