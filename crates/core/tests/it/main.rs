@@ -5,5 +5,13 @@
 )]
 #![cfg_attr(feature = "openai", expect(clippy::indexing_slicing, reason = "the same"))]
 
+#[cfg(feature = "sqlite")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod event_faults;
 #[cfg(feature = "openai")]
 mod model;

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Engine(#[from] sqlx::Error),
     #[error("the store's layout is version {0}, which is newer than this program")]
     TooNew(i64),
+    #[error("the store has reached its allowed size")]
+    Full,
     #[error("a stored event cannot be read")]
     Unreadable(#[source] serde_json::Error),
 }
@@ -28,6 +30,7 @@ impl Failure {
             Self::TooNew(_) => {
                 (ErrorKind::Unsupported, Retry::Never, "its layout is newer than this program")
             }
+            Self::Full => (ErrorKind::Storage, Retry::After(ROOM), "the disk or the allowed size is full"),
             Self::Unreadable(_) => (ErrorKind::Storage, Retry::Never, "a stored event cannot be read"),
         };
         Error::new(kind, format!("{what} in the event store {path} failed: {said}"))

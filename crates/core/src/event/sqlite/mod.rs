@@ -72,6 +72,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     poll: Duration,
+    max_pages: Option<u64>,
 }
 
 /// How a [`SqliteBus`] is opened.
@@ -149,7 +150,8 @@ impl SqliteBusOptions {
 
     /// Sets the size over which the file must not grow, rounded down to pages of 4 KiB (default: the disk's).
     ///
-    /// A full store refuses to publish with `Storage` and loses nothing.
+    /// When seven eighths are in use, publishing is refused with `Storage`; the rest is kept for handing out and settling
+    /// what is there.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
@@ -180,9 +182,11 @@ impl SqliteBusOptions {
             requests: requests.downgrade(),
             retention: self.retention,
             window: self.window,
+            max_pages: self.max_pages(),
             last: now,
         };
         tokio::spawn(writer.run(incoming, self.clean_up_every));
+        let max_pages = self.max_pages();
         Ok(SqliteBus {
             shared: Arc::new(Shared {
                 requests,
@@ -191,8 +195,13 @@ impl SqliteBusOptions {
                 clock: self.clock,
                 path: self.path,
                 poll: self.poll,
+                max_pages,
             }),
         })
+    }
+
+    fn max_pages(&self) -> Option<u64> {
+        self.max_bytes.map(|bytes| (bytes / Self::PAGE).max(1))
     }
 
     async fn connect(&self) -> std::result::Result<SqliteConnection, sqlx::Error> {
@@ -204,8 +213,8 @@ impl SqliteBusOptions {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(self.busy)
             .disable_statement_logging();
-        if let Some(bytes) = self.max_bytes {
-            options = options.pragma("max_page_count", (bytes / Self::PAGE).max(1).to_string());
+        if let Some(pages) = self.max_pages() {
+            options = options.pragma("max_page_count", pages.to_string());
         }
         options.connect().await
     }
@@ -249,7 +258,8 @@ impl SqliteBus {
         events.iter().try_for_each(Envelope::check)?;
         let failed = |failure: Failure| failure.during("publishing", &self.shared.path);
         let rows = store::rows(events).map_err(failed)?;
-        store::publish(connection, &rows, events.len(), self.shared.clock.now()).await.map_err(failed)
+        let now = self.shared.clock.now();
+        store::publish(connection, &rows, events.len(), now, self.shared.max_pages).await.map_err(failed)
     }
 
     /// Deletes up to a thousand events that are past their retention and that no group needs; returns how many.

@@ -76,7 +76,15 @@ pub(super) async fn publish(
     rows: &str,
     count: usize,
     now: Timestamp,
+    max_pages: Option<u64>,
 ) -> Result<Published> {
+    if let Some(max) = max_pages {
+        let row = sqlx::query(include_str!("sql/used_pages.sql")).fetch_one(&mut *connection).await?;
+        // An eighth stays free, so that what is stored can still be handed out, which takes rows of its own.
+        if u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0) >= max - max / 8 {
+            return Err(Failure::Full);
+        }
+    }
     let done = sqlx::query(include_str!("sql/publish.sql"))
         .bind(rows)
         .bind(now.as_micros())

@@ -100,6 +100,7 @@ pub(super) struct Writer {
     pub(super) requests: mpsc::WeakUnboundedSender<Request>,
     pub(super) retention: Duration,
     pub(super) window: u64,
+    pub(super) max_pages: Option<u64>,
     pub(super) last: Timestamp,
 }
 
@@ -229,7 +230,7 @@ impl Writer {
         let connection = &mut self.connection;
         Ok(match work {
             Work::Publish { rows, count } => {
-                Answer::Published(store::publish(connection, rows, *count, now).await?)
+                Answer::Published(store::publish(connection, rows, *count, now, self.max_pages).await?)
             }
             Work::Subscribe { subscription } => {
                 Answer::Subscribed(store::subscribe(connection, subscription).await?)
