@@ -18,9 +18,26 @@ fn kills() -> u32 {
     std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
 }
 
+/// A process that does not outlive its test.
+struct Started(Child);
+
+impl Started {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts this test program again as one that plays `role` on the files in `folder`.
-fn start(role: &str, folder: &Path) -> Child {
-    command(role, folder).spawn().unwrap()
+fn start(role: &str, folder: &Path) -> Started {
+    Started(command(role, folder).spawn().unwrap())
 }
 
 fn command(role: &str, folder: &Path) -> Command {
@@ -60,19 +77,17 @@ fn nothing_acknowledged_is_lost_and_no_effect_doubled_when_two_processes_are_kil
         std::thread::sleep(Duration::from_millis(fastrand::u64(30..600)));
         let victim = fastrand::usize(0..2);
         let said = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        assert!(workers[victim].try_wait().unwrap().is_none(), "a worker ended by itself: {}", said());
-        workers[victim].kill().unwrap();
-        workers[victim].wait().unwrap();
+        assert!(workers[victim].0.try_wait().unwrap().is_none(), "a worker ended by itself: {}", said());
+        workers[victim].kill();
         workers[victim] = start(&format!("worker-{victim}"), folder.path());
     }
     for worker in &mut workers {
-        worker.kill().unwrap();
-        worker.wait().unwrap();
+        worker.kill();
     }
     let mut finisher = start("finisher", folder.path());
     let deadline = Instant::now() + Duration::from_mins(2);
     let ended = loop {
-        if let Some(status) = finisher.try_wait().unwrap() {
+        if let Some(status) = finisher.0.try_wait().unwrap() {
             break status;
         }
         assert!(Instant::now() < deadline, "what was left was not worked off");
