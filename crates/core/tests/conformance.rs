@@ -104,3 +104,86 @@ mod caches {
         on_a_clock(|clock| pumasi_core::cache::MokaCache::new(1 << 24).with_clock(clock))
     );
 }
+
+mod models {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use pumasi_core::ErrorKind;
+    use pumasi_core::conformance::model::{ChatHarness, EmbedderHarness};
+    use pumasi_core::model::{
+        Cassette, ChatModel, Embedder, HashingEmbedder, RecordedEmbedder, RecordedModel, Reply,
+        ScriptedModel, Usage,
+    };
+    use pumasi_core::time::SystemClock;
+
+    /// Scripted models, each as it is or behind a recorder.
+    #[derive(Default)]
+    struct Scripted {
+        recorded: bool,
+        last: std::sync::Mutex<Option<ScriptedModel>>,
+    }
+
+    impl Scripted {
+        fn recorded() -> Self {
+            Self { recorded: true, ..Self::default() }
+        }
+
+        fn open(&self, reply: Reply) -> Arc<dyn ChatModel> {
+            let model = ScriptedModel::always(reply).with_clock(SystemClock);
+            *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(model.clone());
+            if self.recorded {
+                return Arc::new(RecordedModel::record(&Cassette::in_memory(), model));
+            }
+            Arc::new(model)
+        }
+    }
+
+    fn pieces(text: &str) -> Reply {
+        Reply::in_pieces(text, std::num::NonZeroUsize::MIN.saturating_add(2))
+    }
+
+    #[async_trait]
+    impl ChatHarness for Scripted {
+        async fn answering(&self, text: &str, usage: Usage) -> Arc<dyn ChatModel> {
+            self.open(pieces(text).with_usage(usage))
+        }
+
+        async fn silent(&self) -> Option<Arc<dyn ChatModel>> {
+            Some(self.open(Reply::hang()))
+        }
+
+        async fn breaking(&self, text: &str) -> Option<Arc<dyn ChatModel>> {
+            Some(self.open(pieces(text).cut(ErrorKind::Unavailable)))
+        }
+
+        fn busy(&self) -> Option<usize> {
+            let last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            last.as_ref().map(ScriptedModel::open_calls)
+        }
+    }
+
+    pumasi_core::chat_laws!(scripted, Scripted::default());
+    pumasi_core::chat_laws!(recorded, Scripted::recorded());
+
+    struct Hashing;
+
+    #[async_trait]
+    impl EmbedderHarness for Hashing {
+        async fn open(&self) -> Arc<dyn Embedder> {
+            Arc::new(HashingEmbedder::new())
+        }
+    }
+
+    struct Replayed;
+
+    #[async_trait]
+    impl EmbedderHarness for Replayed {
+        async fn open(&self) -> Arc<dyn Embedder> {
+            Arc::new(RecordedEmbedder::record(&Cassette::in_memory(), HashingEmbedder::new()).only_missing())
+        }
+    }
+
+    pumasi_core::embedder_laws!(hashing, Hashing);
+    pumasi_core::embedder_laws!(replayed, Replayed);
+}

@@ -46,6 +46,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod model;
 
 use std::fmt;
 use std::future::Future;

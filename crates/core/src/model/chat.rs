@@ -38,8 +38,9 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Timeout`, `RateLimited`, `Unavailable` (retryable); `Unauthorized`, `InvalidInput`, `ContextTooLong`,
-    /// `Refused`, `Protocol` (not retryable).
+    /// `Timeout`, `RateLimited`, `Unavailable`, `Overloaded` (retryable); `Unauthorized`, `NotFound` (no such model),
+    /// `InvalidInput`, `Unsupported`, `ContextTooLong`, `Refused`, `BudgetExhausted` (the account's money is used up), `Protocol`
+    /// (not retryable). Tokens that were used all the same are in [`Error::usage`](crate::Error::usage).
     async fn complete(&self, request: ChatRequest) -> Result<ChatResponse>;
 
     /// Answers the conversation piece by piece.

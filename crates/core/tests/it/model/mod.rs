@@ -2,7 +2,10 @@
 
 mod embeddings;
 mod failures;
+#[cfg(feature = "conformance")]
+mod laws;
 mod limits;
+mod observed;
 mod payloads;
 mod server;
 mod streams;
