@@ -1,5 +1,6 @@
 //! The service, from outside: what it accepted is there after it was killed, and is there once.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test")]
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};

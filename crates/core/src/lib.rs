@@ -25,3 +25,7 @@ pub mod text;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result, Retry};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
