@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use pumasi_core::filter::Filter;
 use pumasi_llm_parse::task::{Post, PostKind};
 
 const COMMITTED: &str = include_str!("posts.jsonl");
@@ -48,4 +49,9 @@ pub(crate) fn kind(word: &str) -> Result<PostKind, String> {
         "question" => Ok(PostKind::Question),
         _ => Err("`story` or `question`".to_owned()),
     }
+}
+
+/// Reads a filter from the command line.
+pub(crate) fn filter(json: &str) -> Result<Filter, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
 }

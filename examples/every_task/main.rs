@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use pumasi_core::filter::Filter;
 use pumasi_llm_parse::extract::{Batch, Journal};
 use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskMatcher};
 
@@ -38,6 +39,9 @@ struct Args {
     /// What a plain text is.
     #[arg(long, value_parser = input::kind, default_value = "question")]
     kind: PostKind,
+    /// Lists only the tasks that match this filter, e.g. '{"exists": {"field": "timing.due"}}'.
+    #[arg(long, value_parser = input::filter)]
+    only: Option<Filter>,
     /// Keeps what is done in this file, and goes on from there when run again.
     #[arg(long)]
     journal: Option<PathBuf>,
@@ -83,7 +87,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let report = batch.run(posts.iter().map(PostBatch::item)).await;
     bar.finish_and_clear();
 
-    let found = print::tasks(&posts, &report, |_, _| true);
+    let found = print::tasks(&posts, &report, args.only.as_ref());
     let matches = TaskMatcher::new().match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
     print::matches(&found, &matches);
     print::totals(&report, &found, &matches);

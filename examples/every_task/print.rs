@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use pumasi_core::filter::Filter;
 use pumasi_llm_parse::extract::BatchReport;
 use pumasi_llm_parse::task::{ExtractTasks, Match, Post, PostKind, RuleTaskExtractor, Task};
 
@@ -34,7 +35,7 @@ pub(crate) fn extractor(extractor: &dyn ExtractTasks) {
 pub(crate) fn tasks<'a>(
     posts: &'a [Post],
     report: &BatchReport<Vec<Task>>,
-    only: impl Fn(&Post, &Task) -> bool,
+    only: Option<&Filter>,
 ) -> Found<'a> {
     let mut found = Found::default();
     for (post, outcome) in posts.iter().zip(&report.outcomes) {
@@ -43,7 +44,11 @@ pub(crate) fn tasks<'a>(
             Err(error) => println!("   failed: {} ({} calls)", error.kind(), error.attempts().len()),
             Ok(extraction) => {
                 let side = if post.kind == PostKind::Story { &mut found.deeds } else { &mut found.needs };
-                for task in extraction.value.iter().filter(|task| only(post, task)) {
+                for task in extraction
+                    .value
+                    .iter()
+                    .filter(|task| only.is_none_or(|only| only.matches(&task.fields(post))))
+                {
                     println!("  {:>2}. {}{}", task.order, task.title, facts(task));
                     println!(
                         "      “{}”{}",

@@ -1,6 +1,12 @@
 //! The service, from outside: what it accepted is there after it was killed, and is there once.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -141,6 +147,19 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
     let matches = get(&client, &url(&format!("/posts/{id}/matches"))).await;
     assert_eq!(matches[0]["story_title"], "토익 이야기");
 
+    let often = r#"{"and": [{"exists": {"field": "timing.frequency"}}, {"eq": {"field": "post.kind", "value": "question"}}]}"#;
+    let listed = client
+        .get(url("/tasks"))
+        .query(&[("filter", often)])
+        .send()
+        .await
+        .unwrap()
+        .json::<Value>()
+        .await
+        .unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["post_id"], id.as_str());
+
     let edit = json!({"kind": "question", "body": "발음을 고치고 싶습니다."});
     let answer = client.put(url(&format!("/posts/{id}"))).json(&edit).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()["version"], 2);
@@ -181,6 +200,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     for path in ["/posts/none", "/posts/none/matches", "/nowhere"] {
         assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     }
+    assert_eq!(client.get(url("/tasks?filter={}")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     assert_eq!(client.get(url("/posts?limit=x")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     let document = get(&client, &url("/openapi.json")).await;
     assert!(document["paths"]["/posts/{id}"]["put"].is_object());

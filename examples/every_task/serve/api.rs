@@ -13,7 +13,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::event::EventId;
-use pumasi_llm_parse::task::{PostKind, RuleTaskExtractor, TaskQuery, TaskRecord, TaskState};
+use pumasi_core::filter::Filter;
+use pumasi_llm_parse::task::{Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState};
 use support::problem::Problem;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::OpenApi;
@@ -21,7 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
-use super::view::{About, Accepted, MatchView, NewPost, PageQuery, PostRow, PostView};
+use super::view::{About, Accepted, FilterQuery, MatchView, NewPost, PageQuery, PostRow, PostView, TaskRow};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
@@ -37,6 +38,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list, create))
         .routes(routes!(show, replace, remove))
+        .routes(routes!(tasks))
         .routes(routes!(retry))
         .routes(routes!(matches))
         .routes(routes!(about))
@@ -119,27 +121,47 @@ async fn show(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Pos
     PostView::of(record).map(Json).ok_or_else(|| Problem::not_found("post"))
 }
 
+/// Lists the tasks of all posts that match a filter.
+#[utoipa::path(get, path = "/tasks", params(FilterQuery), responses((status = 200, body = Vec<TaskRow>), (status = 400, body = Problem)))]
+async fn tasks(
+    State(service): Shared,
+    query: Result<Query<FilterQuery>, QueryRejection>,
+) -> Answer<Json<Vec<TaskRow>>> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", detail);
+    let Query(wanted) = query.map_err(|error| bad(error.body_text()))?;
+    let filter: Option<Filter> = wanted
+        .filter
+        .map(|json| serde_json::from_str(&json))
+        .transpose()
+        .map_err(|error| bad(error.to_string()))?;
+    let limit = wanted.limit.map_or(100, |limit| usize::from(limit.clamp(1, 500)));
+    let mut rows = Vec::new();
+    service
+        .each_extracted(|post, task| {
+            if filter.as_ref().is_none_or(|filter| filter.matches(&task.fields(post))) {
+                rows.push(TaskRow::of(post, task));
+            }
+            rows.len() < limit
+        })
+        .await?;
+    Ok(Json(rows))
+}
+
 /// Shows which stories did what the question needs.
 #[utoipa::path(get, path = "/posts/{id}/matches", params(("id" = String, Path)), responses(
     (status = 200, body = Vec<MatchView>), (status = 404, body = Problem)))]
 async fn matches(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Vec<MatchView>>> {
     let needs = service.record(&id).await?.tasks;
     let (mut deeds, mut stories) = (Vec::new(), Vec::new());
-    let mut query = TaskQuery::in_state(TaskState::Extracted);
-    loop {
-        let page = service.store.list(&query).await?;
-        let Some(last) = page.last() else { break };
-        query = TaskQuery::in_state(TaskState::Extracted).after(last.post_id.clone());
-        for record in page {
-            let Some(post) = record.post.filter(|post| post.kind == PostKind::Story && post.id != id) else {
-                continue;
-            };
-            for task in record.tasks {
-                deeds.push(task);
+    service
+        .each_extracted(|post, task| {
+            if post.kind == PostKind::Story && post.id != id {
                 stories.push((post.id.clone(), post.title.clone()));
+                deeds.push(task);
             }
-        }
-    }
+            true
+        })
+        .await?;
     let found = service.matcher.match_tasks(&needs, &deeds).await?;
     Ok(Json(found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories)).collect()))
 }
@@ -197,6 +219,24 @@ fn read(body: Result<Json<NewPost>, JsonRejection>) -> Answer<NewPost> {
 }
 
 impl Service {
+    /// Hands every known task to `visit`, until it returns false.
+    async fn each_extracted(&self, mut visit: impl FnMut(&Post, Task) -> bool) -> Answer<()> {
+        let mut query = TaskQuery::in_state(TaskState::Extracted);
+        loop {
+            let page = self.store.list(&query).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            query = TaskQuery::in_state(TaskState::Extracted).after(last.post_id.clone());
+            for record in page {
+                let Some(post) = record.post else { continue };
+                for task in record.tasks {
+                    if !visit(&post, task) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
     /// The record of a post that is not withdrawn.
     async fn record(&self, id: &str) -> Answer<TaskRecord> {
         let record = self.store.get(id).await?;

@@ -64,6 +64,32 @@ pub(super) struct PageQuery {
     pub(super) limit: Option<u16>,
 }
 
+/// Which tasks are wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FilterQuery {
+    /// A filter as JSON, e.g. `{"exists": {"field": "timing.due"}}`.
+    pub(super) filter: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// A task in a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TaskRow {
+    post_id: String,
+    #[schema(value_type = String)]
+    kind: PostKind,
+    task: TaskView,
+}
+
+impl TaskRow {
+    pub(super) fn of(post: &Post, task: Task) -> Self {
+        Self { post_id: post.id.clone(), kind: post.kind, task: TaskView::of(task) }
+    }
+}
+
 /// A post in a list.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PostRow {

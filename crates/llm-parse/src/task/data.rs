@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Post;
 
 /// How hard a task is, as far as the post says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +91,34 @@ impl Task {
             span: None,
             confidence: 1.0,
         }
+    }
+
+    /// Returns the fields by which a [`Filter`](pumasi_core::filter::Filter) lists tasks: the task as JSON (`title`,
+    /// `timing.due`, `timing.frequency`, `order`, `difficulty`, `confidence`, …) and, of its post, `post.id`, `post.kind`,
+    /// `post.language` and `post.author`.
+    ///
+    /// ```
+    /// use pumasi_core::filter::{Field, Filter};
+    /// use pumasi_llm_parse::task::{Post, PostKind, RuleTaskExtractor};
+    ///
+    /// let post = Post::new("p", PostKind::Question, "단어를 매일 외우려고 합니다. 기타를 배우고 싶습니다.");
+    /// let often: Filter = serde_json::from_str(r#"{"exists": {"field": "timing.frequency"}}"#)?;
+    /// let tasks = RuleTaskExtractor::new().tasks(&post);
+    /// assert_eq!(tasks.iter().filter(|task| often.matches(&task.fields(&post))).count(), 1);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn fields(&self, post: &Post) -> Value {
+        let mut fields = serde_json::to_value(self).unwrap_or_default();
+        if let Some(fields) = fields.as_object_mut() {
+            let of_post = json!({
+                "id": post.id,
+                "kind": post.kind,
+                "language": post.language(),
+                "author": post.author,
+            });
+            fields.insert("post".to_owned(), of_post);
+        }
+        fields
     }
 
     /// Sets its place in the order of doing.
