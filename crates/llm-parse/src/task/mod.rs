@@ -2,6 +2,9 @@
 
 mod batch;
 mod data;
+mod draft;
+mod extractor;
+mod instructions;
 mod matcher;
 mod pipeline;
 mod post;
@@ -10,6 +13,8 @@ mod seam;
 
 pub use batch::PostBatch;
 pub use data::{Difficulty, Task, Timing};
+pub use draft::TaskDraft;
+pub use extractor::TaskExtractor;
 pub use matcher::{Match, TaskMatcher};
 #[cfg(feature = "sqlite")]
 pub use pipeline::SqliteTaskStore;
