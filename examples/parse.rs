@@ -19,10 +19,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clap::{Parser as Args, ValueEnum};
+use pumasi_llm_parse::stream::{Event, Stream};
 use pumasi_llm_parse::{Parsed, Parser, Policy, Rejected, Report, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 #[derive(Args, Clone, Copy)]
 #[command(about = "Reads models' answers as JSON lines and writes the values in them")]
@@ -64,6 +65,12 @@ struct Answer<'a> {
     confidence: f32,
     #[serde(skip_serializing_if = "<[Rejected]>::is_empty")]
     rejected: &'a [Rejected],
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    id: &'a RawValue,
+    event: Value,
 }
 
 #[derive(Serialize)]
@@ -215,13 +222,57 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
         Level::Salvage => Policy::Salvage,
     };
     let parser = Parser::<Value>::with_schema(schema).with_policy(policy).with_partial(options.partial);
-    let parsed = parser.parse(&line.input);
+    let parsed = match options.stream {
+        None => parser.parse(&line.input),
+        Some(size) => {
+            let text = streamed(&line.input, size.get(), id, out);
+            parser.parse(&text)
+        }
+    };
     match parsed {
         Ok(Parsed { value, report, confidence, rejected, .. }) => {
             put(out, &Answer { id, value: &value, report: &report, confidence, rejected: &rejected });
         }
         Err(error) => fail(out, id, error.kind().as_str(), &error.to_string()),
     }
+}
+
+/// Feeds the answer in pieces and writes a line for each event; returns what the stream has read.
+fn streamed(input: &str, size: usize, id: &RawValue, out: &mut Vec<u8>) -> String {
+    let mut stream = Stream::new();
+    let mut rest = input;
+    while !rest.is_empty() {
+        let end = rest.char_indices().nth(size).map_or(rest.len(), |(at, _)| at);
+        let (piece, after) = rest.split_at(end);
+        for event in stream.push(piece) {
+            put_event(&stream, &event, id, out);
+        }
+        rest = after;
+    }
+    for event in stream.end() {
+        put_event(&stream, &event, id, out);
+    }
+    stream.text().to_owned()
+}
+
+fn put_event(stream: &Stream, event: &Event, id: &RawValue, out: &mut Vec<u8>) {
+    let told = match event {
+        Event::Started { candidate, at } => json!({"type": "started", "candidate": candidate, "at": at}),
+        Event::FieldCompleted { candidate, path, node } => {
+            let value = stream.to_value(*node);
+            json!({"type": "field_completed", "candidate": candidate, "path": path, "value": value})
+        }
+        Event::ItemCompleted { candidate, path, index, node } => {
+            let value = stream.to_value(*node);
+            json!({"type": "item_completed", "candidate": candidate, "path": path, "index": index, "value": value})
+        }
+        Event::Finished { candidate, complete, .. } => {
+            json!({"type": "finished", "candidate": candidate, "complete": complete})
+        }
+        Event::Retracted { candidate } => json!({"type": "retracted", "candidate": candidate}),
+        _ => return,
+    };
+    put(out, &Told { id, event: told });
 }
 
 fn schema_of(schemas: &mut HashMap<String, Schema>, raw: &str) -> Result<Schema, String> {

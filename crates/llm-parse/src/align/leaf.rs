@@ -28,7 +28,8 @@ impl<'a> Aligner<'a> {
             }
             return fitted;
         }
-        let shape = &self.shapes.get(id).kind;
+        let shapes = self.shapes;
+        let shape = &shapes.get(id).kind;
         if matches!(kind, Kind::String(_) | Kind::Word) && !matches!(shape, ShapeKind::Any) {
             let text = self.text(node);
             let nothing = null::read(text).filter(|_| match shape {
@@ -50,7 +51,7 @@ impl<'a> Aligner<'a> {
                 return fitted;
             }
         }
-        self.fit_kind(node, id, name)
+        self.fit_kind(node, id, shape, name)
     }
 
     pub(super) fn fit_null(&mut self, node: NodeId, id: ShapeId) -> Fitted {
@@ -338,8 +339,15 @@ impl<'a> Aligner<'a> {
             Kind::Null => return self.fail(node, id, ErrorKind::Mismatch),
             Kind::Array | Kind::Object => return self.text_from_value(node, id, rule),
         };
-        let text = self.text(node);
+        let mut text = self.text(node);
         let mut fitted = (self.slot(node, Value::Text), super::Fit::default());
+        // An answer that is a JSON string and nothing else.
+        if self.options.prose && rule.is_free() && text.starts_with('"') {
+            if let Ok(inner) = serde_json::from_str::<String>(text.trim()) {
+                fitted.0.value = Value::Owned(self.plan.own(&inner));
+                text = "";
+            }
+        }
         if !rule.is_free() {
             fitted = self.ruled_text(node, id, rule, text);
             if fitted.1.errors > 0 {
@@ -348,7 +356,7 @@ impl<'a> Aligner<'a> {
         }
         if let Some((rule, severity)) = note {
             self.noted(&mut fitted, rule, severity);
-        } else if !self.options.prose && text.len() <= 64 && null::is_placeholder(text) {
+        } else if !self.options.prose && !text.is_empty() && text.len() <= 64 && null::is_placeholder(text) {
             self.noted(&mut fitted, Rule::Placeholder, Severity::Ambiguous);
         }
         self.unfinished(node, id, fitted)

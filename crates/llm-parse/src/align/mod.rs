@@ -204,7 +204,7 @@ impl<'a> Aligner<'a> {
 
     /// Fits one node to one shape; `name` is the field that it fills.
     fn fit(&mut self, node: NodeId, shape: ShapeId, name: Option<&'a str>) -> Fitted {
-        let (id, _, nullable) = self.shapes.resolve(shape);
+        let (id, found, nullable) = self.shapes.resolve(shape);
         self.work += 1;
         if self.work > self.work_limit {
             return self.fail_with(node, id, ErrorKind::TooLarge, Some("too many ways to fit"));
@@ -215,15 +215,21 @@ impl<'a> Aligner<'a> {
         self.depth += 1;
         let kind = self.kind(node);
         let compound = matches!(kind, Kind::Object | Kind::Array);
-        let remember = self.unions > 0 && (compound || matches!(kind, Kind::String(_)));
+        let union = matches!(found.kind, ShapeKind::Union(_));
+        let remember = (self.unions > 0 || union) && (compound || matches!(kind, Kind::String(_)));
         let key = (node.0, id.0);
         let fitted = match remember.then(|| self.memo.get(&key)).flatten() {
             Some(known) => *known,
             None => {
+                // A node inside itself (a list of lists of … wrapped around it) fits nothing.
+                if remember {
+                    let open = self.fail(node, id, ErrorKind::Mismatch);
+                    self.memo.insert(key, open);
+                }
                 let fitted = if nullable && !compound {
                     self.nullable(node, id, name)
                 } else {
-                    self.fit_kind(node, id, name)
+                    self.fit_kind(node, id, &found.kind, name)
                 };
                 if remember {
                     self.memo.insert(key, fitted);
@@ -235,9 +241,8 @@ impl<'a> Aligner<'a> {
         fitted
     }
 
-    fn fit_kind(&mut self, node: NodeId, id: ShapeId, name: Option<&'a str>) -> Fitted {
-        let shapes = self.shapes;
-        match &shapes.get(id).kind {
+    fn fit_kind(&mut self, node: NodeId, id: ShapeId, kind: &'a ShapeKind, name: Option<&'a str>) -> Fitted {
+        match kind {
             ShapeKind::Text(rule) => self.fit_text(node, id, rule),
             ShapeKind::Integer(rule) => self.fit_integer(node, id, rule, name),
             ShapeKind::Number(rule) => self.fit_number(node, id, rule, name),

@@ -26,7 +26,18 @@ struct Open {
 impl<'a> Aligner<'a> {
     pub(super) fn fit_record(&mut self, node: NodeId, id: ShapeId, record: &'a Record) -> Fitted {
         match self.kind(node) {
-            Kind::Object => self.object(node, id, record),
+            Kind::Object => self.object(node, id, record, self.tree().children(node)),
+            Kind::Array if self.is_pair_list(node) => {
+                let tree = self.tree();
+                let pairs = tree.children(node).flat_map(|pair| tree.children(pair));
+                let mut fitted = self.object(node, id, record, pairs);
+                if fitted.1.errors == 0 {
+                    self.noted(&mut fitted, Rule::PairList, Severity::Repaired);
+                } else {
+                    fitted = self.fail_with(node, id, ErrorKind::Ambiguous, Some("several values for one"));
+                }
+                fitted
+            }
             Kind::Array => {
                 let mut children = self.tree().children(node);
                 match (children.next(), children.next()) {
@@ -76,7 +87,26 @@ impl<'a> Aligner<'a> {
         fitted
     }
 
-    fn object(&mut self, node: NodeId, id: ShapeId, record: &'a Record) -> Fitted {
+    /// `[{"name": "A"}, {"age": 1}]`: two or more objects of one key each, all keys different.
+    fn is_pair_list(&self, node: NodeId) -> bool {
+        let mut keys = std::collections::HashSet::new();
+        self.tree().children(node).nth(1).is_some()
+            && self.tree().children(node).all(|pair| {
+                let mut inside = self.tree().children(pair);
+                match (self.kind(pair), inside.next(), inside.next()) {
+                    (Kind::Object, Some(only), None) => keys.insert(self.tree().key(only, self.source())),
+                    _ => false,
+                }
+            })
+    }
+
+    fn object(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        record: &'a Record,
+        children: impl Iterator<Item = NodeId>,
+    ) -> Fitted {
         let seen = self.seen.len();
         let strays = self.strays.len();
         self.seen.resize(seen + record.fields.len(), 0);
@@ -88,7 +118,7 @@ impl<'a> Aligner<'a> {
             matched: 0,
         };
         let mut before = 0_u32;
-        for child in self.tree().children(node) {
+        for child in children {
             let Some(key) = self.tree().key(child, self.source()) else {
                 self.strays.push(child);
                 continue;

@@ -223,6 +223,16 @@ fn choose_tier(
             *failed = Some(Tried { at: *at, slot, fit });
         }
     }
+    // What a row of values holds does not compete with the row.
+    let row =
+        fitting.iter().filter_map(|tried| candidates.get(tried.at)).find(|c| c.origin() == Origin::Sequence);
+    if let Some(row) = row.copied() {
+        fitting.retain(|tried| {
+            candidates
+                .get(tried.at)
+                .is_some_and(|c| c.origin() == Origin::Sequence || !row.span().contains(c.span()))
+        });
+    }
     let Some(best) = fitting.iter().map(|tried| tried.fit.cost).min() else { return Ok(None) };
     let cue = tier.first().and_then(|at| candidates.get(*at)).map_or(0, rank) == 3;
     let near: Vec<&Tried> =

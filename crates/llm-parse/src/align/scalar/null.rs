@@ -60,7 +60,7 @@ pub(crate) fn read(text: &str) -> Option<Nothing> {
 /// A text that stands where a value should have been filled in: `<name>`, `...`.
 pub(crate) fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
-    if text.len() > 64 {
+    if text.len() > 64 || !matches!(text.as_bytes().first(), Some(b'<' | b'{' | b'$' | b'.' | b's' | 0xe2)) {
         return false;
     }
     if matches!(text, "..." | "…" | "string" | "<string>") {
