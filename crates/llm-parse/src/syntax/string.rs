@@ -617,7 +617,12 @@ impl Machine {
         }
         match self.item_at(cx, next) {
             Tri::Wait => Verdict::Wait,
-            Tri::Yes => Verdict::Ends(self.string.content + item.trim_end().len()),
+            Tri::Yes => {
+                let item = item.trim_end();
+                // `["one], "key": 1`: the bracket closes the list
+                let text = if item.contains('[') { item } else { item.strip_suffix(']').unwrap_or(item) };
+                Verdict::Ends(self.string.content + text.trim_end().len())
+            }
             Tri::No => Verdict::Inner,
         }
     }
@@ -634,8 +639,12 @@ impl Machine {
                 match self.key_with_value(cx, next) {
                     Tri::Wait => return Verdict::Wait,
                     Tri::Yes => {
-                        let end = trimmed.strip_suffix(',').unwrap_or(trimmed).trim_end().len();
-                        return Verdict::Ends(self.string.content + end);
+                        let text = trimmed.strip_suffix(',').unwrap_or(trimmed).trim_end();
+                        // `{"a": {"b": "c}, "d": 1}`: the bracket closes the object inside
+                        let inside = self.stack.len() > 1 && !text.contains('{');
+                        let text =
+                            if inside { text.strip_suffix('}').unwrap_or(text).trim_end() } else { text };
+                        return Verdict::Ends(self.string.content + text.len());
                     }
                     Tri::No => {}
                 }

@@ -407,6 +407,9 @@ fn reads_quotes_that_stand_twice_or_not_at_all() {
         ("[\"one, \"two\"]", json!(["one", "two"])),
         ("[\"she said, \"hi\" now\", \"x\"]", json!(["she said, \"hi\" now", "x"])),
         ("[\"one\", two\"]", json!(["one", "two"])),
+        ("{\"a\": {\"b\": \"c}, \"d\": 1}", json!({"a": {"b": "c"}, "d": 1})),
+        ("{\"a\": [\"b\", \"c], \"d\": 1}", json!({"a": ["b", "c"], "d": 1})),
+        ("{\"a\": [\"b], \"d\": [\"e\"]}", json!({"a": ["b"], "d": ["e"]})),
     ]);
 }
 

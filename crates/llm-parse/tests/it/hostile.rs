@@ -1,0 +1,262 @@
+//! Hostile input: a megabyte of the worst we can think of is read in linear time and bounded depth, and nothing aborts.
+
+use std::time::Duration;
+
+use pumasi_llm_parse::Policy;
+use pumasi_llm_parse::syntax::{self, Limits};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+
+use crate::cases;
+
+/// Repeats `unit` until the text has at least `bytes` bytes.
+fn repeat(unit: &str, bytes: usize) -> String {
+    unit.repeat(bytes / unit.len() + 1)
+}
+
+/// Pseudo-random text over an alphabet (xorshift64; Marsaglia, "Xorshift RNGs", 2003).
+fn random(alphabet: &[&str], bytes: usize, seed: u64) -> String {
+    let mut state = seed | 1;
+    let mut out = String::with_capacity(bytes + 8);
+    while out.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let at = usize::try_from(state % alphabet.len() as u64).unwrap_or(0);
+        out.push_str(alphabet[at]);
+    }
+    out
+}
+
+const UNITS: [&str; 56] = [
+    "[",
+    "{",
+    "]",
+    "}",
+    "(",
+    "\"",
+    "'",
+    "`",
+    "“",
+    "‘",
+    "\\",
+    ",",
+    ":",
+    "-",
+    "#",
+    "<",
+    ">",
+    "/",
+    "*",
+    ".",
+    "…",
+    " ",
+    "\n",
+    "\u{feff}",
+    "0",
+    "a",
+    "가",
+    "{\"a\":",
+    "{a:",
+    "[{",
+    "{[",
+    "[1,",
+    "[[],",
+    "{\"a\": 1} ",
+    "{} ",
+    "[] ",
+    "\"a\": \"b\" ",
+    "\"a\" ",
+    "\"a\", \"b\" \"c\": ",
+    "```",
+    "```json\n",
+    "```json\n{}\n```\n",
+    "<think>",
+    "</think>",
+    "<think></think>",
+    "<a>",
+    "<a></a>",
+    "- ",
+    "a: ",
+    "a:\n ",
+    "//",
+    "/*",
+    "/* */",
+    "\\\"",
+    "\"\"\"",
+    "\\u",
+];
+
+const LINES: [&str; 16] = [
+    "Final answer: {\"n\": 1}\n",
+    "Example: {\"n\": 1}\n",
+    "Draft: [1, 2, 3\n",
+    "예시: {\"n\": 1} 최종: {\"n\": 2}\n",
+    "- a: 1\n  b:\n    - c\n",
+    "<item><name>x</name></item>\n",
+    "not positive, not negative, true or false. ",
+    "1,234,567 ",
+    "1만 2천 3백 ",
+    "{\"n\": 1, \"n\": 2}\n",
+    "{\"a\": \"he said \"x\" and \"y\" \", ",
+    "'it's, 'it's': ",
+    "{\"key\": value with words, other: ",
+    "| a | b |\n|---|---|\n",
+    "1. one\n2. two\n",
+    "{n: 1 /* c */, // d\n",
+];
+
+fn inputs(bytes: usize) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> =
+        UNITS.iter().chain(&LINES).map(|unit| (format!("{unit:?} repeated"), repeat(unit, bytes))).collect();
+    let half = bytes / 2;
+    all.push(("open, then close".to_owned(), "[".repeat(half) + &"]".repeat(half)));
+    all.push((
+        "nested objects closed".to_owned(),
+        "{\"a\":".repeat(bytes / 6) + "1" + &"}".repeat(bytes / 6),
+    ));
+    all.push(("nested XML closed".to_owned(), "<a>".repeat(bytes / 7) + &"</a>".repeat(bytes / 7)));
+    all.push(("one long string".to_owned(), format!("{{\"a\": \"{}\"}}", repeat("word ", bytes))));
+    all.push((
+        "one long string never closed".to_owned(),
+        format!("{{\"a\": \"{}", repeat("word, \"x\": ", bytes)),
+    ));
+    all.push(("one long number".to_owned(), repeat("9", bytes)));
+    all.push(("one long key".to_owned(), format!("{{{}: 1}}", repeat("key", bytes))));
+    all.push((
+        "a million keys".to_owned(),
+        format!("{{{}}}", (0..bytes / 12).map(|i| format!("\"k{i}\": 1")).collect::<Vec<_>>().join(", ")),
+    ));
+    all.push((
+        "growing YAML indent".to_owned(),
+        (0..)
+            .map(|i| format!("{}k:\n", " ".repeat(i)))
+            .scan(0, |size, line| {
+                *size += line.len();
+                (*size < bytes).then_some(line)
+            })
+            .collect(),
+    ));
+    all.push((
+        "punctuation".to_owned(),
+        random(&["{", "}", "[", "]", ",", ":", "\"", "'", "\\", "a", "1", " ", "\n"], bytes, 7),
+    ));
+    all.push((
+        "tokens".to_owned(),
+        random(
+            &[
+                "{\"a\": ", "}", "[", "]", ", ", "```", "json\n", "<think>", "</think>", "true", "None",
+                "\"x\"", "- ", "Final: ",
+            ],
+            bytes,
+            11,
+        ),
+    ));
+    all.push((
+        "unicode".to_owned(),
+        random(&["가", "\u{301}", "é", "“", "”", "：", "，", "\u{202e}", "😀", "\u{0}"], bytes, 13),
+    ));
+    all
+}
+
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let before = cpu();
+    work();
+    cpu().saturating_sub(before)
+}
+
+/// A debug build is slow; the bound only has to tell linear from worse.
+const BOUND: Duration =
+    if cfg!(debug_assertions) { Duration::from_secs(8) } else { Duration::from_millis(500) };
+
+fn schemas() -> Vec<(&'static str, Option<Value>)> {
+    vec![
+        ("any value", None),
+        (
+            "list of posts",
+            Some(json!({"type": "array", "items": {
+                "type": "object",
+                "properties": {"id": {"type": "integer"}, "title": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}},
+                "required": ["id", "title"],
+            }})),
+        ),
+        (
+            "recursive union",
+            Some(json!({"$ref": "#/$defs/J", "$defs": {"J": {"anyOf": [
+                {"type": "integer"}, {"type": "boolean"}, {"enum": ["red", "blue"]},
+                {"type": "array", "items": {"$ref": "#/$defs/J"}},
+                {"type": "object", "properties": {"a": {"$ref": "#/$defs/J"}}, "required": ["a"]},
+            ]}}})),
+        ),
+    ]
+}
+
+#[test]
+fn a_megabyte_of_anything_is_read_within_bounds() {
+    let limits = Limits::default();
+    for (name, text) in inputs(1 << 20) {
+        let time = timed(|| drop(syntax::read(&text, &limits)));
+        assert!(time < BOUND, "{name}: {time:?}");
+    }
+}
+
+#[test]
+fn a_megabyte_of_anything_is_parsed_within_bounds() {
+    for (which, schema) in schemas() {
+        for (name, text) in inputs(1 << 20) {
+            let time = timed(|| {
+                let _ = cases::run(&text, schema.as_ref(), Policy::Lenient, false);
+            });
+            assert!(time < BOUND, "{which}, {name}: {time:?}");
+        }
+    }
+}
+
+/// Doubling the input may cost 2.5 times as much; a measurement that is disturbed gets three more chances.
+fn doubles(name: &str, small: &str, large: &str, work: impl Fn(&str)) {
+    let mut last = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..4 {
+        let best = |text: &str| (0..3).map(|_| timed(|| work(text))).min().unwrap_or_default();
+        last = (best(small), best(large));
+        // what takes no time at all cannot be compared
+        if last.1 < Duration::from_millis(2) || last.1.as_secs_f64() <= 2.5 * last.0.as_secs_f64() {
+            return;
+        }
+    }
+    panic!("{name}: {:?} became {:?}", last.0, last.1);
+}
+
+#[test]
+fn doubling_the_input_doubles_the_time() {
+    let n = if cfg!(debug_assertions) { 64 << 10 } else { 256 << 10 };
+    let limits = Limits::default();
+    for ((name, small), (_, large)) in inputs(n).into_iter().zip(inputs(2 * n)) {
+        doubles(&format!("read {name}"), &small, &large, |text| {
+            drop(syntax::read(text, &limits));
+        });
+        for (which, schema) in schemas() {
+            doubles(&format!("parse {which}: {name}"), &small, &large, |text| {
+                let _ = cases::run(text, schema.as_ref(), Policy::Lenient, false);
+            });
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_every_case_parses_in_partial_mode() {
+    let mut prefixes = 0;
+    for (_, input, schema) in cases::everything() {
+        let parser = cases::parser(schema.as_ref(), Policy::Lenient, true);
+        for (at, _) in input.char_indices() {
+            let _ = parser.parse(&input[..at]);
+            prefixes += 1;
+        }
+    }
+    println!("prefixes: {prefixes}");
+    assert!(prefixes > 10_000);
+}
