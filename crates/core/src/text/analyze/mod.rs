@@ -30,7 +30,8 @@ const LONGEST_UNIT: usize = 24;
 ///
 /// - **Korean**: each word is stripped of its particles and endings, and both the stem and the bigrams of the word are
 ///   terms. The stem finds other forms of the word, the bigrams find parts of compounds and names that no list knows;
-///   nothing is dropped by part of speech.
+///   nothing is dropped by part of speech. A stem of two syllables is its own bigram, and so a term twice: as a word of
+///   its own it weighs more than as a part of another (KorQuAD, nDCG@10: .956 so, .946 with the one term).
 /// - **English**: lower case, the Snowball English stemmer (Porter2). Function words are terms of [`TokenKind::Stop`]:
 ///   indexes and queries leave them out unless there is nothing else.
 /// - **Numbers**: without thousands separators; with a unit written onto them (`10km`, `5만원`) also as one compound.
@@ -180,8 +181,7 @@ impl Output<'_, '_> {
     /// Hands out a stem and the bigrams of the text it stands for.
     fn stem(&mut self, text: &str, form: &str, start: usize) {
         let span = Span::new(start, start + text.len());
-        let whole = text.chars().nth(2).is_none();
-        if whole && form == text {
+        if form == text && text.chars().nth(1).is_none() {
             self.next(form, span, TokenKind::Stem);
             return;
         }
