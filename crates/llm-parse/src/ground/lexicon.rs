@@ -844,6 +844,11 @@ fn ends_in_particle(word: &str) -> bool {
     })
 }
 
+/// Tells whether a Korean word is nothing but a particle: `를` of `10km를`.
+pub(super) fn is_particle(word: &str) -> bool {
+    !word.is_empty() && PARTICLES.contains(&word)
+}
+
 /// Tells whether two Korean words differ in their particles only.
 pub(super) fn same_but_particles(one: &str, other: &str) -> bool {
     let shared: usize =

@@ -321,6 +321,7 @@ fn tolerates_particles_and_small_slips() {
         ("매일 아침 학교 운동장을 열 바퀴 뛰었습니다", "매일 아침 학교에서 운동장을 열 바퀴 뛰었습니다"),
         ("아침 학교에서 운동장 열 바퀴 뛰었습니다", "아침 학교에서 운동장을 열 바퀴 뛰었습니다"),
         ("운동장을 열 바퀴 뛰엇습니다", "운동장을 열 바퀴 뛰었습니다"),
+        ("매일 아침 학교에서 운동장을 열바퀴를 뛰었습니다", "매일 아침 학교에서 운동장을 열 바퀴 뛰었습니다"),
         ("started to exercize regularly", "started to exercise regularly"),
         ("exercise regulary because of stress", "exercise regularly because of stress"),
         ("started to exericse regularly because", "started to exercise regularly because"),

@@ -278,6 +278,7 @@ fn pair<'a>(source: &'a Skeleton, quote: &Skeleton, found: &Alignment) -> Result
         };
         match target.and_then(|index| pairs.get_mut(index)) {
             Some(pair) => pair.quote = pair.quote.start.min(at)..pair.quote.end.max(at + 1),
+            None if owner.is_some_and(|owner| lexicon::is_particle(quote.word_text(owner))) => {}
             // a word that the source does not have at all
             None => {
                 return Err(extra(
@@ -374,7 +375,7 @@ fn same_stem(one: &str, other: &str) -> bool {
 fn hangul(known: &Vocabulary, ours: &str, theirs: &str, unit: bool, whole: bool) -> Result<Slip, Miss> {
     let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
     if theirs.is_empty() {
-        return Err(extra(ours, Class::Hangul));
+        return if lexicon::is_particle(ours) { Ok(Slip::Particle) } else { Err(extra(ours, Class::Hangul)) };
     }
     if !theirs.chars().all(|c| lexicon::letters(c).is_some() || c == ' ') {
         return Err(Miss::Wording);
