@@ -1,6 +1,6 @@
 //! Two versions side by side, case by case.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use pumasi_core::model::Cost;
@@ -58,20 +58,15 @@ impl Comparison {
                 Some(Pair { id: case.id.clone(), baseline, candidate: case.f1() })
             })
             .collect();
-        let shared: HashMap<&str, ()> = pairs.iter().map(|pair| (pair.id.as_str(), ())).collect();
+        let shared: HashSet<&str> = pairs.iter().map(|pair| pair.id.as_str()).collect();
         let only = |report: &EvalReport| EvalReport {
             version: report.version.clone(),
-            cases: report
-                .cases
-                .iter()
-                .filter(|case| shared.contains_key(case.id.as_str()))
-                .cloned()
-                .collect(),
+            cases: report.cases.iter().filter(|case| shared.contains(case.id.as_str())).cloned().collect(),
         };
         let (one, other) = (only(baseline), only(candidate));
         let all = baseline.cases.iter().chain(&candidate.cases);
         let mut unpaired: Vec<String> =
-            all.filter(|case| !shared.contains_key(case.id.as_str())).map(|case| case.id.clone()).collect();
+            all.filter(|case| !shared.contains(case.id.as_str())).map(|case| case.id.clone()).collect();
         unpaired.sort_unstable();
         let after: HashMap<String, Option<f64>> = other.figures().into_iter().collect();
         let figures = one.figures().into_iter().map(|(name, before)| {

@@ -25,13 +25,15 @@ pub struct Measure {
     threshold: f64,
 }
 
+type Likeness = dyn Fn(&Value, &Value) -> f64 + Send + Sync;
+
 #[derive(Clone)]
 enum Kind {
     Exact,
     Text,
     Number { tolerance: f64 },
     Date,
-    Custom(Arc<dyn Fn(&Value, &Value) -> f64 + Send + Sync>),
+    Custom(Arc<Likeness>),
 }
 
 impl Measure {

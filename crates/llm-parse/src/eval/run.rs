@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::{CaseResult, Dataset, EvalReport, Scoring};
 use crate::extract::{Batch, BatchItem, Extract, ExtractError, ItemOutcome, Journal, Progress, Result};
 
+type OnProgress = Box<dyn FnMut(&Progress) + Send>;
+type Cancellation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Measures an extractor (a model with a prompt, or rules) on a data set.
 ///
 /// ```
@@ -53,8 +56,8 @@ pub struct Eval<'a, T> {
     scoring: Scoring,
     concurrency: NonZeroUsize,
     journal: Option<Journal<T>>,
-    progress: Option<Box<dyn FnMut(&Progress) + Send>>,
-    cancellation: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    progress: Option<OnProgress>,
+    cancellation: Option<Cancellation>,
 }
 
 impl<'a, T: Serialize + Send + 'static> Eval<'a, T> {
@@ -207,5 +210,95 @@ impl From<Regression> for ExtractError {
     fn from(regression: Regression) -> Self {
         Self::new(crate::extract::ExtractErrorKind::Invalid, regression.to_string())
             .with_retry(pumasi_core::Retry::Never)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use serde_json::json;
+
+    use super::*;
+    use crate::eval::{Case, Comparison, Measure};
+    use crate::extract::{ExtractErrorKind, Extraction};
+
+    /// Takes every line for an item; refuses what asks for it.
+    struct Lines(AtomicUsize);
+
+    #[async_trait]
+    impl Extract<Vec<String>> for Lines {
+        fn version(&self) -> &'static str {
+            "lines-1"
+        }
+
+        async fn extract(&self, source: &str) -> Result<Extraction<Vec<String>>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            if source == "refuse" {
+                return Err(ExtractError::new(ExtractErrorKind::Refused, "declined"));
+            }
+            Ok(Extraction::new(source.lines().map(str::to_owned).collect(), "lines-1"))
+        }
+    }
+
+    fn cases() -> Dataset {
+        Dataset::new([
+            Case::new("a", "달리기\n수영", json!(["달리기", "수영"])),
+            Case::new("b", "refuse", json!(["읽기"])),
+            Case::new("c", "nothing", json!([])),
+        ])
+        .unwrap()
+    }
+
+    fn scoring() -> Scoring {
+        Scoring::list("").with_key_field("", Measure::text(0.6))
+    }
+
+    #[tokio::test]
+    async fn failures_are_results_and_figures_count_them() {
+        let lines = Lines(AtomicUsize::new(0));
+        let report = Eval::new(&lines, &cases(), scoring()).run().await.unwrap();
+        assert!((report.parse_rate() - 2.0 / 3.0).abs() < 1e-9);
+        let items = report.score().items;
+        assert_eq!((items.right, items.wrong, items.missed), (2, 1, 1));
+        assert_eq!(report.errors()["refused"], 1);
+        assert_eq!(report.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(report.to_terminal().contains("refused 1") && report.to_markdown().contains("66.7 %"));
+        let kept: EvalReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+        assert!(Comparison::of(&kept, &report).check(0.0).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_resumed_evaluation_measures_only_what_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("eval.jsonl");
+        let first = Lines(AtomicUsize::new(0));
+        let one = Eval::new(&first, &cases(), scoring())
+            .with_journal(Journal::open(&path).unwrap())
+            .run()
+            .await
+            .unwrap();
+        let second = Lines(AtomicUsize::new(0));
+        let mut seen = Vec::new();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let two = Eval::new(&second, &cases(), scoring())
+            .with_journal(Journal::open(&path).unwrap())
+            .with_progress(move |progress| drop(sender.send((progress.done, progress.resumed))))
+            .run()
+            .await
+            .unwrap();
+        seen.extend(receiver.try_iter());
+        assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (3, 0));
+        assert_eq!(seen.last(), Some(&(3, 3)));
+        assert_eq!(one, two);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_evaluation_gives_no_figures() {
+        let lines = Lines(AtomicUsize::new(0));
+        let data = cases();
+        let eval = Eval::new(&lines, &data, scoring()).with_cancellation(std::future::ready(()));
+        assert_eq!(eval.run().await.unwrap_err().kind(), ExtractErrorKind::Cancelled);
     }
 }

@@ -85,7 +85,7 @@ impl Letters {
                 | '\u{a960}'..='\u{a97f}'
                 | '\u{ac00}'..='\u{d7ff}' => letters.hangul += 1,
                 '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' => {
-                    letters.kana += 1
+                    letters.kana += 1;
                 }
                 '\u{3400}'..='\u{4dbf}'
                 | '\u{4e00}'..='\u{9fff}'

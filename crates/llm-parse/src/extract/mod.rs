@@ -137,3 +137,13 @@ impl<T, E: Extract<T> + ?Sized> ExtractExt<T> for E {}
 pub(crate) fn empty_source() -> ExtractError {
     ExtractError::new(ExtractErrorKind::EmptySource, "the source has nothing but white space")
 }
+
+/// Writes bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+        text
+    })
+}

@@ -40,9 +40,11 @@ impl Violation {
 /// The outcome of a validator: `Err` has every violation it found.
 pub type Checked = Result<(), Vec<Violation>>;
 
+type Check<T> = dyn Fn(&T) -> Checked + Send + Sync;
+
 /// The validators of an extractor, asked in order; all of them are asked.
 pub(crate) struct Validators<T> {
-    all: Vec<Arc<dyn Fn(&T) -> Checked + Send + Sync>>,
+    all: Vec<Arc<Check<T>>>,
 }
 
 impl<T> Validators<T> {

@@ -55,7 +55,7 @@ struct Record {
     id: String,
     key: String,
     #[serde(default)]
-    elapsed_us: u64,
+    elapsed_ns: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ok: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,7 +177,7 @@ impl<T> Journal<T> {
             (None, Some(error)) => Err(error.into()),
             _ => return None,
         };
-        Some((result, Duration::from_micros(record.elapsed_us)))
+        Some((result, Duration::from_nanos(record.elapsed_ns)))
     }
 
     /// Appends the finished items that belong here, and returns when they are on disk.
@@ -225,8 +225,8 @@ impl<T> Journal<T> {
             Ok(extraction) => (Some((self.encode)(extraction)?), None),
             Err(error) => (None, Some(ErrorRecord::from(error))),
         };
-        let elapsed_us = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
-        Ok(Record { id: outcome.id.clone(), key: key.to_owned(), elapsed_us, ok, error })
+        let elapsed_ns = u64::try_from(outcome.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Record { id: outcome.id.clone(), key: key.to_owned(), elapsed_ns, ok, error })
     }
 }
 
@@ -280,7 +280,7 @@ pub(super) fn key(version: &str, source: &[u8]) -> String {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::extract::hex(&hash.finalize())
 }
 
 fn failed(path: &Path, what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ExtractError {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pumasi_core::model::Usage;
 
 use super::*;
-use crate::extract::{AskMode, Attempt, AttemptKind};
+use crate::extract::{AskMode, Attempt, AttemptKind, ExtractErrorKind as Kind};
 
 /// Counts words, and behaves as its source says.
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Words {
 
 #[async_trait]
 impl Extract<usize> for Words {
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "words-1"
     }
 
@@ -69,7 +69,6 @@ async fn one_bad_item_harms_no_other_and_order_is_kept() {
     assert!(words.most.load(Ordering::SeqCst) <= 3);
     let kinds: Vec<_> =
         report.outcomes.iter().filter_map(|o| Some((o.index, o.result.as_ref().err()?.kind()))).collect();
-    use ExtractErrorKind as Kind;
     assert_eq!(
         kinds,
         [

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use pumasi_core::model::{ChatRequest, ChatResponse, FinishReason, Usage};
 use pumasi_core::{Error, ErrorKind};
@@ -10,6 +11,7 @@ use pumasi_core::{Error, ErrorKind};
 use super::{Engine, Job};
 use crate::extract::form::Form;
 use crate::extract::prompt::{Fence, Question, TOOL_NAME};
+use crate::extract::repetition::Repetition;
 use crate::extract::{AskMode, Attempt, AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Result};
 
 /// What is asked, whatever the form of asking.
@@ -74,13 +76,10 @@ impl<T> Job<'_, T> {
         let outcome = match result {
             Ok(response) => {
                 let answer = answer_of(response, mode);
-                match answer.usage {
-                    Some(usage) => attempt.usage = usage,
-                    None => {
-                        attempt.usage = Usage::new(prompt, engine.meter.count(&answer.text));
-                        attempt.usage_estimated = true;
-                    }
-                }
+                attempt.usage = answer.usage.unwrap_or_else(|| {
+                    attempt.usage_estimated = true;
+                    Usage::new(prompt, engine.meter.count(&answer.text))
+                });
                 if !answer.model.is_empty() {
                     attempt.model = answer.model;
                 }
@@ -125,13 +124,42 @@ impl<T> Job<'_, T> {
 
     /// Asks the model, and does not rely on it to keep the deadline.
     async fn complete(&self, request: ChatRequest, timeout: Option<Duration>) -> Result<ChatResponse, Error> {
-        let call = self.engine.model.complete(request);
+        let call = async {
+            if self.engine.watched {
+                self.watch(request).await
+            } else {
+                self.engine.model.complete(request).await
+            }
+        };
+        let call = std::pin::pin!(call);
         let Some(timeout) = timeout else { return call.await };
         match select(call, self.engine.clock.sleep(timeout)).await {
             Either::Left((result, _)) => result,
             Either::Right(((), _)) => {
                 Err(Error::new(ErrorKind::Timeout, format!("the model did not answer within {timeout:?}")))
             }
+        }
+    }
+
+    /// Asks piece by piece, and hangs up as soon as the answer repeats itself without end.
+    async fn watch(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+        let mut stream = self.engine.model.stream(request).await?;
+        let mut response =
+            ChatResponse::new("").with_finish_reason(FinishReason::Other("unfinished".to_owned()));
+        let mut repetition = Repetition::default();
+        while let Some(chunk) = stream.next().await {
+            response.push(chunk?);
+            if repetition.watch(&response.message.content) {
+                response.finish_reason = FinishReason::Length;
+                return Ok(response);
+            }
+        }
+        match response.finish_reason {
+            // a stream that ends without saying why was cut
+            FinishReason::Other(ref why) if why == "unfinished" => {
+                Err(Error::new(ErrorKind::Unavailable, "the stream of the answer broke off"))
+            }
+            _ => Ok(response),
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Engine<T> {
     pub(crate) temperature: Option<f32>,
     pub(crate) seed: Option<u64>,
     pub(crate) call_timeout: Option<Duration>,
+    /// Whether answers are streamed, so that a loop can be cut short.
+    pub(crate) watched: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Fn() -> u128 + Send + Sync>,
     pub(crate) modes: Vec<AskMode>,
@@ -90,7 +92,7 @@ struct Hopeless {
 impl<T: DeserializeOwned> Job<'_, T> {
     pub(crate) async fn run(&self) -> Result<Part<T>> {
         let engine = self.engine;
-        if let Some(part) = self.from_cache().await {
+        if let Some(part) = self.cached().await {
             return Ok(part);
         }
         let fence = Fence::new(&*engine.random, &[self.source]);
@@ -345,21 +347,21 @@ impl<T: DeserializeOwned> Job<'_, T> {
         }
         let failures = self.failures(draft.faults.iter().chain(&draft.dropped));
         if let Some(first) = lasting.first() {
-            return Err(gave_up.unwrap_or_else(|| self.turned_down(first.kind, failures, stuck)));
+            return Err(gave_up.unwrap_or_else(|| Self::turned_down(first.kind, failures, stuck)));
         }
         items.extend(draft.dropped.iter().map(|fault| fault.path.clone()));
         let before = count_items(&draft.value, &items);
         let moves = pointer::remove_items(&mut draft.value, &items);
         drop(moves);
         let value: T = serde_json::from_value(draft.value.clone()).map_err(|error| {
-            self.turned_down(ExtractErrorKind::OffSchema, failures.clone(), stuck)
+            Self::turned_down(ExtractErrorKind::OffSchema, failures.clone(), stuck)
                 .with_source(Opaque(error.classify()))
         })?;
         let violations = engine.validators.violations(&value);
         if let Some(first) = violations.first() {
             let place = engine.marks.without_texts(first.path());
             let failure = Failure::new(place, ExtractErrorKind::Invalid, first.expected());
-            return Err(self.turned_down(ExtractErrorKind::Invalid, vec![failure], stuck));
+            return Err(Self::turned_down(ExtractErrorKind::Invalid, vec![failure], stuck));
         }
         let grounding = self.ground(&draft.value);
         let share = grounding.share().map_or(1.0, |share| 0.5 + 0.5 * share);
@@ -368,7 +370,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
         Ok((Part { value, grounding, rejected: failures, confidence }, draft.value))
     }
 
-    fn turned_down(&self, kind: ExtractErrorKind, failures: Vec<Failure>, stuck: bool) -> ExtractError {
+    fn turned_down(kind: ExtractErrorKind, failures: Vec<Failure>, stuck: bool) -> ExtractError {
         let retry = if stuck { pumasi_core::Retry::Never } else { pumasi_core::Retry::Now };
         let why = if stuck { "; the model gave the same answer again" } else { "" };
         ExtractError::new(
@@ -404,7 +406,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
             .collect()
     }
 
-    async fn from_cache(&self) -> Option<Part<T>> {
+    async fn cached(&self) -> Option<Part<T>> {
         let engine = self.engine;
         let cache = engine.cache.as_ref()?;
         let started = engine.clock.instant();

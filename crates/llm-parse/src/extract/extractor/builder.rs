@@ -53,6 +53,7 @@ pub struct Builder<T> {
     temperature: Option<f32>,
     seed: Option<u64>,
     call_timeout: Option<Duration>,
+    watched: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Fn() -> u128 + Send + Sync>,
     mode: Option<AskMode>,
@@ -82,7 +83,8 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
             max_answer: None,
             temperature: None,
             seed: None,
-            call_timeout: Some(Duration::from_secs(120)),
+            call_timeout: Some(Duration::from_mins(2)),
+            watched: false,
             clock: Arc::new(SystemClock),
             random: Arc::new(random),
             mode: None,
@@ -230,6 +232,14 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
         self
     }
 
+    /// Streams answers and hangs up as soon as one repeats itself without end, instead of paying for it up to its limit.
+    ///
+    /// Tokens of such an answer are estimated: the server reports them at the end only.
+    pub fn with_loop_guard(mut self) -> Self {
+        self.watched = true;
+        self
+    }
+
     /// Asks in this form only, whatever the model says it can do.
     pub fn with_mode(mut self, mode: AskMode) -> Self {
         self.mode = Some(mode);
@@ -347,6 +357,7 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
             temperature: self.temperature,
             seed: self.seed,
             call_timeout: self.call_timeout,
+            watched: self.watched,
             clock: self.clock,
             random: self.random,
             modes,
@@ -439,7 +450,8 @@ fn version(prompt: &Prompt, schema: &Value, settings: &str) -> String {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    let digest: String = hash.finalize().iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let digest = crate::extract::hex(&hash.finalize());
+    let digest = digest.get(..10).unwrap_or(&digest);
     format!("{}+{}+{digest}", prompt.name, prompt.version())
 }
 

@@ -1,5 +1,6 @@
 //! The table of bad input: each a kind, a retry class, the usage so far, and what was tried.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -65,7 +66,7 @@ async fn a_model_that_does_not_answer_in_time_is_given_up_even_if_it_ignores_its
 
     // this one sleeps on another clock than the extractor's: only the extractor's own watch can end it
     let clock = ManualClock::new();
-    let deaf = ScriptedModel::always(Reply::text("late").with_delay(Duration::from_secs(600)))
+    let deaf = ScriptedModel::always(Reply::text("late").with_delay(Duration::from_mins(10)))
         .with_clock(ManualClock::new());
     let extractor =
         builder(&deaf).with_clock(clock.clone()).with_call_timeout(Duration::from_secs(30)).build().unwrap();
@@ -115,6 +116,25 @@ async fn an_answer_without_end_is_a_loop() {
     assert_eq!(error.kind(), Kind::Looping);
     assert_eq!((model.calls(), error.retry()), (2, Retry::Never), "the same loop again ends the asking");
     assert!(question(&model, 1).contains("repeated itself"));
+}
+
+#[tokio::test]
+async fn a_loop_is_cut_short_while_it_is_streamed() {
+    let item = "{\"title\": \"달리기\", \"quote\": \"달렸습니다\"}, ";
+    let endless = || {
+        let chunks = std::iter::once("{\"items\": [").chain(std::iter::repeat_n(item, 5_000));
+        Reply::chunks(chunks).with_finish_reason(FinishReason::Length)
+    };
+    let model = ScriptedModel::new([endless(), reply(json!([run()]))]);
+    let found = builder(&model).with_loop_guard().build().unwrap().extract(SOURCE).await.unwrap();
+    assert_eq!((found.value.len(), model.calls(), model.cancelled_calls()), (1, 2, 1));
+    let first = &found.attempts[0];
+    assert!(matches!(first.outcome, AttemptOutcome::Rejected { reason: Kind::Looping, .. }), "{first:?}");
+    assert!(first.usage_estimated && first.usage.completion_tokens < 5_000, "{:?}", first.usage);
+
+    let broken = ScriptedModel::always(Reply::chunks(["{\"items\"", ": ["]).cut(CoreKind::Unavailable));
+    let error = builder(&broken).with_loop_guard().build().unwrap().extract(SOURCE).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (Kind::Unavailable, Retry::Now));
 }
 
 #[tokio::test]
@@ -204,7 +224,7 @@ async fn neither_errors_nor_debug_repeat_a_text() {
             format!("{error} {error:?} {:?} {extractor:?} {:?}", error.attempts(), error.failures());
         let mut source = std::error::Error::source(&error);
         while let Some(inner) = source {
-            shown.push_str(&format!("{inner} {inner:?}"));
+            write!(shown, "{inner} {inner:?}").unwrap();
             source = inner.source();
         }
         assert!(!shown.contains("호랑이"), "{shown}");

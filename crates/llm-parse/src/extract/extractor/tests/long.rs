@@ -9,7 +9,7 @@ use crate::extract::{Chunking, TokenMeter};
 use pumasi_core::model::{ChatRequest, FinishReason};
 
 fn diary(days: usize) -> String {
-    (1..=days).map(|day| format!("{day}일째에는 {}km를 달렸습니다. ", day * 2)).collect()
+    (1..=days).fold(String::new(), |text, day| text + &format!("{day}일째에는 {}km를 달렸습니다. ", day * 2))
 }
 
 /// Finds the sentences that the fenced source of a question holds, as a model would.

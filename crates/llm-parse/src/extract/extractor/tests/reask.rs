@@ -5,7 +5,7 @@ use pumasi_core::model::{ResponseFormat, ToolCall};
 
 use super::*;
 
-fn at_most_ten(steps: &Vec<Step>) -> crate::extract::Checked {
+fn at_most_ten(steps: &[Step]) -> crate::extract::Checked {
     let long = steps.iter().enumerate().filter(|(_, step)| step.title.chars().count() > 10);
     let broken: Vec<_> =
         long.map(|(at, _)| Violation::at(format!("/{at}/title"), "at most 10 characters")).collect();
@@ -63,7 +63,13 @@ async fn the_schema_of_the_second_question_has_the_failing_places_only() {
 async fn validators_name_places_that_are_asked_for_again() {
     let long = json!({"title": "아주 길고 긴 제목을 가진 수영", "quote": "주말에는 수영을 했어요"});
     let model = ScriptedModel::new([reply(json!([run(), long])), raw(r#"{"1": "수영"}"#)]);
-    let found = builder(&model).with_validator(at_most_ten).build().unwrap().extract(SOURCE).await.unwrap();
+    let found = builder(&model)
+        .with_validator(|steps| at_most_ten(steps))
+        .build()
+        .unwrap()
+        .extract(SOURCE)
+        .await
+        .unwrap();
     assert_eq!(found.value[1].title, "수영");
     assert!(question(&model, 1).contains("at most 10 characters"));
     let AttemptOutcome::Partial { failures } = &found.attempts[0].outcome else {
@@ -82,7 +88,7 @@ async fn the_same_answer_again_ends_the_asking() {
     ]);
     let found = builder(&model)
         .with_reasks(5)
-        .with_validator(at_most_ten)
+        .with_validator(|steps| at_most_ten(steps))
         .build()
         .unwrap()
         .extract(SOURCE)
@@ -111,7 +117,7 @@ async fn rounds_are_bounded() {
     });
     let extractor = builder(&model)
         .with_reasks(3)
-        .with_validator(at_most_ten)
+        .with_validator(|steps| at_most_ten(steps))
         .with_unresolved(Unresolved::Fail)
         .build()
         .unwrap();

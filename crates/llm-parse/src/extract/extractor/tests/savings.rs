@@ -14,7 +14,7 @@ fn long_title() -> serde_json::Value {
     json!({"title": "아주 길고 긴 제목을 가진 수영", "quote": "주말에는 수영을 했어요"})
 }
 
-fn short_titles(steps: &Vec<Step>) -> crate::extract::Checked {
+fn short_titles(steps: &[Step]) -> crate::extract::Checked {
     let long = steps.iter().position(|step| step.title.chars().count() > 10);
     long.map_or(Ok(()), |at| Err(vec![Violation::at(format!("/{at}/title"), "at most 10 characters")]))
 }
@@ -24,7 +24,7 @@ async fn a_budget_of_calls_ends_the_asking_and_keeps_what_is_good() {
     let model = ScriptedModel::always(reply(json!([run(), long_title()])));
     let build = |unresolved| {
         builder(&model)
-            .with_validator(short_titles)
+            .with_validator(|steps| short_titles(steps))
             .with_unresolved(unresolved)
             .with_budget(Budget::unlimited().with_calls(1))
             .build()
@@ -87,7 +87,7 @@ async fn equal_questions_are_answered_out_of_the_cache() {
     let build = |instructions: &str| {
         builder(&model)
             .with_instructions(instructions)
-            .with_cache(Arc::clone(&cache), Duration::from_secs(60))
+            .with_cache(Arc::clone(&cache), Duration::from_mins(1))
             .with_grounding(Grounding::Require)
             .build()
             .unwrap()
@@ -114,8 +114,8 @@ async fn failures_and_partial_values_are_never_cached() {
         reply(json!([run(), swim()])),
     ]);
     let extractor = builder(&model)
-        .with_validator(short_titles)
-        .with_cache(Arc::clone(&cache), Duration::from_secs(60))
+        .with_validator(|steps| short_titles(steps))
+        .with_cache(Arc::clone(&cache), Duration::from_mins(1))
         .build()
         .unwrap();
     assert_eq!(extractor.extract(SOURCE).await.unwrap_err().kind(), Kind::Refused);
@@ -147,6 +147,6 @@ async fn a_broken_cache_costs_a_call_and_not_the_extraction() {
         }
     }
     let model = ScriptedModel::always(reply(json!([run()])));
-    let extractor = builder(&model).with_cache(Arc::new(Down), Duration::from_secs(60)).build().unwrap();
+    let extractor = builder(&model).with_cache(Arc::new(Down), Duration::from_mins(1)).build().unwrap();
     assert_eq!(extractor.extract(SOURCE).await.unwrap().value.len(), 1);
 }
