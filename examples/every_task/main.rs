@@ -11,6 +11,7 @@
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
 //! `PUMASI_LLM_MODEL`), it asks the model.
 
+mod eval;
 mod input;
 mod print;
 mod serve;
@@ -19,12 +20,15 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pumasi_core::filter::Filter;
-use pumasi_llm_parse::extract::{Batch, Journal};
-use pumasi_llm_parse::task::{ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskMatcher};
+use pumasi_llm_parse::extract::{Batch, Budget, Journal};
+use pumasi_llm_parse::task::{
+    ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskExtractor, TaskMatcher,
+};
 
 #[derive(Parser)]
 #[command(
@@ -51,6 +55,8 @@ struct Args {
 enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Measures the extractor on the committed posts.
+    Eval(eval::Options),
 }
 
 #[tokio::main]
@@ -65,11 +71,30 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let extractor: Arc<dyn ExtractTasks> = Arc::new(RuleTaskExtractor::new());
-    if let Some(Command::Serve(options)) = args.command {
-        serve::run(options, extractor).await?;
-        return Ok(ExitCode::SUCCESS);
+    let extractor = extractor()?;
+    match args.command {
+        Some(Command::Serve(options)) => serve::run(options, extractor).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Eval(options)) => {
+            print::extractor(&*extractor);
+            eval::run(options, extractor).await.map(|()| ExitCode::SUCCESS)
+        }
+        None => extract(args, extractor).await,
     }
+}
+
+/// The model that the environment names, or the rules that stand in for one.
+fn extractor() -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
+    Ok(match support::model::chat_model()? {
+        Some(model) => Arc::new(TaskExtractor::configured(model, |prompt| {
+            prompt
+                .with_budget(Budget::unlimited().with_tokens(60_000))
+                .with_call_timeout(Duration::from_secs(120))
+        })?),
+        None => Arc::new(RuleTaskExtractor::new()),
+    })
+}
+
+async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCode, Box<dyn Error>> {
     let posts = input::posts(args.file.as_deref(), args.kind)?;
     print::extractor(&*extractor);
 

@@ -1,0 +1,88 @@
+//! What the extractor is worth, on the committed posts and the tasks that people see in them.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pumasi_llm_parse::eval::{Case, Comparison, Dataset, Eval, EvalReport, Measure, Scoring};
+use pumasi_llm_parse::task::{ExtractTasks, Post, PostBatch};
+use serde::Deserialize;
+
+/// What is measured, and against what.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only the posts of this half: `dev`, on which rules and prompts may be tuned, or `held`, on which they may not.
+    #[arg(long)]
+    split: Option<String>,
+    /// Writes the results to this file, for a later comparison.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    /// Compares with results that were saved before, and fails if one fell by more than two points.
+    #[arg(long)]
+    against: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Gold {
+    id: String,
+    split: String,
+    tasks: serde_json::Value,
+}
+
+/// Measures `extractor` and prints the figures.
+#[expect(clippy::print_stdout, reason = "a command-line program speaks on standard output")]
+pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
+    let posts = crate::input::posts(None, pumasi_llm_parse::task::PostKind::Story)?;
+    let all = dataset(&posts)?;
+    let halves: Vec<&str> = match &options.split {
+        Some(split) => vec![split],
+        None => vec!["dev", "held"],
+    };
+    for half in &halves {
+        println!("{half}: {} posts\n", all.split(half).len());
+        println!("{}", measured(&extractor, &all.split(half)).await?.to_terminal());
+    }
+    if options.save.is_none() && options.against.is_none() {
+        return Ok(());
+    }
+    let chosen = options.split.as_deref().map_or_else(|| all.clone(), |split| all.split(split));
+    let report = measured(&extractor, &chosen).await?;
+    if let Some(path) = &options.save {
+        fs::write(path, serde_json::to_vec(&report)?)?;
+    }
+    if let Some(path) = &options.against {
+        let comparison = Comparison::of(&saved(path)?, &report);
+        println!("{}", comparison.to_terminal());
+        comparison.check(0.02)?;
+    }
+    Ok(())
+}
+
+async fn measured(extractor: &Arc<dyn ExtractTasks>, cases: &Dataset) -> Result<EvalReport, Box<dyn Error>> {
+    let scoring = Scoring::list("")
+        .with_key_field("quote", Measure::text(0.8))
+        .with_field("title", Measure::text(0.6))
+        .with_field("/timing/frequency", Measure::text(0.8))
+        .with_field("/timing/duration_minutes", Measure::number(0.05))
+        .with_field("/timing/due", Measure::date());
+    let extractor = PostBatch::new(Arc::clone(extractor));
+    Ok(Eval::new(&extractor, cases, scoring).run().await?)
+}
+
+fn saved(path: &Path) -> Result<EvalReport, Box<dyn Error>> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
+fn dataset(posts: &[Post]) -> Result<Dataset, Box<dyn Error>> {
+    let mut cases = Vec::new();
+    for line in include_str!("gold.jsonl").lines() {
+        let gold: Gold = serde_json::from_str(line)?;
+        let post = posts
+            .iter()
+            .find(|post| post.id == gold.id)
+            .ok_or("the gold tasks are of another set of posts")?;
+        cases.push(Case::new(gold.id, serde_json::to_string(post)?, gold.tasks).with_split(gold.split));
+    }
+    Ok(Dataset::new(cases)?)
+}
