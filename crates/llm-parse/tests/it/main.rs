@@ -12,5 +12,8 @@ mod cases;
 mod fuzzed;
 mod hostile;
 mod mutated;
+#[cfg(feature = "sqlite")]
+#[expect(clippy::unwrap_used, reason = "what is not as set up fails the test")]
+mod pipeline_faults;
 mod probes;
 mod streamed;

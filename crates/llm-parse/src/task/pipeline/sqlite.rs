@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::{Error, ErrorKind, Result};
+use pumasi_core::{Error, ErrorKind, Result, Retry};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -112,15 +112,23 @@ fn parse(record: &str) -> Result<TaskRecord> {
         .map_err(|_| Error::new(ErrorKind::Storage, "a task record in the table is damaged"))
 }
 
-/// A busy or unreachable file may be tried again; a damaged or full one may not.
+/// A busy file may be tried again at once, a full or failing disk when there may be room again, a damaged file never.
 fn storage(what: &str, error: sqlx::Error) -> Error {
-    let busy = match &error {
-        sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| matches!(&*code, "5" | "6" | "261" | "517"))
-        }
-        sqlx::Error::PoolTimedOut => true,
-        _ => false,
+    let code = match &error {
+        sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<u32>().ok()),
+        sqlx::Error::PoolTimedOut => Some(BUSY),
+        _ => None,
     };
-    let kind = if busy { ErrorKind::Unavailable } else { ErrorKind::Storage };
-    Error::new(kind, format!("the task store failed at {what}")).with_source(error)
+    // The low byte is the primary result code: https://www.sqlite.org/rescode.html
+    let (kind, retry) = match code.map(|code| code & 0xff) {
+        Some(BUSY | LOCKED) => (ErrorKind::Unavailable, Retry::Now),
+        Some(IO | FULL) => (ErrorKind::Storage, Retry::After(Duration::from_secs(1))),
+        _ => (ErrorKind::Storage, Retry::Never),
+    };
+    Error::new(kind, format!("the task store failed at {what}")).with_retry(retry).with_source(error)
 }
+
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const IO: u32 = 10;
+const FULL: u32 = 13;

@@ -252,3 +252,31 @@ async fn two_edits_of_one_version_do_not_overwrite_each_other_silently() {
     bench.pipeline.submit(post(WISH), 3, None).await.unwrap();
     assert_eq!(bench.pipeline.submit(post(WISH), 2, None).await.unwrap_err().kind(), ErrorKind::Conflict);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_full_disk_puts_a_post_off_and_loses_it_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(folder.path().join("tasks.db"))
+        .create_if_missing(true)
+        .pragma("max_page_count", "12");
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let store = SqliteTaskStore::with_pool(pool.clone()).await.unwrap();
+    let mut version = 0;
+    let error = loop {
+        version += 1;
+        let id = format!("post-{version}");
+        let post = Post::new(id.as_str(), PostKind::Question, "가".repeat(1000));
+        match store.put(TaskRecord::pending(post, 1, 0, EventId::random())).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert!(error.retry().is_retryable(), "the event must come back when there is room: {error:?}");
+    sqlx::query("PRAGMA max_page_count = 1000").execute(&pool).await.unwrap();
+    for earlier in 1..version {
+        assert!(store.get(&format!("post-{earlier}")).await.unwrap().is_some());
+    }
+}
