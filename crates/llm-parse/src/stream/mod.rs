@@ -6,12 +6,15 @@
 //! before; an owned [`snapshot`](Stream::snapshot) costs its size and is made only when asked for.
 
 mod refusal;
+mod typed;
 
 use std::ops::ControlFlow;
 
 use crate::report::Path;
 use crate::syntax::{Candidate, Document, Limits, Machine, Recorded};
 use crate::tree::{NodeId, Span, Tree};
+
+pub use typed::{Item, Items, TypedStream};
 
 pub(crate) use refusal::is_refusal;
 

@@ -85,6 +85,7 @@ fn is_one_of(word: &str, list: &[&str]) -> bool {
 }
 
 /// Returns the cue of one word and its weight: of equal weights, the later word counts.
+#[expect(clippy::too_many_lines, reason = "two word lists")]
 fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
     if word.is_ascii() {
         let strong = is_one_of(previous, &["an", "for", "as"]);
@@ -109,8 +110,8 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
             () if is_one_of(
                 word,
                 &["draft", "first", "initial", "initially", "preliminary", "tentative", "attempt"],
-            ) && !(is_one_of(word, &["first", "initial"])
-                && !is_one_of(
+            ) && (!is_one_of(word, &["first", "initial"])
+                || is_one_of(
                     next,
                     &["draft", "attempt", "try", "version", "guess", "pass", "answer", "thought"],
                 )) =>
@@ -131,7 +132,7 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
                     "correct",
                     "instead",
                 ],
-            ) && !(word.eq_ignore_ascii_case("instead") && next.eq_ignore_ascii_case("of")) =>
+            ) && !(next.eq_ignore_ascii_case("of") && word.eq_ignore_ascii_case("instead")) =>
             {
                 if after {
                     (Cue::None, 0)

@@ -2,7 +2,7 @@
 
 use super::cue::cue;
 use super::document::{Candidate, Cue, Document, Limits, Origin, clip};
-use super::machine::{Machine, Shape, State};
+use super::machine::{Machine, Shape, State, key_at};
 use super::prose::Block;
 use super::scan::{Input, Solid, Tri, is_quote};
 use super::string::{Found, find_quote};
@@ -143,7 +143,7 @@ impl Machine {
     }
 
     fn opens_with_key(&self, cx: Input<'_>, area: Span) -> bool {
-        is_quote(cx.punct(area.start).0) && self.key_at(cx, area.start, false) == Tri::Yes
+        is_quote(cx.punct(area.start).0) && key_at(cx, area.start, false) == Tri::Yes
     }
 
     /// Reads a stretch that consists of fields, items or one value without brackets around them.
@@ -153,8 +153,7 @@ impl Machine {
         let shape = if is_quote(first) {
             match find_quote(cx, area.start + len, first) {
                 Found::At(end) => match cx.solid(end) {
-                    Solid::At { byte: b':', .. } => Shape::Object,
-                    Solid::At { byte: b'=', .. } => Shape::Object,
+                    Solid::At { byte: b':' | b'=', .. } => Shape::Object,
                     Solid::At { byte: b',' | b'+', .. } | Solid::End => Shape::Array,
                     Solid::At { .. } if text.len() > len && text.ends_with(['"', '\'']) => Shape::Array,
                     _ => return false,
@@ -202,13 +201,13 @@ impl Machine {
         true
     }
 
-    fn single(&mut self, _cx: Input<'_>, area: Span, kind: Kind, origin: Origin) -> bool {
+    fn single(&mut self, cx: Input<'_>, area: Span, kind: Kind, origin: Origin) -> bool {
         let fixes = clip(self.fixes.len());
         let root = clip(self.tree.nodes.len());
         let mut node = Node::new(kind, clip(area.start), clip(area.end));
         node.set_complete(true);
         self.tree.nodes.push(node);
-        if let (_, Some((rule, severity))) = classify(area.of(_cx.text)) {
+        if let (_, Some((rule, severity))) = classify(area.of(cx.text)) {
             self.fix(rule, severity, area.start, area.end);
         }
         let origin = if origin == Origin::Bare { Origin::Whole } else { origin };

@@ -50,6 +50,7 @@ pub(super) enum Shape {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one bracket")]
 pub(super) struct Frame {
     pub(super) node: u32,
     pub(super) last: u32,
@@ -153,7 +154,7 @@ pub(crate) enum Recorded {
     },
 }
 
-enum Trivia {
+pub(super) enum Trivia {
     Solid,
     End,
     Wait,
@@ -190,7 +191,7 @@ impl Machine {
     }
 
     /// Goes as far as the text allows; to the end when the input has ended.
-    pub(crate) fn run(&mut self, cx: Input<'_>) {
+    pub(super) fn run(&mut self, cx: Input<'_>) {
         let mut idle = 0_u8;
         let mut before = (self.pos, self.state);
         while self.step(cx) {
@@ -305,7 +306,7 @@ impl Machine {
             .wrapping_mul(3)
             .wrapping_add(byte(len / 2).wrapping_mul(5))
             .wrapping_add(byte(len.wrapping_sub(1)).wrapping_mul(7));
-        sum.wrapping_add((len as u8).wrapping_mul(11))
+        sum.wrapping_add(len.to_le_bytes().first().copied().unwrap_or(0).wrapping_mul(11))
     }
 
     /// Adds a finished scalar and moves on.
@@ -326,7 +327,7 @@ impl Machine {
     }
 
     #[cold]
-    fn log_completed(&mut self, node: u32) {
+    pub(super) fn log_completed(&mut self, node: u32) {
         let Some(frame) = self.stack.last() else { return };
         // The only argument of a call takes the call's place and is reported with it.
         if self.around.thinking || self.open.is_none() || frame.shape == Shape::Call {
@@ -375,7 +376,7 @@ impl Machine {
         self.state = if shape == Shape::Object { State::Key } else { State::Value };
     }
 
-    fn count_frame(&mut self, shape: Shape, by: i32) {
+    pub(super) fn count_frame(&mut self, shape: Shape, by: i32) {
         let counter = if shape == Shape::Object { &mut self.objects } else { &mut self.arrays };
         *counter = counter.saturating_add_signed(by);
     }
@@ -418,7 +419,7 @@ impl Machine {
     }
 
     /// Puts the only item of a wrapper in its place.
-    fn unwrap_only(&mut self, wrapper: u32, only: u32) {
+    pub(super) fn unwrap_only(&mut self, wrapper: u32, only: u32) {
         let Some(mut item) = self.tree.nodes.get(only as usize).copied() else { return };
         if let Some(node) = self.tree.nodes.get_mut(wrapper as usize) {
             item.copy_key(node);
@@ -429,7 +430,7 @@ impl Machine {
         }
     }
 
-    fn find_twins(&mut self, cx: Input<'_>, node: u32) {
+    pub(super) fn find_twins(&mut self, cx: Input<'_>, node: u32) {
         let mut spans = Vec::new();
         let small: Vec<&str> =
             self.tree.children(NodeId(node)).take(17).filter_map(|id| self.tree.key(id, cx.text)).collect();
@@ -454,114 +455,9 @@ impl Machine {
         }
     }
 
-    // ---- white space and comments ----
-
-    #[inline]
-    fn trivia(&mut self, cx: Input<'_>) -> Trivia {
-        loop {
-            let byte = cx.at(self.pos);
-            match byte {
-                b' ' | b'\n' | b'\r' | b'\t' => self.pos += 1,
-                b'/' | b'#' | b'\\' | 0x0B | 0x0C | 0xC2 | 0xE1 | 0xE2 | 0xE3 | 0xEF => {
-                    match self.odd_trivia(cx) {
-                        Some(done) => return done,
-                        None => {}
-                    }
-                }
-                0 if self.pos >= cx.len() => {
-                    return if cx.eof { Trivia::End } else { Trivia::Wait };
-                }
-                _ => return Trivia::Solid,
-            }
-        }
-    }
-
-    /// Skips a comment or unusual white space; `None` when something was skipped.
-    fn odd_trivia(&mut self, cx: Input<'_>) -> Option<Trivia> {
-        let start = self.pos;
-        let (byte, next) = (cx.at(start), cx.at(start + 1));
-        let last = start + 1 >= cx.len();
-        match byte {
-            b'/' if last && !cx.eof => Some(Trivia::Wait),
-            b'/' if next == b'/' => self.line_comment(cx),
-            b'/' if next == b'*' => self.block_comment(cx),
-            b'#' if self.state == State::Value && self.key.is_some() => {
-                if last && !cx.eof {
-                    Some(Trivia::Wait)
-                } else if next == b' ' || last {
-                    self.line_comment(cx)
-                } else {
-                    Some(Trivia::Solid)
-                }
-            }
-            b'#' => self.line_comment(cx),
-            b'\\' if last && !cx.eof => Some(Trivia::Wait),
-            b'\\' if matches!(next, b'n' | b't' | b'r') => {
-                self.pos += 2;
-                self.repaired(Rule::OverEscaped, start, self.pos);
-                None
-            }
-            b'\\' if next == b'\n' || next == b'\r' => {
-                self.pos += 1;
-                None
-            }
-            _ => {
-                let len = cx.space(start);
-                if len == 0 {
-                    return Some(Trivia::Solid);
-                }
-                self.pos += len;
-                let rule = match cx.slice(start, start + len) {
-                    "\u{200B}" | "\u{200C}" | "\u{200D}" | "\u{2060}" | "\u{FEFF}" | "\u{AD}"
-                    | "\u{200E}" | "\u{200F}" => Rule::InvisibleCharacter,
-                    _ => Rule::WhiteSpaceForm,
-                };
-                let mut end = self.pos;
-                while cx.space(end) == len && cx.at(end) == byte {
-                    end += len;
-                }
-                self.pos = end;
-                self.cosmetic(rule, start, end);
-                None
-            }
-        }
-    }
-
-    fn line_comment(&mut self, cx: Input<'_>) -> Option<Trivia> {
-        let from = self.memo.max(self.pos);
-        let Some(len) = memchr::memchr(b'\n', cx.bytes.get(from..).unwrap_or(&[])) else {
-            if !cx.eof {
-                self.memo = cx.len();
-                return Some(Trivia::Wait);
-            }
-            self.cosmetic(Rule::Comment, self.pos, cx.len());
-            self.pos = cx.len();
-            return Some(Trivia::End);
-        };
-        self.cosmetic(Rule::Comment, self.pos, from + len);
-        self.pos = from + len + 1;
-        None
-    }
-
-    fn block_comment(&mut self, cx: Input<'_>) -> Option<Trivia> {
-        let from = self.memo.max(self.pos + 2);
-        let Some(len) = memchr::memmem::find(cx.bytes.get(from..).unwrap_or(&[]), b"*/") else {
-            if !cx.eof {
-                self.memo = cx.len().saturating_sub(1).max(self.pos + 2);
-                return Some(Trivia::Wait);
-            }
-            self.lossy(Rule::Comment, self.pos, cx.len());
-            self.pos = cx.len();
-            return Some(Trivia::End);
-        };
-        self.cosmetic(Rule::Comment, self.pos, from + len + 2);
-        self.pos = from + len + 2;
-        None
-    }
-
     // ---- states ----
 
-    fn key(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn key(&mut self, cx: Input<'_>) -> bool {
         match self.trivia(cx) {
             Trivia::Solid => {}
             Trivia::Wait => return false,
@@ -593,13 +489,13 @@ impl Machine {
         }
     }
 
-    fn extra_comma(&mut self, len: usize) -> bool {
+    pub(super) fn extra_comma(&mut self, len: usize) -> bool {
         self.cosmetic(Rule::ExtraComma, self.pos, self.pos + len);
         self.pos += len;
         true
     }
 
-    fn brace_for_key(&mut self, cx: Input<'_>, len: usize) -> bool {
+    pub(super) fn brace_for_key(&mut self, cx: Input<'_>, len: usize) -> bool {
         let Some(frame) = self.top() else { return self.cut(cx, true) };
         let parent = self.stack.len().checked_sub(2).and_then(|i| self.stack.get(i));
         let in_list = parent.is_some_and(|parent| parent.shape != Shape::Object);
@@ -629,7 +525,7 @@ impl Machine {
         true
     }
 
-    fn bracket_for_key(&mut self, cx: Input<'_>, len: usize) -> bool {
+    pub(super) fn bracket_for_key(&mut self, cx: Input<'_>, len: usize) -> bool {
         let Some(frame) = self.top() else { return self.cut(cx, true) };
         if frame.count == 0 {
             self.become_array(cx, frame);
@@ -645,7 +541,7 @@ impl Machine {
     }
 
     /// Turns the top object, which has no fields yet, into a list: `{1, 2}`.
-    fn become_array(&mut self, cx: Input<'_>, frame: Frame) {
+    pub(super) fn become_array(&mut self, cx: Input<'_>, frame: Frame) {
         self.count_frame(Shape::Object, -1);
         self.count_frame(Shape::Array, 1);
         if let Some(top) = self.stack.last_mut() {
@@ -667,7 +563,7 @@ impl Machine {
     }
 
     /// Turns the top list, whose only item was just read, into an object with that item as its first key.
-    fn become_object(&mut self, cx: Input<'_>, frame: Frame) -> bool {
+    pub(super) fn become_object(&mut self, cx: Input<'_>, frame: Frame) -> bool {
         let Some(item) = self.tree.nodes.get(frame.last as usize).copied() else { return false };
         if frame.count != 1 || frame.last as usize + 1 != self.tree.nodes.len() {
             return false;
@@ -675,12 +571,7 @@ impl Machine {
         if !matches!(item.kind, Kind::String(_) | Kind::Word | Kind::Number) {
             return false;
         }
-        self.tree.nodes.pop();
-        if let Some(log) = &mut self.log
-            && matches!(log.records.last(), Some(Recorded::Completed { node, .. }) if node.0 == frame.last)
-        {
-            log.records.pop();
-        }
+        self.drop_last_node(frame.last);
         self.count_frame(frame.shape, -1);
         self.count_frame(Shape::Object, 1);
         let call = frame.shape == Shape::Call;
@@ -705,7 +596,7 @@ impl Machine {
         true
     }
 
-    fn after_key(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn after_key(&mut self, cx: Input<'_>) -> bool {
         if cx.at(self.pos) == b':'
             && cx.at(self.pos + 1) != b':'
             && cx.at(self.pos + 1) != b'='
@@ -780,7 +671,7 @@ impl Machine {
         }
     }
 
-    fn value(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn value(&mut self, cx: Input<'_>) -> bool {
         match self.trivia(cx) {
             Trivia::Solid => {}
             Trivia::Wait => return false,
@@ -846,12 +737,12 @@ impl Machine {
         }
     }
 
-    fn open_value_string(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn open_value_string(&mut self, cx: Input<'_>) -> bool {
         let role = if self.shape() == Shape::Object { Role::Field } else { Role::Item };
         self.open_string(cx, role)
     }
 
-    fn missing_value(&mut self) {
+    pub(super) fn missing_value(&mut self) {
         let at = self.key.map_or(self.pos, |key| key.end as usize);
         self.lossy(Rule::MissingValue, at, self.pos);
         let node = Node::new(Kind::Null, clip(at), clip(at));
@@ -859,7 +750,7 @@ impl Machine {
     }
 
     /// Skips `...` and what is said about it on the same line.
-    fn ellipsis(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn ellipsis(&mut self, cx: Input<'_>) -> bool {
         let start = self.pos;
         if cx.at(start) == b'.' {
             match cx.has(start, b"...") {
@@ -871,12 +762,12 @@ impl Machine {
         self.drop_as(cx, Rule::Ellipsis)
     }
 
-    fn drop_text(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn drop_text(&mut self, cx: Input<'_>) -> bool {
         self.drop_as(cx, Rule::DroppedText)
     }
 
     /// Drops text up to the next comma, bracket, quote or line end.
-    fn drop_as(&mut self, cx: Input<'_>, rule: Rule) -> bool {
+    pub(super) fn drop_as(&mut self, cx: Input<'_>, rule: Rule) -> bool {
         let start = self.pos;
         let mut i = self.memo.max(cx.after_char(start));
         while i < cx.len() {
@@ -901,7 +792,7 @@ impl Machine {
         true
     }
 
-    fn after_value(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn after_value(&mut self, cx: Input<'_>) -> bool {
         let line = self.value_end.min(self.pos);
         match self.trivia(cx) {
             Trivia::Solid => {}
@@ -935,7 +826,7 @@ impl Machine {
             b'+' if self.last_is_string() => return self.plus(cx),
             b':' | b'=' if !object => {
                 if let Some(frame) = self.top()
-                    && self.become_object(cx, frame)
+                    && (self.become_object(cx, frame) || self.last_item_is_key(cx, frame))
                 {
                     return true;
                 }
@@ -952,14 +843,14 @@ impl Machine {
         if object { self.stray_in_object(cx, line, byte) } else { self.stray_in_list(cx, line, byte) }
     }
 
-    fn last_is_string(&self) -> bool {
+    pub(super) fn last_is_string(&self) -> bool {
         self.stack
             .last()
             .and_then(|frame| self.tree.nodes.get(frame.last as usize))
             .is_some_and(|node| matches!(node.kind, Kind::String(_)))
     }
 
-    fn plus(&mut self, cx: Input<'_>) -> bool {
+    pub(super) fn plus(&mut self, cx: Input<'_>) -> bool {
         match cx.solid(self.pos + 1) {
             Solid::Wait => false,
             Solid::At { at, .. } if is_quote(cx.punct(at).0) => {
@@ -981,7 +872,7 @@ impl Machine {
     }
 
     /// Opens the string at `at` as the continuation of the last one.
-    fn join_next(&mut self, cx: Input<'_>, role: Role, from: usize, at: usize) -> bool {
+    pub(super) fn join_next(&mut self, cx: Input<'_>, role: Role, from: usize, at: usize) -> bool {
         let before = std::mem::replace(&mut self.pos, at);
         if !self.open_string(cx, role) {
             self.pos = before;
@@ -989,75 +880,6 @@ impl Machine {
         }
         self.repaired(Rule::Concatenation, from, at);
         self.joining = true;
-        true
-    }
-
-    fn stray_in_object(&mut self, cx: Input<'_>, line: usize, byte: u8) -> bool {
-        let start = self.pos;
-        match self.key_at(cx, start, true) {
-            Tri::Wait => return false,
-            Tri::Yes => {
-                self.repaired(Rule::MissingComma, line, start);
-                self.state = State::Key;
-                return true;
-            }
-            Tri::No => {}
-        }
-        if self.talk_follows(cx, line) {
-            return self.abandon(cx, line);
-        }
-        if matches!(byte, b'"' | b'\'') && self.last_is_string() {
-            return self.join_next(cx, Role::Field, line, start);
-        }
-        if byte == b'{' || byte == b'[' {
-            let list = self.stack.len() > 1 && self.arrays > 0;
-            if byte == b'{' && (list || self.stack.len() == 1) {
-                self.repaired(Rule::MissingCloser, line, line);
-                self.pop(cx, line, true);
-                return true;
-            }
-            self.lossy(Rule::DroppedText, start, cx.after_char(start));
-            self.skip_depth = 1;
-            self.skip_mode = SkipMode::Plain;
-            self.pos = cx.after_char(start);
-            self.state = State::Skip;
-            return true;
-        }
-        if byte == b'"' {
-            self.lossy(Rule::DroppedText, start, cx.after_char(start));
-            self.pos += 1;
-            return true;
-        }
-        self.drop_text(cx)
-    }
-
-    fn stray_in_list(&mut self, cx: Input<'_>, line: usize, byte: u8) -> bool {
-        if !matches!(byte, b'{' | b'[' | b'"') && self.talk_follows(cx, line) {
-            return self.abandon(cx, line);
-        }
-        let paren = matches!(self.shape(), Shape::Paren | Shape::Call);
-        if paren && is_quote(byte) && self.last_is_string() {
-            return self.join_next(cx, Role::Item, line, self.pos);
-        }
-        self.repaired(Rule::MissingComma, line, self.pos);
-        self.state = State::Value;
-        true
-    }
-
-    /// Tells whether a blank line and then ordinary text follow, so that the value was never closed.
-    fn talk_follows(&self, cx: Input<'_>, line: usize) -> bool {
-        let gap = cx.bytes.get(line..self.pos).unwrap_or(&[]);
-        let blank = gap.iter().filter(|b| **b == b'\n').take(2).count() > 1;
-        blank && is_ident(cx.at(self.pos))
-    }
-
-    /// Closes everything before text that does not belong to the value.
-    fn abandon(&mut self, cx: Input<'_>, end: usize) -> bool {
-        self.repaired(Rule::MissingCloser, end, end);
-        while !self.stack.is_empty() {
-            self.pop(cx, end, true);
-        }
-        self.abandoned = true;
         true
     }
 
@@ -1076,200 +898,6 @@ impl Machine {
         while !self.stack.is_empty() {
             self.pop(cx, end, true);
         }
-        true
-    }
-
-    // ---- closing brackets ----
-
-    fn closer(&mut self, cx: Input<'_>, byte: u8, len: usize) -> bool {
-        let at = self.pos;
-        let shape = self.shape();
-        let fits = match byte {
-            b'}' => shape == Shape::Object,
-            b']' => shape == Shape::Array,
-            _ => matches!(shape, Shape::Paren | Shape::Call),
-        };
-        if let Some(comma) = self.comma.take()
-            && self.state != State::AfterValue
-        {
-            self.cosmetic(Rule::TrailingComma, comma as usize, cx.after_char(comma as usize));
-        }
-        if fits || (byte == b')' && self.top().is_some_and(|top| top.call)) {
-            if let Some(top) = self.stack.last_mut()
-                && top.extra > 0
-            {
-                top.extra -= 1;
-                self.cosmetic(Rule::ExtraCloser, at, at + len);
-                self.pos += len;
-                self.state = State::AfterValue;
-                return true;
-            }
-            if len > 1 {
-                self.repaired(Rule::FullWidth, at, at + len);
-            }
-            self.pos += len;
-            self.pop(cx, at + len, true);
-            return true;
-        }
-        let more = match cx.solid(at + len) {
-            Solid::Wait => return false,
-            Solid::At { at, byte: b',', .. } => match cx.solid(at + 1) {
-                Solid::Wait => return false,
-                Solid::At { at, .. } => match self.key_at(cx, at, false) {
-                    Tri::Wait => return false,
-                    Tri::Yes => true,
-                    Tri::No => false,
-                },
-                Solid::End => false,
-            },
-            _ => false,
-        };
-        let open = match byte {
-            b'}' => self.objects > 0,
-            b']' => self.arrays > 0 && self.stack.iter().rev().any(|f| f.shape == Shape::Array),
-            _ => self.stack.iter().rev().any(|f| matches!(f.shape, Shape::Paren | Shape::Call)),
-        };
-        self.pos += len;
-        if !open {
-            if more && shape == Shape::Object || byte == b')' {
-                self.repaired(Rule::ExtraCloser, at, at + len);
-                self.state = State::AfterValue;
-                return true;
-            }
-            self.repaired(Rule::MismatchedCloser, at, at + len);
-            self.pop(cx, at + len, true);
-            return true;
-        }
-        let target = self.stack.iter().rposition(|frame| match byte {
-            b'}' => frame.shape == Shape::Object,
-            b']' => frame.shape == Shape::Array,
-            _ => matches!(frame.shape, Shape::Paren | Shape::Call),
-        });
-        let parent = target.and_then(|i| i.checked_sub(1)).and_then(|i| self.stack.get(i));
-        if more && parent.is_none_or(|parent| parent.shape != Shape::Object) {
-            // What follows is a field: the bracket was meant to close the inner value.
-            self.repaired(Rule::MismatchedCloser, at, at + len);
-            self.pop(cx, at + len, true);
-            return true;
-        }
-        let target = target.unwrap_or(0);
-        while self.stack.len() > target + 1 {
-            self.repaired(Rule::MissingCloser, at, at);
-            self.pop(cx, at, true);
-        }
-        self.pop(cx, at + len, true);
-        true
-    }
-
-    /// Tells whether a key and its colon stand at `at`.
-    pub(super) fn key_at(&self, cx: Input<'_>, at: usize, loose: bool) -> Tri {
-        let (byte, len) = cx.punct(at);
-        if is_quote(byte) || (byte == b'\\' && cx.at(at + 1) == b'"') {
-            let start = if byte == b'\\' { at + 2 } else { at + len };
-            return match super::string::find_quote(cx, start, byte) {
-                super::string::Found::At(end) => match cx.solid(end) {
-                    Solid::Wait => Tri::Wait,
-                    Solid::End => Tri::No,
-                    Solid::At { at, .. } => {
-                        let sign = cx.punct(at).0;
-                        Tri::from(sign == b':' || sign == b'=')
-                    }
-                },
-                super::string::Found::Wait => Tri::Wait,
-                super::string::Found::End => Tri::from(loose && cx.eof),
-                super::string::Found::Far => Tri::No,
-            };
-        }
-        loose_key_at(cx, at)
-    }
-
-    // ---- too deep ----
-
-    fn skip_deep(&mut self, cx: Input<'_>) -> bool {
-        while self.skip_depth > 0 {
-            let Some(&byte) = cx.bytes.get(self.pos) else {
-                return cx.eof && self.cut(cx, true);
-            };
-            self.pos += 1;
-            match (self.skip_mode, byte) {
-                (SkipMode::Plain, b'{' | b'[') => self.skip_depth += 1,
-                (SkipMode::Plain, b'}' | b']') => self.skip_depth -= 1,
-                (SkipMode::Plain, b'"') | (SkipMode::Escape, _) => self.skip_mode = SkipMode::Text,
-                (SkipMode::Text, b'"') => self.skip_mode = SkipMode::Plain,
-                (SkipMode::Text, b'\\') => self.skip_mode = SkipMode::Escape,
-                _ => {}
-            }
-        }
-        // What follows lies where a character starts: the last byte skipped was a bracket.
-        self.state = State::AfterValue;
-        true
-    }
-
-    // ---- the end of the text ----
-
-    /// Closes whatever is open where the text ends.
-    pub(super) fn cut(&mut self, cx: Input<'_>, inside: bool) -> bool {
-        let end = cx.len();
-        self.pos = end;
-        self.memo = 0;
-        if let Some(key) = self.key.take() {
-            if self.state == State::Value {
-                self.key = Some(key);
-                let node = Node::new(Kind::Null, clip(end), clip(end));
-                self.attach(node);
-            }
-            self.lossy(Rule::Truncated, key.start as usize, end);
-        } else if inside && self.stack.iter().any(|frame| !frame.bare) {
-            self.lossy(Rule::Truncated, end, end);
-        }
-        let bare = self.stack.first().is_some_and(|frame| frame.bare);
-        if self.stack.len() > usize::from(bare) {
-            self.repaired(Rule::MissingCloser, end, end);
-        }
-        while let Some(top) = self.top() {
-            self.pop(cx, end, top.bare);
-        }
-        self.state = State::Closed;
-        true
-    }
-
-    /// Looks at what follows a closed root: brackets too many, or fields that still belong to it.
-    fn after_root(&mut self, cx: Input<'_>) -> bool {
-        let mut at = self.pos;
-        loop {
-            match cx.solid(at) {
-                Solid::Wait => return false,
-                Solid::At { at: here, byte: b'}' | b']', .. } => {
-                    self.repaired(Rule::ExtraCloser, here, here + 1);
-                    at = here + 1;
-                    self.pos = at;
-                }
-                Solid::At { at: here, byte: b',', .. } => {
-                    let object = self.closed.filter(|frame| frame.shape == Shape::Object && !frame.bare);
-                    let next = match cx.solid(here + 1) {
-                        Solid::Wait => return false,
-                        Solid::At { at, .. } => at,
-                        Solid::End => break,
-                    };
-                    let Some(frame) = object else { break };
-                    match if is_quote(cx.at(next)) { self.key_at(cx, next, false) } else { Tri::No } {
-                        Tri::Wait => return false,
-                        Tri::No => break,
-                        Tri::Yes => {}
-                    }
-                    // `{"a": 1}, "b": 2}`: the object was closed too early.
-                    self.ambiguous(Rule::ExtraCloser, here.saturating_sub(1), here);
-                    self.stack.push(frame);
-                    self.count_frame(Shape::Object, 1);
-                    self.comma = Some(clip(here));
-                    self.pos = here + 1;
-                    self.state = State::Key;
-                    return true;
-                }
-                _ => break,
-            }
-        }
-        self.finish_candidate(cx);
         true
     }
 
@@ -1346,3 +974,25 @@ fn loose_key_at(cx: Input<'_>, at: usize) -> Tri {
 }
 
 const _: () = assert!(CURLY_DOUBLE < WIDE_SINGLE);
+
+/// Tells whether a key and its colon stand at `at`.
+pub(super) fn key_at(cx: Input<'_>, at: usize, loose: bool) -> Tri {
+    let (byte, len) = cx.punct(at);
+    if is_quote(byte) || (byte == b'\\' && cx.at(at + 1) == b'"') {
+        let start = if byte == b'\\' { at + 2 } else { at + len };
+        return match super::string::find_quote(cx, start, byte) {
+            super::string::Found::At(end) => match cx.solid(end) {
+                Solid::Wait => Tri::Wait,
+                Solid::End => Tri::No,
+                Solid::At { at, .. } => {
+                    let sign = cx.punct(at).0;
+                    Tri::from(sign == b':' || sign == b'=')
+                }
+            },
+            super::string::Found::Wait => Tri::Wait,
+            super::string::Found::End => Tri::from(loose && cx.eof),
+            super::string::Found::Far => Tri::No,
+        };
+    }
+    loose_key_at(cx, at)
+}

@@ -4,15 +4,20 @@
 //! draft and the corrected version, the YAML or XML reading, the plain text), each with the words around it that say what
 //! it is ([`Cue`]), and the repairs each one needed. Choosing among them takes a schema and is not done here.
 
+mod bracket;
 mod cue;
 mod document;
+mod escape;
 mod finish;
 mod listen;
 mod machine;
 mod outline;
 mod prose;
+mod quote;
 mod scan;
+mod stray;
 mod string;
+mod trivia;
 mod value;
 mod word;
 mod xml;

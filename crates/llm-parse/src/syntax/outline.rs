@@ -329,7 +329,7 @@ impl Machine {
             }
             let what = entry(cx, at, line.end);
             if what == Entry::None {
-                return self.scalar_line(cx, line, at, levels, pending_item, last_indent, limit);
+                return Some(self.scalar_line(cx, line, at, levels, pending_item, last_indent, limit));
             }
             let list = matches!(what, Entry::Item { .. });
             // An entry that stands less deep closes what is open below it.
@@ -405,10 +405,10 @@ impl Machine {
         pending_item: bool,
         last_indent: &mut Option<usize>,
         limit: usize,
-    ) -> Option<usize> {
+    ) -> usize {
         if pending_item || self.key.is_some() {
             let indent = levels.last().map_or(0, |level| level.indent);
-            return Some(self.value_text(cx, line, at, indent, limit));
+            return self.value_text(cx, line, at, indent, limit);
         }
         // A deeper line goes on with the text before it.
         if last_indent.is_some_and(|indent| line.text - line.start > indent) && !self.stack.is_empty() {
@@ -423,10 +423,10 @@ impl Machine {
             {
                 node.kind = Kind::String(Quote::None);
             }
-            return Some(line.end);
+            return line.end;
         }
         self.lossy(Rule::DroppedText, at, line.end);
-        Some(line.end)
+        line.end
     }
 
     /// Reads the value that starts at `from`; returns where it ends.
@@ -456,7 +456,7 @@ impl Machine {
                 self.lossy(Rule::YamlReference, from, line.end);
             }
             b'{' | b'[' | b'"' | b'\'' => {
-                let end = self.flow_end(cx, line, from, indent, limit);
+                let end = flow_end(cx, line, from, indent, limit);
                 if self.embedded(cx, from, end) {
                     return end;
                 }
@@ -480,44 +480,6 @@ impl Machine {
         let mut node = Node::new(kind, clip(span.start), clip(span.end));
         node.set_complete(true);
         self.attach(node);
-    }
-
-    /// Finds the end of a flow value: its line, and the deeper or closing lines after it while brackets are open.
-    fn flow_end(&self, cx: Input<'_>, line: Line, from: usize, indent: usize, limit: usize) -> usize {
-        let mut open = 0_i64;
-        let mut end = line.end;
-        let mut quote = 0_u8;
-        let mut at = from;
-        loop {
-            for byte in cx.bytes.get(at..end).unwrap_or(&[]) {
-                match byte {
-                    _ if quote != 0 => {
-                        if *byte == quote {
-                            quote = 0;
-                        }
-                    }
-                    b'"' => quote = b'"',
-                    b'{' | b'[' => open += 1,
-                    b'}' | b']' => open -= 1,
-                    _ => {}
-                }
-            }
-            if open <= 0 && quote == 0 {
-                return end;
-            }
-            let next = lines(cx, (end + 1).min(limit), limit).next();
-            match next {
-                Some(next)
-                    if is_blank(next)
-                        || next.text - next.start > indent
-                        || matches!(cx.at(next.text), b'}' | b']') =>
-                {
-                    at = next.start;
-                    end = next.end.max(next.start);
-                }
-                _ => return end,
-            }
-        }
     }
 
     /// Reads `from..to` as one JSON-like value below the top frame.
@@ -580,7 +542,7 @@ impl Machine {
                 blanks += 1;
                 continue;
             }
-            if depth <= indent && !(own.is_some_and(|own| depth >= own)) {
+            if depth <= indent && own.is_none_or(|own| depth < own) {
                 break;
             }
             let base = *own.get_or_insert(depth);
@@ -656,4 +618,40 @@ fn cells(cx: Input<'_>, line: Line) -> Vec<Span> {
         at += cell.len() + 1;
     }
     spans
+}
+
+/// Finds the end of a flow value: its line, and the deeper or closing lines after it while brackets are open.
+fn flow_end(cx: Input<'_>, line: Line, from: usize, indent: usize, limit: usize) -> usize {
+    let mut open = 0_i64;
+    let mut end = line.end;
+    let mut quote = 0_u8;
+    let mut at = from;
+    loop {
+        for byte in cx.bytes.get(at..end).unwrap_or(&[]) {
+            match byte {
+                _ if quote != 0 && *byte == quote => {
+                    quote = 0;
+                }
+                b'"' => quote = b'"',
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => open -= 1,
+                _ => {}
+            }
+        }
+        if open <= 0 && quote == 0 {
+            return end;
+        }
+        let next = lines(cx, (end + 1).min(limit), limit).next();
+        match next {
+            Some(next)
+                if is_blank(next)
+                    || next.text - next.start > indent
+                    || matches!(cx.at(next.text), b'}' | b']') =>
+            {
+                at = next.start;
+                end = next.end.max(next.start);
+            }
+            _ => return end,
+        }
+    }
 }

@@ -300,7 +300,7 @@ impl Machine {
 
     fn brace(&mut self, cx: Input<'_>, at: usize, len: usize) -> Tri {
         let before = if at == 0 { b'\n' } else { cx.at(at - 1) };
-        let glued = before.is_ascii_alphanumeric() && !self.glued_label(cx, at)
+        let glued = before.is_ascii_alphanumeric() && !glued_label(cx, at)
             || matches!(before, b'\\' | b'$' | b'^' | b'_' | b'%' | b'#');
         let go = match cx.solid(at + len) {
             Solid::Wait => return Tri::Wait,
@@ -330,14 +330,8 @@ impl Machine {
         let stop = window.iter().position(|b| matches!(b, b':' | b'=' | b',' | b'}' | b'{' | b'\n'));
         let go = match stop.and_then(|stop| window.get(stop)) {
             Some(b':' | b'=' | b',') => true,
-            Some(_) => false,
-            None if window.len() < 64 => {
-                if !cx.eof {
-                    return Tri::Wait;
-                }
-                false
-            }
-            None => false,
+            None if window.len() < 64 && !cx.eof => return Tri::Wait,
+            _ => false,
         };
         if go {
             return self.start_value(cx, at, len, Shape::Object);
@@ -346,25 +340,9 @@ impl Machine {
         Tri::No
     }
 
-    /// Tells whether a bracket closes on the line of `from`.
-    fn closes_on_line(&self, cx: Input<'_>, from: usize) -> Tri {
-        let window = cx.bytes.get(from..(from + LOOK).min(cx.len())).unwrap_or(&[]);
-        match memchr::memchr2(b']', b'\n', window).and_then(|i| window.get(i)) {
-            Some(byte) => Tri::from(*byte == b']'),
-            None if window.len() < LOOK && !cx.eof => Tri::Wait,
-            None => Tri::No,
-        }
-    }
-
-    /// Tells whether the word glued to a bracket is a label such as `json{`.
-    fn glued_label(&self, cx: Input<'_>, at: usize) -> bool {
-        let from = at.saturating_sub(4);
-        matches!(cx.bytes.get(from..at), Some(b"json" | b"JSON" | b"Json"))
-    }
-
     fn bracket(&mut self, cx: Input<'_>, at: usize, len: usize) -> Tri {
         let before = if at == 0 { b'\n' } else { cx.at(at - 1) };
-        let glued = (before.is_ascii_alphanumeric() && !self.glued_label(cx, at))
+        let glued = (before.is_ascii_alphanumeric() && !glued_label(cx, at))
             || matches!(before, b')' | b']' | b'_' | b'\\' | b'!' | b'^');
         let line = cx.starts_line(at);
         let go = match cx.solid(at + len) {
@@ -374,8 +352,7 @@ impl Machine {
                 let (byte, _) = cx.punct(next);
                 match byte {
                     _ if glued => false,
-                    b'{' | b'[' | b'\\' => true,
-                    b'"' | b'\'' => true,
+                    b'{' | b'[' | b'\\' | b'"' | b'\'' => true,
                     _ => {
                         // A citation, a checkbox, a link and a placeholder stand on one line and hold no comma.
                         let window = cx.bytes.get(next..(next + 64).min(cx.len())).unwrap_or(&[]);
@@ -395,7 +372,7 @@ impl Machine {
                                     Solid::At { .. } => self.around.in_fence() && line || byte == b']',
                                 }
                             }
-                            Some((_, b',')) => match self.closes_on_line(cx, next) {
+                            Some((_, b',')) => match closes_on_line(cx, next) {
                                 Tri::Wait => return Tri::Wait,
                                 closes => line || closes == Tri::Yes,
                             },
@@ -418,4 +395,20 @@ impl Machine {
 /// Tells whether a Markdown list marker stands before `at` on its line.
 fn list_marker(cx: Input<'_>, at: usize) -> bool {
     at >= 2 && cx.at(at - 1) == b' ' && matches!(cx.at(at - 2), b'-' | b'*' | b'+') && cx.starts_line(at - 2)
+}
+
+/// Tells whether a bracket closes on the line of `from`.
+fn closes_on_line(cx: Input<'_>, from: usize) -> Tri {
+    let window = cx.bytes.get(from..(from + LOOK).min(cx.len())).unwrap_or(&[]);
+    match memchr::memchr2(b']', b'\n', window).and_then(|i| window.get(i)) {
+        Some(byte) => Tri::from(*byte == b']'),
+        None if window.len() < LOOK && !cx.eof => Tri::Wait,
+        None => Tri::No,
+    }
+}
+
+/// Tells whether the word glued to a bracket is a label such as `json{`.
+fn glued_label(cx: Input<'_>, at: usize) -> bool {
+    let from = at.saturating_sub(4);
+    matches!(cx.bytes.get(from..at), Some(b"json" | b"JSON" | b"Json"))
 }

@@ -73,8 +73,7 @@ impl<'a> Input<'a> {
     #[inline]
     pub(super) fn space(self, i: usize) -> usize {
         match self.at(i) {
-            b' ' | b'\n' | b'\r' | b'\t' => 1,
-            0x0B | 0x0C => 1,
+            b' ' | b'\n' | b'\r' | b'\t' | 0x0B | 0x0C => 1,
             0xC2 | 0xE1 | 0xE2 | 0xE3 | 0xEF => self.wide_space(i),
             _ => 0,
         }
@@ -202,6 +201,7 @@ pub(super) fn is_quote(byte: u8) -> bool {
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
+const SLASHES: u64 = ONES * b'\\' as u64;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// Finds the next `quote`, backslash or control character from `i`, eight bytes at a time
@@ -209,7 +209,6 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 #[inline]
 pub(super) fn string_stop(bytes: &[u8], mut i: usize, quote: u8) -> usize {
     let quotes = ONES * u64::from(quote);
-    const SLASHES: u64 = ONES * b'\\' as u64;
     while let Some(chunk) = bytes.get(i..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         let q = word ^ quotes;

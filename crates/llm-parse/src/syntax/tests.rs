@@ -61,6 +61,7 @@ fn reads_values_that_are_written_loosely() {
         ("{\"a\": 1, // one\n \"b\": 2 /* two */ # three\n}", json!({"a":1,"b":2})),
         ("[+1, .5, 5., 0x1F, 1_000, 1e5]", json!([1, 0.5, 5.0, 31, 1000, 1e5])),
         ("{\"a\": 1,234, \"b\": 2}", json!({"a":1234,"b":2})),
+        ("{\"a\": 3,14, \"b\": 2}", json!({"a":"3,14","b":2})),
         (
             "{a: hello world, b: http://x.y/z?q=1, c: 10:30}",
             json!({"a":"hello world","b":"http://x.y/z?q=1","c":"10:30"}),
@@ -100,6 +101,13 @@ fn decides_which_quote_ends_a_string() {
         (r#"["5" nails", "x"]"#, json!(["5\" nails", "x"])),
         (r#"{"a": "use {"x"} here"}"#, json!({"a":"use {\"x\"} here"})),
         (r#"{"a": "b, "c": 1}"#, json!({"a":"b","c":1})),
+        (r#"{"a": ["foo, "bar"], "b": 1}"#, json!({"a":["foo","bar"],"b":1})),
+        (r#"["He said, "hi" to me", "x"]"#, json!(["He said, \"hi\" to me", "x"])),
+        (r#"{"a": "x"; "b": "y"}"#, json!({"a":"x","b":"y"})),
+        (r#"{"a": "hello”, "b": 1}"#, json!({"a":"hello","b":1})),
+        (r#"{“a": “b", "c": 1}"#, json!({"a":"b","c":1})),
+        (r#""{\n  \"a\": 1,\n  \"b\": \"c\\\"d\\\"\"\n}""#, json!({"a":1,"b":"c\"d\""})),
+        (r#"{"a": "foo", "c: 3}"#, json!({"a":"foo","c":3})),
         ("{\"a\": \"b\n \"c\": \"d\"}", json!({"a":"b","c":"d"})),
         (r#"{"a: 1, "b": 2}"#, json!({"a":1,"b":2})),
         (r#"{"a: "x", b": 2}"#, json!({"a":"x","b":2})),
@@ -120,6 +128,8 @@ fn decides_which_quote_ends_a_string() {
 fn closes_what_was_left_open() {
     check(&[
         ("{\"a\": [1, 2", json!({"a":[1,2]})),
+        ("{\"a\": [1, 2\n \"b\": 4}", json!({"a":[1,2],"b":4})),
+        ("{\"a\": [1, 2, \"b\": 4}", json!({"a":[1,2],"b":4})),
         ("{\"a\": \"hel", json!({"a":"hel"})),
         ("{\"a\": {\"b\": tr", json!({"a":{"b":true}})),
         ("{\"a\": 1, \"b", json!({"a":1})),

@@ -102,9 +102,12 @@ fn number(text: &str) -> Value {
         return match (negative, i64::try_from(value)) {
             (false, _) => Value::from(value),
             (true, Ok(value)) => Value::from(-value),
-            (true, Err(_)) => Number::from_f64(-(value as f64)).map_or(Value::Null, Value::Number),
+            (true, Err(_)) => real(&plain),
         };
     }
-    let value = plain.parse::<f64>().ok().and_then(Number::from_f64);
-    value.map_or(Value::Null, Value::Number)
+    real(&plain)
+}
+
+fn real(text: &str) -> Value {
+    text.parse::<f64>().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
 }

@@ -1,7 +1,7 @@
 //! What stands without quotes: numbers, literals of three languages, bare words, keys and calls.
 
 use super::document::clip;
-use super::machine::{Key, Machine, Shape, State};
+use super::machine::{Key, Machine, Shape, State, key_at};
 use super::scan::{ELLIPSIS, Input, Solid, Tri, is_ident, is_quote};
 use super::string::Role;
 use crate::report::{Rule, Severity};
@@ -249,7 +249,7 @@ impl Machine {
             ),
             b'\n' | b'\r' if is_literal_like(cx.slice(start, i).trim_end()) => Tri::Yes,
             b'\n' => self.line_ends(cx, object, i),
-            b'"' if spaced => match self.key_at(cx, i, false) {
+            b'"' if spaced => match key_at(cx, i, false) {
                 Tri::No => Tri::from(!object),
                 other => other,
             },
@@ -261,7 +261,7 @@ impl Machine {
             b'#' if spaced => Tri::Yes,
             b';' => match cx.solid(i + len) {
                 Solid::Wait => Tri::Wait,
-                Solid::At { newline: false, at, .. } if object => self.key_at(cx, at, false),
+                Solid::At { newline: false, at, .. } if object => key_at(cx, at, false),
                 Solid::At { newline: false, .. } => Tri::No,
                 _ => Tri::Yes,
             },
@@ -293,7 +293,7 @@ impl Machine {
         match cx.solid(i) {
             Solid::Wait => Tri::Wait,
             Solid::End => Tri::No,
-            Solid::At { at, .. } if object => self.key_at(cx, at, false),
+            Solid::At { at, .. } if object => key_at(cx, at, false),
             Solid::At { byte, .. } => Tri::from(byte.is_ascii_digit() || matches!(byte, b'"' | b'{' | b'[')),
         }
     }
@@ -306,8 +306,13 @@ impl Machine {
             if lead == digits.len() && lead < 4 && !cx.eof {
                 return Tri::Wait;
             }
-            if lead == 3 {
-                return Tri::No;
+            if lead > 0 {
+                // `1,234` and `3,14`; but `1,2:` begins the next key.
+                return match cx.solid(i + len + lead) {
+                    Solid::Wait => Tri::Wait,
+                    Solid::At { byte: b':', .. } => Tri::Yes,
+                    _ => Tri::No,
+                };
             }
         }
         match cx.solid(i + len) {
@@ -316,30 +321,14 @@ impl Machine {
             Solid::At { at, .. } => match cx.punct(at).0 {
                 b'}' | b']' | b',' | b'{' | b'[' | b'.' | ELLIPSIS | b'#' | b'/' => Tri::Yes,
                 byte if is_quote(byte) => Tri::Yes,
-                _ => match self.key_at(cx, at, false) {
-                    Tri::No => match self.phrase_key(cx, at) {
+                _ => match key_at(cx, at, false) {
+                    Tri::No => match phrase_key(cx, at) {
                         Tri::No => Tri::from(is_literal_like(cx.slice(start, i).trim())),
                         other => other,
                     },
                     other => other,
                 },
             },
-        }
-    }
-
-    /// Tells whether an unquoted key of a few words and its colon stand at `at`.
-    fn phrase_key(&self, cx: Input<'_>, at: usize) -> Tri {
-        let window = cx.bytes.get(at..(at + 48).min(cx.len())).unwrap_or(&[]);
-        match window.iter().position(|b| matches!(b, b',' | b'}' | b'{' | b'"' | b'\n' | b':')) {
-            Some(stop) if window.get(stop) == Some(&b':') => {
-                if at + stop + 1 >= cx.len() && !cx.eof {
-                    Tri::Wait
-                } else {
-                    Tri::from(matches!(cx.at(at + stop + 1), b' ' | b'"' | b'\''))
-                }
-            }
-            None if window.len() < 48 && !cx.eof => Tri::Wait,
-            _ => Tri::No,
         }
     }
 
@@ -359,8 +348,8 @@ impl Machine {
                 {
                     return Tri::Yes;
                 }
-                match self.key_at(cx, at, false) {
-                    Tri::No => self.phrase_key(cx, at),
+                match key_at(cx, at, false) {
+                    Tri::No => phrase_key(cx, at),
                     other => other,
                 }
             }
@@ -530,7 +519,7 @@ impl Machine {
         let key = Key { start: clip(start), end: clip(start + whole.len()), text, quoted: false, hash };
         if stop == b'"' && !whole.is_empty() {
             // `COMMENT "key": 1`: a word that belongs to nothing
-            match self.key_at(cx, end, true) {
+            match key_at(cx, end, true) {
                 Tri::Wait => {
                     self.memo = end;
                     return false;
@@ -611,4 +600,20 @@ fn is_literal_like(word: &str) -> bool {
         return false;
     }
     !matches!(classify(word).0, Kind::Word)
+}
+
+/// Tells whether an unquoted key of a few words and its colon stand at `at`.
+fn phrase_key(cx: Input<'_>, at: usize) -> Tri {
+    let window = cx.bytes.get(at..(at + 48).min(cx.len())).unwrap_or(&[]);
+    match window.iter().position(|b| matches!(b, b',' | b'}' | b'{' | b'"' | b'\n' | b':')) {
+        Some(stop) if window.get(stop) == Some(&b':') => {
+            if at + stop + 1 >= cx.len() && !cx.eof {
+                Tri::Wait
+            } else {
+                Tri::from(matches!(cx.at(at + stop + 1), b' ' | b'"' | b'\''))
+            }
+        }
+        None if window.len() < 48 && !cx.eof => Tri::Wait,
+        _ => Tri::No,
+    }
 }

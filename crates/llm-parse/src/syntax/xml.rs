@@ -136,6 +136,7 @@ fn markup(cx: Input<'_>, at: usize, misses: &mut Misses) -> Markup {
 
 impl Machine {
     /// Reads the elements from `from` on; tells whether there were any.
+    #[expect(clippy::too_many_lines, reason = "one loop over the markup, an arm per kind")]
     pub(super) fn xml(&mut self, cx: Input<'_>, area: Span, from: usize, origin: Origin) -> bool {
         let cx = Input::new(cx.slice(0, area.end), true);
         let fixes = clip(self.fixes.len());
@@ -471,12 +472,11 @@ impl Machine {
             let mut place: HashMap<&str, usize> = HashMap::new();
             for id in children {
                 let name = self.tree.key(NodeId(id), cx.text).unwrap_or("");
-                match place.get(name).and_then(|i| groups.get_mut(*i)) {
-                    Some(group) => group.push(id),
-                    None => {
-                        place.insert(name, groups.len());
-                        groups.push(vec![id]);
-                    }
+                if let Some(group) = place.get(name).and_then(|i| groups.get_mut(*i)) {
+                    group.push(id)
+                } else {
+                    place.insert(name, groups.len());
+                    groups.push(vec![id]);
                 }
             }
         }
@@ -487,10 +487,10 @@ impl Machine {
                 linked.push(first);
                 continue;
             }
-            let (head, tail) = (*self.tree.node(NodeId(first)), *self.tree.node(NodeId(last)));
+            let (opening, tail) = (*self.tree.node(NodeId(first)), *self.tree.node(NodeId(last)));
             let id = clip(self.tree.nodes.len());
-            let mut list = Node::new(Kind::Array, head.start, tail.end);
-            list.copy_key(&head);
+            let mut list = Node::new(Kind::Array, opening.start, tail.end);
+            list.copy_key(&opening);
             list.set_complete(tail.is_complete());
             self.tree.nodes.push(list);
             self.chain(id, &group);
@@ -526,15 +526,12 @@ fn push_decoded(out: &mut String, text: &str) {
         let window = rest.as_bytes();
         let end = window.iter().take(12).position(|b| *b == b';');
         let decoded = end.and_then(|end| entity(rest.get(1..end)?).map(|c| (c, end)));
-        match decoded {
-            Some((c, end)) => {
-                out.push(c);
-                rest = rest.get(end + 1..).unwrap_or("");
-            }
-            None => {
-                out.push('&');
-                rest = rest.get(1..).unwrap_or("");
-            }
+        if let Some((c, end)) = decoded {
+            out.push(c);
+            rest = rest.get(end + 1..).unwrap_or("");
+        } else {
+            out.push('&');
+            rest = rest.get(1..).unwrap_or("");
         }
     }
     out.push_str(rest);

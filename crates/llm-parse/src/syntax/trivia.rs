@@ -1,0 +1,108 @@
+//! White space and comments.
+
+use super::machine::{Machine, State, Trivia};
+use super::scan::Input;
+use crate::report::Rule;
+
+impl Machine {
+    #[inline]
+    pub(super) fn trivia(&mut self, cx: Input<'_>) -> Trivia {
+        loop {
+            let byte = cx.at(self.pos);
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => self.pos += 1,
+                b'/' | b'#' | b'\\' | 0x0B | 0x0C | 0xC2 | 0xE1 | 0xE2 | 0xE3 | 0xEF => {
+                    if let Some(done) = self.odd_trivia(cx) {
+                        return done;
+                    }
+                }
+                0 if self.pos >= cx.len() => {
+                    return if cx.eof { Trivia::End } else { Trivia::Wait };
+                }
+                _ => return Trivia::Solid,
+            }
+        }
+    }
+
+    /// Skips a comment or unusual white space; `None` when something was skipped.
+    pub(super) fn odd_trivia(&mut self, cx: Input<'_>) -> Option<Trivia> {
+        let start = self.pos;
+        let (byte, next) = (cx.at(start), cx.at(start + 1));
+        let last = start + 1 >= cx.len();
+        match byte {
+            b'/' | b'\\' if last && !cx.eof => Some(Trivia::Wait),
+            b'/' if next == b'/' => self.line_comment(cx),
+            b'/' if next == b'*' => self.block_comment(cx),
+            b'#' if self.state == State::Value && self.key.is_some() => {
+                if last && !cx.eof {
+                    Some(Trivia::Wait)
+                } else if next == b' ' || last {
+                    self.line_comment(cx)
+                } else {
+                    Some(Trivia::Solid)
+                }
+            }
+            b'#' => self.line_comment(cx),
+            b'\\' if matches!(next, b'n' | b't' | b'r') => {
+                self.pos += 2;
+                self.repaired(Rule::OverEscaped, start, self.pos);
+                None
+            }
+            b'\\' if next == b'\n' || next == b'\r' => {
+                self.pos += 1;
+                None
+            }
+            _ => {
+                let len = cx.space(start);
+                if len == 0 {
+                    return Some(Trivia::Solid);
+                }
+                self.pos += len;
+                let rule = match cx.slice(start, start + len) {
+                    "\u{200B}" | "\u{200C}" | "\u{200D}" | "\u{2060}" | "\u{FEFF}" | "\u{AD}"
+                    | "\u{200E}" | "\u{200F}" => Rule::InvisibleCharacter,
+                    _ => Rule::WhiteSpaceForm,
+                };
+                let mut end = self.pos;
+                while cx.space(end) == len && cx.at(end) == byte {
+                    end += len;
+                }
+                self.pos = end;
+                self.cosmetic(rule, start, end);
+                None
+            }
+        }
+    }
+
+    pub(super) fn line_comment(&mut self, cx: Input<'_>) -> Option<Trivia> {
+        let from = self.memo.max(self.pos);
+        let Some(len) = memchr::memchr(b'\n', cx.bytes.get(from..).unwrap_or(&[])) else {
+            if !cx.eof {
+                self.memo = cx.len();
+                return Some(Trivia::Wait);
+            }
+            self.cosmetic(Rule::Comment, self.pos, cx.len());
+            self.pos = cx.len();
+            return Some(Trivia::End);
+        };
+        self.cosmetic(Rule::Comment, self.pos, from + len);
+        self.pos = from + len + 1;
+        None
+    }
+
+    pub(super) fn block_comment(&mut self, cx: Input<'_>) -> Option<Trivia> {
+        let from = self.memo.max(self.pos + 2);
+        let Some(len) = memchr::memmem::find(cx.bytes.get(from..).unwrap_or(&[]), b"*/") else {
+            if !cx.eof {
+                self.memo = cx.len().saturating_sub(1).max(self.pos + 2);
+                return Some(Trivia::Wait);
+            }
+            self.lossy(Rule::Comment, self.pos, cx.len());
+            self.pos = cx.len();
+            return Some(Trivia::End);
+        };
+        self.cosmetic(Rule::Comment, self.pos, from + len + 2);
+        self.pos = from + len + 2;
+        None
+    }
+}
