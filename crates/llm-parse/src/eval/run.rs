@@ -284,7 +284,9 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let two = Eval::new(&second, &cases(), scoring())
             .with_journal(Journal::open(&path).unwrap())
-            .with_progress(move |progress| drop(sender.send((progress.done, progress.resumed))))
+            .with_progress(move |progress| {
+                let _ = sender.send((progress.done, progress.resumed));
+            })
             .run()
             .await
             .unwrap();

@@ -25,6 +25,7 @@ mod quotes;
 mod read;
 mod refusal;
 mod repetition;
+mod sighting;
 mod tokens;
 mod validate;
 
@@ -44,6 +45,7 @@ pub use language::AnswerLanguage;
 pub use merge::Merge;
 pub(crate) use pointer::join;
 pub use prompt::PromptLanguage;
+pub use sighting::Sighting;
 pub use tokens::TokenMeter;
 pub use validate::{Checked, Violation};
 

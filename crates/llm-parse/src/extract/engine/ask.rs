@@ -12,6 +12,7 @@ use super::{Engine, Job};
 use crate::extract::form::Form;
 use crate::extract::prompt::{Fence, Question, TOOL_NAME};
 use crate::extract::repetition::Repetition;
+use crate::extract::sighting::Watch;
 use crate::extract::{AskMode, Attempt, AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Result};
 
 /// What is asked, whatever the form of asking.
@@ -68,7 +69,9 @@ impl<T> Job<'_, T> {
         let timeout = earlier(engine.call_timeout, permit.timeout);
         request.timeout = timeout;
         let started = engine.clock.instant();
-        let result = self.complete(request, timeout).await;
+        let observer = self.observer.filter(|_| asked.kind == AttemptKind::Ask);
+        let watch = observer.map(|observer| Watch::new(observer, self.part_index(), asked.form.wrapped));
+        let result = self.complete(request, timeout, watch).await;
         let elapsed = engine.clock.instant().saturating_duration_since(started);
 
         let mut attempt = Attempt::new(asked.kind, mode, engine.model.name()).with_elapsed(elapsed);
@@ -123,10 +126,15 @@ impl<T> Job<'_, T> {
     }
 
     /// Asks the model, and does not rely on it to keep the deadline.
-    async fn complete(&self, request: ChatRequest, timeout: Option<Duration>) -> Result<ChatResponse, Error> {
+    async fn complete(
+        &self,
+        request: ChatRequest,
+        timeout: Option<Duration>,
+        watch: Option<Watch<'_>>,
+    ) -> Result<ChatResponse, Error> {
         let call = async {
-            if self.engine.watched {
-                self.watch(request).await
+            if self.engine.watched || watch.is_some() {
+                self.watch(request, watch).await
             } else {
                 self.engine.model.complete(request).await
             }
@@ -142,13 +150,17 @@ impl<T> Job<'_, T> {
     }
 
     /// Asks piece by piece, and hangs up as soon as the answer repeats itself without end.
-    async fn watch(&self, request: ChatRequest) -> Result<ChatResponse, Error> {
+    async fn watch(&self, request: ChatRequest, mut watch: Option<Watch<'_>>) -> Result<ChatResponse, Error> {
         let mut stream = self.engine.model.stream(request).await?;
         let mut response =
             ChatResponse::new("").with_finish_reason(FinishReason::Other("unfinished".to_owned()));
         let mut repetition = Repetition::default();
         while let Some(chunk) = stream.next().await {
-            response.push(chunk?);
+            let chunk = chunk?;
+            if let Some(watch) = &mut watch {
+                watch.push(&chunk.content);
+            }
+            response.push(chunk);
             if repetition.watch(&response.message.content) {
                 response.finish_reason = FinishReason::Length;
                 return Ok(response);

@@ -22,6 +22,7 @@ use super::merge::Part;
 use super::prompt::{Again, Fence, Prompt, Shot};
 use super::quotes::Judge;
 use super::read::{Draft, Fault, Reader};
+use super::sighting::Tell;
 use super::validate::Validators;
 use super::{
     AnswerLanguage, AskMode, Attempt, AttemptKind, AttemptOutcome, Budget, ExtractError, ExtractErrorKind,
@@ -79,6 +80,8 @@ pub(crate) struct Job<'a, T> {
     pub(crate) waiting: u64,
     /// Whether an answer that was cut is better dealt with by asking about less.
     pub(crate) splittable: bool,
+    /// Who watches the first answer arrive.
+    pub(crate) observer: Option<&'a dyn Tell>,
 }
 
 /// An answer that nothing can be made of.

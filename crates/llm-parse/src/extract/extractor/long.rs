@@ -11,6 +11,7 @@ use super::{Inner, Long};
 use crate::extract::engine::Job;
 use crate::extract::ledger::Ledger;
 use crate::extract::merge::{Part, shift};
+use crate::extract::sighting::Tell;
 use crate::extract::{Chunking, ExtractError, ExtractErrorKind, Result};
 
 /// How often a part whose answer did not fit is cut in two.
@@ -20,13 +21,13 @@ impl<T: DeserializeOwned + Send + Sync> Inner<T> {
     /// Extracts from the source as a whole, or from its parts.
     ///
     /// A part that fails fails the extraction: a value that silently lacks a part of its source would be wrong.
-    pub(super) async fn part_or_parts(&self, ledger: &Ledger, source: &str) -> Result<Part<T>> {
+    pub(super) async fn part_or_parts(&self, session: &Session<'_>, source: &str) -> Result<Part<T>> {
         let Some(long) = &self.long else {
-            return self.one(ledger, source, None, 0).await;
+            return self.one(session, source, None, 0).await;
         };
         let parts = long.chunking.cut(source, &self.engine.meter);
         if let [_] = parts.as_slice() {
-            return self.whole_or_halves(ledger, long, source).await;
+            return self.whole_or_halves(session, long, source).await;
         }
         let count = parts.len();
         let waiting = AtomicU64::new(u64::try_from(count).unwrap_or(u64::MAX));
@@ -37,7 +38,7 @@ impl<T: DeserializeOwned + Send + Sync> Inner<T> {
                 async move {
                     let waiting = waiting.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
                     let range = Piece { range, part: Some((index, count)), waiting, splits: 0 };
-                    self.piece(ledger, long, source, range).await
+                    self.piece(session, long, source, range).await
                 }
             })
             .buffered(long.concurrency.get())
@@ -46,22 +47,22 @@ impl<T: DeserializeOwned + Send + Sync> Inner<T> {
         (long.merge)(found).ok_or_else(nothing)
     }
 
-    async fn whole_or_halves(&self, ledger: &Ledger, long: &Long<T>, source: &str) -> Result<Part<T>> {
+    async fn whole_or_halves(&self, session: &Session<'_>, long: &Long<T>, source: &str) -> Result<Part<T>> {
         let whole = Piece { range: 0..source.len(), part: None, waiting: 0, splits: 0 };
-        self.piece(ledger, long, source, whole).await
+        self.piece(session, long, source, whole).await
     }
 
     /// Extracts from a piece; if its answer, or its prompt, is too long, from its halves.
     fn piece<'a>(
         &'a self,
-        ledger: &'a Ledger,
+        session: &'a Session<'a>,
         long: &'a Long<T>,
         source: &'a str,
         piece: Piece,
     ) -> BoxFuture<'a, Result<Part<T>>> {
         Box::pin(async move {
             let text = source.get(piece.range.clone()).unwrap_or_default();
-            let error = match self.one(ledger, text, piece.part, piece.waiting).await {
+            let error = match self.one(session, text, piece.part, piece.waiting).await {
                 Ok(mut part) => {
                     shift(&mut part.grounding, source, &piece.range);
                     return Ok(part);
@@ -83,7 +84,7 @@ impl<T: DeserializeOwned + Send + Sync> Inner<T> {
             for half in halves {
                 let range = piece.range.start + half.start..piece.range.start + half.end;
                 let half = Piece { range, splits: piece.splits + 1, ..piece.clone() };
-                found.push(self.piece(ledger, long, source, half).await?);
+                found.push(self.piece(session, long, source, half).await?);
             }
             (long.merge)(found).ok_or_else(nothing)
         })
@@ -91,14 +92,30 @@ impl<T: DeserializeOwned + Send + Sync> Inner<T> {
 
     async fn one(
         &self,
-        ledger: &Ledger,
+        session: &Session<'_>,
         text: &str,
         part: Option<(usize, usize)>,
         waiting: u64,
     ) -> Result<Part<T>> {
         let splittable = self.long.is_some();
-        Job { engine: &self.engine, ledger, source: text, part, waiting, splittable }.run().await
+        Job {
+            engine: &self.engine,
+            ledger: session.ledger,
+            source: text,
+            part,
+            waiting,
+            splittable,
+            observer: session.observer,
+        }
+        .run()
+        .await
     }
+}
+
+/// What all pieces share.
+pub(super) struct Session<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) observer: Option<&'a dyn Tell>,
 }
 
 /// A piece of a long source.

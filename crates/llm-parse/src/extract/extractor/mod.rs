@@ -20,6 +20,7 @@ pub use builder::Builder;
 use super::engine::Engine;
 use super::ledger::Ledger;
 use super::merge::MergeParts;
+use super::sighting::{Observer, Sighting, Tell};
 use super::{
     Chunking, Extract, ExtractError, ExtractErrorKind, Extraction, Result, empty_source, total_cost,
     total_usage,
@@ -116,10 +117,55 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Extract<T> for Extractor<T> {
     }
 
     async fn extract(&self, source: &str) -> Result<Extraction<T>> {
+        self.run(source, None).await
+    }
+}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Extractor<T> {
+    /// Extracts a value, and tells what is seen of the answer while the model writes it.
+    ///
+    /// Only the first answer about a source (or about each part of a long one) is watched, not what is asked again. A tool
+    /// call arrives in one piece and shows nothing before. An answer that begins to repeat itself without end is cut short.
+    ///
+    /// ```
+    /// use pumasi_core::model::{Reply, ScriptedModel};
+    /// use pumasi_llm_parse::extract::{Extractor, Sighting};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let model = ScriptedModel::new([Reply::chunks(["{\"items\": [\"달리", "기\", ", "\"수영\"]}"])]);
+    /// let extractor = Extractor::<Vec<String>>::builder(model).with_instructions("Extract the sports.").build()?;
+    /// let mut seen = Vec::new();
+    /// let found = extractor
+    ///     .extract_watched("달리기와 수영을 했다.", &mut |sighting| {
+    ///         if let Sighting::Part { path, value, .. } = sighting {
+    ///             seen.push((path, value));
+    ///         }
+    ///     })
+    ///     .await?;
+    /// assert_eq!(seen[0], ("/0".to_owned(), "달리기".into()));
+    /// assert_eq!(found.value, ["달리기", "수영"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`extract`](Extract::extract).
+    pub async fn extract_watched(
+        &self,
+        source: &str,
+        on_sight: &mut (dyn FnMut(Sighting) + Send),
+    ) -> Result<Extraction<T>> {
+        let observer = Observer::new(on_sight);
+        self.run(source, Some(&observer)).await
+    }
+
+    async fn run(&self, source: &str, observer: Option<&dyn Tell>) -> Result<Extraction<T>> {
         let engine = &self.inner.engine;
         let ledger = Ledger::new(engine.budget, engine.price, Arc::clone(&engine.clock));
         let result = match self.inner.checked(source) {
-            Ok(()) => self.inner.part_or_parts(&ledger, source).await,
+            Ok(()) => self.inner.part_or_parts(&long::Session { ledger: &ledger, observer }, source).await,
             Err(error) => Err(error),
         };
         let attempts = ledger.attempts();

@@ -6,6 +6,7 @@ mod injection;
 mod long;
 mod reask;
 mod savings;
+mod watch;
 
 use pumasi_core::model::{ModelCapabilities, Reply, ScriptedModel, Usage};
 use schemars::JsonSchema;
