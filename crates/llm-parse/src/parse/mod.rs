@@ -3,6 +3,8 @@
 mod choose;
 mod confidence;
 mod plain;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::fmt;

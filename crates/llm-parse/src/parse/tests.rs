@@ -1,0 +1,202 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Parser, Policy, parse};
+use crate::error::ErrorKind;
+use crate::report::{Rule, Severity};
+use crate::schema::Schema;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Run {
+    place: String,
+    km: f64,
+    laps: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Mood {
+    Positive,
+    Negative,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Step {
+    Walk { minutes: u32 },
+    Rest { reason: Option<String> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Plan {
+    steps: Vec<Step>,
+    mood: Mood,
+    notes: BTreeMap<String, i64>,
+    pair: (u8, String),
+    next: Option<Box<Plan>>,
+}
+
+fn kind<T: serde::de::DeserializeOwned + JsonSchema + std::fmt::Debug>(raw: &str) -> ErrorKind {
+    parse::<T>(raw).unwrap_err().kind()
+}
+
+#[test]
+fn plain_json_has_an_empty_report() {
+    let parsed = parse::<Run>(r#"{"place": "한강", "km": 10.5, "laps": 2}"#).unwrap();
+    assert_eq!(parsed.value, Run { place: "한강".to_owned(), km: 10.5, laps: Some(2) });
+    assert!(parsed.report.is_clean());
+    assert!((parsed.confidence - 1.0).abs() < f32::EPSILON);
+}
+
+#[test]
+fn plain_json_is_watched_for_what_serde_passes_over() {
+    let parsed = parse::<Run>(r#"{"place": "x", "km": 1, "Laps": 3}"#).unwrap();
+    assert_eq!(parsed.value.laps, Some(3));
+    assert!(parsed.report.has(Rule::KeyForm));
+    let parsed = parse::<Option<String>>(r#""None""#).unwrap();
+    assert_eq!(parsed.value, None);
+    assert!(parsed.report.has(Rule::NullWord));
+    let parsed = parse::<BTreeMap<String, u8>>(r#"{"a": 1, "a": 1}"#).unwrap();
+    assert!(parsed.report.has(Rule::DuplicateKey));
+    assert_eq!(kind::<BTreeMap<String, u8>>(r#"{"a": 1, "a": 2}"#), ErrorKind::Ambiguous);
+    assert_eq!(kind::<f32>("[1e300]"), ErrorKind::Overflow);
+}
+
+#[test]
+fn unions_tuples_maps_and_recursion_are_fitted() {
+    let raw = "```\n{steps: [{kind: 'Walk', minutes: '1,200'}, {kind: rest, reason: N/A}], mood: 'negative', \
+               notes: {a: '3만'}, pair: ['7', 8], next: None,}\n```";
+    let plan = parse::<Plan>(raw).unwrap().value;
+    assert_eq!(plan.steps, [Step::Walk { minutes: 1200 }, Step::Rest { reason: None }]);
+    assert_eq!(plan.mood, Mood::Negative);
+    assert_eq!(plan.notes["a"], 30_000);
+    assert_eq!(plan.pair, (7, "8".to_owned()));
+}
+
+#[test]
+fn failures_name_every_path_and_never_the_text() {
+    let error = parse::<Run>(r#"{"place": ["secret", "words"], "km": "secret"}"#).unwrap_err();
+    let paths: Vec<String> = error.failures().iter().map(|failure| failure.path.to_string()).collect();
+    assert!(paths.contains(&"$.km".to_owned()), "{paths:?}");
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[test]
+fn policies_differ_where_the_table_says() {
+    let raw = r#"[1, "2", "many"]"#;
+    let with = |policy| Parser::<Vec<u8>>::new().with_policy(policy).parse(raw);
+    assert!(with(Policy::Lenient).is_err());
+    let salvaged = with(Policy::Salvage).unwrap();
+    assert_eq!(salvaged.value, [1, 2]);
+    assert_eq!(salvaged.rejected.len(), 1);
+    let strict = Parser::<Vec<u8>>::new().with_policy(Policy::Strict);
+    assert_eq!(strict.parse(r#"[1, "2"]"#).unwrap_err().kind(), ErrorKind::Policy);
+    assert_eq!(strict.parse("```json\n[1, 2]\n```").unwrap().value, [1, 2]);
+}
+
+#[test]
+fn negation_overflow_and_two_answers_are_refused() {
+    assert_eq!(kind::<Mood>("This is not NEGATIVE."), ErrorKind::Negated);
+    assert_eq!(kind::<Mood>("POSITIVE or NEGATIVE"), ErrorKind::Ambiguous);
+    assert_eq!(kind::<u8>("300"), ErrorKind::Overflow);
+    assert_eq!(kind::<Run>(r#"{"place": "a", "km": 1} or {"place": "b", "km": 2}"#), ErrorKind::Ambiguous);
+    assert_eq!(kind::<Run>("죄송하지만 도와드릴 수 없습니다."), ErrorKind::Refused);
+    assert_eq!(kind::<Run>("  \n"), ErrorKind::Empty);
+}
+
+#[test]
+fn a_cut_list_keeps_its_whole_items() {
+    let parsed = parse::<Vec<Run>>(r#"[{"place": "a", "km": 1}, {"place": "b", "k"#).unwrap();
+    assert_eq!(parsed.value.len(), 1);
+    assert!(parsed.report.worst() >= Some(Severity::Lossy));
+    assert_eq!(kind::<Run>(r#"{"place": "a", "#), ErrorKind::Truncated);
+}
+
+#[test]
+fn recursive_unions_and_deep_input_end() {
+    let schema = json!({"$ref": "#/$defs/J", "$defs": {"J": {"anyOf": [
+        {"type": "integer"}, {"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/J"}},
+        {"type": "object", "additionalProperties": {"$ref": "#/$defs/J"}}]}}});
+    let parser = Parser::<Value>::with_schema(Schema::from_json(&schema).unwrap());
+    assert_eq!(parser.parse(r#"{"a": [1, {"b": "x"}]}"#).unwrap().value, json!({"a": [1, {"b": "x"}]}));
+    assert!(parser.parse(&"[".repeat(100_000)).is_err());
+    assert!(parser.parse(&r#"{"a":"#.repeat(100_000)).is_err());
+}
+
+fn text() -> impl Strategy<Value = String> {
+    // Null words and placeholders are read as such on purpose.
+    "[a-zA-Z가-힣0-9 ,.:{}\\[\"']{0,12}x[a-z가-힣]{0,4}"
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let step = prop_oneof![
+        any::<u32>().prop_map(|minutes| Step::Walk { minutes }),
+        proptest::option::of(text()).prop_map(|reason| Step::Rest { reason }),
+    ];
+    let leaf = (
+        proptest::collection::vec(step, 0..4),
+        prop_oneof![Just(Mood::Positive), Just(Mood::Negative)],
+        proptest::collection::btree_map(text(), any::<i64>(), 0..4),
+        (any::<u8>(), text()),
+    )
+        .prop_map(|(steps, mood, notes, pair)| Plan { steps, mood, notes, pair, next: None })
+        .boxed();
+    (leaf.clone(), proptest::option::of(leaf)).prop_map(|(mut plan, next)| {
+        plan.next = next.map(Box::new);
+        plan
+    })
+}
+
+fn any_schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(true)),
+        Just(json!({"type": "integer", "minimum": -5, "maximum": 500})),
+        Just(json!({"type": ["number", "null"]})),
+        Just(json!({"type": "string", "format": "date"})),
+        Just(json!({"type": "string", "maxLength": 5, "pattern": "^[a-z]*$"})),
+        Just(json!({"enum": ["yes", "no", 3, null]})),
+        Just(json!({"type": "boolean"})),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(|all| json!({"anyOf": all})),
+            inner.clone().prop_map(|item| json!({"type": "array", "items": item, "maxItems": 3})),
+            (inner.clone(), inner.clone()).prop_map(
+                |(a, b)| json!({"type": "object", "properties": {"a": a, "user_name": b}, "required": ["a"]})
+            ),
+            inner.prop_map(|item| json!({"type": "object", "additionalProperties": item})),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn generated_values_come_back_through_both_ways(plan in plan()) {
+        let raw = serde_json::to_string(&plan).unwrap();
+        prop_assert_eq!(&parse::<Plan>(&raw).unwrap().value, &plan);
+        // A comment at the end takes the shortcut away.
+        let long = format!("{raw} // done\n");
+        prop_assert_eq!(&parse::<Plan>(&long).unwrap().value, &plan);
+    }
+
+    #[test]
+    fn no_input_and_schema_panics(
+        raw in "[\\[\\]{}:,\"'a-z0-9 가-힣\n`<>/.%-]{0,80}",
+        schema in any_schema(),
+        policy in prop_oneof![Just(Policy::Strict), Just(Policy::Lenient), Just(Policy::Salvage)],
+        partial in any::<bool>(),
+    ) {
+        let parser = Parser::<Value>::with_schema(Schema::from_json(&schema).unwrap());
+        let parser = parser.with_policy(policy).with_partial(partial);
+        if let Ok(parsed) = parser.parse(&raw) {
+            prop_assert!((0.0..=1.0).contains(&parsed.confidence));
+            if policy == Policy::Strict {
+                prop_assert!(parsed.report.worst() <= Some(Severity::Cosmetic));
+            }
+        }
+    }
+}
