@@ -214,6 +214,11 @@ fn choose_tier(
     let mut fitting: Vec<Tried> = Vec::new();
     for at in tier {
         let Some(candidate) = candidates.get(*at) else { continue };
+        // Talk is no JSON value: without a schema that asks for text, there is nothing in it.
+        let talk = matches!(document.tree().node(candidate.root()).kind(), Kind::String(_) | Kind::Word);
+        if talk && candidate.origin() == Origin::Text && takes_any(schema) {
+            continue;
+        }
         aligner.set_prose(candidate.origin() == Origin::Text);
         let (slot, fit) = aligner.root(candidate.root());
         let fit = Fit { cost: fit.cost + origin_cost(candidate), ..fit };
@@ -257,6 +262,16 @@ fn choose_tier(
     if different.is_empty() {
         return Ok(Some(Picked { rivals: fitting.len() > near.len(), ..pick(first) }));
     }
+    // A row of values that was read as one list is not read a second time, value by value.
+    let covers = |row: &Candidate| {
+        near.iter().all(|tried| candidates.get(tried.at).is_some_and(|c| row.span().contains(c.span())))
+    };
+    let row = near
+        .iter()
+        .find(|tried| candidates.get(tried.at).is_some_and(|c| c.origin() == Origin::Sequence && covers(c)));
+    if let Some(row) = row {
+        return Ok(Some(pick(row)));
+    }
     // Several values where a list is wanted: together they are one.
     let roots: Vec<usize> = near.iter().map(|tried| tried.at).collect();
     if let Some(merged) = merge(aligner, document, raw, &roots, rules, schema) {
@@ -282,6 +297,10 @@ fn origin_cost(candidate: &Candidate) -> u32 {
     }
 }
 
+fn takes_any(schema: &Schema) -> bool {
+    matches!(schema.shapes().get(schema.shapes().root).kind, ShapeKind::Any)
+}
+
 fn better_failure(new: &Fit, old: &Fit) -> bool {
     (new.errors, new.cost) < (old.errors, old.cost)
 }
@@ -296,7 +315,7 @@ fn merge(
 ) -> Option<Picked> {
     let candidates = document.candidates();
     let parts: Vec<&Candidate> = at.iter().filter_map(|at| candidates.get(*at)).collect();
-    let any = matches!(schema.shapes().get(schema.shapes().root).kind, ShapeKind::Any);
+    let any = takes_any(schema);
     if parts.iter().any(|part| document.tree().node(part.root()).kind() == Kind::Array) && !any {
         return None;
     }
