@@ -98,9 +98,8 @@ pub(super) fn choose(
             return Ok(chosen);
         }
     }
-    let explicit: Vec<usize> =
-        outside.iter().copied().filter(|at| candidates.get(*at).is_some_and(is_explicit)).collect();
-    let implied: Vec<usize> = outside.iter().copied().filter(|at| !explicit.contains(at)).collect();
+    let (explicit, implied): (Vec<usize>, Vec<usize>) =
+        outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
     let mut groups: Vec<&[usize]> = vec![&explicit];
     let text = text.map(|at| vec![at]).unwrap_or_default();
     if matches!(wants, Wants::Scalar) {
