@@ -1,4 +1,7 @@
-//! What the extractor is worth, on the committed posts and the tasks that people see in them.
+//! What the extractor is worth, on posts and the tasks that people see in them.
+//!
+//! Three sets: `dev` and `held`, the two sets of the committed posts, and `independent`, forty posts written by somebody
+//! who did not know the rules. Rules and prompts are tuned on `dev` alone.
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +15,7 @@ use serde::Deserialize;
 /// What is measured, and against what.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only the posts of this half: `dev`, on which rules and prompts may be tuned, or `held`, on which they may not.
+    /// Only the posts of this set: `dev`, on which rules and prompts may be tuned, `held` or `independent`.
     #[arg(long)]
     split: Option<String>,
     /// Writes the results to this file, for a later comparison.
@@ -30,18 +33,24 @@ struct Gold {
     tasks: serde_json::Value,
 }
 
+#[derive(Deserialize)]
+struct Independent {
+    post: Post,
+    tasks: serde_json::Value,
+}
+
 /// Measures `extractor` and prints the figures.
 #[expect(clippy::print_stdout, reason = "a command-line program speaks on standard output")]
 pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
     let posts = crate::input::posts(None, pumasi_llm_parse::task::PostKind::Story)?;
     let all = dataset(&posts)?;
-    let halves: Vec<&str> = match &options.split {
+    let sets: Vec<&str> = match &options.split {
         Some(split) => vec![split],
-        None => vec!["dev", "held"],
+        None => vec!["dev", "held", "independent"],
     };
-    for half in &halves {
-        println!("{half}: {} posts\n", all.split(half).len());
-        println!("{}", measured(&extractor, &all.split(half)).await?.to_terminal());
+    for set in &sets {
+        println!("{set}: {} posts\n", all.split(set).len());
+        println!("{}", measured(&extractor, &all.split(set)).await?.to_terminal());
     }
     if options.save.is_none() && options.against.is_none() {
         return Ok(());
@@ -83,6 +92,11 @@ fn dataset(posts: &[Post]) -> Result<Dataset, Box<dyn Error>> {
             .find(|post| post.id == gold.id)
             .ok_or("the gold tasks are of another set of posts")?;
         cases.push(Case::new(gold.id, serde_json::to_string(post)?, gold.tasks).with_split(gold.split));
+    }
+    for line in include_str!("independent.jsonl").lines() {
+        let Independent { post, tasks } = serde_json::from_str(line)?;
+        cases
+            .push(Case::new(post.id.clone(), serde_json::to_string(&post)?, tasks).with_split("independent"));
     }
     Ok(Dataset::new(cases)?)
 }
