@@ -84,10 +84,9 @@ impl<'a> Watch<'a> {
     pub(crate) fn push(&mut self, piece: &str) {
         for event in self.stream.push(piece) {
             match event {
-                Event::Started { candidate, .. } => {
-                    if self.current.replace(candidate).is_some() {
-                        self.observer.tell(Sighting::Withdrawn { chunk: self.chunk });
-                    }
+                // whatever was begun before was not the answer
+                Event::Started { candidate, .. } if self.current.replace(candidate).is_some() => {
+                    self.observer.tell(Sighting::Withdrawn { chunk: self.chunk });
                 }
                 Event::Retracted { candidate } if self.current == Some(candidate) => {
                     self.observer.tell(Sighting::Withdrawn { chunk: self.chunk });
