@@ -106,7 +106,8 @@ fn main() -> io::Result<()> {
             outboxes.push(outbox);
         }
         let writer = scope.spawn(move || write_all(&outboxes));
-        let read = read_all(inboxes);
+        let read = read_all(&inboxes);
+        drop(inboxes);
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer stopped")));
         read.and(written)
     })
@@ -116,22 +117,19 @@ fn main() -> io::Result<()> {
 type Batch = Vec<Option<Vec<u8>>>;
 
 /// Deals batches round; the writer collects them in the same turn, which keeps the order.
-fn read_all(inboxes: Vec<SyncSender<Batch>>) -> io::Result<()> {
+fn read_all(inboxes: &[SyncSender<Batch>]) -> io::Result<()> {
     let mut input = io::BufReader::with_capacity(1 << 20, io::stdin().lock());
     for inbox in inboxes.iter().cycle() {
         let mut batch = Batch::new();
         let mut size = 0;
         while size < BATCH {
-            match read_line(&mut input)? {
-                Some(line) => {
-                    size += line.as_ref().map_or(0, Vec::len) + 1;
-                    batch.push(line);
-                }
-                None => {
-                    // Whoever is next has nothing; closing the channels ends the workers.
-                    let _ = inbox.send(batch);
-                    return Ok(());
-                }
+            if let Some(line) = read_line(&mut input)? {
+                size += line.as_ref().map_or(0, Vec::len) + 1;
+                batch.push(line);
+            } else {
+                // Whoever is next has nothing; closing the channels ends the workers.
+                let _ = inbox.send(batch);
+                return Ok(());
             }
         }
         if inbox.send(batch).is_err() {
@@ -199,13 +197,10 @@ fn work(options: Options, batches: &Receiver<Batch>, results: &SyncSender<Vec<u8
 
 fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(bytes);
-    let line = match serde_json::from_str::<Line<'_>>(&text) {
-        Ok(line) => line,
-        Err(_) => {
-            let id = rescued_id(&text);
-            let message = "the line is not an object with an \"input\" text";
-            return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
-        }
+    let Ok(line) = serde_json::from_str::<Line<'_>>(&text) else {
+        let id = rescued_id(&text);
+        let message = "the line is not an object with an \"input\" text";
+        return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
     };
     let id = line.id.unwrap_or(RawValue::NULL);
     if matches!(text, Cow::Owned(_)) {

@@ -88,7 +88,7 @@ fn extractor() -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
         Some(model) => Arc::new(TaskExtractor::configured(model, |prompt| {
             prompt
                 .with_budget(Budget::unlimited().with_tokens(60_000))
-                .with_call_timeout(Duration::from_secs(120))
+                .with_call_timeout(Duration::from_mins(2))
         })?),
         None => Arc::new(RuleTaskExtractor::new()),
     })

@@ -47,33 +47,35 @@ impl Aligner<'_> {
             self.noted(&mut fitted, Rule::NotANumber, Severity::Lossy);
             return fitted;
         }
-        if is_json_number(text) {
-            if let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite()) {
-                let mut fitted = (self.slot(node, Value::Float(value)), Fit::default());
-                if plain_integer(text).is_some() || (!text.contains(['.', 'e', 'E']) && text.len() > 16) {
-                    self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
+        if is_json_number(text)
+            && let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite())
+        {
+            let mut fitted = (self.slot(node, Value::Float(value)), Fit::default());
+            if plain_integer(text).is_some() || (!text.contains(['.', 'e', 'E']) && text.len() > 16) {
+                self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
+            }
+            return self.cut_number(node, fitted);
+        }
+        if let number::Reading::Number(read) = number::read(text)
+            && read.unit.is_none()
+            && !read.percent
+        {
+            let value = match read.value.to_integer() {
+                Some((whole, true)) => {
+                    u64::try_from(whole)
+                        .ok()
+                        .map(Value::Unsigned)
+                        .or(i64::try_from(whole).ok().map(Value::Signed))
+                }
+                _ => None,
+            };
+            let value = value.unwrap_or_else(|| Value::Float(read.value.to_f64()));
+            if !matches!(value, Value::Float(float) if !float.is_finite()) {
+                let mut fitted = (self.slot(node, value), Fit::default());
+                for (rule, severity) in &read.notes {
+                    self.noted(&mut fitted, *rule, *severity);
                 }
                 return self.cut_number(node, fitted);
-            }
-        }
-        if let number::Reading::Number(read) = number::read(text) {
-            if read.unit.is_none() && !read.percent {
-                let value =
-                    match read.value.to_integer() {
-                        Some((whole, true)) => u64::try_from(whole)
-                            .ok()
-                            .map(Value::Unsigned)
-                            .or(i64::try_from(whole).ok().map(Value::Signed)),
-                        _ => None,
-                    };
-                let value = value.unwrap_or_else(|| Value::Float(read.value.to_f64()));
-                if !matches!(value, Value::Float(float) if !float.is_finite()) {
-                    let mut fitted = (self.slot(node, value), Fit::default());
-                    for (rule, severity) in &read.notes {
-                        self.noted(&mut fitted, *rule, *severity);
-                    }
-                    return self.cut_number(node, fitted);
-                }
             }
         }
         let mut fitted = (self.slot(node, Value::Text), Fit::default());

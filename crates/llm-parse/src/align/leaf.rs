@@ -135,11 +135,11 @@ impl<'a> Aligner<'a> {
         match reading {
             number::Reading::Number(number) => {
                 let wanted = name.and_then(unit::of_field);
-                if let (Some(own), Some(wanted)) = (number.unit, wanted) {
-                    if own.contradicts(wanted) {
-                        let detail = Some("the unit is not the one that the field's name gives");
-                        return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
-                    }
+                if let (Some(own), Some(wanted)) = (number.unit, wanted)
+                    && own.contradicts(wanted)
+                {
+                    let detail = Some("the unit is not the one that the field's name gives");
+                    return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
                 }
                 Ok((number, kind != Kind::Number))
             }
@@ -169,11 +169,11 @@ impl<'a> Aligner<'a> {
         rule: &Integer,
         name: Option<&'a str>,
     ) -> Fitted {
-        if let Kind::Number = self.kind(node) {
-            if let Some(value) = plain_integer(self.text(node)) {
-                let fitted = self.integer(node, id, rule, value);
-                return self.unfinished(node, id, fitted);
-            }
+        if let Kind::Number = self.kind(node)
+            && let Some(value) = plain_integer(self.text(node))
+        {
+            let fitted = self.integer(node, id, rule, value);
+            return self.unfinished(node, id, fitted);
         }
         if matches!(self.kind(node), Kind::Array | Kind::Object) {
             return self.unwrapped(node, id, name);
@@ -241,17 +241,17 @@ impl<'a> Aligner<'a> {
         if let Kind::Number = self.kind(node) {
             let text = self.text(node);
             if let Some(value) = plain_integer(text) {
-                if let Ok(small) = i64::try_from(value) {
-                    if small.unsigned_abs() <= EXACT {
-                        let fitted = self.number_slot(node, id, rule, NumberValue::Integer(small));
-                        return self.unfinished(node, id, fitted);
-                    }
-                }
-            } else if is_json_number(text) {
-                if let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite()) {
-                    let fitted = self.number_slot(node, id, rule, NumberValue::Float(value));
+                if let Ok(small) = i64::try_from(value)
+                    && small.unsigned_abs() <= EXACT
+                {
+                    let fitted = self.number_slot(node, id, rule, NumberValue::Integer(small));
                     return self.unfinished(node, id, fitted);
                 }
+            } else if is_json_number(text)
+                && let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite())
+            {
+                let fitted = self.number_slot(node, id, rule, NumberValue::Float(value));
+                return self.unfinished(node, id, fitted);
             }
         }
         if matches!(self.kind(node), Kind::Array | Kind::Object) {
@@ -342,11 +342,13 @@ impl<'a> Aligner<'a> {
         let mut text = self.text(node);
         let mut fitted = (self.slot(node, Value::Text), super::Fit::default());
         // An answer that is a JSON string and nothing else.
-        if self.options.prose && rule.is_free() && text.starts_with('"') {
-            if let Ok(inner) = serde_json::from_str::<String>(text.trim()) {
-                fitted.0.value = Value::Owned(self.plan.own(&inner));
-                text = "";
-            }
+        if self.options.prose
+            && rule.is_free()
+            && text.starts_with('"')
+            && let Ok(inner) = serde_json::from_str::<String>(text.trim())
+        {
+            fitted.0.value = Value::Owned(self.plan.own(&inner));
+            text = "";
         }
         if !rule.is_free() {
             fitted = self.ruled_text(node, id, rule, text);
@@ -364,12 +366,11 @@ impl<'a> Aligner<'a> {
 
     fn text_from_value(&mut self, node: NodeId, id: ShapeId, rule: &TextRule) -> Fitted {
         let mut children = self.tree().children(node);
-        if self.kind(node) == Kind::Array {
-            if let (Some(only), None) = (children.next(), children.next()) {
-                if !matches!(self.kind(only), Kind::Array | Kind::Object) {
-                    return self.unwrapped(node, id, None);
-                }
-            }
+        if self.kind(node) == Kind::Array
+            && let (Some(only), None) = (children.next(), children.next())
+            && !matches!(self.kind(only), Kind::Array | Kind::Object)
+        {
+            return self.unwrapped(node, id, None);
         }
         if !rule.is_free() {
             return self.fail(node, id, ErrorKind::Mismatch);

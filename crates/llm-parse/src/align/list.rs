@@ -106,7 +106,7 @@ impl<'a> Aligner<'a> {
         let len = u64::from(chain.len);
         let short =
             len < list.min.max(list.prefix.len().min(usize::try_from(list.min).unwrap_or(usize::MAX)) as u64);
-        if short && !(self.options.partial && !whole) {
+        if short && (whole || !self.options.partial) {
             let kind = if whole { ErrorKind::Constraint } else { ErrorKind::Truncated };
             return self.fail_with(node, id, kind, Some("fewer items than required"));
         }
@@ -176,10 +176,10 @@ impl<'a> Aligner<'a> {
                 };
                 return self.empty(node, severity);
             }
-            if let Some(nested) = self.nested(node, id) {
-                if nested.1.errors == 0 {
-                    return nested;
-                }
+            if let Some(nested) = self.nested(node, id)
+                && nested.1.errors == 0
+            {
+                return nested;
             }
         }
         let takes_text = list.item.is_some_and(|item| self.shapes.takes_text(item));
@@ -195,10 +195,11 @@ impl<'a> Aligner<'a> {
             return self.fail_with(node, id, ErrorKind::Ambiguous, Some("one item or several in one text"));
         }
         let labels = list.item.is_some_and(|item| matches!(self.shapes.get(item).kind, ShapeKind::Label(_)));
-        if separated && labels {
-            if let Some(fitted) = self.labels_in_text(node, list, text) {
-                return fitted;
-            }
+        if separated
+            && labels
+            && let Some(fitted) = self.labels_in_text(node, list, text)
+        {
+            return fitted;
         }
         self.one(node, id, list)
     }

@@ -218,24 +218,23 @@ impl<'a> Aligner<'a> {
         let union = matches!(found.kind, ShapeKind::Union(_));
         let remember = (self.unions > 0 || union) && (compound || matches!(kind, Kind::String(_)));
         let key = (node.0, id.0);
-        let fitted = match remember.then(|| self.memo.get(&key)).flatten() {
-            Some(known) => *known,
-            None => {
-                // A node inside itself (a list of lists of … wrapped around it) fits nothing.
-                if remember {
-                    let open = self.fail(node, id, ErrorKind::Mismatch);
-                    self.memo.insert(key, open);
-                }
-                let fitted = if nullable && !compound {
-                    self.nullable(node, id, name)
-                } else {
-                    self.fit_kind(node, id, &found.kind, name)
-                };
-                if remember {
-                    self.memo.insert(key, fitted);
-                }
-                fitted
+        let fitted = if let Some(known) = remember.then(|| self.memo.get(&key)).flatten() {
+            *known
+        } else {
+            // A node inside itself (a list of lists of … wrapped around it) fits nothing.
+            if remember {
+                let open = self.fail(node, id, ErrorKind::Mismatch);
+                self.memo.insert(key, open);
             }
+            let fitted = if nullable && !compound {
+                self.nullable(node, id, name)
+            } else {
+                self.fit_kind(node, id, &found.kind, name)
+            };
+            if remember {
+                self.memo.insert(key, fitted);
+            }
+            fitted
         };
         self.depth -= 1;
         fitted

@@ -61,10 +61,10 @@ impl<'a> Aligner<'a> {
     }
 
     fn record_from_scalar(&mut self, node: NodeId, id: ShapeId, record: &'a Record) -> Fitted {
-        if matches!(self.kind(node), Kind::String(_) | Kind::Word) {
-            if let Some(nested) = self.nested(node, id) {
-                return nested;
-            }
+        if matches!(self.kind(node), Kind::String(_) | Kind::Word)
+            && let Some(nested) = self.nested(node, id)
+        {
+            return nested;
         }
         // A single field can take the value, but running text is no answer to an object.
         let mut wanted =
@@ -138,10 +138,11 @@ impl<'a> Aligner<'a> {
         self.seen.truncate(seen);
         self.strays.truncate(strays);
         open.slot.value = open.chain.record();
-        if failed && open.matched == 0 {
-            if let Some(inner) = self.unwrap_record(node, id) {
-                return inner;
-            }
+        if failed
+            && open.matched == 0
+            && let Some(inner) = self.unwrap_record(node, id)
+        {
+            return inner;
         }
         let len = u64::from(open.chain.len);
         if len < record.min && self.tree().node(node).is_complete() {
@@ -269,11 +270,11 @@ impl<'a> Aligner<'a> {
         }
         let detail = Some("the key occurs twice with different values");
         let (failed, fit) = self.fail_with(child, shape, ErrorKind::Ambiguous, detail);
-        if let Some(slot) = self.plan.slots.get_mut(at as usize) {
-            if !matches!(slot.value, Value::Failed(_)) {
-                slot.value = failed.value;
-                open.fit.add(fit);
-            }
+        if let Some(slot) = self.plan.slots.get_mut(at as usize)
+            && !matches!(slot.value, Value::Failed(_))
+        {
+            slot.value = failed.value;
+            open.fit.add(fit);
         }
     }
 

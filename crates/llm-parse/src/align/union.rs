@@ -17,10 +17,10 @@ impl<'a> Aligner<'a> {
         union: &'a Union,
         name: Option<&'a str>,
     ) -> Fitted {
-        if let (Some(tag), Kind::Object) = (&union.tag, self.kind(node)) {
-            if let Some(fitted) = self.by_tag(node, id, tag, name) {
-                return fitted;
-            }
+        if let (Some(tag), Kind::Object) = (&union.tag, self.kind(node))
+            && let Some(fitted) = self.by_tag(node, id, tag, name)
+        {
+            return fitted;
         }
         self.unions += 1;
         let mut best: Option<Fitted> = None;

@@ -93,10 +93,10 @@ pub(super) fn choose(
     let outside: Vec<usize> = open.iter().copied().filter(|at| !is_text(candidates, *at)).collect();
     let text = open.iter().copied().find(|at| is_text(candidates, *at));
     // A text is its own answer; only a JSON string that is the whole answer, or a fence around it, is unpacked.
-    if wants == Wants::Text {
-        if let Some(chosen) = choose_text(aligner, document, &outside, text) {
-            return Ok(chosen);
-        }
+    if wants == Wants::Text
+        && let Some(chosen) = choose_text(aligner, document, &outside, text)
+    {
+        return Ok(chosen);
     }
     let (explicit, implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
@@ -118,21 +118,21 @@ pub(super) fn choose(
             if tier.is_empty() {
                 continue;
             }
-            match choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)? {
-                Some(chosen) => return Ok(with_cue(chosen, candidates)),
-                None => {}
+            if let Some(chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)? {
+                return Ok(with_cue(chosen, candidates));
             }
         }
         // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
-        if wants == Wants::Scalar && group == text.as_slice() {
-            if let Some(tried) = &failed {
-                let decided = collect(aligner, &tried.slot, schema)
-                    .failures
-                    .iter()
-                    .any(|failure| matches!(failure.kind, ErrorKind::Negated | ErrorKind::Ambiguous));
-                if decided && is_text(candidates, tried.at) {
-                    break;
-                }
+        if wants == Wants::Scalar
+            && group == text.as_slice()
+            && let Some(tried) = &failed
+        {
+            let decided = collect(aligner, &tried.slot, schema)
+                .failures
+                .iter()
+                .any(|failure| matches!(failure.kind, ErrorKind::Negated | ErrorKind::Ambiguous));
+            if decided && is_text(candidates, tried.at) {
+                break;
             }
         }
     }

@@ -262,10 +262,10 @@ impl<T: DeserializeOwned> Parser<T> {
     /// Every [`ErrorKind`]; the failing parts are in [`Error::failures`].
     pub fn parse(&self, raw: &str) -> Result<Parsed<T>> {
         let schema = self.ready(raw)?;
-        if self.own || schema.is_any() {
-            if let Some(parsed) = plain::parse(raw, schema) {
-                return Ok(parsed);
-            }
+        if (self.own || schema.is_any())
+            && let Some(parsed) = plain::parse(raw, schema)
+        {
+            return Ok(parsed);
         }
         let document = syntax::read(raw, &self.limits);
         self.parse_document(raw, &document)
@@ -317,15 +317,15 @@ impl<T: DeserializeOwned> Parser<T> {
         }
         let mut repairs = chosen.repairs;
         merge_repairs(&mut repairs, collected.repairs);
-        if self.policy != Policy::Salvage {
-            if let Some(deep) = repairs.iter().find(|repair| repair.rule == Rule::DepthLimit) {
-                let message = format!(
-                    "the answer is nested deeper than {} levels at byte {}",
-                    self.limits.max_depth(),
-                    deep.span.start
-                );
-                return Err(Error::new(ErrorKind::TooDeep, message));
-            }
+        if self.policy != Policy::Salvage
+            && let Some(deep) = repairs.iter().find(|repair| repair.rule == Rule::DepthLimit)
+        {
+            let message = format!(
+                "the answer is nested deeper than {} levels at byte {}",
+                self.limits.max_depth(),
+                deep.span.start
+            );
+            return Err(Error::new(ErrorKind::TooDeep, message));
         }
         if self.policy == Policy::Strict {
             refuse_repairs(&repairs)?;
@@ -349,9 +349,7 @@ impl<T: DeserializeOwned> Parser<T> {
 }
 
 fn report(repairs: Vec<Repair>) -> Report {
-    let mut report = Report::default();
-    report.repairs = repairs;
-    report
+    Report { repairs, ..Report::default() }
 }
 
 /// Joins the reader's repairs with those of fitting; what both noticed stands there once, with its path.

@@ -93,10 +93,10 @@ impl Compiler<'_> {
         if let Some(slot) = self.shapes.get_mut(id.0 as usize) {
             *slot = Shape { kind: Kind::Same(compiled), nullable: false, description: None, name: None };
         }
-        if let Some(shape) = self.shapes.get_mut(compiled.0 as usize) {
-            if shape.name.is_none() {
-                shape.name = name;
-            }
+        if let Some(shape) = self.shapes.get_mut(compiled.0 as usize)
+            && shape.name.is_none()
+        {
+            shape.name = name;
         }
         Ok(id)
     }
@@ -174,10 +174,11 @@ impl Compiler<'_> {
         if rest.is_empty() {
             return self.push(Shape { kind: Kind::Null, nullable: true, description, name });
         }
-        if base.is_empty() && rest.len() > 1 {
-            if let Some(kind) = labels_of_variants(&rest) {
-                return self.push(Shape { kind, nullable, description, name });
-            }
+        if base.is_empty()
+            && rest.len() > 1
+            && let Some(kind) = labels_of_variants(&rest)
+        {
+            return self.push(Shape { kind, nullable, description, name });
         }
         let mut ids = Vec::with_capacity(rest.len());
         for variant in rest {
@@ -381,7 +382,7 @@ impl Record {
                     .entry(fold(name))
                     .and_modify(|old| {
                         if *old != Some(number) {
-                            *old = None
+                            *old = None;
                         }
                     })
                     .or_insert(Some(number));
@@ -409,7 +410,7 @@ impl Labels {
                         .entry(key)
                         .and_modify(|old| {
                             if *old != Some(number) {
-                                *old = None
+                                *old = None;
                             }
                         })
                         .or_insert(Some(number));

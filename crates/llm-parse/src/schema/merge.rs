@@ -102,14 +102,14 @@ pub(super) fn all_of(root: &Value, map: &Map<String, Value>, all: &Value) -> Res
     let mut own = map.clone();
     own.remove("allOf");
     // One reference and nothing else: keep the reference, so that recursive schemas stay finite.
-    if let [Value::Object(only)] = members.as_slice() {
-        if own.keys().all(|key| ANNOTATIONS.contains(&key.as_str())) {
-            let mut merged = own;
-            for (key, value) in only {
-                merged.entry(key.clone()).or_insert_with(|| value.clone());
-            }
-            return Ok(merged);
+    if let [Value::Object(only)] = members.as_slice()
+        && own.keys().all(|key| ANNOTATIONS.contains(&key.as_str()))
+    {
+        let mut merged = own;
+        for (key, value) in only {
+            merged.entry(key.clone()).or_insert_with(|| value.clone());
         }
+        return Ok(merged);
     }
     let mut merged = own;
     for member in members {

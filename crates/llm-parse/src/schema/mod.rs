@@ -187,8 +187,11 @@ impl Traits {
                 Kind::Integer(integer) => {
                     let own = &integer.bounds;
                     // What schemars derives from `u8` and the like repeats the type.
-                    let typed = own.min.is_none_or(|min| min == as_f64(integer.type_min))
-                        && own.max.is_none_or(|max| max == as_f64(integer.type_max))
+                    let same = |bound: Option<f64>, edge| {
+                        bound.is_none_or(|bound| bound.total_cmp(&as_f64(edge)).is_eq())
+                    };
+                    let typed = same(own.min, integer.type_min)
+                        && same(own.max, integer.type_max)
                         && own.above.is_none()
                         && own.below.is_none()
                         && own.multiple_of.is_none();

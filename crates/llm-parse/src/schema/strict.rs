@@ -144,10 +144,10 @@ fn nullable(schema: Value) -> Value {
         Some(_) => return Value::Object(map),
         None => return json!({"anyOf": [Value::Object(map), {"type": "null"}]}),
     }
-    if let Some(Value::Array(values)) = map.get_mut("enum") {
-        if !values.contains(&Value::Null) {
-            values.push(Value::Null);
-        }
+    if let Some(Value::Array(values)) = map.get_mut("enum")
+        && !values.contains(&Value::Null)
+    {
+        values.push(Value::Null);
     }
     Value::Object(map)
 }

@@ -473,7 +473,7 @@ impl Machine {
             for id in children {
                 let name = self.tree.key(NodeId(id), cx.text).unwrap_or("");
                 if let Some(group) = place.get(name).and_then(|i| groups.get_mut(*i)) {
-                    group.push(id)
+                    group.push(id);
                 } else {
                     place.insert(name, groups.len());
                     groups.push(vec![id]);

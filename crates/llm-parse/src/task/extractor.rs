@@ -63,11 +63,15 @@ impl TaskExtractor {
     /// # Errors
     ///
     /// `InvalidConfig` if what `configure` sets breaks a rule.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an extractor owns its model, as everywhere in this crate"
+    )]
     pub fn configured(
         model: Arc<dyn ChatModel>,
         configure: impl Fn(Builder<Drafts>) -> Builder<Drafts>,
     ) -> Result<Self> {
-        let make = |kind, language| prompt(&model, kind, language, &configure);
+        let make = |kind, language| prompt(Arc::clone(&model), kind, language, &configure);
         let mut extractor = Self {
             story_ko: make(PostKind::Story, Language::Korean)?,
             story_en: make(PostKind::Story, Language::English)?,
@@ -77,7 +81,7 @@ impl TaskExtractor {
         };
         let parts =
             [&extractor.story_ko, &extractor.story_en, &extractor.question_ko, &extractor.question_en];
-        let versions: Vec<&str> = parts.iter().map(|part| part.version()).collect();
+        let versions: Vec<&str> = parts.iter().map(super::super::extract::Extract::version).collect();
         let digest = EventId::named(model.name(), &versions.join(" ")).to_string();
         let short = digest.get(..8).unwrap_or_default();
         extractor.version = format!("{}-{short} ({})", instructions::VERSION, model.name());
@@ -95,7 +99,7 @@ impl TaskExtractor {
 }
 
 fn prompt(
-    model: &Arc<dyn ChatModel>,
+    model: Arc<dyn ChatModel>,
     kind: PostKind,
     language: Language,
     configure: &impl Fn(Builder<Drafts>) -> Builder<Drafts>,
@@ -109,7 +113,7 @@ fn prompt(
         PostKind::Story => "story_tasks",
         PostKind::Question => "question_tasks",
     };
-    let builder = Extractor::<Drafts>::builder(Arc::clone(model))
+    let builder = Extractor::<Drafts>::builder(model)
         .with_name(name)
         .with_instructions(instructions::text(kind, language))
         .with_prompt_language(prompt_language)

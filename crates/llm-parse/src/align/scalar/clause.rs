@@ -9,10 +9,9 @@ pub(crate) enum Stance {
     Open,
 }
 
-/// A clause with its place in the text.
+/// A clause.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clause<'a> {
-    pub(crate) start: usize,
     pub(crate) text: &'a str,
     pub(crate) question: bool,
 }
@@ -55,11 +54,9 @@ pub(crate) fn clauses(text: &str) -> Vec<Clause<'_>> {
 fn push<'a>(out: &mut Vec<Clause<'a>>, text: &'a str, start: usize, end: usize, question: bool) {
     if let Some(part) = text.get(start..end) {
         if !part.trim().is_empty() {
-            out.push(Clause { start, text: part, question });
-        } else if question {
-            if let Some(last) = out.last_mut() {
-                last.question = true;
-            }
+            out.push(Clause { text: part, question });
+        } else if question && let Some(last) = out.last_mut() {
+            last.question = true;
         }
     }
 }
@@ -187,10 +184,10 @@ const OPEN_KO: &[&str] = &[
 /// What `clause` does to the thing named in it; `named` is where that stands, and is not searched itself.
 pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>) -> Stance {
     let mut text = clause.to_lowercase().replace('’', "'");
-    if let (Some((start, end)), true) = (named, text.len() == clause.len()) {
-        if let (Some(head), Some(tail)) = (text.get(..start), text.get(end..)) {
-            text = format!("{head}\u{1}{tail}");
-        }
+    if let (Some((start, end)), true) = (named, text.len() == clause.len())
+        && let (Some(head), Some(tail)) = (text.get(..start), text.get(end..))
+    {
+        text = format!("{head}\u{1}{tail}");
     }
     for idiom in IDIOMS {
         if text.contains(idiom) {

@@ -225,12 +225,11 @@ fn whole(text: &str, start: usize, labels: &Labels) -> Option<(u32, usize)> {
         return None;
     }
     for ending in ENDINGS {
-        if let Some(stem) = text.strip_suffix(ending) {
-            if stem.chars().count() >= 1 {
-                if let Some(Some(number)) = labels.folded.get(&fold(stem)) {
-                    return Some((*number, start + stem.len()));
-                }
-            }
+        if let Some(stem) = text.strip_suffix(ending)
+            && stem.chars().count() >= 1
+            && let Some(Some(number)) = labels.folded.get(&fold(stem))
+        {
+            return Some((*number, start + stem.len()));
         }
     }
     None

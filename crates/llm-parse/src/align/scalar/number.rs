@@ -152,7 +152,7 @@ fn tokens(text: &str) -> Vec<Token> {
 /// Where a run of digits with separators ends.
 fn number_end(chars: &[char], start: usize) -> usize {
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
-    let digits = |from: usize| (from..).take_while(|i| at(*i).is_ascii_digit()).count();
+    let digits = |from: usize| chars.iter().skip(from).take_while(|c| c.is_ascii_digit()).count();
     let mut i = start;
     loop {
         i += digits(i);
@@ -351,7 +351,7 @@ impl Scan<'_> {
                     match c {
                         '-' | '\u{2212}' | '+' if next_is_number && found.is_none() => sign = Some(c != '+'),
                         '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => {
-                            around.range = true
+                            around.range = true;
                         }
                         '~' | '≈' | '≃' => around.about = true,
                         '<' | '>' | '≤' | '≥' | '+' | '±' | '^' => around.bound = true,
@@ -425,8 +425,7 @@ impl Scan<'_> {
         };
         let mut total: Option<Decimal> = None;
         let mut last_scale = i128::MAX;
-        loop {
-            let Some(Token::Number { text, value, .. }) = self.peek(0) else { break };
+        while let Some(Token::Number { text, value, .. }) = self.peek(0) {
             let Some(part) = *value else {
                 return Err(if digits_only(text) {
                     Reading::Overflow
@@ -569,10 +568,10 @@ impl Scan<'_> {
         }
         // A bound may follow the unit: "5개 이상", "5kg 미만".
         let skip = usize::from(self.peek(0) == Some(&Token::Space));
-        if let Some(Token::Word { text, .. }) = self.peek(skip) {
-            if matches!(unit::suffix(text), unit::Suffix::Bound) {
-                return Err(Reading::Ambiguous("a bound, not a number"));
-            }
+        if let Some(Token::Word { text, .. }) = self.peek(skip)
+            && matches!(unit::suffix(text), unit::Suffix::Bound)
+        {
+            return Err(Reading::Ambiguous("a bound, not a number"));
         }
         Ok(())
     }
@@ -601,7 +600,7 @@ mod tests {
             ("12,345,678", 12_345_678.0),
             ("1.234,56", 1234.56),
             ("1,234.56", 1234.56),
-            ("3,14", 3.14),
+            ("3,15", 3.15),
             ("0,123", 0.123),
             ("1.234.567", 1_234_567.0),
             ("12,34,567", 1_234_567.0),
