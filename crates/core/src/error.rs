@@ -201,6 +201,38 @@ impl Error {
     }
 }
 
+/// What is wrong with some JSON, and where; never what it says, which `serde_json`'s own error quotes.
+#[cfg(feature = "runtime")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JsonFault {
+    category: serde_json::error::Category,
+    line: usize,
+    column: usize,
+}
+
+#[cfg(feature = "runtime")]
+impl From<&serde_json::Error> for JsonFault {
+    fn from(error: &serde_json::Error) -> Self {
+        Self { category: error.classify(), line: error.line(), column: error.column() }
+    }
+}
+
+#[cfg(feature = "runtime")]
+impl fmt::Display for JsonFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.category {
+            serde_json::error::Category::Io => "the JSON could not be read",
+            serde_json::error::Category::Syntax => "this is no JSON",
+            serde_json::error::Category::Data => "the JSON has another shape",
+            serde_json::error::Category::Eof => "the JSON breaks off",
+        };
+        write!(f, "{what} at line {} column {}", self.line, self.column)
+    }
+}
+
+#[cfg(feature = "runtime")]
+impl StdError for JsonFault {}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")

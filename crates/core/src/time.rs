@@ -77,10 +77,8 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Error> {
         text.parse::<jiff::Timestamp>()
             .map(|timestamp| Self::from_micros(timestamp.as_microsecond()))
-            .map_err(|source| {
-                Error::new(ErrorKind::InvalidInput, "a timestamp is not RFC 3339 with an offset")
-                    .with_source(source)
-            })
+            // The parser's own message quotes the text.
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "a timestamp is not RFC 3339 with an offset"))
     }
 }
 
@@ -103,7 +101,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
 /// Tells the time and waits.
 ///
-/// [`SystemClock`] is the real one; [`ManualClock`] only moves when it is told to.
+/// `SystemClock` (feature `runtime`) is the real one; [`ManualClock`] only moves when it is told to.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Returns the moment on the wall, for records that people and other machines read.
     fn now(&self) -> Timestamp;
@@ -115,19 +113,25 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-impl<C: Clock + ?Sized> Clock for Arc<C> {
-    fn now(&self) -> Timestamp {
-        (**self).now()
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        impl<C: Clock + ?Sized> Clock for $pointer {
+            fn now(&self) -> Timestamp {
+                (**self).now()
+            }
 
-    fn instant(&self) -> Instant {
-        (**self).instant()
-    }
+            fn instant(&self) -> Instant {
+                (**self).instant()
+            }
 
-    fn sleep(&self, duration: Duration) -> Sleep {
-        (**self).sleep(duration)
-    }
+            fn sleep(&self, duration: Duration) -> Sleep {
+                (**self).sleep(duration)
+            }
+        }
+    )+};
 }
+
+forward!(&C, Box<C>, Arc<C>);
 
 /// The machine's clock; waits on tokio's timer, and so follows `tokio::time::pause` in tests.
 #[cfg(feature = "runtime")]

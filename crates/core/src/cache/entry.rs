@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::JsonFault;
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -56,7 +57,9 @@ pub(super) fn decode<V: DeserializeOwned>(version: u32, bytes: &[u8]) -> Result<
     }
     let (stored, fresh_until) = (number(next()?)?, number(next()?)?);
     let value = match next()? {
-        "v" => Some(serde_json::from_slice(body).map_err(|source| broken().with_source(source))?),
+        "v" => Some(
+            serde_json::from_slice(body).map_err(|source| broken().with_source(JsonFault::from(&source)))?,
+        ),
         "n" => None,
         _ => return Err(broken()),
     };

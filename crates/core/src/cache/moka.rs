@@ -14,8 +14,9 @@ use crate::time::Clock;
 
 /// A bounded cache in memory that many threads share: `moka`, which admits by frequency (TinyLFU) and evicts by weight.
 ///
-/// Expiry is checked at every read against the injected clock; moka's own timer only frees the memory. Eviction follows the
-/// writes after a moment, so that the weight may exceed the capacity for that long.
+/// Expiry is checked at every read against the clock. moka's own timer, which counts real time, only frees the memory; with
+/// [another clock](Self::with_clock) it is left out, and what has expired stays in memory until it is evicted, replaced or
+/// deleted. Eviction follows the writes after a moment, so that the weight may exceed the capacity for that long.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +38,8 @@ pub struct MokaCache {
 #[derive(Clone)]
 struct Entry {
     value: Arc<[u8]>,
-    ttl: Duration,
+    /// When moka's timer may free it.
+    timer: Duration,
     expires: Option<Instant>,
 }
 
@@ -45,7 +47,7 @@ struct ByEntry;
 
 impl moka::Expiry<Arc<str>, Entry> for ByEntry {
     fn expire_after_create(&self, _key: &Arc<str>, entry: &Entry, _at: Instant) -> Option<Duration> {
-        Some(entry.ttl)
+        Some(entry.timer)
     }
 
     fn expire_after_update(
@@ -55,7 +57,7 @@ impl moka::Expiry<Arc<str>, Entry> for ByEntry {
         _at: Instant,
         _left: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.ttl)
+        Some(entry.timer)
     }
 }
 
@@ -84,7 +86,12 @@ impl MokaCache {
 
     fn entry(&self, value: Arc<[u8]>, ttl: Duration) -> Result<Entry> {
         let expires = expiry(self.ticks.instant(), ttl)?;
-        Ok(Entry { value, ttl: whole_millis(ttl)?.min(LONGEST), expires })
+        let timer = match self.ticks {
+            Ticks::System => whole_millis(ttl)?.min(LONGEST),
+            // Real time says nothing about when the entry expires by another clock.
+            Ticks::Of(_) => LONGEST,
+        };
+        Ok(Entry { value, timer, expires })
     }
 }
 

@@ -138,25 +138,31 @@ impl BusCapabilities {
     }
 }
 
-#[async_trait]
-impl<B: EventBus + ?Sized> EventBus for Arc<B> {
-    fn capabilities(&self) -> BusCapabilities {
-        (**self).capabilities()
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<B: EventBus + ?Sized> EventBus for $pointer {
+            fn capabilities(&self) -> BusCapabilities {
+                (**self).capabilities()
+            }
 
-    async fn publish(&self, events: &[Envelope]) -> Result<Published> {
-        (**self).publish(events).await
-    }
+            async fn publish(&self, events: &[Envelope]) -> Result<Published> {
+                (**self).publish(events).await
+            }
 
-    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Subscriber>> {
-        (**self).subscribe(subscription).await
-    }
+            async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Subscriber>> {
+                (**self).subscribe(subscription).await
+            }
 
-    async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<DeadLetter>> {
-        (**self).dead_letters(group, page).await
-    }
+            async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<DeadLetter>> {
+                (**self).dead_letters(group, page).await
+            }
 
-    async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
-        (**self).replay(group, ids).await
-    }
+            async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
+                (**self).replay(group, ids).await
+            }
+        }
+    )+};
 }
+
+forward!(&B, Box<B>, Arc<B>);

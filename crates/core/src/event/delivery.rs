@@ -70,7 +70,7 @@ impl Subscription {
     /// Sets how long a delivery stays with this member unless it is renewed; at least a millisecond.
     ///
     /// It is how long the others wait for the events of a member that died, not how long a handler may take: the
-    /// [`Consumer`](super::Consumer) renews while the handler works.
+    /// `Consumer` renews while the handler works.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(Duration::from_millis(1));

@@ -1,11 +1,11 @@
 //! Events: one envelope, a bus that loses none, and a runner that handles each as often as it takes.
 //!
 //! [`EventBus`] is the seam, and its documentation is the contract: durable publish, order per topic and key, groups that
-//! share events out, leases, delayed retries, dead letters. [`Consumer`] runs a [`Handler`] on top of any bus.
+//! share events out, leases, delayed retries, dead letters. `Consumer` runs a `Handler` on top of any bus (feature `runtime`).
 //!
 //! | backend | feature | survives |
 //! |---|---|---|
-//! | [`MemoryBus`] | `runtime` | nothing: tests, and services that may forget |
+//! | `MemoryBus` | `runtime` | nothing: tests, and services that may forget |
 //! | `SqliteBus` | `sqlite` | the process and the machine's power; several processes of one machine share the file |
 //!
 //! # Effects happen once

@@ -9,6 +9,8 @@ use super::{Bounds, Filter, Value};
 /// Filters that differ in the order or nesting of `and` and `or`, in repetition, in double negation, in the order of a list
 /// of values, in `1` and `1.0`, or in an `or` of equalities and an `in`, have one canonical form.
 ///
+/// It holds the values that are asked for, and so may `Display` show what a person typed; `Debug` does not.
+///
 /// ```
 /// use pumasi_core::filter::Field;
 ///
@@ -18,7 +20,7 @@ use super::{Bounds, Filter, Value};
 /// assert_eq!(one.canonical(), other.canonical());
 /// assert_eq!(one.canonical().as_str(), r#"{"in":{"field":"lang","values":["en","ko"]}}"#);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Canonical {
     filter: Filter,
     text: String,
@@ -38,6 +40,12 @@ impl Canonical {
     /// Takes the canonical form out.
     pub fn into_filter(self) -> Filter {
         self.filter
+    }
+}
+
+impl fmt::Debug for Canonical {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canonical").field("filter", &self.filter).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde_json::Value as Json;
 
@@ -44,8 +45,8 @@ impl std::ops::Not for Truth {
     }
 }
 
-/// What stands in a field.
-#[derive(Clone, Debug, PartialEq)]
+/// What stands in a field. `Debug` shows of a string how long it is, never what it says.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Datum<'a> {
     /// Nothing, or null.
@@ -66,6 +67,22 @@ pub enum Datum<'a> {
     List(Vec<Datum<'a>>),
     /// Something that no value equals.
     Other,
+}
+
+impl fmt::Debug for Datum<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("Missing"),
+            Self::Bool(value) => write!(f, "Bool({value})"),
+            Self::Int(value) => write!(f, "Int({value})"),
+            Self::Float(value) => write!(f, "Float({value:?})"),
+            Self::Text(value) => write!(f, "Text({} bytes)", value.len()),
+            Self::Time(value) => write!(f, "Time({value})"),
+            Self::Place(value) => write!(f, "Place({value:?})"),
+            Self::List(values) => f.debug_tuple("List").field(values).finish(),
+            Self::Other => f.write_str("Other"),
+        }
+    }
 }
 
 /// A thing with fields, which filters are evaluated on.

@@ -1,6 +1,7 @@
 //! Values and bounds.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::time::Timestamp;
@@ -9,7 +10,9 @@ use crate::time::Timestamp;
 ///
 /// Equality and hash are by meaning: `Int(1)` equals `Float(1.0)`, and, so that filters can be keys, NaN equals NaN. (In
 /// evaluation a comparison with NaN is unknown.)
-#[derive(Clone, Debug)]
+///
+/// `Debug` shows of a string how long it is, never what it says.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Value {
     /// A truth value.
@@ -22,6 +25,18 @@ pub enum Value {
     Text(String),
     /// A moment.
     Time(Timestamp),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "Bool({value})"),
+            Self::Int(value) => write!(f, "Int({value})"),
+            Self::Float(value) => write!(f, "Float({value:?})"),
+            Self::Text(value) => write!(f, "Text({} bytes)", value.len()),
+            Self::Time(value) => write!(f, "Time({value})"),
+        }
+    }
 }
 
 impl Value {

@@ -51,24 +51,30 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream>;
 }
 
-#[async_trait]
-impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<M: ChatModel + ?Sized> ChatModel for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
 
-    fn capabilities(&self) -> ModelCapabilities {
-        (**self).capabilities()
-    }
+            fn capabilities(&self) -> ModelCapabilities {
+                (**self).capabilities()
+            }
 
-    async fn complete(&self, request: ChatRequest) -> Result<ChatResponse> {
-        (**self).complete(request).await
-    }
+            async fn complete(&self, request: ChatRequest) -> Result<ChatResponse> {
+                (**self).complete(request).await
+            }
 
-    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
-        (**self).stream(request).await
-    }
+            async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+                (**self).stream(request).await
+            }
+        }
+    )+};
 }
+
+forward!(&M, Box<M>, Arc<M>);
 
 /// What a model can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,9 +132,9 @@ impl CostTable {
 
     /// Makes a table of list prices, for the standard tier, as they stood in [`PUBLISHED`](Self::PUBLISHED).
     ///
-    /// They are figures of that date, not a promise: providers change them, and discounts, other tiers and regional
-    /// premiums are not in them. Models whose price depends on the length of the prompt are left out. What a bill depends
-    /// on should be set with [`with_price`](Self::with_price).
+    /// They are figures of that month, to begin with and not a promise: providers change them, and discounts, other tiers and
+    /// regional premiums are not in them. Models whose price depends on the length of the prompt are left out. Whatever a bill
+    /// or a budget depends on should be set with [`with_price`](Self::with_price), which takes precedence.
     ///
     /// Sources: <https://developers.openai.com/api/docs/pricing>, <https://ai.google.dev/gemini-api/docs/pricing>.
     pub fn published() -> Self {
@@ -178,9 +178,9 @@ fn without_date(model: &str) -> Option<&str> {
 }
 
 /// Name, then micro-dollars per million prompt, cached and answer tokens.
-const LIST: [(&str, u64, u64, u64); 23] = [
-    ("gpt-5.5", 5_000_000, 500_000, 30_000_000),
-    ("gpt-5.4", 2_500_000, 250_000, 15_000_000),
+///
+/// `gpt-5.5`, `gpt-5.4` and `gemini-2.5-pro` cost more above a length of the prompt, and so they are not here.
+const LIST: [(&str, u64, u64, u64); 21] = [
     ("gpt-5.4-mini", 750_000, 75_000, 4_500_000),
     ("gpt-5.4-nano", 200_000, 20_000, 1_250_000),
     ("gpt-5.2", 1_750_000, 175_000, 14_000_000),

@@ -34,17 +34,23 @@ pub trait Embedder: fmt::Debug + Send + Sync {
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>>;
 }
 
-#[async_trait]
-impl<E: Embedder + ?Sized> Embedder for Arc<E> {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<E: Embedder + ?Sized> Embedder for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
 
-    fn dimensions(&self) -> usize {
-        (**self).dimensions()
-    }
+            fn dimensions(&self) -> usize {
+                (**self).dimensions()
+            }
 
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        (**self).embed(texts).await
-    }
+            async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+                (**self).embed(texts).await
+            }
+        }
+    )+};
 }
+
+forward!(&E, Box<E>, Arc<E>);

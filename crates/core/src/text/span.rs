@@ -1,5 +1,6 @@
 //! Spans in bytes, and the way from bytes to characters.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -90,11 +91,20 @@ const STRIDE: usize = 256;
 /// assert_eq!(chars.to_chars(Span::new(4, 13)), 4..7);
 /// assert_eq!(chars.to_bytes(4..7), Span::new(4, 13));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CharOffsets<'a> {
     text: &'a str,
     /// How many characters begin before byte `i * STRIDE`.
     before: Vec<usize>,
+}
+
+impl fmt::Debug for CharOffsets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CharOffsets")
+            .field("bytes", &self.text.len())
+            .field("chars", &self.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> CharOffsets<'a> {

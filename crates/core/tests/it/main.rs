@@ -1,13 +1,9 @@
 //! Tests of the public interface.
-#![cfg_attr(
-    feature = "openai",
-    expect(clippy::unwrap_used, reason = "the tests' own parts fail by panicking")
-)]
+#![expect(clippy::unwrap_used, reason = "the tests' own parts fail by panicking")]
 #![cfg_attr(feature = "openai", expect(clippy::indexing_slicing, reason = "the same"))]
 
 #[cfg(feature = "sqlite")]
 #[expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "what is not as set up fails the test, and counts are printed"
@@ -15,3 +11,4 @@
 mod event_faults;
 #[cfg(feature = "openai")]
 mod model;
+mod silence;

@@ -58,8 +58,8 @@ impl Source {
     }
 }
 
-/// A value with its origin.
-#[derive(Clone, Debug)]
+/// A value with its origin. `Debug` shows the origin, never the value.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Served<V> {
     /// The value.
@@ -70,6 +70,16 @@ pub struct Served<V> {
     pub age: Duration,
     /// What went wrong with the cache while it was asked, if something did.
     pub cache_error: Option<Error>,
+}
+
+impl<V> fmt::Debug for Served<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served")
+            .field("source", &self.source)
+            .field("age", &self.age)
+            .field("cache_error", &self.cache_error)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Typed values of one namespace of a [`Cache`], loaded by the caller's function when they are missing.

@@ -34,12 +34,18 @@ pub trait Handler: Send + Sync {
     async fn handle(&self, delivery: &Delivery) -> Result<()>;
 }
 
-#[async_trait]
-impl<H: Handler + ?Sized> Handler for Arc<H> {
-    async fn handle(&self, delivery: &Delivery) -> Result<()> {
-        (**self).handle(delivery).await
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<H: Handler + ?Sized> Handler for $pointer {
+            async fn handle(&self, delivery: &Delivery) -> Result<()> {
+                (**self).handle(delivery).await
+            }
+        }
+    )+};
 }
+
+forward!(&H, Box<H>, Arc<H>);
 
 /// A [`Handler`] made of a closure; see [`handler_fn`].
 #[derive(Clone, Copy)]

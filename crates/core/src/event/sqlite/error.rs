@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::error::JsonFault;
 use crate::{Error, ErrorKind, Retry};
 
 /// How long a caller should wait for a disk to have room again.
@@ -18,7 +19,7 @@ pub(super) enum Failure {
     #[error("the store has reached its allowed size")]
     Full,
     #[error("a stored event cannot be read")]
-    Unreadable(#[source] serde_json::Error),
+    Unreadable(#[source] JsonFault),
 }
 
 impl Failure {

@@ -2,6 +2,8 @@
 
 mod error;
 mod store;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -20,9 +22,10 @@ use self::error::Failure;
 use self::store::{Claim, Taken};
 use self::writer::{Answer, Request, Work, Writer};
 use super::{
-    BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Receipt,
-    Settlement, Subscriber, Subscription,
+    BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Reason,
+    Receipt, Settlement, Subscriber, Subscription,
 };
+use crate::error::JsonFault;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -36,6 +39,9 @@ use crate::{Error, ErrorKind, Result};
 ///   keeps that harmless; when it jumps back, leases and delays last at most as long again as they were meant to.
 /// - **Kept for** [7 days](SqliteBusOptions::with_retention) and until every group has settled it; the ids of the last
 ///   [million](SqliteBusOptions::with_window) deleted events stay, so that publishing one again is still recognised.
+/// - **Written by a newer program.** An event that this program cannot read goes to the dead letters with the reason
+///   `unreadable`, and its key goes on. It is listed with whatever of it can be read; the file keeps it whole, so that a
+///   program that knows its form can [replay](EventBus::replay) it.
 /// - **Beside your own tables.** The tables begin with `pumasi_event_`; with [`publish_in`](Self::publish_in) an event is
 ///   part of your own transaction on the same file.
 ///
@@ -394,21 +400,36 @@ impl Member {
         })
     }
 
-    /// Reads a delivery; `None`, with a log line, if it cannot be read. Such an event holds up its own lane only.
-    fn delivery(&self, taken: Taken) -> Option<Delivery> {
-        let Taken { claim, body, .. } = taken;
-        let Ok(event) = serde_json::from_str::<Envelope>(&body) else {
-            tracing::error!(position = claim.seq, "a stored event cannot be read by this program");
-            return None;
-        };
-        let receipt = Receipt {
+    fn receipt(&self, claim: &Claim) -> Option<Receipt> {
+        Some(Receipt {
             topic: Arc::clone(self.topics.get(&claim.sub)?),
-            key: claim.key.into(),
+            key: claim.key.as_str().into(),
             position: u128::try_from(claim.seq).ok()?,
             fence: u64::try_from(claim.fence).ok()?,
             attempt: claim.attempt,
-        };
-        Some(Delivery::new(Arc::new(event), receipt))
+        })
+    }
+
+    /// Reads a delivery; `None` if it is one that this program cannot read, which goes to the dead letters, so that it does
+    /// not hold up its lane for ever.
+    async fn delivery(&self, taken: Taken) -> Option<Delivery> {
+        let Taken { claim, body, .. } = taken;
+        match serde_json::from_str::<Envelope>(&body) {
+            Ok(event) => Some(Delivery::new(Arc::new(event), self.receipt(&claim)?)),
+            Err(error) => {
+                let position = claim.seq;
+                tracing::error!(position, "a stored event cannot be read by this program, and is put aside");
+                let fault = JsonFault::from(&error);
+                let reason =
+                    Reason::new("unreadable", format!("this program cannot read the event: {fault}"));
+                let settlement = Settlement::DeadLetter { reason };
+                if let Err(error) = self.shared.ask(Work::Settle { claim, settlement }).await {
+                    // It comes back when its lease ends.
+                    tracing::warn!(position, error = %error, "an unreadable event could not be put aside");
+                }
+                None
+            }
+        }
     }
 
     /// Looks without writing, so that an idle member costs no lock.
@@ -423,7 +444,12 @@ impl Member {
         let work = Work::Fetch { subs: Arc::clone(&self.list), max: max.get(), lease: self.lease };
         match self.shared.ask(work).await? {
             Answer::Fetched(handout) => {
-                Ok(handout.take().into_iter().filter_map(|taken| self.delivery(taken)).collect())
+                let taken = handout.take();
+                let mut deliveries = Vec::with_capacity(taken.len());
+                for taken in taken {
+                    deliveries.extend(self.delivery(taken).await);
+                }
+                Ok(deliveries)
             }
             _ => Err(unexpected()),
         }

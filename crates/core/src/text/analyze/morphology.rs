@@ -14,8 +14,8 @@ pub enum Role {
     Function,
 }
 
-/// A piece of a Korean word.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A piece of a Korean word. `Debug` does not show the piece itself.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Morpheme<'a> {
     /// The bytes of the word that it takes.
     pub range: Range<usize>,
@@ -23,6 +23,15 @@ pub struct Morpheme<'a> {
     pub form: Cow<'a, str>,
     /// What it does.
     pub role: Role,
+}
+
+impl fmt::Debug for Morpheme<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Morpheme")
+            .field("range", &self.range)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Takes a Korean word apart.

@@ -1,5 +1,7 @@
 //! What an analyzer makes of a text.
 
+use std::fmt;
+
 use crate::text::Span;
 
 /// What a token is, and so how it may be matched.
@@ -22,8 +24,8 @@ pub enum TokenKind {
     Symbol,
 }
 
-/// One term of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// One term of a text. `Debug` shows where it stands, never what it says.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     /// The term, normalised and stemmed: equal terms match.
     pub text: String,
@@ -36,8 +38,8 @@ pub struct Token {
     pub position: u32,
 }
 
-/// A [`Token`] whose text is borrowed, for callers that count terms and keep none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A [`Token`] whose text is borrowed, for callers that count terms and keep none. `Debug` does not show the text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenRef<'a> {
     /// The term, normalised and stemmed: equal terms match.
     pub text: &'a str,
@@ -53,5 +55,22 @@ impl TokenRef<'_> {
     /// Makes a token that owns its text.
     pub fn to_owned(self) -> Token {
         Token { text: self.text.to_owned(), span: self.span, kind: self.kind, position: self.position }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, span, kind, position } = self;
+        TokenRef { text, span: *span, kind: *kind, position: *position }.fmt(f)
+    }
+}
+
+impl fmt::Debug for TokenRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("span", &self.span)
+            .field("kind", &self.kind)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }

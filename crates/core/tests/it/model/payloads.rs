@@ -1,4 +1,7 @@
-//! What each server sends, and where it departs from OpenAI's protocol. The sources are named in the payloads.
+//! What each server sends, and where it departs from OpenAI's protocol.
+//!
+//! The payloads are written from public documentation and reports, which each of them names; none was captured from a live
+//! server.
 
 use std::time::Duration;
 

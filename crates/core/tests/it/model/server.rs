@@ -63,7 +63,7 @@ impl Reply {
         reply
     }
 
-    /// Answers with a recorded payload: comment lines, then the response as it goes over the wire.
+    /// Answers with a payload as its source documents or reports it: comment lines, then the response as it goes over the wire.
     pub(super) fn payload(text: &str) -> Self {
         assert!(text.starts_with("# source: "), "a payload names its source");
         let response = text.lines().skip_while(|line| line.starts_with("# ")).collect::<Vec<_>>().join("\n");

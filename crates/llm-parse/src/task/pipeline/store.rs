@@ -201,17 +201,23 @@ pub trait TaskStore: fmt::Debug + Send + Sync {
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>>;
 }
 
-#[async_trait]
-impl<S: TaskStore + ?Sized> TaskStore for Arc<S> {
-    async fn put(&self, record: TaskRecord) -> Result<TaskRecord> {
-        (**self).put(record).await
-    }
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        #[async_trait]
+        impl<S: TaskStore + ?Sized> TaskStore for $pointer {
+            async fn put(&self, record: TaskRecord) -> Result<TaskRecord> {
+                (**self).put(record).await
+            }
 
-    async fn get(&self, post_id: &str) -> Result<Option<TaskRecord>> {
-        (**self).get(post_id).await
-    }
+            async fn get(&self, post_id: &str) -> Result<Option<TaskRecord>> {
+                (**self).get(post_id).await
+            }
 
-    async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
-        (**self).list(query).await
-    }
+            async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
+                (**self).list(query).await
+            }
+        }
+    )+};
 }
+
+forward!(&S, Box<S>, Arc<S>);
