@@ -1,8 +1,8 @@
 //! Measures how well sources are turned into values, and how well damaged answers are read.
 //!
-//! [`Eval`] runs any [`Extract`](crate::extract::Extract) over a [`Dataset`] of sources and expected values and gives an
-//! [`EvalReport`]: parse rate, precision, recall and F1 per field, the share of grounded quotes, cost and latency.
-//! [`Comparison`] puts two versions side by side, case by case, and fails where the newer one fell. [`Recovery`] reads back
+//! With the feature `extract`, `Eval` runs any `Extract` over a `Dataset` of sources and expected values and gives an
+//! `EvalReport`: parse rate, precision, recall and F1 per field, the share of grounded quotes, cost and latency.
+//! `Comparison` puts two versions side by side, case by case, and fails where the newer one fell. [`Recovery`] reads back
 //! what a [`Mutator`] damaged the way models do.
 
 #[cfg(feature = "extract")]

@@ -77,7 +77,7 @@ fn unreadably_long_words_take_linear_time_and_make_short_terms() {
 
 proptest! {
     #[test]
-    fn spans_are_valid_and_positions_grow(text in prop_oneof!["\\PC{0,60}", "[가-힣a-zA-Z0-9 ,.는을km漢カ]{0,60}"]) {
+    fn spans_are_valid_and_positions_grow(text in prop_oneof![any::<String>(), "\\PC{0,60}", "[가-힣ㄱ-ㅣ\u{1100}-\u{11ff}\u{300}-\u{36f}\u{200b}-\u{200f}\u{0}-\u{1f}a-z]{0,40}", "[가-힣a-zA-Z0-9 ,.는을km漢カ]{0,60}"]) {
         let mut last = 0;
         for token in Analyzer::default().tokens(&text) {
             prop_assert!(!token.text.is_empty());
