@@ -165,25 +165,133 @@ const NO_DEED: [&str; 34] = [
     "owed",
 ];
 
-/// Finds what somebody says to have done: `I` or `we` and a past form near the front of the clause.
+/// First words that look like past forms and open no deed: "Tired of …", "Based on …".
+const OPENERS: [&str; 23] = [
+    "crossed",
+    "based",
+    "tired",
+    "excited",
+    "inspired",
+    "determined",
+    "stuck",
+    "interested",
+    "worried",
+    "scared",
+    "confused",
+    "compared",
+    "related",
+    "said",
+    "told",
+    "meant",
+    "left",
+    "exhausted",
+    "frustrated",
+    "motivated",
+    "stressed",
+    "edited",
+    "found",
+];
+
+/// Whether the words begin with a past form that can be a deed, and go on.
+pub(super) fn is_past_phrase(words: &str) -> bool {
+    words.split_once(SPACE).is_some_and(|(verb, tail)| {
+        let verb = verb.to_lowercase();
+        !tail.trim().is_empty()
+            && !NO_DEED.contains(&verb.as_str())
+            && !OPENERS.contains(&verb.as_str())
+            && imperative_of(&verb).is_some()
+    })
+}
+
+/// Finds what somebody says to have done: `I` or `we` and a past form near the front of the clause, a past form
+/// without a subject ("Quit sugar."), or what is said to have helped ("What worked was getting up early").
 pub(super) fn deed(clause: &str) -> Option<Hit> {
     let body = clause.trim_end_matches(SENTENCE_END);
-    let (start, sequel) = subject(body)?;
+    let hit =
+        |title, follows_previous| Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous };
+    let Some((start, sequel)) = subject(body) else {
+        return bare_deed(body).or_else(|| helped(body)).map(|(title, sequel)| hit(title, sequel));
+    };
     let lead = body.get(..start.before).unwrap_or_default().trim_end_matches([',', ' ']);
-    let rest = body.get(start.after..)?.trim_start();
-    let rest = ["also ", "just ", "simply ", "even ", "finally ", "then "]
-        .iter()
-        .find_map(|word| rest.strip_prefix(word))
-        .unwrap_or(rest);
+    let rest = without_adverb(body.get(start.after..)?.trim_start());
     let (verb, tail) = rest.split_once(SPACE)?;
     let verb = verb.to_lowercase();
     if NO_DEED.contains(&verb.as_str()) {
         return None;
     }
-    let base = imperative_of(&verb)?;
-    let title = format!("{} {}", capitalised(&base), imperatives_after_and(tail));
+    let title = deed_title(&verb, tail)?;
     let title = if is_frequency(lead) { format!("{title} {}", lead.to_lowercase()) } else { title };
-    Some(Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous: sequel })
+    Some(hit(title, sequel))
+}
+
+fn without_adverb(rest: &str) -> &str {
+    [
+        "also ",
+        "just ",
+        "simply ",
+        "even ",
+        "finally ",
+        "then ",
+        "actually ",
+        "slowly ",
+        "gradually ",
+        "always ",
+    ]
+    .iter()
+    .find_map(|word| rest.strip_prefix(word))
+    .unwrap_or(rest)
+}
+
+/// "decided", "to quit sugar" → Quit sugar; "started", "running" → Start running.
+fn deed_title(verb: &str, tail: &str) -> Option<String> {
+    let base = imperative_of(verb)?;
+    if matches!(base.as_str(), "decide" | "choose" | "begin" | "start" | "resolve")
+        && let Some(wanted) = tail.strip_prefix("to ")
+    {
+        return Some(capitalised(&imperatives_after_and(wanted)));
+    }
+    Some(format!("{} {}", capitalised(&base), imperatives_after_and(tail)))
+}
+
+/// "Quit sugar", "Then joined a gym": the writer leaves the subject out.
+fn bare_deed(body: &str) -> Option<(String, bool)> {
+    let lower = body.to_ascii_lowercase();
+    let lead = LEADING
+        .iter()
+        .filter_map(|lead| {
+            let rest = lower.strip_prefix(lead)?;
+            rest.starts_with([' ', ',']).then_some((lead.len(), *lead))
+        })
+        .max();
+    let from = lead.map_or(0, |(len, _)| len);
+    let rest = without_adverb(body.get(from..)?.trim_start_matches([',', ' ']));
+    if !is_past_phrase(rest) || rest.contains('?') {
+        return None;
+    }
+    let (verb, tail) = rest.split_once(SPACE)?;
+    Some((deed_title(&verb.to_lowercase(), tail)?, lead.is_some_and(|(_, lead)| SEQUEL.contains(&lead))))
+}
+
+/// "What worked was getting up early", "The biggest change was cooking at home".
+fn helped(body: &str) -> Option<(String, bool)> {
+    const CAUSES: [&str; 8] = [
+        "helped",
+        "worked",
+        "change was",
+        "trick was",
+        "key was",
+        "secret was",
+        "difference was",
+        "game changer was",
+    ];
+    let lower = body.to_ascii_lowercase();
+    let at = lower.find(" was ")?;
+    let before = lower.get(..at + " was".len())?;
+    if !CAUSES.iter().any(|cause| before.contains(cause)) {
+        return None;
+    }
+    let (verb, tail) = body.get(at + " was ".len()..)?.split_once(SPACE)?;
+    Some((capitalised(&format!("{} {tail}", base_of_gerund(&verb.to_lowercase())?)), false))
 }
 
 struct Subject {
@@ -196,10 +304,10 @@ fn subject(body: &str) -> Option<(Subject, bool)> {
     let mut at = 0;
     for (index, word) in body.split_inclusive(SPACE).enumerate() {
         let bare = word.trim().trim_end_matches(',');
-        if index > 7 {
+        if index > 11 {
             return None;
         }
-        if matches!(bare, "I" | "We" | "we") {
+        if matches!(bare, "I" | "We" | "we" | "I've" | "I’ve" | "We've" | "i") {
             let lead = body.get(..at).unwrap_or_default().trim_end_matches([',', ' ']).to_lowercase();
             let sequel = SEQUEL.iter().any(|word| lead == *word || lead.starts_with(&format!("{word} ")));
             let fits = lead.is_empty()
@@ -219,7 +327,7 @@ fn is_frequency(lead: &str) -> bool {
 }
 
 /// What stands before the wanted verb, longest first where one contains another.
-const NEEDS: [(&str, f32); 30] = [
+const NEEDS: [(&str, f32); 54] = [
     ("do i need to ", 0.7),
     ("do i have to ", 0.7),
     ("need to ", 0.75),
@@ -250,8 +358,32 @@ const NEEDS: [(&str, f32); 30] = [
     ("how do we ", 0.65),
     ("i could ", 0.6),
     ("how to ", 0.6),
+    ("gonna ", 0.7),
+    ("looking to ", 0.7),
+    ("wondering if i should ", 0.65),
+    ("wondering whether to ", 0.65),
+    ("wondering whether i should ", 0.65),
+    ("ought to ", 0.7),
+    ("had better ", 0.7),
+    ("i'd better ", 0.7),
+    ("intend to ", 0.75),
+    ("i'll ", 0.65),
+    ("i’ll ", 0.65),
+    ("i will ", 0.65),
+    ("we will ", 0.65),
+    ("we'll ", 0.65),
+    ("plan is to ", 0.75),
+    ("step is to ", 0.75),
+    ("dream is to ", 0.7),
+    ("love to ", 0.7),
+    ("decided to ", 0.65),
+    ("can i ", 0.55),
+    ("can we ", 0.55),
+    ("how do people ", 0.55),
+    ("best way to ", 0.6),
+    ("ways to ", 0.55),
 ];
-const GERUNDS: [&str; 7] = [
+const GERUNDS: [&str; 14] = [
     "is it worth ",
     "suggests ",
     "recommends ",
@@ -259,6 +391,13 @@ const GERUNDS: [&str; 7] = [
     "thinking of ",
     "considering ",
     "consider ",
+    "planning on ",
+    "looking into ",
+    "looking at ",
+    "debating ",
+    "tips for ",
+    "tips on ",
+    "what about ",
 ];
 
 /// Finds what somebody says to want, plan or have to do, or asks how to do.
@@ -273,7 +412,7 @@ pub(super) fn need(clause: &str) -> Option<Hit> {
             || lower
                 .get(..at)
                 .is_some_and(|before| before.ends_with([' ', '"', '(']) || mark.starts_with(['\'', '’']));
-        edge.then_some((at, at + mark.len(), *confidence))
+        (edge && !unsaid(lower.get(..at).unwrap_or_default())).then_some((at, at + mark.len(), *confidence))
     });
     if let Some((_, from, confidence)) = found.min_by_key(|(at, end, _)| (*at, usize::MAX - end)) {
         let rest = body.get(from..)?;
@@ -284,13 +423,31 @@ pub(super) fn need(clause: &str) -> Option<Hit> {
         let verb = rest.split(SPACE).next()?.to_lowercase();
         if matches!(
             verb.as_str(),
-            "" | "be" | "know" | "ask" | "hear" | "say" | "i" | "you" | "the" | "it" | "this" | "that"
+            "" | "be"
+                | "know"
+                | "ask"
+                | "hear"
+                | "say"
+                | "i"
+                | "you"
+                | "the"
+                | "it"
+                | "this"
+                | "that"
+                | "not"
+                | "thank"
+                | "admit"
+                | "help"
         ) && !rest.starts_with("be debt")
             && !(verb == "be" && rest.len() > "be able to ".len())
         {
             return None;
         }
-        let kept = rest.find(" but ").unwrap_or(rest.len());
+        let kept = [" but ", ", but", " because ", ", because", ", so ", " though "]
+            .iter()
+            .filter_map(|tail| rest.find(tail))
+            .min()
+            .unwrap_or(rest.len());
         let quote_end = quote_end.min(body.len() - rest.len() + kept);
         return Some(Hit {
             quote_end,
@@ -306,6 +463,31 @@ pub(super) fn need(clause: &str) -> Option<Hit> {
         }
     }
     None
+}
+
+/// Whether what stands before the mark takes it back, puts it in the past, or says it of others.
+fn unsaid(before: &str) -> bool {
+    let before = before.trim_end();
+    let asked = before.starts_with("do ") || before.starts_with("should ");
+    [
+        "not",
+        "don't",
+        "don’t",
+        "didn't",
+        "didn’t",
+        "never",
+        "no longer",
+        "was",
+        "were",
+        "they",
+        "people",
+        "he",
+        "she",
+        "who",
+    ]
+    .iter()
+    .any(|word| before.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')))
+        && !asked
 }
 
 /// Gives the title of a list item.

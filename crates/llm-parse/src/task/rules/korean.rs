@@ -90,9 +90,25 @@ const NO_DEED: [&str; 50] = [
 
 /// Finds what somebody says to have done: a predicate in the past tense at the end of the clause.
 pub(super) fn deed(clause: &str) -> Option<Hit> {
-    let body = clause.trim_end_matches(SENTENCE_END).trim_end_matches(['~', '?', ')']);
+    let body = clause.trim_end_matches(SENTENCE_END).trim_end_matches(|c: char| {
+        matches!(c, '~' | '?' | ')' | 'ㅋ' | 'ㅎ' | 'ㅠ' | 'ㅜ' | '^') || SENTENCE_END.contains(&c)
+    });
     let (before, predicate) = split_last(body);
-    let stem = past_stem(predicate, before)?;
+    if let Some(title) = ongoing(body).or_else(|| resolved(before, predicate)) {
+        let (lead, sequel) = without_lead(&title);
+        let title = lead.to_owned();
+        return Some(Hit { title, quote_end: body.len(), confidence: 0.65, follows_previous: sequel });
+    }
+    let stem = past_stem(predicate, before)
+        .or_else(|| nominal_stem(predicate, before))
+        .or_else(|| linked_stem(predicate, before))?;
+    if predicate.contains("이었")
+        || stem.ends_with("못하")
+        || split_last(before).1 == "못"
+        || before.ends_with("적이")
+    {
+        return None;
+    }
     let known_state =
         NO_DEED.iter().any(|state| stem == *state || (state.chars().count() > 1 && stem.ends_with(state)));
     if known_state || before.is_empty() {
@@ -103,6 +119,69 @@ pub(super) fn deed(clause: &str) -> Option<Hit> {
     Some(Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous: sequel })
 }
 
+/// "매일 30분씩 걷고 있어요" → 매일 30분씩 걷기
+fn ongoing(body: &str) -> Option<String> {
+    let at = ["고 있어요", "고 있습니다", "고 있다", "고 있음", "고 있네요", "고 있죠"]
+        .iter()
+        .find_map(|mark| body.strip_suffix(mark))?;
+    let (lead, verb) = split_last(at);
+    let state =
+        matches!(verb, "알" | "가지" | "살" | "갖" | "느끼" | "생각하" | "지내" | "되" | "믿" | "다니");
+    (!state && !lead.is_empty()).then(|| format!("{at}기"))
+}
+
+/// "매일 걷기로 했어요" → 매일 걷기
+fn resolved(before: &str, predicate: &str) -> Option<String> {
+    let stem = past_stem(predicate, before)?;
+    let made = matches!(stem.as_str(), "하" | "결심하" | "마음먹" | "정하" | "다짐하" | "약속하");
+    let title = before.strip_suffix("로").filter(|title| made && title.ends_with('기'))?;
+    Some(title.to_owned())
+}
+
+/// "신문을 읽고", where the next clause has the tense.
+fn linked_stem(predicate: &str, before: &str) -> Option<String> {
+    let stem = predicate.strip_suffix('고').filter(|stem| !stem.is_empty())?;
+    let object = split_last(before).1.ends_with(['을', '를']);
+    (object && !stem.ends_with(['있', '싶', '겠', '다', '라', '냐', '자'])).then(|| stem.to_owned())
+}
+
+/// "물을 2리터씩 마심", "영어 공부함": the clipped style, after an object or an adverb.
+fn nominal_stem(predicate: &str, before: &str) -> Option<String> {
+    const NOUNS: [&str; 18] = [
+        "게임",
+        "프로그램",
+        "사람",
+        "다음",
+        "처음",
+        "마음",
+        "도움",
+        "모임",
+        "시스템",
+        "그림",
+        "이름",
+        "요즘",
+        "아침",
+        "점심",
+        "시험",
+        "경험",
+        "보험",
+        "있음",
+    ];
+    let last = predicate.chars().last()?;
+    let led = before.ends_with(['을', '를', '씩', '로', '서', '게', '도']);
+    if final_consonant(last) != 16 || NOUNS.iter().any(|noun| predicate.ends_with(noun)) {
+        return None;
+    }
+    if let Some(noun) = predicate.strip_suffix('함') {
+        return (led || !noun.is_empty()).then(|| format!("{noun}하"));
+    }
+    if let Some(stem) = predicate.strip_suffix('음') {
+        return (led && stem.chars().last().is_some_and(|c| final_consonant(c) != 0))
+            .then(|| stem.to_owned());
+    }
+    led.then(|| with_final(predicate, 0))
+}
+
 /// Finds what somebody says to want, plan or have to do.
 pub(super) fn need(clause: &str) -> Option<Hit> {
     let body = clause.trim_end_matches(SPACE);
@@ -110,10 +189,13 @@ pub(super) fn need(clause: &str) -> Option<Hit> {
         .or_else(|| intent(body))
         .or_else(|| duty(body))
         .or_else(|| plan(body))
+        .or_else(|| future(body))
         .or_else(|| goal(body))
-        .or_else(|| weighed(body))?;
+        .or_else(|| weighed(body))
+        .or_else(|| method(body))
+        .or_else(|| asked(body))?;
     let (lead, sequel) = without_lead(plain.trim());
-    if lead.is_empty() || lead.chars().count() > 120 {
+    if lead.is_empty() || lead.chars().count() > 120 || is_open_question(lead) {
         return None;
     }
     let quote_end =
@@ -135,10 +217,98 @@ pub(super) fn item_title(item: &str) -> String {
 
 type Need = (String, usize, f32);
 
+/// "어떻게 하기", "뭐부터 시작하기": what is asked for, not what is to be done.
+fn is_open_question(title: &str) -> bool {
+    const ASKED: [&str; 12] = [
+        "어떻게",
+        "뭐부터",
+        "뭘",
+        "뭐를",
+        "무엇을",
+        "무엇부터",
+        "뭐",
+        "어디서부터",
+        "어디부터",
+        "어떤",
+        "무슨",
+        "얼마나",
+    ];
+    let mut words = title.split(SPACE).rev();
+    let verb = words.next().unwrap_or_default();
+    let before = words.next().unwrap_or_default();
+    ASKED.contains(&before) && matches!(verb, "하기" | "시작하기" | "준비하기" | "해 보기" | "되기")
+        || ASKED.contains(&verb)
+}
+
+/// "내일부터 뛸 거예요", "꾸준히 해 보겠습니다" → 뛰기, 꾸준히 해 보기
+fn future(body: &str) -> Option<Need> {
+    let state = |stem: &str| {
+        let verb = split_last(stem).1;
+        NO_DEED.iter().any(|state| verb == *state || (state.chars().count() > 1 && verb.ends_with(state)))
+    };
+    if let Some((at, _)) =
+        [" 거예요", " 거에요", " 겁니다", " 거야", " 건데", " 거고", " 것이다", " 거임", " 거라"]
+            .iter()
+            .filter_map(|mark| body.find(mark).map(|at| (at, mark)))
+            .min()
+    {
+        let stem = future_stem(body.get(..at)?).filter(|stem| !state(stem))?;
+        return Some((format!("{stem}기"), end_of_words(body, at + 1), 0.7));
+    }
+    let at = body.find('겠')?;
+    let stem = body.get(..at)?;
+    let verb = split_last(stem).1;
+    let rest = body.get(at + '겠'.len_utf8()..)?;
+    let said = ["습니다", "다", "어요", "음", "는데", "지만"].iter().any(|end| rest.starts_with(end));
+    let other = ["알", "모르", "죽", "미치", "시", "감사하", "고맙", "부탁드리"]
+        .iter()
+        .any(|end| verb.ends_with(end));
+    (said && !other && !state(stem)).then(|| (format!("{stem}기"), end_of_words(body, at), 0.65))
+}
+
+/// "담배 끊는 법 알려 주세요" → 담배 끊기
+fn method(body: &str) -> Option<Need> {
+    let at = ["는 방법", "는 법", "는법", "는 요령", "는 팁"].iter().find_map(|mark| body.find(mark))?;
+    let before = body.get(..at)?;
+    let rest = body.get(at..)?;
+    let asked = ["알려", "궁금", "있을까", "있나", "추천", "조언", "뭘까", "뭔가", "모르겠", "공유", "?"];
+    asked
+        .iter()
+        .any(|mark| rest.contains(mark))
+        .then(|| (format!("{}기", restore_l(before)), body.len(), 0.6))
+}
+
+/// "학원을 끊을까요?", "책부터 사면 될까요?" → 학원을 끊기, 책부터 사기
+fn asked(body: &str) -> Option<Need> {
+    if let Some(at) =
+        ["면 될까", "면 되나", "면 되는", "면 좋을까", "면 될지"].iter().find_map(|mark| body.find(mark))
+    {
+        let before = body.get(..at)?;
+        let stem = before.strip_suffix('으').unwrap_or(before);
+        if stem.ends_with("정도") || stem.ends_with('이') {
+            return None;
+        }
+        return Some((format!("{stem}기"), body.len(), 0.6));
+    }
+    let end = ["까요", "까 말까", "까"]
+        .iter()
+        .find_map(|end| body.trim_end_matches(['?', '.', '!', ' ', 'ㅠ', 'ㅜ', '~']).strip_suffix(end))?;
+    let stem = future_stem(end)?;
+    let verb = split_last(&stem).1;
+    let state =
+        NO_DEED.iter().any(|state| verb.ends_with(state)) || matches!(verb, "괜찮" | "하" | "이" | "낫");
+    (!state && !verb.is_empty()).then(|| (format!("{stem}기"), body.len(), 0.6))
+}
+
 /// "배우고 싶습니다" → 배우기
 fn wish(body: &str) -> Option<Need> {
     let at = ["고 싶", "고싶"].iter().find_map(|mark| body.find(mark))?;
     let before = body.get(..at)?;
+    let rest = body.get(at + "고".len()..)?.trim_start().trim_start_matches('싶');
+    if ["지 않", "지는 않", "진 않", "지도 않", "지가 않"].iter().any(|not| rest.starts_with(not))
+    {
+        return None;
+    }
     let (_, verb) = split_last(before);
     if matches!(verb, "알" | "듣" | "묻" | "여쭤보" | "여쭙" | "물어보") {
         return None;
@@ -148,8 +318,16 @@ fn wish(body: &str) -> Option<Need> {
 
 /// "외우려고 하는데" → 외우기
 fn intent(body: &str) -> Option<Need> {
-    let at = body.find("려고").or_else(|| body.find("려 합니다")).or_else(|| body.find("려 해요"))?;
+    let at = ["려고", "려구", "려 합니다", "려 해요", "려 한다", "려 하는", "려는데", "려는 중"]
+        .iter()
+        .find_map(|mark| body.find(mark))?;
     let before = body.get(..at)?;
+    // what was tried and given up is no plan
+    let rest = body.get(at..)?;
+    if ["려고 했", "려고도 했", "려고 하지", "려고 노력했"].iter().any(|gone| rest.starts_with(gone))
+    {
+        return None;
+    }
     let stem = match before.strip_suffix('으') {
         Some(stem) if stem.chars().last().is_some_and(|c| final_consonant(c) != 0) => stem,
         _ => before,
@@ -159,11 +337,13 @@ fn intent(body: &str) -> Option<Need> {
 
 /// "풀어야 할 것 같은데" → 풀기
 fn duty(body: &str) -> Option<Need> {
-    let (at, mark) =
-        ["야 하", "야 할", "야 해", "야 한", "야 합", "야 될", "야 되", "야 돼", "야겠", "야할", "야하"]
-            .iter()
-            .filter_map(|mark| body.find(mark).map(|at| (at, *mark)))
-            .min()?;
+    let (at, mark) = [
+        "야 하", "야 할", "야 해", "야 한", "야 합", "야 될", "야 되", "야 돼", "야겠", "야할", "야하",
+        "야지",
+    ]
+    .iter()
+    .filter_map(|mark| body.find(mark).map(|at| (at, *mark)))
+    .min()?;
     let before = body.get(..at)?;
     let (lead, verb) = split_last(before);
     let stem = infinitive_stem(verb, lead)?;
@@ -176,20 +356,29 @@ fn duty(body: &str) -> Option<Need> {
 /// "풀 계획입니다", "외워 볼까 해요" → 풀기, 외워 보기
 fn plan(body: &str) -> Option<Need> {
     if let Some(at) =
-        [" 계획", " 예정", " 생각이", " 생각입", " 작정"].iter().find_map(|mark| body.find(mark))
+        ["기로 했", "기로 결심", "기로 마음", "기로 정했"].iter().find_map(|mark| body.find(mark))
+    {
+        return Some((format!("{}기", body.get(..at)?), end_of_words(body, at + "기로 ".len()), 0.7));
+    }
+    if let Some(at) = [" 계획", " 예정", " 생각", " 작정"].iter().find_map(|mark| body.find(mark))
+        && let rest = body.get(at..).unwrap_or_default()
+        && !["없", "이었", "였"].iter().any(|gone| rest.chars().take(8).collect::<String>().contains(gone))
+        && future_stem(body.get(..at)?).is_some()
     {
         let before = body.get(..at)?;
         let stem = future_stem(before)?;
         return Some((format!("{stem}기"), end_of_words(body, at + 1), 0.75));
     }
-    let at = ["까 해", "까 합", "까 하", "까 고민", "까 생각"].iter().find_map(|mark| body.find(mark))?;
+    let at = ["까 해", "까 합", "까 하", "까 고민", "까 생각", "까 말까", "까 싶"]
+        .iter()
+        .find_map(|mark| body.find(mark))?;
     let stem = future_stem(body.get(..at)?)?;
     Some((format!("{stem}기"), end_of_words(body, at + "까 ".len()), 0.7))
 }
 
 /// "900점을 넘기는 게 목표예요", "합격이 목표입니다" → 900점을 넘기기, 합격
 fn goal(body: &str) -> Option<Need> {
-    let at = body.find("목표")?;
+    let at = ["목표", "꿈이에", "꿈입", "꿈이"].iter().find_map(|mark| body.find(mark))?;
     let before = body.get(..at)?.trim_end();
     for mark in ["는 게", "는 것이", "는 것", "는게"] {
         if let Some(verb) = before.strip_suffix(mark) {
@@ -239,7 +428,14 @@ fn future_stem(before: &str) -> Option<String> {
 
 /// Undoes the past tense of a predicate: 외웠어요 → 외우. `None` if it is not in the past tense.
 fn past_stem(predicate: &str, context: &str) -> Option<String> {
-    const ENDINGS: [&str; 15] = [
+    const ENDINGS: [&str; 22] = [
+        "습니당",
+        "어용",
+        "네",
+        "지만",
+        "으며",
+        "고",
+        "지",
         "습니다만",
         "습니다",
         "답니다",

@@ -56,17 +56,32 @@ impl RuleTaskExtractor {
         let body_start = text.len() - post.body.len();
         let language = post.language();
         let mut found = Vec::new();
+        let mut tried = false;
         for block in item::blocks(&text, body_start) {
             if let Some(marker) = block.marker {
+                if tried {
+                    continue;
+                }
                 if let Some(task) = from_item(&text, block.content, marker, language) {
                     found.push(task);
                 }
             } else {
+                tried = post.kind == PostKind::Question
+                    && text.get(block.content.clone()).is_some_and(heads_what_was_tried);
                 from_prose(&text, block.content, post.kind, language, &mut found);
             }
         }
         found.into_iter().enumerate().map(|(index, task)| finish(&text, index, task, language)).collect()
     }
+}
+
+/// "Things I already tried:", "지금까지 해 본 것:" stands before a list of what is no longer needed.
+fn heads_what_was_tried(prose: &str) -> bool {
+    let Some(head) = prose.trim_end().strip_suffix([':', '：']) else { return false };
+    let last = head.rsplit(['\n', '.', '!', '?']).next().unwrap_or(head).to_lowercase();
+    ["tried", "already", "so far", "이미", "지금까지", "해 본 것", "해본 것", "시도한", "시도해"]
+        .iter()
+        .any(|mark| last.contains(mark))
 }
 
 fn from_item(text: &str, content: Range<usize>, marker: item::Marker, language: Language) -> Option<Found> {
@@ -86,7 +101,7 @@ fn from_prose(text: &str, content: Range<usize>, kind: PostKind, language: Langu
     let Some(prose) = text.get(content.clone()) else { return };
     for sentence in sentences(prose) {
         let range = content.start + sentence.start..content.start + sentence.end;
-        for Clause { span, words } in clause::clauses(text, range) {
+        for Clause { span, words } in clause::clauses(text, range, kind == PostKind::Story) {
             let hit = match (language, kind) {
                 (Language::Korean, PostKind::Story) => korean::deed(words),
                 (Language::Korean, PostKind::Question) => korean::need(words),
@@ -169,6 +184,43 @@ mod tests {
         assert_eq!(tasks[1].title, "Build a small app");
         assert_eq!(tasks[1].prerequisites, [1]);
         assert_eq!(&post.text()[tasks[1].span.clone().unwrap()], "Built a small app");
+    }
+
+    #[test]
+    fn deeds_that_share_a_sentence_are_told_apart() {
+        assert_eq!(
+            titles(PostKind::Story, "아침에는 신문을 읽고 저녁에는 일기를 썼어요ㅎㅎ 물도 매일 2리터씩 마심"),
+            ["아침에는 신문을 읽기", "저녁에는 일기를 쓰기", "물도 매일 2리터씩 마시기"]
+        );
+        assert_eq!(
+            titles(
+                PostKind::Story,
+                "I cut sugar, joined a gym, and slept eight hours. Sold the car. What helped was cooking at home."
+            ),
+            ["Cut sugar", "Join a gym", "Sleep eight hours", "Sell the car", "Cook at home"]
+        );
+        assert_eq!(
+            titles(PostKind::Story, "매일 6시에 일어나기로 했어요. 지금은 영어를 공부하고 있어요."),
+            ["매일 6시에 일어나기", "지금은 영어를 공부하기"]
+        );
+    }
+
+    #[test]
+    fn plans_are_needs_and_refusals_and_past_attempts_are_not() {
+        assert_eq!(
+            titles(
+                PostKind::Question,
+                "내일부터 담배를 끊을 거예요. 운동도 시작하겠습니다. 살 빼는 방법 알려 주세요. 학원은 다니고 싶지 않아요. 외우려고 했는데 실패했어요. 어떻게 해야 하나요?"
+            ),
+            ["내일부터 담배를 끊기", "운동도 시작하기", "살 빼기"]
+        );
+        assert_eq!(
+            titles(
+                PostKind::Question,
+                "I'm gonna sell my car. I don't want to move. I was going to quit. Wondering if I should hire a coach.\n\nThings I already tried:\n- Keto\n- Fasting"
+            ),
+            ["Sell my car", "Hire a coach"]
+        );
     }
 
     #[test]

@@ -41,6 +41,15 @@ fn due(words: &str) -> Option<String> {
     if let Some(iso) = iso {
         return Some(iso.to_owned());
     }
+    if let Some(dotted) = words
+        .split(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '/')))
+        .find_map(|part| dotted(part.trim_matches(['.', '/'])))
+    {
+        return Some(dotted);
+    }
+    if let Some(named) = named_month(words) {
+        return Some(named);
+    }
     let (before, after) = words.split_once('년')?;
     let year = trailing_number(before)?;
     let (month, after) = after.split_once('월')?;
@@ -48,6 +57,45 @@ fn due(words: &str) -> Option<String> {
     let date =
         format!("{year:04}-{:02}-{:02}", month.trim().parse::<u32>().ok()?, day.trim().parse::<u32>().ok()?);
     (year >= 1900 && valid(&date)).then_some(date)
+}
+
+/// `2027.12.31`, `2027/12/31`.
+fn dotted(part: &str) -> Option<String> {
+    let mark = if part.contains('.') { '.' } else { '/' };
+    let mut numbers = part.split(mark);
+    let (year, month, day) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    if year.len() != 4 || numbers.next().is_some() {
+        return None;
+    }
+    let date = format!("{year}-{:02}-{:02}", month.parse::<u32>().ok()?, day.parse::<u32>().ok()?);
+    valid(&date).then_some(date)
+}
+
+/// `March 3, 2027`, `3rd of March 2027`.
+fn named_month(words: &str) -> Option<String> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let lower = words.to_lowercase();
+    let list: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty() && !matches!(*word, "of" | "the"))
+        .collect();
+    list.windows(3).find_map(|window| {
+        let [a, b, year] = window else { return None };
+        let year = year.parse::<u32>().ok().filter(|year| (1900..=2200).contains(year))?;
+        let month_of = |word: &str| {
+            MONTHS.iter().position(|month| {
+                word.starts_with(month)
+                    && word.chars().all(char::is_alphabetic)
+                    && word.len() <= "september".len()
+            })
+        };
+        let (month, day) =
+            month_of(a).map(|month| (month, *b)).or_else(|| month_of(b).map(|month| (month, *a)))?;
+        let day: u32 = day.trim_end_matches(char::is_alphabetic).parse().ok()?;
+        let date = format!("{year:04}-{:02}-{day:02}", month + 1);
+        valid(&date).then_some(date)
+    })
 }
 
 fn valid(date: &str) -> bool {
@@ -66,7 +114,9 @@ fn korean_frequency(words: &str) -> Option<String> {
         let next = list.get(index + 1).copied().unwrap_or_default();
         let after = list.get(index + 2).copied().unwrap_or_default();
         match *word {
-            "매일" | "날마다" | "격일로" => return Some((*word).to_owned()),
+            "매일" | "날마다" | "격일로" | "매일매일" | "격주로" | "매년" => {
+                return Some((*word).to_owned());
+            }
             "매주" | "매달" => {
                 let day = next.trim_end_matches(['에', '은', '는']);
                 return Some(if day.ends_with("요일") {
@@ -75,8 +125,17 @@ fn korean_frequency(words: &str) -> Option<String> {
                     (*word).to_owned()
                 });
             }
+            _ if is_per_week(word) => return Some((*word).to_owned()),
             "주" if next.ends_with('회') || next.ends_with('번') => return Some(format!("주 {next}")),
+            "한" if next == "달에"
+                && (after.ends_with('번') || after.ends_with('회') || after.ends_with('권')) =>
+            {
+                return Some(format!("한 달에 {after}"));
+            }
             "일주일에" | "하루에" | "한달에" => {
+                if next.ends_with('번') || next.ends_with('회') {
+                    return Some(format!("{word} {next}"));
+                }
                 let counted = after.starts_with('번') || after.starts_with('회');
                 return Some(if counted { format!("{word} {next} {after}") } else { (*word).to_owned() });
             }
@@ -85,6 +144,13 @@ fn korean_frequency(words: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// 주3회
+fn is_per_week(word: &str) -> bool {
+    word.strip_prefix('주')
+        .and_then(|rest| rest.strip_suffix('회').or_else(|| rest.strip_suffix('번')))
+        .is_some_and(|count| !count.is_empty() && count.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn korean_duration(words: &str) -> Option<u32> {
@@ -139,7 +205,12 @@ fn english_frequency(words: &str) -> Option<String> {
             "once" | "twice" if matches!(at(1), "a" | "per") => {
                 return Some(format!("{word} {} {}", at(1), bare(at(2))));
             }
-            "daily" | "weekly" => return Some((*word).to_owned()),
+            "every" | "each" if matches!(at(1), "single" | "other") && is_time(&bare(at(2))) => {
+                return Some(format!("{word} {} {}", at(1), bare(at(2))));
+            }
+            _ if matches!(bare(word).as_str(), "daily" | "weekly" | "nightly" | "monthly") => {
+                return Some(bare(word));
+            }
             "a" | "per" if matches!(bare(at(1)).as_str(), "week" | "day" | "month") && index >= 2 => {
                 let unit = list.get(index - 1).copied().unwrap_or_default();
                 let count = list.get(index - 2).copied().unwrap_or_default();
@@ -193,6 +264,30 @@ fn english_duration(words: &str) -> Option<u32> {
     let lower = words.to_lowercase();
     let list: Vec<&str> =
         lower.split_whitespace().map(|word| word.trim_end_matches([',', '.', '!', '?'])).collect();
+    // "20 minutes a day", "half an hour every evening": so long each time
+    for (index, word) in list.iter().enumerate() {
+        let minutes = match word.trim_end_matches('s') {
+            "minute" | "min" => 1,
+            "hour" => 60,
+            _ => continue,
+        };
+        let count = index.checked_sub(1).and_then(|before| list.get(before)).copied().unwrap_or_default();
+        let next = list.get(index + 1).copied().unwrap_or_default();
+        let each_time = matches!(next, "a" | "per" | "every" | "each" | "daily");
+        if matches!(next, "later" | "ago" | "before" | "earlier") || minutes == 60 && !each_time {
+            continue;
+        }
+        if count == "an" && index >= 2 && list.get(index - 2) == Some(&"half") {
+            return Some(minutes / 2);
+        }
+        let number = count
+            .parse()
+            .ok()
+            .or_else(|| NUMERALS.iter().find(|(name, _)| *name == count).map(|(_, value)| *value));
+        if let Some(number) = number {
+            return u32::checked_mul(number, minutes);
+        }
+    }
     for (index, word) in list.iter().enumerate() {
         if !matches!(*word, "for" | "in" | "takes" | "took" | "within") {
             continue;
