@@ -12,18 +12,43 @@ use pumasi_llm_parse::eval::{Case, Comparison, Dataset, Eval, EvalReport, Measur
 use pumasi_llm_parse::task::{ExtractTasks, Post, PostBatch};
 use serde::Deserialize;
 
+use crate::print::say;
+
 /// What is measured, and against what.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only the posts of this set: `dev`, on which rules and prompts may be tuned, `held` or `independent`.
-    #[arg(long)]
-    split: Option<String>,
+    /// Only the posts of this set.
+    #[arg(long, value_enum, value_name = "SET")]
+    split: Option<Split>,
     /// Writes the results to this file, for a later comparison.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Compares with results that were saved before, and fails if one fell by more than two points.
-    #[arg(long)]
+    /// Compares with results that were saved before, and fails if a figure fell by more than two points.
+    #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+}
+
+/// A set of posts.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Split {
+    /// On which rules and prompts may be tuned.
+    Dev,
+    /// By the same hand, kept apart.
+    Held,
+    /// By somebody who did not know the rules.
+    Independent,
+}
+
+impl Split {
+    const ALL: [Self; 3] = [Self::Dev, Self::Held, Self::Independent];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Held => "held",
+            Self::Independent => "independent",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,29 +65,30 @@ struct Independent {
 }
 
 /// Measures `extractor` and prints the figures.
-#[expect(clippy::print_stdout, reason = "a command-line program speaks on standard output")]
 pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
-    let posts = crate::input::posts(None, pumasi_llm_parse::task::PostKind::Story)?;
+    // what cannot be compared with is said before anything is asked
+    let before = options.against.as_deref().map(saved).transpose()?;
+    let posts = crate::input::posts(None, pumasi_llm_parse::task::PostKind::Story)?.posts;
     let all = dataset(&posts)?;
-    let sets: Vec<&str> = match &options.split {
-        Some(split) => vec![split],
-        None => vec!["dev", "held", "independent"],
-    };
-    for set in &sets {
-        println!("{set}: {} posts\n", all.split(set).len());
-        println!("{}", measured(&extractor, &all.split(set)).await?.to_terminal());
+    let sets = options.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
+    for set in sets {
+        let cases = all.split(set.name());
+        say!("{}: {} posts\n", set.name(), cases.len());
+        say!("{}", measured(&extractor, &cases).await?.to_terminal());
     }
-    if options.save.is_none() && options.against.is_none() {
+    if options.save.is_none() && before.is_none() {
         return Ok(());
     }
-    let chosen = options.split.as_deref().map_or_else(|| all.clone(), |split| all.split(split));
+    let chosen = options.split.map_or_else(|| all.clone(), |split| all.split(split.name()));
     let report = measured(&extractor, &chosen).await?;
     if let Some(path) = &options.save {
-        fs::write(path, serde_json::to_vec(&report)?)?;
+        fs::write(path, serde_json::to_vec(&report)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        say!("saved to {}; compare with `eval --against {0}`", path.display());
     }
-    if let Some(path) = &options.against {
-        let comparison = Comparison::of(&saved(path)?, &report);
-        println!("{}", comparison.to_terminal());
+    if let Some(before) = before {
+        let comparison = Comparison::of(&before, &report);
+        say!("{}", comparison.to_terminal());
         comparison.check(0.02)?;
     }
     Ok(())
@@ -80,7 +106,9 @@ async fn measured(extractor: &Arc<dyn ExtractTasks>, cases: &Dataset) -> Result<
 }
 
 fn saved(path: &Path) -> Result<EvalReport, Box<dyn Error>> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+    let named = |error: &dyn Error| format!("{}: {error}", path.display());
+    let bytes = fs::read(path).map_err(|error| named(&error))?;
+    Ok(serde_json::from_slice(&bytes).map_err(|error| named(&error))?)
 }
 
 fn dataset(posts: &[Post]) -> Result<Dataset, Box<dyn Error>> {

@@ -8,6 +8,9 @@
 //! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
 //! ```
 //!
+//! A post is `{"id", "kind": "story" | "question", "title"?, "body"}`; a line that is none is told and passed over.
+//! Exit status: 0 if every post was read, 1 if one failed.
+//!
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
 //! `PUMASI_LLM_MODEL`), it asks the model.
 
@@ -38,17 +41,27 @@ use pumasi_llm_parse::task::{
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Posts as JSON lines, or one post as plain text; `-` reads standard input. The committed posts if left out.
+    /// Posts as JSON lines or a JSON array, or one post as plain text; `-` reads standard input. The committed posts if
+    /// left out.
+    ///
+    /// A post is {"id", "kind": "story" | "question", "title"?, "body", "author"?, "language"?: "ko" | "en"}.
     file: Option<PathBuf>,
-    /// What a plain text is.
+    /// What a plain text is: `story` or `question`.
     #[arg(long, value_parser = input::kind, default_value = "question")]
     kind: PostKind,
     /// Lists only the tasks that match this filter, e.g. '{"exists": {"field": "timing.due"}}'.
-    #[arg(long, value_parser = input::filter)]
+    ///
+    /// Fields: title, detail, quote, order, difficulty, confidence, timing.due, timing.frequency,
+    /// timing.duration_minutes, post.id, post.kind, post.language, post.author. Operators: and, or, not, eq, in, range,
+    /// contains, exists.
+    #[arg(long, value_name = "FILTER", value_parser = input::filter)]
     only: Option<Filter>,
     /// Keeps what is done in this file, and goes on from there when run again.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// The most tokens that a model may use for one post, over all attempts; no limit if left out.
+    #[arg(long, global = true, value_name = "N")]
+    budget_tokens: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -71,7 +84,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let extractor = extractor()?;
+    let extractor = extractor(args.budget_tokens)?;
     match args.command {
         Some(Command::Serve(options)) => serve::run(options, extractor).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
@@ -83,19 +96,24 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// The model that the environment names, or the rules that stand in for one.
-fn extractor() -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
+fn extractor(budget_tokens: Option<u64>) -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
     Ok(match support::model::chat_model()? {
         Some(model) => Arc::new(TaskExtractor::configured(model, |prompt| {
-            prompt
-                .with_budget(Budget::unlimited().with_tokens(60_000))
-                .with_call_timeout(Duration::from_mins(2))
+            let prompt = prompt.with_call_timeout(Duration::from_mins(2));
+            match budget_tokens {
+                Some(tokens) => prompt.with_budget(Budget::unlimited().with_tokens(tokens)),
+                None => prompt,
+            }
         })?),
         None => Arc::new(RuleTaskExtractor::new()),
     })
 }
 
 async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCode, Box<dyn Error>> {
-    let posts = input::posts(args.file.as_deref(), args.kind)?;
+    let input::Input { posts, bad } = input::posts(args.file.as_deref(), args.kind)?;
+    for line in &bad {
+        eprintln!("every_task: {line}");
+    }
     print::extractor(&*extractor);
 
     let bar = ProgressBar::new(posts.len() as u64)
@@ -107,7 +125,9 @@ async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCod
         moving.set_message(format!("{} tokens", progress.usage.total_tokens()));
     });
     if let Some(path) = args.journal {
-        batch = batch.with_journal(Journal::open(path)?);
+        let journal =
+            Journal::open(&path).map_err(|error| format!("{}: {}", path.display(), print::chain(&error)))?;
+        batch = batch.with_journal(journal);
     }
     let report = batch.run(posts.iter().map(PostBatch::item)).await;
     bar.finish_and_clear();
@@ -115,6 +135,6 @@ async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCod
     let found = print::tasks(&posts, &report, args.only.as_ref());
     let matches = TaskMatcher::new().match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
     print::matches(&found, &matches);
-    print::totals(&report, &found, &matches);
-    Ok(if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print::totals(&report, &found, &matches, bad.len());
+    Ok(if report.failed() == 0 && bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,11 +1,25 @@
 //! What a person sees.
-#![expect(clippy::print_stdout, reason = "a command-line program speaks on standard output")]
 
 use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind, Write as _};
 
 use pumasi_core::filter::Filter;
 use pumasi_llm_parse::extract::BatchReport;
 use pumasi_llm_parse::task::{ExtractTasks, Match, Post, PostKind, RuleTaskExtractor, Task};
+
+/// Writes a line; ends the process in peace if whoever reads has had enough (`… | head`).
+pub(crate) fn line(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_fmt(line).and_then(|()| out.write_all(b"\n")) {
+        std::process::exit(i32::from(error.kind() != ErrorKind::BrokenPipe));
+    }
+}
+
+macro_rules! say {
+    ($($part:tt)*) => { $crate::print::line(format_args!($($part)*)) };
+}
+pub(crate) use say;
 
 /// Tasks and the posts that they come from.
 #[derive(Default)]
@@ -24,10 +38,10 @@ pub(crate) struct Found<'a> {
 /// Says who extracts, and what that is worth.
 pub(crate) fn extractor(extractor: &dyn ExtractTasks) {
     if extractor.version() == RuleTaskExtractor::NAME {
-        println!("extractor: {} — the offline stand-in: rules, no language model.", extractor.version());
-        println!("           Set OPENAI_API_KEY or PUMASI_LLM_URL to ask a model.\n");
+        say!("extractor: {} — the offline stand-in: rules, no language model.", extractor.version());
+        say!("           Set OPENAI_API_KEY or PUMASI_LLM_URL to ask a model.\n");
     } else {
-        println!("extractor: {}\n", extractor.version());
+        say!("extractor: {}\n", extractor.version());
     }
 }
 
@@ -39,18 +53,30 @@ pub(crate) fn tasks<'a>(
 ) -> Found<'a> {
     let mut found = Found::default();
     for (post, outcome) in posts.iter().zip(&report.outcomes) {
-        println!("{} {}  {}", kind(post), post.id, post.title.as_deref().unwrap_or("(no title)"));
+        let shown = |task: &&Task| only.is_none_or(|only| only.matches(&task.fields(post)));
+        if only.is_some()
+            && outcome
+                .result
+                .as_ref()
+                .is_ok_and(|extraction| !extraction.value.iter().any(|task| shown(&task)))
+        {
+            continue;
+        }
+        say!("{} {}  {}", kind(post), post.id, post.title.as_deref().unwrap_or("(no title)"));
         match &outcome.result {
-            Err(error) => println!("   failed: {} ({} calls)", error.kind(), error.attempts().len()),
+            Err(error) => say!(
+                "   failed: {} after {} — {error}",
+                error.kind(),
+                counted(error.attempts().len(), "call", "calls")
+            ),
             Ok(extraction) => {
                 let side = if post.kind == PostKind::Story { &mut found.deeds } else { &mut found.needs };
-                for task in extraction
-                    .value
-                    .iter()
-                    .filter(|task| only.is_none_or(|only| only.matches(&task.fields(post))))
-                {
-                    println!("  {:>2}. {}{}", task.order, task.title, facts(task));
-                    println!(
+                if extraction.value.is_empty() {
+                    say!("   (no tasks)");
+                }
+                for task in extraction.value.iter().filter(shown) {
+                    say!("  {:>2}. {}{}", task.order, task.title, facts(task));
+                    say!(
                         "      “{}”{}",
                         one_line(&task.quote),
                         if task.span.is_none() { "  [not in the post]" } else { "" }
@@ -59,18 +85,21 @@ pub(crate) fn tasks<'a>(
                     side.posts.push(post);
                 }
                 for failure in &extraction.rejected {
-                    println!("   -- left out {}: {}", failure.path, failure.kind);
+                    say!("   -- left out {}: {}", failure.path, failure.kind);
                 }
             }
         }
-        println!();
+        say!("");
     }
     found
 }
 
 /// Prints which needed task is answered by which accomplished one.
 pub(crate) fn matches(found: &Found<'_>, matches: &[Match]) {
-    println!("MATCHES (needed ← accomplished)");
+    say!("MATCHES (needed ← accomplished)");
+    if matches.is_empty() {
+        say!("  (none)");
+    }
     for pair in matches {
         let (Some(need), Some(deed)) = (found.needs.tasks.get(pair.need), found.deeds.tasks.get(pair.deed))
         else {
@@ -80,22 +109,34 @@ pub(crate) fn matches(found: &Found<'_>, matches: &[Match]) {
         else {
             continue;
         };
-        println!("  {:.2}  {} {}  ←  {} {}", pair.score, asks.id, need.title, tells.id, deed.title);
+        say!("  {:.2}  {} {}  ←  {} {}", pair.score, asks.id, need.title, tells.id, deed.title);
     }
-    println!();
+    say!("");
 }
 
 /// Prints the counts.
-pub(crate) fn totals(report: &BatchReport<Vec<Task>>, found: &Found<'_>, matches: &[Match]) {
-    println!(
-        "{} posts, {} failed; {} tasks needed, {} accomplished; {} matches; {} tokens",
-        report.progress.done,
+pub(crate) fn totals(
+    report: &BatchReport<Vec<Task>>,
+    found: &Found<'_>,
+    matches: &[Match],
+    bad_lines: usize,
+) {
+    if bad_lines > 0 {
+        say!("{} passed over", counted(bad_lines, "line that is no post", "lines that are no posts"));
+    }
+    say!(
+        "{}, {} failed; {} tasks needed, {} accomplished; {}; {} tokens",
+        counted(report.progress.done, "post", "posts"),
         report.failed(),
         found.needs.tasks.len(),
         found.deeds.tasks.len(),
-        matches.len(),
+        counted(matches.len(), "match", "matches"),
         report.progress.usage.total_tokens(),
     );
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Joins an error and its sources.

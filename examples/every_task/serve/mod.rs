@@ -51,7 +51,9 @@ struct Service {
 /// Serves until the process is asked to stop, then finishes what is under way.
 pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    std::fs::create_dir_all(&options.data)?;
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let bus = Arc::new(SqliteBus::open(options.data.join("events.sqlite")).await?);
     let store = Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?);
     let pipeline = TaskPipeline::new(bus.clone(), store.clone(), extractor.clone());
@@ -70,7 +72,6 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
     let recovered = pipeline.recover().await?;
     let workers = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
     let watcher = tokio::spawn(watch(bus, service.changed.clone()).run(shutdown.clone()));
-    let listener = TcpListener::bind(options.listen).await?;
     tracing::info!(address = %listener.local_addr()?, recovered, "listening");
     eprintln!("every_task: http://{}", listener.local_addr()?);
 

@@ -41,6 +41,11 @@ impl Draft {
     pub(crate) fn clean(value: Value, confidence: f32) -> Self {
         Self { value, faults: Vec::new(), dropped: Vec::new(), report: Report::default(), confidence }
     }
+
+    /// Tells whether nothing of the value is there.
+    pub(crate) fn lacks_root(&self) -> bool {
+        self.faults.iter().any(|fault| fault.path.is_empty())
+    }
 }
 
 /// An answer in which there is no value.

@@ -28,6 +28,7 @@ use super::{
     AnswerLanguage, AskMode, Attempt, AttemptKind, AttemptOutcome, Budget, ExtractError, ExtractErrorKind,
     Failure, Grounding, Result, TokenMeter, Unresolved, pointer, refusal, repetition,
 };
+use crate::report::Rule;
 
 /// The most places that are asked for in one question.
 const MAX_PARTS: usize = 40;
@@ -171,15 +172,24 @@ impl<T: DeserializeOwned> Job<'_, T> {
             return Err(hopeless(ExtractErrorKind::Looping, ""));
         }
         let read = engine.reader.read(&answer.text);
-        let read = match (read, &engine.bare) {
-            (Ok(mut draft), _) => {
-                if engine.form.wrapped {
-                    draft = unwrapped(draft, &engine.form);
+        let read = match read {
+            Ok(draft) if engine.form.wrapped => {
+                let draft = unwrapped(draft, &engine.form);
+                // a model may leave the wrapper out, or name it otherwise
+                match engine.bare.as_ref().filter(|_| draft.lacks_root()) {
+                    Some(bare) => {
+                        // `{}` may mean nothing found or nothing said: that is asked again
+                        let sure = |bare: &Draft| !bare.lacks_root() && !bare.report.has(Rule::NullAsEmpty);
+                        Ok(bare.read(&answer.text).ok().filter(sure).unwrap_or(draft))
+                    }
+                    None => Ok(draft),
                 }
-                Ok(draft)
             }
-            (Err(error), Some(bare)) => bare.read(&answer.text).map_err(|_| error),
-            (Err(error), None) => Err(error),
+            Ok(draft) => Ok(draft),
+            Err(error) => match &engine.bare {
+                Some(bare) => bare.read(&answer.text).map_err(|_| error),
+                None => Err(error),
+            },
         };
         match read {
             // what was cut off is missing, however good the rest is

@@ -230,3 +230,15 @@ async fn neither_errors_nor_debug_repeat_a_text() {
         assert!(!shown.contains("호랑이"), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_list_whose_wrapper_is_missing_or_named_otherwise_is_read_at_once() {
+    for answer in
+        [json!([run(), swim()]), json!({"steps": [run(), swim()]}), json!([run()]), json!({"steps": []})]
+    {
+        let model = ScriptedModel::new([raw(answer.to_string())]);
+        let found = builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+        let expected = answer.get("steps").unwrap_or(&answer).as_array().unwrap().len();
+        assert_eq!((found.value.len(), model.calls()), (expected, 1), "{answer}");
+    }
+}
