@@ -21,7 +21,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benches::{cpu, fastest, megabytes_per_second, messy, pieces, posts, quotes, valid};
+use benches::{CutPost, cpu, fastest, megabytes_per_second, messy, pieces, posts, quotes, valid};
 use pumasi_llm_parse::ground::Aligner;
 use pumasi_llm_parse::stream::Stream;
 use pumasi_llm_parse::syntax::{self, Document, Limits};
@@ -133,23 +133,35 @@ fn valid_json() -> Bar {
 
 fn messy_answers() -> Bar {
     let messy = messy(100_000);
-    let ours = peers::TO_VALUE[0].1;
-    let right = peers::right(ours, &messy.text, &messy.value);
-    let mut fastest_peer: Option<(&str, peers::ToValue, Duration)> = None;
-    for (name, read) in peers::TO_VALUE.iter().skip(1) {
-        if !peers::right(*read, &messy.text, &messy.value) {
+    let want: Option<Vec<CutPost>> = serde_json::from_value(messy.value.clone()).ok();
+    for (name, read) in peers::TO_VALUE {
+        if peers::right(read, &messy.text, &messy.value) {
+            let time = fastest(Duration::from_millis(300), || read(&messy.text));
+            println!(
+                "messy 100 kB to a JSON value, {name}: {:.0} MB/s",
+                megabytes_per_second(messy.text.len(), time)
+            );
+        } else {
+            println!("messy 100 kB to a JSON value, {name}: wrong value");
+        }
+    }
+    let ours = peers::TO_CUT_POSTS[0].1;
+    let right = want.is_some() && ours(&messy.text) == want;
+    let mut fastest_peer: Option<(&str, peers::ToCutPosts, Duration)> = None;
+    for (name, read) in peers::TO_CUT_POSTS.into_iter().skip(1) {
+        if read(&messy.text) != want {
             println!("messy 100 kB, {name}: wrong value");
             continue;
         }
         let time = fastest(Duration::from_millis(300), || read(&messy.text));
         println!("messy 100 kB, {name}: {:.0} MB/s", megabytes_per_second(messy.text.len(), time));
         if fastest_peer.is_none_or(|(_, _, best)| time < best) {
-            fastest_peer = Some((name, *read, time));
+            fastest_peer = Some((name, read, time));
         }
     }
     let Some((name, read, _)) = fastest_peer else {
         return Bar {
-            what: "messy, 100 kB",
+            what: "messy into a typed struct, 100 kB",
             bar: "≥ 1.40 × the fastest correct peer".to_owned(),
             measured: "no peer is correct".to_owned(),
             pass: right,
@@ -158,7 +170,7 @@ fn messy_answers() -> Bar {
     let (mine, peer) = turns(|| ours(&messy.text), || read(&messy.text));
     let ratio = peer.as_secs_f64() / mine.as_secs_f64();
     Bar {
-        what: "messy, 100 kB, right value",
+        what: "messy into a typed struct, 100 kB, right value",
         bar: "≥ 1.40 × the fastest correct peer".to_owned(),
         measured: format!(
             "{ratio:.2} × {name} ({:.0} and {:.0} MB/s{})",
@@ -245,7 +257,18 @@ fn hostile() -> Bar {
     let limits = Limits::default();
     let parser = Parser::<Value>::with_schema(Schema::any());
     let mut worst = (Duration::ZERO, "");
-    for unit in ["[", "{\"a\":", "\"", "```json\n{}\n```\n", "{\"a\": 1} ", "<a>", "- a: ", "\\"] {
+    for unit in [
+        "[",
+        "{\"a\":",
+        "\"",
+        "```json\n{}\n```\n",
+        "{\"a\": 1} ",
+        "<a>",
+        "- a: ",
+        "\\",
+        "{}}",
+        "{\"n\": 1, \"n\": 2}\n",
+    ] {
         let text = unit.repeat((1 << 20) / unit.len());
         let time = fastest(Duration::from_millis(1), || syntax::read(&text, &limits))
             .max(fastest(Duration::from_millis(1), || parser.parse(&text).is_ok()));

@@ -1,7 +1,7 @@
 //! The peers, each behind the same two signatures. Compiled into every bench by `#[path]`, because peers are dev-dependencies.
 #![allow(dead_code, reason = "each bench uses its share")]
 
-use benches::{Post, same};
+use benches::{CutPost, Post, same};
 use jiter::{JsonValue, PartialMode};
 use pumasi_llm_parse::{Parser, Schema};
 
@@ -40,6 +40,28 @@ pub(crate) const TO_POSTS: [(&str, ToPosts); 6] = [
     ("jsonrepair-rs", |text| jsonrepair_rs::jsonrepair_parse(text).ok()),
     ("llm-extract", |text| llm_extract::extract_strict(text).ok()),
     ("tryparse", |text| tryparse::parse(text).ok()),
+];
+
+/// Reads a cut answer into typed posts.
+pub(crate) type ToCutPosts = fn(&str) -> Option<Vec<CutPost>>;
+
+/// Everyone who can read a cut answer into typed posts, each by its fastest way, ourselves first.
+pub(crate) const TO_CUT_POSTS: [(&str, ToCutPosts); 6] = [
+    ("pumasi", |text| pumasi_llm_parse::parse::<Vec<CutPost>>(text).ok().map(|parsed| parsed.value)),
+    ("serde_json", |text| serde_json::from_str(text).ok()),
+    ("jsonrepair", |text| {
+        let repaired = jsonrepair::repair_to_string(text, &jsonrepair::Options::default()).ok()?;
+        serde_json::from_str(&repaired).ok()
+    }),
+    ("jsonrepair-rs", |text| {
+        let repaired = jsonrepair_rs::jsonrepair(text).ok()?;
+        serde_json::from_str(&repaired).ok()
+    }),
+    ("llm-extract", |text| llm_extract::extract_strict(text).ok()),
+    ("tryparse", |text| {
+        let value = tryparse::parse(text).ok()?;
+        serde_json::from_value(value).ok()
+    }),
 ];
 
 /// Tells whether a peer reads the value right.

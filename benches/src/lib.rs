@@ -44,6 +44,25 @@ pub struct Author {
     pub city: Option<String>,
 }
 
+/// A post of an answer that may have been cut off: what comes last may be missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CutPost {
+    /// Identifies the post.
+    pub id: u64,
+    /// What the post is about.
+    pub title: String,
+    /// The text itself.
+    pub body: String,
+    /// Who wrote it.
+    pub author: Option<Author>,
+    /// Words to find it by.
+    pub tags: Option<Vec<String>>,
+    /// How well it was liked.
+    pub score: Option<f64>,
+    /// Whether it stays on top.
+    pub pinned: Option<bool>,
+}
+
 const TITLES: [&str; 4] = [
     "러닝을 시작한 지 석 달째입니다",
     "How I passed the interview at last",

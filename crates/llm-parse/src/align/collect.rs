@@ -20,7 +20,7 @@ pub(crate) struct Collected {
 const MAX_FAILURES: usize = 1000;
 
 pub(crate) fn collect(aligner: &Aligner<'_>, slot: &Slot, schema: &Schema) -> Collected {
-    let mut walk = Walk { aligner, schema, path: Path::root(), out: Collected::default() };
+    let mut walk = Walk { aligner, schema, keys: Vec::new(), out: Collected::default() };
     if aligner.plan.notes.is_empty() && aligner.plan.fails.is_empty() {
         return walk.out;
     }
@@ -31,23 +31,30 @@ pub(crate) fn collect(aligner: &Aligner<'_>, slot: &Slot, schema: &Schema) -> Co
 struct Walk<'a> {
     aligner: &'a Aligner<'a>,
     schema: &'a Schema,
-    path: Path,
+    /// The steps from the root; a path is made of them only where something is told.
+    keys: Vec<Key>,
     out: Collected,
 }
 
 impl Walk<'_> {
     fn step(&mut self, key: Key) -> bool {
-        match key {
-            Key::None => false,
-            Key::Index(at) => {
-                self.path.push_index(at as usize);
-                true
-            }
-            key => {
-                self.path.push_key(self.aligner.step_text(key));
-                true
+        if key == Key::None {
+            return false;
+        }
+        self.keys.push(key);
+        true
+    }
+
+    fn path(&self) -> Path {
+        let mut path = Path::root();
+        for key in &self.keys {
+            match *key {
+                Key::None => {}
+                Key::Index(at) => path.push_index(at as usize),
+                key => path.push_key(self.aligner.step_text(key)),
             }
         }
+        path
     }
 
     fn slot(&mut self, slot: &Slot) {
@@ -56,12 +63,12 @@ impl Walk<'_> {
         for note in plan.notes(slot) {
             let stepped = self.step(note.step);
             let span = Span::new(note.start as usize, note.end as usize);
-            self.out.repairs.push(Repair::new(note.rule, note.severity, span).with_path(self.path.clone()));
+            self.out.repairs.push(Repair::new(note.rule, note.severity, span).with_path(self.path()));
             if let Some(dropped) = plan.slots.get(note.dropped as usize) {
                 self.rejected(dropped, note.rule, span);
             }
             if stepped {
-                self.path.pop();
+                self.keys.pop();
             }
         }
         // The list of notes is last in, first out.
@@ -85,7 +92,7 @@ impl Walk<'_> {
                     let stepped = self.step(child.key);
                     self.slot(child);
                     if stepped {
-                        self.path.pop();
+                        self.keys.pop();
                     }
                 }
             }
@@ -98,7 +105,7 @@ impl Walk<'_> {
             return;
         }
         self.out.failures.push(Failure {
-            path: self.path.clone(),
+            path: self.path(),
             kind: fail.kind,
             expected: self.schema.expected(fail.shape),
             got: fail.got,
@@ -111,16 +118,11 @@ impl Walk<'_> {
         let mut inner = Walk {
             aligner: self.aligner,
             schema: self.schema,
-            path: self.path.clone(),
+            keys: self.keys.clone(),
             out: Collected::default(),
         };
         inner.slot(dropped);
-        self.out.rejected.push(Rejected {
-            path: self.path.clone(),
-            rule,
-            span,
-            failures: inner.out.failures,
-        });
+        self.out.rejected.push(Rejected { path: self.path(), rule, span, failures: inner.out.failures });
         self.out.rejected.append(&mut inner.out.rejected);
     }
 }

@@ -255,7 +255,9 @@ fn choose_tier(
     let different: Vec<&Tried> = near
         .iter()
         .copied()
-        .filter(|tried| !aligner.equal(&(tried.slot, first.fit), &(first.slot, first.fit)))
+        .filter(|tried| {
+            tried.at != first.at && !aligner.equal(&(tried.slot, first.fit), &(first.slot, first.fit))
+        })
         .filter(|tried| !inside(candidates, tried.at, first.at))
         .collect();
     if different.is_empty() {

@@ -1,19 +1,28 @@
 //! How sure a reading is.
 
-use std::collections::HashMap;
-
 use super::Rejected;
 use crate::report::{Repair, Rule, Severity};
 
+/// The severities by their numbers.
+const SEVERITIES: [Severity; 4] =
+    [Severity::Cosmetic, Severity::Repaired, Severity::Lossy, Severity::Ambiguous];
+
 /// Multiplies a weight per rule; a rule that was applied `n` times counts `1 + ln n` times.
 pub(super) fn of(repairs: &[Repair], rejected: &[Rejected]) -> f32 {
-    let mut counts: HashMap<(Rule, Severity), u32> = HashMap::new();
+    let mut counts = [[0_u32; SEVERITIES.len()]; Rule::ALL.len()];
     for repair in repairs {
-        *counts.entry((repair.rule, repair.severity)).or_default() += 1;
+        if let Some(count) = counts
+            .get_mut(repair.rule as usize)
+            .and_then(|severities| severities.get_mut(repair.severity as usize))
+        {
+            *count = count.saturating_add(1);
+        }
     }
     let mut sure = 1.0_f64;
-    for ((rule, severity), count) in counts {
-        sure *= weight(rule, severity).powf(1.0 + f64::from(count).ln());
+    for (rule, severities) in Rule::ALL.iter().zip(counts) {
+        for (severity, count) in SEVERITIES.into_iter().zip(severities).filter(|(_, count)| *count > 0) {
+            sure *= weight(*rule, severity).powf(1.0 + f64::from(count).ln());
+        }
     }
     if !rejected.is_empty() {
         sure *= 0.9;

@@ -13,6 +13,9 @@ use crate::tree::{Kind, NONE, Node, NodeId, Quote, Span, Text};
 /// Reads a whole answer.
 pub(crate) fn read(source: &str, limits: &Limits) -> Document {
     let mut machine = Machine::new(limits);
+    // Answers have a value every 20 bytes or so; growing in steps would copy the nodes time and again.
+    machine.tree.nodes.reserve((source.len() / 20).min(1 << 16));
+    machine.fixes.reserve((source.len() / 64).min(1 << 14));
     machine.run(Input::new(source, true));
     machine.into_document(source)
 }

@@ -460,6 +460,20 @@ impl Machine {
         while cx.at(i).is_ascii_alphanumeric() || cx.at(i) == b'_' {
             i += 1;
         }
+        // The common case: `name: …`.
+        if self.memo <= start && cx.at(i) == b':' && i > start && i + 1 < cx.len() {
+            let text = Text { start: clip(start), end: clip(i), owned: false };
+            let hash = self.hash_key(cx, text);
+            if let Some(frame) = self.stack.last_mut() {
+                frame.loose = true;
+            }
+            self.cosmetic(Rule::UnquotedKey, start, i);
+            self.key = Some(Key { start: text.start, end: text.end, text, quoted: false, hash });
+            self.memo = 0;
+            self.pos = i;
+            self.state = State::AfterKey;
+            return true;
+        }
         // Any other character may stand in a key of several words.
         let mut stop = 0;
         let mut len = 0;

@@ -14,12 +14,18 @@ pub(crate) const MAX_LEN: usize = 24;
 
 pub(crate) fn read(text: &str) -> Option<Nothing> {
     let text = text.trim();
-    if text.len() > MAX_LEN {
+    // No word of the lists below begins with another letter or a digit.
+    let first = text.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+    if text.len() > MAX_LEN || (first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u' | b't')) {
         return None;
     }
-    let word =
-        text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim().to_lowercase();
-    match word.as_str() {
+    let word = text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim();
+    // Only letters outside ASCII that have no case are in the lists.
+    let mut lower = [0; MAX_LEN];
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word.as_bytes());
+    lower.make_ascii_lowercase();
+    match std::str::from_utf8(lower).ok()? {
         ""
         | "null"
         | "none"
