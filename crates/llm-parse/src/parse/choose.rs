@@ -337,7 +337,8 @@ fn merge(
         parts.iter().flat_map(|part| document.repairs(part).collect::<Vec<_>>()).collect();
     repairs.sort_by_key(|repair| repair.span.start);
     repairs.dedup();
-    let (start, end) = (parts.first()?.span().start, parts.last()?.span().end);
+    let start = parts.iter().map(|part| part.span().start).min()?;
+    let end = parts.iter().map(|part| part.span().end).max()?;
     let severity = if adjacent || rules.merge { Severity::Repaired } else { Severity::Ambiguous };
     repairs.push(Repair::new(Rule::CandidatesMerged, severity, Span::new(start, end)));
     Some(Picked { at: *at.first()?, slot, fit, repairs, rivals: false })

@@ -7,15 +7,120 @@ const BEFORE: usize = 240;
 /// Bounds the text that is looked at after a candidate, in bytes.
 const AFTER: usize = 160;
 
-/// Reads the cue of a candidate from the text since the value before it and the text up to the next one.
-pub(super) fn cue(before: &str, after: &str) -> Cue {
-    let lead = read(last_sentence(tail(before)), false);
+/// Reads the cue of a candidate from the text since the value before it, if one stands before it, and the text up to the
+/// next one.
+pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
+    let before = tail(before);
+    let sentence = last_sentence(before);
+    let mut lead = match label(sentence) {
+        Cue::None => read(sentence, false),
+        label => label,
+    };
+    if lead == Cue::None && follows && takes_back(before) {
+        lead = Cue::Corrected;
+    }
     let note = after_note(after).map_or(Cue::None, |note| read(note, true));
+    // `… instead of {…}`, `an earlier draft said {…}`: said of the value that follows.
+    let note = match leads_on(after) {
+        true if note == Cue::Rejected && !starts_contrast(after) => note,
+        true => Cue::None,
+        false => note,
+    };
     match (lead, note) {
         (lead, Cue::Rejected) if lead != Cue::Final => Cue::Rejected,
         (Cue::None, note) => note,
         (lead, _) => lead,
     }
+}
+
+/// Tells whether a text of one line runs on into the next value.
+fn leads_on(after: &str) -> bool {
+    if after.len() > AFTER {
+        return false;
+    }
+    let line = after.trim_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~'));
+    after.ends_with([' ', '`', '\n', ':'])
+        && !line.contains('\n')
+        && !line.ends_with(['.', '!', '?', ')', ']'])
+}
+
+fn starts_contrast(after: &str) -> bool {
+    let text = after.trim_start_matches(|c: char| !c.is_alphanumeric());
+    ["instead of", "rather than", "not ", "and not ", "unlike "]
+        .iter()
+        .any(|words| text.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words)))
+}
+
+/// Reads a heading of one or two words: `Before:`, `v2:`, `시도 1`.
+fn label(sentence: &str) -> Cue {
+    let mut words = sentence.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let (Some(first), second) = (words.next(), words.next()) else { return Cue::None };
+    let last = words.next().is_none();
+    let number = |word: &str| word.parse::<u32>().ok();
+    let count = match second {
+        // `v2`, `2차 답변`
+        None if first.starts_with(['v', 'V']) => first.get(1..).and_then(number),
+        _ if first.ends_with('차') => first.strip_suffix('차').and_then(number),
+        Some(second)
+            if last
+                && is_one_of(first, &["version", "attempt", "try", "revision", "draft", "버전", "시도"]) =>
+        {
+            number(second)
+        }
+        _ => None,
+    };
+    match count {
+        Some(0 | 1) => return Cue::Draft,
+        Some(_) => return Cue::Corrected,
+        None => {}
+    }
+    if second.is_some() {
+        return Cue::None;
+    }
+    match first {
+        _ if is_one_of(
+            first,
+            &["old", "before", "original", "initial", "previous", "previously", "earlier"],
+        ) =>
+        {
+            Cue::Draft
+        }
+        _ if is_one_of(first, &["new", "after", "better", "edit", "edited", "good", "right"]) => {
+            Cue::Corrected
+        }
+        _ if is_one_of(first, &["bad"]) => Cue::Rejected,
+        "이전" | "기존" | "원본" | "처음" => Cue::Draft,
+        "이후" | "변경" | "새로" => Cue::Corrected,
+        _ => Cue::None,
+    }
+}
+
+/// Tells whether the words between two values take the first one back: “Scratch that.”, “아니, 잘못 썼네요.”
+fn takes_back(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut words =
+        text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').filter(|w| !w.is_empty());
+    let mut previous = "";
+    words.any(|word| {
+        let pair = match word {
+            "wait" | "oops" | "whoops" | "잠깐" | "잠깐만" | "잠깐만요" | "아니" | "아니요" | "아차" => {
+                true
+            }
+            "that" => matches!(
+                previous,
+                "scratch" | "strike" | "ignore" | "disregard" | "forget" | "fix" | "correct"
+            ),
+            "above" => matches!(previous, "ignore" | "disregard"),
+            "it" | "this" => matches!(previous, "fix" | "redo" | "correct" | "revise"),
+            "mistake" | "error" => matches!(previous, "a" | "an" | "the" | "my"),
+            "thought" | "thoughts" => previous == "second",
+            "again" | "over" => matches!(previous, "try" | "start" | "do"),
+            "wrong" | "incorrect" => matches!(previous, "was" | "is" | "that's" | "that’s" | "were"),
+            _ => ["잘못", "틀렸", "틀린", "실수", "정정", "바로잡"].iter().any(|stem| word.starts_with(stem)),
+        };
+        previous = word;
+        pair
+    })
 }
 
 fn tail(text: &str) -> &str {
@@ -128,6 +233,14 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
                     "updated",
                     "improved",
                     "amended",
+                    "correcting",
+                    "fixing",
+                    "fix",
+                    "redo",
+                    "redone",
+                    "revision",
+                    "rewritten",
+                    "polished",
                     "actually",
                     "correct",
                     "instead",
@@ -139,6 +252,20 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
                 } else {
                     (Cue::Corrected, 3)
                 }
+            }
+            // “the right answer”, “more precisely”, “after review”
+            () if !after
+                && ((is_one_of(word, &["right", "proper", "new"])
+                    && is_one_of(
+                        next,
+                        &["one", "answer", "version", "output", "json", "result", "value", "response"],
+                    ))
+                    || (is_one_of(word, &["precise", "precisely", "accurate", "accurately"])
+                        && previous.eq_ignore_ascii_case("more"))
+                    || (is_one_of(word, &["review", "checking", "reflection", "reconsidering"])
+                        && is_one_of(previous, &["after", "on", "upon"]))) =>
+            {
+                (Cue::Corrected, 3)
             }
             () if is_one_of(word, &["final", "finally", "definitive"]) => {
                 if after {
@@ -187,6 +314,14 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
     if (starts(&["수정", "고치", "정정", "교정"])) && next.starts_with('전') {
         return (Cue::Rejected, 4);
     }
+    if !after
+        && (starts(&["맞는", "맞습니다", "옳은", "새로", "최신"]) || (word == "새" && starts_answer(next)))
+    {
+        return (Cue::Corrected, 3);
+    }
+    if starts(&["기존", "이전"]) && starts_answer(next) {
+        return (Cue::Draft, 3);
+    }
     if starts(&["잘못", "틀린", "틀렸", "오답", "오류", "대신"]) {
         return (Cue::Rejected, 3);
     }
@@ -201,6 +336,10 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
         return if after { (Cue::None, 0) } else { (Cue::Final, 2) };
     }
     (Cue::None, 0)
+}
+
+fn starts_answer(word: &str) -> bool {
+    ["답", "결과", "버전", "응답", "출력", "값"].iter().any(|stem| word.starts_with(stem))
 }
 
 #[cfg(test)]
@@ -231,7 +370,28 @@ mod tests {
             ("", "\nAnd the corrected version:", Cue::None),
             ("Here is the result:", "", Cue::None),
         ] {
-            assert_eq!(cue(before, after), expected, "{before:?} … {after:?}");
+            assert_eq!(cue(before, after, false), expected, "{before:?} … {after:?}");
         }
+    }
+
+    #[test]
+    fn words_between_two_values_take_the_first_back() {
+        for (between, expected) in [
+            ("Scratch that. The answer is:", Cue::Corrected),
+            ("No, wait.", Cue::Corrected),
+            ("On second thought, the answer is:", Cue::Corrected),
+            ("아니, 다음과 같습니다:", Cue::Corrected),
+            ("v2:", Cue::Corrected),
+            ("2차 답변:", Cue::Corrected),
+            ("After:", Cue::Corrected),
+            ("Attempt 1:", Cue::Draft),
+            ("기존 답변:", Cue::Draft),
+            ("Option 2:", Cue::None),
+            ("And the second order:", Cue::None),
+            ("다음 사람:", Cue::None),
+        ] {
+            assert_eq!(cue(between, "", true), expected, "{between:?}");
+        }
+        assert_eq!(cue("Wait for it, here it comes:", "", false), Cue::None);
     }
 }

@@ -217,6 +217,11 @@ impl Machine {
             match self.fence_in_string(cx, at) {
                 Tri::Wait => return None,
                 Tri::Yes => {
+                    if let Some(end) = self.before_closers(cx, at) {
+                        self.ambiguous(Rule::MissingQuote, end, end);
+                        self.close_string(cx, end, end, true);
+                        return Some(true);
+                    }
                     self.lossy(Rule::MissingQuote, at, at);
                     self.close_string(cx, at, at, false);
                     return Some(true);

@@ -318,8 +318,18 @@ impl Machine {
 
     // ---- the text around each candidate ----
 
+    /// What stands around a value in brackets ends at the next such value: `Draft: {…}` is read as a field as well.
     fn surroundings(&mut self, source: &str) {
-        let mut order: Vec<usize> = (0..self.candidates.len()).collect();
+        let explicit =
+            |c: &Candidate| matches!(c.origin, Origin::Whole | Origin::Fence { .. } | Origin::Prose);
+        let (own, other): (Vec<usize>, Vec<usize>) =
+            (0..self.candidates.len()).partition(|at| self.candidates.get(*at).is_some_and(explicit));
+        for order in [own, other] {
+            self.surround(source, order);
+        }
+    }
+
+    fn surround(&mut self, source: &str, mut order: Vec<usize>) {
         order.sort_by_key(|i| {
             self.candidates.get(*i).map_or((0, 0), |c| (c.span.start, usize::MAX - c.span.end))
         });
@@ -335,6 +345,7 @@ impl Machine {
             let from = reached.max(floor).min(span.start);
             let next = starts.partition_point(|other| other.start < span.end);
             let to = starts.get(next).map_or(source.len(), |other| other.start);
+            let reached_before = reached;
             reached = reached.max(span.end);
             let mut before = source.get(from..span.start).unwrap_or("");
             if let Origin::Fence { language } = candidate.origin {
@@ -355,7 +366,7 @@ impl Machine {
                 let start = span.end + (after.len() - trail.len());
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
-            candidate.cue = cue(before, after);
+            candidate.cue = cue(before, after, reached_before > floor);
         }
     }
 }

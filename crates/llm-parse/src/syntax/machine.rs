@@ -729,7 +729,11 @@ impl Machine {
             b'\\' if cx.at(start + 1) == b'"' => self.open_value_string(cx),
             b'`' => match self.fence_ends(cx) {
                 Tri::Wait => false,
-                Tri::Yes => self.end_at_fence(cx),
+                Tri::Yes => match self.code_opens(cx) {
+                    Tri::Wait => false,
+                    Tri::Yes => self.open_value_string(cx),
+                    Tri::No => self.end_at_fence(cx),
+                },
                 Tri::No => self.open_value_string(cx),
             },
             _ if is_quote(byte) => self.open_value_string(cx),

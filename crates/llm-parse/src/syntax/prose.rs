@@ -197,6 +197,22 @@ impl Machine {
         cx.has(self.pos, b"```")
     }
 
+    /// Tells whether the fence at `pos`, where a value has to be, opens a block of code that is the value.
+    pub(super) fn code_opens(&self, cx: Input<'_>) -> Tri {
+        if self.shape() == Shape::Object && self.key.is_none() {
+            return Tri::No;
+        }
+        if !self.around.in_fence() || !cx.starts_line(self.pos) {
+            return Tri::Yes;
+        }
+        let after = self.pos + cx.run(self.pos);
+        if after >= cx.len() && !cx.eof {
+            return Tri::Wait;
+        }
+        // A fence that closes names no language.
+        Tri::from(cx.at(after).is_ascii_alphanumeric())
+    }
+
     // ---- tags ----
 
     fn tag(&mut self, cx: Input<'_>, at: usize) -> Tri {
@@ -345,6 +361,15 @@ impl Machine {
         let glued = (before.is_ascii_alphanumeric() && !glued_label(cx, at))
             || matches!(before, b')' | b']' | b'_' | b'\\' | b'!' | b'^');
         let line = cx.starts_line(at);
+        // `[1, 2] [3]`: right behind another list.
+        let row = self.candidates.last().is_some_and(|last| {
+            cx.at(last.span.end.wrapping_sub(1)) == b']'
+                && at.saturating_sub(last.span.end) < 64
+                && cx.slice(last.span.end, at).trim().is_empty()
+        });
+        let glued = glued && !row;
+        // `Elements: [1, 2`: announced by a colon.
+        let line = line || row || after_colon(cx, at);
         let go = match cx.solid(at + len) {
             Solid::Wait => return Tri::Wait,
             Solid::End => !glued,
@@ -390,6 +415,12 @@ impl Machine {
         self.pos = at + len;
         Tri::No
     }
+}
+
+/// Tells whether a colon and blanks stand right before `at`.
+fn after_colon(cx: Input<'_>, at: usize) -> bool {
+    let before = cx.bytes.get(at.saturating_sub(8)..at).unwrap_or(&[]).trim_ascii_end();
+    before.last() == Some(&b':')
 }
 
 /// Tells whether a Markdown list marker stands before `at` on its line.

@@ -109,6 +109,11 @@ impl Machine {
             b')' if self.stack.iter().any(|f| f.call) => Verdict::Close,
             b';' => match self.solid(cx, here + 1) {
                 Solid::Wait => Verdict::Wait,
+                Solid::At { byte: b'}' | b')' | b']', at: then, .. } => match self.code_goes_on(cx, then) {
+                    Tri::Wait => Verdict::Wait,
+                    Tri::Yes => Verdict::Inner,
+                    Tri::No => Verdict::Close,
+                },
                 Solid::At { newline: false, byte, at: then } if byte != b'}' => match key_at(cx, then, false)
                 {
                     Tri::Wait => Verdict::Wait,
@@ -197,6 +202,48 @@ impl Machine {
                     self.by_parity(cx, at, false)
                 }
             },
+        }
+    }
+
+    /// Tells whether the list that is being read was opened by a brace: `{"a", "b"}`.
+    fn in_set(&self, cx: Input<'_>) -> bool {
+        self.top()
+            .and_then(|top| self.tree.nodes.get(top.node as usize))
+            .is_some_and(|list| cx.punct(list.start as usize).0 == b'{')
+    }
+
+    /// Tells whether the brackets at `from`, which follow `";`, are code inside the string: `return "x"; }"`.
+    fn code_goes_on(&self, cx: Input<'_>, from: usize) -> Tri {
+        let mut at = from;
+        loop {
+            let (here, byte) = match self.solid(cx, at) {
+                Solid::Wait => return Tri::Wait,
+                Solid::End => return Tri::No,
+                Solid::At { at, byte, .. } => (at, byte),
+            };
+            if byte == self.string.quote {
+                return match self.solid(cx, here + 1) {
+                    Solid::Wait => Tri::Wait,
+                    Solid::At { byte, .. } => Tri::from(matches!(byte, b',' | b'}' | b']')),
+                    Solid::End => Tri::Yes,
+                };
+            }
+            if here - from > 64 {
+                return Tri::No;
+            }
+            if is_ident(byte) {
+                // `return "x"; } else …"`: on the line, the string is closed further on.
+                let window = cx.bytes.get(here..(here + LOOK).min(cx.len())).unwrap_or(&[]);
+                return match memchr::memchr2(self.string.quote, b'\n', window) {
+                    Some(i) => Tri::from(window.get(i) == Some(&self.string.quote)),
+                    None if window.len() < LOOK && !cx.eof => Tri::Wait,
+                    None => Tri::No,
+                };
+            }
+            if !matches!(byte, b'}' | b')' | b']' | b';') {
+                return Tri::No;
+            }
+            at = here + 1;
         }
     }
 
@@ -421,7 +468,7 @@ impl Machine {
         let clean = self.string.inner == 0;
         match byte {
             b']' | b')' => self.judge_brace(cx, at, here + len),
-            b'}' if self.objects > 0 => self.judge_brace(cx, at, here + len),
+            b'}' if self.objects > 0 || self.in_set(cx) => self.judge_brace(cx, at, here + len),
             b',' => {
                 let (then, line) = match self.solid(cx, here + len) {
                     Solid::Wait => return Verdict::Wait,

@@ -1,7 +1,7 @@
 //! Strings: scanning, escapes, and the decision which quote ends one.
 
 use super::document::clip;
-use super::machine::{Key, Machine, State};
+use super::machine::{Key, Machine, Shape, State};
 use super::scan::{
     CORNER, CURLY_DOUBLE, CURLY_SINGLE, GUILLEMET, Input, LOOK, Solid, Tri, WHITE_CORNER, WIDE_DOUBLE,
     WIDE_SINGLE, string_stop,
@@ -36,6 +36,8 @@ pub(super) struct Str {
     pub(super) doubled: bool,
     pub(super) triple: bool,
     pub(super) role: Role,
+    /// Its quotes belong to the text.
+    pub(super) kept: bool,
     /// Quotes inside it so far.
     pub(super) inner: u32,
     /// Raw control characters were reported.
@@ -154,6 +156,53 @@ fn mixed_closer(cx: Input<'_>, start: usize) -> Tri {
     if window.len() < LOOK && !cx.eof { Tri::Wait } else { Tri::No }
 }
 
+/// Tells whether a string opened by `'` is closed by `"`: no `'` comes first, and what follows fits the end of a value.
+fn closed_by_double(cx: Input<'_>, start: usize, role: Role) -> Tri {
+    let window = cx.bytes.get(start..(start + LOOK).min(cx.len())).unwrap_or(&[]);
+    let Some(i) = memchr::memchr2(b'\'', b'"', window) else {
+        return if window.len() < LOOK && !cx.eof { Tri::Wait } else { Tri::No };
+    };
+    if window.get(i) == Some(&b'\'') || i == 0 {
+        return Tri::No;
+    }
+    match cx.solid(start + i + 1) {
+        Solid::Wait => Tri::Wait,
+        Solid::At { byte: b'}' | b']', .. } => {
+            let rest = window.get(i + 1..).unwrap_or(&[]);
+            match memchr::memchr(b'\'', rest) {
+                Some(_) => Tri::No,
+                None if window.len() < LOOK && !cx.eof => Tri::Wait,
+                None => Tri::Yes,
+            }
+        }
+        Solid::At { at, byte: b',', .. } => match cx.solid(at + 1) {
+            Solid::Wait => Tri::Wait,
+            Solid::At { byte: b'"', at, .. } if role == Role::Field => super::machine::key_at(cx, at, false),
+            Solid::At { byte: b'"', .. } => Tri::Yes,
+            _ => Tri::No,
+        },
+        _ => Tri::No,
+    }
+}
+
+/// Says that more text is needed.
+struct Unfinished;
+
+/// Returns where the code starts in a block whose fence ends at `from`: after the language and the line break.
+fn code_starts(cx: Input<'_>, from: usize) -> Result<usize, Unfinished> {
+    let mut at = from;
+    while at < cx.len()
+        && at - from < 32
+        && (cx.at(at).is_ascii_alphanumeric() || matches!(cx.at(at), b'+' | b'-' | b'#' | b'.' | b'\r'))
+    {
+        at += 1;
+    }
+    if at >= cx.len() && !cx.eof {
+        return Err(Unfinished);
+    }
+    Ok(if cx.at(at) == b'\n' { at + 1 } else { from })
+}
+
 impl Machine {
     /// Opens the string whose quote stands at `pos`.
     pub(super) fn open_string(&mut self, cx: Input<'_>, role: Role) -> bool {
@@ -198,17 +247,40 @@ impl Machine {
             }
             _ => {}
         }
+        if quote == b'\'' && !triple && !doubled && role != Role::Key {
+            match closed_by_double(cx, at + len, role) {
+                Tri::Wait => return false,
+                Tri::Yes => {
+                    quote = b'"';
+                    self.repaired(Rule::QuoteForm, at, at + len);
+                }
+                Tri::No => {}
+            }
+        }
+        // `{name: 「text」}`: brackets that belong to the text, unless the keys are written with them, too.
+        let kept = matches!(quote, CORNER | WHITE_CORNER)
+            && role != Role::Key
+            && !self.key.is_some_and(|key| key.quoted && cx.at(key.start as usize) == 0xE3);
+        let mut content = if kept { at } else { at + if doubled { 2 } else { len } };
+        if triple && quote == b'`' {
+            match code_starts(cx, content) {
+                Ok(code) => content = code,
+                Err(Unfinished) => return false,
+            }
+        }
         if doubled {
             len = 2;
             self.repaired(Rule::QuoteForm, at, at + 2);
         } else if triple {
             self.repaired(Rule::QuoteForm, at, at + 3);
+        } else if kept {
+            self.cosmetic(Rule::UnquotedString, at, at + len);
         } else if !matches!(quote, b'"' | b'\\') || len == 3 {
             self.cosmetic(Rule::QuoteForm, at, at + len);
         }
-        let content = at + len;
-        self.string = Str { start, content, run: content, quote, triple, doubled, role, ..Str::default() };
-        self.pos = content;
+        self.string =
+            Str { start, content, run: content, quote, triple, doubled, kept, role, ..Str::default() };
+        self.pos = content.max(at + len);
         self.memo = 0;
         self.state = State::Str;
         true
@@ -332,14 +404,52 @@ impl Machine {
                 } else {
                     self.repaired(Rule::MissingQuote, end, after);
                 }
-                // `"key': 1`: a quote of another kind was meant to close the key.
-                let other = self.string.role == Role::Key
-                    && end > self.string.content + 1
-                    && matches!(cx.at(end - 1), b'\'' | b'`');
-                self.close_string(cx, end - usize::from(other), after, true);
+                let content = self.without_other_quote(cx, end);
+                self.close_string(cx, content, after, true);
                 Some(true)
             }
         }
+    }
+
+    /// Drops a quote of another kind that was meant to close the string: `"key': 1`.
+    fn without_other_quote(&mut self, cx: Input<'_>, end: usize) -> usize {
+        let other = match self.string.quote {
+            b'"' => cx.at(end.wrapping_sub(1)),
+            b'\'' if cx.at(end.wrapping_sub(1)) == b'"' => b'"',
+            _ => return end,
+        };
+        let from = self.string.content.max(self.string.run);
+        if !matches!(other, b'\'' | b'`' | b'"') || end < from + 2 {
+            return end;
+        }
+        if memchr::memchr(other, cx.bytes.get(from..end - 1).unwrap_or(&[])).is_some() {
+            return end;
+        }
+        if self.string.role != Role::Key {
+            self.ambiguous(Rule::MissingQuote, end - 1, end);
+        }
+        end - 1
+    }
+
+    /// Returns where a string ended whose closing quote is missing before the brackets at `to`: `{"a": {"b": "c}}`.
+    pub(super) fn before_closers(&self, cx: Input<'_>, to: usize) -> Option<usize> {
+        if self.string.role == Role::Key || self.string.triple || !matches!(self.string.quote, b'"' | b'\'') {
+            return None;
+        }
+        let from = self.string.content.max(self.string.run);
+        let text = cx.slice(from, to);
+        let body = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '}' | ']'));
+        let mut open = self.stack.iter().rev();
+        let mut closed = 0;
+        for byte in text.get(body.len()..).unwrap_or("").bytes().filter(|b| matches!(b, b'}' | b']')) {
+            let Some(frame) = open.next() else { break };
+            if (frame.shape == Shape::Object) != (byte == b'}') {
+                return None;
+            }
+            closed += 1;
+        }
+        // A bracket that was opened inside the text belongs to it.
+        (closed > 0 && !body.contains(['{', '['])).then_some(from + body.len())
     }
 
     // ---- the end of a string ----
@@ -356,9 +466,15 @@ impl Machine {
             }) {
                 let at = self.string.content + colon;
                 self.repaired(Rule::MissingQuote, at, at);
-                self.close_string(cx, at, at, true);
+                let content = self.without_other_quote(cx, at);
+                self.close_string(cx, content, at, true);
                 return true;
             }
+        }
+        if let Some(at) = self.before_closers(cx, end) {
+            self.ambiguous(Rule::MissingQuote, at, at);
+            self.close_string(cx, at, at, true);
+            return true;
         }
         self.lossy(Rule::Truncated, end, end);
         let role = self.string.role;
@@ -372,6 +488,12 @@ impl Machine {
 
     pub(super) fn close_string(&mut self, cx: Input<'_>, content_end: usize, end: usize, complete: bool) {
         let string = self.string;
+        let code = string.triple && string.quote == b'`' && content_end > string.run.max(string.content);
+        let content_end = match () {
+            () if string.kept && complete => end,
+            () if code && cx.at(content_end - 1) == b'\n' => content_end - 1,
+            () => content_end,
+        };
         let text = match string.copy {
             Some(start) => {
                 self.tree.scratch.push_str(cx.slice(string.run, content_end));
