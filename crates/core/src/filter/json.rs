@@ -1,8 +1,10 @@
 //! Filters as JSON, in and out.
 
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
+use super::unique::Unique;
 use super::{Bounds, Circle, FieldPath, Filter, GeoPoint, Value};
 use crate::{Error, ErrorKind};
 
@@ -20,7 +22,7 @@ impl Serialize for Filter {
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_json(&Json::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Self::from_json(&Unique.deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

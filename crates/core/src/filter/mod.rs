@@ -80,6 +80,7 @@ mod evaluate;
 mod field;
 mod geo;
 mod json;
+mod unique;
 mod value;
 
 pub use canonical::Canonical;

@@ -128,6 +128,20 @@ fn json_is_stable_and_read_strictly() {
 }
 
 #[test]
+fn a_member_named_twice_is_refused_and_not_dropped() {
+    for text in [
+        r#"{"eq":{"field":"owner","value":"me"},"eq":{"field":"a","value":1}}"#,
+        r#"{"and":[{"eq":{"field":"owner","value":"me","value":"you"}}]}"#,
+        r#"{"range":{"field":"a","gte":1,"gte":0}}"#,
+    ] {
+        let error = serde_json::from_str::<Filter>(text).unwrap_err();
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+    let twin = r#"{"range":{"field":"a","gte":-1,"lt":2.5}}"#;
+    assert_eq!(serde_json::to_string(&serde_json::from_str::<Filter>(twin).unwrap()).unwrap(), twin);
+}
+
+#[test]
 fn depth_and_size_are_bounded() {
     let deep =
         |levels| (0..levels).fold(json!({"exists": {"field": "a"}}), |inner, _| json!({ "not": inner }));
