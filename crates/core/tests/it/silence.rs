@@ -101,7 +101,7 @@ fn a_client_shows_no_key_wherever_it_was_put() {
     let key = SECRETS[2];
     silent(&ApiKey::new(key));
     let builder =
-        OpenAiCompatible::at(&format!("https://user:{key}@models.example/v1?key={key}"), "gpt-4o-mini")
+        OpenAiCompatible::at(format!("https://user:{key}@models.example/v1?key={key}"), "gpt-4o-mini")
             .with_api_key(key)
             .with_header("x-gateway-key", key);
     silent(&builder);
@@ -177,7 +177,7 @@ async fn caches_show_neither_keys_nor_values() {
     let (memory, moka) = (Arc::new(MemoryCache::new(1 << 20)), Arc::new(MokaCache::new(1 << 20)));
     let value: Arc<[u8]> = text().into_bytes().into();
     for cache in [Arc::clone(&memory) as Arc<dyn Cache>, moka] {
-        cache.set(&text(), Arc::clone(&value), Duration::from_secs(60)).await.unwrap();
+        cache.set(&text(), Arc::clone(&value), Duration::from_mins(1)).await.unwrap();
         silent(&cache);
         let strings: CacheAside<String> = CacheAside::new(Arc::clone(&cache), "texts");
         let served = strings.get_or_load(&text(), || async { Ok(text()) }).await.unwrap();
