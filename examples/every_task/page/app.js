@@ -92,7 +92,12 @@ function point(order) {
 }
 
 async function refresh() {
-  const posts = await call("GET", "posts");
+  const posts = [];
+  for (let page; !page || page.length === 500;) {
+    page = await call("GET", posts.length ? `posts?limit=500&after=${encodeURIComponent(posts.at(-1).id)}` : "posts?limit=500");
+    posts.push(...page);
+  }
+  posts.reverse(); // newest first
   $("posts").replaceChildren(...posts.map(post => make("li", {},
     make("button", { type: "button", className: "grow", onclick: () => guarded(() => show(post.id)) }, post.title || t("untitled")),
     make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
