@@ -216,7 +216,8 @@ impl<'a> Aligner<'a> {
         let kind = self.kind(node);
         let compound = matches!(kind, Kind::Object | Kind::Array);
         let union = matches!(found.kind, ShapeKind::Union(_));
-        let remember = (self.unions > 0 || union) && (compound || matches!(kind, Kind::String(_)));
+        // Scalars as well: a word can be wrapped into a list or record of its own union again and again.
+        let remember = self.unions > 0 || union;
         let key = (node.0, id.0);
         let fitted = if let Some(known) = remember.then(|| self.memo.get(&key)).flatten() {
             *known

@@ -1,5 +1,6 @@
 //! White space and comments.
 
+use super::document::clip;
 use super::machine::{Machine, State, Trivia};
 use super::scan::Input;
 use crate::report::Rule;
@@ -68,7 +69,11 @@ impl Machine {
                     end += len;
                 }
                 self.pos = end;
-                self.cosmetic(rule, start, end);
+                match self.fixes.last_mut() {
+                    // A run that comes in pieces is one run.
+                    Some(last) if last.rule == rule && last.end as usize == start => last.end = clip(end),
+                    _ => self.cosmetic(rule, start, end),
+                }
                 None
             }
         }
