@@ -13,14 +13,24 @@
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
+#[cfg(feature = "slack")]
+pub mod alert;
 pub mod cache;
 #[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 pub mod conformance;
 mod error;
 pub mod event;
 pub mod filter;
+#[cfg(feature = "runtime")]
+pub mod idempotency;
+#[cfg(feature = "runtime")]
+pub mod lock;
 pub mod model;
 pub mod resilience;
+#[cfg(feature = "schedule")]
+pub mod schedule;
+#[cfg(feature = "slack")]
+pub mod slack;
 pub mod text;
 pub mod time;
 

@@ -40,6 +40,8 @@ mod flight;
 mod memory;
 #[cfg(feature = "cache")]
 mod moka;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::sync::Arc;

@@ -31,8 +31,18 @@ mod context;
 mod delivery;
 mod envelope;
 mod id;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod inbox;
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "runtime")]
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod outbox;
+#[cfg(feature = "runtime")]
+mod projection;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trace;

@@ -80,6 +80,8 @@ mod evaluate;
 mod field;
 mod geo;
 mod json;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 mod unique;
 mod value;
 

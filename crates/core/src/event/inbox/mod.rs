@@ -1,0 +1,1 @@
+//! Effects that happen once: what was handled is recorded in the transaction of its effect.

@@ -1,0 +1,1 @@
+//! Events that are part of the user's own transaction, and the relay that publishes them.

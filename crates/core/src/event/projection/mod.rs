@@ -1,0 +1,1 @@
+//! Replicas of another service's entities, kept from its events.

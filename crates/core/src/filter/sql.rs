@@ -1,0 +1,1 @@
+//! Filters on tables of your own, as SQL with bound parameters.

@@ -1,0 +1,1 @@
+//! Requests that are made twice and carried out once.

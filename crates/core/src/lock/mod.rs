@@ -1,0 +1,1 @@
+//! Locks across processes, with fencing tokens.

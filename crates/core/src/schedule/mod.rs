@@ -1,0 +1,1 @@
+//! Work that is due: schedules, and batch jobs that resume.
