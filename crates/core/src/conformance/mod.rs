@@ -47,6 +47,7 @@
 pub mod bus;
 pub mod cache;
 pub mod model;
+pub mod process;
 mod server;
 
 pub use server::{Server, skip};
@@ -85,6 +86,12 @@ impl fmt::Display for Broken {
 }
 
 impl std::error::Error for Broken {}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Self(format!("the operating system refused: {error}"))
+    }
+}
 
 impl From<crate::Error> for Broken {
     fn from(error: crate::Error) -> Self {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the tests' own parts fail by panicking")]
 #![cfg_attr(feature = "openai", expect(clippy::indexing_slicing, reason = "the same"))]
 
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "sqlite", feature = "conformance"))]
 #[expect(
     clippy::indexing_slicing,
     clippy::print_stdout,

@@ -8,59 +8,22 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{EventBus, Page, SqliteBus, Subscription};
 use sqlx::{Connection, Row, SqliteConnection};
 
-fn kills() -> u32 {
-    std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
-}
+const ENTRY: &str = "event_faults::plays_its_part_as_a_child";
 
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Started {
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts this test program again as one that plays `role` on the files in `folder`.
-fn start(role: &str, folder: &Path) -> Started {
-    Started(command(role, folder).spawn().unwrap())
-}
-
-fn command(role: &str, folder: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "event_faults::plays_its_role_as_a_child", "--ignored", "--nocapture"])
-        .env("PUMASI_FAULT_ROLE", role)
-        .env("PUMASI_FAULT_FOLDER", folder)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr")).unwrap());
-    command
-}
-
-/// Not a test: the other end of [`start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the fault tests with a role"]
-fn plays_its_role_as_a_child() {
-    if let (Ok(role), Ok(folder)) = (std::env::var("PUMASI_FAULT_ROLE"), std::env::var("PUMASI_FAULT_FOLDER"))
-    {
+#[ignore = "started by the fault tests with a part"]
+fn plays_its_part_as_a_child() {
+    if let Some(part) = Part::given() {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(child::play(&role, Path::new(&folder)));
+        runtime.block_on(child::play(&part.role, &part.folder));
     }
 }
 
@@ -70,30 +33,14 @@ type Name = (String, u64);
 #[test]
 fn nothing_acknowledged_is_lost_and_no_effect_doubled_when_two_processes_are_killed_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
-    let kills = kills();
+    let kills = kills(20);
     let begun = Instant::now();
-    let mut workers = [start("worker-0", folder.path()), start("worker-1", folder.path())];
-    for _ in 0..kills {
-        std::thread::sleep(Duration::from_millis(fastrand::u64(30..600)));
-        let victim = fastrand::usize(0..2);
-        let said = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        assert!(workers[victim].0.try_wait().unwrap().is_none(), "a worker ended by itself: {}", said());
-        workers[victim].kill();
-        workers[victim] = start(&format!("worker-{victim}"), folder.path());
-    }
-    for worker in &mut workers {
-        worker.kill();
-    }
-    let mut finisher = start("finisher", folder.path());
-    let deadline = Instant::now() + Duration::from_mins(2);
-    let ended = loop {
-        if let Some(status) = finisher.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "what was left was not worked off");
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    assert!(ended.success());
+    let mut crew = Crew::new(ENTRY, folder.path());
+    crew.start("worker-0").unwrap();
+    crew.start("worker-1").unwrap();
+    crew.kill_at_random(kills, Duration::from_millis(30)..Duration::from_millis(600)).unwrap();
+    crew.kill_all().unwrap();
+    crew.finish("finisher", Duration::from_mins(2)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(check(folder.path(), kills, begun));
 }

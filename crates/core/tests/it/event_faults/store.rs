@@ -1,7 +1,7 @@
 //! Full disks, damaged files, jumping clocks, and what is kept for how long.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ async fn a_store_at_its_allowed_size_refuses_clearly_loses_nothing_and_can_be_em
 #[cfg(unix)]
 fn a_disk_that_takes_no_more_is_a_clear_error_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let child = command("fill", folder.path());
+    let child = Crew::new(ENTRY, folder.path()).command("fill").unwrap();
     // A limit on the size of files stands for the full disk; the signal that comes with it is ignored, so that writing
     // fails as it does on a full disk.
     let mut shell = Command::new("sh");

@@ -7,9 +7,9 @@ mod service;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{Envelope, EventBus, Page, Settlement, SqliteBus, Subscription};
 use pumasi_llm_parse::task::{
     RuleTaskExtractor, SqliteTaskStore, TaskEvent, TaskPipeline, TaskState, TaskStore,
@@ -17,78 +17,29 @@ use pumasi_llm_parse::task::{
 
 use service::{Change, POSTS, SERVICES};
 
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Started {
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts this test program again as one that plays `role` on the files in `folder`.
-fn start(role: &str, folder: &Path) -> Started {
-    let log = std::fs::File::options().create(true).append(true).open(folder.join("stderr")).unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "pipeline_faults::plays_its_role_as_a_child", "--ignored", "--nocapture"])
-        .env("PUMASI_FAULT_ROLE", role)
-        .env("PUMASI_FAULT_FOLDER", folder)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    Started(child.unwrap())
-}
-
-/// Not a test: the other end of [`start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the fault test with a role"]
-fn plays_its_role_as_a_child() {
-    if let (Ok(role), Ok(folder)) = (std::env::var("PUMASI_FAULT_ROLE"), std::env::var("PUMASI_FAULT_FOLDER"))
-    {
+#[ignore = "started by the fault test with a part"]
+fn plays_its_part_as_a_child() {
+    if let Some(part) = Part::given() {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(service::play(&role, Path::new(&folder)));
+        runtime.block_on(service::play(&part.role, &part.folder));
     }
 }
 
 #[test]
 fn every_accepted_post_has_its_tasks_once_when_two_services_are_killed_again_and_again() {
-    let kills = std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20);
+    let kills = kills(20);
     let folder = tempfile::tempdir().unwrap();
-    let said = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
     let begun = Instant::now();
-    let mut services: Vec<_> =
-        (0..SERVICES).map(|service| start(&format!("service-{service}"), folder.path())).collect();
-    let mut seed = std::process::id() | 1;
-    for _ in 0..kills {
-        // Xorshift (Marsaglia 2003): when and whom to kill need not be the same twice.
-        seed ^= seed << 13;
-        seed ^= seed >> 17;
-        seed ^= seed << 5;
-        std::thread::sleep(Duration::from_millis(u64::from(30 + seed % 570)));
-        let victim = seed as usize / 1024 % SERVICES;
-        let service = services.get_mut(victim).unwrap();
-        assert!(service.0.try_wait().unwrap().is_none(), "a service ended by itself: {}", said());
-        service.kill();
-        *service = start(&format!("service-{victim}"), folder.path());
+    let mut crew = Crew::new("pipeline_faults::plays_its_part_as_a_child", folder.path());
+    for service in 0..SERVICES {
+        crew.start(&format!("service-{service}")).unwrap();
     }
-    services.iter_mut().for_each(Started::kill);
-    let mut finisher = start("finisher", folder.path());
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while finisher.0.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < deadline, "what was left was not worked off: {}", said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert!(finisher.0.wait().unwrap().success(), "{}", said());
+    crew.kill_at_random(kills, Duration::from_millis(30)..Duration::from_millis(600)).unwrap();
+    crew.kill_all().unwrap();
+    crew.finish("finisher", Duration::from_mins(2)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(check(folder.path(), kills, begun));
 }
