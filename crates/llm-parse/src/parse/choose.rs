@@ -223,7 +223,14 @@ fn choose_tier(
         let fit = Fit { cost: fit.cost + origin_cost(candidate), ..fit };
         if fit.errors == 0 {
             fitting.push(Tried { at: *at, slot, fit });
-        } else if failed.as_ref().is_none_or(|known| better_failure(&fit, &known.fit)) {
+            continue;
+        }
+        // What is wrong with a value says more than that the talk around it is none.
+        let talk = |at| is_text(candidates, at) && wants(schema) != Wants::Scalar;
+        let better = |known: &Tried| {
+            (talk(*at), fit.errors, fit.cost) < (talk(known.at), known.fit.errors, known.fit.cost)
+        };
+        if failed.as_ref().is_none_or(better) {
             *failed = Some(Tried { at: *at, slot, fit });
         }
     }
@@ -300,10 +307,6 @@ fn origin_cost(candidate: &Candidate) -> u32 {
 
 fn takes_any(schema: &Schema) -> bool {
     matches!(schema.shapes().get(schema.shapes().root).kind, ShapeKind::Any)
-}
-
-fn better_failure(new: &Fit, old: &Fit) -> bool {
-    (new.errors, new.cost) < (old.errors, old.cost)
 }
 
 fn merge(

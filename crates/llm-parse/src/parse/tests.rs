@@ -86,6 +86,15 @@ fn failures_name_every_path_and_never_the_text() {
 }
 
 #[test]
+fn a_value_that_almost_fits_is_the_failure_and_not_the_talk_around_it() {
+    let moods = parse::<Vec<Mood>>(r#"["POSITIVE", "negative", "HUNGRY"]"#).unwrap_err();
+    assert_ne!(moods.kind(), ErrorKind::NoCandidate, "{moods}");
+    assert!(moods.to_string().contains("$["), "{moods}");
+    let plans = parse::<Vec<Plan>>(r#"[{"wrong": 1}, {"wrong": "x"}]"#).unwrap_err();
+    assert_eq!(plans.kind(), ErrorKind::Missing, "{plans}");
+}
+
+#[test]
 fn policies_differ_where_the_table_says() {
     let raw = r#"[1, "2", "many"]"#;
     let with = |policy| Parser::<Vec<u8>>::new().with_policy(policy).parse(raw);
