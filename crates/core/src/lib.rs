@@ -26,6 +26,8 @@ pub mod idempotency;
 #[cfg(feature = "runtime")]
 pub mod lock;
 pub mod model;
+#[cfg(feature = "redis")]
+mod redis_link;
 pub mod resilience;
 #[cfg(feature = "schedule")]
 pub mod schedule;

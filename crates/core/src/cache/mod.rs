@@ -5,6 +5,7 @@
 //! | [`Cache`] | the seam: bytes with a time to live | – |
 //! | [`MemoryCache`] | the reference: bounded, exact, one lock | – |
 //! | `MokaCache` | the fast one for one process | `cache` |
+//! | `RedisCache` | the one that processes and machines share | `redis` |
 //! | `SingleFlight` | many equal calls at once become one | `runtime` |
 //! | `FlakyCache` | one that fails when it is told to, for tests | `conformance` |
 //! | `CacheAside` | typed values, loaded once when they are missing, served stale when they may be | `runtime` |
@@ -58,6 +59,8 @@ pub use self::flight::SingleFlight;
 pub use self::memory::MemoryCache;
 #[cfg(feature = "cache")]
 pub use self::moka::MokaCache;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisCache;
 use crate::{Error, ErrorKind, Result};
 
 /// Keeps bytes under keys for a time.

@@ -1,4 +1,5 @@
-//! The laws of the seams, on every backend that needs no server.
+//! The laws of the seams, on every backend.
+#![cfg_attr(feature = "redis", expect(clippy::unwrap_used, reason = "a test that cannot be set up fails"))]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,13 @@ use async_trait::async_trait;
 use pumasi_core::conformance::bus::BusHarness;
 use pumasi_core::event::{EventBus, MemoryBus};
 use pumasi_core::time::ManualClock;
+
+#[cfg(feature = "redis")]
+mod proxy;
+#[cfg(feature = "redis")]
+mod redis_cache;
+#[cfg(feature = "redis")]
+mod redis_server;
 
 struct Memory {
     clock: ManualClock,

@@ -107,6 +107,10 @@ impl<V> fmt::Debug for Served<V> {
 /// 6. **No late writes.** A load that began before [`invalidate`](Self::invalidate) or [`put`](Self::put) does not leave its
 ///    outcome behind.
 ///
+/// Processes that share a cache share its values, not the loads: of N processes that miss one key at once, each makes one
+/// load, and the last to end stands. Where even that is too much, let the loader take a [lock](crate::lock) of the key's name,
+/// and ask the shared [`Cache`] again once it is held.
+///
 /// Values are written as JSON after a line with the format and the [version](Self::with_version); what another version
 /// wrote is loaded anew. A key that holds text of people is the caller's to hash; it is never logged.
 ///
