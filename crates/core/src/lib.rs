@@ -8,6 +8,8 @@
 //! | [`cache`] | how to keep a value for a while, and load it once when it is missing |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`filter`] | which records are meant, in memory and in every store |
+//! | `idempotency` | how a request that is made twice is carried out once (feature `runtime`) |
+//! | `lock` | how one of many processes does something alone, and is refused when it no longer is (feature `runtime`) |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
@@ -18,6 +20,8 @@ pub mod alert;
 pub mod cache;
 #[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 pub mod conformance;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod database;
 mod error;
 pub mod event;
 pub mod filter;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind,
+};
 
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -51,6 +53,25 @@ impl RedisLink {
 
     pub(crate) async fn query<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T> {
         self.call(doing, |mut connection| async move { command.query_async(&mut connection).await }).await
+    }
+
+    /// Runs a script; it is sent whole only where the server does not know it yet.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        doing: &'static str,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+    ) -> Result<T> {
+        let mut invocation = script.prepare_invoke();
+        for key in keys {
+            invocation.key(*key);
+        }
+        for argument in arguments {
+            invocation.arg(*argument);
+        }
+        let invocation = &invocation;
+        self.call(doing, |mut connection| async move { invocation.invoke_async(&mut connection).await }).await
     }
 
     async fn call<T, F>(

@@ -46,6 +46,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod lock;
 pub mod model;
 pub mod process;
 mod server;

@@ -1,5 +1,8 @@
 //! The laws of the seams, on every backend.
-#![cfg_attr(feature = "redis", expect(clippy::unwrap_used, reason = "a test that cannot be set up fails"))]
+#![cfg_attr(
+    any(feature = "redis", feature = "postgres"),
+    expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,17 @@ use pumasi_core::conformance::bus::BusHarness;
 use pumasi_core::event::{EventBus, MemoryBus};
 use pumasi_core::time::ManualClock;
 
-#[cfg(feature = "redis")]
+#[cfg(all(feature = "redis", feature = "postgres"))]
+#[expect(
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "children speak by their output, and a wrong role fails"
+)]
+mod lock_faults;
+mod locks;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 #[cfg(feature = "redis")]
 mod redis_cache;

@@ -18,6 +18,13 @@ pub(crate) enum Line {
     Silent,
 }
 
+/// `host:port` of a server's URL.
+pub(crate) fn authority(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap();
+    let rest = rest.split('/').next().unwrap();
+    rest.rsplit('@').next().unwrap().to_owned()
+}
+
 pub(crate) struct Proxy {
     address: SocketAddr,
     line: watch::Sender<Line>,

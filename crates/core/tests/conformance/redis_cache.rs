@@ -10,15 +10,8 @@ use pumasi_core::conformance::Server;
 use pumasi_core::conformance::cache::CacheHarness;
 use tokio::runtime::Runtime;
 
-use crate::proxy::{Line, Proxy};
+use crate::proxy::{Line, Proxy, authority};
 use crate::redis_server::RedisServer;
-
-/// `host:port` of a Redis URL.
-fn authority(url: &str) -> String {
-    let rest = url.strip_prefix("redis://").unwrap();
-    let rest = rest.split('/').next().unwrap();
-    rest.rsplit('@').next().unwrap().to_owned()
-}
 
 struct Harness {
     proxy: Proxy,

@@ -1,0 +1,72 @@
+//! Tables that come to be, and change, in numbered steps.
+
+use sqlx::Row;
+
+use super::failed;
+use crate::{Error, ErrorKind, Result};
+
+/// The steps of one component's tables; the table `TABLE` holds the number of the last one taken.
+///
+/// Every step is taken in one transaction with its number, under a lock, so that several processes may begin at once and
+/// one that dies leaves nothing half done.
+pub(crate) struct Migration {
+    /// The component, for messages.
+    pub(crate) component: &'static str,
+    /// Makes the table with the version, if it is missing.
+    pub(crate) begin: &'static str,
+    /// Reads the version.
+    pub(crate) read: &'static str,
+    /// Each step's script, which also writes its number.
+    pub(crate) steps: &'static [&'static str],
+}
+
+impl Migration {
+    fn todo(&self, version: i32) -> Result<&'static [&'static str]> {
+        let done = usize::try_from(version).unwrap_or(usize::MAX);
+        self.steps.get(done..).ok_or_else(|| {
+            let component = self.component;
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the layout of the {component} is version {version}, which is newer than this program"
+                ),
+            )
+        })
+    }
+
+    fn failed(&self) -> impl Fn(sqlx::Error) -> Error {
+        let what = format!("making the tables of the {}", self.component);
+        move |error| failed(&what, error)
+    }
+
+    /// Takes the steps that are missing.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn on_postgres(&self, pool: &sqlx::PgPool) -> Result<()> {
+        let failed = self.failed();
+        let mut transaction = pool.begin().await.map_err(&failed)?;
+        // Two sessions that create one table at once fail even with IF NOT EXISTS.
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('migration'))")
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        sqlx::raw_sql(self.begin).execute(&mut *transaction).await.map_err(&failed)?;
+        let row = sqlx::query(self.read).fetch_one(&mut *transaction).await.map_err(&failed)?;
+        for step in self.todo(row.try_get(0).map_err(&failed)?)? {
+            sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(&failed)?;
+        }
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// Takes the steps that are missing.
+    #[cfg(feature = "sqlite")]
+    pub(crate) async fn on_sqlite(&self, pool: &sqlx::SqlitePool) -> Result<()> {
+        let failed = self.failed();
+        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        sqlx::raw_sql(self.begin).execute(&mut *transaction).await.map_err(&failed)?;
+        let row = sqlx::query(self.read).fetch_one(&mut *transaction).await.map_err(&failed)?;
+        for step in self.todo(row.try_get(0).map_err(&failed)?)? {
+            sqlx::raw_sql(*step).execute(&mut *transaction).await.map_err(&failed)?;
+        }
+        transaction.commit().await.map_err(&failed)
+    }
+}
