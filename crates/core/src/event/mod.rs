@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `MemoryBus` | `runtime` | nothing: tests, and services that may forget |
 //! | `SqliteBus` | `sqlite` | the process and the machine's power; several processes of one machine share the file |
+//! | `RedisBus` | `redis` | the processes, and what the server's `appendfsync` survives; processes of many machines share the server |
 //!
 //! # Effects happen once
 //!
@@ -39,6 +40,8 @@ mod kafka;
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod outbox;
+#[cfg(any(feature = "sqlite", feature = "redis"))]
+mod outline;
 #[cfg(feature = "runtime")]
 mod projection;
 #[cfg(feature = "redis")]
@@ -59,6 +62,8 @@ pub use envelope::{Actor, Envelope, State};
 pub use id::EventId;
 #[cfg(feature = "runtime")]
 pub use memory::MemoryBus;
+#[cfg(feature = "redis")]
+pub use redis::{RedisBus, RedisBusOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBus, SqliteBusOptions};
 pub use trace::TraceContext;

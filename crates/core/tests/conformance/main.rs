@@ -1,4 +1,4 @@
-//! The laws of the seams, on every backend.
+//! The laws of the seams, on every backend; those that need a server are skipped, visibly, where there is none.
 #![cfg_attr(
     any(feature = "redis", feature = "postgres"),
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
@@ -24,6 +24,8 @@ mod locks;
 mod postgres;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "redis")]
 mod redis_cache;
 #[cfg(feature = "redis")]

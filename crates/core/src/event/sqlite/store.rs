@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::error::Failure;
+use crate::event::outline::outline;
 use crate::event::{
-    DeadLetter, Envelope, EventId, Lag, Page, Published, Reason, Settlement, Start, State, Subscription,
+    DeadLetter, Envelope, EventId, Lag, Page, Published, Reason, Settlement, Start, Subscription,
 };
 use crate::time::Timestamp;
 
@@ -447,32 +447,18 @@ pub(super) async fn dead_letters(
         .await?;
     let read = |row: SqliteRow| {
         let position = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
-        let event = match serde_json::from_str(row.try_get(1)?) {
-            Ok(event) => event,
-            Err(_) => outline(&row)?,
+        let body: &str = row.try_get(1)?;
+        let event = if let Ok(event) = serde_json::from_str(body) {
+            event
+        } else {
+            let id: Vec<u8> = row.try_get(6)?;
+            let id = id.try_into().ok().map(EventId::from_bytes);
+            let at = Timestamp::from_micros(row.try_get(9)?);
+            outline(body.as_bytes(), id, row.try_get(7)?, row.try_get(8)?, at)
         };
         let reason = Reason::new(row.try_get::<String, _>(3)?, row.try_get::<String, _>(4)?);
         let at = Timestamp::from_micros(row.try_get(5)?);
         Ok(DeadLetter::new(position, event, reason, row.try_get(2)?, at))
     };
     rows.into_iter().map(read).collect()
-}
-
-/// What can be told of an event whose body this program cannot read: whatever of it is as it should be.
-fn outline(row: &SqliteRow) -> Result<Envelope> {
-    let body: Value = serde_json::from_str(row.try_get(1)?).unwrap_or_default();
-    let state = part(&body, "state").unwrap_or(State::Updated);
-    let version = part(&body, "version").unwrap_or_default();
-    let mut event = Envelope::new(row.try_get::<String, _>(7)?, row.try_get::<String, _>(8)?, state, version);
-    let id: Vec<u8> = row.try_get(6)?;
-    if let Ok(id) = id.try_into() {
-        event.id = EventId::from_bytes(id);
-    }
-    event.occurred_at = part(&body, "occurred_at").unwrap_or(Timestamp::from_micros(row.try_get(9)?));
-    event.payload = body.get("payload").cloned().unwrap_or_default();
-    Ok(event)
-}
-
-fn part<T: DeserializeOwned>(body: &Value, name: &str) -> Option<T> {
-    T::deserialize(body.get(name)?).ok()
 }

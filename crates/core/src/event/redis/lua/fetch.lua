@@ -1,0 +1,183 @@
+-- KEYS: topics. ARGV: prefix, group, now, lease, max, fence, how many lost fences, these, then the topics.
+-- Answers the microseconds until something is due (-1: nothing waits), then of each delivery the place of its topic, its
+-- id, attempt, key and stored form.
+local prefix, group, now = ARGV[1], ARGV[2], clock(ARGV[3])
+local until_ = text(now + tonumber(ARGV[4]))
+local max, fence, lost = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+
+local CHUNK = 512 -- events that are read at a time when the lanes of the first ones are busy
+local CHUNKS = 8 -- such reads before the rest is left to the next fetch
+
+local out, count, next_due = { -1 }, 0, nil
+
+local function deliver(place, id, attempt, key, value)
+  count = count + 1
+  local at = #out
+  out[at + 1], out[at + 2], out[at + 3], out[at + 4], out[at + 5] = place, id, attempt, key, value
+end
+
+-- Moves events of a lane from `wait` into its rows: as many as a run takes, and those that a replay put before them.
+local function take_waiting(keys, key, lane)
+  local from, to = '[' .. key .. '\0', '(' .. key .. '\1'
+  local members = redis.call('ZRANGE', keys.wait, from, to, 'BYLEX', 'LIMIT', 0, RUN)
+  local rows, last = {}, 0
+  for i, row in ipairs(lane.rows) do
+    row.number = number_of(row.id)
+    rows[i], last = row, row.number
+  end
+  for _, member in ipairs(members) do
+    local id = waiting_id(member, key)
+    rows[#rows + 1] = { id = id, attempts = 0, number = number_of(id), member = member }
+  end
+  table.sort(rows, function(one, other) return one.number < other.number end)
+  local moved = {}
+  lane.rows = {}
+  for i, row in ipairs(rows) do
+    if i > RUN and row.number > last then break end
+    lane.rows[i] = row
+    moved[#moved + 1] = row.member
+  end
+  if #moved > 0 then redis.call('ZREM', keys.wait, unpack(moved)) end
+  lane.waiting = lane.waiting - #moved
+end
+
+-- Hands out lanes whose delay or lease has ended, or which were given back.
+local function take_due(place, keys)
+  local due = redis.call('ZRANGE', keys.due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, max - count)
+  if #due == 0 then return end
+  local share = math.max(1, math.min(RUN, math.floor((max - count) / #due)))
+  local records, leases = {}, {}
+  for i, record in ipairs(read_many(keys.lanes, due)) do
+    local key, lane = due[i], parse(record)
+    if lane.waiting > 0 then take_waiting(keys, key, lane) end
+    lane.fence, lane.held = fence, math.min(share, #lane.rows)
+    lane.rows[1].attempts = lane.rows[1].attempts + 1
+    for r = 1, lane.held do
+      local row = lane.rows[r]
+      local attempt = r == 1 and row.attempts or row.attempts + 1
+      deliver(place, row.id, attempt, key, value_of(keys, row.id))
+    end
+    append(records, key, record_of(lane))
+    append(leases, until_, key)
+  end
+  many('HSET', keys.lanes, records)
+  many('ZADD', keys.due, leases)
+end
+
+-- A lane that this fetch has handed out whole, so that more of it may follow; nil for any other.
+local function ours(record)
+  local holder, held, waiting, rows = string.match(record, '^(%d+) (%d+) (%d+) (.*)$')
+  if holder ~= fence or waiting ~= '0' then return nil end
+  local _, count_of_rows = string.gsub(rows, '/', '/')
+  if count_of_rows ~= tonumber(held) then return nil end
+  return { held = count_of_rows, waiting = 0, rows = rows }
+end
+
+-- Takes events in after the cursor: hands them out if their lane is free, and lets them wait behind it otherwise.
+local function take_fresh(place, keys)
+  local last = redis.call('HGET', KEYS[1], keys.topic)
+  local cursor = redis.call('HGET', keys.cursors, group)
+  if not last or not cursor then return end
+  local begun, taken, reads = cursor, 0, 0
+  local mine, busy = {}, {}
+  local records, leases, waiting = {}, {}, {}
+  while cursor ~= last and count < max and reads < CHUNKS do
+    local size = reads == 0 and math.min(max - count, CHUNK) or CHUNK
+    reads = reads + 1
+    local entries = redis.call('XRANGE', keys.stream, '(' .. cursor, '+', 'COUNT', size)
+    if #entries == 0 then break end
+    local wanted, asked = {}, {}
+    for _, entry in ipairs(entries) do
+      local key = entry[2][1]
+      if not mine[key] and not busy[key] and not asked[key] then
+        asked[key] = true
+        wanted[#wanted + 1] = key
+      end
+    end
+    for i, record in ipairs(read_many(keys.lanes, wanted)) do
+      if record then
+        mine[wanted[i]] = ours(record)
+        if not mine[wanted[i]] then busy[wanted[i]] = { record = record, more = 0 } end
+      end
+    end
+    for _, entry in ipairs(entries) do
+      if count >= max then break end
+      local id, key = entry[1], entry[2][1]
+      cursor, taken = id, taken + 1
+      local lane, holder = mine[key], busy[key]
+      if holder then
+        holder.more = holder.more + 1
+        append(waiting, '0', waiting_member(key, id))
+      elseif not lane then
+        mine[key] = { held = 1, waiting = 0, rows = id .. '/1' }
+        deliver(place, id, 1, key, entry[2][2])
+      elseif lane.held < RUN then
+        lane.held, lane.rows = lane.held + 1, lane.rows .. ' ' .. id .. '/0'
+        deliver(place, id, 1, key, entry[2][2])
+      else
+        lane.waiting = lane.waiting + 1
+        append(waiting, '0', waiting_member(key, id))
+      end
+    end
+  end
+  if taken == 0 then return end
+  for key, lane in pairs(mine) do
+    append(records, key, fence .. ' ' .. lane.held .. ' ' .. lane.waiting .. ' ' .. lane.rows)
+    append(leases, until_, key)
+  end
+  for key, holder in pairs(busy) do
+    if holder.more > 0 then
+      local head, before, rest = string.match(holder.record, '^(%d+ %d+ )(%d+)(.*)$')
+      append(records, key, head .. (tonumber(before) + holder.more) .. rest)
+    end
+  end
+  many('HSET', keys.lanes, records)
+  many('ZADD', keys.due, leases)
+  many('ZADD', keys.wait, waiting)
+  redis.call('HSET', keys.cursors, group, cursor)
+  redis.call('HINCRBY', keys.state, 'open', taken)
+end
+
+-- When the clock went back (a failover, a correction), what waits for a moment waits as long as it was meant to.
+local function keep_time(keys)
+  local seen = tonumber(redis.call('HGET', keys.state, 'seen') or '0')
+  if now < seen - 500000 then
+    local later = {}
+    local lanes = redis.call('ZRANGE', keys.due, text(now), '+inf', 'BYSCORE', 'WITHSCORES')
+    for i = 1, #lanes, 2 do
+      later[i], later[i + 1] = text(tonumber(lanes[i + 1]) - (seen - now)), lanes[i]
+    end
+    many('ZADD', keys.due, later)
+    saw(keys, now)
+  end
+end
+
+for place = 1, #ARGV - 7 - lost do
+  local keys = keys_of(prefix, group, ARGV[7 + lost + place])
+  if lost > 0 then
+    local cursor = '0'
+    repeat
+      local page = redis.call('HSCAN', keys.lanes, cursor, 'COUNT', 1000)
+      cursor = page[1]
+      for i = 1, #page[2], 2 do
+        local holder = string.match(page[2][i + 1], '^%d+')
+        for l = 1, lost do
+          if holder == ARGV[7 + l] then untake(keys, page[2][i], page[2][i + 1], now) end
+        end
+      end
+    until cursor == '0'
+  end
+  if count < max then
+    local before = count
+    keep_time(keys)
+    take_due(place, keys)
+    if count < max then take_fresh(place, keys) end
+    if count > before then saw(keys, now) end
+    if count == 0 then
+      local first = redis.call('ZRANGE', keys.due, 0, 0, 'WITHSCORES')[2]
+      if first then next_due = math.min(next_due or math.huge, tonumber(first)) end
+    end
+  end
+end
+if count == 0 and next_due then out[1] = math.max(0, next_due - now) end
+return out

@@ -1,0 +1,26 @@
+-- KEYS: topics. ARGV: prefix, group, topic, number, "wait" or "lanes", cursor.
+-- One step through the events that a group has taken in and not settled: those that a trim up to the number would take
+-- are copied. Answers the cursor of the next step. Events only ever move from `wait` to `lanes`: who goes through them
+-- in this order misses none.
+local keys, limit = keys_of(ARGV[1], ARGV[2], ARGV[3]), tonumber(ARGV[4])
+
+local function keep(id)
+  if number_of(id) > limit then return end
+  local entry = redis.call('XRANGE', keys.stream, id, id)[1]
+  if entry then redis.call('HSET', keys.kept, id, entry[2][2]) end
+end
+
+local page
+if ARGV[5] == 'wait' then
+  page = redis.call('ZSCAN', keys.wait, ARGV[6], 'COUNT', 1000)
+  for i = 1, #page[2], 2 do
+    local key = string.match(page[2][i], '^(%Z*)%z')
+    keep(waiting_id(page[2][i], key))
+  end
+else
+  page = redis.call('HSCAN', keys.lanes, ARGV[6], 'COUNT', 1000)
+  for i = 2, #page[2], 2 do
+    for _, row in ipairs(parse(page[2][i]).rows) do keep(row.id) end
+  end
+end
+return page[1]

@@ -1,0 +1,114 @@
+-- What the other scripts share; each is sent with this in front.
+--
+-- A lane (one key of one group on one topic) that has events which are taken in and not settled has
+--   a record in the hash `lanes`: "fence held waiting id/attempts id/attempts ...". The first `held` rows are handed out
+--   under that fence ("0": none); the other rows were handed out before and came back; `waiting` counts its events in
+--   the set `wait`, which were never handed out;
+--   a score in the sorted set `due`: when it may be handed out, in microseconds.
+-- An event's id is "milliseconds-number": its number counts the events of the topic.
+
+local RUN = 32 -- events of one lane that are handed out at once
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- The caller's clock in microseconds, or else the server's.
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+local function number_of(id)
+  return tonumber(string.match(id, '%-(%d+)$'))
+end
+
+local function keys_of(prefix, group, topic)
+  local base = prefix .. ':g:' .. group .. ':' .. topic
+  return {
+    topic = topic,
+    stream = prefix .. ':t:' .. topic,
+    cursors = prefix .. ':c:' .. topic,
+    lanes = base .. ':lanes',
+    due = base .. ':due',
+    wait = base .. ':wait',
+    kept = base .. ':kept',
+    state = base .. ':state',
+  }
+end
+
+local function parse(record)
+  local fence, held, waiting, rest = string.match(record, '^(%d+) (%d+) (%d+)(.*)$')
+  local rows = {}
+  for id, attempts in string.gmatch(rest, ' (%d+%-%d+)/(%d+)') do
+    rows[#rows + 1] = { id = id, attempts = tonumber(attempts) }
+  end
+  return { fence = fence, held = tonumber(held), waiting = tonumber(waiting), rows = rows }
+end
+
+local function record_of(lane)
+  local parts = { lane.fence, lane.held, lane.waiting }
+  for _, row in ipairs(lane.rows) do
+    parts[#parts + 1] = row.id .. '/' .. row.attempts
+  end
+  return table.concat(parts, ' ')
+end
+
+-- The member of `wait`: sorts by key, then by number.
+local function waiting_member(key, id)
+  local ms, number = string.match(id, '^(%d+)%-(%d+)$')
+  return key .. '\0' .. string.rep('0', 16 - #number) .. number .. ' ' .. ms
+end
+
+local function waiting_id(member, key)
+  local number, ms = string.match(string.sub(member, #key + 2), '^0*(%d+) (%d+)$')
+  return ms .. '-' .. number
+end
+
+local function append(list, one, other)
+  local at = #list
+  list[at + 1], list[at + 2] = one, other
+end
+
+-- Notes up to when the clock was seen to run; whatever sets a moment in `due` calls it.
+local function saw(keys, now)
+  redis.call('HSET', keys.state, 'seen', text(now))
+end
+
+-- Calls a command with any number of arguments, an even number of them at a time.
+local function many(command, key, arguments)
+  for from = 1, #arguments, 2000 do
+    redis.call(command, key, unpack(arguments, from, math.min(from + 1999, #arguments)))
+  end
+end
+
+-- Reads fields of a hash; a missing one is false.
+local function read_many(hash, fields)
+  local values = {}
+  for from = 1, #fields, 2000 do
+    local part = redis.call('HMGET', hash, unpack(fields, from, math.min(from + 1999, #fields)))
+    for i = 1, #part do values[#values + 1] = part[i] end
+  end
+  return values
+end
+
+-- The stored form of an event: sixteen bytes of its id, then its JSON; empty if it is gone.
+local function value_of(keys, id)
+  local entry = redis.call('XRANGE', keys.stream, id, id)[1]
+  if entry then return entry[2][2] end
+  return redis.call('HGET', keys.kept, id) or ''
+end
+
+local function wake(prefix, topic)
+  redis.call('PUBLISH', prefix .. ':wake', topic)
+end
+
+-- Takes a lane back that was handed out and that nobody received: as if it had never been.
+local function untake(keys, key, record, now)
+  local lane = parse(record)
+  lane.rows[1].attempts = lane.rows[1].attempts - 1
+  lane.fence, lane.held = '0', 0
+  redis.call('HSET', keys.lanes, key, record_of(lane))
+  redis.call('ZADD', keys.due, text(now), key)
+end

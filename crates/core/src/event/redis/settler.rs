@@ -1,0 +1,103 @@
+//! Settlements: those that are asked for at the same time share one call, and so one sync of the server's disk.
+
+use std::sync::Arc;
+
+use redis::Value;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::Shared;
+use super::error::Failure;
+use super::script::{self, Call, SETTLE};
+use crate::event::delivery::stale;
+use crate::event::{Receipt, Settlement};
+use crate::{Error, ErrorKind, Result};
+
+/// How many settlements share a call at most.
+const BATCH: usize = 1024;
+
+struct Request {
+    receipt: Receipt,
+    settlement: Settlement,
+    reply: oneshot::Sender<Result<()>>,
+}
+
+/// The way to a task that settles for one member until the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct Settler {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+impl Settler {
+    pub(super) fn start(shared: Arc<Shared>, group: Arc<str>) -> Self {
+        let (requests, incoming) = mpsc::unbounded_channel();
+        tokio::spawn(run(shared, group, incoming));
+        Self { requests }
+    }
+
+    pub(super) async fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<()> {
+        let gone =
+            || Error::new(ErrorKind::Unavailable, "the bus's settling task has ended with its runtime");
+        let (reply, answer) = oneshot::channel();
+        let request = Request { receipt: receipt.clone(), settlement, reply };
+        self.requests.send(request).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::UnboundedReceiver<Request>) {
+    let caller = Uuid::now_v7().simple().to_string();
+    let mut number = 0_u64;
+    let mut batch = Vec::with_capacity(BATCH);
+    while incoming.recv_many(&mut batch, BATCH).await > 0 {
+        number += 1;
+        let mut call = shared.call(&SETTLE);
+        call.arg(&*group).arg(shared.now()).arg(&caller).arg(number);
+        for request in &batch {
+            add(&mut call, request);
+        }
+        // The server remembers the last call's answer, so that one whose answer was lost may be repeated.
+        match shared.link.call_durably(&call).await.and_then(|answer| verdicts(answer, batch.len())) {
+            Ok(verdicts) => {
+                for (request, stood) in batch.drain(..).zip(verdicts) {
+                    let settled = if stood { Ok(()) } else { Err(stale(&request.receipt)) };
+                    let _ = request.reply.send(settled);
+                }
+            }
+            Err(failure) => {
+                let error = shared.error(failure, SETTLE.what);
+                for request in batch.drain(..) {
+                    let _ = request.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn verdicts(answer: Value, count: usize) -> std::result::Result<Vec<bool>, Failure> {
+    let answer = script::bytes(answer)?;
+    if answer.len() == count {
+        Ok(answer.into_iter().map(|verdict| verdict == b'1').collect())
+    } else {
+        Err(Failure::Answer)
+    }
+}
+
+fn add(call: &mut Call, request: &Request) {
+    let Request { receipt, settlement, .. } = request;
+    call.arg(&*receipt.topic)
+        .arg(&*receipt.key)
+        .arg(script::id(receipt.position))
+        .arg(receipt.fence)
+        .arg(receipt.attempt);
+    match settlement {
+        Settlement::Ack => call.arg("ack"),
+        Settlement::Release => call.arg("release"),
+        Settlement::Retry { after, .. } => {
+            call.arg("retry").arg(u64::try_from(after.as_micros()).unwrap_or(u64::MAX))
+        }
+        Settlement::DeadLetter { reason } => {
+            call.arg("dead").arg(reason.kind.as_str()).arg(reason.message.as_str())
+        }
+    };
+}
