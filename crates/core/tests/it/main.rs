@@ -11,4 +11,11 @@
 mod event_faults;
 #[cfg(feature = "openai")]
 mod model;
+#[cfg(all(feature = "redis", feature = "conformance"))]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod redis_faults;
 mod silence;
