@@ -11,7 +11,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -119,7 +119,7 @@ impl SqliteBusOptions {
         self
     }
 
-    /// Sets how long to wait for another process's transaction (default 10 seconds).
+    /// Sets how long to wait for another process's transaction, also while opening (default 10 seconds).
     #[must_use]
     pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy = timeout;
@@ -173,11 +173,9 @@ impl SqliteBusOptions {
     /// `Storage` if the file cannot be opened, is damaged or is no SQLite database; `Unavailable` if another process
     /// holds it for too long; `Unsupported` if a newer version of this crate has changed its layout.
     pub async fn open(self) -> Result<SqliteBus> {
-        let failed = |failure: Failure| failure.during("opening", &self.path);
-        let mut connection = self.connect().await.map_err(|error| failed(error.into()))?;
         let now = self.clock.now();
-        prepare(&mut connection, now).await.map_err(failed)?;
-        let reader = self.connect().await.map_err(|error| failed(error.into()))?;
+        let (connection, reader) =
+            self.connections(now).await.map_err(|failure| failure.during("opening", &self.path))?;
         let (requests, incoming) = mpsc::unbounded_channel();
         let changed = Arc::new(Notify::new());
         let writer = Writer {
@@ -204,6 +202,31 @@ impl SqliteBusOptions {
                 max_pages,
             }),
         })
+    }
+
+    /// Makes the writer's and the reader's connection, and the tables.
+    ///
+    /// Switching a new file to the write-ahead log does not wait for others as everything else does: who opens it at the
+    /// same moment is told at once that it is busy, and tries again until the busy timeout is over.
+    async fn connections(
+        &self,
+        now: Timestamp,
+    ) -> std::result::Result<(SqliteConnection, SqliteConnection), Failure> {
+        let begun = Instant::now();
+        loop {
+            let opened = async {
+                let mut connection = self.connect().await?;
+                prepare(&mut connection, now).await?;
+                Ok((connection, self.connect().await?))
+            };
+            match opened.await {
+                Err(failure) if Failure::is_busy(&failure) && begun.elapsed() < self.busy => {
+                    // The machine's time, whatever clock the bus was given: it is the other process that takes some.
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     fn max_pages(&self) -> Option<u64> {

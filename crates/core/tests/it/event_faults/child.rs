@@ -57,13 +57,6 @@ pub(super) async fn play(role: &str, folder: &Path) {
 
 async fn open(folder: &Path) -> SqliteBus {
     let options = SqliteBusOptions::new(folder.join("events.db")).with_poll(Duration::from_millis(10));
-    // Processes that open one file at the same moment may be told to try again.
-    for _ in 0..20 {
-        match options.clone().open().await {
-            Err(error) if error.retry().is_retryable() => tokio::time::sleep(Duration::from_millis(50)).await,
-            opened => return opened.unwrap(),
-        }
-    }
     options.open().await.unwrap()
 }
 

@@ -119,6 +119,32 @@ async fn a_file_that_is_no_database_is_refused_by_name() {
     assert!(error.to_string().contains("cannot be opened"), "{error}");
 }
 
+#[test]
+fn everybody_who_opens_one_new_file_at_the_same_moment_gets_it() {
+    let mut opened = 0;
+    for _ in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            let openers = [(); 6].map(|()| {
+                scope.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async {
+                        gate.wait();
+                        let bus = SqliteBus::open(folder.path().join("events.db")).await?;
+                        bus.publish(&[event("a", 1)]).await
+                    })
+                })
+            });
+            for opener in openers {
+                assert_eq!(opener.join().unwrap().unwrap().accepted, 1);
+                opened += 1;
+            }
+        });
+    }
+    println!("one new file opened by 6 at once: {opened} of 72 got it");
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_an_error_and_never_a_panic_or_a_silent_gap() {
     for damage in 0..12_u64 {

@@ -82,16 +82,7 @@ fn subscription() -> Subscription {
 
 pub(super) async fn play(role: &str, folder: &Path) {
     let options = SqliteBusOptions::new(folder.join("events.db")).with_poll(Duration::from_millis(10));
-    // Two services that open one file at the same moment may be told to try again.
-    let mut opened = options.clone().open().await;
-    for _ in 0..20 {
-        if opened.as_ref().err().is_none_or(|error| !error.retry().is_retryable()) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        opened = options.clone().open().await;
-    }
-    let bus = opened.unwrap();
+    let bus = options.open().await.unwrap();
     let store = Arc::new(SqliteTaskStore::open(folder.join("tasks.db")).await.unwrap());
     let pipeline =
         TaskPipeline::new(Arc::new(bus.clone()), store, Arc::new(Moody::default())).with_max_attempts(500);
