@@ -57,6 +57,7 @@ macro_rules! bus_laws {
             law_13_a_dropped_fetch_leaves_nothing_behind,
             law_13_a_dropped_publish_is_whole,
             law_14_attempts_survive_their_member,
+            law_15_a_forgotten_group_begins_anew,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
@@ -668,5 +669,40 @@ pub async fn law_14_attempts_survive_their_member(harness: &(impl BusHarness + ?
         }
         harness.pass(LEASE * 2).await;
     }
+    Ok(Kept::Whole)
+}
+
+/// Law 15: a group that was forgotten is unknown, has no dead letters, and reads from its start when it comes again.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_15_a_forgotten_group_begins_anew(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    table.bus.publish(&[event("a", 1), event("a", 2), event("b", 1)]).await?;
+    let taken = table.take(&member).await?;
+    for delivery in &taken {
+        let settlement = if delivery.event.key == "b" {
+            Settlement::DeadLetter { reason: reason() }
+        } else {
+            Settlement::Ack
+        };
+        member.settle(&delivery.receipt, settlement).await?;
+    }
+    drop(member);
+    if !table.bus.forget_group("readers").await? {
+        return Ok(Kept::Skipped("the backend's groups go by themselves"));
+    }
+    holds!(!table.bus.forget_group("readers").await?, "a group was forgotten twice");
+    same!(
+        table.bus.dead_letters("readers", Page::default()).await?.len(),
+        0,
+        "dead letters of a forgotten group"
+    );
+    let member = table.join("readers").await?;
+    let mut again = table.drain(&member).await?;
+    again.sort();
+    same!(again, vec![name("a", 1), name("a", 2), name("b", 1)], "events when the group comes again");
     Ok(Kept::Whole)
 }

@@ -45,6 +45,8 @@ use crate::Result;
 /// 13. **Cancellation.** A `publish` whose future is dropped has stored all of its events or none. A `fetch` whose
 ///     future is dropped leaves no event behind with a lease: it is available to the next fetch.
 /// 14. **Attempts survive.** A delivery that was lost with its member is counted as an attempt.
+/// 15. **Forgotten groups.** After [`forget_group`](Self::forget_group) a group holds nothing back, and begins anew when it
+///     subscribes again.
 ///
 /// A log with partitions (Kafka) fits behind it: the position is partition and offset, a member keeps what it has not
 /// settled in memory, commits offsets up to the oldest unsettled event, and forgets nothing because what lies above that
@@ -84,6 +86,19 @@ pub trait EventBus: fmt::Debug + Send + Sync {
     ///
     /// `Storage` or `Unavailable` if the store failed; ids that are not among the dead letters are passed over.
     async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize>;
+
+    /// Forgets a group that is not read any more, its position and its dead letters; tells whether there was one.
+    ///
+    /// Otherwise a bus that keeps what a group has not settled keeps it for ever. The default does nothing, for backends
+    /// whose groups go by themselves when nobody reads them.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` or `Unavailable` if the store failed.
+    async fn forget_group(&self, group: &str) -> Result<bool> {
+        let _ = group;
+        Ok(false)
+    }
 }
 
 /// One member of a group, as [`EventBus::subscribe`] makes it.
@@ -160,6 +175,10 @@ macro_rules! forward {
 
             async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
                 (**self).replay(group, ids).await
+            }
+
+            async fn forget_group(&self, group: &str) -> Result<bool> {
+                (**self).forget_group(group).await
             }
         }
     )+};

@@ -411,6 +411,10 @@ impl EventBus for MemoryBus {
         self.shared.changed.notify_waiters();
         Ok(replayed)
     }
+
+    async fn forget_group(&self, group: &str) -> Result<bool> {
+        Ok(self.shared.lock().groups.remove(group).is_some())
+    }
 }
 
 struct Member {

@@ -393,6 +393,13 @@ impl EventBus for SqliteBus {
             _ => Err(unexpected()),
         }
     }
+
+    async fn forget_group(&self, group: &str) -> Result<bool> {
+        match self.shared.ask(Work::ForgetGroup { group: group.to_owned() }).await? {
+            Answer::Count(topics) => Ok(topics > 0),
+            _ => Err(unexpected()),
+        }
+    }
 }
 
 struct Member {

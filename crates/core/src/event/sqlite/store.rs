@@ -384,6 +384,12 @@ pub(super) async fn replay(
     Ok(rows.len())
 }
 
+/// Deletes all that is kept for a group; returns how many topics it had.
+pub(super) async fn forget_group(connection: &mut SqliteConnection, group: &str) -> Result<usize> {
+    let rows = sqlx::query(include_str!("sql/forget_group.sql")).bind(group).fetch_all(connection).await?;
+    Ok(rows.len())
+}
+
 /// Corrects the moments that lie beyond a clock that went back.
 pub(super) async fn rebase(connection: &mut SqliteConnection, now: Timestamp) -> Result<()> {
     sqlx::query(include_str!("sql/rebase.sql")).bind(now.as_micros()).execute(connection).await?;

@@ -34,6 +34,7 @@ pub(super) enum Work {
     Renew { claims: Vec<Claim>, lease: Duration },
     Settle { claim: Claim, settlement: Settlement },
     Replay { group: String, ids: Vec<EventId> },
+    ForgetGroup { group: String },
     CleanUp,
 }
 
@@ -58,6 +59,7 @@ impl Work {
             Self::Renew { .. } => "renewing leases",
             Self::Settle { .. } => "settling",
             Self::Replay { .. } => "replaying",
+            Self::ForgetGroup { .. } => "forgetting a group",
             Self::CleanUp => "cleaning up",
         }
     }
@@ -250,6 +252,7 @@ impl Writer {
                 Answer::Settled(store::settle(connection, claim, settlement, now).await?)
             }
             Work::Replay { group, ids } => Answer::Count(store::replay(connection, group, ids, now).await?),
+            Work::ForgetGroup { group } => Answer::Count(store::forget_group(connection, group).await?),
             Work::CleanUp => {
                 let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
                 let before = Timestamp::from_micros(now.as_micros().saturating_sub(retention));
