@@ -48,6 +48,8 @@ pub mod bus;
 pub mod cache;
 pub mod lock;
 pub mod model;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod outbox;
 pub mod process;
 mod server;
 

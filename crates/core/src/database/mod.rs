@@ -1,8 +1,13 @@
-//! What the databases under the stores have in common: what their failures mean.
+//! What the databases under the stores have in common: what their failures mean, and how their tables come to be.
 
+mod migration;
+
+use std::fmt;
 use std::time::Duration;
 
-use crate::{ErrorKind, Retry};
+pub(crate) use migration::Migration;
+
+use crate::{Error, ErrorKind, Retry};
 
 /// How long a caller should wait for a disk to have room again.
 pub(crate) const ROOM: Duration = Duration::from_secs(1);
@@ -79,6 +84,60 @@ fn sqlite(code: Option<u32>) -> (ErrorKind, Retry, &'static str) {
         _ => (ErrorKind::Storage, Retry::Never, "the engine reported an error"),
     }
 }
+
+/// Makes the public error of a call to a database: `what` was tried ("publishing in the outbox").
+pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
+    let (kind, retry, said) = classify(&error);
+    let failure = Error::new(kind, format!("{what} failed: {said}")).with_retry(retry);
+    match Fault::of(&error) {
+        Some(fault) => failure.with_source(fault),
+        None => failure.with_source(error),
+    }
+}
+
+/// Lets `?` be used on queries of your own inside handlers of this crate; the message and the source name code, table and
+/// constraint, and never the values, which a server's own message quotes.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        failed("a query", error)
+    }
+}
+
+/// What a server said, without its words: they quote the offending values.
+#[derive(Debug)]
+struct Fault {
+    code: Option<String>,
+    table: Option<String>,
+    constraint: Option<String>,
+}
+
+impl Fault {
+    fn of(error: &sqlx::Error) -> Option<Self> {
+        match error {
+            sqlx::Error::Database(error) => Some(Self {
+                code: error.code().map(|code| code.into_owned()),
+                table: error.table().map(str::to_owned),
+                constraint: error.constraint().map(str::to_owned),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "code {}", self.code.as_deref().unwrap_or("unknown"))?;
+        if let Some(table) = &self.table {
+            write!(f, ", table {table}")?;
+        }
+        if let Some(constraint) = &self.constraint {
+            write!(f, ", constraint {constraint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}
 
 #[cfg(all(test, feature = "postgres"))]
 mod tests {

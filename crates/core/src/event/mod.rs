@@ -9,13 +9,20 @@
 //! | `SqliteBus` | `sqlite` | the process and the machine's power; several processes of one machine share the file |
 //! | `RedisBus` | `redis` | the processes, and what the server's `appendfsync` survives; processes of many machines share the server |
 //!
+//! | around the bus | what it does | feature |
+//! |---|---|---|
+//! | `SqliteBus::publish_in` | writes events in your own transaction, on the bus's file | `sqlite` |
+//! | `PostgresOutbox`, `SqliteOutbox`, `Relay` | writes events in your own transaction, and relays them to any bus | `postgres`, `sqlite` |
+//! | `PostgresInbox`, `SqliteInbox` | makes the effect of an event happen once, in your own transaction | `postgres`, `sqlite` |
+//! | `Context`, `Envelope::in_context` | takes the actor and the trace from the request to the last consumer | `runtime` |
+//!
 //! # Effects happen once
 //!
 //! A bus can hand an event out twice: the process may die after the work and before the acknowledgement. Three things
 //! together make the effect happen once:
 //!
 //! 1. the bus drops what was published twice under the same id, and never hands out again what was acknowledged;
-//! 2. the handler records the event's id (or the entity's version) in the transaction of its effect;
+//! 2. the handler records the event's id (or the entity's version) in the transaction of its effect: an inbox does that;
 //! 3. what the handler publishes in turn has an id [derived](EventId::derived) from its cause, so that publishing again is
 //!    no second event.
 //!
@@ -60,8 +67,20 @@ pub use delivery::{
 };
 pub use envelope::{Actor, Envelope, State};
 pub use id::EventId;
+#[cfg(feature = "postgres")]
+pub use inbox::PostgresInbox;
+#[cfg(feature = "sqlite")]
+pub use inbox::SqliteInbox;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use inbox::{Arrival, InboxHandler};
 #[cfg(feature = "runtime")]
 pub use memory::MemoryBus;
+#[cfg(feature = "postgres")]
+pub use outbox::PostgresOutbox;
+#[cfg(feature = "sqlite")]
+pub use outbox::SqliteOutbox;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use outbox::{Backlog, Claim, Claimed, OutboxStore, Outcome, Refused, Relay, RelayStats};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBus, RedisBusOptions};
 #[cfg(feature = "sqlite")]

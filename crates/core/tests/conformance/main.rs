@@ -1,6 +1,6 @@
 //! The laws of the seams, on every backend; those that need a server are skipped, visibly, where there is none.
 #![cfg_attr(
-    any(feature = "redis", feature = "postgres"),
+    any(feature = "redis", feature = "postgres", feature = "sqlite"),
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
 )]
 
@@ -20,6 +20,8 @@ use pumasi_core::time::ManualClock;
 )]
 mod lock_faults;
 mod locks;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -30,6 +32,9 @@ mod redis;
 mod redis_cache;
 #[cfg(feature = "redis")]
 mod redis_server;
+#[cfg(feature = "postgres")]
+#[path = "../support/schema.rs"]
+mod schema;
 
 struct Memory {
     clock: ManualClock,

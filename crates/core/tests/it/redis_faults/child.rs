@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pumasi_core::event::{
-    BusCapabilities, Consumer, DeadLetter, Delivery, Envelope, EventBus, EventId, Handler, Lag, Page, Published,
-    Receipt, RedisBus, RedisBusOptions, Settlement, Shutdown, State, Subscriber, Subscription,
+    BusCapabilities, Consumer, DeadLetter, Delivery, Envelope, EventBus, EventId, Handler, Lag, Page,
+    Published, Receipt, RedisBus, RedisBusOptions, Settlement, Shutdown, State, Subscriber, Subscription,
 };
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};

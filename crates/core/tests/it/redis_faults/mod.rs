@@ -99,7 +99,10 @@ impl Stage {
         for worker in 0..2 {
             for name in child::acknowledged(self.folder.path(), worker) {
                 acknowledged += 1;
-                assert!(done.contains(&name) != dead.contains(&name), "{name:?} was acknowledged and is lost");
+                assert!(
+                    done.contains(&name) != dead.contains(&name),
+                    "{name:?} was acknowledged and is lost"
+                );
             }
         }
         // What was stored and not acknowledged was done as well, without gaps.
@@ -109,7 +112,10 @@ impl Stage {
             assert!(all.iter().copied().eq(1..=all.len() as u64), "{key} has gaps: {all:?}");
         }
         let violations: Option<u64> = self.effects.ask(&["GET", "violations"]);
-        assert_eq!(violations, None, "events were handed out again after their acknowledgement had been reported");
+        assert_eq!(
+            violations, None,
+            "events were handed out again after their acknowledgement had been reported"
+        );
         assert!(acknowledged > 200, "too little happened to tell anything: {acknowledged}");
         let doubles: Option<u64> = self.effects.ask(&["GET", "doubles"]);
         println!(

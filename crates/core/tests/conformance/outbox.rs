@@ -1,0 +1,152 @@
+//! The outboxes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::Result;
+use pumasi_core::conformance::outbox::{OpenTransaction, OutboxHarness};
+use pumasi_core::event::{Envelope, OutboxStore};
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use pumasi_core::event::PostgresOutbox;
+    use sqlx::{Postgres, Transaction};
+
+    use super::*;
+    use crate::schema::Schema;
+
+    struct Harness {
+        schema: Schema,
+        outbox: PostgresOutbox,
+    }
+
+    impl Harness {
+        async fn new() -> Option<Self> {
+            let schema = Schema::new("the laws of the outbox on PostgreSQL").await?;
+            let outbox = PostgresOutbox::new(schema.pool.clone());
+            outbox.migrate().await.unwrap();
+            Some(Self { schema, outbox })
+        }
+    }
+
+    struct Open(PostgresOutbox, Transaction<'static, Postgres>);
+
+    #[async_trait]
+    impl OpenTransaction for Open {
+        async fn write(&mut self, events: &[Envelope]) -> Result<()> {
+            self.0.publish_in(&mut self.1, events).await
+        }
+
+        async fn commit(self: Box<Self>) -> Result<()> {
+            Ok(self.1.commit().await?)
+        }
+
+        async fn roll_back(self: Box<Self>) -> Result<()> {
+            Ok(self.1.rollback().await?)
+        }
+    }
+
+    #[async_trait]
+    impl OutboxHarness for Harness {
+        async fn open(&self) -> Arc<dyn OutboxStore> {
+            Arc::new(PostgresOutbox::new(self.schema.pool.clone()))
+        }
+
+        async fn begin(&self) -> Box<dyn OpenTransaction> {
+            Box::new(Open(self.outbox.clone(), self.schema.pool.begin().await.unwrap()))
+        }
+
+        fn many_writers(&self) -> bool {
+            true
+        }
+
+        async fn damage(&self, key: &str) {
+            let damage = "UPDATE pumasi_outbox_event SET body = '{\"id\":' WHERE body::json ->> 'key' = $1";
+            let done = sqlx::query(damage).bind(key).execute(&self.schema.pool).await.unwrap();
+            assert_eq!(done.rows_affected(), 1);
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_core::outbox_laws!(postgres, Harness::new().await);
+}
+
+#[cfg(feature = "sqlite")]
+mod on_sqlite {
+    use pumasi_core::event::SqliteOutbox;
+    use pumasi_core::time::ManualClock;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sqlx::{Sqlite, SqlitePool, Transaction};
+
+    use super::*;
+
+    struct Harness {
+        _folder: tempfile::TempDir,
+        clock: ManualClock,
+        pool: SqlitePool,
+        outbox: SqliteOutbox,
+    }
+
+    impl Harness {
+        async fn new() -> Option<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            let file = SqliteConnectOptions::new()
+                .filename(folder.path().join("service.db"))
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal);
+            let pool = SqlitePool::connect_with(file).await.unwrap();
+            let clock = ManualClock::new();
+            let outbox = SqliteOutbox::new(pool.clone()).with_clock(Arc::new(clock.clone()));
+            outbox.migrate().await.unwrap();
+            Some(Self { _folder: folder, clock, pool, outbox })
+        }
+    }
+
+    struct Open(SqliteOutbox, Transaction<'static, Sqlite>);
+
+    #[async_trait]
+    impl OpenTransaction for Open {
+        async fn write(&mut self, events: &[Envelope]) -> Result<()> {
+            self.0.publish_in(&mut self.1, events).await
+        }
+
+        async fn commit(self: Box<Self>) -> Result<()> {
+            Ok(self.1.commit().await?)
+        }
+
+        async fn roll_back(self: Box<Self>) -> Result<()> {
+            Ok(self.1.rollback().await?)
+        }
+    }
+
+    #[async_trait]
+    impl OutboxHarness for Harness {
+        async fn open(&self) -> Arc<dyn OutboxStore> {
+            Arc::new(self.outbox.clone())
+        }
+
+        async fn begin(&self) -> Box<dyn OpenTransaction> {
+            Box::new(Open(self.outbox.clone(), self.pool.begin_with("BEGIN IMMEDIATE").await.unwrap()))
+        }
+
+        fn many_writers(&self) -> bool {
+            false
+        }
+
+        async fn damage(&self, key: &str) {
+            let damage = "UPDATE pumasi_outbox_event SET body = '{\"id\":' WHERE body ->> 'key' = ?1";
+            let done = sqlx::query(damage).bind(key).execute(&self.pool).await.unwrap();
+            assert_eq!(done.rows_affected(), 1);
+        }
+
+        async fn pass(&self, time: Duration) {
+            self.clock.advance(time);
+        }
+    }
+
+    pumasi_core::outbox_laws!(sqlite, Harness::new().await);
+}
