@@ -51,6 +51,7 @@ pub mod model;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod outbox;
 pub mod process;
+pub mod projection;
 mod server;
 
 pub use server::{Server, skip};

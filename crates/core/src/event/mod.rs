@@ -14,6 +14,7 @@
 //! | `SqliteBus::publish_in` | writes events in your own transaction, on the bus's file | `sqlite` |
 //! | `PostgresOutbox`, `SqliteOutbox`, `Relay` | writes events in your own transaction, and relays them to any bus | `postgres`, `sqlite` |
 //! | `PostgresInbox`, `SqliteInbox` | makes the effect of an event happen once, in your own transaction | `postgres`, `sqlite` |
+//! | `Projection` | keeps a replica of another service's entities, rebuilds it, and says how far it is behind | `runtime`; stores: `postgres`, `sqlite` |
 //! | `Context`, `Envelope::in_context` | takes the actor and the trace from the request to the last consumer | `runtime` |
 //!
 //! # Effects happen once
@@ -22,7 +23,8 @@
 //! together make the effect happen once:
 //!
 //! 1. the bus drops what was published twice under the same id, and never hands out again what was acknowledged;
-//! 2. the handler records the event's id (or the entity's version) in the transaction of its effect: an inbox does that;
+//! 2. the handler records the event's id (or the entity's version) in the transaction of its effect: an inbox (or a
+//!    projection) does that;
 //! 3. what the handler publishes in turn has an id [derived](EventId::derived) from its cause, so that publishing again is
 //!    no second event.
 //!
@@ -81,6 +83,17 @@ pub use outbox::PostgresOutbox;
 pub use outbox::SqliteOutbox;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use outbox::{Backlog, Claim, Claimed, OutboxStore, Outcome, Refused, Relay, RelayStats};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use projection::Mapping;
+#[cfg(feature = "postgres")]
+pub use projection::PostgresProjectionStore;
+#[cfg(feature = "sqlite")]
+pub use projection::SqliteProjectionStore;
+#[cfg(feature = "runtime")]
+pub use projection::{
+    Begun, Entity, EntityPage, MemoryProjectionStore, Projection, ProjectionLag, ProjectionStore, Rebuilt,
+    Swapped, Target,
+};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBus, RedisBusOptions};
 #[cfg(feature = "sqlite")]

@@ -24,6 +24,7 @@ mod locks;
 mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod projection;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 #[cfg(feature = "redis")]

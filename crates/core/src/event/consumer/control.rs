@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
+use crate::event::Lag;
+
 /// A signal that ends things in order: whoever holds a clone can give it and can wait for it. It is given once.
 ///
 /// ```
@@ -56,11 +58,16 @@ impl Default for Shutdown {
 pub struct Control {
     paused: Arc<watch::Sender<bool>>,
     pub(super) counts: Arc<Counts>,
+    lag: Arc<watch::Sender<Option<Lag>>>,
 }
 
 impl Control {
     pub(super) fn new() -> Self {
-        Self { paused: Arc::new(watch::Sender::new(false)), counts: Arc::default() }
+        Self {
+            paused: Arc::new(watch::Sender::new(false)),
+            counts: Arc::default(),
+            lag: Arc::new(watch::Sender::new(None)),
+        }
     }
 
     /// Stops taking events: what is being handled is finished, what was taken and not begun goes back.
@@ -91,6 +98,15 @@ impl Control {
             released: read(&counts.released),
             in_flight: read(&counts.in_flight),
         }
+    }
+
+    /// Returns how far the consumer's group was behind when it last measured, every 15 seconds; `None` before it did.
+    pub fn lag(&self) -> Option<Lag> {
+        *self.lag.borrow()
+    }
+
+    pub(super) fn set_lag(&self, lag: Lag) {
+        self.lag.send_replace(Some(lag));
     }
 
     pub(super) async fn until(&self, paused: bool) {

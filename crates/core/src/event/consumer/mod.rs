@@ -200,7 +200,12 @@ impl Consumer {
             self.subscription.lease(),
         ));
         let group: Arc<str> = self.subscription.group().into();
-        background.spawn(measure_lag(Arc::clone(&group), Arc::clone(&subscriber), Arc::clone(&self.clock)));
+        background.spawn(measure_lag(
+            Arc::clone(&group),
+            Arc::clone(&subscriber),
+            Arc::clone(&self.clock),
+            self.control.clone(),
+        ));
         let work = Arc::new(Work {
             group,
             subscriber,
@@ -329,11 +334,17 @@ async fn drain(work: &Work, limit: Duration, lanes: &mut JoinSet<()>) {
     }
 }
 
-async fn measure_lag(group: Arc<str>, subscriber: Arc<dyn Subscriber>, clock: Arc<dyn Clock>) {
+async fn measure_lag(
+    group: Arc<str>,
+    subscriber: Arc<dyn Subscriber>,
+    clock: Arc<dyn Clock>,
+    control: Control,
+) {
     loop {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 events are out of reach")]
         match subscriber.lag().await {
             Ok(lag) => {
+                control.set_lag(lag);
                 metrics::gauge!("pumasi_event_lag", "group" => group.to_string()).set(lag.unsettled as f64);
                 metrics::gauge!("pumasi_event_dead_letters", "group" => group.to_string())
                     .set(lag.dead_letters as f64);
