@@ -11,6 +11,13 @@
 mod event_faults;
 #[cfg(feature = "openai")]
 mod model;
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "conformance"))]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod outbox;
 #[cfg(all(feature = "redis", feature = "conformance"))]
 #[expect(
     clippy::indexing_slicing,
@@ -18,4 +25,7 @@ mod model;
     reason = "what is not as set up fails the test, and counts are printed"
 )]
 mod redis_faults;
+#[cfg(all(feature = "postgres", feature = "conformance"))]
+#[path = "../support/schema.rs"]
+mod schema;
 mod silence;
