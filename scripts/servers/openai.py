@@ -9,7 +9,7 @@ import sys
 import threading
 from array import array
 
-CONTEXT, EMBEDDING, HEADS, FORWARD, LAYERS = 4096, 64, 4, 128, 2
+CONTEXT, EMBEDDING, HEADS, FORWARD, LAYERS = 16384, 64, 4, 128, 2
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # kinds of token
 U32, I32, F32, STRING, ARRAY = 4, 5, 6, 8, 9  # types of metadata
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,:;!?-_'\"()[]{}\n/\\"
@@ -120,10 +120,13 @@ def serve(path, port, key):
     params.api_keys = [key]
     params.n_parallel = 4
     params.n_ctx = CONTEXT * params.n_parallel
+    params.n_batch = params.n_ubatch = 2048
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.embedding = True
-    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Not the mean: llama.cpp takes it of a part only where texts of one batch are cut at different places.
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.warmup = False
+    params.endpoint_metrics = True
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     threading.Event().wait()

@@ -26,7 +26,8 @@ pub enum Server {
     OpenSearch,
     /// Qdrant, `http://host:port` of its gRPC interface.
     Qdrant,
-    /// An OpenAI-compatible server that is not ours, `http://host:port/v1`.
+    /// An OpenAI-compatible server that is not ours, `http://host:port/v1`; its key and model in `PUMASI_OPENAI_KEY` and
+    /// `PUMASI_OPENAI_MODEL`.
     OpenAi,
 }
 

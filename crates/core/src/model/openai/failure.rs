@@ -162,9 +162,10 @@ const FILTER_NAMES: [&str; 4] =
 const CONTEXT_NAMES: [&str; 3] =
     ["context_length_exceeded", "exceed_context_size_error", "string_above_max_length"];
 /// What servers that have no code for it write, in lower case: vLLM and OpenAI; llama.cpp; Gemini; Ollama; gateways.
-const CONTEXT_PHRASES: [&str; 8] = [
+const CONTEXT_PHRASES: [&str; 9] = [
     "maximum context length",
     "available context size",
+    "is too large to process",
     "exceeds the maximum number of tokens",
     "exceeds the context length",
     "context window",
@@ -337,6 +338,13 @@ mod tests {
                 ErrorKind::ContextTooLong,
             ),
             (500, error(json!({"type": "exceed_context_size_error"})), ErrorKind::ContextTooLong),
+            (
+                500,
+                error(
+                    json!({"code": 500, "type": "server_error", "message": "input (10002 tokens) is too large to process. increase the physical batch size"}),
+                ),
+                ErrorKind::ContextTooLong,
+            ),
             (
                 400,
                 error(

@@ -7,6 +7,8 @@ mod laws;
 mod limits;
 mod observed;
 mod payloads;
+#[cfg(feature = "conformance")]
+mod real;
 mod server;
 mod streams;
 
