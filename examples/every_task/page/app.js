@@ -4,14 +4,14 @@ const words = {
     skip: "본문으로 가기", title: "글에서 할 일 찾기", lead: "성공담이나 질문을 붙여 넣으면 그 안의 할 일을 찾아, 근거가 된 문장과 함께 보여 주고, 질문과 성공담의 할 일을 서로 잇습니다.",
     write: "글쓰기", kind: "종류", story: "성공담", question: "질문", headline: "제목 (없어도 됩니다)", body: "본문", submit: "할 일 찾기", sample: "예시 넣기",
     result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", metrics: "지표", none: "이 글에는 할 일이 없습니다.",
-    pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", edit: "고치기", update: "고친 글 올리기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
+    pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", reason: "까닭", by: "찾는 이", after: "먼저 할 일", minutes: "분", due: "까지",
   },
   en: {
     skip: "Skip to content", title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
     write: "Write", kind: "Kind", story: "Story", question: "Question", headline: "Title (optional)", body: "Text", submit: "Find tasks", sample: "Use a sample",
     result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", metrics: "Metrics", none: "This post has no tasks.",
-    pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", edit: "Edit", update: "Save the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
+    pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, trouble: "The server cannot be reached. Try again in a moment.", reason: "Reason", by: "Found by", after: "after", minutes: "min", due: "by",
   },
 };
@@ -22,9 +22,23 @@ const samples = {
 let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
 let shown = null;
 let editing = null;
+let sending = false;
+let drawn = ""; // what `result` shows, so that news of other posts neither redraws it nor has it read out again
 const $ = id => document.getElementById(id);
 const t = key => words[language][key];
 const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children); return node; };
+
+// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else in the same row, else on the heading.
+function swap(box, ...children) {
+  const at = box.contains(document.activeElement) ? document.activeElement : null;
+  const row = at ? [...box.children].findIndex(child => child.contains(at)) : -1;
+  box.replaceChildren(...children);
+  if (!at) return;
+  const same = at.dataset.key && [...box.querySelectorAll("button")].find(button => button.dataset.key === at.dataset.key);
+  const near = box.children[Math.min(row, box.children.length - 1)]?.querySelector("button");
+  (same || near || $(`${box.id}-h`)).focus();
+}
+const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 
 function translate() {
   document.documentElement.lang = language;
@@ -34,6 +48,7 @@ function translate() {
   other.textContent = language === "ko" ? "English" : "한국어";
   other.lang = language === "ko" ? "en" : "ko";
   if (editing) $("form").querySelector(".main").textContent = t("update");
+  $("cancel").hidden = !editing;
 }
 
 async function call(method, path, body) {
@@ -66,23 +81,28 @@ function facts(task) {
 async function show(id) {
   shown = id;
   const view = await call("GET", `posts/${encodeURIComponent(id)}`);
+  const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`) : [];
+  const now = JSON.stringify([view, matches, language]);
+  if (shown !== id) return;
+  const why = view.failure && `${t("failed")} — ${t("reason")}: ${view.failure.reason}`;
+  if (view.state !== "pending") $("status").textContent = why || t("found")(view.tasks.length);
+  if (drawn === now) return;
+  drawn = now;
   const result = $("result");
-  if (view.state === "pending") { result.replaceChildren(make("p", { className: "muted" }, t("waiting"))); return; }
+  if (view.state === "pending") { swap(result, make("p", { className: "muted" }, t("waiting"))); return; }
   if (view.state === "failed") {
-    result.replaceChildren(make("p", { className: "bad" }, `${t("failed")} — ${t("reason")}: ${view.failure.reason}`), make("button", { type: "button", onclick: () => retry(id) }, t("retry")));
+    swap(result, make("p", { className: "bad" }, why), button("retry", t("retry"), () => retry(id)));
     return;
   }
-  const matches = view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`) : [];
   const list = make("ol", { className: "tasks" });
   for (const task of view.tasks) {
-    const item = make("li", {}, make("button", { type: "button", onclick: () => point(task.order) }, task.title), make("span", { className: "facts" }, facts(task)));
+    const item = make("li", {}, button(`task ${task.order}`, task.title, () => point(task.order)), make("span", { className: "facts" }, facts(task)));
     const match = matches.find(match => match.need.order === task.order);
     if (match) item.append(make("span", { className: "facts" }, `${t("matches")}: ${match.story_title || t("untitled")} → ${match.deed.title} (${Math.round(match.score * 100)} %)`));
     list.append(item);
   }
   const text = view.post.title ? `${view.post.title}\n\n${view.post.body}` : view.post.body;
-  result.replaceChildren(highlighted(text, view.tasks), view.tasks.length ? list : make("p", { className: "muted" }, t("none")));
-  $("status").textContent = t("found")(view.tasks.length);
+  swap(result, highlighted(text, view.tasks), view.tasks.length ? list : make("p", { className: "muted" }, t("none")));
 }
 
 function point(order) {
@@ -98,33 +118,44 @@ async function refresh() {
     posts.push(...page);
   }
   posts.reverse(); // newest first
-  $("posts").replaceChildren(...posts.map(post => make("li", {},
-    make("button", { type: "button", className: "grow", onclick: () => guarded(() => show(post.id)) }, post.title || t("untitled")),
+  swap($("posts"), ...posts.map(post => make("li", {},
+    button(`show ${post.id}`, post.title || t("untitled"), () => guarded(() => show(post.id)), { className: "grow" }),
     make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
-    make("button", { type: "button", onclick: () => edit(post.id), ariaLabel: `${t("edit")}: ${post.title || post.id}` }, t("edit")),
-    make("button", { type: "button", onclick: () => remove(post.id), ariaLabel: `${t("remove")}: ${post.title || post.id}` }, t("remove")))));
+    button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` }),
+    button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` }))));
 }
 
 async function guarded(work) {
   try { await work(); } catch (error) { $("status").textContent = error instanceof TypeError ? t("trouble") : error.message; }
 }
 const retry = id => guarded(async () => { await call("POST", `posts/${encodeURIComponent(id)}/retry`); await refresh(); await show(id); });
-const remove = id => guarded(async () => { await call("DELETE", `posts/${encodeURIComponent(id)}`); if (shown === id) { shown = null; $("result").replaceChildren(make("p", { className: "muted" }, t("nothing"))); } await refresh(); });
+const remove = id => guarded(async () => {
+  await call("DELETE", `posts/${encodeURIComponent(id)}`);
+  if (editing === id) leave();
+  if (shown === id) { shown = null; drawn = ""; swap($("result"), make("p", { className: "muted" }, t("nothing"))); }
+  await refresh();
+});
+const leave = () => { editing = null; $("form").reset(); translate(); };
 const fill = post => { const form = $("form"); form.elements.kind.value = post.kind; form.elements.title.value = post.title || ""; form.elements.body.value = post.body; };
 const edit = id => guarded(async () => { const view = await call("GET", `posts/${encodeURIComponent(id)}`); fill(view.post); editing = id; translate(); $("body").focus(); });
 
 $("form").addEventListener("submit", event => {
   event.preventDefault();
-  const form = event.target, button = form.querySelector(".main");
+  if (sending) return;
+  const form = event.target, submit = form.querySelector(".main");
   const post = { kind: form.elements.kind.value, title: form.elements.title.value.trim() || null, body: form.elements.body.value };
-  button.disabled = true;
+  // Not `disabled`, which would take the focus from it.
+  sending = true; submit.ariaDisabled = "true";
   $("status").textContent = t("sending");
   guarded(async () => {
     const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post);
-    editing = null; form.reset(); translate(); $("status").textContent = t("waiting");
+    leave(); $("status").textContent = t("waiting");
     await refresh(); await show(accepted.id);
-  }).finally(() => { button.disabled = false; });
+  }).finally(() => { sending = false; submit.ariaDisabled = null; });
 });
+const cancel = () => { leave(); $("body").focus(); };
+$("cancel").addEventListener("click", cancel);
+$("form").addEventListener("keydown", event => { if (event.key === "Escape" && editing && !event.isComposing) cancel(); });
 $("sample").addEventListener("click", () => fill(samples[language]));
 $("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); guarded(async () => { await about(); await refresh(); if (shown) await show(shown); }); });
 const about = async () => { const who = await call("GET", "about"); $("by").textContent = `${t("by")}: ${who.extractor}${who.offline ? (language === "ko" ? " — 언어 모델이 아니라 규칙으로 찾습니다" : " — rules standing in for a language model") : ""}`; };
