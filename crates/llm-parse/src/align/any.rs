@@ -79,7 +79,8 @@ impl Aligner<'_> {
             }
         }
         let mut fitted = (self.slot(node, Value::Text), Fit::default());
-        self.noted(&mut fitted, Rule::TextFromScalar, Severity::Repaired);
+        // More than any number can hold here.
+        self.noted(&mut fitted, Rule::TextFromScalar, Severity::Lossy);
         fitted
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
-use super::scalar::{boolean, clause::denies, date, label, null, unit};
+use super::scalar::{boolean, clause::denies, currency, date, label, null, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -139,6 +139,13 @@ impl<'a> Aligner<'a> {
                     && own.contradicts(wanted)
                 {
                     let detail = Some("the unit is not the one that the field's name gives");
+                    return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
+                }
+                let wanted = name.and_then(currency::of_field);
+                if let (Some(own), Some(wanted)) = (number.currency, wanted)
+                    && own.contradicts(wanted)
+                {
+                    let detail = Some("the currency is not the one that the field's name gives");
                     return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
                 }
                 Ok((number, kind != Kind::Number))

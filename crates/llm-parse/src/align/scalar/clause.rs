@@ -32,8 +32,10 @@ pub(crate) fn clauses(text: &str) -> Vec<Clause<'_>> {
         }
         let rest = text.get(at..).unwrap_or("");
         if c == ' ' {
+            // "anything but x" denies x and is one clause.
+            let denies = text.get(start..at).is_some_and(|head| ends_with_ignore_case(head, "anything"));
             for word in [" but ", " rather ", " instead ", " however "] {
-                if starts_with_ignore_case(rest, word) {
+                if starts_with_ignore_case(rest, word) && !denies {
                     push(&mut out, text, start, at, false);
                     start = at + 1;
                 }
@@ -63,6 +65,11 @@ fn push<'a>(out: &mut Vec<Clause<'a>>, text: &'a str, start: usize, end: usize, 
 
 fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+fn ends_with_ignore_case(text: &str, suffix: &str) -> bool {
+    let from = text.len().saturating_sub(suffix.len());
+    text.get(from..).is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
 }
 
 const IDIOMS: &[&str] = &[
@@ -142,8 +149,36 @@ const DENIALS: &[&str] = &[
 ];
 
 const DENIALS_KO: &[&str] = &[
-    "아니", "아닙", "아닌", "아님", "아녜", "아냐", "않", "못하", "못합", "못한", "못함", "없", "말고",
-    "제외", "반대", "틀렸", "틀린", "틀림", "잘못", "불가", "안됨", "안 됨", "안돼", "거짓",
+    "아니",
+    "아닙",
+    "아닌",
+    "아님",
+    "아녜",
+    "아냐",
+    "않",
+    "못하",
+    "못합",
+    "못한",
+    "못함",
+    "없",
+    "말고",
+    "제외",
+    "반대",
+    "틀렸",
+    "틀린",
+    "틀림",
+    "잘못",
+    "불가",
+    "안됨",
+    "안 됨",
+    "안돼",
+    "거짓",
+    "보기 어렵",
+    "보기는 어렵",
+    "보기 힘들",
+    "보기는 힘들",
+    "말하기 어렵",
+    "말하기는 어렵",
 ];
 
 const OPEN: &[&str] = &[
@@ -268,6 +303,8 @@ mod tests {
             "안 x",
             "far from x",
             "x is wrong",
+            "anything but x",
+            "x라고 보기 어렵습니다",
         ] {
             assert_eq!(stance(text, false, None), Stance::Denied, "{text}");
         }
@@ -284,6 +321,7 @@ mod tests {
         let texts = |text| clauses(text).iter().map(|c| c.text.trim()).collect::<Vec<_>>();
         assert_eq!(texts("not A but B."), ["not A", "but B"]);
         assert_eq!(texts("A가 아니라 B입니다."), ["A가 아니라", "B입니다"]);
+        assert_eq!(texts("It is anything but A."), ["It is anything but A"]);
         assert_eq!(texts("v1.2 is it, yes"), ["v1.2 is it", "yes"]);
     }
 }

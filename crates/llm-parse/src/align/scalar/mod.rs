@@ -2,6 +2,7 @@
 
 pub(crate) mod boolean;
 pub(crate) mod clause;
+pub(crate) mod currency;
 pub(crate) mod date;
 pub(crate) mod decimal;
 pub(crate) mod fuzzy;

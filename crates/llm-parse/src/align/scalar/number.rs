@@ -2,6 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::currency::{self, Currency};
 use super::decimal::Decimal;
 use super::number_word;
 use super::unit::{self, Unit};
@@ -28,6 +29,7 @@ pub(crate) struct Number {
     pub(crate) notes: Vec<(Rule, Severity)>,
     pub(crate) percent: bool,
     pub(crate) unit: Option<Unit>,
+    pub(crate) currency: Option<Currency>,
     /// A dot stands before exactly three digits: for a whole number it may have been meant as a thousands separator.
     pub(crate) dotted_thousands: bool,
 }
@@ -70,8 +72,21 @@ pub(crate) fn read(text: &str) -> Reading {
         return read_normal(text, false);
     }
     let wide = text.chars().any(|c| matches!(c, '\u{ff01}'..='\u{ff5e}'));
-    let normal: String = text.nfkc().collect();
+    let normal: String = spaced_fractions(text).nfkc().collect();
     read_normal(&normal, wide)
+}
+
+/// Puts a blank between a digit and the sign of a fraction, because NFKC would turn 1½ into 11/2.
+fn spaced_fractions(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        let fraction = matches!(c, '¼' | '½' | '¾' | '⅐'..='⅞' | '↉');
+        if fraction && out.ends_with(|last: char| last.is_ascii_digit()) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn read_normal(text: &str, wide: bool) -> Reading {
@@ -102,7 +117,14 @@ fn single(value: Decimal, note: Option<(Rule, Severity)>, wide: bool) -> Reading
     if wide {
         notes.push((Rule::FullWidth, Severity::Repaired));
     }
-    Reading::Number(Number { value, notes, percent: false, unit: None, dotted_thousands: false })
+    Reading::Number(Number {
+        value,
+        notes,
+        percent: false,
+        unit: None,
+        currency: None,
+        dotted_thousands: false,
+    })
 }
 
 fn is_hangul(c: char) -> bool {
@@ -314,7 +336,7 @@ impl Scan<'_> {
         let mut found: Option<Number> = None;
         let mut around = Around::default();
         let mut sign: Option<bool> = None;
-        let mut currency = false;
+        let mut currency = None;
         let parens = matches!(self.tokens.first(), Some(Token::Sign('(')))
             && matches!(self.tokens.last(), Some(Token::Sign(')')));
         while let Some(token) = self.peek(0) {
@@ -347,7 +369,7 @@ impl Scan<'_> {
                 Token::Sign(c) => {
                     let c = *c;
                     let next_is_number = matches!(self.peek(1), Some(Token::Number { .. }))
-                        || matches!((self.peek(1), self.peek(2)), (Some(Token::Sign(s)), Some(Token::Number { .. })) if unit::is_currency_sign(*s));
+                        || matches!((self.peek(1), self.peek(2)), (Some(Token::Sign(s)), Some(Token::Number { .. })) if currency::of_sign(*s).is_some());
                     match c {
                         '-' | '\u{2212}' | '+' if next_is_number && found.is_none() => sign = Some(c != '+'),
                         '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => {
@@ -357,16 +379,15 @@ impl Scan<'_> {
                         '<' | '>' | '≤' | '≥' | '+' | '±' | '^' => around.bound = true,
                         '×' | '÷' | '=' | '/' | '\\' | '@' | '&' | '|' => around.odd = true,
                         ':' if found.is_some() => around.odd = true,
-                        _ if unit::is_currency_sign(c) => currency = true,
                         '?' => around.negated = true,
-                        _ => {}
+                        _ => currency = currency::of_sign(c).or(currency),
                     }
                     self.at += 1;
                 }
                 Token::Word { text, .. } => {
                     let word = unit::classify(text);
                     match word {
-                        unit::Word::Currency => currency = true,
+                        unit::Word::Currency(named) => currency = Some(named),
                         unit::Word::About => around.about = true,
                         unit::Word::Bound => around.bound = true,
                         unit::Word::Negation => around.negated = true,
@@ -402,7 +423,8 @@ impl Scan<'_> {
         if around.about {
             number.note(Rule::Approximate, Severity::Lossy);
         }
-        if currency {
+        if currency.is_some() {
+            number.currency = currency;
             number.note(Rule::Currency, Severity::Repaired);
         }
         if around.prose {
@@ -421,6 +443,7 @@ impl Scan<'_> {
             notes: Vec::new(),
             percent: false,
             unit: None,
+            currency: None,
             dotted_thousands: false,
         };
         let mut total: Option<Decimal> = None;
@@ -543,7 +566,8 @@ impl Scan<'_> {
                         number.percent = true;
                         self.at += skip + 1;
                     }
-                    unit::Suffix::Currency => {
+                    unit::Suffix::Currency(currency) => {
+                        number.currency = Some(currency);
                         number.note(Rule::Currency, Severity::Repaired);
                         self.at += skip + 1;
                     }
@@ -638,6 +662,8 @@ mod tests {
             ("10만원", 100_000.0),
             ("1만 2345", 12_345.0),
             ("5백", 500.0),
+            ("5 lakh", 500_000.0),
+            ("2 crore", 20_000_000.0),
             ("12,000원", 12_000.0),
         ] {
             assert!((value(text) - expected).abs() < 1e-6, "{text}: {}", value(text));
@@ -654,6 +680,9 @@ mod tests {
             ("1/3", 1.0 / 3.0),
             ("1 1/2", 1.5),
             ("½", 0.5),
+            ("1½", 1.5),
+            ("2 ¾", 2.75),
+            ("12⅓", 12.0 + 1.0 / 3.0),
             ("(1,200)", -1200.0),
             ("약 5km", 5.0),
             ("3.5 years", 3.5),

@@ -1,4 +1,6 @@
-//! Words around numbers: magnitudes, currencies, units, bounds.
+//! Words around numbers: magnitudes, units, bounds.
+
+use super::currency::{self, Currency};
 
 /// A unit that is known well enough to be compared with the one a field's name gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +27,14 @@ pub(crate) enum Dimension {
 
 pub(crate) enum Suffix {
     Percent,
-    Currency,
+    Currency(Currency),
     Unit(Unit),
     Bound,
     Other,
 }
 
 pub(crate) enum Word {
-    Currency,
+    Currency(Currency),
     About,
     Bound,
     Negation,
@@ -40,10 +42,6 @@ pub(crate) enum Word {
     Minus,
     NumberWord,
     Other,
-}
-
-pub(crate) fn is_currency_sign(c: char) -> bool {
-    matches!(c, '$' | '€' | '£' | '¥' | '₩' | '₹' | '₽' | '₫' | '฿' | '₺' | '₱' | '¢')
 }
 
 /// The factor that a word multiplies by, and what follows it in the same word (`천원` → `원`).
@@ -54,6 +52,8 @@ pub(crate) fn magnitude(word: &str) -> Option<(i128, &str)> {
         "million" | "millions" | "mn" | "mio" | "mil" | "백만" => return whole(1_000_000),
         "b" | "bn" | "billion" | "billions" => return whole(1_000_000_000),
         "trillion" | "trillions" | "tn" => return whole(1_000_000_000_000),
+        "lakh" | "lakhs" => return whole(100_000),
+        "crore" | "crores" => return whole(10_000_000),
         "hundred" | "백" => return whole(100),
         "dozen" => return whole(12),
         _ => {}
@@ -86,34 +86,11 @@ pub(crate) fn suffix(word: &str) -> Suffix {
         "이상" | "이하" | "미만" | "초과" | "여" | "or" | "plus" | "남짓" | "가량" | "이내" => {
             Suffix::Bound
         }
-        _ if is_currency(word) => Suffix::Currency,
-        _ => named(word).map_or(Suffix::Other, Suffix::Unit),
+        _ => match currency::of_word(word) {
+            Some(currency) => Suffix::Currency(currency),
+            None => named(word).map_or(Suffix::Other, Suffix::Unit),
+        },
     }
-}
-
-fn is_currency(word: &str) -> bool {
-    matches!(
-        word,
-        "usd"
-            | "krw"
-            | "eur"
-            | "gbp"
-            | "jpy"
-            | "cny"
-            | "dollar"
-            | "dollars"
-            | "euro"
-            | "euros"
-            | "won"
-            | "yen"
-            | "bucks"
-            | "pounds"
-            | "원"
-            | "달러"
-            | "유로"
-            | "엔"
-            | "위안"
-    )
 }
 
 /// The unit that a word names.
@@ -159,6 +136,17 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
 
 /// The unit that the name of a field demands: `distance_m`, `durationMinutes`, `weight_kg`.
 pub(crate) fn of_field(name: &str) -> Option<Unit> {
+    let last = last_word(name);
+    let word = last.to_lowercase();
+    // A one-letter name is a variable, not a unit.
+    if last.len() == name.len() && word.chars().count() < 3 && word.is_ascii() {
+        return None;
+    }
+    named(&word).filter(|unit| unit.dimension != Dimension::Other)
+}
+
+/// The last word of a name in snake, kebab or camel case.
+pub(super) fn last_word(name: &str) -> &str {
     let mut start = 0;
     let mut last_lower = false;
     for (at, c) in name.char_indices() {
@@ -169,17 +157,14 @@ pub(crate) fn of_field(name: &str) -> Option<Unit> {
         }
         last_lower = c.is_lowercase();
     }
-    let word = name.get(start..)?.to_lowercase();
-    // A one-letter name is a variable, not a unit.
-    if start == 0 && word.chars().count() < 3 && word.is_ascii() {
-        return None;
-    }
-    named(&word).filter(|unit| unit.dimension != Dimension::Other)
+    name.get(start..).unwrap_or(name)
 }
 
 pub(crate) fn classify(word: &str) -> Word {
+    if let Some(currency) = currency::of_word(word) {
+        return Word::Currency(currency);
+    }
     match word {
-        _ if is_currency(word) => Word::Currency,
         "about" | "around" | "approximately" | "approx" | "roughly" | "ca" | "circa" | "nearly"
         | "almost" | "약" | "대략" | "거의" | "정도" | "쯤" | "대충" => Word::About,
         "over" | "under" | "least" | "most" | "more" | "less" | "fewer" | "below" | "above" | "up"
