@@ -66,6 +66,7 @@ pub mod ground;
 mod parse;
 mod report;
 mod schema;
+mod spare;
 pub mod stream;
 pub mod syntax;
 mod tree;

@@ -17,6 +17,7 @@ pub(crate) use collect::collect;
 pub(crate) use de::Access;
 use plan::{Fail, Key, NONE, Value, index};
 pub(crate) use plan::{Fit, Plan, Slot};
+use scalar::null;
 
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -78,9 +79,19 @@ pub(crate) struct Aligner<'a> {
 
 impl<'a> Aligner<'a> {
     pub(crate) fn new(tree: &'a Tree, source: &'a str, shapes: &'a Shapes, options: Options) -> Self {
+        Self::with_plan(tree, source, shapes, options, Plan::default())
+    }
+
+    /// Creates an aligner that fills an empty plan, whose memory is at hand.
+    pub(crate) fn with_plan(
+        tree: &'a Tree,
+        source: &'a str,
+        shapes: &'a Shapes,
+        options: Options,
+        mut plan: Plan,
+    ) -> Self {
         // A generous multiple of what sane schemas need; only towers of unions come near.
         let work_limit = 100_000 + 400 * tree.len() as u64;
-        let mut plan = Plan::default();
         plan.slots.reserve(tree.len().min(1 << 20));
         Self {
             tree,
@@ -212,8 +223,13 @@ impl<'a> Aligner<'a> {
         if self.depth > self.options.limits.max_depth() + 16 {
             return self.fail(node, id, ErrorKind::TooDeep);
         }
-        self.depth += 1;
         let kind = self.kind(node);
+        if self.unions == 0
+            && let Some(value) = self.plain_leaf(node, kind, &found.kind, nullable)
+        {
+            return (self.slot(node, value), Fit::default());
+        }
+        self.depth += 1;
         let compound = matches!(kind, Kind::Object | Kind::Array);
         let union = matches!(found.kind, ShapeKind::Union(_));
         // Scalars as well: a word can be wrapped into a list or record of its own union again and again.
@@ -239,6 +255,25 @@ impl<'a> Aligner<'a> {
         };
         self.depth -= 1;
         fitted
+    }
+
+    /// The common leaves, of which there is nothing to say: a text for a text, a truth value for a truth value, null.
+    #[inline]
+    fn plain_leaf(&self, node: NodeId, kind: Kind, shape: &ShapeKind, nullable: bool) -> Option<Value> {
+        match (shape, kind) {
+            (ShapeKind::Text(rule), Kind::String(_)) if !self.options.prose && rule.is_free() => {
+                let text = self.text(node);
+                let plain = self.tree.node(node).is_complete()
+                    && !null::is_placeholder(text)
+                    && !(nullable && null::read(text).is_some());
+                plain.then_some(Value::Text)
+            }
+            (ShapeKind::Bool, Kind::Bool(value)) if self.tree.node(node).is_complete() => {
+                Some(Value::Bool(value))
+            }
+            (_, Kind::Null) if nullable && self.tree.node(node).is_complete() => Some(Value::Null),
+            _ => None,
+        }
     }
 
     fn fit_kind(&mut self, node: NodeId, id: ShapeId, kind: &'a ShapeKind, name: Option<&'a str>) -> Fitted {

@@ -111,6 +111,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Empties the plan and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.notes.clear();
+        self.fails.clear();
+        self.owned.clear();
+        self.json.clear();
+        self.wide.clear();
+    }
+
+    /// Returns how much memory it holds, but for the few values that it owns.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>()
+            + self.notes.capacity() * size_of::<Note>()
+            + self.fails.capacity() * size_of::<Fail>()
+            + self.owned.capacity() * size_of::<Box<str>>()
+            + self.json.capacity() * size_of::<Json>()
+            + self.wide.capacity() * size_of::<i128>()
+    }
+
     pub(crate) fn push(&mut self, slot: Slot) -> u32 {
         let index = index(self.slots.len());
         self.slots.push(slot);

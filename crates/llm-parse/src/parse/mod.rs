@@ -14,10 +14,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::align::{Access, Aligner, Options, collect};
+use crate::align::{Access, Aligner, Options, Plan, collect};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::report::{Path, Repair, Report, Rule, Severity};
 use crate::schema::Schema;
+use crate::spare::Buffers;
 use crate::syntax::{self, Document, Limits};
 use crate::tree::Span;
 
@@ -257,6 +258,8 @@ impl<T: DeserializeOwned> Parser<T> {
     /// The confidence starts at 1 and is multiplied once for each rule of the report, harder where the rule was applied
     /// often: by 1 for cosmetic, about 0.98 for repaired, 0.85 for lossy and 0.5 for ambiguous repairs.
     ///
+    /// A thread keeps up to 1 MiB of working memory from one call to the next.
+    ///
     /// # Errors
     ///
     /// Every [`ErrorKind`]; the failing parts are in [`Error::failures`].
@@ -267,8 +270,11 @@ impl<T: DeserializeOwned> Parser<T> {
         {
             return Ok(parsed);
         }
-        let document = syntax::read(raw, &self.limits);
-        self.parse_document(raw, &document)
+        let mut buffers = Buffers::take();
+        let document = syntax::read_in(raw, &self.limits, std::mem::take(&mut buffers.read));
+        let parsed = self.fit_document(raw, &document, &mut buffers.plan);
+        buffers.leave(document);
+        parsed
     }
 
     /// Reads a value out of an answer that may be no text at all.
@@ -299,7 +305,17 @@ impl<T: DeserializeOwned> Parser<T> {
 
     /// Fits a document that was read already.
     pub(crate) fn parse_document(&self, raw: &str, document: &Document) -> Result<Parsed<T>> {
+        self.fit_document(raw, document, &mut Plan::default())
+    }
+
+    /// Fits a document in the memory of an empty plan, which comes back unless there was an error.
+    fn fit_document(&self, raw: &str, document: &Document, memory: &mut Plan) -> Result<Parsed<T>> {
         let schema = self.ready(raw)?;
+        if document.is_cut_short() {
+            let most = self.limits.max_values();
+            let message = format!("the answer holds more than {most} separate values");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
         let options = Options {
             salvage: self.policy == Policy::Salvage,
             partial: self.partial,
@@ -308,7 +324,8 @@ impl<T: DeserializeOwned> Parser<T> {
             limits: self.limits,
             nesting: 0,
         };
-        let mut aligner = Aligner::new(document.tree(), raw, schema.shapes(), options);
+        let plan = std::mem::take(memory);
+        let mut aligner = Aligner::with_plan(document.tree(), raw, schema.shapes(), options, plan);
         let rules = choose::Rules { policy: self.policy, merge: self.merge };
         let chosen = choose::choose(&mut aligner, document, raw, schema, rules)?;
         let collected = collect(&aligner, &chosen.slot, schema);
@@ -343,6 +360,7 @@ impl<T: DeserializeOwned> Parser<T> {
                 span: Span::default(),
             }])
         })?;
+        *memory = aligner.plan;
         let confidence = confidence::of(&repairs, &collected.rejected);
         Ok(Parsed { value, report: report(repairs), confidence, rejected: collected.rejected })
     }

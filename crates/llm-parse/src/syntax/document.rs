@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::{Repair, Rule, Severity};
-use crate::tree::{NodeId, Span, Tree};
+use crate::tree::{Node, NodeId, Span, Tree};
 
 /// Bounds what reading one answer may cost.
 ///
@@ -17,12 +17,13 @@ use crate::tree::{NodeId, Span, Tree};
 pub struct Limits {
     max_depth: usize,
     max_repairs: usize,
+    max_values: usize,
 }
 
 impl Default for Limits {
-    /// 128 levels, 65,536 listed repairs.
+    /// 128 levels, 65,536 listed repairs, 100,000 separate values.
     fn default() -> Self {
-        Self { max_depth: 128, max_repairs: 65_536 }
+        Self { max_depth: 128, max_repairs: 65_536, max_values: 100_000 }
     }
 }
 
@@ -55,6 +56,21 @@ impl Limits {
     #[must_use]
     pub const fn max_repairs(&self) -> usize {
         self.max_repairs
+    }
+
+    /// Returns the limits with another number of separate values in one answer, such as JSON lines (default 100,000).
+    ///
+    /// Nothing is read after so many of them, and [`Document::is_cut_short`] says so.
+    #[must_use]
+    pub const fn with_max_values(mut self, max_values: usize) -> Self {
+        self.max_values = max_values;
+        self
+    }
+
+    /// Returns the number of separate values in one answer.
+    #[must_use]
+    pub const fn max_values(&self) -> usize {
+        self.max_values
     }
 }
 
@@ -169,6 +185,22 @@ pub(crate) struct Fix {
     pub(crate) severity: Severity,
 }
 
+/// Is the memory of a document, without the contents.
+#[derive(Debug, Default)]
+pub(crate) struct Recycled {
+    pub(crate) tree: Tree,
+    pub(crate) fixes: Vec<Fix>,
+}
+
+impl Recycled {
+    /// Returns how much memory it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tree.nodes.capacity() * size_of::<Node>()
+            + self.tree.scratch.capacity()
+            + self.fixes.capacity() * size_of::<Fix>()
+    }
+}
+
 /// Is what [`read`](super::read) found in an answer.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
@@ -176,9 +208,18 @@ pub struct Document {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) fixes: Vec<Fix>,
     pub(crate) reasoning: Option<Span>,
+    pub(crate) cut_short: bool,
 }
 
 impl Document {
+    /// Empties the document and returns its memory.
+    pub(crate) fn recycle(mut self) -> Recycled {
+        self.tree.nodes.clear();
+        self.tree.scratch.clear();
+        self.fixes.clear();
+        Recycled { tree: self.tree, fixes: self.fixes }
+    }
+
     /// Returns the tree that holds every candidate's nodes.
     #[must_use]
     pub const fn tree(&self) -> &Tree {
@@ -189,6 +230,12 @@ impl Document {
     #[must_use]
     pub fn candidates(&self) -> &[Candidate] {
         &self.candidates
+    }
+
+    /// Tells whether reading stopped at [`Limits::max_values`], so that the end of the answer was not looked at.
+    #[must_use]
+    pub const fn is_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// Returns the repairs that one candidate needed: what was set aside around it, then the rest in reading order.

@@ -1,7 +1,7 @@
 //! The end of an answer: what is only known once all of it was read.
 
 use super::cue::cue;
-use super::document::{Candidate, Cue, Document, Limits, Origin, clip};
+use super::document::{Candidate, Cue, Document, Limits, Origin, Recycled, clip};
 use super::machine::{Machine, Shape, State, key_at};
 use super::prose::Block;
 use super::scan::{Input, Solid, Tri, is_quote};
@@ -10,9 +10,9 @@ use super::word::classify;
 use crate::report::Rule;
 use crate::tree::{Kind, NONE, Node, NodeId, Quote, Span, Text};
 
-/// Reads a whole answer.
-pub(crate) fn read(source: &str, limits: &Limits) -> Document {
-    let mut machine = Machine::new(limits);
+/// Reads a whole answer, in memory that is at hand.
+pub(crate) fn read(source: &str, limits: &Limits, memory: Recycled) -> Document {
+    let mut machine = Machine { tree: memory.tree, fixes: memory.fixes, ..Machine::new(limits) };
     // Answers have a value every 20 bytes or so; growing in steps would copy the nodes time and again.
     machine.tree.nodes.reserve((source.len() / 20).min(1 << 16));
     machine.fixes.reserve((source.len() / 64).min(1 << 14));
@@ -36,15 +36,23 @@ impl Machine {
     pub(crate) fn into_document(mut self, source: &str) -> Document {
         let cx = Input::new(source, true);
         self.log = None;
+        if self.candidates.len() > self.limits.max_values() {
+            let candidates = self.candidates;
+            return Document {
+                tree: self.tree,
+                candidates,
+                fixes: self.fixes,
+                reasoning: None,
+                cut_short: true,
+            };
+        }
         let area = self.area(source);
         self.mark_whole(area);
         self.blocks(cx);
         let first = self.candidates.len();
         let structured = self.candidates.iter().any(|c| !c.thinking);
         let whole = self.candidates.iter().any(|c| !c.thinking && c.origin == Origin::Whole);
-        if !whole && !area.is_empty() {
-            self.rest(cx, area, structured);
-        }
+        let fields = !whole && !area.is_empty() && self.rest(cx, area, structured);
         self.sequences(cx, area);
         let added: Vec<Candidate> = self.candidates.drain(first..).collect();
         // A reading of the whole answer comes before its parts, unless one object makes up most of it.
@@ -55,6 +63,10 @@ impl Machine {
             let lines = matches!(c.origin, Origin::Yaml | Origin::Markdown);
             c.span.start <= area.start && c.span.end >= area.end && !(most && lines)
         });
+        if fields {
+            // What stands in the fields of an answer without its braces is no answer of its own.
+            self.candidates.retain(|c| c.thinking || !area.contains(c.span));
+        }
         front.append(&mut self.candidates);
         front.extend(back);
         self.candidates = front;
@@ -65,7 +77,7 @@ impl Machine {
             self.candidates.iter().partition(|c| !c.thinking);
         candidates.extend(thinking);
         let reasoning = self.around.reasoning.first().copied();
-        Document { tree: self.tree, candidates, fixes: self.fixes, reasoning }
+        Document { tree: self.tree, candidates, fixes: self.fixes, reasoning, cut_short: false }
     }
 
     /// Returns the part of the answer that is no reasoning, without the white space around it.
@@ -128,21 +140,23 @@ impl Machine {
 
     // ---- the rest of the answer ----
 
-    fn rest(&mut self, cx: Input<'_>, area: Span, structured: bool) {
+    /// Reads what no bracket told; `true` if the answer as a whole is an object without its braces.
+    fn rest(&mut self, cx: Input<'_>, area: Span, structured: bool) -> bool {
         let fields = self.opens_with_key(cx, area);
         if (!structured || fields) && self.bare(cx, area, Origin::Bare) {
-            return;
+            return fields;
         }
         if let Some(tag) = self.around.tag.filter(|tag| area.contains(Span::new(*tag, *tag))) {
             let inside = self.candidates.iter().any(|c| c.span.start <= tag && tag < c.span.end);
             if !inside && self.xml(cx, area, tag, Origin::Xml) {
-                return;
+                return false;
             }
         }
         // The first line keeps its indentation.
         let line = cx.text.get(..area.start).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
         let from = line.max(self.around.reasoning.last().map_or(0, |span| span.end)).min(area.start);
         self.outlines(cx, Span::new(from, area.end), None, structured);
+        false
     }
 
     fn opens_with_key(&self, cx: Input<'_>, area: Span) -> bool {
@@ -371,8 +385,9 @@ impl Machine {
     }
 }
 
-/// Tells whether a text is a list of literals: `1, 2, 3`.
+/// Tells whether a text is a list of literals without its opening bracket: `1, 2, 3` or `1, 2, 3]`.
 fn items(text: &str) -> bool {
+    let text = text.strip_suffix(']').map_or(text, str::trim_end);
     text.contains(',')
         && text.len() < 100_000
         && text.split(',').all(|item| classify(item.trim()).0 != Kind::Word)

@@ -62,6 +62,8 @@ pub(super) struct Frame {
     pub(super) loose: bool,
     /// Two keys may be equal.
     pub(super) twins: bool,
+    /// A key without its colon was seen.
+    pub(super) colonless: bool,
     /// An object made of keyword arguments, which a parenthesis closes.
     pub(super) call: bool,
     /// Opening braces too many.
@@ -107,6 +109,8 @@ pub(crate) struct Machine {
     pub(super) abandoned: bool,
     /// How far the token at `pos` was scanned.
     pub(super) memo: usize,
+    /// White space between tokens is written as escapes: `{\n  "a": 1\n}`.
+    pub(super) escaped_blanks: bool,
     /// Where the last comma stood.
     pub(super) comma: Option<u32>,
     /// The next string continues the last one.
@@ -177,6 +181,7 @@ impl Machine {
             value_end: 0,
             abandoned: false,
             memo: 0,
+            escaped_blanks: false,
             comma: None,
             joining: false,
             nest: 0,
@@ -192,19 +197,16 @@ impl Machine {
 
     /// Goes as far as the text allows; to the end when the input has ended.
     pub(super) fn run(&mut self, cx: Input<'_>) {
-        let mut idle = 0_u8;
-        let mut before = (self.pos, self.state);
-        while self.step(cx) {
-            let now = (self.pos, self.state);
-            if now == before {
-                // A step that keeps its place has changed the stack; it cannot do so for ever.
-                idle = idle.saturating_add(1);
-                if idle > 200 && self.stack.is_empty() {
-                    self.pos = cx.after_char(self.pos);
+        loop {
+            // A step that keeps its place has changed the stack; it cannot do so for ever.
+            let before = (self.pos, self.stack.len());
+            for _ in 0..256 {
+                if !self.step(cx) {
+                    return;
                 }
-            } else {
-                idle = 0;
-                before = now;
+            }
+            if before == (self.pos, 0) && self.stack.is_empty() {
+                self.pos = cx.after_char(self.pos);
             }
         }
     }
@@ -365,6 +367,7 @@ impl Machine {
             shape,
             bare: false,
             call: false,
+            colonless: false,
             loose: false,
             twins: false,
             extra: 0,
@@ -472,6 +475,13 @@ impl Machine {
             b',' | b';' => self.extra_comma(len),
             b'{' => self.brace_for_key(cx, len),
             b'[' | b'(' => self.bracket_for_key(cx, len),
+            b':' if self.pos + 1 >= cx.len() && !cx.eof => false,
+            b':' if cx.at(self.pos + 1).is_ascii_alphabetic() => {
+                // Ruby: `{:a => 1}`.
+                self.repaired(Rule::ColonForm, self.pos, self.pos + len);
+                self.pos += len;
+                true
+            }
             b':' if cx.at(self.pos) == b':' => {
                 self.ambiguous(Rule::MissingKey, self.pos, self.pos);
                 let here = clip(self.pos);
@@ -643,6 +653,9 @@ impl Machine {
             }
             b'`' if self.fence_ends(cx) != Tri::No => self.end_at_fence(cx),
             _ => {
+                if let Some(top) = self.stack.last_mut() {
+                    top.colonless = true;
+                }
                 self.repaired(Rule::MissingColon, start, start);
                 self.state = State::Value;
                 true
@@ -919,11 +932,13 @@ impl Machine {
         self.closed = None;
         self.abandoned = false;
         self.joining = false;
+        self.escaped_blanks = false;
         self.comma = None;
     }
 
     pub(super) fn finish_candidate(&mut self, cx: Input<'_>) {
-        self.state = State::Prose;
+        self.state =
+            if self.candidates.len() < self.limits.max_values() { State::Prose } else { State::Done };
         let Some(open) = self.open.take() else { return };
         let root = NodeId(open.root);
         let complete = self.tree.node(root).is_complete();

@@ -25,6 +25,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use document::Recycled;
 pub(crate) use machine::{Machine, Recorded};
 
 pub use document::{Candidate, Cue, Document, Limits, Origin};
@@ -45,5 +46,10 @@ pub use document::{Candidate, Cue, Document, Limits, Origin};
 /// ```
 #[must_use]
 pub fn read(source: &str, limits: &Limits) -> Document {
-    finish::read(source, limits)
+    finish::read(source, limits, Recycled::default())
+}
+
+/// Reads an answer in memory that is at hand.
+pub(crate) fn read_in(source: &str, limits: &Limits, memory: Recycled) -> Document {
+    finish::read(source, limits, memory)
 }

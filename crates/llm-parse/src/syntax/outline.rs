@@ -129,6 +129,22 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
     Entry::None
 }
 
+/// Tells a list item that says "and so on", or that was struck out, from one that is meant.
+fn not_an_item(text: &str) -> Option<Rule> {
+    if let Some(inner) = text.strip_prefix("~~").and_then(|rest| rest.strip_suffix("~~")) {
+        return (!inner.is_empty() && !inner.contains("~~")).then_some(Rule::DroppedText);
+    }
+    let after = text.trim_start_matches(['.', '…']);
+    let dots = text.starts_with("...") || text.starts_with('…');
+    let rest = after.trim();
+    let goes_on = dots && (rest.is_empty() || rest.starts_with('(') || rest.ends_with("more"));
+    let words = matches!(
+        text.trim_matches(['(', ')', '[', ']', '*', ' ']),
+        "이하 생략" | "이하생략" | "중략" | "후략" | "생략" | "등등" | "omitted" | "etc." | "and so on"
+    );
+    (goes_on || words).then_some(Rule::Ellipsis)
+}
+
 /// Is a stretch of lines that reads as one outline.
 #[derive(Clone, Copy)]
 struct Region {
@@ -406,6 +422,10 @@ impl Machine {
         last_indent: &mut Option<usize>,
         limit: usize,
     ) -> usize {
+        if pending_item && let Some(rule) = not_an_item(cx.slice(at, line.end)) {
+            self.lossy(rule, at, line.end);
+            return line.end;
+        }
         if pending_item || self.key.is_some() {
             let indent = levels.last().map_or(0, |level| level.indent);
             return self.value_text(cx, line, at, indent, limit);

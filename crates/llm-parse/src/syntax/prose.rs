@@ -3,6 +3,7 @@
 use super::document::{Origin, clip};
 use super::machine::{Machine, Recorded, Shape, State};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
+use super::string::{Found, find_quote};
 use crate::report::Rule;
 use crate::tree::Span;
 
@@ -84,6 +85,19 @@ fn reasoning_tag(cx: Input<'_>, at: usize) -> Tag {
             }
         }
         _ => Tag::Other,
+    }
+}
+
+/// Tells whether nothing but one text stands in the brace: `the field {"name"} is not used`.
+fn lone_text(cx: Input<'_>, quote: usize) -> Tri {
+    match find_quote(cx, quote + 1, b'"') {
+        Found::Wait => Tri::Wait,
+        Found::At(end) => match cx.solid(end) {
+            Solid::Wait => Tri::Wait,
+            Solid::At { byte, .. } => Tri::from(byte == b'}'),
+            Solid::End => Tri::No,
+        },
+        Found::End | Found::Far => Tri::No,
     }
 }
 
@@ -324,6 +338,11 @@ impl Machine {
             Solid::At { at: next, .. } => {
                 let (byte, _) = cx.punct(next);
                 match byte {
+                    b'"' if !cx.starts_line(at) && !self.around.in_fence() => match lone_text(cx, next) {
+                        Tri::Wait => return Tri::Wait,
+                        Tri::Yes => false,
+                        Tri::No => true,
+                    },
                     b'"' | b'\'' | b'\\' => true,
                     b'}' | b'{' | b'[' | b'/' | b'#' | b'.' => !glued,
                     _ if is_quote(byte) => !glued,
@@ -365,7 +384,7 @@ impl Machine {
         let row = self.candidates.last().is_some_and(|last| {
             cx.at(last.span.end.wrapping_sub(1)) == b']'
                 && at.saturating_sub(last.span.end) < 64
-                && cx.slice(last.span.end, at).trim().is_empty()
+                && cx.slice(last.span.end, at).chars().all(|c| c.is_whitespace() || c == ',')
         });
         let glued = glued && !row;
         // `Elements: [1, 2`: announced by a colon.

@@ -5,12 +5,50 @@ use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
 use super::string::{Found, Role, Verdict, find_quote};
 
 /// Tells whether a literal stands at `at`.
-fn literal_at(cx: Input<'_>, at: usize) -> Tri {
+pub(super) fn literal_at(cx: Input<'_>, at: usize) -> Tri {
     let words: [&[u8]; 6] = [b"true", b"false", b"null", b"True", b"False", b"None"];
     words.iter().map(|word| cx.has(at, word)).find(|tri| *tri != Tri::No).unwrap_or(Tri::No)
 }
 
+/// Tells whether a key in quotes and a value stand at `at`, with no colon between them: `"age" 30`.
+pub(super) fn pair_at(cx: Input<'_>, at: usize) -> Tri {
+    let (quote, len) = cx.punct(at);
+    if !is_quote(quote) {
+        return Tri::No;
+    }
+    let end = match find_quote(cx, at + len, quote) {
+        Found::At(end) => end,
+        Found::Wait => return Tri::Wait,
+        Found::End | Found::Far => return Tri::No,
+    };
+    match cx.solid(end) {
+        Solid::Wait => Tri::Wait,
+        Solid::At { byte: b'{' | b'[' | b'-' | b'0'..=b'9', .. } => Tri::Yes,
+        Solid::At { at, .. } if at > end && is_quote(cx.punct(at).0) => Tri::Yes,
+        Solid::At { at, .. } => literal_at(cx, at),
+        Solid::End => Tri::No,
+    }
+}
+
 impl Machine {
+    /// Tells the common case, which [`Self::judge`] decides alike: a comma, and the next key, item or bracket.
+    #[inline]
+    pub(super) fn plainly_closed(&self, cx: Input<'_>, next: usize) -> bool {
+        if self.string.inner > 0 || self.string.quote == b'\\' || cx.at(next) != b',' {
+            return false;
+        }
+        let start = next + 1 + usize::from(cx.at(next + 1) == b' ');
+        match (self.string.role, cx.at(start)) {
+            (Role::Item, b'"' | b']') | (Role::Field, b'}') => true,
+            (Role::Field, byte) if byte.is_ascii_alphabetic() => {
+                let window = cx.bytes.get(start..(start + 64).min(cx.len())).unwrap_or(&[]);
+                let name = window.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'));
+                name.is_some_and(|len| window.get(len) == Some(&b':') && cx.at(start + len + 1) != b'/')
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn judge(&mut self, cx: Input<'_>, at: usize, len: usize) -> Verdict {
         let next = at + len;
         let (here, byte, newline) = match self.solid(cx, next) {
@@ -31,7 +69,9 @@ impl Machine {
         let mut lines = false;
         loop {
             match cx.solid(at) {
-                Solid::At { at: here, byte: b'\\', newline } if self.string.quote == b'\\' => {
+                Solid::At { at: here, byte: b'\\', newline }
+                    if self.string.quote == b'\\' || self.escaped_blanks =>
+                {
                     if here + 1 >= cx.len() && !cx.eof {
                         return Solid::Wait;
                     }
@@ -275,6 +315,13 @@ impl Machine {
                 return Verdict::Inner;
             }
             return self.judge_doubled(cx, here);
+        }
+        if self.string.inner == 0 && self.top().is_some_and(|top| top.colonless) {
+            match pair_at(cx, here) {
+                Tri::Wait => return Verdict::Wait,
+                Tri::Yes => return Verdict::Close,
+                Tri::No => {}
+            }
         }
         match key_at(cx, here, true) {
             Tri::Wait => Verdict::Wait,

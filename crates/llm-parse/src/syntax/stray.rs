@@ -1,6 +1,7 @@
 //! What stands between values where a comma should: a missing comma, a missing bracket, talk.
 
 use super::machine::{Frame, Key, Machine, Recorded, Shape, SkipMode, State, key_at};
+use super::quote::pair_at;
 use super::scan::{Input, Tri, is_ident, is_quote};
 use super::string::Role;
 use crate::report::Rule;
@@ -20,6 +21,17 @@ impl Machine {
         }
         if self.talk_follows(cx, line) {
             return self.abandon(cx, line);
+        }
+        if self.top().is_some_and(|top| top.colonless) {
+            match pair_at(cx, start) {
+                Tri::Wait => return false,
+                Tri::Yes => {
+                    self.repaired(Rule::MissingComma, line, start);
+                    self.state = State::Key;
+                    return true;
+                }
+                Tri::No => {}
+            }
         }
         if matches!(byte, b'"' | b'\'') && self.last_is_string() {
             return self.join_next(cx, Role::Field, line, start);

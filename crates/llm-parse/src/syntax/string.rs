@@ -361,6 +361,10 @@ impl Machine {
             self.close_string(cx, at, at + len, true);
             return Some(true);
         }
+        if self.plainly_closed(cx, at + len) {
+            self.close_string(cx, at, at + len, true);
+            return Some(true);
+        }
         match self.judge(cx, at, len) {
             Verdict::Wait => None,
             Verdict::Close => {
@@ -413,6 +417,13 @@ impl Machine {
 
     /// Drops a quote of another kind that was meant to close the string: `"key': 1`.
     fn without_other_quote(&mut self, cx: Input<'_>, end: usize) -> usize {
+        let content = cx.slice(self.string.content, end);
+        if self.string.role == Role::Key
+            && self.string.quote == b'"'
+            && let Some(name) = content.strip_suffix(['“', '”']).filter(|name| !name.contains(['“', '”']))
+        {
+            return self.string.content + name.len();
+        }
         let other = match self.string.quote {
             b'"' => cx.at(end.wrapping_sub(1)),
             b'\'' if cx.at(end.wrapping_sub(1)) == b'"' => b'"',

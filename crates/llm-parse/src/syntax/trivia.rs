@@ -5,9 +5,24 @@ use super::machine::{Machine, State, Trivia};
 use super::scan::Input;
 use crate::report::Rule;
 
+/// Tells whether a byte starts neither white space nor a comment.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    byte > b' ' && byte < 0x80 && !matches!(byte, b'/' | b'#' | b'\\')
+}
+
 impl Machine {
+    /// Skips white space and comments.
     #[inline]
     pub(super) fn trivia(&mut self, cx: Input<'_>) -> Trivia {
+        // Mostly there is nothing to skip, or a single blank.
+        if cx.at(self.pos) == b' ' {
+            self.pos += 1;
+        }
+        if is_plain(cx.at(self.pos)) { Trivia::Solid } else { self.skip_trivia(cx) }
+    }
+
+    fn skip_trivia(&mut self, cx: Input<'_>) -> Trivia {
         loop {
             let byte = cx.at(self.pos);
             match byte {
@@ -46,6 +61,7 @@ impl Machine {
             b'#' => self.line_comment(cx),
             b'\\' if matches!(next, b'n' | b't' | b'r') => {
                 self.pos += 2;
+                self.escaped_blanks = true;
                 self.repaired(Rule::OverEscaped, start, self.pos);
                 None
             }

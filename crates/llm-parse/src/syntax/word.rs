@@ -2,6 +2,7 @@
 
 use super::document::clip;
 use super::machine::{Key, Machine, Shape, State, key_at};
+use super::quote::literal_at;
 use super::scan::{ELLIPSIS, Input, Solid, Tri, is_ident, is_quote};
 use super::string::Role;
 use crate::report::{Rule, Severity};
@@ -273,6 +274,7 @@ impl Machine {
             },
             b'=' if matches!(shape, Shape::Call) => Tri::Yes,
             b'=' if shape == Shape::Array && cx.at(i + 1) == b'>' => Tri::Yes,
+            b'\\' if i > start => escaped_blank(cx, i),
             b'`' => match cx.has(i, b"```") {
                 Tri::Yes if !self.around.in_fence() => Tri::No,
                 other => other,
@@ -294,7 +296,8 @@ impl Machine {
             Solid::Wait => Tri::Wait,
             Solid::End => Tri::No,
             Solid::At { at, .. } if object => key_at(cx, at, false),
-            Solid::At { byte, .. } => Tri::from(byte.is_ascii_digit() || matches!(byte, b'"' | b'{' | b'[')),
+            Solid::At { byte, .. } if byte.is_ascii_digit() || matches!(byte, b'"' | b'{' | b'[') => Tri::Yes,
+            Solid::At { at, .. } => literal_at(cx, at),
         }
     }
 
@@ -470,8 +473,9 @@ impl Machine {
             self.cosmetic(Rule::UnquotedKey, start, i);
             self.key = Some(Key { start: text.start, end: text.end, text, quoted: false, hash });
             self.memo = 0;
-            self.pos = i;
-            self.state = State::AfterKey;
+            let plain = !matches!(cx.at(i + 1), b':' | b'=');
+            self.pos = i + usize::from(plain);
+            self.state = if plain { State::Value } else { State::AfterKey };
             return true;
         }
         // Any other character may stand in a key of several words.
@@ -583,6 +587,11 @@ impl Machine {
             self.set_from_object(cx);
             return true;
         }
+        if classify(name).0 == Kind::Number {
+            // `{"a": 1, 2, 3], "b": 4}`: no key is a number without a colon.
+            self.lossy(Rule::DroppedText, start, start + whole.len());
+            return true;
+        }
         if name.bytes().all(|b| is_ident(b) && b != b'-') && stop != b'\n' {
             self.key_without_value(cx, key, true);
             return true;
@@ -606,6 +615,16 @@ impl Machine {
             return;
         }
         self.lossy(Rule::DroppedText, start, end);
+    }
+}
+
+/// Tells whether the backslash at `i` and the letter after it stand for white space between tokens: `{"n": 30\n}`.
+fn escaped_blank(cx: Input<'_>, i: usize) -> Tri {
+    match (cx.at(i + 1), cx.at(i + 2)) {
+        (b'n' | b'r' | b't', b' ' | b'\n' | b'"' | b'\\' | b'}' | b']' | b',') => Tri::Yes,
+        _ if i + 2 >= cx.len() && !cx.eof => Tri::Wait,
+        (b'n' | b'r', 0) if i + 2 >= cx.len() => Tri::Yes,
+        _ => Tri::No,
     }
 }
 

@@ -13,10 +13,16 @@ pub(crate) enum Nothing {
 pub(crate) const MAX_LEN: usize = 24;
 
 pub(crate) fn read(text: &str) -> Option<Nothing> {
-    let text = text.trim();
     // No word of the lists below begins with another letter or a digit.
-    let first = text.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
-    if text.len() > MAX_LEN || (first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u' | b't')) {
+    let other = |text: &str| {
+        let first = text.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+        first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u' | b't')
+    };
+    if other(text) {
+        return None;
+    }
+    let text = text.trim();
+    if text.len() > MAX_LEN || other(text) {
         return None;
     }
     let word = text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim();
@@ -65,6 +71,10 @@ pub(crate) fn read(text: &str) -> Option<Nothing> {
 
 /// A text that stands where a value should have been filled in: `<name>`, `...`.
 pub(crate) fn is_placeholder(text: &str) -> bool {
+    // Most texts start with another letter, in Latin or in Hangul.
+    if matches!(text.as_bytes(), [b'a'..=b'r' | b't'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | 0xea..=0xed, ..]) {
+        return false;
+    }
     let text = text.trim();
     if text.len() > 64 || !matches!(text.as_bytes().first(), Some(b'<' | b'{' | b'$' | b'.' | b's' | 0xe2)) {
         return false;
