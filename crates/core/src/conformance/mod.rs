@@ -46,6 +46,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod idempotency;
 pub mod lock;
 pub mod model;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -11,6 +11,7 @@ use super::{Claim, FencingToken, LockStore};
 use crate::resilience::within;
 use crate::time::Clock;
 use crate::{Error, ErrorKind, Result};
+use async_trait::async_trait;
 
 /// A lock that is held until it is [released](Self::release), dropped or [lost](Self::lost).
 ///
@@ -21,9 +22,55 @@ pub struct LockGuard {
     released: bool,
 }
 
+/// What is held for a lease, and renewed and given up as one grant of it.
+#[async_trait]
+pub(crate) trait Leased: Send + Sync {
+    /// Says what it is, for metrics and messages.
+    fn what(&self) -> &'static str;
+
+    /// Says which one it is, for messages.
+    fn name(&self) -> &str;
+
+    fn lease(&self) -> Duration;
+
+    /// Begins the lease anew; `false` if it is lost.
+    async fn renew(&self) -> Result<bool>;
+
+    /// Gives it up; `false` if it was lost.
+    async fn release(&self) -> Result<bool>;
+}
+
+/// A claim on a lock that was granted.
+pub(super) struct Granted {
+    pub(super) store: Arc<dyn LockStore>,
+    pub(super) claim: Claim,
+}
+
+#[async_trait]
+impl Leased for Granted {
+    fn what(&self) -> &'static str {
+        "lock"
+    }
+
+    fn name(&self) -> &str {
+        &self.claim.name
+    }
+
+    fn lease(&self) -> Duration {
+        self.claim.lease
+    }
+
+    async fn renew(&self) -> Result<bool> {
+        self.store.renew(&self.claim).await
+    }
+
+    async fn release(&self) -> Result<bool> {
+        self.store.release(&self.claim).await
+    }
+}
+
 struct Held {
-    store: Arc<dyn LockStore>,
-    claim: Claim,
+    leased: Arc<dyn Leased>,
     token: FencingToken,
     clock: Arc<dyn Clock>,
     until: Mutex<Instant>,
@@ -31,16 +78,15 @@ struct Held {
 }
 
 impl LockGuard {
-    pub(super) fn new(
-        store: Arc<dyn LockStore>,
-        claim: Claim,
+    pub(crate) fn new(
+        leased: Arc<dyn Leased>,
         token: FencingToken,
         clock: Arc<dyn Clock>,
         began: Instant,
         renews: bool,
     ) -> Self {
-        let until = Mutex::new(began + claim.lease);
-        let held = Arc::new(Held { store, claim, token, clock, until, lost: watch::Sender::new(false) });
+        let until = Mutex::new(began + leased.lease());
+        let held = Arc::new(Held { leased, token, clock, until, lost: watch::Sender::new(false) });
         let renewal = renews.then(|| tokio::spawn(Arc::clone(&held).keep()));
         Self { held, renewal, released: false }
     }
@@ -52,7 +98,7 @@ impl LockGuard {
 
     /// Returns the lock's name.
     pub fn name(&self) -> &str {
-        &self.held.claim.name
+        self.held.leased.name()
     }
 
     /// Tells whether the lock is no longer held, as far as can be known here: a renewal was refused, or the lease has passed
@@ -102,9 +148,15 @@ impl LockGuard {
     pub async fn release(mut self) -> Result<()> {
         self.stop();
         let was_lost = self.is_lost();
-        let held = self.held.store.release(&self.held.claim).await?;
+        let held = self.held.leased.release().await?;
         self.released = true;
         if held && !was_lost { Ok(()) } else { Err(self.held.conflict()) }
+    }
+
+    /// Stops renewing and leaves it as it is.
+    pub(crate) fn forget(mut self) {
+        self.stop();
+        self.released = true;
     }
 
     fn stop(&mut self) {
@@ -118,7 +170,7 @@ impl Drop for LockGuard {
     fn drop(&mut self) {
         self.stop();
         if !self.released {
-            give_back(&self.held.store, &self.held.claim);
+            give_back(Arc::clone(&self.held.leased));
         }
     }
 }
@@ -136,8 +188,9 @@ impl Held {
 
     fn lose(&self) {
         if !self.lost.send_replace(true) {
-            metrics::counter!("pumasi_lock_lost_total").increment(1);
-            tracing::warn!(lock = &*self.claim.name, token = %self.token, "a lock was lost");
+            let (what, name) = (self.leased.what(), self.leased.name());
+            metrics::counter!("pumasi_leases_lost_total", "of" => what).increment(1);
+            tracing::warn!(what, name, token = %self.token, "a lease was lost");
         }
     }
 
@@ -145,7 +198,7 @@ impl Held {
     async fn renew(&self) -> Result<bool> {
         let Some(left) = self.left() else { return Ok(false) };
         let began = self.clock.instant();
-        let Some(renewed) = within(&*self.clock, left, self.store.renew(&self.claim)).await else {
+        let Some(renewed) = within(&*self.clock, left, self.leased.renew()).await else {
             self.lose();
             return Ok(false);
         };
@@ -157,40 +210,42 @@ impl Held {
         if self.left().is_none() {
             return Ok(false);
         }
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = began + self.claim.lease;
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = began + self.leased.lease();
         Ok(true)
     }
 
     /// Renews every third of the lease, and after a failure every tenth, until the lock is lost.
     async fn keep(self: Arc<Self>) {
-        let mut pause = self.claim.lease / 3;
+        let lease = self.leased.lease();
+        let mut pause = lease / 3;
         while let Some(left) = self.left() {
             self.clock.sleep(pause.min(left)).await;
             pause = match self.renew().await {
-                Ok(true) => self.claim.lease / 3,
+                Ok(true) => lease / 3,
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(lock = &*self.claim.name, kind = %error.kind(), %error, "a lock could not be renewed");
-                    self.claim.lease / 10
+                    let (what, name) = (self.leased.what(), self.leased.name());
+                    tracing::warn!(what, name, kind = %error.kind(), %error, "a lease could not be renewed");
+                    lease / 10
                 }
             };
         }
     }
 
     fn conflict(&self) -> Error {
-        let message =
-            format!("the lock {:?} was lost: its lease ended or its connection broke", self.claim.name);
+        let (what, name) = (self.leased.what(), self.leased.name());
+        let message = format!("the {what} {name:?} was lost: its lease ended or its connection broke");
         Error::new(ErrorKind::Conflict, message)
     }
 }
 
 /// Releases in the background what may be held; without a runtime it is left to the lease.
-pub(super) fn give_back(store: &Arc<dyn LockStore>, claim: &Claim) {
+pub(super) fn give_back(leased: Arc<dyn Leased>) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        let (store, claim) = (Arc::clone(store), claim.clone());
         runtime.spawn(async move {
-            if let Err(error) = store.release(&claim).await {
-                tracing::debug!(lock = &*claim.name, kind = %error.kind(), "a lock is left to its lease");
+            if let Err(error) = leased.release().await {
+                let (what, name) = (leased.what(), leased.name());
+                tracing::debug!(what, name, kind = %error.kind(), "what is held is left to its lease");
             }
         });
     }
@@ -199,7 +254,7 @@ pub(super) fn give_back(store: &Arc<dyn LockStore>, claim: &Claim) {
 impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LockGuard")
-            .field("name", &self.held.claim.name)
+            .field("name", &self.held.leased.name())
             .field("token", &self.held.token)
             .field("lost", &*self.held.lost.borrow())
             .finish_non_exhaustive()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::{self, LockGuard};
+use super::guard::{self, Granted, LockGuard};
 use super::{Claim, FencingToken, LockStore};
 use crate::time::{Clock, SystemClock};
 use crate::{Error, ErrorKind, Result};
@@ -19,7 +19,8 @@ use crate::{Error, ErrorKind, Result};
 /// A short lease frees the lock soon after its holder died; a long one forgives longer pauses of a holder that lives. Clones
 /// are the same lock.
 ///
-/// The metrics are `pumasi_lock_acquired_total`, `pumasi_lock_timeouts_total` and `pumasi_lock_lost_total`.
+/// The metrics are `pumasi_lock_acquired_total`, `pumasi_lock_timeouts_total` and
+/// `pumasi_leases_lost_total{of="lock"}`.
 #[derive(Clone, Debug)]
 pub struct Lock {
     store: Arc<dyn LockStore>,
@@ -125,6 +126,10 @@ impl<'a> Attempt<'a> {
         Ok(Self { lock, claim: Claim::new(Arc::clone(&lock.name), lock.lease)?, open: false })
     }
 
+    fn granted(&self) -> Arc<Granted> {
+        Arc::new(Granted { store: Arc::clone(&self.lock.store), claim: self.claim.clone() })
+    }
+
     async fn once(&mut self) -> Result<Option<LockGuard>> {
         // read before the call: our lease must not outlast the store's
         let began = self.lock.clock.instant();
@@ -133,8 +138,8 @@ impl<'a> Attempt<'a> {
         self.open = false;
         Ok(granted.map(|token| {
             metrics::counter!("pumasi_lock_acquired_total").increment(1);
-            let (store, clock) = (Arc::clone(&self.lock.store), Arc::clone(&self.lock.clock));
-            LockGuard::new(store, self.claim.clone(), token, clock, began, self.lock.renews)
+            let clock = Arc::clone(&self.lock.clock);
+            LockGuard::new(self.granted(), token, clock, began, self.lock.renews)
         }))
     }
 }
@@ -142,7 +147,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.open {
-            guard::give_back(&self.lock.store, &self.claim);
+            guard::give_back(self.granted());
         }
     }
 }

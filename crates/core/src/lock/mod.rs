@@ -59,6 +59,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub(crate) use self::guard::Leased;
 pub use self::guard::LockGuard;
 pub use self::handle::Lock;
 pub use self::memory::MemoryLocks;

@@ -12,6 +12,10 @@ use pumasi_core::conformance::bus::BusHarness;
 use pumasi_core::event::{EventBus, MemoryBus};
 use pumasi_core::time::ManualClock;
 
+mod idempotency;
+#[cfg(feature = "sqlite")]
+#[expect(clippy::panic, reason = "what is not as set up fails the test")]
+mod idempotency_faults;
 #[cfg(all(feature = "redis", feature = "postgres"))]
 #[expect(
     clippy::print_stdout,
@@ -63,7 +67,6 @@ impl BusHarness for Memory {
 pumasi_core::bus_laws!(memory, Memory::new());
 
 #[cfg(feature = "sqlite")]
-#[expect(clippy::unwrap_used, reason = "a harness that cannot be set up fails its tests")]
 mod on_sqlite {
     use super::*;
     use pumasi_core::event::SqliteBusOptions;

@@ -1,5 +1,7 @@
 //! A TCP proxy between a test and a real server, which the test can cut, hang and mend.
 
+#![cfg_attr(not(feature = "redis"), expect(dead_code, reason = "the tests on Redis use all of it"))]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +21,7 @@ pub(crate) enum Line {
 }
 
 /// `host:port` of a server's URL.
+#[cfg(feature = "redis")]
 pub(crate) fn authority(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap();
     let rest = rest.split('/').next().unwrap();
