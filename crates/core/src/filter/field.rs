@@ -88,6 +88,12 @@ impl From<String> for FieldPath {
     }
 }
 
+impl<T> From<&Field<T>> for FieldPath {
+    fn from(field: &Field<T>) -> Self {
+        field.path.clone()
+    }
+}
+
 /// A type that a field can have and a value can be compared as.
 pub trait Scalar: Into<Value> {}
 

@@ -1,7 +1,8 @@
 //! The filter expression that search, retrieval and users' own tables share.
 //!
 //! A [`Filter`] is data: built from typed [`Field`]s, sent as JSON, compared and hashed by its [canonical form](Filter::canonical),
-//! evaluated in memory ([`Filter::matches`], the reference) or turned into a backend's own language by a [`Compiler`].
+//! evaluated in memory ([`Filter::matches`], the reference) or turned into a backend's own language by a [`Compiler`]: with the
+//! features `sqlite` and `postgres` into SQL on your own tables (`Filter::push_where`, `Columns`).
 //!
 //! ```
 //! use pumasi_core::filter::{Field, Filter};
@@ -91,6 +92,8 @@ pub use evaluate::{Datum, Record, Truth};
 pub use field::{Field, FieldPath, Ordered, Scalar};
 pub use geo::{Circle, EARTH_RADIUS_M, GeoPoint};
 pub use json::{MAX_DEPTH, MAX_SIZE};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::{Column, Columns, Element, EpochUnit, Order, SqlCompiler, SqlCondition, SqlDatabase};
 pub use value::{Bounds, Value};
 
 /// A condition on records; see the [module](self) for what it means and how it is written.

@@ -9,6 +9,9 @@
     reason = "what is not as set up fails the test, and counts are printed"
 )]
 mod event_faults;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[expect(clippy::indexing_slicing, clippy::panic, reason = "what differs from the reference fails the test")]
+mod filter_sql;
 #[cfg(feature = "openai")]
 mod model;
 #[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "conformance"))]

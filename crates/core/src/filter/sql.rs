@@ -1,1 +1,0 @@
-//! Filters on tables of your own, as SQL with bound parameters.
