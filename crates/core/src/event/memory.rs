@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
+use super::window::Window;
 use super::{
     BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Receipt,
     Settlement, Start, Subscriber, Subscription,
@@ -115,32 +116,6 @@ struct Entry {
     position: u64,
     at: Timestamp,
     event: Arc<Envelope>,
-}
-
-/// The most recent ids, in order of arrival.
-#[derive(Default)]
-struct Window {
-    ids: HashSet<EventId>,
-    order: VecDeque<EventId>,
-}
-
-impl Window {
-    fn insert(&mut self, id: EventId, limit: usize) -> bool {
-        let new = self.ids.insert(id);
-        if new {
-            self.order.push_back(id);
-        }
-        while self.order.len() > limit {
-            if let Some(oldest) = self.order.pop_front() {
-                self.ids.remove(&oldest);
-            }
-        }
-        new
-    }
-
-    fn contains(&self, id: EventId) -> bool {
-        self.ids.contains(&id)
-    }
 }
 
 type LaneId = (Arc<str>, Arc<str>);

@@ -8,6 +8,7 @@
 //! | `MemoryBus` | `runtime` | nothing: tests, and services that may forget |
 //! | `SqliteBus` | `sqlite` | the process and the machine's power; several processes of one machine share the file |
 //! | `RedisBus` | `redis` | the processes, and what the server's `appendfsync` survives; processes of many machines share the server |
+//! | `KafkaBus` | `kafka` | what the cluster survives; partitions are shared out among the processes of many machines |
 //!
 //! | around the bus | what it does | feature |
 //! |---|---|---|
@@ -58,6 +59,8 @@ mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trace;
+#[cfg(feature = "runtime")]
+mod window;
 
 pub use bus::{BusCapabilities, EventBus, Subscriber};
 #[cfg(feature = "runtime")]
@@ -75,6 +78,8 @@ pub use inbox::PostgresInbox;
 pub use inbox::SqliteInbox;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use inbox::{Arrival, InboxHandler};
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaBus, KafkaBusOptions};
 #[cfg(feature = "runtime")]
 pub use memory::MemoryBus;
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
 //! The laws of the seams, on every backend; those that need a server are skipped, visibly, where there is none.
 #![cfg_attr(
-    any(feature = "redis", feature = "postgres", feature = "sqlite"),
+    any(feature = "kafka", feature = "redis", feature = "postgres", feature = "sqlite"),
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
 )]
 
@@ -16,6 +16,8 @@ mod idempotency;
 #[cfg(feature = "sqlite")]
 #[expect(clippy::panic, reason = "what is not as set up fails the test")]
 mod idempotency_faults;
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(all(feature = "redis", feature = "postgres"))]
 #[expect(
     clippy::print_stdout,

@@ -1,0 +1,257 @@
+//! The clients that all groups of a bus share: the producer, and one that only asks.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+
+use super::error::{failed, failed_with, too_slow};
+use super::options::KafkaBusOptions;
+use super::record::Outgoing;
+use crate::{Error, ErrorKind, Result, Retry};
+
+/// Carries librdkafka's log lines, which name brokers, topics and groups, into `tracing`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Logs;
+
+impl ClientContext for Logs {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Logs {}
+
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
+            tracing::error!(target: "librdkafka", facility, "{line}");
+        }
+        RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{line}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(target: "librdkafka", facility, "{line}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+/// An error that belongs to no call: a broker that went away, and that the client goes on trying to reach.
+pub(super) fn log_error(error: &KafkaError, reason: &str) {
+    let code = error.rdkafka_error_code();
+    tracing::warn!(target: "librdkafka", ?code, "{reason}");
+}
+
+/// The first offset of a partition, and the one that its next record will have.
+pub(super) type Ends = (i64, i64);
+
+pub(super) struct Cluster {
+    pub(super) options: KafkaBusOptions,
+    producer: FutureProducer<Logs>,
+    asking: BaseConsumer<Logs>,
+    /// Topics that are known to be there.
+    known: Mutex<HashSet<String>>,
+}
+
+impl Cluster {
+    /// Makes the clients, and asks the cluster for its brokers to see that it is there.
+    pub(super) async fn connect(options: KafkaBusOptions) -> Result<Arc<Self>> {
+        let made = |error: KafkaError| failed("opening the bus", &error);
+        let producer = FutureProducer::from_config_and_context(&options.producer(), Logs).map_err(made)?;
+        let asking = BaseConsumer::from_config_and_context(&options.asking(), Logs).map_err(made)?;
+        let cluster = Arc::new(Self { options, producer, asking, known: Mutex::default() });
+        // The list of topics can be long; one that is not there is answered with the brokers alone.
+        cluster.ask("opening the bus", |asking, limit| asking.fetch_metadata(Some("pumasi"), limit)).await?;
+        Ok(cluster)
+    }
+
+    /// Runs a request that blocks, apart from the runtime's threads.
+    pub(super) async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: &'static str,
+        request: impl FnOnce(&BaseConsumer<Logs>, Duration) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T> {
+        let cluster = Arc::clone(self);
+        blocking(what, move || cluster.ask_here(what, request)).await
+    }
+
+    /// As [`ask`](Self::ask), on this thread.
+    pub(super) fn ask_here<T>(
+        &self,
+        what: &'static str,
+        request: impl FnOnce(&BaseConsumer<Logs>, Duration) -> Result<T, KafkaError>,
+    ) -> Result<T> {
+        let answer = request(&self.asking, self.options.request).map_err(|error| failed(what, &error));
+        // Serves what the client has to log.
+        while self.asking.poll(Duration::ZERO).is_some() {}
+        answer
+    }
+
+    /// Returns the partitions of a topic (by its name on the brokers); `NotFound` if there is no such topic.
+    pub(super) fn partitions_here(&self, topic: &str) -> Result<Vec<i32>> {
+        let what = "looking for a topic";
+        let metadata = self.ask_here(what, |asking, limit| asking.fetch_metadata(Some(topic), limit))?;
+        let missing = || failed_with(what, RDKafkaErrorCode::UnknownTopicOrPartition);
+        let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(missing)?;
+        if let Some(code) = found.error() {
+            return Err(failed_with(what, code.into()));
+        }
+        if found.partitions().is_empty() || found.partitions().iter().any(|partition| partition.leader() < 0)
+        {
+            return Err(failed_with(what, RDKafkaErrorCode::LeaderNotAvailable));
+        }
+        Ok(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())
+    }
+
+    /// Makes sure that topics (by their names on the brokers) are there, and makes those that are not where the options
+    /// say so.
+    pub(super) async fn ensure(self: &Arc<Self>, topics: &[String]) -> Result<()> {
+        for topic in topics {
+            if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(topic) {
+                continue;
+            }
+            let (cluster, name) = (Arc::clone(self), topic.clone());
+            let found = blocking("looking for a topic", move || cluster.partitions_here(&name)).await;
+            match (found, self.options.create) {
+                (Ok(_), _) => {}
+                (Err(error), Some(layout)) if error.kind() == ErrorKind::NotFound => {
+                    let partitions = i32::try_from(layout.partitions.get()).unwrap_or(i32::MAX);
+                    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(self.replication()));
+                    self.create(topic, new).await?;
+                }
+                (Err(error), _) => return Err(error),
+            }
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a topic is there that keeps the newest record of each key for ever, in one partition.
+    pub(super) async fn ensure_compacted(self: &Arc<Self>, topic: &str) -> Result<()> {
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(topic) {
+            return Ok(());
+        }
+        let new = NewTopic::new(topic, 1, TopicReplication::Fixed(self.replication()));
+        self.create(topic, new.set("cleanup.policy", "compact")).await?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned());
+        Ok(())
+    }
+
+    /// Replicas of a topic; −1 is the broker's default.
+    fn replication(&self) -> i32 {
+        self.options.create.map_or(-1, |layout| layout.replication.get().into())
+    }
+
+    async fn create(self: &Arc<Self>, topic: &str, new: NewTopic<'_>) -> Result<()> {
+        let what = "creating a topic";
+        let admin = AdminClient::from_config_and_context(&self.options.asking(), Logs)
+            .map_err(|error| failed(what, &error))?;
+        let limit = self.options.request;
+        let asked = AdminOptions::new().request_timeout(Some(limit)).operation_timeout(Some(limit));
+        let made = admin.create_topics([&new], &asked).await.map_err(|error| failed(what, &error))?;
+        for outcome in made {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed_with(what, code)),
+            }
+        }
+        // It is made when its partitions have leaders, which every broker learns in its own time.
+        let deadline = Instant::now() + limit;
+        loop {
+            let (cluster, name) = (Arc::clone(self), topic.to_owned());
+            match blocking(what, move || cluster.partitions_here(&name)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Sends records, in order, and waits until all of them are acknowledged.
+    ///
+    /// It goes on when its future is dropped, so that a batch is not cut off.
+    pub(super) async fn send(self: &Arc<Self>, records: Vec<Outgoing>) -> Result<()> {
+        let cluster = Arc::clone(self);
+        let sending = tokio::spawn(async move {
+            let mut acknowledgements = Vec::with_capacity(records.len());
+            let mut first = Ok(());
+            for record in records {
+                match cluster.enqueue(record).await {
+                    Ok(delivery) => acknowledgements.push(delivery),
+                    Err(error) => {
+                        // What comes after it is not sent, so that no lane has a gap.
+                        first = Err(error);
+                        break;
+                    }
+                }
+            }
+            for acknowledgement in acknowledgements {
+                let delivered = acknowledgement.await.map_err(|_| KafkaError::Canceled);
+                let delivered = delivered.and_then(|outcome| outcome.map_err(|(error, _)| error));
+                if let (Err(error), Ok(())) = (delivered, &first) {
+                    first = Err(failed("publishing", &error));
+                }
+            }
+            first
+        });
+        sending
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "the runtime ended while publishing")))
+    }
+
+    async fn enqueue(&self, record: Outgoing) -> Result<DeliveryFuture> {
+        let mut waiting =
+            FutureRecord::<str, [u8]>::to(&record.topic).key(&record.key).headers(record.headers);
+        if !record.value.is_empty() {
+            waiting = waiting.payload(&record.value);
+        }
+        let deadline = Instant::now() + self.options.request;
+        loop {
+            match self.producer.send_result(waiting) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                    if Instant::now() < deadline =>
+                {
+                    waiting = again;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err((error, _)) => return Err(failed("publishing", &error)),
+            }
+        }
+    }
+
+    /// Returns the first and the next offset of partitions (topics by their names on the brokers).
+    pub(super) fn watermarks_here(
+        &self,
+        partitions: impl IntoIterator<Item = (Arc<str>, i32)>,
+    ) -> Result<HashMap<(Arc<str>, i32), Ends>> {
+        let what = "asking for the ends of partitions";
+        let mut found = HashMap::new();
+        for (topic, partition) in partitions {
+            let ends =
+                self.ask_here(what, |asking, limit| asking.fetch_watermarks(&topic, partition, limit))?;
+            found.insert((topic, partition), ends);
+        }
+        Ok(found)
+    }
+}
+
+/// Runs what blocks apart from the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(too_slow(what).with_retry(Retry::Never)))
+}

@@ -1,0 +1,593 @@
+//! A group as this process sees it: its partitions, what of them is unsettled, and the commits that make it last.
+//!
+//! Whatever is decided on an event (claimed, done, given back) is first written down in the progress of its partition, then
+//! waits for a commit that covers it, and only then takes effect. One commit is on its way at a time; what is decided
+//! meanwhile shares the next one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::{Notify, oneshot};
+
+use super::cluster::Cluster;
+use super::dead::{DeadLetters, Replay};
+use super::error::{expelled, failed, failed_with, passes};
+use super::lanes::{Begun, Lanes, Taken};
+use super::progress::Progress;
+use super::reader::{Incoming, MemberContext};
+use super::record::Unreadable;
+use crate::event::delivery::stale;
+use crate::event::window::Window;
+use crate::event::{Receipt, Start};
+use crate::{Error, ErrorKind, Result};
+
+/// How long a commit waits before it is sent again, where the group is being shared out anew.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How long progress that nobody waits for may stay uncommitted.
+const LAZY: Duration = Duration::from_secs(1);
+
+/// Topic (as envelopes name it) and partition.
+pub(super) type PartitionId = (Arc<str>, i32);
+
+pub(super) struct Group {
+    /// The group's name, as subscriptions say it.
+    pub(super) name: String,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) dead: Arc<DeadLetters>,
+    pub(super) consumer: BaseConsumer<MemberContext>,
+    commits: mpsc::Sender<TopicPartitionList>,
+    state: Mutex<State>,
+    /// Records that were read and not yet sorted in.
+    pub(super) inbox: Mutex<Vec<Incoming>>,
+    pub(super) changed: Notify,
+    pub(super) stop: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) lanes: Lanes,
+    pub(super) partitions: HashMap<PartitionId, Partition>,
+    /// Where the group begins on topics that it has not read before.
+    pub(super) starts: BTreeMap<Arc<str>, Start>,
+    /// Whether the brokers have told which partitions are this process's.
+    pub(super) joined: bool,
+    /// Dead letters that were given to the group again.
+    pub(super) replays: HashMap<(Arc<str>, u128), Replay>,
+    pub(super) unreadable: HashMap<(Arc<str>, u128), Unreadable>,
+    /// Why nothing will come any more.
+    pub(super) ended: Option<Error>,
+    waiting: Vec<Waiter>,
+    flying: Option<Vec<Waiter>>,
+    /// When the next commit may be sent after one that was turned away.
+    again: Option<Instant>,
+    lazy: Option<Instant>,
+}
+
+/// One partition that is this process's.
+pub(super) struct Partition {
+    /// The topic's name on the brokers.
+    pub(super) full: Arc<str>,
+    pub(super) progress: Progress,
+    pub(super) window: Window,
+    /// The next offset that the consumer will give.
+    pub(super) read: i64,
+    /// What lies before it is read again for its ids only.
+    pub(super) begin: i64,
+    /// What lies before it was known when the partition came here.
+    pub(super) known: i64,
+    /// What was unsettled then, and was not read again so far.
+    pub(super) unread: BTreeSet<i64>,
+    pub(super) paused: bool,
+    pub(super) dirty: bool,
+}
+
+/// Somebody who waits for a commit, and what takes effect with it.
+struct Waiter {
+    since: Instant,
+    work: Work,
+}
+
+enum Work {
+    Claim {
+        taken: Vec<Taken>,
+        reply: oneshot::Sender<Result<Handout>>,
+    },
+    Settle {
+        receipt: Receipt,
+        end: End,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// What was written down before is all that there is to it.
+    Flush {
+        reply: oneshot::Sender<Result<()>>,
+    },
+}
+
+/// How an event was settled, and what is undone if that cannot be committed.
+enum End {
+    Done { attempts: u32, begun: Option<Begun> },
+    Released,
+}
+
+/// What a fetch was handed, until somebody takes it: dropped before, it goes back with its attempt unused.
+pub(super) struct Handout {
+    taken: Vec<Taken>,
+    group: Weak<Group>,
+}
+
+impl Handout {
+    pub(super) fn take(mut self) -> Vec<Taken> {
+        std::mem::take(&mut self.taken)
+    }
+
+    pub(super) fn receipts(&self) -> impl Iterator<Item = (&Receipt, bool)> {
+        self.taken.iter().map(|taken| (&taken.delivery.receipt, taken.head))
+    }
+}
+
+impl Drop for Handout {
+    fn drop(&mut self) {
+        if let (false, Some(group)) = (self.taken.is_empty(), self.group.upgrade()) {
+            group.lock().untake(&self.taken, group.now());
+            group.changed.notify_waiters();
+        }
+    }
+}
+
+pub(super) fn position(partition: i32, offset: i64) -> u128 {
+    (u128::from(partition.unsigned_abs()) << 64) | u128::from(offset.unsigned_abs())
+}
+
+pub(super) fn place(position: u128) -> (i32, i64) {
+    let partition = i32::try_from(position >> 64).unwrap_or(-1);
+    let offset = i64::try_from(position & u128::from(u64::MAX)).unwrap_or(-1);
+    (partition, offset)
+}
+
+/// The partition and offset that a receipt is about.
+fn of(receipt: &Receipt) -> (PartitionId, i64) {
+    let (partition, offset) = place(receipt.position);
+    ((Arc::clone(&receipt.topic), partition), offset)
+}
+
+impl State {
+    /// Takes what may be handed out, and writes the claims down.
+    fn take(&mut self, max: usize, topics: &[Arc<str>], now: Instant, lease: Duration) -> Vec<Taken> {
+        let (partitions, replays) = (&mut self.partitions, &self.replays);
+        let taken = self.lanes.take(max, topics, now, lease, |topic, position, head| {
+            // The attempt of a replayed event is written to another place, before it is handed out: it begins a run.
+            if !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position)) {
+                return head;
+            }
+            let (partition, offset) = place(position);
+            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
+            partition.is_some_and(|partition| partition.progress.claim(offset))
+        });
+        for taken in taken.iter().filter(|taken| taken.head) {
+            let receipt = &taken.delivery.receipt;
+            self.set_attempts(receipt, receipt.attempt);
+        }
+        taken
+    }
+
+    pub(super) fn set_attempts(&mut self, receipt: &Receipt, attempts: u32) {
+        let (id, offset) = of(receipt);
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.progress.set_attempts(offset, attempts);
+            partition.dirty = true;
+        }
+    }
+
+    /// Counts the attempt of the event that comes after this one in its run.
+    pub(super) fn begin_next(&mut self, receipt: &Receipt) -> Option<Begun> {
+        let begun = self.lanes.begin_next(receipt)?;
+        self.set_attempts(&Receipt { position: begun.position, ..receipt.clone() }, begun.attempts);
+        Some(begun)
+    }
+
+    /// Gives back what was handed out and never reached anybody.
+    fn untake(&mut self, taken: &[Taken], now: Instant) {
+        for taken in taken.iter().filter(|taken| taken.head) {
+            let receipt = &taken.delivery.receipt;
+            if self.lanes.begin(receipt) {
+                let attempts = receipt.attempt.saturating_sub(1);
+                self.lanes.give_back(receipt, attempts, now);
+                self.set_attempts(receipt, attempts);
+            }
+        }
+    }
+
+    /// Forgets partitions that went to other members, with everything that is unsettled in them.
+    ///
+    /// Returns who still waits for a commit of them.
+    pub(super) fn forget(&mut self, gone: &[PartitionId]) -> Vec<(Receipt, oneshot::Sender<Result<()>>)> {
+        let is_gone = |topic: &Arc<str>, position: u128| {
+            let partition = place(position).0;
+            gone.iter().any(|(of, number)| of == topic && *number == partition)
+        };
+        self.partitions.retain(|id, _| !gone.contains(id));
+        self.lanes.retain(is_gone);
+        self.replays.retain(|(topic, position), _| !is_gone(topic, *position));
+        self.unreadable.retain(|(topic, position), _| !is_gone(topic, *position));
+        let mut cut = Vec::new();
+        for mut waiter in std::mem::take(&mut self.waiting) {
+            match waiter.work {
+                Work::Settle { receipt, reply, .. } if is_gone(&receipt.topic, receipt.position) => {
+                    cut.push((receipt, reply));
+                    continue;
+                }
+                Work::Claim { ref mut taken, .. } => taken.retain(|taken| {
+                    let receipt = &taken.delivery.receipt;
+                    !is_gone(&receipt.topic, receipt.position)
+                }),
+                Work::Settle { .. } | Work::Flush { .. } => {}
+            }
+            self.waiting.push(waiter);
+        }
+        cut
+    }
+
+    /// Lists what has changed in these partitions since the last commit, to be committed.
+    pub(super) fn offsets(&mut self, only: Option<&[PartitionId]>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for (id, partition) in &mut self.partitions {
+            if !partition.dirty || only.is_some_and(|only| !only.contains(id)) {
+                continue;
+            }
+            partition.dirty = false;
+            let metadata = partition.progress.encode();
+            let mut element = list.add_partition(&partition.full, id.1);
+            // A base is never negative, which is what could be refused.
+            let _ = element.set_offset(Offset::Offset(partition.progress.base()));
+            if !metadata.is_empty() {
+                element.set_metadata(metadata);
+            }
+        }
+        list
+    }
+}
+
+impl Group {
+    /// Makes the group, and starts the thread that waits for the answers to its commits: the client tells them to nobody else
+    /// (librdkafka reports a commit that it was not asked to wait for only to a callback that the Rust client does not set).
+    pub(super) fn start(
+        cluster: Arc<Cluster>,
+        name: &str,
+        consumer: BaseConsumer<MemberContext>,
+        dead: Arc<DeadLetters>,
+    ) -> Result<Arc<Self>> {
+        let (commits, asked) = mpsc::channel();
+        let group = Arc::new(Self {
+            name: name.to_owned(),
+            cluster,
+            dead,
+            consumer,
+            commits,
+            state: Mutex::default(),
+            inbox: Mutex::default(),
+            changed: Notify::new(),
+            stop: AtomicBool::new(false),
+        });
+        let back = Arc::downgrade(&group);
+        group.consumer.context().attach(Weak::clone(&back));
+        thread("commit", move || {
+            while let (Ok(list), Some(group)) = (asked.recv(), back.upgrade()) {
+                let result = group.consumer.commit(&list, CommitMode::Sync);
+                group.committed(&result, &list);
+            }
+        })?;
+        Ok(group)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is complete before anything in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time by which leases and delays run.
+    pub(super) fn now(&self) -> Instant {
+        self.cluster.options.clock.instant()
+    }
+
+    /// Takes events, and returns them when their claims are committed; `None` if there is nothing to take now.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        max: usize,
+        topics: &[Arc<str>],
+        lease: Duration,
+    ) -> Result<Option<Handout>> {
+        let answer = {
+            let mut state = self.lock();
+            if let Some(error) = &state.ended {
+                return Err(error.clone());
+            }
+            let taken = state.take(max, topics, self.now(), lease);
+            if taken.is_empty() {
+                return Ok(None);
+            }
+            let (reply, answer) = oneshot::channel();
+            self.enqueue(&mut state, Work::Claim { taken, reply });
+            answer
+        };
+        answer.await.unwrap_or_else(|_| Err(closed("fetching"))).map(Some)
+    }
+
+    /// Settles an event as done or released; returns when that is committed.
+    ///
+    /// The claim must stand, and its settlement have [begun](Lanes::begin).
+    pub(super) async fn settle(self: &Arc<Self>, receipt: &Receipt, done: bool) -> Result<()> {
+        let answer = {
+            let mut state = self.lock();
+            let state = &mut *state;
+            let (id, offset) = of(receipt);
+            let Some(partition) = state.partitions.get_mut(&id) else { return Err(stale(receipt)) };
+            partition.dirty = true;
+            let end = if done {
+                let Some(attempts) = partition.progress.settle(offset) else {
+                    state.lanes.abort(receipt);
+                    return Err(stale(receipt));
+                };
+                End::Done { attempts, begun: state.begin_next(receipt) }
+            } else {
+                partition.progress.set_attempts(offset, receipt.attempt.saturating_sub(1));
+                End::Released
+            };
+            let (reply, answer) = oneshot::channel();
+            self.enqueue(state, Work::Settle { receipt: receipt.clone(), end, reply });
+            answer
+        };
+        answer.await.unwrap_or_else(|_| Err(closed("settling")))
+    }
+
+    /// Returns when what is written down by now is committed.
+    pub(super) async fn flush(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(&mut self.lock(), Work::Flush { reply });
+        answer.await.unwrap_or_else(|_| Err(closed("committing")))
+    }
+
+    fn enqueue(&self, state: &mut State, work: Work) {
+        state.waiting.push(Waiter { since: Instant::now(), work });
+        self.pump(state);
+    }
+
+    /// Sends the next commit, unless one is on its way.
+    fn pump(&self, state: &mut State) {
+        if state.flying.is_some() || state.again.is_some_and(|again| Instant::now() < again) {
+            return;
+        }
+        state.again = None;
+        state.lazy = None;
+        let list = state.offsets(None);
+        let waiting = std::mem::take(&mut state.waiting);
+        if list.count() == 0 {
+            self.conclude(state, waiting, &Ok(()));
+            return;
+        }
+        // The other end lives as long as this group does.
+        let _ = self.commits.send(list);
+        state.flying = Some(waiting);
+    }
+
+    /// Marks partitions as not committed.
+    fn soil(&self, state: &mut State, list: &TopicPartitionList) {
+        for element in list.elements() {
+            let id = (self.short(element.topic()), element.partition());
+            if let Some(partition) = state.partitions.get_mut(&id) {
+                partition.dirty = true;
+            }
+        }
+    }
+
+    /// Takes the answer to a commit.
+    fn committed(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) {
+        let mut state = self.lock();
+        let waiters = state.flying.take().unwrap_or_default();
+        if let Err(error) = result {
+            self.soil(&mut state, list);
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            tracing::debug!(group = %self.name, ?code, "a commit was turned away");
+            if passes(code) {
+                state.again = Some(Instant::now() + AGAIN);
+                let newer = std::mem::replace(&mut state.waiting, waiters);
+                state.waiting.extend(newer);
+                return;
+            }
+        }
+        self.conclude(&mut state, waiters, result);
+        if !state.waiting.is_empty() {
+            self.pump(&mut state);
+        }
+    }
+
+    /// Lets what waited for a commit take effect, or takes it back.
+    fn conclude(&self, state: &mut State, waiters: Vec<Waiter>, result: &Result<(), KafkaError>) {
+        let now = self.now();
+        for Waiter { work, .. } in waiters {
+            match work {
+                Work::Claim { taken, reply } => {
+                    let answer = match result {
+                        Ok(()) => Ok(Handout { taken, group: self.consumer.context().group() }),
+                        Err(error) => {
+                            state.untake(&taken, now);
+                            Err(self.refused("fetching", error))
+                        }
+                    };
+                    // Nobody waits any more: it goes back, without locking the state a second time.
+                    if let Err(Ok(handout)) = reply.send(answer) {
+                        state.untake(&handout.take(), now);
+                    }
+                }
+                Work::Settle { receipt, end, reply } => {
+                    let answer = match result {
+                        Ok(()) => {
+                            match end {
+                                End::Done { .. } => state.lanes.finish(&receipt, now),
+                                End::Released => {
+                                    state.lanes.give_back(&receipt, receipt.attempt.saturating_sub(1), now);
+                                }
+                            }
+                            Ok(())
+                        }
+                        Err(error) => Err(self.undo(state, &receipt, &end, error)),
+                    };
+                    let _ = reply.send(answer);
+                }
+                Work::Flush { reply } => {
+                    let answer = match result {
+                        Ok(()) => Ok(()),
+                        Err(error) => Err(self.refused("committing", error)),
+                    };
+                    let _ = reply.send(answer);
+                }
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn undo(&self, state: &mut State, receipt: &Receipt, end: &End, error: &KafkaError) -> Error {
+        let (id, offset) = of(receipt);
+        let Some(partition) = state.partitions.get_mut(&id) else { return stale(receipt) };
+        match end {
+            End::Done { attempts, begun } => {
+                partition.progress.unsettle(offset, *attempts);
+                if let Some(begun) = *begun {
+                    let next = Receipt { position: begun.position, ..receipt.clone() };
+                    state.set_attempts(&next, begun.attempts.saturating_sub(1));
+                    state.lanes.unbegin(receipt, begun);
+                }
+            }
+            End::Released => partition.progress.set_attempts(offset, receipt.attempt),
+        }
+        state.lanes.abort(receipt);
+        let code = error.rdkafka_error_code();
+        if code.is_some_and(expelled) { stale(receipt) } else { self.refused("settling", error) }
+    }
+
+    fn refused(&self, what: &str, error: &KafkaError) -> Error {
+        match error.rdkafka_error_code() {
+            // The partitions come back, to this member or another one: asking again is right.
+            Some(code) if expelled(code) && code != RDKafkaErrorCode::FencedInstanceId => {
+                failed_with(what, RDKafkaErrorCode::RebalanceInProgress)
+            }
+            _ => failed(what, error),
+        }
+    }
+
+    /// Does what is due: commits that were turned away, and progress that nobody waits for.
+    pub(super) fn tick(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let limit = self.cluster.options.request;
+        if state.again.is_some() && state.waiting.iter().any(|waiter| now - waiter.since > limit) {
+            let (late, rest) = std::mem::take(&mut state.waiting)
+                .into_iter()
+                .partition(|waiter: &Waiter| now - waiter.since > limit);
+            state.waiting = rest;
+            let slow = Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut));
+            self.conclude(&mut state, late, &slow);
+        }
+        let dirty = state.partitions.values().any(|partition| partition.dirty);
+        if dirty && state.lazy.is_none() {
+            state.lazy = Some(now + LAZY);
+        }
+        if !state.waiting.is_empty() || (dirty && state.lazy.is_some_and(|lazy| lazy <= now)) {
+            self.pump(&mut state);
+        }
+    }
+
+    /// Commits what has changed in these partitions (in all of them, if none are named) and waits for the answer; blocks.
+    pub(super) fn commit_here(&self, only: Option<&[PartitionId]>) -> Result<(), KafkaError> {
+        let list = self.lock().offsets(only);
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let mut tries = 0;
+        loop {
+            match self.consumer.commit(&list, CommitMode::Sync) {
+                Err(error) if tries < 20 && error.rdkafka_error_code().is_some_and(passes) => {
+                    tries += 1;
+                    std::thread::sleep(AGAIN);
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Gives replayed dead letters of this process's partitions to their lanes, and takes back those that are done elsewhere.
+    pub(super) fn sort_in(&self, replays: Vec<Replay>) {
+        let now = self.now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let mut current = HashMap::new();
+        for replay in replays {
+            let place = &replay.place;
+            let key = (Arc::clone(&place.topic), position(place.partition, place.offset));
+            if state.partitions.contains_key(&(Arc::clone(&place.topic), place.partition)) {
+                current.insert(key, replay);
+            }
+        }
+        let lanes = &mut state.lanes;
+        state.replays.retain(|key, old| {
+            let keep = current.contains_key(key) || lanes.is_busy(&key.0, &old.event.key, key.1);
+            if !keep {
+                lanes.retain(|topic, position| (topic, position) == (&key.0, key.1));
+            }
+            keep
+        });
+        for (key, replay) in current {
+            if state.replays.contains_key(&key) {
+                continue;
+            }
+            state.lanes.push(&key.0, key.1, Arc::clone(&replay.event), replay.letter.attempts, now);
+            state.replays.insert(key, replay);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The name of a topic as envelopes have it.
+    pub(super) fn short(&self, full: &str) -> Arc<str> {
+        full.strip_prefix(self.cluster.options.prefix.as_str()).unwrap_or(full).into()
+    }
+
+    pub(super) fn full(&self, topic: &str) -> Arc<str> {
+        format!("{}{topic}", self.cluster.options.prefix).into()
+    }
+}
+
+/// The error of whoever waited for a group that was left.
+fn closed(what: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, format!("the group was left while {what}"))
+}
+
+/// Starts a thread of the bus.
+pub(super) fn thread(role: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(format!("pumasi-{role}")).spawn(work);
+    started.map(drop).map_err(|error| {
+        Error::new(ErrorKind::Other, format!("the thread to {role} could not be started")).with_source(error)
+    })
+}
+
+/// A way back from librdkafka's callbacks to the group.
+#[derive(Default)]
+pub(super) struct WayBack(OnceLock<Weak<Group>>);
+
+impl WayBack {
+    pub(super) fn attach(&self, group: Weak<Group>) {
+        // It is attached once, before anything is subscribed to.
+        let _ = self.0.set(group);
+    }
+
+    pub(super) fn weak(&self) -> Weak<Group> {
+        self.0.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn group(&self) -> Option<Arc<Group>> {
+        self.weak().upgrade()
+    }
+}

@@ -1,0 +1,453 @@
+//! The thread that polls a group's consumer, apart from all work: heartbeats, assignments, records, answers to commits.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::cluster::{log, log_error};
+use super::error::failed;
+use super::group::{Group, Partition, PartitionId, WayBack, position};
+use super::progress::Progress;
+use super::record::{self, Read};
+use crate::event::Start;
+use crate::event::delivery::stale;
+use crate::{Error, ErrorKind, Result};
+
+/// How long a poll waits, and so how soon the thread notices that it is to end.
+const POLL: Duration = Duration::from_millis(50);
+/// How many records are sorted in at once.
+const BATCH: usize = 500;
+/// How long to wait before something is tried again without which a partition cannot be worked on.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What librdkafka calls back.
+#[derive(Default)]
+pub(super) struct MemberContext {
+    back: WayBack,
+}
+
+impl MemberContext {
+    pub(super) fn attach(&self, group: Weak<Group>) {
+        self.back.attach(group);
+    }
+
+    pub(super) fn group(&self) -> Weak<Group> {
+        self.back.weak()
+    }
+}
+
+impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for MemberContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let group = self.back.group();
+        let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let cooperative = !matches!(consumer.rebalance_protocol(), RebalanceProtocol::Eager);
+        let done = if assigned {
+            let begin = group.as_ref().and_then(|group| group.assigned(list));
+            let list = begin.as_ref().unwrap_or(list);
+            if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }
+        } else {
+            if let Some(group) = &group {
+                group.revoked(list, consumer.assignment_lost());
+            }
+            if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() }
+        };
+        if let Err(error) = done {
+            tracing::error!(error = %failed("changing the assignment", &error), assigned, "a rebalance failed");
+        }
+        if let Some(group) = group {
+            let kind = if assigned { "assigned" } else { "revoked" };
+            metrics::counter!("pumasi_event_kafka_rebalances_total", "group" => group.name.clone(), "kind" => kind)
+                .increment(1);
+            group.lock().joined = assigned;
+            group.changed.notify_waiters();
+        }
+    }
+}
+
+impl Partition {
+    /// Notes that reading came to an offset: what was unsettled before it and did not come is gone from the broker, by age,
+    /// size or compaction. Returns how many events that were.
+    fn pass(&mut self, offset: i64) -> usize {
+        let mut missing = 0;
+        while let Some(first) = self.unread.first().copied()
+            && first <= offset
+        {
+            self.unread.remove(&first);
+            if first < offset {
+                self.progress.settle(first);
+                self.dirty = true;
+                missing += 1;
+            }
+        }
+        missing
+    }
+}
+
+/// A record on its way from the consumer into the lanes.
+pub(super) struct Incoming {
+    partition: PartitionId,
+    offset: i64,
+    read: Read,
+}
+
+impl Group {
+    /// Polls until the group is left.
+    pub(super) fn run(self: Arc<Self>) {
+        let mut topic: (String, Arc<str>) = (String::new(), "".into());
+        let mut replays_at = Instant::now() + self.cluster.options.replay_poll;
+        while !self.stop.load(Ordering::Relaxed) {
+            let mut wait = POLL;
+            for _ in 0..BATCH {
+                match self.consumer.poll(wait) {
+                    Some(Ok(message)) => self.push(&message, &mut topic),
+                    Some(Err(error)) => self.trouble(&error),
+                    None => break,
+                }
+                wait = Duration::ZERO;
+            }
+            self.deliver();
+            self.throttle();
+            self.tick();
+            if Instant::now() >= replays_at {
+                self.look_for_replays();
+                replays_at = Instant::now() + self.cluster.options.replay_poll;
+            }
+        }
+        if let Err(error) = self.commit_here(None) {
+            tracing::warn!(group = %self.name, error = %failed("committing", &error), "the last commit failed");
+        }
+    }
+
+    fn push(&self, message: &BorrowedMessage<'_>, topic: &mut (String, Arc<str>)) {
+        if topic.0 != message.topic() {
+            *topic = (message.topic().to_owned(), self.short(message.topic()));
+        }
+        let read = record::read(&topic.1, message);
+        let partition = (Arc::clone(&topic.1), message.partition());
+        let incoming = Incoming { partition, offset: message.offset(), read };
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(incoming);
+    }
+
+    fn trouble(&self, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_))
+            || matches!(
+                code,
+                Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed)
+            );
+        if fatal {
+            let error = failed("reading", error).with_retry(crate::Retry::Never);
+            tracing::error!(group = %self.name, %error, "the group cannot go on");
+            self.lock().ended = Some(error);
+            self.changed.notify_waiters();
+        } else {
+            tracing::debug!(group = %self.name, ?code, "the consumer reported an error");
+        }
+    }
+
+    /// Sorts what was read into the lanes.
+    fn deliver(&self) {
+        let batch = std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        if batch.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let window = usize::try_from(self.cluster.options.window).unwrap_or(usize::MAX);
+        let (mut doubles, mut missing) = (0, 0_usize);
+        {
+            let mut state = self.lock();
+            let state = &mut *state;
+            for Incoming { partition: id, offset, read } in batch {
+                let Some(partition) = state.partitions.get_mut(&id) else { continue };
+                if offset < partition.read {
+                    continue;
+                }
+                partition.read = offset + 1;
+                missing += partition.pass(offset);
+                let event = match &read {
+                    Read::Event(event) => event,
+                    Read::Unreadable(unreadable) => &unreadable.event,
+                };
+                let new = partition.window.insert(event.id, window);
+                let attempts = if offset < partition.begin {
+                    None
+                } else if offset < partition.known {
+                    partition.progress.attempts(offset)
+                } else {
+                    doubles += u64::from(!new);
+                    partition.progress.read(offset, new);
+                    partition.dirty |= !new;
+                    new.then_some(0)
+                };
+                let Some(attempts) = attempts else { continue };
+                let place = position(id.1, offset);
+                let event = match read {
+                    Read::Event(event) => event,
+                    Read::Unreadable(unreadable) => {
+                        let event = unreadable.event.clone();
+                        state.unreadable.insert((Arc::clone(&id.0), place), unreadable);
+                        event
+                    }
+                };
+                state.lanes.push(&id.0, place, Arc::new(event), attempts, now);
+            }
+        }
+        if doubles > 0 {
+            metrics::counter!("pumasi_event_kafka_doubles_total", "group" => self.name.clone())
+                .increment(doubles);
+        }
+        if missing > 0 {
+            tracing::error!(group = %self.name, missing, "the broker deleted events that were not settled");
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Stops and resumes reading by how much is unsettled.
+    fn throttle(&self) {
+        let limit = self.cluster.options.read_ahead;
+        let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
+        let paused = {
+            let mut state = self.lock();
+            for (id, partition) in &mut state.partitions {
+                let full = partition.progress.unsettled() >= limit;
+                let low = partition.progress.unsettled() <= limit / 2;
+                if full && !partition.paused {
+                    partition.paused = true;
+                    pause.add_partition(&partition.full, id.1);
+                } else if low && partition.paused {
+                    partition.paused = false;
+                    resume.add_partition(&partition.full, id.1);
+                }
+            }
+            state.partitions.values().filter(|partition| partition.paused).count()
+        };
+        for (list, done) in [(&pause, self.consumer.pause(&pause)), (&resume, self.consumer.resume(&resume))]
+        {
+            if list.count() == 0 {
+                continue;
+            }
+            if let Err(error) = done {
+                tracing::warn!(group = %self.name, error = %failed("pausing", &error), "a partition was not paused");
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            metrics::gauge!("pumasi_event_kafka_paused_partitions", "group" => self.name.clone())
+                .set(paused as f64);
+        }
+    }
+
+    fn look_for_replays(&self) {
+        match self.dead.replays_here() {
+            Ok(replays) => self.sort_in(replays),
+            Err(error) => tracing::debug!(group = %self.name, %error, "replays could not be looked for"),
+        }
+    }
+
+    /// Takes partitions over: reads how far the group is in them, and returns where to read from.
+    ///
+    /// It does not give up while the group is not left: without that, nothing in the partitions can be worked on.
+    fn assigned(&self, list: &TopicPartitionList) -> Option<TopicPartitionList> {
+        self.deliver();
+        if list.count() == 0 {
+            return None;
+        }
+        loop {
+            match self.take_over(list) {
+                Ok(begin) => return Some(begin),
+                Err(error) => {
+                    tracing::warn!(group = %self.name, %error, "partitions could not be taken over yet");
+                }
+            }
+            if self.stop.load(Ordering::Relaxed) || self.consumer.assignment_lost() {
+                return None;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn take_over(&self, list: &TopicPartitionList) -> Result<TopicPartitionList> {
+        let limit = self.cluster.options.request;
+        let committed = self
+            .consumer
+            .committed_offsets(list.clone(), limit)
+            .map_err(|error| failed("reading committed offsets", &error))?;
+        let mut known = Vec::new();
+        let mut fresh: BTreeSet<Arc<str>> = BTreeSet::new();
+        for element in committed.elements() {
+            element.error().map_err(|error| failed("reading committed offsets", &error))?;
+            let id = (self.short(element.topic()), element.partition());
+            match element.offset() {
+                Offset::Offset(offset) => {
+                    known.push((id, Progress::restore(offset, element.metadata()), false));
+                }
+                _ => {
+                    fresh.insert(id.0);
+                }
+            }
+        }
+        let starts: Vec<(Arc<str>, Start)> = {
+            let state = self.lock();
+            let start = |topic: &Arc<str>| state.starts.get(topic).copied().unwrap_or_default();
+            fresh.into_iter().map(|topic| (Arc::clone(&topic), start(&topic))).collect()
+        };
+        for ((topic, number), base) in self.begin(starts)? {
+            let full = self.full(&topic);
+            if list.find_partition(&full, number).is_some() {
+                known.push(((topic, number), Progress::at(base), true));
+            }
+        }
+        // What was given to the group again comes before what is read from here on.
+        let replays = self.dead.replays_here()?;
+        let window = i64::from(self.cluster.options.window);
+        let mut begin = TopicPartitionList::new();
+        {
+            let mut state = self.lock();
+            for (id, progress, dirty) in known {
+                let (base, next) = (progress.base(), progress.next());
+                let unread = progress.offsets().collect();
+                let read = (base - window).max(0);
+                let full = self.full(&id.0);
+                begin
+                    .add_partition_offset(&full, id.1, Offset::Offset(read))
+                    .map_err(|error| failed("changing the assignment", &error))?;
+                let partition = Partition {
+                    full,
+                    progress,
+                    window: crate::event::window::Window::default(),
+                    read,
+                    begin: base,
+                    known: next,
+                    unread,
+                    paused: false,
+                    dirty,
+                };
+                state.partitions.insert(id, partition);
+            }
+        }
+        self.sort_in(replays);
+        Ok(begin)
+    }
+
+    /// Gives partitions up. While they are still this process's, what is written down is committed first, and the answer is
+    /// awaited: an older commit must not reach the brokers after the next owner's.
+    fn revoked(&self, list: &TopicPartitionList, lost: bool) {
+        self.deliver();
+        let gone: Vec<PartitionId> = list
+            .elements()
+            .iter()
+            .map(|element| (self.short(element.topic()), element.partition()))
+            .collect();
+        tracing::debug!(group = %self.name, partitions = gone.len(), lost, "partitions go to other members");
+        let committed = if lost { Err(()) } else { self.commit_here(Some(&gone)).map_err(|_| ()) };
+        let cut = self.lock().forget(&gone);
+        for (receipt, reply) in cut {
+            let _ = reply.send(committed.map_err(|()| stale(&receipt)));
+        }
+    }
+
+    /// Decides where the group begins in partitions of these topics that have no committed offset; blocks.
+    fn begin(&self, topics: impl IntoIterator<Item = (Arc<str>, Start)>) -> Result<Vec<(PartitionId, i64)>> {
+        let what = "deciding where the group begins";
+        let limit = self.cluster.options.request;
+        let mut begin = Vec::new();
+        for (topic, start) in topics {
+            let full = self.full(&topic);
+            let mut list = TopicPartitionList::new();
+            for partition in self.cluster.partitions_here(&full)? {
+                list.add_partition(&full, partition);
+            }
+            let committed =
+                self.consumer.committed_offsets(list, limit).map_err(|error| failed(what, &error))?;
+            let (old, new): (Vec<_>, Vec<_>) = committed
+                .elements()
+                .into_iter()
+                .map(|element| (element.partition(), element.offset()))
+                .partition(|(_, offset)| matches!(offset, Offset::Offset(_)));
+            // A partition that was added to a topic which the group reads already is read from its first event on.
+            let start = if old.is_empty() { start } else { Start::Earliest };
+            let new: Vec<i32> = new.into_iter().map(|(partition, _)| partition).collect();
+            let ends = self.cluster.watermarks_here(new.iter().map(|number| (Arc::clone(&full), *number)))?;
+            let at = if let Start::At(at) = start { self.at(&full, &new, at)? } else { Vec::new() };
+            for number in new {
+                let (low, high) = ends.get(&(Arc::clone(&full), number)).copied().unwrap_or((0, 0));
+                let offset = match start {
+                    Start::Earliest => low,
+                    Start::Latest => high,
+                    Start::At(_) => {
+                        let found = at.iter().find(|(of, _)| *of == number);
+                        found.map_or(high, |(_, offset)| (*offset).clamp(low, high))
+                    }
+                };
+                begin.push(((Arc::clone(&topic), number), offset));
+            }
+        }
+        Ok(begin)
+    }
+
+    /// Finds the first offsets that were written at a moment or later; partitions without one are left out.
+    fn at(&self, full: &str, partitions: &[i32], at: crate::time::Timestamp) -> Result<Vec<(i32, i64)>> {
+        let what = "looking for a moment";
+        let mut times = TopicPartitionList::new();
+        for partition in partitions {
+            let millis = (at.as_micros() / 1_000).max(0);
+            times
+                .add_partition_offset(full, *partition, Offset::Offset(millis))
+                .map_err(|error| failed(what, &error))?;
+        }
+        let limit = self.cluster.options.request;
+        let found = self.consumer.offsets_for_times(times, limit).map_err(|error| failed(what, &error))?;
+        let mut offsets = Vec::new();
+        for element in found.elements() {
+            element.error().map_err(|error| failed(what, &error))?;
+            if let Offset::Offset(offset) = element.offset() {
+                offsets.push((element.partition(), offset));
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Decides where the group begins on topics that it has not read before, and commits that; blocks.
+    pub(super) fn decide_here(&self, topics: Vec<(Arc<str>, Start)>) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for ((topic, partition), offset) in self.begin(topics)? {
+            let added = list.add_partition_offset(&self.full(&topic), partition, Offset::Offset(offset));
+            added.map_err(|error| failed("deciding where the group begins", &error))?;
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        let ended = self.consumer.commit(&list, rdkafka::consumer::CommitMode::Sync);
+        match ended {
+            // The group has members, and only they may commit: whoever of them gets the partitions decides.
+            Err(error) if error.rdkafka_error_code().is_some_and(super::error::expelled) => Ok(()),
+            ended => ended.map_err(|error| failed("deciding where the group begins", &error)),
+        }
+    }
+
+    /// Subscribes the consumer to these topics in place of those before.
+    pub(super) fn listen(&self, topics: &[Arc<str>]) -> Result<()> {
+        let full: Vec<Arc<str>> = topics.iter().map(|topic| self.full(topic)).collect();
+        let names: Vec<&str> = full.iter().map(|topic| &**topic).collect();
+        self.consumer.subscribe(&names).map_err(|_| {
+            Error::new(ErrorKind::Other, format!("the group {} could not subscribe to its topics", self.name))
+        })
+    }
+}
