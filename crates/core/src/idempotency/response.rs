@@ -58,7 +58,19 @@ impl Response {
         self.body
     }
 
-    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+    /// Writes it as bytes for a store to keep: a line of JSON with status and headers, then the body as it is.
+    ///
+    /// ```
+    /// use pumasi_core::idempotency::Response;
+    ///
+    /// let response = Response::new(201, "registered").with_header("location", "/registrations/7");
+    /// assert_eq!(Response::decode(&response.encode()?)?, response);
+    /// # Ok::<(), pumasi_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if the headers cannot be written, which no text causes.
+    pub fn encode(&self) -> Result<Vec<u8>> {
         let head = Head { pumasi: FORMAT, status: self.status, headers: self.headers.clone() };
         let mut bytes = serde_json::to_vec(&head).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "a response could not be written")
@@ -69,7 +81,11 @@ impl Response {
         Ok(bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] if it is something else, [`ErrorKind::Unsupported`] if a newer program wrote it; neither shows it.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
         let broken = || Error::new(ErrorKind::Storage, "a stored response cannot be read");
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(broken)?;
         let (head, body) = bytes.split_at(end);
