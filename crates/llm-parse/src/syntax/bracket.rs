@@ -1,7 +1,8 @@
 //! Closing brackets, right and wrong, and what lies too deep.
 
 use super::document::clip;
-use super::machine::{Machine, Shape, SkipMode, State, key_at};
+use super::key::key_at;
+use super::machine::{Machine, Shape, SkipMode, State};
 use super::scan::{Input, Solid, Tri, is_quote};
 use crate::report::Rule;
 use crate::tree::{Kind, Node};

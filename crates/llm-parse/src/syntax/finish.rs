@@ -2,7 +2,8 @@
 
 use super::cue::cue;
 use super::document::{Candidate, Cue, Document, Limits, Origin, Recycled, clip};
-use super::machine::{Machine, Shape, State, key_at};
+use super::key::key_at;
+use super::machine::{Machine, Shape, State};
 use super::prose::Block;
 use super::scan::{Input, Solid, Tri, is_quote};
 use super::string::{Found, find_quote};

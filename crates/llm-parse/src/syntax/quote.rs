@@ -1,6 +1,7 @@
 //! Which quote ends a string: decided by what follows, within a bounded distance.
 
-use super::machine::{Machine, Shape, key_at};
+use super::key::key_at;
+use super::machine::{Machine, Shape};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
 use super::string::{Found, Role, Verdict, find_quote};
 

@@ -1,6 +1,7 @@
 //! What stands between values where a comma should: a missing comma, a missing bracket, talk.
 
-use super::machine::{Frame, Key, Machine, Recorded, Shape, SkipMode, State, key_at};
+use super::key::key_at;
+use super::machine::{Frame, Key, Machine, Recorded, Shape, SkipMode, State};
 use super::quote::pair_at;
 use super::scan::{Input, Tri, is_ident, is_quote};
 use super::string::Role;

@@ -177,7 +177,7 @@ fn closed_by_double(cx: Input<'_>, start: usize, role: Role) -> Tri {
         }
         Solid::At { at, byte: b',', .. } => match cx.solid(at + 1) {
             Solid::Wait => Tri::Wait,
-            Solid::At { byte: b'"', at, .. } if role == Role::Field => super::machine::key_at(cx, at, false),
+            Solid::At { byte: b'"', at, .. } if role == Role::Field => super::key::key_at(cx, at, false),
             Solid::At { byte: b'"', .. } => Tri::Yes,
             _ => Tri::No,
         },

@@ -1,7 +1,8 @@
 //! What stands without quotes: numbers, literals of three languages, bare words, keys and calls.
 
 use super::document::clip;
-use super::machine::{Key, Machine, Shape, State, key_at};
+use super::key::key_at;
+use super::machine::{Key, Machine, Shape, State};
 use super::quote::literal_at;
 use super::scan::{ELLIPSIS, Input, Solid, Tri, is_ident, is_quote};
 use super::string::Role;
