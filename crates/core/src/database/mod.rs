@@ -2,6 +2,7 @@
 
 mod migration;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ impl Fault {
     fn of(error: &sqlx::Error) -> Option<Self> {
         match error {
             sqlx::Error::Database(error) => Some(Self {
-                code: error.code().map(|code| code.into_owned()),
+                code: error.code().map(Cow::into_owned),
                 table: error.table().map(str::to_owned),
                 constraint: error.constraint().map(str::to_owned),
             }),

@@ -52,7 +52,10 @@ mod on_sqlite {
 
     use super::*;
 
-    struct Harness(tempfile::TempDir, SqlitePool);
+    struct Harness {
+        _folder: tempfile::TempDir,
+        pool: SqlitePool,
+    }
 
     impl Harness {
         async fn new() -> Option<Self> {
@@ -63,14 +66,14 @@ mod on_sqlite {
                 .journal_mode(SqliteJournalMode::Wal);
             let pool = SqlitePool::connect_with(file).await.unwrap();
             SqliteProjectionStore::new(pool.clone()).migrate().await.unwrap();
-            Some(Self(folder, pool))
+            Some(Self { _folder: folder, pool })
         }
     }
 
     #[async_trait]
     impl ProjectionHarness for Harness {
         async fn open(&self) -> Arc<dyn ProjectionStore> {
-            Arc::new(SqliteProjectionStore::new(self.1.clone()))
+            Arc::new(SqliteProjectionStore::new(self.pool.clone()))
         }
     }
 

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
 /// A new, empty schema; it goes with this value.
 pub(crate) struct Schema {
     pub(crate) pool: PgPool,
+    #[allow(dead_code, reason = "not every test program makes pools of its own")]
     pub(crate) options: PgConnectOptions,
     server: PgConnectOptions,
     name: String,

@@ -304,7 +304,10 @@ impl Relay {
         let mut given_up = std::pin::pin!(given_up);
         let limit = self.lease / 3 * 2;
         // What is left to publish, the first on top.
-        let mut parts: Vec<Range<usize>> = if events.is_empty() { Vec::new() } else { vec![0..events.len()] };
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        if !events.is_empty() {
+            parts.push(0..events.len());
+        }
         while let Some(part) = parts.pop() {
             let left = limit.saturating_sub(self.clock.instant().saturating_duration_since(begun));
             let batch: &[Envelope] = events.get(part.clone()).unwrap_or_default();
@@ -379,7 +382,7 @@ impl Relay {
                         .set(backlog.oldest.unwrap_or_default().as_secs_f64());
                 }
                 Err(error) => {
-                    tracing::debug!(error = %error, outbox = %self.name, "the backlog could not be measured")
+                    tracing::debug!(error = %error, outbox = %self.name, "the backlog could not be measured");
                 }
             }
             self.clock.sleep(MEASURE_PERIOD).await;

@@ -1,5 +1,7 @@
 //! Outbox, relay, inbox and projection on real databases: at the same time, cut off, stalled, killed.
 
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod kills;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -60,7 +62,7 @@ fn versions_by_key(events: &[Arc<Envelope>]) -> BTreeMap<String, Vec<u64>> {
 
 /// Waits until `done` says so.
 async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while !done().await {
         assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

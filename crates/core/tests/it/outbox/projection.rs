@@ -83,7 +83,7 @@ async fn a_rebuild_from_a_topic_that_lost_its_start_is_refused_and_leaves_no_gro
     let members = projection(MemoryProjectionStore::new()).await;
     for key in 0..10 {
         let old = member(&format!("m-{key}"), 1);
-        bus.publish(&[old.clone()]).await.unwrap();
+        bus.publish(std::slice::from_ref(&old)).await.unwrap();
         let reader = bus.subscribe(&members.subscription()).await.unwrap();
         for delivery in reader.fetch(MANY, Duration::from_secs(1)).await.unwrap() {
             pumasi_core::event::Handler::handle(&members, &delivery).await.unwrap();

@@ -63,11 +63,11 @@ impl Instance {
                 "start",
             ],
         )
-        .expect("the server starts");
+        .unwrap();
     }
 
     fn down(&self, mode: &str) {
-        self.run("pg_ctl", &["-D", path(&self.data()), "-w", "-m", mode, "stop"]).expect("the server stops");
+        self.run("pg_ctl", &["-D", path(&self.data()), "-w", "-m", mode, "stop"]).unwrap();
     }
 
     /// Runs one of the programs, not as root, which they refuse.
@@ -144,34 +144,36 @@ async fn a_server_that_is_stopped_and_killed_and_comes_back_loses_and_doubles_no
         .with_max_attempts(100_000)
         .with_backoff(backoff);
     let consuming = tokio::spawn(consumer.run(shutdown.clone()));
-    let writing = {
+    let writing = [0, 1, 2].map(|_| {
         let (pool, outbox) = (pool.clone(), outbox.clone());
         tokio::spawn(async move {
             for n in 0.. {
                 // Whether it was committed, the truth knows, which is part of it.
                 let _ = publish(&pool, &outbox, &[format!("key-{}", n % 5)], true).await;
-                tokio::time::sleep(Duration::from_millis(3)).await;
             }
         })
+    });
+    let count = async |statement: &'static str| {
+        sqlx::query(statement).fetch_one(&pool).await.map_or(-1, |row| row.get::<i64, _>(0))
     };
     let server = Arc::new(server);
     for mode in ["fast", "immediate", "immediate", "fast"] {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let before = count("SELECT count(*) FROM truth").await;
+        until("some commits", async || count("SELECT count(*) FROM truth").await > before + 40).await;
         let server = Arc::clone(&server);
         let restart = move || {
             server.down(mode);
-            std::thread::sleep(Duration::from_millis(200));
             server.up();
         };
         tokio::task::spawn_blocking(restart).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    // The writer ends first, then what is left is worked off.
-    let count = async |statement: &'static str| {
-        sqlx::query(statement).fetch_one(&pool).await.map_or(-1, |row| row.get::<i64, _>(0))
-    };
-    writing.abort();
-    let _ = writing.await;
+    let before = count("SELECT count(*) FROM truth").await;
+    until("some commits", async || count("SELECT count(*) FROM truth").await > before + 40).await;
+    // The writers end first, then what is left is worked off.
+    for writing in writing {
+        writing.abort();
+        let _ = writing.await;
+    }
     let events = count("SELECT count(*) FROM truth").await;
     until("all effects", async || count("SELECT count(*) FROM effect").await >= events).await;
     until("an empty outbox", async || outbox.backlog().await.is_ok_and(|backlog| backlog.pending == 0)).await;
