@@ -206,8 +206,9 @@ impl SqliteBusOptions {
 
     /// Makes the writer's and the reader's connection, and the tables.
     ///
-    /// Switching a new file to the write-ahead log does not wait for others as everything else does: who opens it at the
-    /// same moment is told at once that it is busy, and tries again until the busy timeout is over.
+    /// Switching a new file to the write-ahead log does not wait for a writer as everything else does: who opens the file
+    /// while another process makes its tables is told at once that it is busy, and tries again until the busy timeout is
+    /// over.
     async fn connections(
         &self,
         now: Timestamp,

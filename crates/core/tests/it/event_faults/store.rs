@@ -120,16 +120,13 @@ async fn a_file_that_is_no_database_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn opening_waits_for_whoever_reads_the_new_file_at_the_same_moment() {
+async fn opening_waits_for_whoever_writes_the_new_file_at_the_same_moment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.db");
     let mut other =
         SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE own (n INTEGER); BEGIN; SELECT * FROM own")
-        .execute(&mut other)
-        .await
-        .unwrap();
-    // Turning the file to the write-ahead log fails at once while somebody reads it, whatever the busy timeout is.
+    sqlx::raw_sql("CREATE TABLE own (n INTEGER); BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    // Turning the file to the write-ahead log fails at once while somebody writes it, whatever the busy timeout is.
     let patience = |timeout| SqliteBusOptions::new(&path).with_busy_timeout(timeout);
     let error = patience(Duration::from_millis(50)).open().await.unwrap_err();
     assert_eq!((error.kind(), error.retry().is_retryable()), (ErrorKind::Unavailable, true));
