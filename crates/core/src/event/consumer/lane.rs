@@ -6,14 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
 use super::control::{Control, Counts, Shutdown};
 use super::held::Held;
+use super::meters::{self, Meters};
 use super::{Handler, Policy};
 use crate::event::{Context, Delivery, Reason, Settlement, Subscriber};
 use crate::time::Clock;
 use crate::{Error, ErrorKind, Result, Retry};
+
+/// How long an event that was taken ahead waits for a place before it is given back.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What all lanes of a consumer share.
 pub(super) struct Work {
@@ -22,6 +27,9 @@ pub(super) struct Work {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policy: Policy,
+    /// For as many handlers as may be at work at once.
+    pub(super) places: Semaphore,
+    pub(super) meters: Meters,
     pub(super) held: Arc<Held>,
     pub(super) control: Control,
     pub(super) shutdown: Shutdown,
@@ -31,6 +39,13 @@ pub(super) struct Work {
 enum Attempt {
     Returned(Result<()>),
     Panicked,
+    LeaseLost,
+}
+
+/// Whether an event may begin.
+enum Place<'a> {
+    Free(SemaphorePermit<'a>),
+    None,
     LeaseLost,
 }
 
@@ -47,7 +62,7 @@ struct InFlight<'a>(&'a Work);
 impl<'a> InFlight<'a> {
     fn begin(work: &'a Work) -> Self {
         work.control.counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("pumasi_event_in_flight", "group" => work.group.to_string()).increment(1);
+        work.meters.in_flight.increment(1);
         Self(work)
     }
 }
@@ -55,7 +70,7 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.control.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("pumasi_event_in_flight", "group" => self.0.group.to_string()).decrement(1);
+        self.0.meters.in_flight.decrement(1);
     }
 }
 
@@ -63,12 +78,11 @@ impl Work {
     /// Works through the events of one lane, in order.
     pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
         for delivery in &run {
-            let lane = if self.shutdown.is_triggered() || self.control.is_paused() {
+            let lane = match self.place(&lost).await {
+                Place::Free(place) => self.attempt(delivery, place, &lost).await,
                 // This gives back the later ones of the run as well.
-                self.settle(delivery, Settlement::Release, &lost).await;
-                Lane::Stops
-            } else {
-                self.attempt(delivery, &lost).await
+                Place::None => self.settle(delivery, Settlement::Release, &lost).await,
+                Place::LeaseLost => Lane::Stops,
             };
             if lane == Lane::Stops {
                 break;
@@ -79,7 +93,29 @@ impl Work {
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery, lost: &Shutdown) -> Lane {
+    /// Waits for a place, unless nothing is to be begun any more, or for too long.
+    async fn place(&self, lost: &Shutdown) -> Place<'_> {
+        let goes_on = || !self.shutdown.is_triggered() && !self.control.is_paused();
+        let place = match self.places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) if !goes_on() => None,
+            Err(_) => tokio::select! {
+                biased;
+                () = lost.triggered() => return Place::LeaseLost,
+                () = self.shutdown.triggered() => None,
+                () = self.control.until(true) => None,
+                place = self.places.acquire() => place.ok(),
+                () = self.clock.sleep(PATIENCE) => None,
+            },
+        };
+        match place {
+            _ if lost.is_triggered() => Place::LeaseLost,
+            Some(place) if goes_on() => Place::Free(place),
+            _ => Place::None,
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, place: SemaphorePermit<'_>, lost: &Shutdown) -> Lane {
         let span = self.span(delivery);
         if delivery.attempt > self.policy.max_attempts {
             let reason = Reason::new(
@@ -95,20 +131,23 @@ impl Work {
                 .scope(async { self.handler.handle(delivery).await })
                 .instrument(span.clone());
             tokio::select! {
+                // The work first: one that is done at once needs neither a timer nor a watch.
                 biased;
-                () = lost.triggered() => Attempt::LeaseLost,
                 ended = AssertUnwindSafe(work).catch_unwind() => match ended {
                     Ok(result) => Attempt::Returned(result),
                     Err(_) => Attempt::Panicked,
                 },
-                () = self.clock.sleep(self.policy.handler_limit) => Attempt::Returned(Err(Error::new(
+                () = lost.triggered() => Attempt::LeaseLost,
+                () = async { self.clock.sleep(self.policy.handler_limit).await } => Attempt::Returned(Err(Error::new(
                     ErrorKind::Timeout,
                     format!("the handler was still at work after {:?}", self.policy.handler_limit),
                 ))),
             }
         };
+        // Whoever only waits for the store needs none.
+        drop(place);
         let took = self.clock.instant().saturating_duration_since(begun);
-        metrics::histogram!("pumasi_event_handler_seconds", "group" => self.group.to_string()).record(took);
+        self.meters.seconds.record(took);
         let settlement = match attempt {
             Attempt::LeaseLost => {
                 span.in_scope(|| tracing::warn!("the lease was lost; the event is with another member"));
@@ -183,8 +222,11 @@ impl Work {
 
     fn count(&self, outcome: &'static str, field: impl FnOnce(&Counts) -> &AtomicU64) {
         field(&self.control.counts).fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("pumasi_event_deliveries_total", "group" => self.group.to_string(), "outcome" => outcome)
-            .increment(1);
+        if outcome == "handled" {
+            self.meters.handled.increment(1);
+        } else {
+            meters::outcome(&self.group, outcome).increment(1);
+        }
     }
 
     /// The span of one attempt: where the event comes from and who caused it, nothing of what it says.

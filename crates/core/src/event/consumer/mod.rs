@@ -1,9 +1,11 @@
 //! The runner of handlers.
 
+mod ahead;
 mod control;
 mod handler;
 mod held;
 mod lane;
+mod meters;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +15,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use ahead::Ahead;
 pub use control::{ConsumerStats, Control, Shutdown};
 pub use handler::{Handler, HandlerFn, handler_fn};
 use held::Held;
 use lane::Work;
+use meters::Meters;
 
 use super::{Delivery, EventBus, Settlement, Subscriber, Subscription};
 use crate::Result;
@@ -40,6 +44,8 @@ const LAG_PERIOD: Duration = Duration::from_secs(15);
 ///   [`max_attempts`](Self::with_max_attempts), or an error that says never, the event is put aside with the reason.
 /// - A handler that panics is an attempt that failed; an event that kills the process is counted by the bus, and put
 ///   aside when its attempts are used up.
+/// - Where handlers are quick, events are taken ahead: no more than were handled within the last 50 milliseconds, so that
+///   the bus's answers are not what they wait for. One that has waited for a second is given back.
 /// - While a handler works its lease is renewed from a task of its own: one that takes ten minutes loses nothing and
 ///   keeps nobody waiting. (On a single-threaded runtime a handler must not block the thread.)
 /// - On [`Shutdown`] it takes nothing more, finishes what is being handled within the
@@ -207,6 +213,8 @@ impl Consumer {
             self.control.clone(),
         ));
         let work = Arc::new(Work {
+            meters: Meters::new(&group),
+            places: Semaphore::new(self.concurrency.get()),
             group,
             subscriber,
             handler: self.handler,
@@ -243,20 +251,25 @@ impl Consumer {
 
 /// Takes events and starts their lanes until the shutdown signal, or an error that will not pass.
 async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<()>) -> Result<()> {
-    let places = Arc::new(Semaphore::new(concurrency.get()));
+    let mut ahead = Ahead::new(concurrency);
     let mut failures = 0;
     loop {
-        while lanes.try_join_next().is_some() {}
         let ready = async {
             work.control.until(false).await;
-            free_places(&places).await
+            loop {
+                while lanes.try_join_next().is_some() {}
+                let handled = work.control.stats().handled;
+                if let Some(room) = ahead.room(lanes.len(), handled, work.clock.instant()) {
+                    return room;
+                }
+                lanes.join_next().await;
+            }
         };
-        let mut free = tokio::select! {
+        let max = tokio::select! {
             biased;
             () = work.shutdown.triggered() => return Ok(()),
-            free = ready => free,
+            max = ready => max,
         };
-        let Some(max) = NonZeroUsize::new(free.len()) else { return Ok(()) };
         let fetched = tokio::select! {
             biased;
             () = work.shutdown.triggered() => return Ok(()),
@@ -269,12 +282,7 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
                 for run in by_lane(deliveries) {
                     let lost = Shutdown::new();
                     work.held.add(&run, &lost);
-                    let place = free.pop();
-                    let work = Arc::clone(work);
-                    lanes.spawn(async move {
-                        work.run(run, lost).await;
-                        drop(place);
-                    });
+                    lanes.spawn(Arc::clone(work).run(run, lost));
                 }
             }
             Err(error) if !error.retry().is_retryable() => return Err(error),
@@ -289,15 +297,6 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
             }
         }
     }
-}
-
-/// Waits for a free place, and takes the other free ones along.
-async fn free_places(places: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
-    let mut free: Vec<_> = Arc::clone(places).acquire_owned().await.into_iter().collect();
-    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        free.push(place);
-    }
-    free
 }
 
 /// Sorts deliveries into runs of one topic and key, keeping their order.
