@@ -186,22 +186,26 @@ fn read(answer: Value, fence: u64, topics: &[&Arc<str>]) -> std::result::Result<
     let mut parts = script::list(answer)?.into_iter();
     let due = script::number(&parts.next().ok_or(Failure::Answer)?)?;
     let due = u64::try_from(due).ok().map(Duration::from_micros);
-    let mut read = Read { deliveries: Vec::with_capacity(parts.len() / 5), unreadable: Vec::new(), due };
+    let mut read = Read { deliveries: Vec::with_capacity(parts.len() / 3), unreadable: Vec::new(), due };
     while let Some(place) = parts.next() {
         let mut next = || parts.next().ok_or(Failure::Answer);
         let place = script::count(&place)?;
         let topic = place.checked_sub(1).and_then(|place| topics.get(place)).ok_or(Failure::Answer)?;
-        let receipt = Receipt {
-            topic: Arc::clone(topic),
-            position: script::position(&script::text(next()?)?)?,
-            attempt: u32::try_from(script::number(&next()?)?).unwrap_or(u32::MAX),
-            key: script::text(next()?)?.into(),
-            fence,
-        };
-        let stored = script::bytes(next()?)?;
-        match serde_json::from_slice::<Envelope>(stored.get(16..).unwrap_or_default()) {
-            Ok(event) => read.deliveries.push(Delivery::new(Arc::new(event), receipt)),
-            Err(error) => read.unreadable.push((receipt, JsonFault::from(&error))),
+        for _ in 0..script::count(&next()?)? {
+            let row = script::text(next()?)?;
+            let (id, attempt) = row.split_once('/').ok_or(Failure::Answer)?;
+            let receipt = Receipt {
+                topic: Arc::clone(topic),
+                position: script::position(id)?,
+                attempt: attempt.parse().map_err(|_| Failure::Answer)?,
+                key: script::text(next()?)?.into(),
+                fence,
+            };
+            let stored = script::bytes(next()?)?;
+            match serde_json::from_slice::<Envelope>(stored.get(16..).unwrap_or_default()) {
+                Ok(event) => read.deliveries.push(Delivery::new(Arc::new(event), receipt)),
+                Err(error) => read.unreadable.push((receipt, JsonFault::from(&error))),
+            }
         }
     }
     Ok(read)

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script, ToRedisArgs, Value};
 
 use super::error::Failure;
+use crate::event::Receipt;
 
 /// One step on the server: atomic, because Redis runs one script at a time.
 pub(super) struct Step {
@@ -104,4 +105,9 @@ pub(super) fn position(id: &str) -> Result<u128, Failure> {
 /// The id that has this position.
 pub(super) fn id(position: u128) -> String {
     format!("{}-{}", position >> 64, position & u128::from(u64::MAX))
+}
+
+/// What a lane's record is when this delivery is all that is in it.
+pub(super) fn lone_record(receipt: &Receipt) -> String {
+    format!("{} 1 0 {}/{}", receipt.fence, id(receipt.position), receipt.attempt)
 }

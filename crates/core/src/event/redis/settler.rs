@@ -22,6 +22,16 @@ struct Request {
     reply: oneshot::Sender<Result<()>>,
 }
 
+impl Request {
+    fn is_ack(&self) -> bool {
+        self.settlement == Settlement::Ack
+    }
+
+    fn place(&self) -> (&str, bool) {
+        (&self.receipt.topic, !self.is_ack())
+    }
+}
+
 /// The way to a task that settles for one member until the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Settler {
@@ -53,8 +63,10 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
         number += 1;
         let mut call = shared.call(&SETTLE);
         call.arg(&*group).arg(shared.now()).arg(&caller).arg(number);
-        for request in &batch {
-            add(&mut call, request);
+        // By topic, acknowledgements first, as the script takes them.
+        batch.sort_by(|one, other| one.place().cmp(&other.place()));
+        for part in batch.chunk_by(|one, other| one.receipt.topic == other.receipt.topic) {
+            add(&mut call, part);
         }
         // The server remembers the last call's answer, so that one whose answer was lost may be repeated.
         match shared.link.call_durably(&call).await.and_then(|answer| verdicts(answer, batch.len())) {
@@ -83,21 +95,28 @@ fn verdicts(answer: Value, count: usize) -> std::result::Result<Vec<bool>, Failu
     }
 }
 
-fn add(call: &mut Call, request: &Request) {
-    let Request { receipt, settlement, .. } = request;
-    call.arg(&*receipt.topic)
-        .arg(&*receipt.key)
-        .arg(script::id(receipt.position))
-        .arg(receipt.fence)
-        .arg(receipt.attempt);
-    match settlement {
-        Settlement::Ack => call.arg("ack"),
-        Settlement::Release => call.arg("release"),
-        Settlement::Retry { after, .. } => {
-            call.arg("retry").arg(u64::try_from(after.as_micros()).unwrap_or(u64::MAX))
-        }
-        Settlement::DeadLetter { reason } => {
-            call.arg("dead").arg(reason.kind.as_str()).arg(reason.message.as_str())
-        }
-    };
+fn add(call: &mut Call, requests: &[Request]) {
+    let (acks, others) = requests.split_at(requests.partition_point(Request::is_ack));
+    let Some(first) = requests.first() else { return };
+    call.arg(&*first.receipt.topic).arg(acks.len());
+    for request in acks {
+        call.arg(&*request.receipt.key);
+    }
+    for request in acks {
+        call.arg(script::lone_record(&request.receipt));
+    }
+    call.arg(others.len());
+    for Request { receipt, settlement, .. } in others {
+        call.arg(&*receipt.key).arg(script::lone_record(receipt));
+        match settlement {
+            Settlement::Ack => call.arg("ack"),
+            Settlement::Release => call.arg("release"),
+            Settlement::Retry { after, .. } => {
+                call.arg("retry").arg(u64::try_from(after.as_micros()).unwrap_or(u64::MAX))
+            }
+            Settlement::DeadLetter { reason } => {
+                call.arg("dead").arg(reason.kind.as_str()).arg(reason.message.as_str())
+            }
+        };
+    }
 }

@@ -1,6 +1,9 @@
 -- KEYS: topics. ARGV: prefix, group, now, lease, max, fence, how many lost fences, these, then the topics.
--- Answers the microseconds until something is due (-1: nothing waits), then of each delivery the place of its topic, its
--- id, attempt, key and stored form.
+-- Answers the microseconds until something is due (-1: nothing waits), then of each topic with deliveries its place and
+-- their number, and of each delivery "id/attempt", its key and its stored form.
+--
+-- What every event goes through makes no table of its own: on the way of an event whose lane is free, the garbage
+-- collector costs more than the commands.
 local prefix, group, now = ARGV[1], ARGV[2], clock(ARGV[3])
 local until_ = text(now + tonumber(ARGV[4]))
 local max, fence, lost = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
@@ -10,10 +13,10 @@ local CHUNKS = 8 -- such reads before the rest is left to the next fetch
 
 local out, count, next_due = { -1 }, 0, nil
 
-local function deliver(place, id, attempt, key, value)
+local function deliver(row, key, value)
   count = count + 1
   local at = #out
-  out[at + 1], out[at + 2], out[at + 3], out[at + 4], out[at + 5] = place, id, attempt, key, value
+  out[at + 1], out[at + 2], out[at + 3] = row, key, value
 end
 
 -- Moves events of a lane from `wait` into its rows: as many as a run takes, and those that a replay put before them.
@@ -42,7 +45,7 @@ local function take_waiting(keys, key, lane)
 end
 
 -- Hands out lanes whose delay or lease has ended, or which were given back.
-local function take_due(place, keys)
+local function take_due(keys)
   local due = redis.call('ZRANGE', keys.due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, max - count)
   if #due == 0 then return end
   local share = math.max(1, math.min(RUN, math.floor((max - count) / #due)))
@@ -55,7 +58,7 @@ local function take_due(place, keys)
     for r = 1, lane.held do
       local row = lane.rows[r]
       local attempt = r == 1 and row.attempts or row.attempts + 1
-      deliver(place, row.id, attempt, key, value_of(keys, row.id))
+      deliver(row.id .. '/' .. attempt, key, value_of(keys, row.id))
     end
     append(records, key, record_of(lane))
     append(leases, until_, key)
@@ -73,57 +76,73 @@ local function ours(record)
   return { held = count_of_rows, waiting = 0, rows = rows }
 end
 
+-- Notes a lane of this fetch, and answers where its record stands.
+local function begin(mine, records, leases, key, record)
+  append(records, key, record)
+  append(leases, until_, key)
+  mine[key] = #records
+  return #records
+end
+
 -- Takes events in after the cursor: hands them out if their lane is free, and lets them wait behind it otherwise.
-local function take_fresh(place, keys)
+local function take_fresh(keys)
   local last = redis.call('HGET', KEYS[1], keys.topic)
   local cursor = redis.call('HGET', keys.cursors, group)
   if not last or not cursor then return end
-  local begun, taken, reads = cursor, 0, 0
-  local mine, busy = {}, {}
+  local taken, reads = 0, 0
+  -- Of a lane that this fetch hands out, where its record will stand; what it holds, if that is more than one event; and
+  -- lanes that others hold.
+  local mine, runs, busy = {}, {}, {}
   local records, leases, waiting = {}, {}, {}
+  local single = fence .. ' 1 0 '
   while cursor ~= last and count < max and reads < CHUNKS do
     local size = reads == 0 and math.min(max - count, CHUNK) or CHUNK
     reads = reads + 1
     local entries = redis.call('XRANGE', keys.stream, '(' .. cursor, '+', 'COUNT', size)
     if #entries == 0 then break end
-    local wanted, asked = {}, {}
-    for _, entry in ipairs(entries) do
-      local key = entry[2][1]
-      if not mine[key] and not busy[key] and not asked[key] then
-        asked[key] = true
-        wanted[#wanted + 1] = key
-      end
-    end
-    for i, record in ipairs(read_many(keys.lanes, wanted)) do
-      if record then
-        mine[wanted[i]] = ours(record)
-        if not mine[wanted[i]] then busy[wanted[i]] = { record = record, more = 0 } end
-      end
-    end
-    for _, entry in ipairs(entries) do
+    local wanted = {}
+    for i = 1, #entries do wanted[i] = entries[i][2][1] end
+    local found = read_many(keys.lanes, wanted)
+    for i = 1, #entries do
       if count >= max then break end
-      local id, key = entry[1], entry[2][1]
+      local id, key, value, record = entries[i][1], wanted[i], entries[i][2][2], found[i]
+      local at = mine[key]
+      if record and not at and not busy[key] then
+        local run = ours(record)
+        if run then
+          at = begin(mine, records, leases, key, record)
+          runs[key] = run
+        else
+          busy[key] = { record = record, more = 0 }
+        end
+      end
       cursor, taken = id, taken + 1
-      local lane, holder = mine[key], busy[key]
-      if holder then
-        holder.more = holder.more + 1
+      if busy[key] then
+        busy[key].more = busy[key].more + 1
         append(waiting, '0', waiting_member(key, id))
-      elseif not lane then
-        mine[key] = { held = 1, waiting = 0, rows = id .. '/1' }
-        deliver(place, id, 1, key, entry[2][2])
-      elseif lane.held < RUN then
-        lane.held, lane.rows = lane.held + 1, lane.rows .. ' ' .. id .. '/0'
-        deliver(place, id, 1, key, entry[2][2])
+      elseif not at then
+        local row = id .. '/1'
+        begin(mine, records, leases, key, single .. row)
+        deliver(row, key, value)
       else
-        lane.waiting = lane.waiting + 1
-        append(waiting, '0', waiting_member(key, id))
+        local run = runs[key]
+        if not run then
+          run = { held = 1, waiting = 0, rows = string.sub(records[at], #single + 1) }
+          runs[key] = run
+        end
+        if run.held < RUN then
+          run.held, run.rows = run.held + 1, run.rows .. ' ' .. id .. '/0'
+          deliver(id .. '/1', key, value)
+        else
+          run.waiting = run.waiting + 1
+          append(waiting, '0', waiting_member(key, id))
+        end
       end
     end
   end
   if taken == 0 then return end
-  for key, lane in pairs(mine) do
-    append(records, key, fence .. ' ' .. lane.held .. ' ' .. lane.waiting .. ' ' .. lane.rows)
-    append(leases, until_, key)
+  for key, run in pairs(runs) do
+    records[mine[key]] = fence .. ' ' .. run.held .. ' ' .. run.waiting .. ' ' .. run.rows
   end
   for key, holder in pairs(busy) do
     if holder.more > 0 then
@@ -168,11 +187,17 @@ for place = 1, #ARGV - 7 - lost do
     until cursor == '0'
   end
   if count < max then
-    local before = count
+    local before, at = count, #out
+    out[at + 1], out[at + 2] = place, 0
     keep_time(keys)
-    take_due(place, keys)
-    if count < max then take_fresh(place, keys) end
-    if count > before then saw(keys, now) end
+    take_due(keys)
+    if count < max then take_fresh(keys) end
+    if count > before then
+      out[at + 2] = count - before
+      saw(keys, now)
+    else
+      out[at + 2], out[at + 1] = nil, nil
+    end
     if count == 0 then
       local first = redis.call('ZRANGE', keys.due, 0, 0, 'WITHSCORES')[2]
       if first then next_due = math.min(next_due or math.huge, tonumber(first)) end
