@@ -9,7 +9,14 @@
     reason = "what is not as set up fails the test, and counts are printed"
 )]
 mod event_faults;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(all(feature = "kafka", feature = "conformance"))]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod event_kafka;
+#[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "conformance"))]
 #[expect(clippy::indexing_slicing, clippy::panic, reason = "what differs from the reference fails the test")]
 mod filter_sql;
 #[cfg(feature = "openai")]

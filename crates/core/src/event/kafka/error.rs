@@ -22,6 +22,10 @@ pub(super) fn failed(what: &str, error: &KafkaError) -> Error {
             format!("{what}: librdkafka refuses the property {name}"),
         );
     }
+    if let KafkaError::ClientCreation(_) = error {
+        let message = format!("{what}: librdkafka refuses this combination of properties");
+        return Error::new(ErrorKind::InvalidInput, message);
+    }
     match error.rdkafka_error_code() {
         Some(code) => failed_with(what, code),
         None => Error::new(ErrorKind::Other, format!("{what}: the client reported an error without a code")),

@@ -178,6 +178,11 @@ impl KafkaBusOptions {
         KafkaBus::connect(self).await
     }
 
+    /// In milliseconds.
+    fn session(&self) -> u128 {
+        self.session.as_millis().max(1)
+    }
+
     fn base(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
@@ -214,7 +219,13 @@ impl KafkaBusOptions {
     /// A client that only asks: metadata, watermarks, offsets by time.
     pub(super) fn asking(&self) -> ClientConfig {
         let mut config = self.base();
-        config.set("allow.auto.create.topics", "false");
+        config
+            .set("allow.auto.create.topics", "false")
+            // Not needed to ask, but librdkafka compares it with the interval of polls.
+            .set("session.timeout.ms", self.session().to_string());
+        if !self.properties.contains_key("max.poll.interval.ms") {
+            config.set("max.poll.interval.ms", self.session().max(300_000).to_string());
+        }
         config
     }
 
@@ -231,14 +242,10 @@ impl KafkaBusOptions {
 
     pub(super) fn member(&self, group: &str) -> ClientConfig {
         let mut config = self.reading(group);
-        let session = self.session.as_millis().max(1);
+        let session = self.session();
         config
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 3).clamp(1, 3_000).to_string());
-        if !self.properties.contains_key("max.poll.interval.ms") {
-            config.set("max.poll.interval.ms", session.max(300_000).to_string());
-        }
         if !self.properties.contains_key("queued.min.messages") {
             // What was read ahead of need is thrown away when a partition pauses.
             config.set("queued.min.messages", self.read_ahead.clamp(1, 10_000_000).to_string());

@@ -1,0 +1,189 @@
+//! Records of other programs, dead letters across processes, and doubles across restarts.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use pumasi_core::ErrorKind;
+use pumasi_core::conformance::Server;
+use pumasi_core::event::{EventBus, EventId, KafkaBusOptions, Page, Reason, Settlement, Subscription};
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use super::{MANY, SOON, drain, event, join, on, options, subscription};
+
+#[tokio::test]
+async fn a_record_that_is_no_envelope_is_put_aside_whole_and_its_lane_goes_on() {
+    let test = "a record that is no envelope";
+    let Some(url) = Server::Kafka.url(test) else { return };
+    let prefix = format!("test-{}.", EventId::random());
+    let bus = on(&url, &prefix).open().await.unwrap();
+    let member = join(&bus).await;
+    let foreign: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", &url)
+        .set("partitioner", "murmur2_random")
+        .create()
+        .unwrap();
+    let topic = format!("{prefix}posts");
+    let later = event("a", 7);
+    let whole = serde_json::to_string(&later).unwrap();
+    // One that no program can read, one of a future form, one that this program writes.
+    for value in ["어제 퇴사했어요", r#"{"v":2,"key":"a"}"#, &whole] {
+        let headers = OwnedHeaders::new().insert(Header { key: "source", value: Some("legacy") });
+        let record = FutureRecord::to(&topic).key("a").payload(value).headers(headers);
+        foreign.send(record, SOON).await.unwrap();
+    }
+    let taken = member.fetch(MANY, SOON).await.unwrap();
+    assert_eq!(taken.iter().map(|taken| taken.event.version).collect::<Vec<_>>(), [7]);
+    member.settle(&taken[0].receipt, Settlement::Ack).await.unwrap();
+    let dead = bus.dead_letters("readers", Page::default()).await.unwrap();
+    assert_eq!(dead.len(), 2, "{dead:?}");
+    for letter in &dead {
+        assert_eq!((letter.reason.kind.as_str(), letter.event.key.as_str()), ("unreadable", "a"));
+        assert!(!format!("{letter:?}").contains("퇴사"), "{letter:?}");
+    }
+    // This program still cannot read it: it comes back to the dead letters.
+    assert_eq!(bus.replay("readers", &[dead[0].event.id]).await.unwrap(), 1);
+    assert_eq!(drain(&member).await, []);
+    assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap().len(), 2);
+    assert_eq!(member.lag().await.unwrap().unsettled, 0);
+}
+
+#[tokio::test]
+async fn a_replay_by_another_process_is_noticed_survives_restarts_and_counts_its_attempts() {
+    let Some(options) = options("a replay by another process") else { return };
+    let options = options.with_replay_poll(Duration::from_millis(50));
+    let (bus, other) = (options.clone().open().await.unwrap(), options.clone().open().await.unwrap());
+    let member = join(&bus).await;
+    bus.publish(&[event("a", 1), event("a", 2), event("b", 1)]).await.unwrap();
+    let reason = || Reason::new("invalid_input", "no body");
+    for delivery in member.fetch(MANY, SOON).await.unwrap() {
+        let end = match (delivery.event.key.as_str(), delivery.event.version) {
+            ("a", 1) => Settlement::DeadLetter { reason: reason() },
+            _ => Settlement::Ack,
+        };
+        member.settle(&delivery.receipt, end).await.unwrap();
+    }
+    let dead = other.dead_letters("readers", Page::default()).await.unwrap();
+    assert_eq!(other.replay("readers", &[dead[0].event.id]).await.unwrap(), 1);
+    assert_eq!(other.dead_letters("readers", Page::default()).await.unwrap(), []);
+    let taken = member.fetch(MANY, SOON).await.unwrap();
+    assert_eq!(taken.iter().map(|taken| (taken.event.version, taken.attempt)).collect::<Vec<_>>(), [(1, 1)]);
+    // The process ends with it in its hands, and so does the next one.
+    drop((taken, member, bus));
+    let bus = options.clone().open().await.unwrap();
+    let member = join(&bus).await;
+    let taken = member.fetch(MANY, Duration::ZERO).await.unwrap();
+    assert_eq!(taken.iter().map(|taken| (taken.event.version, taken.attempt)).collect::<Vec<_>>(), [(1, 2)]);
+    member.settle(&taken[0].receipt, Settlement::DeadLetter { reason: reason() }).await.unwrap();
+    let dead = bus.dead_letters("readers", Page::default()).await.unwrap();
+    assert_eq!(dead.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [2]);
+    bus.replay("readers", &[dead[0].event.id]).await.unwrap();
+    assert_eq!(member.lag().await.unwrap().unsettled, 1);
+    assert_eq!(drain(&member).await, [("a".to_owned(), 1)]);
+    drop((member, bus));
+    let bus = options.open().await.unwrap();
+    let member = join(&bus).await;
+    assert_eq!(drain(&member).await, [], "what was replayed and acknowledged is done");
+    assert_eq!(member.lag().await.unwrap(), pumasi_core::event::Lag::new(0, 0));
+}
+
+#[tokio::test]
+async fn doubles_are_dropped_after_a_restart_as_far_as_the_window_reaches() {
+    let Some(options) = options("doubles after a restart") else { return };
+    let options = options.with_window(50);
+    let bus = options.clone().open().await.unwrap();
+    let member = join(&bus).await;
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    bus.publish(&(2..=20).map(|version| event("a", version)).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(drain(&member).await.len(), 20);
+    drop((member, bus));
+    let bus = options.clone().open().await.unwrap();
+    let member = join(&bus).await;
+    bus.publish(&[event("a", 1), event("a", 20), event("a", 21)]).await.unwrap();
+    assert_eq!(drain(&member).await, [("a".to_owned(), 21)]);
+    bus.publish(&(22..=100).map(|version| event("a", version)).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(drain(&member).await.len(), 79);
+    drop((member, bus));
+    let bus = options.open().await.unwrap();
+    let member = join(&bus).await;
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    assert_eq!(drain(&member).await, [("a".to_owned(), 1)], "an older id is forgotten");
+}
+
+#[tokio::test]
+async fn what_is_settled_out_of_order_is_not_handed_out_again_after_a_restart() {
+    let Some(options) = options("settled out of order") else { return };
+    let bus = options.clone().open().await.unwrap();
+    let member = join(&bus).await;
+    let events: Vec<_> = (0..300).map(|key| event(&format!("key-{key}"), 1)).collect();
+    bus.publish(&events).await.unwrap();
+    let mut open = Vec::new();
+    let mut all = 0;
+    while all < 300 {
+        for delivery in member.fetch(MANY, SOON).await.unwrap() {
+            all += 1;
+            if all % 7 == 3 {
+                open.push(delivery.event.key.clone());
+            } else {
+                member.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+            }
+        }
+    }
+    drop((member, bus));
+    let bus = options.open().await.unwrap();
+    let member = join(&bus).await;
+    assert_eq!(member.lag().await.unwrap().unsettled, open.len() as u64);
+    let mut again = Vec::new();
+    while again.len() < open.len() {
+        let taken = member.fetch(MANY, Duration::ZERO).await.unwrap();
+        assert!(!taken.is_empty(), "{} of {}", again.len(), open.len());
+        for delivery in taken {
+            assert_eq!(delivery.attempt, 2, "{delivery:?}");
+            again.push(delivery.event.key.clone());
+            member.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+        }
+    }
+    open.sort();
+    again.sort();
+    assert_eq!(again, open);
+    assert_eq!(drain(&member).await, []);
+}
+
+#[tokio::test]
+async fn a_lane_that_waits_does_not_stop_the_others_and_reading_ahead_is_bounded() {
+    let Some(options) = options("reading ahead") else { return };
+    let bus = options.with_read_ahead(20).open().await.unwrap();
+    let member = join(&bus).await;
+    bus.publish(&[event("stuck", 1)]).await.unwrap();
+    let stuck = member.fetch(MANY, SOON).await.unwrap();
+    let events: Vec<_> =
+        (0..600).map(|number| event(&format!("key-{}", number % 30), 1 + number / 30)).collect();
+    bus.publish(&events).await.unwrap();
+    let few = NonZeroUsize::new(10).unwrap();
+    let mut others = 0;
+    while others < 600 {
+        let taken = member.fetch(few, SOON).await.unwrap();
+        assert!(!taken.is_empty(), "{others} of 600");
+        for delivery in taken {
+            others += 1;
+            member.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+        }
+        assert_eq!(member.renew(&[stuck[0].receipt.clone()]).await.unwrap(), []);
+    }
+    member.settle(&stuck[0].receipt, Settlement::Ack).await.unwrap();
+    assert_eq!(member.lag().await.unwrap().unsettled, 0);
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_made_is_not_found_and_may_be_asked_for_again() {
+    let Some(url) = Server::Kafka.url("a topic that nobody made") else { return };
+    let bus =
+        KafkaBusOptions::new(url).with_prefix(format!("none-{}.", EventId::random())).open().await.unwrap();
+    let error = bus.subscribe(&subscription()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert!(error.retry().is_retryable());
+    assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap(), []);
+    let error = bus.subscribe(&Subscription::new("readers", ["글"])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
