@@ -5,6 +5,7 @@
 //!
 //! | module | what it answers |
 //! |---|---|
+//! | `alert` | how errors reach a person, counted and never in the way (feature `slack`) |
 //! | [`cache`] | how to keep a value for a while, and load it once when it is missing |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`filter`] | which records are meant, in memory and in every store |
@@ -12,6 +13,7 @@
 //! | `lock` | how one of many processes does something alone, and is refused when it no longer is (feature `runtime`) |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
+//! | `slack` | what Slack sends, and how to answer it (feature `slack`) |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |
 
@@ -25,6 +27,8 @@ mod database;
 mod error;
 pub mod event;
 pub mod filter;
+#[cfg(any(feature = "openai", feature = "slack"))]
+mod http;
 #[cfg(feature = "runtime")]
 pub mod idempotency;
 #[cfg(feature = "runtime")]

@@ -1,7 +1,12 @@
 //! Tests of the public interface.
 #![expect(clippy::unwrap_used, reason = "the tests' own parts fail by panicking")]
-#![cfg_attr(feature = "openai", expect(clippy::indexing_slicing, reason = "the same"))]
+#![cfg_attr(
+    any(feature = "openai", feature = "slack"),
+    expect(clippy::indexing_slicing, reason = "the same")
+)]
 
+#[cfg(feature = "slack")]
+mod alert;
 #[cfg(all(feature = "sqlite", feature = "conformance"))]
 #[expect(
     clippy::indexing_slicing,
@@ -38,4 +43,9 @@ mod redis_faults;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 #[path = "../support/schema.rs"]
 mod schema;
+#[cfg(any(feature = "openai", feature = "slack"))]
+#[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "it can do more than Slack's tests need"))]
+mod server;
 mod silence;
+#[cfg(feature = "slack")]
+mod slack;

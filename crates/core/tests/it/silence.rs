@@ -114,6 +114,38 @@ fn a_client_shows_no_key_wherever_it_was_put() {
     silent_error(&builder.build().unwrap_err());
 }
 
+#[cfg(feature = "slack")]
+#[test]
+fn what_leads_to_slack_shows_no_secret_and_no_text() {
+    use pumasi_core::alert::Alerts;
+    use pumasi_core::slack::{
+        Callback, MessageMetadata, SignatureVerifier, SigningSecret, SlackClient, SlackMessage, SlackToken,
+        SlackWebhook,
+    };
+
+    let key = SECRETS[2];
+    silent(&(SigningSecret::new(key), SlackToken::new(key)));
+    silent(&SignatureVerifier::new(key).with_secret(key));
+    let client = SlackClient::at(&format!("https://user:{key}@slack.example/{key}"), key).unwrap();
+    let webhook = SlackWebhook::new(format!("https://hooks.slack.example/services/{key}")).unwrap();
+    silent(&(&client, &webhook));
+    silent_error(&SlackClient::new(format!("{key}\n{key}")).unwrap_err());
+    silent_error(&SlackClient::at(key, key).unwrap_err());
+    silent_error(&SlackWebhook::new(key).unwrap_err());
+    silent_error(&SlackWebhook::new(format!("ftp://{key}")).unwrap_err());
+    let metadata = MessageMetadata::new("answer").with("text", text());
+    silent(&SlackMessage::new(text()).with_metadata(metadata));
+    let builder = Alerts::to_channel("service", client, "C1");
+    silent(&builder);
+    silent(&Alerts::to_webhook("service", webhook).start().unwrap());
+
+    let event = json!({"type": "message", "channel": "C1", "ts": "1.2", "text": text()});
+    let body = json!({"type": "event_callback", "event_id": "E", "event": event}).to_string();
+    silent(&Callback::parse(body.as_bytes()).unwrap());
+    silent_error(&Callback::parse(text().as_bytes()).unwrap_err());
+    silent_error(&Callback::parse(json!({"type": [text()]}).to_string().as_bytes()).unwrap_err());
+}
+
 #[test]
 fn events_show_which_they_are_and_never_what_they_carry() {
     let event = event();

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::dialect::Dialect;
 use super::transport::Transport;
 use super::{OpenAiCompatible, OpenAiEmbedder};
+use crate::http;
 use crate::model::ModelCapabilities;
 use crate::resilience::{RateLimit, RetryPolicy};
 use crate::{Error, ErrorKind, Result};
@@ -345,7 +346,7 @@ impl OpenAiBuilder {
         let policy = self.policy.unwrap_or_else(|| RetryPolicy::new(self.dialect.provider()));
         let transport = Transport {
             client,
-            host: host(&url),
+            host: http::host(&url),
             url,
             headers,
             key: self.key,
@@ -431,10 +432,7 @@ impl OpenAiBuilder {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("pumasi-core/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout);
+        let mut builder = http::client_builder(self.connect_timeout);
         match &self.proxy {
             Proxy::Environment => {}
             Proxy::None => builder = builder.no_proxy(),
@@ -444,9 +442,7 @@ impl OpenAiBuilder {
                 builder = builder.proxy(proxy);
             }
         }
-        builder.build().map_err(|source| {
-            invalid("an HTTP client cannot be made of these settings").with_source(source.without_url())
-        })
+        http::build_client(builder)
     }
 }
 
@@ -468,12 +464,6 @@ impl fmt::Debug for OpenAiBuilder {
 
 fn invalid(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, message.to_owned())
-}
-
-/// Names a server without its path, query or credentials.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::retry_after::span;
+use crate::http::{self, printable};
 use crate::{Error, ErrorKind, Retry};
 
 /// What a server's error body says, whichever shape it has.
@@ -38,9 +39,6 @@ impl fmt::Debug for ServerError {
             .finish_non_exhaustive()
     }
 }
-
-/// The longest name that is repeated in a message.
-const NAME_BYTES: usize = 64;
 
 impl ServerError {
     /// Reads an error body; `None` if it is not one.
@@ -174,12 +172,6 @@ const CONTEXT_PHRASES: [&str; 9] = [
     "input is too long",
 ];
 
-/// Takes a name that is safe to repeat: short, of letters, digits and a few signs.
-fn printable(name: &str) -> Option<String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
-    (!name.is_empty() && name.len() <= NAME_BYTES && name.bytes().all(fits)).then(|| name.to_owned())
-}
-
 /// The circumstances of a failed call, as its error tells them.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
@@ -242,20 +234,7 @@ impl Call<'_> {
 
     /// Makes the error of a call that did not get through.
     pub(super) fn unreached(&self, source: reqwest::Error) -> Error {
-        // The address may hold a key in its query.
-        let source = source.without_url();
-        let (kind, what) = if source.is_timeout() {
-            (ErrorKind::Timeout, "was not answered in time")
-        } else if source.is_connect() {
-            (ErrorKind::Unavailable, "could not connect")
-        } else if source.is_redirect() {
-            (ErrorKind::Protocol, "was redirected too often")
-        } else if source.is_builder() {
-            (ErrorKind::InvalidInput, "could not be written as a request")
-        } else {
-            (ErrorKind::Unavailable, "broke off")
-        };
-        self.error(kind, what).with_source(source)
+        http::unreached(&format!("{} at {}", self.operation, self.host), source)
     }
 }
 

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
+use crate::http::{self, LONGEST_WAIT, header};
 use crate::time::Timestamp;
-
-/// The longest wait that is believed; a server that names more is taken to mean this.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// Reads from the headers of a refused call how long to wait.
 ///
@@ -16,25 +14,25 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// <https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>).
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     milliseconds(headers)
-        .or_else(|| after(headers, now))
+        .or_else(|| http::retry_after(headers, now))
         .or_else(|| reset(headers))
-        .map(|delay| delay.min(LONGEST))
+        .map(|delay| delay.min(LONGEST_WAIT))
 }
 
 /// Reads how long nothing is left of a limit, from a call that was served.
 pub(super) fn exhausted_for(headers: &HeaderMap) -> Option<Duration> {
-    let used_up = |what: &str| text(headers, &format!("x-ratelimit-remaining-{what}")) == Some("0");
+    let used_up = |what: &str| header(headers, &format!("x-ratelimit-remaining-{what}")) == Some("0");
     ["requests", "tokens"]
         .into_iter()
         .filter(|what| used_up(what))
-        .filter_map(|what| span(text(headers, &format!("x-ratelimit-reset-{what}"))?))
+        .filter_map(|what| span(header(headers, &format!("x-ratelimit-reset-{what}"))?))
         .max()
-        .map(|delay| delay.min(LONGEST))
+        .map(|delay| delay.min(LONGEST_WAIT))
 }
 
 /// Tells whether the server itself says that the same call may, or may not, succeed later (`x-should-retry`).
 pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
-    match text(headers, "x-should-retry")? {
+    match header(headers, "x-should-retry")? {
         "true" => Some(true),
         "false" => Some(false),
         _ => None,
@@ -42,37 +40,17 @@ pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 fn milliseconds(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds: f64 = text(headers, "retry-after-ms")?.parse().ok()?;
+    let milliseconds: f64 = header(headers, "retry-after-ms")?.parse().ok()?;
     Duration::try_from_secs_f64(milliseconds / 1_000.0).ok()
-}
-
-fn after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let value = text(headers, "retry-after")?;
-    if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    // The server's own clock, where it tells it, keeps a difference between the clocks out of the wait.
-    let now = text(headers, "date").and_then(http_date).unwrap_or(now);
-    Some(http_date(value)?.saturating_since(now))
 }
 
 fn reset(headers: &HeaderMap) -> Option<Duration> {
     exhausted_for(headers).or_else(|| {
         ["requests", "tokens"]
             .into_iter()
-            .filter_map(|what| span(text(headers, &format!("x-ratelimit-reset-{what}"))?))
+            .filter_map(|what| span(header(headers, &format!("x-ratelimit-reset-{what}"))?))
             .max()
     })
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
-    let date = parser.parse_timestamp(text).ok()?;
-    Some(Timestamp::from_micros(date.as_microsecond()))
 }
 
 /// Reads a span as Go writes it (`1s`, `6m0s`, `20ms`, `1h2m3.5s`), or plain seconds.
@@ -140,7 +118,7 @@ mod tests {
         for nonsense in ["soon", "-3", "NaN", "1e400", "", "Wed, 99 Oct 2015"] {
             assert_eq!(delay(&[("retry-after", nonsense)]), None, "{nonsense}");
         }
-        assert_eq!(delay(&[("retry-after", "99999999999")]), Some(LONGEST));
+        assert_eq!(delay(&[("retry-after", "99999999999")]), Some(LONGEST_WAIT));
         assert_eq!(delay(&[("retry-after", "0.25")]), Some(Duration::from_millis(250)));
     }
 

@@ -13,6 +13,7 @@ use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
 use super::retry_after::{exhausted_for, retry_after, should_retry};
+use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -90,20 +91,14 @@ impl Transport {
     }
 
     /// Makes an error of a failed answer, of whose body it reads no more than it needs.
-    async fn refusal(&self, call: Call<'_>, mut response: Response) -> Error {
+    async fn refusal(&self, call: Call<'_>, response: Response) -> Error {
         let status = response.status().as_u16();
         let asked_delay = retry_after(response.headers(), SystemTime::now().into());
         let should_retry = should_retry(response.headers());
         // What cannot be read, or in time, is not needed: the status says enough.
-        let mut body = Vec::new();
-        let read = async {
-            while body.len() < ERROR_BYTES
-                && let Ok(Some(bytes)) = response.chunk().await
-            {
-                body.extend_from_slice(&bytes);
-            }
-        };
-        let _in_time = tokio::time::timeout(self.idle_timeout.min(Duration::from_secs(5)), read).await;
+        let read = http::first_bytes(response, ERROR_BYTES);
+        let limit = self.idle_timeout.min(Duration::from_secs(5));
+        let body = tokio::time::timeout(limit, read).await.unwrap_or_default();
         let server: Option<ServerError> =
             serde_json::from_slice::<Value>(&body).ok().and_then(|body| ServerError::read(&body));
         let error = call.failed(status, server.as_ref(), asked_delay, should_retry);

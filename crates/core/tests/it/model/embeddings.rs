@@ -7,7 +7,7 @@ use pumasi_core::model::{Dialect, Embedder, OpenAiEmbedder};
 use serde_json::json;
 
 use super::builder;
-use super::server::{Reply, Server};
+use crate::server::{Reply, Server};
 
 fn embedder(dialect: Dialect, server: &Server, dimensions: usize) -> OpenAiEmbedder {
     builder(dialect, server).build_embedder(NonZeroUsize::new(dimensions).unwrap()).unwrap()

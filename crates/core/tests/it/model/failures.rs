@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use pumasi_core::model::{ChatModel, Dialect, OpenAiCompatible};
 use pumasi_core::{ErrorKind, Retry};
 
-use super::server::{Reply, Server};
 use super::{KEY, ask, assert_silent, builder, once, streamed};
+use crate::server::{Reply, Server};
 
 const ANSWER: &str = r#"{"choices":[{"message":{"content":"가"},"finish_reason":"stop"}]}"#;
 

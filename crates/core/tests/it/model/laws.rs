@@ -9,7 +9,7 @@ use pumasi_core::resilience::RetryPolicy;
 use serde_json::json;
 
 use super::builder;
-use super::server::{Reply, Server};
+use crate::server::{Reply, Server};
 
 #[derive(Default)]
 struct OverHttp {

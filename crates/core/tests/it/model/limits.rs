@@ -7,8 +7,8 @@ use pumasi_core::model::{ChatModel, Dialect};
 use pumasi_core::resilience::RateLimit;
 use pumasi_core::{ErrorKind, Retry};
 
-use super::server::{Reply, Server};
 use super::{ask, builder};
+use crate::server::{Reply, Server};
 
 const ANSWER: &str = r#"{"choices":[{"message":{"content":"가"},"finish_reason":"stop"}],
     "usage":{"prompt_tokens":20,"completion_tokens":30}}"#;

@@ -9,7 +9,6 @@ mod observed;
 mod payloads;
 #[cfg(feature = "conformance")]
 mod real;
-mod server;
 mod streams;
 
 use std::time::Duration;
@@ -21,7 +20,7 @@ use pumasi_core::model::{
 };
 use pumasi_core::resilience::{Backoff, RetryPolicy};
 
-use server::Server;
+use crate::server::Server;
 
 const KEY: &str = "sk-secret-key-1234567890abcdef";
 

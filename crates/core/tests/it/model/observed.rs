@@ -9,8 +9,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 
-use super::server::{Reply, Server};
 use super::{KEY, ask, once, streamed};
+use crate::server::{Reply, Server};
 
 /// Writes down the names and labels of what is recorded, and the fields of spans.
 #[derive(Clone, Default)]

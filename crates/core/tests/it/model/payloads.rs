@@ -11,8 +11,8 @@ use pumasi_core::model::{
 use pumasi_core::{ErrorKind, Retry};
 use serde_json::json;
 
-use super::server::{Reply, Server};
 use super::{KEY, ask, assert_silent, builder, once, streamed};
+use crate::server::{Reply, Server};
 
 macro_rules! payload {
     ($name:literal) => {

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use pumasi_core::model::{ChatModel, Dialect, FinishReason, Usage};
 use pumasi_core::{ErrorKind, Retry};
 
-use super::server::{Reply, Server};
 use super::{ask, assert_silent, builder, once, streamed};
+use crate::server::{Reply, Server};
 
 const STREAM: &str = include_str!("payloads/openai_stream.http");
 

@@ -1,0 +1,100 @@
+//! What every HTTP client of this crate does alike: errors that show no address, bounded bodies, `Retry-After`.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Response, Url};
+
+use crate::time::Timestamp;
+use crate::{Error, ErrorKind};
+
+/// The longest wait that is believed; a server that names more is taken to mean this.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// The longest name that is repeated in a message.
+const NAME_BYTES: usize = 64;
+
+/// Reads `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = header(headers, "retry-after")?;
+    let delay = if let Ok(seconds) = value.parse::<f64>() {
+        Duration::try_from_secs_f64(seconds).ok()?
+    } else {
+        // The server's own clock, where it tells it, keeps a difference between the clocks out of the wait.
+        let now = header(headers, "date").and_then(http_date).unwrap_or(now);
+        http_date(value)?.saturating_since(now)
+    };
+    Some(delay.min(LONGEST_WAIT))
+}
+
+/// Reads a header that is text, without the white space around it.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+    let date = parser.parse_timestamp(text).ok()?;
+    Some(Timestamp::from_micros(date.as_microsecond()))
+}
+
+/// Takes a name that is safe to repeat: short, of letters, digits and a few signs.
+pub(crate) fn printable(name: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
+    (!name.is_empty() && name.len() <= NAME_BYTES && name.bytes().all(fits)).then(|| name.to_owned())
+}
+
+/// Names a server without its path, query or credentials.
+pub(crate) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Makes the error of a call that did not get through; `what` names the call and the host.
+pub(crate) fn unreached(what: &str, source: reqwest::Error) -> Error {
+    // The address may hold a key in its query.
+    let source = source.without_url();
+    let (kind, how) = if source.is_timeout() {
+        (ErrorKind::Timeout, "was not answered in time")
+    } else if source.is_connect() {
+        (ErrorKind::Unavailable, "could not connect")
+    } else if source.is_redirect() {
+        (ErrorKind::Protocol, "was redirected too often")
+    } else if source.is_builder() {
+        (ErrorKind::InvalidInput, "could not be written as a request")
+    } else {
+        (ErrorKind::Unavailable, "broke off")
+    };
+    Error::new(kind, format!("{what} {how}")).with_source(source)
+}
+
+/// Begins an HTTP client as this crate's clients are: without redirects, which would carry a key elsewhere.
+pub(crate) fn client_builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("pumasi-core/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect_timeout)
+}
+
+/// Makes the client that was begun.
+///
+/// # Errors
+///
+/// `InvalidInput` if the settings cannot be used together.
+pub(crate) fn build_client(builder: reqwest::ClientBuilder) -> crate::Result<reqwest::Client> {
+    builder.build().map_err(|source| {
+        Error::new(ErrorKind::InvalidInput, "an HTTP client cannot be made of these settings")
+            .with_source(source.without_url())
+    })
+}
+
+/// Reads at most about `max` bytes of a body, and whatever of it came before it broke off.
+pub(crate) async fn first_bytes(mut response: Response, max: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < max
+        && let Ok(Some(bytes)) = response.chunk().await
+    {
+        body.extend_from_slice(&bytes);
+    }
+    body
+}
