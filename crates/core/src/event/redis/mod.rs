@@ -77,7 +77,7 @@ use crate::{Error, ErrorKind, Result};
 ///   at most as long again as they were meant to. [`Start::At`] and retention are exact to the millisecond.
 /// - **Kept for** [7 days](RedisBusOptions::with_retention) and until every group has settled it, optionally up to a
 ///   [number](RedisBusOptions::with_max_len) of events a topic. A group that nobody reads any more keeps its events:
-///   [`forget`](Self::forget) it. Ids of the last [million](RedisBusOptions::with_window) events are remembered.
+///   [`forget_group`](EventBus::forget_group) it. Ids of the last [million](RedisBusOptions::with_window) events are remembered.
 /// - **Batches** are one script, and so all or none: up to 50,000 events and 64 MiB a call, more is refused with
 ///   `InvalidInput` before anything is sent, because the server does nothing else meanwhile.
 /// - **A full server** (`maxmemory` with `noeviction`) refuses to publish with `Storage`; what is there is still handed
@@ -186,22 +186,6 @@ impl RedisBus {
     pub async fn clean_up(&self) -> Result<usize> {
         self.shared.clean_up().await.map_err(|failure| self.shared.error(failure, "cleaning up"))
     }
-
-    /// Drops a group: its place in every topic that has had an event, what it has not settled, and its dead letters. It
-    /// no longer keeps events from being deleted.
-    ///
-    /// Its members must have stopped; a subscription under its name begins a new group.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` if it cannot be a group's name; `Storage`, `Unavailable` or `Timeout` if the server failed.
-    pub async fn forget(&self, group: &str) -> Result<()> {
-        check_name("group", group)?;
-        let mut call = self.shared.call(&FORGET);
-        call.arg(group);
-        let forgotten = self.shared.link.call_durably(&call).await;
-        forgotten.map(drop).map_err(|failure| self.shared.error(failure, FORGET.what))
-    }
 }
 
 impl fmt::Debug for RedisBus {
@@ -290,6 +274,16 @@ impl EventBus for RedisBus {
             count += answer.map_err(|failure| self.shared.error(failure, REPLAY.what))?;
         }
         Ok(count)
+    }
+
+    /// The group's members must have stopped.
+    async fn forget_group(&self, group: &str) -> Result<bool> {
+        check_name("group", group)?;
+        let mut call = self.shared.call(&FORGET);
+        call.arg(group);
+        let forgotten = self.shared.link.call_durably(&call).await;
+        let forgotten = forgotten.map_err(|failure| self.shared.error(failure, FORGET.what))?;
+        Ok(forgotten == Value::Int(1))
     }
 }
 
