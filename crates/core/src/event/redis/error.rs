@@ -21,6 +21,8 @@ pub(super) enum Failure {
     TooNew(i64),
     #[error("the server is version {0}, and scripts with flags need 7.0")]
     TooOld(String),
+    #[error("the script was not there, and is now")]
+    Unloaded,
     #[error("{got} of {wanted} replicas confirmed in time")]
     Replicas { wanted: usize, got: usize },
 }
@@ -115,6 +117,7 @@ impl Failure {
                 (ErrorKind::Unsupported, Retry::Never, "its layout is newer than this program")
             }
             Self::TooOld(_) => (ErrorKind::Unsupported, Retry::Never, "it is older than Redis 7.0"),
+            Self::Unloaded => (ErrorKind::Unavailable, Retry::Now, "it forgets scripts at once"),
             Self::Replicas { .. } => {
                 (ErrorKind::Unavailable, Retry::Now, "too few replicas confirmed in time")
             }

@@ -12,6 +12,9 @@ use super::script::Call;
 /// How many commands may wait to be written before callers wait.
 const PIPELINE: usize = 1024;
 
+/// How often a script is loaded for one call, should somebody flush the server's scripts in between.
+const LOADS: u32 = 5;
+
 /// How many replicas must confirm a write, and how long they may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replicas {
@@ -57,7 +60,10 @@ impl Link {
     pub(super) async fn call(&self, call: &Call) -> Result<Value, Failure> {
         let mut manager = self.manager();
         let mut answer = send(&mut manager, &call.command).await;
-        if answer.as_ref().is_err_and(is_unknown_script) {
+        for _ in 0..LOADS {
+            if !answer.as_ref().is_err_and(is_unknown_script) {
+                break;
+            }
             answer = match call.step.script.load_async(&mut manager).await {
                 Ok(_) => send(&mut manager, &call.command).await,
                 Err(error) => Err(error),
@@ -81,9 +87,11 @@ impl Link {
     /// As [`call_patiently`](Self::call_patiently), and has replicas confirm it where that is asked for.
     pub(super) async fn call_durably(&self, call: &Call) -> Result<Value, Failure> {
         let Some(replicas) = self.replicas else { return self.call_patiently(call).await };
+        let mut loads = LOADS;
         let mut patience = Patience::new(self.timeout * 2);
         loop {
             match self.call_confirmed(call, replicas).await {
+                Err(Failure::Unloaded) if loads > 0 => loads -= 1,
                 Err(failure) if patience.outlasts(&failure).await => {}
                 ended => return ended,
             }
@@ -109,7 +117,7 @@ impl Link {
         match answer.extract_error() {
             Err(error) if is_unknown_script(&error) => {
                 call.step.script.load_async(&mut manager).await?;
-                Box::pin(self.call_confirmed(call, replicas)).await
+                Err(Failure::Unloaded)
             }
             answer => {
                 let answer = self.judged(answer)?;

@@ -90,7 +90,7 @@ pub(super) async fn work(worker: usize, folder: &Path, events: &str, effects: &s
         log.write_all(lines.concat().as_bytes()).unwrap();
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..8))).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The handler: one effect per event by its id, on a server that nobody kills.

@@ -162,7 +162,7 @@ local function keep_time(keys)
   local seen = tonumber(redis.call('HGET', keys.state, 'seen') or '0')
   if now < seen - 500000 then
     local later = {}
-    local lanes = redis.call('ZRANGE', keys.due, text(now), '+inf', 'BYSCORE', 'WITHSCORES')
+    local lanes = redis.call('ZRANGE', keys.due, text(now), '(+inf', 'BYSCORE', 'WITHSCORES')
     for i = 1, #lanes, 2 do
       later[i], later[i + 1] = text(tonumber(lanes[i + 1]) - (seen - now)), lanes[i]
     end
@@ -199,7 +199,7 @@ for place = 1, #ARGV - 7 - lost do
       out[at + 2], out[at + 1] = nil, nil
     end
     if count == 0 then
-      local first = redis.call('ZRANGE', keys.due, 0, 0, 'WITHSCORES')[2]
+      local first = redis.call('ZRANGE', keys.due, '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
       if first then next_due = math.min(next_due or math.huge, tonumber(first)) end
     end
   end

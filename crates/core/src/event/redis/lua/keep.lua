@@ -19,8 +19,10 @@ if ARGV[5] == 'wait' then
   end
 else
   page = redis.call('HSCAN', keys.lanes, ARGV[6], 'COUNT', 1000)
-  for i = 2, #page[2], 2 do
-    for _, row in ipairs(parse(page[2][i]).rows) do keep(row.id) end
+  for i = 1, #page[2], 2 do
+    if page[2][i] ~= NO_LANE then
+      for _, row in ipairs(parse(page[2][i + 1]).rows) do keep(row.id) end
+    end
   end
 end
 return page[1]

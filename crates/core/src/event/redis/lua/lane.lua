@@ -7,6 +7,7 @@
 --   a score in the sorted set `due`: when it may be handed out, in microseconds.
 -- An event's id is "milliseconds-number": its number counts the events of the topic.
 
+local NO_LANE = '\0' -- no key has a NUL
 local RUN = 32 -- events of one lane that are handed out at once
 
 local function text(number)
