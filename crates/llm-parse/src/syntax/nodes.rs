@@ -152,6 +152,11 @@ impl Machine {
         }
         match (frame.shape, only) {
             (Shape::Call, Some(only)) => self.unwrap_only(frame.node, only),
+            (Shape::Call, None) if frame.count == 0 => {
+                // `function() { … }`: nothing of the value was read.
+                let start = self.tree.node(NodeId(frame.node)).start as usize;
+                self.lossy(Rule::MissingValue, start, end);
+            }
             (Shape::Paren, Some(only)) if !frame.loose => self.unwrap_only(frame.node, only),
             (Shape::Paren, _) => {
                 let start = self.tree.node(NodeId(frame.node)).start as usize;

@@ -138,7 +138,10 @@ impl Machine {
     }
 
     fn end_prose(&mut self, cx: Input<'_>) -> bool {
-        if let Some(fence) = self.around.fence.take() {
+        // A bare fence after a value, never closed, is the end of one that was not opened: what follows is talk.
+        if let Some(fence) = self.around.fence.take()
+            && (fence.candidates == 0 || !fence.language.is_empty())
+        {
             self.close_block(cx, fence, cx.len());
         }
         self.state = State::Done;
