@@ -201,6 +201,9 @@ fn loose_key_at(cx: Input<'_>, at: usize) -> Tri {
         Solid::Wait => Tri::Wait,
         Solid::End => Tri::No,
         Solid::At { at, .. } => match cx.punct(at) {
+            (b':', _) if !cx.eof && (at + 1 >= cx.len() || (cx.at(at + 1) == b'/' && at + 2 >= cx.len())) => {
+                Tri::Wait
+            }
             (b':', _) if cx.at(at + 1) == b'/' && cx.at(at + 2) == b'/' => Tri::No,
             (b':' | b'=', _) => Tri::Yes,
             _ => Tri::No,

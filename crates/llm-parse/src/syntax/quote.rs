@@ -44,7 +44,11 @@ impl Machine {
             (Role::Field, byte) if byte.is_ascii_alphabetic() => {
                 let window = cx.bytes.get(start..(start + 64).min(cx.len())).unwrap_or(&[]);
                 let name = window.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'));
-                name.is_some_and(|len| window.get(len) == Some(&b':') && cx.at(start + len + 1) != b'/')
+                // `http://…` is no key; what comes after the colon has to be there to tell.
+                name.is_some_and(|len| {
+                    let after = start + len + 1;
+                    window.get(len) == Some(&b':') && after < cx.len() && cx.at(after) != b'/'
+                })
             }
             _ => false,
         }
