@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pumasi_core::conformance::Server;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
@@ -18,11 +19,15 @@ struct Running {
 
 impl Running {
     fn start(data: &Path) -> Self {
+        Self::spawn(data, &[], &[("OPENAI_API_KEY", ""), ("PUMASI_LLM_URL", "")])
+    }
+
+    fn spawn(data: &Path, options: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(example("every_task"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .env_remove("OPENAI_API_KEY")
-            .env_remove("PUMASI_LLM_URL")
+            .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -66,7 +71,11 @@ async fn get(client: &Client, url: &str) -> Value {
 
 /// Waits until every post has a result.
 async fn settled(client: &Client, service: &Running) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    settled_within(Duration::from_mins(1), client, service).await
+}
+
+async fn settled_within(limit: Duration, client: &Client, service: &Running) -> Vec<Value> {
+    let deadline = Instant::now() + limit;
     loop {
         let posts = get(client, &format!("{}/posts?limit=500", service.url)).await;
         let posts = posts.as_array().unwrap().clone();
@@ -218,4 +227,53 @@ async fn it_stops_when_asked_even_while_a_page_listens() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert!(status.success());
+}
+
+/// The model of `scripts/services` answers noise; whichever stands behind the URL, no task comes through that is not in the post.
+#[tokio::test]
+async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_failed_with_a_reason() {
+    let Some(url) = Server::OpenAi.url("every_task serves with a real model") else { return };
+    let set = |name| std::env::var(name).unwrap_or_default();
+    let (key, model) = (set("PUMASI_OPENAI_KEY"), set("PUMASI_OPENAI_MODEL"));
+    let environment = [
+        ("PUMASI_LLM_URL", &*url),
+        ("OPENAI_API_KEY", &*key),
+        ("PUMASI_LLM_MODEL", &*model),
+        ("NO_PROXY", "*"),
+    ];
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = Running::spawn(folder.path(), &["--budget-tokens", "15000"], &environment);
+    for post in [
+        json!({"kind": "story", "title": "토익 이야기", "body": "단어를 매일 50개씩 외웠어요. 발음도 고쳤어요."}),
+        json!({"kind": "question", "body": "How do I begin to run? I want to run three times a week."}),
+    ] {
+        let answer = client.post(format!("{}/posts", service.url)).json(&post).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    }
+    for post in settled_within(Duration::from_mins(4), &client, &service).await {
+        let view = get(&client, &format!("{}/posts/{}", service.url, post["id"].as_str().unwrap())).await;
+        let text = |part: &str| view["post"][part].as_str().unwrap_or_default();
+        for task in view["tasks"].as_array().unwrap() {
+            let quote = task["quote"].as_str().unwrap();
+            assert!(text("title").contains(quote) || text("body").contains(quote), "{task}");
+        }
+        assert!(view["tokens"].as_u64().unwrap() > 0, "{view}");
+        match view["state"].as_str().unwrap() {
+            "failed" => {
+                let reason = view["failure"]["reason"].as_str().unwrap();
+                println!("{}: {reason}", view["id"]);
+                // What is wrong with the answer, not with the call.
+                let told = [
+                    "off_schema",
+                    "truncated",
+                    "looping",
+                    "ungrounded",
+                    "wrong_language",
+                    "budget_exhausted",
+                ];
+                assert!(told.iter().any(|kind| reason.contains(kind)), "{reason}");
+            }
+            state => assert_eq!(state, "extracted"),
+        }
+    }
 }

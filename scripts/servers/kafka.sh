@@ -11,5 +11,5 @@ run() {
   "$@" kafka.tools.StorageTool format --standalone --cluster-id pumasi-tests-00000000w --config "$home/kafka.properties" \
     >>"$home/log" 2>&1 || { because "its storage cannot be formatted (see $home/log)"; return 1; }
   launch "$@" kafka.Kafka "$home/kafka.properties"
-  await 90 listens "$port"
+  await 150 listens "$port"
 }

@@ -22,6 +22,7 @@ TEMPLATE = (
 
 def vocabulary():
     tokens = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)]
+    tokens += [("<|im_end|>", CONTROL), ("<end_of_turn>", CONTROL)]  # further ends, so that most answers are short
     tokens += [(f"<0x{byte:02X}>", BYTE) for byte in range(256)]
     return tokens + [(letter.replace(" ", "\u2581"), NORMAL) for letter in LETTERS + SYLLABLES]
 

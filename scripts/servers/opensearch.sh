@@ -27,5 +27,5 @@ END
   hand_over "$home/data" || return
   launch env OPENSEARCH_JAVA_HOME="${runtime%/bin/java}" OPENSEARCH_PATH_CONF="$home/data/config" OPENSEARCH_TMPDIR="$home/data/tmp" \
     ${plain[@]+"${plain[@]}"} "$program"
-  await 120 replies "$port" 'GET /_cluster/health HTTP/1.0\r\n\r\n' ' 200 '
+  await 180 replies "$port" 'GET /_cluster/health HTTP/1.0\r\n\r\n' ' 200 '
 }
