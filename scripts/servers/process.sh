@@ -24,7 +24,7 @@ hand_over() { # folder…
 }
 
 born() { # when a process began, so that its number's next owner is not taken for it
-  if [ -r "/proc/$1/stat" ]; then sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20; else ps -o lstart= -p "$1"; fi
+  if [ -r "/proc/$1/stat" ]; then sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; else ps -o lstart= -p "$1"; fi
 }
 launch() { # command…: in a process group of its own, so that the terminal's interrupt does not reach it
   set -m
