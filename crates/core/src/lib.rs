@@ -13,6 +13,7 @@
 //! | `lock` | how one of many processes does something alone, and is refused when it no longer is (feature `runtime`) |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
+//! | `schedule` | when work is due, which node does it, and where a batch resumes (feature `schedule`) |
 //! | `slack` | what Slack sends, and how to answer it (feature `slack`) |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
 //! | [`time`] | which clock is asked, so that tests can turn it |

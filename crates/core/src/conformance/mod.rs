@@ -53,6 +53,8 @@ pub mod model;
 pub mod outbox;
 pub mod process;
 pub mod projection;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 mod server;
 
 pub use server::{Server, skip};

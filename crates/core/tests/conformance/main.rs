@@ -4,6 +4,14 @@
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
 )]
 
+#[cfg(feature = "schedule")]
+mod schedules;
+#[cfg(feature = "postgres")]
+#[path = "../support/schema.rs"]
+#[allow(dead_code, reason = "shared with the other test programs")]
+#[expect(clippy::unwrap_used, reason = "a harness that cannot be set up fails its tests")]
+mod schema;
+
 use std::sync::Arc;
 use std::time::Duration;
 

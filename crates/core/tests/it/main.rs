@@ -40,6 +40,14 @@ mod outbox;
     reason = "what is not as set up fails the test, and counts are printed"
 )]
 mod redis_faults;
+#[cfg(all(feature = "schedule", feature = "sqlite", feature = "conformance"))]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod schedule;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 #[path = "../support/schema.rs"]
 mod schema;

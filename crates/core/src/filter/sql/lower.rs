@@ -9,7 +9,7 @@ use super::near;
 use super::number::{Double, Reduced, Whole};
 use super::push::{Bind, Dialect, List, Sql};
 use super::{Columns, FieldPath};
-use crate::filter::{Filter, Operator, Unsupported, Value};
+use crate::filter::{Filter, Unsupported, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
@@ -119,7 +119,7 @@ impl Lowering<'_> {
                 Kind::Place { lon } => Ok(near::condition::<DB>(column, lon, *circle, truth)),
                 _ => Err(COLUMN_TYPE),
             },
-            Filter::And(_) | Filter::Or(_) | Filter::Not(_) => Err(Operator::And.as_str()),
+            Filter::And(_) | Filter::Or(_) | Filter::Not(_) => Err(NO_COLUMN),
         }
     }
 }
