@@ -1,4 +1,4 @@
-//! Work that is due: schedules that run once across nodes.
+//! Work that is due: schedules that run once across nodes, and batch jobs that resume.
 //!
 //! A [`Schedule`] says when: a cron expression in a time zone, or a period. A [`Scheduler`] runs [`Job`]s by their schedules;
 //! any number of nodes may run the same one over a shared [`ScheduleStore`], and each due run happens on one of them.
@@ -26,6 +26,8 @@
 //! these follow the clock on the wall: what lies in a gap does not run, and what comes twice runs twice. A
 //! [period](Schedule::every) knows no clock changes.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod batch;
 mod cron;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;

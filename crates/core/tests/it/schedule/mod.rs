@@ -1,5 +1,7 @@
 //! Schedulers on several nodes over virtual time, and batches that are stopped, fail and are killed.
 
+mod batches;
+mod faults;
 mod nodes;
 
 use std::sync::Arc;

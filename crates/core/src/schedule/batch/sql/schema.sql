@@ -1,0 +1,17 @@
+-- For SQLite and PostgreSQL alike. Moments are microseconds since 1970; the id follows from name and parameters.
+CREATE TABLE IF NOT EXISTS pumasi_batch_run (
+    id TEXT PRIMARY KEY,
+    job TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    status TEXT NOT NULL,
+    position TEXT,
+    progress TEXT NOT NULL,
+    chunks BIGINT NOT NULL,
+    fence BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    started BIGINT NOT NULL,
+    ended BIGINT,
+    reason_kind TEXT,
+    reason TEXT,
+    announced BOOLEAN NOT NULL
+)
