@@ -4,14 +4,6 @@
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
 )]
 
-#[cfg(feature = "schedule")]
-mod schedules;
-#[cfg(feature = "postgres")]
-#[path = "../support/schema.rs"]
-#[allow(dead_code, reason = "shared with the other test programs")]
-#[expect(clippy::unwrap_used, reason = "a harness that cannot be set up fails its tests")]
-mod schema;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +39,8 @@ mod redis;
 mod redis_cache;
 #[cfg(feature = "redis")]
 mod redis_server;
+#[cfg(feature = "schedule")]
+mod schedules;
 #[cfg(feature = "postgres")]
 #[path = "../support/schema.rs"]
 mod schema;
