@@ -272,8 +272,9 @@ impl Rows {
     }
 }
 
-/// How many shards one claim of up to `limit` events takes: few enough that several workers find some.
-const SHARDS_PER_CLAIM: i64 = 8;
+/// How many shards a claim takes: enough that a batch fills although each of them has few events, and few enough that four
+/// workers find some at the same time.
+const SHARDS_PER_CLAIM: i64 = 16;
 
 /// How many events of each claimed shard are read, so that all of them together are at most about `limit`.
 fn per_shard(limit: NonZeroUsize, shards: usize) -> i64 {
