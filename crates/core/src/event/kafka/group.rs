@@ -17,8 +17,8 @@ use tokio::sync::{Notify, oneshot};
 use super::cluster::Cluster;
 use super::dead::{DeadLetters, Replay};
 use super::error::{expelled, failed, failed_with, passes};
-use super::lanes::{Begun, Lanes, Taken};
-use super::progress::Progress;
+use super::lanes::{Begun, LaneId, Lanes, Taken};
+use super::progress::{CLAIMS, Progress};
 use super::reader::{Incoming, MemberContext};
 use super::record::Unreadable;
 use crate::event::delivery::stale;
@@ -28,6 +28,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// How long a commit waits before it is sent again, where the group is being shared out anew.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How often a last commit is sent at most.
+const TRIES: usize = 20;
+/// How long to wait before looking again whether a commit has ended.
+const SHORTLY: Duration = Duration::from_millis(2);
 /// How long progress that nobody waits for may stay uncommitted.
 const LAZY: Duration = Duration::from_secs(1);
 
@@ -62,7 +66,9 @@ pub(super) struct State {
     /// Why nothing will come any more.
     pub(super) ended: Option<Error>,
     waiting: Vec<Waiter>,
-    flying: Option<Vec<Waiter>>,
+    flying: Option<Flight>,
+    /// How much was asked for at once, and so how much is worth committing in advance.
+    demand: usize,
     /// When the next commit may be sent after one that was turned away.
     again: Option<Instant>,
     lazy: Option<Instant>,
@@ -84,6 +90,14 @@ pub(super) struct Partition {
     pub(super) unread: BTreeSet<i64>,
     pub(super) paused: bool,
     pub(super) dirty: bool,
+}
+
+/// A commit on its way.
+#[derive(Default)]
+struct Flight {
+    waiters: Vec<Waiter>,
+    /// Events whose first attempt it carries in advance.
+    ahead: Vec<(LaneId, u128)>,
 }
 
 /// Somebody who waits for a commit, and what takes effect with it.
@@ -157,9 +171,16 @@ fn of(receipt: &Receipt) -> (PartitionId, i64) {
 
 impl State {
     /// Takes what may be handed out, and writes the claims down.
-    fn take(&mut self, max: usize, topics: &[Arc<str>], now: Instant, lease: Duration) -> Vec<Taken> {
+    fn take(
+        &mut self,
+        max: usize,
+        topics: &[Arc<str>],
+        now: Instant,
+        lease: Duration,
+        ahead: bool,
+    ) -> Vec<Taken> {
         let (partitions, replays) = (&mut self.partitions, &self.replays);
-        let taken = self.lanes.take(max, topics, now, lease, |topic, position, head| {
+        let taken = self.lanes.take(max, topics, now, lease, ahead, |topic, position, head| {
             // The attempt of a replayed event is written to another place, before it is handed out: it begins a run.
             if !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position)) {
                 return head;
@@ -176,10 +197,39 @@ impl State {
     }
 
     pub(super) fn set_attempts(&mut self, receipt: &Receipt, attempts: u32) {
-        let (id, offset) = of(receipt);
-        if let Some(partition) = self.partitions.get_mut(&id) {
+        self.set_attempts_at(&receipt.topic, receipt.position, attempts);
+    }
+
+    fn set_attempts_at(&mut self, topic: &Arc<str>, position: u128, attempts: u32) {
+        let (partition, offset) = place(position);
+        if let Some(partition) = self.partitions.get_mut(&(Arc::clone(topic), partition))
+            && partition.progress.attempts(offset).is_some_and(|before| before != attempts)
+        {
             partition.progress.set_attempts(offset, attempts);
             partition.dirty = true;
+        }
+    }
+
+    /// Writes the first attempts of what comes next down before it is asked for, so that handing it out waits for no commit of
+    /// its own.
+    fn look_ahead(&mut self, now: Instant) -> Vec<(LaneId, u128)> {
+        let (partitions, replays) = (&mut self.partitions, &self.replays);
+        let ahead = self.lanes.look_ahead(self.demand, now, |topic, position| {
+            let (partition, offset) = place(position);
+            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
+            let replayed = !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position));
+            !replayed && partition.is_some_and(|partition| partition.progress.claim(offset))
+        });
+        for ((topic, _), position) in &ahead {
+            self.set_attempts_at(topic, *position, 1);
+        }
+        ahead
+    }
+
+    /// Takes [`look_ahead`](Self::look_ahead) back: what was not handed out has used no attempt.
+    fn look_back(&mut self) {
+        for (topic, position) in self.lanes.look_back() {
+            self.set_attempts_at(&topic, position, 0);
         }
     }
 
@@ -306,7 +356,13 @@ impl Group {
             if let Some(error) = &state.ended {
                 return Err(error.clone());
             }
-            let taken = state.take(max, topics, self.now(), lease);
+            let now = self.now();
+            state.demand = state.demand.max(max.min(CLAIMS));
+            let taken = state.take(max, topics, now, lease, true);
+            if !taken.is_empty() {
+                return Ok(Some(Handout { taken, group: Arc::downgrade(self) }));
+            }
+            let taken = state.take(max, topics, now, lease, false);
             if taken.is_empty() {
                 return Ok(None);
             }
@@ -363,15 +419,16 @@ impl Group {
         }
         state.again = None;
         state.lazy = None;
+        let ahead = state.look_ahead(self.now());
         let list = state.offsets(None);
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiters = std::mem::take(&mut state.waiting);
         if list.count() == 0 {
-            self.conclude(state, waiting, &Ok(()));
+            self.conclude(state, waiters, &Ok(()));
             return;
         }
         // The other end lives as long as this group does.
         let _ = self.commits.send(list);
-        state.flying = Some(waiting);
+        state.flying = Some(Flight { waiters, ahead });
     }
 
     /// Marks partitions as not committed.
@@ -387,7 +444,12 @@ impl Group {
     /// Takes the answer to a commit.
     fn committed(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) {
         let mut state = self.lock();
-        let waiters = state.flying.take().unwrap_or_default();
+        let Flight { waiters, ahead } = state.flying.take().unwrap_or_default();
+        for (lane, position) in ahead {
+            if state.lanes.ahead(&lane, position, result.is_ok()) && result.is_err() {
+                state.set_attempts_at(&lane.0, position, 0);
+            }
+        }
         if let Err(error) = result {
             self.soil(&mut state, list);
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
@@ -501,22 +563,42 @@ impl Group {
         }
     }
 
-    /// Commits what has changed in these partitions (in all of them, if none are named) and waits for the answer; blocks.
-    pub(super) fn commit_here(&self, only: Option<&[PartitionId]>) -> Result<(), KafkaError> {
-        let list = self.lock().offsets(only);
-        if list.count() == 0 {
-            return Ok(());
-        }
-        let mut tries = 0;
-        loop {
-            match self.consumer.commit(&list, CommitMode::Sync) {
-                Err(error) if tries < 20 && error.rdkafka_error_code().is_some_and(passes) => {
-                    tries += 1;
-                    std::thread::sleep(AGAIN);
-                }
-                ended => return ended,
+    /// Commits what has changed in these partitions (in all of them, if none are named), waits for the answer, and does
+    /// `then` before any other commit is sent; blocks.
+    ///
+    /// The commit on its way ends first: it is older, and must not reach the brokers after this one.
+    pub(super) fn commit_here<T>(
+        &self,
+        only: Option<&[PartitionId]>,
+        then: impl FnOnce(&mut State, &Result<(), KafkaError>) -> T,
+    ) -> T {
+        let list = loop {
+            let mut state = self.lock();
+            if state.flying.is_none() {
+                state.flying = Some(Flight::default());
+                state.look_back();
+                break state.offsets(only);
             }
+            drop(state);
+            std::thread::sleep(SHORTLY);
+        };
+        let mut result = Ok(());
+        for _ in 0..TRIES {
+            if list.count() > 0 {
+                result = self.consumer.commit(&list, CommitMode::Sync);
+            }
+            if result.is_ok() || !result.as_ref().is_err_and(is_passing) {
+                break;
+            }
+            std::thread::sleep(AGAIN);
         }
+        let mut state = self.lock();
+        let done = then(&mut state, &result);
+        state.flying = None;
+        if !state.waiting.is_empty() {
+            self.pump(&mut state);
+        }
+        done
     }
 
     /// Gives replayed dead letters of this process's partitions to their lanes, and takes back those that are done elsewhere.
@@ -558,6 +640,10 @@ impl Group {
     pub(super) fn full(&self, topic: &str) -> Arc<str> {
         format!("{}{topic}", self.cluster.options.prefix).into()
     }
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(passes)
 }
 
 /// The error of whoever waited for a group that was left.

@@ -10,7 +10,7 @@ use crate::event::{Delivery, Envelope, Receipt};
 const RUN: usize = 32;
 
 /// Topic and key.
-type LaneId = (Arc<str>, Arc<str>);
+pub(super) type LaneId = (Arc<str>, Arc<str>);
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
@@ -42,6 +42,16 @@ struct Row {
     /// Whether the attempt that the current holder makes is counted already: of a run, only what was begun is.
     begun: bool,
     settling: bool,
+    ahead: Ahead,
+}
+
+/// Whether the first attempt of an event that nobody holds is committed in advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ahead {
+    No,
+    /// The commit is on its way.
+    Sent,
+    Committed,
 }
 
 /// A row that was handed out.
@@ -83,18 +93,22 @@ impl Lanes {
         if lane.rows.get(at).is_some_and(|row| row.position == position) {
             return false;
         }
-        lane.rows.insert(at, Row { position, event, attempts, fence: 0, begun: false, settling: false });
+        lane.rows.insert(
+            at,
+            Row { position, event, attempts, fence: 0, begun: false, settling: false, ahead: Ahead::No },
+        );
         true
     }
 
     /// Hands out up to `max` events of these topics, in order, as far as `admit` takes them: topic, position, and whether the
-    /// event is the first of its run.
+    /// event is the first of its run. With `ahead`, only those that come first and whose attempts are committed in advance.
     pub(super) fn take(
         &mut self,
         max: usize,
         topics: &[Arc<str>],
         now: Instant,
         lease: Duration,
+        ahead: bool,
         mut admit: impl FnMut(&Arc<str>, u128, bool) -> bool,
     ) -> Vec<Taken> {
         let mut chosen = Vec::new();
@@ -102,9 +116,15 @@ impl Lanes {
             if *available > now || chosen.len() == max {
                 break;
             }
-            let Some(lane) = self.lanes.get(id) else { continue };
+            let Some((lane, head)) = self.lanes.get(id).and_then(|lane| Some((lane, lane.rows.front()?)))
+            else {
+                continue;
+            };
             let free = lane.settling == 0 && topics.contains(&id.0);
-            if free && lane.rows.front().is_some_and(|row| admit(&id.0, row.position, true)) {
+            if free && admit(&id.0, head.position, true) {
+                if ahead && head.ahead != Ahead::Committed {
+                    break;
+                }
                 chosen.push((*available, *rank, id.clone()));
             }
         }
@@ -126,6 +146,7 @@ impl Lanes {
                 }
                 row.fence = fence;
                 row.begun = head;
+                row.ahead = Ahead::No;
                 let attempt = row.attempts.saturating_add(1);
                 if head {
                     row.attempts = attempt;
@@ -144,6 +165,49 @@ impl Lanes {
             self.order.insert((lane.available, lane.rank, id));
         }
         taken
+    }
+
+    /// Chooses the events that come next and were never tried, up to `max`, whose first attempt is to be committed in advance.
+    pub(super) fn look_ahead(
+        &mut self,
+        max: usize,
+        now: Instant,
+        mut admit: impl FnMut(&Arc<str>, u128) -> bool,
+    ) -> Vec<(LaneId, u128)> {
+        let mut chosen = Vec::new();
+        let available = self.order.iter().take_while(|(available, ..)| *available <= now);
+        for (.., id) in available.take(max) {
+            let Some(lane) = self.lanes.get_mut(id) else { continue };
+            let Some(head) = lane.rows.front_mut() else { continue };
+            let fresh = lane.settling == 0 && head.attempts == 0 && head.ahead == Ahead::No;
+            if fresh && admit(&id.0, head.position) {
+                head.ahead = Ahead::Sent;
+                chosen.push((id.clone(), head.position));
+            }
+        }
+        chosen
+    }
+
+    /// Says what became of the commit of [`look_ahead`](Self::look_ahead); returns whether the event still waits for it.
+    pub(super) fn ahead(&mut self, id: &LaneId, position: u128, committed: bool) -> bool {
+        let Some(lane) = self.lanes.get_mut(id) else { return false };
+        let Ok(index) = lane.rows.binary_search_by_key(&position, |row| row.position) else { return false };
+        let Some(row) = lane.rows.get_mut(index).filter(|row| row.ahead == Ahead::Sent) else { return false };
+        row.ahead = if committed { Ahead::Committed } else { Ahead::No };
+        true
+    }
+
+    /// Takes back what is committed in advance and was not handed out; returns it.
+    pub(super) fn look_back(&mut self) -> Vec<(Arc<str>, u128)> {
+        let mut back = Vec::new();
+        for (id, lane) in &mut self.lanes {
+            for row in &mut lane.rows {
+                if std::mem::replace(&mut row.ahead, Ahead::No) != Ahead::No && row.attempts == 0 {
+                    back.push((Arc::clone(&id.0), row.position));
+                }
+            }
+        }
+        back
     }
 
     /// Returns when the next lane may be handed out, if that is later than `now`.

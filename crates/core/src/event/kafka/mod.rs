@@ -47,6 +47,9 @@ use crate::Result;
 ///   stands at the oldest unsettled event. Which later ones are settled, and the attempts that the unsettled ones have used,
 ///   stand in the metadata of the commit (at most 4,096 bytes, the brokers' default of `offset.metadata.max.bytes`; do not
 ///   lower it), so that neither a restart nor a rebalance repeats what is done, and an event that kills its process is counted.
+/// - **Attempts are committed before** an event is handed out. With every commit goes the first attempt of the events that come
+///   next, so that handing them out waits for no commit of its own. When the process is killed, an event that was next in
+///   line can so have one attempt counted that it never had, once; a group that is left in order counts exactly.
 /// - **Polled apart from work.** A thread of its own polls the consumer: a handler may take as long as it likes, without the
 ///   member being expelled or other partitions waiting. The lanes of one partition do not wait for each other either.
 /// - **Read ahead, within bounds.** Of a partition, up to [5,000](KafkaBusOptions::with_read_ahead) unsettled events are in

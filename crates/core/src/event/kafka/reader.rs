@@ -132,7 +132,8 @@ impl Group {
                 replays_at = Instant::now() + self.cluster.options.replay_poll;
             }
         }
-        if let Err(error) = self.commit_here(None) {
+        let last = self.commit_here(None, |_, last| last.clone());
+        if let Err(error) = last {
             tracing::warn!(group = %self.name, error = %failed("committing", &error), "the last commit failed");
         }
     }
@@ -356,10 +357,13 @@ impl Group {
             .map(|element| (self.short(element.topic()), element.partition()))
             .collect();
         tracing::debug!(group = %self.name, partitions = gone.len(), lost, "partitions go to other members");
-        let committed = if lost { Err(()) } else { self.commit_here(Some(&gone)).map_err(|_| ()) };
-        let cut = self.lock().forget(&gone);
+        let (cut, committed) = if lost {
+            (self.lock().forget(&gone), false)
+        } else {
+            self.commit_here(Some(&gone), |state, result| (state.forget(&gone), result.is_ok()))
+        };
         for (receipt, reply) in cut {
-            let _ = reply.send(committed.map_err(|()| stale(&receipt)));
+            let _ = reply.send(if committed { Ok(()) } else { Err(stale(&receipt)) });
         }
     }
 
