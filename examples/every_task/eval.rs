@@ -12,7 +12,7 @@ use pumasi_llm_parse::eval::{Case, Comparison, Dataset, Eval, EvalReport, Measur
 use pumasi_llm_parse::task::{ExtractTasks, Post, PostBatch};
 use serde::Deserialize;
 
-use crate::print::say;
+use support::say;
 
 /// What is measured, and against what.
 #[derive(clap::Args)]

@@ -77,7 +77,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("every_task: {}", print::chain(&*error));
+            eprintln!("every_task: {}", support::print::chain(&*error));
             ExitCode::FAILURE
         }
     }
@@ -125,8 +125,8 @@ async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCod
         moving.set_message(format!("{} tokens", progress.usage.total_tokens()));
     });
     if let Some(path) = args.journal {
-        let journal =
-            Journal::open(&path).map_err(|error| format!("{}: {}", path.display(), print::chain(&error)))?;
+        let journal = Journal::open(&path)
+            .map_err(|error| format!("{}: {}", path.display(), support::print::chain(&error)))?;
         batch = batch.with_journal(journal);
     }
     let report = batch.run(posts.iter().map(PostBatch::item)).await;

@@ -1,25 +1,9 @@
 //! What a person sees.
 
-use std::error::Error;
-use std::fmt;
-use std::io::{self, ErrorKind, Write as _};
-
 use pumasi_core::filter::Filter;
 use pumasi_llm_parse::extract::BatchReport;
 use pumasi_llm_parse::task::{ExtractTasks, Match, Post, PostKind, RuleTaskExtractor, Task};
-
-/// Writes a line; ends the process in peace if whoever reads has had enough (`… | head`).
-pub(crate) fn line(line: fmt::Arguments<'_>) {
-    let mut out = io::stdout().lock();
-    if let Err(error) = out.write_fmt(line).and_then(|()| out.write_all(b"\n")) {
-        std::process::exit(i32::from(error.kind() != ErrorKind::BrokenPipe));
-    }
-}
-
-macro_rules! say {
-    ($($part:tt)*) => { $crate::print::line(format_args!($($part)*)) };
-}
-pub(crate) use say;
+use support::say;
 
 /// Tasks and the posts that they come from.
 #[derive(Default)]
@@ -137,18 +121,6 @@ pub(crate) fn totals(
 
 fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// Joins an error and its sources.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 fn kind(post: &Post) -> &'static str {

@@ -1,5 +1,9 @@
-//! What the example services share: which model to ask, how errors are told, logs and metrics, and how to stop.
+//! What the example services share: which model to ask, how errors are told, logs and metrics,
+//! how to stop, and what stands in for Slack.
 
+pub mod child;
 pub mod model;
+pub mod print;
 pub mod problem;
+pub mod slack;
 pub mod telemetry;

@@ -1,13 +1,20 @@
 //! Logs, metrics, and the signal to stop.
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::Identity;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// Writes logs as JSON lines to standard error; `RUST_LOG` chooses what, by default `info`.
 pub fn logs() {
+    logs_and(None::<Identity>);
+}
+
+/// Writes [logs], and hands what happens to another layer as well.
+pub fn logs_and<L: Layer<Registry> + Send + Sync>(layer: Option<L>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr);
-    if logs.try_init().is_err() {
+    let logs = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter);
+    if tracing_subscriber::registry().with(layer).with(logs).try_init().is_err() {
         eprintln!("logs were set up before");
     }
 }

@@ -1,64 +1,22 @@
 //! The service, from outside: what it accepted is there after it was killed, and is there once.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use support::child::Running;
 
-struct Running {
-    child: Child,
-    url: String,
-}
-
-impl Running {
-    fn start(data: &Path) -> Self {
-        Self::spawn(data, &[], &[("OPENAI_API_KEY", ""), ("PUMASI_LLM_URL", "")])
-    }
-
-    fn spawn(data: &Path, options: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(example("every_task"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(options)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = loop {
-            let line = lines.next().expect("the service ended before it listened").unwrap();
-            if let Some(url) = line.strip_prefix("every_task: ") {
-                break url.to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Cargo builds the examples of a package before it runs the package's tests, beside them.
-fn example(name: &str) -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests.ancestors().nth(2).unwrap().join("examples").join(name)
+fn start(data: &Path) -> Running {
+    let serve = |command: &mut Command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    };
+    Running::start("every_task", serve).unwrap()
 }
 
 fn post(number: usize) -> Value {
@@ -77,7 +35,7 @@ async fn settled(client: &Client, service: &Running) -> Vec<Value> {
 async fn settled_within(limit: Duration, client: &Client, service: &Running) -> Vec<Value> {
     let deadline = Instant::now() + limit;
     loop {
-        let posts = get(client, &format!("{}/posts?limit=500", service.url)).await;
+        let posts = get(client, &service.url("/posts?limit=500")).await;
         let posts = posts.as_array().unwrap().clone();
         if posts.iter().all(|post| post["state"] != "pending") {
             return posts;
@@ -92,11 +50,11 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
     let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
     let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
     for round in 0..4_usize {
-        let service = Running::start(folder.path());
+        let service = start(folder.path());
         let posting = async {
             loop {
                 sent += 1;
-                let answer = client.post(format!("{}/posts", service.url)).json(&post(sent)).send().await;
+                let answer = client.post(service.url("/posts")).json(&post(sent)).send().await;
                 let Ok(answer) = answer else { break };
                 if answer.status() != StatusCode::ACCEPTED {
                     break;
@@ -107,12 +65,12 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
         };
         let killing = async {
             tokio::time::sleep(Duration::from_millis(150 + 170 * round as u64)).await;
-            service.signal("-KILL");
+            service.signal("-KILL").unwrap();
             kills += 1;
         };
         tokio::join!(posting, killing);
     }
-    let service = Running::start(folder.path());
+    let service = start(folder.path());
     let posts = settled(&client, &service).await;
     let ids: Vec<&str> = posts.iter().map(|post| post["id"].as_str().unwrap()).collect();
     let known: HashSet<&str> = ids.iter().copied().collect();
@@ -127,8 +85,8 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
 #[tokio::test]
 async fn a_post_is_written_read_edited_matched_and_deleted() {
     let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
-    let service = Running::start(folder.path());
-    let url = |path: &str| format!("{}{path}", service.url);
+    let service = start(folder.path());
+    let url = |path: &str| service.url(path);
     let send = async |post: Value| {
         let answer = client.post(url("/posts")).json(&post).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
@@ -181,8 +139,8 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
-    let service = Running::start(folder.path());
-    let url = |path: &str| format!("{}{path}", service.url);
+    let service = start(folder.path());
+    let url = |path: &str| service.url(path);
     let long = "가".repeat(20_001);
     for (body, status) in [
         ("{", StatusCode::BAD_REQUEST),
@@ -213,14 +171,14 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
 #[tokio::test]
 async fn it_stops_when_asked_even_while_a_page_listens() {
     let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
-    let mut service = Running::start(folder.path());
-    let mut listening = client.get(format!("{}/events", service.url)).send().await.unwrap();
-    service.signal("-TERM");
+    let mut service = start(folder.path());
+    let mut listening = client.get(service.url("/events")).send().await.unwrap();
+    service.signal("-TERM").unwrap();
     let end = tokio::time::timeout(Duration::from_secs(20), listening.chunk()).await;
     assert!(end.is_ok(), "the stream of events goes on");
     let deadline = Instant::now() + Duration::from_secs(20);
     let status = loop {
-        if let Some(status) = service.child.try_wait().unwrap() {
+        if let Some(status) = service.ended().unwrap() {
             break status;
         }
         assert!(Instant::now() < deadline, "the service goes on");
@@ -242,16 +200,20 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
         ("NO_PROXY", "*"),
     ];
     let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
-    let service = Running::spawn(folder.path(), &["--budget-tokens", "15000"], &environment);
+    let serve = |command: &mut Command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--budget-tokens", "15000", "--data"]);
+        command.arg(folder.path()).envs(environment);
+    };
+    let service = Running::start("every_task", serve).unwrap();
     for post in [
         json!({"kind": "story", "title": "토익 이야기", "body": "단어를 매일 50개씩 외웠어요. 발음도 고쳤어요."}),
         json!({"kind": "question", "body": "How do I begin to run? I want to run three times a week."}),
     ] {
-        let answer = client.post(format!("{}/posts", service.url)).json(&post).send().await.unwrap();
+        let answer = client.post(service.url("/posts")).json(&post).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
     }
     for post in settled_within(Duration::from_mins(4), &client, &service).await {
-        let view = get(&client, &format!("{}/posts/{}", service.url, post["id"].as_str().unwrap())).await;
+        let view = get(&client, &service.url(&format!("/posts/{}", post["id"].as_str().unwrap()))).await;
         let text = |part: &str| view["post"][part].as_str().unwrap_or_default();
         for task in view["tasks"].as_array().unwrap() {
             let quote = task["quote"].as_str().unwrap();

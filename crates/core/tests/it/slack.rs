@@ -57,7 +57,7 @@ async fn a_rate_limit_is_waited_for_as_long_as_slack_asks() {
     let long = Reply::of(429, &[("retry-after", "3600")], "");
     let (error, calls) = refused(long).await;
     assert_eq!((error.kind(), calls), (ErrorKind::RateLimited, 1));
-    assert_eq!(error.retry(), Retry::After(Duration::from_secs(3600)));
+    assert_eq!(error.retry(), Retry::After(Duration::from_hours(1)));
 }
 
 #[tokio::test]

@@ -1,0 +1,139 @@
+//! The whole path within one process: a small Slack on the loopback, the bot, and signed events over HTTP.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use pumasi_core::event::Shutdown;
+use pumasi_core::model::ChatModel;
+use pumasi_core::slack::{
+    RETRY_NUM_HEADER, RETRY_REASON_HEADER, SIGNATURE_HEADER, SignatureVerifier, SigningSecret, SlackClient,
+    TIMESTAMP_HEADER,
+};
+use pumasi_core::time::Timestamp;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use support::say;
+use support::slack::{FakeSlack, Fault, TOKEN};
+use tokio::net::TcpListener;
+
+use super::bot::Bot;
+use super::serve::{self, Service};
+
+type Failed = Box<dyn Error>;
+
+/// Sends what Slack would send.
+struct Sender {
+    client: reqwest::Client,
+    url: String,
+    secret: SigningSecret,
+}
+
+impl Sender {
+    async fn send(&self, body: &Value, retry: &[(&str, &str)]) -> Result<(StatusCode, String), Failed> {
+        let now: Timestamp = SystemTime::now().into();
+        let body = body.to_string();
+        let mut request = self
+            .client
+            .post(format!("{}/slack/events", self.url))
+            .header(TIMESTAMP_HEADER, now.as_micros() / 1_000_000)
+            .header(SIGNATURE_HEADER, self.secret.sign(now, body.as_bytes()))
+            .header("content-type", "application/json");
+        for (name, value) in retry {
+            request = request.header(*name, *value);
+        }
+        let answer = request.body(body).send().await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+}
+
+fn mention(event_id: &str, ts: &str, text: &str) -> Value {
+    json!({"type": "event_callback", "event_id": event_id, "team_id": "T1", "event_time": 1_767_225_600,
+        "event": {"type": "app_mention", "channel": "C1", "user": "U2", "ts": ts, "text": format!("<@U1> {text}")}})
+}
+
+/// Tells the story; `asked` says how often the stand-in for a model was asked, if it is one.
+pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u64>) -> Result<(), Failed> {
+    let slack = FakeSlack::start().await?;
+    let folder = tempfile::tempdir()?;
+    let secret = SigningSecret::new("a secret that only Slack and the bot know");
+    let shutdown = Shutdown::new();
+    let service = Service {
+        bot: Bot::open(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?,
+        // while it is rotated, the new secret and the old one are good
+        verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),
+        metrics: None,
+        shutdown: shutdown.clone(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let serving = async { serve::serve(listener, service).await };
+    let telling = async {
+        let sender = Sender { client: reqwest::Client::new(), url, secret };
+        let told = tell(&slack, &sender).await;
+        shutdown.trigger();
+        told
+    };
+    let (served, told) = tokio::join!(serving, telling);
+    served?;
+    told?;
+    if let Some(asked) = asked() {
+        say!("\nthe answers were looked up {asked} times for 6 questions");
+    }
+    Ok(())
+}
+
+async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
+    let challenge = json!({"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"});
+    let (status, answer) = sender.send(&challenge, &[]).await?;
+    say!("Slack asks whether the address is ours: {status}, {answer}");
+    let forger = Sender {
+        client: sender.client.clone(),
+        url: sender.url.clone(),
+        secret: SigningSecret::new("guessed"),
+    };
+    let (status, _) = forger.send(&mention("Ev0", "1.0", "let me in"), &[]).await?;
+    say!("somebody forges an event: {status}\n");
+
+    let questions = [
+        ("Ev1", "How do I start running?"),
+        ("Ev2", "  how do i START   running"),
+        ("Ev3", "하프 마라톤은 어떻게 준비하나요?"),
+        ("Ev4", "하프마라톤은 어떻게 준비하나요"),
+        ("Ev5", "Ｈｏｗ do I start running ？！"),
+        ("Ev6", "다음 회장은 누가 되나요?"),
+    ];
+    for (number, (event_id, text)) in (1..).zip(questions) {
+        let ts = format!("1767225600.{number:06}");
+        let event = mention(event_id, &ts, text);
+        say!("{event_id}: {text}");
+        if number == 3 {
+            slack.fail_next([Fault::RateLimited(1)]);
+        }
+        let begun = Instant::now();
+        let (status, _) = sender.send(&event, &[]).await?;
+        let took = begun.elapsed();
+        say!("  latency of the acknowledgement {took:?}");
+        say!("  acknowledged: {status}");
+        if number == 1 {
+            // Slack did not hear the answer in time.
+            let again = [(RETRY_NUM_HEADER, "1"), (RETRY_REASON_HEADER, "http_timeout")];
+            let (status, _) = sender.send(&event, &again).await?;
+            say!("  sent again by Slack, acknowledged: {status}");
+        }
+        let posts = slack.wait_for(number).await;
+        let Some(post) = posts.last().filter(|_| posts.len() == number) else {
+            return Err(format!("{} answers to {number} questions", posts.len()).into());
+        };
+        let in_thread = if post.thread.as_deref() == Some(&ts) { "its thread" } else { "another place" };
+        say!("  answered in {in_thread}:");
+        post.text.lines().for_each(|line| say!("    {line}"));
+    }
+
+    say!("\nasked most (GET /questions):");
+    let rows = sender.client.get(format!("{}/questions", sender.url)).send().await?.json::<Value>().await?;
+    for row in rows.as_array().into_iter().flatten() {
+        say!("  {}  {}", row["asked"], row["question"].as_str().unwrap_or_default());
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! A Slack bot that acknowledges within milliseconds and answers later: nothing is lost in between, and the same
+//! question is answered, and paid for, once.
+//!
+//! ```text
+//! cargo run --example slack_bot              the whole path over HTTP, with a small Slack on the loopback
+//! cargo run --example slack_bot -- serve     the service, for Slack's Events API at http://127.0.0.1:8788/slack/events
+//! ```
+//!
+//! An event is checked (signature, age), put on the durable bus under an id named after Slack's `event_id`, and
+//! acknowledged. A consumer counts the question, takes its answer from the cache or asks the model, and posts it into the
+//! question's thread. `GET /questions` lists what is asked most.
+//!
+//! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
+//! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is
+//! rotated) and `SLACK_BOT_TOKEN`; it takes `SLACK_API_URL` in place of Slack's, and sends its errors to
+//! `SLACK_ALERT_WEBHOOK_URL`. The app needs the scopes `app_mentions:read`, `im:history`, `chat:write` and
+//! `channels:history`, and the events `app_mention` and `message.im`.
+
+mod book;
+mod bot;
+mod demo;
+mod serve;
+mod store;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use support::say;
+
+use book::AnswerBook;
+
+#[derive(Parser)]
+#[command(about = "Acknowledges questions from Slack at once, and answers them later")]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves Slack's Events API.
+    Serve(serve::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("slack_bot: {}", support::print::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    let book = Arc::new(AnswerBook::new()?);
+    let model = support::model::chat_model()?;
+    let is_offline = model.is_none();
+    let model = model.unwrap_or_else(|| book.clone());
+    match args.command {
+        Some(Command::Serve(options)) => serve::run(options, model).await,
+        None => {
+            if is_offline {
+                say!(
+                    "model: {} — the offline stand-in: a committed list of answers, no language model.",
+                    model.name()
+                );
+                say!("       Set OPENAI_API_KEY or PUMASI_LLM_URL to ask a model.\n");
+            } else {
+                say!("model: {}\n", model.name());
+            }
+            demo::run(model, || is_offline.then(|| book.asked())).await
+        }
+    }
+}

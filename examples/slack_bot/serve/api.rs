@@ -1,0 +1,118 @@
+//! The HTTP API.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pumasi_core::slack::{Callback, SlackHeaders};
+use serde::{Deserialize, Serialize};
+use support::problem::Problem;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+
+type Shared = State<Arc<Service>>;
+type Answer<T> = Result<T, Problem>;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Slack bot",
+    description = "Questions from Slack, answered later; and what is asked most."
+))]
+struct Document;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(events))
+        .routes(routes!(questions))
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(metrics))
+}
+
+/// Takes what Slack's Events API sends.
+///
+/// Only the signature is checked and the event stored before it is acknowledged.
+#[utoipa::path(post, path = "/slack/events", request_body(content = String, content_type = "application/json"), responses(
+    (status = 200, description = "Stored, or the challenge"), (status = 401, body = Problem), (status = 422, body = Problem),
+    (status = 503, body = Problem)))]
+async fn events(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answer<Response> {
+    let slack = SlackHeaders::read(|name| headers.get(name)?.to_str().ok());
+    service.verifier.verify(&slack, &body)?;
+    match Callback::parse(&body)? {
+        Callback::UrlVerification { challenge } => return Ok(challenge.into_response()),
+        Callback::Event(callback) => {
+            let accepted = service.bot.accept(&callback).await?;
+            let retry = slack.retry();
+            tracing::info!(
+                event_id = %callback.event_id,
+                ?accepted,
+                retry = retry.map(|retry| retry.number),
+                retry_reason = retry.map(|retry| retry.reason.as_str()),
+                "event"
+            );
+        }
+        Callback::RateLimited { minute } => tracing::warn!(minute, "Slack left out events"),
+        _ => {}
+    }
+    Ok(StatusCode::OK.into_response())
+}
+
+/// How many questions to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Limit {
+    /// At most so many, from 1 to 100; 10 if left out.
+    limit: Option<u32>,
+}
+
+/// A question with its count.
+#[derive(Serialize, ToSchema)]
+struct QuestionRow {
+    /// As it was asked first.
+    question: String,
+    /// How many times it was asked, each event of Slack's counted once.
+    asked: i64,
+}
+
+/// Lists the questions asked most.
+#[utoipa::path(get, path = "/questions", params(Limit), responses(
+    (status = 200, body = Vec<QuestionRow>), (status = 400, body = Problem)))]
+async fn questions(
+    State(service): Shared,
+    query: Result<Query<Limit>, QueryRejection>,
+) -> Answer<Json<Vec<QuestionRow>>> {
+    let Query(query) =
+        query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", error.body_text()))?;
+    let asked = service.bot.store.most_asked(query.limit.unwrap_or(10).clamp(1, 100)).await?;
+    Ok(Json(asked.into_iter().map(|row| QuestionRow { question: row.words, asked: row.count }).collect()))
+}
+
+/// Tells that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
+async fn healthy() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Tells whether events can be taken.
+#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<StatusCode> {
+    if service.shutdown.is_triggered() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
+    }
+    service.bot.store.most_asked(1).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Shows the metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(service): Shared) -> Response {
+    let rendered = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered).into_response()
+}

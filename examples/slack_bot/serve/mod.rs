@@ -1,0 +1,107 @@
+//! The service: what Slack sends is checked, stored and acknowledged; answers follow.
+
+mod api;
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::alert::Alerts;
+use pumasi_core::event::Shutdown;
+use pumasi_core::model::ChatModel;
+use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
+use support::telemetry;
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use super::bot::Bot;
+
+/// Where the service listens and what it keeps.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8788")]
+    listen: SocketAddr,
+    /// The folder for questions and events; made if it does not exist.
+    #[arg(long, default_value = "slack_bot.data")]
+    data: PathBuf,
+}
+
+/// What every request can reach.
+pub(crate) struct Service {
+    pub(crate) bot: Bot,
+    pub(crate) verifier: SignatureVerifier,
+    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(), Box<dyn Error>> {
+    let needed = |name: &str| env::var(name).map_err(|_| format!("{name} is not set"));
+    let secrets = needed("SLACK_SIGNING_SECRET")?;
+    let mut secrets = secrets.split(',').filter(|secret| !secret.trim().is_empty());
+    let verifier = SignatureVerifier::new(secrets.next().ok_or("SLACK_SIGNING_SECRET is empty")?);
+    let verifier = secrets.fold(verifier, SignatureVerifier::with_secret);
+    let api = env::var("SLACK_API_URL").unwrap_or_else(|_| SlackClient::BASE_URL.to_owned());
+    let slack = SlackClient::at(&api, needed("SLACK_BOT_TOKEN")?)?;
+    let alerts = match env::var("SLACK_ALERT_WEBHOOK_URL") {
+        Ok(url) => Some(Alerts::to_webhook("slack_bot", SlackWebhook::new(url)?).start()?),
+        Err(_) => None,
+    };
+    telemetry::logs_and(alerts.as_ref().map(Alerts::layer));
+
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
+    let shutdown = Shutdown::new();
+    let service = Service {
+        bot: Bot::open(&options.data, model, slack).await?,
+        verifier,
+        metrics: Some(telemetry::metrics()?),
+        shutdown: shutdown.clone(),
+    };
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    eprintln!("slack_bot: http://{}", listener.local_addr()?);
+    let stop = async move {
+        telemetry::stop_signal().await;
+        shutdown.trigger();
+    };
+    tokio::spawn(stop);
+    serve(listener, service).await?;
+    tracing::info!("stopped");
+    if let Some(alerts) = alerts {
+        alerts.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Serves on a socket until the shutdown signal.
+pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(), Box<dyn Error>> {
+    let shutdown = service.shutdown.clone();
+    let workers = tokio::spawn(service.bot.consumer().run(shutdown.clone()));
+    let router = router(Arc::new(service));
+    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.triggered().await }).await?;
+    workers.await??;
+    Ok(())
+}
+
+fn router(service: Arc<Service>) -> Router {
+    let (api, openapi) = api::router().split_for_parts();
+    // Slack waits three seconds.
+    let limit = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
+    Router::new()
+        .merge(api.layer(limit).layer(DefaultBodyLimit::max(256 * 1024)))
+        .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
+        .fallback(|| async { support::problem::Problem::not_found("page") })
+        .layer(TraceLayer::new_for_http())
+        .with_state(service)
+}

@@ -1,0 +1,14 @@
+CREATE TABLE IF NOT EXISTS questions (
+    key TEXT PRIMARY KEY,
+    words TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    answer TEXT,
+    answered_at INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS questions_by_count ON questions (asked DESC, key);
+CREATE TABLE IF NOT EXISTS asks (
+    event_id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    post_begun INTEGER NOT NULL DEFAULT 0,
+    posted_ts TEXT
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,142 @@
+//! What the bot remembers: questions with their counts and answers, and how far each event has come.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pumasi_core::event::EventId;
+use pumasi_core::time::Timestamp;
+use pumasi_core::{Error, ErrorKind, Result, Retry};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// An SQLite file; what its functions returned is on the disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pool: SqlitePool,
+}
+
+/// How often a question was asked.
+pub(crate) struct Asked {
+    pub(crate) words: String,
+    pub(crate) count: i64,
+}
+
+/// Whether the answer to an event was posted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Posting {
+    /// No, and it was never tried.
+    New,
+    /// It was tried, and how that ended is not known.
+    Unknown,
+    /// Yes.
+    Done,
+}
+
+impl Store {
+    pub(crate) async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)?;
+        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&pool).await.map_err(failed)?;
+        Ok(Self { pool })
+    }
+
+    /// Counts a question, once for each event.
+    pub(crate) async fn count(&self, event: EventId, key: &str, words: &str) -> Result<()> {
+        // Immediate: two that begin by reading could not both go on to write.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let new = sqlx::query("INSERT INTO asks (event_id, key) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+            .bind(event.to_string())
+            .bind(key)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        if new.rows_affected() > 0 {
+            sqlx::query(include_str!("sql/count.sql"))
+                .bind(key)
+                .bind(words)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// The answer to a question that was found after `since`.
+    pub(crate) async fn answer(&self, key: &str, since: Timestamp) -> Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT answer FROM questions WHERE key = ?1 AND answered_at >= ?2 AND answer IS NOT NULL",
+        )
+        .bind(key)
+        .bind(since.as_micros())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed)
+    }
+
+    pub(crate) async fn keep_answer(&self, key: &str, answer: &str, at: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE questions SET answer = ?2, answered_at = ?3 WHERE key = ?1")
+            .bind(key)
+            .bind(answer)
+            .bind(at.as_micros())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// Writes down that the answer to an event is about to be posted; tells what was written before.
+    pub(crate) async fn begin_posting(&self, event: EventId) -> Result<Posting> {
+        let id = event.to_string();
+        let before: Option<(i64, Option<String>)> =
+            sqlx::query_as("SELECT post_begun, posted_ts FROM asks WHERE event_id = ?1")
+                .bind(&id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed)?;
+        match before {
+            Some((_, Some(_))) => return Ok(Posting::Done),
+            Some((1, None)) => return Ok(Posting::Unknown),
+            _ => {}
+        }
+        sqlx::query("UPDATE asks SET post_begun = 1 WHERE event_id = ?1")
+            .bind(&id)
+            .execute(&self.pool)
+            .await
+            .map_err(failed)?;
+        Ok(Posting::New)
+    }
+
+    /// Writes down that it was posted, as the message `ts`.
+    pub(crate) async fn end_posting(&self, event: EventId, ts: &str) -> Result<()> {
+        sqlx::query("UPDATE asks SET posted_ts = ?2 WHERE event_id = ?1")
+            .bind(event.to_string())
+            .bind(ts)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// The questions asked most, most asked first.
+    pub(crate) async fn most_asked(&self, limit: u32) -> Result<Vec<Asked>> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT words, asked FROM questions ORDER BY asked DESC, key LIMIT ?1")
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failed)?;
+        Ok(rows.into_iter().map(|(words, count)| Asked { words, count }).collect())
+    }
+}
+
+/// A store that fails now may work again in a second; the consumer's attempts bound it.
+fn failed(source: sqlx::Error) -> Error {
+    Error::new(ErrorKind::Storage, "the bot's store failed")
+        .with_retry(Retry::After(Duration::from_secs(1)))
+        .with_source(source)
+}

@@ -1,0 +1,92 @@
+//! An example service in a process of its own, for tests that kill it.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A service that runs until it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    url: String,
+    logs: Arc<Mutex<String>>,
+}
+
+impl Running {
+    /// Starts the example `name`, whose arguments and environment `command` adds, and waits until it tells its address; no
+    /// model is configured.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such example, or it ends before it listens.
+    pub fn start(name: &str, configure: impl FnOnce(&mut Command)) -> io::Result<Self> {
+        let mut command = Command::new(example(name)?);
+        command.env_remove("OPENAI_API_KEY").env_remove("PUMASI_LLM_URL").env_remove("RUST_LOG");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        configure(&mut command);
+        let mut child = command.spawn()?;
+        let ended = || io::Error::other("the service ended before it listened");
+        let mut lines = BufReader::new(child.stderr.take().ok_or_else(ended)?).lines();
+        let prefix = format!("{name}: ");
+        let url = loop {
+            let line = lines.next().ok_or_else(ended)??;
+            if let Some(url) = line.strip_prefix(&prefix) {
+                break url.to_owned();
+            }
+        };
+        let logs = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&logs);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut logs = into.lock().unwrap_or_else(PoisonError::into_inner);
+                logs.push_str(&line);
+                logs.push('\n');
+            }
+        });
+        Ok(Self { child, url, logs })
+    }
+
+    /// Where it listens.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// What it has logged since it listens.
+    pub fn logs(&self) -> String {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends it a signal: `-KILL`, `-TERM`.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status()?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other("the signal was not sent")) }
+    }
+
+    /// Tells how it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Cargo builds the examples of a package before it runs the package's tests, beside them.
+fn example(name: &str) -> io::Result<PathBuf> {
+    let tests = std::env::current_exe()?;
+    let folder = tests.ancestors().nth(2).ok_or_else(|| io::Error::other("a test has no folder"))?;
+    Ok(folder.join("examples").join(name))
+}

@@ -1,0 +1,204 @@
+//! A small Slack on the loopback, for demonstrations and tests: `chat.postMessage` and `conversations.replies`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// The token that it takes.
+pub const TOKEN: &str = "xoxb-not-a-real-token";
+
+/// What goes wrong with one call of `chat.postMessage`.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// It is turned away, and may come back after so many seconds.
+    RateLimited(u64),
+    /// The message is taken, and the answer says that something broke.
+    TakenAndFailed,
+    /// The message is taken, and the answer takes so long.
+    TakenAndSlow(Duration),
+    /// The message is taken after so long; one that is given up before is not.
+    Slow(Duration),
+}
+
+/// A message that was posted.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// The channel.
+    pub channel: String,
+    /// The thread that it answers.
+    pub thread: Option<String>,
+    /// Its own time.
+    pub ts: String,
+    /// The text.
+    pub text: String,
+    metadata: Value,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    posts: Vec<Post>,
+    faults: VecDeque<Fault>,
+    lookups: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inside: Mutex<Inside>,
+    changed: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// It runs until it is dropped.
+#[derive(Debug)]
+pub struct FakeSlack {
+    shared: Arc<Shared>,
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl FakeSlack {
+    /// Starts one on a free port of the loopback.
+    ///
+    /// # Errors
+    ///
+    /// If there is no free port.
+    pub async fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/api", listener.local_addr()?);
+        let shared = Arc::new(Shared::default());
+        let router = Router::new()
+            .route("/api/chat.postMessage", post(post_message))
+            .route("/api/conversations.replies", get(replies))
+            .with_state(Arc::clone(&shared));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the stand-in for Slack ended: {error}");
+            }
+        });
+        Ok(Self { shared, url, task })
+    }
+
+    /// The base URL of its API.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Makes the next posts go wrong, one each.
+    pub fn fail_next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.shared.lock().faults.extend(faults);
+    }
+
+    /// What was posted so far.
+    pub fn posts(&self) -> Vec<Post> {
+        self.shared.lock().posts.clone()
+    }
+
+    /// How often a thread was looked through.
+    pub fn lookups(&self) -> usize {
+        self.shared.lock().lookups
+    }
+
+    /// Waits until there are `count` posts.
+    pub async fn wait_for(&self, count: usize) -> Vec<Post> {
+        loop {
+            let changed = self.shared.changed.notified();
+            let posts = self.posts();
+            if posts.len() >= count {
+                return posts;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for FakeSlack {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn post_message(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Json(message): Json<Value>,
+) -> Response {
+    if !knows(&headers) {
+        return refused("invalid_auth");
+    }
+    let fault = shared.lock().faults.pop_front();
+    match fault {
+        Some(Fault::RateLimited(seconds)) => {
+            return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())])
+                .into_response();
+        }
+        Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
+        _ => {}
+    }
+    let text = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (Some(channel), Some(words)) = (text("channel"), text("text")) else { return refused("no_text") };
+    let ts = {
+        let mut inside = shared.lock();
+        let ts = format!("1767225700.{:06}", inside.posts.len() + 1);
+        inside.posts.push(Post {
+            channel: channel.clone(),
+            thread: text("thread_ts"),
+            ts: ts.clone(),
+            text: words,
+            metadata: message.get("metadata").cloned().unwrap_or_default(),
+        });
+        ts
+    };
+    shared.changed.notify_waiters();
+    match fault {
+        Some(Fault::TakenAndFailed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Fault::TakenAndSlow(pause)) => tokio::time::sleep(pause).await,
+        _ => {}
+    }
+    Json(json!({"ok": true, "channel": channel, "ts": ts})).into_response()
+}
+
+async fn replies(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response {
+    if !knows(&headers) {
+        return refused("invalid_auth");
+    }
+    let mut inside = shared.lock();
+    inside.lookups += 1;
+    let is_asked =
+        |post: &&Post| asked.get("channel") == Some(&post.channel) && asked.get("ts") == post.thread.as_ref();
+    let messages: Vec<Value> = inside
+        .posts
+        .iter()
+        .filter(is_asked)
+        .map(|post| json!({"ts": post.ts, "text": post.text, "metadata": post.metadata}))
+        .collect();
+    Json(json!({"ok": true, "messages": messages, "has_more": false})).into_response()
+}
+
+fn knows(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes() == format!("Bearer {TOKEN}").as_bytes())
+}
+
+fn refused(error: &str) -> Response {
+    Json(json!({"ok": false, "error": error})).into_response()
+}

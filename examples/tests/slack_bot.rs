@@ -1,0 +1,244 @@
+//! The bot, from outside: what it acknowledged is answered once, whatever is killed in between.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use pumasi_core::slack::{RETRY_NUM_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER};
+use pumasi_core::time::Timestamp;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use support::child::Running;
+use support::slack::{FakeSlack, Fault, TOKEN};
+
+const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const QUESTION: &str = "달나라여행은 어떻게 준비하나요?";
+
+fn start(data: &Path, slack: &FakeSlack) -> Running {
+    let serve = |command: &mut Command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.env("SLACK_SIGNING_SECRET", format!("the new one,{SECRET}"));
+        command.env("SLACK_BOT_TOKEN", TOKEN).env("SLACK_API_URL", slack.url());
+        command.env_remove("SLACK_ALERT_WEBHOOK_URL");
+    };
+    Running::start("slack_bot", serve).unwrap()
+}
+
+fn question(number: usize, text: &str) -> Value {
+    let event =
+        json!({"type": "app_mention", "channel": "C1", "user": "U2", "ts": thread(number), "text": text});
+    json!({"type": "event_callback", "event_id": format!("Ev{number}"), "team_id": "T1", "event": event})
+}
+
+fn thread(number: usize) -> String {
+    format!("1767225600.{number:06}")
+}
+
+async fn send(client: &Client, bot: &Running, body: &Value) -> reqwest::Result<reqwest::Response> {
+    signed(client, bot, body, SECRET, 0).send().await
+}
+
+fn signed(
+    client: &Client,
+    bot: &Running,
+    body: &Value,
+    secret: &str,
+    seconds_ago: i64,
+) -> reqwest::RequestBuilder {
+    let now: Timestamp = SystemTime::now().into();
+    let at = Timestamp::from_micros(now.as_micros() - seconds_ago * 1_000_000);
+    let body = body.to_string();
+    client
+        .post(bot.url("/slack/events"))
+        .header(TIMESTAMP_HEADER, at.as_micros() / 1_000_000)
+        .header(SIGNATURE_HEADER, SigningSecret::new(secret).sign(at, body.as_bytes()))
+        .body(body)
+}
+
+async fn most_asked(client: &Client, bot: &Running) -> Vec<(String, u64)> {
+    let rows: Value = client.get(bot.url("/questions?limit=100")).send().await.unwrap().json().await.unwrap();
+    let row = |row: &Value| (row["question"].as_str().unwrap().to_owned(), row["asked"].as_u64().unwrap());
+    rows.as_array().unwrap().iter().map(row).collect()
+}
+
+async fn answered(slack: &FakeSlack, count: usize) -> Vec<support::slack::Post> {
+    let posts = tokio::time::timeout(Duration::from_mins(1), slack.wait_for(count)).await;
+    // Nothing comes after them.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(posts.is_ok() && slack.posts().len() == count, "{} of {count} answers", slack.posts().len());
+    slack.posts()
+}
+
+#[tokio::test]
+async fn a_question_is_acknowledged_at_once_answered_later_and_counted_once_an_event() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    slack.fail_next([Fault::Slow(Duration::from_millis(1_500))]);
+    let begun = Instant::now();
+    let mut latencies = Vec::new();
+    for _ in 0..4 {
+        let begun = Instant::now();
+        let answer = send(&client, &bot, &question(1, QUESTION)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        latencies.push(begun.elapsed());
+    }
+    println!("acknowledged after {latencies:?}");
+    assert!(slack.posts().is_empty() && begun.elapsed() < Duration::from_millis(1_500), "{latencies:?}");
+    let posts = answered(&slack, 1).await;
+    assert_eq!(posts[0].thread.as_deref(), Some(thread(1).as_str()));
+
+    for (number, text) in [(2, "달나라 여행은 어떻게 준비하나요"), (3, "Another question?")] {
+        send(&client, &bot, &question(number, text)).await.unwrap();
+    }
+    answered(&slack, 3).await;
+    let wanted = vec![(QUESTION.to_owned(), 2), ("Another question?".to_owned(), 1)];
+    assert_eq!(most_asked(&client, &bot).await, wanted);
+
+    let logs = bot.logs();
+    assert!(logs.contains("answered") && logs.contains("Again"), "{logs}");
+    for secret in ["달나라", "Another question", "xoxb", SECRET] {
+        assert!(!logs.contains(secret), "{secret} in {logs}");
+    }
+    let metrics = client.get(bot.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("pumasi_cache_requests_total"), "{metrics}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_kill_is_answered_once_after_it() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let (mut acknowledged, mut sent) = (Vec::new(), 0);
+    for round in 0..5_u64 {
+        let bot = start(folder.path(), &slack);
+        // When it is killed, some answers are with Slack and the bot has not heard so, and some are not there yet.
+        let faults =
+            [Fault::TakenAndSlow(Duration::from_millis(60)), Fault::Slow(Duration::from_millis(400))];
+        slack.fail_next(faults.into_iter().cycle().take(40));
+        let asking = async {
+            loop {
+                sent += 1;
+                let Ok(answer) = send(&client, &bot, &question(sent, &format!("질문 {}", sent % 7))).await
+                else {
+                    break;
+                };
+                assert_eq!(answer.status(), StatusCode::OK);
+                acknowledged.push(sent);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let killing = async {
+            tokio::time::sleep(Duration::from_millis(100 + 130 * round)).await;
+            bot.signal("-KILL").unwrap();
+        };
+        tokio::join!(asking, killing);
+    }
+    let before = slack.posts().len();
+    let bot = start(folder.path(), &slack);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let per_thread = loop {
+        let mut per_thread: HashMap<String, usize> = HashMap::new();
+        for post in slack.posts() {
+            *per_thread.entry(post.thread.unwrap()).or_default() += 1;
+        }
+        if acknowledged.iter().all(|number| per_thread.contains_key(&thread(*number))) {
+            break per_thread;
+        }
+        assert!(Instant::now() < deadline, "{} of {} answered", per_thread.len(), acknowledged.len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    println!(
+        "killed 5 times: {} acknowledged, {} answered, {before} of them before the last start, {} looked for",
+        acknowledged.len(),
+        per_thread.len(),
+        slack.lookups()
+    );
+    assert!(acknowledged.len() > 10 && before < per_thread.len(), "nothing was left to be done after a kill");
+    assert!(slack.lookups() > 0, "no kill came between a post and its record");
+    assert!(per_thread.values().all(|count| *count == 1), "an answer stands twice");
+    let counted: u64 = most_asked(&client, &bot).await.iter().map(|(_, count)| count).sum();
+    assert_eq!(counted, per_thread.len() as u64);
+}
+
+#[tokio::test]
+async fn an_answer_that_slack_took_without_saying_so_is_not_posted_again() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    slack.fail_next([Fault::TakenAndFailed, Fault::RateLimited(1)]);
+    send(&client, &bot, &question(1, QUESTION)).await.unwrap();
+    answered(&slack, 1).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while slack.lookups() == 0 {
+        assert!(Instant::now() < deadline, "the bot did not look for its answer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // the next one meets the rate limit, and gets through
+    send(&client, &bot, &question(2, QUESTION)).await.unwrap();
+    answered(&slack, 2).await;
+    assert_eq!(slack.lookups(), 1);
+}
+
+#[tokio::test]
+async fn only_slack_is_listened_to_and_it_stops_when_asked() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let mut bot = start(folder.path(), &slack);
+    let asked = question(1, QUESTION);
+    for (secret, seconds_ago, status) in [
+        ("guessed", 0, 401),
+        (SECRET, 400, 401),
+        (SECRET, -400, 401),
+        ("the new one", 0, 200),
+        (SECRET, 200, 200),
+    ] {
+        let answer = signed(&client, &bot, &asked, secret, seconds_ago).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{secret} {seconds_ago}");
+    }
+    let unsigned = client.post(bot.url("/slack/events")).body(asked.to_string()).send().await.unwrap();
+    assert_eq!(unsigned.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(unsigned.headers()["content-type"], "application/problem+json");
+    let again = signed(&client, &bot, &asked, SECRET, 0).header(RETRY_NUM_HEADER, "2").send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::OK);
+    answered(&slack, 1).await;
+
+    let challenge = json!({"type": "url_verification", "challenge": "3eZbrw1a"});
+    assert_eq!(send(&client, &bot, &challenge).await.unwrap().text().await.unwrap(), "3eZbrw1a");
+    assert_eq!(send(&client, &bot, &json!({"no": "type"})).await.unwrap().status(), 422);
+    // bots, edits, and what was not said to the bot
+    for event in [
+        json!({"type": "message", "channel": "C1", "channel_type": "channel", "user": "U2", "ts": "1.1", "text": "x"}),
+        json!({"type": "message", "channel": "D1", "channel_type": "im", "bot_id": "B1", "ts": "1.2", "text": "x"}),
+        json!({"type": "message", "channel": "D1", "channel_type": "im", "user": "U2", "subtype": "message_changed", "ts": "1.3"}),
+        json!({"type": "app_mention", "channel": "C1", "user": "U2", "ts": "1.4", "text": "<@U1> "}),
+        json!({"type": "team_join"}),
+    ] {
+        let body = json!({"type": "event_callback", "event_id": format!("E{event}"), "event": event});
+        assert_eq!(send(&client, &bot, &body).await.unwrap().status(), StatusCode::OK);
+    }
+    let direct = json!({"type": "message", "channel": "D1", "channel_type": "im", "user": "U2", "ts": "2.1", "text": QUESTION});
+    let body = json!({"type": "event_callback", "event_id": "EvD", "event": direct});
+    send(&client, &bot, &body).await.unwrap();
+    assert_eq!(answered(&slack, 2).await[1].channel, "D1");
+
+    let document: Value = client.get(bot.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
+    assert!(document["paths"]["/slack/events"]["post"].is_object());
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/questions?limit=x", 400), ("/nowhere", 404)]
+    {
+        assert_eq!(client.get(bot.url(path)).send().await.unwrap().status(), status, "{path}");
+    }
+    bot.signal("-TERM").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = bot.ended().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "the service goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(status.success());
+}
