@@ -4,26 +4,25 @@
 //! waits for a commit that covers it, and only then takes effect. One commit is on its way at a time; what is decided
 //! meanwhile shares the next one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, oneshot};
 
 use super::cluster::Cluster;
 use super::dead::{DeadLetters, Replay};
 use super::error::{expelled, failed, failed_with, passes};
-use super::lanes::{Begun, LaneId, Lanes, Taken};
-use super::progress::{CLAIMS, Progress};
+use super::lanes::Taken;
+use super::progress::CLAIMS;
 use super::reader::{Incoming, MemberContext};
-use super::record::Unreadable;
+use super::state::{End, Flight, PartitionId, State, Waiter, Work, of, position};
+use crate::event::Receipt;
 use crate::event::delivery::stale;
-use crate::event::window::Window;
-use crate::event::{Receipt, Start};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a commit waits before it is sent again, where the group is being shared out anew.
@@ -34,9 +33,6 @@ const TRIES: usize = 20;
 const SHORTLY: Duration = Duration::from_millis(2);
 /// How long progress that nobody waits for may stay uncommitted.
 const LAZY: Duration = Duration::from_secs(1);
-
-/// Topic (as envelopes name it) and partition.
-pub(super) type PartitionId = (Arc<str>, i32);
 
 pub(super) struct Group {
     /// The group's name, as subscriptions say it.
@@ -50,82 +46,6 @@ pub(super) struct Group {
     pub(super) inbox: Mutex<Vec<Incoming>>,
     pub(super) changed: Notify,
     pub(super) stop: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) lanes: Lanes,
-    pub(super) partitions: HashMap<PartitionId, Partition>,
-    /// Where the group begins on topics that it has not read before.
-    pub(super) starts: BTreeMap<Arc<str>, Start>,
-    /// Whether the brokers have told which partitions are this process's.
-    pub(super) joined: bool,
-    /// Dead letters that were given to the group again.
-    pub(super) replays: HashMap<(Arc<str>, u128), Replay>,
-    pub(super) unreadable: HashMap<(Arc<str>, u128), Unreadable>,
-    /// Why nothing will come any more.
-    pub(super) ended: Option<Error>,
-    waiting: Vec<Waiter>,
-    flying: Option<Flight>,
-    /// How much was asked for at once, and so how much is worth committing in advance.
-    demand: usize,
-    /// When the next commit may be sent after one that was turned away.
-    again: Option<Instant>,
-    lazy: Option<Instant>,
-}
-
-/// One partition that is this process's.
-pub(super) struct Partition {
-    /// The topic's name on the brokers.
-    pub(super) full: Arc<str>,
-    pub(super) progress: Progress,
-    pub(super) window: Window,
-    /// The next offset that the consumer will give.
-    pub(super) read: i64,
-    /// What lies before it is read again for its ids only.
-    pub(super) begin: i64,
-    /// What lies before it was known when the partition came here.
-    pub(super) known: i64,
-    /// What was unsettled then, and was not read again so far.
-    pub(super) unread: BTreeSet<i64>,
-    pub(super) paused: bool,
-    pub(super) dirty: bool,
-}
-
-/// A commit on its way.
-#[derive(Default)]
-struct Flight {
-    waiters: Vec<Waiter>,
-    /// Events whose first attempt it carries in advance.
-    ahead: Vec<(LaneId, u128)>,
-}
-
-/// Somebody who waits for a commit, and what takes effect with it.
-struct Waiter {
-    since: Instant,
-    work: Work,
-}
-
-enum Work {
-    Claim {
-        taken: Vec<Taken>,
-        reply: oneshot::Sender<Result<Handout>>,
-    },
-    Settle {
-        receipt: Receipt,
-        end: End,
-        reply: oneshot::Sender<Result<()>>,
-    },
-    /// What was written down before is all that there is to it.
-    Flush {
-        reply: oneshot::Sender<Result<()>>,
-    },
-}
-
-/// How an event was settled, and what is undone if that cannot be committed.
-enum End {
-    Done { attempts: u32, begun: Option<Begun> },
-    Released,
 }
 
 /// What a fetch was handed, until somebody takes it: dropped before, it goes back with its attempt unused.
@@ -150,155 +70,6 @@ impl Drop for Handout {
             group.lock().untake(&self.taken, group.now());
             group.changed.notify_waiters();
         }
-    }
-}
-
-pub(super) fn position(partition: i32, offset: i64) -> u128 {
-    (u128::from(partition.unsigned_abs()) << 64) | u128::from(offset.unsigned_abs())
-}
-
-pub(super) fn place(position: u128) -> (i32, i64) {
-    let partition = i32::try_from(position >> 64).unwrap_or(-1);
-    let offset = i64::try_from(position & u128::from(u64::MAX)).unwrap_or(-1);
-    (partition, offset)
-}
-
-/// The partition and offset that a receipt is about.
-fn of(receipt: &Receipt) -> (PartitionId, i64) {
-    let (partition, offset) = place(receipt.position);
-    ((Arc::clone(&receipt.topic), partition), offset)
-}
-
-impl State {
-    /// Takes what may be handed out, and writes the claims down.
-    fn take(
-        &mut self,
-        max: usize,
-        topics: &[Arc<str>],
-        now: Instant,
-        lease: Duration,
-        ahead: bool,
-    ) -> Vec<Taken> {
-        let (partitions, replays) = (&mut self.partitions, &self.replays);
-        let taken = self.lanes.take(max, topics, now, lease, ahead, |topic, position, head| {
-            // The attempt of a replayed event is written to another place, before it is handed out: it begins a run.
-            if !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position)) {
-                return head;
-            }
-            let (partition, offset) = place(position);
-            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
-            partition.is_some_and(|partition| partition.progress.claim(offset))
-        });
-        for taken in taken.iter().filter(|taken| taken.head) {
-            let receipt = &taken.delivery.receipt;
-            self.set_attempts(receipt, receipt.attempt);
-        }
-        taken
-    }
-
-    pub(super) fn set_attempts(&mut self, receipt: &Receipt, attempts: u32) {
-        self.set_attempts_at(&receipt.topic, receipt.position, attempts);
-    }
-
-    fn set_attempts_at(&mut self, topic: &Arc<str>, position: u128, attempts: u32) {
-        let (partition, offset) = place(position);
-        if let Some(partition) = self.partitions.get_mut(&(Arc::clone(topic), partition))
-            && partition.progress.attempts(offset).is_some_and(|before| before != attempts)
-        {
-            partition.progress.set_attempts(offset, attempts);
-            partition.dirty = true;
-        }
-    }
-
-    /// Writes the first attempts of what comes next down before it is asked for, so that handing it out waits for no commit of
-    /// its own.
-    fn look_ahead(&mut self, now: Instant) -> Vec<(LaneId, u128)> {
-        let (partitions, replays) = (&mut self.partitions, &self.replays);
-        let ahead = self.lanes.look_ahead(self.demand, now, |topic, position| {
-            let (partition, offset) = place(position);
-            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
-            let replayed = !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position));
-            !replayed && partition.is_some_and(|partition| partition.progress.claim(offset))
-        });
-        for ((topic, _), position) in &ahead {
-            self.set_attempts_at(topic, *position, 1);
-        }
-        ahead
-    }
-
-    /// Takes [`look_ahead`](Self::look_ahead) back: what was not handed out has used no attempt.
-    fn look_back(&mut self) {
-        for (topic, position) in self.lanes.look_back() {
-            self.set_attempts_at(&topic, position, 0);
-        }
-    }
-
-    /// Counts the attempt of the event that comes after this one in its run.
-    pub(super) fn begin_next(&mut self, receipt: &Receipt) -> Option<Begun> {
-        let begun = self.lanes.begin_next(receipt)?;
-        self.set_attempts(&Receipt { position: begun.position, ..receipt.clone() }, begun.attempts);
-        Some(begun)
-    }
-
-    /// Gives back what was handed out and never reached anybody.
-    fn untake(&mut self, taken: &[Taken], now: Instant) {
-        for taken in taken.iter().filter(|taken| taken.head) {
-            let receipt = &taken.delivery.receipt;
-            if self.lanes.begin(receipt) {
-                let attempts = receipt.attempt.saturating_sub(1);
-                self.lanes.give_back(receipt, attempts, now);
-                self.set_attempts(receipt, attempts);
-            }
-        }
-    }
-
-    /// Forgets partitions that went to other members, with everything that is unsettled in them.
-    ///
-    /// Returns who still waits for a commit of them.
-    pub(super) fn forget(&mut self, gone: &[PartitionId]) -> Vec<(Receipt, oneshot::Sender<Result<()>>)> {
-        let is_gone = |topic: &Arc<str>, position: u128| {
-            let partition = place(position).0;
-            gone.iter().any(|(of, number)| of == topic && *number == partition)
-        };
-        self.partitions.retain(|id, _| !gone.contains(id));
-        self.lanes.retain(is_gone);
-        self.replays.retain(|(topic, position), _| !is_gone(topic, *position));
-        self.unreadable.retain(|(topic, position), _| !is_gone(topic, *position));
-        let mut cut = Vec::new();
-        for mut waiter in std::mem::take(&mut self.waiting) {
-            match waiter.work {
-                Work::Settle { receipt, reply, .. } if is_gone(&receipt.topic, receipt.position) => {
-                    cut.push((receipt, reply));
-                    continue;
-                }
-                Work::Claim { ref mut taken, .. } => taken.retain(|taken| {
-                    let receipt = &taken.delivery.receipt;
-                    !is_gone(&receipt.topic, receipt.position)
-                }),
-                Work::Settle { .. } | Work::Flush { .. } => {}
-            }
-            self.waiting.push(waiter);
-        }
-        cut
-    }
-
-    /// Lists what has changed in these partitions since the last commit, to be committed.
-    pub(super) fn offsets(&mut self, only: Option<&[PartitionId]>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for (id, partition) in &mut self.partitions {
-            if !partition.dirty || only.is_some_and(|only| !only.contains(id)) {
-                continue;
-            }
-            partition.dirty = false;
-            let metadata = partition.progress.encode();
-            let mut element = list.add_partition(&partition.full, id.1);
-            // A base is never negative, which is what could be refused.
-            let _ = element.set_offset(Offset::Offset(partition.progress.base()));
-            if !metadata.is_empty() {
-                element.set_metadata(metadata);
-            }
-        }
-        list
     }
 }
 

@@ -10,6 +10,7 @@ mod options;
 mod progress;
 mod reader;
 mod record;
+mod state;
 
 use std::collections::HashMap;
 use std::fmt;

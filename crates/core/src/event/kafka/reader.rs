@@ -15,9 +15,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::{log, log_error};
 use super::error::failed;
-use super::group::{Group, Partition, PartitionId, WayBack, position};
+use super::group::{Group, WayBack};
 use super::progress::Progress;
 use super::record::{self, Read};
+use super::state::{Partition, PartitionId, position};
 use crate::event::Start;
 use crate::event::delivery::stale;
 use crate::{Error, ErrorKind, Result};
