@@ -44,7 +44,7 @@ impl Migration {
     pub(crate) async fn on_postgres(&self, pool: &sqlx::PgPool) -> Result<()> {
         let failed = self.failed();
         let mut transaction = pool.begin().await.map_err(&failed)?;
-        // Two sessions that create one table at once fail even with IF NOT EXISTS.
+        // Two connections that create one table at once fail even with IF NOT EXISTS.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('migration'))")
             .execute(&mut *transaction)
             .await
