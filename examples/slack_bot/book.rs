@@ -14,8 +14,6 @@ use serde::Deserialize;
 
 /// The committed list.
 const ANSWERS: &str = include_str!("answers.jsonl");
-/// The share of a question's terms that a known question must have.
-const SHARE: f64 = 0.5;
 
 #[derive(Deserialize)]
 struct Known {
@@ -64,7 +62,8 @@ impl AnswerBook {
         let best = self.index.search(question, 1).first().and_then(|hit| self.known.get(hit.id));
         let fits = best.filter(|known| {
             let shared = self.terms(&known.question).intersection(&asked).count();
-            shared as f64 >= SHARE * asked.len() as f64
+            // Half of the terms, or it is another question.
+            shared * 2 >= asked.len()
         });
         let is_korean = question.chars().any(|letter| ('가'..='힣').contains(&letter));
         match (fits, is_korean) {

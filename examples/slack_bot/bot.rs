@@ -157,13 +157,11 @@ impl Bot {
                 }
             }
         };
-        let posted = match posted {
-            Some(posted) => posted,
-            None => {
-                let message =
-                    SlackMessage::new(escape(text)).in_thread(&question.thread).with_metadata(metadata);
-                self.slack.post(&question.channel, &message).await?
-            }
+        let posted = if let Some(posted) = posted {
+            posted
+        } else {
+            let message = SlackMessage::new(escape(text)).in_thread(&question.thread).with_metadata(metadata);
+            self.slack.post(&question.channel, &message).await?
         };
         self.store.end_posting(event.id, &posted.ts).await
     }

@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
 use serde::{Deserialize, Serialize};
 use support::problem::Problem;
@@ -113,6 +114,6 @@ async fn ready(State(service): Shared) -> Answer<StatusCode> {
 /// Shows the metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
-    let rendered = service.metrics.as_ref().map(|metrics| metrics.render()).unwrap_or_default();
+    let rendered = service.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered).into_response()
 }
