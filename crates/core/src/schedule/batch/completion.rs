@@ -15,7 +15,8 @@ use crate::{Error, ErrorKind, Result, Retry};
 
 /// Takes the event of a completed run into the transaction that completes it: an outbox.
 ///
-/// Implemented for `SqliteBus` on the same file (feature `sqlite`). For PostgreSQL write the event into your outbox here:
+/// Implemented for `SqliteBus` and `SqliteOutbox` on the same file (feature `sqlite`), and for `PostgresOutbox` in the same
+/// database (feature `postgres`). An outbox of your own implements it like this:
 ///
 /// ```
 /// # #[cfg(feature = "postgres")] mod example {
@@ -23,7 +24,6 @@ use crate::{Error, ErrorKind, Result, Retry};
 /// use pumasi_core::Result;
 /// use pumasi_core::event::Envelope;
 /// use pumasi_core::schedule::batch::CompletionSink;
-/// use pumasi_core::schedule::database_error;
 /// use sqlx::{PgConnection, Postgres};
 ///
 /// struct Outbox;
@@ -36,9 +36,8 @@ use crate::{Error, ErrorKind, Result, Retry};
 ///             .bind(&event.topic)
 ///             .bind(event.payload.to_string())
 ///             .execute(connection)
-///             .await
-///             .map(|_| ())
-///             .map_err(|error| database_error("writing the outbox", error))
+///             .await?;
+///         Ok(())
 ///     }
 /// }
 /// # }
@@ -53,13 +52,27 @@ pub trait CompletionSink<DB: Database>: Send + Sync {
     async fn publish_in(&self, connection: &mut DB::Connection, event: &Envelope) -> Result<()>;
 }
 
-#[cfg(feature = "sqlite")]
-#[async_trait]
-impl CompletionSink<sqlx::Sqlite> for crate::event::SqliteBus {
-    async fn publish_in(&self, connection: &mut sqlx::SqliteConnection, event: &Envelope) -> Result<()> {
-        Self::publish_in(self, connection, std::slice::from_ref(event)).await.map(|_| ())
-    }
+macro_rules! is_a_sink {
+    ($outbox:ty, $database:ty) => {
+        #[async_trait]
+        impl CompletionSink<$database> for $outbox {
+            async fn publish_in(
+                &self,
+                connection: &mut <$database as Database>::Connection,
+                event: &Envelope,
+            ) -> Result<()> {
+                Self::publish_in(self, connection, std::slice::from_ref(event)).await.map(drop)
+            }
+        }
+    };
 }
+
+#[cfg(feature = "sqlite")]
+is_a_sink!(crate::event::SqliteBus, sqlx::Sqlite);
+#[cfg(feature = "sqlite")]
+is_a_sink!(crate::event::SqliteOutbox, sqlx::Sqlite);
+#[cfg(feature = "postgres")]
+is_a_sink!(crate::event::PostgresOutbox, sqlx::Postgres);
 
 #[async_trait]
 impl<DB: Database, S: CompletionSink<DB> + ?Sized> CompletionSink<DB> for Arc<S> {

@@ -161,7 +161,7 @@ impl Hopeless {
 
 /// Takes the value, and the places of the faults, out of the wrapper.
 fn unwrapped(mut draft: Draft, form: &Form) -> Draft {
-    let prefix = format!("/{}", WRAPPER);
+    let prefix = format!("/{WRAPPER}");
     draft.value = form.unwrap_value(draft.value);
     for fault in &mut draft.faults {
         if let Some(inner) = fault.path.strip_prefix(&prefix) {
