@@ -35,6 +35,15 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let before = count_items(&draft.value, &items);
         let moves = pointer::remove_items(&mut draft.value, &items);
         drop(moves);
+        // An answer of which no item has the shape is no answer; an empty list would say that there is nothing to find.
+        let mut gone = draft.faults.iter().chain(&draft.dropped);
+        if !items.is_empty()
+            && draft.value.as_array().is_some_and(Vec::is_empty)
+            && gone.all(|fault| fault.kind == ExtractErrorKind::OffSchema)
+        {
+            let error = || Self::turned_down(ExtractErrorKind::OffSchema, failures, stuck);
+            return Err(gave_up.unwrap_or_else(error));
+        }
         let value: T = serde_json::from_value(draft.value.clone()).map_err(|error| {
             Self::turned_down(ExtractErrorKind::OffSchema, failures.clone(), stuck)
                 .with_source(Opaque(error.classify()))

@@ -57,6 +57,21 @@ async fn a_failed_call_keeps_its_kind_its_retry_class_and_its_books() {
 }
 
 #[tokio::test]
+async fn an_answer_of_which_no_item_has_the_shape_is_no_empty_list() {
+    let shapeless = || reply(json!([{"unrelated": 1}, {"words": "xyz"}]));
+    let model = ScriptedModel::new([shapeless(), shapeless(), shapeless()]);
+    let extractor = builder(&model).with_unresolved(Unresolved::DropItems).build().unwrap();
+    let error = extractor.extract(SOURCE).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::OffSchema);
+    assert!(error.usage().total_tokens() > 0);
+    // One that has it is an answer, and the rest is told.
+    let model = ScriptedModel::always(reply(json!([run(), {"unrelated": 1}])));
+    let extractor = builder(&model).with_unresolved(Unresolved::DropItems).build().unwrap();
+    let answer = extractor.extract(SOURCE).await.unwrap();
+    assert_eq!(answer.value.len(), 1);
+}
+
+#[tokio::test]
 async fn a_model_that_does_not_answer_in_time_is_given_up_even_if_it_ignores_its_deadline() {
     let model = ScriptedModel::always(Reply::hang());
     let extractor = builder(&model).with_call_timeout(Duration::from_secs(30)).build().unwrap();
