@@ -289,7 +289,7 @@ impl SqliteBus {
         let failed = |failure: Failure| failure.during("publishing", &self.shared.path);
         let rows = store::rows(events).map_err(failed)?;
         let now = self.shared.clock.now();
-        store::publish(connection, &rows, events.len(), now, self.shared.max_pages).await.map_err(failed)
+        store::publish(connection, &rows, now, self.shared.max_pages).await.map_err(failed)
     }
 
     /// Deletes up to a thousand events that are past their retention and that no group needs; returns how many.
@@ -361,7 +361,7 @@ impl EventBus for SqliteBus {
             return Ok(Published::default());
         }
         let rows = store::rows(events).map_err(|failure| failure.during("publishing", &self.shared.path))?;
-        match self.shared.ask(Work::Publish { rows, count: events.len() }).await? {
+        match self.shared.ask(Work::Publish { rows }).await? {
             Answer::Published(published) => Ok(published),
             _ => Err(unexpected()),
         }

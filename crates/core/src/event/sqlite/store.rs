@@ -1,6 +1,6 @@
 //! The statements, one function each; all of them run inside the writer's transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
@@ -23,6 +23,12 @@ const RUN: usize = 32;
 const CHUNK: i64 = 512;
 /// How many such chunks one fetch goes through before it leaves the rest to the next.
 const CHUNKS: usize = 8;
+
+/// Events as [`publish`] takes them: a JSON array of rows, and their ids.
+pub(super) struct Rows {
+    json: String,
+    ids: Vec<EventId>,
+}
 
 /// Which delivery is meant: subscription, key, position, fence.
 #[derive(Clone, Debug)]
@@ -59,40 +65,72 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<()> {
 }
 
 /// Writes events as the rows that [`publish`] takes.
-pub(super) fn rows(events: &[Envelope]) -> Result<String> {
+pub(super) fn rows(events: &[Envelope]) -> Result<Rows> {
     let mut rows = Vec::with_capacity(events.len());
     for event in events {
         let body = serde_json::to_string(event).map_err(|error| Failure::Unreadable((&error).into()))?;
         rows.push(json!([hex(event.id), event.topic, event.key, body]));
     }
-    Ok(Value::Array(rows).to_string())
+    let ids = events.iter().map(|event| event.id).collect();
+    Ok(Rows { json: Value::Array(rows).to_string(), ids })
 }
 
 fn hex(id: EventId) -> String {
     format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
 }
 
+/// Stores events that the file does not have.
 pub(super) async fn publish(
     connection: &mut SqliteConnection,
-    rows: &str,
-    count: usize,
+    rows: &Rows,
     now: Timestamp,
     max_pages: Option<u64>,
 ) -> Result<Published> {
-    if let Some(max) = max_pages {
-        let row = sqlx::query(include_str!("sql/used_pages.sql")).fetch_one(&mut *connection).await?;
-        // An eighth stays free, so that what is stored can still be handed out, which takes rows of its own.
-        if u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0) >= max - max / 8 {
-            return Err(Failure::Full);
-        }
-    }
+    check_room(connection, max_pages).await?;
     let done = sqlx::query(include_str!("sql/publish.sql"))
-        .bind(rows)
+        .bind(&rows.json)
         .bind(now.as_micros())
         .execute(connection)
         .await?;
+    let count = rows.ids.len();
     let accepted = usize::try_from(done.rows_affected()).unwrap_or(count).min(count);
     Ok(Published::new(accepted, count - accepted))
+}
+
+/// Does the same for what several callers publish, one after the other, with one statement.
+pub(super) async fn publish_together(
+    connection: &mut SqliteConnection,
+    calls: &[&Rows],
+    now: Timestamp,
+    max_pages: Option<u64>,
+) -> Result<Vec<Published>> {
+    check_room(connection, max_pages).await?;
+    let elements = |rows: &&Rows| rows.json.strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
+    let all: Vec<String> = calls.iter().filter_map(elements).filter(|rows| !rows.is_empty()).collect();
+    let stored = sqlx::query(concat!(include_str!("sql/publish.sql"), "RETURNING id"))
+        .bind(format!("[{}]", all.join(",")))
+        .bind(now.as_micros())
+        .fetch_all(connection)
+        .await?;
+    let mut new = HashSet::with_capacity(stored.len());
+    for row in stored {
+        new.insert(row.try_get::<Vec<u8>, _>(0)?);
+    }
+    let published = calls.iter().map(|rows| {
+        let accepted = rows.ids.iter().filter(|id| new.remove(id.as_bytes().as_slice())).count();
+        Published::new(accepted, rows.ids.len() - accepted)
+    });
+    Ok(published.collect())
+}
+
+async fn check_room(connection: &mut SqliteConnection, max_pages: Option<u64>) -> Result<()> {
+    let Some(max) = max_pages else { return Ok(()) };
+    let row = sqlx::query(include_str!("sql/used_pages.sql")).fetch_one(connection).await?;
+    // An eighth stays free, so that what is stored can still be handed out, which takes rows of its own.
+    if u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0) >= max - max / 8 {
+        return Err(Failure::Full);
+    }
+    Ok(())
 }
 
 /// Adds what is missing, and returns the number of each topic's subscription.

@@ -6,7 +6,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::SqliteBus;
-use crate::event::{Envelope, EventBus, Page, Settlement, State, Subscription};
+use crate::event::{Envelope, EventBus, Page, Published, Settlement, State, Subscription};
 
 const MANY: NonZeroUsize = NonZeroUsize::MAX;
 
@@ -76,4 +76,30 @@ async fn settling_out_of_order_counts_no_attempt_of_those_before() {
     let again = member.fetch(MANY, Duration::ZERO).await.unwrap();
     let seen: Vec<_> = again.iter().map(|delivery| (delivery.event.version, delivery.attempt)).collect();
     assert_eq!(seen, [(1, 1), (2, 1)]);
+}
+
+#[tokio::test]
+async fn callers_who_publish_at_the_same_time_are_each_told_what_is_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = SqliteBus::open(folder.path().join("events.db")).await.unwrap();
+    let event = |key: &str| Envelope::new("posts", key, State::Created, 1);
+    let known = event("known");
+    bus.publish(std::slice::from_ref(&known)).await.unwrap();
+    let twice = event("twice");
+    let calls: Vec<Vec<Envelope>> = (0..40)
+        .map(|call| match call {
+            7 => vec![],
+            8 => vec![known.clone(), event("new")],
+            9 | 10 => vec![twice.clone()],
+            _ => vec![event(&format!("a-{call}")), event(&format!("b-{call}"))],
+        })
+        .collect();
+    let told = futures_util::future::join_all(calls.iter().map(|events| bus.publish(events))).await;
+    let told: Vec<_> = told.into_iter().map(Result::unwrap).collect();
+    assert_eq!(told[7], Published::new(0, 0));
+    assert_eq!(told[8], Published::new(1, 1));
+    assert_eq!((told[9], told[10]), (Published::new(1, 0), Published::new(0, 1)));
+    assert!(told.iter().skip(11).all(|told| *told == Published::new(2, 0)), "{told:?}");
+    let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await.unwrap();
+    assert_eq!(member.lag().await.unwrap().unsettled, 1 + 36 * 2 + 1 + 1);
 }

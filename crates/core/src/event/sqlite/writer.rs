@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::error::Failure;
-use super::store::{self, Claim, Taken};
+use super::store::{self, Claim, Rows, Taken};
 use crate::event::{EventId, Published, Settlement, Subscription};
 use crate::time::{Clock, Timestamp};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub(super) struct Request {
 }
 
 pub(super) enum Work {
-    Publish { rows: String, count: usize },
+    Publish { rows: Rows },
     Subscribe { subscription: Subscription },
     Fetch { subs: Arc<[i64]>, max: usize, lease: Duration },
     Untake { heads: Vec<Claim> },
@@ -61,6 +61,14 @@ impl Work {
             Self::Replay { .. } => "replaying",
             Self::ForgetGroup { .. } => "forgetting a group",
             Self::CleanUp => "cleaning up",
+        }
+    }
+
+    /// What it publishes, if it does.
+    fn rows(&self) -> Option<&Rows> {
+        match self {
+            Self::Publish { rows } => Some(rows),
+            _ => None,
         }
     }
 
@@ -166,18 +174,32 @@ impl Writer {
         let now = self.now().await.ok()?;
         begin(&mut self.connection).await.ok()?;
         let mut answers = Vec::with_capacity(batch.len());
-        for request in batch {
-            let Ok(answer) = self.execute(&request.work, now).await else {
+        for run in batch.chunk_by(|one, next| one.work.rows().is_some() && next.work.rows().is_some()) {
+            let done = match run {
+                [one] => self.execute(&one.work, now).await.map(|answer| vec![answer]),
+                several => self.publish_together(several, now).await,
+            };
+            let Ok(done) = done else {
                 self.undo(answers).await;
                 return None;
             };
-            answers.push(answer);
+            answers.extend(done);
         }
         if sqlx::query("COMMIT").execute(&mut self.connection).await.is_err() {
             self.undo(answers).await;
             return None;
         }
         Some(answers)
+    }
+
+    async fn publish_together(
+        &mut self,
+        run: &[Request],
+        now: Timestamp,
+    ) -> std::result::Result<Vec<Answer>, Failure> {
+        let calls: Vec<&Rows> = run.iter().filter_map(|request| request.work.rows()).collect();
+        let done = store::publish_together(&mut self.connection, &calls, now, self.max_pages).await?;
+        Ok(done.into_iter().map(Answer::Published).collect())
     }
 
     async fn alone(&mut self, work: &Work) -> Result<Answer> {
@@ -231,8 +253,8 @@ impl Writer {
     async fn execute(&mut self, work: &Work, now: Timestamp) -> std::result::Result<Answer, Failure> {
         let connection = &mut self.connection;
         Ok(match work {
-            Work::Publish { rows, count } => {
-                Answer::Published(store::publish(connection, rows, *count, now, self.max_pages).await?)
+            Work::Publish { rows } => {
+                Answer::Published(store::publish(connection, rows, now, self.max_pages).await?)
             }
             Work::Subscribe { subscription } => {
                 Answer::Subscribed(store::subscribe(connection, subscription).await?)
