@@ -31,6 +31,12 @@ const AGAIN: Duration = Duration::from_millis(50);
 const TRIES: usize = 20;
 /// How long to wait before looking again whether a commit has ended.
 const SHORTLY: Duration = Duration::from_millis(2);
+/// How long a commit waits for company: this part of what the last one took, and no longer than that.
+///
+/// What a fetch handed out is often done within a moment; without the pause the first to be done would be committed alone,
+/// and the others a whole commit later.
+const GATHER_PART: u32 = 4;
+const GATHER_LIMIT: Duration = Duration::from_millis(2);
 /// How long progress that nobody waits for may stay uncommitted.
 const LAZY: Duration = Duration::from_secs(1);
 
@@ -40,7 +46,7 @@ pub(super) struct Group {
     pub(super) cluster: Arc<Cluster>,
     pub(super) dead: Arc<DeadLetters>,
     pub(super) consumer: BaseConsumer<MemberContext>,
-    commits: mpsc::Sender<TopicPartitionList>,
+    commits: mpsc::Sender<()>,
     state: Mutex<State>,
     /// Records that were read and not yet sorted in.
     pub(super) inbox: Mutex<Vec<Incoming>>,
@@ -97,8 +103,13 @@ impl Group {
         let back = Arc::downgrade(&group);
         group.consumer.context().attach(Weak::clone(&back));
         thread("commit", move || {
-            while let (Ok(list), Some(group)) = (asked.recv(), back.upgrade()) {
+            let mut pause = Duration::ZERO;
+            while let (Ok(()), Some(group)) = (asked.recv(), back.upgrade()) {
+                std::thread::sleep(pause);
+                let Some(list) = group.gather() else { continue };
+                let begun = Instant::now();
                 let result = group.consumer.commit(&list, CommitMode::Sync);
+                pause = (begun.elapsed() / GATHER_PART).min(GATHER_LIMIT);
                 group.committed(&result, &list);
             }
         })?;
@@ -183,23 +194,31 @@ impl Group {
         self.pump(state);
     }
 
-    /// Sends the next commit, unless one is on its way.
+    /// Asks for the next commit, unless one is on its way.
     fn pump(&self, state: &mut State) {
         if state.flying.is_some() || state.again.is_some_and(|again| Instant::now() < again) {
             return;
         }
         state.again = None;
         state.lazy = None;
+        state.flying = Some(Flight::default());
+        // The other end lives as long as this group does.
+        let _ = self.commits.send(());
+    }
+
+    /// Takes what waits into the commit that was asked for; `None` if there is nothing to commit.
+    fn gather(&self) -> Option<TopicPartitionList> {
+        let mut state = self.lock();
         let ahead = state.look_ahead(self.now());
         let list = state.offsets(None);
         let waiters = std::mem::take(&mut state.waiting);
         if list.count() == 0 {
-            self.conclude(state, waiters, &Ok(()));
-            return;
+            state.flying = None;
+            self.conclude(&mut state, waiters, &Ok(()));
+            return None;
         }
-        // The other end lives as long as this group does.
-        let _ = self.commits.send(list);
         state.flying = Some(Flight { waiters, ahead });
+        Some(list)
     }
 
     /// Marks partitions as not committed.
