@@ -19,6 +19,7 @@
 mod book;
 mod bot;
 mod demo;
+mod question;
 mod serve;
 mod store;
 

@@ -2,6 +2,10 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+/// Its own tests run here: an example that is built as a test program cannot be started as a service.
+#[path = "../slack_bot/question.rs"]
+mod question;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;

@@ -50,8 +50,8 @@ mod tests {
         assert_eq!(slot("members", "회원-42"), Slot(SLOT_OF_MEMBER_42));
     }
 
-    const SLOT_OF_POST_7: i16 = 0;
-    const SLOT_OF_MEMBER_42: i16 = 0;
+    const SLOT_OF_POST_7: i16 = 408;
+    const SLOT_OF_MEMBER_42: i16 = 575;
 
     #[test]
     fn keys_spread_evenly() {
