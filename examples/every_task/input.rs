@@ -7,6 +7,7 @@ use std::path::Path;
 
 use pumasi_core::filter::Filter;
 use pumasi_llm_parse::task::{Post, PostKind};
+use serde_json::value::RawValue;
 
 const COMMITTED: &str = include_str!("posts.jsonl");
 
@@ -31,18 +32,24 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dy
             (name.clone(), fs::read(path).map_err(|error| format!("{name}: {error}"))?)
         }
     };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
+    let whole = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let text = whole.trim_ascii();
+    let is_object = |line: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_ok();
     let mut input = Input::default();
-    if text.starts_with(b"{") {
-        let lines = text.split(|byte| *byte == b'\n').enumerate();
-        for (index, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
-            input.take(&format!("{name}, line {}", index + 1), serde_json::from_slice(line));
-        }
-    } else if let Some(items) =
-        text.starts_with(b"[").then(|| serde_json::from_slice::<Vec<serde_json::Value>>(text).ok()).flatten()
+    // A text may begin with a bracket, too: "[질문] …".
+    let begins_array = |rest: &[u8]| rest.trim_ascii_start().starts_with(b"{");
+    if text.strip_prefix(b"[").is_some_and(begins_array)
+        || serde_json::from_slice::<Vec<&RawValue>>(text).is_ok()
     {
+        let items: Vec<serde_json::Value> = serde_json::from_slice(text)
+            .map_err(|error| format!("{name}: begins like a JSON array and is none: {error}"))?;
         for (index, item) in items.into_iter().enumerate() {
             input.take(&format!("{name}, post {}", index + 1), serde_json::from_value(item));
+        }
+    } else if text.starts_with(b"{") || whole.split(|byte| *byte == b'\n').any(is_object) {
+        let lines = whole.split(|byte| *byte == b'\n').enumerate();
+        for (index, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
+            input.take(&format!("{name}, line {}", index + 1), serde_json::from_slice(line));
         }
     } else {
         let text = std::str::from_utf8(text).map_err(|error| format!("{name}: not UTF-8 ({error})"))?;
@@ -68,7 +75,11 @@ impl Input {
                 self.bad.push(format!("{place}: an earlier post has the id {:?} as well", post.id));
             }
             Ok(post) => self.posts.push(post),
-            Err(error) => self.bad.push(format!("{place}: not a post: {error}")),
+            Err(error) => {
+                // The line of the file is told already.
+                let error = error.to_string().replace(" at line 1 column ", " at column ");
+                self.bad.push(format!("{place}: not a post: {error}"));
+            }
         }
     }
 }

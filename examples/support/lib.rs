@@ -5,5 +5,6 @@ pub mod child;
 pub mod model;
 pub mod print;
 pub mod problem;
+pub mod serve;
 pub mod slack;
 pub mod telemetry;

@@ -79,7 +79,7 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
         telemetry::stop_signal().await;
         shutdown.trigger();
     };
-    axum::serve(listener, router(service)).with_graceful_shutdown(stop).await?;
+    support::serve::until(stop, listener, router(service)).await?;
     workers.await??;
     watcher.await??;
     tracing::info!("stopped");

@@ -89,7 +89,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(),
     let shutdown = service.shutdown.clone();
     let workers = tokio::spawn(service.bot.consumer().run(shutdown.clone()));
     let router = router(Arc::new(service));
-    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.triggered().await }).await?;
+    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;
     Ok(())
 }
