@@ -35,8 +35,11 @@ impl Bus {
                 Arc::new(options.open().await?)
             }
             _ => {
-                let file = folder.join("events.db");
-                Arc::new(SqliteBusOptions::new(file).with_poll(Duration::from_millis(10)).open().await?)
+                // Eight processes share one file and perhaps two processors.
+                let options = SqliteBusOptions::new(folder.join("events.db"))
+                    .with_busy_timeout(Duration::from_secs(60))
+                    .with_poll(Duration::from_millis(10));
+                Arc::new(options.open().await?)
             }
         })
     }
