@@ -194,6 +194,9 @@ impl<'a> Aligner<'a> {
         if separated && takes_text {
             return self.fail_with(node, id, ErrorKind::Ambiguous, Some("one item or several in one text"));
         }
+        if list.item.is_some_and(|item| self.is_number(item)) && is_row_of_numbers(text) {
+            return self.fail_with(node, id, ErrorKind::Ambiguous, Some("one number or several in one text"));
+        }
         let labels = list.item.is_some_and(|item| matches!(self.shapes.get(item).kind, ShapeKind::Label(_)));
         if separated
             && labels
@@ -202,6 +205,10 @@ impl<'a> Aligner<'a> {
             return fitted;
         }
         self.one(node, id, list)
+    }
+
+    fn is_number(&self, id: ShapeId) -> bool {
+        matches!(self.shapes.resolve(id).1.kind, ShapeKind::Integer(_) | ShapeKind::Number(_))
     }
 
     /// "red, green": each part has to be a label by itself.
@@ -232,4 +239,16 @@ impl<'a> Aligner<'a> {
         self.noted(&mut fitted, Rule::Wrapped, Severity::Repaired);
         Some(fitted)
     }
+}
+
+/// `5,10` and `100,200,300` may be lists as well as numbers.
+fn is_row_of_numbers(text: &str) -> bool {
+    let text = text.trim().trim_matches(['"', '\'', '“', '”']);
+    text.contains(',')
+        && text.split(',').all(|part| {
+            let part = part.trim();
+            let digits = part.strip_prefix(['-', '+']).unwrap_or(part);
+            digits.starts_with(|c: char| c.is_ascii_digit())
+                && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
 }

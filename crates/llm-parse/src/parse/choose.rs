@@ -1,6 +1,6 @@
 //! Which of an answer's candidates is the answer.
 
-use super::Policy;
+use super::{Policy, mapping};
 use crate::align::collect;
 use crate::align::{Aligner, Fit, Slot};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,7 +91,9 @@ pub(super) fn choose(
     let wants = wants(schema);
     let open: Vec<usize> = (0..candidates.len()).filter(|at| !thinking(candidates, *at)).collect();
     let outside: Vec<usize> = open.iter().copied().filter(|at| !is_text(candidates, *at)).collect();
-    let text = open.iter().copied().find(|at| is_text(candidates, *at));
+    // The text of an answer that was taken back still holds that answer.
+    let taken_back = wants != Wants::Text && holds_refused(candidates, &outside, wants);
+    let text = open.iter().copied().find(|at| is_text(candidates, *at) && !taken_back);
     // A text is its own answer; only a JSON string that is the whole answer, or a fence around it, is unpacked.
     if wants == Wants::Text
         && let Some(chosen) = choose_text(aligner, document, &outside, text)
@@ -100,7 +102,12 @@ pub(super) fn choose(
     }
     let (explicit, implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
-    let mut groups: Vec<&[usize]> = vec![&explicit];
+    let (held, explicit): (Vec<usize>, Vec<usize>) =
+        explicit.into_iter().partition(|at| mapping::holds(document, raw, schema, &implied, *at));
+    // The keys and values around a bracket come first where the bracket is one of the values.
+    let around: Vec<usize> =
+        implied.iter().copied().filter(|at| mapping::is_around(candidates, *at, &held)).collect();
+    let mut groups: Vec<&[usize]> = vec![&around, &explicit];
     let text = text.map(|at| vec![at]).unwrap_or_default();
     if matches!(wants, Wants::Scalar) {
         groups.extend([text.as_slice(), implied.as_slice()]);
@@ -145,6 +152,15 @@ pub(super) fn choose(
         }
         _ => Err(nothing(document, raw)),
     }
+}
+
+/// Tells whether a value in brackets was called an example, a schema or wrong, so that the text is no way around that.
+fn holds_refused(candidates: &[Candidate], outside: &[usize], wants: Wants) -> bool {
+    let text = candidates.iter().find(|candidate| candidate.origin() == Origin::Text);
+    outside.iter().filter_map(|at| candidates.get(*at)).any(|candidate| {
+        let first = text.is_some_and(|text| text.span().start == candidate.span().start);
+        is_explicit(candidate) && rank(candidate) == 0 && (wants != Wants::Scalar || first)
+    })
 }
 
 fn thinking(candidates: &[Candidate], at: usize) -> bool {
@@ -305,7 +321,7 @@ fn origin_cost(candidate: &Candidate) -> u32 {
     }
 }
 
-fn takes_any(schema: &Schema) -> bool {
+pub(super) fn takes_any(schema: &Schema) -> bool {
     matches!(schema.shapes().get(schema.shapes().root).kind, ShapeKind::Any)
 }
 

@@ -2,6 +2,7 @@
 
 mod choose;
 mod confidence;
+mod mapping;
 mod plain;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,12 @@ pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
     if lead == Cue::None && follows && takes_back(before) {
         lead = Cue::Corrected;
     }
+    if is_denial(sentence) {
+        return Cue::Rejected;
+    }
+    if after_note(after).is_some_and(is_correction) {
+        return Cue::Rejected;
+    }
     let note = after_note(after).map_or(Cue::None, |note| read(note, true));
     // `… instead of {…}`, `an earlier draft said {…}`: said of the value that follows.
     let note = match leads_on(after) {
@@ -30,6 +36,59 @@ pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
         (lead, Cue::Rejected) if lead != Cue::Final => Cue::Rejected,
         (Cue::None, note) => note,
         (lead, _) => lead,
+    }
+}
+
+fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’')).filter(|word| !word.is_empty())
+}
+
+/// Tells whether a lead-in denies the value that follows: “The answer is NOT”, “Ignore this”, “답은 이것이 아닙니다”.
+fn is_denial(lead: &str) -> bool {
+    let text = lead.to_lowercase().replace('’', "'");
+    let mut back = words(&text).rev();
+    let (last, before) = (back.next().unwrap_or(""), back.next().unwrap_or(""));
+    let denied = matches!(last, "not" | "never") || last.ends_with("n't");
+    if denied && !before.is_empty() && !matches!(before, "if" | "why" | "or") {
+        return true;
+    }
+    let pointed = |word: &str| {
+        ["답", "정답", "결과", "이것", "이건", "이게", "이 값", "다음", "아래"]
+            .iter()
+            .any(|stem| word.starts_with(stem))
+    };
+    let end = if matches!(last, "것" | "값") { before } else { last };
+    if matches!(end, "아닌" | "아님" | "아닙니다" | "아니다" | "아니에요" | "아녜요") {
+        let named = if end == before { back.next().unwrap_or("") } else { before };
+        return pointed(named);
+    }
+    let count = words(&text).count();
+    let first = words(&text).next().unwrap_or("");
+    let turned = matches!(first, "ignore" | "disregard" | "skip" | "discard")
+        && words(&text).any(|word| matches!(word, "this" | "following" | "below" | "it"));
+    let turned_ko = words(&text).any(|word| word.starts_with("무시")) && pointed(first);
+    count <= 4 && (turned || turned_ko)
+}
+
+/// Tells whether a remark changes the value before it: “Correction: age is 2.”, “정정: age는 2입니다.”
+fn is_correction(note: &str) -> bool {
+    let text = note.to_lowercase();
+    let mut all = words(&text);
+    let first = all.next().unwrap_or("");
+    let headed = text.get(first.len()..).is_some_and(|rest| rest.trim_start().starts_with([':', '：', ',']));
+    let nothing = words(&text).any(|word| matches!(word, "no" | "none" | "nothing" | "없음" | "없습니다"));
+    if headed && matches!(first, "correction" | "corrections" | "erratum" | "정정" | "수정") {
+        return !nothing;
+    }
+    let changed = |word: &str| matches!(word, "should" | "must" | "meant") || word.ends_with("n't");
+    let changed_ko =
+        |word: &str| ["아니라", "이어야", "여야", "입니다"].iter().any(|end| word.ends_with(end));
+    match first {
+        "actually" | "oops" | "wait" | "sorry" => all.any(changed),
+        "아" | "아차" | "사실" | "아니" | "잠깐" => {
+            text.chars().any(|c| c.is_ascii_digit()) && all.any(changed_ko)
+        }
+        _ => false,
     }
 }
 
@@ -175,7 +234,13 @@ fn read(sentence: &str, after: bool) -> Cue {
             || (is_one_of(previous, &["the", "an", "a", "my"])
                 && is_one_of(before_that, &["not", "unlike", "ignore"]));
         let negated = negated || next.starts_with("아닌") || next.starts_with("아니");
-        if cue != Cue::None && !(negated && cue != Cue::Rejected) && weight >= rank {
+        // “no mistake”, “nothing wrong”, “틀린 곳이 없습니다”: found to be right.
+        let cleared = cue == Cue::Rejected
+            && (is_one_of(previous, &["no", "nothing", "without", "any"])
+                || (previous.eq_ignore_ascii_case("not")
+                    && is_one_of(word, &["wrong", "incorrect", "invalid", "mistaken", "obsolete"]))
+                || (!word.is_ascii() && sentence.contains('없')));
+        if cue != Cue::None && !cleared && !(negated && cue != Cue::Rejected) && weight >= rank {
             found = cue;
             rank = weight;
         }
