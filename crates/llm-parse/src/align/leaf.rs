@@ -94,8 +94,8 @@ impl<'a> Aligner<'a> {
             return self.fail_with(node, id, kind, detail);
         }
         let key = self.tree().key(only, self.source()).unwrap_or("").to_lowercase();
-        if matches!(key.as_str(), "error" | "errors" | "오류" | "에러") {
-            return self.fail(node, id, ErrorKind::Mismatch);
+        if super::record::is_no_answer(&key) || matches!(key.as_str(), "errors" | "unlikely" | "improbable") {
+            return self.fail(node, id, ErrorKind::Negated);
         }
         if denies(&key) {
             return self.fail(node, id, ErrorKind::Negated);
@@ -321,6 +321,11 @@ impl<'a> Aligner<'a> {
         };
         match self.kind(node) {
             Kind::Bool(value) => done(self, value, None),
+            // `[x]` and `[ ]` are boxes, not lists.
+            Kind::Array if matches!(self.span(node).of(self.source()), "[x]" | "[X]" | "[ ]") => {
+                let ticked = self.span(node).of(self.source()) != "[ ]";
+                done(self, ticked, Some(Rule::BoolForm))
+            }
             Kind::Array | Kind::Object => self.unwrapped(node, id, None),
             Kind::Null => self.fail(node, id, ErrorKind::Mismatch),
             Kind::Number | Kind::Word | Kind::String(_) => match boolean::read(self.text(node)) {

@@ -143,7 +143,9 @@ impl<'a> Aligner<'a> {
         let wrapped = self.one(node, id, list);
         let mut children = self.tree().children(node).filter(|child| self.kind(*child) == Kind::Array);
         let unwrapped = match (children.next(), children.next()) {
-            (Some(only), None) => {
+            (Some(only), None)
+                if !self.tree().key(only, self.source()).is_some_and(super::record::is_no_answer) =>
+            {
                 let mut fitted = self.fit(only, id, None);
                 let span = self.span(node);
                 let severity = if self.tree().children(node).nth(1).is_some() {

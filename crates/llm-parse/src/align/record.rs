@@ -7,7 +7,7 @@ use super::{Aligner, Fit, Fitted, cost_of};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
 use crate::schema::fold;
-use crate::schema::shape::{Extra, Record, ShapeId};
+use crate::schema::shape::{Extra, Kind as ShapeKind, Record, ShapeId};
 use crate::tree::{Kind, NodeId, Span};
 
 /// Keys times fields that are compared for misspellings; beyond, only exact and folded names count.
@@ -418,7 +418,9 @@ impl<'a> Aligner<'a> {
             }
             open.fit.cost = open.fit.cost.saturating_add(2);
             let key = Key::Field { shape: id.0, field: number };
-            let nullable = self.shapes.is_nullable(field.shape);
+            // Where anything may stand, nothing may not.
+            let any = field.required && matches!(self.shapes.get(field.shape).kind, ShapeKind::Any);
+            let nullable = !any && self.shapes.is_nullable(field.shape);
             let cut = !self.tree().node(node).is_complete();
             // What an unfinished object may still get is not filled in for it.
             let fill = self.options.fill && !(cut && self.options.partial);
@@ -472,6 +474,9 @@ impl<'a> Aligner<'a> {
             _ => false,
         });
         let (only, None) = (inside.next()?, inside.next()) else { return None };
+        if self.tree().key(only, self.source()).is_some_and(is_no_answer) {
+            return None;
+        }
         self.unions += 1;
         let mut fitted = self.fit(only, id, None);
         self.unions -= 1;
@@ -484,4 +489,34 @@ impl<'a> Aligner<'a> {
         self.noted_at(&mut fitted, Rule::Unwrapped, severity, span);
         Some(fitted)
     }
+}
+
+/// A key that says that what it holds is not the answer.
+pub(super) fn is_no_answer(key: &str) -> bool {
+    matches!(
+        &*fold(key),
+        "example"
+            | "examples"
+            | "sample"
+            | "schema"
+            | "template"
+            | "previous"
+            | "prev"
+            | "old"
+            | "before"
+            | "draft"
+            | "wrong"
+            | "incorrect"
+            | "invalid"
+            | "rejected"
+            | "error"
+            | "예시"
+            | "예제"
+            | "이전"
+            | "기존"
+            | "초안"
+            | "오답"
+            | "오류"
+            | "에러"
+    )
 }

@@ -131,14 +131,14 @@ pub(super) fn choose(
         }
         // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
         if wants == Wants::Scalar
-            && group == text.as_slice()
             && let Some(tried) = &failed
         {
-            let decided = collect(aligner, &tried.slot, schema)
-                .failures
-                .iter()
-                .any(|failure| matches!(failure.kind, ErrorKind::Negated | ErrorKind::Ambiguous));
-            if decided && is_text(candidates, tried.at) {
+            let whole = candidates.get(tried.at).is_some_and(|c| c.origin() == Origin::Whole);
+            let decided = collect(aligner, &tried.slot, schema).failures.iter().any(|failure| {
+                failure.kind == ErrorKind::Negated || (!whole && failure.kind == ErrorKind::Ambiguous)
+            });
+            // Nor is the text a way around an object whose only key denies its value.
+            if decided && (whole || (group == text.as_slice() && is_text(candidates, tried.at))) {
                 break;
             }
         }

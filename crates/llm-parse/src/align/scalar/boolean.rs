@@ -45,6 +45,11 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
+    match &*text.to_lowercase() {
+        "[x]" | "[v]" | "[o]" | "[✓]" | "[✔]" => return Reading::Word(true),
+        "[ ]" => return Reading::Word(false),
+        _ => {}
+    }
     let bare =
         text.trim_matches(|c: char| c.is_whitespace() || ".!,;:\"'`*_()[]。".contains(c)).to_lowercase();
     if let Some(value) = word(&bare) {
@@ -56,24 +61,74 @@ pub(crate) fn read(text: &str) -> Reading {
     sentence(text)
 }
 
+/// Tells whether the word from `start` to `end` answers, in `clause`: a yes or no alone or as the last word, or first before
+/// a pronoun (“Yes it is”); not “no problem”, “네 개”, “No. 1”.
+fn answers(clause: &str, start: usize, end: usize) -> bool {
+    let word = clause.get(start..end).unwrap_or("").to_lowercase();
+    if !matches!(&*word, "yes" | "yep" | "no" | "nope" | "예" | "네" | "아니오" | "아니요" | "아뇨")
+    {
+        return true;
+    }
+    let Some((_, next)) = words(clause.get(end..).unwrap_or("")).next() else { return true };
+    let first = words(clause).next().is_some_and(|(at, _)| at == start);
+    first
+        && matches!(
+            &*next.to_lowercase(),
+            "it" | "it's" | "this" | "that" | "they" | "he" | "she" | "i" | "we" | "you" | "there"
+        )
+}
+
+/// Words that let a statement be true only in part.
+fn is_partial(clause: &str) -> bool {
+    words(clause).any(|(_, word)| {
+        matches!(
+            &*word.to_lowercase(),
+            "half"
+                | "partly"
+                | "partially"
+                | "only"
+                | "sometimes"
+                | "mostly"
+                | "occasionally"
+                | "일부"
+                | "부분적으로"
+        )
+    })
+}
+
+/// `No. 1`: a number of something.
+fn is_ordinal(text: &str) -> bool {
+    text.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("no."))
+        && text.get(3..).is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+}
+
 fn sentence(text: &str) -> Reading {
+    if is_ordinal(text) {
+        return Reading::None;
+    }
     let mut verdict: Option<bool> = None;
     let mut named = false;
     let mut denied = false;
     let mut open = false;
     for clause in clauses(text) {
         let mut in_clause: Option<(bool, usize, usize)> = None;
+        let mut any: Option<bool> = None;
         for (start, word) in words(clause.text) {
-            if let Some(value) = stated(&word.to_lowercase()) {
+            let Some(value) = stated(&word.to_lowercase()) else { continue };
+            if any.replace(value).is_some_and(|known| known != value) {
+                return Reading::Ambiguous("both truth values are named");
+            }
+            if answers(clause.text, start, start + word.len()) {
                 named = true;
-                if in_clause.is_some_and(|(known, _, _)| known != value) {
-                    return Reading::Ambiguous("both truth values are named");
-                }
                 in_clause = Some((value, start, start + word.len()));
             }
         }
         let at = in_clause.map(|(_, start, end)| (start, end));
-        match (stance(clause.text, clause.question, at), in_clause) {
+        let stance = match stance(clause.text, clause.question, at) {
+            Stance::Affirmed if in_clause.is_some() && is_partial(clause.text) => Stance::Open,
+            stance => stance,
+        };
+        match (stance, in_clause) {
             (Stance::Affirmed, Some((value, _, _))) => {
                 if verdict.is_some_and(|known| known != value) {
                     return Reading::Ambiguous("both truth values are named");
@@ -163,7 +218,9 @@ mod tests {
         for text in ["It could be true or false.", "Is it true?", "true or false", "예 또는 아니오"] {
             assert!(matches!(read(text), Reading::Ambiguous(_) | Reading::Negated), "{text}");
         }
-        for text in ["maybe", "2", "hello"] {
+        for text in
+            ["네 개", "예 3가지", "No. 1", "no doubt", "Yes and no.", "half true", "maybe", "2", "hello"]
+        {
             assert!(!matches!(read(text), Reading::Word(_) | Reading::Sentence(_)), "{text}");
         }
     }

@@ -76,6 +76,9 @@ const IDIOMS: &[&str] = &[
     "no doubt",
     "without a doubt",
     "without doubt",
+    "beyond doubt",
+    "beyond a doubt",
+    "beyond any doubt",
     "without question",
     "no question",
     "not only",
@@ -110,6 +113,7 @@ const DENIALS: &[&str] = &[
     "scarcely",
     "barely",
     "nowhere",
+    "nothing",
     "isn't",
     "aren't",
     "wasn't",
@@ -192,6 +196,12 @@ const OPEN: &[&str] = &[
     "might",
     "could",
     "unclear",
+    "doubt",
+    "doubts",
+    "doubtful",
+    "wish",
+    "used to be",
+    "would have",
     "unsure",
     "uncertain",
     "between",
@@ -214,6 +224,7 @@ const OPEN_KO: &[&str] = &[
     "듯",
     "까요",
     "모르",
+    "줄 알았",
 ];
 
 /// What `clause` does to the thing named in it; `named` is where that stands, and is not searched itself.
@@ -232,12 +243,14 @@ pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>
     if DENIALS.iter().any(|word| has_word(&text, word))
         || DENIALS_KO.iter().any(|word| text.contains(word))
         || has_an(&text)
+        || has_zero_share(&text)
     {
         return Stance::Denied;
     }
     if question
         || OPEN.iter().any(|word| has_word(&text, word))
         || OPEN_KO.iter().any(|word| text.contains(word))
+        || (has_word(&text, "too") && has_word(&text, "to be"))
     {
         return Stance::Open;
     }
@@ -252,6 +265,14 @@ pub(crate) fn denies(text: &str) -> bool {
 /// The Korean adverb 안 ("not") as a word of its own.
 fn has_an(text: &str) -> bool {
     text.split_whitespace().any(|word| word == "안" || word == "못")
+}
+
+/// “0% x”: none of it.
+fn has_zero_share(text: &str) -> bool {
+    text.match_indices("0%").any(|(at, _)| {
+        text.get(..at)
+            .is_none_or(|before| !before.ends_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',')))
+    })
 }
 
 fn has_word(text: &str, word: &str) -> bool {

@@ -35,10 +35,17 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
         return Reading::None;
     }
     let folded = fold(text);
+    // Folding leaves the crosses out.
+    if text.ends_with(['✗', '✘', '❌', '×']) && is_crossed_out(text, labels) {
+        return Reading::Negated;
+    }
     match labels.folded.get(&folded) {
         Some(Some(number)) if !folded.is_empty() => return found(*number, Rule::LabelForm),
         Some(None) => return Reading::Ambiguous("two labels differ only in form"),
         _ => {}
+    }
+    if is_crossed_out(text, labels) {
+        return Reading::Negated;
     }
     if let Some(number) = by_description(&folded, labels) {
         return found(number, Rule::LabelAlias);
@@ -61,6 +68,32 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
         }
     }
     Reading::None
+}
+
+/// A label and a word or sign that says no to it: `positive: X`, `positive=0`, `positive 0건`, `positive 취소`.
+fn is_crossed_out(text: &str, labels: &Labels) -> bool {
+    let separates = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '(' | '[' | '-' | '：');
+    let text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ')' | ']' | '.' | '!'));
+    let start = match text.char_indices().next_back() {
+        Some((at, '✗' | '✘' | '❌' | '×')) => at,
+        _ => text.char_indices().rev().find(|(_, c)| separates(*c)).map_or(0, |(at, c)| at + c.len_utf8()),
+    };
+    let (Some(head), Some(tail)) = (text.get(..start), text.get(start..)) else { return false };
+    let head = head.trim_end_matches(separates);
+    !head.is_empty()
+        && is_no_mark(tail)
+        && !labels.folded.contains_key(&fold(tail))
+        && labels.folded.contains_key(&fold(head))
+}
+
+/// A sign or number that stands for no, alone.
+fn is_no_mark(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let none = |rest: &str| matches!(rest, "" | "%" | ".0" | "건" | "개" | "명" | "회" | "점" | "퍼센트");
+    matches!(
+        &*text,
+        "x" | "✗" | "✘" | "❌" | "×" | "no" | "false" | "off" | "취소" | "아님" | "아니오" | "아니요"
+    ) || text.strip_prefix('0').is_some_and(none)
 }
 
 fn negating_word(text: &str) -> bool {
@@ -101,6 +134,7 @@ fn in_sentence(text: &str, labels: &Labels) -> Reading {
     for clause in clauses(text) {
         let hits = hits(clause.text, labels);
         if hits.is_empty() {
+            bare_denial |= is_no_mark(clause.text);
             let short = clause.text.split_whitespace().count() <= 4;
             bare_denial |= short && stance(clause.text, clause.question, None) == Stance::Denied;
             continue;

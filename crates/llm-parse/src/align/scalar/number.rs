@@ -101,7 +101,7 @@ fn read_normal(text: &str, wide: bool) -> Reading {
             _ => Reading::None,
         };
     }
-    let tokens = tokens(text);
+    let tokens = with_leading_ones(tokens(text));
     if !tokens.iter().any(|token| matches!(token, Token::Number { .. })) {
         return match number_word::read(text) {
             Some(value) => single(value, Some((Rule::NumberWord, Severity::Repaired)), wide),
@@ -168,6 +168,25 @@ fn tokens(text: &str) -> Vec<Token> {
             i += 1;
         }
     }
+    out
+}
+
+/// Puts the one that goes without saying before a Korean magnitude that leads a number: 만 3천 is 1만 3천.
+fn with_leading_ones(tokens: Vec<Token>) -> Vec<Token> {
+    let pure = |token: &Token| matches!(token, Token::Word { text, .. } if text.chars().all(|c| "십백천만억조".contains(c)));
+    let leads = |at: usize| {
+        let before = tokens.iter().take(at).rev().find(|token| **token != Token::Space);
+        let mut after = tokens.iter().skip(at + 1).filter(|token| **token != Token::Space);
+        tokens.get(at).is_some_and(pure)
+            && !before.is_some_and(|token| matches!(token, Token::Number { .. }) || pure(token))
+            && matches!(after.next(), Some(Token::Number { .. }))
+            && matches!(after.next(), Some(Token::Word { text, .. })
+                if text.chars().next().is_some_and(|c| "십백천만억조".contains(c)))
+    };
+    let Some(at) = (0..tokens.len()).find(|at| leads(*at)) else { return tokens };
+    let one = Grouped { value: Decimal::whole(1), rule: None, dotted_thousands: false };
+    let mut out = tokens;
+    out.insert(at, Token::Number { text: "1".into(), value: Some(one), glued_before: false });
     out
 }
 
@@ -251,7 +270,8 @@ fn grouped(run: &str) -> Option<Grouped> {
             }
             // One comma that cannot group: the decimal comma of most of Europe.
             let (_, fraction) = mantissa.split_once(',')?;
-            let ok = commas == 1 && (fraction.len() != 3 || mantissa.starts_with("0,"));
+            // 1,0000 may be grouped by 만, as Koreans count.
+            let ok = commas == 1 && (!matches!(fraction.len(), 3 | 4) || mantissa.starts_with("0,"));
             ok.then(|| plain(&mantissa.replace(',', "."), Some(Rule::DecimalComma), false))?
         }
         (_, 1, 0) => {
@@ -309,6 +329,22 @@ fn groups_indian(text: &str) -> bool {
 
 fn digits_only(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The largest of 만, 억 and 조 that a Korean magnitude is made with: 천만 with 만.
+fn section(scale: i128) -> i128 {
+    [1_000_000_000_000, 100_000_000, 10_000].into_iter().find(|unit| scale % unit == 0).unwrap_or(1)
+}
+
+/// Tells a proper fraction from 4.5/5, 24/7 and 11/26.
+fn is_fraction(top: Decimal, bottom: Decimal) -> bool {
+    let (Some((top, true)), Some((bottom, true))) = (top.to_integer(), bottom.to_integer()) else {
+        return false;
+    };
+    let day = (1..=12).contains(&top) && (13..=31).contains(&bottom);
+    let usual = top == 1 && matches!(bottom, 16 | 20 | 24 | 25 | 30);
+    let whole = (2..10).contains(&bottom) && top > bottom && top % bottom == 0;
+    whole || (top < bottom && (!day || usual))
 }
 
 struct Scan<'a> {
@@ -448,6 +484,9 @@ impl Scan<'_> {
         };
         let mut total: Option<Decimal> = None;
         let mut last_scale = i128::MAX;
+        let mut last_section = i128::MAX;
+        // What came since the last of 만, 억 and 조, which the next of them multiplies: (3천 5백)만.
+        let mut open: Option<Decimal> = None;
         while let Some(Token::Number { text, value, .. }) = self.peek(0) {
             let Some(part) = *value else {
                 return Err(if digits_only(text) {
@@ -474,10 +513,32 @@ impl Scan<'_> {
                 // 3만5 is said for 35,000 as well as for 30,005.
                 return Err(Reading::Ambiguous("a digit without its unit"));
             }
-            if total.is_some() && scale >= last_scale && value.divisor == 1 {
+            let section = section(scale);
+            let step = scale / section;
+            let joins = open.is_some()
+                && section > 1
+                && section < last_section
+                && step > 1
+                && step < last_scale
+                && value.exponent >= 0
+                && value.mantissa < 10;
+            if !joins && total.is_some() && scale >= last_scale && value.divisor == 1 {
                 return Err(Reading::Ambiguous("more than one number"));
             }
             value = value.times(scale).ok_or(Reading::Overflow)?;
+            let low = open.take().filter(|_| joins || section == 1);
+            if let (true, Some(low)) = (joins, low) {
+                let lifted = low.times(section - 1).ok_or(Reading::Overflow)?;
+                value = value.plus(lifted).ok_or(Reading::Overflow)?;
+            }
+            if section == 1 && scale > 1 {
+                open = match low {
+                    Some(low) => low.plus(value),
+                    None => Some(value),
+                };
+            } else if section > 1 {
+                last_section = section;
+            }
             total = Some(match total {
                 Some(sum) => sum.plus(value).ok_or(Reading::Overflow)?,
                 None => value,
@@ -502,6 +563,7 @@ impl Scan<'_> {
         Ok(number)
     }
 
+    /// Reads `3/4`; a score, a rate or a date is none.
     fn fraction(&mut self, top: Decimal) -> Result<Option<Decimal>, Reading> {
         let skip = usize::from(self.peek(0) == Some(&Token::Space));
         if !matches!(self.peek(skip), Some(Token::Sign('/' | '\u{2044}'))) {
@@ -511,6 +573,9 @@ impl Scan<'_> {
         let Some(Token::Number { value: Some(bottom), .. }) = self.peek(skip + 1 + gap) else {
             return Ok(None);
         };
+        if bottom.value.mantissa != 0 && !is_fraction(top, bottom.value) {
+            return Err(Reading::Ambiguous("a score, a rate or a date"));
+        }
         let value = top.over(bottom.value).ok_or(Reading::Ambiguous("a division by zero"))?;
         self.at += skip + gap + 2;
         // 3/4/2026 is a date.
@@ -665,6 +730,17 @@ mod tests {
             ("5 lakh", 500_000.0),
             ("2 crore", 20_000_000.0),
             ("12,000원", 12_000.0),
+            ("만 3천", 13_000.0),
+            ("약 만 2천원", 12_000.0),
+            ("만 5세", 5.0),
+            ("천 5백", 1500.0),
+            ("억 5천만", 150_000_000.0),
+            ("3천 5백만 원", 35_000_000.0),
+            ("3천5백만원", 35_000_000.0),
+            ("5천 3백만 원", 53_000_000.0),
+            ("2천 5백억", 250_000_000_000.0),
+            ("1억 5천 3백만 원", 153_000_000.0),
+            ("1조 2천 5백억 3천 2백만", 1_250_032_000_000.0),
         ] {
             assert!((value(text) - expected).abs() < 1e-6, "{text}: {}", value(text));
         }
@@ -718,6 +794,16 @@ mod tests {
             "1.2.3",
             "v3",
             "3만5",
+            "3천 5만",
+            "3백 5천만",
+            "1,0000",
+            "12,0000",
+            "3,0000원",
+            "4.5/5",
+            "8.5/10",
+            "24/7",
+            "11/26",
+            "10/10",
             "1/0",
             "3/4/2026",
             "not 5",
