@@ -94,9 +94,16 @@ fn is_value_of(
     }
     let shapes = schema.shapes();
     if let ShapeKind::Record(record) = &shapes.get(shapes.root).kind {
-        return others.filter_map(|child| tree.key(child, raw)).any(|key| {
+        let known = |key: &str| {
             record.exact.contains_key(key) || record.folded.get(&fold(key)).copied().flatten().is_some()
-        });
+        };
+        let leads = tree
+            .children(outline.root())
+            .filter(|child| holds(*child))
+            .filter_map(|child| tree.key(child, raw))
+            .any(|key| !known(key) && LEADS.contains(&&*fold(key)));
+        let plain = |child: &NodeId| !matches!(tree.node(*child).kind(), Kind::Object | Kind::Array);
+        return !leads && others.filter(plain).filter_map(|child| tree.key(child, raw)).any(known);
     }
     takes_any(schema)
         && inner.cue() == Cue::None

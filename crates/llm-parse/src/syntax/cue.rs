@@ -22,7 +22,7 @@ pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
     if is_denial(sentence) {
         return Cue::Rejected;
     }
-    if after_note(after).is_some_and(is_correction) {
+    if after_note(after).is_some_and(|note| is_correction(note) || disowns(note)) {
         return Cue::Rejected;
     }
     let note = after_note(after).map_or(Cue::None, |note| read(note, true));
@@ -52,6 +52,10 @@ fn is_denial(lead: &str) -> bool {
     if denied && !before.is_empty() && !matches!(before, "if" | "why" | "or") {
         return true;
     }
+    // “This is not it”
+    if matches!(last, "it" | "this" | "that") && (before == "not" || before.ends_with("n't")) {
+        return true;
+    }
     let pointed = |word: &str| {
         ["답", "정답", "결과", "이것", "이건", "이게", "이 값", "다음", "아래"]
             .iter()
@@ -64,10 +68,31 @@ fn is_denial(lead: &str) -> bool {
     }
     let count = words(&text).count();
     let first = words(&text).next().unwrap_or("");
-    let turned = matches!(first, "ignore" | "disregard" | "skip" | "discard")
+    let turned = matches!(first, "ignore" | "disregard" | "forget" | "skip" | "discard")
         && words(&text).any(|word| matches!(word, "this" | "following" | "below" | "it"));
     let turned_ko = words(&text).any(|word| word.starts_with("무시")) && pointed(first);
     count <= 4 && (turned || turned_ko)
+}
+
+/// Tells whether a remark turns the value before it down: “Ignore the above.”, “That's not right.”, “맞지 않습니다.”
+fn disowns(note: &str) -> bool {
+    let text = note.to_lowercase().replace('’', "'");
+    let mut all = words(&text).peekable();
+    let first = all.peek().copied().unwrap_or("");
+    if matches!(first, "ignore" | "disregard" | "forget") {
+        return words(&text).nth(1).is_some_and(|word| matches!(word, "this" | "that" | "it"))
+            || words(&text).any(|word| word == "above");
+    }
+    let turned =
+        words(&text).any(|word| word.starts_with("무시")) && matches!(first, "위" | "위의" | "이" | "앞의");
+    if turned || text.contains("맞지 않") || text.contains("옳지 않") {
+        return true;
+    }
+    let pointed = matches!(first, "this" | "that" | "it" | "the" | "is" | "that's" | "isn't" | "wait" | "no");
+    let conditional = words(&text).any(|word| matches!(word, "if" | "whether"));
+    let denied =
+        ["not right", "not correct", "not the answer", "isn't right", "isn't correct", "isn't the answer"];
+    pointed && !conditional && denied.iter().any(|words| text.contains(words))
 }
 
 /// Tells whether a remark changes the value before it: “Correction: age is 2.”, “정정: age는 2입니다.”

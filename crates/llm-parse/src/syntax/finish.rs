@@ -119,6 +119,10 @@ impl Machine {
         if body.is_empty() {
             return;
         }
+        if block.holds_values {
+            self.outlines(cx, Span::new(block.body.start, body.end), None, true);
+            return;
+        }
         let origin = Origin::Fence { language: block.language };
         let language = block.language.of(cx.text).to_ascii_lowercase();
         let yaml = matches!(language.as_str(), "yaml" | "yml" | "toml" | "ini" | "markdown" | "md");
@@ -156,7 +160,10 @@ impl Machine {
         // The first line keeps its indentation.
         let line = cx.text.get(..area.start).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
         let from = line.max(self.around.reasoning.last().map_or(0, |span| span.end)).min(area.start);
-        self.outlines(cx, Span::new(from, area.end), None, structured);
+        let lines = Span::new(from, area.end);
+        if !self.outlines(cx, lines, None, structured) && structured {
+            self.outlines_around(cx, lines);
+        }
         false
     }
 

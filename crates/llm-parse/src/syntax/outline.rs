@@ -174,6 +174,21 @@ impl Machine {
         found
     }
 
+    /// Reads the outlines amid other text that hold a value in brackets, which may be a value of theirs.
+    pub(super) fn outlines_around(&mut self, cx: Input<'_>, area: Span) {
+        for region in self.regions(cx, area, false) {
+            let first = self.candidates.partition_point(|candidate| candidate.span.start < region.start);
+            let holds = self.candidates.get(first).is_some_and(|inner| {
+                inner.span.end <= region.end
+                    && inner.span.start > region.start
+                    && inner.origin == Origin::Prose
+            });
+            if region.entries > 1 && holds {
+                self.outline(cx, region, None);
+            }
+        }
+    }
+
     fn regions(&self, cx: Input<'_>, area: Span, only_whole: bool) -> Vec<Region> {
         let mut regions: Vec<Region> = Vec::new();
         let mut open: Option<Region> = None;

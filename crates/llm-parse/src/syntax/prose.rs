@@ -22,6 +22,8 @@ pub(super) struct Fence {
 /// Is a fenced block in which no value was found, to be looked at again at the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
+    /// Values in brackets were found in it.
+    pub(super) holds_values: bool,
     pub(super) body: Span,
     pub(super) language: Span,
     pub(super) thinking: bool,
@@ -197,8 +199,12 @@ impl Machine {
 
     fn close_block(&mut self, cx: Input<'_>, fence: Fence, end: usize) {
         let body = cx.slice(fence.body, end);
-        if fence.candidates == self.candidates.len() && !body.trim().is_empty() {
+        let holds_values = fence.candidates < self.candidates.len();
+        // Brackets may be values of what the block writes line by line.
+        let lines = matches!(fence.language.of(cx.text), "" | "yaml" | "yml" | "text");
+        if (!holds_values || lines) && !body.trim().is_empty() {
             self.around.blocks.push(Block {
+                holds_values,
                 body: Span::new(fence.body, end),
                 language: fence.language,
                 thinking: self.around.thinking,

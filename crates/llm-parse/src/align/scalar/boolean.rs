@@ -74,7 +74,17 @@ fn answers(clause: &str, start: usize, end: usize) -> bool {
     first
         && matches!(
             &*next.to_lowercase(),
-            "it" | "it's" | "this" | "that" | "they" | "he" | "she" | "i" | "we" | "you" | "there"
+            "it" | "it's"
+                | "this"
+                | "that"
+                | "they"
+                | "he"
+                | "she"
+                | "i"
+                | "we"
+                | "you"
+                | "there"
+                | "because"
         )
 }
 
