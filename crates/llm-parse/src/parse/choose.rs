@@ -102,8 +102,9 @@ pub(super) fn choose(
     }
     let (explicit, implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
+    let few = explicit.len() <= mapping::MAX_BRACKETS;
     let (held, explicit): (Vec<usize>, Vec<usize>) =
-        explicit.into_iter().partition(|at| mapping::holds(document, raw, schema, &implied, *at));
+        explicit.into_iter().partition(|at| few && mapping::holds(document, raw, schema, &implied, *at));
     // The keys and values around a bracket come first where the bracket is one of the values.
     let around: Vec<usize> =
         implied.iter().copied().filter(|at| mapping::is_around(candidates, *at, &held)).collect();

@@ -7,6 +7,9 @@ use crate::schema::shape::Kind as ShapeKind;
 use crate::syntax::{Candidate, Cue, Document, Origin};
 use crate::tree::{Kind, NodeId};
 
+/// Each bracket is looked for in each outline: with more brackets than this, they are answers of their own.
+pub(super) const MAX_BRACKETS: usize = 256;
+
 /// Keys that lead in to an answer or talk about it.
 const LEADS: &[&str] = &[
     "answer",
