@@ -1,6 +1,7 @@
 //! What the example services share: which model to ask, how errors are told, logs and metrics,
 //! how to stop, and what stands in for Slack.
 
+pub mod body;
 pub mod child;
 pub mod model;
 pub mod print;

@@ -148,7 +148,8 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         ("{\"kind\": \"story\", \"body\": \" \"}", StatusCode::UNPROCESSABLE_ENTITY),
         ("{\"kind\": \"story\"}", StatusCode::UNPROCESSABLE_ENTITY),
         (&format!("{{\"kind\": \"story\", \"body\": \"{long}\"}}"), StatusCode::UNPROCESSABLE_ENTITY),
-        (&"x".repeat(200_000), StatusCode::PAYLOAD_TOO_LARGE),
+        (&"x".repeat(128 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
+        (&"x".repeat(2_000_000), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let request =
             client.post(url("/posts")).header("content-type", "application/json").body(body.to_owned());

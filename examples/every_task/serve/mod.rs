@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::{Consumer, Delivery, Shutdown, SqliteBus, Start, Subscription, handler_fn};
@@ -89,8 +89,8 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
 fn router(service: Arc<Service>) -> Router {
     let (api, openapi) = api::router().split_for_parts();
     let limited = api
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
-        .layer(DefaultBodyLimit::max(128 * 1024));
+        .layer(middleware::from_fn(|request, next| support::body::limited(128 * 1024, request, next)))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
     Router::new()
         .merge(limited)
         .merge(page::router())

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::alert::Alerts;
@@ -97,9 +97,10 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(),
 fn router(service: Arc<Service>) -> Router {
     let (api, openapi) = api::router().split_for_parts();
     // Slack waits three seconds.
-    let limit = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
+    let patience = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
+    let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
     Router::new()
-        .merge(api.layer(limit).layer(DefaultBodyLimit::max(256 * 1024)))
+        .merge(api.layer(limit).layer(patience))
         .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
         .fallback(|| async { support::problem::Problem::not_found("page") })
         .layer(TraceLayer::new_for_http())
