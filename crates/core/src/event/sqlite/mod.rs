@@ -289,7 +289,8 @@ impl SqliteBus {
         let failed = |failure: Failure| failure.during("publishing", &self.shared.path);
         let rows = store::rows(events).map_err(failed)?;
         let now = self.shared.clock.now();
-        store::publish(connection, &rows, now, self.shared.max_pages).await.map_err(failed)
+        let done = store::publish(connection, &[&rows], now, self.shared.max_pages).await.map_err(failed)?;
+        Ok(done.first().copied().unwrap_or_default())
     }
 
     /// Deletes up to a thousand events that are past their retention and that no group needs; returns how many.

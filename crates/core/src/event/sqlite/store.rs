@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::error::Failure;
 use crate::event::outline::outline;
@@ -19,15 +19,21 @@ type Result<T> = std::result::Result<T, Failure>;
 const LAYOUT: i64 = 1;
 /// How many events of one lane a fetch hands out at most.
 const RUN: usize = 32;
+/// How many events are stored by one statement at most: a power of two.
+const INSERT: usize = 128;
 /// How many events are taken into a group's tables in one statement.
 const CHUNK: i64 = 512;
 /// How many such chunks one fetch goes through before it leaves the rest to the next.
 const CHUNKS: usize = 8;
 
-/// Events as [`publish`] takes them: a JSON array of rows, and their ids.
-pub(super) struct Rows {
-    json: String,
-    ids: Vec<EventId>,
+/// Events as [`publish`] takes them.
+pub(super) struct Rows(Vec<NewRow>);
+
+struct NewRow {
+    id: EventId,
+    topic: String,
+    key: String,
+    body: String,
 }
 
 /// Which delivery is meant: subscription, key, position, fence.
@@ -66,61 +72,72 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<()> {
 
 /// Writes events as the rows that [`publish`] takes.
 pub(super) fn rows(events: &[Envelope]) -> Result<Rows> {
-    let mut rows = Vec::with_capacity(events.len());
-    for event in events {
+    let row = |event: &Envelope| {
         let body = serde_json::to_string(event).map_err(|error| Failure::Unreadable((&error).into()))?;
-        rows.push(json!([hex(event.id), event.topic, event.key, body]));
-    }
-    let ids = events.iter().map(|event| event.id).collect();
-    Ok(Rows { json: Value::Array(rows).to_string(), ids })
+        Ok(NewRow { id: event.id, topic: event.topic.clone(), key: event.key.clone(), body })
+    };
+    events.iter().map(row).collect::<Result<_>>().map(Rows)
 }
 
 fn hex(id: EventId) -> String {
     format!("{:032x}", u128::from_be_bytes(*id.as_bytes()))
 }
 
-/// Stores events that the file does not have.
+/// Stores events that the file does not have, for several callers as if one came after the other.
 pub(super) async fn publish(
-    connection: &mut SqliteConnection,
-    rows: &Rows,
-    now: Timestamp,
-    max_pages: Option<u64>,
-) -> Result<Published> {
-    check_room(connection, max_pages).await?;
-    let done = sqlx::query(include_str!("sql/publish.sql"))
-        .bind(&rows.json)
-        .bind(now.as_micros())
-        .execute(connection)
-        .await?;
-    let count = rows.ids.len();
-    let accepted = usize::try_from(done.rows_affected()).unwrap_or(count).min(count);
-    Ok(Published::new(accepted, count - accepted))
-}
-
-/// Does the same for what several callers publish, one after the other, with one statement.
-pub(super) async fn publish_together(
     connection: &mut SqliteConnection,
     calls: &[&Rows],
     now: Timestamp,
     max_pages: Option<u64>,
 ) -> Result<Vec<Published>> {
     check_room(connection, max_pages).await?;
-    let elements = |rows: &&Rows| rows.json.strip_prefix('[')?.strip_suffix(']').map(str::to_owned);
-    let all: Vec<String> = calls.iter().filter_map(elements).filter(|rows| !rows.is_empty()).collect();
-    let stored = sqlx::query(concat!(include_str!("sql/publish.sql"), "RETURNING id"))
-        .bind(format!("[{}]", all.join(",")))
-        .bind(now.as_micros())
+    let before: i64 =
+        sqlx::query(include_str!("sql/last_event.sql")).fetch_one(&mut *connection).await?.try_get(0)?;
+    let all: Vec<&NewRow> = calls.iter().flat_map(|rows| &rows.0).collect();
+    let (mut rest, mut stored) = (all.as_slice(), 0);
+    while !rest.is_empty() {
+        // Few different lengths, so that each statement is prepared once.
+        let length = rest.len().min(INSERT);
+        let (some, others) = rest.split_at(1 << length.ilog2());
+        stored += insert(connection, some, now).await?;
+        rest = others;
+    }
+    if stored == all.len() {
+        return Ok(calls.iter().map(|rows| Published::new(rows.0.len(), 0)).collect());
+    }
+    let mut new = HashSet::with_capacity(stored);
+    for row in sqlx::query("SELECT id FROM pumasi_event_log WHERE seq > ?1")
+        .bind(before)
         .fetch_all(connection)
-        .await?;
-    let mut new = HashSet::with_capacity(stored.len());
-    for row in stored {
+        .await?
+    {
         new.insert(row.try_get::<Vec<u8>, _>(0)?);
     }
     let published = calls.iter().map(|rows| {
-        let accepted = rows.ids.iter().filter(|id| new.remove(id.as_bytes().as_slice())).count();
-        Published::new(accepted, rows.ids.len() - accepted)
+        let accepted = rows.0.iter().filter(|row| new.remove(row.id.as_bytes().as_slice())).count();
+        Published::new(accepted, rows.0.len() - accepted)
     });
     Ok(published.collect())
+}
+
+/// Stores what is new of these events, in their order; returns how many that were.
+async fn insert(connection: &mut SqliteConnection, rows: &[&NewRow], now: Timestamp) -> Result<usize> {
+    // Bound values and not one JSON text: SQLite would read each field out of that several times.
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO pumasi_event_log (published_at, id, topic, key, body) SELECT * FROM (",
+    );
+    statement.push_values(rows, |mut row, event| {
+        row.push_bind(now.as_micros())
+            .push_bind(event.id.as_bytes().to_vec())
+            .push_bind(event.topic.clone())
+            .push_bind(event.key.clone())
+            .push_bind(event.body.clone());
+    });
+    statement.push(
+        ") WHERE NOT EXISTS (SELECT 1 FROM pumasi_event_known WHERE id = column2) ON CONFLICT (id) DO NOTHING",
+    );
+    let done = statement.build().execute(connection).await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 async fn check_room(connection: &mut SqliteConnection, max_pages: Option<u64>) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::time::{Clock, Timestamp};
 use crate::{Error, Result};
 
 /// How many requests share a transaction at most.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 /// How far the clock may go back between two transactions without being taken for a jump.
 const TOLERANCE: Duration = Duration::from_millis(500);
 /// How many events one clean-up deletes before other requests have their turn.
@@ -198,7 +198,7 @@ impl Writer {
         now: Timestamp,
     ) -> std::result::Result<Vec<Answer>, Failure> {
         let calls: Vec<&Rows> = run.iter().filter_map(|request| request.work.rows()).collect();
-        let done = store::publish_together(&mut self.connection, &calls, now, self.max_pages).await?;
+        let done = store::publish(&mut self.connection, &calls, now, self.max_pages).await?;
         Ok(done.into_iter().map(Answer::Published).collect())
     }
 
@@ -254,7 +254,8 @@ impl Writer {
         let connection = &mut self.connection;
         Ok(match work {
             Work::Publish { rows } => {
-                Answer::Published(store::publish(connection, rows, now, self.max_pages).await?)
+                let done = store::publish(connection, &[rows], now, self.max_pages).await?;
+                Answer::Published(done.first().copied().unwrap_or_default())
             }
             Work::Subscribe { subscription } => {
                 Answer::Subscribed(store::subscribe(connection, subscription).await?)
