@@ -139,7 +139,7 @@ impl Group {
                 return Err(error.clone());
             }
             let now = self.now();
-            state.demand = state.demand.max(max.min(CLAIMS));
+            state.demand = state.demand.max(max.min(CLAIMS * state.partitions.len()));
             let taken = state.take(max, topics, now, lease, true);
             if !taken.is_empty() {
                 return Ok(Some(Handout { taken, group: Arc::downgrade(self) }));

@@ -250,6 +250,10 @@ impl KafkaBusOptions {
             // What was read ahead of need is thrown away when a partition pauses.
             config.set("queued.min.messages", self.read_ahead.clamp(1, 10_000_000).to_string());
         }
+        if !self.properties.contains_key("fetch.queue.backoff.ms") {
+            // How soon it looks whether the queue has room again; librdkafka's second would leave quick handlers without work.
+            config.set("fetch.queue.backoff.ms", "10");
+        }
         if let Some(instance) = &self.instance {
             config.set("group.instance.id", instance);
         }
