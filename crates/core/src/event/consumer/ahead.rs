@@ -29,7 +29,7 @@ impl Ahead {
     pub(super) fn room(&mut self, out: usize, handled: u64, now: Instant) -> Option<NonZeroUsize> {
         let room = self.limit().saturating_sub(out);
         // While there is work for the meantime, many are asked for at once.
-        if out > 0 && self.ahead > 0 && room < self.limit() / 2 {
+        if out > self.concurrency.get() && room < self.limit() / 2 {
             return None;
         }
         self.measure(handled, now);

@@ -2,11 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tracing::Instrument;
 
 use super::control::{Control, Counts, Shutdown};
@@ -20,6 +20,39 @@ use crate::{Error, ErrorKind, Result, Retry};
 /// How long an event that was taken ahead waits for a place before it is given back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A handler that took this long has somebody take the next event while its own is being settled.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// The lanes that wait for the store alone, after a handler that was slow: their places stand empty until others come.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    count: AtomicUsize,
+    more: Notify,
+}
+
+impl Leaving {
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is one more.
+    pub(super) async fn more(&self) {
+        self.more.notified().await;
+    }
+
+    fn begin(&self) -> impl Drop {
+        struct End<'a>(&'a AtomicUsize);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.more.notify_one();
+        End(&self.count)
+    }
+}
+
 /// What all lanes of a consumer share.
 pub(super) struct Work {
     pub(super) group: Arc<str>,
@@ -29,6 +62,7 @@ pub(super) struct Work {
     pub(super) policy: Policy,
     /// For as many handlers as may be at work at once.
     pub(super) places: Semaphore,
+    pub(super) leaving: Leaving,
     pub(super) meters: Meters,
     pub(super) held: Arc<Held>,
     pub(super) control: Control,
@@ -77,9 +111,10 @@ impl Drop for InFlight<'_> {
 impl Work {
     /// Works through the events of one lane, in order.
     pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
-        for delivery in &run {
+        for (at, delivery) in (1..).zip(&run) {
+            let last = at == run.len();
             let lane = match self.place(&lost).await {
-                Place::Free(place) => self.attempt(delivery, place, &lost).await,
+                Place::Free(place) => self.attempt(delivery, last, place, &lost).await,
                 // This gives back the later ones of the run as well.
                 Place::None => self.settle(delivery, Settlement::Release, &lost).await,
                 Place::LeaseLost => Lane::Stops,
@@ -115,7 +150,13 @@ impl Work {
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery, place: SemaphorePermit<'_>, lost: &Shutdown) -> Lane {
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        last: bool,
+        place: SemaphorePermit<'_>,
+        lost: &Shutdown,
+    ) -> Lane {
         let span = self.span(delivery);
         if delivery.attempt > self.policy.max_attempts {
             let reason = Reason::new(
@@ -148,6 +189,7 @@ impl Work {
         drop(place);
         let took = self.clock.instant().saturating_duration_since(begun);
         self.meters.seconds.record(took);
+        let _leaving = (last && took >= SLOW).then(|| self.leaving.begin());
         let settlement = match attempt {
             Attempt::LeaseLost => {
                 span.in_scope(|| tracing::warn!("the lease was lost; the event is with another member"));

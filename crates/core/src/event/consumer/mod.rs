@@ -22,7 +22,7 @@ use ahead::Ahead;
 pub use control::{ConsumerStats, Control, Shutdown};
 pub use handler::{Handler, HandlerFn, handler_fn};
 use held::Held;
-use lane::Work;
+use lane::{Leaving, Work};
 use meters::Meters;
 
 use super::{Delivery, EventBus, Settlement, Subscriber, Subscription};
@@ -215,6 +215,7 @@ impl Consumer {
         let work = Arc::new(Work {
             meters: Meters::new(&group),
             places: Semaphore::new(self.concurrency.get()),
+            leaving: Leaving::default(),
             group,
             subscriber,
             handler: self.handler,
@@ -259,10 +260,14 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
             loop {
                 while lanes.try_join_next().is_some() {}
                 let handled = work.control.stats().handled;
-                if let Some(room) = ahead.room(lanes.len(), handled, work.clock.instant()) {
+                let out = lanes.len() - work.leaving.count().min(concurrency.get()).min(lanes.len());
+                if let Some(room) = ahead.room(out, handled, work.clock.instant()) {
                     return room;
                 }
-                lanes.join_next().await;
+                tokio::select! {
+                    _ = lanes.join_next() => {}
+                    () = work.leaving.more() => {}
+                }
             }
         };
         let max = tokio::select! {
