@@ -57,6 +57,7 @@ macro_rules! bus_laws {
             law_13_a_dropped_fetch_leaves_nothing_behind,
             law_13_a_dropped_publish_is_whole,
             law_14_attempts_survive_their_member,
+            law_14_settling_a_later_event_counts_no_attempt_of_those_before,
             law_15_a_forgotten_group_begins_anew,
         );
     };
@@ -669,6 +670,29 @@ pub async fn law_14_attempts_survive_their_member(harness: &(impl BusHarness + ?
         }
         harness.pass(LEASE * 2).await;
     }
+    Ok(Kept::Whole)
+}
+
+/// Law 14: events of one lane that are settled in another order than they lie in count no attempt of those before them.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_14_settling_a_later_event_counts_no_attempt_of_those_before(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let table = Table::set(harness).await;
+    table.bus.publish(&[event("a", 1), event("a", 2), event("a", 3)]).await?;
+    let member = table.join("readers").await?;
+    let taken = table.take(&member).await?;
+    let [_, _, last] = taken.as_slice() else {
+        return Err(Broken::new(format!("{} of 3 events of a lane were handed out", taken.len())));
+    };
+    member.settle(&last.receipt, Settlement::Ack).await?;
+    harness.pass(LEASE * 2).await;
+    let again = table.take(&member).await?;
+    let again: Vec<_> = again.iter().map(|taken| (taken.event.version, taken.attempt)).collect();
+    same!(again, vec![(1, 2), (2, 1)], "versions and attempts");
     Ok(Kept::Whole)
 }
 

@@ -140,7 +140,6 @@ struct Lane {
     /// Under which its lane stands in the group's order.
     rank: u64,
     fence: u64,
-    held: usize,
 }
 
 struct Row {
@@ -163,7 +162,6 @@ impl Group {
             available: now,
             rank: position,
             fence: 0,
-            held: 0,
         });
         if lane.rows.is_empty() {
             self.order.insert((lane.available, lane.rank, id));
@@ -211,7 +209,6 @@ impl Group {
                 deliveries.push(Delivery::new(Arc::clone(&row.event), receipt));
             }
             lane.fence = fence;
-            lane.held = run;
             lane.available = now + lease;
             lane.rank = lane.rows.front().map_or(rank, |row| row.position);
             self.order.insert((lane.available, lane.rank, id));
@@ -252,13 +249,15 @@ impl Group {
             }
         };
         if let Some(row) = removed {
-            lane.held -= 1;
-            if lane.held == 0 {
-                lane.available = now;
-                lane.fence = 0;
-            } else if let Some(next) = lane.rows.iter_mut().find(|row| row.fence == receipt.fence) {
-                // The next of the run begins now.
-                next.attempts = next.attempts.saturating_add(1);
+            let next = lane.rows.iter_mut().enumerate().find(|(_, row)| row.fence == receipt.fence);
+            match next {
+                None => {
+                    lane.available = now;
+                    lane.fence = 0;
+                }
+                // The next of the run begins now, unless it stood before what was settled, and so had begun.
+                Some((place, next)) if place >= index => next.attempts = next.attempts.saturating_add(1),
+                Some(_) => {}
             }
             match settlement {
                 Settlement::DeadLetter { reason } => {
@@ -292,7 +291,6 @@ fn give_back(lane: &mut Lane, index: usize, attempts: u32, available: Instant) {
     if let Some(row) = lane.rows.get_mut(index) {
         row.attempts = attempts;
     }
-    lane.held = 0;
     lane.fence = 0;
     lane.available = available;
 }

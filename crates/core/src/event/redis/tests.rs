@@ -118,19 +118,6 @@ async fn an_event_that_cannot_be_read_is_put_aside_and_its_key_goes_on() {
 }
 
 #[tokio::test]
-async fn settling_out_of_order_counts_no_attempt_of_those_before() {
-    let Some(table) = Table::set("settling out of order on redis") else { return };
-    let bus = table.bus().await;
-    bus.publish(&[1, 2, 3].map(|version| event("글 1", version))).await.unwrap();
-    let member = bus.subscribe(&subscription()).await.unwrap();
-    let taken = take(&member).await;
-    assert_eq!(taken.len(), 3);
-    member.settle(&taken[2].receipt, Settlement::Ack).await.unwrap();
-    member.settle(&taken[0].receipt, Settlement::Release).await.unwrap();
-    assert_eq!(seen(&take(&member).await), [(1, 1), (2, 1)]);
-}
-
-#[tokio::test]
 async fn a_key_with_more_events_than_a_run_keeps_its_order_and_so_does_the_empty_key() {
     let Some(table) = Table::set("a long lane on redis") else { return };
     let bus = table.bus().await;
