@@ -61,7 +61,14 @@ impl Migration {
     #[cfg(feature = "sqlite")]
     pub(crate) async fn on_sqlite(&self, pool: &sqlx::SqlitePool) -> Result<()> {
         let failed = self.failed();
-        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        // First without a lock: whoever starts beside a busy writer need not wait for it.
+        let version = sqlx::query(self.read).fetch_one(pool).await.and_then(|row| row.try_get(0));
+        if let Ok(version) = version
+            && self.todo(version)?.is_empty()
+        {
+            return Ok(());
+        }
+        let mut transaction = super::Writing::begin(pool).await.map_err(&failed)?;
         sqlx::raw_sql(self.begin).execute(&mut *transaction).await.map_err(&failed)?;
         let row = sqlx::query(self.read).fetch_one(&mut *transaction).await.map_err(&failed)?;
         for step in self.todo(row.try_get(0).map_err(&failed)?)? {

@@ -1,12 +1,16 @@
 //! What the databases under the stores have in common: what their failures mean, and how their tables come to be.
 
 mod migration;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 pub(crate) use migration::Migration;
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::Writing;
 
 use crate::{Error, ErrorKind, Retry};
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response};
-use crate::database::{Migration, failed};
+use crate::database::{Migration, Writing, failed};
 use crate::lock::FencingToken;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -140,7 +140,7 @@ impl SqliteIdempotency {
     /// Looks, and takes the request if it is free; in one transaction that writes from its beginning.
     async fn take(&self, claim: &Claim) -> Result<Begun> {
         let failed = |error| failed("beginning a request", error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = Writing::begin(&self.pool).await.map_err(failed)?;
         let now = self.now();
         let row = sqlx::query(
             "SELECT fingerprint, lease_until, response FROM pumasi_idempotency WHERE id = ?1 AND expires_at > ?2",

@@ -5,6 +5,8 @@ mod handler;
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod together;
 
 use std::time::Duration;
 

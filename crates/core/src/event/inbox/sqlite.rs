@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 
+use super::together::{Together, Work};
 use super::{Arrival, InboxHandler, Window, keep_clean};
 use crate::Result;
 use crate::database::{Migration, failed};
@@ -69,12 +70,13 @@ pub struct SqliteInbox {
     pool: SqlitePool,
     window: Window,
     clock: Arc<dyn Clock>,
+    together: Arc<Together>,
 }
 
 impl SqliteInbox {
     /// Makes an inbox on the pool's file that remembers 14 days, and at most 10 million events.
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, window: Window::default(), clock: Arc::new(SystemClock) }
+        Self { pool, window: Window::default(), clock: Arc::new(SystemClock), together: Arc::default() }
     }
 
     /// Sets for how long handled events are remembered (default 14 days).
@@ -130,7 +132,9 @@ impl SqliteInbox {
 
     /// Makes a handler that runs `effect` in a transaction once per event, and commits it.
     ///
-    /// If the effect fails, the transaction is rolled back, and the event can come again.
+    /// If the effect fails, it is rolled back, and the event can come again. Effects that wait for the file at the same time
+    /// share one transaction, and so one sync of the disk; each can be rolled back by itself. While one works nobody else
+    /// writes the file: whatever takes long belongs before it.
     pub fn handler<F>(&self, group: impl Into<Arc<str>>, effect: F) -> InboxHandler<Self, F>
     where
         F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
@@ -165,13 +169,7 @@ impl SqliteInbox {
     where
         F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
     {
-        let failed = |error| failed("handling an event in a transaction", error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        if self.begin(&mut transaction, group, delivery.event.id).await? == Arrival::First {
-            effect(&mut transaction, delivery).await?;
-            transaction.commit().await.map_err(failed)?;
-        }
-        Ok(())
+        self.together.run(&self.pool, &Work { inbox: self, group, effect, delivery }).await
     }
 }
 

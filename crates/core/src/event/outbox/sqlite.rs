@@ -14,7 +14,7 @@ use super::{
     Backlog, Claim, Claimed, OutboxStore, Outcome, Refused, Rows, SHARDS_PER_CLAIM, lost, per_shard,
 };
 use crate::Result;
-use crate::database::{Migration, failed};
+use crate::database::{Migration, Writing, failed};
 use crate::event::{Envelope, Page, Reason};
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -139,7 +139,7 @@ impl OutboxStore for SqliteOutbox {
         if any.map_err(failed)?.is_none() {
             return Ok(claim);
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = Writing::begin(&self.pool).await.map_err(failed)?;
         let now = self.clock.now();
         let rows = sqlx::query(include_str!("sql/sqlite/claim.sql"))
             .bind(claim.holder)
@@ -169,7 +169,7 @@ impl OutboxStore for SqliteOutbox {
 
     async fn complete(&self, claim: &Claim, outcome: &Outcome) -> Result<()> {
         let failed = |error| failed("completing a claim on the outbox", error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = Writing::begin(&self.pool).await.map_err(failed)?;
         let now = self.clock.now().as_micros();
         let given_back = sqlx::query(include_str!("sql/sqlite/give_back.sql"))
             .bind(json!(claim.shards).to_string())
@@ -246,7 +246,7 @@ impl OutboxStore for SqliteOutbox {
 
     async fn write_again(&self, positions: &[u64]) -> Result<usize> {
         let failed = |error| failed("writing what the outbox put aside again", error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = Writing::begin(&self.pool).await.map_err(failed)?;
         let rows = sqlx::query(include_str!("sql/sqlite/write_again.sql"))
             .bind(json!(positions).to_string())
             .bind(self.clock.now().as_micros())

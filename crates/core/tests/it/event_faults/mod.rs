@@ -3,6 +3,8 @@
 //! `PUMASI_FAULT_KILLS` sets how many processes are killed (default 20, some 10 seconds).
 
 mod child;
+#[cfg(target_os = "linux")]
+mod disk;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,16 @@ fn plays_its_part_as_a_child() {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(child::play(&part.role, &part.folder));
+    }
+}
+
+/// Waits until `done` says so.
+#[cfg(target_os = "linux")]
+async fn within<F: Future<Output = bool>>(limit: Duration, what: &str, done: impl Fn() -> F) {
+    let begun = Instant::now();
+    while !done().await {
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Outbox, relay, inbox and projection on real databases: at the same time, cut off, stalled, killed.
 
+#[cfg(feature = "sqlite")]
+mod inbox;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod kills;
 #[cfg(feature = "postgres")]

@@ -1,0 +1,67 @@
+//! Writing transactions on a SQLite file.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+
+/// A transaction that begins as a writing one, on a connection of a pool.
+///
+/// Not sqlx's own: SQLite ends a transaction by itself when the disk is full or fails, sqlx goes on counting it, and its pool
+/// hands out a connection that can never begin another. Here a connection of which it is not known how its transaction ended
+/// is closed, which rolls it back.
+pub(crate) struct Writing {
+    connection: PoolConnection<Sqlite>,
+    ended: bool,
+}
+
+impl Writing {
+    /// Begins one, once nobody else writes the file: a transaction that begins by reading could not be turned into a writing
+    /// one when another process wrote.
+    pub(crate) async fn begin(pool: &SqlitePool) -> sqlx::Result<Self> {
+        let mut writing = Self { connection: pool.acquire().await?, ended: false };
+        match sqlx::query("BEGIN IMMEDIATE").execute(&mut *writing).await {
+            Ok(_) => Ok(writing),
+            Err(error) => {
+                writing.ended = true;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn commit(self) -> sqlx::Result<()> {
+        self.end("COMMIT").await
+    }
+
+    pub(crate) async fn rollback(self) -> sqlx::Result<()> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, how: &'static str) -> sqlx::Result<()> {
+        sqlx::query(how).execute(&mut *self).await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Deref for Writing {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
