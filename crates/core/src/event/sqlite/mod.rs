@@ -187,6 +187,7 @@ impl SqliteBusOptions {
             retention: self.retention,
             window: self.window,
             max_pages: self.max_pages(),
+            busy: self.busy,
             last: now,
         };
         tokio::spawn(writer.run(incoming, self.clean_up_every));
@@ -216,9 +217,9 @@ impl SqliteBusOptions {
         let begun = Instant::now();
         loop {
             let opened = async {
-                let mut connection = self.connect().await?;
-                prepare(&mut connection, now).await?;
-                Ok((connection, self.connect().await?))
+                let mut connection = self.connect(Duration::ZERO).await?;
+                prepare(&mut connection, now, self.busy.saturating_sub(begun.elapsed())).await?;
+                Ok((connection, self.connect(self.busy).await?))
             };
             match opened.await {
                 Err(failure) if Failure::is_busy(&failure) && begun.elapsed() < self.busy => {
@@ -234,14 +235,14 @@ impl SqliteBusOptions {
         self.max_bytes.map(|bytes| (bytes / Self::PAGE).max(1))
     }
 
-    async fn connect(&self) -> std::result::Result<SqliteConnection, sqlx::Error> {
+    async fn connect(&self, busy: Duration) -> std::result::Result<SqliteConnection, sqlx::Error> {
         let mut options = SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(true)
             .page_size(4096)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(self.busy)
+            .busy_timeout(busy)
             .disable_statement_logging();
         if let Some(pages) = self.max_pages() {
             options = options.pragma("max_page_count", pages.to_string());
@@ -250,8 +251,12 @@ impl SqliteBusOptions {
     }
 }
 
-async fn prepare(connection: &mut SqliteConnection, now: Timestamp) -> std::result::Result<(), Failure> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+async fn prepare(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    busy: Duration,
+) -> std::result::Result<(), Failure> {
+    writer::begin(connection, busy).await?;
     let made = match store::prepare(connection).await {
         Ok(()) => store::rebase(connection, now).await,
         Err(failure) => Err(failure),

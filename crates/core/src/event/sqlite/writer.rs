@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -111,6 +111,7 @@ pub(super) struct Writer {
     pub(super) retention: Duration,
     pub(super) window: u64,
     pub(super) max_pages: Option<u64>,
+    pub(super) busy: Duration,
     pub(super) last: Timestamp,
 }
 
@@ -171,22 +172,26 @@ impl Writer {
 
     /// Runs all requests in one transaction; `None` if anything failed, and then nothing was done.
     async fn together(&mut self, batch: &[Request]) -> Option<Vec<Answer>> {
-        let now = self.now().await.ok()?;
-        begin(&mut self.connection).await.ok()?;
+        let before = self.last;
+        begin(&mut self.connection, self.busy).await.ok()?;
         let mut answers = Vec::with_capacity(batch.len());
+        let Ok(now) = self.now().await else {
+            self.undo(answers, before).await;
+            return None;
+        };
         for run in batch.chunk_by(|one, next| one.work.rows().is_some() && next.work.rows().is_some()) {
             let done = match run {
                 [one] => self.execute(&one.work, now).await.map(|answer| vec![answer]),
                 several => self.publish_together(several, now).await,
             };
             let Ok(done) = done else {
-                self.undo(answers).await;
+                self.undo(answers, before).await;
                 return None;
             };
             answers.extend(done);
         }
         if sqlx::query("COMMIT").execute(&mut self.connection).await.is_err() {
-            self.undo(answers).await;
+            self.undo(answers, before).await;
             return None;
         }
         Some(answers)
@@ -204,18 +209,22 @@ impl Writer {
 
     async fn alone(&mut self, work: &Work) -> Result<Answer> {
         let attempt = async {
-            let now = self.now().await?;
-            begin(&mut self.connection).await?;
-            match self.execute(work, now).await {
+            let before = self.last;
+            begin(&mut self.connection, self.busy).await?;
+            let done = match self.now().await {
+                Ok(now) => self.execute(work, now).await,
+                Err(failure) => Err(failure),
+            };
+            match done {
                 Ok(answer) => match sqlx::query("COMMIT").execute(&mut self.connection).await {
                     Ok(_) => Ok(answer),
                     Err(error) => {
-                        self.undo(vec![answer]).await;
+                        self.undo(vec![answer], before).await;
                         Err(error.into())
                     }
                 },
                 Err(failure) => {
-                    self.undo(Vec::new()).await;
+                    self.undo(Vec::new(), before).await;
                     Err(failure)
                 }
             }
@@ -224,7 +233,9 @@ impl Writer {
         done.map_err(|failure| self.error(failure, work.name()))
     }
 
-    async fn undo(&mut self, answers: Vec<Answer>) {
+    async fn undo(&mut self, answers: Vec<Answer>, last: Timestamp) {
+        // What was put right for the clock is undone as well.
+        self.last = last;
         // Some errors have rolled back already, and then this one says that there is no transaction.
         let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
         for answer in answers {
@@ -239,7 +250,7 @@ impl Writer {
         failure.during(what, &self.path)
     }
 
-    /// Reads the clock, and puts right what lies in the future since it went back.
+    /// Reads the clock within a transaction, and puts right what lies in the future since it went back.
     async fn now(&mut self) -> std::result::Result<Timestamp, Failure> {
         let now = self.clock.now();
         if now.saturating_add(TOLERANCE) < self.last {
@@ -285,8 +296,23 @@ impl Writer {
     }
 }
 
-async fn begin(connection: &mut SqliteConnection) -> std::result::Result<(), Failure> {
-    // Immediate: a transaction that begins by reading could not be turned into a writing one when another process wrote.
-    sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
-    Ok(())
+/// Begins a transaction as soon as no other process writes, or gives up after `busy`.
+///
+/// SQLite itself looks for the lock every 100 milliseconds. A process that writes one transaction after the other leaves it
+/// free for moments only, and would keep the others out for longer than any time-out.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    busy: Duration,
+) -> std::result::Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        // Immediate: a transaction that begins by reading could not be turned into a writing one when another process wrote.
+        match sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(Failure::from) {
+            Err(failure) if failure.is_busy() && begun.elapsed() < busy => {
+                // The machine's time, whatever clock the bus was given: it is the other process that takes some.
+                tokio::time::sleep(Duration::from_micros(fastrand::u64(500..1500))).await;
+            }
+            begun => return begun.map(|_| ()),
+        }
+    }
 }
