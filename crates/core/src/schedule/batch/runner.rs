@@ -208,10 +208,7 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
     /// otherwise what ended the run: an error of the job that was not to be skipped, or of the database. Running it again
     /// resumes it.
     pub async fn run(&self, parameters: &Parameters, stop: &Shutdown) -> Result<BatchOutcome> {
-        self.prepared
-            .get_or_try_init(|| DB::prepare(&self.pool))
-            .await
-            .map_err(|error| self.failed(error))?;
+        self.prepared.get_or_try_init(|| DB::prepare(&self.pool)).await?;
         let mut run = BatchRun::new(&self.name, parameters);
         let begun = match self.begin(&mut run).await? {
             Begun::Complete { progress, announced } => {

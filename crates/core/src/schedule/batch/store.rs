@@ -6,9 +6,19 @@ use async_trait::async_trait;
 use sqlx::{Database, Pool, Row, Transaction};
 
 use super::job::{BatchRun, Progress};
+use crate::Result;
+use crate::database::Migration;
 use crate::event::Reason;
 use crate::schedule::database::signed;
 use crate::time::{Clock, Timestamp};
+
+/// The tables, which are the same on both databases.
+const MIGRATION: Migration = Migration {
+    component: "batches",
+    begin: "CREATE TABLE IF NOT EXISTS pumasi_batch_schema (version INTEGER NOT NULL)",
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_batch_schema",
+    steps: &[include_str!("sql/schema_1.sql")],
+};
 
 /// How far a run has come, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +80,7 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 /// The statements, for one database; not to be called.
 #[async_trait]
 pub trait Statements: Database {
-    async fn prepare(pool: &Pool<Self>) -> sqlx::Result<()>;
+    async fn prepare(pool: &Pool<Self>) -> Result<()>;
     async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>>;
     async fn moment(
         connection: &mut Self::Connection,
@@ -217,8 +227,8 @@ statements!(
     sqlx::SqliteConnection,
     lock: "",
     {
-    async fn prepare(pool: &Pool<Self>) -> sqlx::Result<()> {
-        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(pool).await.map(|_| ())
+    async fn prepare(pool: &Pool<Self>) -> Result<()> {
+        MIGRATION.on_sqlite(pool).await
     }
     async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>> {
         // Immediate: one that began by reading could not be turned into a writing one when another process wrote.
@@ -236,12 +246,8 @@ statements!(
     sqlx::PgConnection,
     lock: " FOR UPDATE",
     {
-    async fn prepare(pool: &Pool<Self>) -> sqlx::Result<()> {
-        // Nodes that start together would make the table twice.
-        let mut transaction = pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi_batch'))").execute(&mut *transaction).await?;
-        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&mut *transaction).await?;
-        transaction.commit().await
+    async fn prepare(pool: &Pool<Self>) -> Result<()> {
+        MIGRATION.on_postgres(pool).await
     }
     async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>> {
         pool.begin().await

@@ -36,21 +36,14 @@ pub struct PostgresSchedule {
 }
 
 impl PostgresSchedule {
-    /// Keeps schedules in the pool's database, and makes the tables if they are missing.
+    /// Keeps schedules in the pool's database, and makes the tables, or brings them up to date.
     ///
     /// # Errors
     ///
-    /// `Storage`, `Unauthorized` or `Unavailable` if the database failed.
+    /// `Unsupported` if a newer version of this crate has changed the layout; `Storage`, `Unauthorized` or `Unavailable` if the
+    /// database failed.
     pub async fn new(pool: PgPool) -> Result<Self> {
-        let failed = |error| database_error("making the schedule's tables", error);
-        // Nodes that start together would make the tables twice.
-        let mut transaction = pool.begin().await.map_err(failed)?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi_schedule'))")
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        rows::MIGRATION.on_postgres(&pool).await?;
         Ok(Self { pool, clock: None })
     }
 

@@ -3,10 +3,19 @@
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 
 use super::ledger::JobRow;
+use crate::database::Migration;
 use crate::event::Reason;
 use crate::schedule::database::signed;
 use crate::schedule::{RunRecord, RunStatus};
 use crate::time::Timestamp;
+
+/// The tables, which are the same on both databases.
+pub(super) const MIGRATION: Migration = Migration {
+    component: "schedules",
+    begin: "CREATE TABLE IF NOT EXISTS pumasi_schedule_schema (version INTEGER NOT NULL)",
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_schedule_schema",
+    steps: &[include_str!("sql/schema_1.sql")],
+};
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)

@@ -40,16 +40,13 @@ pub struct SqliteSchedule {
 }
 
 impl SqliteSchedule {
-    /// Keeps schedules in the pool's database, and makes the tables if they are missing.
+    /// Keeps schedules in the pool's database, and makes the tables, or brings them up to date.
     ///
     /// # Errors
     ///
-    /// `Storage` or `Unavailable` if the database failed.
+    /// `Unsupported` if a newer version of this crate has changed the layout; `Storage` or `Unavailable` if the database failed.
     pub async fn new(pool: SqlitePool) -> Result<Self> {
-        sqlx::raw_sql(include_str!("sql/schema.sql"))
-            .execute(&pool)
-            .await
-            .map_err(|error| database_error("making the schedule's tables", error))?;
+        rows::MIGRATION.on_sqlite(&pool).await?;
         Ok(Self { pool, clock: Arc::new(SystemClock) })
     }
 

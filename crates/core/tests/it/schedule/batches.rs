@@ -12,7 +12,7 @@ use pumasi_core::resilience::Backoff;
 use pumasi_core::schedule::batch::{
     Batch, BatchCompleted, BatchOutcome, BatchRun, ChunkJob, Entry, Parameters, StartOn,
 };
-use pumasi_core::schedule::database_error;
+use pumasi_core::schedule::{SqliteSchedule, database_error};
 use pumasi_core::{Error, ErrorKind, Result};
 use sqlx::{Row, Sqlite, SqliteConnection};
 
@@ -342,4 +342,31 @@ async fn a_completion_that_could_not_be_published_is_published_by_running_again(
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].event.payload::<BatchCompleted>().unwrap().progress.written, 5);
     assert_eq!(effects(&pool, "numbers").await.len(), 5);
+}
+
+#[tokio::test]
+async fn tables_without_a_version_get_one_and_those_of_a_newer_program_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = table(folder.path()).await;
+    let run = async || {
+        let batch = batch(&pool, Numbers { count: 3, ..Numbers::default() });
+        batch.run(&month("2026-11"), &Shutdown::new()).await.map(|_| ())
+    };
+    let schedule = async || SqliteSchedule::new(pool.clone()).await.map(|_| ());
+    for (component, open) in [("schedule", true), ("batch", false)] {
+        let open = async || if open { schedule().await } else { run().await };
+        let tell = async |statement: &str| {
+            let statement = sqlx::AssertSqlSafe(statement.replace('?', component));
+            sqlx::raw_sql(statement).fetch_optional(&pool).await.unwrap().map(|row| row.get::<i64, _>(0))
+        };
+        open().await.unwrap();
+        assert_eq!(tell("SELECT version FROM pumasi_?_schema").await, Some(1));
+        // As it was before there were versions: the rows are there, and the number is not.
+        tell("DROP TABLE pumasi_?_schema").await;
+        open().await.unwrap();
+        assert_eq!(tell("SELECT count(*) FROM pumasi_?_schema WHERE version = 1").await, Some(1));
+        tell("UPDATE pumasi_?_schema SET version = 99").await;
+        let error = open().await.unwrap_err();
+        assert_eq!((error.kind(), error.retry().is_retryable()), (ErrorKind::Unsupported, false), "{error}");
+    }
 }

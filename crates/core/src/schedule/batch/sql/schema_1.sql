@@ -1,4 +1,5 @@
 -- For SQLite and PostgreSQL alike. Moments are microseconds since 1970; the id follows from name and parameters.
+-- "If not exists", because the tables were once made without a version.
 CREATE TABLE IF NOT EXISTS pumasi_batch_run (
     id TEXT PRIMARY KEY,
     job TEXT NOT NULL,
@@ -14,4 +15,6 @@ CREATE TABLE IF NOT EXISTS pumasi_batch_run (
     reason_kind TEXT,
     reason TEXT,
     announced BOOLEAN NOT NULL
-)
+);
+
+INSERT INTO pumasi_batch_schema VALUES (1);

@@ -1,4 +1,5 @@
 -- For SQLite and PostgreSQL alike. Moments are microseconds since 1970.
+-- "If not exists", because the tables were once made without a version.
 CREATE TABLE IF NOT EXISTS pumasi_schedule_job (
     name TEXT PRIMARY KEY,
     cursor_at BIGINT NOT NULL,
@@ -25,3 +26,5 @@ CREATE TABLE IF NOT EXISTS pumasi_schedule_run (
 -- Few runs have not ended, however long the history is.
 CREATE INDEX IF NOT EXISTS pumasi_schedule_open ON pumasi_schedule_run (job, due)
 WHERE status IN ('waiting', 'running');
+
+INSERT INTO pumasi_schedule_schema VALUES (1);
