@@ -126,6 +126,57 @@ impl Crew {
         self.playing.iter().find(|(playing, _)| playing == role).map(|(_, child)| child.id())
     }
 
+    /// Checks that every member is still at work.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] if one ended by itself, with what the crew wrote.
+    pub fn check(&mut self) -> Result<(), Broken> {
+        (0..self.playing.len()).try_for_each(|place| self.check_one(place))
+    }
+
+    fn check_one(&mut self, place: usize) -> Result<(), Broken> {
+        let Some((role, child)) = self.playing.get_mut(place) else {
+            return Err(Broken::new("there is nobody to kill"));
+        };
+        match child.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                let role = role.clone();
+                Err(Broken::new(format!("{role} ended by itself ({status}): {}", self.said())))
+            }
+        }
+    }
+
+    /// Kills (SIGKILL) whoever plays `role`, if somebody still does.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says if the process cannot be killed.
+    pub fn kill(&mut self, role: &str) -> io::Result<()> {
+        let leaving = self.playing.extract_if(.., |(playing, _)| playing == role);
+        leaving.collect::<Vec<_>>().into_iter().try_for_each(|(_, mut child)| end(&mut child))
+    }
+
+    /// Starts those again who ended by themselves, where that is part of the test; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says if a process cannot be started.
+    pub fn revive(&mut self) -> io::Result<u32> {
+        let mut ended = Vec::new();
+        for (role, child) in &mut self.playing {
+            if child.try_wait()?.is_some() {
+                ended.push(role.clone());
+            }
+        }
+        for role in &ended {
+            self.kill(role)?;
+            self.start(role)?;
+        }
+        Ok(u32::try_from(ended.len()).unwrap_or(u32::MAX))
+    }
+
     /// Kills (SIGKILL) a member `kills` times, each time another one by chance after a pause by chance, and starts it
     /// again.
     ///
@@ -139,19 +190,10 @@ impl Crew {
                 micros(pause.start)..micros(pause.end).max(micros(pause.start).saturating_add(1)),
             )));
             let victim = fastrand::usize(0..self.playing.len().max(1));
-            let Some((role, child)) = self.playing.get_mut(victim) else {
-                return Err(Broken::new("there is nobody to kill"));
-            };
-            if let Some(status) = child.try_wait()? {
-                let role = role.clone();
-                return Err(Broken::new(format!("{role} ended by itself ({status}): {}", self.said())));
-            }
-            end(child)?;
-            let role = role.clone();
-            let again = self.command(&role).and_then(|mut command| command.spawn())?;
-            if let Some((_, child)) = self.playing.get_mut(victim) {
-                *child = again;
-            }
+            self.check_one(victim)?;
+            let (role, mut child) = self.playing.swap_remove(victim);
+            end(&mut child)?;
+            self.start(&role)?;
         }
         Ok(())
     }
@@ -172,10 +214,26 @@ impl Crew {
     /// [`Broken`] if it fails or is not done within `limit`, with what the crew wrote.
     pub fn finish(&mut self, role: &str, limit: Duration) -> Result<(), Broken> {
         self.start(role)?;
-        let Some((_, mut child)) = self.playing.pop() else {
-            return Err(Broken::new(format!("{role} was not started")));
-        };
+        match self.playing.pop() {
+            Some((role, child)) => self.wait(&role, child, Instant::now() + limit),
+            None => Err(Broken::new(format!("{role} was not started"))),
+        }
+    }
+
+    /// Waits until every member has ended well, as those do that were told to.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] if one fails or is not done within `limit`, with what the crew wrote.
+    pub fn wait_for_all(&mut self, limit: Duration) -> Result<(), Broken> {
         let deadline = Instant::now() + limit;
+        while let Some((role, child)) = self.playing.pop() {
+            self.wait(&role, child, deadline)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&self, role: &str, mut child: Child, deadline: Instant) -> Result<(), Broken> {
         loop {
             let ended: Option<ExitStatus> = child.try_wait()?;
             match ended {
@@ -185,7 +243,7 @@ impl Crew {
                 }
                 None if Instant::now() > deadline => {
                     end(&mut child)?;
-                    return Err(Broken::new(format!("{role} was not done in {limit:?}: {}", self.said())));
+                    return Err(Broken::new(format!("{role} was not done in time: {}", self.said())));
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }

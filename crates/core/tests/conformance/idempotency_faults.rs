@@ -3,11 +3,11 @@
 //! `PUMASI_FAULT_KILLS` sets how many processes are killed (default 20, some 10 seconds).
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::ErrorKind;
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::idempotency::{
     Execution, Fingerprint, Idempotency, IdempotencyKey, IdempotentRequest, Reply, Response,
     SqliteIdempotency,
@@ -15,26 +15,6 @@ use pumasi_core::idempotency::{
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{Row, SqlitePool};
 use tokio::runtime::Runtime;
-
-struct Worker(Child);
-
-impl Worker {
-    fn start(folder: &Path) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "idempotency_faults::works_as_a_child", "--ignored"])
-            .env("PUMASI_IDEMPOTENCY_FOLDER", folder)
-            .stdout(Stdio::null())
-            .spawn();
-        Self(child.unwrap())
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 async fn open(folder: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
@@ -92,19 +72,18 @@ async fn effect(
     Ok(Reply::Stored(response))
 }
 
-/// Not a test: what [`Worker::start`] starts.
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the fault test with a folder"]
+#[ignore = "started by the fault test with a part"]
 fn works_as_a_child() {
-    if let Ok(folder) = std::env::var("PUMASI_IDEMPOTENCY_FOLDER") {
-        Runtime::new().unwrap().block_on(work(Path::new(&folder)));
+    if let Some(part) = Part::given() {
+        Runtime::new().unwrap().block_on(work(&part.folder));
     }
 }
 
 #[test]
 fn every_effect_happens_once_while_its_processes_are_killed_again_and_again() {
-    let kills =
-        std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20_u32);
+    let kills = kills(20);
     let folder = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let pool = runtime.block_on(async {
@@ -113,14 +92,12 @@ fn every_effect_happens_once_while_its_processes_are_killed_again_and_again() {
         sqlx::query("CREATE TABLE effect (n INTEGER)").execute(&pool).await.unwrap();
         pool
     });
-    let mut workers = [Worker::start(folder.path()), Worker::start(folder.path())];
-    for kill in 0..kills {
-        std::thread::sleep(Duration::from_millis(fastrand::u64(50..700)));
-        let victim = &mut workers[kill as usize % 2];
-        assert!(victim.0.try_wait().unwrap().is_none(), "a worker ended by itself");
-        *victim = Worker::start(folder.path());
+    let mut crew = Crew::new("idempotency_faults::works_as_a_child", folder.path());
+    for worker in ["worker-0", "worker-1"] {
+        crew.start(worker).unwrap();
     }
-    drop(workers);
+    crew.kill_at_random(kills, Duration::from_millis(50)..Duration::from_millis(700)).unwrap();
+    crew.kill_all().unwrap();
     let (effects, distinct, greatest, answers) = runtime.block_on(async {
         let row = sqlx::query(
             "SELECT count(*), count(DISTINCT n), max(n), \

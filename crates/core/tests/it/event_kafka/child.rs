@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Page, Shutdown, handler_fn};
 use pumasi_core::resilience::Backoff;
 
@@ -16,58 +15,17 @@ use super::{SOON, event, is_full, on, subscription};
 /// How many attempts the event has that kills its process.
 const ATTEMPTS: u32 = 4;
 
-fn kills() -> u32 {
-    let set = std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok());
-    set.unwrap_or(if is_full() { 100 } else { 6 })
-}
-
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Started {
-    fn kill(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn start(number: usize, prefix: &str, folder: &Path) -> Started {
-    let log = File::options().create(true).append(true).open(folder.join("stderr")).unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "event_kafka::child::plays_a_member_that_is_killed", "--ignored", "--nocapture"])
-        .env("PUMASI_KAFKA_TEST_MEMBER", number.to_string())
-        .env("PUMASI_KAFKA_TEST_PREFIX", prefix)
-        .env("PUMASI_KAFKA_TEST_FOLDER", folder)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    Started(child.unwrap())
-}
-
-/// Not a test: the other end of [`start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by the kill test with a folder"]
+#[ignore = "started by the kill test with a part"]
 async fn plays_a_member_that_is_killed() {
-    let (Ok(number), Ok(prefix), Ok(folder)) = (
-        std::env::var("PUMASI_KAFKA_TEST_MEMBER"),
-        std::env::var("PUMASI_KAFKA_TEST_PREFIX"),
-        std::env::var("PUMASI_KAFKA_TEST_FOLDER"),
-    ) else {
-        return;
-    };
+    let Some(part) = Part::given() else { return };
+    let prefix = std::env::var("PUMASI_FAULT_PREFIX").unwrap();
     let url = Server::Kafka.url("a member").unwrap();
-    let options = on(&url, &prefix)
-        .with_session_timeout(Duration::from_secs(1))
-        .with_group_instance(format!("member-{number}"));
+    let options =
+        on(&url, &prefix).with_session_timeout(Duration::from_secs(1)).with_group_instance(&part.role);
     let bus = options.open().await.unwrap();
-    let path = Path::new(&folder).join("effects");
+    let path = part.folder.join("effects");
     let handler = handler_fn(move |delivery: Delivery| {
         let path = path.clone();
         async move {
@@ -97,11 +55,16 @@ async fn nothing_is_lost_when_members_are_killed_and_what_kills_them_is_put_asid
     let Some(url) = Server::Kafka.url(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let prefix = format!("test-{}.", EventId::random());
-    let kills = kills();
+    let kills = kills(if is_full() { 100 } else { 6 });
     let (keys, versions) = (12_usize, u64::from(kills) * 20);
     let bus = on(&url, &prefix).open().await.unwrap();
     bus.publish(&[event("key-0", 1)]).await.unwrap();
-    let mut members = [start(0, &prefix, folder.path()), start(1, &prefix, folder.path())];
+    let roles = ["member-0", "member-1"];
+    let mut members = Crew::new("event_kafka::child::plays_a_member_that_is_killed", folder.path())
+        .with_environment("PUMASI_FAULT_PREFIX", &prefix);
+    for role in roles {
+        members.start(role).unwrap();
+    }
     let publisher = bus.clone();
     let publishing = tokio::spawn(async move {
         for version in 1..=versions {
@@ -121,16 +84,11 @@ async fn nothing_is_lost_when_members_are_killed_and_what_kills_them_is_put_asid
     let mut dead = Vec::new();
     while done < all || killed < kills || dead.is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        for (number, member) in members.iter_mut().enumerate() {
-            if member.0.try_wait().unwrap().is_some() {
-                died += 1;
-                *member = start(number, &prefix, folder.path());
-            }
-        }
+        died += members.revive().unwrap();
         if killed < kills && Instant::now() >= next {
-            let number = fastrand::usize(..2);
-            members[number].kill();
-            members[number] = start(number, &prefix, folder.path());
+            let role = roles[fastrand::usize(..2)];
+            members.kill(role).unwrap();
+            members.start(role).unwrap();
             killed += 1;
             next = Instant::now() + Duration::from_millis(fastrand::u64(200..1500));
         }

@@ -3,10 +3,10 @@
 //! The bus is SQLite's, which outlives its processes; outbox and inbox are on PostgreSQL or on SQLite. `PUMASI_FAULT_KILLS`
 //! sets how many processes are killed on each (default 20, some 10 seconds).
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{
     Consumer, PostgresInbox, PostgresOutbox, Relay, Shutdown, SqliteBus, SqliteBusOptions, SqliteInbox,
     SqliteOutbox,
@@ -27,45 +27,16 @@ enum Place {
     Sqlite,
 }
 
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(role: &str, folder: &Path, place: &Place) -> Started {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "outbox::kills::plays_its_role_as_a_child", "--ignored", "--nocapture"])
-        .env("PUMASI_OUTBOX_ROLE", role)
-        .env("PUMASI_OUTBOX_FOLDER", folder)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr")).unwrap());
-    if let Place::Postgres { schema } = place {
-        command.env("PUMASI_OUTBOX_SCHEMA", schema);
-    }
-    Started(command.spawn().unwrap())
-}
-
-/// Not a test: the other end of [`start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the kill tests with a role"]
-fn plays_its_role_as_a_child() {
-    let (Ok(role), Ok(folder)) = (std::env::var("PUMASI_OUTBOX_ROLE"), std::env::var("PUMASI_OUTBOX_FOLDER"))
-    else {
-        return;
-    };
+#[ignore = "started by the kill tests with a part"]
+fn plays_its_part_as_a_child() {
+    let Some(part) = Part::given() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let folder = PathBuf::from(folder);
-        match std::env::var("PUMASI_OUTBOX_SCHEMA") {
-            Ok(schema) => on_postgres(&role, &folder, &postgres_pool(&schema)).await,
-            Err(_) => on_sqlite(&role, &folder).await,
+        match std::env::var("PUMASI_FAULT_SCHEMA") {
+            Ok(schema) => on_postgres(&part.role, &part.folder, &postgres_pool(&schema)).await,
+            Err(_) => on_sqlite(&part.role, &part.folder).await,
         }
     });
 }
@@ -184,26 +155,24 @@ async fn on_sqlite(role: &str, folder: &Path) {
 
 /// Kills and restarts processes at random, then lets relays and consumers finish; returns how many were killed.
 async fn havoc(folder: &Path, place: &Place, pending: impl AsyncFn() -> i64) -> u32 {
-    let kills: u32 =
-        std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20);
-    let mut started: Vec<Started> = ROLES.iter().map(|role| start(role, folder, place)).collect();
-    let said = || std::fs::read_to_string(folder.join("stderr")).unwrap();
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(30..500))).await;
-        let victim = fastrand::usize(..ROLES.len());
-        assert!(
-            started[victim].0.try_wait().unwrap().is_none(),
-            "{} ended by itself: {}",
-            ROLES[victim],
-            said()
-        );
-        started[victim] = start(ROLES[victim], folder, place);
+    let kills = kills(20);
+    let mut crew = Crew::new("outbox::kills::plays_its_part_as_a_child", folder);
+    if let Place::Postgres { schema } = place {
+        crew = crew.with_environment("PUMASI_FAULT_SCHEMA", schema);
     }
+    for role in ROLES {
+        crew.start(role).unwrap();
+    }
+    tokio::task::block_in_place(|| {
+        crew.kill_at_random(kills, Duration::from_millis(30)..Duration::from_millis(500)).unwrap();
+    });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    drop(started.drain(..2));
+    for role in ROLES.into_iter().filter(|role| role.starts_with("publisher")) {
+        crew.kill(role).unwrap();
+    }
     let deadline = Instant::now() + Duration::from_mins(2);
     while pending().await > 0 {
-        assert!(Instant::now() < deadline, "what was left was not worked off: {}", said());
+        assert!(Instant::now() < deadline, "what was left was not worked off: {}", crew.said());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     kills
@@ -231,7 +200,7 @@ fn judge(what: &str, kills: u32, truth: Names, effects: Names, begun: Instant) {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres_nothing_is_lost_or_doubled_when_every_process_is_killed_again_and_again() {
     let Some(schema) = Schema::new("killed outbox processes").await else { return };
     let (folder, begun) = (tempfile::tempdir().unwrap(), Instant::now());
@@ -260,7 +229,7 @@ async fn on_postgres_nothing_is_lost_or_doubled_when_every_process_is_killed_aga
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sqlite_nothing_is_lost_or_doubled_when_every_process_is_killed_again_and_again() {
     let (folder, begun) = (tempfile::tempdir().unwrap(), Instant::now());
     let service: SqlitePool = sqlite::pool(&folder.path().join("service.db")).await;

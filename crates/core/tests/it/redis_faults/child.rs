@@ -14,7 +14,8 @@ use pumasi_core::event::{
 };
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
 
 pub(super) const GROUP: &str = "readers";
 pub(super) const TOPIC: &str = "posts";
@@ -85,6 +86,8 @@ pub(super) async fn work(worker: usize, folder: &Path, events: &str, effects: &s
         }
         while let Err(error) = bus.publish(&batch).await {
             assert!(error.retry().is_retryable(), "{error:?}");
+            assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
+            assert!(error.to_string().contains("on Redis at 127.0.0.1"), "{error}");
         }
         let lines: Vec<_> = batch.iter().map(|event| format!("{} {}\n", event.key, event.version)).collect();
         log.write_all(lines.concat().as_bytes()).unwrap();
@@ -95,13 +98,13 @@ pub(super) async fn work(worker: usize, folder: &Path, events: &str, effects: &s
 
 /// The handler: one effect per event by its id, on a server that nobody kills.
 #[derive(Clone)]
-struct Effects(ConnectionManager);
+struct Effects(MultiplexedConnection);
 
 impl Effects {
     async fn open(url: &str) -> Self {
-        let patient = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
         let client = redis::Client::open(url).unwrap();
-        Self(ConnectionManager::new_with_config(client, patient).await.unwrap())
+        Self(client.get_multiplexed_async_connection_with_config(&patient).await.unwrap())
     }
 }
 

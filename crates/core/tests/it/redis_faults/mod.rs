@@ -8,35 +8,20 @@ mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{EventBus, Page, Shutdown};
 
 use self::server::Server;
-
-fn kills() -> u32 {
-    std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
-}
 
 /// A server of events, one of effects, and two processes that publish and handle.
 struct Stage {
     folder: tempfile::TempDir,
     events: Server,
     effects: Server,
-    workers: Vec<Started>,
+    workers: Crew,
     begun: Instant,
-}
-
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Stage {
@@ -44,46 +29,22 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let events = Server::start(test, &folder.path().join("events"))?;
         let effects = Server::start(test, &folder.path().join("effects"))?;
-        let mut stage = Self { folder, events, effects, workers: Vec::new(), begun: Instant::now() };
-        stage.workers = (0..2).map(|worker| stage.start(worker)).collect();
-        Some(stage)
-    }
-
-    /// Starts this test program again as a worker.
-    fn start(&self, worker: usize) -> Started {
-        let stderr = std::fs::File::options().create(true).append(true).open(self.stderr()).unwrap();
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "redis_faults::plays_its_role_as_a_child", "--ignored", "--nocapture"])
-            .env("PUMASI_FAULT_ROLE", worker.to_string())
-            .env("PUMASI_FAULT_FOLDER", self.folder.path())
-            .env("PUMASI_FAULT_EVENTS", self.events.url())
-            .env("PUMASI_FAULT_EFFECTS", self.effects.url())
-            .env("RUST_BACKTRACE", "0")
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn();
-        Started(process.unwrap())
-    }
-
-    fn stderr(&self) -> std::path::PathBuf {
-        self.folder.path().join("stderr")
-    }
-
-    fn assert_alive(&mut self) {
-        let stderr = self.stderr();
-        for worker in &mut self.workers {
-            let said = || std::fs::read_to_string(&stderr).unwrap();
-            assert!(worker.0.try_wait().unwrap().is_none(), "a worker ended by itself: {}", said());
+        let mut workers = Crew::new("redis_faults::plays_its_part_as_a_child", folder.path())
+            .with_environment("PUMASI_FAULT_EVENTS", events.url())
+            .with_environment("PUMASI_FAULT_EFFECTS", effects.url());
+        for worker in ["0", "1"] {
+            workers.start(worker).unwrap();
         }
+        Some(Self { folder, events, effects, workers, begun: Instant::now() })
     }
 
     /// Stops, works off what is left, and checks that nothing is lost, doubled or out of order.
     fn check(mut self, what: &str) {
-        self.assert_alive();
+        self.workers.check().unwrap();
         std::fs::write(self.folder.path().join("enough"), "").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dead = runtime.block_on(self.finish());
-        self.workers.clear();
+        self.workers.kill_all().unwrap();
         let lines: Vec<String> = self.effects.ask(&["LRANGE", "effects", "0", "-1"]);
         let mut order: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         let mut done = BTreeSet::new();
@@ -153,30 +114,28 @@ impl Stage {
     }
 }
 
-/// Not a test: the other end of [`Stage::start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the fault tests with a role"]
-fn plays_its_role_as_a_child() {
+#[ignore = "started by the fault tests with a part"]
+fn plays_its_part_as_a_child() {
     let read = |name: &str| std::env::var(format!("PUMASI_FAULT_{name}"));
-    if let (Ok(role), Ok(folder), Ok(events), Ok(effects)) =
-        (read("ROLE"), read("FOLDER"), read("EVENTS"), read("EFFECTS"))
-    {
+    if let (Some(part), Ok(events), Ok(effects)) = (Part::given(), read("EVENTS"), read("EFFECTS")) {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(child::work(role.parse().unwrap(), Path::new(&folder), &events, &effects));
+        runtime.block_on(child::work(part.role.parse().unwrap(), &part.folder, &events, &effects));
     }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
     let Some(mut stage) = Stage::set("the Redis bus whose server is killed") else { return };
-    let kills = (kills() / 2).max(1);
+    let kills = (kills(20) / 2).max(1);
     for _ in 0..kills {
         std::thread::sleep(Duration::from_millis(fastrand::u64(100..700)));
         stage.events.kill();
         std::thread::sleep(Duration::from_millis(fastrand::u64(0..100)));
         stage.events.restart();
-        stage.assert_alive();
+        stage.workers.check().unwrap();
     }
     stage.check(&format!("server killed {kills} times"));
 }
@@ -185,27 +144,20 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
 fn nothing_is_lost_doubled_or_overtaken_when_connections_are_cut() {
     let Some(mut stage) = Stage::set("the Redis bus whose connections are cut") else { return };
     let mut cut = 0_u64;
-    for _ in 0..kills() * 5 {
+    for _ in 0..kills(20) * 5 {
         std::thread::sleep(Duration::from_millis(fastrand::u64(5..60)));
         for kind in ["normal", "pubsub"] {
             cut += stage.events.ask::<u64>(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]);
         }
     }
-    stage.assert_alive();
+    stage.workers.check().unwrap();
     stage.check(&format!("{cut} connections cut"));
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_overtaken_when_members_are_killed_again_and_again() {
     let Some(mut stage) = Stage::set("the Redis bus whose members are killed") else { return };
-    let kills = kills();
-    for _ in 0..kills {
-        std::thread::sleep(Duration::from_millis(fastrand::u64(50..600)));
-        stage.assert_alive();
-        let victim = fastrand::usize(0..2);
-        stage.workers[victim].0.kill().unwrap();
-        stage.workers[victim].0.wait().unwrap();
-        stage.workers[victim] = stage.start(victim);
-    }
+    let kills = kills(20);
+    stage.workers.kill_at_random(kills, Duration::from_millis(50)..Duration::from_millis(600)).unwrap();
     stage.check(&format!("{kills} processes killed"));
 }

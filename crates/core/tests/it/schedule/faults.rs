@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{Consumer, Shutdown, SqliteBus, Subscription};
 use pumasi_core::schedule::batch::{
     Batch, BatchCompleted, BatchDatabase, BatchOutcome, BatchRun, ChunkJob, Entry, Parameters, StartOn,
@@ -24,69 +24,31 @@ const ITEMS: i64 = 40;
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS effect (job TEXT NOT NULL, month BIGINT NOT NULL, n BIGINT NOT NULL); \
     CREATE TABLE IF NOT EXISTS outbox (id TEXT NOT NULL, body TEXT NOT NULL)";
 
-fn kills() -> u32 {
-    std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
-}
-
-/// A process that does not outlive its test.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(folder: &Path, schema: &str) -> Started {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "schedule::faults::plays_its_role_as_a_child", "--ignored", "--nocapture"])
-        .env("PUMASI_FAULT_FOLDER", folder)
-        .env("PUMASI_FAULT_SCHEMA", schema)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::options().create(true).append(true).open(folder.join("stderr")).unwrap());
-    Started(command.spawn().unwrap())
-}
-
-/// Not a test: the other end of [`start`].
+/// Not a test: what the [`Crew`]'s processes run.
 #[test]
-#[ignore = "started by the fault tests with a folder"]
-fn plays_its_role_as_a_child() {
-    let Ok(folder) = std::env::var("PUMASI_FAULT_FOLDER") else { return };
+#[ignore = "started by the fault tests with a part"]
+fn plays_its_part_as_a_child() {
+    let Some(part) = Part::given() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match std::env::var("PUMASI_FAULT_SCHEMA").unwrap().as_str() {
-            "" => on_sqlite(Path::new(&folder)).await,
-            schema => on_postgres(Path::new(&folder), schema).await,
+            "" => on_sqlite(&part.folder).await,
+            schema => on_postgres(&part.folder, schema).await,
         }
     });
 }
 
 /// Kills two processes again and again, then lets them finish.
 fn torment(folder: &Path, schema: &str) -> u32 {
-    let kills = kills();
-    let mut workers = [start(folder, schema), start(folder, schema)];
-    let said = || std::fs::read_to_string(folder.join("stderr")).unwrap();
-    for _ in 0..kills {
-        std::thread::sleep(Duration::from_millis(fastrand::u64(60..700)));
-        let victim = fastrand::usize(0..2);
-        assert!(workers[victim].0.try_wait().unwrap().is_none(), "a worker ended by itself: {}", said());
-        workers[victim] = start(folder, schema);
+    let kills = kills(20);
+    let mut crew = Crew::new("schedule::faults::plays_its_part_as_a_child", folder)
+        .with_environment("PUMASI_FAULT_SCHEMA", schema);
+    for worker in ["worker-0", "worker-1"] {
+        crew.start(worker).unwrap();
     }
+    crew.kill_at_random(kills, Duration::from_millis(60)..Duration::from_millis(700)).unwrap();
     std::fs::write(folder.join("stop"), "").unwrap();
-    let deadline = Instant::now() + Duration::from_mins(3);
-    for worker in &mut workers {
-        let status = loop {
-            if let Some(status) = worker.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "what was left was not finished: {}", said());
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        assert!(status.success(), "{}", said());
-    }
+    crew.wait_for_all(Duration::from_mins(3)).unwrap();
     kills
 }
 
