@@ -14,7 +14,17 @@ use redis::{
 
 use crate::{Error, ErrorKind, Result, Retry};
 
+/// How many commands may wait to be written before callers wait.
+const PIPELINE: usize = 1024;
+
 type Connecting = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
+
+/// Why a call has no answer.
+pub(crate) enum Unanswered {
+    Failed(RedisError),
+    /// It did not end in time; the server may have done what was asked.
+    Late,
+}
 
 /// One connection that all calls share, made when it is first needed and again after it failed.
 ///
@@ -42,6 +52,19 @@ impl RedisLink {
     pub(crate) fn new(client: Client) -> Self {
         let endpoint = client.get_connection_info().addr().to_string().into();
         Self { client, timeout: Self::TIMEOUT, endpoint, connection: Arc::default() }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Where the server is, without name and password.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
@@ -82,6 +105,24 @@ impl RedisLink {
     where
         F: Future<Output = RedisResult<T>>,
     {
+        self.attempt(call).await.map_err(|unanswered| match unanswered {
+            Unanswered::Failed(error) => self.error(doing, &error),
+            Unanswered::Late => {
+                let message =
+                    format!("{doing} on Redis at {} did not end within {:?}", self.endpoint, self.timeout);
+                Error::new(ErrorKind::Timeout, message)
+            }
+        })
+    }
+
+    /// Calls once, for those who tell failures apart themselves.
+    pub(crate) async fn attempt<T, F>(
+        &self,
+        call: impl FnOnce(MultiplexedConnection) -> F,
+    ) -> std::result::Result<T, Unanswered>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
         let connecting = self.connecting();
         let attempt = async { call(connecting.clone().await?).await };
         match tokio::time::timeout(self.timeout, attempt).await {
@@ -90,13 +131,11 @@ impl RedisLink {
                 if must_reconnect(&error) {
                     self.give_up(&connecting);
                 }
-                Err(self.error(doing, &error))
+                Err(Unanswered::Failed(error))
             }
             Err(_) => {
                 self.give_up(&connecting);
-                let message =
-                    format!("{doing} on Redis at {} did not end within {:?}", self.endpoint, self.timeout);
-                Err(Error::new(ErrorKind::Timeout, message))
+                Err(Unanswered::Late)
             }
         }
     }
@@ -108,7 +147,8 @@ impl RedisLink {
                 let (client, timeout) = (self.client.clone(), self.timeout);
                 let config = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(timeout))
-                    .set_response_timeout(None); // each call has its own limit
+                    .set_response_timeout(None) // each call has its own limit
+                    .set_pipeline_buffer_size(PIPELINE);
                 async move { client.get_multiplexed_async_connection_with_config(&config).await }
                     .boxed()
                     .shared()

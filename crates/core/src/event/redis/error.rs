@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind as RedisKind, RedisError, ServerErrorKind};
 
+use crate::redis_link::Unanswered;
 use crate::{Error, ErrorKind, Retry};
 
 /// How long a caller should wait for a server that loads, fails over or is full.
@@ -68,6 +69,21 @@ impl From<RedisError> for Failure {
     }
 }
 
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Failed(error) => error.into(),
+            Unanswered::Late => Self::Server(Said {
+                kind: RedisKind::Io,
+                code: None,
+                detail: Some("the call did not end in time".to_owned()),
+                timeout: true,
+                connection: false,
+            }),
+        }
+    }
+}
+
 impl Failure {
     /// Whether the same call may succeed on a connection that is made anew.
     pub(super) fn passes(&self) -> bool {
@@ -87,14 +103,6 @@ impl Failure {
                             )
                     )
             }
-            _ => false,
-        }
-    }
-
-    /// Whether the connection is no longer one to ask: silent, or to a server that has become a replica.
-    pub(super) fn condemns_connection(&self) -> bool {
-        match self {
-            Self::Server(said) => said.timeout || said.kind == RedisKind::Server(ServerErrorKind::ReadOnly),
             _ => false,
         }
     }

@@ -1,16 +1,13 @@
-//! The connection: one for all calls, made anew by itself.
+//! How steps are taken on the connection: once, again where it breaks, confirmed by replicas.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, ErrorKind as RedisKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
 use super::error::Failure;
 use super::script::Call;
-
-/// How many commands may wait to be written before callers wait.
-const PIPELINE: usize = 1024;
+use crate::redis_link::RedisLink;
 
 /// How often a script is loaded for one call, should somebody flush the server's scripts in between.
 const LOADS: u32 = 5;
@@ -23,59 +20,45 @@ pub(super) struct Replicas {
 }
 
 pub(super) struct Link {
-    pub(super) client: Client,
-    /// Where the server is, without name and password.
-    pub(super) address: String,
+    pub(super) redis: RedisLink,
     /// What every key begins with.
     pub(super) prefix: String,
-    pub(super) timeout: Duration,
     replicas: Option<Replicas>,
-    manager: Mutex<ConnectionManager>,
 }
 
 impl Link {
-    pub(super) fn new(
-        client: Client,
-        address: String,
-        prefix: String,
-        timeout: Duration,
-        replicas: Option<Replicas>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(client: Client, prefix: String, timeout: Duration, replicas: Option<Replicas>) -> Self {
         // An answer that waits for replicas comes later.
         let timeout = replicas.map_or(timeout, |replicas| timeout.saturating_add(replicas.timeout));
-        let manager = Mutex::new(connect(&client, timeout)?);
-        Ok(Self { client, address, prefix, timeout, replicas, manager })
-    }
-
-    fn manager(&self) -> ConnectionManager {
-        self.manager.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self { redis: RedisLink::new(client).with_timeout(timeout), prefix, replicas }
     }
 
     /// Sends one command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, Failure> {
-        self.judged(send(&mut self.manager(), command).await)
+        let answer = self.redis.attempt(|connection| send(connection, command)).await;
+        Ok(answer?)
     }
 
     /// Takes a step, once.
     pub(super) async fn call(&self, call: &Call) -> Result<Value, Failure> {
-        let mut manager = self.manager();
-        let mut answer = send(&mut manager, &call.command).await;
-        for _ in 0..LOADS {
-            if !answer.as_ref().is_err_and(is_unknown_script) {
-                break;
+        let answer = self.redis.attempt(async |connection: MultiplexedConnection| {
+            let mut answer = send(connection.clone(), &call.command).await;
+            for _ in 0..LOADS {
+                if !answer.as_ref().is_err_and(is_unknown_script) {
+                    break;
+                }
+                call.step.script.load_async(&mut connection.clone()).await?;
+                answer = send(connection.clone(), &call.command).await;
             }
-            answer = match call.step.script.load_async(&mut manager).await {
-                Ok(_) => send(&mut manager, &call.command).await,
-                Err(error) => Err(error),
-            };
-        }
-        self.judged(answer)
+            answer
+        });
+        Ok(answer.await?)
     }
 
     /// Takes a step, again where the connection breaks, for as long as twice the timeout. Only for steps that may be
     /// repeated.
     pub(super) async fn call_patiently(&self, call: &Call) -> Result<Value, Failure> {
-        let mut patience = Patience::new(self.timeout * 2);
+        let mut patience = Patience::new(self.redis.timeout() * 2);
         loop {
             match self.call(call).await {
                 Err(failure) if patience.outlasts(&failure).await => {}
@@ -88,7 +71,7 @@ impl Link {
     pub(super) async fn call_durably(&self, call: &Call) -> Result<Value, Failure> {
         let Some(replicas) = self.replicas else { return self.call_patiently(call).await };
         let mut loads = LOADS;
-        let mut patience = Patience::new(self.timeout * 2);
+        let mut patience = Patience::new(self.redis.timeout() * 2);
         loop {
             match self.call_confirmed(call, replicas).await {
                 Err(Failure::Unloaded) if loads > 0 => loads -= 1,
@@ -106,41 +89,31 @@ impl Link {
         pipeline.cmd("INCR").arg(format!("{}:confirmed", self.prefix));
         let timeout = u64::try_from(replicas.timeout.as_millis()).unwrap_or(u64::MAX).max(1);
         pipeline.cmd("WAIT").arg(replicas.count).arg(timeout);
-        let mut manager = self.manager();
-        let mut answers = match manager.send_packed_commands(&pipeline, 0, 3).await {
-            Ok(answers) => answers,
-            Err(error) => return self.judged(Err(error)),
-        };
-        let (Some(waited), Some(answer)) = (answers.pop(), answers.into_iter().next()) else {
-            return Err(Failure::Answer);
-        };
-        match answer.extract_error() {
-            Err(error) if is_unknown_script(&error) => {
-                call.step.script.load_async(&mut manager).await?;
-                Err(Failure::Unloaded)
+        let pipeline = &pipeline;
+        let answers = self.redis.attempt(async |mut connection: MultiplexedConnection| {
+            let mut answers = connection.send_packed_commands(pipeline, 0, 3).await?;
+            let waited = answers.pop();
+            let answer = answers.into_iter().next().map(Value::extract_error);
+            if let Some(Err(error)) = &answer
+                && is_unknown_script(error)
+            {
+                call.step.script.load_async(&mut connection).await?;
+                return Ok(None);
             }
-            answer => {
-                let answer = self.judged(answer)?;
-                let got = super::script::count(&self.judged(waited.extract_error())?)?;
+            // Both as results of the call, so that one which condemns the connection does so.
+            Ok(Some((answer.transpose()?, waited.map(Value::extract_error).transpose()?)))
+        });
+        match answers.await? {
+            None => Err(Failure::Unloaded),
+            Some((Some(answer), Some(waited))) => {
+                let got = super::script::count(&waited)?;
                 if got < replicas.count {
                     return Err(Failure::Replicas { wanted: replicas.count, got });
                 }
                 Ok(answer)
             }
+            Some(_) => Err(Failure::Answer),
         }
-    }
-
-    fn judged(&self, answer: RedisResult<Value>) -> Result<Value, Failure> {
-        let failure = match answer {
-            Ok(value) => return Ok(value),
-            Err(error) => Failure::from(error),
-        };
-        if failure.condemns_connection()
-            && let Ok(fresh) = connect(&self.client, self.timeout)
-        {
-            *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        }
-        Err(failure)
     }
 }
 
@@ -166,20 +139,8 @@ impl Patience {
     }
 }
 
-/// Makes a connection that is opened when it is first used.
-fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, Failure> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(timeout))
-        .set_response_timeout(Some(timeout))
-        .set_number_of_retries(2)
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_millis(500))
-        .set_pipeline_buffer_size(PIPELINE);
-    Ok(ConnectionManager::new_lazy_with_config(client.clone(), config)?)
-}
-
-async fn send(manager: &mut ConnectionManager, command: &Cmd) -> RedisResult<Value> {
-    manager.send_packed_command(command).await.and_then(Value::extract_error)
+async fn send(mut connection: MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    connection.send_packed_command(command).await.and_then(Value::extract_error)
 }
 
 fn is_unknown_script(error: &RedisError) -> bool {

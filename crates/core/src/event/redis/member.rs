@@ -218,7 +218,7 @@ fn micros(duration: Duration) -> u64 {
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSubscriber")
-            .field("address", &self.inner.shared.link.address)
+            .field("address", &self.inner.shared.link.redis.endpoint())
             .field("group", &self.inner.group)
             .field("topics", &self.inner.topics)
             .finish_non_exhaustive()

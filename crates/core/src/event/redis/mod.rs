@@ -144,15 +144,15 @@ impl Shared {
     }
 
     fn error(&self, failure: Failure, what: &str) -> Error {
-        failure.during(what, &self.link.address)
+        failure.during(what, self.link.redis.endpoint())
     }
 
     /// Begins to listen for wake-ups, once; returns when that has succeeded or is tried in the background.
     async fn listen(&self) {
         let begin = async || {
             let (tried, mut trying) = watch::channel(false);
-            let (client, channel) = (self.link.client.clone(), self.key("wake"));
-            let task = Arc::clone(&self.wakes).listen(client, channel, self.link.timeout, tried);
+            let (client, channel) = (self.link.redis.client().clone(), self.key("wake"));
+            let task = Arc::clone(&self.wakes).listen(client, channel, self.link.redis.timeout(), tried);
             let listening = Listening(tokio::spawn(task).abort_handle());
             let _ = trying.wait_for(|tried| *tried).await;
             listening
@@ -191,7 +191,7 @@ impl RedisBus {
 impl fmt::Debug for RedisBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBus")
-            .field("address", &self.shared.link.address)
+            .field("address", &self.shared.link.redis.endpoint())
             .field("prefix", &self.shared.link.prefix)
             .finish_non_exhaustive()
     }

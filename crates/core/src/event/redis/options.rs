@@ -163,11 +163,10 @@ impl RedisBusOptions {
     pub async fn open(self) -> Result<RedisBus> {
         check_name("prefix", &self.prefix)?;
         let client = self.client()?;
-        let address = client.get_connection_info().addr().to_string();
         let prefix = format!("{{{}}}", self.prefix);
-        let failed = |failure: Failure| failure.during("opening the bus", &address);
-        let link = Link::new(client, address.clone(), prefix, self.timeout, self.replicas).map_err(failed)?;
-        prepare(&link).await.map_err(failed)?;
+        let link = Link::new(client, prefix, self.timeout, self.replicas);
+        let prepared = prepare(&link).await;
+        prepared.map_err(|failure| failure.during("opening the bus", link.redis.endpoint()))?;
         let clean_up_every = self.clean_up_every;
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
             let mut tasks = JoinSet::new();
