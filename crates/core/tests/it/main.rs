@@ -33,6 +33,9 @@ mod model;
     expect(clippy::indexing_slicing, reason = "what is not as set up fails the test")
 )]
 mod outbox;
+#[cfg(all(any(feature = "kafka", feature = "postgres"), feature = "conformance"))]
+#[path = "../support/private.rs"]
+mod private;
 #[cfg(all(feature = "redis", feature = "conformance"))]
 #[expect(
     clippy::indexing_slicing,

@@ -6,6 +6,7 @@ mod child;
 mod members;
 mod proxy;
 mod records;
+mod restart;
 mod unreachable;
 mod work;
 
