@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::{Cluster, Logs, blocking};
 use super::error::{failed, too_slow};
 use super::record::Outgoing;
+use crate::event::outline::outline;
 use crate::event::{DeadLetter, Envelope, EventId, Page, Reason};
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -70,15 +71,22 @@ impl Letter {
         self.raw = Some(STANDARD.encode(raw));
     }
 
+    fn raw(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(self.raw.as_ref()?).ok()
+    }
+
     /// What the record says to this program, where it could not be read when it was put aside.
     fn read_again(&self) -> Option<Envelope> {
-        let raw = STANDARD.decode(self.raw.as_ref()?).ok()?;
-        let event = serde_json::from_slice::<Envelope>(&raw).ok()?;
+        let event = serde_json::from_slice::<Envelope>(&self.raw()?).ok()?;
         (event.topic == self.event.topic).then_some(event)
     }
 
     fn into_event(self) -> Envelope {
-        self.read_again().unwrap_or(self.event)
+        let Some(raw) = self.raw() else { return self.event };
+        self.read_again().unwrap_or_else(|| {
+            let Envelope { id, topic, key, occurred_at, .. } = &self.event;
+            outline(&raw, Some(*id), topic, key, *occurred_at)
+        })
     }
 }
 

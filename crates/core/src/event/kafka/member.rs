@@ -156,7 +156,11 @@ async fn put_aside(group: &Arc<Group>, receipt: &Receipt, reason: Reason) -> Res
         let event = state.lanes.event(receipt).ok_or_else(|| stale(receipt))?;
         let raw = state.replays.get(&key).and_then(|replay| replay.letter.raw.clone());
         let at = group.cluster.options.clock.now();
-        let event = (*event).clone();
+        let mut event = (*event).clone();
+        if raw.is_some() || state.unreadable.contains_key(&key) {
+            // It is in the record itself, which is kept whole.
+            event.payload = serde_json::Value::Null;
+        }
         let mut letter =
             Letter { state: LetterState::Dead, event, raw, reason, attempts: receipt.attempt, at };
         if let Some(unreadable) = state.unreadable.get(&key) {

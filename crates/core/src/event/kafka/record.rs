@@ -3,7 +3,9 @@
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 use crate::error::JsonFault;
-use crate::event::{Envelope, EventId, State};
+use crate::event::outline::outline;
+use crate::event::{Envelope, EventId};
+use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
 /// The header with the event's id, by which doubles are found without reading the rest.
@@ -61,7 +63,7 @@ pub(super) enum Read {
 
 /// A record that this program cannot read: it goes to the dead letters, whole, so that another program can.
 pub(super) struct Unreadable {
-    /// What stands for it: its topic, key and place, without a payload.
+    /// What stands for it: where it lies, and whatever of it can be read.
     pub(super) event: Envelope,
     pub(super) value: Vec<u8>,
     pub(super) fault: String,
@@ -78,7 +80,9 @@ pub(super) fn read(topic: &str, message: &BorrowedMessage<'_>) -> Read {
     };
     let place = format!("{topic}/{}/{}", message.partition(), message.offset());
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).replace('\0', "\u{fffd}");
-    let event = Envelope::new(topic, key, State::Updated, 0)
-        .with_id(id(message).unwrap_or_else(|| EventId::named("kafka", &place)));
+    let id = id(message).unwrap_or_else(|| EventId::named("kafka", &place));
+    let written_at = message.timestamp().to_millis().unwrap_or_default();
+    let event =
+        outline(value, Some(id), topic, &key, Timestamp::from_micros(written_at.saturating_mul(1000)));
     Read::Unreadable(Unreadable { event, value: value.to_vec(), fault })
 }

@@ -28,7 +28,7 @@ async fn a_record_that_is_no_envelope_is_put_aside_whole_and_its_lane_goes_on() 
     let later = event("a", 7);
     let whole = serde_json::to_string(&later).unwrap();
     // One that no program can read, one of a future form, one that this program writes.
-    for value in ["어제 퇴사했어요", r#"{"v":2,"key":"a"}"#, &whole] {
+    for value in ["어제 퇴사했어요", r#"{"v":2,"key":"a","version":5,"payload":"퇴사"}"#, &whole] {
         let headers = OwnedHeaders::new().insert(Header { key: "source", value: Some("legacy") });
         let record = FutureRecord::to(&topic).key("a").payload(value).headers(headers);
         foreign.send(record, SOON).await.unwrap();
@@ -42,6 +42,8 @@ async fn a_record_that_is_no_envelope_is_put_aside_whole_and_its_lane_goes_on() 
         assert_eq!((letter.reason.kind.as_str(), letter.event.key.as_str()), ("unreadable", "a"));
         assert!(!format!("{letter:?}").contains("퇴사"), "{letter:?}");
     }
+    // What can be read of the second one is there.
+    assert_eq!((dead[1].event.version, &dead[1].event.payload), (5, &serde_json::json!("퇴사")));
     // This program still cannot read it: it comes back to the dead letters.
     assert_eq!(bus.replay("readers", &[dead[0].event.id]).await.unwrap(), 1);
     assert_eq!(drain(&member).await, []);
