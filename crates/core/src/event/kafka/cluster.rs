@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 
-use super::error::{failed, failed_with, too_slow};
+use super::error::{failed, failed_with, moves, too_slow};
 use super::options::KafkaBusOptions;
 use super::record::Outgoing;
 use crate::{Error, ErrorKind, Result, Retry};
@@ -240,8 +240,20 @@ impl Cluster {
         let what = "asking for the ends of partitions";
         let mut found = HashMap::new();
         for (topic, partition) in partitions {
-            let ends =
-                self.ask_here(what, |asking, limit| asking.fetch_watermarks(&topic, partition, limit))?;
+            let ends = self.ask_here(what, |asking, limit| {
+                let begun = Instant::now();
+                loop {
+                    match asking.fetch_watermarks(&topic, partition, limit) {
+                        // Of a topic that was made a moment ago, or moves, the client may ask a broker that does not lead it.
+                        Err(error)
+                            if error.rdkafka_error_code().is_some_and(moves) && begun.elapsed() < limit =>
+                        {
+                            std::thread::sleep(Duration::from_millis(50));
+                        }
+                        asked => return asked,
+                    }
+                }
+            })?;
             found.insert((topic, partition), ends);
         }
         Ok(found)

@@ -56,6 +56,19 @@ pub(super) fn passes(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Tells whether another broker leads the partition, or will in a moment.
+pub(super) fn moves(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::OffsetNotAvailable
+    )
+}
+
 /// Tells whether a commit that failed so tells that this member is none any more.
 pub(super) fn expelled(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
