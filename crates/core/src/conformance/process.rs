@@ -12,9 +12,16 @@ use super::Broken;
 const ROLE: &str = "PUMASI_FAULT_ROLE";
 const FOLDER: &str = "PUMASI_FAULT_FOLDER";
 
-/// Tells how many processes a fault test kills: `PUMASI_FAULT_KILLS`, or `default`.
+/// Tells how many processes a fault test kills: `PUMASI_FAULT_KILLS`, or at least 100 where the [full](is_full) forms are
+/// asked for, or `default`.
 pub fn kills(default: u32) -> u32 {
-    std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(default)
+    let set = std::env::var("PUMASI_FAULT_KILLS").ok().and_then(|kills| kills.parse().ok());
+    set.unwrap_or(if is_full() { default.max(100) } else { default })
+}
+
+/// Tells whether fault tests are to run at full length: `PUMASI_FAULT_FULL=1`.
+pub fn is_full() -> bool {
+    std::env::var("PUMASI_FAULT_FULL").is_ok_and(|full| full == "1")
 }
 
 /// What a [`Crew`] told this process to play.

@@ -19,8 +19,8 @@ impl Private {
         server.url(test)?;
         let mut private = Self { server, folder: tempfile::tempdir().unwrap(), url: String::new() };
         let started = private.run(&["up", server.name()]).unwrap();
-        private.url =
-            std::fs::read_to_string(private.home().join("url")).unwrap_or_default().trim().to_owned();
+        let url = std::fs::read_to_string(private.home().join("url")).unwrap_or_default();
+        url.trim().clone_into(&mut private.url);
         if !private.home().join("pid").exists() || private.url.is_empty() {
             skip(
                 test,

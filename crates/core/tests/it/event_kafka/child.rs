@@ -10,7 +10,7 @@ use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Page, Shutdown, handler_fn};
 use pumasi_core::resilience::Backoff;
 
-use super::{SOON, event, is_full, on, subscription};
+use super::{SOON, event, on, subscription};
 
 /// How many attempts the event has that kills its process.
 const ATTEMPTS: u32 = 4;
@@ -55,7 +55,7 @@ async fn nothing_is_lost_when_members_are_killed_and_what_kills_them_is_put_asid
     let Some(url) = Server::Kafka.url(test) else { return };
     let folder = tempfile::tempdir().unwrap();
     let prefix = format!("test-{}.", EventId::random());
-    let kills = kills(if is_full() { 100 } else { 6 });
+    let kills = kills(6);
     let (keys, versions) = (12_usize, u64::from(kills) * 20);
     let bus = on(&url, &prefix).open().await.unwrap();
     bus.publish(&[event("key-0", 1)]).await.unwrap();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::conformance::Server;
+use pumasi_core::conformance::process::is_full;
 use pumasi_core::event::{
     Envelope, EventBus, EventId, KafkaBus, KafkaBusOptions, Settlement, State, Subscriber, Subscription,
 };
@@ -33,10 +34,6 @@ fn on(brokers: &str, prefix: &str) -> KafkaBusOptions {
         .with_prefix(prefix)
         .with_create_topics(NonZeroU32::new(4).unwrap(), NonZeroU16::MIN)
         .with_session_timeout(Duration::from_secs(2))
-}
-
-fn is_full() -> bool {
-    std::env::var("PUMASI_FAULT_FULL").is_ok_and(|full| full == "1")
 }
 
 fn event(key: &str, version: u64) -> Envelope {

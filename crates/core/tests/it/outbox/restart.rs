@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pumasi_core::ErrorKind;
 use pumasi_core::conformance::Server;
+use pumasi_core::conformance::process::is_full;
 use pumasi_core::event::{
     Consumer, EntityPage, OutboxStore, PostgresInbox, PostgresOutbox, PostgresProjectionStore, Projection,
     Relay, Shutdown,
@@ -20,18 +21,14 @@ use crate::private::Private;
 /// How often the server is restarted: `PUMASI_FAULT_FULL=1` asks for more.
 fn signals() -> Vec<&'static str> {
     // INT closes connections and writes what is in memory; QUIT ends at once, as a crash does.
-    let full = std::env::var("PUMASI_FAULT_FULL").is_ok_and(|full| full == "1");
-    ["INT", "QUIT", "QUIT", "INT"].repeat(if full { 5 } else { 1 })
+    ["INT", "QUIT", "QUIT", "INT"].repeat(if is_full() { 5 } else { 1 })
 }
 
 /// Publishes one version after the other of ten entities, until it is aborted; the newest is told.
 async fn change(bus: impl EventBus, newest: Arc<AtomicU64>) {
     for version in 1.. {
-        let mut events: Vec<_> = (0..10).map(|key| event(&format!("m-{key}"), version)).collect();
-        for event in &mut events {
-            event.topic = "members".to_owned();
-            event.payload = version.into();
-        }
+        let member = |key| Envelope::new("members", format!("m-{key}"), State::Updated, version);
+        let events: Vec<_> = (0..10).map(|key| member(key).with_payload(&version).unwrap()).collect();
         bus.publish(&events).await.unwrap();
         newest.store(version, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(5)).await;
