@@ -65,6 +65,10 @@ pub(crate) fn tasks<'a>(
                         one_line(&task.quote),
                         if task.span.is_none() { "  [not in the post]" } else { "" }
                     );
+                    if !task.doubts.is_empty() {
+                        let parts: Vec<&str> = task.doubts.iter().map(|part| part.as_str()).collect();
+                        say!("      !! the post does not say so: {}", parts.join(", "));
+                    }
                     side.tasks.push(task.clone());
                     side.posts.push(post);
                 }

@@ -1,6 +1,7 @@
 //! What goes over the wire.
 
-use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskRecord, TaskState};
+use pumasi_llm_parse::extract::Support;
+use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskPart, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -180,6 +181,12 @@ pub(super) struct TaskView {
     quote: String,
     /// Where they stand, in bytes of title, blank line and body together.
     span: Option<SpanView>,
+    /// Whether they bear the task out: `supported`, `unsupported`, or `unchecked` where words cannot tell.
+    #[schema(value_type = String)]
+    support: Support,
+    /// The parts that they contradict: `title`, `detail`, `due`, `duration_minutes`, `frequency`.
+    #[schema(value_type = Vec<String>)]
+    doubts: Vec<TaskPart>,
     confidence: f32,
 }
 
@@ -212,6 +219,8 @@ impl TaskView {
             difficulty: task.difficulty,
             quote: task.quote,
             span: task.span.map(|span| SpanView { start: span.start, end: span.end }),
+            support: task.support,
+            doubts: task.doubts,
             confidence: task.confidence,
         }
     }

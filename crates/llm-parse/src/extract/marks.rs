@@ -17,7 +17,7 @@ pub(crate) enum Leaf<'a> {
     /// Marked as a quote.
     Quote(&'a str),
     /// One of an enumeration, or in a fixed form such as a date.
-    Bound,
+    Bound(&'a str),
     /// Anything else.
     Free(&'a str),
 }
@@ -189,7 +189,7 @@ fn leaf<'a>(text: &'a str, schemas: &[&Value]) -> Leaf<'a> {
     if schemas.iter().any(|schema| schema.get(QUOTE) == Some(&Value::Bool(true))) {
         Leaf::Quote(text)
     } else if has("enum") || has("const") || has("format") || has("pattern") {
-        Leaf::Bound
+        Leaf::Bound(text)
     } else {
         Leaf::Free(text)
     }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(quotes, [("/0/inner/0/quote".to_owned(), "q1"), ("/0/quote".to_owned(), "q0")]);
         assert!(marks().has_quotes());
         let all = marks().strings(&value);
-        assert!(all.contains(&("/0/level".to_owned(), Leaf::Bound)));
+        assert!(all.contains(&("/0/level".to_owned(), Leaf::Bound("Easy"))));
         assert!(all.contains(&("/0/notes/x".to_owned(), Leaf::Free("n"))));
     }
 

@@ -74,7 +74,8 @@ pub(crate) fn look_up(
     found
 }
 
-/// Tells whether the words of the source support what they are quoted for: the free texts beside the quote.
+/// Tells whether the words of the source support what they are quoted for: the free texts and the
+/// days beside the quote.
 fn supported(marks: &Marks, value: &Value, path: &str, words: &str, judge: Option<&Judge>) -> Support {
     let item = pointer::parent(path).and_then(|(parent, _)| value.pointer(parent)).unwrap_or(value);
     if let Some(judge) = judge {
@@ -84,7 +85,11 @@ fn supported(marks: &Marks, value: &Value, path: &str, words: &str, judge: Optio
     let mut verdict = Support::Unchecked;
     for (place, leaf) in marks.strings(value) {
         let beside = pointer::parent(&place).is_some_and(|(other, _)| other == parent);
-        let Leaf::Free(text) = leaf else { continue };
+        let text = match leaf {
+            Leaf::Free(text) => text,
+            Leaf::Bound(text) if ground::time::iso_day(text).is_some() => text,
+            _ => continue,
+        };
         if !beside {
             continue;
         }
@@ -123,7 +128,8 @@ pub(crate) const fn advice(miss: Miss) -> &'static str {
 
 /// Returns the free texts that stand word for word in an example's answer, though nothing in this source bears them out.
 ///
-/// A text of an item whose own quote stands in the source is a coincidence, and short texts are too.
+/// A text that the source has as well, or half of whose terms stand in the quote of its own item, is a coincidence. So are
+/// short texts: there are not many ways to say "run".
 pub(crate) fn leaks(
     marks: &Marks,
     value: &Value,
@@ -131,23 +137,33 @@ pub(crate) fn leaks(
     examples: &Examples<'_>,
     found: &Lookup,
 ) -> Vec<String> {
-    const MIN_CHARACTERS: usize = 10;
     let suspects = marks.strings(value).into_iter().filter_map(|(path, leaf)| match leaf {
-        Leaf::Free(text) if text.chars().count() >= MIN_CHARACTERS && examples.answer(text) => {
-            Some((path, text))
-        }
+        Leaf::Free(text) if is_telling(text) && examples.answer(text) => Some((path, text)),
         _ => None,
     });
-    let borne_out = |path: &str| {
+    let borne_out = |path: &str, text: &str| {
         let item = pointer::item_around(value, path);
-        found.quotes.iter().any(|quote| item.is_some() && pointer::item_around(value, &quote.path) == item)
+        let mut own = found
+            .quotes
+            .iter()
+            .filter(|quote| item.is_some() && pointer::item_around(value, &quote.path) == item)
+            .filter_map(|quote| quote.span.text(source));
+        // a source that says what the example's says may be given the same answer
+        own.any(|words| ground::bears_out(words, text) || examples.answer(words))
     };
-    let suspects: Vec<(String, &str)> = suspects.filter(|(path, _)| !borne_out(path)).collect();
+    let suspects: Vec<(String, &str)> = suspects.filter(|(path, text)| !borne_out(path, text)).collect();
     if suspects.is_empty() {
         return Vec::new();
     }
     let aligner = Aligner::new(source);
     suspects.into_iter().filter(|(_, text)| aligner.locate(text).is_none()).map(|(path, _)| path).collect()
+}
+
+/// Tells whether a text is long enough that two people would not write it alike by chance. A syllable of Korean says about
+/// as much as two letters.
+fn is_telling(text: &str) -> bool {
+    let weight = |c: char| if matches!(c, '가'..='힣') { 2 } else { usize::from(c.is_alphanumeric()) };
+    text.chars().map(weight).sum::<usize>() >= 10
 }
 
 fn folded(text: &str) -> String {

@@ -37,6 +37,7 @@ mod index;
 mod lexicon;
 mod skeleton;
 mod support;
+pub(crate) mod time;
 mod verify;
 
 use std::fmt;
@@ -47,6 +48,10 @@ use pumasi_core::text::{CharOffsets, Span as Bytes};
 use serde::Serialize;
 
 pub use support::{Doubt, Support, support};
+#[cfg(feature = "extract")]
+pub(crate) use support::{
+    bears_out, date_support, denies, is_foreign, length_support, names_number, names_time,
+};
 
 use crate::Span;
 use edit::{Alignment, Ends, Step, align};

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Post;
+use super::{Post, TaskPart};
+use crate::extract::Support;
 
 /// How hard a task is, as far as the post says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +74,12 @@ pub struct Task {
     /// Where the quote stands, in bytes of [`Post::text`](super::Post::text); `None` if it does not stand there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Range<usize>>,
+    /// Whether the quote bears the task out. That it stands in the post says nothing about this.
+    #[serde(default)]
+    pub support: Support,
+    /// The parts that the quote, or where it is silent the post, contradicts; with any, `support` is `Unsupported`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<TaskPart>,
     /// How sure the extractor is, from 0 to 1.
     pub confidence: f32,
 }
@@ -89,12 +96,14 @@ impl Task {
             difficulty: None,
             quote: quote.into(),
             span: None,
+            support: Support::Unchecked,
+            doubts: Vec::new(),
             confidence: 1.0,
         }
     }
 
     /// Returns the fields by which a [`Filter`](pumasi_core::filter::Filter) lists tasks: the task as JSON (`title`,
-    /// `timing.due`, `timing.frequency`, `order`, `difficulty`, `confidence`, …) and, of its post, `post.id`, `post.kind`,
+    /// `timing.due`, `timing.frequency`, `order`, `difficulty`, `support`, `confidence`, …) and, of its post, `post.id`, `post.kind`,
     /// `post.language` and `post.author`.
     ///
     /// ```
@@ -143,6 +152,8 @@ impl fmt::Debug for Task {
             .field("prerequisites", &self.prerequisites)
             .field("difficulty", &self.difficulty)
             .field("span", &self.span)
+            .field("support", &self.support)
+            .field("doubts", &self.doubts)
             .field("confidence", &self.confidence)
             .finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Difficulty, Task, Timing};
+use super::{Difficulty, Task, Timing, doubt};
 use crate::extract::Grounded;
 
 /// One task as a model writes it. The field comments are part of the prompt. `Debug` shows no text.
@@ -44,40 +44,90 @@ impl fmt::Debug for TaskDraft {
     }
 }
 
-/// Turns drafts into tasks: numbers them, keeps prerequisites that point back, and takes each quote from the source
-/// where it was found there.
+/// Turns drafts into tasks: numbers them, keeps prerequisites that point back, takes each quote from the source where it
+/// was found there, tells a task once that was told twice, and marks what its quote contradicts.
 pub(super) fn into_tasks(
     drafts: Vec<TaskDraft>,
-    grounded: &Grounded,
+    grounded: &mut Grounded,
     source: &str,
     confidence: f32,
 ) -> Vec<Task> {
-    drafts
-        .into_iter()
-        .enumerate()
-        .map(|(index, draft)| {
-            let order = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let quote = grounded.at(&format!("/{index}/quote"));
-            let mut task = Task::new(draft.title, draft.quote).with_order(order);
-            if let Some((found, words)) = quote.and_then(|quote| Some((quote, quote.span.text(source)?))) {
-                words.clone_into(&mut task.quote);
-                task.span = Some(found.span.start..found.span.end);
-            }
-            task.detail = draft.detail.filter(|detail| !detail.trim().is_empty());
-            task.timing = Timing {
-                due: draft.due,
-                duration_minutes: draft.duration_minutes,
-                frequency: draft.frequency.filter(|frequency| !frequency.trim().is_empty()),
-            };
-            task.prerequisites =
-                draft.prerequisites.into_iter().filter(|before| (1..order).contains(before)).collect();
-            task.prerequisites.sort_unstable();
-            task.prerequisites.dedup();
-            task.difficulty = draft.difficulty;
-            task.confidence = confidence * quote.map_or(0.5, |quote| quote.score);
-            task
-        })
-        .collect()
+    let mut tasks: Vec<Task> = Vec::new();
+    // the order that each draft's task has in the end
+    let mut orders: Vec<u32> = Vec::new();
+    for (index, draft) in drafts.into_iter().enumerate() {
+        let place = format!("/{index}/quote");
+        let quote = grounded.at(&place);
+        let mut task = Task::new(draft.title, draft.quote);
+        if let Some((found, words)) = quote.and_then(|quote| Some((quote, quote.span.text(source)?))) {
+            words.clone_into(&mut task.quote);
+            task.span = Some(found.span.start..found.span.end);
+        }
+        task.confidence = confidence * quote.map_or(0.5, |quote| quote.score);
+        task.detail = draft.detail.filter(|detail| !detail.trim().is_empty());
+        task.timing = Timing {
+            due: draft.due,
+            duration_minutes: draft.duration_minutes,
+            frequency: draft.frequency.filter(|frequency| !frequency.trim().is_empty()),
+        };
+        task.difficulty = draft.difficulty;
+        let before = draft.prerequisites.into_iter().filter_map(|before| {
+            let place = usize::try_from(before).ok()?.checked_sub(1)?;
+            orders.get(place).copied()
+        });
+        task.prerequisites = before.collect();
+        if let Some(same) = tasks.iter_mut().find(|known| is_told_again(known, &task)) {
+            orders.push(same.order);
+            complete(same, task);
+            continue;
+        }
+        let order = u32::try_from(tasks.len() + 1).unwrap_or(u32::MAX);
+        orders.push(order);
+        tasks.push(task.with_order(order));
+    }
+    for task in &mut tasks {
+        let order = task.order;
+        task.prerequisites.retain(|before| *before < order);
+        task.prerequisites.sort_unstable();
+        task.prerequisites.dedup();
+        if task.span.is_some() {
+            doubt::check(task, source);
+        }
+        if !task.doubts.is_empty() {
+            task.confidence *= 0.5;
+        }
+    }
+    // the record of the quotes says the same as the tasks
+    for quote in &mut grounded.quotes {
+        let index = quote.path.strip_prefix('/').and_then(|path| path.strip_suffix("/quote"));
+        let order = index.and_then(|index| index.parse().ok()).and_then(|index: usize| orders.get(index));
+        if let Some(task) = order.and_then(|order| tasks.iter().find(|task| task.order == *order)) {
+            quote.support = task.support;
+        }
+    }
+    tasks
+}
+
+/// Tells whether `task` is `known` once more: the same title for the same words.
+fn is_told_again(known: &Task, task: &Task) -> bool {
+    let folded = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let same_words = match (&known.span, &task.span) {
+        (Some(one), Some(other)) => one.start < other.end && other.start < one.end,
+        _ => folded(&known.quote) == folded(&task.quote),
+    };
+    same_words && folded(&known.title) == folded(&task.title)
+}
+
+/// Takes what `again` says and `task` does not.
+fn complete(task: &mut Task, again: Task) {
+    task.detail = task.detail.take().or(again.detail);
+    task.timing.due = task.timing.due.take().or(again.timing.due);
+    task.timing.duration_minutes = task.timing.duration_minutes.or(again.timing.duration_minutes);
+    task.timing.frequency = task.timing.frequency.take().or(again.timing.frequency);
+    task.difficulty = task.difficulty.or(again.difficulty);
+    task.prerequisites.extend(again.prerequisites);
 }
 
 #[cfg(test)]
@@ -101,7 +151,7 @@ mod tests {
     #[test]
     fn prerequisites_that_point_at_nothing_or_ahead_are_dropped() {
         let drafts = vec![draft("a", "a", vec![1, 2]), draft("b", "b", vec![1, 1, 7, 0])];
-        let tasks = into_tasks(drafts, &Grounded::default(), "", 1.0);
+        let tasks = into_tasks(drafts, &mut Grounded::default(), "", 1.0);
         assert_eq!(tasks[0].prerequisites, [0_u32; 0]);
         assert_eq!(tasks[1].prerequisites, [1]);
     }
@@ -110,9 +160,10 @@ mod tests {
     fn the_quote_is_the_sources_wording_once_it_was_found_there() {
         let source = "나는 “매일” 뛰었다";
         let span = SourceSpan::of(source, 7..source.len()).unwrap();
-        let grounded =
+        let mut grounded =
             Grounded::new(vec![Quote::new("/0/quote", span, QuoteFit::Normalized, 0.9)], Vec::new());
-        let tasks = into_tasks(vec![draft("뛰기", "\"매일\" 뛰었다", vec![])], &grounded, source, 1.0);
+        let tasks =
+            into_tasks(vec![draft("매일 뛰기", "\"매일\" 뛰었다", vec![])], &mut grounded, source, 1.0);
         assert_eq!(tasks[0].quote, "“매일” 뛰었다");
         assert_eq!(tasks[0].span, Some(7..source.len()));
         assert!((tasks[0].confidence - 0.9).abs() < 1e-6);
@@ -121,8 +172,20 @@ mod tests {
 
     #[test]
     fn an_ungrounded_task_keeps_the_models_words_and_less_confidence() {
-        let tasks = into_tasks(vec![draft("a", "b", vec![])], &Grounded::default(), "c", 1.0);
+        let tasks = into_tasks(vec![draft("a", "b", vec![])], &mut Grounded::default(), "c", 1.0);
         assert_eq!((tasks[0].quote.as_str(), tasks[0].span.clone()), ("b", None));
         assert!(tasks[0].confidence < 0.6);
+    }
+
+    #[test]
+    fn a_task_that_is_told_twice_stands_once_and_prerequisites_follow_it() {
+        let again =
+            TaskDraft { due: Some("2027-04-04".to_owned()), ..draft("learn  rust", "Learn Rust.", vec![]) };
+        let drafts = vec![draft("Learn Rust", "learn Rust", vec![]), again, draft("Build", "build", vec![2])];
+        let tasks = into_tasks(drafts, &mut Grounded::default(), "", 1.0);
+        let titles: Vec<&str> = tasks.iter().map(|task| task.title.as_str()).collect();
+        assert_eq!(titles, ["Learn Rust", "Build"]);
+        assert_eq!(tasks[0].timing.due.as_deref(), Some("2027-04-04"));
+        assert_eq!((tasks[1].order, tasks[1].prerequisites.as_slice()), (2, [1].as_slice()));
     }
 }

@@ -19,7 +19,8 @@ type Drafts = Vec<TaskDraft>;
 /// Finds tasks by asking a model: one prompt for stories and one for questions, each in Korean and in English.
 ///
 /// Every task must quote the post ([`Grounding::Require`]): one that quotes what is not there is asked for again and then
-/// left out, with its reason in [`Extraction::rejected`].
+/// left out, with its reason in [`Extraction::rejected`]. A task whose day, length of time, numbers or names its quote
+/// contradicts is kept and marked: [`Task::support`] and [`Task::doubts`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -140,7 +141,7 @@ impl ExtractTasks for TaskExtractor {
         let source = post.text();
         let mut found = self.for_post(post).extract(&source).await?;
         let drafts = std::mem::take(&mut found.value);
-        let tasks = into_tasks(drafts, &found.grounding, &source, found.confidence);
+        let tasks = into_tasks(drafts, &mut found.grounding, &source, found.confidence);
         let mut found = found.map(|_| tasks);
         found.version.clone_from(&self.version);
         Ok(found)
@@ -158,6 +159,8 @@ mod tests {
     use pumasi_core::model::{Reply, ScriptedModel};
 
     use super::*;
+    use crate::extract::Support;
+    use crate::task::TaskPart;
 
     fn extractor(answers: &[&str]) -> TaskExtractor {
         let replies: Vec<Reply> = answers.iter().map(|answer| Reply::text(*answer)).collect();
@@ -186,6 +189,42 @@ mod tests {
         let found = extractor(&[answer, "[]", "[]", "[]"]).extract_tasks(&post).await.unwrap();
         assert_eq!(found.value.len(), 1);
         assert_eq!(found.rejected.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_its_quote_contradicts_is_marked() {
+        let answer = r#"{"items": [{"title": "Learn Rust", "quote": "I want to learn Rust by 2027-04-04", "due": "2027-03-04"},
+            {"title": "Build a game", "quote": "build a game in 2 hours", "duration_minutes": 120}]}"#;
+        let post = Post::new(
+            "p",
+            PostKind::Question,
+            "I want to learn Rust by 2027-04-04 and build a game in 2 hours.",
+        );
+        let found = extractor(&[answer, answer]).extract_tasks(&post).await.unwrap();
+        assert_eq!(
+            (found.value[0].support, found.value[1].support),
+            (Support::Unsupported, Support::Supported)
+        );
+        assert_eq!(found.value[0].doubts, [TaskPart::Due]);
+        assert!(found.value[0].confidence <= 0.5 * found.value[1].confidence);
+        assert_eq!(found.grounding.quotes[0].support, Support::Unsupported);
+    }
+
+    #[tokio::test]
+    async fn a_title_of_the_prompts_example_is_turned_down_though_its_quote_stands_in_the_post() {
+        let leaked = r#"{"title": "필기 문제집 다 풀기", "quote": "스페인어를 배우고 싶습니다"}"#;
+        let answer = format!(
+            r#"{{"items": [{leaked}, {{"title": "발음 고치기", "quote": "발음도 고치고 싶어요"}}]}}"#
+        );
+        let post =
+            Post::new("p", PostKind::Question, "올해는 스페인어를 배우고 싶습니다. 발음도 고치고 싶어요.");
+        let found = extractor(&[&answer, "{}", "{}", "{}"]).extract_tasks(&post).await.unwrap();
+        assert_eq!(found.value.iter().map(|task| task.title.as_str()).collect::<Vec<_>>(), ["발음 고치기"]);
+        assert!(found.rejected.iter().any(|failure| failure.kind == ExtractErrorKind::Leaked));
+        // who wants the same as the example's author says so
+        let own = r#"{"items": [{"title": "운전면허 따기", "quote": "운전면허를 올해 꼭 따려고요"}]}"#;
+        let post = Post::new("p", PostKind::Question, "운전면허를 올해 꼭 따려고요. 도와주세요.");
+        assert_eq!(extractor(&[own, own]).extract_tasks(&post).await.unwrap().value.len(), 1);
     }
 
     #[tokio::test]

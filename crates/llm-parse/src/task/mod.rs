@@ -2,6 +2,7 @@
 
 mod batch;
 mod data;
+mod doubt;
 mod draft;
 mod extractor;
 mod instructions;
@@ -13,6 +14,7 @@ mod seam;
 
 pub use batch::PostBatch;
 pub use data::{Difficulty, Task, Timing};
+pub use doubt::TaskPart;
 pub use draft::TaskDraft;
 pub use extractor::TaskExtractor;
 pub use matcher::{Match, TaskMatcher};

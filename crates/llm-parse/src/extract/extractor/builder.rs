@@ -134,7 +134,8 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
 
     /// Sets who tells whether a quote that exists also supports what it is given for: called with the object that has the
     /// quote, as JSON, and the words of the source. The verdict stands in [`Quote::support`](crate::extract::Quote); it
-    /// turns nothing down. By default [`ground::support`](crate::ground::support) compares the free texts beside the quote.
+    /// turns nothing down. By default [`ground::support`](crate::ground::support) compares the free texts and the days beside
+    /// the quote.
     pub fn with_support(mut self, judge: impl Fn(&Value, &str) -> Support + Send + Sync + 'static) -> Self {
         self.judge = Some(Arc::new(judge));
         self

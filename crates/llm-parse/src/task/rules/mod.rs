@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use pumasi_core::text::sentences;
 
-use super::{Language, Post, PostKind, Task};
+use super::{Language, Post, PostKind, Task, doubt};
 
 use clause::Clause;
 
@@ -131,6 +131,7 @@ fn finish(text: &str, index: usize, found: Found, language: Language) -> Task {
     if found.follows_previous && order > 1 {
         task.prerequisites = vec![order - 1];
     }
+    doubt::check(&mut task, text);
     task
 }
 

@@ -1,0 +1,243 @@
+//! Whether a task says what its quote says.
+
+use serde::{Deserialize, Serialize};
+
+use super::Task;
+use crate::extract::Support;
+use crate::ground::time::{Length, iso_day};
+use crate::ground::{self, Doubt};
+
+/// A part of a task that the post may contradict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskPart {
+    /// [`Task::title`].
+    Title,
+    /// [`Task::detail`].
+    Detail,
+    /// [`Timing::due`](super::Timing::due).
+    Due,
+    /// [`Timing::duration_minutes`](super::Timing::duration_minutes).
+    DurationMinutes,
+    /// [`Timing::frequency`](super::Timing::frequency).
+    Frequency,
+}
+
+impl TaskPart {
+    /// Names the part as [`Task`]'s JSON does.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Detail => "detail",
+            Self::Due => "due",
+            Self::DurationMinutes => "duration_minutes",
+            Self::Frequency => "frequency",
+        }
+    }
+}
+
+/// Compares the parts of `task` with its quote, and where that is silent with the whole `source`.
+///
+/// A part is in doubt if the quote says otherwise (another day, another length of time, another number or name, or that the
+/// deed is not done), or if nothing of it stands anywhere in the post. What is only worded otherwise is not.
+pub(super) fn check(task: &mut Task, source: &str) {
+    let quote = task.quote.as_str();
+    let mut verdicts = Vec::new();
+    let texts = [(TaskPart::Title, Some(&task.title)), (TaskPart::Detail, task.detail.as_ref())];
+    for (part, text) in texts {
+        verdicts.extend(text.map(|text| (part, text_support(quote, source, text))));
+    }
+    if let Some(frequency) = &task.timing.frequency {
+        let (quote, source) = (spelled_out(quote), spelled_out(source));
+        verdicts.push((TaskPart::Frequency, text_support(&quote, &source, &spelled_out(frequency))));
+    }
+    if let Some(due) = &task.timing.due {
+        let day = iso_day(due);
+        let said = |words: &str| day.map_or(ground::Support::Unknown, |day| ground::date_support(words, day));
+        verdicts.push((TaskPart::Due, time_support(said(quote), said(source), source, quote)));
+    }
+    if let Some(minutes) = task.timing.duration_minutes {
+        let length = Length::of_minutes(minutes.into());
+        let said = |words: &str| ground::length_support(words, length);
+        verdicts.push((TaskPart::DurationMinutes, time_support(said(quote), said(source), source, quote)));
+    }
+    task.doubts = verdicts
+        .iter()
+        .filter(|(_, verdict)| *verdict == Support::Unsupported)
+        .map(|(part, _)| *part)
+        .collect();
+    task.doubts.sort_unstable();
+    task.support = if !task.doubts.is_empty() {
+        Support::Unsupported
+    } else if verdicts.iter().any(|(_, verdict)| *verdict == Support::Supported) {
+        Support::Supported
+    } else {
+        Support::Unchecked
+    };
+}
+
+fn text_support(quote: &str, source: &str, text: &str) -> Support {
+    let verdict = ground::support(quote, text);
+    // a number of the quote's own is no other sentence's
+    let contradicts = matches!(verdict, ground::Support::Unsupported(Doubt::Number | Doubt::Date))
+        && ground::names_number(quote);
+    if contradicts || ground::denies(quote, text) {
+        return Support::Unsupported;
+    }
+    match verdict {
+        ground::Support::Supported => Support::Supported,
+        ground::Support::Unsupported(doubt) => {
+            // the title may name what an earlier sentence named, and may say it in other words
+            let nowhere = if doubt == Doubt::Words {
+                ground::is_foreign(source, text)
+            } else {
+                matches!(
+                    ground::support(source, text),
+                    ground::Support::Unsupported(Doubt::Number | Doubt::Date | Doubt::Name)
+                )
+            };
+            if nowhere { Support::Unsupported } else { Support::Unchecked }
+        }
+        ground::Support::Unknown => Support::Unchecked,
+    }
+}
+
+/// Says "daily" as "every day" does, and leaves out what all such words share.
+fn spelled_out(frequency: &str) -> String {
+    const FORMS: [(&str, &str); 10] = [
+        ("daily", "every day"),
+        ("nightly", "every night"),
+        ("weekly", "every week"),
+        ("monthly", "every month"),
+        ("yearly", "every year"),
+        ("날마다", "매일"),
+        ("주마다", "매주"),
+        ("달마다", "매달"),
+        ("every ", " "),
+        ("each ", " "),
+    ];
+    FORMS.iter().fold(frequency.to_lowercase(), |text, (short, long)| text.replace(short, long))
+}
+
+/// Judges a day or a length of time by what the quote and what the whole post says of it.
+fn time_support(quote: ground::Support, post: ground::Support, source: &str, words: &str) -> Support {
+    match (quote, post) {
+        (ground::Support::Supported, _) => Support::Supported,
+        (ground::Support::Unsupported(_), _) => Support::Unsupported,
+        // another sentence may say it; a post that says no such thing anywhere does not
+        (ground::Support::Unknown, ground::Support::Unsupported(_)) => Support::Unsupported,
+        (ground::Support::Unknown, ground::Support::Unknown)
+            if !ground::names_time(source) && !ground::names_time(words) =>
+        {
+            Support::Unsupported
+        }
+        (ground::Support::Unknown, _) => Support::Unchecked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Post, PostKind, RuleTaskExtractor, Timing};
+
+    fn doubts(post: &str, quote: &str, change: impl FnOnce(&mut Task)) -> Vec<TaskPart> {
+        let mut task = Task::new(quote, quote);
+        change(&mut task);
+        check(&mut task, post);
+        task.doubts
+    }
+
+    fn due(day: &str) -> impl FnOnce(&mut Task) {
+        move |task| task.timing.due = Some(day.to_owned())
+    }
+
+    fn lasts(minutes: u32) -> impl FnOnce(&mut Task) {
+        move |task| task.timing.duration_minutes = Some(minutes)
+    }
+
+    #[test]
+    fn a_due_day_other_than_the_quotes_is_in_doubt() {
+        let english = "I want to learn Rust by 2027-04-04";
+        assert_eq!(doubts(english, english, due("2027-03-04")), [TaskPart::Due]);
+        assert_eq!(doubts(english, english, due("2027-04-04")), []);
+        let korean = "2027년 4월 4일까지 러스트를 배우고 싶습니다";
+        assert_eq!(doubts(korean, korean, due("2027-04-05")), [TaskPart::Due]);
+        assert_eq!(doubts(korean, korean, due("2027-04-04")), []);
+        // another sentence says it
+        let post = "마감은 2027년 4월 4일입니다. 러스트를 배우고 싶습니다.";
+        assert_eq!(doubts(post, "러스트를 배우고 싶습니다", due("2027-04-04")), []);
+        assert_eq!(doubts(post, "러스트를 배우고 싶습니다", due("2027-05-04")), [TaskPart::Due]);
+        // nobody said it
+        assert_eq!(
+            doubts("러스트를 배우고 싶습니다", "러스트를 배우고 싶습니다", due("2027-05-04")),
+            [TaskPart::Due]
+        );
+        // a day that needs the day of writing cannot be told
+        assert_eq!(
+            doubts("다음 주까지 끝내고 싶습니다", "다음 주까지 끝내고 싶습니다", due("2027-05-04")),
+            []
+        );
+    }
+
+    #[test]
+    fn a_length_of_time_or_a_number_other_than_the_quotes_is_in_doubt() {
+        let quote = "매일 30분씩 주 3회 공부했습니다";
+        assert_eq!(doubts(quote, quote, lasts(30)), []);
+        assert_eq!(doubts(quote, quote, lasts(90)), []);
+        assert_eq!(doubts(quote, quote, lasts(45)), [TaskPart::DurationMinutes]);
+        let english = "I ran 5 km for half an hour twice a week";
+        assert_eq!(doubts(english, english, lasts(60)), [], "half an hour, twice");
+        assert_eq!(doubts(english, english, lasts(20)), [TaskPart::DurationMinutes]);
+        let often = |task: &mut Task| task.timing.frequency = Some("three times a week".to_owned());
+        assert_eq!(doubts(english, english, often), [TaskPart::Frequency]);
+        let far = |task: &mut Task| task.title = "Run 10 km".to_owned();
+        assert_eq!(doubts(english, english, far), [TaskPart::Title]);
+        // the goal of another sentence
+        let post = "토익 900점이 목표예요. 단어를 외웠어요.";
+        let goal = |task: &mut Task| task.title = "토익 900점 단어 외우기".to_owned();
+        assert_eq!(doubts(post, "단어를 외웠어요", goal), []);
+    }
+
+    #[test]
+    fn a_deed_that_the_quote_denies_or_the_post_never_names_is_in_doubt() {
+        let titled = |title: &'static str| move |task: &mut Task| task.title = title.to_owned();
+        let post = "I want to learn Rust by spring. I do not want to buy a car.";
+        assert_eq!(doubts(post, "I do not want to buy a car", titled("Buy a car")), [TaskPart::Title]);
+        assert_eq!(
+            doubts(post, "I want to learn Rust by spring", titled("Sell the house")),
+            [TaskPart::Title]
+        );
+        assert_eq!(doubts(post, "I want to learn Rust by spring", titled("Learn Rust")), []);
+        assert_eq!(doubts(post, "I want to learn Rust by spring", titled("러스트 배우기")), []);
+        let often = |frequency: &'static str| {
+            move |task: &mut Task| task.timing.frequency = Some(frequency.to_owned())
+        };
+        assert_eq!(doubts("I read every day.", "I read every day", often("daily")), []);
+        assert_eq!(doubts("I read every day.", "I read every day", often("weekly")), [TaskPart::Frequency]);
+        assert_eq!(doubts("매일 읽었어요.", "매일 읽었어요", often("날마다")), []);
+    }
+
+    #[test]
+    fn what_rules_read_from_a_quote_is_never_in_doubt() {
+        for (kind, body) in [
+            (
+                PostKind::Question,
+                "필기 문제집은 2026년 9월 1일까지 다 풀어야 해요. 매일 30분씩 두 달 동안 걸으려고 합니다.",
+            ),
+            (
+                PostKind::Story,
+                "I ran four times a week for six weeks. I studied for half an hour every evening.",
+            ),
+        ] {
+            for task in RuleTaskExtractor::new().tasks(&Post::new("p", kind, body)) {
+                assert_eq!(task.doubts, [], "{}", task.title);
+                assert!(
+                    task.timing == Timing::default() || task.support == Support::Supported,
+                    "{}",
+                    task.title
+                );
+            }
+        }
+    }
+}
