@@ -236,6 +236,10 @@ rules! {
     NullAsEmpty = "null_as_empty",
     /// A date or a time was rewritten in the wanted form.
     DateForm = "date_form",
+    /// The weekday beside a date is not that of the day.
+    WeekdayMismatch = "weekday_mismatch",
+    /// A date with a time has no offset from UTC, though the schema wants one.
+    OffsetMissing = "offset_missing",
     /// A time of day or an offset was dropped.
     TimeDropped = "time_dropped",
     /// A single value was put into a list.

@@ -10,16 +10,16 @@ use super::{Aligner, Fit, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
 use crate::schema::shape::ShapeId;
-use crate::tree::{Kind, NodeId};
+use crate::tree::{Kind, NodeId, Span};
 
 impl Aligner<'_> {
-    pub(super) fn fit_any(&mut self, node: NodeId) -> Fitted {
+    pub(super) fn fit_any(&mut self, node: NodeId, id: ShapeId) -> Fitted {
         let value = match self.kind(node) {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::Bool(value),
             Kind::String(_) | Kind::Word => Value::Text,
             Kind::Number => return self.any_number(node),
-            Kind::Array | Kind::Object => return self.any_compound(node),
+            Kind::Array | Kind::Object => return self.any_compound(node, id),
         };
         let mut fitted = (self.slot(node, value), Fit { errors: 0, cost: 0 });
         if !self.tree().node(node).is_complete() && value == Value::Text {
@@ -91,7 +91,7 @@ impl Aligner<'_> {
         fitted
     }
 
-    fn any_compound(&mut self, node: NodeId) -> Fitted {
+    fn any_compound(&mut self, node: NodeId, id: ShapeId) -> Fitted {
         self.work += 1;
         if self.depth > self.options.limits.max_depth() + 16 {
             return self.fail(node, ShapeId(0), ErrorKind::TooDeep);
@@ -101,11 +101,15 @@ impl Aligner<'_> {
         let mut fit = Fit::default();
         let mut slot = self.slot(node, Value::Null);
         if object {
-            slot.value = self.any_object(node, &mut slot, &mut fit).record();
+            slot.value = self.any_object(node, id, &mut slot, &mut fit).record();
         } else {
             let mut chain = Chain::default();
             for (number, child) in self.tree().children(node).enumerate() {
-                let (mut item, own) = self.fit_any(child);
+                if self.is_not_there_yet(child) {
+                    self.leave_out(child, id, Key::Index(index(number)), &mut slot, &mut fit);
+                    continue;
+                }
+                let (mut item, own) = self.fit_any(child, id);
                 item.key = Key::Index(index(number));
                 fit.add(own);
                 chain.push(&mut self.plan, item);
@@ -113,10 +117,32 @@ impl Aligner<'_> {
             slot.value = chain.list();
         }
         self.depth -= 1;
-        (slot, fit)
+        let mut fitted = (slot, fit);
+        if !self.tree().node(node).is_complete() {
+            let end = self.span(node).end;
+            self.noted_at(&mut fitted, Rule::Truncated, Severity::Lossy, Span::new(end, end));
+        }
+        fitted
     }
 
-    fn any_object(&mut self, node: NodeId, slot: &mut super::Slot, fit: &mut Fit) -> Chain {
+    /// In partial mode, a number, a truth value or null that may go on is not there yet.
+    fn is_not_there_yet(&self, node: NodeId) -> bool {
+        let node = self.tree().node(node);
+        self.options.partial
+            && !node.is_complete()
+            && matches!(node.kind(), Kind::Number | Kind::Bool(_) | Kind::Null)
+    }
+
+    fn leave_out(&mut self, node: NodeId, id: ShapeId, key: Key, slot: &mut super::Slot, fit: &mut Fit) {
+        let (mut item, _) = self.fail_with(node, id, ErrorKind::Truncated, Some("not finished yet"));
+        item.key = key;
+        let dropped = self.plan.push(item);
+        let span = self.span(node);
+        self.plan.note_at(slot, Rule::IncompleteDropped, Severity::Lossy, span, key, dropped);
+        fit.cost = fit.cost.saturating_add(super::cost_of(Severity::Lossy));
+    }
+
+    fn any_object(&mut self, node: NodeId, id: ShapeId, slot: &mut super::Slot, fit: &mut Fit) -> Chain {
         let mut chain = Chain::default();
         let mut known: Option<HashMap<&str, NodeId>> = None;
         let children = self.tree().children(node);
@@ -143,7 +169,11 @@ impl Aligner<'_> {
                 self.plan.note_at(slot, Rule::DuplicateKey, severity, span, Key::Node(child), NONE);
                 fit.cost = fit.cost.saturating_add(super::cost_of(severity));
             }
-            let (mut item, own) = self.fit_any(child);
+            if self.is_not_there_yet(child) {
+                self.leave_out(child, id, Key::Node(child), slot, fit);
+                continue;
+            }
+            let (mut item, own) = self.fit_any(child, id);
             item.key = Key::Node(child);
             fit.add(own);
             chain.push(&mut self.plan, item);

@@ -414,6 +414,10 @@ impl<'a> Aligner<'a> {
                 };
                 self.noted(&mut fitted, rule, severity);
             }
+            date::Reading::Doubtful { text, rule } => {
+                fitted.0.value = Value::Owned(self.plan.own(&text));
+                self.noted(&mut fitted, rule, Severity::Ambiguous);
+            }
             date::Reading::Ambiguous(why) => {
                 return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
             }
@@ -523,7 +527,7 @@ impl<'a> Aligner<'a> {
                 }
             }
             Kind::Array | Kind::Object => {
-                let fitted = self.fit_any(node);
+                let fitted = self.fit_any(node, id);
                 let access = super::Access::new(self, fitted.0);
                 let value = serde::Deserialize::deserialize(access).unwrap_or(Json::Null);
                 values.iter().find(|known| **known == value)

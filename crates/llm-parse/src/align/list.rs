@@ -77,6 +77,12 @@ impl<'a> Aligner<'a> {
             };
             let (mut item, own) = self.fit(child, shape, None);
             item.key = Key::Index(index(number));
+            // "5,10" among numbers: 5.1, or 5 and 10
+            if self.plan.notes(&item).any(|note| note.rule == Rule::DecimalComma) {
+                let span = self.span(child);
+                self.plan.note(&mut item, Rule::DecimalComma, Severity::Ambiguous, span);
+                fit.cost = fit.cost.saturating_add(cost_of(Severity::Ambiguous));
+            }
             let tuple = number < list.prefix.len();
             if own.errors > 0 && !tuple {
                 // The part of a cut answer that was being written is not a wrong item.
@@ -114,7 +120,7 @@ impl<'a> Aligner<'a> {
             return self.fail_with(node, id, ErrorKind::Constraint, Some("more items than allowed"));
         }
         let mut fitted = (slot, fit);
-        if !whole && !self.options.partial {
+        if !whole {
             let end = crate::tree::Span::new(self.span(node).end, self.span(node).end);
             self.noted_at(&mut fitted, Rule::Truncated, Severity::Lossy, end);
         }

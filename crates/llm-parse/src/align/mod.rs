@@ -287,7 +287,7 @@ impl<'a> Aligner<'a> {
             ShapeKind::Record(record) => self.fit_record(node, id, record),
             ShapeKind::List(list) => self.fit_list(node, id, list),
             ShapeKind::Union(union) => self.fit_union(node, id, union, name),
-            ShapeKind::Any => self.fit_any(node),
+            ShapeKind::Any => self.fit_any(node, id),
             ShapeKind::Null => self.fit_null(node, id),
             ShapeKind::Never | ShapeKind::Same(_) => self.fail(node, id, ErrorKind::Mismatch),
         }

@@ -152,7 +152,7 @@ impl<'a> Aligner<'a> {
             return self.fail_with(node, id, ErrorKind::Constraint, Some("more properties than allowed"));
         }
         let mut fitted = (open.slot, open.fit);
-        if !self.tree().node(node).is_complete() && !self.options.partial && fitted.1.errors == 0 {
+        if !self.tree().node(node).is_complete() && fitted.1.errors == 0 {
             let end = self.span(node).end;
             self.noted_at(&mut fitted, Rule::Truncated, Severity::Lossy, Span::new(end, end));
         }

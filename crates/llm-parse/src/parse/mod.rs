@@ -216,8 +216,9 @@ impl<T: DeserializeOwned> Parser<T> {
 
     /// Sets whether the answer may be cut off (default no): the value so far, unfinished parts reported.
     ///
-    /// Texts come as far as they go; unfinished numbers, labels and truth values are not there yet. Into a `Value`, missing
-    /// properties are left out; a type of its own needs its required fields to be there.
+    /// Texts come as far as they go; unfinished numbers, labels and truth values are not there yet. A value that ends with
+    /// its line (YAML, a Markdown list, plain text) is unfinished until the line is. Into a `Value`, missing properties are
+    /// left out; a type of its own needs its required fields to be there.
     #[must_use]
     pub fn with_partial(mut self, partial: bool) -> Self {
         self.partial = partial;
@@ -272,7 +273,10 @@ impl<T: DeserializeOwned> Parser<T> {
             return Ok(parsed);
         }
         let mut buffers = Buffers::take();
-        let document = syntax::read_in(raw, &self.limits, std::mem::take(&mut buffers.read));
+        let mut document = syntax::read_in(raw, &self.limits, std::mem::take(&mut buffers.read));
+        if self.partial {
+            document.leave_open(raw);
+        }
         let parsed = self.fit_document(raw, &document, &mut buffers.plan);
         buffers.leave(document);
         parsed
@@ -305,8 +309,11 @@ impl<T: DeserializeOwned> Parser<T> {
     }
 
     /// Fits a document that was read already.
-    pub(crate) fn parse_document(&self, raw: &str, document: &Document) -> Result<Parsed<T>> {
-        self.fit_document(raw, document, &mut Plan::default())
+    pub(crate) fn parse_document(&self, raw: &str, mut document: Document) -> Result<Parsed<T>> {
+        if self.partial {
+            document.leave_open(raw);
+        }
+        self.fit_document(raw, &document, &mut Plan::default())
     }
 
     /// Fits a document in the memory of an empty plan, which comes back unless there was an error.

@@ -209,3 +209,72 @@ proptest! {
         }
     }
 }
+
+fn so_far(schema: Value, raw: &str) -> crate::Result<super::Parsed<Value>> {
+    let schema = if schema.is_null() { Schema::any() } else { Schema::from_json(&schema).unwrap() };
+    Parser::<Value>::with_schema(schema).with_partial(true).parse(raw)
+}
+
+#[test]
+fn what_ends_with_its_line_is_not_complete_while_the_line_may_go_on() {
+    let cut = [
+        ("title: Run\nquote: I ran ever", json!({"title": "Run", "quote": "I ran ever"})),
+        ("title: Run\nkm: 1", json!({"title": "Run"})),
+        ("- a\n- b", json!(["a", "b"])),
+        ("1. 걷기\n2. 달리", json!(["걷기", "달리"])),
+        ("[1, 2, 3", json!([1, 2])),
+        ("{\"a\": 1, \"b\": tru", json!({"a": 1})),
+        ("```yaml\na: 1\nb: 2", json!({"a": 1})),
+    ];
+    for (raw, expected) in cut {
+        let parsed = so_far(Value::Null, raw).unwrap();
+        assert_eq!(parsed.value, expected, "{raw}");
+        assert!(parsed.report.worst() >= Some(Severity::Lossy), "{raw}: {:?}", parsed.report);
+    }
+    // a line that has ended is whole, though more may follow
+    let parsed = so_far(Value::Null, "title: Run\nkm: 12\n").unwrap();
+    assert_eq!(parsed.value, json!({"title": "Run", "km": 12}));
+    // without `partial`, the answer ends where it ends
+    let whole = parse::<BTreeMap<String, Value>>("title: Run\nkm: 12").unwrap();
+    assert_eq!((whole.value["km"].clone(), whole.report.worst()), (json!(12), Some(Severity::Cosmetic)));
+
+    let number = json!({"type": "integer"});
+    assert_eq!(so_far(number.clone(), "12").unwrap_err().kind(), ErrorKind::Truncated);
+    assert_eq!(so_far(number, "12\n").unwrap().value, json!(12));
+    assert!(so_far(json!({"type": "string"}), "hello wor").unwrap().report.has(Rule::Truncated));
+    assert!(!so_far(json!({"type": "string"}), "\"hello\"").unwrap().report.has(Rule::Truncated));
+}
+
+#[test]
+fn a_list_that_was_cut_between_two_items_is_truncated_with_a_schema_and_without() {
+    for raw in ["[\"a\", \"b\"", "[\"a\", \"b\",", "```json\n[\"a\", \"b\""] {
+        let any = Parser::<Value>::with_schema(Schema::any()).parse(raw).unwrap();
+        let typed = parse::<Vec<String>>(raw).unwrap();
+        assert!(any.report.has(Rule::Truncated) && typed.report.has(Rule::Truncated), "{raw}");
+        assert_eq!(any.value, json!(["a", "b"]));
+    }
+    let object = Parser::<Value>::with_schema(Schema::any()).parse("{\"a\": {\"b\": \"c\"}").unwrap();
+    assert!(object.report.has(Rule::Truncated));
+}
+
+#[test]
+fn a_comma_in_a_text_among_numbers_is_told_as_ambiguous() {
+    let parsed = parse::<Vec<f64>>(r#"["5,10"]"#).unwrap();
+    assert_eq!(parsed.report.worst(), Some(Severity::Ambiguous));
+    assert_eq!(parse::<f64>("\"5,10\"").unwrap().report.worst(), Some(Severity::Repaired));
+    assert_eq!(parse::<Vec<f64>>("[5,10]").unwrap().value, [5.0, 10.0]);
+}
+
+#[test]
+fn dates_that_contradict_themselves_say_so_in_the_report() {
+    let date = json!({"type": "string", "format": "date"});
+    let parsed = so_far(date, "\"Monday, 2026-11-24\"").unwrap();
+    assert_eq!((parsed.value, parsed.report.has(Rule::WeekdayMismatch)), (json!("2026-11-24"), true));
+    let time = json!({"type": "object", "properties": {"at": {"type": "string", "format": "date-time"}}});
+    let parsed = so_far(time, r#"{"at": "2026-11-24T10:00:00"}"#).unwrap();
+    assert_eq!(
+        (&parsed.value["at"], parsed.report.has(Rule::OffsetMissing)),
+        (&json!("2026-11-24T10:00:00"), true)
+    );
+    assert_eq!(parsed.report.worst(), Some(Severity::Ambiguous));
+}

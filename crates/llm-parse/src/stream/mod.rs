@@ -270,7 +270,10 @@ impl Stream {
     /// Returns the first reading of the text so far as a JSON value, and whether its end was seen.
     #[must_use]
     pub fn value(&self) -> Option<(serde_json::Value, bool)> {
-        let document = self.snapshot();
+        let mut document = self.snapshot();
+        if !self.ended {
+            document.leave_open(&self.text);
+        }
         let best = document.candidates().iter().find(|c| !c.is_thinking())?;
         Some((document.to_value(best, &self.text), best.is_complete()))
     }

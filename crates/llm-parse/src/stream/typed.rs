@@ -99,7 +99,7 @@ impl<T: DeserializeOwned> TypedStream<T> {
     /// Those of [`Parser::parse`], as long as required parts have not arrived.
     pub fn snapshot(&self) -> Result<Parsed<T>> {
         let parser = self.parser.clone().with_partial(true);
-        parser.parse_document(self.stream.text(), &self.stream.snapshot())
+        parser.parse_document(self.stream.text(), self.stream.snapshot())
     }
 
     /// Ends the text and returns the value.
@@ -109,7 +109,7 @@ impl<T: DeserializeOwned> TypedStream<T> {
     /// Those of [`Parser::parse`].
     pub fn finish(mut self) -> Result<Parsed<T>> {
         self.stream.end();
-        self.parser.parse_document(self.stream.text(), &self.stream.snapshot())
+        self.parser.parse_document(self.stream.text(), self.stream.snapshot())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::{Repair, Rule, Severity};
-use crate::tree::{Node, NodeId, Span, Tree};
+use crate::tree::{Kind, Node, NodeId, Quote, Span, Tree};
 
 /// Bounds what reading one answer may cost.
 ///
@@ -212,6 +212,45 @@ pub struct Document {
 }
 
 impl Document {
+    /// Takes the end of the text for a cut, where nothing tells that it is none: a value that ends with its line (YAML, a
+    /// Markdown list, a word, a number) is not complete as long as the line is not, and the list or mapping around it may
+    /// still grow.
+    pub(crate) fn leave_open(&mut self, raw: &str) {
+        let end = raw.trim_end().len();
+        // each candidate that reaches the end is gone through once, and there are not many
+        let mut work = raw.len().saturating_add(1024);
+        for candidate in &mut self.candidates {
+            if candidate.span.end < end || candidate.origin == Origin::Xml || candidate.thinking {
+                continue;
+            }
+            let mut at = Some(candidate.root);
+            while let Some(id) = at {
+                let Some(node) = self.tree.nodes.get_mut(id.0 as usize) else { break };
+                let (start, to) = (node.start as usize, node.end as usize);
+                let first = raw.get(start..).and_then(|text| text.chars().next()).unwrap_or(' ');
+                let compound = matches!(node.kind, Kind::Array | Kind::Object);
+                let closed = match node.kind {
+                    Kind::Array | Kind::Object => matches!(first, '{' | '[' | '(' | '<' | '｛' | '［'),
+                    Kind::String(Quote::None) => false,
+                    Kind::String(_) => true,
+                    _ => false,
+                };
+                let ends = if compound { to >= end } else { to == raw.len() };
+                if !ends || (closed && node.is_complete()) {
+                    break;
+                }
+                node.set_complete(false);
+                candidate.complete = false;
+                let mut last = None;
+                for child in self.tree.children(id) {
+                    last = Some(child);
+                    work = work.saturating_sub(1);
+                }
+                at = last.filter(|_| work > 0);
+            }
+        }
+    }
+
     /// Empties the document and returns its memory.
     pub(crate) fn recycle(mut self) -> Recycled {
         self.tree.nodes.clear();

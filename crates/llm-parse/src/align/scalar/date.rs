@@ -2,6 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::report::Rule;
+
 /// What a text says as a date or a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -11,6 +13,11 @@ pub(crate) enum Reading {
     Rewritten {
         text: String,
         dropped: bool,
+    },
+    /// Rewritten (or as it was), though the text contradicts itself or leaves out what the form needs.
+    Doubtful {
+        text: String,
+        rule: Rule,
     },
     Ambiguous(&'static str),
     /// It has the form of a date, but no calendar knows it.
@@ -40,16 +47,28 @@ impl Date {
         };
         (1..=days).contains(&self.day)
     }
+
+    /// The day of the week, from Sunday as 0 (Sakamoto's method).
+    fn weekday(self) -> u32 {
+        const SHIFTS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+        let year = if self.month < 3 { self.year.saturating_sub(1) } else { self.year };
+        let shift = (self.month as usize).checked_sub(1).and_then(|month| SHIFTS.get(month)).copied();
+        (year + year / 4 - year / 100 + year / 400 + shift.unwrap_or(0) + self.day) % 7
+    }
 }
 
 pub(crate) fn read_date(text: &str) -> Reading {
-    let Some(normal) = normal(text) else { return Reading::None };
-    match find_date(&normal) {
+    let Some(whole) = normal(text) else { return Reading::None };
+    let (before, normal) = leading_weekday(&whole);
+    match find_date(normal) {
         Found::Date(date, rest) if date.exists() => {
             let rest = normal.get(rest..).unwrap_or("").trim();
             let out = format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
             if out == text {
                 return Reading::Exact;
+            }
+            if contradicts(before, date) || contradicts(weekday(rest), date) {
+                return Reading::Doubtful { text: out, rule: Rule::WeekdayMismatch };
             }
             if is_weekday(rest) {
                 return Reading::Rewritten { text: out, dropped: false };
@@ -64,16 +83,18 @@ pub(crate) fn read_date(text: &str) -> Reading {
         }
         Found::Date(..) => Reading::Impossible,
         Found::Ambiguous(why) => Reading::Ambiguous(why),
-        Found::None => relative(&normal),
+        Found::None => relative(&whole),
     }
 }
 
 /// Reads a date with a time; `offset` tells whether the wanted form has an offset from UTC.
 pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
-    let Some(normal) = normal(text) else { return Reading::None };
-    match find_date(&normal) {
+    let Some(whole) = normal(text) else { return Reading::None };
+    let (before, normal) = leading_weekday(&whole);
+    match find_date(normal) {
         Found::Date(date, rest) if date.exists() => {
             let rest = normal.get(rest..).unwrap_or("").trim_start_matches(['T', 't', ' ', ',']);
+            let (between, rest) = leading_weekday(rest);
             let Some(((hour, minute, second), zone)) = find_time(rest) else {
                 return if rest.trim().is_empty() {
                     Reading::Ambiguous("a date without a time")
@@ -92,11 +113,17 @@ pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
                 (false, true) => (out, false),
                 (false, false) => (out, true),
             };
+            if contradicts(before, date) || contradicts(between, date) {
+                return Reading::Doubtful { text: out, rule: Rule::WeekdayMismatch };
+            }
+            if offset && zone.is_empty() {
+                return Reading::Doubtful { text: out, rule: Rule::OffsetMissing };
+            }
             if out == text { Reading::Exact } else { Reading::Rewritten { text: out, dropped } }
         }
         Found::Date(..) => Reading::Impossible,
         Found::Ambiguous(why) => Reading::Ambiguous(why),
-        Found::None => relative(&normal),
+        Found::None => relative(&whole),
     }
 }
 
@@ -281,27 +308,46 @@ fn numbers(text: &str) -> Vec<Number> {
 }
 
 fn is_weekday(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    word.is_empty() || weekday(word).is_some()
+}
+
+/// Reads a weekday, from Sunday as 0, whatever stands around it that is no letter.
+fn weekday(text: &str) -> Option<u32> {
+    const NAMES: [(&str, &str); 7] = [
+        ("sunday", "일"),
+        ("monday", "월"),
+        ("tuesday", "화"),
+        ("wednesday", "수"),
+        ("thursday", "목"),
+        ("friday", "금"),
+        ("saturday", "토"),
+    ];
     let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    word.is_empty()
-        || matches!(
-            word.as_str(),
-            "mon"
-                | "tue"
-                | "wed"
-                | "thu"
-                | "fri"
-                | "sat"
-                | "sun"
-                | "월"
-                | "화"
-                | "수"
-                | "목"
-                | "금"
-                | "토"
-                | "일"
-        )
-        || word.ends_with("요일")
-        || word.ends_with("day")
+    let korean = word.strip_suffix("요일").unwrap_or(&word);
+    let short = matches!(word.len(), 3..=5);
+    let is = |(english, name): &(&str, &str)| {
+        word == *english || korean == *name || (short && english.starts_with(word.as_str()))
+    };
+    NAMES.iter().position(is).and_then(|at| u32::try_from(at).ok())
+}
+
+/// Takes a weekday and the comma after it off the front: `Monday, 2026-11-23`, `(월) 10:00`.
+fn leading_weekday(text: &str) -> (Option<u32>, &str) {
+    let start = text.trim_start_matches(['(', '[', ' ']);
+    let end = start.find(|c: char| !c.is_alphabetic()).unwrap_or(start.len());
+    let (word, rest) = start.split_at_checked(end).unwrap_or((start, ""));
+    match weekday(word) {
+        // `Monday` alone is a day that the text does not give
+        Some(day) if !rest.trim().is_empty() => {
+            (Some(day), rest.trim_start_matches([')', ']', ',', '.', ' ']))
+        }
+        _ => (None, text),
+    }
+}
+
+fn contradicts(weekday: Option<u32>, date: Date) -> bool {
+    weekday.is_some_and(|weekday| weekday != date.weekday())
 }
 
 type Clock = (u32, u32, u32);
@@ -399,6 +445,7 @@ fn zone_of(tail: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Reading, read_date, read_date_time, read_time};
+    use crate::report::Rule;
 
     fn rewritten(text: &str) -> Reading {
         Reading::Rewritten { text: text.to_owned(), dropped: false }
@@ -457,5 +504,42 @@ mod tests {
         assert_eq!(read_time("2:30 PM"), rewritten("14:30:00"));
         assert_eq!(read_time("오후 2시 30분"), rewritten("14:30:00"));
         assert_eq!(read_time("25:00"), Reading::None);
+    }
+
+    #[test]
+    fn a_weekday_that_is_not_the_dates_and_a_missing_offset_are_told() {
+        let mismatch = Reading::Doubtful { text: "2026-11-24".to_owned(), rule: Rule::WeekdayMismatch };
+        for text in [
+            "Monday, 2026-11-24",
+            "2026-11-24 (월)",
+            "2026년 11월 24일 월요일",
+            "Monday, November 24, 2026",
+            "Mon 24 Nov 2026",
+            "2026-11-24, Monday",
+        ] {
+            assert_eq!(read_date(text), mismatch, "{text}");
+        }
+        for text in
+            ["Tuesday, 2026-11-24", "2026-11-24 (화)", "Tues, Nov 24, 2026", "화요일 2026년 11월 24일"]
+        {
+            assert_eq!(read_date(text), rewritten("2026-11-24"), "{text}");
+        }
+        assert!(matches!(read_date("Monday"), Reading::Ambiguous(_)));
+        let doubtful = |text: &str, rule| Reading::Doubtful { text: text.to_owned(), rule };
+        for text in ["2026-11-24T10:00:00", "2026-11-24 10:00"] {
+            assert_eq!(
+                read_date_time(text, true),
+                doubtful("2026-11-24T10:00:00", Rule::OffsetMissing),
+                "{text}"
+            );
+        }
+        assert_eq!(read_date_time("2026-11-24T10:00:00", false), Reading::Exact);
+        for text in ["Monday, 2026-11-24 10:00Z", "2026-11-24 (월) 10:00Z"] {
+            assert_eq!(
+                read_date_time(text, true),
+                doubtful("2026-11-24T10:00:00Z", Rule::WeekdayMismatch),
+                "{text}"
+            );
+        }
     }
 }
