@@ -12,6 +12,17 @@ use crate::database::{Writing, failed};
 use crate::event::Delivery;
 use crate::{Error, ErrorKind};
 
+/// What a handler does in the transaction.
+pub(super) trait Effect:
+    for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync
+{
+}
+
+impl<F> Effect for F where
+    F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync
+{
+}
+
 /// One effect: which event it is of, and what it does.
 pub(super) struct Work<'a, F> {
     pub(super) inbox: &'a SqliteInbox,
@@ -20,10 +31,7 @@ pub(super) struct Work<'a, F> {
     pub(super) delivery: &'a Delivery,
 }
 
-impl<F> Work<'_, F>
-where
-    F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
-{
+impl<F: Effect> Work<'_, F> {
     async fn on(&self, connection: &mut SqliteConnection) -> Result<()> {
         match self.inbox.begin(connection, self.group, self.delivery.event.id).await? {
             Arrival::First => (self.effect)(connection, self.delivery).await,
@@ -59,10 +67,7 @@ enum Ended {
 
 impl Together {
     /// Does the work and commits it; with others, if they wait for their turn.
-    pub(super) async fn run<F>(&self, pool: &SqlitePool, work: &Work<'_, F>) -> Result<()>
-    where
-        F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
-    {
+    pub(super) async fn run<F: Effect>(&self, pool: &SqlitePool, work: &Work<'_, F>) -> Result<()> {
         match self.share(pool, work).await {
             Ended::Alone(done) => done,
             // What cannot be committed must not spoil the others. If it was committed after all, its record is found.
@@ -74,10 +79,7 @@ impl Together {
         }
     }
 
-    async fn share<F>(&self, pool: &SqlitePool, work: &Work<'_, F>) -> Ended
-    where
-        F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
-    {
+    async fn share<F: Effect>(&self, pool: &SqlitePool, work: &Work<'_, F>) -> Ended {
         let batch = {
             let mut turn = self.turn.lock().await;
             let (batch, open) = match turn.upgrade().and_then(|batch| batch.take().map(|open| (batch, open)))
@@ -146,10 +148,7 @@ impl Batch {
 const WHAT: &str = "handling an event in a transaction";
 
 /// Does the work so that it can be undone by itself; the transaction comes back if it is as it should be.
-async fn in_part<F>(mut open: Writing, work: &Work<'_, F>) -> (Option<Writing>, Result<()>)
-where
-    F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
-{
+async fn in_part<F: Effect>(mut open: Writing, work: &Work<'_, F>) -> (Option<Writing>, Result<()>) {
     if let Err(error) = sqlx::query("SAVEPOINT pumasi_inbox_effect").execute(&mut *open).await {
         return (None, Err(failed(WHAT, error)));
     }
@@ -166,10 +165,7 @@ where
     (Some(open), done)
 }
 
-async fn alone<F>(pool: &SqlitePool, work: &Work<'_, F>) -> Result<()>
-where
-    F: for<'c> Fn(&'c mut SqliteConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
-{
+async fn alone<F: Effect>(pool: &SqlitePool, work: &Work<'_, F>) -> Result<()> {
     let failed = |error| failed(WHAT, error);
     let mut open = Writing::begin(pool).await.map_err(failed)?;
     let done = work.on(&mut open).await;

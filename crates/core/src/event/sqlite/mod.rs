@@ -217,6 +217,7 @@ impl SqliteBusOptions {
         let begun = Instant::now();
         loop {
             let opened = async {
+                // The writer waits for its lock by itself.
                 let mut connection = self.connect(Duration::ZERO).await?;
                 prepare(&mut connection, now, self.busy.saturating_sub(begun.elapsed())).await?;
                 Ok((connection, self.connect(self.busy).await?))
