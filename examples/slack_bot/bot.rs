@@ -102,7 +102,7 @@ impl Bot {
     async fn answer(&self, event: &Envelope) -> Result<()> {
         let question: Question = event.payload()?;
         let key = key(&question.words);
-        self.store.count(event.id, &key, &question.words).await?;
+        self.store.count(event.id, &key, &question.words, SystemTime::now().into()).await?;
         let (bot, asked, words) = (self.clone(), key.clone(), question.words.clone());
         let served = self.answers.serve(&key, || async move { bot.find(&asked, words).await }).await;
         let text = match &served {

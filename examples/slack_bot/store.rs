@@ -9,6 +9,11 @@ use pumasi_core::{Error, ErrorKind, Result, Retry};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+/// For how long it is known what became of an event; no event comes again after so long.
+const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// How many events are forgotten when a new one comes: more than one, so that they get fewer.
+const FORGOTTEN: i64 = 20;
+
 /// An SQLite file; what its functions returned is on the disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -45,17 +50,26 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// Counts a question, once for each event.
-    pub(crate) async fn count(&self, event: EventId, key: &str, words: &str) -> Result<()> {
+    /// Counts a question, once for each event, and forgets what became of old ones.
+    pub(crate) async fn count(&self, event: EventId, key: &str, words: &str, at: Timestamp) -> Result<()> {
         // Immediate: two that begin by reading could not both go on to write.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let new = sqlx::query("INSERT INTO asks (event_id, key) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        let insert = "INSERT INTO asks (event_id, key, asked_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let new = sqlx::query(insert)
             .bind(event.to_string())
             .bind(key)
+            .bind(at.as_micros())
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
         if new.rows_affected() > 0 {
+            let remembered = i64::try_from(REMEMBERED.as_micros()).unwrap_or(i64::MAX);
+            sqlx::query(include_str!("sql/forget.sql"))
+                .bind(at.as_micros().saturating_sub(remembered))
+                .bind(FORGOTTEN)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
             sqlx::query(include_str!("sql/count.sql"))
                 .bind(key)
                 .bind(words)
@@ -139,4 +153,31 @@ fn failed(source: sqlx::Error) -> Error {
     Error::new(ErrorKind::Storage, "the bot's store failed")
         .with_retry(Retry::After(Duration::from_secs(1)))
         .with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_became_of_old_events_is_forgotten_and_their_questions_stay_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("bot.sqlite")).await.unwrap();
+        let at = |days: i64| Timestamp::from_micros(days * 24 * 60 * 60 * 1_000_000);
+        let event = |number: i64| EventId::named("test", &number.to_string());
+        for number in 0..50 {
+            store.count(event(number), "환불", "환불되나요?", at(number / 25)).await.unwrap();
+        }
+        assert_eq!(store.begin_posting(event(0)).await.unwrap(), Posting::New);
+        // The same event again, within the time and after it.
+        store.count(event(0), "환불", "환불되나요?", at(2)).await.unwrap();
+        assert_eq!(store.most_asked(1).await.unwrap()[0].count, 50);
+        assert_eq!(store.begin_posting(event(0)).await.unwrap(), Posting::Unknown);
+        for number in 50..60 {
+            store.count(event(number), "환불", "환불되나요?", at(40)).await.unwrap();
+        }
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM asks").fetch_one(&store.pool).await.unwrap();
+        assert_eq!(left, 10, "the new ones");
+        assert_eq!(store.most_asked(1).await.unwrap()[0].count, 60);
+    }
 }

@@ -9,6 +9,8 @@ CREATE INDEX IF NOT EXISTS questions_by_count ON questions (asked DESC, key);
 CREATE TABLE IF NOT EXISTS asks (
     event_id TEXT PRIMARY KEY,
     key TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
     post_begun INTEGER NOT NULL DEFAULT 0,
     posted_ts TEXT
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS asks_by_age ON asks (asked_at);
