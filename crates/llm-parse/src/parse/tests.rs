@@ -278,3 +278,30 @@ fn dates_that_contradict_themselves_say_so_in_the_report() {
     );
     assert_eq!(parsed.report.worst(), Some(Severity::Ambiguous));
 }
+
+fn without_schema(raw: &str) -> Value {
+    Parser::<Value>::with_schema(Schema::any()).parse(raw).unwrap().value
+}
+
+#[test]
+fn odd_notations_have_the_value_that_they_mean() {
+    for (raw, expected) in [
+        ("'it''s'", json!("it's")),
+        ("a: 'it''s'\nb: 2", json!({"a": "it's", "b": 2})),
+        (r"{\'a\': \'b\', \'c\': [\'d\', 1]}", json!({"a": "b", "c": ["d", 1]})),
+        (r#"{"a"→"b", "c" ⇒ 1}"#, json!({"a": "b", "c": 1})),
+        ("[1, 2, (3 more)]", json!([1, 2])),
+        ("[\"가\", (이하 생략)]", json!(["가"])),
+        ("[(1, 2), (3, 4)]", json!([[1, 2], [3, 4]])),
+        (
+            r#"[TOOL_CALLS][{"name": "f", "arguments": {"a": 1}}]"#,
+            json!([{"name": "f", "arguments": {"a": 1}}]),
+        ),
+        (r#"[TOOL_CALLS] [{"name": "f"}]"#, json!([{"name": "f"}])),
+    ] {
+        assert_eq!(without_schema(raw), expected, "{raw}");
+    }
+    let left_out = Parser::<Value>::with_schema(Schema::any()).parse("[1, 2, (3 more)]").unwrap();
+    assert!(left_out.report.has(Rule::Ellipsis));
+    assert_eq!(parse::<Vec<u8>>("[1, 2, (3 more)]").unwrap().value, [1, 2]);
+}

@@ -7,16 +7,25 @@ const BEFORE: usize = 240;
 /// Bounds the text that is looked at after a candidate, in bytes.
 const AFTER: usize = 160;
 
+/// What stands on either side of a candidate.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Neighbours {
+    /// Another value stands before it.
+    pub(super) before: bool,
+    /// Another value stands after it.
+    pub(super) after: bool,
+}
+
 /// Reads the cue of a candidate from the text since the value before it, if one stands before it, and the text up to the
 /// next one.
-pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
+pub(super) fn cue(before: &str, after: &str, values: Neighbours) -> Cue {
     let before = tail(before);
     let sentence = last_sentence(before);
     let mut lead = match label(sentence) {
         Cue::None => read(sentence, false),
         label => label,
     };
-    if lead == Cue::None && follows && takes_back(before) {
+    if lead == Cue::None && values.before && takes_back(before) {
         lead = Cue::Corrected;
     }
     if is_denial(sentence) {
@@ -27,7 +36,7 @@ pub(super) fn cue(before: &str, after: &str, follows: bool) -> Cue {
     }
     let note = after_note(after).map_or(Cue::None, |note| read(note, true));
     // `… instead of {…}`, `an earlier draft said {…}`: said of the value that follows.
-    let note = match leads_on(after) {
+    let note = match values.after && leads_on(after) {
         true if note == Cue::Rejected && !starts_contrast(after) => note,
         true => Cue::None,
         false => note,
@@ -108,8 +117,14 @@ fn is_correction(note: &str) -> bool {
     let changed = |word: &str| matches!(word, "should" | "must" | "meant") || word.ends_with("n't");
     let changed_ko =
         |word: &str| ["아니라", "이어야", "여야", "입니다"].iter().any(|end| word.ends_with(end));
+    // "Actually, n is 2", "Oops, it was 3"
+    let list: Vec<&str> = words(&text).collect();
+    let numbered = list.windows(2).any(|pair| {
+        let [verb, value] = pair else { return false };
+        matches!(*verb, "is" | "was" | "are" | "equals") && value.starts_with(|c: char| c.is_ascii_digit())
+    });
     match first {
-        "actually" | "oops" | "wait" | "sorry" => all.any(changed),
+        "actually" | "oops" | "wait" | "sorry" => numbered || all.any(changed),
         "아" | "아차" | "사실" | "아니" | "잠깐" => {
             text.chars().any(|c| c.is_ascii_digit()) && all.any(changed_ko)
         }
@@ -460,7 +475,11 @@ mod tests {
             ("", "\nAnd the corrected version:", Cue::None),
             ("Here is the result:", "", Cue::None),
         ] {
-            assert_eq!(cue(before, after, false), expected, "{before:?} … {after:?}");
+            assert_eq!(
+                cue(before, after, Neighbours { before: false, after: true }),
+                expected,
+                "{before:?} … {after:?}"
+            );
         }
     }
 
@@ -480,8 +499,24 @@ mod tests {
             ("And the second order:", Cue::None),
             ("다음 사람:", Cue::None),
         ] {
-            assert_eq!(cue(between, "", true), expected, "{between:?}");
+            assert_eq!(cue(between, "", Neighbours { before: true, after: false }), expected, "{between:?}");
         }
-        assert_eq!(cue("Wait for it, here it comes:", "", false), Cue::None);
+        assert_eq!(cue("Wait for it, here it comes:", "", Neighbours::default()), Cue::None);
+    }
+
+    #[test]
+    fn a_remark_at_the_end_of_the_answer_needs_no_full_stop() {
+        for after in [
+            "\nCorrection: n should be 2",
+            "\n정정: n은 2",
+            "\nActually, n is 2",
+            "\nActually, n is 2.\n",
+            "\nThe above is incorrect\n",
+            "\nThat is wrong ",
+        ] {
+            assert_eq!(cue("", after, Neighbours::default()), Cue::Rejected, "{after:?}");
+        }
+        assert_eq!(cue("", "\nThis is only an example\n", Neighbours::default()), Cue::Example);
+        assert_eq!(cue("", "\nActually, this is the whole list.", Neighbours::default()), Cue::None);
     }
 }

@@ -38,6 +38,9 @@ impl Machine {
         if quote == b'\\' {
             return self.over_escape(cx);
         }
+        if self.string.slashed && cx.at(at + 1) == b'\'' {
+            return self.slashed_quote(cx, '\'');
+        }
         self.unescape(cx, at, 1)
     }
 
@@ -170,25 +173,7 @@ impl Machine {
     pub(super) fn over_escape(&mut self, cx: Input<'_>) -> Option<bool> {
         let at = self.pos;
         match cx.at(at + 1) {
-            b'"' => {
-                match self.judge(cx, at, 2) {
-                    Verdict::Wait => return None,
-                    Verdict::Inner => {
-                        self.repaired(Rule::UnescapedQuote, at, at + 2);
-                        self.string.inner += 1;
-                        self.replace(cx, 2, Some('"'));
-                        return Some(false);
-                    }
-                    Verdict::Ends(end) => {
-                        self.repaired(Rule::MissingQuote, end, end);
-                        self.close_string(cx, end, end, true);
-                    }
-                    Verdict::Close | Verdict::Maybe | Verdict::Doubled | Verdict::OuterKey => {
-                        self.close_string(cx, at, at + 2, true);
-                    }
-                }
-                Some(true)
-            }
+            b'"' => self.slashed_quote(cx, '"'),
             b'\\' => {
                 if at + 2 >= cx.len() {
                     if !cx.eof {
@@ -209,6 +194,28 @@ impl Machine {
             }
             _ => self.unescape(cx, at, 1),
         }
+    }
+
+    /// Handles a quote with a backslash before it, in a string that was opened so.
+    fn slashed_quote(&mut self, cx: Input<'_>, quote: char) -> Option<bool> {
+        let at = self.pos;
+        match self.judge(cx, at, 2) {
+            Verdict::Wait => return None,
+            Verdict::Inner => {
+                self.repaired(Rule::UnescapedQuote, at, at + 2);
+                self.string.inner += 1;
+                self.replace(cx, 2, Some(quote));
+                return Some(false);
+            }
+            Verdict::Ends(end) => {
+                self.repaired(Rule::MissingQuote, end, end);
+                self.close_string(cx, end, end, true);
+            }
+            Verdict::Close | Verdict::Maybe | Verdict::Doubled | Verdict::OuterKey => {
+                self.close_string(cx, at, at + 2, true);
+            }
+        }
+        Some(true)
     }
 
     pub(super) fn control(&mut self, cx: Input<'_>, byte: u8) -> Option<bool> {

@@ -1,6 +1,6 @@
 //! The end of an answer: what is only known once all of it was read.
 
-use super::cue::cue;
+use super::cue::{Neighbours, cue};
 use super::document::{Candidate, Cue, Document, Limits, Origin, Recycled, clip};
 use super::key::key_at;
 use super::machine::{Machine, Shape, State};
@@ -388,7 +388,8 @@ impl Machine {
                 let start = span.end + (after.len() - trail.len());
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
-            candidate.cue = cue(before, after, reached_before > floor);
+            let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
+            candidate.cue = cue(before, after, values);
         }
     }
 }

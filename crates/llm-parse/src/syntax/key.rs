@@ -40,6 +40,7 @@ impl Machine {
             }
             b'.' | ELLIPSIS => self.ellipsis(cx),
             b'\\' if cx.at(self.pos + 1) == b'"' => self.open_string(cx, Role::Key),
+            b'\\' if cx.at(self.pos + 1) == b'\'' => self.open_slashed(cx, Role::Key),
             b'\\' if self.pos + 1 >= cx.len() && !cx.eof => false,
             b'`' if self.fence_ends(cx) != Tri::No => self.end_at_fence(cx),
             _ if is_quote(byte) => self.open_string(cx, Role::Key),
@@ -114,6 +115,16 @@ impl Machine {
             Trivia::End => return self.cut(cx, true),
         }
         let start = self.pos;
+        match arrow_at(cx, start) {
+            (Tri::Wait, _) => return false,
+            (Tri::Yes, len) => {
+                self.pos += len;
+                self.repaired(Rule::ColonForm, start, self.pos);
+                self.state = State::Value;
+                return true;
+            }
+            (Tri::No, _) => {}
+        }
         let (byte, len) = cx.punct(start);
         if start + len >= cx.len() && !cx.eof {
             return false;
@@ -177,6 +188,16 @@ impl Machine {
     }
 }
 
+/// Tells whether an arrow that stands for a colon stands at `at`, and how long it is.
+pub(super) fn arrow_at(cx: Input<'_>, at: usize) -> (Tri, usize) {
+    if cx.at(at) != 0xE2 {
+        return (Tri::No, 0);
+    }
+    let arrows = ["→", "⇒", "➔"].map(|arrow| (cx.has(at, arrow.as_bytes()), arrow.len()));
+    let told = arrows.into_iter().find(|(found, _)| *found != Tri::No);
+    told.unwrap_or((Tri::No, 0))
+}
+
 /// Tells whether an unquoted key and its colon stand at `at`; looks at most 64 bytes far.
 fn loose_key_at(cx: Input<'_>, at: usize) -> Tri {
     let mut i = at;
@@ -214,6 +235,9 @@ fn loose_key_at(cx: Input<'_>, at: usize) -> Tri {
 /// Tells whether a key and its colon stand at `at`.
 pub(super) fn key_at(cx: Input<'_>, at: usize, loose: bool) -> Tri {
     let (byte, len) = cx.punct(at);
+    if byte == b'\\' && at + 1 >= cx.len() && !cx.eof {
+        return Tri::Wait;
+    }
     if is_quote(byte) || (byte == b'\\' && cx.at(at + 1) == b'"') {
         let start = if byte == b'\\' { at + 2 } else { at + len };
         return match super::string::find_quote(cx, start, byte) {
@@ -222,7 +246,7 @@ pub(super) fn key_at(cx: Input<'_>, at: usize, loose: bool) -> Tri {
                 Solid::End => Tri::No,
                 Solid::At { at, .. } => {
                     let sign = cx.punct(at).0;
-                    Tri::from(sign == b':' || sign == b'=')
+                    if sign == b':' || sign == b'=' { Tri::Yes } else { arrow_at(cx, at).0 }
                 }
             },
             super::string::Found::Wait => Tri::Wait,

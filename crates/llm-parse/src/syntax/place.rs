@@ -7,6 +7,26 @@ use super::string::Role;
 use crate::report::Rule;
 use crate::tree::{Kind, Node};
 
+/// What stands in parentheses among items.
+enum Remark {
+    /// Something said of the list, up to this offset.
+    Ends(usize),
+    None,
+    Wait,
+}
+
+/// Tells whether a text says that items were left out.
+fn is_remark(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let says = |list: &[&str]| lower.split(|c: char| !c.is_alphanumeric()).any(|word| list.contains(&word));
+    let goes_on = ["생략", "나머지", "중략", "더 있", "등등"].iter().any(|word| lower.contains(word));
+    let others = lower
+        .trim()
+        .strip_prefix("외")
+        .is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    goes_on || others || says(&["more", "omitted", "etc", "others", "remaining", "truncated", "elided"])
+}
+
 impl Machine {
     pub(super) fn value(&mut self, cx: Input<'_>) -> bool {
         match self.trivia(cx) {
@@ -35,10 +55,19 @@ impl Machine {
                 self.push_frame(if byte == b'{' { Shape::Object } else { Shape::Array }, start, start + len);
                 true
             }
-            b'(' => {
-                self.push_frame(Shape::Paren, start, start + len);
-                true
-            }
+            b'(' => match self.remark_at(cx, start) {
+                Remark::Wait => false,
+                Remark::Ends(end) => {
+                    self.lossy(Rule::Ellipsis, start, end);
+                    self.value_end = end;
+                    self.pos = end;
+                    true
+                }
+                Remark::None => {
+                    self.push_frame(Shape::Paren, start, start + len);
+                    true
+                }
+            },
             b',' if self.key.is_some() => {
                 self.missing_value();
                 true
@@ -64,6 +93,10 @@ impl Machine {
             }
             b'\\' if start + 1 >= cx.len() && !cx.eof => false,
             b'\\' if cx.at(start + 1) == b'"' => self.open_value_string(cx),
+            b'\\' if cx.at(start + 1) == b'\'' => {
+                let role = if self.shape() == Shape::Object { Role::Field } else { Role::Item };
+                self.open_slashed(cx, role)
+            }
             b'`' => match self.fence_ends(cx) {
                 Tri::Wait => false,
                 Tri::Yes => match self.code_opens(cx) {
@@ -76,6 +109,24 @@ impl Machine {
             _ if is_quote(byte) => self.open_value_string(cx),
             _ => self.plain(cx),
         }
+    }
+
+    /// Tells whether what stands in parentheses among items is said of the list: `(3 more)`, `(이하 생략)`.
+    fn remark_at(&self, cx: Input<'_>, start: usize) -> Remark {
+        const LONGEST: usize = 48;
+        if self.key.is_some() || self.shape() != Shape::Array {
+            return Remark::None;
+        }
+        let window = cx.bytes.get(start..(start + LONGEST).min(cx.len())).unwrap_or(&[]);
+        let Some(length) = window.iter().position(|byte| matches!(byte, b')' | b'\n' | b'"' | b',' | b'['))
+        else {
+            return if window.len() < LONGEST && !cx.eof { Remark::Wait } else { Remark::None };
+        };
+        let end = start + length;
+        if cx.at(end) != b')' || !is_remark(cx.slice(start + 1, end)) {
+            return Remark::None;
+        }
+        Remark::Ends(end + 1)
     }
 
     pub(super) fn open_value_string(&mut self, cx: Input<'_>) -> bool {

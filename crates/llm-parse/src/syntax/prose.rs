@@ -395,7 +395,7 @@ impl Machine {
                 && at.saturating_sub(last.span.end) < 64
                 && cx.slice(last.span.end, at).chars().all(|c| c.is_whitespace() || c == ',')
         });
-        let glued = glued && !row;
+        let glued = glued && !row && !behind_tag(cx, at);
         // `Elements: [1, 2`: announced by a colon.
         let line = line || row || after_colon(cx, at);
         let go = match cx.solid(at + len) {
@@ -449,6 +449,16 @@ impl Machine {
 fn after_colon(cx: Input<'_>, at: usize) -> bool {
     let before = cx.bytes.get(at.saturating_sub(8)..at).unwrap_or(&[]).trim_ascii_end();
     before.last() == Some(&b':')
+}
+
+/// Tells whether a tag in capitals stands right before `at`: `[TOOL_CALLS][…]`.
+fn behind_tag(cx: Input<'_>, at: usize) -> bool {
+    let before = cx.bytes.get(at.saturating_sub(32)..at).unwrap_or(&[]);
+    let name = |tag: &[u8]| {
+        let letters = tag.iter().rev().take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
+        letters > 2 && tag.len().checked_sub(letters + 1).and_then(|open| tag.get(open)) == Some(&b'[')
+    };
+    before.strip_suffix(b"]").is_some_and(name)
 }
 
 /// Tells whether a Markdown list marker stands before `at` on its line.

@@ -1,6 +1,6 @@
 //! Which quote ends a string: decided by what follows, within a bounded distance.
 
-use super::key::key_at;
+use super::key::{arrow_at, key_at};
 use super::machine::{Machine, Shape};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
 use super::string::{Found, Role, Verdict, find_quote};
@@ -182,6 +182,7 @@ impl Machine {
             b'/' if matches!(cx.at(here + 1), b'/' | b'*') => Verdict::Close,
             b'#' if here > next => Verdict::Close,
             b'`' if newline => Verdict::Close,
+            b'\\' if here + 1 >= cx.len() && !cx.eof => Verdict::Wait,
             b'\\' if cx.at(here + 1) == b'"' => self.judge_next_quote(cx, at, next, here, newline),
             _ if is_quote(byte) => self.judge_next_quote(cx, at, next, here, newline),
             _ => self.judge_word(cx, at, next, here, newline),
@@ -211,8 +212,10 @@ impl Machine {
             return match self.solid(cx, end) {
                 Solid::Wait => Verdict::Wait,
                 Solid::End => Verdict::Close,
+                Solid::At { at: sign, .. } if arrow_at(cx, sign).0 == Tri::Wait => Verdict::Wait,
                 Solid::At { at: sign, .. } => match cx.punct(sign).0 {
                     b':' | b'=' => Verdict::Close,
+                    _ if arrow_at(cx, sign).0 == Tri::Yes => Verdict::Close,
                     b',' | b'}' | b']' if self.string.inner.is_multiple_of(2) && !padded => Verdict::Maybe,
                     // `"key": "a", "missing colon" "value"` stays a string unless a line break says otherwise.
                     next if newline && (is_quote(next) || matches!(next, b'{' | b'[')) => Verdict::Close,

@@ -38,6 +38,8 @@ pub(super) struct Str {
     pub(super) role: Role,
     /// Its quotes belong to the text.
     pub(super) kept: bool,
+    /// Opened by `\'`, as in a document that was escaped once too often.
+    pub(super) slashed: bool,
     /// Quotes inside it so far.
     pub(super) inner: u32,
     /// Raw control characters were reported.
@@ -209,6 +211,17 @@ impl Machine {
         self.open_prefixed(cx, role, 0)
     }
 
+    /// Opens the string whose quote `\'` stands at `pos`.
+    pub(super) fn open_slashed(&mut self, cx: Input<'_>, role: Role) -> bool {
+        let start = self.pos;
+        if !self.open_prefixed(cx, role, 1) {
+            return false;
+        }
+        self.string.slashed = self.string.quote == b'\'';
+        self.repaired(Rule::OverEscaped, start, start + 2);
+        true
+    }
+
     /// Opens a string after a prefix of `prefix` bytes.
     pub(super) fn open_prefixed(&mut self, cx: Input<'_>, role: Role, prefix: usize) -> bool {
         let start = self.pos;
@@ -364,6 +377,18 @@ impl Machine {
         if self.plainly_closed(cx, at + len) {
             self.close_string(cx, at, at + len, true);
             return Some(true);
+        }
+        if self.string.quote == b'\'' && cx.at(at + 1) == b'\'' {
+            // `'it''s'`: two quotes between letters are one, as YAML and SQL write it
+            if at + 2 >= cx.len() && !cx.eof {
+                return None;
+            }
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+            if at > self.string.content && letter(cx.at(at - 1)) && letter(cx.at(at + 2)) {
+                self.repaired(Rule::InvalidEscape, at, at + 2);
+                self.replace(cx, 2, Some('\''));
+                return Some(false);
+            }
         }
         match self.judge(cx, at, len) {
             Verdict::Wait => None,

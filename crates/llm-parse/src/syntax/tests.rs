@@ -339,6 +339,18 @@ fn in_pieces(source: &str, size: usize) -> super::Document {
     machine.into_document(source)
 }
 
+#[test]
+fn a_backslash_at_the_end_of_a_piece_waits_for_what_it_escapes() {
+    let source = "and {\\\"a\\\":u\"u\" \\\"";
+    let mut stream = crate::stream::Stream::new();
+    for c in source.chars() {
+        stream.push(c.encode_utf8(&mut [0; 4]));
+    }
+    let (pieces, whole) = (stream.finish(), read(source, &Limits::default()));
+    let value = |document: &super::Document| document.to_value(&document.candidates()[0], source);
+    assert_eq!(value(&pieces), value(&whole));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -88,6 +88,14 @@ fn answers(clause: &str, start: usize, end: usize) -> bool {
         )
 }
 
+/// Tells whether the "no" that ends at `end` belongs to "no doubt", "no question".
+fn is_idiom(clause: &str, end: usize) -> bool {
+    let next = words(clause.get(end..).unwrap_or("")).next();
+    next.is_some_and(|(_, word)| {
+        matches!(&*word.to_lowercase(), "doubt" | "question" | "mistake" | "denying")
+    })
+}
+
 /// Words that let a statement be true only in part.
 fn is_partial(clause: &str) -> bool {
     words(clause).any(|(_, word)| {
@@ -125,6 +133,10 @@ fn sentence(text: &str) -> Reading {
         let mut any: Option<bool> = None;
         for (start, word) in words(clause.text) {
             let Some(value) = stated(&word.to_lowercase()) else { continue };
+            // "there is no doubt that it is true" names one
+            if !value && is_idiom(clause.text, start + word.len()) {
+                continue;
+            }
             if any.replace(value).is_some_and(|known| known != value) {
                 return Reading::Ambiguous("both truth values are named");
             }
@@ -201,10 +213,16 @@ mod tests {
             "This is verified: true.",
             "네, 맞습니다.",
             "답은 참입니다.",
+            "There is no doubt that it is true.",
         ] {
             assert_eq!(read(text), Reading::Sentence(true), "{text}");
         }
-        for text in ["It is false.", "No, it isn't.", "아니요, 그렇지 않습니다."] {
+        for text in [
+            "It is false.",
+            "There is no question that it is false.",
+            "No, it isn't.",
+            "아니요, 그렇지 않습니다.",
+        ] {
             assert_eq!(read(text), Reading::Sentence(false), "{text}");
         }
     }

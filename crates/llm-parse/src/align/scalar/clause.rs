@@ -74,6 +74,7 @@ fn ends_with_ignore_case(text: &str, suffix: &str) -> bool {
 
 const IDIOMS: &[&str] = &[
     "no doubt",
+    "의심의 여지가 없",
     "without a doubt",
     "without doubt",
     "beyond doubt",
