@@ -32,6 +32,8 @@
 //! # Ok::<(), &str>(())
 //! ```
 
+#[cfg(any(test, feature = "extract"))]
+mod contradiction;
 mod edit;
 mod index;
 mod lexicon;
@@ -47,11 +49,11 @@ use memchr::memmem;
 use pumasi_core::text::{CharOffsets, Span as Bytes};
 use serde::Serialize;
 
-pub use support::{Doubt, Support, support};
+#[cfg(any(test, feature = "extract"))]
+pub(crate) use contradiction::{bears_out, denies, is_foreign, length_support, names_number, names_time};
 #[cfg(feature = "extract")]
-pub(crate) use support::{
-    bears_out, date_support, denies, is_foreign, length_support, names_number, names_time,
-};
+pub(crate) use support::date_support;
+pub use support::{Doubt, Support, support};
 
 use crate::Span;
 use edit::{Alignment, Ends, Step, align};
