@@ -35,6 +35,17 @@ impl Retry {
     }
 }
 
+impl fmt::Display for Retry {
+    /// Writes `never`, `now` or `after 20s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Now => f.write_str("now"),
+            Self::After(delay) => write!(f, "after {delay:?}"),
+        }
+    }
+}
+
 /// What went wrong, for code that decides on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,6 +188,15 @@ impl Error {
     #[must_use]
     pub fn with_usage(mut self, usage: Usage) -> Self {
         self.inner.usage = Some(usage);
+        self
+    }
+
+    /// Says in the message how often the call was tried, if more than once.
+    #[cfg(feature = "openai")]
+    pub(crate) fn after_tries(mut self, tries: u32) -> Self {
+        if tries > 1 {
+            self.inner.message = format!("{} ({tries} tries)", self.inner.message).into();
+        }
         self
     }
 

@@ -278,6 +278,29 @@ impl ExtractError {
         &self.inner.message
     }
 
+    /// Returns what was tried and, for a failed call, what the model's side said of it: operation, host and status, and how
+    /// often it was tried. Never a prompt, an answer or a source.
+    ///
+    /// ```
+    /// use pumasi_core::{Error, ErrorKind};
+    /// use pumasi_llm_parse::extract::ExtractError;
+    ///
+    /// let call = Error::new(ErrorKind::RateLimited, "chat completion at api.example.com failed with status 429");
+    /// let error = ExtractError::from(call);
+    /// assert_eq!(
+    ///     error.explanation(),
+    ///     "the call to the model failed (rate_limited): chat completion at api.example.com failed with status 429"
+    /// );
+    /// ```
+    pub fn explanation(&self) -> String {
+        let call =
+            self.inner.source.as_deref().and_then(|source| source.downcast_ref::<pumasi_core::Error>());
+        match call {
+            Some(call) => format!("{}: {}", self.message(), call.message()),
+            None => self.message().to_owned(),
+        }
+    }
+
     /// Returns the places that were turned down in the last answer.
     pub fn failures(&self) -> &[Failure] {
         &self.inner.failures

@@ -103,8 +103,9 @@ impl Task {
     }
 
     /// Returns the fields by which a [`Filter`](pumasi_core::filter::Filter) lists tasks: the task as JSON (`title`,
-    /// `timing.due`, `timing.frequency`, `order`, `difficulty`, `support`, `confidence`, …) and, of its post, `post.id`, `post.kind`,
-    /// `post.language` and `post.author`.
+    /// `timing.due`, `timing.frequency`, `order`, `difficulty`, `support`, `confidence`, …) and, of its post, `post.id`,
+    /// `post.title`, `post.kind`, `post.language` and `post.author`. [`check_filter`](super::check_filter) tells whether a
+    /// filter asks for them as what they are.
     ///
     /// ```
     /// use pumasi_core::filter::{Field, Filter};
@@ -121,6 +122,7 @@ impl Task {
         if let Some(fields) = fields.as_object_mut() {
             let of_post = json!({
                 "id": post.id,
+                "title": post.title,
                 "kind": post.kind,
                 "language": post.language(),
                 "author": post.author,

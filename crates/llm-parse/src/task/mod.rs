@@ -5,6 +5,7 @@ mod data;
 mod doubt;
 mod draft;
 mod extractor;
+mod fields;
 mod instructions;
 mod matcher;
 mod pipeline;
@@ -17,6 +18,7 @@ pub use data::{Difficulty, Task, Timing};
 pub use doubt::TaskPart;
 pub use draft::TaskDraft;
 pub use extractor::TaskExtractor;
+pub use fields::check_filter;
 pub use matcher::{Match, TaskMatcher};
 #[cfg(feature = "sqlite")]
 pub use pipeline::SqliteTaskStore;

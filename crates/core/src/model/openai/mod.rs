@@ -15,6 +15,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -143,7 +144,9 @@ impl OpenAiCompatible {
         let body = self.body(request, false);
         let tokens = estimate(&body, request);
         let call = self.transport.call(OPERATION);
+        let tries = AtomicU32::new(0);
         let attempt = |_| {
+            tries.fetch_add(1, Ordering::Relaxed);
             let body = body.clone();
             async move {
                 let reservation = self.transport.reserve(tokens).await?;
@@ -156,7 +159,8 @@ impl OpenAiCompatible {
             }
         };
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
-        self.transport.policy_within(timeout).run_if(attempt, Error::retry).await
+        let outcome = self.transport.policy_within(timeout).run_if(attempt, Error::retry).await;
+        outcome.map_err(|error| error.after_tries(tries.load(Ordering::Relaxed)))
     }
 
     async fn open(&self, request: &ChatRequest) -> Result<(Streaming, Option<RateReservation>)> {
@@ -167,7 +171,9 @@ impl OpenAiCompatible {
         // A deadline beyond what the clock can express is a century away.
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now + std::time::Duration::from_hours(876_000));
+        let tries = AtomicU32::new(0);
         let attempt = |_| {
+            tries.fetch_add(1, Ordering::Relaxed);
             let (body, transport) = (body.clone(), Arc::clone(&self.transport));
             async move {
                 let reservation = transport.reserve(tokens).await?;
@@ -175,7 +181,8 @@ impl OpenAiCompatible {
                 Ok((Streaming::open(transport, OPERATION, response, deadline).await?, reservation))
             }
         };
-        self.transport.policy_within(timeout).run_if(attempt, Error::retry).await
+        let outcome = self.transport.policy_within(timeout).run_if(attempt, Error::retry).await;
+        outcome.map_err(|error| error.after_tries(tries.load(Ordering::Relaxed)))
     }
 }
 

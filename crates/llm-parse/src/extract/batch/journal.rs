@@ -62,6 +62,9 @@ struct Record {
     error: Option<ErrorRecord>,
 }
 
+/// How every line begins.
+const BEGINNING: &[u8] = b"{\"id\":\"";
+
 #[derive(Serialize, Deserialize)]
 struct ErrorRecord {
     kind: ExtractErrorKind,
@@ -77,7 +80,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     ///
     /// # Errors
     ///
-    /// `Storage` if the file cannot be opened, read, locked (it is in use) or repaired.
+    /// `Storage` if the file cannot be opened, read, locked (it is in use) or repaired; `InvalidConfig` if it has text that
+    /// is no journal's: such a file is left as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = OpenOptions::new()
@@ -106,7 +110,13 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             encode: |extraction| serde_json::to_value(extraction),
             decode: |value| serde_json::from_value(value),
         };
-        journal.load().map_err(|error| failed(&journal.path, "read", error))?;
+        let is_journal = journal.load().map_err(|error| failed(&journal.path, "read", error))?;
+        if !is_journal {
+            return Err(ExtractError::new(
+                ExtractErrorKind::InvalidConfig,
+                format!("the file {} is no journal", journal.path.display()),
+            ));
+        }
         Ok(journal)
     }
 }
@@ -127,8 +137,9 @@ impl<T> Journal<T> {
         self.damaged
     }
 
-    /// Reads the lines, and cuts off what a crash left of the last one.
-    fn load(&mut self) -> std::io::Result<()> {
+    /// Reads the lines, and cuts off what a crash left of the last one. `false`, and nothing is changed, if the file has
+    /// text and none of it is a journal's.
+    fn load(&mut self) -> std::io::Result<bool> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(0))?;
         let mut reader = BufReader::new(&*file);
@@ -148,6 +159,11 @@ impl<T> Journal<T> {
             self.end += u64::try_from(length).unwrap_or(u64::MAX);
         }
         drop(reader);
+        // a crash may have cut off the very first line
+        let begun = |tail: &[u8]| BEGINNING.starts_with(tail) || tail.starts_with(BEGINNING);
+        if self.lines.is_empty() && (self.damaged > 0 || !begun(&line)) {
+            return Ok(false);
+        }
         if file.metadata()?.len() > self.end {
             file.set_len(self.end)?;
         }
@@ -159,7 +175,7 @@ impl<T> Journal<T> {
         {
             let _ = folder.sync_all();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Returns what the journal has about the item `id` with this key; `None` also if it can no longer be read.

@@ -131,6 +131,23 @@ async fn a_crash_at_any_byte_of_the_journal_loses_at_most_the_last_line() {
     }
 }
 
+#[test]
+fn a_file_that_is_no_journal_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    for text in ["one line without an end", "a line\nand half", "{\"a\": 1}\n", "[]", "{\"id\": 7}\n"] {
+        std::fs::write(&path, text).unwrap();
+        let error = Journal::<usize>::open(&path).unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidConfig, "{text}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    // the very first line of a journal may have been cut off
+    for text in ["", "{\"i", "{\"id\":\"a\",\"key\":\"k\",\"ok\":"] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(Journal::<usize>::open(&path).unwrap().len(), 0, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_line_is_counted_and_its_item_done_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ impl<T> Job<'_, T> {
         let prompt = engine.meter.count_request(&request);
         engine.check_context(prompt)?;
         let permit = self.ledger.permit(prompt, engine.max_answer, self.waiting + 1)?;
-        request.max_tokens = permit.max_answer.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        request.max_tokens = Some(engine.longest_answer(prompt, permit.max_answer));
         let timeout = earlier(engine.call_timeout, permit.timeout);
         request.timeout = timeout;
         let started = engine.clock.instant();
@@ -194,7 +194,24 @@ impl<T> Job<'_, T> {
     }
 }
 
+/// The longest answer that is asked for where nobody has said, in tokens.
+const DEFAULT_ANSWER: u64 = 8_192;
+
 impl<T> Engine<T> {
+    /// Returns the limit of the answer: what was set or the budget allows; else the default, or what the context window
+    /// leaves of it.
+    fn longest_answer(&self, prompt: u64, permitted: Option<u64>) -> u32 {
+        let most = match (self.max_answer, permitted) {
+            (Some(set), permitted) => permitted.unwrap_or(set),
+            (None, permitted) => {
+                let window = self.model.capabilities().context_tokens;
+                let room = window.map_or(u64::MAX, |window| u64::from(window).saturating_sub(prompt));
+                permitted.unwrap_or(u64::MAX).min(DEFAULT_ANSWER).min(room.max(1))
+            }
+        };
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
     /// Checks that a prompt and a useful answer fit the context window, where its size is known.
     fn check_context(&self, prompt: u64) -> Result<()> {
         let Some(window) = self.model.capabilities().context_tokens else { return Ok(()) };

@@ -8,9 +8,10 @@ use super::Job;
 use super::ask::{Answer, Asked};
 use crate::extract::form::{Form, WRAPPER};
 use crate::extract::prompt::Fence;
-use crate::extract::read::{Draft, kind_of};
+use crate::extract::read::{Draft, Fault, kind_of};
 use crate::extract::{
-    AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Failure, Result, refusal, repetition,
+    AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Failure, Result, Unresolved, pointer,
+    refusal, repetition,
 };
 use crate::report::Rule;
 
@@ -20,6 +21,8 @@ struct Hopeless {
     expected: String,
     failures: Vec<Failure>,
     source: Option<crate::Error>,
+    /// The items of a list that stand before the cut.
+    kept: Option<Draft>,
 }
 
 impl<T: DeserializeOwned> Job<'_, T> {
@@ -28,11 +31,12 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let engine = self.engine;
         let mut again = String::new();
         let mut earlier: HashSet<String> = HashSet::new();
+        let mut kept: Option<Draft> = None;
         loop {
             let kind = if again.is_empty() { AttemptKind::Ask } else { AttemptKind::Reask };
             let asked = Asked { kind, again: &again, form: &engine.form, rendered: &engine.rendered };
             let answer = self.ask(fence, &asked).await?;
-            let hopeless = match self.read(&answer) {
+            let mut hopeless = match self.read(&answer) {
                 Ok(mut draft) => {
                     self.report(&mut draft);
                     return Ok(draft);
@@ -45,8 +49,20 @@ impl<T: DeserializeOwned> Job<'_, T> {
             let repeated = !earlier.insert(answer.text);
             let split = self.splittable && hopeless.kind == ExtractErrorKind::Truncated;
             let final_kind = matches!(hopeless.kind, ExtractErrorKind::Refused | ExtractErrorKind::Protocol);
+            if engine.unresolved == Unresolved::DropItems
+                && let Some(better) = hopeless.kept.take()
+                && kept.as_ref().is_none_or(|kept| items_of(kept) < items_of(&better))
+            {
+                kept = Some(better);
+            }
             if final_kind || repeated || split || *rounds == 0 {
-                return Err(hopeless.into_error(repeated));
+                return match kept.filter(|_| hopeless.kind == ExtractErrorKind::Truncated && !split) {
+                    Some(mut draft) => {
+                        self.report(&mut draft);
+                        Ok(draft)
+                    }
+                    None => Err(hopeless.into_error(repeated)),
+                };
             }
             *rounds -= 1;
             again = engine.prompt.again_whole(hopeless.kind, &hopeless.expected);
@@ -61,6 +77,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
             expected: expected.to_owned(),
             failures: Vec::new(),
             source: None,
+            kept: None,
         };
         if repetition::loops(&answer.text) && answer.cut {
             return Err(hopeless(ExtractErrorKind::Looping, ""));
@@ -86,8 +103,12 @@ impl<T: DeserializeOwned> Job<'_, T> {
             },
         };
         match read {
-            // what was cut off is missing, however good the rest is
-            Ok(_) if answer.cut => Err(hopeless(ExtractErrorKind::Truncated, "")),
+            // what was cut off is missing, however good the rest is; what came before is kept for the case that asking
+            // again is no better
+            Ok(draft) if answer.cut => {
+                let kept = before_the_cut(draft, &engine.form);
+                Err(Hopeless { kept, ..hopeless(ExtractErrorKind::Truncated, "") })
+            }
             Ok(draft)
                 if !draft.faults.is_empty()
                     && !engine.marks.names("error")
@@ -105,6 +126,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
                         expected: fault.expected.clone(),
                         failures: vec![Failure::new("", kind, fault.expected.clone())],
                         source: None,
+                        kept: None,
                     })
                 }
                 None => Ok(draft),
@@ -130,6 +152,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
                     expected: unreadable.error.expected().unwrap_or_default().to_owned(),
                     failures: failures.collect(),
                     source: Some(unreadable.error),
+                    kept: None,
                 })
             }
         }
@@ -157,6 +180,39 @@ impl Hopeless {
             None => error,
         }
     }
+}
+
+/// Keeps the items of a list that stand whole before the cut; `None` if there is none, or the value is no list.
+fn before_the_cut(mut draft: Draft, form: &Form) -> Option<Draft> {
+    const REST: &str = "the rest of the answer, which was cut off";
+    let items = draft.value.as_array()?;
+    let (last, length) = (format!("/{}", items.len().checked_sub(1)?), items.len());
+    let prefix = if form.wrapped { format!("/{WRAPPER}") } else { String::new() };
+    let cut_inside = draft.report.repairs.iter().any(|repair| {
+        let place = repair.path.as_ref().map(crate::Path::to_pointer).unwrap_or_default();
+        let place = place.strip_prefix(&prefix).unwrap_or(&place);
+        matches!(repair.rule, Rule::Truncated | Rule::IncompleteDropped) && pointer::within(place, &last)
+    });
+    let faulty = draft.faults.iter().any(|fault| pointer::within(&fault.path, &last));
+    let place = if cut_inside || faulty {
+        draft.faults.retain(|fault| !pointer::within(&fault.path, &last));
+        pointer::set(&mut draft.value, &last, serde_json::Value::Null);
+        last
+    } else {
+        format!("/{length}")
+    };
+    draft.dropped.push(Fault::new(place, ExtractErrorKind::Truncated, REST));
+    (items_of(&draft) > 0).then_some(draft)
+}
+
+/// Counts the items of a list that have no fault.
+fn items_of(draft: &Draft) -> usize {
+    let items = draft.value.as_array().map_or(&[][..], Vec::as_slice);
+    let good = |(index, item): &(usize, &serde_json::Value)| {
+        let place = format!("/{index}");
+        !item.is_null() && !draft.faults.iter().any(|fault| pointer::within(&fault.path, &place))
+    };
+    items.iter().enumerate().filter(good).count()
 }
 
 /// Takes the value, and the places of the faults, out of the wrapper.

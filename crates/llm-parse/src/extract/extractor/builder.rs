@@ -209,7 +209,7 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
         self
     }
 
-    /// Limits the tokens of an answer; the server's limit by default.
+    /// Limits the tokens of an answer; 8,192 by default, or what the budget and the context window leave of that.
     pub fn with_max_answer_tokens(mut self, tokens: u32) -> Self {
         self.max_answer = Some(u64::from(tokens));
         self

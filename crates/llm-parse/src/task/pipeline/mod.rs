@@ -251,7 +251,10 @@ impl TaskPipeline {
             record.state = TaskState::Failed;
             record.failure = Some(TaskFailure {
                 reason: "attempts".to_owned(),
+                message: None,
                 attempts: self.max_attempts,
+                calls: 0,
+                retry: None,
                 usage: record.usage,
             });
             return Ok(record);
@@ -323,7 +326,17 @@ fn failed(record: &mut TaskRecord, reason: &str, attempts: u32, error: Option<&E
     let usage = error.map(ExtractError::usage).unwrap_or_default();
     record.state = TaskState::Failed;
     record.usage = usage;
-    record.failure = Some(TaskFailure { reason: reason.to_owned(), attempts, usage });
+    record.failure = Some(TaskFailure {
+        reason: reason.to_owned(),
+        message: error.map(ExtractError::explanation),
+        attempts,
+        calls: error.map_or(0, |error| {
+            let calls = error.attempts().iter().filter(|attempt| attempt.is_call()).count();
+            u32::try_from(calls).unwrap_or(u32::MAX)
+        }),
+        retry: error.map(|error| error.retry().to_string()),
+        usage,
+    });
 }
 
 /// The bus's view of a failed attempt: its kind and when to come back, nothing of its text.

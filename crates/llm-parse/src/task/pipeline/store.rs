@@ -46,8 +46,17 @@ pub struct TaskFailure {
     /// The kind of the error, in `snake_case`: an [`ExtractErrorKind`](crate::extract::ExtractErrorKind), `panic`, or
     /// `attempts` where every attempt ended with the process.
     pub reason: String,
+    /// What was tried, as [`ExtractError::explanation`](crate::extract::ExtractError::explanation) says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
+    /// How many calls of the model the last try made.
+    #[serde(default)]
+    pub calls: u32,
+    /// Whether trying again may help: `never`, `now`, or `after 20s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
     /// What the last try used.
     pub usage: Usage,
 }

@@ -139,7 +139,10 @@ async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
     let bench = self::bench(Failing::new(ExtractErrorKind::Refused, 1));
     bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
     let record = bench.record().await;
-    assert_eq!((record.state, record.failure.unwrap().reason.as_str()), (TaskState::Failed, "refused"));
+    let failure = record.failure.unwrap();
+    assert_eq!((record.state, failure.reason.as_str()), (TaskState::Failed, "refused"));
+    assert_eq!(failure.retry.as_deref(), Some("never"));
+    assert!(failure.message.is_some_and(|message| !message.is_empty()));
     assert!(matches!(bench.published().await.as_slice(), [(1, TaskEvent::ExtractionFailed { .. })]));
 }
 

@@ -164,8 +164,42 @@ async fn an_answer_that_was_cut_is_never_taken_for_whole() {
     assert!(question(&model, 1).contains("cut off"));
     assert!(matches!(found.attempts[0].outcome, AttemptOutcome::Rejected { reason: Kind::Truncated, .. }));
 
+    // whatever is asked, the answer is cut: what stands whole before the cut is kept, and the cut is told
     let always = ScriptedModel::always(raw(cut).with_finish_reason(FinishReason::Length));
-    assert_eq!(fail(&always).await.kind(), Kind::Truncated);
+    let found = builder(&always).build().unwrap().extract(SOURCE).await.unwrap();
+    assert_eq!(found.value, [serde_json::from_value::<Step>(run()).unwrap()]);
+    let rejected: Vec<_> =
+        found.rejected.iter().map(|failure| (failure.path.as_str(), failure.kind)).collect();
+    assert_eq!(rejected, [("/1", Kind::Truncated)]);
+    assert!(found.confidence < 0.8, "{}", found.confidence);
+    // an item whose text was cut is not whole, though its fields are all there
+    let inside = r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다"}, {"title": "수영", "quote": "주말에는 수영"#;
+    let between = r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다"},"#;
+    for cut in [inside, between] {
+        let model = ScriptedModel::always(raw(cut).with_finish_reason(FinishReason::Length));
+        let found = builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+        assert_eq!((found.value.len(), found.rejected[0].kind), (1, Kind::Truncated), "{cut}");
+    }
+    // nothing is whole, or nothing may be left out
+    let nothing =
+        ScriptedModel::always(raw(r#"{"items": [{"title": "수"#).with_finish_reason(FinishReason::Length));
+    assert_eq!(fail(&nothing).await.kind(), Kind::Truncated);
+    let strict = builder(&always).with_unresolved(Unresolved::Fail).build().unwrap();
+    assert_eq!(strict.extract(SOURCE).await.unwrap_err().kind(), Kind::Truncated);
+}
+
+#[tokio::test]
+async fn an_answer_has_a_limit_though_nobody_set_one() {
+    let model = ScriptedModel::always(reply(json!([run()])));
+    builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+    assert_eq!(model.requests()[0].max_tokens, Some(8_192));
+    builder(&model).with_max_answer_tokens(20_000).build().unwrap().extract(SOURCE).await.unwrap();
+    assert_eq!(model.requests()[1].max_tokens, Some(20_000));
+    let mut capabilities = ModelCapabilities::FULL;
+    capabilities.context_tokens = Some(4_096);
+    let small = ScriptedModel::always(reply(json!([run()]))).with_capabilities(capabilities);
+    builder(&small).build().unwrap().extract(SOURCE).await.unwrap();
+    assert!(small.requests()[0].max_tokens.is_some_and(|most| most < 4_096 && most > 1_000));
 }
 
 #[tokio::test]
