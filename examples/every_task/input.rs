@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use pumasi_core::filter::Filter;
-use pumasi_llm_parse::task::{Post, PostKind};
+use pumasi_llm_parse::task::{Post, PostKind, check_filter};
 use serde_json::value::RawValue;
 
 const COMMITTED: &str = include_str!("posts.jsonl");
@@ -74,6 +74,10 @@ impl Input {
             Ok(post) if self.posts.iter().any(|known| known.id == post.id) => {
                 self.bad.push(format!("{place}: an earlier post has the id {:?} as well", post.id));
             }
+            Ok(post) if post.id.trim().is_empty() => self.bad.push(format!("{place}: the id is empty")),
+            Ok(post) if post.body.trim().is_empty() => {
+                self.bad.push(format!("{place}: the body of post {:?} is empty", post.id));
+            }
             Ok(post) => self.posts.push(post),
             Err(error) => {
                 // The line of the file is told already.
@@ -95,5 +99,7 @@ pub(crate) fn kind(word: &str) -> Result<PostKind, String> {
 
 /// Reads a filter from the command line.
 pub(crate) fn filter(json: &str) -> Result<Filter, String> {
-    serde_json::from_str(json).map_err(|error| error.to_string())
+    let filter = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    check_filter(&filter).map_err(|error| error.message().to_owned())?;
+    Ok(filter)
 }

@@ -49,9 +49,11 @@ pub(crate) fn tasks<'a>(
         say!("{} {}  {}", kind(post), post.id, post.title.as_deref().unwrap_or("(no title)"));
         match &outcome.result {
             Err(error) => say!(
-                "   failed: {} after {} — {error}",
+                "   failed: {} after {} — {} (try again: {})",
                 error.kind(),
-                counted(error.attempts().len(), "call", "calls")
+                counted(error.attempts().len(), "call", "calls"),
+                error.explanation(),
+                error.retry()
             ),
             Ok(extraction) => {
                 let side = if post.kind == PostKind::Story { &mut found.deeds } else { &mut found.needs };

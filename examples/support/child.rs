@@ -85,7 +85,7 @@ impl Drop for Running {
 }
 
 /// Cargo builds the examples of a package before it runs the package's tests, beside them.
-fn example(name: &str) -> io::Result<PathBuf> {
+pub fn example(name: &str) -> io::Result<PathBuf> {
     let tests = std::env::current_exe()?;
     let folder = tests.ancestors().nth(2).ok_or_else(|| io::Error::other("a test has no folder"))?;
     Ok(folder.join("examples").join(name))

@@ -4,7 +4,7 @@ use std::env;
 use std::sync::Arc;
 
 use pumasi_core::Result;
-use pumasi_core::model::{ChatModel, OpenAiCompatible};
+use pumasi_core::model::{ChatModel, ModelCapabilities, OpenAiCompatible};
 
 /// Reads `PUMASI_LLM_URL` (a local or other OpenAI-compatible server), `OPENAI_API_KEY` and `PUMASI_LLM_MODEL`.
 ///
@@ -17,8 +17,11 @@ pub fn chat_model() -> Result<Option<Arc<dyn ChatModel>>> {
     let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let name = set("PUMASI_LLM_MODEL").unwrap_or_else(|| "gpt-5-mini".to_owned());
     let builder = match (set("PUMASI_LLM_URL"), set("OPENAI_API_KEY")) {
-        (Some(url), Some(key)) => OpenAiCompatible::at(url, name).with_api_key(key),
-        (Some(url), None) => OpenAiCompatible::at(url, name),
+        // Servers at hand (vLLM, llama.cpp, Ollama) take a JSON Schema; one that refuses it is asked in a plainer form.
+        (Some(url), Some(key)) => {
+            OpenAiCompatible::at(url, name).with_capabilities(ModelCapabilities::FULL).with_api_key(key)
+        }
+        (Some(url), None) => OpenAiCompatible::at(url, name).with_capabilities(ModelCapabilities::FULL),
         (None, Some(key)) => OpenAiCompatible::openai(name, key),
         (None, None) => return Ok(None),
     };

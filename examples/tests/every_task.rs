@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use support::child::Running;
 
@@ -147,6 +147,8 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         ("{\"kind\": \"poem\", \"body\": \"x\"}", StatusCode::UNPROCESSABLE_ENTITY),
         ("{\"kind\": \"story\", \"body\": \" \"}", StatusCode::UNPROCESSABLE_ENTITY),
         ("{\"kind\": \"story\"}", StatusCode::UNPROCESSABLE_ENTITY),
+        ("[\"story\", null, \"I read a book.\", null]", StatusCode::UNPROCESSABLE_ENTITY),
+        ("\"story\"", StatusCode::UNPROCESSABLE_ENTITY),
         (&format!("{{\"kind\": \"story\", \"body\": \"{long}\"}}"), StatusCode::UNPROCESSABLE_ENTITY),
         (&"x".repeat(128 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
         (&"x".repeat(2_000_000), StatusCode::PAYLOAD_TOO_LARGE),
@@ -160,12 +162,73 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     for path in ["/posts/none", "/posts/none/matches", "/nowhere"] {
         assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     }
-    assert_eq!(client.get(url("/tasks?filter={}")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    for (method, path, status) in [
+        (Method::GET, "/posts/%ff", StatusCode::BAD_REQUEST),
+        (Method::DELETE, "/posts/%ff", StatusCode::BAD_REQUEST),
+        (Method::PATCH, "/posts", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::POST, "/tasks", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
+        (Method::GET, "/tasks?filter={}", StatusCode::BAD_REQUEST),
+        (Method::GET, r#"/tasks?filter={"exists":{"field":"titel"}}"#, StatusCode::BAD_REQUEST),
+        (Method::GET, r#"/tasks?filter={"eq":{"field":"order","value":"1"}}"#, StatusCode::BAD_REQUEST),
+    ] {
+        let answer = client.request(method.clone(), url(path)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method} {path}");
+        assert!(answer.json::<Value>().await.unwrap()["detail"].is_string());
+    }
     assert_eq!(client.get(url("/posts?limit=x")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     let document = get(&client, &url("/openapi.json")).await;
     assert!(document["paths"]["/posts/{id}"]["put"].is_object());
+    assert!(
+        document["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"].is_object()
+    );
+    assert!(document["components"]["schemas"]["TaskView"]["properties"]["support"].is_object());
     for path in ["/", "/app.js", "/style.css", "/healthz", "/readyz", "/metrics"] {
         assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[test]
+fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let output =
+            Command::new(support::child::example("every_task").unwrap()).args(arguments).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let posts = path(
+        "posts.jsonl",
+        "{\"id\": \"\", \"kind\": \"story\", \"body\": \"I read a book.\"}\n\
+         {\"id\": \"b\", \"kind\": \"story\", \"body\": \" \"}\n\
+         {\"id\": \"c\", \"kind\": \"story\", \"body\": \"I read a book.\"}\n",
+    );
+    let (status, told, printed) = run(&[posts.as_os_str()]);
+    assert_eq!(status, Some(1));
+    assert!(told.contains("line 1: the id is empty") && told.contains("line 2: the body of post"), "{told}");
+    assert!(printed.contains("STORY    c"), "{printed}");
+
+    // a file of the person's own, which even lacks its last line's end
+    let notes = path("notes.txt", "do not lose this");
+    let (status, told, _) = run(&["--journal".as_ref(), notes.as_os_str(), posts.as_os_str()]);
+    assert!(status == Some(1) && told.contains("is no journal"), "{told}");
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "do not lose this");
+
+    for (filter, words) in [
+        (r#"{"exists": {"field": "titel"}}"#, "no field titel"),
+        (r#"{"eq": {"field": "difficulty", "value": "hrad"}}"#, "one of easy, medium, hard"),
+    ] {
+        let (status, told, _) = run(&["--only".as_ref(), filter.as_ref(), posts.as_os_str()]);
+        assert!(status == Some(2) && told.contains(words), "{told}");
     }
 }
 

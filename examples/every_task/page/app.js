@@ -6,7 +6,7 @@ const words = {
     result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", metrics: "지표", none: "이 글에는 할 일이 없습니다.",
     pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", reason: "까닭", by: "찾는 이", after: "먼저 할 일", minutes: "분", due: "까지",
-    doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
+    tries: "시도", again: "다시 시도하면", doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
   },
   en: {
     skip: "Skip to content", title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
@@ -14,7 +14,7 @@ const words = {
     result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", metrics: "Metrics", none: "This post has no tasks.",
     pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, trouble: "The server cannot be reached. Try again in a moment.", reason: "Reason", by: "Found by", after: "after", minutes: "min", due: "by",
-    doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
+    tries: "tries", again: "try again", doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
   },
 };
 const samples = {
@@ -86,7 +86,8 @@ async function show(id) {
   const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`) : [];
   const now = JSON.stringify([view, matches, language]);
   if (shown !== id) return;
-  const why = view.failure && `${t("failed")} — ${t("reason")}: ${view.failure.reason}`;
+  const failure = view.failure;
+  const why = failure && [`${t("failed")} — ${t("reason")}: ${failure.reason}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${failure.retry}`].filter(Boolean).join(" · ");
   if (view.state !== "pending") $("status").textContent = why || t("found")(view.tasks.length);
   if (drawn === now) return;
   drawn = now;

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::event::EventId;
 use pumasi_core::filter::Filter;
-use pumasi_llm_parse::task::{Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState};
+use pumasi_llm_parse::task::{
+    Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState, check_filter,
+};
+use serde_json::Value;
 use support::problem::Problem;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::OpenApi;
@@ -47,13 +51,32 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(metrics))
 }
 
+/// The routes that stay open as long as whoever asks: no limit of time stands over them.
+pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// A path's identifier; what is no UTF-8 names nothing.
+struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
+        }
+    }
+}
+
 /// Accepts a post; its tasks follow.
 #[utoipa::path(post, path = "/posts", request_body = NewPost, responses(
     (status = 202, body = Accepted), (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
-    body: Result<Json<NewPost>, JsonRejection>,
+    body: Result<Json<Value>, JsonRejection>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
     let id = EventId::random().to_string();
     let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
@@ -67,8 +90,8 @@ async fn create(
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn replace(
     State(service): Shared,
-    Path(id): Path<String>,
-    body: Result<Json<NewPost>, JsonRejection>,
+    Id(id): Id,
+    body: Result<Json<Value>, JsonRejection>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
     let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
     let _editing = service.editing.lock().await;
@@ -80,7 +103,7 @@ async fn replace(
 /// Accepts that a post is deleted; its text and tasks go.
 #[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), responses(
     (status = 202, body = Accepted), (status = 404, body = Problem)))]
-async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<(StatusCode, Json<Accepted>)> {
+async fn remove(State(service): Shared, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
     let _editing = service.editing.lock().await;
     let version = service.record(&id).await?.version + 1;
     service.pipeline.withdraw(&id, version, None).await?;
@@ -90,7 +113,7 @@ async fn remove(State(service): Shared, Path(id): Path<String>) -> Answer<(Statu
 /// Begins a failed post anew.
 #[utoipa::path(post, path = "/posts/{id}/retry", params(("id" = String, Path)), responses(
     (status = 202), (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn retry(State(service): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
+async fn retry(State(service): Shared, Id(id): Id) -> Answer<StatusCode> {
     service.record(&id).await?;
     service.pipeline.retry(&id, None).await?;
     Ok(StatusCode::ACCEPTED)
@@ -116,7 +139,7 @@ async fn list(
 /// Shows a post and its tasks.
 #[utoipa::path(get, path = "/posts/{id}", params(("id" = String, Path)), responses(
     (status = 200, body = PostView), (status = 404, body = Problem)))]
-async fn show(State(service): Shared, Path(id): Path<String>) -> Answer<Json<PostView>> {
+async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<PostView>> {
     let record = service.record(&id).await?;
     PostView::of(record).map(Json).ok_or_else(|| Problem::not_found("post"))
 }
@@ -134,6 +157,9 @@ async fn tasks(
         .map(|json| serde_json::from_str(&json))
         .transpose()
         .map_err(|error| bad(error.to_string()))?;
+    if let Some(filter) = &filter {
+        check_filter(filter).map_err(|error| bad(error.message().to_owned()))?;
+    }
     let limit = wanted.limit.map_or(100, |limit| usize::from(limit.clamp(1, 500)));
     let mut rows = Vec::new();
     service
@@ -150,7 +176,7 @@ async fn tasks(
 /// Shows which stories did what the question needs.
 #[utoipa::path(get, path = "/posts/{id}/matches", params(("id" = String, Path)), responses(
     (status = 200, body = Vec<MatchView>), (status = 404, body = Problem)))]
-async fn matches(State(service): Shared, Path(id): Path<String>) -> Answer<Json<Vec<MatchView>>> {
+async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchView>>> {
     let needs = service.record(&id).await?.tasks;
     let (mut deeds, mut stories) = (Vec::new(), Vec::new());
     service
@@ -197,7 +223,10 @@ async fn metrics(State(service): Shared) -> Response {
 }
 
 /// Streams the identifiers of posts whose tasks have changed, as server-sent events.
-pub(super) async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+///
+/// The data of an event is a post's identifier, or empty if events were missed and everything should be asked for anew.
+#[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
+async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let shutdown = service.shutdown.clone();
     let changes = stream::unfold(service.changed.subscribe(), |mut changes| async move {
         match changes.recv().await {
@@ -211,9 +240,13 @@ pub(super) async fn events(State(service): Shared) -> Sse<impl Stream<Item = Res
     Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
-fn read(body: Result<Json<NewPost>, JsonRejection>) -> Answer<NewPost> {
+/// Reads a post, which is an object: `serde` would take an array of its fields as well.
+fn read(body: Result<Json<Value>, JsonRejection>) -> Answer<NewPost> {
     match body {
-        Ok(Json(post)) => Ok(post),
+        Ok(Json(post @ Value::Object(_))) => {
+            serde_json::from_value(post).map_err(|error| Problem::invalid(error.to_string()))
+        }
+        Ok(_) => Err(Problem::invalid("a post is a JSON object")),
         Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
     }
 }

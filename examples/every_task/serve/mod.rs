@@ -17,6 +17,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::{Consumer, Delivery, Shutdown, SqliteBus, Start, Subscription, handler_fn};
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
+use support::problem::Problem;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, broadcast};
@@ -87,16 +88,25 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
 }
 
 fn router(service: Arc<Service>) -> Router {
-    let (api, openapi) = api::router().split_for_parts();
+    let (api, mut openapi) = api::router().split_for_parts();
+    let (endless, more) = api::endless().split_for_parts();
+    openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(128 * 1024, request, next)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
     Router::new()
         .merge(limited)
         .merge(page::router())
-        .route("/events", get(api::events))
+        .merge(endless)
         .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
-        .fallback(|| async { support::problem::Problem::not_found("page") })
+        .fallback(|| async { Problem::not_found("page") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path takes other methods",
+            )
+        })
         .layer(TraceLayer::new_for_http())
         .with_state(service)
 }

@@ -145,8 +145,16 @@ struct PostText {
 
 #[derive(Serialize, ToSchema)]
 struct FailureView {
+    /// The kind of the error.
     reason: String,
+    /// What was tried: the operation, the model's host and its status. Nothing of the post.
+    message: Option<String>,
+    /// How often the post was tried.
     attempts: u32,
+    /// How many calls of the model the last try made.
+    calls: u32,
+    /// Whether trying again may help: `never`, `now`, `after 20s`.
+    retry: Option<String>,
 }
 
 impl PostView {
@@ -159,9 +167,13 @@ impl PostView {
             post: PostText { kind: post.kind, title: post.title, body: post.body, author: post.author },
             tasks: record.tasks.into_iter().map(TaskView::of).collect(),
             extractor: record.extractor,
-            failure: record
-                .failure
-                .map(|failure| FailureView { reason: failure.reason, attempts: failure.attempts }),
+            failure: record.failure.map(|failure| FailureView {
+                reason: failure.reason,
+                message: failure.message,
+                attempts: failure.attempts,
+                calls: failure.calls,
+                retry: failure.retry,
+            }),
             tokens: record.usage.total_tokens(),
         })
     }

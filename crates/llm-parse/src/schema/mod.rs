@@ -19,6 +19,7 @@ pub(crate) use fold::fold;
 use shape::{Kind, Shapes};
 
 use crate::error::Result;
+use crate::report::Path;
 
 /// Is a compiled JSON Schema; cloning it is cheap.
 ///
@@ -121,7 +122,7 @@ impl Schema {
         ANY.clone()
     }
 
-    /// Returns the document that was compiled.
+    /// Returns the document that was compiled; for a [part](Self::at), that of the whole.
     #[must_use]
     pub fn as_json(&self) -> &Value {
         &self.inner.json
@@ -148,6 +149,36 @@ impl Schema {
     #[must_use]
     pub fn to_strict_json(&self) -> Value {
         strict::strict(&self.inner.json)
+    }
+
+    /// Returns the schema of a part; `None` if it has none of its own: the key is not known, or the alternatives of a union
+    /// differ in it.
+    ///
+    /// Keys may be written as answers write them: `userName` for `user_name`.
+    ///
+    /// ```
+    /// use pumasi_llm_parse::{Path, Schema};
+    /// use serde_json::json;
+    ///
+    /// let run = json!({"type": "object", "properties": {"km": {"type": "number"}}});
+    /// let schema = Schema::from_json(&json!({"type": "array", "items": run}))?;
+    /// let part = schema.at(&Path::root().with_index(3).with_key("km")).ok_or("no such part")?;
+    /// assert_eq!(part.render_prompt(), "number");
+    /// assert!(schema.at(&Path::root().with_key("km")).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn at(&self, path: &Path) -> Option<Self> {
+        let shapes = &self.inner.shapes;
+        let root = path.steps().iter().try_fold(shapes.root, |id, step| shapes.step(id, step))?;
+        let shapes = Shapes { all: shapes.all.clone(), root };
+        let inner = Inner {
+            shapes,
+            json: self.inner.json.clone(),
+            unchecked: self.inner.unchecked.clone(),
+            traits: Traits { constrained: true },
+        };
+        Some(Self { inner: Arc::new(inner) })
     }
 
     /// Every JSON value fits.

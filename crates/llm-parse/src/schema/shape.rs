@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Number, Value};
 
+use super::fold::fold;
 use super::pattern::Pattern;
+use crate::report::Step;
 
 /// The number of a [`Shape`] in its [`Shapes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -222,6 +224,35 @@ impl Shapes {
             }
         }
         (id, &ANY, true)
+    }
+
+    /// The shape of a part of `id`.
+    pub(crate) fn step(&self, id: ShapeId, step: &Step) -> Option<ShapeId> {
+        let (id, shape, _) = self.resolve(id);
+        match (&shape.kind, step) {
+            (Kind::Any, _) => Some(id),
+            (Kind::List(list), Step::Index(index)) => list.prefix.get(*index).copied().or(list.item),
+            (Kind::Record(record), Step::Key(key)) => {
+                let folded = || record.folded.get(&fold(key)).copied().flatten();
+                let field = record.exact.get(key.as_str()).copied().or_else(folded);
+                match (field.and_then(|field| record.fields.get(field as usize)), record.extra) {
+                    (Some(field), _) => Some(field.shape),
+                    (None, Extra::Keep(rest)) => Some(rest),
+                    (None, Extra::Drop) => None,
+                }
+            }
+            (Kind::Union(union), _) => {
+                let mut parts = union.variants.iter().filter_map(|variant| self.variant_step(*variant, step));
+                let first = parts.next()?;
+                parts.all(|part| part == first).then_some(first)
+            }
+            _ => None,
+        }
+    }
+
+    /// As [`step`](Self::step), but not into a union within a union.
+    fn variant_step(&self, id: ShapeId, step: &Step) -> Option<ShapeId> {
+        if matches!(self.get(id).kind, Kind::Union(_)) { None } else { self.step(id, step) }
     }
 
     pub(crate) fn get(&self, id: ShapeId) -> &Shape {

@@ -2,7 +2,8 @@
 //!
 //! Reads lines `{"id", "input", "schema"?}` from standard input, where `schema` is a JSON Schema (without it any JSON
 //! value is read), and writes a line for each, in the same order: `{"id", "value", "report", "confidence"}`, with
-//! `"rejected"` where parts were left out, or `{"id", "error": {"kind", "message"}}`.
+//! `"rejected"` where parts were left out and `"unchecked"` where the schema has keywords that are not checked, or
+//! `{"id", "error": {"kind", "message"}}`.
 //!
 //! ```sh
 //! echo '{"id": 1, "input": "Sure! {n: 1,234}", "schema": {"properties": {"n": {"type": "integer"}}}}' |
@@ -10,7 +11,10 @@
 //! ```
 //!
 //! `--partial` reads answers that may be cut off; `--stream N` feeds N characters at a time and prints the events before
-//! the value. No line stops it: what cannot be read becomes an error line.
+//! the value, each with the part's value by its part of the schema. No line stops it: what cannot be read becomes an error line.
+
+mod events;
+mod line;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,11 +23,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clap::{Parser as Args, ValueEnum};
-use pumasi_llm_parse::stream::{Event, Stream};
-use pumasi_llm_parse::{Parsed, Parser, Policy, Rejected, Report, Schema};
-use serde::{Deserialize, Serialize};
+use line::Line;
+use pumasi_llm_parse::{Parsed, Parser, Policy, Rejected, Repair, Report, Rule, Schema, Severity, Span};
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 #[derive(Args, Clone, Copy)]
 #[command(about = "Reads models' answers as JSON lines and writes the values in them")]
@@ -46,17 +50,6 @@ enum Level {
     Salvage,
 }
 
-/// One line of the input.
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(default, borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Cow<'a, str>,
-    #[serde(default, borrow)]
-    schema: Option<&'a RawValue>,
-}
-
 #[derive(Serialize)]
 struct Answer<'a> {
     id: &'a RawValue,
@@ -65,6 +58,9 @@ struct Answer<'a> {
     confidence: f32,
     #[serde(skip_serializing_if = "<[Rejected]>::is_empty")]
     rejected: &'a [Rejected],
+    /// Keywords of the schema that nothing was checked by.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unchecked: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -196,11 +192,22 @@ fn work(options: Options, batches: &Receiver<Batch>, results: &SyncSender<Vec<u8
 }
 
 fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8], out: &mut Vec<u8>) {
-    let text = String::from_utf8_lossy(bytes);
-    let Ok(line) = serde_json::from_str::<Line<'_>>(&text) else {
-        let id = rescued_id(&text);
-        let message = "the line is not an object with an \"input\" text";
-        return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
+    let text = line::text(bytes);
+    let mended;
+    let mut halves = false;
+    let line = match serde_json::from_str::<Line<'_>>(&text) {
+        Ok(line) => line,
+        Err(_) => {
+            mended = line::without_lone_surrogates(&text);
+            halves = mended.is_some();
+            let again = mended.as_deref().and_then(|text| serde_json::from_str::<Line<'_>>(text).ok());
+            let Some(line) = again else {
+                let id = line::rescued_id(&text);
+                let message = "the line is not an object with an \"input\" text";
+                return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
+            };
+            line
+        }
     };
     let id = line.id.unwrap_or(RawValue::NULL);
     if matches!(text, Cow::Owned(_)) {
@@ -216,58 +223,37 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
         Level::Lenient => Policy::Lenient,
         Level::Salvage => Policy::Salvage,
     };
+    let unchecked = schema.unchecked().to_vec();
     let parser = Parser::<Value>::with_schema(schema).with_policy(policy).with_partial(options.partial);
     let parsed = match options.stream {
         None => parser.parse(&line.input),
         Some(size) => {
-            let text = streamed(&line.input, size.get(), id, out);
+            let text = events::told(&line.input, size.get(), &parser, |event| put(out, &Told { id, event }));
             parser.parse(&text)
         }
     };
     match parsed {
-        Ok(Parsed { value, report, confidence, rejected, .. }) => {
-            put(out, &Answer { id, value: &value, report: &report, confidence, rejected: &rejected });
+        Ok(Parsed { value, mut report, confidence, rejected, .. }) => {
+            if halves {
+                report.repairs.extend(replaced(&line.input));
+            }
+            let unchecked = unchecked.as_slice();
+            put(
+                out,
+                &Answer { id, value: &value, report: &report, confidence, rejected: &rejected, unchecked },
+            );
         }
         Err(error) => fail(out, id, error.kind().as_str(), &error.to_string()),
     }
 }
 
-/// Feeds the answer in pieces and writes a line for each event; returns what the stream has read.
-fn streamed(input: &str, size: usize, id: &RawValue, out: &mut Vec<u8>) -> String {
-    let mut stream = Stream::new();
-    let mut rest = input;
-    while !rest.is_empty() {
-        let end = rest.char_indices().nth(size).map_or(rest.len(), |(at, _)| at);
-        let (piece, after) = rest.split_at(end);
-        for event in stream.push(piece) {
-            put_event(&stream, &event, id, out);
-        }
-        rest = after;
-    }
-    for event in stream.end() {
-        put_event(&stream, &event, id, out);
-    }
-    stream.text().to_owned()
-}
-
-fn put_event(stream: &Stream, event: &Event, id: &RawValue, out: &mut Vec<u8>) {
-    let told = match event {
-        Event::Started { candidate, at } => json!({"type": "started", "candidate": candidate, "at": at}),
-        Event::FieldCompleted { candidate, path, node } => {
-            let value = stream.to_value(*node);
-            json!({"type": "field_completed", "candidate": candidate, "path": path, "value": value})
-        }
-        Event::ItemCompleted { candidate, path, index, node } => {
-            let value = stream.to_value(*node);
-            json!({"type": "item_completed", "candidate": candidate, "path": path, "index": index, "value": value})
-        }
-        Event::Finished { candidate, complete, .. } => {
-            json!({"type": "finished", "candidate": candidate, "complete": complete})
-        }
-        Event::Retracted { candidate } => json!({"type": "retracted", "candidate": candidate}),
-        _ => return,
+/// Tells where halves of surrogate pairs stood in the input, which has U+FFFD in their place.
+fn replaced(input: &str) -> impl Iterator<Item = Repair> + '_ {
+    const MOST: usize = 100;
+    let told = |(at, text): (usize, &str)| {
+        Repair::new(Rule::LoneSurrogate, Severity::Lossy, Span::new(at, at + text.len()))
     };
-    put(out, &Told { id, event: told });
+    input.match_indices(char::REPLACEMENT_CHARACTER).take(MOST).map(told)
 }
 
 fn schema_of(schemas: &mut HashMap<String, Schema>, raw: &str) -> Result<Schema, String> {
@@ -284,21 +270,6 @@ fn schema_of(schemas: &mut HashMap<String, Schema>, raw: &str) -> Result<Schema,
     }
     schemas.insert(raw.to_owned(), schema.clone());
     Ok(schema)
-}
-
-/// The id of a line that is broken elsewhere, as far as it can be told.
-fn rescued_id(text: &str) -> Option<Box<RawValue>> {
-    #[derive(Deserialize)]
-    struct Id {
-        id: Box<RawValue>,
-    }
-    if let Ok(Id { id }) = serde_json::from_str(text) {
-        return Some(id);
-    }
-    let head: String = text.chars().take(1 << 16).collect();
-    let parsed = Parser::<Value>::with_schema(Schema::any()).with_partial(true).parse(&head).ok()?;
-    let id = parsed.value.get("id").filter(|id| id.is_string() || id.is_number())?;
-    serde_json::value::to_raw_value(id).ok()
 }
 
 fn fail(out: &mut Vec<u8>, id: &RawValue, kind: &str, message: &str) {
