@@ -1,0 +1,7 @@
+//! Durable multi-step transactions that nobody has to babysit.
+
+pub use pumasi_core::{Error, ErrorKind, Result, Retry};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
