@@ -1,5 +1,7 @@
 //! Durable multi-step transactions that nobody has to babysit.
 
+pub mod store;
+
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 
 #[cfg(doctest)]
