@@ -5,6 +5,7 @@
 //! feature `conformance` among the dev-dependencies; `pumasi_core::conformance` shows how.
 
 pub mod capacity;
+pub mod store;
 
 #[doc(hidden)]
 pub use pumasi_core::conformance::check;

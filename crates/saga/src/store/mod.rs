@@ -1,10 +1,16 @@
 //! The seam: where sagas are kept, and who holds them.
 
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod admit;
 mod commit;
 mod id;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 mod signal;
+#[cfg(feature = "embedded")]
+mod sqlite;
 mod transaction;
 
 use std::fmt;
@@ -20,8 +26,12 @@ use pumasi_core::time::Timestamp;
 pub use commit::{Commit, Committed, Head, Lease, Status};
 pub use id::{SagaId, WorkerId};
 pub use memory::{MemoryStore, MemoryTransaction};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresTransaction};
 pub use query::{Census, Query, Summary};
 pub use signal::{Delivered, NewSignal, StoredSignal};
+#[cfg(feature = "embedded")]
+pub use sqlite::{SqliteStore, SqliteStoreOptions};
 pub use transaction::StoreTransaction;
 
 /// Keeps sagas: their records, who holds them, the signals that wait for them, and the events that they emitted.

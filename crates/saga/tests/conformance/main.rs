@@ -7,3 +7,4 @@
 mod capacity;
 #[cfg(feature = "postgres")]
 mod schema;
+mod stores;
