@@ -72,7 +72,8 @@ pub use transaction::StoreTransaction;
 /// 11. **Doubles are dropped.** A signal whose id waits already for that saga is a [`Delivered::Duplicate`]. (Ids that were
 ///     consumed are remembered in the record.) A signal for a saga that does not exist is refused with `NotFound`.
 /// 12. **Signals wake.** A saga with a signal that no commit has consumed is due at once: when the signal is delivered, if
-///     nobody holds the saga, and when it is released, however late the signal came.
+///     nobody holds the saga, and when it is released, however late the signal came. A saga that is
+///     [parked](Status::Parked) is not woken so: it is due when its head says, and signals wait with it.
 /// 13. **Events with their commit.** What [`outbox`](Self::outbox) hands out is what was committed, in order per saga.
 /// 14. **Queries are paged.** [`query`](Self::query) lists every matching saga once, ordered by id, however it is paged.
 /// 15. **Errors are told.** A store that failed says so; nothing that it did not keep is ever answered with `Ok`.

@@ -31,6 +31,8 @@ pub struct Query {
     pub step: Option<Arc<str>>,
     /// The last commit was at least this long ago, by the store's clock.
     pub idle: Option<Duration>,
+    /// This worker holds it, and its lease runs.
+    pub holder: Option<WorkerId>,
     /// Only sagas whose id is greater: the last one of the page before.
     pub after: Option<SagaId>,
     /// How many at most.
@@ -49,6 +51,7 @@ impl Query {
             statuses: Vec::new(),
             step: None,
             idle: None,
+            holder: None,
             after: None,
             limit: Self::DEFAULT_LIMIT,
         }
@@ -89,6 +92,13 @@ impl Query {
         self
     }
 
+    /// Means those that this worker holds.
+    #[must_use]
+    pub fn with_holder(mut self, holder: WorkerId) -> Self {
+        self.holder = Some(holder);
+        self
+    }
+
     /// Means those after this one, in the order of ids: the next page.
     #[must_use]
     pub fn with_after(mut self, after: SagaId) -> Self {
@@ -110,6 +120,7 @@ impl Query {
             && self.key.as_ref().is_none_or(|key| *key == head.key)
             && (self.statuses.is_empty() || self.statuses.contains(&head.status))
             && self.step.as_ref().is_none_or(|step| *step == head.step)
+            && self.holder.is_none_or(|holder| summary.holder == Some(holder))
             && self.idle.is_none_or(|idle| now.saturating_since(summary.updated_at) >= idle)
     }
 }

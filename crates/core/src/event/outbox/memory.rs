@@ -245,6 +245,7 @@ mod laws {
     #[async_trait]
     impl OpenTransaction for Open {
         async fn write(&mut self, events: &[Envelope]) -> Result<()> {
+            events.iter().try_for_each(Envelope::check)?;
             self.1.extend_from_slice(events);
             Ok(())
         }
@@ -269,7 +270,7 @@ mod laws {
         }
 
         fn many_writers(&self) -> bool {
-            true
+            false
         }
 
         async fn damage(&self, key: &str) {

@@ -74,7 +74,8 @@ impl Rows {
     fn release(&mut self, id: SagaId, due: Option<Timestamp>, now: Timestamp) {
         self.detach(id);
         let Some(row) = self.rows.get_mut(&id) else { return };
-        row.due = if row.signals.is_empty() { due } else { Some(due.map_or(now, |due| due.min(now))) };
+        let wakes = !row.signals.is_empty() && row.head.status != Status::Parked;
+        row.due = if wakes { Some(due.map_or(now, |due| due.min(now))) } else { due };
         if let Some(due) = row.due {
             self.due.insert((due, id));
         }
