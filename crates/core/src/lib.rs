@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `alert` | how errors reach a person, counted and never in the way (feature `slack`) |
 //! | [`cache`] | how to keep a value for a while, and load it once when it is missing |
+//! | `database` | how tables come to be, and what a database's failures mean (features `sqlite`, `postgres`) |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`filter`] | which records are meant, in memory and in every store |
 //! | `idempotency` | how a request that is made twice is carried out once (feature `runtime`) |
@@ -24,7 +25,7 @@ pub mod cache;
 #[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 pub mod conformance;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod database;
+pub mod database;
 mod error;
 pub mod event;
 pub mod filter;

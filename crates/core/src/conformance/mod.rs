@@ -49,7 +49,6 @@ pub mod cache;
 pub mod idempotency;
 pub mod lock;
 pub mod model;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod outbox;
 pub mod process;
 pub mod projection;

@@ -9,15 +9,18 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Every step is taken in one transaction with its number, under a lock, so that several processes may begin at once and
 /// one that dies leaves nothing half done.
-pub(crate) struct Migration {
+///
+/// For crates that keep things in a database of their user's.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
     /// The component, for messages.
-    pub(crate) component: &'static str,
+    pub component: &'static str,
     /// Makes the table with the version, if it is missing.
-    pub(crate) begin: &'static str,
+    pub begin: &'static str,
     /// Reads the version.
-    pub(crate) read: &'static str,
+    pub read: &'static str,
     /// Each step's script, which also writes its number.
-    pub(crate) steps: &'static [&'static str],
+    pub steps: &'static [&'static str],
 }
 
 impl Migration {
@@ -40,8 +43,12 @@ impl Migration {
     }
 
     /// Takes the steps that are missing.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if a newer program has taken steps that this one does not know; otherwise as [`failed`] tells.
     #[cfg(feature = "postgres")]
-    pub(crate) async fn on_postgres(&self, pool: &sqlx::PgPool) -> Result<()> {
+    pub async fn on_postgres(&self, pool: &sqlx::PgPool) -> Result<()> {
         let failed = self.failed();
         let mut transaction = pool.begin().await.map_err(&failed)?;
         // Two connections that create one table at once fail even with IF NOT EXISTS.
@@ -58,8 +65,12 @@ impl Migration {
     }
 
     /// Takes the steps that are missing.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if a newer program has taken steps that this one does not know; otherwise as [`failed`] tells.
     #[cfg(feature = "sqlite")]
-    pub(crate) async fn on_sqlite(&self, pool: &sqlx::SqlitePool) -> Result<()> {
+    pub async fn on_sqlite(&self, pool: &sqlx::SqlitePool) -> Result<()> {
         let failed = self.failed();
         // First without a lock: whoever starts beside a busy writer need not wait for it.
         let version = sqlx::query(self.read).fetch_one(pool).await.and_then(|row| row.try_get(0));

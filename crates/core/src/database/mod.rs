@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use migration::Migration;
+pub use migration::Migration;
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::Writing;
 
@@ -91,7 +91,7 @@ fn sqlite(code: Option<u32>) -> (ErrorKind, Retry, &'static str) {
 }
 
 /// Makes the public error of a call to a database: `what` was tried ("publishing in the outbox").
-pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
+pub fn failed(what: &str, error: sqlx::Error) -> Error {
     let (kind, retry, said) = classify(&error);
     let failure = Error::new(kind, format!("{what} failed: {said}")).with_retry(retry);
     match Fault::of(&error) {

@@ -48,7 +48,7 @@ mod inbox;
 mod kafka;
 #[cfg(feature = "runtime")]
 mod memory;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "runtime")]
 mod outbox;
 #[cfg(any(feature = "sqlite", feature = "redis"))]
 mod outline;
@@ -86,8 +86,8 @@ pub use memory::MemoryBus;
 pub use outbox::PostgresOutbox;
 #[cfg(feature = "sqlite")]
 pub use outbox::SqliteOutbox;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use outbox::{Backlog, Claim, Claimed, OutboxStore, Outcome, Refused, Relay, RelayStats};
+#[cfg(feature = "runtime")]
+pub use outbox::{Backlog, Claim, Claimed, MemoryOutbox, OutboxStore, Outcome, Refused, Relay, RelayStats};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use projection::Mapping;
 #[cfg(feature = "postgres")]

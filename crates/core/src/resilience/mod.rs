@@ -115,6 +115,4 @@ pub use rate::{RateLimit, RateReservation};
 pub use retry::{Attempt, RetryPolicy};
 pub use retryable::{Retryable, Verdict};
 #[cfg(feature = "runtime")]
-pub use timeout::Timeout;
-#[cfg(feature = "runtime")]
-pub(crate) use timeout::within;
+pub use timeout::{Timeout, within};

@@ -82,8 +82,8 @@ pub(super) fn timed_out(name: &str, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("a call to {name} did not finish within {limit:?}"))
 }
 
-/// Runs `future` for at most `limit`; `None` if that passed first.
-pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Duration, future: F) -> Option<F::Output> {
+/// Runs `future` for at most `limit`, by `clock`; `None` if that passed first, and then the future is dropped.
+pub async fn within<F: Future>(clock: &dyn Clock, limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     // the timer is made late: a call that is ready at once needs none
     let mut sleep = None;

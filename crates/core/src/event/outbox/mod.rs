@@ -1,5 +1,6 @@
 //! Events that are part of the user's own transaction, and the relay that publishes them.
 
+mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod relay;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use memory::MemoryOutbox;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresOutbox;
 pub use relay::{Relay, RelayStats};

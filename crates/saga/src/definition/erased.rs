@@ -1,0 +1,251 @@
+//! Steps without their types, as the engine calls them.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use pumasi_core::Retry;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Inputs;
+use crate::machine::{Settled, State};
+use crate::step::{Answer, Compensate, Cx, Failure, Late, Outcome, Probe, Step, TransactionStep, Undo};
+use crate::{Error, ErrorKind, Result};
+
+/// The longest reason that is recorded, in bytes.
+const MAX_REASON: usize = 200;
+
+/// Where a part of an input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Key,
+    Unit(usize),
+}
+
+/// What a saga has, from which a unit takes its input.
+#[derive(Clone, Copy)]
+pub(crate) struct Data<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) state: &'a State,
+}
+
+impl Data<'_> {
+    fn read<In: Inputs>(&self, sources: &[Source]) -> Result<In> {
+        In::read(&mut sources.iter().map(|source| match source {
+            Source::Key => Some(self.key.as_bytes()),
+            Source::Unit(unit) => self.state.output(*unit).map(|output| &**output),
+        }))
+    }
+}
+
+pub(crate) type Running = BoxFuture<'static, Settled>;
+
+/// A unit's code. What reads an input fails before anything has happened.
+pub(crate) trait Code<App>: Send + Sync {
+    /// Has the effect.
+    fn run(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running>;
+
+    /// Asks whether the effect happened.
+    fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running>;
+
+    /// Has the effect in a store's transaction.
+    fn run_in<'a>(
+        &self,
+        cx: Cx<App>,
+        data: Data<'_>,
+        transaction: &'a mut (dyn Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        let _ = (cx, data, transaction);
+        Err(Error::new(ErrorKind::Unsupported, "this step does not run in a transaction"))
+    }
+
+    /// Checks that this JSON can be the unit's output.
+    fn check(&self, output: &[u8]) -> Result<()>;
+}
+
+/// A compensation's code.
+pub(crate) trait UndoCode<App>: Send + Sync {
+    fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running>;
+}
+
+/// A late handler's code.
+pub(crate) trait LateCode<App>: Send + Sync {
+    fn handle(&self, cx: Cx<App>, payload: &[u8]) -> Result<Running>;
+}
+
+pub(crate) fn reason(error: &impl Failure) -> Arc<str> {
+    let reason = error.reason();
+    let mut end = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    Arc::from(reason.get(..end).unwrap_or_default())
+}
+
+fn settle<T: Serialize, E: Failure>(outcome: Outcome<T, E>) -> Settled {
+    match outcome {
+        Outcome::Done(made) => match serde_json::to_vec(&made) {
+            Ok(json) => Settled::Done(Arc::from(json)),
+            Err(_) => Settled::Unknown { reason: Arc::from("the output cannot be written as JSON") },
+        },
+        Outcome::Failed(error) => Settled::Failed { reason: reason(&error), retry: error.retry() },
+        Outcome::Unknown(error) => Settled::Unknown { reason: reason(&error) },
+    }
+}
+
+fn check_output<T: DeserializeOwned>(output: &[u8]) -> Result<()> {
+    serde_json::from_slice::<T>(output).map(|_| ()).map_err(|_| {
+        let wanted = std::any::type_name::<T>();
+        Error::new(ErrorKind::InvalidInput, format!("the value is not a {wanted} as JSON"))
+    })
+}
+
+/// A [`Step`].
+pub(crate) struct StepCode<S> {
+    pub(crate) step: Arc<S>,
+    pub(crate) sources: Vec<Source>,
+}
+
+impl<App: Send + Sync + 'static, S: Step<App>> Code<App> for StepCode<S> {
+    fn run(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
+        let (step, input) = (Arc::clone(&self.step), data.read(&self.sources)?);
+        Ok(Box::pin(async move { settle(step.run(&cx, input).await) }))
+    }
+
+    fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
+        let (step, input) = (Arc::clone(&self.step), data.read(&self.sources)?);
+        Ok(Box::pin(async move {
+            match step.probe(&cx, input).await {
+                Probe::Happened(made) => settle(Outcome::<_, &'static str>::Done(made)),
+                Probe::DidNotHappen => {
+                    Settled::Failed { reason: Arc::from("did not happen"), retry: Retry::Now }
+                }
+                Probe::CannotTell => Settled::Unknown { reason: Arc::from("unknown") },
+            }
+        }))
+    }
+
+    fn check(&self, output: &[u8]) -> Result<()> {
+        check_output::<S::Out>(output)
+    }
+}
+
+/// A [`TransactionStep`].
+pub(crate) struct TransactionCode<S, Tx> {
+    pub(crate) step: Arc<S>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) transaction: PhantomData<fn(Tx)>,
+}
+
+impl<App, S, Tx> Code<App> for TransactionCode<S, Tx>
+where
+    App: Send + Sync + 'static,
+    Tx: Send + 'static,
+    S: TransactionStep<App, Tx>,
+{
+    fn run(&self, _: Cx<App>, _: Data<'_>) -> Result<Running> {
+        Err(Error::new(ErrorKind::Unsupported, "this step runs in a transaction only"))
+    }
+
+    fn probe(&self, _: Cx<App>, _: Data<'_>) -> Result<Running> {
+        // What did not commit did not happen, and what did is on record.
+        let settled = Settled::Failed { reason: Arc::from("interrupted"), retry: Retry::Now };
+        Ok(Box::pin(std::future::ready(settled)))
+    }
+
+    fn run_in<'a>(
+        &self,
+        cx: Cx<App>,
+        data: Data<'_>,
+        transaction: &'a mut (dyn Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        let (step, input) = (Arc::clone(&self.step), data.read(&self.sources)?);
+        let Some(transaction) = transaction.downcast_mut::<Tx>() else {
+            let wanted = std::any::type_name::<Tx>();
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the store's transactions are not {wanted}"),
+            ));
+        };
+        Ok(Box::pin(async move {
+            match settle(step.run(&cx, transaction, input).await) {
+                // It is rolled back, whatever the step does not know.
+                Settled::Unknown { reason } => Settled::Failed { reason, retry: Retry::Now },
+                settled => settled,
+            }
+        }))
+    }
+
+    fn check(&self, output: &[u8]) -> Result<()> {
+        check_output::<S::Out>(output)
+    }
+}
+
+/// A wait, which has no code of its own.
+pub(crate) struct WaitCode<A>(pub(crate) PhantomData<fn(A)>);
+
+impl<App, A: Answer> Code<App> for WaitCode<A> {
+    fn run(&self, _: Cx<App>, _: Data<'_>) -> Result<Running> {
+        Err(Error::new(ErrorKind::Unsupported, "a wait is not run"))
+    }
+
+    fn probe(&self, _: Cx<App>, _: Data<'_>) -> Result<Running> {
+        Err(Error::new(ErrorKind::Unsupported, "a wait is not probed"))
+    }
+
+    fn check(&self, output: &[u8]) -> Result<()> {
+        let answer: A = serde_json::from_slice(output).map_err(|_| {
+            Error::new(ErrorKind::InvalidInput, format!("this is no answer of the kind {}", A::NAME))
+        })?;
+        answer.check().map_err(|wrong| {
+            Error::new(ErrorKind::InvalidInput, format!("the answer {} is refused: {wrong}", A::NAME))
+        })
+    }
+}
+
+/// A [`Compensate`] of a [`Step`].
+pub(crate) struct CompensateCode<C, S> {
+    pub(crate) compensation: Arc<C>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) step: PhantomData<fn(S)>,
+}
+
+impl<App, S, C> UndoCode<App> for CompensateCode<C, S>
+where
+    App: Send + Sync + 'static,
+    S: Step<App>,
+    C: Compensate<App, S>,
+{
+    fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
+        let compensation = Arc::clone(&self.compensation);
+        let input = data.read(&self.sources)?;
+        let output = data.state.output(unit).map(|json| serde_json::from_slice(json)).transpose();
+        let output = output.map_err(|_| {
+            Error::new(ErrorKind::Protocol, "what a step recorded cannot be read by its compensation")
+        })?;
+        let undo = Undo::<App, S>::new(input, output);
+        Ok(Box::pin(async move { settle(compensation.undo(&cx, undo).await) }))
+    }
+}
+
+/// A [`Late`] handler.
+pub(crate) struct HandlerCode<L, A> {
+    pub(crate) handler: Arc<L>,
+    pub(crate) answer: PhantomData<fn(A)>,
+}
+
+impl<App, A, L> LateCode<App> for HandlerCode<L, A>
+where
+    App: Send + Sync + 'static,
+    A: Answer,
+    L: Late<App, A>,
+{
+    fn handle(&self, cx: Cx<App>, payload: &[u8]) -> Result<Running> {
+        let handler = Arc::clone(&self.handler);
+        let answer: A = serde_json::from_slice(payload)
+            .map_err(|_| Error::new(ErrorKind::Protocol, "a late signal cannot be read by its handler"))?;
+        Ok(Box::pin(async move { settle(handler.handle(&cx, answer).await) }))
+    }
+}

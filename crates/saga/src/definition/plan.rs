@@ -1,0 +1,123 @@
+//! A definition as data, without the code of its steps.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Policy, WhenExhausted};
+
+/// What a unit of a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnitKind {
+    /// A step that has an effect somewhere.
+    Step,
+    /// A step whose effect is committed together with its record.
+    Transaction,
+    /// A wait for an answer or an event.
+    Wait,
+    /// Another saga.
+    Child,
+}
+
+/// One step, wait or branch of a plan.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnitPlan {
+    /// Its name, unique within the plan.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: UnitKind,
+    /// Which stage it belongs to; the units of one stage run side by side.
+    pub stage: usize,
+    /// How it is tried.
+    pub policy: Policy,
+    /// What undoes it.
+    pub undo: Option<UndoPlan>,
+    /// For how long a wait waits.
+    pub deadline: Option<Duration>,
+    /// What a wait's signal goes to when it comes after the rollback.
+    pub late: Option<LatePlan>,
+    /// The units whose outputs it reads.
+    pub reads: Vec<usize>,
+}
+
+/// The compensation of a unit.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UndoPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How it is tried.
+    pub policy: Policy,
+    /// What happens when it is exhausted.
+    pub exhausted: WhenExhausted,
+}
+
+/// The handler of late signals.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LatePlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How it is tried.
+    pub policy: Policy,
+}
+
+/// A definition as data: what is drawn, compared, and followed by the state machine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The saga's name.
+    pub saga: Arc<str>,
+    /// The version of the definition.
+    pub version: u32,
+    /// The units, in order.
+    pub units: Vec<UnitPlan>,
+    /// The units of each stage.
+    pub stages: Vec<Range<usize>>,
+    /// The unit after which nothing is undone any more.
+    pub pivot: Option<usize>,
+    /// Names of stages that an operator can go back to, each with the stage that follows it.
+    pub savepoints: Vec<(Arc<str>, usize)>,
+}
+
+impl Plan {
+    /// Returns the unit of this name.
+    pub fn unit(&self, name: &str) -> Option<usize> {
+        self.units.iter().position(|unit| &*unit.name == name)
+    }
+
+    /// Returns the stage that a savepoint stands before.
+    pub fn savepoint(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().find(|(other, _)| &**other == name).map(|(_, stage)| *stage)
+    }
+
+    /// Sums up names, kinds and order, by which a definition is recognised that changed without a new version.
+    ///
+    /// FNV-1a, 32 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the number is part of the records.
+    pub fn fingerprint(&self) -> u32 {
+        let mut hash = 0x811c_9dc5_u32;
+        let mut eat = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        for unit in &self.units {
+            unit.name.bytes().for_each(&mut eat);
+            let kind = match unit.kind {
+                UnitKind::Step => 0,
+                UnitKind::Transaction => 1,
+                UnitKind::Wait => 2,
+                UnitKind::Child => 3,
+            };
+            eat(0xff);
+            eat(kind);
+            unit.stage.to_le_bytes().into_iter().for_each(&mut eat);
+        }
+        for byte in self.pivot.map_or(usize::MAX, |pivot| pivot).to_le_bytes() {
+            eat(byte);
+        }
+        hash
+    }
+
+    pub(crate) fn stage(&self, stage: usize) -> Range<usize> {
+        self.stages.get(stage).cloned().unwrap_or(0..0)
+    }
+}

@@ -1,0 +1,77 @@
+//! Whether a newer version can take over what an older one has in flight.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Plan, UnitKind};
+
+/// Why a version of a definition cannot take over sagas of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incompatible {
+    /// They are versions of different sagas.
+    Name,
+    /// A step is gone, or stands in another place, or is of another kind.
+    Step(Arc<str>),
+    /// A step lost its compensation: what sagas in flight have done could not be undone.
+    Compensation(Arc<str>),
+    /// A wait lost its late handler.
+    Late(Arc<str>),
+    /// The pivot stands elsewhere.
+    Pivot,
+}
+
+impl fmt::Display for Incompatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("these are different sagas"),
+            Self::Step(name) => write!(f, "step {name} is gone, moved or of another kind"),
+            Self::Compensation(name) => write!(f, "step {name} has lost its compensation"),
+            Self::Late(name) => write!(f, "wait {name} has lost its late handler"),
+            Self::Pivot => f.write_str("the pivot stands elsewhere"),
+        }
+    }
+}
+
+impl Plan {
+    /// Compares this plan with an `older` one: what stands in the way of sagas of that version being driven by this one.
+    ///
+    /// Nothing does if every step of the older one is there, at the same place and of the same kind, still can be undone, and
+    /// the pivot is the same; steps may have been added at the end, and policies changed. Types of inputs and outputs are not
+    /// compared: they are `serde`'s, and have to read what the old code wrote.
+    ///
+    /// Where something does, give the definition a new version and let the engine know both until the old sagas have ended.
+    pub fn check_takes_over(&self, older: &Self) -> Vec<Incompatible> {
+        let mut found = Vec::new();
+        if self.saga != older.saga {
+            found.push(Incompatible::Name);
+        }
+        for (place, old) in older.units.iter().enumerate() {
+            let name = || Arc::clone(&old.name);
+            let same = |new: &&super::UnitPlan| {
+                new.name == old.name && new.kind == old.kind && new.stage == old.stage
+            };
+            let Some(new) = self.units.get(place).filter(same) else {
+                found.push(Incompatible::Step(name()));
+                continue;
+            };
+            if old.undo.is_some() && new.undo.is_none() {
+                found.push(Incompatible::Compensation(name()));
+            }
+            if old.kind == UnitKind::Wait && old.late.is_some() && new.late.is_none() {
+                found.push(Incompatible::Late(name()));
+            }
+        }
+        // A pivot that was added behind everything is new; one that moved or went would undo what must stay.
+        let moved = match (older.pivot, self.pivot) {
+            (Some(old), Some(new)) => old != new,
+            (Some(_), None) => true,
+            (None, Some(new)) => new < older.units.len(),
+            (None, None) => false,
+        };
+        if moved {
+            found.push(Incompatible::Pivot);
+        }
+        found
+    }
+}

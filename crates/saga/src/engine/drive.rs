@@ -1,0 +1,380 @@
+//! Driving one saga: record, then act; until it ends, waits, or is somebody else's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use pumasi_core::Retry;
+use pumasi_core::event::Envelope;
+use pumasi_core::resilience::within;
+
+use super::job::Job;
+use super::{Core, data};
+use crate::definition::erased::Running;
+use crate::definition::{Policy, UnitKind};
+use crate::machine::record::Note;
+use crate::machine::{Command, Input, Settled};
+use crate::step::Cx;
+use crate::step::cx::{Call, Purpose};
+use crate::{Error, ErrorKind, Result};
+
+/// An attempt that ended.
+struct Ended {
+    command: Command,
+    settled: Settled,
+    events: Vec<Envelope>,
+    probed: bool,
+}
+
+type Attempt = BoxFuture<'static, Ended>;
+
+impl<App: Send + Sync + 'static> Core<App> {
+    /// Drives a job as far as it goes: to its end, or until only time or a signal takes it further.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the saga is somebody else's (nothing more of it is recorded or done here); `Protocol` or `Unsupported` if this
+    /// code cannot go on with it: it is to be parked; `InvalidInput` if the store will not take its record.
+    pub(super) async fn drive(&self, job: &mut Job<App>, first: Vec<Command>) -> Result<()> {
+        let mut commands = first;
+        let mut running: FuturesUnordered<Attempt> = FuturesUnordered::new();
+        commands.extend(self.take_signals(job)?);
+        for command in std::mem::take(&mut job.resumed) {
+            running.push(self.recover(job, command)?);
+        }
+        let mut recorded = false;
+        loop {
+            if !std::mem::take(&mut recorded) {
+                commands.extend(self.pass_time(job)?);
+                // A command whose unit was turned round by what came after it in the same record is not carried out.
+                commands.retain(|command| is_wanted(job, *command));
+                let holds = !commands.is_empty() || !running.is_empty();
+                if job.is_dirty() || (!holds && job.is_held()) {
+                    self.record(job, holds).await?;
+                }
+                if !holds {
+                    return Ok(());
+                }
+            }
+            if !commands.is_empty() {
+                self.await_lease().await;
+            }
+            // A transaction stands alone in its stage, and makes its own record.
+            if let [command] = *commands.as_slice()
+                && let Some(unit) = self.transaction_of(job, command)
+            {
+                match self.run_in_transaction(job, unit).await? {
+                    Transacted::Committed { next, holds } if holds => {
+                        commands = next;
+                        recorded = true;
+                    }
+                    Transacted::Committed { .. } => return Ok(()),
+                    Transacted::Undone { next } => commands = next,
+                }
+                continue;
+            }
+            for command in std::mem::take(&mut commands) {
+                running.push(self.attempt(job, command)?);
+            }
+            let Some(ended) = self.wait(job, &mut running).await else { continue };
+            commands.extend(self.work_in(job, ended, &mut running)?);
+            // What else has ended meanwhile goes into the same record.
+            while let Some(Some(ended)) = running.next().now_or_never() {
+                commands.extend(self.work_in(job, ended, &mut running)?);
+            }
+        }
+    }
+
+    async fn record(&self, job: &mut Job<App>, holds: bool) -> Result<()> {
+        let commit = job.commit(self.worker, self.now(), holds, self.forgets());
+        self.commit_until_known(commit).await?;
+        job.committed = true;
+        if !holds {
+            self.measure_rest(job);
+        }
+        Ok(())
+    }
+
+    fn pass_time(&self, job: &mut Job<App>) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        while job.state.due().is_some_and(|due| due <= self.now()) {
+            commands.extend(job.apply(Note::Due, Input::Tick, self.moment())?.commands);
+        }
+        Ok(commands)
+    }
+
+    /// Waits for the next attempt to end; `None` if something else is due first.
+    async fn wait(&self, job: &Job<App>, running: &mut FuturesUnordered<Attempt>) -> Option<Ended> {
+        if let Some(ended) = running.next().now_or_never() {
+            return ended;
+        }
+        loop {
+            let due = job.state.due().map(|due| due.saturating_since(self.now()));
+            let renewal = self.renewal_due().max(Duration::from_millis(1));
+            let pause = due.map_or(renewal, |due| due.min(renewal));
+            tokio::select! {
+                biased;
+                ended = running.next() => return ended,
+                () = self.options.clock.sleep(pause) => {}
+            }
+            if let Err(error) = self.ensure_lease().await {
+                tracing::warn!(error = %error, saga = %job.id, "the lease of a worker could not be renewed");
+            }
+            if job.state.due().is_some_and(|due| due <= self.now()) {
+                return None;
+            }
+        }
+    }
+
+    /// Makes an ended attempt part of the state, or asks first what became of it.
+    fn work_in(
+        &self,
+        job: &mut Job<App>,
+        ended: Ended,
+        running: &mut FuturesUnordered<Attempt>,
+    ) -> Result<Vec<Command>> {
+        let Ended { command, settled, events, probed } = ended;
+        if let (Command::Run(unit), Settled::Unknown { .. }, false) = (command, &settled, probed) {
+            self.measure_attempt(job, command, &settled);
+            running.push(self.probe(job, unit, settled)?);
+            return Ok(Vec::new());
+        }
+        self.measure_attempt(job, command, &settled);
+        if matches!(settled, Settled::Done(_)) {
+            job.publish(events);
+        }
+        let (note, input) = match command {
+            Command::Run(unit) => (Note::Step, Input::Settled { unit, settled }),
+            Command::Undo(unit) => (Note::Compensation, Input::Undone { unit, settled }),
+            Command::Handle(late) => (Note::Signal, Input::Handled { late, settled }),
+        };
+        Ok(job.apply(note, input, self.moment())?.commands)
+    }
+
+    fn cx(&self, job: &Job<App>, command: Command) -> Result<(Cx<App>, Policy)> {
+        let plan = &job.definition.plan;
+        let state = &job.state;
+        let (unit, purpose, attempt, policy) = match command {
+            Command::Run(unit) => {
+                let plan = plan.units.get(unit).ok_or_else(lacking)?;
+                (unit, Purpose::Run, state.unit(unit).attempt, plan.policy)
+            }
+            Command::Undo(unit) => {
+                let undo = plan.units.get(unit).and_then(|unit| unit.undo.as_ref()).ok_or_else(lacking)?;
+                (unit, Purpose::Undo, state.unit(unit).attempt, undo.policy)
+            }
+            Command::Handle(late) => {
+                let late = state.late.get(late).ok_or_else(lacking)?;
+                let handler = plan.units.get(late.unit).and_then(|unit| unit.late.as_ref());
+                let policy = handler.ok_or_else(lacking)?.policy;
+                (late.unit, Purpose::Late(Arc::clone(&late.id)), late.attempt, policy)
+            }
+        };
+        let name = plan.units.get(unit).ok_or_else(lacking)?;
+        let call = Call {
+            id: job.id,
+            saga: Arc::clone(&plan.saga),
+            key: Arc::clone(&job.key),
+            unit: Arc::clone(&name.name),
+            purpose,
+            run: state.run,
+            round: state.unit(unit).round,
+            attempt,
+            epoch: job.lease.epoch(),
+            now: self.now(),
+        };
+        Ok((Cx::new(Arc::clone(&self.app), call), policy))
+    }
+
+    /// Begins an attempt.
+    fn attempt(&self, job: &mut Job<App>, command: Command) -> Result<Attempt> {
+        let (cx, policy) = self.cx(job, command)?;
+        let data = data(&job.key, &job.state);
+        let codes = &job.definition.codes;
+        let future = match command {
+            Command::Run(unit) => codes.get(unit).ok_or_else(lacking)?.run.run(cx.clone(), data)?,
+            Command::Undo(unit) => {
+                let undo = codes.get(unit).and_then(|code| code.undo.as_ref()).ok_or_else(lacking)?;
+                undo.undo(cx.clone(), unit, data)?
+            }
+            Command::Handle(late) => {
+                let entry = job.state.late.get(late).ok_or_else(lacking)?;
+                let code = codes.get(entry.unit).and_then(|code| code.late.as_ref()).ok_or_else(lacking)?;
+                code.handle(cx.clone(), &entry.payload)?
+            }
+        };
+        self.measure_begin(job, command);
+        Ok(self.guard(command, cx, policy.timeout(), future, false))
+    }
+
+    /// Asks what became of an attempt.
+    fn probe(&self, job: &Job<App>, unit: usize, settled: Settled) -> Result<Attempt> {
+        let command = Command::Run(unit);
+        let (cx, policy) = self.cx(job, command)?;
+        let code = job.definition.codes.get(unit).ok_or_else(lacking)?;
+        let future = code.run.probe(cx.clone(), data(&job.key, &job.state))?;
+        let probing = self.guard(command, cx, policy.timeout(), future, true);
+        Ok(Box::pin(async move {
+            let mut ended = probing.await;
+            if let (Settled::Unknown { reason }, Settled::Unknown { reason: first }) =
+                (&mut ended.settled, settled)
+            {
+                // Why the attempt is unknown says more than that the probe is.
+                *reason = first;
+            }
+            ended
+        }))
+    }
+
+    /// Finds out about what was under way when the saga changed hands.
+    fn recover(&self, job: &Job<App>, command: Command) -> Result<Attempt> {
+        let settled = Settled::Unknown { reason: Arc::from("interrupted") };
+        match command {
+            Command::Run(unit) => self.probe(job, unit, settled),
+            // Compensations and late handlers may be repeated; they are asked for again.
+            Command::Undo(_) | Command::Handle(_) => {
+                Ok(Box::pin(std::future::ready(Ended { command, settled, events: Vec::new(), probed: true })))
+            }
+        }
+    }
+
+    /// Lets a future of the user's neither hang nor panic.
+    fn guard(
+        &self,
+        command: Command,
+        cx: Cx<App>,
+        timeout: Duration,
+        future: Running,
+        probed: bool,
+    ) -> Attempt {
+        let clock = Arc::clone(&self.options.clock);
+        Box::pin(async move {
+            let settled = match within(&*clock, timeout, AssertUnwindSafe(future).catch_unwind()).await {
+                Some(Ok(settled)) => settled,
+                Some(Err(_)) => Settled::Unknown { reason: Arc::from("panicked") },
+                None => Settled::Unknown { reason: Arc::from("timed out") },
+            };
+            Ended { command, settled, events: cx.take_events(), probed }
+        })
+    }
+
+    fn transaction_of(&self, job: &Job<App>, command: Command) -> Option<usize> {
+        let Command::Run(unit) = command else { return None };
+        let kind = job.definition.plan.units.get(unit)?.kind;
+        (kind == UnitKind::Transaction).then_some(unit)
+    }
+
+    /// Runs a step in a transaction of the store that its record is committed with.
+    async fn run_in_transaction(&self, job: &mut Job<App>, unit: usize) -> Result<Transacted> {
+        let command = Command::Run(unit);
+        let (cx, policy) = self.cx(job, command)?;
+        self.measure_begin(job, command);
+        let failed = |reason: &str| Settled::Failed { reason: Arc::from(reason), retry: Retry::Now };
+        let mut transaction = match self.store.begin().await {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                tracing::warn!(error = %error, saga = %job.id, "no transaction could be begun");
+                return self.not_committed(job, unit, failed("no transaction"));
+            }
+        };
+        let settled = {
+            let code = job.definition.codes.get(unit).ok_or_else(lacking)?;
+            let future = code.run.run_in(cx.clone(), data(&job.key, &job.state), transaction.as_any())?;
+            let future = AssertUnwindSafe(future).catch_unwind();
+            match within(&*self.options.clock, policy.timeout(), future).await {
+                Some(Ok(settled)) => settled,
+                Some(Err(_)) => failed("panicked"),
+                None => failed("timed out"),
+            }
+        };
+        self.measure_attempt(job, command, &settled);
+        if !matches!(settled, Settled::Done(_)) {
+            drop(transaction);
+            return self.not_committed(job, unit, settled);
+        }
+        let before = job.checkpoint();
+        job.publish(cx.take_events());
+        let mut next = job.apply(Note::Step, Input::Settled { unit, settled }, self.moment())?.commands;
+        next.extend(self.pass_time(job)?);
+        let holds = !next.is_empty();
+        let commit = job.commit(self.worker, self.now(), holds, self.forgets());
+        let (version, epoch) = (commit.version, commit.lease.epoch());
+        match transaction.commit(commit).await {
+            Ok(committed) => self.leased.hear(committed.now, &*self.options.clock),
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) => {
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, saga = %job.id, "it is not known whether a transaction committed");
+                // Only this worker writes under this epoch, so that the row tells.
+                match self.load_until_known(job.id).await {
+                    Some(stored) if stored.epoch == epoch && stored.version == version => {}
+                    Some(stored) if stored.epoch == epoch && stored.version + 1 == version => {
+                        job.restore(before);
+                        return self.not_committed(job, unit, failed("not committed"));
+                    }
+                    None if self.forgets() && !holds && job.state.is_final() => {}
+                    _ => return Err(Error::new(ErrorKind::Conflict, "the saga has gone to another worker")),
+                }
+            }
+        }
+        if !holds {
+            self.measure_rest(job);
+        }
+        Ok(Transacted::Committed { next, holds })
+    }
+
+    /// Works in that a transaction did not commit: nothing happened.
+    fn not_committed(&self, job: &mut Job<App>, unit: usize, settled: Settled) -> Result<Transacted> {
+        let next = job.apply(Note::Step, Input::Settled { unit, settled }, self.moment())?.commands;
+        Ok(Transacted::Undone { next })
+    }
+
+    /// Tells whether sagas that ended are forgotten at once.
+    fn forgets(&self) -> bool {
+        self.options.retention.is_some_and(|retention| retention.is_zero())
+    }
+
+    async fn load_until_known(&self, id: crate::store::SagaId) -> Option<crate::store::Stored> {
+        let mut failures = 0;
+        loop {
+            match self.store.load(id).await {
+                Ok(stored) => return stored,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(error = %error, failures, saga = %id, "a saga could not be read");
+                    self.options
+                        .clock
+                        .sleep(self.options.store_backoff.delay(failures, &self.options.random))
+                        .await;
+                }
+            }
+        }
+    }
+}
+
+/// How a step in a transaction ended.
+enum Transacted {
+    /// It is recorded, and these are to be done.
+    Committed { next: Vec<Command>, holds: bool },
+    /// It was rolled back, which is to be recorded.
+    Undone { next: Vec<Command> },
+}
+
+fn lacking() -> Error {
+    Error::new(ErrorKind::Protocol, "a saga has recorded what its definition lacks")
+}
+
+fn is_wanted<App>(job: &Job<App>, command: Command) -> bool {
+    use crate::machine::UnitStatus;
+    match command {
+        Command::Run(unit) => job.state.status(unit) == UnitStatus::Running,
+        Command::Undo(unit) => job.state.status(unit) == UnitStatus::Undoing,
+        Command::Handle(late) => {
+            job.state.late.get(late).is_some_and(|late| late.status == UnitStatus::Running)
+        }
+    }
+}

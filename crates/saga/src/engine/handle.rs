@@ -1,0 +1,503 @@
+//! The single endpoint: start or attach, deliver, drive, and say what is needed next.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::job::Job;
+use super::operator::{Decision, ORDER};
+use super::signal::{Receipt, Signal, wait_for};
+use super::view::{Snapshot, View};
+use super::{Active, Core, Engine, check_definition};
+use crate::definition::{Definition, Untyped};
+use crate::machine::record::{self, Note};
+use crate::machine::{Command, Input, Order, StuckAt};
+use crate::store::{Delivered, Lease, NewSignal, Query, SagaId, Status, Stored, Summary};
+use crate::{Error, ErrorKind, Result};
+
+/// The longest id of a signal, in bytes.
+const MAX_SIGNAL_ID: usize = 200;
+/// How often a call begins anew when others get in its way.
+const ATTEMPTS: u32 = 100;
+/// How often a saga that another worker drives is looked at.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// What the sagas of one definition are started, answered, looked at and decided by. Clones are the same handle.
+///
+/// Every call works from every process: it does what it can here, and otherwise leaves it with whoever drives the saga.
+pub struct SagaHandle<K, App> {
+    engine: Engine<App>,
+    saga: Arc<str>,
+    key: PhantomData<fn(K)>,
+}
+
+/// What a call brings.
+#[derive(Clone)]
+enum Message {
+    Signal(Signal),
+    Decision(Decision),
+    Restart,
+}
+
+impl<K, App> SagaHandle<K, App> {
+    pub(super) fn new(engine: Engine<App>, saga: Arc<str>) -> Self {
+        Self { engine, saga, key: PhantomData }
+    }
+}
+
+impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
+    /// Starts the saga with this key, or attaches to it; drives it as far as it goes, and says what it needs next.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the key is longer than 1,024 bytes as JSON; `Unsupported` or `Protocol` if the saga is there and this code
+    /// cannot drive it; `Unavailable` or `Storage` if the store failed: call again.
+    pub async fn start(&self, key: &K) -> Result<View> {
+        self.engine.core.call(&self.saga, &json(key)?, None, true).await
+    }
+
+    /// Starts the saga with this key, or attaches to it; gives it this answer, drives it as far as it goes, and says what it needs
+    /// next.
+    ///
+    /// When this returns `Ok`, the answer is recorded. An answer that comes before its turn is kept; one that was given before
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and `InvalidInput` if the saga does not wait for such an answer anywhere, if it does not have the
+    /// answer's type, or if its own check refuses it.
+    pub async fn advance(&self, key: &K, answer: impl Into<Signal>) -> Result<View> {
+        let message = Some(Message::Signal(answer.into()));
+        self.engine.core.call(&self.saga, &json(key)?, message, true).await
+    }
+
+    /// Leaves a signal for a saga that exists, without driving it: for webhooks, which have to be answered at once.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such saga; `InvalidInput` as [`advance`](Self::advance); `Unavailable` or `Storage` if the store
+    /// failed: call again with the same id.
+    pub async fn signal(&self, key: &K, signal: impl Into<Signal>) -> Result<Receipt> {
+        self.engine.core.leave_signal(&self.saga, &json(key)?, signal.into()).await
+    }
+
+    /// Begins a saga anew that has ended: a registration that was undone may be tried again. Its steps get new keys.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if it has not ended; `NotFound` if there is none.
+    pub async fn restart(&self, key: &K) -> Result<View> {
+        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Restart), false).await
+    }
+
+    /// Carries out an operator's decision, and records who made it and why.
+    ///
+    /// If another worker drives the saga at the moment, the decision is left with it; should it come too late there, that is
+    /// logged, and the view shows it.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if a savepoint does not exist or a value is not what the
+    /// step makes; `NotFound` if there is no such saga.
+    pub async fn decide(&self, key: &K, decision: Decision) -> Result<View> {
+        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Decision(decision)), false).await
+    }
+
+    /// Shows where the saga stands.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none; `Unsupported` or `Protocol` if this code cannot read it.
+    pub async fn view(&self, key: &K) -> Result<View> {
+        Ok(self.snapshot(key).await?.view)
+    }
+
+    /// Shows the saga in full.
+    ///
+    /// # Errors
+    ///
+    /// As [`view`](Self::view).
+    pub async fn snapshot(&self, key: &K) -> Result<Snapshot> {
+        let id = SagaId::of(&self.saga, &json(key)?);
+        let core = &self.engine.core;
+        let stored = core.store.load(id).await?.ok_or_else(|| missing(id))?;
+        let definition = core.definition_of(&stored)?;
+        let log = record::read(&stored.log, stored.version)?;
+        check_definition(&definition, &log.state)?;
+        Ok(Snapshot::new(id, &definition, &log.state, log.history))
+    }
+
+    /// Lists the sagas of this definition that a query means.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Storage` if the store failed.
+    pub async fn query(&self, query: Query) -> Result<Vec<Summary>> {
+        self.engine.core.store.query(&query.with_saga(Arc::clone(&self.saga))).await
+    }
+
+    /// Returns the newest version of the definition.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none any more.
+    pub fn definition(&self) -> Result<Definition<K, App>> {
+        self.engine.core.newest(&self.saga).map(Definition::from_untyped)
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine<App> {
+        &self.engine
+    }
+
+    /// Returns the id of the saga with this key.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the key cannot be written as JSON.
+    pub fn id(&self, key: &K) -> Result<SagaId> {
+        Ok(SagaId::of(&self.saga, &json(key)?))
+    }
+}
+
+fn json<K: Serialize>(key: &K) -> Result<Arc<str>> {
+    serde_json::to_string(key)
+        .map(Arc::from)
+        .map_err(|_| Error::new(ErrorKind::InvalidInput, "the key of a saga cannot be written as JSON"))
+}
+
+fn missing(id: SagaId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no saga {id}"))
+}
+
+impl<App: Send + Sync + 'static> Core<App> {
+    /// Finds the definition that a stored saga follows.
+    pub(super) fn definition_of(&self, stored: &Stored) -> Result<Arc<Untyped<App>>> {
+        let (saga, version) = (&stored.head.saga, stored.head.definition);
+        self.definition(saga, version).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, format!("no code here knows version {version} of saga {saga}"))
+        })
+    }
+
+    async fn leave_signal(&self, saga: &str, key: &str, signal: Signal) -> Result<Receipt> {
+        let id = SagaId::of(saga, key);
+        let (definition, state) = match self.store.load(id).await? {
+            Some(stored) => {
+                let definition = self.definition_of(&stored)?;
+                let state = record::read(&stored.log, stored.version)?.state;
+                check_definition(&definition, &state)?;
+                (definition, state)
+            }
+            None => return Err(missing(id)),
+        };
+        let signal = check_signal(&definition, signal)?;
+        let signal_id = signal_id(&definition, &state, &signal)?;
+        if state.has_seen(&signal_id) {
+            return Ok(Receipt::Duplicate);
+        }
+        match self.store.deliver(new_signal(id, &signal, signal_id)?).await? {
+            Delivered::Stored => Ok(Receipt::Kept),
+            Delivered::Duplicate => Ok(Receipt::Duplicate),
+        }
+    }
+
+    async fn call(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
+        mut message: Option<Message>,
+        create: bool,
+    ) -> Result<View> {
+        let newest = self.newest(saga)?;
+        if let Some(Message::Signal(signal)) = message {
+            message = Some(Message::Signal(check_signal(&newest, signal)?));
+        }
+        let id = SagaId::of(saga, key);
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the engine has stopped"))?;
+        let mut permit = Some(permit);
+        let begun = self.options.clock.instant();
+        for attempt in 0..ATTEMPTS {
+            let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
+            let active = match self.begin(id) {
+                Ok(active) => active,
+                Err(other) => {
+                    let ended = other.notified();
+                    if left.is_zero() {
+                        return self.stored_view(id).await;
+                    }
+                    self.leave_with_driver(id, &mut message).await?;
+                    if self.active().contains_key(&id) {
+                        let _ = pumasi_core::resilience::within(&*self.options.clock, left, ended).await;
+                    }
+                    continue;
+                }
+            };
+            self.ensure_lease().await?;
+            // Most sagas that are started are new: that they are is found out by creating them.
+            let stored =
+                if create && message.is_none() && attempt == 0 { None } else { self.store.load(id).await? };
+            let mut job = match stored {
+                None if create => Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now()),
+                None => return Err(missing(id)),
+                Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
+                    drop(active);
+                    if left.is_zero() {
+                        let definition = self.definition_of(&stored)?;
+                        return Ok(View::of(
+                            id,
+                            &definition,
+                            &record::read(&stored.log, stored.version)?.state,
+                        ));
+                    }
+                    self.leave_with_driver(id, &mut message).await?;
+                    self.options.clock.sleep(LOOK).await;
+                    continue;
+                }
+                Some(stored) => {
+                    self.leased.hear(stored.now, &*self.options.clock);
+                    if stored.head.status == Status::Parked && !is_retry(message.as_ref()) {
+                        return Err(parked(&stored));
+                    }
+                    let definition = self.definition_of(&stored)?;
+                    let lease = Lease::Take(stored.epoch + 1);
+                    let was_parked = stored.head.status == Status::Parked;
+                    let mut job = Job::open(definition, stored, lease)?;
+                    if was_parked {
+                        message = None;
+                        job.touch(Note::Operator);
+                    }
+                    job
+                }
+            };
+            let first = self.begin_with(&mut job, message.as_ref())?;
+            let idle = !job.is_dirty()
+                && job.signals.is_empty()
+                && job.resumed.is_empty()
+                && job.state.due().is_none_or(|due| due > self.now());
+            if idle {
+                return Ok(View::of_job(&job));
+            }
+            let Some(held) = permit.take() else { break };
+            let driven = self.run_job(job, first, active, held).await?;
+            permit = Some(driven.permit);
+            match driven.result {
+                Ok(view) => return Ok(view),
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    if driven.committed {
+                        message = None;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Overloaded, "a saga changes hands too often to be driven from here"))
+    }
+
+    /// Works in what a call brings.
+    fn begin_with(&self, job: &mut Job<App>, message: Option<&Message>) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        if job.state.version == 0 {
+            commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
+        }
+        match message {
+            None => {}
+            Some(Message::Restart) => {
+                commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+            }
+            Some(Message::Decision(decision)) => {
+                check_value(job, decision)?;
+                commands.extend(job.apply(Note::Operator, decision.input(), self.moment())?.commands);
+            }
+            Some(Message::Signal(signal)) => {
+                // What was delivered before comes before.
+                commands.extend(self.take_signals(job)?);
+                let unit = wait_for(&job.definition.plan, &signal.name)?;
+                let id = signal_id(&job.definition, &job.state, signal)?;
+                let payload = signal.payload.clone().unwrap_or_else(|_| Arc::from([]));
+                let input = Input::Signal { unit, id, payload, at: self.now() };
+                let outcome = job.apply(Note::Signal, input, self.moment())?;
+                self.count_reception(job, outcome.reception);
+                commands.extend(outcome.commands);
+            }
+        }
+        Ok(commands)
+    }
+
+    /// Leaves a message with whoever drives the saga.
+    async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<()> {
+        let signal = match message {
+            None => return Ok(()),
+            Some(Message::Restart) => {
+                return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
+            }
+            Some(Message::Decision(decision)) => NewSignal {
+                saga: id,
+                name: Arc::from(ORDER),
+                id: Arc::from(format!("{ORDER}:{:016x}", fastrand::u64(..))),
+                payload: decision.write(),
+            },
+            Some(Message::Signal(signal)) => {
+                let Some(stored) = self.store.load(id).await? else { return Ok(()) };
+                let definition = self.definition_of(&stored)?;
+                let state = record::read(&stored.log, stored.version)?.state;
+                let signal_id = signal_id(&definition, &state, signal)?;
+                if state.has_seen(&signal_id) {
+                    *message = None;
+                    return Ok(());
+                }
+                new_signal(id, signal, signal_id)?
+            }
+        };
+        match self.store.deliver(signal).await {
+            Ok(_) => *message = None,
+            // It is being created here at the moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn stored_view(&self, id: SagaId) -> Result<View> {
+        let stored = self.store.load(id).await?.ok_or_else(|| missing(id))?;
+        let definition = self.definition_of(&stored)?;
+        let state = record::read(&stored.log, stored.version)?.state;
+        check_definition(&definition, &state)?;
+        Ok(View::of(id, &definition, &state))
+    }
+
+    /// Drives a job in a task of its own, so that it goes on when the caller goes away.
+    async fn run_job(
+        self: &Arc<Self>,
+        job: Job<App>,
+        first: Vec<Command>,
+        active: Active<App>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Driven> {
+        let core = Arc::clone(self);
+        let driving = async move { core.drive_to_rest(job, first, active, permit).await };
+        if self.options.inline {
+            return Ok(driving.await);
+        }
+        let task = tokio::spawn(driving);
+        task.await.map_err(|_| Error::new(ErrorKind::Other, "the driver of a saga was stopped"))
+    }
+
+    /// Drives a job, and parks its saga if this code cannot.
+    pub(super) async fn drive_to_rest(
+        &self,
+        mut job: Job<App>,
+        first: Vec<Command>,
+        active: Active<App>,
+        permit: OwnedSemaphorePermit,
+    ) -> Driven {
+        let result = match self.drive(&mut job, first).await {
+            Ok(()) => Ok(View::of_job(&job)),
+            Err(error) => {
+                if error.kind() != ErrorKind::Conflict {
+                    self.park(job.id, job.held(), &error).await;
+                }
+                Err(error)
+            }
+        };
+        let committed = job.committed;
+        drop(active);
+        Driven { result, committed, permit }
+    }
+
+    /// Puts a saga aside that this code cannot drive, so that it is seen and the others go on.
+    pub(super) async fn park(&self, id: SagaId, lease: Option<Lease>, error: &Error) {
+        tracing::error!(error = %error, saga = %id, "a saga cannot be driven by this code, and is parked");
+        metrics::counter!("saga_parked_total").increment(1);
+        let parked = match (self.store.load(id).await, lease) {
+            (Ok(Some(stored)), Some(lease)) => {
+                let reason = error.message().get(..200).unwrap_or(error.message());
+                self.commit_until_known(self.parking(&stored, lease, reason)).await.map(|_| ())
+            }
+            (Ok(_), _) => Ok(()),
+            (Err(error), _) => Err(error),
+        };
+        if let Err(error) = parked {
+            tracing::warn!(error = %error, saga = %id, "a saga could not be parked; whoever claims it next tries again");
+        }
+    }
+}
+
+/// How driving a job ended.
+pub(super) struct Driven {
+    result: Result<View>,
+    committed: bool,
+    permit: OwnedSemaphorePermit,
+}
+
+fn parked(stored: &Stored) -> Error {
+    let reason = stored.head.reason.as_deref().unwrap_or("no reason is recorded");
+    Error::new(ErrorKind::Unsupported, format!("saga {} is parked: {reason}", stored.head.id))
+}
+
+fn is_retry(message: Option<&Message>) -> bool {
+    matches!(message, Some(Message::Decision(Decision { order: Order::Retry, .. })))
+}
+
+/// Checks a signal against the wait that it is for.
+fn check_signal<App>(definition: &Untyped<App>, signal: Signal) -> Result<Signal> {
+    let plan = &definition.plan;
+    let unit = wait_for(plan, &signal.name)?;
+    let payload = signal.payload.as_ref().map_err(|wrong| {
+        Error::new(ErrorKind::InvalidInput, format!("the answer {} is refused: {wrong}", signal.name))
+    })?;
+    if let Some(code) = definition.codes.get(unit) {
+        code.run.check(payload)?;
+    }
+    if signal.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_SIGNAL_ID || id.contains('\0')) {
+        return Err(Error::new(ErrorKind::InvalidInput, "the id of a signal has 1 to 200 bytes"));
+    }
+    Ok(signal)
+}
+
+/// Returns the id of a signal: its own, or that of the one answer to its wait in this run and round.
+fn signal_id<App>(
+    definition: &Untyped<App>,
+    state: &crate::machine::State,
+    signal: &Signal,
+) -> Result<Arc<str>> {
+    if let Some(id) = &signal.id {
+        return Ok(Arc::from(format!("{}:{id}", signal.name)));
+    }
+    let unit = wait_for(&definition.plan, &signal.name)?;
+    Ok(Arc::from(format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round)))
+}
+
+fn new_signal(saga: SagaId, signal: &Signal, id: Arc<str>) -> Result<NewSignal> {
+    let payload = signal
+        .payload
+        .clone()
+        .map_err(|_| Error::new(ErrorKind::InvalidInput, format!("the answer {} is refused", signal.name)))?;
+    Ok(NewSignal { saga, name: Arc::clone(&signal.name), id, payload: payload.to_vec() })
+}
+
+/// Checks that a forced value is what the step makes.
+fn check_value<App>(job: &Job<App>, decision: &Decision) -> Result<()> {
+    if let (Order::ForceDone(value), Some((StuckAt::Forward(unit), _))) = (&decision.order, &job.state.stuck)
+        && let Some(code) = job.definition.codes.get(*unit)
+    {
+        code.run.check(value)?;
+    }
+    Ok(())
+}
+
+impl<K, App> Clone for SagaHandle<K, App> {
+    fn clone(&self) -> Self {
+        Self { engine: self.engine.clone(), saga: Arc::clone(&self.saga), key: PhantomData }
+    }
+}
+
+impl<K, App> fmt::Debug for SagaHandle<K, App> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaHandle").field("saga", &self.saga).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! One saga in the hands of this engine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pumasi_core::event::Envelope;
+use pumasi_core::time::Timestamp;
+
+use super::{Core, check_definition};
+use crate::Result;
+use crate::definition::Untyped;
+use crate::machine::record::{self, Note};
+use crate::machine::{self, Command, Input, Moment, Outcome, Reception, State};
+use crate::store::{Commit, Head, Lease, SagaId, Status, Stored, StoredSignal, WorkerId};
+
+/// How many records a log has before it is written anew.
+const COMPACT_AFTER: usize = 64;
+
+pub(super) struct Job<App> {
+    pub(super) definition: Arc<Untyped<App>>,
+    pub(super) id: SagaId,
+    pub(super) key: Arc<str>,
+    pub(super) state: State,
+    pub(super) lease: Lease,
+    pub(super) signals: Vec<StoredSignal>,
+    pub(super) created_at: Timestamp,
+    /// What was under way when it was taken over.
+    pub(super) resumed: Vec<Command>,
+    /// The store's version: that of the last record it has.
+    version: u64,
+    records: usize,
+    /// Something changed since the last commit, and for what.
+    dirty: Option<Note>,
+    consumed: Vec<u64>,
+    events: Vec<Envelope>,
+    /// Something was recorded by this job.
+    pub(super) committed: bool,
+    /// When each unit was begun here.
+    pub(super) began: Vec<(usize, Instant)>,
+}
+
+impl<App> Job<App> {
+    /// Begins a new saga.
+    pub(super) fn create(definition: Arc<Untyped<App>>, id: SagaId, key: Arc<str>, now: Timestamp) -> Self {
+        let plan = &definition.plan;
+        let state = State::new(plan.version, definition.fingerprint, plan.units.len());
+        let epoch = u64::try_from(now.as_micros()).unwrap_or(1).max(1);
+        Self {
+            definition,
+            id,
+            key,
+            state,
+            lease: Lease::Take(epoch),
+            signals: Vec::new(),
+            created_at: now,
+            resumed: Vec::new(),
+            version: 0,
+            records: 0,
+            dirty: None,
+            consumed: Vec::new(),
+            events: Vec::new(),
+            committed: false,
+            began: Vec::new(),
+        }
+    }
+
+    /// Takes over a saga as the store has it.
+    ///
+    /// # Errors
+    ///
+    /// `Protocol` if its log is damaged, `Unsupported` if this code does not know how to go on with it.
+    pub(super) fn open(definition: Arc<Untyped<App>>, stored: Stored, lease: Lease) -> Result<Self> {
+        let log = record::read(&stored.log, stored.version)?;
+        check_definition(&definition, &log.state)?;
+        Ok(Self {
+            definition,
+            id: stored.head.id,
+            key: stored.head.key,
+            resumed: machine::in_flight(&log.state),
+            state: log.state,
+            lease,
+            signals: stored.signals,
+            created_at: stored.created_at,
+            version: stored.version,
+            records: log.records,
+            dirty: None,
+            consumed: Vec::new(),
+            events: Vec::new(),
+            committed: false,
+            began: Vec::new(),
+        })
+    }
+
+    /// Works an input in.
+    ///
+    /// # Errors
+    ///
+    /// As the state machine's; nothing is changed then.
+    pub(super) fn apply(&mut self, note: Note, input: Input, moment: Moment) -> Result<Outcome> {
+        let outcome = machine::step(&self.definition.plan, &mut self.state, input, moment)?;
+        if outcome.reception != Some(Reception::Duplicate) {
+            self.dirty = Some(note);
+        }
+        Ok(outcome)
+    }
+
+    /// Has the state recorded although nothing changed in it.
+    pub(super) fn touch(&mut self, note: Note) {
+        self.dirty = Some(note);
+    }
+
+    /// Returns the lease under which something was recorded.
+    pub(super) fn held(&self) -> Option<Lease> {
+        self.is_held().then_some(self.lease)
+    }
+
+    /// Returns what `restore` takes.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { state: self.state.clone(), version: self.version, records: self.records }
+    }
+
+    /// Goes back to where the job was before a commit that turned out not to have been stored.
+    pub(super) fn restore(&mut self, before: Checkpoint) {
+        self.state = before.state;
+        self.version = before.version;
+        self.records = before.records;
+        self.events.clear();
+    }
+
+    pub(super) fn consume(&mut self, seq: u64) {
+        self.consumed.push(seq);
+    }
+
+    pub(super) fn publish(&mut self, events: Vec<Envelope>) {
+        self.events.extend(events);
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty.is_some() || !self.consumed.is_empty()
+    }
+
+    /// Tells whether somebody has to be told that this job is over: the store thinks that it is held.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.lease, Lease::Held(_))
+    }
+
+    pub(super) fn step_name(&self) -> Arc<str> {
+        let unit = machine::stands_at(&self.definition.plan, &self.state);
+        let unit = unit.and_then(|unit| self.definition.plan.units.get(unit));
+        unit.map_or_else(|| Arc::from(""), |unit| Arc::clone(&unit.name))
+    }
+
+    fn head(&self) -> Head {
+        let plan = &self.definition.plan;
+        let reason = self.state.stuck.as_ref().map(|(_, reason)| Arc::clone(reason));
+        let reason = reason.or_else(|| self.state.cause.as_ref().map(|cause| Arc::clone(&cause.reason)));
+        Head {
+            id: self.id,
+            saga: Arc::clone(&plan.saga),
+            definition: plan.version,
+            key: Arc::clone(&self.key),
+            status: machine::status(&self.state),
+            step: self.step_name(),
+            due: self.state.due(),
+            reason,
+        }
+    }
+
+    /// Makes the commit of everything since the last one; `holds` says whether this engine goes on.
+    pub(super) fn commit(&mut self, worker: WorkerId, now: Timestamp, holds: bool, forget: bool) -> Commit {
+        let expected = self.version;
+        let record = match self.dirty.take() {
+            Some(note) => {
+                if self.records >= COMPACT_AFTER {
+                    record::compact(&mut self.state);
+                }
+                let base = self.state.delta.base;
+                self.records = if base { 1 } else { self.records + 1 };
+                (record::write(&mut self.state, note, now), base)
+            }
+            None => (Vec::new(), false),
+        };
+        self.version = self.state.version;
+        let commit = Commit {
+            head: self.head(),
+            worker,
+            lease: self.lease,
+            expected,
+            version: self.version,
+            token: fastrand::u64(..),
+            record: record.0,
+            replaces: record.1,
+            holds,
+            forgets: forget && self.state.is_final() && !holds,
+            consumed: std::mem::take(&mut self.consumed),
+            events: std::mem::take(&mut self.events),
+        };
+        self.lease = Lease::Held(self.lease.epoch());
+        commit
+    }
+}
+
+/// Where a job was.
+pub(super) struct Checkpoint {
+    state: State,
+    version: u64,
+    records: usize,
+}
+
+impl<App> Core<App> {
+    pub(super) fn moment(&self) -> Moment {
+        Moment { now: self.now(), chance: self.options.random.unit() }
+    }
+
+    /// Makes the commit that puts a saga aside which this code cannot drive.
+    pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: &str) -> Commit {
+        Commit {
+            head: Head {
+                status: Status::Parked,
+                due: None,
+                reason: Some(Arc::from(reason)),
+                ..stored.head.clone()
+            },
+            worker: self.worker,
+            lease,
+            expected: stored.version,
+            version: stored.version,
+            token: fastrand::u64(..),
+            record: Vec::new(),
+            replaces: false,
+            holds: false,
+            forgets: false,
+            consumed: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}

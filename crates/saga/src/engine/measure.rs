@@ -1,0 +1,95 @@
+//! What is counted and traced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::job::Job;
+use crate::machine::{self, Command, Settled};
+use crate::store::Status;
+
+/// How often the store's sagas are counted.
+pub(super) const CENSUS_PERIOD: Duration = Duration::from_secs(15);
+
+fn unit_of<App>(job: &Job<App>, command: Command) -> Option<usize> {
+    match command {
+        Command::Run(unit) | Command::Undo(unit) => Some(unit),
+        Command::Handle(late) => job.state.late.get(late).map(|late| late.unit),
+    }
+}
+
+impl<App> Core<App> {
+    pub(super) fn measure_begin(&self, job: &mut Job<App>, command: Command) {
+        let Some(unit) = unit_of(job, command) else { return };
+        let now = self.options.clock.instant();
+        job.began.retain(|(other, _)| *other != unit);
+        job.began.push((unit, now));
+    }
+
+    pub(super) fn measure_attempt(&self, job: &Job<App>, command: Command, settled: &Settled) {
+        let Some(plan) = unit_of(job, command).and_then(|unit| job.definition.plan.units.get(unit)) else {
+            return;
+        };
+        let outcome = match (command, settled) {
+            (Command::Run(_), Settled::Done(_)) => "done",
+            (Command::Run(_), Settled::Failed { .. }) => "failed",
+            (Command::Run(_), Settled::Unknown { .. }) => "unknown",
+            (Command::Undo(_), Settled::Done(_)) => "undone",
+            (Command::Undo(_), _) => "undo_failed",
+            (Command::Handle(_), Settled::Done(_)) => "handled",
+            (Command::Handle(_), _) => "handle_failed",
+        };
+        let (saga, step) = (Arc::clone(&job.definition.plan.saga), Arc::clone(&plan.name));
+        if let Settled::Failed { reason, .. } | Settled::Unknown { reason } = settled {
+            tracing::debug!(saga = &*saga, id = %job.id, step = &*step, outcome, reason = &**reason, "an attempt of a step ended");
+        }
+        metrics::counter!("saga_step_total", "saga" => Arc::clone(&saga), "step" => Arc::clone(&step), "outcome" => outcome)
+            .increment(1);
+        let began = unit_of(job, command)
+            .and_then(|unit| job.began.iter().find(|(other, _)| *other == unit))
+            .map(|(_, began)| *began);
+        if let Some(began) = began {
+            let took = self.options.clock.instant().saturating_duration_since(began);
+            metrics::histogram!("saga_step_seconds", "saga" => saga, "step" => step)
+                .record(took.as_secs_f64());
+        }
+    }
+
+    /// Counts where a saga has come to rest: at a wait, with an operator, or at its end.
+    pub(super) fn measure_rest(&self, job: &Job<App>) {
+        let status = machine::status(&job.state);
+        let saga = Arc::clone(&job.definition.plan.saga);
+        let step = job.step_name();
+        tracing::debug!(saga = &*saga, id = %job.id, status = status.as_str(), step = &*step, "a saga rests");
+        if status.is_final() {
+            metrics::counter!("saga_ended_total", "saga" => Arc::clone(&saga), "status" => status.as_str())
+                .increment(1);
+            let took = self.now().saturating_since(job.created_at);
+            metrics::histogram!("saga_seconds", "saga" => saga, "status" => status.as_str())
+                .record(took.as_secs_f64());
+        } else {
+            metrics::counter!("saga_rest_total", "saga" => Arc::clone(&saga), "step" => step, "status" => status.as_str())
+                .increment(1);
+            if status == Status::NeedsOperator {
+                tracing::error!(saga = &*saga, id = %job.id, step = &*job.step_name(), "a saga needs an operator");
+            }
+        }
+    }
+
+    pub(super) async fn take_census(&self) {
+        match self.store.census().await {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 sagas are out of reach")]
+            Ok(census) => {
+                for (saga, status, count) in &census.sagas {
+                    metrics::gauge!("saga_sagas", "saga" => Arc::clone(saga), "status" => status.as_str())
+                        .set(*count as f64);
+                }
+                metrics::gauge!("saga_claimable").set(census.claimable as f64);
+                metrics::gauge!("saga_overdue_seconds").set(census.overdue.as_secs_f64());
+                metrics::gauge!("saga_held").set(census.held as f64);
+                metrics::gauge!("saga_workers").set(census.workers as f64);
+            }
+            Err(error) => tracing::debug!(error = %error, "sagas could not be counted"),
+        }
+    }
+}

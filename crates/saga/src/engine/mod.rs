@@ -1,0 +1,257 @@
+//! The runtime around the state machine: it records, calls steps, keeps leases, and finds what is due.
+
+mod commit;
+mod drive;
+mod handle;
+mod job;
+mod lease;
+mod measure;
+mod operator;
+mod options;
+mod signal;
+mod view;
+mod worker;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use pumasi_core::time::Timestamp;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::definition::{Definition, Plan, UnitKind, erased::Data};
+use crate::definition::{Untyped, erased};
+use crate::machine::State;
+use crate::store::{Known, SagaId, SagaStore, WorkerId};
+use crate::{Error, ErrorKind, Result};
+
+use commit::Committer;
+pub use handle::SagaHandle;
+use lease::Leased;
+pub use operator::Decision;
+pub use options::EngineOptions;
+pub use signal::{Receipt, Signal};
+pub use view::{HistoryEntry, Snapshot, StepView, View};
+
+/// Drives sagas: those that are asked for, and, while it [runs](Self::run), whatever is due in its store.
+///
+/// One engine is one worker: it holds the sagas that it drives under one lease. Any number of engines, in any number of
+/// processes, share a store; what a dead one held goes to the others when its lease is over.
+///
+/// Clones are the same engine.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use pumasi_saga::store::{MemoryStore, Status};
+/// use pumasi_saga::{Cx, Engine, Outcome, Saga, Step};
+///
+/// struct Greet;
+/// impl Step<()> for Greet {
+///     type In = (u64,);
+///     type Out = String;
+///     type Error = &'static str;
+///
+///     async fn run(&self, _: &Cx<()>, (member,): (u64,)) -> Outcome<String, &'static str> {
+///         Outcome::Done(format!("안녕하세요, {member}"))
+///     }
+/// }
+///
+/// let engine = Engine::new(MemoryStore::new(), ());
+/// let greeting = engine.register(Saga::<u64, ()>::new("greeting", 1).step(Greet).build()?)?;
+/// let view = greeting.start(&7).await?;
+/// assert_eq!(view.status, Status::Completed);
+/// # Ok::<(), pumasi_saga::Error>(()) }).unwrap();
+/// ```
+pub struct Engine<App> {
+    pub(crate) core: Arc<Core<App>>,
+}
+
+/// What the clones of an engine share.
+pub(crate) struct Core<App> {
+    pub(crate) store: Arc<dyn SagaStore>,
+    pub(crate) app: Arc<App>,
+    pub(crate) options: EngineOptions,
+    pub(crate) worker: WorkerId,
+    definitions: RwLock<Definitions<App>>,
+    /// The sagas that are being driven here, and who waits for that to end.
+    active: Mutex<HashMap<SagaId, Arc<Notify>>>,
+    permits: Arc<Semaphore>,
+    pub(crate) leased: Leased,
+    committer: Committer,
+}
+
+struct Definitions<App> {
+    by_name: HashMap<Arc<str>, BTreeMap<u32, Arc<Untyped<App>>>>,
+    known: Arc<[Known]>,
+}
+
+impl<App: Send + Sync + 'static> Engine<App> {
+    /// Makes an engine over a store, with [default options](EngineOptions); `app` is handed to the steps.
+    pub fn new(store: impl SagaStore + 'static, app: App) -> Self {
+        Self::with_options(store, app, EngineOptions::new())
+    }
+
+    /// Makes an engine with options.
+    pub fn with_options(store: impl SagaStore + 'static, app: App, options: EngineOptions) -> Self {
+        Self::shared(Arc::new(store), Arc::new(app), options)
+    }
+
+    /// Makes an engine of parts that others hold, too.
+    pub(crate) fn shared(store: Arc<dyn SagaStore>, app: Arc<App>, options: EngineOptions) -> Self {
+        let worker = WorkerId::random();
+        Self {
+            core: Arc::new(Core {
+                committer: Committer::new(&store, &options),
+                leased: Leased::new(),
+                permits: Arc::new(Semaphore::new(options.in_flight.get().min(Semaphore::MAX_PERMITS))),
+                store,
+                app,
+                options,
+                worker,
+                definitions: RwLock::new(Definitions { by_name: HashMap::new(), known: Arc::from([]) }),
+                active: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Makes a definition known, and returns what its sagas are started and answered by.
+    ///
+    /// Register every version whose sagas may be in flight. New sagas follow the highest version that is known.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
+    /// wants a transaction and the store has none.
+    pub fn register<K>(&self, definition: Definition<K, App>) -> Result<SagaHandle<K, App>> {
+        let plan = definition.plan();
+        let transaction = plan.units.iter().find(|unit| unit.kind == UnitKind::Transaction);
+        if let Some(unit) = transaction
+            && !self.core.store.capabilities().transactions
+        {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "step {} of saga {} wants a transaction, and the store has none",
+                    unit.name, plan.saga
+                ),
+            ));
+        }
+        let name = Arc::clone(&plan.saga);
+        let mut definitions = self.core.definitions.write().unwrap_or_else(PoisonError::into_inner);
+        let versions = definitions.by_name.entry(Arc::clone(&name)).or_default();
+        if versions.get(&plan.version).is_some_and(|known| !Arc::ptr_eq(known, &definition.inner)) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("another version {} of saga {name} is registered", plan.version),
+            ));
+        }
+        versions.insert(plan.version, Arc::clone(&definition.inner));
+        definitions.known = definitions
+            .by_name
+            .iter()
+            .map(|(saga, versions)| Known {
+                saga: Arc::clone(saga),
+                versions: versions.keys().copied().collect(),
+            })
+            .collect();
+        drop(definitions);
+        Ok(SagaHandle::new(self.clone(), name))
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn SagaStore> {
+        &self.core.store
+    }
+
+    /// Returns who this engine is in the store.
+    pub fn worker(&self) -> WorkerId {
+        self.core.worker
+    }
+}
+
+impl<App> Core<App> {
+    fn definition(&self, saga: &str, version: u32) -> Option<Arc<Untyped<App>>> {
+        let definitions = self.definitions.read().unwrap_or_else(PoisonError::into_inner);
+        definitions.by_name.get(saga)?.get(&version).cloned()
+    }
+
+    /// Returns the version that new sagas follow.
+    fn newest(&self, saga: &str) -> Result<Arc<Untyped<App>>> {
+        let definitions = self.definitions.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = definitions.by_name.get(saga).and_then(|versions| versions.values().next_back());
+        newest.cloned().ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("no saga called {saga} is registered with this engine"))
+        })
+    }
+
+    fn known(&self) -> Arc<[Known]> {
+        Arc::clone(&self.definitions.read().unwrap_or_else(PoisonError::into_inner).known)
+    }
+
+    fn active(&self) -> MutexGuard<'_, HashMap<SagaId, Arc<Notify>>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Claims a saga for one driver in this engine; what is returned gives it back when it is dropped.
+    fn begin(self: &Arc<Self>, id: SagaId) -> std::result::Result<Active<App>, Arc<Notify>> {
+        let mut active = self.active();
+        if let Some(other) = active.get(&id) {
+            return Err(Arc::clone(other));
+        }
+        active.insert(id, Arc::new(Notify::new()));
+        drop(active);
+        Ok(Active { core: Arc::clone(self), id })
+    }
+
+    /// Returns the store's time, as well as it can be told from here.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.leased.now(&*self.options.clock)
+    }
+}
+
+/// A saga that is being driven here.
+struct Active<App> {
+    core: Arc<Core<App>>,
+    id: SagaId,
+}
+
+impl<App> Drop for Active<App> {
+    fn drop(&mut self) {
+        let ended = self.core.active().remove(&self.id);
+        if let Some(ended) = ended {
+            ended.notify_waiters();
+        }
+    }
+}
+
+/// Checks that this code can drive what a record says.
+fn check_definition<App>(definition: &Untyped<App>, state: &State) -> Result<()> {
+    let plan: &Plan = &definition.plan;
+    if state.units.len() != plan.units.len() || state.fingerprint != definition.fingerprint {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("saga {} changed its definition without changing version {}", plan.saga, plan.version),
+        ));
+    }
+    Ok(())
+}
+
+fn data<'a>(key: &'a str, state: &'a State) -> Data<'a> {
+    erased::Data { key, state }
+}
+
+impl<App> Clone for Engine<App> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<App> fmt::Debug for Engine<App> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("worker", &self.core.worker)
+            .field("store", &self.core.store)
+            .field("active", &self.core.active().len())
+            .finish_non_exhaustive()
+    }
+}

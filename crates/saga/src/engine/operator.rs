@@ -1,0 +1,133 @@
+//! What an operator decides about a saga.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::{Input, Order};
+use crate::{Error, ErrorKind, Result};
+
+/// The name under which decisions travel as signals; no answer is called so.
+pub(super) const ORDER: &str = "!order";
+
+/// A decision of an operator, with who made it and why: both are recorded.
+///
+/// | decision | when | what it does |
+/// |---|---|---|
+/// | [`retry`](Self::retry) | `NeedsOperator` | tries again what the saga stands at, with a fresh number of attempts |
+/// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, a late signal |
+/// | [`force_done`](Self::force_done) | `NeedsOperator` | takes a step as done with this output, a compensation as done |
+/// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
+/// | [`resume_forward`](Self::resume_forward) | in a rollback | goes forward again, making anew what was undone |
+/// | [`rollback_to`](Self::rollback_to) | before the pivot | undoes to the savepoint, and goes on from there |
+/// | [`cancel`](Self::cancel) | before the pivot | undoes everything |
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub(super) order: Order,
+    pub(super) who: Arc<str>,
+    pub(super) why: Arc<str>,
+}
+
+impl Decision {
+    fn new(order: Order, who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self { order, who: who.into(), why: why.into() }
+    }
+
+    /// Tries again what the saga stands at.
+    pub fn retry(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self::new(Order::Retry, who, why)
+    }
+
+    /// Passes over what the saga stands at.
+    pub fn skip(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self::new(Order::Skip, who, why)
+    }
+
+    /// Takes what the saga stands at as done; a step with this output.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the value cannot be written as JSON.
+    pub fn force_done<T: Serialize>(
+        value: &T,
+        who: impl Into<Arc<str>>,
+        why: impl Into<Arc<str>>,
+    ) -> Result<Self> {
+        let value = serde_json::to_vec(value)
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, "the value cannot be written as JSON"))?;
+        Ok(Self::new(Order::ForceDone(Arc::from(value)), who, why))
+    }
+
+    /// Takes the step that the saga stands at as not done, and undoes what came before it.
+    ///
+    /// Say so only if you know: what did happen would not be undone.
+    pub fn force_failed(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self::new(Order::ForceFailed, who, why)
+    }
+
+    /// Stops the rollback that the saga stands in, and goes forward again.
+    pub fn resume_forward(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self::new(Order::ResumeForward, who, why)
+    }
+
+    /// Undoes everything behind a savepoint, and goes forward from it.
+    pub fn rollback_to(
+        savepoint: impl Into<Arc<str>>,
+        who: impl Into<Arc<str>>,
+        why: impl Into<Arc<str>>,
+    ) -> Self {
+        Self::new(Order::RollbackTo(savepoint.into()), who, why)
+    }
+
+    /// Undoes everything.
+    pub fn cancel(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
+        Self::new(Order::Cancel, who, why)
+    }
+
+    pub(super) fn input(&self) -> Input {
+        Input::Operator { order: self.order.clone(), who: Arc::clone(&self.who), why: Arc::clone(&self.why) }
+    }
+
+    /// Writes the decision as a signal's payload.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let (value, savepoint) = match &self.order {
+            Order::ForceDone(value) => (Some(String::from_utf8_lossy(value).into_owned()), None),
+            Order::RollbackTo(savepoint) => (None, Some(savepoint.to_string())),
+            _ => (None, None),
+        };
+        let written = Written {
+            action: self.order.name().to_owned(),
+            value,
+            savepoint,
+            who: self.who.to_string(),
+            why: self.why.to_string(),
+        };
+        serde_json::to_vec(&written).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    action: String,
+    value: Option<String>,
+    savepoint: Option<String>,
+    who: String,
+    why: String,
+}
+
+/// Reads a decision that travelled as a signal.
+pub(super) fn read(payload: &[u8]) -> Result<Input> {
+    let unreadable = || Error::new(ErrorKind::Protocol, "an operator's decision cannot be read");
+    let written: Written = serde_json::from_slice(payload).map_err(|_| unreadable())?;
+    let order = match written.action.as_str() {
+        "retry" => Order::Retry,
+        "skip" => Order::Skip,
+        "force_done" => Order::ForceDone(Arc::from(written.value.ok_or_else(unreadable)?.into_bytes())),
+        "force_failed" => Order::ForceFailed,
+        "resume_forward" => Order::ResumeForward,
+        "rollback_to" => Order::RollbackTo(Arc::from(written.savepoint.ok_or_else(unreadable)?)),
+        "cancel" => Order::Cancel,
+        _ => return Err(unreadable()),
+    };
+    Ok(Input::Operator { order, who: Arc::from(written.who), why: Arc::from(written.why) })
+}

@@ -1,0 +1,147 @@
+//! Answers and events on their way to a saga.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Core;
+use super::job::Job;
+use super::operator::{self, ORDER};
+use crate::definition::{Plan, UnitKind};
+use crate::machine::record::Note;
+use crate::machine::{Command, Input, Reception};
+use crate::step::Answer;
+use crate::{Error, ErrorKind, Result};
+
+/// An answer or an event, with the id by which doubles are recognised.
+///
+/// An [`Answer`] becomes one by itself. Without an id of its own it is *the* answer to its wait: the second one is a double of
+/// the first. What comes from a partner carries the partner's id, so that what is delivered twice is taken once and two
+/// payments are two.
+///
+/// ```
+/// use pumasi_saga::{Answer, Signal};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct PaymentCompleted { amount: u64 }
+/// impl Answer for PaymentCompleted { const NAME: &'static str = "payment_completed"; }
+///
+/// let from_webhook = Signal::from(PaymentCompleted { amount: 35_000 }).with_id("evt_7f3a");
+/// let from_endpoint = Signal::json("payment_completed", &serde_json::json!({ "amount": 35_000 }));
+/// # let _ = (from_webhook, from_endpoint);
+/// ```
+#[derive(Clone)]
+pub struct Signal {
+    pub(super) name: Arc<str>,
+    pub(super) id: Option<Arc<str>>,
+    /// As JSON, or what is wrong with it.
+    pub(super) payload: std::result::Result<Arc<[u8]>, Arc<str>>,
+}
+
+impl Signal {
+    /// Makes one from JSON, for an endpoint that serves all answers of a saga; it is checked against the answer's type when it is
+    /// delivered.
+    pub fn json(name: impl Into<Arc<str>>, payload: &serde_json::Value) -> Self {
+        Self { name: name.into(), id: None, payload: Ok(Arc::from(payload.to_string().into_bytes())) }
+    }
+
+    /// Sets the id, at most 200 bytes.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Returns what kind of signal it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<A: Answer> From<A> for Signal {
+    fn from(answer: A) -> Self {
+        let payload = answer.check().map_err(Arc::from).and_then(|()| {
+            serde_json::to_vec(&answer).map(Arc::from).map_err(|_| Arc::from("it cannot be written as JSON"))
+        });
+        Self { name: Arc::from(A::NAME), id: None, payload }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal").field("name", &self.name).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What became of a signal that was handed over without waiting for its saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// It is kept, and will be looked at.
+    Kept,
+    /// It was there already.
+    Duplicate,
+}
+
+/// The wait that a signal is for.
+pub(super) fn wait_for(plan: &Plan, name: &str) -> Result<usize> {
+    let wait =
+        plan.unit(name).filter(|unit| plan.units.get(*unit).is_some_and(|unit| unit.kind == UnitKind::Wait));
+    wait.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("saga {} does not wait for any {name}", plan.saga))
+    })
+}
+
+impl<App: Send + Sync + 'static> Core<App> {
+    /// Works in the signals that the store kept.
+    pub(super) fn take_signals(&self, job: &mut Job<App>) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        for signal in std::mem::take(&mut job.signals) {
+            job.consume(signal.seq);
+            if &*signal.name == ORDER {
+                let decided = operator::read(&signal.payload).and_then(|decision| {
+                    let (note, moment) = (Note::Operator, self.moment());
+                    job.apply(note, decision, moment)
+                });
+                match decided {
+                    Ok(outcome) => commands.extend(outcome.commands),
+                    Err(error) => {
+                        tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
+                    }
+                }
+                continue;
+            }
+            let Ok(unit) = wait_for(&job.definition.plan, &signal.name) else {
+                tracing::warn!(saga = %job.id, signal = &*signal.name, "a signal is for a wait that the saga does not have");
+                self.count_signal(job, "unknown");
+                continue;
+            };
+            let input =
+                Input::Signal { unit, id: signal.id, payload: Arc::from(signal.payload), at: signal.at };
+            let outcome = job.apply(Note::Signal, input, self.moment())?;
+            self.count_reception(job, outcome.reception);
+            commands.extend(outcome.commands);
+        }
+        Ok(commands)
+    }
+
+    pub(super) fn count_reception(&self, job: &Job<App>, reception: Option<Reception>) {
+        let what = match reception {
+            Some(Reception::Taken) => "taken",
+            Some(Reception::Kept) => "kept",
+            Some(Reception::Duplicate) => "duplicate",
+            Some(Reception::Late) => "late",
+            Some(Reception::Dropped) => {
+                tracing::warn!(saga = %job.id, "a signal came that nobody wants any more");
+                "dropped"
+            }
+            None => return,
+        };
+        self.count_signal(job, what);
+    }
+
+    fn count_signal(&self, job: &Job<App>, reception: &'static str) {
+        let saga = Arc::clone(&job.definition.plan.saga);
+        metrics::counter!("saga_signals_total", "saga" => saga, "reception" => reception).increment(1);
+    }
+}

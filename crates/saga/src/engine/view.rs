@@ -1,0 +1,200 @@
+//! What is shown of a saga.
+
+use std::sync::Arc;
+
+use pumasi_core::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::job::Job;
+use crate::definition::{Look, Untyped};
+use crate::machine::record::Entry;
+use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
+use crate::store::{SagaId, Status};
+use crate::{Error, ErrorKind, Result};
+
+/// Where a saga stands, and what it needs next: the answer of the single endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct View {
+    /// The saga's id.
+    #[serde(serialize_with = "as_text")]
+    pub id: SagaId,
+    /// Where it stands.
+    pub status: Status,
+    /// The step that it stands at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Arc<str>>,
+    /// The answer that it needs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Arc<str>>,
+    /// Until when, by the store's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// Why it went back, or stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// How often it was begun anew after it had ended.
+    pub run: u32,
+}
+
+fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+impl View {
+    pub(super) fn of_job<App>(job: &Job<App>) -> Self {
+        Self::of(job.id, &job.definition, &job.state)
+    }
+
+    pub(super) fn of<App>(id: SagaId, definition: &Untyped<App>, state: &State) -> Self {
+        let plan = &definition.plan;
+        let name = |unit: usize| plan.units.get(unit).map(|unit| Arc::clone(&unit.name));
+        let open = state.units.iter().position(|unit| unit.status == UnitStatus::Waiting);
+        let reason = state.stuck.as_ref().map(|(_, reason)| Arc::clone(reason));
+        Self {
+            id,
+            status: machine::status(state),
+            step: machine::stands_at(plan, state).and_then(name),
+            next: open.and_then(name),
+            deadline: open.and_then(|unit| state.unit(unit).at),
+            reason: reason.or_else(|| state.cause.as_ref().map(|cause| Arc::clone(&cause.reason))),
+            run: state.run,
+        }
+    }
+}
+
+/// One step of a saga, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How it stands.
+    pub look: Look,
+    /// How often it, or its compensation, was tried.
+    pub attempt: u32,
+}
+
+/// One record of a saga's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryEntry {
+    /// The version that it made.
+    pub version: u64,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    /// What it was written for: `begun`, `step`, `signal`, ….
+    pub what: &'static str,
+    /// The steps that it changed, and what they became.
+    pub changed: Vec<(Arc<str>, Look)>,
+}
+
+/// A saga in full: where every step stands, what operators did, and how it came to this.
+///
+/// The history goes back to the last time the log was written anew (every 64 records).
+pub struct Snapshot {
+    /// Where it stands.
+    pub view: View,
+    /// Every step, in the order of the definition.
+    pub steps: Vec<StepView>,
+    /// What operators did.
+    pub audits: Vec<Audit>,
+    /// Its records, oldest first.
+    pub history: Vec<HistoryEntry>,
+    outputs: Vec<Option<Arc<[u8]>>>,
+    mermaid: String,
+    dot: String,
+}
+
+impl Snapshot {
+    pub(super) fn new<App>(
+        id: SagaId,
+        definition: &Untyped<App>,
+        state: &State,
+        history: Vec<Entry>,
+    ) -> Self {
+        let plan = &definition.plan;
+        let look = |unit: usize| look(state, unit);
+        let name =
+            |unit: usize| plan.units.get(unit).map_or_else(|| Arc::from(""), |it| Arc::clone(&it.name));
+        let steps = (0..plan.units.len()).map(|unit| StepView {
+            name: name(unit),
+            look: look(unit),
+            attempt: state.unit(unit).attempt,
+        });
+        let history = history.into_iter().map(|entry| HistoryEntry {
+            version: entry.version,
+            at: entry.at,
+            what: entry.note.as_str(),
+            changed: entry.changed.into_iter().map(|(unit, status)| (name(unit), look_of(status))).collect(),
+        });
+        Self {
+            view: View::of(id, definition, state),
+            steps: steps.collect(),
+            audits: state.audits.clone(),
+            history: history.collect(),
+            outputs: state.outputs.clone(),
+            mermaid: plan.draw_mermaid(|unit| Some(look(unit))),
+            dot: plan.draw_dot(|unit| Some(look(unit))),
+        }
+    }
+
+    /// Reads what a step made, or what was answered; `None` if there is nothing (yet).
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if no step has this name; `InvalidInput` if it is not a `T`.
+    pub fn output<T: DeserializeOwned>(&self, step: &str) -> Result<Option<T>> {
+        let unit = self.steps.iter().position(|known| &*known.name == step);
+        let unit = unit.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no step {step}")))?;
+        let output = self.outputs.get(unit).and_then(Option::as_ref);
+        output.map(|json| serde_json::from_slice(json)).transpose().map_err(|_| {
+            let wanted = std::any::type_name::<T>();
+            Error::new(ErrorKind::InvalidInput, format!("what step {step} made is not a {wanted}"))
+        })
+    }
+
+    /// Draws it as a Mermaid flow chart: what is done, under way, undone and ahead.
+    pub fn mermaid(&self) -> &str {
+        &self.mermaid
+    }
+
+    /// Draws it in Graphviz's DOT.
+    pub fn dot(&self) -> &str {
+        &self.dot
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("view", &self.view)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+fn look(state: &State, unit: usize) -> Look {
+    let stuck = matches!(state.stuck, Some((StuckAt::Forward(at) | StuckAt::Undo(at), _)) if at == unit);
+    if stuck {
+        return Look::Stuck;
+    }
+    look_of(state.status(unit))
+}
+
+fn look_of(status: UnitStatus) -> Look {
+    match status {
+        UnitStatus::Idle => Look::Ahead,
+        UnitStatus::Running
+        | UnitStatus::Backoff
+        | UnitStatus::Waiting
+        | UnitStatus::Unsure
+        | UnitStatus::Undoing
+        | UnitStatus::UndoBackoff => Look::Active,
+        UnitStatus::Done | UnitStatus::Skipped => Look::Done,
+        UnitStatus::Failed => Look::Failed,
+        UnitStatus::Undone => Look::Undone,
+        UnitStatus::UndoFailed => Look::Stuck,
+    }
+}

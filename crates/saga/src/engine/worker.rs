@@ -1,0 +1,206 @@
+//! Finding what is due, and what a dead worker left.
+
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use pumasi_core::event::Shutdown;
+use tokio::task::JoinSet;
+
+use super::job::Job;
+use super::measure::CENSUS_PERIOD;
+use super::{Core, Engine};
+use crate::store::{Lease, Query, Stored};
+use crate::{Error, ErrorKind, Result};
+
+/// How many sagas are claimed at once.
+const CLAIM: usize = 128;
+/// How many ended sagas are forgotten at once.
+const PURGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+
+impl<App: Send + Sync + 'static> Engine<App> {
+    /// Drives whatever is due, in this store, until it is told to stop: sagas whose deadline or pause is over, that a signal was
+    /// left for, or that a dead worker held.
+    ///
+    /// Told to stop, it claims nothing more, lets what is under way go on for the [drain limit](super::EngineOptions), stops the
+    /// rest, and gives everything back at once: another worker goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing that the store says ends it, unless trying again cannot help: a table that is not there, a right that is missing.
+    pub async fn run(&self, shutdown: &Shutdown) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let ended = tokio::select! {
+            ended = self.core.work(&mut tasks) => ended,
+            () = shutdown.triggered() => Ok(()),
+        };
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        let _ = pumasi_core::resilience::within(
+            &*self.core.options.clock,
+            self.core.options.drain_limit,
+            drained,
+        )
+        .await;
+        tasks.shutdown().await;
+        if self.core.active().is_empty() {
+            self.core.store.leave(self.core.worker).await?;
+            self.core.lease_is_over();
+        }
+        ended
+    }
+
+    /// Drives what is due now, as far as it goes, and returns how many sagas that were.
+    ///
+    /// For tests, and for driving from a schedule.
+    ///
+    /// # Errors
+    ///
+    /// As the store's, if nothing could be claimed.
+    pub async fn run_due(&self) -> Result<usize> {
+        self.core.ensure_lease().await?;
+        let mut driving = FuturesUnordered::new();
+        let claimed = self.core.claim().await?;
+        let count = claimed.len();
+        driving.extend(claimed.into_iter().map(|stored| Arc::clone(&self.core).take_up(stored)));
+        while driving.next().await.is_some() {}
+        Ok(count)
+    }
+}
+
+impl<App: Send + Sync + 'static> Core<App> {
+    async fn work(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<()> {
+        let clock = Arc::clone(&self.options.clock);
+        let mut failures = 0;
+        let (mut tended, mut counted) = (clock.instant(), None);
+        loop {
+            while tasks.try_join_next().is_some() {}
+            if counted.is_none_or(|at| clock.instant() - at >= CENSUS_PERIOD) {
+                counted = Some(clock.instant());
+                self.take_census().await;
+            }
+            let mut changed = pin!(self.store.changed());
+            // What changes from here on ends the wait below, so that nothing falls between looking and waiting.
+            let already = changed.as_mut().now_or_never().is_some();
+            if self.permits.available_permits() == 0 {
+                let _ = self.permits.acquire().await;
+            }
+            let claimed = match self.ensure_lease().await {
+                Ok(()) => self.claim().await,
+                Err(error) => Err(error),
+            };
+            let claimed = match claimed {
+                Ok(claimed) => {
+                    failures = 0;
+                    claimed
+                }
+                Err(error) => {
+                    if is_hopeless(&error) {
+                        return Err(error);
+                    }
+                    failures += 1;
+                    tracing::warn!(error = %error, failures, "due sagas could not be claimed");
+                    clock.sleep(self.options.store_backoff.delay(failures, &self.options.random)).await;
+                    // What was claimed without our hearing of it is ours, and nobody drives it.
+                    tended = clock.instant().checked_sub(self.options.lease).unwrap_or(tended);
+                    continue;
+                }
+            };
+            let none = claimed.is_empty();
+            for stored in claimed {
+                tasks.spawn(Arc::clone(self).take_up(stored));
+            }
+            if clock.instant() - tended >= self.options.lease / 2 {
+                tended = clock.instant();
+                self.tend(tasks).await;
+            }
+            if none && !already {
+                let pause = match self.store.next_due().await {
+                    Ok(Some(due)) => due.saturating_since(self.now()).min(self.options.poll),
+                    _ => self.options.poll,
+                };
+                let pause = pause.max(Duration::from_millis(1));
+                let held = self.renewal_due().max(Duration::from_millis(1));
+                let pause = if self.active().is_empty() { pause } else { pause.min(held) };
+                tokio::select! {
+                    () = changed => {}
+                    () = clock.sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Vec<Stored>> {
+        let free = self.permits.available_permits().min(CLAIM);
+        let Some(limit) = NonZeroUsize::new(free) else { return Ok(Vec::new()) };
+        self.store.claim(self.worker, &self.known(), limit).await
+    }
+
+    /// Drives a saga that was claimed.
+    async fn take_up(self: Arc<Self>, stored: Stored) {
+        let id = stored.head.id;
+        let lease = Lease::Held(stored.epoch);
+        self.leased.hear(stored.now, &*self.options.clock);
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+        let active = loop {
+            match self.begin(id) {
+                Ok(active) => break active,
+                Err(other) => {
+                    let ended = other.notified();
+                    if self.active().contains_key(&id) {
+                        ended.await;
+                    }
+                }
+            }
+        };
+        let opened = self.definition_of(&stored).and_then(|definition| Job::open(definition, stored, lease));
+        match opened {
+            Ok(job) => {
+                self.drive_to_rest(job, Vec::new(), active, permit).await;
+            }
+            Err(error) => self.park(id, Some(lease), &error).await,
+        }
+    }
+
+    /// Takes up what this worker holds and nobody here drives, and forgets what ended long ago.
+    async fn tend(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let held = self.store.query(&Query::new().with_holder(self.worker)).await.unwrap_or_default();
+        for orphan in held {
+            let id = orphan.head.id;
+            if self.active().contains_key(&id) {
+                continue;
+            }
+            let Ok(Some(stored)) = self.store.load(id).await else { continue };
+            if stored.holder != Some(self.worker) || self.active().contains_key(&id) {
+                continue;
+            }
+            tracing::warn!(saga = %id, "a saga was held here and not driven");
+            tasks.spawn(Arc::clone(self).take_back(stored));
+        }
+        if let Some(retention) = self.options.retention
+            && let Err(error) = self.store.purge(retention, PURGE).await
+        {
+            tracing::warn!(error = %error, "ended sagas could not be forgotten");
+        }
+    }
+
+    /// Drives a saga that this worker holds already, under a new epoch.
+    async fn take_back(self: Arc<Self>, stored: Stored) {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+        let Ok(active) = self.begin(stored.head.id) else { return };
+        let lease = Lease::Take(stored.epoch + 1);
+        if let Ok(mut job) =
+            self.definition_of(&stored).and_then(|definition| Job::open(definition, stored, lease))
+        {
+            // The store has to hear of the new epoch, even if there is nothing else to say.
+            job.touch(crate::machine::record::Note::TakenOver);
+            self.drive_to_rest(job, Vec::new(), active, permit).await;
+        }
+    }
+}
+
+fn is_hopeless(error: &Error) -> bool {
+    !error.retry().is_retryable() && matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::InvalidInput)
+}

@@ -1,0 +1,177 @@
+//! Going back: what is under way is settled, then what was done is undone, one after the other, the last first.
+
+use std::sync::Arc;
+
+use pumasi_core::Retry;
+
+use super::{Command, Late, Phase, Settled, StuckAt, Turn, UnitStatus};
+use crate::definition::WhenExhausted;
+
+impl Turn<'_> {
+    /// Waits until nothing is under way any more, and then turns round.
+    pub(super) fn drain(&mut self) {
+        let Phase::Draining(target) = self.state.phase else { return };
+        for unit in self.plan.stage(self.state.stage) {
+            let it = self.state.unit(unit);
+            let is_unsure_pivot = self.plan.pivot == Some(unit) && it.unsure;
+            match it.status {
+                UnitStatus::Backoff if is_unsure_pivot => {}
+                UnitStatus::Backoff | UnitStatus::Waiting | UnitStatus::Idle => {
+                    self.state.change(unit, |it| {
+                        it.status = if it.unsure { UnitStatus::Unsure } else { UnitStatus::Failed };
+                        it.at = None;
+                    });
+                }
+                _ => {}
+            }
+        }
+        let under_way =
+            |unit: usize| matches!(self.state.status(unit), UnitStatus::Running | UnitStatus::Backoff);
+        if self.state.stuck.is_some() || self.plan.stage(self.state.stage).any(under_way) {
+            return;
+        }
+        if self.pivot_status() == Some(UnitStatus::Done) {
+            self.state.phase = Phase::Forward;
+            self.state.cause = None;
+        } else {
+            self.state.phase = Phase::Backward(target);
+        }
+    }
+
+    /// Undoes the next unit, if none is being undone.
+    pub(super) fn unwind(&mut self) {
+        while let Phase::Backward(target) = self.state.phase
+            && self.state.stuck.is_none()
+        {
+            let undoing = |unit: UnitStatus| matches!(unit, UnitStatus::Undoing | UnitStatus::UndoBackoff);
+            if self.state.units.iter().any(|unit| undoing(unit.status)) {
+                return;
+            }
+            let next = (0..self.state.units.len()).rev().find(|unit| {
+                self.stage_of(*unit) >= target
+                    && matches!(self.state.status(*unit), UnitStatus::Done | UnitStatus::Unsure)
+            });
+            let Some(unit) = next else {
+                self.unwound(target);
+                return;
+            };
+            let has_undo = self.plan.units.get(unit).is_some_and(|unit| unit.undo.is_some());
+            self.state.change(unit, |unit| {
+                unit.status = if has_undo { UnitStatus::Undoing } else { UnitStatus::Undone };
+                unit.attempt = 1;
+                unit.at = None;
+            });
+            if has_undo {
+                self.command(Command::Undo(unit));
+            }
+        }
+    }
+
+    fn unwound(&mut self, target: usize) {
+        let failed = (0..self.state.units.len()).rev().find(|unit| {
+            self.stage_of(*unit) >= target && self.state.status(*unit) == UnitStatus::UndoFailed
+        });
+        if let Some(unit) = failed {
+            self.state.stuck = Some((StuckAt::Undo(unit), Arc::from("compensation exhausted")));
+        } else if target == 0 {
+            self.state.phase = Phase::Compensated;
+            self.hand_over_late();
+        } else {
+            self.resume(target);
+        }
+    }
+
+    pub(super) fn undone(&mut self, unit: usize, settled: Settled) {
+        let it = self.state.unit(unit);
+        if it.status != UnitStatus::Undoing {
+            return;
+        }
+        let Some(plan) = self.plan.units.get(unit).and_then(|unit| unit.undo.as_ref()) else { return };
+        let (reason, retry) = match settled {
+            Settled::Done(_) => {
+                self.state.change(unit, |unit| unit.status = UnitStatus::Undone);
+                return;
+            }
+            Settled::Failed { reason, retry } => (reason, retry),
+            Settled::Unknown { reason } => (reason, Retry::Now),
+        };
+        if retry.is_retryable() && plan.policy.goes_on_after(it.attempt) {
+            let at = self.moment.after_pause(plan.policy.backoff(), it.attempt, retry);
+            self.state.change(unit, |unit| {
+                unit.status = UnitStatus::UndoBackoff;
+                unit.at = Some(at);
+            });
+            return;
+        }
+        self.state.change(unit, |unit| unit.status = UnitStatus::UndoFailed);
+        if plan.exhausted == WhenExhausted::Halt {
+            self.state.stuck = Some((StuckAt::Undo(unit), reason));
+        }
+    }
+
+    /// Hands what came too early for a rolled-back saga to the handlers of late signals.
+    fn hand_over_late(&mut self) {
+        let early = std::mem::take(&mut self.state.early);
+        if early.is_empty() {
+            return;
+        }
+        self.state.delta.early = true;
+        for early in early {
+            self.late(early.unit, early.id, early.payload);
+        }
+    }
+
+    /// Gives a signal to its late handler; `false` if it has none.
+    pub(super) fn late(&mut self, unit: usize, id: Arc<str>, payload: Arc<[u8]>) -> bool {
+        if self.state.has_seen(&id) {
+            return false;
+        }
+        self.state.seen.push(Arc::clone(&id));
+        if self.plan.units.get(unit).is_none_or(|unit| unit.late.is_none()) {
+            return false;
+        }
+        let late = self.state.late.len();
+        self.state.late.push(Late { unit, id, payload, status: UnitStatus::Running, attempt: 1, at: None });
+        self.state.delta.late = true;
+        self.command(Command::Handle(late));
+        true
+    }
+
+    pub(super) fn handled(&mut self, late: usize, settled: Settled) {
+        let Some(entry) = self.state.late.get_mut(late).filter(|it| it.status == UnitStatus::Running) else {
+            return;
+        };
+        self.state.delta.late = true;
+        let policy = self.plan.units.get(entry.unit).and_then(|unit| unit.late.as_ref());
+        let policy = policy.map(|late| late.policy).unwrap_or_default();
+        let (reason, retry) = match settled {
+            Settled::Done(_) => {
+                entry.status = UnitStatus::Done;
+                self.forget_handled();
+                return;
+            }
+            Settled::Failed { reason, retry } => (reason, retry),
+            Settled::Unknown { reason } => (reason, Retry::Now),
+        };
+        if retry.is_retryable() && policy.goes_on_after(entry.attempt) {
+            entry.status = UnitStatus::Backoff;
+            entry.at = Some(self.moment.after_pause(policy.backoff(), entry.attempt, retry));
+        } else {
+            entry.status = UnitStatus::Failed;
+            if self.state.stuck.is_none() {
+                self.state.stuck = Some((StuckAt::Late(late), reason));
+            }
+        }
+    }
+
+    /// Forgets late signals once all of them are handled, so that their numbers do not shift while one is under way.
+    pub(super) fn forget_handled(&mut self) {
+        if self.state.late.iter().all(|late| late.status == UnitStatus::Done) {
+            self.state.late.clear();
+        } else if self.state.stuck.is_none()
+            && let Some(late) = self.state.late.iter().position(|late| late.status == UnitStatus::Failed)
+        {
+            self.state.stuck = Some((StuckAt::Late(late), Arc::from("late handler exhausted")));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Going forward: stages, attempts, and what is made of their outcomes.
+
+use std::sync::Arc;
+
+use pumasi_core::Retry;
+
+use super::{Cause, Command, Phase, Settled, State, StuckAt, Turn, Unit, UnitStatus};
+use crate::definition::UnitKind;
+use crate::{Error, ErrorKind, Result};
+
+impl Turn<'_> {
+    /// Begins a stage: what has to be done of it is intended, what is waited for is looked up among what came early.
+    pub(super) fn enter(&mut self, stage: usize) {
+        self.state.stage = stage;
+        for unit in self.plan.stage(stage) {
+            if matches!(self.state.status(unit), UnitStatus::Done | UnitStatus::Skipped) {
+                continue;
+            }
+            let plan = self.plan.units.get(unit);
+            let unsure = self.state.unit(unit).unsure;
+            let waits = plan.is_some_and(|plan| plan.kind == UnitKind::Wait);
+            let deadline = plan.and_then(|plan| plan.deadline).filter(|_| waits);
+            let at = deadline.map(|deadline| self.moment.now.saturating_add(deadline));
+            self.state.change(unit, |it| {
+                it.status = if waits { UnitStatus::Waiting } else { UnitStatus::Running };
+                it.attempt = 1;
+                it.unsure = unsure;
+                it.at = at;
+            });
+            if waits {
+                self.look_up_early(unit);
+            } else {
+                self.command(Command::Run(unit));
+            }
+        }
+    }
+
+    /// Enters the next stages while the present one is done.
+    pub(super) fn advance(&mut self) {
+        while self.state.phase == Phase::Forward && self.state.stuck.is_none() {
+            let mut units = self.plan.stage(self.state.stage);
+            if !units.all(|unit| matches!(self.state.status(unit), UnitStatus::Done | UnitStatus::Skipped)) {
+                return;
+            }
+            let next = self.state.stage + 1;
+            if next >= self.plan.stages.len() {
+                self.state.phase = Phase::Completed;
+                if !self.state.early.is_empty() {
+                    // What came beside the one that was taken: there is nobody left to want it.
+                    let surplus = std::mem::take(&mut self.state.early);
+                    self.state.seen.extend(surplus.into_iter().map(|early| early.id));
+                    self.state.delta.early = true;
+                }
+                return;
+            }
+            self.enter(next);
+        }
+    }
+
+    pub(super) fn settled(&mut self, unit: usize, settled: Settled) {
+        let it = self.state.unit(unit);
+        if it.status != UnitStatus::Running {
+            return;
+        }
+        let policy = self.policy(unit);
+        let again = policy.goes_on_after(it.attempt);
+        let is_pivot = self.plan.pivot == Some(unit);
+        let forward = self.state.phase == Phase::Forward;
+        let (reason, retry) = match settled {
+            Settled::Done(output) => {
+                self.done(unit, Some(output));
+                return;
+            }
+            Settled::Failed { reason, retry } => {
+                let retry = if forward && again && retry.is_retryable() { Some(retry) } else { None };
+                (reason, retry)
+            }
+            Settled::Unknown { reason } => {
+                self.state.change(unit, |unit| unit.unsure = true);
+                let may = policy.retries_unknown() && again && (forward || is_pivot);
+                (reason, may.then_some(Retry::Now))
+            }
+        };
+        match retry {
+            Some(retry) => {
+                let at = self.moment.after_pause(policy.backoff(), it.attempt, retry);
+                self.state.change(unit, |unit| {
+                    unit.status = UnitStatus::Backoff;
+                    unit.at = Some(at);
+                });
+            }
+            None => self.not_done(unit, reason),
+        }
+    }
+
+    pub(super) fn done(&mut self, unit: usize, output: Option<Arc<[u8]>>) {
+        self.state.change(unit, |unit| {
+            unit.status = UnitStatus::Done;
+            unit.at = None;
+        });
+        self.state.set_output(unit, output);
+    }
+
+    /// A unit will not be done: the saga goes back or, where it cannot, stands.
+    pub(super) fn not_done(&mut self, unit: usize, reason: Arc<str>) {
+        let unsure = self.state.unit(unit).unsure;
+        let is_pivot = self.plan.pivot == Some(unit);
+        self.state.change(unit, |unit| {
+            unit.status = if unsure { UnitStatus::Unsure } else { UnitStatus::Failed };
+            unit.at = None;
+        });
+        if self.is_past_pivot(unit) || (is_pivot && unsure) {
+            // Behind the point of no return, or perhaps behind it: neither back nor forth is safe.
+            if self.state.stuck.is_none() {
+                self.state.stuck = Some((StuckAt::Forward(unit), reason));
+            }
+        } else if self.state.phase == Phase::Forward {
+            self.state.phase = Phase::Draining(0);
+            self.state.cause = Some(Cause { unit: Some(unit), reason });
+        }
+    }
+
+    /// Begins an ended saga anew.
+    pub(super) fn restart(&mut self) -> Result<()> {
+        if !self.state.is_final() {
+            return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
+        }
+        let mut new = State::new(self.plan.version, self.plan.fingerprint(), self.plan.units.len());
+        new.version = self.state.version;
+        new.run = self.state.run.saturating_add(1);
+        new.seen = std::mem::take(&mut self.state.seen);
+        new.audits = std::mem::take(&mut self.state.audits);
+        *self.state = new;
+        self.enter(0);
+        Ok(())
+    }
+
+    /// Goes forward from this stage, after what lies behind it was undone: that gets new keys.
+    pub(super) fn resume(&mut self, stage: usize) {
+        for unit in 0..self.state.units.len() {
+            if self.stage_of(unit) >= stage && self.state.status(unit) != UnitStatus::Idle {
+                self.state.change(unit, |it| *it = Unit { round: it.round.saturating_add(1), ..Unit::IDLE });
+                self.state.set_output(unit, None);
+            }
+        }
+        self.state.phase = Phase::Forward;
+        self.state.cause = None;
+        self.enter(stage);
+    }
+}

@@ -1,0 +1,264 @@
+//! The state machine: a saga's state and what happened to it make its next state and what is to be done. It does no I/O, asks
+//! no clock and draws no lots: time and chance come with what happened.
+
+mod backward;
+mod forward;
+mod operator;
+pub(crate) mod record;
+mod signal;
+mod state;
+
+use std::sync::Arc;
+
+use pumasi_core::Retry;
+use pumasi_core::resilience::{Backoff, Random};
+use pumasi_core::time::Timestamp;
+
+use crate::Result;
+use crate::definition::{Plan, Policy};
+use crate::store::Status;
+pub(crate) use operator::Order;
+pub use state::Audit;
+pub(crate) use state::{Cause, Early, Late, Phase, State, StuckAt, Unit, UnitStatus};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// Somebody wants the saga.
+    Begin,
+    /// Somebody wants it again, after it ended.
+    Restart,
+    /// An attempt of a unit ended.
+    Settled { unit: usize, settled: Settled },
+    /// An attempt to undo a unit ended.
+    Undone { unit: usize, settled: Settled },
+    /// An attempt to handle a late signal ended.
+    Handled { late: usize, settled: Settled },
+    /// A signal was delivered at `at`.
+    Signal { unit: usize, id: Arc<str>, payload: Arc<[u8]>, at: Timestamp },
+    /// Time passed.
+    Tick,
+    /// An operator decided.
+    Operator { order: Order, who: Arc<str>, why: Arc<str> },
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Settled {
+    /// With its effect, once; for a step, its output as JSON.
+    Done(Arc<[u8]>),
+    /// Without any effect, now or later.
+    Failed { reason: Arc<str>, retry: Retry },
+    /// Nobody knows.
+    Unknown { reason: Arc<str> },
+}
+
+/// When it happened, and the lot that was drawn for the jitter of a pause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Timestamp,
+    pub(crate) chance: f64,
+}
+
+impl Moment {
+    fn after_pause(self, backoff: &Backoff, attempt: u32, retry: Retry) -> Timestamp {
+        let drawn = backoff.delay(attempt, &Random::fixed(self.chance));
+        let pause = match retry {
+            Retry::After(asked) => asked.saturating_add(backoff.ceiling(1).mul_f64(self.chance)).max(drawn),
+            _ => drawn,
+        };
+        self.now.saturating_add(pause)
+    }
+}
+
+/// What is to be done, once the new state is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Make the unit.
+    Run(usize),
+    /// Undo the unit.
+    Undo(usize),
+    /// Hand the late signal of this number to its handler.
+    Handle(usize),
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reception {
+    /// Its wait took it.
+    Taken,
+    /// It is kept for its wait.
+    Kept,
+    /// Its id is known.
+    Duplicate,
+    /// It goes to the handler of late signals.
+    Late,
+    /// Nobody wants it any more.
+    Dropped,
+}
+
+/// What an input led to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) reception: Option<Reception>,
+}
+
+/// Makes the next state.
+///
+/// # Errors
+///
+/// `Conflict` if an operator's order, or a restart, does not fit the state; nothing is changed then. `InvalidInput` if an order
+/// names what the definition does not have.
+pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment) -> Result<Outcome> {
+    let mut turn = Turn { plan, state, moment, outcome: Outcome::default() };
+    match input {
+        Input::Begin => turn.enter(0),
+        Input::Restart => turn.restart()?,
+        Input::Settled { unit, settled } => turn.settled(unit, settled),
+        Input::Undone { unit, settled } => turn.undone(unit, settled),
+        Input::Handled { late, settled } => turn.handled(late, settled),
+        Input::Signal { unit, id, payload, at } => {
+            turn.outcome.reception = Some(turn.signal(Early { unit, id, payload, at }));
+        }
+        Input::Tick => turn.tick(),
+        Input::Operator { order, who, why } => turn.order(order, who, why)?,
+    }
+    turn.go_on();
+    Ok(turn.outcome)
+}
+
+/// Returns what was under way when the state was recorded: whoever takes a saga over has to find out how it ended.
+pub(crate) fn in_flight(state: &State) -> Vec<Command> {
+    let units = state.units.iter().enumerate().filter_map(|(unit, it)| match it.status {
+        UnitStatus::Running => Some(Command::Run(unit)),
+        UnitStatus::Undoing => Some(Command::Undo(unit)),
+        _ => None,
+    });
+    let late = state.late.iter().enumerate();
+    let late = late.filter(|(_, late)| late.status == UnitStatus::Running);
+    units.chain(late.map(|(late, _)| Command::Handle(late))).collect()
+}
+
+/// Returns what a saga in this state is found under.
+pub(crate) fn status(state: &State) -> Status {
+    if state.stuck.is_some() {
+        return Status::NeedsOperator;
+    }
+    match state.phase {
+        Phase::Completed => Status::Completed,
+        Phase::Compensated if state.is_final() => Status::Compensated,
+        Phase::Compensated | Phase::Draining(_) | Phase::Backward(_) => Status::Compensating,
+        Phase::Forward if state.units.iter().any(|unit| unit.status == UnitStatus::Waiting) => {
+            Status::Waiting
+        }
+        Phase::Forward => Status::Running,
+    }
+}
+
+/// Returns the unit that a saga in this state stands at, if it has not ended.
+pub(crate) fn stands_at(plan: &Plan, state: &State) -> Option<usize> {
+    if let Some((at, _)) = &state.stuck {
+        return match *at {
+            StuckAt::Forward(unit) | StuckAt::Undo(unit) => Some(unit),
+            StuckAt::Late(late) => state.late.get(late).map(|late| late.unit),
+        };
+    }
+    match state.phase {
+        Phase::Completed => None,
+        Phase::Compensated => {
+            state.late.iter().find(|late| late.status != UnitStatus::Done).map(|late| late.unit)
+        }
+        Phase::Backward(_) => state
+            .units
+            .iter()
+            .rposition(|unit| matches!(unit.status, UnitStatus::Undoing | UnitStatus::UndoBackoff)),
+        Phase::Forward | Phase::Draining(_) => {
+            let mut units = plan.stage(state.stage);
+            let first = units.start;
+            units
+                .find(|unit| !matches!(state.status(*unit), UnitStatus::Done | UnitStatus::Skipped))
+                .or(if first < state.units.len() { Some(first) } else { None })
+        }
+    }
+}
+
+/// One input being worked in.
+struct Turn<'a> {
+    plan: &'a Plan,
+    state: &'a mut State,
+    moment: Moment,
+    outcome: Outcome,
+}
+
+impl Turn<'_> {
+    fn command(&mut self, command: Command) {
+        self.outcome.commands.push(command);
+    }
+
+    fn policy(&self, unit: usize) -> Policy {
+        self.plan.units.get(unit).map_or_else(Policy::new, |unit| unit.policy)
+    }
+
+    fn stage_of(&self, unit: usize) -> usize {
+        self.plan.units.get(unit).map_or(0, |unit| unit.stage)
+    }
+
+    /// Tells whether the unit lies behind the point of no return.
+    fn is_past_pivot(&self, unit: usize) -> bool {
+        self.plan.pivot.is_some_and(|pivot| unit > pivot)
+    }
+
+    fn pivot_status(&self) -> Option<UnitStatus> {
+        self.plan.pivot.map(|pivot| self.state.status(pivot))
+    }
+
+    /// Does what follows by itself: the next stage, the next compensation, the end.
+    fn go_on(&mut self) {
+        self.drain();
+        self.unwind();
+        self.advance();
+    }
+
+    fn tick(&mut self) {
+        let now = self.moment.now;
+        for unit in 0..self.state.units.len() {
+            if self.state.unit(unit).at.is_some_and(|at| at <= now) {
+                self.is_time_for(unit);
+            }
+        }
+        for late in 0..self.state.late.len() {
+            let Some(entry) = self.state.late.get_mut(late) else { continue };
+            if entry.at.is_some_and(|at| at <= now) {
+                entry.at = None;
+                entry.attempt += 1;
+                entry.status = UnitStatus::Running;
+                self.state.delta.late = true;
+                self.command(Command::Handle(late));
+            }
+        }
+    }
+
+    fn is_time_for(&mut self, unit: usize) {
+        match self.state.status(unit) {
+            UnitStatus::Backoff => {
+                self.state.change(unit, |unit| {
+                    unit.status = UnitStatus::Running;
+                    unit.attempt = unit.attempt.saturating_add(1);
+                    unit.at = None;
+                });
+                self.command(Command::Run(unit));
+            }
+            UnitStatus::UndoBackoff => {
+                self.state.change(unit, |unit| {
+                    unit.status = UnitStatus::Undoing;
+                    unit.attempt = unit.attempt.saturating_add(1);
+                    unit.at = None;
+                });
+                self.command(Command::Undo(unit));
+            }
+            UnitStatus::Waiting => self.not_done(unit, Arc::from("deadline")),
+            _ => self.state.change(unit, |unit| unit.at = None),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What an operator may decide, and when.
+
+use std::sync::Arc;
+
+use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
+use crate::{Error, ErrorKind, Result};
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Retry,
+    Skip,
+    ForceDone(Arc<[u8]>),
+    ForceFailed,
+    ResumeForward,
+    RollbackTo(Arc<str>),
+    Cancel,
+}
+
+impl Order {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::ForceDone(_) => "force_done",
+            Self::ForceFailed => "force_failed",
+            Self::ResumeForward => "resume_forward",
+            Self::RollbackTo(_) => "rollback_to",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+fn conflict(what: &'static str) -> Error {
+    Error::new(ErrorKind::Conflict, what)
+}
+
+impl Turn<'_> {
+    pub(super) fn order(&mut self, order: Order, who: Arc<str>, why: Arc<str>) -> Result<()> {
+        let at = stands_at(self.plan, self.state).and_then(|unit| self.plan.units.get(unit));
+        let audit = Audit {
+            action: Arc::from(order.name()),
+            who,
+            why,
+            step: at.map_or_else(|| Arc::from(""), |unit| Arc::clone(&unit.name)),
+            at: self.moment.now,
+        };
+        match order {
+            Order::Retry => self.retry()?,
+            Order::Skip => self.skip()?,
+            Order::ForceDone(output) => self.force_done(output)?,
+            Order::ForceFailed => self.force_failed()?,
+            Order::ResumeForward => self.resume_forward()?,
+            Order::RollbackTo(savepoint) => self.roll_back_to(&savepoint)?,
+            Order::Cancel => self.cancel()?,
+        }
+        self.state.audits.push(audit);
+        Ok(())
+    }
+
+    fn stuck(&self) -> Result<StuckAt> {
+        match &self.state.stuck {
+            Some((at, _)) => Ok(*at),
+            None => Err(conflict("the saga does not wait for an operator")),
+        }
+    }
+
+    fn retry(&mut self) -> Result<()> {
+        let at = self.stuck()?;
+        self.state.stuck = None;
+        match at {
+            StuckAt::Forward(unit) => {
+                self.state.change(unit, |it| {
+                    it.status = UnitStatus::Running;
+                    it.attempt = 1;
+                    it.at = None;
+                });
+                self.command(Command::Run(unit));
+            }
+            StuckAt::Undo(unit) => {
+                self.state.change(unit, |it| {
+                    it.status = UnitStatus::Undoing;
+                    it.attempt = 1;
+                    it.at = None;
+                });
+                self.command(Command::Undo(unit));
+            }
+            StuckAt::Late(late) => {
+                if let Some(entry) = self.state.late.get_mut(late) {
+                    entry.status = UnitStatus::Running;
+                    entry.attempt = 1;
+                    entry.at = None;
+                    self.state.delta.late = true;
+                    self.command(Command::Handle(late));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self) -> Result<()> {
+        match self.stuck()? {
+            StuckAt::Forward(unit) => {
+                if self.plan.units.iter().any(|other| other.reads.contains(&unit)) {
+                    return Err(conflict(
+                        "later steps read what the step makes: force it to be done with a value",
+                    ));
+                }
+                self.state.stuck = None;
+                self.state.change(unit, |it| it.status = UnitStatus::Skipped);
+            }
+            StuckAt::Undo(unit) => self.count_as_undone(unit),
+            StuckAt::Late(late) => self.count_as_handled(late),
+        }
+        Ok(())
+    }
+
+    fn force_done(&mut self, output: Arc<[u8]>) -> Result<()> {
+        match self.stuck()? {
+            StuckAt::Forward(unit) => {
+                self.state.stuck = None;
+                self.done(unit, Some(output));
+            }
+            StuckAt::Undo(unit) => self.count_as_undone(unit),
+            StuckAt::Late(late) => self.count_as_handled(late),
+        }
+        Ok(())
+    }
+
+    fn force_failed(&mut self) -> Result<()> {
+        let StuckAt::Forward(unit) = self.stuck()? else {
+            return Err(conflict("the saga does not stand at a step that goes forward"));
+        };
+        if self.is_past_pivot(unit) {
+            return Err(conflict("the saga is past its point of no return"));
+        }
+        let reason = self.state.stuck.take().map_or_else(|| Arc::from("operator"), |(_, reason)| reason);
+        self.state.change(unit, |it| {
+            it.status = UnitStatus::Failed;
+            it.unsure = false;
+        });
+        self.state.phase = Phase::Draining(0);
+        self.state.cause = Some(Cause { unit: Some(unit), reason });
+        Ok(())
+    }
+
+    fn count_as_undone(&mut self, unit: usize) {
+        self.state.stuck = None;
+        self.state.change(unit, |it| it.status = UnitStatus::Undone);
+    }
+
+    fn count_as_handled(&mut self, late: usize) {
+        self.state.stuck = None;
+        if let Some(entry) = self.state.late.get_mut(late) {
+            entry.status = UnitStatus::Done;
+        }
+        self.state.delta.late = true;
+        self.forget_handled();
+    }
+
+    /// Goes forward again from where the rollback stands.
+    ///
+    /// What was undone is made anew under new keys. What could not be undone is asked for again under its old key: whoever
+    /// still has its effect answers with it, and whoever has undone it after all refuses.
+    fn resume_forward(&mut self) -> Result<()> {
+        if !matches!((self.stuck()?, self.state.phase), (StuckAt::Undo(_), Phase::Backward(_))) {
+            return Err(conflict("the saga does not stand in a rollback"));
+        }
+        self.state.stuck = None;
+        let mut first = self.plan.stages.len();
+        for unit in 0..self.state.units.len() {
+            let it = self.state.unit(unit);
+            let renewed = match it.status {
+                UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Idle => continue,
+                UnitStatus::UndoFailed => Unit { round: it.round, unsure: true, ..Unit::IDLE },
+                _ => Unit { round: it.round.saturating_add(1), ..Unit::IDLE },
+            };
+            first = first.min(self.stage_of(unit));
+            self.state.change(unit, |it| *it = renewed);
+            self.state.set_output(unit, None);
+        }
+        self.state.phase = Phase::Forward;
+        self.state.cause = None;
+        self.enter(first);
+        Ok(())
+    }
+
+    /// Refuses where nothing may be undone any more.
+    fn check_undoable(&self) -> Result<()> {
+        match (self.state.phase, self.pivot_status()) {
+            (Phase::Completed | Phase::Compensated, _) => Err(conflict("the saga has ended")),
+            (Phase::Forward, None | Some(UnitStatus::Idle)) => Ok(()),
+            (Phase::Forward, _) => Err(conflict("the saga is at or past its point of no return")),
+            (Phase::Draining(_) | Phase::Backward(_), _) => Ok(()),
+        }
+    }
+
+    fn turn_back(&mut self, target: usize, reason: &'static str) {
+        if matches!(self.state.phase, Phase::Forward) {
+            // A step that goes forward and is stuck before the pivot does not exist: it would have turned back by itself.
+            self.state.stuck = None;
+            self.state.phase = Phase::Draining(target);
+            self.state.cause = Some(Cause { unit: None, reason: Arc::from(reason) });
+        } else if matches!(self.state.phase, Phase::Draining(_)) {
+            self.state.phase = Phase::Draining(target);
+        } else {
+            self.state.phase = Phase::Backward(target);
+        }
+    }
+
+    fn roll_back_to(&mut self, savepoint: &str) -> Result<()> {
+        let Some(target) = self.plan.savepoint(savepoint) else {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("the definition of saga {} has no savepoint of this name", self.plan.saga),
+            ));
+        };
+        self.check_undoable()?;
+        let intact = (0..self.state.units.len())
+            .filter(|unit| self.stage_of(*unit) < target)
+            .all(|unit| matches!(self.state.status(unit), UnitStatus::Done | UnitStatus::Skipped));
+        if !intact || target > self.state.stage {
+            return Err(conflict("the saga does not stand behind this savepoint"));
+        }
+        self.turn_back(target, "rolled back by an operator");
+        Ok(())
+    }
+
+    fn cancel(&mut self) -> Result<()> {
+        self.check_undoable()?;
+        if matches!(self.state.phase, Phase::Draining(0) | Phase::Backward(0)) {
+            return Err(conflict("the saga is being compensated already"));
+        }
+        self.turn_back(0, "cancelled");
+        Ok(())
+    }
+}

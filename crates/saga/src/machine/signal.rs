@@ -1,0 +1,60 @@
+//! Signals: taken by the wait that is open, kept for one that is not open yet, dropped if known, handed over if late.
+
+use std::sync::Arc;
+
+use super::{Early, Phase, Reception, Turn, UnitStatus};
+
+impl Turn<'_> {
+    pub(super) fn signal(&mut self, signal: Early) -> Reception {
+        let unit = signal.unit;
+        if self.state.has_seen(&signal.id) {
+            return Reception::Duplicate;
+        }
+        let it = self.state.unit(unit);
+        if self.state.phase == Phase::Forward
+            && it.status == UnitStatus::Waiting
+            && it.at.is_some_and(|deadline| deadline < signal.at)
+        {
+            // The deadline passed first, although nobody had looked.
+            self.not_done(unit, Arc::from("deadline"));
+            self.drain();
+            self.unwind();
+        }
+        match (self.state.phase, self.state.status(unit)) {
+            (Phase::Forward, UnitStatus::Waiting) => {
+                self.take(signal);
+                Reception::Taken
+            }
+            (Phase::Completed, _) => {
+                self.state.seen.push(signal.id);
+                Reception::Dropped
+            }
+            (Phase::Compensated, _) => {
+                if self.late(unit, signal.id, signal.payload) {
+                    Reception::Late
+                } else {
+                    Reception::Dropped
+                }
+            }
+            _ => {
+                self.state.early.push(signal);
+                self.state.delta.early = true;
+                Reception::Kept
+            }
+        }
+    }
+
+    /// Gives a wait that has just opened what came early for it.
+    pub(super) fn look_up_early(&mut self, unit: usize) {
+        if let Some(at) = self.state.early.iter().position(|early| early.unit == unit) {
+            let early = self.state.early.remove(at);
+            self.state.delta.early = true;
+            self.take(early);
+        }
+    }
+
+    fn take(&mut self, signal: Early) {
+        self.state.seen.push(signal.id);
+        self.done(signal.unit, Some(signal.payload));
+    }
+}

@@ -1,0 +1,245 @@
+//! Where a saga stands.
+
+use std::sync::Arc;
+
+use pumasi_core::time::Timestamp;
+
+/// Which way a saga goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Towards its end.
+    Forward,
+    /// It will go back to this stage, once what is under way is settled.
+    Draining(usize),
+    /// Back to this stage.
+    Backward(usize),
+    /// It ended, done.
+    Completed,
+    /// It ended, undone; late signals may still be handled.
+    Compensated,
+}
+
+/// What happened to a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnitStatus {
+    /// Nothing yet.
+    Idle,
+    /// Its intent is recorded; its effect may be happening.
+    Running,
+    /// It is tried again at `at`.
+    Backoff,
+    /// It waits for a signal, until `at` if there is a deadline.
+    Waiting,
+    /// Done.
+    Done,
+    /// Settled without any effect.
+    Failed,
+    /// Settled without anybody knowing: its compensation will see to it.
+    Unsure,
+    /// The intent of its compensation is recorded.
+    Undoing,
+    /// Its compensation is tried again at `at`.
+    UndoBackoff,
+    /// Undone, or there was nothing to undo.
+    Undone,
+    /// An operator passed it over.
+    Skipped,
+    /// Its compensation is exhausted, and others went on.
+    UndoFailed,
+}
+
+impl UnitStatus {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Idle,
+        Self::Running,
+        Self::Backoff,
+        Self::Waiting,
+        Self::Done,
+        Self::Failed,
+        Self::Unsure,
+        Self::Undoing,
+        Self::UndoBackoff,
+        Self::Undone,
+        Self::Skipped,
+        Self::UndoFailed,
+    ];
+}
+
+/// One unit of a saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) status: UnitStatus,
+    /// Of the step while it goes forward, of the compensation while it goes back; the first is 1.
+    pub(crate) attempt: u32,
+    /// How often the unit was begun anew after it had been undone.
+    pub(crate) round: u32,
+    /// An attempt of this round had an unknown outcome.
+    pub(crate) unsure: bool,
+    /// When it has to be looked at.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl Unit {
+    pub(super) const IDLE: Self =
+        Self { status: UnitStatus::Idle, attempt: 0, round: 0, unsure: false, at: None };
+}
+
+/// A signal that came before its wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Early {
+    pub(crate) unit: usize,
+    pub(crate) id: Arc<str>,
+    pub(crate) payload: Arc<[u8]>,
+    pub(crate) at: Timestamp,
+}
+
+/// A signal that came after the rollback, on its way to its handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    pub(crate) unit: usize,
+    pub(crate) id: Arc<str>,
+    pub(crate) payload: Arc<[u8]>,
+    /// `Running`, `Backoff`, `Done` or `Failed`.
+    pub(crate) status: UnitStatus,
+    pub(crate) attempt: u32,
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// What a stuck saga is stuck with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StuckAt {
+    /// Making the unit.
+    Forward(usize),
+    /// Undoing the unit.
+    Undo(usize),
+    /// Handling the late signal of this number.
+    Late(usize),
+}
+
+/// What an operator did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit {
+    /// What: `retry`, `skip`, `force_done`, ….
+    pub action: Arc<str>,
+    /// Who did it.
+    pub who: Arc<str>,
+    /// Why.
+    pub why: Arc<str>,
+    /// The step that the saga stood at.
+    pub step: Arc<str>,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+}
+
+/// Why a saga goes back, or stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// The unit that it began with; `None` if somebody cancelled.
+    pub(crate) unit: Option<usize>,
+    pub(crate) reason: Arc<str>,
+}
+
+/// The whole of a saga: what its records say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) definition: u32,
+    pub(crate) fingerprint: u32,
+    /// The number of its last record.
+    pub(crate) version: u64,
+    /// How often it was begun anew after it had ended.
+    pub(crate) run: u32,
+    pub(crate) phase: Phase,
+    pub(crate) stage: usize,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) stuck: Option<(StuckAt, Arc<str>)>,
+    /// The output of each unit, as JSON.
+    pub(crate) outputs: Vec<Option<Arc<[u8]>>>,
+    pub(crate) seen: Vec<Arc<str>>,
+    pub(crate) early: Vec<Early>,
+    pub(crate) late: Vec<Late>,
+    pub(crate) audits: Vec<Audit>,
+    pub(crate) delta: Delta,
+}
+
+/// What changed since the last record, of that which is not written anew each time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delta {
+    /// The units whose outputs changed.
+    pub(crate) outputs: Vec<usize>,
+    /// How many ids were seen, and how many audits written, before.
+    pub(crate) seen: usize,
+    pub(crate) audits: usize,
+    /// The lists of signals changed: they are short, and written whole.
+    pub(crate) early: bool,
+    pub(crate) late: bool,
+    /// The state is new, so that its record holds everything.
+    pub(crate) base: bool,
+}
+
+impl State {
+    pub(crate) fn new(definition: u32, fingerprint: u32, units: usize) -> Self {
+        Self {
+            definition,
+            fingerprint,
+            version: 0,
+            run: 0,
+            phase: Phase::Forward,
+            stage: 0,
+            units: vec![Unit::IDLE; units],
+            cause: None,
+            stuck: None,
+            outputs: vec![None; units],
+            seen: Vec::new(),
+            early: Vec::new(),
+            late: Vec::new(),
+            audits: Vec::new(),
+            delta: Delta { base: true, ..Delta::default() },
+        }
+    }
+
+    /// Returns a unit; an idle one where there is none.
+    pub(crate) fn unit(&self, unit: usize) -> Unit {
+        self.units.get(unit).copied().unwrap_or(Unit::IDLE)
+    }
+
+    pub(crate) fn status(&self, unit: usize) -> UnitStatus {
+        self.unit(unit).status
+    }
+
+    pub(super) fn change(&mut self, unit: usize, change: impl FnOnce(&mut Unit)) {
+        if let Some(unit) = self.units.get_mut(unit) {
+            change(unit);
+        }
+    }
+
+    pub(super) fn set_output(&mut self, unit: usize, output: Option<Arc<[u8]>>) {
+        if let Some(place) = self.outputs.get_mut(unit) {
+            *place = output;
+            if !self.delta.outputs.contains(&unit) {
+                self.delta.outputs.push(unit);
+            }
+        }
+    }
+
+    pub(crate) fn output(&self, unit: usize) -> Option<&Arc<[u8]>> {
+        self.outputs.get(unit).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn has_seen(&self, id: &str) -> bool {
+        self.seen.iter().any(|seen| **seen == *id) || self.early.iter().any(|early| *early.id == *id)
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self.phase, Phase::Completed | Phase::Compensated)
+            && self.stuck.is_none()
+            && self.late.iter().all(|late| late.status == UnitStatus::Done)
+    }
+
+    /// Returns when it has to be looked at, if nothing comes from outside.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let units = self.units.iter().filter_map(|unit| unit.at);
+        units.chain(self.late.iter().filter_map(|late| late.at)).min()
+    }
+}

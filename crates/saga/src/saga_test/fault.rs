@@ -1,0 +1,334 @@
+//! Faults, the points at which they strike, and the schedule that says which strikes where.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use futures_util::future::BoxFuture;
+
+/// A point at which a fault can strike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Point {
+    /// A commit.
+    Commit,
+    /// A claim of what is due.
+    Claim,
+    /// A signal being delivered to the store.
+    Deliver,
+    /// A step of this name being made.
+    Run(String),
+    /// A step of this name being undone.
+    Undo(String),
+    /// A late signal for the wait of this name being handled.
+    Late(String),
+}
+
+impl Point {
+    /// Tells which faults can strike here.
+    pub fn faults(&self) -> &'static [Fault] {
+        match self {
+            Self::Commit => &[
+                Fault::CrashBefore,
+                Fault::CrashAfter,
+                Fault::ErrorBefore,
+                Fault::ErrorAfter,
+                Fault::FreezeBefore,
+                Fault::FreezeAfter,
+            ],
+            Self::Claim | Self::Deliver => {
+                &[Fault::CrashBefore, Fault::CrashAfter, Fault::ErrorBefore, Fault::ErrorAfter]
+            }
+            Self::Run(_) => &[
+                Fault::Fail,
+                Fault::UnknownBefore,
+                Fault::UnknownAfter,
+                Fault::Late,
+                Fault::CrashBefore,
+                Fault::CrashAfter,
+                Fault::FreezeBefore,
+                Fault::FreezeAfter,
+                Fault::Twice,
+                Fault::Panic,
+                Fault::Hang,
+            ],
+            Self::Undo(_) | Self::Late(_) => &[
+                Fault::Fail,
+                Fault::UnknownBefore,
+                Fault::UnknownAfter,
+                Fault::CrashBefore,
+                Fault::CrashAfter,
+                Fault::FreezeBefore,
+                Fault::FreezeAfter,
+                Fault::Twice,
+                Fault::Panic,
+                Fault::Hang,
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Commit => f.write_str("commit"),
+            Self::Claim => f.write_str("claim"),
+            Self::Deliver => f.write_str("deliver"),
+            Self::Run(step) => write!(f, "run {step}"),
+            Self::Undo(step) => write!(f, "undo {step}"),
+            Self::Late(wait) => write!(f, "late {wait}"),
+        }
+    }
+}
+
+/// What strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The step says that it failed; nothing happened. A compensation says so once.
+    Fail,
+    /// Nobody knows what happened, and nothing did.
+    UnknownBefore,
+    /// Nobody knows what happened, and it did.
+    UnknownAfter,
+    /// Nobody knows what happened; it happens after everything else.
+    Late,
+    /// The process dies before it happens.
+    CrashBefore,
+    /// The process dies after it happened.
+    CrashAfter,
+    /// The store says that it failed, and stored nothing.
+    ErrorBefore,
+    /// The store says that it failed, and stored it.
+    ErrorAfter,
+    /// The process stops before it happens, for longer than its lease, and goes on when another has finished the work.
+    FreezeBefore,
+    /// The process stops after it happened, for longer than its lease, and goes on when another has finished the work.
+    FreezeAfter,
+    /// It is asked for twice.
+    Twice,
+    /// The code panics before it happens.
+    Panic,
+    /// The call never returns.
+    Hang,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fail => "fail",
+            Self::UnknownBefore => "unknown-before",
+            Self::UnknownAfter => "unknown-after",
+            Self::Late => "late-effect",
+            Self::CrashBefore => "crash-before",
+            Self::CrashAfter => "crash-after",
+            Self::ErrorBefore => "error-before",
+            Self::ErrorAfter => "error-after",
+            Self::FreezeBefore => "freeze-before",
+            Self::FreezeAfter => "freeze-after",
+            Self::Twice => "twice",
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+        })
+    }
+}
+
+/// Which fault strikes at which point, counted from 0 in the order in which a run comes to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    faults: BTreeMap<usize, Fault>,
+    /// Chance by chance: the seed, and how many of 1,000 points are struck.
+    random: Option<(u64, u32)>,
+}
+
+impl Schedule {
+    /// Nothing strikes.
+    pub fn calm() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fault.
+    #[must_use]
+    pub fn with(mut self, point: usize, fault: Fault) -> Self {
+        self.faults.insert(point, fault);
+        self
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// Draws the faults from a seed: about `per_mille` of 1,000 points are struck.
+    pub fn seeded(seed: u64, per_mille: u32) -> Self {
+        Self { faults: BTreeMap::new(), random: Some((seed, per_mille)) }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((seed, per_mille)) = self.random {
+            return write!(f, "seed {seed} at {per_mille}/1000");
+        }
+        if self.faults.is_empty() {
+            return f.write_str("calm");
+        }
+        for (place, (point, fault)) in self.faults.iter().enumerate() {
+            write!(f, "{}{fault} at point {point}", if place > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// What a call of the user's code came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Called {
+    pub(super) point: Point,
+    pub(super) done: bool,
+}
+
+/// Strikes.
+#[derive(Clone)]
+pub(super) struct Injector {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    schedule: Schedule,
+    random: Option<fastrand::Rng>,
+    points: Vec<Point>,
+    struck: Vec<(Point, Fault)>,
+    /// The process is dead.
+    crashed: bool,
+    /// The process stands still, and which one it is.
+    frozen: Option<u64>,
+    thawed: bool,
+    generation: u64,
+    /// No more faults.
+    quiet: bool,
+    late: Vec<BoxFuture<'static, ()>>,
+    calls: Vec<Called>,
+}
+
+impl Injector {
+    pub(super) fn new(schedule: &Schedule) -> Self {
+        let random = schedule.random.map(|(seed, _)| fastrand::Rng::with_seed(seed));
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                schedule: schedule.clone(),
+                random,
+                points: Vec::new(),
+                struck: Vec::new(),
+                crashed: false,
+                frozen: None,
+                thawed: false,
+                generation: 0,
+                quiet: false,
+                late: Vec::new(),
+                calls: Vec::new(),
+            })),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Comes to a point.
+    pub(super) fn strike(&self, point: Point) -> Option<Fault> {
+        let mut inner = self.inner();
+        if inner.quiet {
+            return None;
+        }
+        let at = inner.points.len();
+        let fault = match inner.schedule.random {
+            None => inner.schedule.faults.get(&at).copied().filter(|fault| point.faults().contains(fault)),
+            Some((_, per_mille)) => inner.random.as_mut().and_then(|random| {
+                let faults = point.faults();
+                let struck = random.u32(0..1000) < per_mille;
+                struck.then(|| faults.get(random.usize(0..faults.len())).copied()).flatten()
+            }),
+        };
+        if let Some(fault) = fault {
+            inner.struck.push((point.clone(), fault));
+        }
+        inner.points.push(point);
+        fault
+    }
+
+    /// The process dies: whoever is called now does not return.
+    pub(super) fn crash(&self) {
+        self.inner().crashed = true;
+    }
+
+    /// Stands still until the process is let go on.
+    pub(super) async fn freeze(&self) {
+        let generation = {
+            let mut inner = self.inner();
+            inner.frozen = Some(inner.generation);
+            inner.generation
+        };
+        std::future::poll_fn(|_| {
+            let inner = self.inner();
+            if inner.thawed && inner.generation > generation { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    pub(super) fn is_crashed(&self) -> bool {
+        self.inner().crashed
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.inner().frozen.is_some()
+    }
+
+    /// Another process begins.
+    pub(super) fn next_process(&self) {
+        let mut inner = self.inner();
+        inner.crashed = false;
+        inner.frozen = None;
+        inner.generation += 1;
+    }
+
+    /// Lets everything go on, and nothing more strike.
+    pub(super) fn thaw(&self) {
+        let mut inner = self.inner();
+        inner.quiet = true;
+        inner.thawed = true;
+    }
+
+    /// Puts an effect off to the end.
+    pub(super) fn put_off(&self, effect: BoxFuture<'static, ()>) {
+        self.inner().late.push(effect);
+    }
+
+    pub(super) fn take_late(&self) -> Vec<BoxFuture<'static, ()>> {
+        std::mem::take(&mut self.inner().late)
+    }
+
+    pub(super) fn called(&self, point: Point, done: bool) {
+        self.inner().calls.push(Called { point, done });
+    }
+
+    pub(super) fn calls(&self) -> Vec<Called> {
+        self.inner().calls.clone()
+    }
+
+    pub(super) fn points(&self) -> Vec<Point> {
+        self.inner().points.clone()
+    }
+
+    pub(super) fn struck(&self) -> Vec<(Point, Fault)> {
+        self.inner().struck.clone()
+    }
+
+    /// Draws a number below `limit`; 0 where nothing is left to chance.
+    pub(super) fn draw(&self, limit: usize) -> usize {
+        self.inner().random.as_mut().map_or(0, |random| random.usize(0..limit.max(1)))
+    }
+
+    pub(super) fn is_random(&self) -> bool {
+        self.inner().random.is_some()
+    }
+}

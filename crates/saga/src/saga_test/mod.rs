@@ -1,0 +1,182 @@
+//! A user's saga through every crash, every outcome and every repetition.
+//!
+//! A [`Scenario`] says what the saga is, what its participants are and what is answered to it. Everything else is found out:
+//! a calm run comes to *points* (commits, claims, steps, compensations), and at every point every [`Fault`] that can strike there
+//! strikes in a run of its own; then, in [`every_pair`], a second one at every point of what follows. [`seeds`] draws many faults
+//! for one run, and answers twice and out of order.
+//!
+//! Processes die by not being asked any more, and stand still by being asked again when another has finished their work; time is
+//! virtual, and a run takes some ten microseconds. The engine, the state machine and the store's seam are those of the service.
+//!
+//! After each run:
+//!
+//! 1. the saga is completed, compensated, or waits for an operator; it is never lost;
+//! 2. completed: every step was done, and has exactly one effect that stands;
+//! 3. compensated: no effect of a step that has a compensation stands, the unknown one included;
+//! 4. a done pivot is never undone, and neither is anything before it then;
+//! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation;
+//! 6. what the [`Scenario::check`] says.
+//!
+//! A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
+//!
+//! ```
+//! use pumasi_saga::saga_test::{self, Bank, Scenario};
+//! use pumasi_saga::{Compensate, Cx, Definition, Outcome, Probe, Result, Saga, Signal, Step, Undo};
+//!
+//! struct Reserve;
+//! impl Step<Bank> for Reserve {
+//!     type In = ();
+//!     type Out = u32;
+//!     type Error = &'static str;
+//!     async fn run(&self, cx: &Cx<Bank>, (): ()) -> Outcome<u32, &'static str> {
+//!         if cx.app().apply(cx) { Outcome::Done(1) } else { Outcome::Failed("undone before") }
+//!     }
+//!     async fn probe(&self, cx: &Cx<Bank>, (): ()) -> Probe<u32> {
+//!         if cx.app().happened(cx) { Probe::Happened(1) } else { Probe::DidNotHappen }
+//!     }
+//! }
+//!
+//! struct Free;
+//! impl Compensate<Bank, Reserve> for Free {
+//!     type Error = &'static str;
+//!     async fn undo(&self, cx: &Cx<Bank>, _: Undo<Bank, Reserve>) -> Outcome<(), &'static str> {
+//!         cx.app().revert(cx);
+//!         Outcome::Done(())
+//!     }
+//! }
+//!
+//! struct Order;
+//! impl Scenario for Order {
+//!     type Key = u64;
+//!     type App = Bank;
+//!     fn app(&self, bank: &Bank) -> Bank { bank.clone() }
+//!     fn definition(&self) -> Result<Definition<u64, Bank>> {
+//!         Saga::new("order", 1).step(Reserve).compensate(Free).build()
+//!     }
+//!     fn key(&self) -> u64 { 7 }
+//! }
+//!
+//! let report = saga_test::every_fault(&Order);
+//! report.verify()?;
+//! # Ok::<(), pumasi_saga::Error>(())
+//! ```
+
+mod bank;
+mod check;
+mod code;
+mod fault;
+mod report;
+mod run;
+mod store;
+
+use std::ops::Range;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use bank::Bank;
+pub use fault::{Fault, Point, Schedule};
+pub use report::{Report, Violation};
+pub use run::Ending;
+
+use crate::definition::Definition;
+use crate::engine::Signal;
+use crate::{Error, Result};
+
+/// What is tested: a saga, its participants, and what is answered to it.
+pub trait Scenario {
+    /// The saga's key.
+    type Key: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What its steps are handed.
+    type App: Send + Sync + 'static;
+
+    /// Makes the participants, over a bank that is new for each run.
+    fn app(&self, bank: &Bank) -> Self::App;
+
+    /// Makes the definition; it is asked for anew in each run.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](crate::definition::SagaBuilder::build).
+    fn definition(&self) -> Result<Definition<Self::Key, Self::App>>;
+
+    /// Returns the saga's key.
+    fn key(&self) -> Self::Key;
+
+    /// Returns what is answered, in order.
+    fn answers(&self) -> Vec<Signal> {
+        Vec::new()
+    }
+
+    /// Checks what only the scenario knows.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    fn check(&self, app: &Self::App, ending: &Ending) -> std::result::Result<(), String> {
+        let _ = (app, ending);
+        Ok(())
+    }
+}
+
+/// Runs the scenario once, as the schedule has it.
+pub fn replay<S: Scenario>(scenario: &S, schedule: &Schedule) -> Report {
+    let mut report = Report::default();
+    report.add(&run::run(scenario, schedule), schedule, scenario);
+    report
+}
+
+/// Runs the scenario calmly, and then with every fault at every point.
+pub fn every_fault<S: Scenario>(scenario: &S) -> Report {
+    explore(scenario, 1)
+}
+
+/// Runs the scenario calmly, with every fault at every point, and with every second fault at every point of what follows.
+pub fn every_pair<S: Scenario>(scenario: &S) -> Report {
+    explore(scenario, 2)
+}
+
+/// Runs the scenario with faults drawn from each seed, and with answers that come twice and out of order.
+///
+/// A violation names its seed; `seeds(&scenario, seed..seed + 1)` runs it again.
+pub fn seeds<S: Scenario>(scenario: &S, seeds: Range<u64>) -> Report {
+    let mut report = Report::default();
+    for seed in seeds {
+        // From about one fault a run to a rather bad day.
+        let per_mille = [15, 40, 80, 150].get((seed % 4) as usize).copied().unwrap_or(40);
+        let schedule = Schedule::seeded(seed, per_mille);
+        report.add(&run::run(scenario, &schedule), &schedule, scenario);
+    }
+    report
+}
+
+fn explore<S: Scenario>(scenario: &S, depth: usize) -> Report {
+    let mut report = Report::default();
+    let mut next = vec![(Schedule::calm(), 0)];
+    while let Some((schedule, from)) = next.pop() {
+        let run = run::run(scenario, &schedule);
+        report.add(&run, &schedule, scenario);
+        if schedule.count() < depth {
+            for (at, point) in run.points.iter().enumerate().skip(from) {
+                for fault in point.faults() {
+                    next.push((schedule.clone().with(at, *fault), at + 1));
+                }
+            }
+        }
+    }
+    report
+}
+
+impl Report {
+    /// Passes if something was reached, everything that can be was, and nothing was violated.
+    ///
+    /// # Errors
+    ///
+    /// `Other`, with the first violations and their schedules, or with what was not reached.
+    pub fn verify(&self) -> Result<()> {
+        match self.complaint() {
+            Some(complaint) => Err(Error::new(crate::ErrorKind::Other, complaint)),
+            None => Ok(()),
+        }
+    }
+}

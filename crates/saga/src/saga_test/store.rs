@@ -1,0 +1,137 @@
+//! A store with faults.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::event::OutboxStore;
+use pumasi_core::time::Timestamp;
+
+use super::fault::{Fault, Injector, Point};
+use crate::store::{
+    Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
+    StoreTransaction, Stored, Summary, WorkerId,
+};
+use crate::{Error, ErrorKind, Result};
+
+#[derive(Clone, Debug)]
+pub(super) struct FaultyStore<S> {
+    inner: S,
+    injector: Faults,
+}
+
+#[derive(Clone)]
+struct Faults(Injector);
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Faults")
+    }
+}
+
+impl<S: SagaStore> FaultyStore<S> {
+    pub(super) fn new(inner: S, injector: &Injector) -> Self {
+        Self { inner, injector: Faults(injector.clone()) }
+    }
+
+    async fn around<T: Send>(&self, point: Point, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let injector = &self.injector.0;
+        let error = || Error::new(ErrorKind::Unavailable, "the store failed, as it was told to");
+        match injector.strike(point) {
+            Some(Fault::CrashBefore) => {
+                injector.crash();
+                std::future::pending().await
+            }
+            Some(Fault::CrashAfter) => {
+                let _ = call.await;
+                injector.crash();
+                std::future::pending().await
+            }
+            Some(Fault::ErrorBefore) => Err(error()),
+            Some(Fault::ErrorAfter) => {
+                let _ = call.await;
+                Err(error())
+            }
+            Some(Fault::FreezeBefore) => {
+                injector.freeze().await;
+                call.await
+            }
+            Some(Fault::FreezeAfter) => {
+                let answer = call.await;
+                injector.freeze().await;
+                answer
+            }
+            _ => call.await,
+        }
+    }
+}
+
+#[async_trait]
+impl<S: SagaStore> SagaStore for FaultyStore<S> {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp> {
+        self.inner.renew(worker, lease).await
+    }
+
+    async fn leave(&self, worker: WorkerId) -> Result<()> {
+        self.inner.leave(worker).await
+    }
+
+    async fn claim(&self, worker: WorkerId, known: &[Known], limit: NonZeroUsize) -> Result<Vec<Stored>> {
+        self.around(Point::Claim, self.inner.claim(worker, known, limit)).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed>> {
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let one = async {
+                let answers = self.inner.commit(vec![commit]).await;
+                answers.into_iter().next().unwrap_or_else(|| {
+                    Err(Error::new(ErrorKind::Protocol, "the store did not answer a commit"))
+                })
+            };
+            answers.push(self.around(Point::Commit, one).await);
+        }
+        answers
+    }
+
+    async fn deliver(&self, signal: NewSignal) -> Result<Delivered> {
+        self.around(Point::Deliver, self.inner.deliver(signal)).await
+    }
+
+    async fn load(&self, id: SagaId) -> Result<Option<Stored>> {
+        self.inner.load(id).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        self.inner.query(query).await
+    }
+
+    async fn census(&self) -> Result<Census> {
+        self.inner.census().await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        self.inner.next_due().await
+    }
+
+    async fn purge(&self, age: Duration, limit: NonZeroUsize) -> Result<usize> {
+        self.inner.purge(age, limit).await
+    }
+
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
+    fn outbox(&self) -> Arc<dyn OutboxStore> {
+        self.inner.outbox()
+    }
+
+    async fn begin(&self) -> Result<Box<dyn StoreTransaction>> {
+        self.inner.begin().await
+    }
+}

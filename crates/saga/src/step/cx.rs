@@ -1,0 +1,144 @@
+//! What a step is told beside its input.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pumasi_core::event::{Envelope, EventId};
+use pumasi_core::time::Timestamp;
+
+use crate::store::SagaId;
+
+/// What an operation of a saga is called for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    Run,
+    Undo,
+    Late(Arc<str>),
+}
+
+/// The facts of one call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: SagaId,
+    pub(crate) saga: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) unit: Arc<str>,
+    pub(crate) purpose: Purpose,
+    pub(crate) run: u32,
+    pub(crate) round: u32,
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) now: Timestamp,
+}
+
+/// What a step, a compensation or a late handler is told beside its input: the service, and who asks under which key.
+pub struct Cx<App> {
+    app: Arc<App>,
+    call: Arc<Call>,
+    events: Arc<Mutex<Vec<Envelope>>>,
+}
+
+impl<App> Cx<App> {
+    pub(crate) fn new(app: Arc<App>, call: Call) -> Self {
+        Self { app, call: Arc::new(call), events: Arc::default() }
+    }
+
+    /// Returns what the service gave the engine: its pools, its clients, its settings.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Returns the key of this operation: the same for every attempt, another for every other operation of every saga.
+    ///
+    /// Hand it to whoever takes idempotency keys. It is a UUID, in its 36 letters.
+    pub fn idempotency_key(&self) -> String {
+        match &self.call.purpose {
+            Purpose::Run => self.step_key(),
+            Purpose::Undo => self.derive("undo/", &self.call.unit),
+            Purpose::Late(signal) => self.derive("late/", signal),
+        }
+    }
+
+    /// Returns the key under which the step itself was asked for: the one that a compensation has to name.
+    ///
+    /// In a late handler it is the key of the handler.
+    pub fn step_key(&self) -> String {
+        match &self.call.purpose {
+            Purpose::Run | Purpose::Undo => self.derive("", &self.call.unit),
+            Purpose::Late(_) => self.idempotency_key(),
+        }
+    }
+
+    fn derive(&self, what: &str, name: &str) -> String {
+        let Call { id, run, round, .. } = &*self.call;
+        id.derive(format!("{run}/{round}/{what}{name}").as_bytes()).to_string()
+    }
+
+    /// Returns the epoch of the lease under which this is called: a fencing token. Whoever keeps the highest one that it saw
+    /// for a saga, and refuses lower ones, is safe from workers that do not know yet that they lost it.
+    pub fn epoch(&self) -> u64 {
+        self.call.epoch
+    }
+
+    /// Returns the number of the attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.call.attempt
+    }
+
+    /// Returns the saga's id.
+    pub fn saga_id(&self) -> SagaId {
+        self.call.id
+    }
+
+    /// Returns the name of the saga's definition.
+    pub fn saga(&self) -> &str {
+        &self.call.saga
+    }
+
+    /// Returns the saga's key, as compact JSON.
+    pub fn key(&self) -> &str {
+        &self.call.key
+    }
+
+    /// Returns the name of the step.
+    pub fn step(&self) -> &str {
+        &self.call.unit
+    }
+
+    /// Returns the time at which the call was made, by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.call.now
+    }
+
+    /// Publishes an event if this attempt ends as done: it is committed together with that, and relayed from the outbox.
+    ///
+    /// Its id is derived from this operation's key, so that an attempt that is made again publishes the same event.
+    pub fn emit(&self, event: Envelope) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("event/{}/{}", self.idempotency_key(), events.len());
+        let id = EventId::from_bytes(*self.call.id.derive(name.as_bytes()).as_bytes());
+        events.push(event.with_id(id));
+    }
+
+    pub(crate) fn take_events(&self) -> Vec<Envelope> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<App> Clone for Cx<App> {
+    fn clone(&self) -> Self {
+        Self { app: Arc::clone(&self.app), call: Arc::clone(&self.call), events: Arc::clone(&self.events) }
+    }
+}
+
+impl<App> fmt::Debug for Cx<App> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx")
+            .field("saga", &self.call.saga)
+            .field("id", &self.call.id)
+            .field("step", &self.call.unit)
+            .field("attempt", &self.call.attempt)
+            .field("epoch", &self.call.epoch)
+            .finish_non_exhaustive()
+    }
+}

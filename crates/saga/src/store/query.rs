@@ -1,0 +1,192 @@
+//! Finding sagas.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pumasi_core::time::Timestamp;
+
+use super::{Head, SagaId, Status, WorkerId};
+
+/// Which sagas are meant; without any condition, all.
+///
+/// ```
+/// use std::time::Duration;
+/// use pumasi_saga::store::{Query, Status};
+///
+/// let stuck = Query::new().with_saga("registration").with_statuses([Status::NeedsOperator, Status::Parked]);
+/// let slow = Query::new().with_step("start_payment").with_idle(Duration::from_secs(600));
+/// # let _ = (stuck, slow);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Query {
+    /// The name of the definition.
+    pub saga: Option<Arc<str>>,
+    /// The key, as compact JSON.
+    pub key: Option<Arc<str>>,
+    /// The status is one of these; empty: any.
+    pub statuses: Vec<Status>,
+    /// The step that the saga stands at.
+    pub step: Option<Arc<str>>,
+    /// The last commit was at least this long ago, by the store's clock.
+    pub idle: Option<Duration>,
+    /// This worker holds it, and its lease runs.
+    pub holder: Option<WorkerId>,
+    /// Only sagas whose id is greater: the last one of the page before.
+    pub after: Option<SagaId>,
+    /// How many at most.
+    pub limit: NonZeroUsize,
+}
+
+impl Query {
+    /// The size of a page, unless set otherwise.
+    pub const DEFAULT_LIMIT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99);
+
+    /// Means all sagas, 100 a page.
+    pub fn new() -> Self {
+        Self {
+            saga: None,
+            key: None,
+            statuses: Vec::new(),
+            step: None,
+            idle: None,
+            holder: None,
+            after: None,
+            limit: Self::DEFAULT_LIMIT,
+        }
+    }
+
+    /// Means those of one definition.
+    #[must_use]
+    pub fn with_saga(mut self, saga: impl Into<Arc<str>>) -> Self {
+        self.saga = Some(saga.into());
+        self
+    }
+
+    /// Means those with this key, as compact JSON.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Means those whose status is one of these.
+    #[must_use]
+    pub fn with_statuses(mut self, statuses: impl IntoIterator<Item = Status>) -> Self {
+        self.statuses = statuses.into_iter().collect();
+        self
+    }
+
+    /// Means those that stand at this step.
+    #[must_use]
+    pub fn with_step(mut self, step: impl Into<Arc<str>>) -> Self {
+        self.step = Some(step.into());
+        self
+    }
+
+    /// Means those that were committed last at least this long ago.
+    #[must_use]
+    pub fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// Means those that this worker holds.
+    #[must_use]
+    pub fn with_holder(mut self, holder: WorkerId) -> Self {
+        self.holder = Some(holder);
+        self
+    }
+
+    /// Means those after this one, in the order of ids: the next page.
+    #[must_use]
+    pub fn with_after(mut self, after: SagaId) -> Self {
+        self.after = Some(after);
+        self
+    }
+
+    /// Sets the size of a page (default 100).
+    #[must_use]
+    pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Tells whether a saga is meant, the page apart; what every store agrees with.
+    pub fn matches(&self, summary: &Summary, now: Timestamp) -> bool {
+        let head = &summary.head;
+        self.saga.as_ref().is_none_or(|saga| *saga == head.saga)
+            && self.key.as_ref().is_none_or(|key| *key == head.key)
+            && (self.statuses.is_empty() || self.statuses.contains(&head.status))
+            && self.step.as_ref().is_none_or(|step| *step == head.step)
+            && self.holder.is_none_or(|holder| summary.holder == Some(holder))
+            && self.idle.is_none_or(|idle| now.saturating_since(summary.updated_at) >= idle)
+    }
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A saga in a list: what the store knows of it without reading its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// What the last commit said of it.
+    pub head: Head,
+    /// Its version.
+    pub version: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Who holds it, if anybody does whose lease runs.
+    pub holder: Option<WorkerId>,
+    /// When it was created, by the store's clock.
+    pub created_at: Timestamp,
+    /// When it was committed last, by the store's clock.
+    pub updated_at: Timestamp,
+}
+
+impl Summary {
+    /// Makes one, for stores.
+    pub fn new(
+        head: Head,
+        version: u64,
+        epoch: u64,
+        holder: Option<WorkerId>,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+    ) -> Self {
+        Self { head, version, epoch, holder, created_at, updated_at }
+    }
+}
+
+/// How many sagas there are, and what waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Census {
+    /// How many of which definition have which status; those that none has are left out. Ordered.
+    pub sagas: Vec<(Arc<str>, Status, u64)>,
+    /// How many are claimable now.
+    pub claimable: u64,
+    /// For how long the most overdue of them has been, by the store's clock.
+    pub overdue: Duration,
+    /// How many are held by somebody whose lease runs.
+    pub held: u64,
+    /// How many workers have a lease that runs.
+    pub workers: u64,
+}
+
+impl Census {
+    /// Makes an empty one, for stores to fill.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns how many sagas have this status.
+    pub fn count(&self, status: Status) -> u64 {
+        self.sagas.iter().filter(|(_, other, _)| *other == status).map(|(_, _, count)| count).sum()
+    }
+}

@@ -1,0 +1,331 @@
+//! Sagas in one SQLite file: durable, embedded, shared by the processes of a machine.
+
+mod rows;
+mod shapes;
+mod writer;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use pumasi_core::database::{Migration, failed};
+use pumasi_core::event::{OutboxStore, SqliteOutbox};
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use self::rows::Which;
+use self::writer::{Request, Writer};
+use super::{
+    Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
+    Stored, Summary, WorkerId,
+};
+use crate::{Error, ErrorKind, Result, Retry};
+
+const MIGRATION: Migration = Migration {
+    component: "sagas",
+    begin: include_str!("sql/schema.sql"),
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_saga_schema",
+    steps: &[include_str!("sql/schema_1.sql")],
+};
+
+/// Keeps sagas in a SQLite file.
+///
+/// - **Durable.** Write-ahead log with `synchronous = FULL`, which is read back when the file is opened: what was committed or
+///   delivered has been synced to the disk, and outlives `SIGKILL` and loss of power. (`NORMAL`, which many libraries set
+///   with the log, syncs only when the log is written back; a loss of power takes what was committed since.)
+/// - **Group commit.** What is asked at the same time, of however many sagas, shares one transaction and one sync.
+/// - **Shared.** Several processes of one machine may open the file (not over a network file system); an engine sees what
+///   another process stored within the [polling interval](SqliteStoreOptions::with_poll).
+/// - **Clock.** Leases and deadlines are measured by the machine's clock. When it jumps ahead, leases end early, and epochs
+///   keep that harmless; when it jumps back, they last longer by as much.
+/// - **Damage.** SQLite checks what is in its log, and drops a torn end; it does not check pages of the file itself.
+///   Records check themselves, so that a damaged one is reported and parks its saga; [`verify`](Self::verify) checks the
+///   file's structure.
+/// - **Beside your own tables.** The tables begin with `pumasi_saga` and, for events, `pumasi_outbox_`.
+///
+/// Clones share the connections. Dropping the last one closes the file.
+///
+/// SQLite was chosen by measurement among SQLite, redb and fjall (64 and 1,024 records of 256 bytes a commit, each synced):
+/// it was first or second throughout, and is the one whose file two processes can share.
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    requests: mpsc::UnboundedSender<Request>,
+    /// For questions that must not wait behind the writer's transactions, and for the outbox.
+    readers: SqlitePool,
+    outbox: SqliteOutbox,
+    changed: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+    path: PathBuf,
+    poll: Duration,
+}
+
+/// How a [`SqliteStore`] is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteStoreOptions {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    busy: Duration,
+    poll: Duration,
+}
+
+impl SqliteStoreOptions {
+    /// Makes the options for the file at `path`, which is created if it is missing.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            clock: Arc::new(SystemClock),
+            busy: Duration::from_secs(10),
+            poll: Duration::from_millis(50),
+        }
+    }
+
+    /// Sets the store's clock (default: the machine's).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets how long to wait for another process's transaction, also while opening (default 10 seconds).
+    #[must_use]
+    pub fn with_busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy = timeout;
+        self
+    }
+
+    /// Sets how often an engine looks for what other processes stored (default 50 milliseconds).
+    #[must_use]
+    pub fn with_poll(mut self, poll: Duration) -> Self {
+        self.poll = poll.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Opens the file, and makes its tables if they are missing.
+    ///
+    /// Must be called within a tokio runtime, which must outlive the store.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the file cannot be opened, is damaged or is no SQLite database; `Unavailable` if another process
+    /// holds it for too long; `Unsupported` if a newer version of this crate has changed its layout, or if it cannot be
+    /// opened so that commits are synced.
+    pub async fn open(self) -> Result<SqliteStore> {
+        let begun = Instant::now();
+        let (connection, readers, outbox) = loop {
+            match self.connections().await {
+                // Switching a new file to the write-ahead log does not wait for whoever makes its tables meanwhile.
+                Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < self.busy => {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
+                }
+                opened => break opened?,
+            }
+        };
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let changed = Arc::new(Notify::new());
+        let writer = Writer {
+            connection,
+            outbox: outbox.clone(),
+            clock: Arc::clone(&self.clock),
+            changed: Arc::clone(&changed),
+        };
+        tokio::spawn(writer.run(incoming));
+        Ok(SqliteStore {
+            shared: Arc::new(Shared {
+                requests,
+                readers,
+                outbox,
+                changed,
+                clock: self.clock,
+                path: self.path,
+                poll: self.poll,
+            }),
+        })
+    }
+
+    async fn connections(&self) -> Result<(SqliteConnection, SqlitePool, SqliteOutbox)> {
+        let failed = |error| failed("opening the store of sagas", error);
+        let mut connection = self.connect().connect().await.map_err(failed)?;
+        check_power_safety(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .max_lifetime(None)
+            .connect_with(self.connect())
+            .await
+            .map_err(failed)?;
+        MIGRATION.on_sqlite(&readers).await?;
+        let outbox =
+            SqliteOutbox::new(readers.clone()).with_poll(self.poll).with_clock(Arc::clone(&self.clock));
+        outbox.migrate().await?;
+        Ok((connection, readers, outbox))
+    }
+
+    fn connect(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true)
+            .page_size(4096)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(self.busy)
+            // Pages that change again before they are written back are written back once.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("cache_size", "-16384")
+            .disable_statement_logging()
+    }
+}
+
+/// Reads back what was set: a level that SQLite does not know is ignored by it, without a word.
+async fn check_power_safety(connection: &mut SqliteConnection) -> Result<()> {
+    let failed = |error| failed("opening the store of sagas", error);
+    let level = sqlx::query("PRAGMA synchronous").fetch_one(&mut *connection).await;
+    let level: i64 = level.and_then(|row| row.try_get(0)).map_err(failed)?;
+    let mode = sqlx::query("PRAGMA journal_mode").fetch_one(connection).await;
+    let mode: String = mode.and_then(|row| row.try_get(0)).map_err(failed)?;
+    if level < 2 || mode != "wal" {
+        let message =
+            format!("the store of sagas would not be power-safe: synchronous {level}, journal {mode}");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(())
+}
+
+impl SqliteStore {
+    /// Opens the file at `path` with the default [options](SqliteStoreOptions).
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStoreOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        SqliteStoreOptions::new(path.as_ref()).open().await
+    }
+
+    /// Reads the whole file and checks its structure; takes as long as reading it.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the file is damaged, with the first finding in its source.
+    pub async fn verify(&self) -> Result<()> {
+        let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&self.shared.readers).await;
+        let found: String = row
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| failed("verifying the store of sagas", error))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Storage, "the store of sagas is damaged").with_source(found))
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+        let gone = || {
+            Error::new(ErrorKind::Unavailable, "the writer of the store of sagas has ended with its runtime")
+                .with_retry(Retry::Never)
+        };
+        let (reply, answer) = oneshot::channel();
+        self.shared.requests.send(request(reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+/// How many commits are worth gathering into one call.
+const BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+#[async_trait]
+impl SagaStore for SqliteStore {
+    fn capabilities(&self) -> StoreCapabilities {
+        StoreCapabilities { durable: true, batch: BATCH, ..StoreCapabilities::none() }
+    }
+
+    async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp> {
+        self.ask(|reply| Request::Renew { worker, lease, reply }).await
+    }
+
+    async fn leave(&self, worker: WorkerId) -> Result<()> {
+        self.ask(|reply| Request::Leave { worker, reply }).await
+    }
+
+    async fn claim(&self, worker: WorkerId, known: &[Known], limit: NonZeroUsize) -> Result<Vec<Stored>> {
+        let (known, limit) = (rows::known(known), limit.get());
+        let failed = |error| failed("looking for sagas that are due", error);
+        // Without a lock, so that idle engines disturb nobody.
+        let mut reader = self.shared.readers.acquire().await.map_err(failed)?;
+        if rows::claimable(&mut reader, &known, 1, self.now()).await.map_err(failed)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        drop(reader);
+        self.ask(|reply| Request::Claim { worker, known, limit, reply }).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed>> {
+        let count = commits.len();
+        match self.ask(|reply| Request::Commit { commits, reply }).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    async fn deliver(&self, signal: NewSignal) -> Result<Delivered> {
+        self.ask(|reply| Request::Deliver { signal, reply }).await
+    }
+
+    async fn load(&self, id: SagaId) -> Result<Option<Stored>> {
+        let failed = |error| failed("loading a saga", error);
+        // One snapshot for the row and its signals.
+        let mut transaction = self.shared.readers.begin().await.map_err(failed)?;
+        let now = self.now();
+        let found = rows::read(&mut transaction, Which::Id(id), now).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(found.into_values().next())
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        let failed = |error| failed("listing sagas", error);
+        let mut reader = self.shared.readers.acquire().await.map_err(failed)?;
+        rows::query(&mut reader, query, self.now()).await.map_err(failed)
+    }
+
+    async fn census(&self) -> Result<Census> {
+        let failed = |error| failed("counting sagas", error);
+        let mut transaction = self.shared.readers.begin().await.map_err(failed)?;
+        rows::census(&mut transaction, self.now()).await.map_err(failed)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>> {
+        let failed = |error| failed("looking for the next saga that is due", error);
+        let mut reader = self.shared.readers.acquire().await.map_err(failed)?;
+        rows::next_due(&mut reader).await.map_err(failed)
+    }
+
+    async fn purge(&self, age: Duration, limit: NonZeroUsize) -> Result<usize> {
+        self.ask(|reply| Request::Purge { age, limit: limit.get(), reply }).await
+    }
+
+    async fn changed(&self) {
+        tokio::select! {
+            () = self.shared.changed.notified() => {}
+            () = self.shared.clock.sleep(self.shared.poll) => {}
+        }
+    }
+
+    fn outbox(&self) -> Arc<dyn OutboxStore> {
+        Arc::new(self.shared.outbox.clone())
+    }
+}

@@ -1,0 +1,102 @@
+//! The laws of places.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::time::ManualClock;
+use pumasi_saga::capacity::{CapacityStore, MemoryCapacity};
+use pumasi_saga::conformance::capacity::CapacityHarness;
+
+struct Memory {
+    clock: ManualClock,
+    store: MemoryCapacity,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self { store: MemoryCapacity::new().with_clock(Arc::new(clock.clone())), clock }
+    }
+}
+
+#[async_trait]
+impl CapacityHarness for Memory {
+    async fn open(&self) -> Arc<dyn CapacityStore> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+pumasi_saga::capacity_laws!(memory, Memory::new());
+
+#[cfg(feature = "embedded")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_saga::capacity::SqliteCapacity;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+
+    struct Sqlite {
+        clock: ManualClock,
+        folder: tempfile::TempDir,
+    }
+
+    #[async_trait]
+    impl CapacityHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn CapacityStore> {
+            let options = SqliteConnectOptions::new()
+                .filename(self.folder.path().join("places.db"))
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal);
+            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let store = SqliteCapacity::new(pool).with_clock(Arc::new(self.clock.clone()));
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+
+        async fn pass(&self, time: Duration) {
+            self.clock.advance(time);
+        }
+    }
+
+    pumasi_saga::capacity_laws!(
+        sqlite,
+        Sqlite { clock: ManualClock::new(), folder: tempfile::tempdir().unwrap() }
+    );
+}
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use crate::schema::Schema;
+    use pumasi_saga::capacity::PostgresCapacity;
+    use pumasi_saga::conformance::Kept;
+
+    #[async_trait]
+    impl CapacityHarness for Schema {
+        async fn open(&self) -> Arc<dyn CapacityStore> {
+            let store = PostgresCapacity::new(self.pool.clone());
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_saga::capacity_laws!(
+        postgres,
+        match Schema::new("places in PostgreSQL").await {
+            Some(schema) => schema,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

@@ -1,0 +1,95 @@
+//! The laws of stores.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::time::ManualClock;
+use pumasi_saga::conformance::store::StoreHarness;
+use pumasi_saga::store::{MemoryStore, SagaStore};
+
+struct Memory {
+    clock: ManualClock,
+    store: MemoryStore,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self { store: MemoryStore::with_clock(Arc::new(clock.clone())), clock }
+    }
+}
+
+#[async_trait]
+impl StoreHarness for Memory {
+    async fn open(&self) -> Arc<dyn SagaStore> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+pumasi_saga::store_laws!(memory, Memory::new());
+
+#[cfg(feature = "embedded")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_saga::store::SqliteStoreOptions;
+
+    struct Sqlite {
+        clock: ManualClock,
+        folder: tempfile::TempDir,
+    }
+
+    impl Sqlite {
+        fn new() -> Self {
+            Self { clock: ManualClock::new(), folder: tempfile::tempdir().unwrap() }
+        }
+    }
+
+    #[async_trait]
+    impl StoreHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn SagaStore> {
+            let path = self.folder.path().join("sagas.db");
+            let options = SqliteStoreOptions::new(path).with_clock(Arc::new(self.clock.clone()));
+            Arc::new(options.open().await.unwrap())
+        }
+
+        async fn pass(&self, time: Duration) {
+            self.clock.advance(time);
+        }
+    }
+
+    pumasi_saga::store_laws!(sqlite, Sqlite::new());
+}
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use crate::schema::Schema;
+    use pumasi_saga::conformance::Kept;
+    use pumasi_saga::store::PostgresStore;
+
+    #[async_trait]
+    impl StoreHarness for Schema {
+        async fn open(&self) -> Arc<dyn SagaStore> {
+            let store = PostgresStore::new(self.pool.clone());
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_saga::store_laws!(
+        postgres,
+        match Schema::new("sagas in PostgreSQL").await {
+            Some(schema) => schema,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

@@ -1,0 +1,125 @@
+//! The engine over the store in memory.
+
+use std::sync::Arc;
+
+use pumasi_core::time::ManualClock;
+use pumasi_saga::saga_test::Bank;
+use pumasi_saga::store::{MemoryStore, Query, Status};
+use pumasi_saga::{Decision, Engine, EngineOptions, ErrorKind, Signal};
+
+use crate::sagas::{
+    AgreeTerms, ChooseSouvenir, PaymentCompleted, RegistrationKey, ShippingAddress, registration,
+};
+
+fn engine(clock: &ManualClock, bank: &Bank) -> Engine<Bank> {
+    let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+    Engine::with_options(store, bank.clone(), EngineOptions::new().with_clock(Arc::new(clock.clone())))
+}
+
+#[tokio::test]
+async fn one_endpoint_leads_a_registration_to_its_end() {
+    let (clock, bank) = (ManualClock::new(), Bank::new());
+    let engine = engine(&clock, &bank);
+    let handle = engine.register(registration().unwrap()).unwrap();
+    let key = RegistrationKey::of(1);
+
+    let view = handle.start(&key).await.unwrap();
+    assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("agree_terms")));
+    assert_eq!(view.deadline.unwrap().to_string(), "2026-01-02T00:00:00Z");
+
+    // An early answer is kept, and the same answer twice is one.
+    let view = handle.advance(&key, ChooseSouvenir("티셔츠".into())).await.unwrap();
+    assert_eq!(view.next.as_deref(), Some("agree_terms"));
+    handle.advance(&key, ChooseSouvenir("메달".into())).await.unwrap();
+    let view = handle.advance(&key, AgreeTerms("예".into())).await.unwrap();
+    assert_eq!(view.next.as_deref(), Some("shipping_address"));
+    let snapshot = handle.snapshot(&key).await.unwrap();
+    assert_eq!(snapshot.output::<ChooseSouvenir>("choose_souvenir").unwrap().unwrap().0, "티셔츠");
+
+    let view = handle.advance(&key, ShippingAddress("서울".into())).await.unwrap();
+    assert_eq!(view.next.as_deref(), Some("payment_completed"));
+    let paid = Signal::from(PaymentCompleted("35000".into())).with_id("evt-1");
+    let view = handle.advance(&key, paid.clone()).await.unwrap();
+    assert_eq!((view.status, view.step, view.next), (Status::Completed, None, None));
+    assert_eq!(bank.standing("confirm"), 1);
+
+    let again = handle.advance(&key, paid).await.unwrap();
+    assert_eq!(again.status, Status::Completed);
+    let listed = handle.query(Query::new().with_statuses([Status::Completed])).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let snapshot = handle.snapshot(&key).await.unwrap();
+    assert!(snapshot.mermaid().contains("classDef done"), "{}", snapshot.mermaid());
+    assert!(snapshot.dot().starts_with("digraph \"registration\""));
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_before_anything_is_recorded() {
+    let (clock, bank) = (ManualClock::new(), Bank::new());
+    let engine = engine(&clock, &bank);
+    let handle = engine.register(registration().unwrap()).unwrap();
+    let key = RegistrationKey::of(2);
+    let kinds = [
+        handle.advance(&key, Signal::json("no_such_answer", &serde_json::json!(1))).await.unwrap_err().kind(),
+        handle.advance(&key, Signal::json("agree_terms", &serde_json::json!(1))).await.unwrap_err().kind(),
+        handle.advance(&key, AgreeTerms(String::new())).await.unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::InvalidInput; 3]);
+    assert_eq!(handle.view(&key).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let nobody = handle.signal(&key, PaymentCompleted("1".into())).await.unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound);
+    let nobody = handle.decide(&key, Decision::cancel("운영자", "test")).await.unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_deadline_undoes_and_a_late_payment_is_refunded() {
+    let (clock, bank) = (ManualClock::new(), Bank::new());
+    let engine = engine(&clock, &bank);
+    let handle = engine.register(registration().unwrap()).unwrap();
+    let key = RegistrationKey::of(3);
+    handle.advance(&key, AgreeTerms("예".into())).await.unwrap();
+    handle.advance(&key, ChooseSouvenir("메달".into())).await.unwrap();
+    handle.advance(&key, ShippingAddress("부산".into())).await.unwrap();
+    assert_eq!((bank.standing("hold_place"), bank.standing("start_payment")), (1, 1));
+
+    clock.advance(std::time::Duration::from_secs(901));
+    assert_eq!(engine.run_due().await.unwrap(), 1);
+    let view = handle.view(&key).await.unwrap();
+    assert_eq!((view.status, view.reason.as_deref()), (Status::Compensated, Some("deadline")));
+    assert_eq!((bank.standing("hold_place"), bank.standing("start_payment")), (0, 0));
+
+    let paid = Signal::from(PaymentCompleted("35000".into())).with_id("evt-9");
+    handle.signal(&key, paid.clone()).await.unwrap();
+    handle.signal(&key, paid).await.unwrap();
+    engine.run_due().await.unwrap();
+    assert_eq!(bank.standing("payment_completed"), 1, "one refund");
+    assert_eq!(handle.view(&key).await.unwrap().status, Status::Compensated);
+
+    // And it may be tried again, under new keys.
+    let view = handle.restart(&key).await.unwrap();
+    assert_eq!((view.status, view.run, view.next.as_deref()), (Status::Waiting, 1, Some("agree_terms")));
+}
+
+#[tokio::test]
+async fn a_cancelled_registration_is_undone_and_says_who_did_it() {
+    let (clock, bank) = (ManualClock::new(), Bank::new());
+    let engine = engine(&clock, &bank);
+    let handle = engine.register(registration().unwrap()).unwrap();
+    let key = RegistrationKey::of(4);
+    handle.advance(&key, AgreeTerms("예".into())).await.unwrap();
+    handle.advance(&key, ChooseSouvenir("메달".into())).await.unwrap();
+    handle.advance(&key, ShippingAddress("부산".into())).await.unwrap();
+    let order = Decision::rollback_to("before the place", "운영자 7", "다른 장소");
+    let view = handle.decide(&key, order).await.unwrap();
+    assert_eq!(view.next.as_deref(), Some("payment_completed"), "undone to the savepoint, and on again");
+    assert_eq!((bank.standing("hold_place"), bank.standing("start_payment")), (1, 1));
+
+    let view = handle.decide(&key, Decision::cancel("운영자 7", "신청자의 요청")).await.unwrap();
+    assert_eq!(view.status, Status::Compensated);
+    assert_eq!((bank.standing("hold_place"), bank.standing("start_payment")), (0, 0));
+    let audits = handle.snapshot(&key).await.unwrap().audits;
+    let said: Vec<_> = audits.iter().map(|audit| (&*audit.action, &*audit.who)).collect();
+    assert_eq!(said, [("rollback_to", "운영자 7"), ("cancel", "운영자 7")]);
+    let refused = handle.decide(&key, Decision::cancel("운영자 7", "again")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+}

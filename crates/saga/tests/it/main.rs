@@ -1,0 +1,5 @@
+//! The engine as a service uses it.
+
+mod engine;
+mod faults;
+mod sagas;

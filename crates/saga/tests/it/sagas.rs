@@ -1,0 +1,213 @@
+//! The sagas of the first users, over a bank.
+
+use pumasi_saga::saga_test::{Bank, Ending, Scenario};
+use pumasi_saga::{
+    Answer, Branch, Compensate, Cx, Definition, Late, Outcome, Policy, Probe, Result, Retriable, Saga,
+    Signal, Step, Undo,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A step that has its effect at the bank, and the compensation that undoes it.
+macro_rules! at_the_bank {
+    ($step:ident $(/ $undo:ident)? : ($($input:ty),*) -> $out:ident) => {
+        #[derive(Debug, Serialize, Deserialize, PartialEq)]
+        pub struct $out(pub String);
+
+        #[derive(Debug)]
+        pub struct $step;
+
+        impl Step<Bank> for $step {
+            type In = ($($input,)*);
+            type Out = $out;
+            type Error = &'static str;
+
+            async fn run(&self, cx: &Cx<Bank>, _: Self::In) -> Outcome<$out, &'static str> {
+                if cx.app().apply(cx) {
+                    Outcome::Done($out(cx.idempotency_key()))
+                } else {
+                    Outcome::Failed("undone before it came")
+                }
+            }
+
+            async fn probe(&self, cx: &Cx<Bank>, _: Self::In) -> Probe<$out> {
+                if cx.app().happened(cx) {
+                    Probe::Happened($out(cx.idempotency_key()))
+                } else {
+                    Probe::DidNotHappen
+                }
+            }
+        }
+
+        $(
+            #[derive(Debug)]
+            pub struct $undo;
+
+            impl Compensate<Bank, $step> for $undo {
+                type Error = &'static str;
+
+                async fn undo(&self, cx: &Cx<Bank>, undo: Undo<Bank, $step>) -> Outcome<(), &'static str> {
+                    if let Some($out(key)) = &undo.output {
+                        assert_eq!(*key, cx.step_key(), "a compensation is told what its step made");
+                    }
+                    cx.app().revert(cx);
+                    Outcome::Done(())
+                }
+            }
+        )?
+    };
+}
+
+macro_rules! answers {
+    ($($answer:ident = $name:literal),+) => {$(
+        #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+        pub struct $answer(pub String);
+
+        impl Answer for $answer {
+            const NAME: &'static str = $name;
+
+            fn check(&self) -> std::result::Result<(), String> {
+                if self.0.is_empty() { Err("it is empty".to_owned()) } else { Ok(()) }
+            }
+        }
+    )+};
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+pub struct RegistrationKey {
+    pub participant: u64,
+    pub competition: String,
+}
+
+impl RegistrationKey {
+    pub fn of(participant: u64) -> Self {
+        Self { participant, competition: "서울마라톤".to_owned() }
+    }
+}
+
+answers! {
+    AgreeTerms = "agree_terms",
+    ChooseSouvenir = "choose_souvenir",
+    ShippingAddress = "shipping_address",
+    PaymentCompleted = "payment_completed"
+}
+
+at_the_bank!(HoldPlace / ReleasePlace: (RegistrationKey) -> Held);
+at_the_bank!(StartPayment / CancelPayment: (RegistrationKey, Held, ShippingAddress) -> Payment);
+at_the_bank!(CheckEligibility: (RegistrationKey, PaymentCompleted) -> Eligible);
+at_the_bank!(Confirm: (Held, Payment, Eligible) -> Confirmed);
+at_the_bank!(Notify: (Confirmed) -> Notified);
+impl Retriable for Notify {}
+
+/// Gives back what was paid too late.
+#[derive(Debug)]
+pub struct Refund;
+
+impl Late<Bank, PaymentCompleted> for Refund {
+    type Error = &'static str;
+
+    async fn handle(&self, cx: &Cx<Bank>, _: PaymentCompleted) -> Outcome<(), &'static str> {
+        cx.app().apply(cx);
+        Outcome::Done(())
+    }
+}
+
+pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
+    Saga::<RegistrationKey, Bank>::new("registration", 1)
+        .wait::<AgreeTerms>()
+        .deadline(Duration::from_secs(86_400))
+        .wait::<ChooseSouvenir>()
+        .wait::<ShippingAddress>()
+        .savepoint("before the place")
+        .step(HoldPlace)
+        .compensate(ReleasePlace)
+        .step(StartPayment)
+        .compensate(CancelPayment)
+        .wait::<PaymentCompleted>()
+        .deadline(Duration::from_secs(900))
+        .late(Refund)
+        .step(CheckEligibility)
+        .pivot(Confirm)
+        .step(Notify)
+        .build()
+}
+
+/// User 1: four answers, one of them from outside.
+#[derive(Debug)]
+pub struct Registration;
+
+impl Scenario for Registration {
+    type Key = RegistrationKey;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<RegistrationKey, Bank>> {
+        registration()
+    }
+
+    fn key(&self) -> RegistrationKey {
+        RegistrationKey::of(7)
+    }
+
+    fn answers(&self) -> Vec<Signal> {
+        vec![
+            AgreeTerms("예".to_owned()).into(),
+            ChooseSouvenir("티셔츠".to_owned()).into(),
+            ShippingAddress("서울".to_owned()).into(),
+            Signal::from(PaymentCompleted("35000".to_owned())).with_id("evt-1"),
+        ]
+    }
+
+    fn check(&self, bank: &Bank, ending: &Ending) -> std::result::Result<(), String> {
+        // A payment that came for a registration that was undone is given back, once; it never stays with us.
+        let refunds = bank.standing("payment_completed");
+        match ending.status {
+            pumasi_saga::store::Status::Completed if refunds != 0 => Err(format!("{refunds} refunds")),
+            _ if refunds > 1 => Err(format!("{refunds} refunds")),
+            _ => Ok(()),
+        }
+    }
+}
+
+at_the_bank!(Reserve / Free: (u64) -> Reserved);
+at_the_bank!(PreparePayment / VoidPayment: (Reserved) -> Prepared);
+at_the_bank!(ReserveGift / FreeGift: (u64) -> Gift);
+at_the_bank!(ConfirmPayment: (Prepared) -> Paid);
+at_the_bank!(GrantAccess: (u64, Paid) -> Granted);
+impl Retriable for GrantAccess {}
+at_the_bank!(Tell: (Granted) -> Told);
+impl Retriable for Tell {}
+
+/// User 2: no waits, one stage of two branches.
+#[derive(Debug)]
+pub struct Order;
+
+impl Scenario for Order {
+    type Key = u64;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<u64, Bank>> {
+        Saga::<u64, Bank>::new("order", 1)
+            .parallel((
+                Branch::new(Reserve).compensate(Free),
+                Branch::new(ReserveGift).compensate(FreeGift).policy(Policy::new().without_blind_retries()),
+            ))
+            .step(PreparePayment)
+            .compensate(VoidPayment)
+            .pivot(ConfirmPayment)
+            .step(GrantAccess)
+            .step(Tell)
+            .build()
+    }
+
+    fn key(&self) -> u64 {
+        7
+    }
+}
