@@ -1,0 +1,284 @@
+//! Numbers as people and models write them, in Korean and English.
+
+mod scan;
+mod token;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::currency::Currency;
+use super::decimal::Decimal;
+use super::number_word;
+use super::unit::Unit;
+use crate::report::{Rule, Severity};
+use scan::Scan;
+use token::{Token, tokens, with_leading_ones};
+
+/// Longest text in which a number is looked for.
+const MAX_LEN: usize = 4096;
+
+/// What a text says as a number.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reading {
+    Number(Number),
+    /// Several numbers, a range, a bound: no single number is meant.
+    Ambiguous(&'static str),
+    Negated,
+    /// More digits than an exact number can hold here.
+    Overflow,
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) value: Decimal,
+    pub(crate) notes: Vec<(Rule, Severity)>,
+    pub(crate) percent: bool,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) currency: Option<Currency>,
+    /// A dot stands before exactly three digits: for a whole number it may have been meant as a thousands separator.
+    pub(crate) dotted_thousands: bool,
+}
+
+impl Number {
+    fn note(&mut self, rule: Rule, severity: Severity) {
+        match self.notes.iter_mut().find(|note| note.0 == rule) {
+            Some(known) => known.1 = known.1.max(severity),
+            None => self.notes.push((rule, severity)),
+        }
+    }
+}
+
+/// Reads the one number that `text` states.
+pub(crate) fn read(text: &str) -> Reading {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_LEN {
+        return Reading::None;
+    }
+    // NFKC would turn 5² into 52.
+    if text.chars().any(|c| matches!(c, '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{2070}'..='\u{209c}')) {
+        return Reading::Ambiguous("a power or an index");
+    }
+    if text.is_ascii() {
+        return read_normal(text, false);
+    }
+    let wide = text.chars().any(|c| matches!(c, '\u{ff01}'..='\u{ff5e}'));
+    let normal: String = spaced_fractions(text).nfkc().collect();
+    read_normal(&normal, wide)
+}
+
+/// Puts a blank between a digit and the sign of a fraction, because NFKC would turn 1½ into 11/2.
+fn spaced_fractions(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        let fraction = matches!(c, '¼' | '½' | '¾' | '⅐'..='⅞' | '↉');
+        if fraction && out.ends_with(|last: char| last.is_ascii_digit()) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn read_normal(text: &str, wide: bool) -> Reading {
+    let text = text
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '\'' | '“' | '”'));
+    let text = text.trim_end_matches(['.', '!', '。']);
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return match i128::from_str_radix(hex, 16) {
+            Ok(value) if !hex.starts_with(['+', '-']) => {
+                single(Decimal::whole(value), Some((Rule::NumberForm, Severity::Repaired)), wide)
+            }
+            _ => Reading::None,
+        };
+    }
+    let tokens = with_leading_ones(tokens(text));
+    if !tokens.iter().any(|token| matches!(token, Token::Number { .. })) {
+        return match number_word::read(text) {
+            Some(value) => single(value, Some((Rule::NumberWord, Severity::Repaired)), wide),
+            None => Reading::None,
+        };
+    }
+    let mut scan = Scan { tokens: &tokens, at: 0, wide };
+    scan.run()
+}
+
+fn single(value: Decimal, note: Option<(Rule, Severity)>, wide: bool) -> Reading {
+    let mut notes: Vec<_> = note.into_iter().collect();
+    if wide {
+        notes.push((Rule::FullWidth, Severity::Repaired));
+    }
+    Reading::Number(Number {
+        value,
+        notes,
+        percent: false,
+        unit: None,
+        currency: None,
+        dotted_thousands: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reading, read};
+    use crate::report::{Rule, Severity};
+
+    fn value(text: &str) -> f64 {
+        match read(text) {
+            Reading::Number(number) => number.value.to_f64(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn refused(text: &str) {
+        assert!(!matches!(read(text), Reading::Number(_)), "{text}: {:?}", read(text));
+    }
+
+    #[test]
+    fn reads_separators_and_decimal_commas() {
+        for (text, expected) in [
+            ("1,234", 1234.0),
+            ("12,345,678", 12_345_678.0),
+            ("1.234,56", 1234.56),
+            ("1,234.56", 1234.56),
+            ("3,15", 3.15),
+            ("0,123", 0.123),
+            ("1.234.567", 1_234_567.0),
+            ("12,34,567", 1_234_567.0),
+            ("1'234'567", 1_234_567.0),
+            ("1 234 567", 1_234_567.0),
+            ("1 234,5", 1234.5),
+            ("1_000", 1000.0),
+            (".5", 0.5),
+            ("1e3", 1000.0),
+            ("１２", 12.0),
+            ("0x1F", 31.0),
+            ("−7", -7.0),
+        ] {
+            assert!((value(text) - expected).abs() < 1e-9, "{text}: {}", value(text));
+        }
+    }
+
+    #[test]
+    fn reads_magnitudes_in_korean_and_english() {
+        for (text, expected) in [
+            ("1.2k", 1200.0),
+            ("12k", 12_000.0),
+            ("3M", 3e6),
+            ("2.5 million", 2.5e6),
+            ("1.5B", 1.5e9),
+            ("4 thousand", 4000.0),
+            ("2 hundred", 200.0),
+            ("3만", 30_000.0),
+            ("3만 5천", 35_000.0),
+            ("3만 5천원", 35_000.0),
+            ("3만5천 원", 35_000.0),
+            ("1.5만", 15_000.0),
+            ("1억 2천만", 120_000_000.0),
+            ("2억", 2e8),
+            ("10만원", 100_000.0),
+            ("1만 2345", 12_345.0),
+            ("5백", 500.0),
+            ("5 lakh", 500_000.0),
+            ("2 crore", 20_000_000.0),
+            ("12,000원", 12_000.0),
+            ("만 3천", 13_000.0),
+            ("약 만 2천원", 12_000.0),
+            ("만 5세", 5.0),
+            ("천 5백", 1500.0),
+            ("억 5천만", 150_000_000.0),
+            ("3천 5백만 원", 35_000_000.0),
+            ("3천5백만원", 35_000_000.0),
+            ("5천 3백만 원", 53_000_000.0),
+            ("2천 5백억", 250_000_000_000.0),
+            ("1억 5천 3백만 원", 153_000_000.0),
+            ("1조 2천 5백억 3천 2백만", 1_250_032_000_000.0),
+        ] {
+            assert!((value(text) - expected).abs() < 1e-6, "{text}: {}", value(text));
+        }
+    }
+
+    #[test]
+    fn reads_currency_units_fractions_and_sentences() {
+        for (text, expected) in [
+            ("₩35,000", 35_000.0),
+            ("$1,234.50", 1234.5),
+            ("-$5.50", -5.5),
+            ("€12,50", 12.5),
+            ("1/3", 1.0 / 3.0),
+            ("1 1/2", 1.5),
+            ("½", 0.5),
+            ("1½", 1.5),
+            ("2 ¾", 2.75),
+            ("12⅓", 12.0 + 1.0 / 3.0),
+            ("(1,200)", -1200.0),
+            ("약 5km", 5.0),
+            ("3.5 years", 3.5),
+            ("90분", 90.0),
+            ("5000 m", 5000.0),
+            ("5 items", 5.0),
+            ("The answer is 42.", 42.0),
+            ("정답은 42입니다.", 42.0),
+            ("50%", 50.0),
+            ("**7**", 7.0),
+        ] {
+            assert!((value(text) - expected).abs() < 1e-9, "{text}: {}", value(text));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_one_number() {
+        for text in [
+            "10-20",
+            "3~5일",
+            "more than 100",
+            "at least 5",
+            "5개 이상",
+            "10 미만",
+            "5 out of 10",
+            "3 or 4",
+            "3 또는 4",
+            "$10 or $12",
+            "$10-$12",
+            "1h 30m",
+            "1시간 30분",
+            "010-1234-5678",
+            "1.2.3",
+            "v3",
+            "3만5",
+            "3천 5만",
+            "3백 5천만",
+            "1,0000",
+            "12,0000",
+            "3,0000원",
+            "4.5/5",
+            "8.5/10",
+            "24/7",
+            "11/26",
+            "10/10",
+            "1/0",
+            "3/4/2026",
+            "not 5",
+            "5가 아님",
+            "",
+            "없음",
+            "5²",
+            "12:30",
+            "2024-05-01",
+            ">5",
+            "5+",
+            "12,345,67",
+            "a1",
+        ] {
+            refused(text);
+        }
+    }
+
+    #[test]
+    fn says_what_it_did() {
+        let Reading::Number(number) = read("약 5km") else { panic!() };
+        assert!(number.notes.contains(&(Rule::Approximate, Severity::Lossy)));
+        assert!(number.notes.contains(&(Rule::UnitDropped, Severity::Lossy)));
+        let Reading::Number(number) = read("1.234") else { panic!() };
+        assert!(number.dotted_thousands);
+    }
+}

@@ -1,0 +1,141 @@
+//! Words and syllables that decide whether a difference is a slip of the keyboard or another meaning.
+
+mod common;
+mod korean;
+
+pub(super) use common::{COMMON, COMMON_KOREAN};
+pub(super) use korean::{
+    HONORIFICS, is_full_name, is_odd, is_particle, is_verbal, letters, one_letter_apart, same_but_particles,
+    sound_alike,
+};
+
+/// English words that negate.
+pub(super) const NEGATIONS: &[&str] = &[
+    "ain't",
+    "aren't",
+    "barely",
+    "can't",
+    "cannot",
+    "couldn't",
+    "didn't",
+    "doesn't",
+    "don't",
+    "except",
+    "fail",
+    "failed",
+    "few",
+    "hadn't",
+    "hardly",
+    "hasn't",
+    "haven't",
+    "isn't",
+    "little",
+    "mustn't",
+    "neither",
+    "never",
+    "no",
+    "nobody",
+    "non",
+    "none",
+    "nor",
+    "not",
+    "nothing",
+    "nowhere",
+    "only",
+    "rarely",
+    "refused",
+    "scarcely",
+    "seldom",
+    "shouldn't",
+    "unless",
+    "until",
+    "wasn't",
+    "weren't",
+    "without",
+    "won't",
+    "wouldn't",
+];
+
+/// Korean syllables that negate: an edit that touches one is never a slip.
+pub(super) const NEGATING: &[char] = &['안', '못', '않', '없', '아', '니', '말', '비', '불', '무', '미'];
+
+/// Beginnings that turn an English word into its opposite.
+pub(super) const OPPOSITES: &[&str] =
+    &["a", "anti", "counter", "de", "dis", "il", "im", "in", "ir", "mis", "non", "over", "un", "under"];
+
+/// Words for numbers.
+pub(super) const NUMBERS: &[&str] = &[
+    "billion",
+    "dozen",
+    "double",
+    "eight",
+    "eighteen",
+    "eighth",
+    "eighty",
+    "eleven",
+    "fifteen",
+    "fifth",
+    "fifty",
+    "first",
+    "five",
+    "forty",
+    "four",
+    "fourteen",
+    "fourth",
+    "half",
+    "hundred",
+    "last",
+    "million",
+    "nine",
+    "nineteen",
+    "ninety",
+    "ninth",
+    "once",
+    "one",
+    "quarter",
+    "second",
+    "seven",
+    "seventeen",
+    "seventh",
+    "seventy",
+    "six",
+    "sixteen",
+    "sixth",
+    "sixty",
+    "ten",
+    "tenth",
+    "third",
+    "thirteen",
+    "thirty",
+    "thousand",
+    "three",
+    "thrice",
+    "triple",
+    "twelfth",
+    "twelve",
+    "twenty",
+    "twice",
+    "two",
+    "zero",
+    "다섯",
+    "둘",
+    "마흔",
+    "서른",
+    "셋",
+    "쉰",
+    "스무",
+    "스물",
+    "아홉",
+    "여덟",
+    "여섯",
+    "열",
+    "예순",
+    "일곱",
+    "하나",
+];
+
+/// Syllables that Korean numbers are made of.
+pub(super) const NUMERALS: &[char] = &[
+    '일', '이', '삼', '사', '오', '육', '칠', '팔', '구', '십', '백', '천', '만', '억', '조', '영', '공',
+    '한', '두', '세', '네', '첫', '반',
+];
