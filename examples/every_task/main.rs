@@ -51,9 +51,9 @@ struct Args {
     kind: PostKind,
     /// Lists only the tasks that match this filter, e.g. '{"exists": {"field": "timing.due"}}'.
     ///
-    /// Fields: title, detail, quote, order, difficulty, confidence, timing.due, timing.frequency,
-    /// timing.duration_minutes, post.id, post.kind, post.language, post.author. Operators: and, or, not, eq, in, range,
-    /// contains, exists.
+    /// Fields: title, detail, quote, order, prerequisites, difficulty, support, doubts, confidence, timing.due,
+    /// timing.frequency, timing.duration_minutes, post.id, post.title, post.kind, post.language, post.author.
+    /// Operators: and, or, not, eq, in, range, contains, exists.
     #[arg(long, value_name = "FILTER", value_parser = input::filter)]
     only: Option<Filter>,
     /// Keeps what is done in this file, and goes on from there when run again.

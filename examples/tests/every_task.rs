@@ -198,8 +198,12 @@ fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
         path
     };
     let run = |arguments: &[&std::ffi::OsStr]| {
-        let output =
-            Command::new(support::child::example("every_task").unwrap()).args(arguments).output().unwrap();
+        let output = Command::new(support::child::example("every_task").unwrap())
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("PUMASI_LLM_URL")
+            .args(arguments)
+            .output()
+            .unwrap();
         (
             output.status.code(),
             String::from_utf8(output.stderr).unwrap(),

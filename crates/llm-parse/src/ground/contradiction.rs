@@ -1,5 +1,6 @@
 //! What a task says against what its quote and its post say.
 
+use super::lexicon;
 use super::skeleton::Skeleton;
 use super::support::{Doubt, Support, negates, numbers, shares_script, terms};
 use super::time::{self, Length};
@@ -29,11 +30,29 @@ pub(crate) fn bears_out(quote: &str, text: &str) -> bool {
 }
 
 /// Tells whether none of the terms of `text` stands in `source`, though both are written in the same script.
+///
+/// Korean verbs change within their stem (쓰기, 썼다): a word that begins with the same letters may be the same one.
 pub(crate) fn is_foreign(source: &str, text: &str) -> bool {
-    let claimed = terms(text);
-    !claimed.is_empty()
-        && claimed.is_disjoint(&terms(source))
-        && shares_script(&Skeleton::new(source), &Skeleton::new(text))
+    let (known, claimed) = (terms(source), terms(text));
+    if claimed.is_empty() || !claimed.is_disjoint(&known) {
+        return false;
+    }
+    let (said, named) = (Skeleton::new(source), Skeleton::new(text));
+    let begins_alike = named.words.iter().any(|word| {
+        let word = named.word_text(word);
+        said.words.iter().any(|other| alike(word, said.word_text(other)))
+    });
+    !begins_alike && shares_script(&said, &named)
+}
+
+/// Tells whether two Korean words begin alike: initial and vowel, or the initial alone where the stem has one syllable.
+fn alike(one: &str, other: &str) -> bool {
+    let first = |word: &str| word.chars().next().and_then(lexicon::letters);
+    let (Some([initial, vowel, _]), Some([other_initial, other_vowel, _])) = (first(one), first(other))
+    else {
+        return false;
+    };
+    initial == other_initial && (vowel == other_vowel || one.chars().count() <= 2)
 }
 
 /// Tells whether `quote` denies the very deed that `text` names: "I do not want to buy a car" for "Buy a car".
@@ -108,6 +127,21 @@ mod tests {
         assert_eq!(length_support("30분씩 주 3회", minutes(90)), Support::Unknown);
         assert_eq!(length_support("매일 달렸다", minutes(90)), Support::Unknown);
         assert_eq!(support("매일 90분 공부했다", "1시간 30분 공부하기"), Support::Supported);
+    }
+
+    #[test]
+    fn verbs_that_change_within_their_stem_are_the_same_verbs() {
+        for (source, text) in [
+            ("매일 아침 30분씩 달렸습니다", "달리기"),
+            ("일기를 썼어요", "쓰기"),
+            ("나는 매일 뛰었다", "뛰기"),
+            ("I want to learn Rust", "Learn it"),
+        ] {
+            assert!(!is_foreign(source, text), "{text}");
+        }
+        assert!(is_foreign("러스트를 배우고 싶습니다", "자동차 팔기"));
+        assert!(is_foreign("I want to learn Rust", "Sell the house"));
+        assert!(!is_foreign("I want to learn Rust", "러스트 배우기"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Task;
+use super::rules::base_of_irregular;
 use crate::extract::Support;
 use crate::ground::time::{Length, iso_day};
 use crate::ground::{self, Doubt};
@@ -90,7 +91,7 @@ fn text_support(quote: &str, source: &str, text: &str) -> Support {
         ground::Support::Unsupported(doubt) => {
             // the title may name what an earlier sentence named, and may say it in other words
             let nowhere = if doubt == Doubt::Words {
-                ground::is_foreign(source, text)
+                ground::is_foreign(&with_base_forms(source), text)
             } else {
                 matches!(
                     ground::support(source, text),
@@ -101,6 +102,13 @@ fn text_support(quote: &str, source: &str, text: &str) -> Support {
         }
         ground::Support::Unknown => Support::Unchecked,
     }
+}
+
+/// Adds the base forms of the irregular verbs: "I ran" is told of by "run".
+fn with_base_forms(source: &str) -> String {
+    let lower = source.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    words.filter_map(base_of_irregular).fold(source.to_owned(), |all, base| all + " " + base)
 }
 
 /// Says "daily" as "every day" does, and leaves out what all such words share.
@@ -210,6 +218,8 @@ mod tests {
         );
         assert_eq!(doubts(post, "I want to learn Rust by spring", titled("Learn Rust")), []);
         assert_eq!(doubts(post, "I want to learn Rust by spring", titled("러스트 배우기")), []);
+        assert_eq!(doubts("I ran a lot.", "I ran a lot", titled("Run regularly")), []);
+        assert_eq!(doubts("매일 아침 달렸습니다.", "매일 아침 달렸습니다", titled("달리기")), []);
         let often = |frequency: &'static str| {
             move |task: &mut Task| task.timing.frequency = Some(frequency.to_owned())
         };

@@ -162,8 +162,7 @@ mod tests {
         let span = SourceSpan::of(source, 7..source.len()).unwrap();
         let mut grounded =
             Grounded::new(vec![Quote::new("/0/quote", span, QuoteFit::Normalized, 0.9)], Vec::new());
-        let tasks =
-            into_tasks(vec![draft("매일 뛰기", "\"매일\" 뛰었다", vec![])], &mut grounded, source, 1.0);
+        let tasks = into_tasks(vec![draft("뛰기", "\"매일\" 뛰었다", vec![])], &mut grounded, source, 1.0);
         assert_eq!(tasks[0].quote, "“매일” 뛰었다");
         assert_eq!(tasks[0].span, Some(7..source.len()));
         assert!((tasks[0].confidence - 0.9).abs() < 1e-6);

@@ -192,6 +192,11 @@ const OPENERS: [&str; 23] = [
     "found",
 ];
 
+/// Returns the base form of an irregular past: `ran` is `run`.
+pub(in crate::task) fn base_of_irregular(past: &str) -> Option<&'static str> {
+    IRREGULAR.iter().find(|(known, _)| *known == past).map(|(_, base)| *base)
+}
+
 /// Whether the words begin with a past form that can be a deed, and go on.
 pub(super) fn is_past_phrase(words: &str) -> bool {
     words.split_once(SPACE).is_some_and(|(verb, tail)| {

@@ -9,6 +9,8 @@ mod item;
 mod korean;
 mod timing;
 
+pub(super) use english::base_of_irregular;
+
 use std::ops::Range;
 
 use pumasi_core::text::sentences;
