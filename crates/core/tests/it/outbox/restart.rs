@@ -7,8 +7,8 @@ use pumasi_core::ErrorKind;
 use pumasi_core::conformance::Server;
 use pumasi_core::conformance::process::is_full;
 use pumasi_core::event::{
-    Consumer, EntityPage, OutboxStore, PostgresInbox, PostgresOutbox, PostgresProjectionStore, Projection,
-    Relay, Shutdown,
+    Consumer, EntityPage, OutboxStore, Page, PostgresInbox, PostgresOutbox, PostgresProjectionStore,
+    Projection, Relay, Shutdown,
 };
 use pumasi_core::resilience::Backoff;
 use sqlx::Row;
@@ -31,7 +31,8 @@ async fn change(bus: impl EventBus, newest: Arc<AtomicU64>) {
         let events: Vec<_> = (0..10).map(|key| member(key).with_payload(&version).unwrap()).collect();
         bus.publish(&events).await.unwrap();
         newest.store(version, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // No faster than a busy machine projects them.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -126,6 +127,8 @@ async fn a_server_that_is_stopped_and_killed_and_comes_back_loses_and_doubles_no
         newest.len() == 10 && newest.iter().all(|member| (member.version, member.value) == (last, last))
     })
     .await;
+    let put_aside = bus.dead_letters(members.subscription().group(), Page::default()).await.unwrap();
+    assert_eq!(put_aside, [], "a server that is away is no reason to put an event aside");
     shutdown.trigger();
     projecting.await.unwrap().unwrap();
     relaying.await.unwrap().unwrap();
