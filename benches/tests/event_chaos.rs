@@ -10,8 +10,9 @@ use pumasi_core::conformance::process::kills;
 fn run(bus: &str, database: &str) {
     let kills = kills(12);
     let events = (kills * 250).to_string();
+    let of_each_kind = (kills / 3).max(1).to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_event_chaos"))
-        .args(["--bus", bus, "--database", database, "--events", &events, "--kills", &kills.to_string()])
+        .args(["--bus", bus, "--database", database, "--events", &events, "--kills", &of_each_kind])
         .output()
         .expect("the program starts");
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -35,10 +35,8 @@ impl Bus {
                 Arc::new(options.open().await?)
             }
             _ => {
-                // Eight processes share one file and perhaps two processors.
-                let options = SqliteBusOptions::new(folder.join("events.db"))
-                    .with_busy_timeout(Duration::from_secs(60))
-                    .with_poll(Duration::from_millis(10));
+                let options =
+                    SqliteBusOptions::new(folder.join("events.db")).with_poll(Duration::from_millis(10));
                 Arc::new(options.open().await?)
             }
         })

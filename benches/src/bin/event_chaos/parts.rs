@@ -101,9 +101,20 @@ async fn finish(database: &Database, part: &Part, setup: &Setup) -> std::result:
     while database.outbox().backlog().await?.pending > 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let member = bus.subscribe(&Bus::subscription(setup)).await?;
-    while member.lag().await?.unsettled > 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    // Again where a busy server does not answer in time, and seldom: it is the consumer that is to work.
+    let pause = || tokio::time::sleep(Duration::from_millis(500));
+    let member = loop {
+        match bus.subscribe(&Bus::subscription(setup)).await {
+            Err(error) if error.retry().is_retryable() => pause().await,
+            subscribed => break subscribed?,
+        }
+    };
+    loop {
+        match member.lag().await {
+            Ok(lag) if lag.unsettled == 0 => break,
+            Err(error) if !error.retry().is_retryable() => return Err(error.into()),
+            _ => pause().await,
+        }
     }
     shutdown.trigger();
     relaying.await??;
