@@ -31,8 +31,8 @@ async fn change(bus: impl EventBus, newest: Arc<AtomicU64>) {
         let events: Vec<_> = (0..10).map(|key| member(key).with_payload(&version).unwrap()).collect();
         bus.publish(&events).await.unwrap();
         newest.store(version, Ordering::SeqCst);
-        // No faster than a busy machine projects them.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // No faster than a busy machine projects them between two restarts.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
