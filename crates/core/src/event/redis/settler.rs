@@ -60,6 +60,7 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
     let mut number = 0_u64;
     let mut batch = Vec::with_capacity(BATCH);
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
+        gather(&mut incoming, &mut batch).await;
         number += 1;
         let mut call = shared.call(&SETTLE);
         call.arg(&*group).arg(shared.now()).arg(&caller).arg(number);
@@ -82,6 +83,23 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
                     let _ = request.reply.send(Err(error.clone()));
                 }
             }
+        }
+    }
+}
+
+/// Lets what is about to ask come along: what a fetch handed out is often done within a moment, and the first to be done
+/// would be sent alone, with a sync of the server's disk.
+async fn gather(incoming: &mut mpsc::UnboundedReceiver<Request>, batch: &mut Vec<Request>) {
+    loop {
+        let before = batch.len();
+        tokio::task::yield_now().await;
+        while batch.len() < BATCH
+            && let Ok(request) = incoming.try_recv()
+        {
+            batch.push(request);
+        }
+        if batch.len() == before || batch.len() >= BATCH {
+            return;
         }
     }
 }
