@@ -121,12 +121,12 @@ impl CapacityStore for PostgresCapacity {
         let mut ledger = Ledger::new(total, used, Ticket::new(last), now, holds);
         let answers = ledger.apply(requests);
         let (used, last) = (ledger.used, ledger.last);
-        let (mut holders, mut tickets, mut untils, mut gone) = (vec![], vec![], vec![], vec![]);
+        let (mut holders, mut tickets, mut ends, mut gone) = (vec![], vec![], vec![], vec![]);
         for (holder, hold) in ledger.changes() {
             match hold {
                 Some(hold) => {
                     tickets.push(hold.ticket.signed());
-                    untils.push(hold.until().map(Timestamp::as_micros));
+                    ends.push(hold.until().map(Timestamp::as_micros));
                     holders.push(holder);
                 }
                 None => gone.push(holder),
@@ -138,7 +138,7 @@ impl CapacityStore for PostgresCapacity {
             .bind(last.signed())
             .bind(holders.iter().map(|holder| &**holder).collect::<Vec<&str>>())
             .bind(tickets)
-            .bind(untils)
+            .bind(ends)
             .bind(gone.iter().map(|holder| &**holder).collect::<Vec<&str>>())
             .execute(&mut *transaction)
             .await
