@@ -250,10 +250,18 @@ impl Machine {
                 self.join_next(cx, role, self.pos, at)
             }
             Solid::At { at, .. } => {
-                // `"a" + name`: the other operand is not known.
-                self.lossy(Rule::Concatenation, self.pos, at);
-                self.pos += 1;
-                self.drop_text(cx)
+                // `"a" + name`: the other operand is not known. Until all of it is there, nothing has happened.
+                let plus = std::mem::replace(&mut self.pos, at);
+                if !self.drop_text(cx) {
+                    self.pos = plus;
+                    return false;
+                }
+                self.lossy(Rule::Concatenation, plus, at);
+                // in the order of reading
+                if let [.., dropped, joined] = self.fixes.as_mut_slice() {
+                    std::mem::swap(dropped, joined);
+                }
+                true
             }
             Solid::End => {
                 self.lossy(Rule::Truncated, self.pos, cx.len());

@@ -340,15 +340,25 @@ fn in_pieces(source: &str, size: usize) -> super::Document {
 }
 
 #[test]
-fn a_backslash_at_the_end_of_a_piece_waits_for_what_it_escapes() {
-    let source = "and {\\\"a\\\":u\"u\" \\\"";
-    let mut stream = crate::stream::Stream::new();
-    for c in source.chars() {
-        stream.push(c.encode_utf8(&mut [0; 4]));
+fn pieces_that_end_in_the_middle_of_something_wait_for_the_rest() {
+    for source in [
+        // a backslash and what it escapes
+        "and {\\\"a\\\":u\"u\" \\\"",
+        // the other operand of a plus
+        "p{\"a\":\" b\" +\n \u{2de}//:A\" x\", \"d\": 1}}",
+        "{\"a\": \"b\" + name, \"c\": 1}",
+        // an arrow, a remark, doubled quotes
+        "{\"a\"\u{2192}\"b\", \"c\" \u{21d2} 1}",
+        "[1, 2, (3 more)]",
+        "{'a': 'it''s', 'b': ''}",
+        r"{\'a\': \'b\', \'c\': [\'d\', 1]}",
+        r#"[TOOL_CALLS][{"name": "f"}]"#,
+    ] {
+        for size in 1..9 {
+            let (pieces, whole) = (in_pieces(source, size), read(source, &Limits::default()));
+            assert_eq!(told(&pieces, source), told(&whole, source), "{source} by {size}");
+        }
     }
-    let (pieces, whole) = (stream.finish(), read(source, &Limits::default()));
-    let value = |document: &super::Document| document.to_value(&document.candidates()[0], source);
-    assert_eq!(value(&pieces), value(&whole));
 }
 
 proptest! {
