@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Feeds the answer in pieces of `size` characters and hands on each event as JSON; returns what the stream has read.
 ///
 /// A completed part is fitted to its own part of the parser's schema: `value` is what it comes to, or `error` says why it
-/// does not fit. Where the schema has none for it, `value` is what stands there.
+/// does not fit. Where the schema says nothing of it, `value` is what stands there.
 pub(crate) fn told(input: &str, size: usize, parser: &Parser<Value>, mut tell: impl FnMut(Value)) -> String {
     let mut stream = Stream::new();
     let mut parts = Parts { parser, known: HashMap::new() };
@@ -66,7 +66,7 @@ impl Parts<'_> {
         let parser = self.parser;
         let part = self.known.entry(steps.collect()).or_insert_with(|| {
             let schema: Schema = parser.schema()?.at(path)?;
-            Some(Parser::with_schema(schema).with_policy(parser.policy()))
+            (!schema.is_any()).then(|| Parser::with_schema(schema).with_policy(parser.policy()))
         });
         let Some(part) = part.as_ref().filter(|_| stream.tree().node(node).is_complete()) else {
             told["value"] = stream.to_value(node);

@@ -233,9 +233,13 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
         }
     };
     match parsed {
-        Ok(Parsed { value, mut report, confidence, rejected, .. }) => {
+        Ok(_) if halves && policy == Policy::Strict => {
+            fail(out, id, "policy", "strict: the line has halves of surrogate pairs");
+        }
+        Ok(Parsed { value, mut report, mut confidence, rejected, .. }) => {
             if halves {
                 report.repairs.extend(replaced(&line.input));
+                confidence *= LOSSY;
             }
             let unchecked = unchecked.as_slice();
             put(
@@ -246,6 +250,9 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
         Err(error) => fail(out, id, error.kind().as_str(), &error.to_string()),
     }
 }
+
+/// What a lossy repair takes from the confidence, as everywhere in the parser.
+const LOSSY: f32 = 0.85;
 
 /// Tells where halves of surrogate pairs stood in the input, which has U+FFFD in their place.
 fn replaced(input: &str) -> impl Iterator<Item = Repair> + '_ {

@@ -181,8 +181,9 @@ impl Schema {
         Some(Self { inner: Arc::new(inner) })
     }
 
-    /// Every JSON value fits.
-    pub(crate) fn is_any(&self) -> bool {
+    /// Tells whether every JSON value fits.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
         let shapes = &self.inner.shapes;
         matches!(shapes.get(shapes.root).kind, Kind::Any)
     }
