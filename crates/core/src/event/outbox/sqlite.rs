@@ -38,6 +38,9 @@ const TOLERANCE: Duration = Duration::from_millis(500);
 ///   begins by reading cannot always become a writing one: begin it with `BEGIN IMMEDIATE`.
 /// - **Durability** is that of your connections: `synchronous = FULL` and the write-ahead log, if a loss of power must lose
 ///   nothing.
+/// - **A full disk.** SQLite then ends a transaction by itself; sqlx's `Transaction` does not notice, and its pool hands out a
+///   connection that can begin no other. The stores here close such a connection; for your own transactions, the pool's
+///   `max_lifetime` bounds how long it stays.
 /// - **Waking.** Relays look every [polling interval](Self::with_poll); looking takes no lock.
 /// - **Clock.** Leases are measured by the machine's clock; when it jumps back, they last at most as long again as they were
 ///   meant to.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::ledger::{Ledger, check_name, not_found};
 use super::rows::{self, keep_in_rows};
 use super::{Claim, ClaimTerms, JobState, Plan, RunEnd, ScheduleStore};
 use crate::Result;
+use crate::database::Writing;
 use crate::schedule::database::signed;
 use crate::schedule::{RunRecord, database_error};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -57,9 +58,8 @@ impl SqliteSchedule {
         self
     }
 
-    async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
-        // Immediate: one that began by reading could not be turned into a writing one when another process wrote.
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+    async fn begin(&self) -> sqlx::Result<Writing> {
+        Writing::begin(&self.pool).await
     }
 
     #[expect(clippy::unused_async, reason = "other stores ask their server")]
