@@ -13,6 +13,7 @@
 //! | `idempotency` | how a request that is made twice is carried out once (feature `runtime`) |
 //! | `lock` | how one of many processes does something alone, and is refused when it no longer is (feature `runtime`) |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
+//! | `redis_link` | how a Redis server is reached, and what its failures mean (feature `redis`) |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
 //! | `schedule` | when work is due, which node does it, and where a batch resumes (feature `schedule`) |
 //! | `slack` | what Slack sends, and how to answer it (feature `slack`) |
@@ -37,7 +38,7 @@ pub mod idempotency;
 pub mod lock;
 pub mod model;
 #[cfg(feature = "redis")]
-mod redis_link;
+pub mod redis_link;
 pub mod resilience;
 #[cfg(feature = "schedule")]
 pub mod schedule;

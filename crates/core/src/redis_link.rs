@@ -31,8 +31,10 @@ pub(crate) enum Unanswered {
 /// The crate's own `ConnectionManager` keeps a connection on which calls time out, as one does whose peer vanished without a
 /// word, and answers the first call after an outage with the error of its last attempt to connect. Here a call that fails
 /// on its way gives the connection up, and the next one makes another.
+///
+/// For crates that keep things on a Redis server of their user's. Clones share the connection.
 #[derive(Clone)]
-pub(crate) struct RedisLink {
+pub struct RedisLink {
     client: Client,
     timeout: Duration,
     endpoint: Arc<str>,
@@ -41,15 +43,21 @@ pub(crate) struct RedisLink {
 
 impl RedisLink {
     /// How long a call may take, connecting included, unless it is set otherwise.
-    pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
+    pub const TIMEOUT: Duration = Duration::from_secs(1);
 
-    pub(crate) fn open(url: &str) -> Result<Self> {
+    /// Makes a link to the server at `url`; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the URL is not understood; the error does not show it.
+    pub fn open(url: &str) -> Result<Self> {
         // The parser's own message may quote the URL, and with it the password.
         let invalid = |_| Error::new(ErrorKind::InvalidInput, "the URL of a Redis server is not understood");
         Ok(Self::new(Client::open(url).map_err(invalid)?))
     }
 
-    pub(crate) fn new(client: Client) -> Self {
+    /// Makes a link to the server of a client that you set up yourself.
+    pub fn new(client: Client) -> Self {
         let endpoint = client.get_connection_info().addr().to_string().into();
         Self { client, timeout: Self::TIMEOUT, endpoint, connection: Arc::default() }
     }
@@ -67,19 +75,30 @@ impl RedisLink {
         self.timeout
     }
 
-    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
+    /// Sets how long a call may take, connecting included (default 1 second).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         // clones made before have their own connection from here on, as what is being made still counts by the old limit
         self.connection = Arc::default();
         self
     }
 
-    pub(crate) async fn query<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T> {
+    /// Sends one command; `doing` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As listed at `RedisCache`.
+    pub async fn query<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T> {
         self.call(doing, |mut connection| async move { command.query_async(&mut connection).await }).await
     }
 
     /// Runs a script; it is sent whole only where the server does not know it yet.
-    pub(crate) async fn run<T: FromRedisValue>(
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn run<T: FromRedisValue>(
         &self,
         doing: &'static str,
         script: &Script,

@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | `SqliteBus::publish_in` | writes events in your own transaction, on the bus's file | `sqlite` |
 //! | `PostgresOutbox`, `SqliteOutbox`, `Relay` | writes events in your own transaction, and relays them to any bus | `postgres`, `sqlite` |
+//! | `RedisOutbox` | writes events in your own script, for a relay | `redis` |
 //! | `PostgresInbox`, `SqliteInbox` | makes the effect of an event happen once, in your own transaction | `postgres`, `sqlite` |
 //! | `Projection` | keeps a replica of another service's entities, rebuilds it, and says how far it is behind | `runtime`; stores: `postgres`, `sqlite` |
 //! | `Context`, `Envelope::in_context` | takes the actor and the trace from the request to the last consumer | `runtime` |
@@ -84,6 +85,8 @@ pub use kafka::{KafkaBus, KafkaBusOptions};
 pub use memory::MemoryBus;
 #[cfg(feature = "postgres")]
 pub use outbox::PostgresOutbox;
+#[cfg(feature = "redis")]
+pub use outbox::RedisOutbox;
 #[cfg(feature = "sqlite")]
 pub use outbox::SqliteOutbox;
 #[cfg(feature = "runtime")]

@@ -26,7 +26,7 @@ mod kafka;
 )]
 mod lock_faults;
 mod locks;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod outbox;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -150,3 +150,87 @@ mod on_sqlite {
 
     pumasi_core::outbox_laws!(sqlite, Harness::new().await);
 }
+
+#[cfg(feature = "redis")]
+mod on_redis {
+    use pumasi_core::conformance::Server;
+    use pumasi_core::event::RedisOutbox;
+    use pumasi_core::redis_link::RedisLink;
+
+    use super::*;
+
+    struct Harness {
+        link: RedisLink,
+        outbox: RedisOutbox,
+    }
+
+    impl Harness {
+        fn new() -> Option<Self> {
+            let link = RedisLink::open(&Server::Redis.url("the laws of the outbox on Redis")?).unwrap();
+            let prefix = format!("test-{:016x}:", fastrand::u64(..));
+            let outbox = RedisOutbox::new(link.clone()).with_prefix(&prefix);
+            Some(Self { link, outbox })
+        }
+    }
+
+    /// What a script would hold until it writes: on Redis a transaction is one call.
+    struct Open(RedisOutbox, Vec<Envelope>);
+
+    #[async_trait]
+    impl OpenTransaction for Open {
+        async fn write(&mut self, events: &[Envelope]) -> Result<()> {
+            RedisOutbox::pairs(events)?;
+            self.1.extend_from_slice(events);
+            Ok(())
+        }
+
+        async fn commit(self: Box<Self>) -> Result<()> {
+            self.0.write(&self.1).await
+        }
+
+        async fn roll_back(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl OutboxHarness for Harness {
+        async fn open(&self) -> Arc<dyn OutboxStore> {
+            Arc::new(self.outbox.clone())
+        }
+
+        async fn begin(&self) -> Box<dyn OpenTransaction> {
+            Box::new(Open(self.outbox.clone(), Vec::new()))
+        }
+
+        fn many_writers(&self) -> bool {
+            true
+        }
+
+        async fn damage(&self, key: &str) {
+            let script = redis::Script::new(
+                r#"for shard = 0, 63 do
+                    local key = ARGV[1] .. 'shard:' .. shard
+                    for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+                        if member:find('"key":"' .. ARGV[2] .. '"', 1, true) then
+                            local seq, at = member:match('^(%d+):(%d+):')
+                            redis.call('ZREM', key, member)
+                            redis.call('ZADD', key, seq, seq .. ':' .. at .. ':{"id":')
+                            return 1
+                        end
+                    end
+                end
+                return 0"#,
+            );
+            let arguments = [self.outbox.prefix().as_bytes(), key.as_bytes()];
+            let done: i64 = self.link.run("damaging an event", &script, &[], &arguments).await.unwrap();
+            assert_eq!(done, 1);
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_core::outbox_laws!(redis, Harness::new());
+}

@@ -28,6 +28,21 @@ const MIGRATION: Migration = Migration {
 /// - **Clock.** Holds end by the server's clock.
 ///
 /// Clones share the pool.
+///
+/// ```no_run
+/// # async fn run(pool: sqlx::PgPool) -> pumasi_saga::Result<()> {
+/// use std::time::Duration;
+/// use pumasi_saga::capacity::{Capacity, PostgresCapacity};
+///
+/// let places = PostgresCapacity::new(pool);
+/// places.migrate().await?;
+/// let race = Capacity::new(places, "seoul-marathon");
+/// race.open(500).await?;
+/// let held = race.hold("참가자-7", Duration::from_mins(15)).await?;
+/// # let _ = held;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PostgresCapacity {
     pool: PgPool,

@@ -30,6 +30,23 @@ const MIGRATION: Migration = Migration {
 ///   neither grants a place twice.
 ///
 /// Clones share the pool.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::time::Duration;
+/// use pumasi_saga::capacity::{Capacity, SqliteCapacity};
+/// use sqlx::SqlitePool;
+/// use sqlx::sqlite::SqliteConnectOptions;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let file = SqliteConnectOptions::new().filename(folder.path().join("service.db")).create_if_missing(true);
+/// let places = SqliteCapacity::new(SqlitePool::connect_with(file).await?);
+/// places.migrate().await?;
+/// let race = Capacity::new(places, "seoul-marathon");
+/// race.open(500).await?;
+/// assert!(race.hold("참가자-7", Duration::from_mins(15)).await?.is_some());
+/// # Ok::<(), pumasi_saga::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct SqliteCapacity {
     pool: SqlitePool,

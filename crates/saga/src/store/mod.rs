@@ -1,6 +1,6 @@
 //! The seam: where sagas are kept, and who holds them.
 
-#[cfg(any(feature = "embedded", feature = "postgres"))]
+#[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]
 mod admit;
 mod commit;
 mod id;
@@ -8,6 +8,10 @@ mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "embedded", feature = "redis"))]
+mod row;
 mod signal;
 #[cfg(feature = "embedded")]
 mod sqlite;
@@ -23,6 +27,8 @@ use pumasi_core::Result;
 use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub use commit::{Commit, Committed, Head, Lease, Status};
 pub use id::{SagaId, WorkerId};
 pub use memory::{MemoryStore, MemoryTransaction};

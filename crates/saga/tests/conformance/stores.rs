@@ -93,3 +93,42 @@ mod on_postgres {
         }
     );
 }
+
+#[cfg(feature = "redis")]
+mod on_redis {
+    use super::*;
+    use pumasi_core::conformance::Server;
+    use pumasi_saga::conformance::Kept;
+    use pumasi_saga::store::RedisStore;
+
+    struct Redis {
+        url: String,
+        prefix: String,
+    }
+
+    impl Redis {
+        fn new() -> Option<Self> {
+            let url = Server::Redis.url("sagas on Redis")?;
+            Some(Self { url, prefix: format!("test-{:016x}:", fastrand::u64(..)) })
+        }
+    }
+
+    #[async_trait]
+    impl StoreHarness for Redis {
+        async fn open(&self) -> Arc<dyn SagaStore> {
+            Arc::new(RedisStore::open(&self.url).unwrap().with_prefix(&self.prefix))
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_saga::store_laws!(
+        redis,
+        match Redis::new() {
+            Some(redis) => redis,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

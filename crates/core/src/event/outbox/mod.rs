@@ -3,6 +3,8 @@
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod relay;
 mod shard;
 #[cfg(feature = "sqlite")]
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisOutbox;
 pub use memory::MemoryOutbox;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresOutbox;

@@ -7,19 +7,19 @@ use pumasi_core::time::Timestamp;
 /// The longest text or payload that is believed, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self(Vec::with_capacity(capacity))
     }
 
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
     /// LEB128: seven bits a byte, the lowest first.
-    pub(super) fn number(&mut self, mut number: u64) {
+    pub(crate) fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push((number & 0x7f) as u8 | 0x80);
             number >>= 7;
@@ -27,33 +27,38 @@ impl Writer {
         self.0.push((number & 0x7f) as u8);
     }
 
-    pub(super) fn length(&mut self, length: usize) {
+    pub(crate) fn length(&mut self, length: usize) {
         self.number(length as u64);
     }
 
-    pub(super) fn time(&mut self, at: Timestamp) {
+    pub(crate) fn time(&mut self, at: Timestamp) {
         // zigzag, so that moments before 1970 stay short, too
         let micros = at.as_micros();
         self.number(micros.wrapping_shl(1).cast_unsigned() ^ micros.wrapping_shr(63).cast_unsigned());
     }
 
-    pub(super) fn moment(&mut self, at: Option<Timestamp>) {
+    pub(crate) fn moment(&mut self, at: Option<Timestamp>) {
         self.byte(u8::from(at.is_some()));
         if let Some(at) = at {
             self.time(at);
         }
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.length(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    #[cfg(any(feature = "embedded", feature = "redis"))]
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 }
@@ -85,22 +90,22 @@ impl Damage {
     }
 }
 
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Damage> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Damage> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Damage::Short)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Damage> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Damage> {
         let (byte, rest) = self.0.split_first().ok_or(Damage::Short)?;
         self.0 = rest;
         Ok(*byte)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Damage> {
+    pub(crate) fn number(&mut self) -> Result<u64, Damage> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -116,28 +121,28 @@ impl<'a> Reader<'a> {
         Err(Damage::Nonsense)
     }
 
-    pub(super) fn small(&mut self) -> Result<u32, Damage> {
+    pub(crate) fn small(&mut self) -> Result<u32, Damage> {
         u32::try_from(self.number()?).map_err(|_| Damage::Nonsense)
     }
 
     /// Reads a count of things that take at least a byte each.
-    pub(super) fn count(&mut self) -> Result<usize, Damage> {
+    pub(crate) fn count(&mut self) -> Result<usize, Damage> {
         let count = usize::try_from(self.number()?).map_err(|_| Damage::Nonsense)?;
         if count > self.0.len() { Err(Damage::Short) } else { Ok(count) }
     }
 
-    pub(super) fn index(&mut self, below: usize) -> Result<usize, Damage> {
+    pub(crate) fn index(&mut self, below: usize) -> Result<usize, Damage> {
         let index = usize::try_from(self.number()?).map_err(|_| Damage::Nonsense)?;
         if index < below { Ok(index) } else { Err(Damage::Nonsense) }
     }
 
-    pub(super) fn time(&mut self) -> Result<Timestamp, Damage> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, Damage> {
         let coded = self.number()?;
         let micros = (coded >> 1).cast_signed() ^ -((coded & 1).cast_signed());
         Ok(Timestamp::from_micros(micros))
     }
 
-    pub(super) fn moment(&mut self) -> Result<Option<Timestamp>, Damage> {
+    pub(crate) fn moment(&mut self) -> Result<Option<Timestamp>, Damage> {
         match self.byte()? {
             0 => Ok(None),
             1 => self.time().map(Some),
@@ -145,7 +150,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Damage> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Damage> {
         let length = self.number()?;
         if length > MAX_BYTES {
             return Err(Damage::Nonsense);
@@ -153,13 +158,13 @@ impl<'a> Reader<'a> {
         self.take(usize::try_from(length).map_err(|_| Damage::Nonsense)?)
     }
 
-    pub(super) fn text(&mut self) -> Result<Arc<str>, Damage> {
+    pub(crate) fn text(&mut self) -> Result<Arc<str>, Damage> {
         std::str::from_utf8(self.bytes()?).map(Arc::from).map_err(|_| Damage::Nonsense)
     }
 }
 
 /// Puts length and checksum before a body.
-pub(super) fn frame(body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
     let mut framed = Writer::with_capacity(body.len() + 8);
     framed.length(body.len());
     framed.0.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
@@ -168,7 +173,7 @@ pub(super) fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 /// Takes the first body off a log.
-pub(super) fn unframe<'a>(log: &mut Reader<'a>) -> Result<&'a [u8], Damage> {
+pub(crate) fn unframe<'a>(log: &mut Reader<'a>) -> Result<&'a [u8], Damage> {
     let length = log.number()?;
     if length > MAX_BYTES {
         return Err(Damage::Nonsense);

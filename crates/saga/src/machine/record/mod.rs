@@ -9,7 +9,7 @@
 //! body   := format (1) | flags | version | time | note | phase | units | cause? | stuck? | outputs | seen | audits | early? | late?
 //! ```
 
-mod code;
+pub(crate) mod code;
 mod read;
 
 use std::sync::Arc;

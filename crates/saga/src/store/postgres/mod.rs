@@ -310,7 +310,18 @@ impl SagaStore for PostgresStore {
         for (commit, answer) in commits.iter().zip(answers) {
             done.push(match answer {
                 Some(answer) => answer,
-                None => self.alone(commit).await,
+                // Whoever commits takes a conflict for the loss of the saga, which a deadlock is not.
+                None => self.alone(commit).await.map_err(|error| {
+                    if error.kind() == ErrorKind::Conflict && error.retry().is_retryable() {
+                        Error::new(
+                            ErrorKind::Unavailable,
+                            "committing a saga collided with another transaction",
+                        )
+                        .with_source(error)
+                    } else {
+                        error
+                    }
+                }),
             });
         }
         if commits.iter().any(|commit| !commit.holds) {

@@ -296,6 +296,7 @@ pub(super) async fn query(pool: &PgPool, query: &Query) -> Result<Vec<Summary>> 
         .bind(query.step.as_deref())
         .bind(query.idle.map(micros))
         .bind(signed(query.limit))
+        .bind(query.holder.as_ref().map(|holder| holder.as_bytes().as_slice()))
         .fetch_all(pool)
         .await?;
     rows.iter().map(summary).collect()

@@ -1,7 +1,8 @@
 //! The one writer of a process: it gathers whatever is asked at the same time into one transaction, and so into one sync.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pumasi_core::database::failed;
@@ -10,30 +11,74 @@ use pumasi_core::time::{Clock, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::rows::{self, Kind};
-use crate::store::{Commit, Committed, Delivered, NewSignal, Stored, WorkerId};
-use crate::{Error, Result};
+use super::image::{Batch, Image};
+use super::rows;
+use crate::machine::record::code::Damage;
+use crate::store::admit::{Admitted, admit};
+use crate::store::row::{Change, delivered};
+use crate::store::{Commit, Committed, Delivered, Head, Known, NewSignal, SagaId, Stored, WorkerId};
+use crate::{Error, ErrorKind, Result};
 
 /// How many requests share a transaction at most.
 const BATCH: usize = 1024;
+/// How many changes the journal holds before the tables are written: enough that most sagas are written to them once.
+const SETTLE: usize = 32_768;
+
+/// How many rows that were only read are kept, about.
+const EVICT: usize = 1024;
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
 pub(super) enum Request {
-    Commit { commits: Vec<Commit>, reply: Reply<Vec<Result<Committed>>> },
-    Deliver { signal: NewSignal, reply: Reply<Delivered> },
-    Renew { worker: WorkerId, lease: Duration, reply: Reply<Timestamp> },
-    Leave { worker: WorkerId, reply: Reply<()> },
-    Claim { worker: WorkerId, known: String, limit: usize, reply: Reply<Vec<Stored>> },
-    Purge { age: Duration, limit: usize, reply: Reply<usize> },
+    Commit {
+        commits: Vec<Commit>,
+        reply: Reply<Vec<Result<Committed>>>,
+    },
+    Deliver {
+        signal: NewSignal,
+        reply: Reply<Delivered>,
+    },
+    Renew {
+        worker: WorkerId,
+        lease: Duration,
+        reply: Reply<Timestamp>,
+    },
+    Leave {
+        worker: WorkerId,
+        reply: Reply<()>,
+    },
+    Claim {
+        worker: WorkerId,
+        known: Vec<Known>,
+        limit: usize,
+        reply: Reply<Vec<Stored>>,
+    },
+    Load {
+        id: SagaId,
+        reply: Reply<Option<Stored>>,
+    },
+    NextDue {
+        reply: Reply<Option<Timestamp>>,
+    },
+    /// Writes the tables, so that they can be asked.
+    Settle {
+        reply: Reply<()>,
+    },
+    Purge {
+        age: Duration,
+        limit: usize,
+        reply: Reply<usize>,
+    },
 }
 
 enum Answer {
     Committed(Vec<Result<Committed>>),
     Delivered(Result<Delivered>),
     Renewed,
-    Left,
+    Done,
     Claimed(Vec<Stored>),
+    Loaded(Result<Option<Stored>>),
+    Due(Option<Timestamp>),
     Purged(usize),
 }
 
@@ -47,27 +92,39 @@ impl Request {
         }
     }
 
+    /// Whether it needs the lock; a claim only where it finds something.
+    fn writes(&self) -> bool {
+        !matches!(self, Self::Claim { .. } | Self::Load { .. } | Self::NextDue { .. })
+    }
+
+    /// Whether the tables have to be written first.
+    fn settles(&self) -> bool {
+        matches!(self, Self::Settle { .. } | Self::Purge { .. })
+    }
+
+    /// The sagas whose rows it is about.
+    fn ids(&self, into: &mut Vec<SagaId>) {
+        match self {
+            Self::Commit { commits, .. } => into.extend(commits.iter().map(|commit| commit.head.id)),
+            Self::Deliver { signal, .. } => into.push(signal.saga),
+            Self::Load { id, .. } => into.push(*id),
+            _ => {}
+        }
+    }
+
     fn reply(self, answer: Result<Answer>, now: Timestamp) {
         // Nobody may wait any more; what was done is done.
         match (self, answer) {
-            (Self::Commit { reply, .. }, Ok(Answer::Committed(answers))) => {
-                let _ = reply.send(Ok(answers));
+            (Self::Commit { reply, .. }, Ok(Answer::Committed(answers))) => drop(reply.send(Ok(answers))),
+            (Self::Deliver { reply, .. }, Ok(Answer::Delivered(answer))) => drop(reply.send(answer)),
+            (Self::Renew { reply, .. }, Ok(Answer::Renewed)) => drop(reply.send(Ok(now))),
+            (Self::Leave { reply, .. } | Self::Settle { reply }, Ok(Answer::Done)) => {
+                drop(reply.send(Ok(())))
             }
-            (Self::Deliver { reply, .. }, Ok(Answer::Delivered(answer))) => {
-                let _ = reply.send(answer);
-            }
-            (Self::Renew { reply, .. }, Ok(Answer::Renewed)) => {
-                let _ = reply.send(Ok(now));
-            }
-            (Self::Leave { reply, .. }, Ok(Answer::Left)) => {
-                let _ = reply.send(Ok(()));
-            }
-            (Self::Claim { reply, .. }, Ok(Answer::Claimed(answer))) => {
-                let _ = reply.send(Ok(answer));
-            }
-            (Self::Purge { reply, .. }, Ok(Answer::Purged(answer))) => {
-                let _ = reply.send(Ok(answer));
-            }
+            (Self::Claim { reply, .. }, Ok(Answer::Claimed(answer))) => drop(reply.send(Ok(answer))),
+            (Self::Load { reply, .. }, Ok(Answer::Loaded(answer))) => drop(reply.send(answer)),
+            (Self::NextDue { reply }, Ok(Answer::Due(answer))) => drop(reply.send(Ok(answer))),
+            (Self::Purge { reply, .. }, Ok(Answer::Purged(answer))) => drop(reply.send(Ok(answer))),
             (request, Err(error)) => request.refuse(error),
             // Cannot come about; the caller is told that the writer is gone.
             _ => {}
@@ -79,8 +136,10 @@ impl Request {
             Self::Commit { reply, .. } => drop(reply.send(Err(error))),
             Self::Deliver { reply, .. } => drop(reply.send(Err(error))),
             Self::Renew { reply, .. } => drop(reply.send(Err(error))),
-            Self::Leave { reply, .. } => drop(reply.send(Err(error))),
+            Self::Leave { reply, .. } | Self::Settle { reply } => drop(reply.send(Err(error))),
             Self::Claim { reply, .. } => drop(reply.send(Err(error))),
+            Self::Load { reply, .. } => drop(reply.send(Err(error))),
+            Self::NextDue { reply } => drop(reply.send(Err(error))),
             Self::Purge { reply, .. } => drop(reply.send(Err(error))),
         }
     }
@@ -89,7 +148,10 @@ impl Request {
 /// A transaction that did not come about.
 enum Failure {
     Engine(sqlx::Error),
+    Journal(Damage),
     Outbox(Error),
+    /// It has to be begun again with the lock.
+    NeedsLock,
 }
 
 impl From<sqlx::Error> for Failure {
@@ -98,14 +160,69 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+impl Failure {
+    fn error(self) -> Error {
+        match self {
+            Self::Engine(error) => failed("asking the store of sagas", error),
+            Self::Outbox(error) => error,
+            Self::Journal(damage) => {
+                let message = format!("the journal of the store of sagas is damaged: {}", damage.as_str());
+                Error::new(ErrorKind::Storage, message)
+            }
+            Self::NeedsLock => Error::new(ErrorKind::Other, "a claim was not begun again"),
+        }
+    }
+}
+
+fn damaged(id: SagaId, damage: Damage) -> Error {
+    Error::new(ErrorKind::Storage, format!("what is stored of saga {id} is damaged: {}", damage.as_str()))
+}
+
 pub(super) struct Writer {
-    pub(super) connection: SqliteConnection,
-    pub(super) outbox: SqliteOutbox,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) changed: Arc<Notify>,
+    connection: SqliteConnection,
+    outbox: SqliteOutbox,
+    clock: Arc<dyn Clock>,
+    changed: Arc<Notify>,
+    transactions: Arc<AtomicU64>,
+    image: Image,
+    /// Rows of the tables that cannot be read.
+    damaged: HashMap<SagaId, Damage>,
+    /// Rows that the journal goes on from, and that are not there as it says.
+    broken: HashSet<SagaId>,
+    /// The last entry of the journal that the image has.
+    applied: i64,
+    /// The last entry that the tables had when the image was begun.
+    settled: i64,
+    /// Workers that are known to have a row.
+    known: HashSet<WorkerId>,
+    /// How many rows the image may have before those are dropped that were only read.
+    evict_at: usize,
 }
 
 impl Writer {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        outbox: SqliteOutbox,
+        clock: Arc<dyn Clock>,
+        changed: Arc<Notify>,
+        transactions: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            connection,
+            outbox,
+            clock,
+            changed,
+            transactions,
+            image: Image::default(),
+            damaged: HashMap::new(),
+            broken: HashSet::new(),
+            applied: 0,
+            settled: 0,
+            known: HashSet::new(),
+            evict_at: EVICT,
+        }
+    }
+
     /// Works until every handle of the store is gone.
     pub(super) async fn run(mut self, mut incoming: mpsc::UnboundedReceiver<Request>) {
         let mut batch = Vec::with_capacity(BATCH);
@@ -120,14 +237,22 @@ impl Writer {
 
     async fn handle(&mut self, batch: Vec<Request>) {
         let wakes = batch.iter().any(Request::wakes);
-        let (now, outcome) = self.transact(&batch).await;
+        let settles = batch.iter().any(Request::settles);
+        let mut writes = batch.iter().any(Request::writes);
+        let (now, outcome) = loop {
+            match self.transact(&batch, writes, settles).await {
+                (_, Err(Failure::NeedsLock)) if !writes => writes = true,
+                done => break done,
+            }
+        };
         match outcome {
             Ok(answers) => {
                 for (request, answer) in batch.into_iter().zip(answers) {
                     request.reply(Ok(answer), now);
                 }
             }
-            Err(error) => {
+            Err(failure) => {
+                let error = failure.error();
                 for request in batch {
                     request.reply(Err(error.clone()), now);
                 }
@@ -139,153 +264,310 @@ impl Writer {
     }
 
     /// Carries everything out in one transaction, or nothing.
-    async fn transact(&mut self, batch: &[Request]) -> (Timestamp, Result<Vec<Answer>>) {
+    async fn transact(
+        &mut self,
+        batch: &[Request],
+        writes: bool,
+        settles: bool,
+    ) -> (Timestamp, Result<Vec<Answer>, Failure>) {
         let mut now = self.clock.now();
         let attempt = async {
-            begin(&mut self.connection).await?;
+            // Immediate: a transaction that begins by reading could not be turned into a writing one when another process
+            // wrote.
+            let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+            sqlx::query(begin).execute(&mut self.connection).await?;
             // After the lock, for which another process may have made us wait.
             now = self.clock.now();
-            let commits = self.commit(batch, now).await?;
-            let mut answers = Vec::with_capacity(batch.len());
-            let mut committed = commits.into_iter();
-            for request in batch {
-                answers.push(self.execute(request, &mut committed, now).await?);
+            self.catch_up().await?;
+            let answers = self.carry_out(batch, writes, now).await?;
+            if writes && (settles || self.image.pending >= SETTLE) {
+                let (dirty, deleted) = self.image.dirty();
+                if self.image.pending > 0 {
+                    rows::settle(&mut self.connection, &dirty, &deleted, self.applied).await?;
+                    for id in &self.broken {
+                        rows::mark_broken(&mut self.connection, *id, now).await?;
+                    }
+                }
             }
+            let answers = self.finish(batch, answers, now).await?;
             sqlx::query("COMMIT").execute(&mut self.connection).await?;
             Ok::<_, Failure>(answers)
         };
         let outcome = attempt.await;
-        if outcome.is_err() {
-            // Some errors have rolled back already, and then this one says that there is no transaction.
-            let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        match &outcome {
+            Ok(_) if writes => {
+                self.transactions.fetch_add(1, Ordering::Relaxed);
+                if settles || self.image.pending >= SETTLE {
+                    self.image.settled();
+                    self.broken.clear();
+                    self.settled = self.applied;
+                }
+            }
+            Ok(_) => {}
+            Err(Failure::NeedsLock) => drop(sqlx::query("ROLLBACK").execute(&mut self.connection).await),
+            Err(_) => {
+                // Some errors have rolled back already, and then this one says that there is no transaction.
+                let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                // What the image has beyond the file is taken back by reading it again.
+                self.image.clear();
+                self.broken.clear();
+                self.applied = self.settled;
+                self.known.clear();
+            }
         }
-        let outcome = outcome.map_err(|failure| match failure {
-            Failure::Engine(error) => failed("writing to the store of sagas", error),
-            Failure::Outbox(error) => error,
-        });
+        if self.image.len() > self.evict_at {
+            self.image.evict();
+            self.evict_at = self.image.len() * 2 + EVICT;
+        }
         (now, outcome)
     }
 
-    /// Stores the commits of all requests; answers them in their order.
-    async fn commit(&mut self, batch: &[Request], now: Timestamp) -> Result<Vec<Result<Committed>>, Failure> {
-        let commits = batch.iter().filter_map(|request| match request {
-            Request::Commit { commits, .. } => Some(commits),
-            _ => None,
-        });
-        let commits: Vec<&Commit> = commits.flatten().collect();
-        let mut answers: Vec<Result<Committed>> =
-            commits.iter().map(|commit| commit.check().map(|()| Committed { now })).collect();
-        let mut valid: Vec<(usize, &Commit)> = Vec::with_capacity(commits.len());
-        valid.extend(
-            commits
-                .into_iter()
-                .enumerate()
-                .filter(|(place, _)| answers.get(*place).is_some_and(Result::is_ok)),
-        );
-        if valid.is_empty() {
-            return Ok(answers);
+    /// Repeats what other processes did since.
+    async fn catch_up(&mut self) -> Result<(), Failure> {
+        let (settled, last) = rows::marks(&mut self.connection).await?;
+        if settled != self.settled {
+            self.image.clear();
+            self.broken.clear();
+            (self.settled, self.applied) = (settled, settled);
         }
-        let workers: HashSet<WorkerId> = valid.iter().map(|(_, commit)| commit.worker).collect();
-        for worker in workers {
-            rows::know_worker(&mut self.connection, worker).await?;
-        }
-        if self.commit_together(&valid, now).await? {
-            return Ok(answers);
-        }
-        // One of them is not as the row is: begin again, and look at each.
-        sqlx::query("ROLLBACK").execute(&mut self.connection).await?;
-        begin(&mut self.connection).await?;
-        for (place, commit) in valid {
-            rows::know_worker(&mut self.connection, commit.worker).await?;
-            match rows::write_one(&mut self.connection, commit, now).await? {
-                Ok(true) => self.publish(&commit.events).await?,
-                Ok(false) => {}
-                Err(refused) => {
-                    if let Some(answer) = answers.get_mut(place) {
-                        *answer = Err(refused);
-                    }
+        if last > self.applied {
+            let (last, entries) =
+                rows::journal(&mut self.connection, self.applied).await?.map_err(Failure::Journal)?;
+            let ids: Vec<SagaId> = entries.iter().flat_map(super::image::Journaled::ids).collect();
+            self.take_in(&ids).await?;
+            for entry in &entries {
+                for id in self.image.repeat(entry) {
+                    self.image.forget(id);
+                    self.broken.insert(id);
                 }
+            }
+            self.applied = last;
+        }
+        Ok(())
+    }
+
+    /// Takes rows in from the tables.
+    async fn take_in(&mut self, ids: &[SagaId]) -> Result<(), Failure> {
+        let mut missing: Vec<SagaId> = ids.iter().copied().filter(|id| !self.image.has(*id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let mut found = rows::fetch(&mut self.connection, &missing).await?;
+        for id in missing {
+            self.damaged.remove(&id);
+            if self.broken.contains(&id) {
+                self.damaged.insert(id, Damage::Gap);
+                continue;
+            }
+            match found.remove(&id) {
+                Some(Ok(row)) => self.image.insert_settled(id, Some(row)),
+                Some(Err(damage)) => drop(self.damaged.insert(id, damage)),
+                None => self.image.insert_settled(id, None),
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(
+        &mut self,
+        requests: &[Request],
+        writes: bool,
+        now: Timestamp,
+    ) -> Result<Vec<Answer>, Failure> {
+        let mut ids = Vec::new();
+        requests.iter().for_each(|request| request.ids(&mut ids));
+        self.take_in(&ids).await?;
+        let mut workers = rows::workers(&mut self.connection).await?;
+        let (mut batch, mut events) = (Batch::new(now), Vec::new());
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let answer = match request {
+                Request::Commit { commits, .. } => {
+                    for worker in commits.iter().map(|commit| commit.worker) {
+                        if !workers.contains_key(&worker) && self.known.insert(worker) {
+                            rows::know_worker(&mut self.connection, worker).await?;
+                        }
+                    }
+                    let commit = |commit| self.commit(commit, &workers, &mut batch, &mut events);
+                    Answer::Committed(commits.iter().map(commit).collect())
+                }
+                Request::Deliver { signal, .. } => Answer::Delivered(self.deliver(signal, &mut batch)),
+                Request::Renew { worker, lease, .. } => {
+                    let until = now.saturating_add(*lease);
+                    rows::renew(&mut self.connection, *worker, until).await?;
+                    workers.insert(*worker, until);
+                    Answer::Renewed
+                }
+                Request::Leave { worker, .. } => {
+                    self.leave(*worker, &mut batch).await?;
+                    workers.remove(worker);
+                    Answer::Done
+                }
+                Request::Claim { worker, known, limit, .. } => {
+                    let chosen = self.claimable(known, *limit, &workers, now).await?;
+                    if !chosen.is_empty() && !writes {
+                        return Err(Failure::NeedsLock);
+                    }
+                    if !chosen.is_empty() && !workers.contains_key(worker) {
+                        rows::know_worker(&mut self.connection, *worker).await?;
+                    }
+                    let mut claimed = Vec::with_capacity(chosen.len());
+                    for id in chosen {
+                        self.image.change(&Change::Claim(id, *worker), &mut batch);
+                        claimed.extend(self.image.get(id).map(|row| row.stored(|_| true, now)));
+                    }
+                    Answer::Claimed(claimed)
+                }
+                Request::Load { id, .. } => Answer::Loaded(match self.damaged.get(id) {
+                    Some(damage) => Err(damaged(*id, *damage)),
+                    None => Ok(self
+                        .image
+                        .get(*id)
+                        .map(|row| row.stored(|holder| runs(&workers, holder, now), now))),
+                }),
+                Request::NextDue { .. } => Answer::Due(self.next_due(&workers).await?),
+                Request::Settle { .. } => Answer::Done,
+                // After the tables were written.
+                Request::Purge { .. } => Answer::Purged(0),
+            };
+            answers.push(answer);
+        }
+        if batch.count > 0 {
+            self.applied += 1;
+            rows::append(&mut self.connection, self.applied, batch.seal()).await?;
+        }
+        if !events.is_empty() {
+            self.outbox.publish_in(&mut self.connection, &events).await.map_err(Failure::Outbox)?;
+        }
+        Ok(answers)
+    }
+
+    /// Does what needs the tables as they are now.
+    async fn finish(
+        &mut self,
+        requests: &[Request],
+        mut answers: Vec<Answer>,
+        now: Timestamp,
+    ) -> Result<Vec<Answer>, Failure> {
+        for (request, answer) in requests.iter().zip(&mut answers) {
+            if let Request::Purge { age, limit, .. } = request {
+                let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+                let before = now.as_micros().saturating_sub(age);
+                *answer = Answer::Purged(rows::purge(&mut self.connection, before, *limit, now).await?);
             }
         }
         Ok(answers)
     }
 
-    /// Writes commits by their kinds, each kind in one go; tells whether every row was as it should be.
-    async fn commit_together(
+    fn commit(
         &mut self,
-        commits: &[(usize, &Commit)],
-        now: Timestamp,
-    ) -> Result<bool, Failure> {
-        let mut ids = HashSet::with_capacity(commits.len());
-        let mut kinds = [Kind::Create, Kind::GoOn, Kind::LetGo, Kind::Forget].map(|kind| (kind, Vec::new()));
-        for (_, commit) in commits {
-            let Some(kind) = Kind::of(commit).filter(|_| ids.insert(commit.head.id)) else {
-                return Ok(false);
-            };
-            for (other, members) in &mut kinds {
-                if *other == kind {
-                    members.push(*commit);
-                }
-            }
+        commit: &Commit,
+        workers: &HashMap<WorkerId, Timestamp>,
+        batch: &mut Batch,
+        events: &mut Vec<Envelope>,
+    ) -> Result<Committed> {
+        commit.check()?;
+        let id = commit.head.id;
+        if let Some(damage) = self.damaged.get(&id) {
+            return Err(damaged(id, *damage));
         }
-        for (kind, members) in kinds {
-            if members.is_empty() {
+        let until = |worker| workers.get(&worker).copied().unwrap_or(Timestamp::MIN);
+        let standing = self.image.get(id).map(|row| row.standing(until));
+        if admit(commit, standing.as_ref(), batch.now)? != Admitted::Already {
+            self.image.change(&Change::Commit(commit), batch);
+            events.extend(commit.events.iter().cloned());
+        }
+        Ok(Committed { now: batch.now })
+    }
+
+    fn deliver(&mut self, signal: &NewSignal, batch: &mut Batch) -> Result<Delivered> {
+        let id = signal.saga;
+        if let Some(damage) = self.damaged.get(&id) {
+            return Err(damaged(id, *damage));
+        }
+        let Some(row) = self.image.get(id) else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no saga {id}")));
+        };
+        let delivered = delivered(row, signal);
+        if delivered == Delivered::Stored {
+            self.image.change(&Change::Signal(signal), batch);
+        }
+        Ok(delivered)
+    }
+
+    async fn leave(&mut self, worker: WorkerId, batch: &mut Batch) -> Result<(), Failure> {
+        self.known.remove(&worker);
+        let held = rows::held_by(&mut self.connection, worker).await?;
+        self.take_in(&held).await?;
+        let held: Vec<SagaId> =
+            self.image.held().filter(|(holder, _)| *holder == worker).map(|(_, row)| row.head.id).collect();
+        for id in held {
+            self.image.change(&Change::Release(id), batch);
+        }
+        rows::leave(&mut self.connection, worker).await?;
+        Ok(())
+    }
+
+    /// Chooses what may be taken, the most overdue first, and takes the rows in.
+    async fn claimable(
+        &mut self,
+        known: &[Known],
+        limit: usize,
+        workers: &HashMap<WorkerId, Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<SagaId>, Failure> {
+        let wanted = |head: &Head| {
+            known.iter().any(|known| known.saga == head.saga && known.versions.contains(&head.definition))
+        };
+        // Rows that the image has are as they are there, whatever the tables say of them.
+        let within = limit.saturating_add(self.image.len());
+        let mut found = rows::claimable(&mut self.connection, &rows::known(known), within, now).await?;
+        found.retain(|(_, id)| !self.image.has(*id) && !self.damaged.contains_key(id));
+        found.truncate(limit);
+        let due = self.image.due(now).filter(|(_, row)| wanted(&row.head)).take(limit);
+        found.extend(due.map(|(wake, row)| (wake, row.head.id)));
+        if workers.values().any(|until| *until <= now) {
+            let lapsed =
+                self.image.held().filter(|(holder, row)| !runs(workers, *holder, now) && wanted(&row.head));
+            found.extend(
+                lapsed.map(|(holder, row)| {
+                    (workers.get(&holder).copied().unwrap_or(Timestamp::MIN), row.head.id)
+                }),
+            );
+        }
+        found.sort_unstable();
+        found.truncate(limit);
+        let ids: Vec<SagaId> = found.into_iter().map(|(_, id)| id).collect();
+        self.take_in(&ids).await?;
+        // One that cannot be read is left where it is, and is seen by who asks for it or lists it.
+        Ok(ids.into_iter().filter(|id| self.image.get(*id).is_some()).collect())
+    }
+
+    async fn next_due(
+        &mut self,
+        workers: &HashMap<WorkerId, Timestamp>,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let within = self.image.len().saturating_add(1);
+        let settled = rows::wakes(&mut self.connection, within).await?;
+        let settled = settled.into_iter().find(|(_, id)| !self.image.has(*id)).map(|(wake, _)| wake);
+        let mut due = [settled, self.image.first_wake()].into_iter().flatten().min();
+        let holding: HashSet<WorkerId> = self.image.held().map(|(holder, _)| holder).collect();
+        for (worker, until) in workers {
+            if due.is_some_and(|due| due <= *until) {
                 continue;
             }
-            rows::consume(&mut self.connection, &members).await?;
-            if !rows::write_together(&mut self.connection, kind, &members, now).await? {
-                return Ok(false);
+            let holds = holding.contains(worker)
+                || rows::held_by(&mut self.connection, *worker).await?.iter().any(|id| !self.image.has(*id));
+            if holds {
+                due = Some(*until);
             }
         }
-        let events: Vec<Envelope> =
-            commits.iter().flat_map(|(_, commit)| commit.events.iter().cloned()).collect();
-        self.publish(&events).await?;
-        Ok(true)
-    }
-
-    async fn publish(&mut self, events: &[Envelope]) -> Result<(), Failure> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.outbox.publish_in(&mut self.connection, events).await.map_err(Failure::Outbox)
-    }
-
-    async fn execute(
-        &mut self,
-        request: &Request,
-        committed: &mut impl Iterator<Item = Result<Committed>>,
-        now: Timestamp,
-    ) -> Result<Answer, Failure> {
-        let connection = &mut self.connection;
-        Ok(match request {
-            Request::Commit { commits, .. } => {
-                Answer::Committed(committed.by_ref().take(commits.len()).collect())
-            }
-            Request::Deliver { signal, .. } => {
-                Answer::Delivered(rows::deliver(connection, signal, now).await?)
-            }
-            Request::Renew { worker, lease, .. } => {
-                rows::renew(connection, *worker, now.saturating_add(*lease)).await?;
-                Answer::Renewed
-            }
-            Request::Leave { worker, .. } => {
-                rows::leave(connection, *worker, now).await?;
-                Answer::Left
-            }
-            Request::Claim { worker, known, limit, .. } => {
-                Answer::Claimed(rows::claim(connection, *worker, known, *limit, now).await?)
-            }
-            Request::Purge { age, limit, .. } => {
-                let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-                let before = now.as_micros().saturating_sub(age);
-                Answer::Purged(rows::purge(connection, before, *limit, now).await?)
-            }
-        })
+        Ok(due)
     }
 }
 
-async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    // Immediate: a transaction that begins by reading could not be turned into a writing one when another process wrote.
-    sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
-    Ok(())
+fn runs(workers: &HashMap<WorkerId, Timestamp>, worker: WorkerId, now: Timestamp) -> bool {
+    workers.get(&worker).is_some_and(|until| now < *until)
 }

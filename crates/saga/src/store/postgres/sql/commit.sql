@@ -24,7 +24,7 @@ WITH at AS MATERIALIZED (
     SET definition = i.definition, epoch = i.epoch, holder = CASE WHEN i.holds THEN i.worker END,
         wake = CASE
             WHEN i.holds THEN NULL
-            WHEN s.waiting > i.consumes THEN least(coalesce(i.due, at.now), at.now)
+            WHEN s.waiting > i.consumes AND i.status <> 4 THEN least(coalesce(i.due, at.now), at.now)
             ELSE i.due
         END,
         waiting = s.waiting - i.consumes, due = i.due, version = i.version, token = i.token, updated_at = at.now,

@@ -10,7 +10,9 @@ WITH at AS MATERIALIZED (
     RETURNING saga
 ), counted AS (
     UPDATE pumasi_saga AS s
-    SET waiting = waiting + 1, wake = CASE WHEN holder IS NULL THEN least(coalesce(wake, at.now), at.now) END
+    SET waiting = waiting + 1,
+        -- 4: parked
+        wake = CASE WHEN holder IS NULL AND status <> 4 THEN least(coalesce(wake, at.now), at.now) ELSE wake END
     FROM put, at WHERE s.no = put.saga
 )
 SELECT (SELECT count(*) FROM target), (SELECT count(*) FROM put)

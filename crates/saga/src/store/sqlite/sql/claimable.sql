@@ -1,8 +1,8 @@
 -- ?1: now, ?2: the known definitions as [[saga, version], …], ?3: the limit
-SELECT no FROM (
-    SELECT no, id, wake AS since, saga, definition FROM pumasi_saga WHERE wake <= ?1
+SELECT id, since FROM (
+    SELECT id, wake AS since, saga, definition FROM pumasi_saga WHERE wake <= ?1
     UNION ALL
-    SELECT s.no, s.id, w.until, s.saga, s.definition
+    SELECT s.id, w.until, s.saga, s.definition
     FROM pumasi_saga_worker AS w CROSS JOIN pumasi_saga AS s ON s.holder = w.id
     WHERE w.until <= ?1
 )

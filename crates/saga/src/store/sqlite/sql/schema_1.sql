@@ -1,5 +1,14 @@
--- Numbered by age, so that the sagas under way lie side by side. due is what the last commit said; wake is when the saga is
--- to be looked at, while nobody holds it.
+-- What every transaction changed, until the tables have it. The mark goes on where the journal was emptied, so that no number
+-- is used twice.
+CREATE TABLE pumasi_saga_journal (
+    no INTEGER PRIMARY KEY,
+    entry BLOB NOT NULL
+);
+-- The last entry that the tables have.
+CREATE TABLE pumasi_saga_mark (settled INTEGER NOT NULL);
+INSERT INTO pumasi_saga_mark VALUES (0);
+
+-- row is the saga, whole, with a checksum; what stands before it is there to find it by.
 CREATE TABLE pumasi_saga (
     no INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
@@ -8,16 +17,11 @@ CREATE TABLE pumasi_saga (
     key TEXT NOT NULL,
     status INTEGER NOT NULL,
     step TEXT NOT NULL,
-    due INTEGER,
-    reason TEXT,
-    version INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
-    token INTEGER NOT NULL,
     holder BLOB,
     wake INTEGER,
-    created_at INTEGER NOT NULL,
+    waits INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    log BLOB NOT NULL
+    row BLOB NOT NULL
 );
 CREATE INDEX pumasi_saga_holder ON pumasi_saga (holder) WHERE holder IS NOT NULL;
 CREATE INDEX pumasi_saga_wake ON pumasi_saga (wake) WHERE wake IS NOT NULL;
@@ -28,15 +32,5 @@ CREATE TABLE pumasi_saga_worker (
     id BLOB PRIMARY KEY,
     until INTEGER NOT NULL
 ) WITHOUT ROWID;
-
-CREATE TABLE pumasi_saga_signal (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    saga INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    id TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    at INTEGER NOT NULL,
-    UNIQUE (saga, id)
-);
 
 INSERT INTO pumasi_saga_schema VALUES (1);

@@ -1,5 +1,0 @@
-SELECT min(at) FROM (
-    SELECT min(wake) AS at FROM pumasi_saga WHERE wake IS NOT NULL
-    UNION ALL
-    SELECT min(until) FROM pumasi_saga_worker AS w WHERE EXISTS (SELECT 1 FROM pumasi_saga WHERE holder = w.id)
-)

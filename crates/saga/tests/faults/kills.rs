@@ -1,0 +1,241 @@
+//! Workers are killed, and what they acknowledged is there, once, in order.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use pumasi_core::conformance::process::{Crew, kills};
+use pumasi_core::event::Outcome;
+use pumasi_saga::capacity::{CapacityStore, Ticket};
+use pumasi_saga::store::{Query, SagaId, SagaStore, Status};
+
+use crate::child::{LAST, LEASE, PLACES, open_sqlite};
+
+/// Kills workers until enough of them died, lets a finisher end what was begun, and checks the books.
+fn kill_and_finish(crew: Crew, kills: u32) {
+    let mut crew = crew;
+    for role in ["worker-0", "worker-1"] {
+        crew.start(role).unwrap();
+    }
+    crew.kill_at_random(kills, Duration::from_millis(80)..Duration::from_millis(500)).unwrap();
+    crew.kill_all().unwrap();
+    crew.finish("finisher", Duration::from_secs(240)).unwrap();
+}
+
+/// Stops workers (SIGSTOP) for longer than their lease while the other one goes on, wakes them (SIGCONT), and checks the books.
+fn stop_and_finish(crew: Crew, stops: u32) {
+    let mut crew = crew;
+    let roles = ["worker-0", "worker-1"];
+    for role in roles {
+        crew.start(role).unwrap();
+    }
+    std::thread::sleep(LEASE * 2);
+    for stop in 0..stops {
+        let id = crew.id(roles[stop as usize % 2]).unwrap().to_string();
+        let signal = |name: &str| {
+            let sent = std::process::Command::new("kill").args([name, &id]).status().unwrap();
+            assert!(sent.success(), "{name} of {id}: {}", crew.said());
+        };
+        signal("-STOP");
+        std::thread::sleep(LEASE * 3);
+        signal("-CONT");
+        std::thread::sleep(LEASE);
+    }
+    crew.kill_all().unwrap();
+    crew.finish("finisher", Duration::from_secs(240)).unwrap();
+}
+
+struct Acks {
+    /// Workers were stopped past their leases.
+    zombies: bool,
+    /// How many commits were refused, because the saga had gone to another worker.
+    lost: usize,
+    commits: HashMap<(SagaId, u64), u64>,
+    tickets: HashMap<SagaId, u64>,
+    confirmed: HashMap<SagaId, u64>,
+    released: Vec<SagaId>,
+}
+
+impl Acks {
+    fn read(folder: &Path, zombies: bool) -> Self {
+        let mut acks = Self {
+            zombies,
+            lost: 0,
+            commits: HashMap::new(),
+            tickets: HashMap::new(),
+            confirmed: HashMap::new(),
+            released: Vec::new(),
+        };
+        for file in std::fs::read_dir(folder).unwrap() {
+            let file = file.unwrap();
+            if !file.file_name().to_string_lossy().starts_with("acks-") {
+                continue;
+            }
+            for line in std::fs::read_to_string(file.path()).unwrap().lines() {
+                let words: Vec<&str> = line.split(' ').collect();
+                let id: SagaId = words[1].parse().unwrap();
+                let number: u64 = words[2].parse().unwrap();
+                match words[0] {
+                    "commit" => {
+                        let other = acks.commits.insert((id, number), words[3].parse().unwrap());
+                        assert!(other.is_none(), "version {number} of saga {id} was acknowledged twice");
+                    }
+                    "hold" => {
+                        let other = acks.tickets.insert(id, number);
+                        // What a zombie asks for outside the store nobody fences.
+                        let same = other.is_none_or(|other| other == number);
+                        assert!(same || acks.zombies, "{id} was granted two tickets");
+                    }
+                    "confirm" => drop(acks.confirmed.insert(id, number)),
+                    "lost" => acks.lost += 1,
+                    "release" => acks.released.push(id),
+                    _ => {}
+                }
+            }
+        }
+        acks
+    }
+}
+
+async fn check_sagas(store: &dyn SagaStore, acks: &Acks) {
+    let mut query = Query::new();
+    let mut sagas = Vec::new();
+    loop {
+        let page = store.query(&query).await.unwrap();
+        let Some(last) = page.last() else { break };
+        query = query.with_after(last.head.id);
+        sagas.extend(page);
+    }
+    let expected: String =
+        (1..=LAST).map(|version| format!("[{version}:{}]", u8::from(version == 5))).collect();
+    let mut taken_over = 0;
+    for saga in &sagas {
+        let id = saga.head.id;
+        assert_eq!(saga.head.status, Status::Completed, "{id}");
+        let saga = store.load(id).await.unwrap().unwrap();
+        assert_eq!(String::from_utf8(saga.log.clone()).unwrap(), expected, "log of {id}");
+        // A zombie may deliver the signal again that the heir has consumed.
+        assert!(saga.version == LAST && saga.signals.len() <= usize::from(acks.zombies), "{id}: {saga:?}");
+        taken_over += u32::from(saga.epoch > 1);
+    }
+    let ids: std::collections::HashSet<SagaId> = sagas.iter().map(|saga| saga.head.id).collect();
+    for (id, version) in acks.commits.keys() {
+        assert!(
+            ids.contains(id),
+            "version {version} of saga {id} was acknowledged, and there is no such saga"
+        );
+    }
+    assert!(acks.commits.len() > sagas.len(), "nothing was acknowledged");
+    assert!(taken_over > 0, "no saga of a killed worker was taken over");
+
+    let mut events: HashMap<String, Vec<u64>> = HashMap::new();
+    let outbox = store.outbox();
+    loop {
+        let limit = NonZeroUsize::MIN.saturating_add(999);
+        let claim = outbox.claim(limit, Duration::from_secs(60)).await.unwrap();
+        if claim.events.is_empty() {
+            break;
+        }
+        for claimed in &claim.events {
+            let event = claimed.event.as_ref().unwrap();
+            events.entry(event.key.clone()).or_default().push(event.payload.as_u64().unwrap());
+        }
+        let outcome = Outcome { relayed: (0..claim.events.len()).collect(), ..Outcome::default() };
+        outbox.complete(&claim, &outcome).await.unwrap();
+    }
+    assert_eq!(events.len(), sagas.len(), "sagas with events");
+    for (id, versions) in events {
+        assert_eq!(versions, (1..=LAST).collect::<Vec<u64>>(), "events of {id}");
+    }
+    println!("{} sagas, {} acknowledged commits, {taken_over} taken over", sagas.len(), acks.commits.len());
+}
+
+async fn check_places(places: &dyn CapacityStore, acks: &Acks) {
+    let holds = places.holds("race", Ticket::ZERO, usize::MAX >> 1).await.unwrap();
+    assert!(holds.len() as u64 <= PLACES, "{} places are taken of {PLACES}", holds.len());
+    let mut tickets: Vec<u64> = acks.tickets.values().copied().collect();
+    tickets.sort_unstable();
+    let count = tickets.len();
+    tickets.dedup();
+    assert_eq!(tickets.len(), count, "a ticket was granted to two");
+    for (id, ticket) in &acks.confirmed {
+        if !acks.released.contains(id) && id.as_bytes()[0] % 3 != 0 {
+            let hold = holds.iter().find(|hold| *hold.holder == *id.to_string());
+            assert_eq!(hold.map(|hold| hold.ticket.number()), Some(*ticket), "the place that {id} confirmed");
+        }
+    }
+    assert!(!acks.confirmed.is_empty(), "no place was confirmed");
+}
+
+fn block_on(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_in_sqlite_when_workers_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    kill_and_finish(Crew::new("child::plays_its_part", folder.path()), kills(12));
+    block_on(async {
+        let acks = Acks::read(folder.path(), false);
+        let (store, places) = open_sqlite(folder.path()).await;
+        check_sagas(&*store, &acks).await;
+        check_places(&*places, &acks).await;
+    });
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn nothing_acknowledged_is_lost_in_postgres_when_workers_are_killed() {
+    use crate::child::POSTGRES;
+    use crate::schema::Schema;
+    use pumasi_saga::capacity::PostgresCapacity;
+    use pumasi_saga::store::PostgresStore;
+
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let Some(schema) = Schema::new("killing workers on PostgreSQL").await else { return };
+        let crew =
+            Crew::new("child::plays_its_part", folder.path()).with_environment(POSTGRES, schema.name());
+        tokio::task::spawn_blocking(move || kill_and_finish(crew, kills(12))).await.unwrap();
+        let acks = Acks::read(folder.path(), false);
+        check_sagas(&PostgresStore::new(schema.pool.clone()), &acks).await;
+        check_places(&PostgresCapacity::new(schema.pool.clone()), &acks).await;
+    });
+}
+
+#[test]
+fn a_zombie_is_refused_by_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    stop_and_finish(Crew::new("child::plays_its_part", folder.path()), stops());
+    block_on(async {
+        let acks = Acks::read(folder.path(), true);
+        assert!(acks.lost > 0, "no zombie tried to write");
+        let (store, _) = open_sqlite(folder.path()).await;
+        check_sagas(&*store, &acks).await;
+    });
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_zombie_is_refused_by_postgres() {
+    use crate::child::POSTGRES;
+    use crate::schema::Schema;
+    use pumasi_saga::store::PostgresStore;
+
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let Some(schema) = Schema::new("zombies on PostgreSQL").await else { return };
+        let crew =
+            Crew::new("child::plays_its_part", folder.path()).with_environment(POSTGRES, schema.name());
+        tokio::task::spawn_blocking(move || stop_and_finish(crew, stops())).await.unwrap();
+        let acks = Acks::read(folder.path(), true);
+        assert!(acks.lost > 0, "no zombie tried to write");
+        check_sagas(&PostgresStore::new(schema.pool.clone()), &acks).await;
+    });
+}
+
+/// A stop takes four leases.
+fn stops() -> u32 {
+    kills(4).min(60)
+}
