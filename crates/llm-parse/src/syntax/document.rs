@@ -231,8 +231,7 @@ impl Document {
                 let compound = matches!(node.kind, Kind::Array | Kind::Object);
                 let closed = match node.kind {
                     Kind::Array | Kind::Object => matches!(first, '{' | '[' | '(' | '<' | '｛' | '［'),
-                    Kind::String(Quote::None) => false,
-                    Kind::String(_) => true,
+                    Kind::String(quote) => quote != Quote::None,
                     _ => false,
                 };
                 let ends = if compound { to >= end } else { to == raw.len() };

@@ -132,9 +132,9 @@ fn spelled_out(frequency: &str) -> String {
 fn time_support(quote: ground::Support, post: ground::Support, source: &str, words: &str) -> Support {
     match (quote, post) {
         (ground::Support::Supported, _) => Support::Supported,
-        (ground::Support::Unsupported(_), _) => Support::Unsupported,
-        // another sentence may say it; a post that says no such thing anywhere does not
-        (ground::Support::Unknown, ground::Support::Unsupported(_)) => Support::Unsupported,
+        // another sentence may say it; a post that says another one, or none at all, does not
+        (ground::Support::Unsupported(_), _)
+        | (ground::Support::Unknown, ground::Support::Unsupported(_)) => Support::Unsupported,
         (ground::Support::Unknown, ground::Support::Unknown)
             if !ground::names_time(source) && !ground::names_time(words) =>
         {

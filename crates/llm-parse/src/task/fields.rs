@@ -80,8 +80,7 @@ pub fn check_filter(filter: &Filter) -> Result<()> {
                 }
             }
             Filter::Contains { field, value } => match kind_of(field)? {
-                Kind::Text => fits(field, Kind::Text, value)?,
-                Kind::Texts => fits(field, Kind::Text, value)?,
+                Kind::Text | Kind::Texts => fits(field, Kind::Text, value)?,
                 Kind::Numbers => fits(field, Kind::Number, value)?,
                 kind => return Err(misused(field, kind, "`contains`")),
             },
