@@ -22,7 +22,7 @@ struct Hopeless {
     failures: Vec<Failure>,
     source: Option<crate::Error>,
     /// The items of a list that stand before the cut.
-    kept: Option<Draft>,
+    kept: Option<Box<Draft>>,
 }
 
 impl<T: DeserializeOwned> Job<'_, T> {
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let engine = self.engine;
         let mut again = String::new();
         let mut earlier: HashSet<String> = HashSet::new();
-        let mut kept: Option<Draft> = None;
+        let mut kept: Option<Box<Draft>> = None;
         loop {
             let kind = if again.is_empty() { AttemptKind::Ask } else { AttemptKind::Reask };
             let asked = Asked { kind, again: &again, form: &engine.form, rendered: &engine.rendered };
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
                 return match kept.filter(|_| hopeless.kind == ExtractErrorKind::Truncated && !split) {
                     Some(mut draft) => {
                         self.report(&mut draft);
-                        Ok(draft)
+                        Ok(*draft)
                     }
                     None => Err(hopeless.into_error(repeated)),
                 };
@@ -106,7 +106,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
             // what was cut off is missing, however good the rest is; what came before is kept for the case that asking
             // again is no better
             Ok(draft) if answer.cut => {
-                let kept = before_the_cut(draft, &engine.form);
+                let kept = before_the_cut(draft, &engine.form).map(Box::new);
                 Err(Hopeless { kept, ..hopeless(ExtractErrorKind::Truncated, "") })
             }
             Ok(draft)
