@@ -84,7 +84,7 @@ async fn lock_alone(pool: PgPool, n: u64) {
 }
 
 /// How many calls a second are answered, so many at a time.
-async fn rate<F: Future<Output = ()> + Send>(
+async fn rate<F: Future<Output = ()> + Send + 'static>(
     in_flight: u64,
     time: Duration,
     call: impl Fn(u64) -> F + Clone + Send + 'static,

@@ -25,7 +25,7 @@ pub(crate) async fn file(folder: &Path, in_flight: usize, time: Duration) -> f64
     let (puts, mut incoming) = mpsc::unbounded_channel::<Put>();
     let committer = std::thread::spawn(move || {
         let mut file = std::fs::File::create(path).expect("a file for the ceiling");
-        let (mut batch, mut bytes) = (Vec::new(), Vec::new());
+        let (mut batch, mut bytes) = (Vec::<Put>::new(), Vec::new());
         while incoming.blocking_recv_many(&mut batch, 4096) > 0 {
             bytes.clear();
             for put in &batch {
@@ -35,7 +35,9 @@ pub(crate) async fn file(folder: &Path, in_flight: usize, time: Duration) -> f64
             }
             file.write_all(&bytes).expect("writing");
             file.sync_data().expect("syncing");
-            batch.drain(..).for_each(|put: Put| drop(put.done.send(())));
+            for put in batch.drain(..) {
+                let _ = put.done.send(());
+            }
         }
     });
     let rate = play(&[puts], in_flight, time).await;
@@ -62,7 +64,9 @@ pub(crate) async fn postgres(pool: &PgPool, lanes: usize, in_flight: usize, time
                 let records = vec![vec![7_u8; RECORD - 12]; batch.len()];
                 let query = sqlx::query(insert).bind(sagas).bind(steps).bind(records);
                 query.execute(&mut *lane).await.expect("inserting");
-                batch.drain(..).for_each(|put| drop(put.done.send(())));
+                for put in batch.drain(..) {
+                    let _ = put.done.send(());
+                }
             }
         }));
     }

@@ -24,7 +24,7 @@ fn kill_and_finish(crew: Crew, kills: u32) {
 }
 
 /// Stops workers (SIGSTOP) for longer than their lease while the other one goes on, wakes them (SIGCONT), and checks the books.
-fn stop_and_finish(crew: Crew, stops: u32) {
+fn stop_and_finish(crew: Crew, folder: &Path, stops: u32) {
     let mut crew = crew;
     let roles = ["worker-0", "worker-1"];
     for role in roles {
@@ -39,11 +39,26 @@ fn stop_and_finish(crew: Crew, stops: u32) {
         };
         signal("-STOP");
         std::thread::sleep(LEASE * 3);
+        let before = lost(folder);
         signal("-CONT");
-        std::thread::sleep(LEASE);
+        // A busy machine takes its time until the zombie writes.
+        for _ in 0..50 {
+            std::thread::sleep(LEASE / 4);
+            if lost(folder) > before {
+                break;
+            }
+        }
     }
     crew.kill_all().unwrap();
     crew.finish("finisher", Duration::from_secs(240)).unwrap();
+}
+
+/// How often workers were refused so far, because a saga had gone to another one.
+fn lost(folder: &Path) -> usize {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let acks =
+        files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("acks-")));
+    acks.map(|path| std::fs::read_to_string(path).unwrap().matches("lost ").count()).sum()
 }
 
 struct Acks {
@@ -207,7 +222,7 @@ fn nothing_acknowledged_is_lost_in_postgres_when_workers_are_killed() {
 #[test]
 fn a_zombie_is_refused_by_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    stop_and_finish(Crew::new("child::plays_its_part", folder.path()), stops());
+    stop_and_finish(Crew::new("child::plays_its_part", folder.path()), folder.path(), stops());
     block_on(async {
         let acks = Acks::read(folder.path(), true);
         assert!(acks.lost > 0, "no zombie tried to write");
@@ -228,7 +243,8 @@ fn a_zombie_is_refused_by_postgres() {
         let Some(schema) = Schema::new("zombies on PostgreSQL").await else { return };
         let crew =
             Crew::new("child::plays_its_part", folder.path()).with_environment(POSTGRES, schema.name());
-        tokio::task::spawn_blocking(move || stop_and_finish(crew, stops())).await.unwrap();
+        let path = folder.path().to_owned();
+        tokio::task::spawn_blocking(move || stop_and_finish(crew, &path, stops())).await.unwrap();
         let acks = Acks::read(folder.path(), true);
         assert!(acks.lost > 0, "no zombie tried to write");
         check_sagas(&PostgresStore::new(schema.pool.clone()), &acks).await;
