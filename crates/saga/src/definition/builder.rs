@@ -7,20 +7,24 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pumasi_core::resilience::Backoff;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::branches::{Branches, Branching};
+use super::child::{ChildCode, Ended};
 use super::erased::{
     Code, CompensateCode, HandlerCode, LateCode, Source, StepCode, TransactionCode, UndoCode, WaitCode,
 };
 use super::plan::{LatePlan, UndoPlan, UnitPlan};
-use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, WhenExhausted};
+use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted};
 use crate::step::{Answer, Compensate, Late, Retriable, Step, TransactionStep};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest name of a step, in bytes.
 const MAX_NAME: usize = 100;
+/// How often a parent looks after its child.
+const CHILD_POLL: Duration = Duration::from_secs(1);
 /// The most units a definition may have: records number them in a byte or two.
 const MAX_UNITS: usize = 1000;
 
@@ -101,6 +105,7 @@ pub(super) struct Draft<App> {
     stages: Vec<std::ops::Range<usize>>,
     pivot: Option<usize>,
     savepoints: Vec<(Arc<str>, usize)>,
+    children: Vec<Arc<Untyped<App>>>,
     /// What the context holds, the key first.
     pub(super) sources: Vec<Source>,
     /// Where the unit added last takes its input from.
@@ -184,6 +189,7 @@ impl<K, App: Send + Sync + 'static> SagaBuilder<K, App, Cons<K, Nil>, BeforePivo
                 stages: Vec::new(),
                 pivot: None,
                 savepoints: Vec::new(),
+                children: Vec::new(),
                 sources: vec![Source::Key],
                 last: Vec::new(),
                 target: Target::Nothing,
@@ -261,6 +267,39 @@ where
         self.turn(Target::Nothing)
     }
 
+    /// Adds another saga as a step: it is started under the key that `key` makes, and waited for. A child that was undone is a
+    /// failed step.
+    ///
+    /// Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own, and
+    /// must be kept as long as its parent may go back. Its end is noticed at the latest a second later.
+    #[must_use]
+    pub fn child<ChildKey, In, Places>(
+        mut self,
+        definition: &Definition<ChildKey, App>,
+        key: impl Fn(In) -> ChildKey + Send + Sync + 'static,
+    ) -> SagaBuilder<K, App, Cons<Ended<ChildKey>, Ctx>, Class, Nothing>
+    where
+        ChildKey: Serialize + Send + 'static,
+        In: Gather<Ctx, Places>,
+    {
+        let saga = Arc::clone(&definition.plan().saga);
+        let sources = self.draft.resolve(&In::depths(), self.draft.sources.len());
+        let policy = Policy::forever().with_backoff(Backoff::constant(CHILD_POLL));
+        self.draft.add(Cow::Borrowed(&*saga), UnitKind::Child, policy, &sources);
+        let code = ChildCode { saga: Arc::clone(&saga), key: Arc::new(key), sources, types: PhantomData };
+        self.draft.push_code(code.clone());
+        if self.draft.pivot.is_none()
+            && let (Some(plan), Some(codes)) = (self.draft.units.last_mut(), self.draft.codes.last_mut())
+        {
+            let name = Arc::from(format!("undo {saga}"));
+            plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
+            codes.undo = Some(Box::new(code));
+        }
+        self.draft.children.push(Arc::clone(&definition.inner));
+        self.draft.end_stage();
+        self.turn(Target::Nothing)
+    }
+
     /// Sets how what was added last (a step, a compensation, a late handler) is tried.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self
@@ -286,7 +325,7 @@ where
     /// `InvalidInput`, with the step's name, if it cannot work: no step at all, a name that is empty, too long or there twice,
     /// a version of 0, a timeout or a deadline of zero.
     pub fn build(self) -> Result<Definition<K, App>> {
-        let Draft { name, version, units, codes, stages, pivot, savepoints, .. } = self.draft;
+        let Draft { name, version, units, codes, stages, pivot, savepoints, children, .. } = self.draft;
         let refuse = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
         if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
             return refuse(format!("the name of a saga has 1 to {MAX_NAME} bytes"));
@@ -314,12 +353,21 @@ where
                 return refuse(format!("wait {} of saga {name} has a deadline of zero", unit.name));
             }
         }
+        for child in &children {
+            let unit = units.iter().find(|unit| unit.kind == UnitKind::Child && unit.name == child.plan.saga);
+            if child.plan.pivot.is_some() && unit.is_some_and(|unit| unit.undo.is_some()) {
+                let child = &child.plan.saga;
+                return refuse(format!(
+                    "child {child} of saga {name} has a pivot, and could not be undone with it"
+                ));
+            }
+        }
         let mut points = HashSet::new();
         if let Some((twice, _)) = savepoints.iter().find(|(point, _)| !points.insert(point)) {
             return refuse(format!("saga {name} has two savepoints called {twice}"));
         }
         let plan = Plan { saga: Arc::from(&*name), version, units, stages, pivot, savepoints };
-        Ok(Definition::new(plan, codes))
+        Ok(Definition::new(plan, codes, children))
     }
 }
 

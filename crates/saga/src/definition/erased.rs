@@ -32,7 +32,7 @@ pub(crate) struct Data<'a> {
 }
 
 impl Data<'_> {
-    fn read<In: Inputs>(&self, sources: &[Source]) -> Result<In> {
+    pub(super) fn read<In: Inputs>(&self, sources: &[Source]) -> Result<In> {
         In::read(&mut sources.iter().map(|source| match source {
             Source::Key => Some(self.key.as_bytes()),
             Source::Unit(unit) => self.state.output(*unit).map(|output| &**output),
@@ -119,9 +119,7 @@ impl<App: Send + Sync + 'static, S: Step<App>> Code<App> for StepCode<S> {
         Ok(Box::pin(async move {
             match step.probe(&cx, input).await {
                 Probe::Happened(made) => settle(Outcome::<_, &'static str>::Done(made)),
-                Probe::DidNotHappen => {
-                    Settled::Failed { reason: Arc::from("did not happen"), retry: Retry::Now }
-                }
+                Probe::DidNotHappen => Settled::NotYet { reason: Arc::from("did not happen") },
                 Probe::CannotTell => Settled::Unknown { reason: Arc::from("unknown") },
             }
         }))
@@ -172,7 +170,9 @@ where
         Ok(Box::pin(async move {
             match settle(step.run(&cx, transaction, input).await) {
                 // It is rolled back, whatever the step does not know.
-                Settled::Unknown { reason } => Settled::Failed { reason, retry: Retry::Now },
+                Settled::NotYet { reason } | Settled::Unknown { reason } => {
+                    Settled::Failed { reason, retry: Retry::Now }
+                }
                 settled => settled,
             }
         }))

@@ -2,6 +2,7 @@
 
 mod branches;
 mod builder;
+mod child;
 mod context;
 mod draw;
 pub(crate) mod erased;
@@ -19,6 +20,7 @@ pub(crate) use builder::UnitCode;
 pub use builder::{
     AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastUndo, LastWait, Nothing, SagaBuilder, Tried,
 };
+pub use child::Ended;
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
 pub use draw::Look;
 pub use plan::{LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
@@ -59,12 +61,14 @@ pub(crate) struct Untyped<App> {
     pub(crate) plan: Plan,
     pub(crate) fingerprint: u32,
     pub(crate) codes: Vec<UnitCode<App>>,
+    /// The definitions of its children, which are known wherever it is.
+    pub(crate) children: Vec<Arc<Untyped<App>>>,
 }
 
 impl<K, App> Definition<K, App> {
-    fn new(plan: Plan, codes: Vec<UnitCode<App>>) -> Self {
+    fn new(plan: Plan, codes: Vec<UnitCode<App>>, children: Vec<Arc<Untyped<App>>>) -> Self {
         let fingerprint = plan.fingerprint();
-        Self { inner: Arc::new(Untyped { plan, fingerprint, codes }), key: PhantomData }
+        Self { inner: Arc::new(Untyped { plan, fingerprint, codes, children }), key: PhantomData }
     }
 
     pub(crate) fn from_untyped(inner: Arc<Untyped<App>>) -> Self {

@@ -17,6 +17,7 @@ use crate::definition::erased::Running;
 use crate::definition::{Policy, UnitKind};
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Settled};
+use crate::planted::{self, Bug};
 use crate::step::Cx;
 use crate::step::cx::{Call, Purpose};
 use crate::{Error, ErrorKind, Result};
@@ -38,7 +39,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     ///
     /// `Conflict` if the saga is somebody else's (nothing more of it is recorded or done here); `Protocol` or `Unsupported` if this
     /// code cannot go on with it: it is to be parked; `InvalidInput` if the store will not take its record.
-    pub(super) async fn drive(&self, job: &mut Job<App>, first: Vec<Command>) -> Result<()> {
+    pub(super) async fn drive(self: &Arc<Self>, job: &mut Job<App>, first: Vec<Command>) -> Result<()> {
         let mut commands = first;
         let mut running: FuturesUnordered<Attempt> = FuturesUnordered::new();
         commands.extend(self.take_signals(job)?);
@@ -52,6 +53,15 @@ impl<App: Send + Sync + 'static> Core<App> {
                 // A command whose unit was turned round by what came after it in the same record is not carried out.
                 commands.retain(|command| is_wanted(job, *command));
                 let holds = !commands.is_empty() || !running.is_empty();
+                if planted::is(Bug::EffectBeforeIntent) {
+                    for command in std::mem::take(&mut commands) {
+                        let mut early = self.attempt(job, command)?;
+                        if let Some(ended) = early.as_mut().now_or_never() {
+                            early = Box::pin(std::future::ready(ended));
+                        }
+                        running.push(early);
+                    }
+                }
                 if job.is_dirty() || (!holds && job.is_held()) {
                     self.record(job, holds).await?;
                 }
@@ -90,7 +100,10 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     async fn record(&self, job: &mut Job<App>, holds: bool) -> Result<()> {
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
-        self.commit_until_known(commit).await?;
+        let skipped = planted::is(Bug::AcknowledgeBeforeCommit) && !commit.creates() && !holds;
+        if !skipped {
+            self.commit_until_known(commit).await?;
+        }
         job.committed = true;
         if !holds {
             self.measure_rest(job);
@@ -131,7 +144,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     /// Makes an ended attempt part of the state, or asks first what became of it.
     fn work_in(
-        &self,
+        self: &Arc<Self>,
         job: &mut Job<App>,
         ended: Ended,
         running: &mut FuturesUnordered<Attempt>,
@@ -154,7 +167,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(job.apply(note, input, self.moment())?.commands)
     }
 
-    fn cx(&self, job: &Job<App>, command: Command) -> Result<(Cx<App>, Policy)> {
+    fn cx(self: &Arc<Self>, job: &Job<App>, command: Command) -> Result<(Cx<App>, Policy)> {
         let plan = &job.definition.plan;
         let state = &job.state;
         let (unit, purpose, attempt, policy) = match command {
@@ -186,11 +199,11 @@ impl<App: Send + Sync + 'static> Core<App> {
             epoch: job.lease.epoch(),
             now: self.now(),
         };
-        Ok((Cx::new(Arc::clone(&self.app), call), policy))
+        Ok((Cx::new(Arc::clone(self), call), policy))
     }
 
     /// Begins an attempt.
-    fn attempt(&self, job: &mut Job<App>, command: Command) -> Result<Attempt> {
+    fn attempt(self: &Arc<Self>, job: &mut Job<App>, command: Command) -> Result<Attempt> {
         let (cx, policy) = self.cx(job, command)?;
         let data = data(&job.key, &job.state);
         let codes = &job.definition.codes;
@@ -211,7 +224,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Asks what became of an attempt.
-    fn probe(&self, job: &Job<App>, unit: usize, settled: Settled) -> Result<Attempt> {
+    fn probe(self: &Arc<Self>, job: &Job<App>, unit: usize, settled: Settled) -> Result<Attempt> {
         let command = Command::Run(unit);
         let (cx, policy) = self.cx(job, command)?;
         let code = job.definition.codes.get(unit).ok_or_else(lacking)?;
@@ -230,9 +243,13 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Finds out about what was under way when the saga changed hands.
-    fn recover(&self, job: &Job<App>, command: Command) -> Result<Attempt> {
+    fn recover(self: &Arc<Self>, job: &Job<App>, command: Command) -> Result<Attempt> {
         let settled = Settled::Unknown { reason: Arc::from("interrupted") };
         match command {
+            Command::Run(_) if planted::is(Bug::TakenOverCountsAsDone) => {
+                let settled = Settled::Done(Arc::from(*b"\"\""));
+                Ok(Box::pin(std::future::ready(Ended { command, settled, events: Vec::new(), probed: true })))
+            }
             Command::Run(unit) => self.probe(job, unit, settled),
             // Compensations and late handlers may be repeated; they are asked for again.
             Command::Undo(_) | Command::Handle(_) => {
@@ -255,6 +272,9 @@ impl<App: Send + Sync + 'static> Core<App> {
             let settled = match within(&*clock, timeout, AssertUnwindSafe(future).catch_unwind()).await {
                 Some(Ok(settled)) => settled,
                 Some(Err(_)) => Settled::Unknown { reason: Arc::from("panicked") },
+                None if planted::is(Bug::TimeoutCountsAsFailed) => {
+                    Settled::Failed { reason: Arc::from("timed out"), retry: Retry::Never }
+                }
                 None => Settled::Unknown { reason: Arc::from("timed out") },
             };
             Ended { command, settled, events: cx.take_events(), probed }
@@ -268,7 +288,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Runs a step in a transaction of the store that its record is committed with.
-    async fn run_in_transaction(&self, job: &mut Job<App>, unit: usize) -> Result<Transacted> {
+    async fn run_in_transaction(self: &Arc<Self>, job: &mut Job<App>, unit: usize) -> Result<Transacted> {
         let command = Command::Run(unit);
         let (cx, policy) = self.cx(job, command)?;
         self.measure_begin(job, command);

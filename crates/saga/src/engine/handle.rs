@@ -209,17 +209,51 @@ impl<App: Send + Sync + 'static> Core<App> {
         self: &Arc<Self>,
         saga: &str,
         key: &Arc<str>,
+        message: Option<Message>,
+        create: bool,
+    ) -> Result<View> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the engine has stopped"))?;
+        self.call_with(saga, key, message, create, Some(permit)).await
+    }
+
+    /// Starts a child, or looks after it. It is driven under its parent's permit, so that parents cannot keep each other's children
+    /// from being driven.
+    pub(crate) async fn start_child(self: &Arc<Self>, saga: &str, key: &Arc<str>) -> Result<View> {
+        self.call_with(saga, key, None, true, None).await
+    }
+
+    /// Undoes a child. One that was never started is made and cancelled, so that nobody starts it later.
+    pub(crate) async fn undo_child(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
+        ended: bool,
+    ) -> Result<View> {
+        let current = match self.stored_view(SagaId::of(saga, key)).await {
+            Ok(view) => Some(view),
+            Err(error) if error.kind() == ErrorKind::NotFound && !ended => None,
+            Err(error) => return Err(error),
+        };
+        let done =
+            current.is_some_and(|view| matches!(view.status, Status::Compensated | Status::Compensating));
+        let message = Message::Decision(Decision::cancel("pumasi-saga", "its parent goes back"));
+        self.call_with(saga, key, (!done).then_some(message), true, None).await
+    }
+
+    async fn call_with(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
         mut message: Option<Message>,
         create: bool,
+        mut permit: Option<OwnedSemaphorePermit>,
     ) -> Result<View> {
         let newest = self.newest(saga)?;
         if let Some(Message::Signal(signal)) = message {
             message = Some(Message::Signal(check_signal(&newest, signal)?));
         }
         let id = SagaId::of(saga, key);
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the engine has stopped"))?;
-        let mut permit = Some(permit);
         let begun = self.options.clock.instant();
         for attempt in 0..ATTEMPTS {
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
@@ -227,10 +261,13 @@ impl<App: Send + Sync + 'static> Core<App> {
                 Ok(active) => active,
                 Err(other) => {
                     let ended = other.notified();
-                    if left.is_zero() {
-                        return self.stored_view(id).await;
-                    }
                     self.leave_with_driver(id, &mut message).await?;
+                    if left.is_zero() {
+                        return match message {
+                            None => self.stored_view(id).await,
+                            Some(_) => Err(not_left()),
+                        };
+                    }
                     if self.active().contains_key(&id) {
                         let _ = pumasi_core::resilience::within(&*self.options.clock, left, ended).await;
                     }
@@ -246,7 +283,11 @@ impl<App: Send + Sync + 'static> Core<App> {
                 None => return Err(missing(id)),
                 Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
                     drop(active);
+                    self.leave_with_driver(id, &mut message).await?;
                     if left.is_zero() {
+                        if message.is_some() {
+                            return Err(not_left());
+                        }
                         let definition = self.definition_of(&stored)?;
                         return Ok(View::of(
                             id,
@@ -254,7 +295,6 @@ impl<App: Send + Sync + 'static> Core<App> {
                             &record::read(&stored.log, stored.version)?.state,
                         ));
                     }
-                    self.leave_with_driver(id, &mut message).await?;
                     self.options.clock.sleep(LOOK).await;
                     continue;
                 }
@@ -282,9 +322,8 @@ impl<App: Send + Sync + 'static> Core<App> {
             if idle {
                 return Ok(View::of_job(&job));
             }
-            let Some(held) = permit.take() else { break };
-            let driven = self.run_job(job, first, active, held).await?;
-            permit = Some(driven.permit);
+            let driven = self.run_job(job, first, active, permit.take()).await?;
+            permit = driven.permit;
             match driven.result {
                 Ok(view) => return Ok(view),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -376,7 +415,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         job: Job<App>,
         first: Vec<Command>,
         active: Active<App>,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Driven> {
         let core = Arc::clone(self);
         let driving = async move { core.drive_to_rest(job, first, active, permit).await };
@@ -389,11 +428,11 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     /// Drives a job, and parks its saga if this code cannot.
     pub(super) async fn drive_to_rest(
-        &self,
+        self: &Arc<Self>,
         mut job: Job<App>,
         first: Vec<Command>,
         active: Active<App>,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Driven {
         let result = match self.drive(&mut job, first).await {
             Ok(()) => Ok(View::of_job(&job)),
@@ -427,11 +466,16 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 }
 
+/// The error of an answer that could not be left: nothing of it is recorded.
+fn not_left() -> Error {
+    Error::new(ErrorKind::Overloaded, "a saga is busy, and the answer could not be left with it")
+}
+
 /// How driving a job ended.
 pub(super) struct Driven {
     result: Result<View>,
     committed: bool,
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 fn parked(stored: &Stored) -> Error {

@@ -33,7 +33,7 @@ impl<App> Core<App> {
         let outcome = match (command, settled) {
             (Command::Run(_), Settled::Done(_)) => "done",
             (Command::Run(_), Settled::Failed { .. }) => "failed",
-            (Command::Run(_), Settled::Unknown { .. }) => "unknown",
+            (Command::Run(_), Settled::NotYet { .. } | Settled::Unknown { .. }) => "unknown",
             (Command::Undo(_), Settled::Done(_)) => "undone",
             (Command::Undo(_), _) => "undo_failed",
             (Command::Handle(_), Settled::Done(_)) => "handled",

@@ -123,6 +123,9 @@ impl<App: Send + Sync + 'static> Engine<App> {
     /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
     /// wants a transaction and the store has none.
     pub fn register<K>(&self, definition: Definition<K, App>) -> Result<SagaHandle<K, App>> {
+        for child in &definition.inner.children {
+            self.register(Definition::<(), App>::from_untyped(Arc::clone(child)))?;
+        }
         let plan = definition.plan();
         let transaction = plan.units.iter().find(|unit| unit.kind == UnitKind::Transaction);
         if let Some(unit) = transaction

@@ -20,7 +20,7 @@ pub(super) const ORDER: &str = "!order";
 /// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
 /// | [`resume_forward`](Self::resume_forward) | in a rollback | goes forward again, making anew what was undone |
 /// | [`rollback_to`](Self::rollback_to) | before the pivot | undoes to the savepoint, and goes on from there |
-/// | [`cancel`](Self::cancel) | before the pivot | undoes everything |
+/// | [`cancel`](Self::cancel) | before the pivot; without one also after the end | undoes everything |
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub(super) order: Order,

@@ -63,7 +63,19 @@ impl<App: Send + Sync + 'static> Engine<App> {
         self.core.ensure_lease().await?;
         let mut driving = FuturesUnordered::new();
         let claimed = self.core.claim().await?;
-        let count = claimed.len();
+        let mut count = claimed.len();
+        if claimed.is_empty() {
+            // What an earlier claim took without our hearing of it is ours, and nobody drives it.
+            let held = self.core.store.query(&Query::new().with_holder(self.core.worker)).await?;
+            for orphan in held.into_iter().filter(|held| !self.core.active().contains_key(&held.head.id)) {
+                if let Some(stored) = self.core.store.load(orphan.head.id).await?
+                    && stored.holder == Some(self.core.worker)
+                {
+                    Arc::clone(&self.core).take_back(stored).await;
+                    count += 1;
+                }
+            }
+        }
         driving.extend(claimed.into_iter().map(|stored| Arc::clone(&self.core).take_up(stored)));
         while driving.next().await.is_some() {}
         Ok(count)
@@ -158,7 +170,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         let opened = self.definition_of(&stored).and_then(|definition| Job::open(definition, stored, lease));
         match opened {
             Ok(job) => {
-                self.drive_to_rest(job, Vec::new(), active, permit).await;
+                self.drive_to_rest(job, Vec::new(), active, Some(permit)).await;
             }
             Err(error) => self.park(id, Some(lease), &error).await,
         }
@@ -196,7 +208,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         {
             // The store has to hear of the new epoch, even if there is nothing else to say.
             job.touch(crate::machine::record::Note::TakenOver);
-            self.drive_to_rest(job, Vec::new(), active, permit).await;
+            self.drive_to_rest(job, Vec::new(), active, Some(permit)).await;
         }
     }
 }

@@ -6,6 +6,7 @@ use pumasi_core::Retry;
 
 use super::{Command, Late, Phase, Settled, StuckAt, Turn, UnitStatus};
 use crate::definition::WhenExhausted;
+use crate::planted::{self, Bug};
 
 impl Turn<'_> {
     /// Waits until nothing is under way any more, and then turns round.
@@ -27,7 +28,9 @@ impl Turn<'_> {
         }
         let under_way =
             |unit: usize| matches!(self.state.status(unit), UnitStatus::Running | UnitStatus::Backoff);
-        if self.state.stuck.is_some() || self.plan.stage(self.state.stage).any(under_way) {
+        let others =
+            self.plan.stage(self.state.stage).any(under_way) && !planted::is(Bug::TurnBackWhileOthersRun);
+        if self.state.stuck.is_some() || others {
             return;
         }
         if self.pivot_status() == Some(UnitStatus::Done) {
@@ -47,10 +50,15 @@ impl Turn<'_> {
             if self.state.units.iter().any(|unit| undoing(unit.status)) {
                 return;
             }
-            let next = (0..self.state.units.len()).rev().find(|unit| {
+            let is_next = |unit: &usize| {
                 self.stage_of(*unit) >= target
                     && matches!(self.state.status(*unit), UnitStatus::Done | UnitStatus::Unsure)
-            });
+            };
+            let next = if planted::is(Bug::ForwardOrderUndo) {
+                (0..self.state.units.len()).find(is_next)
+            } else {
+                (0..self.state.units.len()).rev().find(is_next)
+            };
             let Some(unit) = next else {
                 self.unwound(target);
                 return;
@@ -93,8 +101,12 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::Unknown { reason } => (reason, Retry::Now),
+            Settled::NotYet { reason } | Settled::Unknown { reason } => (reason, Retry::Now),
         };
+        if planted::is(Bug::UndoIsNeverRepeated) {
+            self.state.change(unit, |unit| unit.status = UnitStatus::Undone);
+            return;
+        }
         if retry.is_retryable() && plan.policy.goes_on_after(it.attempt) {
             let at = self.moment.after_pause(plan.policy.backoff(), it.attempt, retry);
             self.state.change(unit, |unit| {
@@ -127,7 +139,8 @@ impl Turn<'_> {
             return false;
         }
         self.state.seen.push(Arc::clone(&id));
-        if self.plan.units.get(unit).is_none_or(|unit| unit.late.is_none()) {
+        let has_none = self.plan.units.get(unit).is_none_or(|unit| unit.late.is_none());
+        if has_none || planted::is(Bug::DropLateSignal) {
             return false;
         }
         let late = self.state.late.len();
@@ -151,7 +164,7 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::Unknown { reason } => (reason, Retry::Now),
+            Settled::NotYet { reason } | Settled::Unknown { reason } => (reason, Retry::Now),
         };
         if retry.is_retryable() && policy.goes_on_after(entry.attempt) {
             entry.status = UnitStatus::Backoff;

@@ -6,6 +6,7 @@ use pumasi_core::Retry;
 
 use super::{Cause, Command, Phase, Settled, State, StuckAt, Turn, Unit, UnitStatus};
 use crate::definition::UnitKind;
+use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
 impl Turn<'_> {
@@ -75,6 +76,10 @@ impl Turn<'_> {
                 let retry = if forward && again && retry.is_retryable() { Some(retry) } else { None };
                 (reason, retry)
             }
+            Settled::NotYet { reason } => {
+                self.state.change(unit, |unit| unit.unsure = true);
+                (reason, (forward && again).then_some(Retry::Now))
+            }
             Settled::Unknown { reason } => {
                 self.state.change(unit, |unit| unit.unsure = true);
                 let may = policy.retries_unknown() && again && (forward || is_pivot);
@@ -103,13 +108,13 @@ impl Turn<'_> {
 
     /// A unit will not be done: the saga goes back or, where it cannot, stands.
     pub(super) fn not_done(&mut self, unit: usize, reason: Arc<str>) {
-        let unsure = self.state.unit(unit).unsure;
+        let unsure = self.state.unit(unit).unsure && !planted::is(Bug::SkipUnknownStep);
         let is_pivot = self.plan.pivot == Some(unit);
         self.state.change(unit, |unit| {
             unit.status = if unsure { UnitStatus::Unsure } else { UnitStatus::Failed };
             unit.at = None;
         });
-        if self.is_past_pivot(unit) || (is_pivot && unsure) {
+        if (self.is_past_pivot(unit) || (is_pivot && unsure)) && !planted::is(Bug::UndoPastThePivot) {
             // Behind the point of no return, or perhaps behind it: neither back nor forth is safe.
             if self.state.stuck.is_none() {
                 self.state.stuck = Some((StuckAt::Forward(unit), reason));

@@ -227,6 +227,12 @@ impl Turn<'_> {
     }
 
     fn cancel(&mut self) -> Result<()> {
+        if self.state.phase == Phase::Completed && self.plan.pivot.is_none() {
+            // Without a pivot there is always a way back.
+            self.state.phase = Phase::Backward(0);
+            self.state.cause = Some(Cause { unit: None, reason: Arc::from("cancelled") });
+            return Ok(());
+        }
         self.check_undoable()?;
         if matches!(self.state.phase, Phase::Draining(0) | Phase::Backward(0)) {
             return Err(conflict("the saga is being compensated already"));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::planted::{self, Bug};
+
 use super::{Early, Phase, Reception, Turn, UnitStatus};
 
 impl Turn<'_> {
@@ -36,6 +38,7 @@ impl Turn<'_> {
                     Reception::Dropped
                 }
             }
+            _ if planted::is(Bug::DropEarlySignal) => Reception::Dropped,
             _ => {
                 self.state.early.push(signal);
                 self.state.delta.early = true;

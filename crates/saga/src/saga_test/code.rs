@@ -16,7 +16,7 @@ pub(super) fn wrap<App: Send + Sync + 'static>(
     definition: Untyped<App>,
     injector: &Injector,
 ) -> Untyped<App> {
-    let Untyped { plan, fingerprint, codes } = definition;
+    let Untyped { plan, fingerprint, codes, children } = definition;
     let wrapped = codes.into_iter().zip(&plan.units).enumerate().map(|(unit, (code, it))| {
         let name = it.name.to_string();
         // Behind the pivot a refusal would be for good, and leave every saga with an operator.
@@ -34,7 +34,7 @@ pub(super) fn wrap<App: Send + Sync + 'static>(
         }
     });
     let codes = wrapped.collect();
-    Untyped { plan, fingerprint, codes }
+    Untyped { plan, fingerprint, codes, children }
 }
 
 #[derive(Clone)]
@@ -97,6 +97,10 @@ impl Around {
                 // As a panic, but without a word on the terminal.
                 Some(Fault::Panic) => std::panic::resume_unwind(Box::new("injected")),
                 Some(Fault::Hang) => std::future::pending().await,
+                Some(Fault::HangAfter) => {
+                    done(once.await);
+                    std::future::pending().await
+                }
                 Some(Fault::ErrorBefore | Fault::ErrorAfter) => done(once.await),
             }
         }))
@@ -139,7 +143,7 @@ impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
                     injector.freeze().await;
                     once.await
                 }
-                Some(Fault::Hang) => std::future::pending().await,
+                Some(Fault::Hang | Fault::HangAfter) => std::future::pending().await,
                 _ => {
                     let settled = once.await;
                     injector.called(point, matches!(settled, Settled::Done(_)));

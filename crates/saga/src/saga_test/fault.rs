@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
@@ -52,6 +52,7 @@ impl Point {
                 Fault::Twice,
                 Fault::Panic,
                 Fault::Hang,
+                Fault::HangAfter,
             ],
             Self::Undo(_) | Self::Late(_) => &[
                 Fault::Fail,
@@ -110,8 +111,10 @@ pub enum Fault {
     Twice,
     /// The code panics before it happens.
     Panic,
-    /// The call never returns.
+    /// The call never returns, and nothing happens.
     Hang,
+    /// It happens, and the call never returns.
+    HangAfter,
 }
 
 impl fmt::Display for Fault {
@@ -130,6 +133,7 @@ impl fmt::Display for Fault {
             Self::Twice => "twice",
             Self::Panic => "panic",
             Self::Hang => "hang",
+            Self::HangAfter => "hang-after",
         })
     }
 }
@@ -203,6 +207,7 @@ struct Inner {
     /// The process stands still, and which one it is.
     frozen: Option<u64>,
     thawed: bool,
+    frozen_wakers: Vec<Waker>,
     generation: u64,
     /// No more faults.
     quiet: bool,
@@ -222,6 +227,7 @@ impl Injector {
                 crashed: false,
                 frozen: None,
                 thawed: false,
+                frozen_wakers: Vec::new(),
                 generation: 0,
                 quiet: false,
                 late: Vec::new(),
@@ -268,9 +274,13 @@ impl Injector {
             inner.frozen = Some(inner.generation);
             inner.generation
         };
-        std::future::poll_fn(|_| {
-            let inner = self.inner();
-            if inner.thawed && inner.generation > generation { Poll::Ready(()) } else { Poll::Pending }
+        std::future::poll_fn(|context| {
+            let mut inner = self.inner();
+            if inner.thawed && inner.generation > generation {
+                return Poll::Ready(());
+            }
+            inner.frozen_wakers.push(context.waker().clone());
+            Poll::Pending
         })
         .await;
     }
@@ -293,9 +303,15 @@ impl Injector {
 
     /// Lets everything go on, and nothing more strike.
     pub(super) fn thaw(&self) {
-        let mut inner = self.inner();
-        inner.quiet = true;
-        inner.thawed = true;
+        let wakers = {
+            let mut inner = self.inner();
+            inner.quiet = true;
+            inner.thawed = true;
+            inner.frozen = None;
+            inner.generation += 1;
+            std::mem::take(&mut inner.frozen_wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Puts an effect off to the end.

@@ -128,12 +128,17 @@ pub fn replay<S: Scenario>(scenario: &S, schedule: &Schedule) -> Report {
 
 /// Runs the scenario calmly, and then with every fault at every point.
 pub fn every_fault<S: Scenario>(scenario: &S) -> Report {
-    explore(scenario, 1)
+    explore(scenario, 1, 1)
 }
 
 /// Runs the scenario calmly, with every fault at every point, and with every second fault at every point of what follows.
 pub fn every_pair<S: Scenario>(scenario: &S) -> Report {
-    explore(scenario, 2)
+    explore(scenario, 2, 1)
+}
+
+/// Runs the scenario as [`every_pair`] does, but of the pairs only every `nth` one.
+pub fn every_nth_pair<S: Scenario>(scenario: &S, nth: std::num::NonZeroUsize) -> Report {
+    explore(scenario, 2, nth.get())
 }
 
 /// Runs the scenario with faults drawn from each seed, and with answers that come twice and out of order.
@@ -150,7 +155,8 @@ pub fn seeds<S: Scenario>(scenario: &S, seeds: Range<u64>) -> Report {
     report
 }
 
-fn explore<S: Scenario>(scenario: &S, depth: usize) -> Report {
+fn explore<S: Scenario>(scenario: &S, depth: usize, nth: usize) -> Report {
+    let mut pairs = 0;
     let mut report = Report::default();
     let mut next = vec![(Schedule::calm(), 0)];
     while let Some((schedule, from)) = next.pop() {
@@ -159,6 +165,12 @@ fn explore<S: Scenario>(scenario: &S, depth: usize) -> Report {
         if schedule.count() < depth {
             for (at, point) in run.points.iter().enumerate().skip(from) {
                 for fault in point.faults() {
+                    if schedule.count() > 0 {
+                        pairs += 1;
+                        if pairs % nth != 0 {
+                            continue;
+                        }
+                    }
                     next.push((schedule.clone().with(at, *fault), at + 1));
                 }
             }

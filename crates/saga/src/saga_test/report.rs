@@ -60,7 +60,7 @@ impl Report {
         for struck in &run.struck {
             *self.struck.entry(struck.clone()).or_default() += 1;
         }
-        if let Some(Ending { status, ledger }) = &run.ending {
+        if let Some(Ending { status, ledger, .. }) = &run.ending {
             *self.endings.entry(*status).or_default() += 1;
             for byte in format!("{status}{ledger:?}").bytes() {
                 // FNV-1a, as elsewhere: the same runs have the same sum.

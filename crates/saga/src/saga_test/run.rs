@@ -1,6 +1,6 @@
 //! One run: processes that die and stand still, time that passes, and one saga in the middle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use pumasi_core::time::{Clock, ManualClock};
 use super::fault::{Called, Fault, Injector, Point, Schedule};
 use super::store::FaultyStore;
 use super::{Bank, Scenario, check, code};
-use crate::definition::{Definition, Plan};
+use crate::definition::{Definition, Plan, UnitKind};
 use crate::engine::{Engine, EngineOptions, SagaHandle, Signal};
+use crate::machine::record;
 use crate::store::{MemoryStore, SagaId, SagaStore, Status};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +33,8 @@ pub struct Ending {
     pub status: Status,
     /// What stands of each step.
     pub ledger: BTreeMap<String, i64>,
+    /// The waits that got their answers, and were not asked anew.
+    pub answered: BTreeSet<String>,
 }
 
 /// What a run came to.
@@ -82,8 +85,8 @@ pub(super) fn run<S: Scenario>(scenario: &S, schedule: &Schedule) -> Run {
     };
     let ended = world.play();
     let (ending, wrong) = match ended {
-        Ok((status, plan)) => {
-            let end = Ending { status, ledger: bank.ledger() };
+        Ok((status, answered, plan)) => {
+            let end = Ending { status, ledger: bank.ledger(), answered };
             let checked = check::check(&plan, &end, &bank, &injector.calls());
             let wrong = checked.and_then(|()| scenario.check(&world.app, &end)).err();
             (Some(end), wrong)
@@ -130,7 +133,7 @@ impl<S: Scenario> World<'_, S> {
         Seen::Hung
     }
 
-    fn play(&mut self) -> std::result::Result<(Status, Plan), String> {
+    fn play(&mut self) -> std::result::Result<(Status, BTreeSet<String>, Plan), String> {
         let told = |error: Error| format!("{error:?}");
         let mut process = self.boot().map_err(told)?;
         let definition = self.scenario.definition().map_err(told)?;
@@ -153,7 +156,8 @@ impl<S: Scenario> World<'_, S> {
         }
         self.settle(process, id)?;
         let status = self.status(id).ok_or("the saga is gone")?;
-        Ok((status, plan))
+        let answered = self.answered(id, &plan);
+        Ok((status, answered, plan))
     }
 
     /// What is answered: in a random run perhaps twice, and perhaps not in order.
@@ -182,13 +186,19 @@ impl<S: Scenario> World<'_, S> {
         key: &Arc<S::Key>,
         answer: Option<&Signal>,
     ) -> std::result::Result<Process<S::Key, S::App>, String> {
+        // As a webhook does, or as an endpoint.
+        let leaves = self.injector.draw(3) == 1;
         for _ in 0..TURNS {
             let (handle, asked, answer) = (process.handle.clone(), Arc::clone(key), answer.cloned());
             let mut call = Box::pin(async move {
-                match answer {
-                    Some(answer) => handle.advance(&asked, answer).await,
-                    None => handle.start(&asked).await,
+                let Some(answer) = answer else { return handle.start(&asked).await.map(|_| ()) };
+                if leaves {
+                    match handle.signal(&asked, answer.clone()).await {
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        left => return left.map(|_| ()),
+                    }
                 }
+                handle.advance(&asked, answer).await.map(|_| ())
             });
             match self.watch(&mut call) {
                 Seen::Ready(Ok(_)) => return Ok(process),
@@ -251,6 +261,15 @@ impl<S: Scenario> World<'_, S> {
 
     fn next_due(&self) -> Option<pumasi_core::time::Timestamp> {
         now(self.store.next_due()).and_then(Result::ok).flatten()
+    }
+
+    fn answered(&self, id: SagaId, plan: &Plan) -> BTreeSet<String> {
+        let stored = now(self.store.load(id)).and_then(Result::ok).flatten();
+        let log = stored.and_then(|stored| record::read(&stored.log, stored.version).ok());
+        let Some(log) = log else { return BTreeSet::new() };
+        let waits = plan.units.iter().enumerate().filter(|(_, unit)| unit.kind == UnitKind::Wait);
+        let answered = waits.filter(|(unit, _)| log.state.output(*unit).is_some());
+        answered.map(|(_, unit)| unit.name.to_string()).collect()
     }
 
     fn status(&self, id: SagaId) -> Option<Status> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pumasi_core::event::{Envelope, EventId};
 use pumasi_core::time::Timestamp;
 
+use crate::engine::Core;
 use crate::store::SagaId;
 
 /// What an operation of a saga is called for.
@@ -33,19 +34,23 @@ pub(crate) struct Call {
 
 /// What a step, a compensation or a late handler is told beside its input: the service, and who asks under which key.
 pub struct Cx<App> {
-    app: Arc<App>,
+    core: Arc<Core<App>>,
     call: Arc<Call>,
     events: Arc<Mutex<Vec<Envelope>>>,
 }
 
 impl<App> Cx<App> {
-    pub(crate) fn new(app: Arc<App>, call: Call) -> Self {
-        Self { app, call: Arc::new(call), events: Arc::default() }
+    pub(crate) fn new(core: Arc<Core<App>>, call: Call) -> Self {
+        Self { core, call: Arc::new(call), events: Arc::default() }
     }
 
     /// Returns what the service gave the engine: its pools, its clients, its settings.
     pub fn app(&self) -> &App {
-        &self.app
+        &self.core.app
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<App>> {
+        &self.core
     }
 
     /// Returns the key of this operation: the same for every attempt, another for every other operation of every saga.
@@ -71,6 +76,10 @@ impl<App> Cx<App> {
 
     fn derive(&self, what: &str, name: &str) -> String {
         let Call { id, run, round, .. } = &*self.call;
+        if crate::planted::is(crate::planted::Bug::KeyPerAttempt) {
+            let attempt = self.call.attempt;
+            return id.derive(format!("{run}/{round}/{attempt}/{what}{name}").as_bytes()).to_string();
+        }
         id.derive(format!("{run}/{round}/{what}{name}").as_bytes()).to_string()
     }
 
@@ -127,7 +136,7 @@ impl<App> Cx<App> {
 
 impl<App> Clone for Cx<App> {
     fn clone(&self) -> Self {
-        Self { app: Arc::clone(&self.app), call: Arc::clone(&self.call), events: Arc::clone(&self.events) }
+        Self { core: Arc::clone(&self.core), call: Arc::clone(&self.call), events: Arc::clone(&self.events) }
     }
 }
 

@@ -123,3 +123,64 @@ async fn a_cancelled_registration_is_undone_and_says_who_did_it() {
     let refused = handle.decide(&key, Decision::cancel("운영자 7", "again")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
 }
+
+mod children {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::sagas::{Free, Held, HoldPlace, ReleasePlace, Reserve};
+    use pumasi_saga::{Cx, Definition, Ended, Outcome, Saga, Step};
+
+    static REFUSES: AtomicBool = AtomicBool::new(false);
+
+    /// Fails when it is told to.
+    struct Judge;
+
+    impl Step<Bank> for Judge {
+        type In = (Held, Ended<u64>);
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, _: &Cx<Bank>, _: Self::In) -> Outcome<(), &'static str> {
+            if REFUSES.load(Ordering::SeqCst) { Outcome::Failed("refused") } else { Outcome::Done(()) }
+        }
+    }
+
+    fn child() -> Definition<u64, Bank> {
+        Saga::<u64, Bank>::new("stock", 1).step(Reserve).compensate(Free).build().unwrap()
+    }
+
+    fn parent(child: &Definition<u64, Bank>) -> Definition<RegistrationKey, Bank> {
+        Saga::<RegistrationKey, Bank>::new("with a child", 1)
+            .step(HoldPlace)
+            .compensate(ReleasePlace)
+            .child(child, |(key,): (RegistrationKey,)| key.participant)
+            .step(Judge)
+            .build()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_child_is_done_with_its_parent_and_undone_with_it() {
+        let (clock, bank) = (ManualClock::new(), Bank::new());
+        let engine = engine(&clock, &bank);
+        let handle = engine.register(parent(&child())).unwrap();
+        let view = handle.start(&RegistrationKey::of(1)).await.unwrap();
+        assert_eq!(view.status, Status::Completed);
+        assert_eq!((bank.standing("hold_place"), bank.standing("reserve")), (1, 1));
+
+        REFUSES.store(true, Ordering::SeqCst);
+        let view = handle.start(&RegistrationKey::of(2)).await.unwrap();
+        assert_eq!((view.status, view.reason.as_deref()), (Status::Compensated, Some("refused")));
+        assert_eq!((bank.standing("hold_place"), bank.standing("reserve")), (1, 1), "the first stands");
+    }
+
+    #[test]
+    fn a_child_that_cannot_be_undone_is_refused_before_the_pivot() {
+        let stubborn = Saga::<u64, Bank>::new("stubborn", 1).pivot(Reserve).build().unwrap();
+        let built = Saga::<u64, Bank>::new("parent", 1).child(&stubborn, |(key,): (u64,)| key).build();
+        let error = built.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.message().contains("stubborn"), "{error}");
+    }
+}

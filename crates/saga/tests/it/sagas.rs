@@ -1,6 +1,7 @@
 //! The sagas of the first users, over a bank.
 
 use pumasi_saga::saga_test::{Bank, Ending, Scenario};
+use pumasi_saga::store::Status;
 use pumasi_saga::{
     Answer, Branch, Compensate, Cx, Definition, Late, Outcome, Policy, Probe, Result, Retriable, Saga,
     Signal, Step, Undo,
@@ -8,9 +9,25 @@ use pumasi_saga::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A step that has its effect at the bank, and the compensation that undoes it.
+/// A step that has its effect at the bank, and the compensation that undoes it; `blind` if nobody can ask what became of it.
 macro_rules! at_the_bank {
+    (@probe blind) => {};
+    (@probe asked $out:ident) => {
+        async fn probe(&self, cx: &Cx<Bank>, _: Self::In) -> Probe<$out> {
+            if cx.app().happened(cx) {
+                Probe::Happened($out(cx.idempotency_key()))
+            } else {
+                Probe::DidNotHappen
+            }
+        }
+    };
+    (blind $step:ident $(/ $undo:ident)? : ($($input:ty),*) -> $out:ident) => {
+        at_the_bank!(@step $step $(/ $undo)? : ($($input),*) -> $out, (blind));
+    };
     ($step:ident $(/ $undo:ident)? : ($($input:ty),*) -> $out:ident) => {
+        at_the_bank!(@step $step $(/ $undo)? : ($($input),*) -> $out, (asked $out));
+    };
+    (@step $step:ident $(/ $undo:ident)? : ($($input:ty),*) -> $out:ident, ($($probe:tt)*)) => {
         #[derive(Debug, Serialize, Deserialize, PartialEq)]
         pub struct $out(pub String);
 
@@ -30,13 +47,7 @@ macro_rules! at_the_bank {
                 }
             }
 
-            async fn probe(&self, cx: &Cx<Bank>, _: Self::In) -> Probe<$out> {
-                if cx.app().happened(cx) {
-                    Probe::Happened($out(cx.idempotency_key()))
-                } else {
-                    Probe::DidNotHappen
-                }
-            }
+            at_the_bank!(@probe $($probe)*);
         }
 
         $(
@@ -165,7 +176,10 @@ impl Scenario for Registration {
         // A payment that came for a registration that was undone is given back, once; it never stays with us.
         let refunds = bank.standing("payment_completed");
         match ending.status {
-            pumasi_saga::store::Status::Completed if refunds != 0 => Err(format!("{refunds} refunds")),
+            Status::Completed if refunds != 0 => Err(format!("{refunds} refunds of what was bought")),
+            Status::Compensated if !ending.answered.contains("payment_completed") && refunds != 1 => {
+                Err(format!("{refunds} refunds of what came too late"))
+            }
             _ if refunds > 1 => Err(format!("{refunds} refunds")),
             _ => Ok(()),
         }
@@ -173,8 +187,8 @@ impl Scenario for Registration {
 }
 
 at_the_bank!(Reserve / Free: (u64) -> Reserved);
-at_the_bank!(PreparePayment / VoidPayment: (Reserved) -> Prepared);
-at_the_bank!(ReserveGift / FreeGift: (u64) -> Gift);
+at_the_bank!(blind PreparePayment / VoidPayment: (Reserved) -> Prepared);
+at_the_bank!(blind ReserveGift / FreeGift: (u64) -> Gift);
 at_the_bank!(ConfirmPayment: (Prepared) -> Paid);
 at_the_bank!(GrantAccess: (u64, Paid) -> Granted);
 impl Retriable for GrantAccess {}

@@ -11,6 +11,8 @@
 
 pub(crate) mod code;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use pumasi_core::time::Timestamp;
 
 use super::state::{Delta, State, StuckAt, UnitStatus};
 use super::{Phase, Unit};
+use crate::planted::{self, Bug};
 use code::Writer;
 pub(crate) use read::read;
 
@@ -181,7 +184,7 @@ fn write_units(body: &mut Writer, units: &[Unit]) {
         let flags = unit.status as u8
             | if begun { 0x10 } else { 0 }
             | if rare { 0x20 } else { 0 }
-            | if unit.unsure { 0x40 } else { 0 }
+            | if unit.unsure && !planted::is(Bug::UnsureIsNotRecorded) { 0x40 } else { 0 }
             | if unit.at.is_some() { 0x80 } else { 0 };
         body.byte(flags);
         if rare {
@@ -199,6 +202,7 @@ fn write_outputs(body: &mut Writer, state: &State, changed: Option<Vec<usize>>) 
         let made = state.outputs.iter().enumerate().filter(|(_, output)| output.is_some());
         made.map(|(unit, _)| unit).collect()
     });
+    let changed = if planted::is(Bug::OutputIsNotRecorded) { Vec::new() } else { changed };
     body.length(changed.len());
     for unit in changed {
         body.length(unit);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::time::Timestamp;
 
+use crate::planted::{self, Bug};
 use crate::store::{
     Census, Commit, Delivered, Head, Known, Lease, NewSignal, Query, SagaId, Status, Stored, StoredSignal,
     Summary, WorkerId,
@@ -42,7 +43,7 @@ struct Worker {
 
 impl Worker {
     fn runs(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.until.is_some_and(|until| now < until || planted::is(Bug::LeaseIsForEver))
     }
 }
 
@@ -74,7 +75,8 @@ impl Rows {
     fn release(&mut self, id: SagaId, due: Option<Timestamp>, now: Timestamp) {
         self.detach(id);
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let wakes = !row.signals.is_empty() && row.head.status != Status::Parked;
+        let wakes =
+            !planted::is(Bug::LostWakeUp) && !row.signals.is_empty() && row.head.status != Status::Parked;
         row.due = if wakes { Some(due.map_or(now, |due| due.min(now))) } else { due };
         if let Some(due) = row.due {
             self.due.insert((due, id));
@@ -112,11 +114,11 @@ impl Rows {
                 return Ok(false);
             }
             Some(row) => {
-                if row.version != commit.expected {
+                if row.version != commit.expected && !planted::is(Bug::NoFencing) {
                     return Err(conflict("the saga has moved on"));
                 }
                 match commit.lease {
-                    Lease::Held(held) if row.epoch != held => {
+                    Lease::Held(held) if row.epoch != held && !planted::is(Bug::NoFencing) => {
                         return Err(conflict("the saga has gone to another worker"));
                     }
                     Lease::Take(taken) if row.epoch.checked_add(1) != Some(taken) => {
@@ -153,7 +155,7 @@ impl Rows {
             if row.holder != Some(commit.worker) {
                 self.hold(id, commit.worker);
             }
-        } else {
+        } else if !planted::is(Bug::ReleaseKeepsTheHolder) {
             self.release(id, due, now);
         }
         Ok(true)
@@ -297,7 +299,11 @@ impl Row {
             version: self.version,
             epoch: self.epoch,
             holder,
-            log: self.log.clone(),
+            log: if planted::is(Bug::LogLosesLastRecord) {
+                self.log.iter().take(self.log.len() / 2).copied().collect()
+            } else {
+                self.log.clone()
+            },
             signals: self.signals.clone(),
             created_at: self.created_at,
             updated_at: self.updated_at,
