@@ -75,7 +75,7 @@ impl Parts<'_> {
         match part.parse(stream.span(node).of(stream.text())) {
             Ok(parsed) => told["value"] = parsed.value,
             Err(error) => {
-                told["error"] = json!({"kind": error.kind().as_str(), "message": error.to_string()})
+                told["error"] = json!({"kind": error.kind().as_str(), "message": error.to_string()});
             }
         }
     }

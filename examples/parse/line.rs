@@ -37,7 +37,7 @@ pub(crate) fn without_lone_surrogates(line: &str) -> Option<String> {
         at += step;
         match code(at) {
             Some(0xD800..0xDC00) if code(at + 6).is_some_and(|low| (0xDC00..0xE000).contains(&low)) => {
-                at += 12
+                at += 12;
             }
             Some(0xD800..0xE000) => {
                 out.push_str(line.get(from..at)?);

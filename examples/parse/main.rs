@@ -195,19 +195,18 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
     let text = line::text(bytes);
     let mended;
     let mut halves = false;
-    let line = match serde_json::from_str::<Line<'_>>(&text) {
-        Ok(line) => line,
-        Err(_) => {
-            mended = line::without_lone_surrogates(&text);
-            halves = mended.is_some();
-            let again = mended.as_deref().and_then(|text| serde_json::from_str::<Line<'_>>(text).ok());
-            let Some(line) = again else {
-                let id = line::rescued_id(&text);
-                let message = "the line is not an object with an \"input\" text";
-                return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
-            };
-            line
-        }
+    let line = if let Ok(line) = serde_json::from_str::<Line<'_>>(&text) {
+        line
+    } else {
+        mended = line::without_lone_surrogates(&text);
+        halves = mended.is_some();
+        let again = mended.as_deref().and_then(|text| serde_json::from_str::<Line<'_>>(text).ok());
+        let Some(line) = again else {
+            let id = line::rescued_id(&text);
+            let message = "the line is not an object with an \"input\" text";
+            return fail(out, id.as_deref().unwrap_or(RawValue::NULL), "invalid_input", message);
+        };
+        line
     };
     let id = line.id.unwrap_or(RawValue::NULL);
     if matches!(text, Cow::Owned(_)) {

@@ -84,7 +84,11 @@ impl Drop for Running {
     }
 }
 
-/// Cargo builds the examples of a package before it runs the package's tests, beside them.
+/// Finds an example's binary: Cargo builds the examples of a package before it runs the package's tests, beside them.
+///
+/// # Errors
+///
+/// If the test's own place is not known.
 pub fn example(name: &str) -> io::Result<PathBuf> {
     let tests = std::env::current_exe()?;
     let folder = tests.ancestors().nth(2).ok_or_else(|| io::Error::other("a test has no folder"))?;

@@ -208,7 +208,7 @@ mod on_redis {
         }
 
         async fn damage(&self, key: &str) {
-            let script = redis::Script::new(
+            let script = ::redis::Script::new(
                 r#"for shard = 0, 63 do
                     local key = ARGV[1] .. 'shard:' .. shard
                     for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do

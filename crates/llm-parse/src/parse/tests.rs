@@ -210,6 +210,7 @@ proptest! {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "schemas are written where they are used")]
 fn so_far(schema: Value, raw: &str) -> crate::Result<super::Parsed<Value>> {
     let schema = if schema.is_null() { Schema::any() } else { Schema::from_json(&schema).unwrap() };
     Parser::<Value>::with_schema(schema).with_partial(true).parse(raw)

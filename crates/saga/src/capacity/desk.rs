@@ -158,6 +158,7 @@ impl Capacity {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as the answer comes")]
 fn released(answer: Answer) -> Result<bool> {
     match answer {
         Answer::Released => Ok(true),

@@ -106,7 +106,6 @@ pub(super) fn no_pool() -> Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 mod tests {
     use std::time::Duration;
 

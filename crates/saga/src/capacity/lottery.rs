@@ -244,7 +244,6 @@ impl fmt::Debug for Draw {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "what is not as it should be fails the test")]
 mod tests {
     use super::*;
 

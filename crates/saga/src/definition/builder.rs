@@ -120,13 +120,13 @@ impl<App: Send + Sync + 'static> Draft<App> {
         depths.iter().filter_map(at).collect()
     }
 
-    pub(super) fn add(&mut self, name: Cow<'_, str>, kind: UnitKind, policy: Policy, sources: &[Source]) {
+    pub(super) fn add(&mut self, name: &str, kind: UnitKind, policy: Policy, sources: &[Source]) {
         let reads = sources.iter().filter_map(|source| match source {
             Source::Unit(unit) => Some(*unit),
             Source::Key => None,
         });
         self.units.push(UnitPlan {
-            name: Arc::from(&*name),
+            name: Arc::from(name),
             kind,
             stage: self.stages.len(),
             policy,
@@ -142,7 +142,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
     }
 
     pub(super) fn add_step<S: Step<App>>(&mut self, step: S, sources: Vec<Source>, policy: Policy) {
-        self.add(step.name(), UnitKind::Step, policy, &sources);
+        self.add(&step.name(), UnitKind::Step, policy, &sources);
         self.last.clone_from(&sources);
         self.push_code(StepCode { step: Arc::new(step), sources });
     }
@@ -153,7 +153,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
         S: TransactionStep<App, Tx>,
     {
         let sources = self.resolve(depths, self.sources.len());
-        self.add(step.name(), UnitKind::Transaction, policy, &sources);
+        self.add(&step.name(), UnitKind::Transaction, policy, &sources);
         let step = Arc::new(step);
         self.push_code(TransactionCode::<S, Tx> { step, sources, transaction: PhantomData });
         self.end_stage();
@@ -230,7 +230,7 @@ where
     /// Waits for an answer or an event. One that came early is taken at once.
     #[must_use]
     pub fn wait<A: Answer>(mut self) -> SagaBuilder<K, App, Cons<A, Ctx>, Class, LastWait<A>> {
-        self.draft.add(Cow::Borrowed(A::NAME), UnitKind::Wait, Policy::new(), &[]);
+        self.draft.add(A::NAME, UnitKind::Wait, Policy::new(), &[]);
         self.draft.push_code(WaitCode::<A>(PhantomData));
         self.draft.end_stage();
         self.turn(Target::Nothing)
@@ -285,7 +285,7 @@ where
         let saga = Arc::clone(&definition.plan().saga);
         let sources = self.draft.resolve(&In::depths(), self.draft.sources.len());
         let policy = Policy::forever().with_backoff(Backoff::constant(CHILD_POLL));
-        self.draft.add(Cow::Borrowed(&*saga), UnitKind::Child, policy, &sources);
+        self.draft.add(&saga, UnitKind::Child, policy, &sources);
         let code = ChildCode { saga: Arc::clone(&saga), key: Arc::new(key), sources, types: PhantomData };
         self.draft.push_code(code.clone());
         if self.draft.pivot.is_none()

@@ -122,6 +122,10 @@ impl<App: Send + Sync + 'static> Engine<App> {
     ///
     /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
     /// wants a transaction and the store has none.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is registered is no longer the caller's to change"
+    )]
     pub fn register<K>(&self, definition: Definition<K, App>) -> Result<SagaHandle<K, App>> {
         for child in &definition.inner.children {
             self.register(Definition::<(), App>::from_untyped(Arc::clone(child)))?;

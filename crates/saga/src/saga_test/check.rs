@@ -59,10 +59,8 @@ fn check_order(plan: &Plan, calls: &[Called]) -> Result<(), String> {
                 }
                 undone.push(unit);
             }
-            Point::Run(name) => {
-                if plan.unit(name).is_some_and(|unit| undone.contains(&unit)) {
-                    return Err(format!("step {name} had its effect after it was undone"));
-                }
+            Point::Run(name) if plan.unit(name).is_some_and(|unit| undone.contains(&unit)) => {
+                return Err(format!("step {name} had its effect after it was undone"));
             }
             _ => {}
         }

@@ -201,7 +201,7 @@ impl<S: Scenario> World<'_, S> {
                 handle.advance(&asked, answer).await.map(|_| ())
             });
             match self.watch(&mut call) {
-                Seen::Ready(Ok(_)) => return Ok(process),
+                Seen::Ready(Ok(())) => return Ok(process),
                 Seen::Ready(Err(error)) if is_passing(&error) => self.clock.advance(Duration::from_secs(1)),
                 Seen::Ready(Err(error)) => return Err(format!("an answer was refused: {error:?}")),
                 Seen::Crashed => {

@@ -93,7 +93,7 @@ impl Worker {
                     return false;
                 }
                 Err(error) if error.retry().is_retryable() => {
-                    tokio::time::sleep(Duration::from_millis(20)).await
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => panic!("a commit failed: {error:?}"),
             }
@@ -113,7 +113,7 @@ impl Worker {
                 confirmed => confirmed.map(|hold| self.ack(&format!("confirm {id} {}\n", hold.ticket))),
             },
             // Every third gives its place back.
-            6 if id.as_bytes()[0] % 3 == 0 => {
+            6 if id.as_bytes()[0].is_multiple_of(3) => {
                 self.places.release(holder).await.map(|_| self.ack(&format!("release {id} 0\n")))
             }
             5 => {

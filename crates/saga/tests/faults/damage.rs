@@ -61,7 +61,7 @@ fn known(saga: &Stored) -> Known {
 
 /// What saga `n` was after its commit of `version`.
 fn was(n: usize, version: u64) -> Known {
-    let log: String = (1..=version).map(|version| format!("[{n}.{version}]")).collect();
+    let log = (1..=version).map(|version| format!("[{n}.{version}]")).collect::<Vec<_>>().concat();
     (version, 1, format!("단계-{version}"), log.into_bytes())
 }
 

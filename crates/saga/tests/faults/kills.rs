@@ -20,7 +20,7 @@ fn kill_and_finish(crew: Crew, kills: u32) {
     }
     crew.kill_at_random(kills, Duration::from_millis(80)..Duration::from_millis(500)).unwrap();
     crew.kill_all().unwrap();
-    crew.finish("finisher", Duration::from_secs(240)).unwrap();
+    crew.finish("finisher", Duration::from_mins(4)).unwrap();
 }
 
 /// Stops workers (SIGSTOP) for longer than their lease while the other one goes on, wakes them (SIGCONT), and checks the books.
@@ -50,7 +50,7 @@ fn stop_and_finish(crew: Crew, folder: &Path, stops: u32) {
         }
     }
     crew.kill_all().unwrap();
-    crew.finish("finisher", Duration::from_secs(240)).unwrap();
+    crew.finish("finisher", Duration::from_mins(4)).unwrap();
 }
 
 /// How often workers were refused so far, because a saga had gone to another one.
@@ -122,8 +122,10 @@ async fn check_sagas(store: &dyn SagaStore, acks: &Acks) {
         query = query.with_after(last.head.id);
         sagas.extend(page);
     }
-    let expected: String =
-        (1..=LAST).map(|version| format!("[{version}:{}]", u8::from(version == 5))).collect();
+    let expected: String = (1..=LAST)
+        .map(|version| format!("[{version}:{}]", u8::from(version == 5)))
+        .collect::<Vec<_>>()
+        .concat();
     let mut taken_over = 0;
     for saga in &sagas {
         let id = saga.head.id;
@@ -148,7 +150,7 @@ async fn check_sagas(store: &dyn SagaStore, acks: &Acks) {
     let outbox = store.outbox();
     loop {
         let limit = NonZeroUsize::MIN.saturating_add(999);
-        let claim = outbox.claim(limit, Duration::from_secs(60)).await.unwrap();
+        let claim = outbox.claim(limit, Duration::from_mins(1)).await.unwrap();
         if claim.events.is_empty() {
             break;
         }

@@ -6,7 +6,9 @@ mod length;
 use unicode_normalization::UnicodeNormalization as _;
 
 pub(crate) use day::{Day, days, iso_day};
-pub(crate) use length::{Length, lengths};
+#[cfg(feature = "extract")]
+pub(crate) use length::Length;
+pub(crate) use length::lengths;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {

@@ -142,7 +142,9 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
     write_outputs(&mut body, state, if base { None } else { Some(outputs) });
     let new = state.seen.get(seen..).unwrap_or_default();
     body.length(new.len());
-    new.iter().for_each(|id| body.text(id));
+    for id in new {
+        body.text(id);
+    }
     let new = state.audits.get(audits..).unwrap_or_default();
     body.length(new.len());
     for audit in new {

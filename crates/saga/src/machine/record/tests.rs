@@ -19,7 +19,7 @@ fn a_life() -> (Vec<u8>, State) {
         });
         state.set_output(unit, Some(Arc::from(format!("{{\"표\":{unit}}}").into_bytes())));
         state.stage = unit + 1;
-        log.extend(write(&mut state, Note::Step, at(unit as i64)));
+        log.extend(write(&mut state, Note::Step, at(i64::try_from(unit).unwrap())));
     }
     state.change(5, |it| {
         it.status = UnitStatus::Backoff;

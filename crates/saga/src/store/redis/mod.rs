@@ -140,7 +140,9 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let mut arguments = vec![self.prefix.as_bytes().to_vec(), self.outbox.prefix().as_bytes().to_vec()];
-        puts.into_iter().for_each(|put| put.write(&mut arguments));
+        for put in puts {
+            put.write(&mut arguments);
+        }
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let done: Vec<i64> = self.link.run("writing sagas", &self.scripts.put, &[], &arguments).await?;
         Ok(done.into_iter().map(|done| done == 1).collect())

@@ -119,7 +119,7 @@ impl Request {
             (Self::Deliver { reply, .. }, Ok(Answer::Delivered(answer))) => drop(reply.send(answer)),
             (Self::Renew { reply, .. }, Ok(Answer::Renewed)) => drop(reply.send(Ok(now))),
             (Self::Leave { reply, .. } | Self::Settle { reply }, Ok(Answer::Done)) => {
-                drop(reply.send(Ok(())))
+                drop(reply.send(Ok(())));
             }
             (Self::Claim { reply, .. }, Ok(Answer::Claimed(answer))) => drop(reply.send(Ok(answer))),
             (Self::Load { reply, .. }, Ok(Answer::Loaded(answer))) => drop(reply.send(answer)),
@@ -377,7 +377,9 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Vec<Answer>, Failure> {
         let mut ids = Vec::new();
-        requests.iter().for_each(|request| request.ids(&mut ids));
+        for request in requests {
+            request.ids(&mut ids);
+        }
         self.take_in(&ids).await?;
         let mut workers = rows::workers(&mut self.connection).await?;
         let (mut batch, mut events) = (Batch::new(now), Vec::new());
