@@ -45,13 +45,26 @@
 //!     }
 //! }
 //!
+//! struct Pay;
+//! impl Step<Bank> for Pay {
+//!     type In = ();
+//!     type Out = String;
+//!     type Error = &'static str;
+//!     async fn run(&self, cx: &Cx<Bank>, (): ()) -> Outcome<String, &'static str> {
+//!         if cx.app().apply(cx) { Outcome::Done("paid".into()) } else { Outcome::Failed("undone before") }
+//!     }
+//!     async fn probe(&self, cx: &Cx<Bank>, (): ()) -> Probe<String> {
+//!         if cx.app().happened(cx) { Probe::Happened("paid".into()) } else { Probe::DidNotHappen }
+//!     }
+//! }
+//!
 //! struct Order;
 //! impl Scenario for Order {
 //!     type Key = u64;
 //!     type App = Bank;
 //!     fn app(&self, bank: &Bank) -> Bank { bank.clone() }
 //!     fn definition(&self) -> Result<Definition<u64, Bank>> {
-//!         Saga::new("order", 1).step(Reserve).compensate(Free).build()
+//!         Saga::new("order", 1).step(Reserve).compensate(Free).pivot(Pay).build()
 //!     }
 //!     fn key(&self) -> u64 { 7 }
 //! }
