@@ -51,7 +51,7 @@ mod kafka;
 mod memory;
 #[cfg(feature = "runtime")]
 mod outbox;
-#[cfg(any(feature = "sqlite", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "kafka"))]
 mod outline;
 #[cfg(feature = "runtime")]
 mod projection;
