@@ -50,13 +50,26 @@ fn number(key: &str) -> u64 {
     key.rsplit_once('-').unwrap().1.parse().unwrap()
 }
 
+/// Of the keys that have an effect, in order.
+async fn numbers(pool: &SqlitePool) -> Vec<u64> {
+    let mut numbers: Vec<u64> = keys(pool).await.iter().map(|key| number(key)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Makes the tables of the effects and of the inbox.
+async fn prepared(pool: &SqlitePool, tables: &'static str) -> SqliteInbox {
+    sqlx::raw_sql(tables).execute(pool).await.unwrap();
+    let inbox = SqliteInbox::new(pool.clone());
+    inbox.migrate().await.unwrap();
+    inbox
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn effects_at_the_same_time_share_a_commit_and_one_that_fails_is_undone_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (pool, commits) = counted(folder.path()).await;
-    sqlx::raw_sql(EFFECT).execute(&pool).await.unwrap();
-    let inbox = SqliteInbox::new(pool.clone());
-    inbox.migrate().await.unwrap();
+    let inbox = prepared(&pool, EFFECT).await;
     let handler = inbox.handler("billing", |transaction, delivery| {
         Box::pin(async move {
             let key = &delivery.event.key;
@@ -77,8 +90,7 @@ async fn effects_at_the_same_time_share_a_commit_and_one_that_fails_is_undone_al
     assert!(shared <= 10, "{shared} commits for 300 effects");
     // Delivered once more: nothing happens, but for what failed, which fails again.
     futures_util::future::join_all(deliveries.iter().map(|one| handler.handle(one))).await;
-    let mut there: Vec<u64> = keys(&pool).await.iter().map(|key| number(key)).collect();
-    there.sort_unstable();
+    let there = numbers(&pool).await;
     assert!(there.into_iter().eq((0..300).filter(|number| number % 10 != 3)));
 }
 
@@ -86,9 +98,7 @@ async fn effects_at_the_same_time_share_a_commit_and_one_that_fails_is_undone_al
 async fn an_effect_that_is_given_up_half_way_costs_the_others_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (pool, _) = counted(folder.path()).await;
-    sqlx::raw_sql(EFFECT).execute(&pool).await.unwrap();
-    let inbox = SqliteInbox::new(pool.clone());
-    inbox.migrate().await.unwrap();
+    let inbox = prepared(&pool, EFFECT).await;
     let handler = inbox.handler("billing", |transaction, delivery| {
         Box::pin(async move {
             let key = &delivery.event.key;
@@ -122,8 +132,7 @@ async fn an_effect_that_is_given_up_half_way_costs_the_others_nothing() {
             }
         }
     }
-    let mut there: Vec<u64> = keys(&pool).await.iter().map(|key| number(key)).collect();
-    there.sort_unstable();
+    let there = numbers(&pool).await;
     assert_eq!(there, done);
 }
 
@@ -135,9 +144,7 @@ async fn an_effect_that_cannot_be_committed_spoils_no_others() {
         CREATE TABLE effect (
             n INTEGER PRIMARY KEY, key TEXT, member TEXT REFERENCES member (name) DEFERRABLE INITIALLY DEFERRED
         )";
-    sqlx::raw_sql(tables).execute(&pool).await.unwrap();
-    let inbox = SqliteInbox::new(pool.clone());
-    inbox.migrate().await.unwrap();
+    let inbox = prepared(&pool, tables).await;
     let handler = inbox.handler("billing", |transaction, delivery| {
         Box::pin(async move {
             let key = &delivery.event.key;
