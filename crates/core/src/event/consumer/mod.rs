@@ -260,7 +260,7 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
             loop {
                 while lanes.try_join_next().is_some() {}
                 let handled = work.control.stats().handled;
-                let out = lanes.len() - work.leaving.count().min(concurrency.get()).min(lanes.len());
+                let out = lanes.len().saturating_sub(work.leaving.count().min(concurrency.get()));
                 if let Some(room) = ahead.room(out, handled, work.clock.instant()) {
                     return room;
                 }
