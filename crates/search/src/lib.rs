@@ -1,0 +1,1 @@
+//! Search that never goes down, and rankings that are right.
