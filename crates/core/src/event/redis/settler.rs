@@ -1,11 +1,9 @@
 //! Settlements: those that are asked for at the same time share one call, and so one sync of the server's disk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::Shared;
@@ -17,8 +15,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many settlements share a call at most.
 const BATCH: usize = 1024;
-/// How long a call waits for company at most.
-const GATHER_LIMIT: Duration = Duration::from_millis(4);
 
 struct Request {
     receipt: Receipt,
@@ -63,10 +59,8 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
     let caller = Uuid::now_v7().simple().to_string();
     let mut number = 0_u64;
     let mut batch = Vec::with_capacity(BATCH);
-    let (mut company, mut took) = (0, Duration::ZERO);
     while incoming.recv_many(&mut batch, BATCH).await > 0 {
-        gather(&mut incoming, &mut batch, company, took).await;
-        let (begun, count) = (Instant::now(), batch.len());
+        gather(&mut incoming, &mut batch).await;
         number += 1;
         let mut call = shared.call(&SETTLE);
         call.arg(&*group).arg(shared.now()).arg(&caller).arg(number);
@@ -90,25 +84,21 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
                 }
             }
         }
-        (company, took) = (count / 2, begun.elapsed());
     }
 }
 
 /// Lets what is about to ask come along: what a fetch handed out is often done within a moment, and the first to be done
 /// would be sent alone, with a sync of the server's disk.
-///
-/// It waits for half as many as the last call settled, unless they take longer to come than they would have to wait for half
-/// of another call.
-async fn gather(
-    incoming: &mut mpsc::UnboundedReceiver<Request>,
-    batch: &mut Vec<Request>,
-    company: usize,
-    took: Duration,
-) {
-    let until = Instant::now() + (took / 2).min(GATHER_LIMIT);
-    while batch.len() < company {
-        let room = BATCH - batch.len();
-        if !matches!(timeout_at(until, incoming.recv_many(batch, room)).await, Ok(1..)) {
+async fn gather(incoming: &mut mpsc::UnboundedReceiver<Request>, batch: &mut Vec<Request>) {
+    loop {
+        let before = batch.len();
+        tokio::task::yield_now().await;
+        while batch.len() < BATCH
+            && let Ok(request) = incoming.try_recv()
+        {
+            batch.push(request);
+        }
+        if batch.len() == before || batch.len() >= BATCH {
             return;
         }
     }
