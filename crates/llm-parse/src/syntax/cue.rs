@@ -34,6 +34,9 @@ pub(super) fn cue(before: &str, after: &str, values: Neighbours) -> Cue {
     if after_note(after).is_some_and(|note| is_correction(note) || disowns(note)) {
         return Cue::Rejected;
     }
+    if values.after && heads_correction(after) {
+        return Cue::Rejected;
+    }
     let note = after_note(after).map_or(Cue::None, |note| read(note, true));
     // `… instead of {…}`, `an earlier draft said {…}`: said of the value that follows.
     let note = match values.after && leads_on(after) {
@@ -94,14 +97,43 @@ fn disowns(note: &str) -> bool {
     }
     let turned =
         words(&text).any(|word| word.starts_with("무시")) && matches!(first, "위" | "위의" | "이" | "앞의");
-    if turned || text.contains("맞지 않") || text.contains("옳지 않") {
+    let wrong = text.contains("틀렸") || (text.contains("틀림") && !text.contains("틀림없"));
+    let forbidden =
+        first.starts_with("라고") && ["안 됩", "안 돼", "안됩", "안돼"].iter().any(|no| text.contains(no));
+    if turned || wrong || forbidden || text.contains("맞지 않") || text.contains("옳지 않") {
         return true;
     }
-    let pointed = matches!(first, "this" | "that" | "it" | "the" | "is" | "that's" | "isn't" | "wait" | "no");
+    if text.contains("scratch that") || text.contains("strike that") {
+        return true;
+    }
+    let pointed =
+        matches!(first, "this" | "that" | "it" | "the" | "is" | "that's" | "isn't" | "wait" | "no" | "hmm");
     let conditional = words(&text).any(|word| matches!(word, "if" | "whether"));
     let denied =
         ["not right", "not correct", "not the answer", "isn't right", "isn't correct", "isn't the answer"];
     pointed && !conditional && denied.iter().any(|words| text.contains(words))
+}
+
+/// Tells whether the value that follows is announced as a correction: `Correction:`, `수정:`.
+fn heads_correction(between: &str) -> bool {
+    let line = between.trim_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | '*'));
+    let line = line.lines().next_back().unwrap_or("").to_lowercase();
+    line.ends_with([':', '：']) && words(&line).count() == 1 && words(&line).any(is_correction_word)
+}
+
+fn is_correction_word(word: &str) -> bool {
+    matches!(
+        word,
+        "correction"
+            | "corrections"
+            | "erratum"
+            | "update"
+            | "edit"
+            | "amendment"
+            | "정정"
+            | "수정"
+            | "업데이트"
+    )
 }
 
 /// Tells whether a remark changes the value before it: “Correction: age is 2.”, “정정: age는 2입니다.”
@@ -111,12 +143,13 @@ fn is_correction(note: &str) -> bool {
     let first = all.next().unwrap_or("");
     let headed = text.get(first.len()..).is_some_and(|rest| rest.trim_start().starts_with([':', '：', ',']));
     let nothing = words(&text).any(|word| matches!(word, "no" | "none" | "nothing" | "없음" | "없습니다"));
-    if headed && matches!(first, "correction" | "corrections" | "erratum" | "정정" | "수정") {
+    if headed && is_correction_word(first) {
         return !nothing;
     }
     let changed = |word: &str| matches!(word, "should" | "must" | "meant") || word.ends_with("n't");
-    let changed_ko =
-        |word: &str| ["아니라", "이어야", "여야", "입니다"].iter().any(|end| word.ends_with(end));
+    let changed_ko = |word: &str| {
+        ["아니라", "이어야", "여야", "입니다", "이에요", "예요"].iter().any(|end| word.ends_with(end))
+    };
     // "Actually, n is 2", "Oops, it was 3"
     let list: Vec<&str> = words(&text).collect();
     let numbered = list.windows(2).any(|pair| {
@@ -125,7 +158,7 @@ fn is_correction(note: &str) -> bool {
     });
     match first {
         "actually" | "oops" | "wait" | "sorry" => numbered || all.any(changed),
-        "아" | "아차" | "사실" | "아니" | "잠깐" => {
+        "아" | "아차" | "사실" | "아니" | "잠깐" | "다시" => {
             text.chars().any(|c| c.is_ascii_digit()) && all.any(changed_ko)
         }
         _ => false,
@@ -302,7 +335,7 @@ fn word_cue(word: &str, previous: &str, next: &str, after: bool) -> (Cue, u8) {
         return match () {
             () if is_one_of(
                 word,
-                &["example", "examples", "sample", "placeholder", "illustration", "hypothetical"],
+                &["example", "examples", "sample", "placeholder", "illustration", "hypothetical", "suppose"],
             ) =>
             {
                 (Cue::Example, if strong { 4 } else { 1 })

@@ -110,7 +110,7 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
         let equals = byte == b'=' && i > at && cx.at(i - 1) == b' ' && cx.at(after) == b' ';
         if colon || equals {
             let name = cx.slice(at, i);
-            let plain = name.trim_matches(['*', '_', ' ']);
+            let plain = unemphasised(name);
             let words = plain.split_whitespace().take(7).count();
             let talk = plain.contains(['?', '!', ',', '"', '(', '`']) || plain.contains(". ");
             if plain.is_empty() || words > 5 || talk {
@@ -129,15 +129,24 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
     Entry::None
 }
 
+/// Takes Markdown's emphasis off a key; an underscore of its own (`_id`, `__typename`) stays.
+fn unemphasised(name: &str) -> &str {
+    let name = name.trim_matches(['*', ' ']);
+    let inner = name.trim_matches('_');
+    let words = inner.contains(' ') || !inner.is_ascii();
+    if name.starts_with('_') && name.ends_with('_') && words { inner } else { name }
+}
+
 /// Tells a list item that says "and so on", or that was struck out, from one that is meant.
-fn not_an_item(text: &str) -> Option<Rule> {
+pub(super) fn not_an_item(text: &str) -> Option<Rule> {
     if let Some(inner) = text.strip_prefix("~~").and_then(|rest| rest.strip_suffix("~~")) {
         return (!inner.is_empty() && !inner.contains("~~")).then_some(Rule::DroppedText);
     }
     let after = text.trim_start_matches(['.', '…']);
     let dots = text.starts_with("...") || text.starts_with('…');
     let rest = after.trim();
-    let goes_on = dots && (rest.is_empty() || rest.starts_with('(') || rest.ends_with("more"));
+    let more = rest.split_whitespace().any(|word| matches!(word, "more" | "others" | "rest" | "remaining"));
+    let goes_on = dots && (rest.is_empty() || rest.starts_with('(') || more);
     let words = matches!(
         text.trim_matches(['(', ')', '[', ']', '*', ' ']),
         "이하 생략" | "이하생략" | "중략" | "후략" | "생략" | "등등" | "omitted" | "etc." | "and so on"
@@ -152,6 +161,8 @@ struct Region {
     end: usize,
     entries: usize,
     whole: bool,
+    /// Where a line right below it ends that looks like one more item and is none: `-3` after `- 2`.
+    odd_item: Option<usize>,
 }
 
 impl Machine {
@@ -234,13 +245,21 @@ impl Machine {
                     _ => {
                         regions.extend(open.take());
                         base = indent;
-                        open =
-                            Some(Region { start: line.start, end: line.end, entries: count, whole: first });
+                        open = Some(Region {
+                            start: line.start,
+                            end: line.end,
+                            entries: count,
+                            whole: first,
+                            odd_item: None,
+                        });
                     }
                 }
                 let bare_key = matches!(kind, Entry::Field { value, .. } if value >= line.end);
                 lead = (bare_key && open.is_some_and(|region| region.start == line.start)).then_some(line);
             } else if !(mark && open.is_none()) {
+                if let (Some(region), false, true) = (&mut open, blank, text.starts_with(['-', '*', '+'])) {
+                    region.odd_item = (cx.at(region.start + base) == cx.at(line.text)).then_some(line.end);
+                }
                 regions.extend(open.take());
                 if only_whole {
                     return Vec::new();
@@ -296,8 +315,14 @@ impl Machine {
             }
             match self.entries(cx, line, &mut levels, &mut last_indent, &mut markdown, region.end) {
                 Some(end) => skip = end,
-                None => break,
+                None => {
+                    self.lossy(Rule::DroppedText, line.text, region.end);
+                    break;
+                }
             }
+        }
+        if let Some(end) = region.odd_item {
+            self.lossy(Rule::DroppedText, region.end, end);
         }
         self.settle(cx, region.end);
         while !self.stack.is_empty() {
@@ -505,10 +530,19 @@ impl Machine {
         let word = cx.slice(from, end).trim_end();
         let kind = match word {
             "~" => Kind::Null,
-            _ => classify(word).0,
+            _ => self.unquoted(word, from),
         };
         self.attach_plain(kind, Span::new(from, from + word.len()));
         line.end
+    }
+
+    /// Recognises what stands without quotes; a number that may be none (`010`) is told.
+    fn unquoted(&mut self, word: &str, from: usize) -> Kind {
+        let (kind, rule) = classify(word);
+        if let Some((rule, Severity::Ambiguous)) = rule {
+            self.fix(rule, Severity::Ambiguous, from, from + word.len());
+        }
+        kind
     }
 
     fn attach_plain(&mut self, kind: Kind, span: Span) {
@@ -605,6 +639,17 @@ impl Machine {
 
     // ---- Markdown tables ----
 
+    /// Attaches a cell whose text holds bars that do not end it.
+    fn attach_unescaped(&mut self, word: &str, cell: Span) {
+        let start = self.tree.scratch.len();
+        self.tree.scratch.push_str(&word.replace("\\|", "|"));
+        let text = Text { start: clip(start), end: clip(self.tree.scratch.len()), owned: true };
+        let mut node = Node::new(Kind::String(Quote::None), clip(cell.start), clip(cell.end));
+        node.set_text(text);
+        node.set_complete(true);
+        self.attach(node);
+    }
+
     fn table(&mut self, cx: Input<'_>, region: Region, origin: Option<Origin>, fixes: u32) -> bool {
         let rows: Vec<Line> =
             lines(cx, region.start, region.end).filter(|l| !is_blank(*l) && cx.at(l.text) == b'|').collect();
@@ -620,12 +665,20 @@ impl Machine {
             if self.state == State::Skip {
                 break;
             }
-            for (name, cell) in names.iter().zip(cells(cx, *row)) {
+            let cells = cells(cx, *row);
+            if let Some(surplus) = cells.get(names.len()) {
+                self.lossy(Rule::DroppedText, surplus.start, row.end);
+            }
+            for (name, cell) in names.iter().zip(cells) {
                 let text = Text { start: clip(name.start), end: clip(name.end), owned: false };
                 let hash = self.hash_key(cx, text);
                 self.key = Some(Key { start: text.start, end: text.end, text, quoted: false, hash });
                 let word = cell.of(cx.text);
-                let kind = if word.is_empty() { Kind::Null } else { classify(word).0 };
+                if word.contains("\\|") {
+                    self.attach_unescaped(word, cell);
+                    continue;
+                }
+                let kind = if word.is_empty() { Kind::Null } else { self.unquoted(word, cell.start) };
                 self.attach_plain(kind, cell);
             }
             self.pop(cx, row.end, true);
@@ -641,12 +694,20 @@ impl Machine {
     }
 }
 
+/// Splits a row at its bars; `\|` is no bar.
 fn cells(cx: Input<'_>, line: Line) -> Vec<Span> {
     let text = cx.slice(line.text, line.end);
-    let inner = text.trim_matches('|');
-    let mut at = line.text + (text.len() - text.trim_start_matches('|').len());
+    let inner = text.strip_prefix('|').unwrap_or(text);
+    let mut at = line.text + (text.len() - inner.len());
+    let inner = inner.strip_suffix('|').filter(|rest| !rest.ends_with('\\')).unwrap_or(inner);
     let mut spans = Vec::new();
-    for cell in inner.split('|') {
+    let mut escaped = false;
+    let bar = |c: char| {
+        let ends = c == '|' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    };
+    for cell in inner.split(bar) {
         let trimmed = cell.trim();
         let start = at + (cell.len() - cell.trim_start().len());
         spans.push(Span::new(start, start + trimmed.len()));

@@ -238,7 +238,29 @@ impl Machine {
 
     // ---- tags ----
 
+    /// Skips `<!-- … -->`, and whatever was commented out with it; one that is never closed is text.
+    fn comment(&mut self, cx: Input<'_>, at: usize) -> Option<Tri> {
+        let rest = cx.bytes.get(at..).unwrap_or(&[]);
+        if !rest.starts_with(b"<!--") {
+            return (!cx.eof && b"<!--".starts_with(rest)).then_some(Tri::Wait);
+        }
+        let from = self.memo.max(at + 4);
+        match memchr::memmem::find(cx.bytes.get(from..).unwrap_or(&[]), b"-->") {
+            Some(end) => self.pos = from + end + 3,
+            None if !cx.eof => {
+                self.memo = cx.len().saturating_sub(2).max(at + 4);
+                return Some(Tri::Wait);
+            }
+            None => self.pos = at + 4,
+        }
+        self.memo = 0;
+        Some(Tri::No)
+    }
+
     fn tag(&mut self, cx: Input<'_>, at: usize) -> Tri {
+        if let Some(comment) = self.comment(cx, at) {
+            return comment;
+        }
         match reasoning_tag(cx, at) {
             Tag::Wait => Tri::Wait,
             Tag::Other => {

@@ -2,6 +2,7 @@
 
 use super::document::clip;
 use super::machine::{Machine, State, Trivia};
+use super::outline::not_an_item;
 use super::scan::Input;
 use crate::report::Rule;
 
@@ -102,13 +103,24 @@ impl Machine {
                 self.memo = cx.len();
                 return Some(Trivia::Wait);
             }
-            self.cosmetic(Rule::Comment, self.pos, cx.len());
+            self.commented(cx, cx.len(), 0);
             self.pos = cx.len();
             return Some(Trivia::End);
         };
-        self.cosmetic(Rule::Comment, self.pos, from + len);
+        self.commented(cx, from + len, 0);
         self.pos = from + len + 1;
         None
+    }
+
+    /// Notes a comment that ends at `end` with a mark of `close` bytes; one that says `… more items` stands for what was left
+    /// out.
+    fn commented(&mut self, cx: Input<'_>, end: usize, close: usize) {
+        let start = self.pos;
+        let text = cx.slice(start, end - close).trim_start_matches(['/', '#', '*']).trim();
+        match not_an_item(text) {
+            Some(Rule::Ellipsis) => self.lossy(Rule::Ellipsis, start, end),
+            _ => self.cosmetic(Rule::Comment, start, end),
+        }
     }
 
     pub(super) fn block_comment(&mut self, cx: Input<'_>) -> Option<Trivia> {
@@ -122,7 +134,7 @@ impl Machine {
             self.pos = cx.len();
             return Some(Trivia::End);
         };
-        self.cosmetic(Rule::Comment, self.pos, from + len + 2);
+        self.commented(cx, from + len + 2, 2);
         self.pos = from + len + 2;
         None
     }

@@ -1,5 +1,7 @@
 //! Whether a task says what its quote says.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::Task;
@@ -47,21 +49,22 @@ pub(super) fn check(task: &mut Task, source: &str) {
     let mut verdicts = Vec::new();
     let texts = [(TaskPart::Title, Some(&task.title)), (TaskPart::Detail, task.detail.as_ref())];
     for (part, text) in texts {
-        verdicts.extend(text.map(|text| (part, text_support(quote, source, text))));
+        verdicts.extend(text.map(|text| (part, text_support(quote, || source.into(), text))));
     }
     if let Some(frequency) = &task.timing.frequency {
-        let (quote, source) = (spelled_out(quote), spelled_out(source));
-        verdicts.push((TaskPart::Frequency, text_support(&quote, &source, &spelled_out(frequency))));
+        let post = || spelled_out(source).into();
+        verdicts
+            .push((TaskPart::Frequency, text_support(&spelled_out(quote), post, &spelled_out(frequency))));
     }
     if let Some(due) = &task.timing.due {
         let day = iso_day(due);
         let said = |words: &str| day.map_or(ground::Support::Unknown, |day| ground::date_support(words, day));
-        verdicts.push((TaskPart::Due, time_support(said(quote), said(source), source, quote)));
+        verdicts.push((TaskPart::Due, time_support(said, source, quote)));
     }
     if let Some(minutes) = task.timing.duration_minutes {
         let length = Length::of_minutes(minutes.into());
         let said = |words: &str| ground::length_support(words, length);
-        verdicts.push((TaskPart::DurationMinutes, time_support(said(quote), said(source), source, quote)));
+        verdicts.push((TaskPart::DurationMinutes, time_support(said, source, quote)));
     }
     task.doubts = verdicts
         .iter()
@@ -78,7 +81,8 @@ pub(super) fn check(task: &mut Task, source: &str) {
     };
 }
 
-fn text_support(quote: &str, source: &str, text: &str) -> Support {
+/// Judges a text by its quote, and by the post where the quote does not tell.
+fn text_support<'a>(quote: &str, post: impl FnOnce() -> Cow<'a, str>, text: &str) -> Support {
     let verdict = ground::support(quote, text);
     // a number of the quote's own is no other sentence's
     let contradicts = matches!(verdict, ground::Support::Unsupported(Doubt::Number | Doubt::Date))
@@ -90,11 +94,12 @@ fn text_support(quote: &str, source: &str, text: &str) -> Support {
         ground::Support::Supported => Support::Supported,
         ground::Support::Unsupported(doubt) => {
             // the title may name what an earlier sentence named, and may say it in other words
+            let source = post();
             let nowhere = if doubt == Doubt::Words {
-                ground::is_foreign(&with_base_forms(source), text)
+                ground::is_foreign(&with_base_forms(&source), text)
             } else {
                 matches!(
-                    ground::support(source, text),
+                    ground::support(&source, text),
                     ground::Support::Unsupported(Doubt::Number | Doubt::Date | Doubt::Name)
                 )
             };
@@ -128,19 +133,20 @@ fn spelled_out(frequency: &str) -> String {
     FORMS.iter().fold(frequency.to_lowercase(), |text, (short, long)| text.replace(short, long))
 }
 
-/// Judges a day or a length of time by what the quote and what the whole post says of it.
-fn time_support(quote: ground::Support, post: ground::Support, source: &str, words: &str) -> Support {
-    match (quote, post) {
-        (ground::Support::Supported, _) => Support::Supported,
+/// Judges a day or a length of time by what the quote says of it, and by the whole post where the quote is silent.
+fn time_support(said: impl Fn(&str) -> ground::Support, source: &str, quote: &str) -> Support {
+    match said(quote) {
+        ground::Support::Supported => return Support::Supported,
+        ground::Support::Unsupported(_) => return Support::Unsupported,
+        ground::Support::Unknown => {}
+    }
+    match said(source) {
         // another sentence may say it; a post that says another one, or none at all, does not
-        (ground::Support::Unsupported(_), _)
-        | (ground::Support::Unknown, ground::Support::Unsupported(_)) => Support::Unsupported,
-        (ground::Support::Unknown, ground::Support::Unknown)
-            if !ground::names_time(source) && !ground::names_time(words) =>
-        {
+        ground::Support::Unsupported(_) => Support::Unsupported,
+        ground::Support::Unknown if !ground::names_time(source) && !ground::names_time(quote) => {
             Support::Unsupported
         }
-        (ground::Support::Unknown, _) => Support::Unchecked,
+        _ => Support::Unchecked,
     }
 }
 

@@ -32,8 +32,10 @@ pub(crate) fn clauses(text: &str) -> Vec<Clause<'_>> {
         }
         let rest = text.get(at..).unwrap_or("");
         if c == ' ' {
-            // "anything but x" denies x and is one clause.
-            let denies = text.get(start..at).is_some_and(|head| ends_with_ignore_case(head, "anything"));
+            // "anything but x", "everything but x" deny x and are one clause.
+            let denies = text.get(start..at).is_some_and(|head| {
+                ["anything", "everything"].iter().any(|word| ends_with_ignore_case(head, word))
+            });
             for word in [" but ", " rather ", " instead ", " however "] {
                 if starts_with_ignore_case(rest, word) && !denies {
                     push(&mut out, text, start, at, false);
@@ -150,7 +152,11 @@ const DENIALS: &[&str] = &[
     "instead of",
     "far from",
     "anything but",
+    "everything but",
+    "out of the question",
+    "denies",
     "no longer",
+    "nicht",
 ];
 
 const DENIALS_KO: &[&str] = &[
@@ -167,6 +173,7 @@ const DENIALS_KO: &[&str] = &[
     "못함",
     "없",
     "말고",
+    "빼고",
     "제외",
     "반대",
     "틀렸",
@@ -208,6 +215,21 @@ const OPEN: &[&str] = &[
     "between",
     "versus",
     "vs",
+    "would be",
+    "hesitate",
+    "supposedly",
+    "allegedly",
+    "at least",
+    "at most",
+    "higher than",
+    "lower than",
+    "better than",
+    "worse than",
+    "less than",
+    "more than",
+    "above \u{1}",
+    "below \u{1}",
+    "under \u{1}",
 ];
 
 const OPEN_KO: &[&str] = &[
@@ -227,6 +249,14 @@ const OPEN_KO: &[&str] = &[
     "모르",
     "줄 알았",
 ];
+
+/// Say of the label before them that it is a bound.
+const BOUNDS_KO: &[&str] = &["이상", "이하", "미만", "초과", "에서", "부터"];
+
+/// Tells whether `word` follows the thing that is named.
+fn is_right_after(text: &str, word: &str) -> bool {
+    text.split_once('\u{1}').is_some_and(|(_, rest)| rest.trim_start().starts_with(word))
+}
 
 /// What `clause` does to the thing named in it; `named` is where that stands, and is not searched itself.
 pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>) -> Stance {
@@ -251,6 +281,7 @@ pub(crate) fn stance(clause: &str, question: bool, named: Option<(usize, usize)>
     if question
         || OPEN.iter().any(|word| has_word(&text, word))
         || OPEN_KO.iter().any(|word| text.contains(word))
+        || BOUNDS_KO.iter().any(|word| is_right_after(&text, word))
         || (has_word(&text, "too") && has_word(&text, "to be"))
     {
         return Stance::Open;

@@ -35,7 +35,19 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
         return Reading::None;
     }
     let folded = fold(text);
-    // Folding leaves the crosses out.
+    // Folding leaves these signs out.
+    let own = |name: &str| !name.starts_with(['!', '¬']) && !name.ends_with(['?', '？']);
+    let plain =
+        labels.items.iter().all(|label| own(&label.text) && label.aliases.iter().all(|name| own(name)));
+    if plain
+        && let Some(denied) = text.strip_prefix(['!', '¬'])
+        && labels.folded.contains_key(&fold(denied))
+    {
+        return Reading::Negated;
+    }
+    if plain && text.ends_with(['?', '？']) && labels.folded.contains_key(&folded) {
+        return Reading::Ambiguous("a label is asked about or hedged");
+    }
     if text.ends_with(['✗', '✘', '❌', '×']) && is_crossed_out(text, labels) {
         return Reading::Negated;
     }
@@ -222,12 +234,26 @@ fn is_marked(clause: &str, start: usize, end: usize, text: &str, label: &str) ->
     let before = clause.get(..start).unwrap_or("").chars().next_back();
     let after = clause.get(end..).unwrap_or("").chars().next();
     let quoted = matches!(before, Some('"' | '\'' | '*' | '`' | '(' | '[' | '“' | '‘'));
-    // "A" at the start of a sentence, or "I", is a word of English.
+    // "A" at the start of a sentence, or "I", is a word of English, unless what follows is no noun and no verb.
     let is_word = matches!(text, "a" | "A" | "I" | "i");
     text == label
         && (quoted
             || (!is_word && text.chars().count() == 1)
-            || (is_word && after.is_none() && before.is_some()))
+            || (is_word && after.is_none() && (before.is_some() || clause.len() == text.len()))
+            || (is_word && stands_alone(clause.get(end..).unwrap_or(""), text)))
+}
+
+/// Tells from what follows an "A" or "I" that it is a name: a particle, a sign, "or", "and", and "is" after an "A".
+fn stands_alone(after: &str, letter: &str) -> bool {
+    const JOINS: &[&str] = &["or", "and", "vs", "versus", "nor", "또는", "혹은", "및"];
+    const TELLS: &[&str] =
+        &["is", "beats", "wins", "over", "because", "since", "as", "seems", "looks", "fits"];
+    let rest = after.trim_start();
+    let word = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    after.starts_with(|c: char| matches!(c, '가'..='힣' | ',' | '/' | ')'))
+        || rest.starts_with(['=', '>', '<', '≥', '≤', '&', '+', '|', '→'])
+        || JOINS.contains(&word)
+        || (letter.eq_ignore_ascii_case("a") && TELLS.contains(&word))
 }
 
 /// A sign that belongs to the word follows or precedes it: `B+` is not `B`, `non-refundable` is not `refundable`.

@@ -84,7 +84,11 @@ impl Scan<'_> {
                     let next_is_number = matches!(self.peek(1), Some(Token::Number { .. }))
                         || matches!((self.peek(1), self.peek(2)), (Some(Token::Sign(s)), Some(Token::Number { .. })) if currency::of_sign(*s).is_some());
                     match c {
-                        '-' | '\u{2212}' | '+' if next_is_number && found.is_none() => sign = Some(c != '+'),
+                        '-' | '\u{2212}' | '–' | '+' if next_is_number && found.is_none() => {
+                            sign = Some(c != '+');
+                        }
+                        // Before an amount they say that it is negative, or that it fell or rose by so much.
+                        '△' | '▲' | '▽' | '▼' => around.odd = true,
                         '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => {
                             around.range = true;
                         }
@@ -234,6 +238,10 @@ impl Scan<'_> {
                 }
                 _ => break,
             }
+        }
+        // 1억 5천 is said for 150,000,000 as well as for 100,005,000.
+        if open.is_some() && (100_000_000..i128::MAX).contains(&last_section) {
+            return Err(Reading::Ambiguous("a magnitude without its 만"));
         }
         number.value = total.unwrap_or(Decimal::whole(0));
         self.suffix(&mut number)?;
