@@ -60,6 +60,22 @@ struct Compiler<'a> {
     depth: usize,
 }
 
+/// Keywords that say something of a value and are not checked.
+const UNCHECKED: [&str; 12] = [
+    "not",
+    "if",
+    "dependentSchemas",
+    "dependentRequired",
+    "contains",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "$dynamicRef",
+];
+
 impl Compiler<'_> {
     fn push(&mut self, shape: Shape) -> Result<ShapeId> {
         if self.shapes.len() >= MAX_SHAPES {
@@ -135,7 +151,7 @@ impl Compiler<'_> {
             let merged = merge::all_of(self.root, map, all)?;
             return self.object_schema(&merged);
         }
-        for keyword in ["not", "if", "dependentSchemas", "dependentRequired", "contains", "propertyNames"] {
+        for keyword in UNCHECKED {
             if map.contains_key(keyword) {
                 self.note_unchecked(keyword);
             }
@@ -279,7 +295,11 @@ impl Compiler<'_> {
             Some("date-time") => Format::DateTime,
             Some("partial-date-time" | "local-date-time") => Format::LocalDateTime,
             Some("time" | "partial-time") => Format::Time,
-            _ => Format::None,
+            Some(other) => {
+                self.note_unchecked(&format!("format: {other}"));
+                Format::None
+            }
+            None => Format::None,
         };
         Ok(TextRule { min_len: count(map, "minLength")?, max_len: count(map, "maxLength")?, pattern, format })
     }
