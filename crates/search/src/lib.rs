@@ -28,14 +28,22 @@
 //! | [`query`] | what is looked for, in which order, and how much of it? |
 //! | [`page`] | what was found, why, and where does the next page begin? |
 //! | [`engine`] | who keeps the documents and finds them? |
+//! | [`indexer`] | how does an index stay in step with its source? |
 
 pub mod engine;
+pub mod indexer;
 pub mod page;
 pub mod query;
 pub mod schema;
 mod terms;
 
+#[cfg(feature = "opensearch")]
+pub use engine::OpenSearchEngine;
+#[cfg(feature = "postgres")]
+pub use engine::PostgresEngine;
 pub use engine::{Applied, Change, ChangeKind, MemoryEngine, SearchEngine, Stamp, Status};
+#[cfg(feature = "embedded")]
+pub use engine::{TantivyEngine, TantivyOptions};
 pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight, Hit, Page, Total};
 pub use pumasi_core::{Error, ErrorKind, Result};
 pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};

@@ -1,8 +1,16 @@
 //! Who keeps documents and finds them.
 
 mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod memory;
+#[cfg(feature = "opensearch")]
+mod opensearch;
 mod order;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "embedded")]
+mod tantivy;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +27,12 @@ use crate::{Error, ErrorKind, Result};
 
 pub use change::{Applied, Change, ChangeKind};
 pub use memory::MemoryEngine;
+#[cfg(feature = "opensearch")]
+pub use opensearch::OpenSearchEngine;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresEngine;
+#[cfg(feature = "embedded")]
+pub use tantivy::{TantivyEngine, TantivyOptions};
 
 /// How an engine's index stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

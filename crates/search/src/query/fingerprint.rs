@@ -42,7 +42,7 @@ impl Query {
             .map(|boost| json!([boost.filter.canonical().as_str(), boost.weight]))
             .collect();
         let walk = json!({
-            "text": self.text.trim(), "matching": self.matching, "as_you_type": self.as_you_type, "typos": self.typos,
+            "text": self.text.trim(), "verbatim": self.verbatim, "matching": self.matching, "as_you_type": self.as_you_type, "typos": self.typos,
             "filter": self.filter.canonical().as_str(), "rank": rank, "boosts": boosts,
         });
         hex(Sha256::digest(walk.to_string().as_bytes()).get(..8).unwrap_or_default())

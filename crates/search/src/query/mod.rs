@@ -21,7 +21,7 @@ pub use rank::{Boost, Decay, Fusion, Popularity, Rank, Sort};
 pub const MAX_LIMIT: usize = 10_000;
 
 /// The longest text of a query, in bytes.
-pub const MAX_TEXT_BYTES: usize = 4_096;
+pub const MAX_TEXT_BYTES: usize = 16_384;
 
 /// The most keys that documents may be sorted by, the id at the end not counted.
 pub const MAX_SORTS: usize = 3;
@@ -104,6 +104,8 @@ pub struct FacetRequest {
 pub struct Query {
     /// What is looked for in the text; empty finds every document that the filter admits.
     pub text: String,
+    /// Whether the text is words only: no phrase, sign or field is read out of it.
+    pub verbatim: bool,
     /// Which documents the words find.
     pub matching: Matching,
     /// Whether the last word may be unfinished, as in a box that searches while somebody types.
@@ -147,6 +149,7 @@ impl Query {
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
+            verbatim: false,
             matching: Matching::default(),
             as_you_type: false,
             typos: false,
@@ -160,6 +163,12 @@ impl Query {
             highlight: false,
             explain: false,
         }
+    }
+
+    /// Makes a query for the words of a text that nobody typed as a query, a question or a document say: quotes and signs in it
+    /// mean nothing.
+    pub fn words(text: impl Into<String>) -> Self {
+        Self { verbatim: true, ..Self::new(text) }
     }
 
     /// Makes a query for every document that the filter admits.
@@ -268,7 +277,7 @@ impl Query {
     pub fn check(&self, schema: &Schema) -> Result<()> {
         let invalid = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
         if self.text.len() > MAX_TEXT_BYTES {
-            return invalid("the query's text is longer than 4,096 bytes".to_owned());
+            return invalid("the query's text is longer than 16,384 bytes".to_owned());
         }
         if self.limit > MAX_LIMIT {
             return invalid("the query asks for more than 10,000 hits".to_owned());

@@ -63,6 +63,12 @@ pub(super) fn parse<'q>(schema: &Schema, text: &'q str) -> Vec<Piece<'q>> {
     pieces
 }
 
+/// Reads a text as words only.
+pub(super) fn words(text: &str) -> Vec<Piece<'_>> {
+    let word = |text| Piece { occur: Occur::Plain, kind: Kind::Word, field: None, text, or: false };
+    text.split_whitespace().map(word).collect()
+}
+
 /// Takes a phrase, a word or the beginning of one off the front.
 fn body_of(body: &str) -> (Kind, &str, &str) {
     if let Some((inner, behind)) = quoted(body) {

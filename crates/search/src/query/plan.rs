@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pumasi_core::text::TokenKind;
 
-use super::parse::{Kind, Occur, Piece, parse};
+use super::parse::{Kind, Occur, Piece, parse, words};
 use super::{Matching, Query};
 use crate::schema::Schema;
 use crate::terms::{Term, analyze, prefix_key};
@@ -21,7 +21,7 @@ pub(crate) enum Leaf {
     Phrase(Vec<(u32, String)>),
     /// Documents with a word that begins so; keys as `terms::prefix` makes them.
     Prefix(String),
-    /// Documents that have a term at most so many edits away, which begins with the same letter.
+    /// Documents that have a term at most so many edits away; a swap of neighbours is one edit.
     Typo(String, u8),
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads what somebody typed.
     pub(crate) fn of(schema: &Schema, query: &Query) -> Self {
-        let pieces = parse(schema, &query.text);
+        let pieces = if query.verbatim { words(&query.text) } else { parse(schema, &query.text) };
         let unfinished = query.as_you_type && !query.text.ends_with(char::is_whitespace);
         let analyzed: Vec<Vec<Term>> = pieces.iter().map(|piece| analyze(schema, piece.text)).collect();
         let builder = Builder { schema, query };

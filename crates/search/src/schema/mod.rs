@@ -21,6 +21,8 @@ use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::check_id;
+#[cfg(feature = "postgres")]
+pub(crate) use check::place;
 pub use document::Document;
 pub(crate) use document::at as value_at;
 pub(crate) use document::text as text_at;
@@ -279,5 +281,21 @@ impl Schema {
     /// Returns the analyzer.
     pub const fn analyzer(&self) -> &Analyzer {
         &self.analyzer
+    }
+
+    /// Returns what must stay the same for an index to be opened again: the fields, and what the analyzer makes of a sample.
+    #[cfg(any(feature = "embedded", feature = "postgres", feature = "opensearch"))]
+    pub(crate) fn fingerprint(&self) -> String {
+        use serde_json::{Value as Json, json};
+        let texts: Vec<Json> = self
+            .texts
+            .iter()
+            .map(|field| json!([field.path.as_str(), field.boost > 1.0, field.prefixes]))
+            .collect();
+        let fields: Vec<Json> =
+            self.fields.iter().map(|(path, kind)| json!([path.as_str(), kind.as_str()])).collect();
+        let sample = "러닝크루에서 10km를 달렸습니다. LG전자의 iPhone15, running shoes 學校";
+        let terms: Vec<String> = self.analyzer.tokens(sample).into_iter().map(|token| token.text).collect();
+        json!({"format": 1, "texts": texts, "fields": fields, "analyzer": terms}).to_string()
     }
 }

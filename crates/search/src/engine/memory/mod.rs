@@ -133,21 +133,24 @@ impl MemoryEngine {
                 found.sort_by(|a, b| compare(sorts, (&a.keys, a.id), (&b.keys, b.id)));
                 return;
             }
-            Rank::Fused(fusion) => match fusion.rrf {
-                Some(k) => fuse(fusion, k, found),
-                None => {
-                    for hit in found.iter_mut() {
-                        let added =
-                            hit.entry.source().map(|source| additions(fusion, source)).unwrap_or_default();
-                        hit.score =
-                            hit.score.mul_add(fusion.text, added.iter().map(|(_, value)| value).sum());
-                    }
+            _ => {
+                for hit in found.iter_mut() {
+                    hit.score += boosted(boosts, hit.entry);
                 }
-            },
-            Rank::Text => {}
+            }
+        }
+        match rank {
+            Rank::Fused(fusion) if fusion.rrf.is_some() => fuse(fusion, fusion.rrf.unwrap_or(60.0), found),
+            Rank::Fused(fusion) => {
+                for hit in found.iter_mut() {
+                    let added =
+                        hit.entry.source().map(|source| additions(fusion, source)).unwrap_or_default();
+                    hit.score = hit.score.mul_add(fusion.text, added.iter().map(|(_, value)| value).sum());
+                }
+            }
+            _ => {}
         }
         for hit in found.iter_mut() {
-            hit.score += boosted(boosts, hit.entry);
             hit.keys = vec![Key::float(f64::from(hit.score))];
         }
         by_score(found);

@@ -1,0 +1,211 @@
+//! How well and how fast the embedded engine finds, on a folder in BEIR's form (Thakur and others, "BEIR", NeurIPS 2021).
+//!
+//! ```sh
+//! cargo run --release -p benches --features search --bin search_eval -- FOLDER [--baseline] [--split NAME]
+//! ```
+//!
+//! FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`; titles may be
+//! missing. It prints one JSON object: nDCG@10 with linear gains, recall@100 and MRR@10, each the mean over the judged queries;
+//! milliseconds of a query for 100 hits, one at a time; and the index's size. `--baseline` adds BM25 of the same terms, title and
+//! text as one, counted in memory by core's own index. Nothing else is written but an index in a temporary folder.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pumasi_core::text::{Analyzer, Bm25Index};
+use pumasi_search::{
+    Change, Count, Document, Query, Schema, SearchEngine, TantivyEngine, TantivyOptions, TextField,
+};
+use serde_json::{Value, json};
+
+/// Documents that are committed together.
+const BATCH: usize = 20_000;
+
+/// Hits of a query.
+const DEPTH: usize = 100;
+
+const TITLE: TextField = TextField::new("title");
+const TEXT: TextField = TextField::new("text");
+
+type Judgements = BTreeMap<String, HashMap<String, f64>>;
+
+struct Arguments {
+    folder: PathBuf,
+    split: String,
+    baseline: bool,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let usage = "usage: search_eval FOLDER [--baseline] [--split NAME]";
+    let mut rest = std::env::args().skip(1);
+    let (mut folder, mut split, mut baseline) = (None, "test".to_owned(), false);
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--baseline" => baseline = true,
+            "--split" => split = rest.next().ok_or(usage)?,
+            other if !other.starts_with('-') && folder.is_none() => folder = Some(PathBuf::from(other)),
+            _ => return Err(usage.to_owned()),
+        }
+    }
+    Ok(Arguments { folder: folder.ok_or(usage)?, split, baseline })
+}
+
+fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Value, Box<dyn Error>>>, Box<dyn Error>> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let lines = BufReader::with_capacity(1 << 20, file)
+        .lines()
+        .filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty()));
+    Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
+}
+
+/// Reads a member that may be a string, a number, or missing.
+fn member(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn judgements(path: &Path) -> Result<Judgements, Box<dyn Error>> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut all = Judgements::new();
+    for line in BufReader::new(file).lines() {
+        let line = line?;
+        let columns: Vec<&str> = line.split('\t').collect();
+        // the header has no number, TREC's form has four columns
+        let (query, document, score) = match columns.as_slice() {
+            [query, document, score] | [query, _, document, score] => {
+                (query, document, score.trim().parse::<f64>())
+            }
+            _ => continue,
+        };
+        if let Ok(score) = score {
+            all.entry((*query).to_owned()).or_default().insert((*document).to_owned(), score);
+        }
+    }
+    all.retain(|_, documents| documents.values().any(|score| *score > 0.0));
+    Ok(all)
+}
+
+#[derive(Default)]
+struct Quality {
+    ndcg: f64,
+    recall: f64,
+    mrr: f64,
+    queries: usize,
+}
+
+impl Quality {
+    fn add(&mut self, ranking: &[&str], judged: &HashMap<String, f64>) {
+        let gain =
+            |rank: usize, score: f64| score / f64::from(u32::try_from(rank + 2).unwrap_or(u32::MAX)).log2();
+        let mut ideal: Vec<f64> = judged.values().copied().filter(|score| *score > 0.0).collect();
+        let relevant = ideal.len();
+        ideal.sort_by(|a, b| b.total_cmp(a));
+        let best: f64 = ideal.iter().take(10).enumerate().map(|(rank, score)| gain(rank, *score)).sum();
+        let score = |id: &&str| judged.get(*id).copied().unwrap_or(0.0).max(0.0);
+        let got: f64 = ranking.iter().take(10).enumerate().map(|(rank, id)| gain(rank, score(id))).sum();
+        let found = ranking.iter().take(100).filter(|id| score(id) > 0.0).count();
+        let first = ranking.iter().take(10).position(|id| score(&id) > 0.0);
+        self.ndcg += got / best;
+        self.recall += ratio(found, relevant);
+        self.mrr += first.map_or(0.0, |rank| ratio(1, rank + 1));
+        self.queries += 1;
+    }
+
+    fn json(&self) -> Value {
+        let mean = |sum: f64| (sum / ratio(self.queries.max(1), 1) * 1e4).round() / 1e4;
+        json!({"ndcg_at_10": mean(self.ndcg), "recall_at_100": mean(self.recall), "mrr_at_10": mean(self.mrr)})
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    f64::from(u32::try_from(part).unwrap_or(u32::MAX)) / f64::from(u32::try_from(whole).unwrap_or(u32::MAX))
+}
+
+fn milliseconds(times: &[Duration], per_mille: usize) -> f64 {
+    let at = (times.len() * per_mille / 1_000).min(times.len().saturating_sub(1));
+    times.get(at).map_or(0.0, |time| (time.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
+    let folder = &arguments.folder;
+    let judged = judgements(&folder.join("qrels").join(format!("{}.tsv", arguments.split)))?;
+    let index = tempfile::tempdir()?;
+    let schema = Schema::new("beir").with_text(TITLE).with_text(TEXT);
+    let options = TantivyOptions::default().with_threads(2).with_memory_bytes(512 << 20);
+    let engine = TantivyEngine::open_with(schema, index.path(), options)?;
+    let mut baseline = arguments.baseline.then(|| Bm25Index::new(Analyzer::default()));
+    let started = Instant::now();
+    let mut names: Vec<String> = Vec::new();
+    let mut batch: Vec<Change> = Vec::with_capacity(BATCH);
+    for document in lines(&folder.join("corpus.jsonl"))? {
+        let document = document?;
+        let (title, text) = (member(&document, "title"), member(&document, "text"));
+        if let Some(baseline) = &mut baseline {
+            baseline.add(names.len(), &format!("{title}\n{text}"));
+        }
+        // ids of a data set may be longer than ours
+        let id = format!("{:09}", names.len());
+        batch.push(Change::upsert(Document::new(id, json!({"title": title, "text": text})), 1));
+        names.push(member(&document, "_id"));
+        if batch.len() == BATCH {
+            commit(&engine, &mut batch).await?;
+        }
+    }
+    commit(&engine, &mut batch).await?;
+    let indexed = started.elapsed();
+    let (mut quality, mut base, mut times) = (Quality::default(), Quality::default(), Vec::new());
+    for line in lines(&folder.join("queries.jsonl"))? {
+        let line = line?;
+        let Some(judged) = judged.get(&member(&line, "_id")) else { continue };
+        let text = member(&line, "text");
+        let query = Query::words(text.as_str()).with_limit(DEPTH).with_count(Count::None);
+        let asked = Instant::now();
+        let page = engine.search(&query, Duration::from_secs(60)).await?;
+        times.push(asked.elapsed());
+        let name =
+            |id: &str| id.parse::<usize>().ok().and_then(|place| names.get(place)).map_or("", String::as_str);
+        quality.add(&page.ids().into_iter().map(name).collect::<Vec<_>>(), judged);
+        if let Some(baseline) = &baseline {
+            let hits = baseline.search(&text, DEPTH);
+            let ranking: Vec<&str> =
+                hits.iter().filter_map(|hit| names.get(hit.id)).map(String::as_str).collect();
+            base.add(&ranking, judged);
+        }
+    }
+    times.sort_unstable();
+    let mut out = json!({
+        "folder": folder.file_name().map(|name| name.to_string_lossy()),
+        "documents": names.len(),
+        "queries": quality.queries,
+        "quality": quality.json(),
+        "query_ms": {"p50": milliseconds(&times, 500), "p99": milliseconds(&times, 990)},
+        "index": {"bytes": engine.size_bytes()?, "seconds": (indexed.as_secs_f64() * 10.0).round() / 10.0},
+    });
+    if arguments.baseline {
+        out["bm25_same_terms"] = base.json();
+    }
+    Ok(out)
+}
+
+async fn commit(engine: &TantivyEngine, batch: &mut Vec<Change>) -> Result<(), Box<dyn Error>> {
+    for result in engine.apply(batch).await? {
+        result?;
+    }
+    batch.clear();
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = runtime.block_on(measure(&arguments))?;
+    writeln!(std::io::stdout().lock(), "{measured:#}")?;
+    Ok(())
+}

@@ -1,0 +1,387 @@
+//! PostgreSQL as an engine: our terms in a `tsvector` with positions.
+
+mod find;
+mod lookup;
+mod table;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::database::failed;
+use pumasi_core::time::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+
+use super::{Applied, Change, SearchEngine, Stamp, Status};
+use crate::page::Page;
+use crate::query::Query;
+use crate::schema::Schema;
+use crate::{Error, ErrorKind, Result};
+use find::Search;
+use table::{Row, Table};
+
+/// A lock of this crate's own, so that two processes do not make the tables at once.
+const LOCK: i64 = 0x7075_6d61_7365_6172;
+
+/// Keeps documents in a table of PostgreSQL, for a service that has one already: as the fallback of another engine, or alone.
+///
+/// - The terms are ours, with their places: Korean is found as everywhere else, with words of one or two syllables, and
+///   whatever the database's locale is. No extension is needed.
+/// - Texts are ranked by how rare a term is (counted up to 20,000 rows), by `ts_rank`'s count of how often it occurs, and by
+///   BM25's discount of long documents. That is close to BM25 but not the same, and pages that are ordered by scores say so
+///   with [`Gap::Ranking`](crate::Gap::Ranking); explanations are not given, and words with typos not found.
+/// - Every match is scored: a word that is in most documents makes a search slow. Sorted pages read an index only.
+/// - A `tsvector` keeps 16,383 places and 1 MB: phrases are not told apart behind that.
+///
+/// Tables are made when it is opened, one for each index that is built anew.
+#[derive(Clone, Debug)]
+pub struct PostgresEngine {
+    schema: Schema,
+    table: Table,
+    pool: PgPool,
+    name: String,
+    /// The index that is written and read, where it is not the one in use.
+    aside: Option<i64>,
+}
+
+fn at(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |error| failed(what, error)
+}
+
+/// Which index is asked, and what is known of it.
+struct Index {
+    generation: i64,
+    applied: Option<i64>,
+    documents: i64,
+    terms: i64,
+}
+
+impl PostgresEngine {
+    /// Opens the index in a database, or makes it; called `postgres`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a schema that is none, `Conflict` where the index was built for another schema or analyzer,
+    /// `Unavailable` where the database cannot be reached.
+    pub async fn open(schema: Schema, pool: PgPool) -> Result<Self> {
+        schema.validate()?;
+        let engine =
+            Self { table: Table::new(&schema), schema, pool, name: "postgres".to_owned(), aside: None };
+        engine.make().await?;
+        Ok(engine)
+    }
+
+    /// Gives the engine another name, where there are several.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    async fn make(&self) -> Result<()> {
+        let making = at("making the tables of the index");
+        let mut transaction = self.pool.begin().await.map_err(&making)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&making)?;
+        sqlx::raw_sql(include_str!("sql/index.sql")).execute(&mut *transaction).await.map_err(&making)?;
+        let wanted = self.schema.fingerprint();
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT fingerprint FROM pumasi_search_index WHERE name = $1 AND in_use")
+                .bind(self.schema.name())
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(&making)?;
+        match known {
+            Some(known) if known == wanted => {}
+            Some(_) => {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the index in PostgreSQL was built for another schema or analyzer",
+                ));
+            }
+            None => self.add(&mut transaction, 1, true).await?,
+        }
+        transaction.commit().await.map_err(&making)
+    }
+
+    async fn add(&self, connection: &mut PgConnection, generation: i64, in_use: bool) -> Result<()> {
+        let making = at("making the table of an index");
+        sqlx::raw_sql(AssertSqlSafe(self.table.create(generation)))
+            .execute(&mut *connection)
+            .await
+            .map_err(&making)?;
+        sqlx::query(
+            "INSERT INTO pumasi_search_index (name, generation, in_use, fingerprint) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.schema.name())
+        .bind(generation)
+        .bind(in_use)
+        .bind(self.schema.fingerprint())
+        .execute(connection)
+        .await
+        .map_err(&making)?;
+        Ok(())
+    }
+
+    /// Makes an empty index beside the one in use, for building it anew; the one in use goes on answering.
+    ///
+    /// Fill it, apply changes that come meanwhile to both, and [`switch`](Self::switch) to it. What was begun before and not
+    /// switched to is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` where the database cannot be reached.
+    pub async fn rebuild(&self) -> Result<Self> {
+        let making = at("making an index beside the one in use");
+        let mut transaction = self.pool.begin().await.map_err(&making)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&making)?;
+        let unfinished: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM pumasi_search_index WHERE name = $1 AND NOT in_use RETURNING generation",
+        )
+        .bind(self.schema.name())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(&making)?;
+        for generation in unfinished {
+            self.drop_table(&mut transaction, generation).await?;
+        }
+        let generation = self.index(&mut transaction).await?.generation.saturating_add(1);
+        self.add(&mut transaction, generation, false).await?;
+        transaction.commit().await.map_err(&making)?;
+        Ok(Self { aside: Some(generation), ..self.clone() })
+    }
+
+    /// Answers from an index that was [built anew](Self::rebuild), from now on and in every process, and drops the old one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an engine that was not built anew, `Conflict` where it was dropped meanwhile, `Unavailable` where the
+    /// database cannot be reached.
+    pub async fn switch(&self, rebuilt: &Self) -> Result<()> {
+        let Some(generation) = rebuilt.aside else {
+            return Err(Error::new(ErrorKind::InvalidInput, "this is not an index that was built anew"));
+        };
+        let switching = at("switching to another index");
+        let mut transaction = self.pool.begin().await.map_err(&switching)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(LOCK)
+            .execute(&mut *transaction)
+            .await
+            .map_err(&switching)?;
+        let old: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM pumasi_search_index WHERE name = $1 AND in_use RETURNING generation",
+        )
+        .bind(self.schema.name())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(&switching)?;
+        let moved =
+            sqlx::query("UPDATE pumasi_search_index SET in_use = TRUE WHERE name = $1 AND generation = $2")
+                .bind(self.schema.name())
+                .bind(generation)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&switching)?;
+        if moved.rows_affected() != 1 {
+            return Err(Error::new(ErrorKind::Conflict, "the index that was built anew is gone"));
+        }
+        for generation in old {
+            self.drop_table(&mut transaction, generation).await?;
+        }
+        transaction.commit().await.map_err(&switching)
+    }
+
+    async fn drop_table(&self, connection: &mut PgConnection, generation: i64) -> Result<()> {
+        let sql = format!("DROP TABLE IF EXISTS {}", self.table.name(generation));
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map_err(at("dropping an index"))?;
+        Ok(())
+    }
+
+    async fn index(&self, connection: &mut PgConnection) -> Result<Index> {
+        let sql = "SELECT generation, applied, documents, terms FROM pumasi_search_index \
+                   WHERE name = $1 AND CASE WHEN $2::bigint IS NULL THEN in_use ELSE generation = $2 END";
+        let row = sqlx::query(sql)
+            .bind(self.schema.name())
+            .bind(self.aside)
+            .fetch_optional(connection)
+            .await
+            .map_err(at("looking the index up"))?;
+        let row = row.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the index in PostgreSQL is gone"))?;
+        let read = at("reading the index");
+        Ok(Index {
+            generation: row.try_get(0).map_err(&read)?,
+            applied: row.try_get(1).map_err(&read)?,
+            documents: row.try_get(2).map_err(&read)?,
+            terms: row.try_get(3).map_err(&read)?,
+        })
+    }
+
+    async fn find(&self, query: &Query, time_left: Duration) -> Result<Page> {
+        query.check(&self.schema)?;
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .map_err(at("searching in PostgreSQL"))?;
+        let index = self.index(&mut transaction).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a mean needs no such precision")]
+        let mean = index.terms as f64 / (index.documents.max(1)) as f64;
+        let search = Search {
+            schema: &self.schema,
+            table: &self.table,
+            name: &self.name,
+            generation: index.generation,
+            documents: index.documents,
+            mean,
+        };
+        search.run(&mut transaction, query, time_left).await
+    }
+
+    async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        let writing = at("writing to the index in PostgreSQL");
+        let checked: Vec<Result<()>> = changes.iter().map(|change| change.check(&self.schema)).collect();
+        let mut ids: Vec<&str> = changes.iter().map(Change::id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut transaction = self.pool.begin().await.map_err(&writing)?;
+        let index = self.index(&mut transaction).await?;
+        let table = self.table.name(index.generation);
+        let sql = format!(
+            "SELECT id, version, length, source IS NOT NULL FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(&ids)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(&writing)?;
+        let mut known: HashMap<String, (u64, i64, bool)> = HashMap::new();
+        for row in rows {
+            let version: i64 = row.try_get(1).map_err(&writing)?;
+            let length: i32 = row.try_get(2).map_err(&writing)?;
+            let there = row.try_get(3).map_err(&writing)?;
+            let id = row.try_get(0).map_err(&writing)?;
+            known.insert(id, (u64::try_from(version).unwrap_or_default(), length.into(), there));
+        }
+        let mut newest: BTreeMap<&str, Row<'_>> = BTreeMap::new();
+        let mut applied = index.applied;
+        let mut results = Vec::with_capacity(changes.len());
+        for (change, checked) in changes.iter().zip(checked) {
+            if let Err(error) = checked {
+                results.push(Err(error));
+                continue;
+            }
+            applied = applied.max(change.at().map(Timestamp::as_micros));
+            let before = newest.get(change.id()).map(|row| row.change.version());
+            let before = before.or_else(|| known.get(change.id()).map(|(version, ..)| *version));
+            if before.is_some_and(|before| before >= change.version()) {
+                results.push(Ok(Applied::Stale));
+                continue;
+            }
+            newest.insert(change.id(), self.table.row(&self.schema, change));
+            results.push(Ok(Applied::Done));
+        }
+        let (mut documents, mut terms) = (0_i64, 0_i64);
+        for (id, row) in &newest {
+            let (length, there) = known.get(*id).map_or((0, false), |(_, length, there)| (*length, *there));
+            documents += i64::from(row.change.document().is_some()) - i64::from(there);
+            terms += i64::from(row.length) - length;
+        }
+        // in the order of their ids, so that two writers do not wait for each other
+        let rows: Vec<&Row<'_>> = newest.values().collect();
+        for rows in rows.chunks(self.table.rows_at_once()) {
+            let mut builder = QueryBuilder::<Postgres>::new(self.table.insert(index.generation));
+            builder.push("VALUES ");
+            for (place, row) in rows.iter().enumerate() {
+                builder.push(if place > 0 { ", " } else { "" });
+                self.table.push(&mut builder, row);
+            }
+            builder.push(self.table.replace(index.generation));
+            builder.build().execute(&mut *transaction).await.map_err(&writing)?;
+        }
+        sqlx::query(
+            "UPDATE pumasi_search_index SET applied = greatest(applied, $3), documents = documents + $4, \
+             terms = terms + $5 WHERE name = $1 AND generation = $2",
+        )
+        .bind(self.schema.name())
+        .bind(index.generation)
+        .bind(applied)
+        .bind(documents)
+        .bind(terms)
+        .execute(&mut *transaction)
+        .await
+        .map_err(&writing)?;
+        transaction.commit().await.map_err(&writing)?;
+        Ok(results)
+    }
+}
+
+#[async_trait]
+impl SearchEngine for PostgresEngine {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    async fn search(&self, query: &Query, time_left: Duration) -> Result<Page> {
+        let timeout = || Error::new(ErrorKind::Timeout, "the search ran out of time in PostgreSQL");
+        if time_left.is_zero() {
+            return Err(timeout());
+        }
+        tokio::time::timeout(time_left, self.find(query, time_left)).await.unwrap_or_else(|_| Err(timeout()))
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(changes).await
+    }
+
+    async fn status(&self) -> Result<Status> {
+        let reading = at("reading the status of the index");
+        let mut connection = self.pool.acquire().await.map_err(&reading)?;
+        let index = self.index(&mut connection).await?;
+        let sql =
+            format!("SELECT count(*) FROM {} WHERE source IS NOT NULL", self.table.name(index.generation));
+        let documents: i64 =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.map_err(&reading)?;
+        Ok(Status::new(
+            u64::try_from(documents).unwrap_or_default(),
+            u64::try_from(index.generation).unwrap_or_default(),
+            index.applied.map(Timestamp::from_micros),
+        ))
+    }
+
+    async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {
+        let reading = at("reading the versions of the index");
+        let mut connection = self.pool.acquire().await.map_err(&reading)?;
+        let index = self.index(&mut connection).await?;
+        let sql = format!(
+            "SELECT id, version FROM {} WHERE source IS NOT NULL AND id > $1 ORDER BY id LIMIT $2",
+            self.table.name(index.generation)
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(after.unwrap_or_default())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(&reading)?;
+        rows.iter()
+            .map(|row| {
+                let version: i64 = row.try_get(1).map_err(&reading)?;
+                let id: String = row.try_get(0).map_err(&reading)?;
+                Ok(Stamp::new(id, u64::try_from(version).unwrap_or_default()))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! The laws of search engines, on every engine.
+
+#![allow(clippy::expect_used, reason = "a test fails so; not every set of features has any")]
+
+#[cfg(feature = "embedded")]
+mod kill;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pumasi_search::engine::conformance::{EngineHarness, schema};
+use pumasi_search::{MemoryEngine, SearchEngine, engine_laws};
+
+type Reopened = Result<Arc<dyn SearchEngine>, Arc<dyn SearchEngine>>;
+
+struct Memory;
+
+#[async_trait]
+impl EngineHarness for Memory {
+    async fn open(&self) -> Arc<dyn SearchEngine> {
+        Arc::new(MemoryEngine::new(schema()))
+    }
+
+    async fn reopen(&self, engine: Arc<dyn SearchEngine>) -> Reopened {
+        Err(engine)
+    }
+}
+
+engine_laws!(memory, Memory);
+
+#[cfg(feature = "embedded")]
+mod embedded {
+    use pumasi_search::TantivyEngine;
+
+    use super::*;
+
+    struct Embedded(tempfile::TempDir);
+
+    impl Embedded {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a folder"))
+        }
+
+        fn engine(&self) -> Arc<dyn SearchEngine> {
+            Arc::new(TantivyEngine::open(schema(), self.0.path()).expect("an index"))
+        }
+    }
+
+    #[async_trait]
+    impl EngineHarness for Embedded {
+        async fn open(&self) -> Arc<dyn SearchEngine> {
+            self.engine()
+        }
+
+        async fn reopen(&self, engine: Arc<dyn SearchEngine>) -> Reopened {
+            // the folder is free when the last holder is gone
+            drop(engine);
+            Ok(self.engine())
+        }
+    }
+
+    engine_laws!(tantivy, Embedded::new());
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use pumasi_core::conformance::Server;
+    use pumasi_search::PostgresEngine;
+    use pumasi_search::engine::conformance::Kept;
+    use sqlx::postgres::PgPoolOptions;
+    use sqlx::{AssertSqlSafe, Executor, PgPool};
+
+    use super::*;
+
+    /// A namespace of its own for each law.
+    struct Postgres {
+        url: String,
+        namespace: String,
+    }
+
+    impl Postgres {
+        fn new() -> Option<Self> {
+            let url = Server::Postgres.url("the laws of search engines")?;
+            Some(Self { url, namespace: format!("search_laws_{:016x}", fastrand::u64(..)) })
+        }
+
+        async fn pool(&self) -> PgPool {
+            let namespace = self.namespace.clone();
+            let options = PgPoolOptions::new().max_connections(4).after_connect(move |connection, _| {
+                let sql = format!("CREATE SCHEMA IF NOT EXISTS {namespace}; SET search_path TO {namespace}");
+                Box::pin(async move { connection.execute(AssertSqlSafe(sql)).await.map(drop) })
+            });
+            options.connect(&self.url).await.expect("a database")
+        }
+
+        async fn engine(&self) -> Arc<dyn SearchEngine> {
+            Arc::new(PostgresEngine::open(schema(), self.pool().await).await.expect("an index"))
+        }
+    }
+
+    #[async_trait]
+    impl EngineHarness for Postgres {
+        async fn open(&self) -> Arc<dyn SearchEngine> {
+            self.engine().await
+        }
+
+        async fn reopen(&self, _: Arc<dyn SearchEngine>) -> Reopened {
+            Ok(self.engine().await)
+        }
+    }
+
+    engine_laws!(
+        laws,
+        match Postgres::new() {
+            Some(harness) => harness,
+            None => return Ok(Kept::Skipped("there is no PostgreSQL")),
+        }
+    );
+}
+
+#[cfg(feature = "opensearch")]
+mod opensearch {
+    use pumasi_core::conformance::Server;
+    use pumasi_search::OpenSearchEngine;
+    use pumasi_search::engine::conformance::Kept;
+
+    use super::*;
+
+    /// Indexes of its own for each law; a second node that is dead, which nothing may notice.
+    struct Cluster {
+        nodes: Vec<String>,
+        prefix: String,
+    }
+
+    impl Cluster {
+        fn new() -> Option<Self> {
+            let url = Server::OpenSearch.url("the laws of search engines")?;
+            let prefix = format!("search_laws_{:016x}", fastrand::u64(..));
+            Some(Self { nodes: vec![url, "http://127.0.0.1:1".to_owned()], prefix })
+        }
+
+        async fn engine(&self) -> Arc<dyn SearchEngine> {
+            let engine = OpenSearchEngine::new(schema(), &self.nodes)
+                .expect("an engine")
+                .with_prefix(self.prefix.as_str());
+            engine.prepare().await.expect("an index");
+            Arc::new(engine)
+        }
+    }
+
+    #[async_trait]
+    impl EngineHarness for Cluster {
+        async fn open(&self) -> Arc<dyn SearchEngine> {
+            self.engine().await
+        }
+
+        async fn reopen(&self, _: Arc<dyn SearchEngine>) -> Reopened {
+            Ok(self.engine().await)
+        }
+    }
+
+    engine_laws!(
+        laws,
+        match Cluster::new() {
+            Some(harness) => harness,
+            None => return Ok(Kept::Skipped("there is no OpenSearch")),
+        }
+    );
+}
