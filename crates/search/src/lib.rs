@@ -1,1 +1,46 @@
 //! Search that never goes down, and rankings that are right.
+//!
+//! A [`Schema`] says what documents hold, a [`Query`] what is looked for, and a [`SearchEngine`] answers with a [`Page`].
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! use std::time::Duration;
+//! use pumasi_core::filter::Field;
+//! use pumasi_search::{Change, Document, MemoryEngine, Query, Schema, SearchEngine, TextField};
+//! use serde_json::json;
+//!
+//! const TITLE: TextField = TextField::new("title");
+//! const LIKES: Field<i64> = Field::new("likes");
+//!
+//! let engine = MemoryEngine::new(Schema::new("posts").with_text(TITLE.boosted(2.0)).with_field(&LIKES));
+//! let run = Document::new("1", json!({"title": "한강 러닝크루 모집", "likes": 12}));
+//! engine.apply(&[Change::upsert(run, 1)]).await?;
+//!
+//! let page = engine.search(&Query::new("러닝").with_filter(LIKES.at_least(10)), Duration::from_secs(1)).await?;
+//! assert_eq!(page.hits.len(), 1);
+//! # Ok::<(), pumasi_core::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`schema`] | which fields do documents have, and what may be asked of each? |
+//! | [`query`] | what is looked for, in which order, and how much of it? |
+//! | [`page`] | what was found, why, and where does the next page begin? |
+//! | [`engine`] | who keeps the documents and finds them? |
+
+pub mod engine;
+pub mod page;
+pub mod query;
+pub mod schema;
+mod terms;
+
+pub use engine::{Applied, Change, ChangeKind, MemoryEngine, SearchEngine, Stamp, Status};
+pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight, Hit, Page, Total};
+pub use pumasi_core::{Error, ErrorKind, Result};
+pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};
+pub use schema::{Document, FieldKind, Schema, TextField};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

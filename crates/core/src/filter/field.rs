@@ -22,6 +22,11 @@ impl FieldPath {
         Self(path.into())
     }
 
+    /// Makes a path for a constant.
+    pub const fn from_static(path: &'static str) -> Self {
+        Self(Cow::Borrowed(path))
+    }
+
     /// Returns the whole path.
     pub fn as_str(&self) -> &str {
         &self.0
