@@ -28,8 +28,10 @@
 //! | [`query`] | what is looked for, in which order, and how much of it? |
 //! | [`page`] | what was found, why, and where does the next page begin? |
 //! | [`engine`] | who keeps the documents and finds them? |
+//! | [`fallback`] | who answers when the engine is not there, and how is that told? |
 
 pub mod engine;
+pub mod fallback;
 pub mod page;
 pub mod query;
 pub mod schema;
