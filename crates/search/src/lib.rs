@@ -28,6 +28,7 @@
 //! | [`query`] | what is looked for, in which order, and how much of it? |
 //! | [`page`] | what was found, why, and where does the next page begin? |
 //! | [`engine`] | who keeps the documents and finds them? |
+//! | [`search`] | how is a query answered from several engines, whatever becomes of them? |
 //! | [`fallback`] | who answers when the engine is not there, and how is that told? |
 
 pub mod engine;
@@ -35,6 +36,7 @@ pub mod fallback;
 pub mod page;
 pub mod query;
 pub mod schema;
+pub mod search;
 mod terms;
 
 pub use engine::{Applied, Change, ChangeKind, MemoryEngine, SearchEngine, Stamp, Status};
@@ -42,6 +44,7 @@ pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight
 pub use pumasi_core::{Error, ErrorKind, Result};
 pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};
 pub use schema::{Document, FieldKind, Schema, TextField};
+pub use search::{EngineState, PageCache, Search, SearchBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
