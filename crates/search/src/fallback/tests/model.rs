@@ -153,7 +153,6 @@ impl Observed {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn whatever_happens_the_promises_hold(
         cached in any::<bool>(), events in prop::collection::vec(event(), 1..80),
