@@ -78,7 +78,10 @@ fn tower_layer() -> CircuitBreakerLayer {
         .expect("a valid configuration")
 }
 
-fn contenders() -> [(&'static str, fn() -> Contender); 4] {
+/// Makes a breaker that is closed and has counted nothing.
+type Make = fn() -> Contender;
+
+fn contenders() -> [(&'static str, Make); 4] {
     [
         ("pumasi", || {
             let breaker = ours();
