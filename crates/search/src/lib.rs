@@ -29,12 +29,16 @@
 //! | [`page`] | what was found, why, and where does the next page begin? |
 //! | [`engine`] | who keeps the documents and finds them? |
 //! | [`indexer`] | how does an index stay in step with its source? |
+//! | [`search`] | how is a query answered from several engines, whatever becomes of them? |
+//! | [`fallback`] | who answers when the engine is not there, and how is that told? |
 
 pub mod engine;
+pub mod fallback;
 pub mod indexer;
 pub mod page;
 pub mod query;
 pub mod schema;
+pub mod search;
 mod terms;
 
 #[cfg(feature = "opensearch")]
@@ -48,6 +52,7 @@ pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight
 pub use pumasi_core::{Error, ErrorKind, Result};
 pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};
 pub use schema::{Document, FieldKind, Schema, TextField};
+pub use search::{EngineState, PageCache, Search, SearchBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -94,6 +94,15 @@ impl Machine {
         Ok(Ticket { epoch: self.epoch, place, began: self.now })
     }
 
+    /// Gives leave for a call while closed, and only then; otherwise tells for how long a probe would have to wait.
+    pub(super) fn admit_closed(&mut self, now: Instant) -> Result<Ticket, Duration> {
+        self.advance(now);
+        match self.phase {
+            Phase::Closed(_) => self.admit(now),
+            _ => Err(self.refusal().unwrap_or(Duration::ZERO)),
+        }
+    }
+
     /// Tells whether a call would be turned away now, and for how long.
     pub(super) fn check(&mut self, now: Instant) -> Option<Duration> {
         self.advance(now);

@@ -257,7 +257,25 @@ impl CircuitBreaker {
     /// # Errors
     /// [`ErrorKind::CircuitOpen`], with [`Retry::After`], if the call must not be made.
     pub fn try_acquire(&self) -> Result<BreakerPermit, Error> {
-        match self.machine(Machine::admit) {
+        self.permit(Machine::admit)
+    }
+
+    /// Gives leave for a call while the circuit is closed, and never for a probe: for callers who leave it to somebody else,
+    /// who asks [`try_acquire`](Self::try_acquire), to find out whether the callee is back.
+    ///
+    /// So no request of a user is the one that the callee is tried out with.
+    ///
+    /// # Errors
+    /// As [`try_acquire`](Self::try_acquire), in the half-open state too.
+    pub fn try_acquire_closed(&self) -> Result<BreakerPermit, Error> {
+        self.permit(Machine::admit_closed)
+    }
+
+    fn permit(
+        &self,
+        admit: impl FnOnce(&mut Machine, Instant) -> Result<Ticket, Duration>,
+    ) -> Result<BreakerPermit, Error> {
+        match self.machine(admit) {
             Ok(ticket) => Ok(BreakerPermit { inner: Arc::clone(&self.inner), ticket: Some(ticket) }),
             Err(wait) => Err(self.rejection(wait)),
         }

@@ -298,3 +298,16 @@ fn an_open_time_beyond_the_clock_ends_in_a_day() {
     breaker.reset();
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
+
+#[test]
+fn half_open_it_lets_nobody_through_who_leaves_probing_to_others() {
+    let (breaker, clock) = half_open();
+    let error = breaker.try_acquire_closed().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CircuitOpen);
+    let breaker = breaker.with_probes(NonZeroU32::MIN);
+    breaker.trip();
+    clock.advance(OPEN);
+    breaker.try_acquire().unwrap().record(Verdict::Success);
+    breaker.try_acquire_closed().unwrap().record(Verdict::Success);
+    assert_eq!(breaker.counts().calls, 1);
+}

@@ -43,7 +43,7 @@ pub struct Raced<T> {
 ///
 /// | | [`run`](Self::run): the same callee twice | [`race`](Self::race): another callee |
 /// |---|---|---|
-/// | the first takes longer than the delay | second call, from the budget | second call, from the budget if there is one |
+/// | the first takes longer than the delay | second call, from the budget | second call, from the budget if there is one; without it [after a time of its own](Self::with_failover_after) |
 /// | the first fails before that | its error: trying again is [`RetryPolicy`](super::RetryPolicy)'s | second call at once, without the budget: to that callee it is the first |
 /// | the first answers "no" ([`Verdict::Success`]) | its error | its error |
 /// | the second answers "no" | its error | the first is waited for |
@@ -77,6 +77,9 @@ pub struct Raced<T> {
 pub struct Hedge {
     name: Arc<str>,
     delay: Delay,
+    shortest: Duration,
+    longest: Duration,
+    failover_after: Option<Duration>,
     budget: Option<RetryBudget>,
     clock: Arc<dyn Clock>,
 }
@@ -90,7 +93,7 @@ enum Delay {
 impl Hedge {
     /// Makes the second call after `delay`.
     pub fn after(name: impl Into<Arc<str>>, delay: Duration) -> Self {
-        Self { name: name.into(), delay: Delay::Fixed(delay), budget: None, clock: Arc::new(SystemClock) }
+        Self::build(name.into(), Delay::Fixed(delay))
     }
 
     /// Makes the second call after the time within which the share `percentile` (from 0 to 1) of the last 256 first calls
@@ -99,8 +102,44 @@ impl Hedge {
     /// A first call that was overtaken counts with the time it had taken by then.
     pub fn at_percentile(name: impl Into<Arc<str>>, percentile: f64, initial: Duration) -> Self {
         let latencies = Arc::new(Mutex::new(Latencies::new(percentile)));
-        let delay = Delay::Learned { initial, latencies };
-        Self { name: name.into(), delay, budget: None, clock: Arc::new(SystemClock) }
+        Self::build(name.into(), Delay::Learned { initial, latencies })
+    }
+
+    fn build(name: Arc<str>, delay: Delay) -> Self {
+        let clock = Arc::new(SystemClock);
+        Self {
+            name,
+            delay,
+            shortest: Duration::ZERO,
+            longest: Duration::MAX,
+            failover_after: None,
+            budget: None,
+            clock,
+        }
+    }
+
+    /// Sets how long a second call waits at least, whatever was learned (default: no limit), where the other callee's answer is
+    /// the lesser one and a few milliseconds are not worth it.
+    #[must_use]
+    pub fn with_shortest_delay(mut self, shortest: Duration) -> Self {
+        self.shortest = shortest;
+        self
+    }
+
+    /// Sets how long a second call waits at most, whatever was learned (default: no limit), so that a callee that grew slow
+    /// does not teach patience.
+    #[must_use]
+    pub fn with_longest_delay(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// Sets for [`race`](Self::race) when the other callee is asked although the budget is used up (default: never): a first
+    /// call that has lasted this long counts as failed, and to the other callee the call is the first.
+    #[must_use]
+    pub fn with_failover_after(mut self, after: Duration) -> Self {
+        self.failover_after = Some(after);
+        self
     }
 
     /// Sets the budget that second calls are drawn from (default: none); share the one of the retries.
@@ -119,12 +158,13 @@ impl Hedge {
 
     /// Returns how long a second call would wait now.
     pub fn delay(&self) -> Duration {
-        match &self.delay {
+        let delay = match &self.delay {
             Delay::Fixed(delay) => *delay,
             Delay::Learned { initial, latencies } => {
                 latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile().unwrap_or(*initial)
             }
-        }
+        };
+        delay.max(self.shortest).min(self.longest)
     }
 
     /// Makes the call, and once more if it takes long.
@@ -178,15 +218,24 @@ impl Hedge {
         let mut early = within(&*self.clock, self.delay(), first.as_mut()).await;
         if early.is_none() && self.budget.as_ref().is_some_and(|budget| !budget.withdraw()) {
             metrics::counter!("pumasi_hedges_denied_total", "name" => Arc::clone(&self.name)).increment(1);
-            early = Some(first.as_mut().await);
+            early = match self.failover_after.filter(|_| elsewhere) {
+                Some(after) => {
+                    let left = after.saturating_sub(self.clock.instant().saturating_duration_since(began));
+                    let early = within(&*self.clock, left, first.as_mut()).await;
+                    if early.is_none() {
+                        self.count_failover();
+                    }
+                    early
+                }
+                None => Some(first.as_mut().await),
+            };
         }
         if let Some(outcome) = early {
             self.observe(began);
             return match outcome {
                 Ok(value) => Ok(Raced { value, winner: Contender::First }),
                 Err(error) if elsewhere && is_failure(&error) => {
-                    metrics::counter!("pumasi_failovers_total", "name" => Arc::clone(&self.name))
-                        .increment(1);
+                    self.count_failover();
                     match second().await {
                         Ok(value) => Ok(Raced { value, winner: Contender::Second }),
                         Err(_) => Err(error),
@@ -236,6 +285,10 @@ impl Hedge {
         metrics::counter!("pumasi_hedges_total", "name" => Arc::clone(&self.name), "winner" => winner)
             .increment(1);
         outcome
+    }
+
+    fn count_failover(&self) {
+        metrics::counter!("pumasi_failovers_total", "name" => Arc::clone(&self.name)).increment(1);
     }
 
     fn observe(&self, began: Instant) {

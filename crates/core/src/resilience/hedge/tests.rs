@@ -202,3 +202,30 @@ async fn the_delay_is_learned_and_the_overtaken_count_too() {
     let raced = hedge.race(std::future::pending(), || answer(0, Ok("other"))).await.unwrap();
     assert_eq!(raced.winner, Contender::Second);
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_the_budget_used_up_another_callee_is_asked_after_the_time_for_that() {
+    let hedge = Hedge::after("test", DELAY)
+        .with_budget(RetryBudget::new(0.0, 0.0))
+        .with_failover_after(Duration::from_millis(120));
+    let began = tokio::time::Instant::now();
+    let raced = hedge.race(answer(500, Ok("a")), || answer(10, Ok("b"))).await.unwrap();
+    assert_eq!((raced.winner, began.elapsed()), (Contender::Second, Duration::from_millis(130)));
+
+    let began = tokio::time::Instant::now();
+    let raced = hedge.race(answer(100, Ok("a")), || answer(10, Ok("b"))).await.unwrap();
+    assert_eq!((raced.winner, began.elapsed()), (Contender::First, Duration::from_millis(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_grows_slow_does_not_teach_more_patience_than_the_longest_delay() {
+    let hedge = Hedge::at_percentile("test", 0.95, DELAY).with_longest_delay(Duration::from_millis(80));
+    for _ in 0..64 {
+        hedge.race(answer(500, Ok("a")), || answer(500, Ok("b"))).await.unwrap();
+    }
+    assert_eq!(hedge.delay(), Duration::from_millis(80));
+    assert_eq!(
+        hedge.with_longest_delay(Duration::MAX).with_shortest_delay(Duration::from_mins(1)).delay(),
+        Duration::from_mins(1)
+    );
+}

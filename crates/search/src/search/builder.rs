@@ -1,0 +1,161 @@
+//! A search is put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pumasi_core::cache::Cache;
+
+use super::watched::{EngineBackend, Watched};
+use super::{Engine, Search};
+use crate::engine::SearchEngine;
+use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder};
+use crate::page::Page;
+use crate::query::Query;
+use crate::{Error, ErrorKind, Result};
+
+/// Which pages are kept, where and for how long; the defaults and the promises are those of [`AnswerCache`].
+#[derive(Clone, Debug)]
+pub struct PageCache(AnswerCache<Query, Arc<Page>>);
+
+impl PageCache {
+    /// Keeps up to `pages` in the process's memory.
+    pub fn memory(pages: usize) -> Self {
+        Self(AnswerCache::memory(pages, key))
+    }
+
+    /// Keeps pages in a [`Cache`] that processes share, under keys that begin with `namespace`.
+    pub fn shared(cache: Arc<dyn Cache>, namespace: &str) -> Self {
+        Self(AnswerCache::shared(cache, namespace, key))
+    }
+
+    /// Sets the age past which no page is called cached (default 30 s).
+    #[must_use]
+    pub fn with_max_age(self, age: Duration) -> Self {
+        Self(self.0.with_max_age(age))
+    }
+
+    /// Sets for how long beyond that an old page is served at once, as stale, while a new one is fetched (default: not).
+    #[must_use]
+    pub fn with_stale_while_revalidate(self, window: Duration) -> Self {
+        Self(self.0.with_stale_while_revalidate(window))
+    }
+
+    /// Sets for how long beyond the max age an old page is served, as stale, when no engine answers (default 10 minutes).
+    #[must_use]
+    pub fn with_stale_if_error(self, window: Duration) -> Self {
+        Self(self.0.with_stale_if_error(window))
+    }
+
+    /// Says what a query's page depends on, so that [`invalidate`](Search::invalidate) can name it: the crew that is searched
+    /// in, say. Every page depends on the index's generation besides.
+    #[must_use]
+    pub fn with_tags(self, tags: impl Fn(&Query) -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self(self.0.with_key(move |query| tags(query).into_iter().fold(key(query), CacheKey::with_tag)))
+    }
+}
+
+fn key(query: &Query) -> CacheKey {
+    CacheKey::of(query.fingerprint())
+}
+
+/// Puts a [`Search`] together. Nothing is asked and nothing fails before [`build`](Self::build).
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SearchBuilder {
+    primary: Option<Engine>,
+    fallbacks: Vec<Engine>,
+    last_resort: Option<Engine>,
+    wiped_below: f64,
+    fallback: FallbackBuilder<Query, Arc<Page>>,
+}
+
+impl SearchBuilder {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
+            primary: None,
+            fallbacks: Vec::new(),
+            last_resort: None,
+            wiped_below: 0.5,
+            fallback: Fallback::builder(name),
+        }
+    }
+
+    /// Sets the engine whose page is [`Fresh`](crate::fallback::Served::Fresh).
+    pub fn primary(mut self, engine: impl SearchEngine + 'static) -> Self {
+        self.primary = Some(Arc::new(engine));
+        self
+    }
+
+    /// Adds an engine that is asked when the one before it fails, is spared or takes long.
+    pub fn fallback(mut self, engine: impl SearchEngine + 'static) -> Self {
+        self.fallbacks.push(Arc::new(engine));
+        self
+    }
+
+    /// Sets the engine that is asked last, whatever its health.
+    pub fn last_resort(mut self, engine: impl SearchEngine + 'static) -> Self {
+        self.last_resort = Some(Arc::new(engine));
+        self
+    }
+
+    /// Keeps fresh pages.
+    pub fn cache(mut self, cache: PageCache) -> Self {
+        self.fallback = self.fallback.cache(cache.0);
+        self
+    }
+
+    /// Sets within what time a query is answered, or has failed (default 1 s).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.fallback = self.fallback.deadline(deadline);
+        self
+    }
+
+    /// Sets the share of the documents that are expected beneath which an index counts as wiped (default 0.5); 0 never does.
+    pub fn wiped_below(mut self, share: f64) -> Self {
+        self.wiped_below = share;
+        self
+    }
+
+    /// Changes how the fallback works: when calls are slow, how often is probed and so on.
+    pub fn tune(
+        mut self,
+        change: impl FnOnce(FallbackBuilder<Query, Arc<Page>>) -> FallbackBuilder<Query, Arc<Page>>,
+    ) -> Self {
+        self.fallback = change(self.fallback);
+        self
+    }
+
+    /// Puts it together. No engine is asked, so that a service starts while any of them is down.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if there is no primary, two engines have one name, or their schemas differ.
+    pub fn build(self) -> Result<Search> {
+        let invalid = |what: String| Error::new(ErrorKind::InvalidInput, what);
+        let primary = self.primary.ok_or_else(|| invalid("a search needs a primary engine".to_owned()))?;
+        let schema = Arc::new(primary.schema().clone());
+        schema.validate()?;
+        let mut engines: Vec<Arc<Watched>> = Vec::new();
+        for engine in std::iter::once(primary).chain(self.fallbacks).chain(self.last_resort) {
+            let name = engine.name();
+            if engines.iter().any(|other| other.name() == name) {
+                return Err(invalid(format!("two engines are called {name}")));
+            }
+            if !engine.schema().fields().eq(schema.fields()) || engine.schema().texts() != schema.texts() {
+                return Err(invalid(format!("{name} has another schema than the primary")));
+            }
+            engines.push(Arc::new(Watched::new(engine, engines.is_empty(), self.wiped_below)));
+        }
+        Watched::introduce(&engines);
+        let mut fallback = self.fallback;
+        for (number, watched) in engines.iter().enumerate() {
+            let backend = EngineBackend(Arc::clone(watched));
+            fallback = if number == 0 { fallback.primary(backend) } else { fallback.fallback(backend) };
+        }
+        Ok(Search {
+            fallback: fallback.build()?,
+            engines: engines.into(),
+            schema,
+            generation: Arc::default(),
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Search over several engines, answered whatever becomes of them.
+//!
+//! A [`Search`] puts a [`Fallback`] before engines that hold the same documents. What it adds is what only
+//! somebody who knows about search can tell:
+//!
+//! - **A wiped index is noticed.** An engine that holds less than half of the documents that another engine, or it itself, is
+//!   known to hold answers nothing: it has lost its data, and an empty page would be a lie. It is looked at once a second while
+//!   there is traffic, and before an empty page is believed.
+//! - **Whose order it is.** Another engine than the primary ranks texts in its own way, so that its pages have
+//!   [`Gap::Ranking`] unless they are sorted by fields.
+//! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did.
+//! - **Walks go on.** A cursor names a place in the order, not in an engine: a walk that is sorted by fields goes on where it was
+//!   when the engine changes between two pages, and misses and repeats nothing that was not changed.
+//! - **A new index** makes every cached page old.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! use pumasi_search::fallback::Served;
+//! use pumasi_search::{Change, Document, MemoryEngine, Query, Schema, Search, SearchEngine, TextField};
+//! use serde_json::json;
+//!
+//! let schema = Schema::new("posts").with_text(TextField::new("title"));
+//! let (engine, database) = (MemoryEngine::new(schema.clone()), MemoryEngine::new(schema).with_name("database"));
+//! let post = Change::upsert(Document::new("1", json!({"title": "한강 러닝크루 모집"})), 1);
+//! for engine in [&engine, &database] {
+//!     engine.apply(std::slice::from_ref(&post)).await?;
+//! }
+//! let search = Search::builder("posts").primary(engine.clone()).fallback(database).build()?;
+//! assert!(matches!(search.search(Query::new("러닝")).await?, Served::Fresh { .. }));
+//!
+//! engine.wipe()?; // the disk is lost
+//! let Served::Degraded { value, backend, .. } = search.search(Query::new("러닝")).await? else { unreachable!() };
+//! assert_eq!((value.ids(), &*backend), (vec!["1"], "database"));
+//! # Ok::<(), pumasi_core::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod builder;
+mod doctor;
+#[cfg(test)]
+mod tests;
+mod watched;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pumasi_core::resilience::BreakerState;
+
+pub use self::builder::{PageCache, SearchBuilder};
+pub use self::doctor::{Finding, Health, Report};
+use self::watched::Watched;
+use crate::Result;
+use crate::engine::SearchEngine;
+use crate::fallback::{Fallback, Served};
+#[cfg(doc)]
+use crate::page::Gap;
+use crate::page::Page;
+use crate::query::Query;
+use crate::schema::Schema;
+
+/// Answers queries from the first of its engines that can; see the [module](self).
+///
+/// Clones share everything. The defaults are those of [`Fallback`](crate::fallback).
+#[derive(Clone)]
+pub struct Search {
+    fallback: Fallback<Query, Arc<Page>>,
+    engines: Arc<[Arc<Watched>]>,
+    schema: Arc<Schema>,
+    /// The newest generation of the primary's index that a page was of.
+    generation: Arc<AtomicU64>,
+}
+
+/// How an engine stands, as far as it was looked at last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineState {
+    /// The engine's name.
+    pub engine: String,
+    /// Its circuit; `None` for the last engine, which is asked whatever its health.
+    pub circuit: Option<BreakerState>,
+    /// How many documents it holds, if it was looked at.
+    pub documents: Option<u64>,
+    /// How far it lags behind the newest change that any engine applied, if changes say when they were made.
+    pub lag: Option<Duration>,
+    /// Whether it holds so few documents that it must have lost them.
+    pub wiped: bool,
+}
+
+impl Search {
+    /// Begins to put a search together; `name` is what errors and metrics call it.
+    pub fn builder(name: impl Into<Arc<str>>) -> SearchBuilder {
+        SearchBuilder::new(name.into())
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a query that the schema does not allow,
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if no engine can answer and the cache has nothing,
+    /// [`Timeout`](crate::ErrorKind::Timeout) if none had answered by the deadline.
+    pub async fn search(&self, query: Query) -> Result<Served<Arc<Page>>> {
+        query.check(&self.schema)?;
+        let served = self.fallback.call(query).await?;
+        if let Served::Fresh { value, .. } = &served {
+            let before = self.generation.fetch_max(value.generation, Ordering::SeqCst);
+            if before != 0
+                && before < value.generation
+                && let Err(error) = self.fallback.invalidate_all().await
+            {
+                tracing::warn!(kind = %error.kind(), %error, "pages of the old index stay cached until their bound");
+            }
+        }
+        Ok(served)
+    }
+
+    /// Makes every cached page old: call it when documents were written. A page that was being fetched meanwhile is not
+    /// called cached either.
+    ///
+    /// # Errors
+    /// The cache's: pages may then be called cached until their bound is over.
+    pub async fn invalidate_all(&self) -> Result<()> {
+        self.fallback.invalidate_all().await
+    }
+
+    /// Makes the cached pages old that depend on one of the tags; see [`PageCache::with_tags`].
+    ///
+    /// # Errors
+    /// As [`invalidate_all`](Self::invalidate_all).
+    pub async fn invalidate<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        self.fallback.invalidate(tags).await
+    }
+
+    /// Returns how each engine stands, as far as it was looked at last; the primary first.
+    pub fn engines(&self) -> Vec<EngineState> {
+        self.engines.iter().map(|watched| watched.state(self.fallback.circuit(watched.name()))).collect()
+    }
+
+    /// Returns how long an engine is waited for before the next one is asked, as it is now.
+    pub fn hedge_delay(&self, engine: &str) -> Option<Duration> {
+        self.fallback.hedge_delay(engine)
+    }
+
+    /// Looks at every engine and says in plain words what is not as it should be: at start-up, or when something is odd.
+    ///
+    /// Each engine is given `limit` of time; the check ends also when engines hang.
+    pub async fn doctor(&self, limit: Duration) -> Report {
+        doctor::examine(&self.engines, &self.schema, limit).await
+    }
+
+    /// Returns what documents hold.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("engines", &self.engines()).finish_non_exhaustive()
+    }
+}
+
+/// The engine as a trait object.
+type Engine = Arc<dyn SearchEngine>;
