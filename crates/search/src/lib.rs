@@ -31,15 +31,27 @@
 //! | [`indexer`] | how does an index stay in step with its source? |
 //! | [`search`] | how is a query answered from several engines, whatever becomes of them? |
 //! | [`fallback`] | who answers when the engine is not there, and how is that told? |
+//! | [`geo`] | which places lie within a circle, without looking at all of them? |
+//! | [`leaderboard`] | who stands where by what they did, and how has that moved? |
+//! | [`reactions`] | how many like it, one vote a person, however many vote at the same time? |
+//! | [`views`] | how often was it seen, once a person and hour? |
+//! | [`trending`] | what is popular now, and why? |
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod engine;
 pub mod fallback;
+pub mod geo;
 pub mod indexer;
+pub mod leaderboard;
 pub mod page;
 pub mod query;
+pub mod reactions;
 pub mod schema;
 pub mod search;
 mod terms;
+pub mod trending;
+pub mod views;
 
 #[cfg(feature = "opensearch")]
 pub use engine::OpenSearchEngine;
@@ -49,11 +61,11 @@ pub use engine::{Applied, Change, ChangeKind, MemoryEngine, SearchEngine, Stamp,
 #[cfg(feature = "embedded")]
 pub use engine::{TantivyEngine, TantivyOptions};
 pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight, Hit, Page, Total};
-pub use pumasi_core::{Error, ErrorKind, Result};
+pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};
 pub use schema::{Document, FieldKind, Schema, TextField};
 pub use search::{EngineState, PageCache, Search, SearchBuilder};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

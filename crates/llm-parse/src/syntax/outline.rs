@@ -313,13 +313,12 @@ impl Machine {
             if text == "---" || text == "..." {
                 continue;
             }
-            match self.entries(cx, line, &mut levels, &mut last_indent, &mut markdown, region.end) {
-                Some(end) => skip = end,
-                None => {
-                    self.lossy(Rule::DroppedText, line.text, region.end);
-                    break;
-                }
-            }
+            let read = self.entries(cx, line, &mut levels, &mut last_indent, &mut markdown, region.end);
+            let Some(end) = read else {
+                self.lossy(Rule::DroppedText, line.text, region.end);
+                break;
+            };
+            skip = end;
         }
         if let Some(end) = region.odd_item {
             self.lossy(Rule::DroppedText, region.end, end);

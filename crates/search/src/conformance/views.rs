@@ -1,0 +1,117 @@
+//! The laws of [`ViewStore`], in the order of its numbered guarantees.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use super::{Broken, Kept, Verdict, holds, same};
+use crate::ErrorKind;
+use crate::views::{Mark, Seen, ViewStore, ViewWindow};
+
+/// A store of views under examination.
+#[async_trait]
+pub trait ViewHarness: Send + Sync {
+    /// Opens the store: every call gives another handle to the same views.
+    async fn open(&self) -> Arc<dyn ViewStore>;
+}
+
+/// Makes one `#[test]` per law of [`ViewStore`], in a module of the given name, each on a harness of its own made by the
+/// expression.
+#[macro_export]
+macro_rules! view_laws {
+    ($backend:ident, $harness:expr) => {
+        $crate::laws!($backend, $harness, views, law_01_once, law_02_exact, law_03_windows, law_04_forgotten,);
+    };
+}
+
+fn window(number: i64) -> ViewWindow {
+    ViewWindow::new(number, Duration::from_hours(1))
+}
+
+/// Of the same view one counts.
+///
+/// # Errors
+///
+/// [`Broken`] if more do.
+pub async fn law_01_once(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    same!(store.see("글", window(1), Mark::new(7)).await?, Seen::new(true, 1), "the first view");
+    same!(store.see("글", window(1), Mark::new(7)).await?, Seen::new(false, 1), "the same again");
+    let views = join_all(
+        (0..16).map(|_| async { harness.open().await.see("b", window(1), Mark::new(i64::MIN)).await }),
+    );
+    let mut counted = 0;
+    for seen in views.await {
+        counted += usize::from(seen?.counted);
+    }
+    same!(counted, 1, "how many of sixteen at once counted");
+    for bad in ["", "a\0b"] {
+        let refused = store.see(bad, window(1), Mark::new(7)).await.map_err(|error| error.kind());
+        same!(refused, Err(ErrorKind::InvalidInput), "an id that is none");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Totals are the numbers of different views, however many come at the same time.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_02_exact(harness: &impl ViewHarness) -> Verdict {
+    let mut random = fastrand::Rng::with_seed(2);
+    let views: Vec<(usize, i64)> = (0..1_200).map(|_| (random.usize(0..3), random.i64(-200..200))).collect();
+    let different: BTreeSet<_> = views.iter().collect();
+    let parts = views.chunks(150).map(|part| async move {
+        let store = harness.open().await;
+        for (item, mark) in part {
+            store.see(&format!("item {item}"), window(5), Mark::new(*mark)).await?;
+        }
+        Ok::<_, Broken>(())
+    });
+    join_all(parts).await.into_iter().collect::<Result<(), _>>()?;
+    let totals = harness.open().await.totals(&["item 0", "item 1", "item 2", "item 3"]).await?;
+    let of = |item| different.iter().filter(|(at, _)| *at == item).count() as u64;
+    same!(totals, [of(0), of(1), of(2), 0], "the totals");
+    holds!(harness.open().await.totals(&[]).await?.is_empty(), "nothing has totals");
+    Ok(Kept::Whole)
+}
+
+/// A viewer counts again in the next window, and the marks of the last one can go.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_03_windows(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    for number in 1..=4 {
+        let total = u64::try_from(number).unwrap_or(0);
+        same!(store.see("a", window(number), Mark::new(7)).await?, Seen::new(true, total), "window {number}");
+        store.clean_up(window(number)).await?;
+        same!(
+            store.see("a", window(number), Mark::new(7)).await?,
+            Seen::new(false, total),
+            "window {number} again"
+        );
+    }
+    same!(store.totals(&["a"]).await?, [4], "the total of all windows");
+    Ok(Kept::Whole)
+}
+
+/// A forgotten item was never seen.
+///
+/// # Errors
+///
+/// [`Broken`] if it was.
+pub async fn law_04_forgotten(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    store.see("a", window(1), Mark::new(7)).await?;
+    store.see("b", window(1), Mark::new(7)).await?;
+    store.forget("a").await?;
+    store.forget("never there").await?;
+    same!(store.totals(&["a", "b"]).await?, [0, 1], "the totals");
+    same!(store.see("a", window(2), Mark::new(7)).await?, Seen::new(true, 1), "an item that was forgotten");
+    Ok(Kept::Whole)
+}

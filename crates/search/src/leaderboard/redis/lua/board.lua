@@ -1,0 +1,20 @@
+-- Before the scripts. ARGV: the prefix, the board's name, its rules.
+local prefix, name, rules = ARGV[1], ARGV[2], ARGV[3]
+-- The number of the board; nil if there is none, or if it has other rules, which is answered.
+local function find(make)
+  local meta = redis.call('HMGET', prefix .. 'board:' .. name, 'no', 'rules')
+  if meta[1] then
+    if meta[2] ~= rules then return nil, true end
+    return meta[1]
+  end
+  if not make then return nil end
+  local no = string.format('%.0f', redis.call('INCR', prefix .. 'boards'))
+  redis.call('HSET', prefix .. 'board:' .. name, 'no', no, 'rules', rules)
+  return no
+end
+-- The keys of a window: the order, the different keys in order, and of each member its key and its standing; marks.
+local function window(no, name)
+  local of = prefix .. no .. ':' .. name
+  return { order = of .. ':order', distinct = of .. ':distinct', keys = of .. ':keys', standings = of .. ':standings',
+    marks = of .. ':marks' }
+end

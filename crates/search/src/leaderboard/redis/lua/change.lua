@@ -1,0 +1,44 @@
+-- ARGV: after the board's: what is to be done, and its arguments.
+local what = ARGV[4]
+local function delete(no)
+  for _, each in ipairs(redis.call('SMEMBERS', prefix .. no .. ':windows')) do
+    for _, key in pairs(window(no, each)) do redis.call('UNLINK', key) end
+  end
+  redis.call('UNLINK', prefix .. no .. ':windows', prefix .. no .. ':closed', prefix .. no .. ':sources')
+end
+if what == 'replace' then
+  local old = redis.call('HGET', prefix .. 'board:' .. name, 'no')
+  if old then delete(old) end
+  redis.call('DEL', prefix .. 'board:' .. name)
+  if redis.call('EXISTS', prefix .. 'board:' .. ARGV[5]) == 1 then
+    redis.call('RENAME', prefix .. 'board:' .. ARGV[5], prefix .. 'board:' .. name)
+  end
+  return 1
+end
+local no, other = find(true)
+if other then return 'other rules' end
+local windows, closed = prefix .. no .. ':windows', prefix .. no .. ':closed'
+if what == 'close' then
+  redis.call('SADD', windows, ARGV[5])
+  redis.call('SADD', closed, ARGV[5])
+elseif what == 'snapshot' then
+  if redis.call('SISMEMBER', windows, ARGV[6]) == 1 then return 0 end
+  local from, to = window(no, ARGV[5]), window(no, ARGV[6])
+  for _, each in ipairs({ 'order', 'distinct', 'keys' }) do
+    redis.call('COPY', from[each], to[each])
+  end
+  redis.call('SADD', windows, ARGV[5], ARGV[6])
+  redis.call('SADD', closed, ARGV[6])
+elseif what == 'forget' then
+  for _, key in pairs(window(no, ARGV[5])) do redis.call('UNLINK', key) end
+  redis.call('SREM', windows, ARGV[5])
+  redis.call('SREM', closed, ARGV[5])
+elseif what == 'sweep' then
+  -- A part of the sources that counted in a window that is forgotten; answers where to go on.
+  local found = redis.call('HSCAN', prefix .. no .. ':sources', ARGV[6], 'COUNT', 512)
+  for at = 1, #found[2], 2 do
+    if found[2][at + 1] == ARGV[5] then redis.call('HDEL', prefix .. no .. ':sources', found[2][at]) end
+  end
+  return found[1]
+end
+return 1

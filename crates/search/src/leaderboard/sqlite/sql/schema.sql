@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS pumasi_board_schema (version INTEGER NOT NULL);

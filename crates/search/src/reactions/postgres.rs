@@ -1,0 +1,124 @@
+//! Reactions in PostgreSQL.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use pumasi_core::database::{Migration, failed};
+use sqlx::postgres::PgRow;
+use sqlx::{PgExecutor, PgPool, Row};
+
+use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, last};
+use crate::{Error, Result};
+
+const MIGRATION: Migration = Migration {
+    component: "reactions",
+    begin: include_str!("sql/postgres/schema.sql"),
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_reaction_schema",
+    steps: &[include_str!("sql/postgres/schema_1.sql")],
+};
+
+/// Keeps reactions in PostgreSQL 12 or newer.
+///
+/// A row a person and item, and the counts by a trigger from the row as it was and as it is: exact under any concurrency, and
+/// also for whoever changes the rows by SQL. Votes on one item wait for one another.
+///
+/// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_reaction`, in the first schema of the
+/// connection's `search_path`. Clones share the pool.
+///
+/// ```no_run
+/// # async fn run(pool: sqlx::PgPool) -> pumasi_search::Result<()> {
+/// use pumasi_search::reactions::{PostgresReactions, Reaction, Reactions, Vote};
+///
+/// let reactions = PostgresReactions::new(pool);
+/// reactions.migrate().await?;
+/// reactions.cast(&[Vote::new("post-1", "민지", Reaction::Like, "2026-11-23T06:30:00Z".parse()?)]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresReactions {
+    pool: PgPool,
+}
+
+impl PostgresReactions {
+    /// Makes a store on the pool's database.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Makes the tables, or brings them up to date; several processes may call it at the same time.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if a newer version of this crate has changed the layout; `Storage`, `Unavailable` or `Unauthorized` if
+    /// the database failed.
+    pub async fn migrate(&self) -> Result<()> {
+        MIGRATION.on_postgres(&self.pool).await
+    }
+}
+
+impl fmt::Debug for PostgresReactions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresReactions").finish_non_exhaustive()
+    }
+}
+
+fn keeping(error: sqlx::Error) -> Error {
+    failed("keeping reactions", error)
+}
+
+async fn tally(executor: impl PgExecutor<'_>, items: Vec<&str>, people: Vec<&str>) -> Result<Vec<Tally>> {
+    let rows = sqlx::query(include_str!("sql/postgres/tally.sql"))
+        .bind(items)
+        .bind(people)
+        .fetch_all(executor)
+        .await
+        .map_err(keeping)?;
+    let read = |row: &PgRow| -> sqlx::Result<Tally> {
+        let number =
+            |column: usize| row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0));
+        let counts = Counts { likes: number(1)?, dislikes: number(2)? };
+        Ok(Tally { reaction: Reaction::from_code(row.try_get(0)?), counts })
+    };
+    rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+}
+
+#[async_trait]
+impl Reactions for PostgresReactions {
+    async fn cast(&self, votes: &[Vote]) -> Result<Vec<Tally>> {
+        check(votes)?;
+        let last = last(votes);
+        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        sqlx::query(include_str!("sql/postgres/cast.sql"))
+            .bind(last.iter().map(|vote| vote.item()).collect::<Vec<_>>())
+            .bind(last.iter().map(|vote| vote.person()).collect::<Vec<_>>())
+            .bind(last.iter().map(|vote| vote.reaction().code()).collect::<Vec<_>>())
+            .bind(last.iter().map(|vote| vote.at().as_micros()).collect::<Vec<_>>())
+            .execute(&mut *transaction)
+            .await
+            .map_err(keeping)?;
+        let items = votes.iter().map(Vote::item).collect();
+        let tallies = tally(&mut *transaction, items, votes.iter().map(Vote::person).collect()).await?;
+        transaction.commit().await.map_err(keeping)?;
+        Ok(tallies)
+    }
+
+    async fn counts(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let tallies = tally(&self.pool, items.to_vec(), vec![""; items.len()]).await?;
+        Ok(tallies.into_iter().map(|tally| tally.counts).collect())
+    }
+
+    async fn reactions(&self, person: &str, items: &[&str]) -> Result<Vec<Reaction>> {
+        check_id("a person", person)?;
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let tallies = tally(&self.pool, items.to_vec(), vec![person; items.len()]).await?;
+        Ok(tallies.into_iter().map(|tally| tally.reaction).collect())
+    }
+
+    async fn forget(&self, item: &str) -> Result<()> {
+        check_id("an item", item)?;
+        let forget = include_str!("sql/postgres/forget.sql");
+        sqlx::query(forget).bind(item).execute(&self.pool).await.map(drop).map_err(keeping)
+    }
+}

@@ -1,0 +1,118 @@
+//! Reactions in a SQLite file.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use pumasi_core::database::{Migration, failed};
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteExecutor, SqlitePool};
+
+use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, last};
+use crate::{Error, Result};
+
+const MIGRATION: Migration = Migration {
+    component: "reactions",
+    begin: include_str!("sql/sqlite/schema.sql"),
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_reaction_schema",
+    steps: &[include_str!("sql/sqlite/schema_1.sql")],
+};
+
+/// Keeps reactions in a SQLite file, beside your own tables.
+///
+/// A row a person and item, and the counts by triggers from the row as it was and as it is. How durable an answer is depends
+/// on the pool: with the write-ahead log and `synchronous = FULL` it outlives a loss of power. Votes wait for one another.
+///
+/// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_reaction`. Clones share the pool.
+#[derive(Clone)]
+pub struct SqliteReactions {
+    pool: SqlitePool,
+}
+
+impl SqliteReactions {
+    /// Makes a store on the pool's file.
+    pub fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    /// Makes the tables, or brings them up to date.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if a newer version of this crate has changed the layout; `Storage` or `Unavailable` if the file failed.
+    pub async fn migrate(&self) -> Result<()> {
+        MIGRATION.on_sqlite(&self.pool).await
+    }
+}
+
+impl fmt::Debug for SqliteReactions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteReactions").finish_non_exhaustive()
+    }
+}
+
+fn keeping(error: sqlx::Error) -> Error {
+    failed("keeping reactions", error)
+}
+
+async fn tally<'a>(
+    executor: impl SqliteExecutor<'_>,
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<Tally>> {
+    let pairs: Vec<_> = pairs.collect();
+    let rows = sqlx::query(include_str!("sql/sqlite/tally.sql"))
+        .bind(json!(pairs).to_string())
+        .fetch_all(executor)
+        .await
+        .map_err(keeping)?;
+    let read = |row: &SqliteRow| -> sqlx::Result<Tally> {
+        let number =
+            |column: usize| row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0));
+        let counts = Counts { likes: number(1)?, dislikes: number(2)? };
+        Ok(Tally { reaction: Reaction::from_code(row.try_get(0)?), counts })
+    };
+    rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+}
+
+#[async_trait]
+impl Reactions for SqliteReactions {
+    async fn cast(&self, votes: &[Vote]) -> Result<Vec<Tally>> {
+        check(votes)?;
+        let each = |vote: &Vote| json!([vote.item, vote.person, vote.reaction.code(), vote.at.as_micros()]);
+        let rows = last(votes).into_iter().map(each).collect::<Value>().to_string();
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(keeping)?;
+        sqlx::query(include_str!("sql/sqlite/cast.sql"))
+            .bind(rows)
+            .execute(&mut *transaction)
+            .await
+            .map_err(keeping)?;
+        let tallies = tally(&mut *transaction, votes.iter().map(|vote| (vote.item(), vote.person()))).await?;
+        transaction.commit().await.map_err(keeping)?;
+        Ok(tallies)
+    }
+
+    async fn counts(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let tallies = tally(&self.pool, items.iter().map(|item| (*item, ""))).await?;
+        Ok(tallies.into_iter().map(|tally| tally.counts).collect())
+    }
+
+    async fn reactions(&self, person: &str, items: &[&str]) -> Result<Vec<Reaction>> {
+        check_id("a person", person)?;
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let tallies = tally(&self.pool, items.iter().map(|item| (*item, person))).await?;
+        Ok(tallies.into_iter().map(|tally| tally.reaction).collect())
+    }
+
+    async fn forget(&self, item: &str) -> Result<()> {
+        check_id("an item", item)?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(keeping)?;
+        for statement in [
+            "DELETE FROM pumasi_reaction WHERE item = ?1",
+            "DELETE FROM pumasi_reaction_count WHERE item = ?1",
+        ] {
+            sqlx::query(statement).bind(item).execute(&mut *transaction).await.map_err(keeping)?;
+        }
+        transaction.commit().await.map_err(keeping)
+    }
+}

@@ -1,0 +1,108 @@
+//! The laws of reactions.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pumasi_search::conformance::reactions::ReactionHarness;
+use pumasi_search::reactions::{MemoryReactions, Reactions};
+
+struct Memory(MemoryReactions);
+
+#[async_trait]
+impl ReactionHarness for Memory {
+    async fn open(&self) -> Arc<dyn Reactions> {
+        Arc::new(self.0.clone())
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+pumasi_search::reaction_laws!(memory, Memory(MemoryReactions::new()));
+
+#[cfg(feature = "sqlite")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_search::reactions::SqliteReactions;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+
+    struct Sqlite(tempfile::TempDir);
+
+    #[async_trait]
+    impl ReactionHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn Reactions> {
+            let options = SqliteConnectOptions::new()
+                .filename(self.0.path().join("reactions.db"))
+                .create_if_missing(true)
+                .busy_timeout(std::time::Duration::from_mins(1))
+                .journal_mode(SqliteJournalMode::Wal);
+            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let store = SqliteReactions::new(pool);
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+    }
+
+    pumasi_search::reaction_laws!(sqlite, Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use crate::schema::Schema;
+    use pumasi_search::conformance::Kept;
+    use pumasi_search::reactions::PostgresReactions;
+
+    #[async_trait]
+    impl ReactionHarness for Schema {
+        async fn open(&self) -> Arc<dyn Reactions> {
+            let store = PostgresReactions::new(self.pool.clone());
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+    }
+
+    pumasi_search::reaction_laws!(
+        postgres,
+        match Schema::new("reactions in PostgreSQL").await {
+            Some(schema) => schema,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}
+
+#[cfg(feature = "redis")]
+mod on_redis {
+    use super::*;
+    use pumasi_core::conformance::Server;
+    use pumasi_search::conformance::Kept;
+    use pumasi_search::reactions::RedisReactions;
+
+    struct Redis {
+        url: String,
+        prefix: String,
+    }
+
+    impl Redis {
+        fn new() -> Option<Self> {
+            let url = Server::Redis.url("reactions on Redis")?;
+            Some(Self { url, prefix: format!("test-{:016x}:", fastrand::u64(..)) })
+        }
+    }
+
+    #[async_trait]
+    impl ReactionHarness for Redis {
+        async fn open(&self) -> Arc<dyn Reactions> {
+            Arc::new(RedisReactions::open(&self.url).unwrap().with_prefix(&self.prefix))
+        }
+    }
+
+    pumasi_search::reaction_laws!(
+        redis,
+        match Redis::new() {
+            Some(redis) => redis,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

@@ -1,0 +1,78 @@
+//! The laws of views.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pumasi_search::conformance::views::ViewHarness;
+use pumasi_search::views::{MemoryViews, ViewStore};
+
+struct Memory(MemoryViews);
+
+#[async_trait]
+impl ViewHarness for Memory {
+    async fn open(&self) -> Arc<dyn ViewStore> {
+        Arc::new(self.0.clone())
+    }
+}
+
+pumasi_search::view_laws!(memory, Memory(MemoryViews::new()));
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use crate::schema::Schema;
+    use pumasi_search::conformance::Kept;
+    use pumasi_search::views::PostgresViews;
+
+    #[async_trait]
+    impl ViewHarness for Schema {
+        async fn open(&self) -> Arc<dyn ViewStore> {
+            let store = PostgresViews::new(self.pool.clone());
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+    }
+
+    pumasi_search::view_laws!(
+        postgres,
+        match Schema::new("views in PostgreSQL").await {
+            Some(schema) => schema,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}
+
+#[cfg(feature = "redis")]
+mod on_redis {
+    use super::*;
+    use pumasi_core::conformance::Server;
+    use pumasi_search::conformance::Kept;
+    use pumasi_search::views::RedisViews;
+
+    struct Redis {
+        url: String,
+        prefix: String,
+    }
+
+    impl Redis {
+        fn new() -> Option<Self> {
+            let url = Server::Redis.url("views on Redis")?;
+            Some(Self { url, prefix: format!("test-{:016x}:", fastrand::u64(..)) })
+        }
+    }
+
+    #[async_trait]
+    impl ViewHarness for Redis {
+        async fn open(&self) -> Arc<dyn ViewStore> {
+            Arc::new(RedisViews::open(&self.url).unwrap().with_prefix(&self.prefix))
+        }
+    }
+
+    pumasi_search::view_laws!(
+        redis,
+        match Redis::new() {
+            Some(redis) => redis,
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}
