@@ -139,7 +139,8 @@ fn main() -> Result<(), Failure> {
         _ => runtime.block_on(proxy.before(&real))?,
     };
     runtime.block_on(parts::prepare(&setup, folder.path()))?;
-    let done = play(&setup, folder.path(), server.map(Arc::new), &proxy)?;
+    // The server goes when everything is counted.
+    let (done, _server) = play(&setup, folder.path(), server.map(Arc::new), &proxy)?;
     setup.url = real;
     let found = runtime.block_on(check::check(&setup, folder.path()))?;
     let mut report = json!({
@@ -161,7 +162,12 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Does to the workers and to their server what was asked for, and lets the rest be worked off.
-fn play(setup: &Setup, folder: &Path, server: Option<Arc<Private>>, proxy: &Proxy) -> Result<Value, Failure> {
+fn play(
+    setup: &Setup,
+    folder: &Path,
+    server: Option<Arc<Private>>,
+    proxy: &Proxy,
+) -> Result<(Value, Option<Arc<Private>>), Failure> {
     let mut crew = Crew::new("unused", folder).with_environment("PUMASI_CHAOS_SEED", setup.seed.to_string());
     for (name, value) in Setup::TEXTS.into_iter().zip(setup.texts()) {
         crew = crew.with_environment(format!("PUMASI_CHAOS_{name}"), value);
@@ -212,10 +218,11 @@ fn play(setup: &Setup, folder: &Path, server: Option<Arc<Private>>, proxy: &Prox
     over.store(true, Ordering::SeqCst);
     let restarted = restarts.load(Ordering::SeqCst);
     let server = restarter.map(|restarter| restarter.join().map_err(|_| "the restarter panicked"));
-    let _server = server.transpose()?.transpose()?;
+    let server = server.transpose()?.transpose()?;
     crew.kill_all()?;
     crew.finish("finisher", Duration::from_secs(10 * 60))?;
-    Ok(json!({ "killed": kills, "stopped": stops, "restarts": restarted, "cuts": proxy.cut() }))
+    let done = json!({ "killed": kills, "stopped": stops, "restarts": restarted, "cuts": proxy.cut() });
+    Ok((done, server))
 }
 
 /// Stops a worker for three leases: the other one takes its sagas.
