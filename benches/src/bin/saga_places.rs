@@ -1,12 +1,11 @@
-//! One hot race: registrations per second by a desk that grants together what arrives together, beside one row lock a
-//! transaction, as JSON.
+//! One hot race, or one stock that everybody wants: registrations per second by a desk that grants together what arrives together,
+//! beside one transaction each, by a conditional update and by a row lock that is taken first, as JSON.
 //!
 //! `cargo run --release -p benches --features saga --bin saga_places -- [IN_FLIGHT] [SECONDS]`, with `PUMASI_POSTGRES_URL`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use benches::load::rate;
 use pumasi_saga::capacity::{Capacity, PostgresCapacity};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -17,9 +16,9 @@ const PLACES: u64 = 1_000_000_000;
 
 #[tokio::main]
 async fn main() -> Result<(), String> {
-    let mut words = std::env::args().skip(1).map(|word| word.parse::<u64>().map_err(|_| "numbers, please"));
+    let mut words = std::env::args().skip(1).map(|word| word.parse::<usize>().map_err(|_| "numbers, please"));
     let in_flight = words.next().transpose()?.unwrap_or(64);
-    let time = Duration::from_secs(words.next().transpose()?.unwrap_or(4));
+    let time = Duration::from_secs(words.next().transpose()?.unwrap_or(4) as u64);
     let url = std::env::var("PUMASI_POSTGRES_URL").map_err(|_| "PUMASI_POSTGRES_URL is not set")?;
     let server: PgConnectOptions = url.parse().map_err(|_| "PUMASI_POSTGRES_URL is no URL")?;
     let server = server.disable_statement_logging().options([("search_path", "saga_places")]);
@@ -34,16 +33,20 @@ async fn main() -> Result<(), String> {
     let desk = Capacity::new(places, "race");
     desk.open(PLACES).await.map_err(|error| error.to_string())?;
 
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        let pool = pool.clone();
-        alone.push(rate(in_flight, time, move |n| lock_alone(pool.clone(), n)).await);
+    let (mut updated, mut locked, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..3 {
+        // The numbers of each run begin at 0, and each registration is a new one.
+        let number = move |way: u64, n: u64| (round * 3 + way) << 40 | n;
+        let to = pool.clone();
+        updated.push(rate(in_flight, time, move |n| update(to.clone(), number(0, n))).await);
+        let to = pool.clone();
+        locked.push(rate(in_flight, time, move |n| lock(to.clone(), number(1, n))).await);
         let desk = desk.clone();
         together.push(
             rate(in_flight, time, move |n| {
                 let desk = desk.clone();
                 async move {
-                    let held = desk.hold(n.to_string(), Duration::from_hours(1)).await;
+                    let held = desk.hold(number(2, n).to_string(), Duration::from_hours(1)).await;
                     assert!(held.expect("an answer").is_some(), "a place is free");
                 }
             })
@@ -56,19 +59,21 @@ async fn main() -> Result<(), String> {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     };
-    let (alone, together) = (median(&mut alone), median(&mut together));
+    let [updated, locked, together] = [&mut updated, &mut locked, &mut together].map(median);
     let report = json!({
         "in_flight": in_flight,
-        "one_lock_a_transaction_per_second": alone.round(),
+        "conditional_update_per_second": updated.round(),
+        "row_lock_per_second": locked.round(),
         "desk_per_second": together.round(),
-        "times": (together / alone * 10.0).round() / 10.0,
+        "times_conditional_update": (together / updated * 10.0).round() / 10.0,
+        "times_row_lock": (together / locked * 10.0).round() / 10.0,
     });
     println!("{report}");
     Ok(())
 }
 
-/// A registration as most services write it: the race's row is locked until the transaction has been synced.
-async fn lock_alone(pool: PgPool, n: u64) {
+/// A registration that takes a place where there is one: the row is locked from then until the transaction has been synced.
+async fn update(pool: PgPool, n: u64) {
     let mut transaction = pool.begin().await.expect("a transaction");
     sqlx::query("INSERT INTO registration VALUES (1, $1) ON CONFLICT DO NOTHING")
         .bind(i64::try_from(n).unwrap_or(0))
@@ -83,30 +88,22 @@ async fn lock_alone(pool: PgPool, n: u64) {
     transaction.commit().await.expect("a commit");
 }
 
-/// How many calls a second are answered, so many at a time.
-async fn rate<F: Future<Output = ()> + Send + 'static>(
-    in_flight: u64,
-    time: Duration,
-    call: impl Fn(u64) -> F + Clone + Send + 'static,
-) -> f64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let done = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let callers: Vec<_> = (0..in_flight)
-        .map(|_| {
-            let (call, done) = (call.clone(), Arc::clone(&done));
-            tokio::spawn(async move {
-                while begun.elapsed() < time {
-                    call(NEXT.fetch_add(1, Relaxed)).await;
-                    done.fetch_add(1, Relaxed);
-                }
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.expect("a caller");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let done = done.load(Relaxed) as f64;
-    done / begun.elapsed().as_secs_f64()
+/// A registration that locks the race's row first, looks, and decides.
+async fn lock(pool: PgPool, n: u64) {
+    let mut transaction = pool.begin().await.expect("a transaction");
+    let (used, places): (i64, i64) = sqlx::query_as("SELECT used, places FROM race WHERE id = 1 FOR UPDATE")
+        .fetch_one(&mut *transaction)
+        .await
+        .expect("the race");
+    assert!(used < places);
+    sqlx::query("INSERT INTO registration VALUES (1, $1) ON CONFLICT DO NOTHING")
+        .bind(n.cast_signed())
+        .execute(&mut *transaction)
+        .await
+        .expect("a registration");
+    sqlx::query("UPDATE race SET used = used + 1 WHERE id = 1")
+        .execute(&mut *transaction)
+        .await
+        .expect("a place");
+    transaction.commit().await.expect("a commit");
 }

@@ -37,6 +37,12 @@
 //! | `saga_claimable`, `saga_overdue_seconds`, `saga_held`, `saga_workers` | gauge | – |
 //!
 //! The outbox's lag is measured by its [`Relay`](pumasi_core::event::Relay).
+//!
+//! # Traces
+//!
+//! A saga is one trace, whose id is the [saga's](store::SagaId::trace_id); [`Cx::trace`] hands it on to partners and events. Each drive
+//! from a rest to the next is a span `saga` with the fields `saga`, `id`, `trace_id`, `follows`, `rests`, `status` and `step`: it
+//! `follows` where the drive before it `rests`, minutes or days ago and perhaps in another process.
 
 pub mod barrier;
 pub mod capacity;
@@ -62,7 +68,8 @@ pub use engine::{
 pub use machine::Audit;
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use step::{
-    Answer, Compensate, Cx, Failure, Late, Outcome, Probe, Retriable, Step, TransactionStep, Undo,
+    Answer, Compensate, CompensateTransaction, Cx, Failure, Late, Outcome, Probe, Retriable, Step,
+    TransactionStep, Undo,
 };
 
 #[cfg(doctest)]

@@ -6,9 +6,10 @@
 #[repr(u8)]
 #[non_exhaustive]
 #[allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
-    reason = "each is named after what it does wrong; public with the feature"
+    reason = "each is named after what it does wrong; public with the feature, and not all of them planted without others"
 )]
 pub enum Bug {
     EffectBeforeIntent = 1,
@@ -32,12 +33,14 @@ pub enum Bug {
     TimeoutCountsAsFailed,
     LeaseIsForEver,
     OutputIsNotRecorded,
+    OutboxApart,
+    LocalClock,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -59,6 +62,8 @@ impl Bug {
         Self::TimeoutCountsAsFailed,
         Self::LeaseIsForEver,
         Self::OutputIsNotRecorded,
+        Self::OutboxApart,
+        Self::LocalClock,
     ];
 }
 

@@ -3,9 +3,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Executor, PgPool};
 use tokio::sync::{mpsc, oneshot};
@@ -80,30 +78,17 @@ pub(crate) async fn postgres(pool: &PgPool, lanes: usize, in_flight: usize, time
 }
 
 async fn play(queues: &[mpsc::UnboundedSender<Put>], in_flight: usize, time: Duration) -> f64 {
-    let (sagas, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let begun = Instant::now();
-    let players: Vec<_> = (0..in_flight)
-        .map(|player| {
-            let queue = queues[player % queues.len()].clone();
-            let (sagas, done) = (Arc::clone(&sagas), Arc::clone(&done));
-            tokio::spawn(async move {
-                while begun.elapsed() < time {
-                    let saga = i64::try_from(sagas.fetch_add(1, Relaxed)).unwrap_or(0);
-                    for step in 0..STEPS {
-                        let (reply, answer) = oneshot::channel();
-                        if queue.send(Put { saga, step, done: reply }).is_err() || answer.await.is_err() {
-                            return;
-                        }
-                    }
-                    done.fetch_add(1, Relaxed);
-                }
-            })
-        })
-        .collect();
-    for player in players {
-        player.await.expect("a player");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let done = done.load(Relaxed) as f64;
-    done / begun.elapsed().as_secs_f64()
+    let queues = queues.to_vec();
+    benches::load::rate(in_flight, time, move |saga| {
+        let queue = queues[usize::try_from(saga).unwrap_or(0) % queues.len()].clone();
+        async move {
+            for step in 0..STEPS {
+                let (done, answer) = oneshot::channel();
+                let put = Put { saga: saga.cast_signed(), step, done };
+                assert!(queue.send(put).is_ok(), "the committer has ended");
+                answer.await.expect("an answer");
+            }
+        }
+    })
+    .await
 }

@@ -13,9 +13,20 @@
 //! | the compensation | a compensation | [`Duplicate`](Entry::Duplicate) | nothing |
 //!
 //! These are the rules of dtm's barrier table (<https://en.dtm.pub/practice/barrier.html>). The key is the step's
-//! ([`Cx::step_key`](crate::Cx::step_key)), and the note has to be kept in the transaction that has the effect.
+//! ([`Cx::step_key`](crate::Cx::step_key)), and the note has to be kept in the transaction that has the effect:
+//! `SqliteBarrier` (feature `embedded`) and `PostgresBarrier` (feature `postgres`) keep it in a table of the participant's own.
+
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod table;
 
 use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "postgres")]
+pub use table::PostgresBarrier;
+#[cfg(feature = "embedded")]
+pub use table::SqliteBarrier;
 
 /// What comes in under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +52,7 @@ pub enum Entry {
 }
 
 /// What is known of one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seen {
     done: bool,
     undone: bool,
@@ -84,8 +95,8 @@ impl Seen {
     }
 }
 
-/// A barrier in memory, for participants of tests.
-#[derive(Clone, Debug, Default)]
+/// A barrier in memory, for participants of tests, and for those who store all of their books at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct MemoryBarrier {
     seen: HashMap<String, Seen>,
 }

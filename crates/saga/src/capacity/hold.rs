@@ -84,7 +84,7 @@ impl Hold {
     }
 
     /// Reads what a database keeps: the end of the hold, or nothing if it is confirmed.
-    #[cfg(any(feature = "embedded", feature = "postgres"))]
+    #[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]
     pub(super) fn from_row(holder: String, ticket: i64, until: Option<i64>) -> Self {
         let state =
             until.map_or(HoldState::Confirmed, |until| HoldState::Held(Timestamp::from_micros(until)));

@@ -7,6 +7,8 @@ mod lottery;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "embedded")]
 mod sqlite;
 
@@ -23,6 +25,8 @@ pub use lottery::{Draw, Entrants, Seed};
 pub use memory::MemoryCapacity;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresCapacity;
+#[cfg(feature = "redis")]
+pub use redis::RedisCapacity;
 #[cfg(feature = "embedded")]
 pub use sqlite::SqliteCapacity;
 

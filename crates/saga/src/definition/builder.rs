@@ -14,11 +14,12 @@ use serde::de::DeserializeOwned;
 use super::branches::{Branches, Branching};
 use super::child::{ChildCode, Ended};
 use super::erased::{
-    Code, CompensateCode, HandlerCode, LateCode, Source, StepCode, TransactionCode, UndoCode, WaitCode,
+    Code, CompensateCode, CompensateTransactionCode, HandlerCode, LateCode, Source, StepCode,
+    TransactionCode, UndoCode, WaitCode,
 };
 use super::plan::{LatePlan, UndoPlan, UnitPlan};
 use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted};
-use crate::step::{Answer, Compensate, Late, Retriable, Step, TransactionStep};
+use crate::step::{Answer, Compensate, CompensateTransaction, Late, Retriable, Step, TransactionStep};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest name of a step, in bytes.
@@ -54,6 +55,9 @@ pub struct Nothing;
 /// A step was added last.
 pub struct LastStep<S>(PhantomData<fn(S)>);
 
+/// A step in a transaction was added last.
+pub struct LastTransaction<S, Tx>(PhantomData<fn(S, Tx)>);
+
 /// A wait was added last.
 pub struct LastWait<A>(PhantomData<fn(A)>);
 
@@ -69,6 +73,7 @@ pub struct LastLate;
 pub trait Tried {}
 
 impl<S> Tried for LastStep<S> {}
+impl<S, Tx> Tried for LastTransaction<S, Tx> {}
 impl Tried for LastUndo {}
 impl Tried for LastLate {}
 
@@ -154,6 +159,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
     {
         let sources = self.resolve(depths, self.sources.len());
         self.add(&step.name(), UnitKind::Transaction, policy, &sources);
+        self.last.clone_from(&sources);
         let step = Arc::new(step);
         self.push_code(TransactionCode::<S, Tx> { step, sources, transaction: PhantomData });
         self.end_stage();
@@ -161,12 +167,17 @@ impl<App: Send + Sync + 'static> Draft<App> {
 
     /// Gives the unit added last a compensation.
     pub(super) fn add_undo<S: Step<App>, C: Compensate<App, S>>(&mut self, compensation: C, policy: Policy) {
-        let sources = self.last.clone();
-        let name = Arc::from(&*compensation.name());
+        let (name, sources) = (compensation.name(), self.last.clone());
+        let compensation = Arc::new(compensation);
+        let code = CompensateCode::<C, S> { compensation, sources, step: PhantomData };
+        self.add_undo_code(&name, code, policy);
+    }
+
+    fn add_undo_code(&mut self, name: &str, undo: impl UndoCode<App> + 'static, policy: Policy) {
         if let (Some(plan), Some(code)) = (self.units.last_mut(), self.codes.last_mut()) {
+            let name = Arc::from(name);
             plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
-            let compensation = Arc::new(compensation);
-            code.undo = Some(Box::new(CompensateCode::<C, S> { compensation, sources, step: PhantomData }));
+            code.undo = Some(Box::new(undo));
         }
     }
 
@@ -224,6 +235,25 @@ where
         let sources = self.draft.resolve(&S::In::depths(), self.draft.sources.len());
         self.draft.add_step(step, sources, policy);
         self.draft.end_stage();
+        self.turn(Target::Step)
+    }
+
+    /// Adds a step that is committed together with rows of the user's own, in a transaction of the store: exactly once.
+    ///
+    /// The store has to have transactions of the type `Tx`: an engine whose store has not refuses the definition.
+    #[must_use]
+    #[expect(clippy::type_complexity, reason = "the builder's type is what it knows of the saga")]
+    pub fn step_tx<S, Tx, Places>(
+        mut self,
+        step: S,
+    ) -> SagaBuilder<K, App, Cons<S::Out, Ctx>, Class, LastTransaction<S, Tx>>
+    where
+        Tx: Send + 'static,
+        S: TransactionStep<App, Tx> + Allowed<Class>,
+        S::In: Gather<Ctx, Places>,
+    {
+        let policy = if self.draft.pivot.is_some() { Policy::forever() } else { Policy::new() };
+        self.draft.add_transaction(step, &S::In::depths(), policy);
         self.turn(Target::Step)
     }
 
@@ -288,12 +318,8 @@ where
         self.draft.add(&saga, UnitKind::Child, policy, &sources);
         let code = ChildCode { saga: Arc::clone(&saga), key: Arc::new(key), sources, types: PhantomData };
         self.draft.push_code(code.clone());
-        if self.draft.pivot.is_none()
-            && let (Some(plan), Some(codes)) = (self.draft.units.last_mut(), self.draft.codes.last_mut())
-        {
-            let name = Arc::from(format!("undo {saga}"));
-            plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
-            codes.undo = Some(Box::new(code));
+        if self.draft.pivot.is_none() {
+            self.draft.add_undo_code(&format!("undo {saga}"), code, policy);
         }
         self.draft.children.push(Arc::clone(&definition.inner));
         self.draft.end_stage();
@@ -422,27 +448,24 @@ where
     }
 }
 
-impl<K, App, Ctx, Last> SagaBuilder<K, App, Ctx, AfterPivot, Last>
+impl<K, App, Ctx, S, Tx> SagaBuilder<K, App, Ctx, BeforePivot, LastTransaction<S, Tx>>
 where
     K: Serialize + DeserializeOwned + Send + Sync + 'static,
     App: Send + Sync + 'static,
+    Tx: Send + 'static,
 {
-    /// Adds a step that is committed together with rows of the user's own, in a transaction of the store: exactly once.
-    ///
-    /// It has no compensation, and so stands after the pivot, or [is](SagaBuilder::pivot_tx) it. The store has to have transactions of
-    /// the type `Tx`: an engine whose store has not refuses the definition.
+    /// Gives the step in a transaction a compensation in a transaction. A step without one is one that leaves nothing to undo.
     #[must_use]
-    pub fn step_tx<S, Tx, Places>(
-        mut self,
-        step: S,
-    ) -> SagaBuilder<K, App, Cons<S::Out, Ctx>, AfterPivot, LastStep<S>>
+    pub fn compensate_tx<C>(mut self, compensation: C) -> SagaBuilder<K, App, Ctx, BeforePivot, LastUndo>
     where
-        Tx: Send + 'static,
-        S: TransactionStep<App, Tx> + Retriable,
-        S::In: Gather<Ctx, Places>,
+        S: TransactionStep<App, Tx>,
+        C: CompensateTransaction<App, Tx, S>,
     {
-        self.draft.add_transaction(step, &S::In::depths(), Policy::forever());
-        self.turn(Target::Step)
+        let (name, sources) = (compensation.name(), self.draft.last.clone());
+        let compensation = Arc::new(compensation);
+        let code = CompensateTransactionCode::<C, S, Tx> { compensation, sources, types: PhantomData };
+        self.draft.add_undo_code(&name, code, Policy::new());
+        self.turn(Target::Undo)
     }
 }
 
@@ -516,6 +539,12 @@ impl<K, App, Ctx, Class, Last> fmt::Debug for SagaBuilder<K, App, Ctx, Class, La
 impl<S> fmt::Debug for LastStep<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LastStep")
+    }
+}
+
+impl<S, Tx> fmt::Debug for LastTransaction<S, Tx> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastTransaction")
     }
 }
 

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::Inputs;
 use crate::machine::{Settled, State};
-use crate::step::{Answer, Compensate, Cx, Failure, Late, Outcome, Probe, Step, TransactionStep, Undo};
+use crate::step::{
+    Answer, Compensate, CompensateTransaction, Cx, Failure, Late, Outcome, Probe, Step, TransactionStep, Undo,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest reason that is recorded, in bytes.
@@ -68,6 +70,18 @@ pub(crate) trait Code<App>: Send + Sync {
 /// A compensation's code.
 pub(crate) trait UndoCode<App>: Send + Sync {
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running>;
+
+    /// Undoes in a store's transaction.
+    fn undo_in<'a>(
+        &self,
+        cx: Cx<App>,
+        unit: usize,
+        data: Data<'_>,
+        transaction: &'a mut (dyn Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        let _ = (cx, unit, data, transaction);
+        Err(Error::new(ErrorKind::Unsupported, "this compensation does not run in a transaction"))
+    }
 }
 
 /// A late handler's code.
@@ -160,26 +174,29 @@ where
         transaction: &'a mut (dyn Any + Send),
     ) -> Result<BoxFuture<'a, Settled>> {
         let (step, input) = (Arc::clone(&self.step), data.read(&self.sources)?);
-        let Some(transaction) = transaction.downcast_mut::<Tx>() else {
-            let wanted = std::any::type_name::<Tx>();
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the store's transactions are not {wanted}"),
-            ));
-        };
-        Ok(Box::pin(async move {
-            match settle(step.run(&cx, transaction, input).await) {
-                // It is rolled back, whatever the step does not know.
-                Settled::NotYet { reason } | Settled::Unknown { reason } => {
-                    Settled::Failed { reason, retry: Retry::Now }
-                }
-                settled => settled,
-            }
-        }))
+        let transaction = transaction_of::<Tx>(transaction)?;
+        Ok(Box::pin(async move { rolled_back(settle(step.run(&cx, transaction, input).await)) }))
     }
 
     fn check(&self, output: &[u8]) -> Result<()> {
         check_output::<S::Out>(output)
+    }
+}
+
+fn transaction_of<Tx: 'static>(transaction: &mut (dyn Any + Send)) -> Result<&mut Tx> {
+    transaction.downcast_mut::<Tx>().ok_or_else(|| {
+        let wanted = std::any::type_name::<Tx>();
+        Error::new(ErrorKind::Unsupported, format!("the store's transactions are not {wanted}"))
+    })
+}
+
+/// What is not done is rolled back, whatever the code does not know.
+fn rolled_back(settled: Settled) -> Settled {
+    match settled {
+        Settled::NotYet { reason } | Settled::Unknown { reason } => {
+            Settled::Failed { reason, retry: Retry::Now }
+        }
+        settled => settled,
     }
 }
 
@@ -221,12 +238,55 @@ where
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
         let compensation = Arc::clone(&self.compensation);
         let input = data.read(&self.sources)?;
-        let output = data.state.output(unit).map(|json| serde_json::from_slice(json)).transpose();
-        let output = output.map_err(|_| {
-            Error::new(ErrorKind::Protocol, "what a step recorded cannot be read by its compensation")
-        })?;
+        let output = output_of(unit, data)?;
         let undo = Undo::<App, S>::new(input, output);
         Ok(Box::pin(async move { settle(compensation.undo(&cx, undo).await) }))
+    }
+}
+
+/// What a unit made, if it made anything.
+fn output_of<T: DeserializeOwned>(unit: usize, data: Data<'_>) -> Result<Option<T>> {
+    let output = data.state.output(unit).map(|json| serde_json::from_slice(json)).transpose();
+    output.map_err(|_| {
+        Error::new(ErrorKind::Protocol, "what a step recorded cannot be read by its compensation")
+    })
+}
+
+/// A [`CompensateTransaction`] of a [`TransactionStep`].
+pub(crate) struct CompensateTransactionCode<C, S, Tx> {
+    pub(crate) compensation: Arc<C>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) types: PhantomData<fn(S, Tx)>,
+}
+
+impl<App, S, C, Tx> UndoCode<App> for CompensateTransactionCode<C, S, Tx>
+where
+    App: Send + Sync + 'static,
+    Tx: Send + 'static,
+    S: TransactionStep<App, Tx>,
+    C: CompensateTransaction<App, Tx, S>,
+{
+    fn undo(&self, _: Cx<App>, _: usize, _: Data<'_>) -> Result<Running> {
+        Err(Error::new(ErrorKind::Unsupported, "this compensation runs in a transaction only"))
+    }
+
+    fn undo_in<'a>(
+        &self,
+        cx: Cx<App>,
+        unit: usize,
+        data: Data<'_>,
+        transaction: &'a mut (dyn Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        let (compensation, input) = (Arc::clone(&self.compensation), data.read(&self.sources)?);
+        let transaction = transaction_of::<Tx>(transaction)?;
+        let output: Option<S::Out> = output_of(unit, data)?;
+        Ok(Box::pin(async move {
+            match output {
+                Some(output) => rolled_back(settle(compensation.undo(&cx, transaction, input, output).await)),
+                // Nothing of it was ever committed.
+                None => settle(Outcome::<(), &'static str>::Done(())),
+            }
+        }))
     }
 }
 

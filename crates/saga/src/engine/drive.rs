@@ -43,7 +43,12 @@ impl<App: Send + Sync + 'static> Core<App> {
         let mut commands = first;
         let mut running: FuturesUnordered<Attempt> = FuturesUnordered::new();
         commands.extend(self.take_signals(job)?);
-        for command in std::mem::take(&mut job.resumed) {
+        let resumed = std::mem::take(&mut job.resumed);
+        if !resumed.is_empty() {
+            // For those who read its history.
+            job.touch(Note::TakenOver);
+        }
+        for command in resumed {
             running.push(self.recover(job, command)?);
         }
         let mut recorded = false;
@@ -74,9 +79,9 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
             // A transaction stands alone in its stage, and makes its own record.
             if let [command] = *commands.as_slice()
-                && let Some(unit) = self.transaction_of(job, command)
+                && is_transaction(job, command)
             {
-                match self.run_in_transaction(job, unit).await? {
+                match self.run_in_transaction(job, command).await? {
                     Transacted::Committed { next, holds } if holds => {
                         commands = next;
                         recorded = true;
@@ -159,11 +164,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         if matches!(settled, Settled::Done(_)) {
             job.publish(events);
         }
-        let (note, input) = match command {
-            Command::Run(unit) => (Note::Step, Input::Settled { unit, settled }),
-            Command::Undo(unit) => (Note::Compensation, Input::Undone { unit, settled }),
-            Command::Handle(late) => (Note::Signal, Input::Handled { late, settled }),
-        };
+        let (note, input) = input_of(command, settled);
         Ok(job.apply(note, input, self.moment())?.commands)
     }
 
@@ -281,15 +282,12 @@ impl<App: Send + Sync + 'static> Core<App> {
         })
     }
 
-    fn transaction_of(&self, job: &Job<App>, command: Command) -> Option<usize> {
-        let Command::Run(unit) = command else { return None };
-        let kind = job.definition.plan.units.get(unit)?.kind;
-        (kind == UnitKind::Transaction).then_some(unit)
-    }
-
-    /// Runs a step in a transaction of the store that its record is committed with.
-    async fn run_in_transaction(self: &Arc<Self>, job: &mut Job<App>, unit: usize) -> Result<Transacted> {
-        let command = Command::Run(unit);
+    /// Runs a step, or its compensation, in a transaction of the store that its record is committed with.
+    async fn run_in_transaction(
+        self: &Arc<Self>,
+        job: &mut Job<App>,
+        command: Command,
+    ) -> Result<Transacted> {
         let (cx, policy) = self.cx(job, command)?;
         self.measure_begin(job, command);
         let failed = |reason: &str| Settled::Failed { reason: Arc::from(reason), retry: Retry::Now };
@@ -297,12 +295,22 @@ impl<App: Send + Sync + 'static> Core<App> {
             Ok(transaction) => transaction,
             Err(error) => {
                 tracing::warn!(error = %error, saga = %job.id, "no transaction could be begun");
-                return self.not_committed(job, unit, failed("no transaction"));
+                return self.not_committed(job, command, failed("no transaction"));
             }
         };
         let settled = {
-            let code = job.definition.codes.get(unit).ok_or_else(lacking)?;
-            let future = code.run.run_in(cx.clone(), data(&job.key, &job.state), transaction.as_any())?;
+            let (codes, data) = (&job.definition.codes, data(&job.key, &job.state));
+            let future = match command {
+                Command::Run(unit) => {
+                    let code = codes.get(unit).ok_or_else(lacking)?;
+                    code.run.run_in(cx.clone(), data, transaction.as_any())?
+                }
+                Command::Undo(unit) => {
+                    let undo = codes.get(unit).and_then(|code| code.undo.as_ref()).ok_or_else(lacking)?;
+                    undo.undo_in(cx.clone(), unit, data, transaction.as_any())?
+                }
+                Command::Handle(_) => return Err(lacking()),
+            };
             let future = AssertUnwindSafe(future).catch_unwind();
             match within(&*self.options.clock, policy.timeout(), future).await {
                 Some(Ok(settled)) => settled,
@@ -313,11 +321,12 @@ impl<App: Send + Sync + 'static> Core<App> {
         self.measure_attempt(job, command, &settled);
         if !matches!(settled, Settled::Done(_)) {
             drop(transaction);
-            return self.not_committed(job, unit, settled);
+            return self.not_committed(job, command, settled);
         }
         let before = job.checkpoint();
         job.publish(cx.take_events());
-        let mut next = job.apply(Note::Step, Input::Settled { unit, settled }, self.moment())?.commands;
+        let (note, input) = input_of(command, settled);
+        let mut next = job.apply(note, input, self.moment())?.commands;
         next.extend(self.pass_time(job)?);
         let holds = !next.is_empty();
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
@@ -334,7 +343,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                     Some(stored) if stored.epoch == epoch && stored.version == version => {}
                     Some(stored) if stored.epoch == epoch && stored.version + 1 == version => {
                         job.restore(before);
-                        return self.not_committed(job, unit, failed("not committed"));
+                        return self.not_committed(job, command, failed("not committed"));
                     }
                     None if self.forgets() && !holds && job.state.is_final() => {}
                     _ => return Err(Error::new(ErrorKind::Conflict, "the saga has gone to another worker")),
@@ -348,8 +357,9 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Works in that a transaction did not commit: nothing happened.
-    fn not_committed(&self, job: &mut Job<App>, unit: usize, settled: Settled) -> Result<Transacted> {
-        let next = job.apply(Note::Step, Input::Settled { unit, settled }, self.moment())?.commands;
+    fn not_committed(&self, job: &mut Job<App>, command: Command, settled: Settled) -> Result<Transacted> {
+        let (note, input) = input_of(command, settled);
+        let next = job.apply(note, input, self.moment())?.commands;
         Ok(Transacted::Undone { next })
     }
 
@@ -386,6 +396,21 @@ enum Transacted {
 
 fn lacking() -> Error {
     Error::new(ErrorKind::Protocol, "a saga has recorded what its definition lacks")
+}
+
+/// What the end of an attempt is to the state machine.
+fn input_of(command: Command, settled: Settled) -> (Note, Input) {
+    match command {
+        Command::Run(unit) => (Note::Step, Input::Settled { unit, settled }),
+        Command::Undo(unit) => (Note::Compensation, Input::Undone { unit, settled }),
+        Command::Handle(late) => (Note::Signal, Input::Handled { late, settled }),
+    }
+}
+
+/// Tells whether a command is carried out in a transaction of the store.
+fn is_transaction<App>(job: &Job<App>, command: Command) -> bool {
+    let (Command::Run(unit) | Command::Undo(unit)) = command else { return false };
+    job.definition.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Transaction)
 }
 
 fn is_wanted<App>(job: &Job<App>, command: Command) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
 use super::job::Job;
 use super::operator::{Decision, ORDER};
@@ -170,6 +171,11 @@ fn json<K: Serialize>(key: &K) -> Result<Arc<str>> {
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "the key of a saga cannot be written as JSON"))
 }
 
+/// What is said of a saga whose version of its definition is not known here.
+pub(super) fn unknown(saga: &str, version: u32) -> String {
+    format!("no code here knows version {version} of saga {saga}")
+}
+
 fn missing(id: SagaId) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no saga {id}"))
 }
@@ -178,9 +184,8 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// Finds the definition that a stored saga follows.
     pub(super) fn definition_of(&self, stored: &Stored) -> Result<Arc<Untyped<App>>> {
         let (saga, version) = (&stored.head.saga, stored.head.definition);
-        self.definition(saga, version).ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, format!("no code here knows version {version} of saga {saga}"))
-        })
+        self.definition(saga, version)
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, unknown(saga, version)))
     }
 
     async fn leave_signal(&self, saga: &str, key: &str, signal: Signal) -> Result<Receipt> {
@@ -434,7 +439,10 @@ impl<App: Send + Sync + 'static> Core<App> {
         active: Active<App>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Driven {
-        let result = match self.drive(&mut job, first).await {
+        let span = Self::span(&job);
+        let driven = self.drive(&mut job, first).instrument(span.clone()).await;
+        Self::end_span(&span, &job);
+        let result = match driven {
             Ok(()) => Ok(View::of_job(&job)),
             Err(error) => {
                 if error.kind() != ErrorKind::Conflict {

@@ -150,6 +150,11 @@ impl<App> Job<App> {
         unit.map_or_else(|| Arc::from(""), |unit| Arc::clone(&unit.name))
     }
 
+    /// Names the moment between this record and the next in the saga's trace: where it rests, and from where it goes on.
+    pub(super) fn rest(&self) -> String {
+        self.id.span_id(&format!("rest/{}", self.version))
+    }
+
     fn head(&self) -> Head {
         let plan = &self.definition.plan;
         let reason = self.state.stuck.as_ref().map(|(_, reason)| Arc::clone(reason));

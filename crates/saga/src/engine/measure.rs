@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Span;
+use tracing::field::{Empty, display};
+
 use super::Core;
 use super::job::Job;
 use crate::machine::{self, Command, Settled};
@@ -19,6 +22,35 @@ fn unit_of<App>(job: &Job<App>, command: Command) -> Option<usize> {
 }
 
 impl<App> Core<App> {
+    /// Opens the span of a drive, from a rest to the next. What it `follows` is where the drive before it `rests`.
+    pub(super) fn span(job: &Job<App>) -> Span {
+        let span = tracing::info_span!(
+            "saga",
+            saga = &*job.definition.plan.saga,
+            id = %job.id,
+            trace_id = Empty,
+            follows = Empty,
+            rests = Empty,
+            status = Empty,
+            step = Empty,
+        );
+        if !span.is_disabled() {
+            span.record("trace_id", display(job.id.trace_id()));
+            if job.state.version > 0 {
+                span.record("follows", display(job.rest()));
+            }
+        }
+        span
+    }
+
+    pub(super) fn end_span(span: &Span, job: &Job<App>) {
+        if !span.is_disabled() {
+            span.record("rests", display(job.rest()));
+            span.record("status", machine::status(&job.state).as_str());
+            span.record("step", &*job.step_name());
+        }
+    }
+
     pub(super) fn measure_begin(&self, job: &mut Job<App>, command: Command) {
         let Some(unit) = unit_of(job, command) else { return };
         let now = self.options.clock.instant();

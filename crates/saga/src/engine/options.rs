@@ -27,6 +27,7 @@ pub struct EngineOptions {
     pub(crate) poll: Duration,
     pub(crate) retention: Option<Duration>,
     pub(crate) drain_limit: Duration,
+    pub(crate) orphaned_after: Duration,
     pub(crate) store_backoff: Backoff,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
@@ -47,6 +48,7 @@ impl EngineOptions {
             poll: Duration::from_secs(1),
             retention: Some(Duration::from_hours(30 * 24)),
             drain_limit: Duration::from_secs(30),
+            orphaned_after: Duration::from_mins(15),
             store_backoff: Backoff::new(Duration::from_millis(20), Duration::from_secs(2)),
             clock: Arc::new(SystemClock),
             random: Random::system(),
@@ -100,6 +102,15 @@ impl EngineOptions {
     #[must_use]
     pub fn with_drain_limit(mut self, limit: Duration) -> Self {
         self.drain_limit = limit;
+        self
+    }
+
+    /// Sets for how long a saga may be overdue whose version of its definition no engine knows, before it is
+    /// [parked](crate::store::Status::Parked) (default 15 minutes: longer than a new version takes to be rolled out). An engine that
+    /// knows the version takes it up again by itself.
+    #[must_use]
+    pub fn with_orphaned_after(mut self, time: Duration) -> Self {
+        self.orphaned_after = time;
         self
     }
 

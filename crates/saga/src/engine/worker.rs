@@ -10,10 +10,11 @@ use futures_util::{FutureExt, StreamExt};
 use pumasi_core::event::Shutdown;
 use tokio::task::JoinSet;
 
+use super::handle::unknown;
 use super::job::Job;
 use super::measure::CENSUS_PERIOD;
 use super::{Core, Engine};
-use crate::store::{Lease, Query, Stored};
+use crate::store::{Known, Lease, Query, Status, Stored, Summary};
 use crate::{Error, ErrorKind, Result};
 
 /// How many sagas are claimed at once.
@@ -74,6 +75,12 @@ impl<App: Send + Sync + 'static> Engine<App> {
                     Arc::clone(&self.core).take_back(stored).await;
                     count += 1;
                 }
+            }
+        }
+        if claimed.is_empty() {
+            for stored in self.core.mind_versions().await? {
+                Arc::clone(&self.core).take_back(stored).await;
+                count += 1;
             }
         }
         driving.extend(claimed.into_iter().map(|stored| Arc::clone(&self.core).take_up(stored)));
@@ -191,6 +198,14 @@ impl<App: Send + Sync + 'static> Core<App> {
             tracing::warn!(saga = %id, "a saga was held here and not driven");
             tasks.spawn(Arc::clone(self).take_back(stored));
         }
+        match self.mind_versions().await {
+            Ok(found) => {
+                for stored in found {
+                    tasks.spawn(Arc::clone(self).take_back(stored));
+                }
+            }
+            Err(error) => tracing::warn!(error = %error, "sagas of unknown versions could not be looked for"),
+        }
         if let Some(retention) = self.options.retention
             && let Err(error) = self.store.purge(retention, PURGE).await
         {
@@ -199,6 +214,57 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Drives a saga that this worker holds already, under a new epoch.
+    /// Parks sagas that have been overdue for long because no code knows their version, and returns those that were parked so
+    /// and are known here by now.
+    ///
+    /// A saga whose very name is not known here is another service's.
+    async fn mind_versions(&self) -> Result<Vec<Stored>> {
+        let census = self.store.census().await?;
+        let mut known_again = Vec::new();
+        for Known { saga, versions } in self.known().iter() {
+            let query = Query::new().with_saga(Arc::clone(saga));
+            // Seldom: all sagas that go on may have to be looked at.
+            if census.overdue >= self.options.orphaned_after {
+                let open = [Status::Running, Status::Waiting, Status::Compensating];
+                let idle = query.clone().with_idle(self.options.orphaned_after).with_statuses(open);
+                let now = self.now();
+                let is_orphaned = |summary: &Summary| {
+                    let overdue = match summary.head.due {
+                        Some(due) => due.saturating_add(self.options.orphaned_after) <= now,
+                        None => summary.head.status != Status::Waiting,
+                    };
+                    overdue && summary.holder.is_none() && !versions.contains(&summary.head.definition)
+                };
+                for Summary { head, epoch, .. } in self.list(idle, is_orphaned).await? {
+                    let error = Error::new(ErrorKind::Unsupported, unknown(saga, head.definition));
+                    self.park(head.id, Some(Lease::Take(epoch + 1)), &error).await;
+                }
+            }
+            if census.count(Status::Parked) > 0 {
+                let is_known_again = |Summary { head, .. }: &Summary| {
+                    let was_unknown = head.reason.as_deref() == Some(&*unknown(saga, head.definition));
+                    was_unknown && versions.contains(&head.definition)
+                };
+                let parked = query.with_statuses([Status::Parked]);
+                for summary in self.list(parked, is_known_again).await? {
+                    known_again.extend(self.store.load(summary.head.id).await?);
+                }
+            }
+        }
+        Ok(known_again)
+    }
+
+    /// Lists what is wanted of everything that matches, page by page.
+    async fn list(&self, mut query: Query, wanted: impl Fn(&Summary) -> bool + Send) -> Result<Vec<Summary>> {
+        let mut found = Vec::new();
+        loop {
+            let page = self.store.query(&query).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            query = query.with_after(last.head.id);
+            found.extend(page.into_iter().filter(&wanted));
+        }
+    }
+
     async fn take_back(self: Arc<Self>, stored: Stored) {
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         let Ok(active) = self.begin(stored.head.id) else { return };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use pumasi_core::Retry;
 
 use super::fault::{Fault, Injector, Point};
@@ -45,11 +46,10 @@ struct Around {
 }
 
 impl Around {
-    /// Calls `call` as the schedule has it: never, once, twice, or at the end.
-    fn call(&self, call: impl Fn() -> Result<Running>) -> Result<Running> {
-        let (once, again) = (call()?, call()?);
+    /// Lets what is called end as the schedule has it: it happens never, once, twice, or at the end.
+    fn call(&self, once: Running, again: Running) -> Running {
         let Self { injector, point, retry } = self.clone();
-        Ok(Box::pin(async move {
+        Box::pin(async move {
             let unknown = || Settled::Unknown { reason: Arc::from("injected") };
             let fault = injector.strike(point.clone());
             let done = |settled: Settled| {
@@ -73,8 +73,8 @@ impl Around {
                     unknown()
                 }
                 Some(Fault::Twice) => {
-                    done(once.await);
-                    done(again.await)
+                    done(again.await);
+                    done(once.await)
                 }
                 Some(Fault::CrashBefore) => {
                     injector.crash();
@@ -103,33 +103,15 @@ impl Around {
                 }
                 Some(Fault::ErrorBefore | Fault::ErrorAfter) => done(once.await),
             }
-        }))
+        })
     }
 }
 
-struct FaultyCode<App> {
-    inner: Box<dyn Code<App>>,
-    around: Around,
-}
-
-impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
-    fn run(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
-        self.around.call(|| self.inner.run(cx.clone(), data))
-    }
-
-    fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
-        self.inner.probe(cx, data)
-    }
-
-    fn run_in<'a>(
-        &self,
-        cx: Cx<App>,
-        data: Data<'_>,
-        transaction: &'a mut (dyn std::any::Any + Send),
-    ) -> Result<futures_util::future::BoxFuture<'a, Settled>> {
-        let Around { injector, point, retry } = self.around.clone();
-        let once = self.inner.run_in(cx, data, transaction)?;
-        Ok(Box::pin(async move {
+impl Around {
+    /// Lets what is called in a transaction end as the schedule has it; what is not committed did not happen.
+    fn call_in<'a>(&self, once: BoxFuture<'a, Settled>) -> BoxFuture<'a, Settled> {
+        let Self { injector, point, retry } = self.clone();
+        Box::pin(async move {
             match injector.strike(point.clone()) {
                 Some(Fault::Fail) => Settled::Failed { reason: Arc::from("injected"), retry },
                 Some(Fault::UnknownBefore | Fault::UnknownAfter | Fault::Late) => {
@@ -150,7 +132,32 @@ impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
                     settled
                 }
             }
-        }))
+        })
+    }
+}
+
+struct FaultyCode<App> {
+    inner: Box<dyn Code<App>>,
+    around: Around,
+}
+
+impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
+    fn run(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
+        let again = self.inner.run(cx.apart(), data)?;
+        Ok(self.around.call(self.inner.run(cx, data)?, again))
+    }
+
+    fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
+        self.inner.probe(cx, data)
+    }
+
+    fn run_in<'a>(
+        &self,
+        cx: Cx<App>,
+        data: Data<'_>,
+        transaction: &'a mut (dyn std::any::Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        Ok(self.around.call_in(self.inner.run_in(cx, data, transaction)?))
     }
 
     fn check(&self, output: &[u8]) -> Result<()> {
@@ -165,7 +172,18 @@ struct FaultyUndo<App> {
 
 impl<App: Send + Sync + 'static> UndoCode<App> for FaultyUndo<App> {
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
-        self.around.call(|| self.inner.undo(cx.clone(), unit, data))
+        let again = self.inner.undo(cx.apart(), unit, data)?;
+        Ok(self.around.call(self.inner.undo(cx, unit, data)?, again))
+    }
+
+    fn undo_in<'a>(
+        &self,
+        cx: Cx<App>,
+        unit: usize,
+        data: Data<'_>,
+        transaction: &'a mut (dyn std::any::Any + Send),
+    ) -> Result<BoxFuture<'a, Settled>> {
+        Ok(self.around.call_in(self.inner.undo_in(cx, unit, data, transaction)?))
     }
 }
 
@@ -176,7 +194,8 @@ struct FaultyLate<App> {
 
 impl<App: Send + Sync + 'static> LateCode<App> for FaultyLate<App> {
     fn handle(&self, cx: Cx<App>, payload: &[u8]) -> Result<Running> {
-        self.around.call(|| self.inner.handle(cx.clone(), payload))
+        let again = self.inner.handle(cx.apart(), payload)?;
+        Ok(self.around.call(self.inner.handle(cx, payload)?, again))
     }
 }
 

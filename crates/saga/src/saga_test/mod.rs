@@ -15,9 +15,10 @@
 //! 3. compensated: no effect of a step that has a compensation stands, the unknown one included;
 //! 4. a done pivot is never undone, and neither is anything before it then;
 //! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation;
-//! 6. what the [`Scenario::check`] says.
+//! 6. what was acknowledged is stored;
+//! 7. what the [`Scenario::check`] says.
 //!
-//! A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
+//! After twenty violations no more runs are made. A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
 //!
 //! ```
 //! use pumasi_saga::saga_test::{self, Bank, Scenario};
@@ -75,6 +76,7 @@
 //! ```
 
 mod bank;
+mod blocking;
 mod check;
 mod code;
 mod fault;
@@ -83,17 +85,22 @@ mod run;
 mod store;
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use pumasi_core::time::ManualClock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bank::Bank;
+pub use blocking::Blocking;
 pub use fault::{Fault, Point, Schedule};
 pub use report::{Report, Violation};
 pub use run::Ending;
 
 use crate::definition::Definition;
 use crate::engine::Signal;
+use crate::store::{MemoryStore, SagaStore};
 use crate::{Error, Result};
 
 /// What is tested: a saga, its participants, and what is answered to it.
@@ -132,10 +139,39 @@ pub trait Scenario {
     }
 }
 
+/// Where the sagas of a run are kept: [`InMemory`], or a closure.
+pub trait Stores {
+    /// Makes an empty store on this clock, for one run.
+    ///
+    /// Its calls have to be over when they are asked for the first time, as those of the store in memory are; a
+    /// [`Blocking`] makes such a store of any other.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is in the way; the run counts as violated then.
+    fn fresh(&self, clock: &ManualClock) -> Result<Arc<dyn SagaStore>>;
+}
+
+impl<F: Fn(&ManualClock) -> Result<Arc<dyn SagaStore>>> Stores for F {
+    fn fresh(&self, clock: &ManualClock) -> Result<Arc<dyn SagaStore>> {
+        self(clock)
+    }
+}
+
+/// Keeps the sagas of each run in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InMemory;
+
+impl Stores for InMemory {
+    fn fresh(&self, clock: &ManualClock) -> Result<Arc<dyn SagaStore>> {
+        Ok(Arc::new(MemoryStore::with_clock(Arc::new(clock.clone()))))
+    }
+}
+
 /// Runs the scenario once, as the schedule has it.
 pub fn replay<S: Scenario>(scenario: &S, schedule: &Schedule) -> Report {
     let mut report = Report::default();
-    report.add(&run::run(scenario, schedule), schedule, scenario);
+    report.add(&run::run(scenario, &InMemory, schedule), schedule, scenario);
     report
 }
 
@@ -158,12 +194,21 @@ pub fn every_nth_pair<S: Scenario>(scenario: &S, nth: std::num::NonZeroUsize) ->
 ///
 /// A violation names its seed; `seeds(&scenario, seed..seed + 1)` runs it again.
 pub fn seeds<S: Scenario>(scenario: &S, seeds: Range<u64>) -> Report {
+    seeds_on(scenario, &InMemory, seeds)
+}
+
+/// Runs the scenario as [`seeds`] does, on other stores; reports of the same seeds have the same [digest](Report::digest),
+/// whatever the sagas were kept in.
+pub fn seeds_on<S: Scenario>(scenario: &S, stores: &impl Stores, seeds: Range<u64>) -> Report {
     let mut report = Report::default();
     for seed in seeds {
+        if report.violated >= report::ENOUGH {
+            break;
+        }
         // From about one fault a run to a rather bad day.
         let per_mille = [15, 40, 80, 150].get((seed % 4) as usize).copied().unwrap_or(40);
         let schedule = Schedule::seeded(seed, per_mille);
-        report.add(&run::run(scenario, &schedule), &schedule, scenario);
+        report.add(&run::run(scenario, stores, &schedule), &schedule, scenario);
     }
     report
 }
@@ -173,7 +218,10 @@ fn explore<S: Scenario>(scenario: &S, depth: usize, nth: usize) -> Report {
     let mut report = Report::default();
     let mut next = vec![(Schedule::calm(), 0)];
     while let Some((schedule, from)) = next.pop() {
-        let run = run::run(scenario, &schedule);
+        if report.violated >= report::ENOUGH {
+            break;
+        }
+        let run = run::run(scenario, &InMemory, &schedule);
         report.add(&run, &schedule, scenario);
         if schedule.count() < depth {
             for (at, point) in run.points.iter().enumerate().skip(from) {

@@ -21,6 +21,9 @@ pub struct Violation {
     pub what: String,
 }
 
+/// After how many violations no more runs are made.
+pub(super) const ENOUGH: u64 = 20;
+
 /// What many runs reached. `Display` is a table.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

@@ -2,28 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pumasi_core::event::EventId;
 use pumasi_core::resilience::Random;
 use pumasi_core::time::{Clock, ManualClock};
 
 use super::fault::{Called, Fault, Injector, Point, Schedule};
 use super::store::FaultyStore;
-use super::{Bank, Scenario, check, code};
+use super::{Bank, Scenario, Stores, check, code};
 use crate::definition::{Definition, Plan, UnitKind};
 use crate::engine::{Engine, EngineOptions, SagaHandle, Signal};
 use crate::machine::record;
-use crate::store::{MemoryStore, SagaId, SagaStore, Status};
+use crate::store::{SagaId, SagaStore, Status};
 use crate::{Error, ErrorKind, Result};
 
 const LEASE: Duration = Duration::from_secs(30);
 /// How often a future is asked in vain before it counts as hung.
 const PATIENCE: usize = 20_000;
 /// How many turns a run takes at most.
-const TURNS: usize = 2_000;
+const TURNS: usize = 500;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Ending {
     pub ledger: BTreeMap<String, i64>,
     /// The waits that got their answers, and were not asked anew.
     pub answered: BTreeSet<String>,
+    /// The ids of the events that its steps emitted, in the order in which a relay gets them.
+    pub events: Vec<EventId>,
 }
 
 /// What a run came to.
@@ -44,6 +48,13 @@ pub(super) struct Run {
     pub(super) calls: Vec<Called>,
     pub(super) ending: Option<Ending>,
     pub(super) wrong: Option<String>,
+}
+
+impl Run {
+    fn impossible(wrong: String) -> Self {
+        let (points, struck, calls) = (Vec::new(), Vec::new(), Vec::new());
+        Self { points, struck, calls, ending: None, wrong: Some(wrong) }
+    }
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -58,7 +69,7 @@ enum Seen<T> {
 struct World<'a, S: Scenario> {
     scenario: &'a S,
     clock: ManualClock,
-    store: MemoryStore,
+    store: Arc<dyn SagaStore>,
     injector: Injector,
     app: Arc<S::App>,
     zombies: Vec<Task>,
@@ -70,13 +81,17 @@ struct Process<K, App> {
     handle: SagaHandle<K, App>,
 }
 
-pub(super) fn run<S: Scenario>(scenario: &S, schedule: &Schedule) -> Run {
+pub(super) fn run<S: Scenario>(scenario: &S, stores: &impl Stores, schedule: &Schedule) -> Run {
     let injector = Injector::new(schedule);
     let clock = ManualClock::new();
     let bank = Bank::new();
+    let store = match stores.fresh(&clock) {
+        Ok(store) => store,
+        Err(error) => return Run::impossible(format!("there is no store: {error:?}")),
+    };
     let mut world = World {
         scenario,
-        store: MemoryStore::with_clock(Arc::new(clock.clone())),
+        store,
         clock,
         injector: injector.clone(),
         app: Arc::new(scenario.app(&bank)),
@@ -86,7 +101,8 @@ pub(super) fn run<S: Scenario>(scenario: &S, schedule: &Schedule) -> Run {
     let ended = world.play();
     let (ending, wrong) = match ended {
         Ok((status, answered, plan)) => {
-            let end = Ending { status, ledger: bank.ledger(), answered };
+            let events = world.events();
+            let end = Ending { status, ledger: bank.ledger(), answered, events };
             let checked = check::check(&plan, &end, &bank, &injector.calls());
             let wrong = checked.and_then(|()| scenario.check(&world.app, &end)).err();
             (Some(end), wrong)
@@ -188,20 +204,29 @@ impl<S: Scenario> World<'_, S> {
     ) -> std::result::Result<Process<S::Key, S::App>, String> {
         // As a webhook does, or as an endpoint.
         let leaves = self.injector.draw(3) == 1;
+        let id = process.handle.id(key).map_err(|error| format!("{error:?}"))?;
         for _ in 0..TURNS {
             let (handle, asked, answer) = (process.handle.clone(), Arc::clone(key), answer.cloned());
             let mut call = Box::pin(async move {
-                let Some(answer) = answer else { return handle.start(&asked).await.map(|_| ()) };
+                let Some(answer) = answer else { return handle.start(&asked).await.map(Some) };
                 if leaves {
                     match handle.signal(&asked, answer.clone()).await {
                         Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        left => return left.map(|_| ()),
+                        left => return left.map(|_| None),
                     }
                 }
-                handle.advance(&asked, answer).await.map(|_| ())
+                handle.advance(&asked, answer).await.map(Some)
             });
             match self.watch(&mut call) {
-                Seen::Ready(Ok(())) => return Ok(process),
+                Seen::Ready(Ok(view)) => {
+                    let stored = self.status(id);
+                    return match view {
+                        Some(view) if Some(view.status) != stored => {
+                            Err(format!("{} was acknowledged, and {stored:?} is stored", view.status))
+                        }
+                        _ => Ok(process),
+                    };
+                }
                 Seen::Ready(Err(error)) if is_passing(&error) => self.clock.advance(Duration::from_secs(1)),
                 Seen::Ready(Err(error)) => return Err(format!("an answer was refused: {error:?}")),
                 Seen::Crashed => {
@@ -261,6 +286,14 @@ impl<S: Scenario> World<'_, S> {
 
     fn next_due(&self) -> Option<pumasi_core::time::Timestamp> {
         now(self.store.next_due()).and_then(Result::ok).flatten()
+    }
+
+    /// Takes everything out of the outbox.
+    fn events(&self) -> Vec<EventId> {
+        let outbox = self.store.outbox();
+        let claim = now(outbox.claim(NonZeroUsize::MIN.saturating_add(99), LEASE)).and_then(Result::ok);
+        let claimed = claim.map(|claim| claim.events).unwrap_or_default();
+        claimed.into_iter().filter_map(|claimed| claimed.event.ok().map(|event| event.id)).collect()
     }
 
     fn answered(&self, id: SagaId, plan: &Plan) -> BTreeSet<String> {

@@ -9,6 +9,7 @@ use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
 
 use super::fault::{Fault, Injector, Point};
+use crate::planted::{self, Bug};
 use crate::store::{
     Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
     StoreTransaction, Stored, Summary, WorkerId,
@@ -36,9 +37,18 @@ impl<S: SagaStore> FaultyStore<S> {
     }
 
     async fn around<T: Send>(&self, point: Point, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let fault = self.injector.0.strike(point);
+        self.under(fault, call).await
+    }
+
+    async fn under<T: Send>(
+        &self,
+        fault: Option<Fault>,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
         let injector = &self.injector.0;
         let error = || Error::new(ErrorKind::Unavailable, "the store failed, as it was told to");
-        match injector.strike(point) {
+        match fault {
             Some(Fault::CrashBefore) => {
                 injector.crash();
                 std::future::pending().await
@@ -87,14 +97,19 @@ impl<S: SagaStore> SagaStore for FaultyStore<S> {
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed>> {
         let mut answers = Vec::with_capacity(commits.len());
-        for commit in commits {
+        for mut commit in commits {
+            let fault = self.injector.0.strike(Point::Commit);
+            if planted::is(Bug::OutboxApart) && matches!(fault, Some(Fault::CrashAfter | Fault::ErrorAfter)) {
+                // As where the outbox is written after the commit, and the end comes in between.
+                commit.events.clear();
+            }
             let one = async {
                 let answers = self.inner.commit(vec![commit]).await;
                 answers.into_iter().next().unwrap_or_else(|| {
                     Err(Error::new(ErrorKind::Protocol, "the store did not answer a commit"))
                 })
             };
-            answers.push(self.around(Point::Commit, one).await);
+            answers.push(self.under(fault, one).await);
         }
         answers
     }

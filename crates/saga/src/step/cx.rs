@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pumasi_core::event::{Envelope, EventId};
+use pumasi_core::event::{Envelope, EventId, TraceContext};
 use pumasi_core::time::Timestamp;
 
 use crate::engine::Core;
@@ -119,14 +119,35 @@ impl<App> Cx<App> {
         self.call.now
     }
 
+    /// Returns the position in the saga's trace, for the headers of a call to a partner (W3C *Trace Context*).
+    ///
+    /// The trace's id is the [saga's](SagaId::trace_id), so that one trace leads through all of its steps, however long it rested
+    /// between them and in whichever process it went on; the parent is this attempt. `None` never happens, and is no reason to
+    /// fail.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let Call { id, attempt, .. } = &*self.call;
+        let span = id.span_id(&format!("{}/{attempt}", self.idempotency_key()));
+        format!("00-{}-{span}-01", id.trace_id()).parse().ok()
+    }
+
     /// Publishes an event if this attempt ends as done: it is committed together with that, and relayed from the outbox.
     ///
-    /// Its id is derived from this operation's key, so that an attempt that is made again publishes the same event.
+    /// Its id is derived from this operation's key, so that an attempt that is made again publishes the same event. A
+    /// probe that finds that the effect happened emits it as the step would have: only the attempt that ends as done is heard. Without a
+    /// trace of its own it belongs to the [saga's](Self::trace).
     pub fn emit(&self, event: Envelope) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("event/{}/{}", self.idempotency_key(), events.len());
         let id = EventId::from_bytes(*self.call.id.derive(name.as_bytes()).as_bytes());
-        events.push(event.with_id(id));
+        let trace = event.trace.clone().or_else(|| self.trace());
+        let event = event.with_id(id);
+        events.push(trace.into_iter().fold(event, Envelope::with_trace));
+    }
+
+    /// The same call, whose events nobody hears.
+    #[cfg(feature = "testing")]
+    pub(crate) fn apart(&self) -> Self {
+        Self { events: Arc::default(), ..self.clone() }
     }
 
     pub(crate) fn take_events(&self) -> Vec<Envelope> {

@@ -236,6 +236,31 @@ pub trait TransactionStep<App, Tx: 'static>: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Outcome<Self::Out, Self::Error>> + Send;
 }
 
+/// Undoes a [`TransactionStep`], in a transaction of the store that the record of this is committed with: exactly once, as the step
+/// was.
+///
+/// What it is given is known: a step of which nothing is recorded was rolled back, and leaves nothing to undo.
+pub trait CompensateTransaction<App, Tx: 'static, S: TransactionStep<App, Tx>>:
+    Send + Sync + Sized + 'static
+{
+    /// Why it did not.
+    type Error: Failure;
+
+    /// Names the compensation in diagrams; by default the type's name in `snake_case`.
+    fn name(&self) -> Cow<'static, str> {
+        short_name::<Self>()
+    }
+
+    /// Takes the rows back. The transaction is committed for [`Outcome::Done`], and rolled back otherwise.
+    fn undo(
+        &self,
+        cx: &Cx<App>,
+        transaction: &mut Tx,
+        input: S::In,
+        output: S::Out,
+    ) -> impl Future<Output = Outcome<(), Self::Error>> + Send;
+}
+
 /// `registration::steps::HoldPlace<T>` becomes `hold_place`.
 pub(crate) fn short_name<T: ?Sized>() -> Cow<'static, str> {
     let full = std::any::type_name::<T>();

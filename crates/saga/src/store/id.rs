@@ -38,6 +38,19 @@ impl SagaId {
         self.0.as_bytes()
     }
 
+    /// Returns the id of the trace that a saga's spans and calls belong to, however long it rests and wherever it goes on: the
+    /// saga's id as 32 hexadecimal digits.
+    pub fn trace_id(&self) -> String {
+        self.0.simple().to_string()
+    }
+
+    /// Names a span of the saga's trace: 16 hexadecimal digits, the same in every process.
+    pub(crate) fn span_id(self, name: &str) -> String {
+        let mut digits = self.derive(name.as_bytes()).simple().to_string();
+        digits.truncate(16);
+        digits
+    }
+
     /// Derives a name-based UUID within this saga.
     pub(crate) fn derive(self, name: &[u8]) -> Uuid {
         Uuid::new_v5(&self.0, name)

@@ -100,3 +100,35 @@ mod on_postgres {
         }
     );
 }
+
+#[cfg(feature = "redis")]
+mod on_redis {
+    use super::*;
+    use pumasi_core::conformance::Server;
+    use pumasi_saga::capacity::RedisCapacity;
+    use pumasi_saga::conformance::Kept;
+
+    struct Redis {
+        url: String,
+        prefix: String,
+    }
+
+    #[async_trait]
+    impl CapacityHarness for Redis {
+        async fn open(&self) -> Arc<dyn CapacityStore> {
+            Arc::new(RedisCapacity::open(&self.url).unwrap().with_prefix(&self.prefix))
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    pumasi_saga::capacity_laws!(
+        redis,
+        match Server::Redis.url("places on Redis") {
+            Some(url) => Redis { url, prefix: format!("test-{:016x}:", fastrand::u64(..)) },
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

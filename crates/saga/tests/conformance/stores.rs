@@ -60,6 +60,20 @@ mod on_sqlite {
         async fn pass(&self, time: Duration) {
             self.clock.advance(time);
         }
+
+        async fn cut(&self) -> bool {
+            use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+
+            let file =
+                sqlx::sqlite::SqliteConnectOptions::new().filename(self.folder.path().join("sagas.db"));
+            let mut connection = file.connect().await.unwrap();
+            let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'pumasi_saga%'";
+            for table in sqlx::query(tables).fetch_all(&mut connection).await.unwrap() {
+                let drop = format!("DROP TABLE {}", table.get::<String, _>(0));
+                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await.unwrap();
+            }
+            true
+        }
     }
 
     pumasi_saga::store_laws!(sqlite, Sqlite::new());
@@ -82,6 +96,12 @@ mod on_postgres {
 
         async fn pass(&self, time: Duration) {
             tokio::time::sleep(time).await;
+        }
+
+        async fn cut(&self) -> bool {
+            let tables = "DROP TABLE pumasi_saga, pumasi_saga_worker, pumasi_saga_record, pumasi_saga_signal";
+            sqlx::raw_sql(tables).execute(&self.pool).await.unwrap();
+            true
         }
     }
 
@@ -121,6 +141,24 @@ mod on_redis {
 
         async fn pass(&self, time: Duration) {
             tokio::time::sleep(time).await;
+        }
+
+        async fn cut(&self) -> bool {
+            let client = ::redis::Client::open(self.url.as_str()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            // Values of another type under the store's keys: every script that comes to them fails.
+            for key in ["workers", "ids", "wake"] {
+                let key = format!("{}{key}", self.prefix);
+                ::redis::cmd("SET")
+                    .arg(key)
+                    .arg("")
+                    .arg("EX")
+                    .arg(60)
+                    .exec_async(&mut connection)
+                    .await
+                    .unwrap();
+            }
+            true
         }
     }
 

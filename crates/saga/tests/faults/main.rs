@@ -9,6 +9,7 @@
 
 mod child;
 mod damage;
+mod failing_disk;
 mod kills;
 #[cfg(feature = "postgres")]
 #[path = "../conformance/schema.rs"]

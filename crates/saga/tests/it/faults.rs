@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 
 use pumasi_saga::saga_test::{self, Fault, Schedule};
 
-use crate::sagas::{Order, Registration};
+use crate::sagas::{Order, Registration, Transfer};
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
-fn seeds(few: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(few: u64) -> std::ops::Range<u64> {
     let wanted = std::env::var("PUMASI_SAGA_SEEDS").unwrap_or_else(|_| few.to_string());
     let (count, from) = wanted.split_once('+').unwrap_or((&wanted, "0"));
     let (count, from): (u64, u64) = (count.parse().unwrap(), from.parse().unwrap());
@@ -30,6 +30,13 @@ fn an_order_survives_every_fault() {
 #[test]
 fn a_registration_survives_every_fault() {
     let report = saga_test::every_fault(&Registration);
+    println!("{report}");
+    report.verify().unwrap();
+}
+
+#[test]
+fn a_transfer_survives_every_fault_and_every_pair() {
+    let report = saga_test::every_pair(&Transfer);
     println!("{report}");
     report.verify().unwrap();
 }

@@ -1,5 +1,6 @@
 //! The sagas of the first users, over a bank.
 
+use pumasi_core::event::{Envelope, State};
 use pumasi_saga::saga_test::{Bank, Ending, Scenario};
 use pumasi_saga::store::Status;
 use pumasi_saga::{
@@ -15,6 +16,7 @@ macro_rules! at_the_bank {
     (@probe asked $out:ident) => {
         async fn probe(&self, cx: &Cx<Bank>, _: Self::In) -> Probe<$out> {
             if cx.app().happened(cx) {
+                tell(cx);
                 Probe::Happened($out(cx.idempotency_key()))
             } else {
                 Probe::DidNotHappen
@@ -41,6 +43,7 @@ macro_rules! at_the_bank {
 
             async fn run(&self, cx: &Cx<Bank>, _: Self::In) -> Outcome<$out, &'static str> {
                 if cx.app().apply(cx) {
+                    tell(cx);
                     Outcome::Done($out(cx.idempotency_key()))
                 } else {
                     Outcome::Failed("undone before it came")
@@ -67,6 +70,13 @@ macro_rules! at_the_bank {
             }
         )?
     };
+}
+
+/// Emits the event of a step that has one.
+fn tell(cx: &Cx<Bank>) {
+    if matches!(cx.step(), "confirm" | "send") {
+        cx.emit(Envelope::new("effects", cx.key(), State::Created, 1));
+    }
 }
 
 macro_rules! answers {
@@ -126,7 +136,7 @@ impl Late<Bank, PaymentCompleted> for Refund {
 pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
     Saga::<RegistrationKey, Bank>::new("registration", 1)
         .wait::<AgreeTerms>()
-        .deadline(Duration::from_hours(24))
+        .deadline(Duration::from_secs(86_400))
         .wait::<ChooseSouvenir>()
         .wait::<ShippingAddress>()
         .savepoint("before the place")
@@ -135,7 +145,7 @@ pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
         .step(StartPayment)
         .compensate(CancelPayment)
         .wait::<PaymentCompleted>()
-        .deadline(Duration::from_mins(15))
+        .deadline(Duration::from_secs(900))
         .late(Refund)
         .step(CheckEligibility)
         .pivot(Confirm)
@@ -175,6 +185,7 @@ impl Scenario for Registration {
     fn check(&self, bank: &Bank, ending: &Ending) -> std::result::Result<(), String> {
         // A payment that came for a registration that was undone is given back, once; it never stays with us.
         let refunds = bank.standing("payment_completed");
+        told_of("confirm", bank, ending)?;
         match ending.status {
             Status::Completed if refunds != 0 => Err(format!("{refunds} refunds of what was bought")),
             Status::Compensated if !ending.answered.contains("payment_completed") && refunds != 1 => {
@@ -223,5 +234,53 @@ impl Scenario for Order {
 
     fn key(&self) -> u64 {
         7
+    }
+}
+
+at_the_bank!(Debit / CreditBack: (u64) -> Debited);
+at_the_bank!(blind Send: (Debited) -> Sent);
+
+/// A transfer over a partner that can neither be asked nor takes a request twice: where the outcome is unknown, a person decides.
+#[derive(Debug)]
+pub struct Transfer;
+
+impl Scenario for Transfer {
+    type Key = u64;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<u64, Bank>> {
+        Saga::<u64, Bank>::new("transfer", 1)
+            .step(Debit)
+            .compensate(CreditBack)
+            .pivot(Send)
+            .policy(Policy::new().without_blind_retries())
+            .build()
+    }
+
+    fn key(&self) -> u64 {
+        7
+    }
+
+    fn check(&self, bank: &Bank, ending: &Ending) -> std::result::Result<(), String> {
+        told_of("send", bank, ending)
+    }
+}
+
+/// An event comes with the step that emits it, once, or not at all.
+///
+/// One that was never recorded because an operator has to find out what became of it is not told of either.
+fn told_of(step: &str, bank: &Bank, ending: &Ending) -> std::result::Result<(), String> {
+    let told = ending.events.len();
+    match ending.status {
+        Status::Completed if told != 1 => Err(format!("{step} is done, and {told} events tell of it")),
+        Status::Compensated if told != 0 => Err(format!("{step} was not made, and {told} events tell of it")),
+        _ if told > 1 => {
+            Err(format!("{told} events tell of {step}, whose effects are {}", bank.standing(step)))
+        }
+        _ => Ok(()),
     }
 }

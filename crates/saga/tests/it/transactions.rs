@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use pumasi_core::event::{Envelope, EventBus, MemoryBus, Relay, State, Subscription};
 use pumasi_core::time::ManualClock;
 use pumasi_saga::store::{MemoryStore, MemoryTransaction, Status};
-use pumasi_saga::{Cx, Definition, Engine, EngineOptions, Outcome, Saga, Step, TransactionStep};
+use pumasi_saga::{
+    CompensateTransaction, Cx, Definition, Engine, EngineOptions, Outcome, Saga, Step, TransactionStep,
+};
 use serde::{Deserialize, Serialize};
 
 type Rows = Arc<Mutex<Vec<String>>>;
@@ -91,4 +93,165 @@ async fn a_step_that_panics_is_tried_again() {
     engine.run_due().await.unwrap();
     let snapshot = handle.snapshot(&1).await.unwrap();
     assert_eq!((snapshot.view.status, snapshot.output::<u32>("rude").unwrap()), (Status::Completed, Some(2)));
+}
+
+/// Takes the row back, at the third attempt.
+struct Unplace;
+
+impl CompensateTransaction<Rows, MemoryTransaction, Place> for Unplace {
+    type Error = &'static str;
+
+    async fn undo(
+        &self,
+        cx: &Cx<Rows>,
+        transaction: &mut MemoryTransaction,
+        (order,): (u64,),
+        placed: Placed,
+    ) -> Outcome<(), &'static str> {
+        assert_eq!(placed.0, order);
+        let rows = cx.app().clone();
+        transaction.write(move || rows.lock().unwrap().push(format!("order {order} taken back")));
+        if cx.attempt() < 3 { Outcome::Unknown("interrupted") } else { Outcome::Done(()) }
+    }
+}
+
+struct Refuse;
+
+impl Step<Rows> for Refuse {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(&self, _: &Cx<Rows>, (): ()) -> Outcome<(), &'static str> {
+        Outcome::Failed("refused")
+    }
+}
+
+#[tokio::test]
+async fn a_step_in_a_transaction_is_undone_in_a_transaction_once() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+    let rows = Rows::default();
+    let options = EngineOptions::new().with_clock(Arc::new(clock.clone()));
+    let engine = Engine::with_options(store, Arc::clone(&rows), options);
+    let definition = Saga::<u64, Rows>::new("order", 1)
+        .step_tx::<_, MemoryTransaction, _>(Place)
+        .compensate_tx(Unplace)
+        .step(Refuse)
+        .build()
+        .unwrap();
+    let handle = engine.register(definition).unwrap();
+    let mut view = handle.start(&7).await.unwrap();
+    while !view.status.is_final() {
+        clock.advance(std::time::Duration::from_secs(10));
+        engine.run_due().await.unwrap();
+        view = handle.view(&7).await.unwrap();
+    }
+    assert_eq!((view.status, view.reason.as_deref()), (Status::Compensated, Some("refused")));
+    assert_eq!(*rows.lock().unwrap(), ["order 7", "order 7 taken back"]);
+}
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use crate::schema::Schema;
+    use pumasi_saga::store::PostgresStore;
+    use sqlx::{PgPool, Postgres, Transaction};
+
+    struct Insert;
+    struct Delete;
+    struct Judge;
+
+    /// What the steps are told: whether the order is refused after its row was written.
+    struct Shop {
+        refuses: bool,
+    }
+
+    impl TransactionStep<Shop, Transaction<'static, Postgres>> for Insert {
+        type In = (i64,);
+        type Out = String;
+        type Error = &'static str;
+
+        async fn run(
+            &self,
+            cx: &Cx<Shop>,
+            transaction: &mut Transaction<'static, Postgres>,
+            (order,): (i64,),
+        ) -> Outcome<String, &'static str> {
+            let insert = sqlx::query("INSERT INTO orders VALUES ($1, $2)").bind(order).bind(cx.step_key());
+            if insert.execute(&mut **transaction).await.is_err() {
+                return Outcome::Unknown("not inserted");
+            }
+            cx.emit(Envelope::new("orders", order.to_string(), State::Created, 1));
+            // The row of an attempt that does not end well is not there.
+            if cx.attempt() == 1 { Outcome::Unknown("interrupted") } else { Outcome::Done(cx.step_key()) }
+        }
+    }
+
+    impl CompensateTransaction<Shop, Transaction<'static, Postgres>, Insert> for Delete {
+        type Error = &'static str;
+
+        async fn undo(
+            &self,
+            cx: &Cx<Shop>,
+            transaction: &mut Transaction<'static, Postgres>,
+            (order,): (i64,),
+            written: String,
+        ) -> Outcome<(), &'static str> {
+            let delete =
+                sqlx::query("DELETE FROM orders WHERE id = $1 AND step_key = $2").bind(order).bind(written);
+            let deleted = delete.execute(&mut **transaction).await.map(|done| done.rows_affected());
+            if !matches!(deleted, Ok(1)) {
+                return Outcome::Failed("the row is not there");
+            }
+            if cx.attempt() == 1 { Outcome::Unknown("interrupted") } else { Outcome::Done(()) }
+        }
+    }
+
+    impl Step<Shop> for Judge {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, cx: &Cx<Shop>, (): ()) -> Outcome<(), &'static str> {
+            if cx.app().refuses { Outcome::Failed("refused") } else { Outcome::Done(()) }
+        }
+    }
+
+    async fn play(pool: &PgPool, order: i64, refuses: bool) -> Status {
+        let store = PostgresStore::new(pool.clone());
+        store.migrate().await.unwrap();
+        let engine = Engine::new(store, Shop { refuses });
+        let definition = Saga::<i64, Shop>::new("order", 1)
+            .step_tx::<_, Transaction<'static, Postgres>, _>(Insert)
+            .compensate_tx(Delete)
+            .step(Judge)
+            .build()
+            .unwrap();
+        let handle = engine.register(definition).unwrap();
+        let mut view = handle.start(&order).await.unwrap();
+        while !view.status.is_final() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            engine.run_due().await.unwrap();
+            view = handle.view(&order).await.unwrap();
+        }
+        view.status
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn rows_record_and_event_are_committed_and_taken_back_once_in_postgres() {
+        let Some(schema) = Schema::new("steps in transactions").await else { return };
+        let pool = &schema.pool;
+        sqlx::raw_sql("CREATE TABLE orders (id bigint PRIMARY KEY, step_key text)")
+            .execute(pool)
+            .await
+            .unwrap();
+        assert_eq!(play(pool, 1, false).await, Status::Completed);
+        assert_eq!(play(pool, 2, true).await, Status::Compensated);
+        let orders: Vec<(i64,)> = sqlx::query_as("SELECT id FROM orders").fetch_all(pool).await.unwrap();
+        assert_eq!(orders, [(1,)]);
+        let (events,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM pumasi_outbox_event").fetch_one(pool).await.unwrap();
+        assert_eq!(events, 2, "one of each order, of the attempt that was committed");
+    }
 }

@@ -108,13 +108,20 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// Where an event stands in the run of its lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Followed,
+    Last,
+}
+
 impl Work {
     /// Works through the events of one lane, in order.
     pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
         for (at, delivery) in (1..).zip(&run) {
-            let last = at == run.len();
+            let turn = if at == run.len() { Turn::Last } else { Turn::Followed };
             let lane = match self.place(&lost).await {
-                Place::Free(place) => self.attempt(delivery, last, place, &lost).await,
+                Place::Free(place) => self.attempt(delivery, turn, place, &lost).await,
                 // This gives back the later ones of the run as well.
                 Place::None => self.settle(delivery, Settlement::Release, &lost).await,
                 Place::LeaseLost => Lane::Stops,
@@ -153,7 +160,7 @@ impl Work {
     async fn attempt(
         &self,
         delivery: &Delivery,
-        last: bool,
+        turn: Turn,
         place: SemaphorePermit<'_>,
         lost: &Shutdown,
     ) -> Lane {
@@ -189,7 +196,7 @@ impl Work {
         drop(place);
         let took = self.clock.instant().saturating_duration_since(begun);
         self.meters.seconds.record(took);
-        let _leaving = (last && took >= SLOW).then(|| self.leaving.begin());
+        let _leaving = (turn == Turn::Last && took >= SLOW).then(|| self.leaving.begin());
         let settlement = match attempt {
             Attempt::LeaseLost => {
                 span.in_scope(|| tracing::warn!("the lease was lost; the event is with another member"));

@@ -76,6 +76,19 @@ struct Scripts {
     next_due: Script,
 }
 
+impl Scripts {
+    fn new(clock: &str) -> Self {
+        let timed = |script: &str| Script::new(&[clock, script].concat());
+        Self {
+            read: timed(include_str!("lua/read.lua")),
+            put: Script::new(&[RedisOutbox::LUA, include_str!("lua/put.lua")].concat()),
+            claimable: timed(include_str!("lua/claimable.lua")),
+            renew: timed(include_str!("lua/renew.lua")),
+            next_due: Script::new(include_str!("lua/next_due.lua")),
+        }
+    }
+}
+
 impl RedisStore {
     /// Makes a store on the server at `url`; nothing is sent yet.
     ///
@@ -89,13 +102,6 @@ impl RedisStore {
 
     /// Makes a store on the server of `link`.
     pub fn new(link: RedisLink) -> Self {
-        let scripts = Scripts {
-            read: Script::new(include_str!("lua/read.lua")),
-            put: Script::new(&[RedisOutbox::LUA, include_str!("lua/put.lua")].concat()),
-            claimable: Script::new(include_str!("lua/claimable.lua")),
-            renew: Script::new(include_str!("lua/renew.lua")),
-            next_due: Script::new(include_str!("lua/next_due.lua")),
-        };
         let outbox = RedisOutbox::new(link.clone());
         let store = Self {
             link,
@@ -103,7 +109,7 @@ impl RedisStore {
             outbox,
             poll: Duration::from_millis(100),
             changed: Arc::default(),
-            scripts: Arc::new(scripts),
+            scripts: Arc::new(Scripts::new(include_str!("lua/clock.lua"))),
         };
         store.with_prefix("pumasi:saga:")
     }
@@ -113,6 +119,15 @@ impl RedisStore {
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.into();
         self.outbox = self.outbox.with_prefix(&format!("{prefix}outbox:"));
+        self
+    }
+
+    /// Takes the time from the key `{prefix}clock`, in microseconds since 1970, instead of from the server: for tests that turn
+    /// the clock themselves.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_clock_key(mut self) -> Self {
+        self.scripts = Arc::new(Scripts::new(include_str!("lua/clock_key.lua")));
         self
     }
 

@@ -1,6 +1,7 @@
 //! Sagas in one SQLite file: durable, embedded, shared by the processes of a machine.
 
 mod image;
+mod request;
 mod rows;
 mod shapes;
 mod writer;
@@ -20,7 +21,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::writer::{Request, Writer};
+use self::request::Request;
+use self::writer::Writer;
 use super::{
     Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
     Stored, Summary, WorkerId,

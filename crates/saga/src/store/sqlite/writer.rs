@@ -3,20 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use pumasi_core::database::failed;
 use pumasi_core::event::{Envelope, SqliteOutbox};
 use pumasi_core::time::{Clock, Timestamp};
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
 use super::image::{Batch, Image};
+use super::request::{Answer, Request};
 use super::rows;
 use crate::machine::record::code::Damage;
 use crate::store::admit::{Admitted, admit};
 use crate::store::row::{Change, delivered};
-use crate::store::{Commit, Committed, Delivered, Head, Known, NewSignal, SagaId, Stored, WorkerId};
+use crate::store::{Commit, Committed, Delivered, Head, Known, NewSignal, SagaId, WorkerId};
 use crate::{Error, ErrorKind, Result};
 
 /// How many requests share a transaction at most.
@@ -26,124 +26,6 @@ const SETTLE: usize = 32_768;
 
 /// How many rows that were only read are kept, about.
 const EVICT: usize = 1024;
-
-type Reply<T> = oneshot::Sender<Result<T>>;
-
-pub(super) enum Request {
-    Commit {
-        commits: Vec<Commit>,
-        reply: Reply<Vec<Result<Committed>>>,
-    },
-    Deliver {
-        signal: NewSignal,
-        reply: Reply<Delivered>,
-    },
-    Renew {
-        worker: WorkerId,
-        lease: Duration,
-        reply: Reply<Timestamp>,
-    },
-    Leave {
-        worker: WorkerId,
-        reply: Reply<()>,
-    },
-    Claim {
-        worker: WorkerId,
-        known: Vec<Known>,
-        limit: usize,
-        reply: Reply<Vec<Stored>>,
-    },
-    Load {
-        id: SagaId,
-        reply: Reply<Option<Stored>>,
-    },
-    NextDue {
-        reply: Reply<Option<Timestamp>>,
-    },
-    /// Writes the tables, so that they can be asked.
-    Settle {
-        reply: Reply<()>,
-    },
-    Purge {
-        age: Duration,
-        limit: usize,
-        reply: Reply<usize>,
-    },
-}
-
-enum Answer {
-    Committed(Vec<Result<Committed>>),
-    Delivered(Result<Delivered>),
-    Renewed,
-    Done,
-    Claimed(Vec<Stored>),
-    Loaded(Result<Option<Stored>>),
-    Due(Option<Timestamp>),
-    Purged(usize),
-}
-
-impl Request {
-    /// Whether it can make sagas claimable that somebody waits for.
-    fn wakes(&self) -> bool {
-        match self {
-            Self::Commit { commits, .. } => commits.iter().any(|commit| !commit.holds),
-            Self::Deliver { .. } | Self::Leave { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether it needs the lock; a claim only where it finds something.
-    fn writes(&self) -> bool {
-        !matches!(self, Self::Claim { .. } | Self::Load { .. } | Self::NextDue { .. })
-    }
-
-    /// Whether the tables have to be written first.
-    fn settles(&self) -> bool {
-        matches!(self, Self::Settle { .. } | Self::Purge { .. })
-    }
-
-    /// The sagas whose rows it is about.
-    fn ids(&self, into: &mut Vec<SagaId>) {
-        match self {
-            Self::Commit { commits, .. } => into.extend(commits.iter().map(|commit| commit.head.id)),
-            Self::Deliver { signal, .. } => into.push(signal.saga),
-            Self::Load { id, .. } => into.push(*id),
-            _ => {}
-        }
-    }
-
-    fn reply(self, answer: Result<Answer>, now: Timestamp) {
-        // Nobody may wait any more; what was done is done.
-        match (self, answer) {
-            (Self::Commit { reply, .. }, Ok(Answer::Committed(answers))) => drop(reply.send(Ok(answers))),
-            (Self::Deliver { reply, .. }, Ok(Answer::Delivered(answer))) => drop(reply.send(answer)),
-            (Self::Renew { reply, .. }, Ok(Answer::Renewed)) => drop(reply.send(Ok(now))),
-            (Self::Leave { reply, .. } | Self::Settle { reply }, Ok(Answer::Done)) => {
-                drop(reply.send(Ok(())));
-            }
-            (Self::Claim { reply, .. }, Ok(Answer::Claimed(answer))) => drop(reply.send(Ok(answer))),
-            (Self::Load { reply, .. }, Ok(Answer::Loaded(answer))) => drop(reply.send(answer)),
-            (Self::NextDue { reply }, Ok(Answer::Due(answer))) => drop(reply.send(Ok(answer))),
-            (Self::Purge { reply, .. }, Ok(Answer::Purged(answer))) => drop(reply.send(Ok(answer))),
-            (request, Err(error)) => request.refuse(error),
-            // Cannot come about; the caller is told that the writer is gone.
-            _ => {}
-        }
-    }
-
-    fn refuse(self, error: Error) {
-        match self {
-            Self::Commit { reply, .. } => drop(reply.send(Err(error))),
-            Self::Deliver { reply, .. } => drop(reply.send(Err(error))),
-            Self::Renew { reply, .. } => drop(reply.send(Err(error))),
-            Self::Leave { reply, .. } | Self::Settle { reply } => drop(reply.send(Err(error))),
-            Self::Claim { reply, .. } => drop(reply.send(Err(error))),
-            Self::Load { reply, .. } => drop(reply.send(Err(error))),
-            Self::NextDue { reply } => drop(reply.send(Err(error))),
-            Self::Purge { reply, .. } => drop(reply.send(Err(error))),
-        }
-    }
-}
 
 /// A transaction that did not come about.
 enum Failure {

@@ -1,7 +1,6 @@
 -- ARGV: the prefix, the limit, then the known definitions as names and versions. Ids of what may be taken, and since when.
 local prefix, limit = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local now = string.format('%.0f', clock(prefix))
 local known = {}
 for n = 3, #ARGV, 2 do known[ARGV[n] .. '\0' .. ARGV[n + 1]] = true end
 local function wanted(id)

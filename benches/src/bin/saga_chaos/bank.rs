@@ -1,0 +1,92 @@
+//! The partner: a file of its own with a barrier and a ledger of every effect, which outlives whoever asks.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pumasi_saga::Cx;
+use pumasi_saga::barrier::{Entry, Operation, SqliteBarrier};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, SqlitePool};
+
+use crate::Failure;
+
+const LEDGER: &str = "CREATE TABLE IF NOT EXISTS ledger (no INTEGER PRIMARY KEY, \"order\" INTEGER NOT NULL, step TEXT NOT NULL, undo INTEGER NOT NULL, epoch INTEGER NOT NULL)";
+const ENTER: &str = "INSERT INTO ledger (\"order\", step, undo, epoch) VALUES (?1, ?2, ?3, ?4)";
+
+#[derive(Clone)]
+pub(crate) struct Bank {
+    pool: SqlitePool,
+}
+
+/// A line of the ledger.
+pub(crate) struct Line {
+    pub(crate) order: u64,
+    pub(crate) step: String,
+    pub(crate) undo: bool,
+}
+
+impl Bank {
+    pub(crate) async fn open(folder: &Path) -> Result<Self, Failure> {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join("bank.db"))
+            .create_if_missing(true)
+            .busy_timeout(Duration::from_secs(60))
+            .journal_mode(SqliteJournalMode::Wal)
+            // Processes are killed here, not the machine.
+            .synchronous(SqliteSynchronous::Off);
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn prepare(&self) -> Result<(), Failure> {
+        SqliteBarrier::migrate(&self.pool).await?;
+        sqlx::query(LEDGER).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Has the effect of the step that asks, once under its key; `None` if nobody knows.
+    pub(crate) async fn apply(&self, cx: &Cx<Self>, order: u64) -> Option<Entry> {
+        self.enter(cx, order, Operation::Do).await.ok()
+    }
+
+    /// Undoes the effect of the step that asks, and sees to it that none comes later.
+    pub(crate) async fn revert(&self, cx: &Cx<Self>, order: u64) -> Option<()> {
+        self.enter(cx, order, Operation::Undo).await.ok().map(drop)
+    }
+
+    async fn enter(&self, cx: &Cx<Self>, order: u64, operation: Operation) -> Result<Entry, Failure> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let entry = SqliteBarrier::enter(&mut transaction, &cx.step_key(), operation).await?;
+        if entry == Entry::First {
+            sqlx::query(ENTER)
+                .bind(order.cast_signed())
+                .bind(cx.step())
+                .bind(operation == Operation::Undo)
+                .bind(cx.epoch().cast_signed())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(entry)
+    }
+
+    /// Tells whether an effect stands; `None` if nobody knows.
+    pub(crate) async fn happened(&self, key: &str) -> Option<bool> {
+        let mut connection = self.pool.acquire().await.ok()?;
+        Some(SqliteBarrier::seen(&mut connection, key).await.ok()?.stands())
+    }
+
+    /// Returns the whole ledger, in order.
+    pub(crate) async fn ledger(&self) -> Result<Vec<Line>, Failure> {
+        let rows =
+            sqlx::query("SELECT \"order\", step, undo FROM ledger ORDER BY no").fetch_all(&self.pool).await?;
+        let line = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(Line {
+                order: row.try_get::<i64, _>(0)?.cast_unsigned(),
+                step: row.try_get(1)?,
+                undo: row.try_get(2)?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! Sagas whose workers are killed and stopped, a short run on each store; the long one is the program itself.
+#![cfg(all(unix, feature = "saga-chaos"))]
+
+use std::process::{Command, Output};
+
+use pumasi_core::conformance::Server;
+use pumasi_core::conformance::process::{is_full, kills};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_saga_chaos")).args(arguments).output().expect("the program starts")
+}
+
+/// Some twenty seconds; `PUMASI_FAULT_KILLS` asks for more.
+fn holds(store: &str, more: &[&str]) {
+    let kills = kills(10).to_string();
+    let mut arguments =
+        vec!["--store", store, "--kills", &kills, "--stops", "2", "--sagas", "200", "--seed", "7"];
+    arguments.extend(more);
+    let output = run(&arguments);
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{told}");
+    assert!(output.status.success(), "{told}\n{said}");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("one JSON object");
+    let number = |name: &str| told[name].as_u64().unwrap_or(0);
+    for reached in ["acknowledged", "completed", "compensated", "taken_over", "refused_writes"] {
+        assert!(number(reached) > 0, "no run came to {reached}: {told}");
+    }
+    assert_eq!(number("completed") + number("compensated"), number("sagas"), "{told}");
+}
+
+#[test]
+fn no_effect_is_lost_or_doubled_in_sqlite() {
+    holds("embedded", &[]);
+}
+
+#[test]
+fn no_effect_is_lost_or_doubled_in_postgres_also_when_connections_are_cut() {
+    if Server::Postgres.url("saga_chaos on postgres").is_some() {
+        holds("postgres", &["--cuts", "5"]);
+    }
+}
+
+#[test]
+fn no_effect_is_lost_or_doubled_in_redis_also_when_connections_are_cut() {
+    if Server::Redis.url("saga_chaos on redis").is_some() {
+        holds("redis", &["--cuts", "5"]);
+    }
+}
+
+#[test]
+fn no_effect_is_lost_or_doubled_while_the_server_is_restarted() {
+    for (server, store) in [(Server::Postgres, "postgres"), (Server::Redis, "redis")] {
+        if is_full() && server.url("saga_chaos on a restarted server").is_some() {
+            holds(store, &["--restarts", "5"]);
+        }
+    }
+}
+
+#[test]
+fn a_zombie_that_is_not_refused_is_noticed() {
+    let arguments = ["--store", "embedded", "--kills", "4", "--stops", "12", "--sagas", "200", "--seed", "7"];
+    let output = run(&[&arguments[..], &["--plant", "no-fencing"]].concat());
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "nothing was noticed: {told}");
+}

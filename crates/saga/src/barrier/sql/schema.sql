@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS pumasi_barrier_schema (version integer NOT NULL);

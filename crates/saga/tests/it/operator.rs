@@ -1,0 +1,157 @@
+//! What operators decide, where each decision is allowed, and that it is recorded.
+
+use pumasi_saga::store::Status;
+use pumasi_saga::{Decision, ErrorKind, SagaHandle};
+
+use crate::script::{Charged, Desk, Mood, Script};
+
+const WHO: &str = "운영자 7";
+const WHY: &str = "고객 문의 #12";
+
+/// An order that an operator has to look at, because `what` behaves so.
+async fn stuck(desk: &Desk, what: &'static str, mood: Mood) -> SagaHandle<u64, Script> {
+    desk.script.set(what, mood);
+    let orders = desk.orders();
+    let view = orders.start(&1).await.unwrap();
+    assert_eq!(view.status, Status::NeedsOperator, "{what}: {view:?}");
+    desk.script.did();
+    orders
+}
+
+async fn audits(orders: &SagaHandle<u64, Script>) -> Vec<(String, String)> {
+    let snapshot = orders.snapshot(&1).await.unwrap();
+    for audit in &snapshot.audits {
+        assert_eq!((&*audit.who, &*audit.why), (WHO, WHY));
+    }
+    snapshot.audits.iter().map(|audit| (audit.action.to_string(), audit.step.to_string())).collect()
+}
+
+fn said(action: &str, step: &str) -> (String, String) {
+    (action.to_owned(), step.to_owned())
+}
+
+#[tokio::test]
+async fn retry_tries_again_what_the_saga_stands_at() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    let view = orders.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::NeedsOperator, "it is refused again");
+    desk.script.set("grant", Mood::Works);
+    let view = orders.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::Completed);
+    assert_eq!(desk.script.did(), ["grant", "tell"]);
+    assert_eq!(audits(&orders).await, [said("retry", "grant"), said("retry", "grant")]);
+}
+
+#[tokio::test]
+async fn skip_passes_over_a_step_whose_output_nobody_reads() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    let refused = orders.decide(&1, Decision::skip(WHO, WHY)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "tell reads what grant makes");
+    assert_eq!(audits(&orders).await, [], "what was refused is not recorded");
+
+    let desk = Desk::new();
+    let orders = stuck(&desk, "tell", Mood::Refuses).await;
+    let view = orders.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::Completed);
+    assert_eq!(audits(&orders).await, [said("skip", "tell")]);
+}
+
+#[tokio::test]
+async fn force_done_gives_a_step_the_value_that_later_ones_read() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "charge", Mood::Silent).await;
+    let wrong = Decision::force_done(&"not a number", WHO, WHY).unwrap();
+    assert_eq!(orders.decide(&1, wrong).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(orders.view(&1).await.unwrap().status, Status::NeedsOperator);
+    let right = Decision::force_done(&Charged(35_000), WHO, WHY).unwrap();
+    assert_eq!(orders.decide(&1, right).await.unwrap().status, Status::Completed);
+    assert_eq!(desk.script.did(), ["grant", "tell"], "the pivot was not asked again");
+    let snapshot = orders.snapshot(&1).await.unwrap();
+    assert_eq!(snapshot.output::<Charged>("charge").unwrap(), Some(Charged(35_000)));
+    assert_eq!(audits(&orders).await, [said("force_done", "charge")]);
+}
+
+#[tokio::test]
+async fn force_failed_undoes_what_came_before_a_pivot_that_nobody_can_ask() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "charge", Mood::Silent).await;
+    let view = orders.decide(&1, Decision::force_failed(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::Compensated);
+    assert_eq!(desk.script.did(), ["void", "free"], "the last first");
+    assert_eq!(audits(&orders).await, [said("force_failed", "charge")]);
+
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    let late = orders.decide(&1, Decision::force_failed(WHO, WHY)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Conflict, "past the pivot nothing is undone");
+}
+
+/// An order whose preparation was refused and whose place could not be freed.
+async fn stuck_in_rollback(desk: &Desk) -> SagaHandle<u64, Script> {
+    desk.script.set("prepare", Mood::Refuses);
+    let orders = stuck(desk, "free", Mood::Refuses).await;
+    assert_eq!(orders.view(&1).await.unwrap().step.as_deref(), Some("reserve"));
+    orders
+}
+
+#[tokio::test]
+async fn an_exhausted_compensation_is_retried_skipped_or_taken_as_done() {
+    let desk = Desk::new();
+    let orders = stuck_in_rollback(&desk).await;
+    desk.script.set("free", Mood::Works);
+    let view = orders.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
+    assert_eq!((view.status, desk.script.did()), (Status::Compensated, vec!["free".to_owned()]));
+
+    let by_hand =
+        [(Decision::skip(WHO, WHY), "skip"), (Decision::force_done(&(), WHO, WHY).unwrap(), "force_done")];
+    for (decision, action) in by_hand {
+        let desk = Desk::new();
+        let orders = stuck_in_rollback(&desk).await;
+        let view = orders.decide(&1, decision).await.unwrap();
+        assert_eq!((view.status, desk.script.did()), (Status::Compensated, Vec::new()));
+        assert_eq!(audits(&orders).await, [said(action, "reserve")]);
+    }
+}
+
+#[tokio::test]
+async fn resume_forward_leaves_a_rollback_and_makes_anew_what_was_undone() {
+    let desk = Desk::new();
+    let orders = stuck_in_rollback(&desk).await;
+    desk.script.set("prepare", Mood::Works);
+    let view = orders.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::Completed, "{view:?}");
+    assert_eq!(desk.script.did(), ["reserve", "prepare", "charge", "grant", "tell"]);
+    assert_eq!(audits(&orders).await, [said("resume_forward", "reserve")]);
+}
+
+#[tokio::test]
+async fn what_an_operator_cannot_decide_is_refused_and_changes_nothing() {
+    let desk = Desk::new();
+    let orders = desk.orders();
+    assert_eq!(orders.start(&1).await.unwrap().status, Status::Completed);
+    let decisions = [
+        Decision::retry(WHO, WHY),
+        Decision::skip(WHO, WHY),
+        Decision::force_done(&1, WHO, WHY).unwrap(),
+        Decision::force_failed(WHO, WHY),
+        Decision::resume_forward(WHO, WHY),
+        Decision::rollback_to("reserved", WHO, WHY),
+        Decision::cancel(WHO, WHY),
+    ];
+    for decision in decisions {
+        let refused = orders.decide(&1, decision.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{decision:?}");
+    }
+    let unknown = orders.decide(&1, Decision::rollback_to("어디에도 없는 곳", WHO, WHY)).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::InvalidInput);
+    assert_eq!(audits(&orders).await, []);
+
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    for decision in [Decision::cancel(WHO, WHY), Decision::rollback_to("reserved", WHO, WHY)] {
+        let refused = orders.decide(&1, decision.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "past the pivot: {decision:?}");
+    }
+}

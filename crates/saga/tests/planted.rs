@@ -1,0 +1,86 @@
+//! Bugs planted on purpose, each of which the fault tests have to find.
+
+#![allow(unreachable_pub, reason = "what the tests share is public among them")]
+
+#[path = "it/sagas.rs"]
+#[allow(dead_code, reason = "the scenarios are shared with the other tests")]
+mod sagas;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use pumasi_core::time::{Clock, ManualClock};
+use pumasi_saga::planted::{Bug, plant};
+use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
+use pumasi_saga::store::MemoryStore;
+use pumasi_saga::{Engine, EngineOptions};
+use sagas::{Order, Registration, RegistrationKey, Transfer, registration};
+
+type Programme = (&'static str, fn() -> Option<String>);
+
+fn first_of(report: &Report) -> Option<String> {
+    report.violations.first().map(|first| format!("{} [{}]", first.what, first.schedule))
+}
+
+fn nth_pair<S: Scenario>(scenario: &S, nth: usize) -> Option<String> {
+    first_of(&saga_test::every_nth_pair(scenario, NonZeroUsize::new(nth).unwrap()))
+}
+
+/// Whose clock is a day ahead counts deadlines by the store's nevertheless.
+fn clocks_apart() -> Option<String> {
+    let (store_clock, worker_clock) = (ManualClock::new(), ManualClock::new());
+    worker_clock.advance(Duration::from_hours(24));
+    let store = MemoryStore::with_clock(Arc::new(store_clock.clone()));
+    let options = EngineOptions::new().with_clock(Arc::new(worker_clock)).inline();
+    let handle = Engine::with_options(store, Bank::new(), options).register(registration().unwrap()).unwrap();
+    let view = handle.start(&RegistrationKey::of(1)).now_or_never().unwrap().unwrap();
+    let right = store_clock.now().saturating_add(Duration::from_hours(24));
+    (view.deadline != Some(right)).then(|| format!("the deadline is {:?}, not {right}", view.deadline))
+}
+
+/// The programmes, in the order of their cost.
+const PROGRAMMES: [Programme; 9] = [
+    ("clocks apart", clocks_apart),
+    ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
+    ("every fault, order", || first_of(&saga_test::every_fault(&Order))),
+    ("every fault, registration", || first_of(&saga_test::every_fault(&Registration))),
+    ("seeds, order", || first_of(&saga_test::seeds(&Order, 0..300))),
+    ("seeds, registration", || first_of(&saga_test::seeds(&Registration, 0..300))),
+    ("pairs, transfer", || nth_pair(&Transfer, 3)),
+    ("pairs, order", || nth_pair(&Order, 17)),
+    ("pairs, registration", || nth_pair(&Registration, 41)),
+];
+
+/// Runs the programmes up to the first that finds something.
+fn first_violation() -> Option<(&'static str, String)> {
+    PROGRAMMES.into_iter().find_map(|(name, run)| Some((name, run()?)))
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    // A bug is planted in what runs on its thread.
+    let hunts: Vec<_> = Bug::ALL
+        .chunks(Bug::ALL.len().div_ceil(4))
+        .map(|bugs| {
+            std::thread::spawn(move || {
+                let mut missed = Vec::new();
+                for bug in bugs {
+                    plant(Some(*bug));
+                    match first_violation() {
+                        Some((programme, what)) => println!("{bug:?}: found by {programme}: {what}"),
+                        None => {
+                            println!("{bug:?}: not found");
+                            missed.push(*bug);
+                        }
+                    }
+                }
+                missed
+            })
+        })
+        .collect();
+    let missed: Vec<Bug> = hunts.into_iter().flat_map(|hunt| hunt.join().unwrap()).collect();
+    assert!(missed.is_empty(), "not found: {missed:?} of {}", Bug::ALL.len());
+    assert_eq!(first_violation(), None, "without a bug nothing is found");
+}
