@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 use crate::{Error, ErrorKind, Result};
 
 /// The longest id of a member as bytes.
@@ -30,6 +31,7 @@ pub trait MemberId: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 }
 
 /// Reads a member that a store has.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 pub(crate) fn member<M: MemberId>(bytes: &[u8]) -> Result<M> {
     M::read(bytes).ok_or_else(|| {
         Error::new(ErrorKind::Storage, "a member of a stored board has another kind of id, or is damaged")

@@ -59,6 +59,7 @@ impl<M> Counted<M> {
 }
 
 /// A part of the order as a store lists it, with what it has to count for it.
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) struct Stretch {
     /// The place of the first entry.
     pub(crate) from: u64,
@@ -72,6 +73,7 @@ pub(crate) struct Stretch {
     pub(crate) total: u64,
 }
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
 impl Stretch {
     /// Counts the entries of the stretch: within it, what is tied is seen.
     pub(crate) fn listing<M>(self, rules: &Rules, entries: Vec<(Vec<i64>, M)>) -> Listing<M> {

@@ -15,6 +15,7 @@ mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -223,6 +224,7 @@ fn check(votes: &[Vote]) -> Result<()> {
 
 /// The vote of each person on each item that stands at the end of a call, in the order of item and person: the order in which
 /// callers lock what they change.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn last(votes: &[Vote]) -> Vec<&Vote> {
     let mut last: HashMap<(&str, &str), &Vote> = HashMap::new();
     for vote in votes {
