@@ -18,8 +18,8 @@ use cable::{Cable, Line};
 use pumasi_core::filter::Field;
 use pumasi_search::fallback::Served;
 use pumasi_search::{
-    Change, Document, MemoryEngine, Page, PageCache, Query, Rank, Schema, Search, SearchEngine, Sort,
-    TextField,
+    Change, Document, Highlight, MemoryEngine, Page, PageCache, Query, Rank, Schema, Search, SearchEngine,
+    Sort, TextField,
 };
 use serde_json::Value;
 use support::say;
@@ -107,7 +107,7 @@ fn posts() -> Result<Vec<Change>, Box<dyn Error>> {
     lines
         .map(|line| {
             let mut post: Value = serde_json::from_str(line)?;
-            let id = post["id"].take();
+            let id = post.pointer_mut("/id").map(Value::take).unwrap_or_default();
             Ok(Change::upsert(Document::new(id.as_str().unwrap_or_default(), post), 1))
         })
         .collect()
@@ -175,11 +175,15 @@ fn from<T>(served: &Served<T>) -> String {
 
 fn print(page: &Page) {
     for hit in &page.hits {
-        let marked = hit.highlights.first().map_or_else(String::new, |highlight| highlight.to_html());
+        let marked = hit.highlights.first().map_or_else(String::new, Highlight::to_html);
         say!(
             "  {} {}",
             hit.id,
-            if marked.is_empty() { hit.source["title"].as_str().unwrap_or_default() } else { &marked }
+            if marked.is_empty() {
+                hit.source.get("title").and_then(Value::as_str).unwrap_or_default()
+            } else {
+                &marked
+            }
         );
     }
     let counts = page.facets.iter().flat_map(|facet| &facet.counts);

@@ -29,6 +29,7 @@ use pumasi_saga::{Engine, EngineOptions, SagaHandle, Signal, View};
 
 use race::Race;
 use saga::{AgreeTerms, ChooseSouvenir, PaymentCompleted, RegistrationKey, ShippingAddress, registration};
+use support::say;
 
 type Registrations = SagaHandle<RegistrationKey, Race>;
 type Told = Result<(), Box<dyn Error>>;
@@ -39,13 +40,11 @@ const IN_THE_MIDDLE: &str = "  the payment is started, and that is not recorded 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Told {
     let mut words = std::env::args().skip(1);
-    match (words.next().as_deref(), words.next()) {
-        (Some("until-killed"), Some(folder)) => until_killed(Path::new(&folder)).await,
-        _ => {
-            in_memory().await?;
-            killed_in_the_middle().await
-        }
+    if let (Some("until-killed"), Some(folder)) = (words.next().as_deref(), words.next()) {
+        return until_killed(Path::new(&folder)).await;
     }
+    in_memory().await?;
+    killed_in_the_middle().await
 }
 
 /// One process of the service: an engine over a store.
@@ -61,25 +60,25 @@ fn desk(
 async fn in_memory() -> Told {
     let (clock, race) = (ManualClock::new(), Race::new(2));
     let registrations = desk(MemoryStore::with_clock(Arc::new(clock.clone())), &race, &clock)?;
-    println!("{}", registrations.definition()?.mermaid());
+    say!("{}", registrations.definition()?.mermaid());
 
-    println!("민수 registers:");
+    say!("민수 registers:");
     let minsu = RegistrationKey::new("민수", "서울마라톤");
     show(&registrations.start(&minsu).await?);
     answer_all(&registrations, &minsu).await?;
     show(&registrations.advance(&minsu, paid("evt-1")).await?);
-    println!("  the same webhook again:");
+    say!("  the same webhook again:");
     show(&registrations.advance(&minsu, paid("evt-1")).await?);
     race.print();
 
-    println!("\nJane is not eligible, which turns out after she paid:");
+    say!("\nJane is not eligible, which turns out after she paid:");
     let jane = RegistrationKey::new("Jane", "서울마라톤");
     race.bar("Jane");
     answer_all(&registrations, &jane).await?;
     show(&registrations.advance(&jane, paid("evt-2")).await?);
     race.print();
 
-    println!("\n지우 pays after the deadline:");
+    say!("\n지우 pays after the deadline:");
     let jiwoo = RegistrationKey::new("지우", "서울마라톤");
     answer_all(&registrations, &jiwoo).await?;
     clock.advance(Duration::from_mins(16));
@@ -88,7 +87,7 @@ async fn in_memory() -> Told {
     show(&registrations.advance(&jiwoo, paid("evt-3")).await?);
     race.print();
 
-    println!("\n서연 takes the last place, and Alex finds the race full:");
+    say!("\n서연 takes the last place, and Alex finds the race full:");
     for name in ["서연", "Alex"] {
         answer_all(&registrations, &RegistrationKey::new(name, "서울마라톤")).await?;
     }
@@ -97,31 +96,31 @@ async fn in_memory() -> Told {
 }
 
 async fn killed_in_the_middle() -> Told {
-    println!("\n하나's process is killed in the middle:");
+    say!("\n하나's process is killed in the middle:");
     let folder = tempfile::tempdir()?;
     let mut process = Command::new(std::env::current_exe()?);
     let mut process = process.arg("until-killed").arg(folder.path()).stdout(Stdio::piped()).spawn()?;
     let said = process.stdout.take().ok_or("the process says nothing")?;
     for line in BufReader::new(said).lines() {
         let line = line?;
-        println!("{line}");
+        say!("{line}");
         if line == IN_THE_MIDDLE {
             process.kill()?;
         }
     }
-    println!("  the process ended: {}", process.wait()?);
+    say!("  the process ended: {}", process.wait()?);
 
     // The lease of a worker that is dead is over after 30 seconds.
     let clock = ManualClock::new();
     clock.advance(Duration::from_secs(31));
     let race = Race::open(&folder.path().join("partners.json"))?;
     let registrations = desk(open(folder.path(), &clock).await?, &race, &clock)?;
-    println!("  the next process takes over {} registration:", registrations.engine().run_due().await?);
+    say!("  the next process takes over {} registration:", registrations.engine().run_due().await?);
     let hana = RegistrationKey::new("하나", "서울마라톤");
     show(&registrations.view(&hana).await?);
     show(&registrations.advance(&hana, paid("evt-4")).await?);
     race.print();
-    println!("\n하나's registration, drawn:\n{}", registrations.snapshot(&hana).await?.mermaid());
+    say!("\n하나's registration, drawn:\n{}", registrations.snapshot(&hana).await?.mermaid());
     Ok(())
 }
 
@@ -133,7 +132,7 @@ async fn until_killed(folder: &Path) -> Told {
     let hana = RegistrationKey::new("하나", "서울마라톤");
     tokio::select! {
         _ = answer_all(&registrations, &hana) => return Err("the payment was answered".into()),
-        () = race.silence() => println!("{IN_THE_MIDDLE}"),
+        () = race.silence() => say!("{IN_THE_MIDDLE}"),
     }
     std::future::pending().await
 }
@@ -159,5 +158,5 @@ fn show(view: &View) {
     let next = view.next.as_deref().map(|next| format!(", needs {next}")).unwrap_or_default();
     let deadline = view.deadline.map(|at| format!(" by {at}")).unwrap_or_default();
     let reason = view.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    println!("  {}{next}{deadline}{reason}", view.status);
+    say!("  {}{next}{deadline}{reason}", view.status);
 }

@@ -167,7 +167,7 @@ impl Race {
     /// Prints what happened since the last time.
     pub(crate) fn print(&self) {
         for line in self.with(|books| std::mem::take(&mut books.ledger)) {
-            println!("    {line}");
+            support::say!("    {line}");
         }
     }
 }

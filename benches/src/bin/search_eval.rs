@@ -111,7 +111,7 @@ impl Quality {
         let score = |id: &&str| judged.get(*id).copied().unwrap_or(0.0).max(0.0);
         let got: f64 = ranking.iter().take(10).enumerate().map(|(rank, id)| gain(rank, score(id))).sum();
         let found = ranking.iter().take(100).filter(|id| score(id) > 0.0).count();
-        let first = ranking.iter().take(10).position(|id| score(&id) > 0.0);
+        let first = ranking.iter().take(10).position(|id| score(id) > 0.0);
         self.ndcg += got / best;
         self.recall += ratio(found, relevant);
         self.mrr += first.map_or(0.0, |rank| ratio(1, rank + 1));

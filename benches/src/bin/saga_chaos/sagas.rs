@@ -19,7 +19,7 @@ pub(crate) const PIVOT: usize = 5;
 
 /// Tells whether an order is refused by the check, and so undone.
 pub(crate) fn is_refused(order: u64) -> bool {
-    order % 5 == 0
+    order.is_multiple_of(5)
 }
 
 #[derive(Serialize, Deserialize)]

@@ -11,8 +11,8 @@ use pumasi_core::conformance::process::{Crew, Part, is_full};
 use pumasi_saga::ErrorKind;
 use pumasi_saga::store::{Commit, Head, Lease, Query, SagaId, SagaStore, SqliteStore, Status, WorkerId};
 
-const SAGAS: u64 = 4;
-const VERSIONS: u64 = 5;
+const SAGAS: usize = 4;
+const VERSIONS: usize = 5;
 
 fn commit(n: u64, version: u64, worker: WorkerId) -> Commit {
     let key = format!("\"{n}\"");
@@ -71,8 +71,8 @@ fn writes_on_a_failing_disk() {
                 break;
             }
         }
-        for version in 1..=VERSIONS {
-            for n in 0..SAGAS {
+        for version in 1..=VERSIONS as u64 {
+            for n in 0..SAGAS as u64 {
                 // As the engine does that does not know whether its commit was stored; it gives up in the end.
                 for _ in 0..2 {
                     match store.commit(vec![commit(n, version, worker)]).await.pop().unwrap() {
@@ -137,7 +137,7 @@ fn run(shim: &Path, folder: &Path, errno: i32, at: usize, length: usize) -> (Str
 /// Holds what is in the file against what was answered.
 async fn check(folder: &Path, answers: &str, what: &str) {
     let path = folder.join("sagas.db");
-    let mut stored = [0; SAGAS as usize];
+    let mut stored = [0; SAGAS];
     for line in answers.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         if let ["stored", n, version] = words[..] {
@@ -155,7 +155,7 @@ async fn check(folder: &Path, answers: &str, what: &str) {
             (1..=version).flat_map(|version| format!("[{n}.{version}]").into_bytes()).collect();
         assert_eq!(found.map(|saga| saga.log).unwrap_or_default(), log, "{what}: saga {n}");
     }
-    assert!(store.query(&Query::new()).await.unwrap().len() <= SAGAS as usize, "{what}");
+    assert!(store.query(&Query::new()).await.unwrap().len() <= SAGAS, "{what}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn every_write_may_fail_and_nothing_acknowledged_is_lost() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let calm = tempfile::tempdir().unwrap();
     let (answers, calls) = run(&shim, calm.path(), EIO, 0, 0);
-    assert_eq!(answers.matches("stored").count(), (SAGAS * VERSIONS) as usize, "{answers}");
+    assert_eq!(answers.matches("stored").count(), SAGAS * VERSIONS, "{answers}");
     assert!(calls > 50, "the shim saw {calls} calls");
     let (mut runs, mut refused, mut recovered) = (0, 0, 0);
     for (errno, length) in [(EIO, 1), (EIO, usize::MAX >> 2), (ENOSPC, 3)] {

@@ -1,6 +1,14 @@
 //! The engine as a service uses it.
 
 #![allow(unreachable_pub, reason = "what the tests share is public among them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot be set up, or whose world is not as it should be, fails; counts are printed"
+)]
 
 mod engine;
 mod faults;

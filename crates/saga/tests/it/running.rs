@@ -45,7 +45,7 @@ impl Step<Arc<Gate>> for Pass {
 }
 
 fn definition() -> Definition<u64, Arc<Gate>> {
-    let patient = Policy::new().with_timeout(Duration::from_secs(60));
+    let patient = Policy::new().with_timeout(Duration::from_mins(1));
     Saga::<u64, Arc<Gate>>::new("gated", 1).step(Pass).policy(patient).build().unwrap()
 }
 

@@ -136,7 +136,7 @@ impl Late<Bank, PaymentCompleted> for Refund {
 pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
     Saga::<RegistrationKey, Bank>::new("registration", 1)
         .wait::<AgreeTerms>()
-        .deadline(Duration::from_secs(86_400))
+        .deadline(Duration::from_hours(24))
         .wait::<ChooseSouvenir>()
         .wait::<ShippingAddress>()
         .savepoint("before the place")
@@ -145,7 +145,7 @@ pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
         .step(StartPayment)
         .compensate(CancelPayment)
         .wait::<PaymentCompleted>()
-        .deadline(Duration::from_secs(900))
+        .deadline(Duration::from_mins(15))
         .late(Refund)
         .step(CheckEligibility)
         .pivot(Confirm)

@@ -1,6 +1,5 @@
 //! Laws 1 to 7: what a commit stores, and which are refused.
 
-use futures_util::FutureExt;
 use futures_util::future::join;
 
 use super::super::{Broken, Kept, Verdict, holds, same};

@@ -2,9 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
-use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
 
 use super::super::{Broken, Kept, Verdict, holds, same};

@@ -15,7 +15,7 @@ use pumasi_core::time::Timestamp;
 
 use super::{Broken, same};
 use crate::store::{
-    Commit, Committed, Head, Known, Lease, NewSignal, Query, SagaId, SagaStore, Status, Stored, WorkerId,
+    Commit, Committed, Head, Known, Lease, NewSignal, SagaId, SagaStore, Status, Stored, WorkerId,
 };
 use crate::{Error, ErrorKind};
 

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
 
 use super::super::{Broken, Kept, Verdict, holds, same};
@@ -12,7 +11,7 @@ use super::{
     LONG, SAGA, SHORT, StoreHarness, begun, event, first, id, key, known, let_go, next, one, relayed, signal,
     there,
 };
-use crate::store::{Commit, Query, SagaId, SagaStore, Status, WorkerId};
+use crate::store::{Commit, Query, SagaId, Status, WorkerId};
 
 /// Law 14: every matching saga is listed once, by whatever pages.
 ///

@@ -1,13 +1,11 @@
 //! Laws 10 to 13: signals and events.
 
-use futures_util::FutureExt;
-
 use super::super::{Broken, Kept, Verdict, holds, same};
 use super::{
     LONG, StoreHarness, begun, claimed, event, first, id, ids, let_go, next, one, relayed, signal, there,
 };
 use crate::ErrorKind;
-use crate::store::{Commit, Delivered, Lease, SagaStore, Status, WorkerId};
+use crate::store::{Commit, Delivered, Lease, Status, WorkerId};
 
 /// Law 10: a signal is there until it is consumed.
 ///
