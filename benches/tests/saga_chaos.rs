@@ -22,8 +22,14 @@ fn holds(store: &str, more: &[&str]) {
     assert!(output.status.success(), "{told}\n{said}");
     let told: serde_json::Value = serde_json::from_str(&told).expect("one JSON object");
     let number = |name: &str| told[name].as_u64().unwrap_or(0);
-    for reached in ["acknowledged", "completed", "compensated", "taken_over", "refused_writes"] {
+    for reached in ["acknowledged", "completed", "compensated"] {
         assert!(number(reached) > 0, "no run came to {reached}: {told}");
+    }
+    if is_full() {
+        // A short run may kill nobody who holds anything.
+        for reached in ["taken_over", "refused_writes"] {
+            assert!(number(reached) > 0, "no run came to {reached}: {told}");
+        }
     }
     assert_eq!(number("completed") + number("compensated"), number("sagas"), "{told}");
 }
@@ -58,6 +64,12 @@ fn no_effect_is_lost_or_doubled_while_the_server_is_restarted() {
 
 #[test]
 fn a_zombie_that_is_not_refused_is_noticed() {
+    if !is_full() {
+        println!(
+            "skipped: saga_chaos without fencing: runs with PUMASI_FAULT_FULL=1, long enough for a zombie to write"
+        );
+        return;
+    }
     let arguments = ["--store", "embedded", "--kills", "4", "--stops", "12", "--sagas", "200", "--seed", "7"];
     let output = run(&[&arguments[..], &["--plant", "no-fencing"]].concat());
     let told = String::from_utf8_lossy(&output.stdout);

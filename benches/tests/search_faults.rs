@@ -4,10 +4,16 @@
 use std::process::Command;
 
 use pumasi_core::conformance::Server;
+use pumasi_core::conformance::process::is_full;
 
-/// About two minutes. What depends on the machine's quiet, the p99, is told and left to the long run.
+/// Some three minutes, with `PUMASI_FAULT_FULL=1`: on a machine that has other work, requests are late, and a run says little. What
+/// depends on its quiet even then, the p99, is told and left to the program's long run.
 #[test]
 fn no_request_fails_and_no_answer_in_part_is_called_whole() {
+    if !is_full() {
+        println!("skipped: search_faults: runs with PUMASI_FAULT_FULL=1");
+        return;
+    }
     if Server::Postgres.url("search_faults").is_none() {
         return;
     }
