@@ -58,7 +58,7 @@
 //! 5. **One budget** pays for hedges and retries: 5 % of the requests and one a second. When it is used up, a hedge waits
 //!    until [`slow_after`](FallbackBuilder::slow_after). Retries are made only at the last backend, where nobody else is left.
 //! 6. **The deadline holds** for everything together, and each backend is told what is left of it. A request ends with an
-//!    answer, or with [`ErrorKind::Unavailable`](pumasi_core::ErrorKind::Unavailable) or
+//!    answer, or with [`ErrorKind::Unavailable`] or
 //!    [`Timeout`](pumasi_core::ErrorKind::Timeout), or with what a backend says about the request itself.
 //! 7. **It starts** while any of the backends is down.
 //! 8. **Cancellation.** A call that is dropped leaves nothing behind: no permit, no task, no place in a line. What a breaker
