@@ -170,16 +170,9 @@ impl DeadLetters {
     /// Reads the topic from an offset up to where it ends now, as long as `each` wants more.
     fn scan(&self, from: i64, mut each: impl FnMut(i64, &[u8], Option<&[u8]>) -> bool) -> Result<()> {
         let what = "reading dead letters";
-        let ends = || self.cluster.watermarks_here([(Arc::clone(&self.topic), 0)]);
-        let missing = |error: &Error| error.kind() == ErrorKind::NotFound;
-        let ends = match ends() {
-            // Either nothing was ever put aside, or the client remembers that nothing was: asked for the topic itself it looks anew.
-            Err(error) if missing(&error) => {
-                match self.cluster.partitions_here(&self.topic).and_then(|_| ends()) {
-                    Err(error) if missing(&error) => return Ok(()),
-                    found => found?,
-                }
-            }
+        let ends = match self.cluster.watermarks_here([(Arc::clone(&self.topic), 0)]) {
+            // Nothing was ever put aside.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             found => found?,
         };
         let Some((low, high)) = ends.into_values().next() else { return Ok(()) };
