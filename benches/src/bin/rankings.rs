@@ -100,12 +100,13 @@ impl Contest {
         })
     }
 
+    /// What the bare set is asked for: members with their scores.
+    fn entries(&mut self) -> Vec<(Reverse<i64>, u64)> {
+        self.members().into_iter().map(|member| (Reverse(self.scores[member as usize]), member)).collect()
+    }
+
     fn rank_bare(&mut self) -> f64 {
-        let asked: Vec<_> = self
-            .members()
-            .into_iter()
-            .map(|member| (Reverse(self.scores[member as usize]), member))
-            .collect();
+        let asked = self.entries();
         time(|| {
             for entry in &asked {
                 black_box(self.bare.rank(entry));
@@ -114,11 +115,7 @@ impl Contest {
     }
 
     fn rank_bare_with_neighbours(&mut self) -> f64 {
-        let asked: Vec<_> = self
-            .members()
-            .into_iter()
-            .map(|member| (Reverse(self.scores[member as usize]), member))
-            .collect();
+        let asked = self.entries();
         time(|| {
             for entry in &asked {
                 let place = self.bare.rank(entry);

@@ -38,14 +38,14 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
     // Folding leaves these signs out.
     let own = |name: &str| !name.starts_with(['!', '¬']) && !name.ends_with(['?', '？']);
     let plain =
-        labels.items.iter().all(|label| own(&label.text) && label.aliases.iter().all(|name| own(name)));
-    if plain
-        && let Some(denied) = text.strip_prefix(['!', '¬'])
+        || labels.items.iter().all(|label| own(&label.text) && label.aliases.iter().all(|name| own(name)));
+    if let Some(denied) = text.strip_prefix(['!', '¬'])
         && labels.folded.contains_key(&fold(denied))
+        && plain()
     {
         return Reading::Negated;
     }
-    if plain && text.ends_with(['?', '？']) && labels.folded.contains_key(&folded) {
+    if text.ends_with(['?', '？']) && labels.folded.contains_key(&folded) && plain() {
         return Reading::Ambiguous("a label is asked about or hedged");
     }
     if text.ends_with(['✗', '✘', '❌', '×']) && is_crossed_out(text, labels) {
