@@ -237,26 +237,37 @@ impl Cluster {
         &self,
         partitions: impl IntoIterator<Item = (Arc<str>, i32)>,
     ) -> Result<HashMap<(Arc<str>, i32), Ends>> {
-        let what = "asking for the ends of partitions";
         let mut found = HashMap::new();
         for (topic, partition) in partitions {
-            let ends = self.ask_here(what, |asking, limit| {
-                let begun = Instant::now();
-                loop {
-                    match asking.fetch_watermarks(&topic, partition, limit) {
-                        // Of a topic that was made a moment ago, or moves, the client may ask a broker that does not lead it.
-                        Err(error)
-                            if error.rdkafka_error_code().is_some_and(moves) && begun.elapsed() < limit =>
-                        {
-                            std::thread::sleep(Duration::from_millis(50));
-                        }
-                        asked => return asked,
-                    }
+            let ends = match self.ends_here(&topic, partition) {
+                // librdkafka may hold on to an answer of long ago that there is no such topic: it drops it only when what it
+                // learnt before that is old (`metadata.max.age.ms`). Asked for the topic itself, it asks the brokers.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.partitions_here(&topic)?;
+                    self.ends_here(&topic, partition)?
                 }
-            })?;
+                ends => ends?,
+            };
             found.insert((topic, partition), ends);
         }
         Ok(found)
+    }
+
+    fn ends_here(&self, topic: &str, partition: i32) -> Result<Ends> {
+        self.ask_here("asking for the ends of partitions", |asking, limit| {
+            let begun = Instant::now();
+            loop {
+                match asking.fetch_watermarks(topic, partition, limit) {
+                    // Of a topic that was made a moment ago, or moves, the client may ask a broker that does not lead it.
+                    Err(error)
+                        if error.rdkafka_error_code().is_some_and(moves) && begun.elapsed() < limit =>
+                    {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    asked => return asked,
+                }
+            }
+        })
     }
 }
 

@@ -52,6 +52,24 @@ async fn a_record_that_is_no_envelope_is_put_aside_whole_and_its_lane_goes_on() 
 }
 
 #[tokio::test]
+async fn what_another_process_put_aside_is_seen_by_one_that_had_looked_when_there_was_nothing() {
+    let Some(options) = options("dead letters of another process") else { return };
+    let (bus, other) = (options.clone().open().await.unwrap(), options.open().await.unwrap());
+    // What it knows of this topic must not make it hold on to the answer that there is no other.
+    other.publish(&[event("a", 1)]).await.unwrap();
+    let watching = join(&other).await;
+    assert_eq!(watching.lag().await.unwrap().unsettled, 1);
+    assert_eq!(other.dead_letters("readers", Page::default()).await.unwrap(), []);
+    drop(watching);
+    let member = join(&bus).await;
+    let taken = member.fetch(MANY, SOON).await.unwrap();
+    let reason = Reason::new("invalid_input", "no body");
+    member.settle(&taken[0].receipt, Settlement::DeadLetter { reason }).await.unwrap();
+    assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap().len(), 1);
+    assert_eq!(other.dead_letters("readers", Page::default()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_replay_by_another_process_is_noticed_survives_restarts_and_counts_its_attempts() {
     let Some(options) = options("a replay by another process") else { return };
     let options = options.with_replay_poll(Duration::from_millis(50));
