@@ -31,12 +31,12 @@ const AGAIN: Duration = Duration::from_millis(50);
 const TRIES: usize = 20;
 /// How long to wait before looking again whether a commit has ended.
 const SHORTLY: Duration = Duration::from_millis(2);
-/// How long a commit waits for company: this part of what the last one took, and no longer than that.
+/// How long a commit waits for company at most, and how often it looks whether it has come.
 ///
-/// What a fetch handed out is often done within a moment; without the pause the first to be done would be committed alone,
-/// and the others a whole commit later.
-const GATHER_PART: u32 = 4;
-const GATHER_LIMIT: Duration = Duration::from_millis(2);
+/// What a fetch handed out is often done within a moment; without company the first to be done would be committed alone, and
+/// the others a whole commit later.
+const GATHER_LIMIT: Duration = Duration::from_millis(4);
+const GLANCE: Duration = Duration::from_micros(250);
 /// How long progress that nobody waits for may stay uncommitted.
 const LAZY: Duration = Duration::from_secs(1);
 
@@ -103,14 +103,14 @@ impl Group {
         let back = Arc::downgrade(&group);
         group.consumer.context().attach(Weak::clone(&back));
         thread("commit", move || {
-            let mut pause = Duration::ZERO;
+            let (mut company, mut took) = (0, Duration::ZERO);
             while let (Ok(()), Some(group)) = (asked.recv(), back.upgrade()) {
-                std::thread::sleep(pause);
+                group.await_company(company, took);
                 let Some(list) = group.gather() else { continue };
                 let begun = Instant::now();
                 let result = group.consumer.commit(&list, CommitMode::Sync);
-                pause = (begun.elapsed() / GATHER_PART).min(GATHER_LIMIT);
-                group.committed(&result, &list);
+                took = begun.elapsed();
+                company = group.committed(&result, &list) / 2;
             }
         })?;
         Ok(group)
@@ -206,6 +206,15 @@ impl Group {
         let _ = self.commits.send(());
     }
 
+    /// Lets others join the commit that was asked for: as many as `company`, half of those whom the last one let go, unless they
+    /// take longer to come than they would have to wait for half of another commit.
+    fn await_company(&self, company: usize, took: Duration) {
+        let until = Instant::now() + (took / 2).min(GATHER_LIMIT);
+        while self.lock().waiting.len() < company && Instant::now() < until {
+            std::thread::sleep(GLANCE);
+        }
+    }
+
     /// Takes what waits into the commit that was asked for; `None` if there is nothing to commit.
     fn gather(&self) -> Option<TopicPartitionList> {
         let mut state = self.lock();
@@ -231,10 +240,11 @@ impl Group {
         }
     }
 
-    /// Takes the answer to a commit.
-    fn committed(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) {
+    /// Takes the answer to a commit; returns how many had waited for it.
+    fn committed(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) -> usize {
         let mut state = self.lock();
         let Flight { waiters, ahead } = state.flying.take().unwrap_or_default();
+        let count = waiters.len();
         for (lane, position) in ahead {
             if state.lanes.ahead(&lane, position, result.is_ok()) && result.is_err() {
                 state.set_attempts_at(&lane.0, position, 0);
@@ -248,13 +258,14 @@ impl Group {
                 state.again = Some(Instant::now() + AGAIN);
                 let newer = std::mem::replace(&mut state.waiting, waiters);
                 state.waiting.extend(newer);
-                return;
+                return count;
             }
         }
         self.conclude(&mut state, waiters, result);
         if !state.waiting.is_empty() {
             self.pump(&mut state);
         }
+        count
     }
 
     /// Lets what waited for a commit take effect, or takes it back.

@@ -120,7 +120,9 @@ impl Lanes {
             else {
                 continue;
             };
-            let free = lane.settling == 0 && topics.contains(&id.0);
+            // One that a commit on its way will have counted comes after that.
+            let counted_soon = ahead && head.ahead == Ahead::Sent;
+            let free = lane.settling == 0 && topics.contains(&id.0) && !counted_soon;
             if free && admit(&id.0, head.position, true) {
                 if ahead && head.ahead != Ahead::Committed {
                     break;
@@ -186,6 +188,22 @@ impl Lanes {
             }
         }
         chosen
+    }
+
+    /// Chooses the event that comes after those of a lane that are being settled, as [`look_ahead`](Self::look_ahead) does.
+    pub(super) fn look_past(
+        &mut self,
+        settled: &Receipt,
+        admit: impl FnOnce(&Arc<str>, u128) -> bool,
+    ) -> Option<(LaneId, u128)> {
+        let (id, lane, _) = self.find(settled)?;
+        let next = lane.rows.iter_mut().find(|row| !row.settling)?;
+        let fresh = next.fence == 0 && next.attempts == 0 && next.ahead == Ahead::No;
+        if !fresh || !admit(&id.0, next.position) {
+            return None;
+        }
+        next.ahead = Ahead::Sent;
+        Some((id, next.position))
     }
 
     /// Says what became of the commit of [`look_ahead`](Self::look_ahead); returns whether the event still waits for it.

@@ -254,6 +254,23 @@ impl Group {
             metrics::gauge!("pumasi_event_kafka_paused_partitions", "group" => self.name.clone())
                 .set(paused as f64);
         }
+        self.nudge(&resume);
+    }
+
+    /// Has the broker of each partition asked for something.
+    ///
+    /// librdkafka does not wake the thread of a broker when one of its partitions resumes: with nothing else to do it sleeps
+    /// for up to a second before it fetches again. An answer from the broker wakes it.
+    fn nudge(&self, resumed: &TopicPartitionList) {
+        let until = Instant::now() + POLL;
+        for partition in resumed.elements() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // Without an answer it wakes by itself, later.
+            let _ = self.consumer.fetch_watermarks(partition.topic(), partition.partition(), left);
+        }
     }
 
     fn look_for_replays(&self) {

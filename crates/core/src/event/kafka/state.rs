@@ -153,15 +153,24 @@ impl State {
     }
 
     /// Writes the first attempts of what comes next down before it is asked for, so that handing it out waits for no commit of
-    /// its own.
+    /// its own: of the lanes that are free, and then of those that the next commit frees.
     pub(super) fn look_ahead(&mut self, now: Instant) -> Vec<(LaneId, u128)> {
         let (partitions, replays) = (&mut self.partitions, &self.replays);
-        let ahead = self.lanes.look_ahead(self.demand, now, |topic, position| {
+        let mut admit = |topic: &Arc<str>, position| {
             let (partition, offset) = place(position);
             let partition = partitions.get_mut(&(Arc::clone(topic), partition));
             let replayed = !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position));
             !replayed && partition.is_some_and(|partition| partition.progress.claim(offset))
-        });
+        };
+        let mut ahead = self.lanes.look_ahead(self.demand, now, &mut admit);
+        for waiter in &self.waiting {
+            if ahead.len() >= self.demand {
+                break;
+            }
+            if let Work::Settle { receipt, end: End::Done { begun: None, .. }, .. } = &waiter.work {
+                ahead.extend(self.lanes.look_past(receipt, &mut admit));
+            }
+        }
         for ((topic, _), position) in &ahead {
             self.set_attempts_at(topic, *position, 1);
         }
