@@ -1,0 +1,6 @@
+#![allow(dead_code, unused_imports)]
+include!("../steps.rs");
+
+fn main() {
+    let _ = Saga::<u64, ()>::new("s", 1).wait::<Address>().pivot(Hold).pivot(Pay).build();
+}
