@@ -10,6 +10,8 @@ use pumasi_saga::store::{SagaStore, Status};
 use pumasi_saga::{Compensate, Cx, Engine, EngineOptions, Outcome, Saga, Step, Undo};
 use serde::{Deserialize, Serialize};
 
+use crate::Options;
+
 /// What the steps are told: which of them fails, from 1; 0: none.
 struct Orders {
     fail: usize,
@@ -48,17 +50,16 @@ impl<const N: usize> Compensate<Orders, Nth<N>> for UndoNth<N> {
     }
 }
 
-/// Runs `sagas` sagas, `in_flight` at a time; returns how long each took.
-pub(crate) async fn run(
-    store: Arc<dyn SagaStore>,
-    sagas: usize,
-    in_flight: usize,
-    fail: usize,
-) -> Result<Vec<Duration>, String> {
+/// Runs the sagas, so many at a time; returns how long each took.
+pub(crate) async fn run(store: Arc<dyn SagaStore>, options: &Options) -> Result<Vec<Duration>, String> {
     let told = |error: pumasi_saga::Error| error.to_string();
-    let limit = NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN);
-    let options = EngineOptions::new().with_in_flight(limit);
-    let engine = Engine::with_options(store, Orders { fail }, options);
+    let Options { sagas, in_flight, fail_step: fail, .. } = *options;
+    let mut engine_options =
+        EngineOptions::new().with_in_flight(NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN));
+    if let Some(retention) = options.retention {
+        engine_options = engine_options.with_retention(retention);
+    }
+    let engine = Engine::with_options(store, Orders { fail }, engine_options);
     let definition = Saga::<u64, Orders>::new("load", 1)
         .step(Nth::<1>)
         .compensate(UndoNth::<1>)

@@ -1,9 +1,10 @@
 //! Sagas of eight durable steps under load, beside the bare group commit of the same minute, as JSON.
 //!
 //! `cargo run --release -p benches --features saga --bin saga_load -- --store memory|embedded|postgres|redis --sagas N
-//! --in-flight C [--fail-step K] [--layer engine|store] [--lanes L]`
+//! --in-flight C [--fail-step K] [--retention SECONDS] [--layer engine|store] [--lanes L]`
 //!
-//! PostgreSQL and Redis are found by `PUMASI_POSTGRES_URL` and `PUMASI_REDIS_URL`; what is told of PostgreSQL's log is the whole
+//! With `--retention 0` a saga that has ended is forgotten at once, which shows what the engine itself keeps; else they stay in the
+//! store. PostgreSQL and Redis are found by `PUMASI_POSTGRES_URL` and `PUMASI_REDIS_URL`; what is told of PostgreSQL's log is the whole
 //! server's. The embedded store's file, and the ceiling's, are in `TMPDIR`, which should be on a disk.
 
 mod ceiling;
@@ -32,6 +33,7 @@ struct Options {
     in_flight: usize,
     fail_step: usize,
     lanes: NonZeroUsize,
+    retention: Option<Duration>,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             in_flight: 64,
             fail_step: 0,
             lanes: NonZeroUsize::MIN.saturating_add(1),
+            retention: None,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -54,6 +57,10 @@ impl Options {
                 "--sagas" => options.sagas = number()?,
                 "--in-flight" => options.in_flight = number()?.max(1),
                 "--fail-step" => options.fail_step = number()?,
+                "--retention" => {
+                    options.retention =
+                        Some(Duration::from_secs(u64::try_from(number()?).unwrap_or(u64::MAX)))
+                }
                 "--lanes" => {
                     options.lanes = NonZeroUsize::new(number()?).ok_or("--lanes needs at least 1")?
                 }
@@ -136,7 +143,7 @@ async fn main() -> Result<(), String> {
     let (resident, log, meter) = (resident_kib(), subject.log().await, Meter::start());
     let store = Arc::clone(&subject.store);
     let mut latencies = match options.layer.as_str() {
-        "engine" => engine::run(store, options.sagas, options.in_flight, options.fail_step).await?,
+        "engine" => engine::run(store, &options).await?,
         _ => rows::run(store, options.sagas, options.in_flight).await,
     };
     let (seconds, cpu, log) = (meter.seconds(), meter.cpu_micros(), subject.log().await.since(log));
