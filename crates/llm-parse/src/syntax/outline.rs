@@ -163,6 +163,56 @@ struct Region {
     whole: bool,
     /// Where a line right below it ends that looks like one more item and is none: `-3` after `- 2`.
     odd_item: Option<usize>,
+    /// A line above it that leads in, and may be a key without its value: `name:` and a blank line.
+    lead: Option<Span>,
+}
+
+/// Words of a line that announces an answer.
+const ANNOUNCES: &[&str] = &[
+    "answer",
+    "answers",
+    "result",
+    "results",
+    "output",
+    "response",
+    "json",
+    "yaml",
+    "final",
+    "here",
+    "following",
+    "below",
+    "data",
+    "summary",
+    "list",
+    "format",
+    "example",
+    "draft",
+    "note",
+    "답",
+    "정답",
+    "답변",
+    "결과",
+    "출력",
+    "응답",
+    "최종",
+    "다음",
+    "아래",
+    "요약",
+    "목록",
+    "예시",
+    "초안",
+    "참고",
+];
+
+/// Tells whether a line such as `name:` may be a key that has no value, rather than words that lead in.
+fn may_be_key(name: &str) -> bool {
+    let announces = |word: &str| {
+        let word = word.to_lowercase();
+        ANNOUNCES.contains(&&*word)
+            || (!word.is_ascii()
+                && ANNOUNCES.iter().any(|known| !known.is_ascii() && word.starts_with(known)))
+    };
+    name.split_whitespace().count() < 3 && !name.split(|c: char| !c.is_alphanumeric()).any(announces)
 }
 
 impl Machine {
@@ -205,6 +255,7 @@ impl Machine {
         let mut open: Option<Region> = None;
         let mut base = 0;
         let mut lead: Option<Line> = None;
+        let mut set_aside: Option<Span> = None;
         let mut first = true;
         let mut blank = false;
         let mut skip = 0;
@@ -217,6 +268,7 @@ impl Machine {
                     // `Here it is:` and a blank line: the lead-in, not a key.
                     open = None;
                     first = true;
+                    set_aside = Some(Span::new(key.text, key.end));
                 }
                 blank = true;
                 continue;
@@ -251,9 +303,14 @@ impl Machine {
                             entries: count,
                             whole: first,
                             odd_item: None,
+                            lead: set_aside.take().filter(|lead| {
+                                let name = lead.of(cx.text).trim_end_matches([':', '：']);
+                                matches!(kind, Entry::Field { .. }) && may_be_key(unemphasised(name))
+                            }),
                         });
                     }
                 }
+                set_aside = None;
                 let bare_key = matches!(kind, Entry::Field { value, .. } if value >= line.end);
                 lead = (bare_key && open.is_some_and(|region| region.start == line.start)).then_some(line);
             } else if !(mark && open.is_none()) {
@@ -319,6 +376,9 @@ impl Machine {
                 break;
             };
             skip = end;
+        }
+        if let Some(lead) = region.lead {
+            self.lossy(Rule::DroppedText, lead.start, lead.end);
         }
         if let Some(end) = region.odd_item {
             self.lossy(Rule::DroppedText, region.end, end);
