@@ -21,6 +21,7 @@ mod quote;
 mod scan;
 mod stray;
 mod string;
+mod table;
 mod trivia;
 mod value;
 mod word;
