@@ -171,11 +171,27 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/tasks?filter={}", StatusCode::BAD_REQUEST),
         (Method::GET, r#"/tasks?filter={"exists":{"field":"titel"}}"#, StatusCode::BAD_REQUEST),
         (Method::GET, r#"/tasks?filter={"eq":{"field":"order","value":"1"}}"#, StatusCode::BAD_REQUEST),
+        (Method::GET, "/tasks?limit=0", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?limit=501", StatusCode::BAD_REQUEST),
+        (Method::GET, "/tasks?after=nowhere", StatusCode::BAD_REQUEST),
+        (Method::GET, "/tasks?offset=3", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?state=failed", StatusCode::BAD_REQUEST),
+        (Method::GET, "/about?verbose=1", StatusCode::BAD_REQUEST),
+        (Method::POST, "/posts?wait=1", StatusCode::BAD_REQUEST),
+        (Method::GET, "/events?since=1", StatusCode::BAD_REQUEST),
     ] {
         let answer = client.request(method.clone(), url(path)).send().await.unwrap();
         assert_eq!(answer.status(), status, "{method} {path}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method} {path}");
         assert!(answer.json::<Value>().await.unwrap()["detail"].is_string());
+    }
+    for (path, hint) in [
+        ("/tasks?offset=3", "`filter`, `after`, `limit`"),
+        ("/posts?state=failed", "`after` or `limit`"),
+        ("/about?verbose=1", "no query parameters"),
+    ] {
+        let answer = client.get(url(path)).send().await.unwrap().json::<Value>().await.unwrap();
+        assert!(answer["detail"].as_str().unwrap().contains(hint), "{answer}");
     }
     assert_eq!(client.get(url("/posts?limit=x")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     let document = get(&client, &url("/openapi.json")).await;
@@ -234,6 +250,85 @@ fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
         let (status, told, _) = run(&["--only".as_ref(), filter.as_ref(), posts.as_os_str()]);
         assert!(status == Some(2) && told.contains(words), "{told}");
     }
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_that_lose_and_double_nothing() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = start(folder.path());
+    for number in 1..=5 {
+        let body = format!("- 단어 {number}개 외우기\n- 모의고사 {number}회 풀기\n- 쉬기 {number}번");
+        let post = json!({"kind": "question", "body": body});
+        assert_eq!(
+            client.post(service.url("/posts")).json(&post).send().await.unwrap().status(),
+            StatusCode::ACCEPTED
+        );
+    }
+    settled(&client, &service).await;
+    for (path, all) in [
+        ("/tasks?limit=4", 15),
+        ("/tasks?limit=3", 15),
+        ("/tasks?limit=500", 15),
+        ("/tasks?limit=2&filter=%7B%22eq%22%3A%7B%22field%22%3A%22order%22%2C%22value%22%3A2%7D%7D", 5),
+        ("/posts?limit=2", 5),
+    ] {
+        let mut seen = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(page) = next {
+            let answer = client.get(service.url(&page)).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{page}");
+            next = answer.headers().get("link").map(|link| {
+                let link = link.to_str().unwrap();
+                let (target, rest) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
+                assert_eq!(rest, "; rel=\"next\"");
+                target.to_owned()
+            });
+            let rows = answer.json::<Vec<Value>>().await.unwrap();
+            assert!(!rows.is_empty(), "an empty page: {page}");
+            seen.extend(rows.iter().map(Value::to_string));
+        }
+        assert_eq!(seen.len(), all, "{path}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), all, "{path} shows a row twice");
+    }
+}
+
+#[tokio::test]
+async fn events_tell_how_far_a_post_is() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = start(folder.path());
+    let mut listening = client.get(service.url("/events")).send().await.unwrap();
+    let post = json!({"kind": "question", "body": "단어를 매일 외우려고 합니다."});
+    let id =
+        client.post(service.url("/posts")).json(&post).send().await.unwrap().json::<Value>().await.unwrap();
+    let id = id["id"].as_str().unwrap().to_owned();
+    let mut told = String::new();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut until = async |mark: &str| {
+        while !told.contains(mark) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let piece = tokio::time::timeout(left, listening.chunk()).await.expect(mark).unwrap().unwrap();
+            told.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        told.clone()
+    };
+    until("event: accepted").await;
+    until("event: started").await;
+    until("event: extracted").await;
+    assert_eq!(
+        client.delete(service.url(&format!("/posts/{id}"))).send().await.unwrap().status(),
+        StatusCode::ACCEPTED
+    );
+    until("event: withdrawn").await;
+    let told = until("\n\n").await;
+    let data = |name: &str| -> Value {
+        let event = told.split("\n\n").find(|event| event.contains(&format!("event: {name}"))).unwrap();
+        serde_json::from_str(event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap()
+    };
+    assert_eq!(data("accepted"), json!({"post_id": id, "version": 1}));
+    assert_eq!(data("started"), json!({"post_id": id}));
+    assert_eq!(data("extracted"), json!({"post_id": id, "version": 1, "tasks": 1}));
 }
 
 #[tokio::test]

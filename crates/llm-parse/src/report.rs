@@ -173,6 +173,8 @@ rules! {
     MarkdownList = "markdown_list",
     /// A Markdown table was read as a list of objects.
     MarkdownTable = "markdown_table",
+    /// Comma-separated rows under a header were read as a list of objects.
+    Csv = "csv",
     /// Plain text was taken as the value.
     PlainText = "plain_text",
     /// More repairs were made than are listed.

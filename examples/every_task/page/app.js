@@ -166,4 +166,5 @@ const about = async () => { const who = await call("GET", "about"); $("by").text
 translate();
 guarded(async () => { await about(); await refresh(); });
 const events = new EventSource("events");
-events.onmessage = () => guarded(async () => { await refresh(); if (shown) await show(shown); });
+for (const name of ["accepted", "extracted", "failed", "withdrawn", "missed"]) events.addEventListener(name, () => guarded(async () => { await refresh(); if (shown) await show(shown); }));
+events.addEventListener("started", event => { if (JSON.parse(event.data).post_id === shown) $("status").textContent = t("waiting"); });

@@ -1,15 +1,14 @@
 //! The HTTP API.
 
-use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
@@ -26,7 +25,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
-use super::view::{About, Accepted, FilterQuery, MatchView, NewPost, PageQuery, PostRow, PostView, TaskRow};
+use super::news::News;
+use super::query::{Cursor, FilterQuery, Known, PageQuery, bad, limit, next_page};
+use super::view::{About, Accepted, MatchView, NewPost, PostRow, PostView, TaskRow};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
@@ -120,20 +121,25 @@ async fn retry(State(service): Shared, Id(id): Id) -> Answer<StatusCode> {
 }
 
 /// Lists posts in the order of their identifiers, which is that of their making.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/posts", params(PageQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]
 async fn list(
     State(service): Shared,
-    page: Result<Query<PageQuery>, QueryRejection>,
-) -> Answer<Json<Vec<PostRow>>> {
-    let Query(page) =
-        page.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", error.body_text()))?;
-    let limit = page.limit.map_or(100, |limit| usize::from(limit.clamp(1, 500)));
-    let mut query = TaskQuery::default().with_limit(NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN));
+    RawQuery(raw): RawQuery,
+    Known(page): Known<PageQuery>,
+) -> Answer<(HeaderMap, Json<Vec<PostRow>>)> {
+    let limit = limit(page.limit)?;
+    let mut query = TaskQuery::default().with_limit(NonZeroUsize::MIN.saturating_add(limit));
     if let Some(after) = page.after {
         query = query.after(after);
     }
-    let records = service.store.list(&query).await?;
-    Ok(Json(records.into_iter().filter_map(PostRow::of).collect()))
+    let mut records = service.store.list(&query).await?;
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let last = records.last().filter(|_| more).map(|record| record.post_id.clone());
+    let link = last.map(|last| next_page("/posts", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(records.into_iter().filter_map(PostRow::of).collect())))
 }
 
 /// Shows a post and its tasks.
@@ -144,14 +150,15 @@ async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<PostView>> {
     PostView::of(record).map(Json).ok_or_else(|| Problem::not_found("post"))
 }
 
-/// Lists the tasks of all posts that match a filter.
+/// Lists the tasks of all posts that match a filter, in the order of the posts.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/tasks", params(FilterQuery), responses((status = 200, body = Vec<TaskRow>), (status = 400, body = Problem)))]
 async fn tasks(
     State(service): Shared,
-    query: Result<Query<FilterQuery>, QueryRejection>,
-) -> Answer<Json<Vec<TaskRow>>> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", detail);
-    let Query(wanted) = query.map_err(|error| bad(error.body_text()))?;
+    RawQuery(raw): RawQuery,
+    Known(wanted): Known<FilterQuery>,
+) -> Answer<(HeaderMap, Json<Vec<TaskRow>>)> {
     let filter: Option<Filter> = wanted
         .filter
         .map(|json| serde_json::from_str(&json))
@@ -160,17 +167,25 @@ async fn tasks(
     if let Some(filter) = &filter {
         check_filter(filter).map_err(|error| bad(error.message().to_owned()))?;
     }
-    let limit = wanted.limit.map_or(100, |limit| usize::from(limit.clamp(1, 500)));
-    let mut rows = Vec::new();
+    let limit = limit(wanted.limit)?;
+    let after = wanted.after.as_deref().map(Cursor::read).transpose()?;
+    let (mut rows, mut last, mut more) = (Vec::new(), None, false);
     service
-        .each_extracted(|post, task| {
-            if filter.as_ref().is_none_or(|filter| filter.matches(&task.fields(post))) {
+        .each_extracted(after, |post, task| {
+            if filter.as_ref().is_some_and(|filter| !filter.matches(&task.fields(post))) {
+                return true;
+            }
+            more = rows.len() == limit;
+            if !more {
+                last = Some(Cursor { post_id: post.id.clone(), order: task.order });
                 rows.push(TaskRow::of(post, task));
             }
-            rows.len() < limit
+            !more
         })
         .await?;
-    Ok(Json(rows))
+    let last = last.filter(|_| more).map(|last| last.write());
+    let link = last.map(|last| next_page("/tasks", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(rows)))
 }
 
 /// Shows which stories did what the question needs.
@@ -180,7 +195,7 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
     let needs = service.record(&id).await?.tasks;
     let (mut deeds, mut stories) = (Vec::new(), Vec::new());
     service
-        .each_extracted(|post, task| {
+        .each_extracted(None, |post, task| {
             if post.kind == PostKind::Story && post.id != id {
                 stories.push((post.id.clone(), post.title.clone()));
                 deeds.push(task);
@@ -222,21 +237,23 @@ async fn metrics(State(service): Shared) -> Response {
         .into_response()
 }
 
-/// Streams the identifiers of posts whose tasks have changed, as server-sent events.
+/// Streams what happens to posts, as server-sent events.
 ///
-/// The data of an event is a post's identifier, or empty if events were missed and everything should be asked for anew.
+/// An event is named `accepted`, `started` (with every attempt), `extracted`, `failed` or `withdrawn`; its data is JSON with
+/// `post_id`, and where they are known `version`, the number of `tasks`, or the `reason` and the `attempts`. `missed` stands
+/// for events that came too fast to be told. `started` may overtake `accepted`; `GET /posts/{id}` says how far a post is.
 #[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
-async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
     let shutdown = service.shutdown.clone();
-    let changes = stream::unfold(service.changed.subscribe(), |mut changes| async move {
-        match changes.recv().await {
-            Ok(id) => Some((Ok(Event::default().data(id)), changes)),
-            // The page asks for everything anew on any event, so one stands for those that were missed.
-            Err(RecvError::Lagged(_)) => Some((Ok(Event::default().data("")), changes)),
-            Err(RecvError::Closed) => None,
-        }
+    let news = stream::unfold(service.listeners.subscribe(), |mut news| async move {
+        let told = match news.recv().await {
+            Ok(told) => told,
+            Err(RecvError::Lagged(_)) => News::missed(),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Event::default().event(told.stage.as_str()).json_data(&told), news))
     });
-    let until_stop = changes.take_until(async move { shutdown.triggered().await });
+    let until_stop = news.take_until(async move { shutdown.triggered().await });
     Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
@@ -252,14 +269,26 @@ fn read(body: Result<Json<Value>, JsonRejection>) -> Answer<NewPost> {
 }
 
 impl Service {
-    /// Hands every known task to `visit`, until it returns false.
-    async fn each_extracted(&self, mut visit: impl FnMut(&Post, Task) -> bool) -> Answer<()> {
+    /// Hands every known task behind the cursor to `visit`, until it returns false.
+    async fn each_extracted(
+        &self,
+        after: Option<Cursor>,
+        mut visit: impl FnMut(&Post, Task) -> bool,
+    ) -> Answer<()> {
         let mut query = TaskQuery::in_state(TaskState::Extracted);
+        let mut first = None;
+        if let Some(Cursor { post_id, order }) = after {
+            let rest = self.store.get(&post_id).await?.filter(|record| record.state == TaskState::Extracted);
+            first = rest.map(|mut record| {
+                record.tasks.retain(|task| task.order > order);
+                record
+            });
+            query = query.after(post_id);
+        }
         loop {
             let page = self.store.list(&query).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            query = TaskQuery::in_state(TaskState::Extracted).after(last.post_id.clone());
-            for record in page {
+            let next = page.last().map(|last| last.post_id.clone());
+            for record in first.take().into_iter().chain(page) {
                 let Some(post) = record.post else { continue };
                 for task in record.tasks {
                     if !visit(&post, task) {
@@ -267,6 +296,8 @@ impl Service {
                     }
                 }
             }
+            let Some(next) = next else { return Ok(()) };
+            query = TaskQuery::in_state(TaskState::Extracted).after(next);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The service: posts in, tasks out, progress as it happens.
 
 mod api;
+mod news;
 mod page;
+mod query;
 mod view;
 
 use std::error::Error;
@@ -15,7 +17,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pumasi_core::event::{Consumer, Delivery, Shutdown, SqliteBus, Start, Subscription, handler_fn};
+use pumasi_core::event::{Shutdown, SqliteBus};
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::problem::Problem;
 use support::telemetry;
@@ -23,6 +25,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, broadcast};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
+
+use news::{News, Told};
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -41,8 +45,8 @@ struct Service {
     store: Arc<dyn TaskStore>,
     matcher: TaskMatcher,
     extractor: Arc<dyn ExtractTasks>,
-    /// Identifiers of posts whose tasks have changed.
-    changed: broadcast::Sender<String>,
+    /// Those who want to know what happens to posts.
+    listeners: broadcast::Sender<News>,
     /// Held while a post's next version is chosen.
     editing: Mutex<()>,
     metrics: PrometheusHandle,
@@ -57,14 +61,16 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let bus = Arc::new(SqliteBus::open(options.data.join("events.sqlite")).await?);
     let store = Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?);
-    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), extractor.clone());
+    let listeners = broadcast::channel(256).0;
+    let told = Arc::new(Told::new(extractor.clone(), listeners.clone()));
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told);
     let shutdown = Shutdown::new();
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,
         matcher: TaskMatcher::new(),
         extractor,
-        changed: broadcast::channel(256).0,
+        listeners,
         editing: Mutex::new(()),
         metrics: telemetry::metrics()?,
         shutdown: shutdown.clone(),
@@ -72,7 +78,7 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
 
     let recovered = pipeline.recover().await?;
     let workers = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
-    let watcher = tokio::spawn(watch(bus, service.changed.clone()).run(shutdown.clone()));
+    let watcher = tokio::spawn(news::watch(bus, service.listeners.clone()).run(shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, recovered, "listening");
     eprintln!("every_task: http://{}", listener.local_addr()?);
 
@@ -93,11 +99,12 @@ fn router(service: Arc<Service>) -> Router {
     openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(128 * 1024, request, next)))
+        .layer(middleware::from_fn(query::none_elsewhere))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
     Router::new()
         .merge(limited)
         .merge(page::router())
-        .merge(endless)
+        .merge(endless.layer(middleware::from_fn(query::none_elsewhere)))
         .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|| async {
@@ -109,18 +116,4 @@ fn router(service: Arc<Service>) -> Router {
         })
         .layer(TraceLayer::new_for_http())
         .with_state(service)
-}
-
-/// Tells the open pages which post has changed.
-fn watch(bus: Arc<SqliteBus>, changed: broadcast::Sender<String>) -> Consumer {
-    let subscription = Subscription::new("page", [TaskPipeline::TASKS]).with_start(Start::Latest);
-    let tell = handler_fn(move |delivery: Delivery| {
-        let changed = changed.clone();
-        async move {
-            // Nobody listening is no error.
-            let _ = changed.send(delivery.event.key.clone());
-            Ok(())
-        }
-    });
-    Consumer::new(bus, subscription, tell)
 }

@@ -3,7 +3,7 @@
 use pumasi_llm_parse::extract::Support;
 use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskPart, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// A post as a client writes it.
 #[derive(Deserialize, ToSchema)]
@@ -52,28 +52,6 @@ impl NewPost {
 pub(super) struct Accepted {
     pub(super) id: String,
     pub(super) version: u64,
-}
-
-/// A page of a list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
-    /// Only posts after this identifier.
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
-/// Which tasks are wanted.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
-    /// A filter as JSON, e.g. `{"exists": {"field": "timing.due"}}`.
-    pub(super) filter: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
 }
 
 /// A task in a list.

@@ -153,7 +153,15 @@ impl<'a> Aligner<'a> {
             number::Reading::Ambiguous(why) => Err(self.fail_with(node, id, ErrorKind::Ambiguous, Some(why))),
             number::Reading::Negated => Err(self.fail(node, id, ErrorKind::Negated)),
             number::Reading::Overflow => Err(self.fail(node, id, ErrorKind::Overflow)),
-            number::Reading::None => Err(self.fail(node, id, ErrorKind::Mismatch)),
+            number::Reading::None => {
+                let fitted = self.fail(node, id, ErrorKind::Mismatch);
+                if is_not_finite(self.text(node))
+                    && let Some(fail) = self.plan.fails.last_mut()
+                {
+                    fail.got = "NaN or an infinity";
+                }
+                Err(fitted)
+            }
         }
     }
 
@@ -268,6 +276,15 @@ impl<'a> Aligner<'a> {
             Ok(read) => read,
             Err(fitted) => return fitted,
         };
+        let mut number = number;
+        if let (true, Some(currency)) = (number.dotted_thousands, number.currency) {
+            // Money has two places behind its point, or none: "1.299 €" are a thousand and more where points group.
+            if !currency.groups_by_comma() {
+                let detail = Some("the dot could separate thousands");
+                return self.fail_with(node, id, ErrorKind::Ambiguous, detail);
+            }
+            number.note(Rule::ThousandsSeparator, Severity::Ambiguous);
+        }
         let value = if number.percent && rule.is_share() {
             match number.value.over(super::scalar::decimal::Decimal::whole(100)) {
                 Some(share) => share,
@@ -542,6 +559,12 @@ impl<'a> Aligner<'a> {
         }
         self.unfinished(node, id, fitted)
     }
+}
+
+/// `NaN`, `-Infinity`, `inf`.
+fn is_not_finite(text: &str) -> bool {
+    let word = text.trim().trim_start_matches(['-', '+']).to_ascii_lowercase();
+    matches!(&*word, "nan" | "infinity" | "inf")
 }
 
 #[derive(Clone, Copy)]

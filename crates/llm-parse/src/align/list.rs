@@ -190,6 +190,12 @@ impl<'a> Aligner<'a> {
                 return nested;
             }
         }
+        if matches!(self.kind(node), Kind::String(_))
+            && text.contains('\n')
+            && let Some(rows) = self.csv(node, id, list, text)
+        {
+            return rows;
+        }
         let takes_text = list.item.is_some_and(|item| self.shapes.takes_text(item));
         if takes_text
             && self.options.prose
@@ -199,6 +205,12 @@ impl<'a> Aligner<'a> {
         }
         let separated =
             text.contains([',', ';', '、', '\n']) && matches!(self.kind(node), Kind::String(_) | Kind::Word);
+        if separated
+            && self.options.prose
+            && let Some(things) = self.enumeration(node, list, text)
+        {
+            return things;
+        }
         if separated && takes_text {
             return self.fail_with(node, id, ErrorKind::Ambiguous, Some("one item or several in one text"));
         }

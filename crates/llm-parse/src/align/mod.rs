@@ -8,6 +8,7 @@ mod leaf;
 mod list;
 mod plan;
 mod record;
+mod row;
 pub(crate) mod scalar;
 mod union;
 
@@ -296,7 +297,7 @@ impl<'a> Aligner<'a> {
     /// Opens JSON inside a string and fits what is found there.
     fn nested(&mut self, node: NodeId, id: ShapeId) -> Option<Fitted> {
         let text = self.text(node);
-        if self.options.nesting >= MAX_NESTING || !text.contains(['{', '[']) {
+        if !text.contains(['{', '[']) {
             return None;
         }
         let trimmed = text.trim();
@@ -305,6 +306,16 @@ impl<'a> Aligner<'a> {
             return None;
         }
         self.work += text.len() as u64 / 16;
+        let mut fitted = self.fit_nested(node, id, text)?;
+        self.noted(&mut fitted, Rule::NestedJson, Severity::Repaired);
+        Some(fitted)
+    }
+
+    /// Fits the first list or object in a text of its own; all of it takes the place of `node`.
+    fn fit_nested(&mut self, node: NodeId, id: ShapeId, text: &str) -> Option<Fitted> {
+        if self.options.nesting >= MAX_NESTING {
+            return None;
+        }
         let document = syntax::read(text, &self.options.limits);
         let candidate = document.candidates().iter().find(|candidate| {
             matches!(document.tree().node(candidate.root()).kind(), Kind::Object | Kind::Array)
@@ -314,9 +325,7 @@ impl<'a> Aligner<'a> {
         inner.work_limit = self.work_limit.saturating_sub(self.work);
         let (slot, fit) = inner.fit(candidate.root(), id, None);
         self.work += inner.work;
-        let mut fitted = (self.import(&inner, &slot, node), fit);
-        self.noted(&mut fitted, Rule::NestedJson, Severity::Repaired);
-        Some(fitted)
+        Some((self.import(&inner, &slot, node), fit))
     }
 
     /// Copies a value of another plan; its places become the place of `node`.

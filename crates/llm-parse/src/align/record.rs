@@ -410,7 +410,11 @@ impl<'a> Aligner<'a> {
             }
         }
         let node = open.slot.node;
-        let end = self.span(node).end.saturating_sub(1);
+        let mut end = self.span(node).end.saturating_sub(1);
+        // A record that is cut off may end inside a character.
+        while !self.source().is_char_boundary(end) {
+            end -= 1;
+        }
         let place = Span::new(end, end);
         for (number, field) in (0_u32..).zip(&record.fields) {
             if self.seen_slot(open, number).is_some() {

@@ -126,7 +126,9 @@ pub(super) fn choose(
             if tier.is_empty() {
                 continue;
             }
-            if let Some(chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)? {
+            if let Some(mut chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)?
+            {
+                chosen.rivals |= passed_over(candidates, &outside, chosen.at);
                 return Ok(with_cue(chosen, candidates));
             }
         }
@@ -161,6 +163,15 @@ fn holds_refused(candidates: &[Candidate], outside: &[usize], wants: Wants) -> b
     outside.iter().filter_map(|at| candidates.get(*at)).any(|candidate| {
         let first = text.is_some_and(|text| text.span().start == candidate.span().start);
         is_explicit(candidate) && rank(candidate) == 0 && (wants != Wants::Scalar || first)
+    })
+}
+
+/// Tells whether another value in brackets was left because of the words around it.
+fn passed_over(candidates: &[Candidate], outside: &[usize], chosen: usize) -> bool {
+    outside.iter().any(|at| {
+        *at != chosen
+            && candidates.get(*at).is_some_and(|other| is_explicit(other) && rank(other) == 0)
+            && !inside(candidates, *at, chosen)
     })
 }
 
@@ -262,6 +273,11 @@ fn choose_tier(
         });
     }
     let Some(best) = fitting.iter().map(|tried| tried.fit.cost).min() else { return Ok(None) };
+    if fitting.iter().any(|tried| candidates.get(tried.at).is_some_and(|c| c.operand)) {
+        let message =
+            "the words after a value that fits lead to another one, and nothing says which is meant";
+        return Err(Error::new(ErrorKind::Ambiguous, message));
+    }
     let cue = tier.first().and_then(|at| candidates.get(*at)).map_or(0, rank) == 3;
     let near: Vec<&Tried> =
         fitting.iter().filter(|tried| cue || tried.fit.cost <= best.saturating_add(MARGIN)).collect();

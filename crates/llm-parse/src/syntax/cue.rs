@@ -22,6 +22,8 @@ pub(super) fn cue(before: &str, after: &str, values: Neighbours) -> Cue {
     let before = tail(before);
     let sentence = last_sentence(before);
     let mut lead = match label(sentence) {
+        // `예: {…}` may say yes where nothing follows it.
+        Cue::None if values.after && heads_example(before) => Cue::Example,
         Cue::None => read(sentence, false),
         label => label,
     };
@@ -181,6 +183,13 @@ fn starts_contrast(after: &str) -> bool {
     ["instead of", "rather than", "not ", "and not ", "unlike "]
         .iter()
         .any(|words| text.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words)))
+}
+
+/// Tells whether the value that follows is headed `예:` or `ex:`.
+fn heads_example(before: &str) -> bool {
+    let Some(head) = before.trim_end().strip_suffix([':', '：']) else { return false };
+    let word = head.rsplit(char::is_whitespace).next().unwrap_or("").trim_matches(['*', '-', '[', ']', '<']);
+    matches!(word, "예" | "ex" | "Ex" | "EX" | "(예" | "(예)")
 }
 
 /// Reads a heading of one or two words: `Before:`, `v2:`, `시도 1`.

@@ -132,6 +132,8 @@ pub struct Candidate {
     pub(crate) root: NodeId,
     pub(crate) complete: bool,
     pub(crate) thinking: bool,
+    /// The sentence goes on from it to another value.
+    pub(crate) operand: bool,
     /// Text around it that was set aside.
     pub(crate) before: (u32, u32),
     pub(crate) after: (u32, u32),

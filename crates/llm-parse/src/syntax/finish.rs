@@ -1,5 +1,6 @@
 //! The end of an answer: what is only known once all of it was read.
 
+use super::aside::{is_set_aside, leads_to_value};
 use super::cue::{Neighbours, cue};
 use super::document::{Candidate, Cue, Document, Limits, Origin, Recycled, clip};
 use super::key::key_at;
@@ -248,6 +249,7 @@ impl Machine {
             root: NodeId(root),
             complete,
             thinking: false,
+            operand: false,
             before: (0, 0),
             after: (0, 0),
             fixes: (fixes, clip(self.fixes.len())),
@@ -342,8 +344,6 @@ impl Machine {
 
     /// What stands around a value in brackets ends at the next such value: `Draft: {…}` is read as a field as well.
     fn surroundings(&mut self, source: &str) {
-        let explicit =
-            |c: &Candidate| matches!(c.origin, Origin::Whole | Origin::Fence { .. } | Origin::Prose);
         let (own, other): (Vec<usize>, Vec<usize>) =
             (0..self.candidates.len()).partition(|at| self.candidates.get(*at).is_some_and(explicit));
         for order in [own, other] {
@@ -390,8 +390,23 @@ impl Machine {
             }
             let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
             candidate.cue = cue(before, after, values);
+            let inside = match candidate.origin {
+                Origin::Fence { language } => language.end.clamp(from, span.start),
+                _ => from,
+            };
+            if explicit(candidate) && is_set_aside(source.get(inside..span.start).unwrap_or(""), after) {
+                candidate.cue = Cue::Rejected;
+            }
+            candidate.operand = candidate.origin == Origin::Prose
+                && self.tree.node(candidate.root).kind() == Kind::Array
+                && leads_to_value(after);
         }
     }
+}
+
+/// Tells whether brackets of its own made a candidate.
+fn explicit(candidate: &Candidate) -> bool {
+    matches!(candidate.origin, Origin::Whole | Origin::Fence { .. } | Origin::Prose)
 }
 
 /// Tells whether a text is a list of literals without its opening bracket: `1, 2, 3` or `1, 2, 3]`.
@@ -399,7 +414,20 @@ fn items(text: &str) -> bool {
     let text = text.strip_suffix(']').map_or(text, str::trim_end);
     text.contains(',')
         && text.len() < 100_000
+        && !mixes_commas(text)
         && text.split(',').all(|item| classify(item.trim()).0 != Kind::Word)
+}
+
+/// Tells whether some commas of a row may stand inside of numbers: `1,234, 5,678`.
+fn mixes_commas(text: &str) -> bool {
+    let mut spaced = false;
+    let mut grouped = false;
+    for part in text.split(',').skip(1) {
+        spaced |= part.starts_with(char::is_whitespace);
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        grouped |= digits == 3;
+    }
+    spaced && grouped
 }
 
 /// Tells whether a text is one line of fields: `name: Mina, age: 3`.

@@ -290,6 +290,7 @@ impl Machine {
             root,
             complete,
             thinking: self.around.thinking,
+            operand: false,
             before: (0, 0),
             after: (0, 0),
             fixes: (open.fixes, clip(self.fixes.len())),

@@ -4,6 +4,7 @@
 //! draft and the corrected version, the YAML or XML reading, the plain text), each with the words around it that say what
 //! it is ([`Cue`]), and the repairs each one needed. Choosing among them takes a schema and is not done here.
 
+mod aside;
 mod bracket;
 mod cue;
 mod document;
@@ -20,6 +21,7 @@ mod quote;
 mod scan;
 mod stray;
 mod string;
+mod table;
 mod trivia;
 mod value;
 mod word;

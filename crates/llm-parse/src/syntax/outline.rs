@@ -1,4 +1,4 @@
-//! Line by line: YAML, key-value lists and Markdown lists and tables.
+//! Line by line: YAML, key-value lists and Markdown lists.
 //!
 //! Follows the block styles of YAML 1.2 (chapter 8) as far as models use them, on an explicit stack of indentations.
 
@@ -16,11 +16,11 @@ struct Level {
 }
 
 #[derive(Clone, Copy)]
-struct Line {
+pub(super) struct Line {
     start: usize,
     /// Where its text starts.
-    text: usize,
-    end: usize,
+    pub(super) text: usize,
+    pub(super) end: usize,
 }
 
 /// Is what a line starts with.
@@ -40,7 +40,7 @@ enum Entry {
     None,
 }
 
-fn lines(cx: Input<'_>, from: usize, to: usize) -> impl Iterator<Item = Line> {
+pub(super) fn lines(cx: Input<'_>, from: usize, to: usize) -> impl Iterator<Item = Line> {
     let mut at = from;
     std::iter::from_fn(move || {
         if at >= to {
@@ -57,7 +57,7 @@ fn lines(cx: Input<'_>, from: usize, to: usize) -> impl Iterator<Item = Line> {
     })
 }
 
-fn is_blank(line: Line) -> bool {
+pub(super) fn is_blank(line: Line) -> bool {
     line.text >= line.end
 }
 
@@ -156,13 +156,63 @@ pub(super) fn not_an_item(text: &str) -> Option<Rule> {
 
 /// Is a stretch of lines that reads as one outline.
 #[derive(Clone, Copy)]
-struct Region {
-    start: usize,
-    end: usize,
+pub(super) struct Region {
+    pub(super) start: usize,
+    pub(super) end: usize,
     entries: usize,
     whole: bool,
     /// Where a line right below it ends that looks like one more item and is none: `-3` after `- 2`.
     odd_item: Option<usize>,
+    /// A line above it that leads in, and may be a key without its value: `name:` and a blank line.
+    lead: Option<Span>,
+}
+
+/// Words of a line that announces an answer.
+const ANNOUNCES: &[&str] = &[
+    "answer",
+    "answers",
+    "result",
+    "results",
+    "output",
+    "response",
+    "json",
+    "yaml",
+    "final",
+    "here",
+    "following",
+    "below",
+    "data",
+    "summary",
+    "list",
+    "format",
+    "example",
+    "draft",
+    "note",
+    "답",
+    "정답",
+    "답변",
+    "결과",
+    "출력",
+    "응답",
+    "최종",
+    "다음",
+    "아래",
+    "요약",
+    "목록",
+    "예시",
+    "초안",
+    "참고",
+];
+
+/// Tells whether a line such as `name:` may be a key that has no value, rather than words that lead in.
+fn may_be_key(name: &str) -> bool {
+    let announces = |word: &str| {
+        let word = word.to_lowercase();
+        ANNOUNCES.contains(&&*word)
+            || (!word.is_ascii()
+                && ANNOUNCES.iter().any(|known| !known.is_ascii() && word.starts_with(known)))
+    };
+    name.split_whitespace().count() < 3 && !name.split(|c: char| !c.is_alphanumeric()).any(announces)
 }
 
 impl Machine {
@@ -205,6 +255,7 @@ impl Machine {
         let mut open: Option<Region> = None;
         let mut base = 0;
         let mut lead: Option<Line> = None;
+        let mut set_aside: Option<Span> = None;
         let mut first = true;
         let mut blank = false;
         let mut skip = 0;
@@ -217,6 +268,7 @@ impl Machine {
                     // `Here it is:` and a blank line: the lead-in, not a key.
                     open = None;
                     first = true;
+                    set_aside = Some(Span::new(key.text, key.end));
                 }
                 blank = true;
                 continue;
@@ -251,9 +303,14 @@ impl Machine {
                             entries: count,
                             whole: first,
                             odd_item: None,
+                            lead: set_aside.take().filter(|lead| {
+                                let name = lead.of(cx.text).trim_end_matches([':', '：']);
+                                matches!(kind, Entry::Field { .. }) && may_be_key(unemphasised(name))
+                            }),
                         });
                     }
                 }
+                set_aside = None;
                 let bare_key = matches!(kind, Entry::Field { value, .. } if value >= line.end);
                 lead = (bare_key && open.is_some_and(|region| region.start == line.start)).then_some(line);
             } else if !(mark && open.is_none()) {
@@ -319,6 +376,9 @@ impl Machine {
                 break;
             };
             skip = end;
+        }
+        if let Some(lead) = region.lead {
+            self.lossy(Rule::DroppedText, lead.start, lead.end);
         }
         if let Some(end) = region.odd_item {
             self.lossy(Rule::DroppedText, region.end, end);
@@ -536,7 +596,7 @@ impl Machine {
     }
 
     /// Recognises what stands without quotes; a number that may be none (`010`) is told.
-    fn unquoted(&mut self, word: &str, from: usize) -> Kind {
+    pub(super) fn unquoted(&mut self, word: &str, from: usize) -> Kind {
         let (kind, rule) = classify(word);
         if let Some((rule, Severity::Ambiguous)) = rule {
             self.fix(rule, Severity::Ambiguous, from, from + word.len());
@@ -544,7 +604,7 @@ impl Machine {
         kind
     }
 
-    fn attach_plain(&mut self, kind: Kind, span: Span) {
+    pub(super) fn attach_plain(&mut self, kind: Kind, span: Span) {
         let mut node = Node::new(kind, clip(span.start), clip(span.end));
         node.set_complete(true);
         self.attach(node);
@@ -635,84 +695,6 @@ impl Machine {
         self.attach(node);
         end
     }
-
-    // ---- Markdown tables ----
-
-    /// Attaches a cell whose text holds bars that do not end it.
-    fn attach_unescaped(&mut self, word: &str, cell: Span) {
-        let start = self.tree.scratch.len();
-        self.tree.scratch.push_str(&word.replace("\\|", "|"));
-        let text = Text { start: clip(start), end: clip(self.tree.scratch.len()), owned: true };
-        let mut node = Node::new(Kind::String(Quote::None), clip(cell.start), clip(cell.end));
-        node.set_text(text);
-        node.set_complete(true);
-        self.attach(node);
-    }
-
-    fn table(&mut self, cx: Input<'_>, region: Region, origin: Option<Origin>, fixes: u32) -> bool {
-        let rows: Vec<Line> =
-            lines(cx, region.start, region.end).filter(|l| !is_blank(*l) && cx.at(l.text) == b'|').collect();
-        let (Some(head), Some(rule)) = (rows.first(), rows.get(1)) else { return false };
-        if !cx.slice(rule.text, rule.end).bytes().all(|b| matches!(b, b'|' | b'-' | b':' | b' ')) {
-            return false;
-        }
-        let names = cells(cx, *head);
-        self.begin_candidate(region.start, origin.unwrap_or(Origin::Markdown), fixes);
-        self.push_frame(Shape::Array, region.start, region.start);
-        for row in rows.iter().skip(2) {
-            self.push_frame(Shape::Object, row.text, row.text);
-            if self.state == State::Skip {
-                break;
-            }
-            let cells = cells(cx, *row);
-            if let Some(surplus) = cells.get(names.len()) {
-                self.lossy(Rule::DroppedText, surplus.start, row.end);
-            }
-            for (name, cell) in names.iter().zip(cells) {
-                let text = Text { start: clip(name.start), end: clip(name.end), owned: false };
-                let hash = self.hash_key(cx, text);
-                self.key = Some(Key { start: text.start, end: text.end, text, quoted: false, hash });
-                let word = cell.of(cx.text);
-                if word.contains("\\|") {
-                    self.attach_unescaped(word, cell);
-                    continue;
-                }
-                let kind = if word.is_empty() { Kind::Null } else { self.unquoted(word, cell.start) };
-                self.attach_plain(kind, cell);
-            }
-            self.pop(cx, row.end, true);
-        }
-        while !self.stack.is_empty() {
-            self.pop(cx, region.end, true);
-        }
-        self.repaired(Rule::MarkdownTable, region.start, region.end);
-        self.pos = region.end;
-        self.finish_candidate(cx);
-        self.state = State::Done;
-        true
-    }
-}
-
-/// Splits a row at its bars; `\|` is no bar.
-fn cells(cx: Input<'_>, line: Line) -> Vec<Span> {
-    let text = cx.slice(line.text, line.end);
-    let inner = text.strip_prefix('|').unwrap_or(text);
-    let mut at = line.text + (text.len() - inner.len());
-    let inner = inner.strip_suffix('|').filter(|rest| !rest.ends_with('\\')).unwrap_or(inner);
-    let mut spans = Vec::new();
-    let mut escaped = false;
-    let bar = |c: char| {
-        let ends = c == '|' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    };
-    for cell in inner.split(bar) {
-        let trimmed = cell.trim();
-        let start = at + (cell.len() - cell.trim_start().len());
-        spans.push(Span::new(start, start + trimmed.len()));
-        at += cell.len() + 1;
-    }
-    spans
 }
 
 /// Finds the end of a flow value: its line, and the deeper or closing lines after it while brackets are open.

@@ -374,7 +374,9 @@ impl Machine {
                         Tri::Yes => false,
                         Tri::No => true,
                     },
-                    b'"' | b'\'' | b'\\' => true,
+                    b'"' | b'\'' => true,
+                    // `{\"a\": 1}`, not LaTeX's `\boxed{\frac`
+                    b'\\' => !glued || matches!(cx.at(next + 1), b'"' | b'n'),
                     b'}' | b'{' | b'[' | b'/' | b'#' | b'.' => !glued,
                     _ if is_quote(byte) => !glued,
                     _ if glued => false,

@@ -280,6 +280,7 @@ impl Machine {
             root: NodeId(top),
             complete,
             thinking: false,
+            operand: false,
             before: (0, 0),
             after: (0, 0),
             fixes,

@@ -87,7 +87,7 @@ fn text_support<'a>(quote: &str, post: impl FnOnce() -> Cow<'a, str>, text: &str
     // a number of the quote's own is no other sentence's
     let contradicts = matches!(verdict, ground::Support::Unsupported(Doubt::Number | Doubt::Date))
         && ground::names_number(quote);
-    if contradicts || ground::denies(quote, text) {
+    if contradicts || ground::denies(quote, text) || ground::opposes(&with_base_forms(quote), text) {
         return Support::Unsupported;
     }
     match verdict {
@@ -224,6 +224,13 @@ mod tests {
         );
         assert_eq!(doubts(post, "I want to learn Rust by spring", titled("Learn Rust")), []);
         assert_eq!(doubts(post, "I want to learn Rust by spring", titled("러스트 배우기")), []);
+        let post = "담배를 끊지 못했어요.";
+        assert_eq!(doubts(post, "담배를 끊지 못했어요", titled("담배 끊기")), [TaskPart::Title]);
+        assert_eq!(doubts("담배를 끊었어요.", "담배를 끊었어요", titled("담배 끊기")), []);
+        assert_eq!(doubts("I gained 5 kg.", "I gained 5 kg", titled("Lose 5 kg")), [TaskPart::Title]);
+        assert_eq!(doubts("I lost 5 kg.", "I lost 5 kg", titled("Lose 5 kg")), []);
+        assert_eq!(doubts("I ran weekly.", "I ran weekly", titled("Run daily")), [TaskPart::Title]);
+        assert_eq!(doubts("I ran daily.", "I ran daily", titled("Run daily")), []);
         assert_eq!(doubts("I ran a lot.", "I ran a lot", titled("Run regularly")), []);
         assert_eq!(doubts("매일 아침 달렸습니다.", "매일 아침 달렸습니다", titled("달리기")), []);
         let often = |frequency: &'static str| {

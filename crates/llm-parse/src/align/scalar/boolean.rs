@@ -45,6 +45,10 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
+    // commented out, struck through
+    if text.starts_with("//") || text.starts_with("/*") || (text.starts_with("~~") && text.ends_with("~~")) {
+        return Reading::Negated;
+    }
     match &*text.to_lowercase() {
         "[x]" | "[v]" | "[o]" | "[✓]" | "[✔]" => return Reading::Word(true),
         "[ ]" => return Reading::Word(false),
@@ -65,6 +69,15 @@ pub(crate) fn read(text: &str) -> Reading {
 /// a pronoun (“Yes it is”); not “no problem”, “네 개”, “No. 1”.
 fn answers(clause: &str, start: usize, end: usize) -> bool {
     let word = clause.get(start..end).unwrap_or("").to_lowercase();
+    // “참 좋다”: the adverb.
+    if word == "참" {
+        let rest = clause.get(end..).unwrap_or("");
+        let next = words(rest).next().map_or("", |(_, next)| next);
+        let copula =
+            ["입니다", "이다", "이에요", "임", "이며", "이고"].iter().any(|end| next.starts_with(end));
+        let apart = rest.trim_start().starts_with(|c: char| !c.is_alphanumeric());
+        return next.is_empty() || copula || apart;
+    }
     if !matches!(&*word, "yes" | "yep" | "no" | "nope" | "예" | "네" | "아니오" | "아니요" | "아뇨")
     {
         return true;
@@ -98,20 +111,45 @@ fn is_idiom(clause: &str, end: usize) -> bool {
 
 /// Words that let a statement be true only in part.
 fn is_partial(clause: &str) -> bool {
-    words(clause).any(|(_, word)| {
-        matches!(
-            &*word.to_lowercase(),
-            "half"
-                | "partly"
-                | "partially"
-                | "only"
-                | "sometimes"
-                | "mostly"
-                | "occasionally"
-                | "일부"
-                | "부분적으로"
-        )
-    })
+    let lower = clause.to_lowercase();
+    let phrase = ["sort of", "kind of", "more or less", "for the most part", "to some extent"];
+    phrase.iter().any(|words| lower.contains(words))
+        || words(&lower).any(|(_, word)| {
+            matches!(
+                word,
+                "half"
+                    | "partly"
+                    | "partially"
+                    | "only"
+                    | "sometimes"
+                    | "mostly"
+                    | "occasionally"
+                    | "almost"
+                    | "nearly"
+                    | "practically"
+                    | "virtually"
+                    | "largely"
+                    | "somewhat"
+                    | "roughly"
+                    | "technically"
+                    | "arguably"
+                    | "거의"
+                    | "대체로"
+                    | "대부분"
+                    | "대개"
+                    | "가끔"
+                    | "때때로"
+                    | "종종"
+                    | "반쯤"
+                    | "절반"
+                    | "절반은"
+                    | "조금"
+                    | "약간"
+                    | "어느"
+                    | "일부"
+                    | "부분적으로"
+            )
+        })
 }
 
 /// `No. 1`: a number of something.
@@ -162,7 +200,10 @@ fn sentence(text: &str) -> Reading {
             (Stance::Denied, Some(_)) => return Reading::Negated,
             (Stance::Open, Some(_)) => open = true,
             (Stance::Open, None) => open |= clause.question,
-            (Stance::Affirmed, None) => {}
+            // “true, mostly”
+            (Stance::Affirmed, None) => {
+                open |= any.is_none() && words(clause.text).count() < 3 && is_partial(clause.text);
+            }
         }
     }
     if retracts(text) {

@@ -15,6 +15,11 @@ pub(crate) enum Currency {
 }
 
 impl Currency {
+    /// Used where a comma groups and a point divides, so that `$3.459` is the price of a gallon.
+    pub(crate) fn groups_by_comma(self) -> bool {
+        matches!(self, Self::Dollar | Self::Pound)
+    }
+
     /// Surely not the same money: €10 are no dollars.
     pub(crate) fn contradicts(self, other: Self) -> bool {
         self != other && self != Self::Other && other != Self::Other

@@ -1,6 +1,7 @@
 //! What the text of one scalar says: numbers, truth values, labels, dates, nothing.
 
 pub(crate) mod boolean;
+mod boxed;
 pub(crate) mod clause;
 pub(crate) mod currency;
 pub(crate) mod date;

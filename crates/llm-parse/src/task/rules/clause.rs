@@ -29,7 +29,7 @@ pub(super) fn clauses(text: &str, sentence: Range<usize>, story: bool) -> Vec<Cl
     let mut start = sentence.start;
     let Some(whole) = text.get(sentence.clone()) else { return clauses };
     for (at, c) in whole.char_indices() {
-        if !matches!(c, ' ' | ',' | ';') {
+        if !matches!(c, ' ' | ',' | ';') && !is_pictograph(c) {
             continue;
         }
         let (Some(before), Some(after)) =
@@ -37,6 +37,13 @@ pub(super) fn clauses(text: &str, sentence: Range<usize>, story: bool) -> Vec<Cl
         else {
             continue;
         };
+        if is_pictograph(c) {
+            if ends_at_pictograph(before, after) {
+                push(text, start..sentence.start + at, &mut clauses);
+                start = sentence.start + at + c.len_utf8();
+            }
+            continue;
+        }
         if ends_korean(before, after, c, story) || ends_english(before, after, c) {
             push(text, start..sentence.start + at, &mut clauses);
             start = sentence.start + at + c.len_utf8();
@@ -44,6 +51,23 @@ pub(super) fn clauses(text: &str, sentence: Range<usize>, story: bool) -> Vec<Cl
     }
     push(text, start..sentence.end, &mut clauses);
     clauses
+}
+
+/// Emoji and the characters that join and colour them (Unicode's pictographic blocks).
+pub(super) fn is_pictograph(c: char) -> bool {
+    matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' | '\u{fe0f}' | '\u{200d}')
+}
+
+/// Tells whether an emoji stands where a full stop would, not for a word: "외웠어요😊 달렸어요", but "I ❤ running".
+fn ends_at_pictograph(before: &str, after: &str) -> bool {
+    const ENDS: [char; 12] = ['요', '다', '죠', '음', '함', '까', '네', '임', '.', '!', '?', '~'];
+    let after = after.trim_start_matches(|c: char| is_pictograph(c) || c.is_whitespace());
+    let before =
+        before.trim_end_matches(|c: char| is_pictograph(c) || c.is_whitespace() || "ㅋㅎㅠㅜ^".contains(c));
+    before.is_empty()
+        || after.is_empty()
+        || before.ends_with(ENDS)
+        || after.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 /// "…할까요, …", "…했고 …", "책을 읽고 글을 썼다".

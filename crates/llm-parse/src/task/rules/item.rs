@@ -14,6 +14,8 @@ pub(super) enum Marker {
 /// A list item, or a run of prose lines.
 pub(super) struct Block {
     pub(super) marker: Option<Marker>,
+    /// What its box says of it, if it has one: `- [x]`, `☐`.
+    pub(super) ticked: Option<bool>,
     pub(super) content: Range<usize>,
 }
 
@@ -31,17 +33,26 @@ pub(super) fn blocks(text: &str, body_start: usize) -> Vec<Block> {
         if trimmed.is_empty() {
             prose_open = false;
         } else if let Some((marker, skip)) = marker(trimmed) {
-            blocks.push(Block { marker: Some(marker), content: at + skip..at + trimmed.len() });
+            let ticked = ticked(trimmed.get(..skip).unwrap_or_default());
+            blocks.push(Block { marker: Some(marker), ticked, content: at + skip..at + trimmed.len() });
             prose_open = false;
         } else if let (true, Some(block)) = (prose_open, blocks.last_mut()) {
             block.content.end = at + trimmed.len();
         } else {
-            blocks.push(Block { marker: None, content: at..at + trimmed.len() });
+            blocks.push(Block { marker: None, ticked: None, content: at..at + trimmed.len() });
             prose_open = true;
         }
         start = end;
     }
     blocks
+}
+
+/// What the box among an item's marks says.
+fn ticked(marks: &str) -> Option<bool> {
+    if marks.contains("[ ]") || marks.contains('☐') {
+        return Some(false);
+    }
+    (marks.contains("[x]") || marks.contains("[X]") || marks.contains('☑')).then_some(true)
 }
 
 const ORDINALS: [&str; 24] = [

@@ -61,7 +61,9 @@ impl RuleTaskExtractor {
         let mut tried = false;
         for block in item::blocks(&text, body_start) {
             if let Some(marker) = block.marker {
-                if tried {
+                // An open box is not done yet, a ticked one no longer needed.
+                let open = post.kind == PostKind::Story;
+                if tried || block.ticked.is_some_and(|ticked| ticked != open) {
                     continue;
                 }
                 if let Some(task) = from_item(&text, block.content, marker, language) {
@@ -87,8 +89,9 @@ fn heads_what_was_tried(prose: &str) -> bool {
 }
 
 fn from_item(text: &str, content: Range<usize>, marker: item::Marker, language: Language) -> Option<Found> {
-    let content = clause::trim(text, content, clause::SENTENCE_END);
+    let content = without_pictographs(text, clause::trim(text, content, clause::SENTENCE_END));
     let words = text.get(content.clone())?;
+    let language = language_of(words, language);
     if words.chars().filter(|c| c.is_alphanumeric()).count() < 2 || words.chars().count() > 200 {
         return None;
     }
@@ -99,12 +102,37 @@ fn from_item(text: &str, content: Range<usize>, marker: item::Marker, language: 
     Some(Found { title, quote: content, confidence: 0.85, follows_previous: marker == item::Marker::Step })
 }
 
+/// Leaves out the emoji at either end.
+fn without_pictographs(text: &str, range: Range<usize>) -> Range<usize> {
+    let Some(words) = text.get(range.clone()) else { return range };
+    let mark = |c: char| clause::is_pictograph(c) || c.is_whitespace();
+    let start = range.start + (words.len() - words.trim_start_matches(mark).len());
+    let end = range.start + words.trim_end_matches(mark).len();
+    clause::trim(text, start..end.max(start), clause::SENTENCE_END)
+}
+
+/// The language of a sentence, which may be another one than the post's; a mixture is the post's.
+fn language_of(words: &str, post: Language) -> Language {
+    let hangul = words.chars().filter(|c| matches!(c, '가'..='힣')).count();
+    let latin = words.chars().filter(char::is_ascii_alphabetic).count();
+    match (hangul, latin) {
+        (0, 0) => post,
+        (0, _) => Language::English,
+        // "I cooked 김치"
+        _ if ["I ", "I'", "I’", "We "].iter().any(|subject| words.starts_with(subject)) => {
+            Language::English
+        }
+        (hangul, latin) if hangul > latin => Language::Korean,
+        _ => post,
+    }
+}
+
 fn from_prose(text: &str, content: Range<usize>, kind: PostKind, language: Language, found: &mut Vec<Found>) {
     let Some(prose) = text.get(content.clone()) else { return };
     for sentence in sentences(prose) {
         let range = content.start + sentence.start..content.start + sentence.end;
         for Clause { span, words } in clause::clauses(text, range, kind == PostKind::Story) {
-            let hit = match (language, kind) {
+            let hit = match (language_of(words, language), kind) {
                 (Language::Korean, PostKind::Story) => korean::deed(words),
                 (Language::Korean, PostKind::Question) => korean::need(words),
                 (Language::English, PostKind::Story) => english::deed(words),
@@ -126,6 +154,7 @@ fn from_prose(text: &str, content: Range<usize>, kind: PostKind, language: Langu
 fn finish(text: &str, index: usize, found: Found, language: Language) -> Task {
     let order = u32::try_from(index + 1).unwrap_or(u32::MAX);
     let quote = text.get(found.quote.clone()).unwrap_or_default();
+    let language = language_of(quote, language);
     let mut task = Task::new(found.title, quote).with_order(order).with_span(found.quote.clone());
     task.timing = timing::read(quote, language);
     task.difficulty = timing::difficulty(quote, language);
@@ -224,6 +253,54 @@ mod tests {
             ),
             ["Sell my car", "Hire a coach"]
         );
+    }
+
+    #[test]
+    fn emoji_end_a_sentence_and_stand_for_words() {
+        assert_eq!(
+            titles(
+                PostKind::Story,
+                "단어를 매일 외웠어요😊 모의고사를 한 회 풀었습니다!! 👍👍 일기도 매일 썼어요 ❤️"
+            ),
+            ["단어를 매일 외우기", "모의고사를 한 회 풀기", "일기도 매일 쓰기"]
+        );
+        assert_eq!(
+            titles(PostKind::Story, "I joined a gym 💪 I cut sugar 🍬🚫\n- 🏃 Ran every day 🎉"),
+            ["Join a gym", "Cut sugar", "Run every day"]
+        );
+        assert_eq!(titles(PostKind::Question, "단어를 매일 외우려고 합니다 🙏"), ["단어를 매일 외우기"]);
+        assert_eq!(
+            titles(PostKind::Question, "I want to learn Rust 🦀 by spring."),
+            ["Learn Rust 🦀 by spring"]
+        );
+    }
+
+    #[test]
+    fn an_open_box_is_not_done_and_a_ticked_one_no_longer_needed() {
+        let list = "- [ ] Read the docs\n- [x] Built a small app\n- Wrote a test\n";
+        assert_eq!(titles(PostKind::Story, list), ["Build a small app", "Write a test"]);
+        let list = "- [ ] Read the docs\n- [x] Build a small app\n- Write a test\n";
+        assert_eq!(titles(PostKind::Question, list), ["Read the docs", "Write a test"]);
+        assert_eq!(titles(PostKind::Story, "☐ 단어 외우기\n☑ 모의고사 풀기"), ["모의고사 풀기"]);
+    }
+
+    #[test]
+    fn a_sentence_in_the_other_language_is_read_by_its_own_rules() {
+        let post = Post::new(
+            "p",
+            PostKind::Story,
+            "I joined a gym and I cut sugar. 단어를 매일 30분씩 외웠어요. I cooked 김치.",
+        );
+        let tasks = RuleTaskExtractor::new().tasks(&post);
+        let titles: Vec<&str> = tasks.iter().map(|task| task.title.as_str()).collect();
+        assert_eq!(titles, ["Join a gym", "Cut sugar", "단어를 매일 30분씩 외우기", "Cook 김치"]);
+        assert_eq!(tasks[2].timing.duration_minutes, Some(30));
+        let post = Post::new(
+            "p",
+            PostKind::Story,
+            "단어를 매일 외웠어요. 모의고사도 한 회 풀었습니다. I ran every day.",
+        );
+        assert_eq!(RuleTaskExtractor::new().tasks(&post)[2].title, "Run every day");
     }
 
     #[test]

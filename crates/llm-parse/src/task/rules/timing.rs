@@ -167,6 +167,10 @@ fn korean_duration(words: &str) -> Option<u32> {
         [("한", 1), ("두", 2), ("세", 3), ("석", 3), ("네", 4), ("다섯", 5), ("여섯", 6), ("열", 10)];
     let mut count = None;
     for word in words.split_whitespace() {
+        // "(30분)" is said of the task, as "30분씩" is
+        let inner =
+            word.strip_prefix('(').and_then(|rest| rest.trim_end_matches(['.', ',']).strip_suffix(')'));
+        let (word, aside) = inner.map_or((word, false), |inner| (inner, true));
         let digits = word.chars().take_while(char::is_ascii_digit).count();
         let (number, unit) = if digits > 0 {
             (
@@ -184,7 +188,7 @@ fn korean_duration(words: &str) -> Option<u32> {
         for (name, minutes) in UNITS {
             if let Some(rest) = unit.strip_prefix(name)
                 && matches!(rest, "씩" | "간" | "동안" | "" | "간씩")
-                && (!rest.is_empty() || matches!(name, "달" | "시간" | "개월"))
+                && (aside || !rest.is_empty() || matches!(name, "달" | "시간" | "개월"))
             {
                 return u32::checked_mul(number, minutes);
             }
@@ -263,7 +267,7 @@ fn english_duration(words: &str) -> Option<u32> {
     ];
     let lower = words.to_lowercase();
     let list: Vec<&str> =
-        lower.split_whitespace().map(|word| word.trim_end_matches([',', '.', '!', '?'])).collect();
+        lower.split_whitespace().map(|word| word.trim_matches(['(', ')', ',', '.', '!', '?'])).collect();
     // "20 minutes a day", "half an hour every evening": so long each time
     for (index, word) in list.iter().enumerate() {
         let minutes = match word.trim_end_matches('s') {
@@ -323,6 +327,8 @@ mod tests {
         assert_eq!(timing.frequency.as_deref(), Some("매일"));
         assert_eq!(read("매주 화요일에 40분씩", Language::Korean).frequency.as_deref(), Some("매주 화요일"));
         assert_eq!(read("2026년 10월 25일 대회", Language::Korean).due.as_deref(), Some("2026-10-25"));
+        assert_eq!(read("단어 외우기 (30분)", Language::Korean).duration_minutes, Some(30));
+        assert_eq!(read("30분에 출발하기", Language::Korean).duration_minutes, None);
         assert_eq!(read("2026년 13월 25일", Language::Korean).due, None);
     }
 
@@ -331,6 +337,10 @@ mod tests {
         let timing = read("Run four times a week for six weeks", Language::English);
         assert_eq!(timing.duration_minutes, Some(60_480));
         assert_eq!(timing.frequency.as_deref(), Some("four times a week"));
+        for words in ["Stretch (30 minutes)", "Stretch (30 minutes).", "Stretch (30 min, daily)"] {
+            assert_eq!(read(words, Language::English).duration_minutes, Some(30), "{words}");
+        }
+        assert_eq!(read("Stretch (30 minutes later)", Language::English).duration_minutes, None);
         assert_eq!(read("be done by 2027-12-31", Language::English).due.as_deref(), Some("2027-12-31"));
     }
 }

@@ -5,10 +5,11 @@ mod token;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::boxed::{Boxed, boxed};
 use super::currency::Currency;
 use super::decimal::Decimal;
 use super::number_word;
-use super::unit::Unit;
+use super::unit::{self, Unit};
 use crate::report::{Rule, Severity};
 use scan::Scan;
 use token::{Token, tokens, with_leading_ones};
@@ -40,7 +41,7 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    fn note(&mut self, rule: Rule, severity: Severity) {
+    pub(crate) fn note(&mut self, rule: Rule, severity: Severity) {
         match self.notes.iter_mut().find(|note| note.0 == rule) {
             Some(known) => known.1 = known.1.max(severity),
             None => self.notes.push((rule, severity)),
@@ -54,6 +55,9 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
+    if let Some(boxed) = boxed(text) {
+        return read_boxed(&boxed);
+    }
     // NFKC would turn 5² into 52.
     if text.chars().any(|c| matches!(c, '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{2070}'..='\u{209c}')) {
         return Reading::Ambiguous("a power or an index");
@@ -64,6 +68,36 @@ pub(crate) fn read(text: &str) -> Reading {
     let wide = text.chars().any(|c| matches!(c, '\u{ff01}'..='\u{ff5e}'));
     let normal: String = spaced_fractions(text).nfkc().collect();
     read_normal(&normal, wide)
+}
+
+/// Reads the number in a box, unless the words before it deny it or make a bound or a choice of it.
+fn read_boxed(boxed: &Boxed<'_>) -> Reading {
+    let mut reading = read(boxed.inner);
+    let Reading::Number(number) = &mut reading else { return reading };
+    let lead = boxed.lead.rsplit(['\n', '!', '?', ';']).next().unwrap_or("");
+    let lead = lead.rsplit(". ").next().unwrap_or(lead).to_lowercase();
+    if lead.ends_with(['<', '>', '≤', '≥', '±', '~', '-', '/', '^', '+', '×']) {
+        return Reading::Ambiguous("not a plain number");
+    }
+    let words: Vec<&str> = lead.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').collect();
+    let near = words.len().saturating_sub(3);
+    for (at, word) in words.iter().enumerate() {
+        match unit::classify(word) {
+            unit::Word::Negation => return Reading::Negated,
+            unit::Word::Bound if at >= near => return Reading::Ambiguous("a bound, not a number"),
+            unit::Word::Alternative if at >= near && *word != "of" => {
+                return Reading::Ambiguous("a range or a choice");
+            }
+            unit::Word::Minus if at >= near => return Reading::Ambiguous("not a plain number"),
+            unit::Word::About if at >= near => number.note(Rule::Approximate, Severity::Lossy),
+            _ => {}
+        }
+    }
+    number.note(Rule::CallWrapper, Severity::Repaired);
+    if lead.contains(char::is_alphanumeric) {
+        number.note(Rule::NumberInText, Severity::Lossy);
+    }
+    reading
 }
 
 /// Puts a blank between a digit and the sign of a fraction, because NFKC would turn 1½ into 11/2.
