@@ -87,7 +87,17 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
 /// Serves on a socket until the shutdown signal.
 pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(), Box<dyn Error>> {
     let shutdown = service.shutdown.clone();
-    let workers = tokio::spawn(service.bot.consumer().run(shutdown.clone()));
+    let consumer = service.bot.consumer().run(shutdown.clone());
+    let stop = shutdown.clone();
+    let workers = tokio::spawn(async move {
+        let ended = consumer.await;
+        if let Err(error) = &ended {
+            // What nobody would answer must not be acknowledged: Slack repeats it, by when another instance may run.
+            tracing::error!(error = %error, "questions are not worked on any more");
+        }
+        stop.trigger();
+        ended
+    });
     let router = router(Arc::new(service));
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;

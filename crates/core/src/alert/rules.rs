@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tracing::Metadata;
@@ -62,7 +63,8 @@ impl Rules {
     /// Gives the user's function the last word.
     pub(super) fn redacted(&self, name: &str, value: &str) -> Option<String> {
         match &self.redactor {
-            Some(redactor) => redactor(name, value),
+            // One that panics has not said that it may be shown.
+            Some(redactor) => catch_unwind(AssertUnwindSafe(|| redactor(name, value))).ok().flatten(),
             None => Some(value.to_owned()),
         }
     }

@@ -18,6 +18,8 @@ use crate::slack::{SlackClient, SlackMessage, SlackWebhook};
 use crate::time::{Clock, Timestamp};
 use crate::{ErrorKind, Result, Retry};
 
+/// As good as never: not every clock can tell a moment that is further away.
+const FOR_EVER: Duration = Duration::from_hours(365 * 24);
 /// How many kinds of errors one message tells of.
 const KINDS: usize = 10;
 
@@ -170,14 +172,19 @@ impl Worker {
 
     fn due(&self, entry: &Entry) -> Instant {
         let gathered = entry.since + self.pace.gathering;
-        let again = self.told.get(&entry.fingerprint).map(|told| *told + self.pace.repeat);
+        let again = self.told.get(&entry.fingerprint).map(|told| self.again(*told));
         again.map_or(gathered, |again| again.max(gathered))
+    }
+
+    fn again(&self, told: Instant) -> Instant {
+        told + self.pace.repeat.min(FOR_EVER)
     }
 
     /// Sends one message; if a command comes meanwhile, the message has until the flush limit, and the command is returned.
     async fn tell(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<Option<Command>> {
         let now = self.clock.instant();
-        self.told.retain(|_, told| *told + self.pace.repeat > now);
+        let repeat = self.pace.repeat.min(FOR_EVER);
+        self.told.retain(|_, told| *told + repeat > now);
         let batch = self.ledger.take(KINDS, |entry| self.due(entry) <= now);
         if batch.is_empty() {
             return None;
@@ -259,7 +266,8 @@ impl Worker {
                 let backoff = self.fail(error.kind());
                 self.not_before = now
                     + match error.retry() {
-                        Retry::After(delay) => delay,
+                        // However soon Slack says: what fails again and again is asked less and less.
+                        Retry::After(delay) => delay.max(backoff).min(FOR_EVER),
                         Retry::Now => backoff,
                         // A token, an address or a channel that is wrong is not put right in a second.
                         Retry::Never => self.backoff.ceiling(u32::MAX),

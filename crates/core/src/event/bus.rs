@@ -132,6 +132,14 @@ pub trait Subscriber: fmt::Debug + Send + Sync {
     ///
     /// `Storage` or `Unavailable` if the store failed.
     async fn lag(&self) -> Result<Lag>;
+
+    /// Leaves the group in order, if this is the last member that the process has in it: what is settled is written down, and
+    /// other members are given its part at once, rather than when they notice that it is gone. Nothing is taken or settled
+    /// afterwards.
+    ///
+    /// A [`Consumer`](super::Consumer) calls it when it ends. The default does nothing, for backends whose members hold
+    /// nothing but leases.
+    async fn close(&self) {}
 }
 
 /// What a backend can do; a law that it cannot keep is skipped, visibly.

@@ -153,11 +153,14 @@ mod on_sqlite {
 
 #[cfg(feature = "redis")]
 mod on_redis {
+    use std::time::Instant;
+
     use pumasi_core::conformance::Server;
-    use pumasi_core::event::RedisOutbox;
+    use pumasi_core::event::{MemoryBus, RedisOutbox, Relay, Shutdown, State};
     use pumasi_core::redis_link::RedisLink;
 
     use super::*;
+    use crate::redis_server::RedisServer;
 
     struct Harness {
         link: RedisLink,
@@ -234,4 +237,40 @@ mod on_redis {
     }
 
     pumasi_core::outbox_laws!(redis, Harness::new());
+
+    #[test]
+    fn a_full_server_can_be_emptied_by_the_relay() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let limits = ["--maxmemory", "6mb", "--maxmemory-policy", "noeviction"];
+            let test = "the outbox on a Redis server that is full";
+            let Some(server) = RedisServer::start(test, &limits).await else { return };
+            let outbox = RedisOutbox::new(RedisLink::open(&server.url()).unwrap());
+            let text = "달".repeat(300);
+            let mut written = 0_u64;
+            let error = loop {
+                let batch: Vec<_> = (0..100)
+                    .map(|n| Envelope::new("posts", format!("key-{n}"), State::Updated, written + 1))
+                    .map(|event| event.with_payload(&text).unwrap())
+                    .collect();
+                match outbox.write(&batch).await {
+                    Ok(()) => written += 1,
+                    Err(error) => break error,
+                }
+            };
+            assert!(written > 0 && error.retry().is_retryable(), "{written}: {error}");
+            let (bus, shutdown) = (MemoryBus::new(), Shutdown::new());
+            let relay = Relay::new(outbox.clone(), bus);
+            let running = tokio::spawn(relay.run(shutdown.clone()));
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while outbox.backlog().await.unwrap().pending > 0 {
+                assert!(Instant::now() < deadline, "the relay did not empty it");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            shutdown.trigger();
+            running.await.unwrap().unwrap();
+            outbox.write(&[Envelope::new("posts", "key-1", State::Updated, written + 2)]).await.unwrap();
+        });
+    }
 }

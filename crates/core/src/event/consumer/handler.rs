@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::Result;
 use crate::event::Delivery;
+use crate::{Error, ErrorKind, Result, Retry};
 
 /// Handles one event at a time; the [`Consumer`](super::Consumer) calls it.
 ///
@@ -46,6 +47,17 @@ macro_rules! forward {
 }
 
 forward!(&H, Box<H>, Arc<H>);
+
+/// Lets a failure of the store that effects are kept in pass: a login that is refused, a table that is not there yet and a file
+/// that cannot be opened say nothing against the event.
+pub(crate) fn passing(error: Error) -> Error {
+    let of_the_store =
+        matches!(error.kind(), ErrorKind::Storage | ErrorKind::Unavailable | ErrorKind::Unauthorized);
+    if of_the_store && !error.retry().is_retryable() {
+        return error.with_retry(Retry::After(Duration::from_secs(1)));
+    }
+    error
+}
 
 /// A [`Handler`] made of a closure; see [`handler_fn`].
 #[derive(Clone, Copy)]

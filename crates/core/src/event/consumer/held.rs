@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::control::Shutdown;
 use crate::event::{Delivery, Receipt, Subscriber};
+use crate::resilience::within;
 use crate::time::Clock;
 
 /// Topic and position of an event.
@@ -57,18 +58,35 @@ impl Held {
     ) {
         let period = (lease / 3).max(Duration::from_millis(1));
         let mut pause = period;
+        // What the last round that failed had held, since when.
+        let mut renewed = clock.instant();
         loop {
             clock.sleep(pause).await;
             pause = period;
             let receipts: Vec<Receipt> = self.lock().values().map(|(receipt, _)| receipt.clone()).collect();
+            let asked = clock.instant();
             if receipts.is_empty() {
+                renewed = asked;
                 continue;
             }
-            match subscriber.renew(&receipts).await {
-                Ok(lost) => self.give_up(&lost),
-                Err(error) => {
-                    tracing::warn!(error = %error, held = receipts.len(), "leases could not be renewed");
+            // A connection that was cut without a word must not hide that the leases end.
+            let left = lease.saturating_sub(asked.saturating_duration_since(renewed)).max(period / 4);
+            match within(&*clock, left, subscriber.renew(&receipts)).await {
+                Some(Ok(lost)) => {
+                    renewed = asked;
+                    self.give_up(&lost);
+                }
+                failed => {
+                    if let Some(Err(error)) = failed {
+                        tracing::warn!(error = %error, held = receipts.len(), "leases could not be renewed");
+                    }
                     pause = (period / 4).max(Duration::from_millis(1));
+                    if clock.instant().saturating_duration_since(renewed) >= lease {
+                        // They have ended: others may be at work on them.
+                        tracing::warn!(held = receipts.len(), "leases ended, as nobody renewed them in time");
+                        self.give_up(&receipts);
+                        renewed = clock.instant();
+                    }
                 }
             }
         }

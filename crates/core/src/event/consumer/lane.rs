@@ -20,6 +20,9 @@ use crate::{Error, ErrorKind, Result, Retry};
 /// How long an event that was taken ahead waits for a place before it is given back.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the longest delay before another attempt is.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
 /// A handler that took this long has somebody take the next event while its own is being settled.
 const SLOW: Duration = Duration::from_millis(1);
 
@@ -221,7 +224,8 @@ impl Work {
             Retry::Now => Duration::ZERO,
             Retry::After(after) => after,
         };
-        let after = self.policy.backoff.delay(delivery.attempt, &self.policy.random).max(asked);
+        // Not every clock can tell a moment that is further away.
+        let after = self.policy.backoff.delay(delivery.attempt, &self.policy.random).max(asked).min(LONGEST);
         Settlement::Retry { after, reason }
     }
 

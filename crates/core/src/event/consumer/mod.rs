@@ -15,19 +15,21 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use ahead::Ahead;
 pub use control::{ConsumerStats, Control, Shutdown};
+pub(crate) use handler::passing;
 pub use handler::{Handler, HandlerFn, handler_fn};
 use held::Held;
 use lane::{Leaving, Work};
 use meters::Meters;
 
-use super::{Delivery, EventBus, Settlement, Subscriber, Subscription};
+use super::{Delivery, EventBus, Receipt, Settlement, Subscriber, Subscription};
 use crate::Result;
-use crate::resilience::{Backoff, Random};
+use crate::resilience::{Backoff, Random, within};
 use crate::time::{Clock, SystemClock};
 
 /// How long a fetch waits for the first event before it asks again.
@@ -227,7 +229,8 @@ impl Consumer {
         });
         let mut lanes = JoinSet::new();
         let ended = take(&work, self.concurrency, &mut lanes).await;
-        drain(&work, self.drain_limit, &mut lanes).await;
+        drain(&work, self.drain_limit, self.subscription.lease(), &mut lanes).await;
+        work.subscriber.close().await;
         ended.map(|()| work.control.stats())
     }
 
@@ -319,8 +322,11 @@ fn by_lane(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
     runs
 }
 
+/// How long giving back may take: what is not given back comes back when its lease ends.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
 /// Lets handlers finish within the limit, then stops them and gives back what they held.
-async fn drain(work: &Work, limit: Duration, lanes: &mut JoinSet<()>) {
+async fn drain(work: &Work, limit: Duration, lease: Duration, lanes: &mut JoinSet<()>) {
     let finish = async { while lanes.join_next().await.is_some() {} };
     let in_time = tokio::select! {
         () = finish => true,
@@ -330,11 +336,21 @@ async fn drain(work: &Work, limit: Duration, lanes: &mut JoinSet<()>) {
         tracing::warn!(group = %work.group, lanes = lanes.len(), ?limit, "handlers did not finish in time");
         lanes.shutdown().await;
     }
+    // The lanes at the same time, each in its order.
+    let mut lanes: HashMap<_, Vec<Receipt>> = HashMap::new();
     for receipt in work.held.drain() {
-        // A refusal means that it is settled, or went back with an earlier one of its lane.
-        if work.subscriber.settle(&receipt, Settlement::Release).await.is_ok() {
-            work.control.counts.released.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        lanes.entry((Arc::clone(&receipt.topic), Arc::clone(&receipt.key))).or_default().push(receipt);
+    }
+    let given_back = join_all(lanes.into_values().map(|lane| async move {
+        for receipt in lane {
+            // A refusal means that it is settled, or went back with an earlier one of its lane.
+            if work.subscriber.settle(&receipt, Settlement::Release).await.is_ok() {
+                work.control.counts.released.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
         }
+    }));
+    if within(&*work.clock, lease.min(GIVING_BACK), given_back).await.is_none() {
+        tracing::warn!(group = %work.group, "not everything could be given back; it comes back when its lease ends");
     }
 }
 

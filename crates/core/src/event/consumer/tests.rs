@@ -470,6 +470,59 @@ async fn a_lease_that_went_to_another_member_stops_the_handler() {
     running.await.unwrap().unwrap();
 }
 
+/// A member whose heartbeats get no answer.
+#[derive(Debug)]
+struct CutOff(Arc<dyn Subscriber>);
+
+#[async_trait::async_trait]
+impl Subscriber for CutOff {
+    async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
+        self.0.fetch(max, wait).await
+    }
+
+    async fn renew(&self, _: &[crate::event::Receipt]) -> Result<Vec<crate::event::Receipt>> {
+        std::future::pending().await
+    }
+
+    async fn settle(&self, receipt: &crate::event::Receipt, settlement: Settlement) -> Result<()> {
+        self.0.settle(receipt, settlement).await
+    }
+
+    async fn lag(&self) -> Result<crate::event::Lag> {
+        self.0.lag().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_ends_unheard_because_the_bus_does_not_answer_is_told_to_the_handler() {
+    let bus = MemoryBus::new();
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    let member = bus.subscribe(&subscription()).await.unwrap();
+    let taken = member.fetch(NonZeroUsize::MIN, Duration::ZERO).await.unwrap();
+    let (held, lost) = (Arc::new(Held::default()), Shutdown::new());
+    held.add(&taken, &lost);
+    let begun = tokio::time::Instant::now();
+    tokio::spawn(Arc::clone(&held).heartbeat(Arc::new(CutOff(member)), Arc::new(SystemClock), LEASE));
+    lost.triggered().await;
+    let took = begun.elapsed();
+    assert!(took >= LEASE * 9 / 10 && took < LEASE * 2, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_without_end_is_a_delay_and_no_panic() {
+    let bus = MemoryBus::new();
+    bus.publish(&[event("a", 1), event("b", 1)]).await.unwrap();
+    let handler = handler_fn(|delivery| {
+        let forever =
+            Error::new(ErrorKind::Unavailable, "closed for ever").with_retry(Retry::After(Duration::MAX));
+        let done = if delivery.event.key == "a" { Err(forever) } else { Ok(()) };
+        async move { done }
+    });
+    let consumer = Consumer::new(bus, subscription().with_lease(Duration::MAX), handler);
+    let stats = run_until(consumer, |stats| stats.handled == 1 && stats.retried == 1).await;
+    assert_eq!(stats.dead_lettered, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_again_to_the_same_member_stops_its_older_handler() {
     let bus = MemoryBus::new();

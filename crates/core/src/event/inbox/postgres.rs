@@ -10,6 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Arrival, InboxHandler, Window, keep_clean};
 use crate::Result;
 use crate::database::{Migration, failed};
+use crate::event::consumer::passing;
 use crate::event::{Delivery, EventId, Shutdown};
 use crate::time::{Clock, SystemClock};
 
@@ -145,9 +146,10 @@ impl PostgresInbox {
     where
         F: for<'c> Fn(&'c mut PgConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
     {
-        let failed = |error| failed("handling an event in a transaction", error);
+        let failed = |error| passing(failed("handling an event in a transaction", error));
         let mut transaction = self.pool.begin().await.map_err(failed)?;
-        if self.begin(&mut transaction, group, delivery.event.id).await? == Arrival::First {
+        let arrival = self.begin(&mut transaction, group, delivery.event.id).await.map_err(passing)?;
+        if arrival == Arrival::First {
             effect(&mut transaction, delivery).await?;
             transaction.commit().await.map_err(failed)?;
         }

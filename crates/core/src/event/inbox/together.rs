@@ -10,6 +10,7 @@ use super::{Arrival, SqliteInbox};
 use crate::Result;
 use crate::database::{Writing, failed};
 use crate::event::Delivery;
+use crate::event::consumer::passing;
 use crate::{Error, ErrorKind};
 
 /// What a handler does in the transaction.
@@ -92,7 +93,7 @@ impl Together {
                         *turn = Arc::downgrade(&batch);
                         (batch, open)
                     }
-                    Err(error) => return Ended::Alone(Err(failed(WHAT, error))),
+                    Err(error) => return Ended::Alone(Err(fault(error))),
                 },
             };
             let (open, done) = in_part(open, work).await;
@@ -132,7 +133,7 @@ impl Batch {
         }
         let alone = Arc::strong_count(self) == 1;
         let ended = match self.take() {
-            Some(open) => match open.commit().await.map_err(|error| failed(WHAT, error)) {
+            Some(open) => match open.commit().await.map_err(fault) {
                 Err(error) if !alone => Ended::InCompany(error),
                 ended => Ended::Alone(ended),
             },
@@ -145,12 +146,14 @@ impl Batch {
     }
 }
 
-const WHAT: &str = "handling an event in a transaction";
+fn fault(error: sqlx::Error) -> Error {
+    passing(failed("handling an event in a transaction", error))
+}
 
 /// Does the work so that it can be undone by itself; the transaction comes back if it is as it should be.
 async fn in_part<F: Effect>(mut open: Writing, work: &Work<'_, F>) -> (Option<Writing>, Result<()>) {
     if let Err(error) = sqlx::query("SAVEPOINT pumasi_inbox_effect").execute(&mut *open).await {
-        return (None, Err(failed(WHAT, error)));
+        return (None, Err(fault(error)));
     }
     let done = work.on(&mut open).await;
     let end: &[&str] = match done {
@@ -159,18 +162,17 @@ async fn in_part<F: Effect>(mut open: Writing, work: &Work<'_, F>) -> (Option<Wr
     };
     for statement in end {
         if let Err(error) = sqlx::query(*statement).execute(&mut *open).await {
-            return (None, done.and(Err(failed(WHAT, error))));
+            return (None, done.and(Err(fault(error))));
         }
     }
     (Some(open), done)
 }
 
 async fn alone<F: Effect>(pool: &SqlitePool, work: &Work<'_, F>) -> Result<()> {
-    let failed = |error| failed(WHAT, error);
-    let mut open = Writing::begin(pool).await.map_err(failed)?;
+    let mut open = Writing::begin(pool).await.map_err(fault)?;
     let done = work.on(&mut open).await;
     if done.is_ok() {
-        return open.commit().await.map_err(failed);
+        return open.commit().await.map_err(fault);
     }
     let _ = open.rollback().await;
     done

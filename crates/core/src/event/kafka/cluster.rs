@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 
-use super::error::{failed, failed_with, moves, too_slow};
+use super::error::{failed, failed_with, moves, passes, too_slow};
 use super::options::KafkaBusOptions;
 use super::record::Outgoing;
 use crate::{Error, ErrorKind, Result, Retry};
@@ -164,7 +164,12 @@ impl Cluster {
         for outcome in made {
             match outcome {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(failed_with(what, code)),
+                // The settings are at fault, or the cluster is not whole yet: not the event, which is kept until it can be published.
+                Err((_, code)) => {
+                    let error = failed_with(what, code);
+                    let settings = error.kind() == ErrorKind::InvalidInput;
+                    return Err(if settings { refused_topic(topic).with_source(error) } else { error });
+                }
             }
         }
         // It is made when its partitions have leaders, which every broker learns in its own time.
@@ -177,6 +182,44 @@ impl Cluster {
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
+    }
+
+    /// Deletes a group (by its name on the brokers) with what it has committed and put aside; tells whether there was one.
+    pub(super) async fn forget_group(self: &Arc<Self>, group: &str) -> Result<bool> {
+        let what = "forgetting a group";
+        let admin = AdminClient::from_config_and_context(&self.options.asking(), Logs)
+            .map_err(|error| failed(what, &error))?;
+        let limit = self.options.request;
+        let asked = AdminOptions::new().request_timeout(Some(limit)).operation_timeout(Some(limit));
+        let letters = format!("{group}.dead-letters");
+        let mut known = false;
+        let deadline = Instant::now() + limit;
+        loop {
+            let gone = admin.delete_groups(&[group], &asked).await.map_err(|error| failed(what, &error))?;
+            match gone.into_iter().next() {
+                Some(Ok(_)) => known = true,
+                Some(Err((_, RDKafkaErrorCode::GroupIdNotFound))) | None => {}
+                // Its last member is on its way out.
+                Some(Err((_, code))) if code == RDKafkaErrorCode::NonEmptyGroup || passes(code) => {
+                    if Instant::now() > deadline {
+                        return Err(failed_with(what, code));
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                Some(Err((_, code))) => return Err(failed_with(what, code)),
+            }
+            break;
+        }
+        let gone = admin.delete_topics(&[&letters], &asked).await.map_err(|error| failed(what, &error))?;
+        match gone.into_iter().next() {
+            Some(Ok(_)) => known = true,
+            Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)))
+            | None => {}
+            Some(Err((_, code))) => return Err(failed_with(what, code)),
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&letters);
+        Ok(known)
     }
 
     /// Sends records, in order, and waits until all of them are acknowledged.
@@ -269,6 +312,11 @@ impl Cluster {
             }
         })
     }
+}
+
+fn refused_topic(topic: &str) -> Error {
+    let message = format!("the cluster refuses to make the topic {topic} with these partitions and replicas");
+    Error::new(ErrorKind::Unavailable, message).with_retry(Retry::After(Duration::from_secs(1)))
 }
 
 /// Runs what blocks apart from the runtime's threads.

@@ -71,6 +71,13 @@ impl Letter {
         self.raw = Some(STANDARD.encode(raw));
     }
 
+    /// Leaves out what may be large.
+    pub(super) fn outline(&mut self) {
+        self.raw = None;
+        self.event.payload = serde_json::Value::Null;
+        self.event.headers.clear();
+    }
+
     fn raw(&self) -> Option<Vec<u8>> {
         STANDARD.decode(self.raw.as_ref()?).ok()
     }

@@ -21,8 +21,8 @@ use super::lanes::Taken;
 use super::progress::CLAIMS;
 use super::reader::{Incoming, MemberContext};
 use super::state::{End, Flight, PartitionId, State, Waiter, Work, of, position};
-use crate::event::Receipt;
 use crate::event::delivery::stale;
+use crate::event::{Receipt, Shutdown};
 use crate::{Error, ErrorKind, Result};
 
 /// How long a commit waits before it is sent again, where the group is being shared out anew.
@@ -52,6 +52,8 @@ pub(super) struct Group {
     pub(super) inbox: Mutex<Vec<Incoming>>,
     pub(super) changed: Notify,
     pub(super) stop: AtomicBool,
+    /// Triggered when the group was left in order.
+    pub(super) left: Shutdown,
 }
 
 /// What a fetch was handed, until somebody takes it: dropped before, it goes back with its attempt unused.
@@ -99,6 +101,7 @@ impl Group {
             inbox: Mutex::default(),
             changed: Notify::new(),
             stop: AtomicBool::new(false),
+            left: Shutdown::new(),
         });
         let back = Arc::downgrade(&group);
         group.consumer.context().attach(Weak::clone(&back));

@@ -151,7 +151,7 @@ impl Member {
 /// Puts an event aside whose settlement has begun: first the letter is written, then the event counts as done.
 async fn put_aside(group: &Arc<Group>, receipt: &Receipt, reason: Reason) -> Result<()> {
     let key = (Arc::clone(&receipt.topic), receipt.position);
-    let letter = {
+    let mut letter = {
         let mut state = group.lock();
         let event = state.lanes.event(receipt).ok_or_else(|| stale(receipt))?;
         let raw = state.replays.get(&key).and_then(|replay| replay.letter.raw.clone());
@@ -168,7 +168,14 @@ async fn put_aside(group: &Arc<Group>, receipt: &Receipt, reason: Reason) -> Res
         }
         letter
     };
-    if let Err(error) = group.dead.write(&where_is(receipt), Some(&letter)).await {
+    let mut written = group.dead.write(&where_is(receipt), Some(&letter)).await;
+    if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
+        // With the reason, or in base64, it is larger than the broker takes. Its place tells where it stands.
+        tracing::error!(group = %group.name, position = key.1, "an event is put aside without its payload, which is too large");
+        letter.outline();
+        written = group.dead.write(&where_is(receipt), Some(&letter)).await;
+    }
+    if let Err(error) = written {
         group.lock().lanes.abort(receipt);
         return Err(error);
     }
@@ -294,6 +301,19 @@ impl Subscriber for Member {
             .await;
         }
         group.settle(receipt, done).await
+    }
+
+    async fn close(&self) {
+        // Whoever else holds it goes on reading.
+        if Arc::strong_count(&self.handle) > 1 {
+            return;
+        }
+        let group = &self.handle.group;
+        group.stop.store(true, Ordering::Relaxed);
+        let limit = group.cluster.options.request;
+        if tokio::time::timeout(limit, group.left.triggered()).await.is_err() {
+            tracing::warn!(group = %group.name, "the group could not be left in order");
+        }
     }
 
     async fn lag(&self) -> Result<Lag> {

@@ -14,6 +14,7 @@ mod state;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use self::group::{Group, thread};
 use self::member::{Handle, Member};
 pub use self::options::KafkaBusOptions;
 use self::reader::MemberContext;
+use super::envelope::check_name;
 use super::{
     BusCapabilities, DeadLetter, Envelope, EventBus, EventId, Page, Published, Start, Subscriber,
     Subscription,
@@ -154,7 +156,8 @@ impl Shared {
     async fn join(&self, subscription: &Subscription) -> Result<Arc<Handle>> {
         let mut groups = self.groups.lock().await;
         let known = self.known(&mut groups, subscription.group());
-        let running = known.handle.upgrade();
+        // One that is being left is not joined again.
+        let running = known.handle.upgrade().filter(|handle| !handle.group.stop.load(Ordering::Relaxed));
         let handle = if let Some(handle) = &running {
             Arc::clone(handle)
         } else {
@@ -247,5 +250,12 @@ impl EventBus for KafkaBus {
             .await?;
         }
         Ok(replayed)
+    }
+
+    /// Its members must have stopped, in every process.
+    async fn forget_group(&self, group: &str) -> Result<bool> {
+        check_name("group", group)?;
+        self.shared.groups.lock().await.remove(group);
+        self.shared.cluster.forget_group(&self.shared.id(group)).await
     }
 }

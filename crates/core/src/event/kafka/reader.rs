@@ -27,6 +27,8 @@ use crate::{Error, ErrorKind, Result};
 const POLL: Duration = Duration::from_millis(50);
 /// How many records are sorted in at once.
 const BATCH: usize = 500;
+/// How long leaving the group may take.
+const LEAVING: Duration = Duration::from_secs(2);
 /// How long to wait before something is tried again without which a partition cannot be worked on.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -137,6 +139,19 @@ impl Group {
         if let Err(error) = last {
             tracing::warn!(group = %self.name, error = %failed("committing", &error), "the last commit failed");
         }
+        self.leave();
+        self.left.trigger();
+    }
+
+    /// Gives the partitions back, so that others need not wait until the session has timed out. A static member keeps them.
+    fn leave(&self) {
+        self.consumer.unsubscribe();
+        let until = Instant::now() + LEAVING;
+        // The revocation is called back from a poll; the request follows it.
+        while !self.lock().partitions.is_empty() && Instant::now() < until {
+            let _ = self.consumer.poll(POLL);
+        }
+        let _ = self.consumer.poll(POLL);
     }
 
     fn push(&self, message: &BorrowedMessage<'_>, topic: &mut (String, Arc<str>)) {
@@ -328,11 +343,15 @@ impl Group {
             fresh.into_iter().map(|topic| (Arc::clone(&topic), start(&topic))).collect()
         };
         for ((topic, number), base) in self.begin(starts)? {
+            // Whoever subscribed was promised what is published from then on.
+            let decided = self.lock().decided.get(&(Arc::clone(&topic), number)).copied();
+            let base = decided.map_or(base, |decided| decided.min(base));
             let full = self.full(&topic);
             if list.find_partition(&full, number).is_some() {
                 known.push(((topic, number), Progress::at(base), true));
             }
         }
+        self.check_ends(&mut known)?;
         // What was given to the group again comes before what is read from here on.
         let replays = self.dead.replays_here()?;
         let window = i64::from(self.cluster.options.window);
@@ -363,6 +382,22 @@ impl Group {
         }
         self.sort_in(replays);
         Ok(begin)
+    }
+
+    /// Compares where the group is with where the partitions end: a log that lost its tail (an unclean election, a disk that was
+    /// put back) would otherwise have what is written now taken for what was settled then.
+    fn check_ends(&self, known: &mut [(PartitionId, Progress, bool)]) -> Result<()> {
+        let asked: Vec<_> = known.iter().map(|((topic, number), ..)| (self.full(topic), *number)).collect();
+        let ends = self.cluster.watermarks_here(asked)?;
+        for ((topic, number), progress, dirty) in known {
+            let Some((_, high)) = ends.get(&(self.full(topic), *number)) else { continue };
+            if progress.base() > *high {
+                let (base, end) = (progress.base(), *high);
+                tracing::error!(group = %self.name, topic = %topic, partition = *number, base, end, "the log of a partition ends before what the group has settled: the brokers lost events");
+                (*progress, *dirty) = (Progress::at(end), true);
+            }
+        }
+        Ok(())
     }
 
     /// Gives partitions up. While they are still this process's, what is written down is committed first, and the answer is
@@ -450,6 +485,7 @@ impl Group {
     pub(super) fn decide_here(&self, topics: Vec<(Arc<str>, Start)>) -> Result<()> {
         let mut list = TopicPartitionList::new();
         for ((topic, partition), offset) in self.begin(topics)? {
+            self.lock().decided.insert((Arc::clone(&topic), partition), offset);
             let added = list.add_partition_offset(&self.full(&topic), partition, Offset::Offset(offset));
             added.map_err(|error| failed("deciding where the group begins", &error))?;
         }

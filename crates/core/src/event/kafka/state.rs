@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) partitions: HashMap<PartitionId, Partition>,
     /// Where the group begins on topics that it has not read before.
     pub(super) starts: BTreeMap<Arc<str>, Start>,
+    /// Where it was decided to begin when this process subscribed, for partitions of which nothing was committed then.
+    pub(super) decided: HashMap<PartitionId, i64>,
     /// Whether the brokers have told which partitions are this process's.
     pub(super) joined: bool,
     /// Dead letters that were given to the group again.

@@ -14,13 +14,15 @@ use crate::redis_link::RedisLink;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
+// With the first line, Redis refuses a script on a full server before it has done anything. Those that the relay calls may
+// run there, so that the outbox can be emptied.
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("lua/append.lua"), include_str!($file)))
+    ($head:literal, $file:literal) => {
+        Script::new(concat!($head, "\n", include_str!("lua/append.lua"), include_str!($file)))
     };
 }
 
-/// Holds events in a Redis server (6.2 or newer) for a [`Relay`](super::Relay).
+/// Holds events in a Redis server (7.0 or newer) for a [`Relay`](super::Relay).
 ///
 /// Its "transaction" is one call of [`write`](Self::write); a store that keeps its own data on the same server writes events
 /// in its own script, with the function `outbox_append` of [`LUA`](Self::LUA).
@@ -56,11 +58,11 @@ impl RedisOutbox {
     /// Makes an outbox on the server of `link`.
     pub fn new(link: RedisLink) -> Self {
         let scripts = Scripts {
-            publish: script!("lua/publish.lua"),
-            claim: script!("lua/claim.lua"),
-            complete: script!("lua/complete.lua"),
-            backlog: script!("lua/backlog.lua"),
-            write_again: script!("lua/write_again.lua"),
+            publish: script!("#!lua", "lua/publish.lua"),
+            claim: script!("#!lua flags=allow-oom", "lua/claim.lua"),
+            complete: script!("#!lua flags=allow-oom", "lua/complete.lua"),
+            backlog: script!("#!lua flags=no-writes", "lua/backlog.lua"),
+            write_again: script!("#!lua flags=allow-oom", "lua/write_again.lua"),
         };
         Self {
             link,

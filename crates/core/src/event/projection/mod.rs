@@ -30,6 +30,8 @@ pub use rebuild::Rebuilt;
 pub use sqlite::SqliteProjectionStore;
 pub use store::{Begun, Entity, EntityPage, ProjectionStore, Swapped, Target};
 
+use self::store::signed_version;
+use super::consumer::passing;
 use super::envelope::check_name;
 use super::{Control, Delivery, Envelope, Handler, State, Subscription};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -282,7 +284,7 @@ impl<T: DeserializeOwned> Projection<T> {
         if event.state != State::Deleted {
             event.payload::<T>()?;
         }
-        Ok(())
+        signed_version(event).map(|_| ())
     }
 }
 
@@ -291,7 +293,8 @@ impl<T: DeserializeOwned + 'static> Handler for Projection<T> {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         self.check(event)?;
-        let applied = self.store.apply(&self.name, Target::Current, std::slice::from_ref(event)).await?;
+        let applied = self.store.apply(&self.name, Target::Current, std::slice::from_ref(event)).await;
+        let applied = applied.map_err(passing)?;
         let metric =
             if applied > 0 { "pumasi_projection_applied_total" } else { "pumasi_projection_outdated_total" };
         metrics::counter!(metric, "projection" => self.name.to_string()).increment(1);

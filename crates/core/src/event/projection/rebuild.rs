@@ -49,11 +49,17 @@ impl<T: DeserializeOwned> Projection<T> {
     /// did not pass with a few retries. The old state goes on serving.
     pub async fn rebuild(&self, bus: &dyn EventBus) -> Result<Rebuilt> {
         let begun = self.store.begin_rebuild(&self.name).await?;
-        if let Some(abandoned) = begun.abandoned {
-            bus.forget_group(&self.group_of(abandoned)).await?;
-        }
         let group = self.group_of(begun.generation);
-        let done = self.fill_and_swap(bus, begun.generation, &group).await;
+        // One of this name may be there from before the store was made anew; it would go on where it was.
+        let left =
+            begun.abandoned.map(|abandoned| self.group_of(abandoned)).into_iter().chain([group.clone()]);
+        let done = async {
+            for left in left {
+                bus.forget_group(&left).await?;
+            }
+            self.fill_and_swap(bus, begun.generation, &group).await
+        };
+        let done = done.await;
         // A group that nobody reads any more would keep the topic's events for ever.
         let forgotten = bus.forget_group(&group).await;
         match done {
@@ -79,6 +85,15 @@ impl<T: DeserializeOwned> Projection<T> {
     async fn fill_and_swap(&self, bus: &dyn EventBus, generation: u64, group: &str) -> Result<Rebuilt> {
         let subscription = Subscription::new(group, [&*self.topic]).with_lease(LEASE);
         let member = bus.subscribe(&subscription).await?;
+        let filled = self.fill(&*member, generation).await;
+        member.close().await;
+        let (events, refused) = filled?;
+        let Swapped { before, after } = self.store.swap(&self.name, generation, self.min_percent).await?;
+        Ok(Rebuilt { events, refused, entities_before: before, entities_after: after })
+    }
+
+    /// Reads everything there is into a generation; returns how many events that were, and how many could not be applied.
+    async fn fill(&self, member: &dyn Subscriber, generation: u64) -> Result<(u64, u64)> {
         let retry = RetryPolicy::new("projection rebuild");
         let (mut events, mut refused) = (0, 0);
         loop {
@@ -103,10 +118,9 @@ impl<T: DeserializeOwned> Projection<T> {
                 }
             }
             retry.run(|_| self.store.apply(&self.name, Target::Building(generation), &good)).await?;
-            try_join_all(taken.iter().map(|delivery| ack(&retry, &*member, delivery))).await?;
+            try_join_all(taken.iter().map(|delivery| ack(&retry, member, delivery))).await?;
         }
-        let Swapped { before, after } = self.store.swap(&self.name, generation, self.min_percent).await?;
-        Ok(Rebuilt { events, refused, entities_before: before, entities_after: after })
+        Ok((events, refused))
     }
 }
 

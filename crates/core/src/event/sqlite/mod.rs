@@ -11,6 +11,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -382,6 +383,7 @@ impl EventBus for SqliteBus {
                 lease: subscription.lease(),
                 topics: subs.iter().map(|(topic, sub)| (*sub, topic.as_str().into())).collect(),
                 list: subs.values().copied().collect(),
+                turn: AtomicUsize::new(0),
                 subs,
             })),
             _ => Err(unexpected()),
@@ -415,6 +417,8 @@ struct Member {
     lease: Duration,
     subs: BTreeMap<String, i64>,
     list: Arc<[i64]>,
+    /// Which of them a fetch begins with, in turn, so that a busy topic leaves the others some of it.
+    turn: AtomicUsize,
     topics: BTreeMap<i64, Arc<str>>,
 }
 
@@ -479,7 +483,10 @@ impl Member {
     }
 
     async fn take(&self, max: NonZeroUsize) -> Result<Vec<Delivery>> {
-        let work = Work::Fetch { subs: Arc::clone(&self.list), max: max.get(), lease: self.lease };
+        let mut subs = self.list.to_vec();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % subs.len().max(1);
+        subs.rotate_left(first);
+        let work = Work::Fetch { subs: subs.into(), max: max.get(), lease: self.lease };
         match self.shared.ask(work).await? {
             Answer::Fetched(handout) => {
                 let taken = handout.take();

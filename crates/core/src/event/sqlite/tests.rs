@@ -121,3 +121,20 @@ async fn what_is_handed_out_and_settled_is_found_by_its_key_however_much_is_unse
         }
     }
 }
+
+#[tokio::test]
+async fn a_busy_topic_leaves_the_others_some_of_each_fetch() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = SqliteBus::open(folder.path().join("events.db")).await.unwrap();
+    let on = |topic: &str, key: u64| Envelope::new(topic, format!("key-{key}"), State::Created, 1);
+    let events: Vec<_> = (0..50).map(|key| on("busy", key)).chain([on("calm", 1)]).collect();
+    bus.publish(&events).await.unwrap();
+    let member = bus.subscribe(&Subscription::new("readers", ["busy", "calm"])).await.unwrap();
+    let mut topics = Vec::new();
+    for _ in 0..2 {
+        for delivery in member.fetch(NonZeroUsize::new(4).unwrap(), Duration::ZERO).await.unwrap() {
+            topics.push(delivery.event.topic.clone());
+        }
+    }
+    assert!(topics.contains(&"calm".to_owned()), "{topics:?}");
+}

@@ -1,14 +1,15 @@
 //! Records of other programs, dead letters across processes, and doubles across restarts.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pumasi_core::ErrorKind;
 use pumasi_core::conformance::Server;
 use pumasi_core::event::{EventBus, EventId, KafkaBusOptions, Page, Reason, Settlement, Subscription};
-use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::{MANY, SOON, drain, event, join, on, options, subscription};
 
@@ -211,4 +212,81 @@ async fn a_topic_that_nobody_made_is_not_found_and_may_be_asked_for_again() {
     assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap(), []);
     let error = bus.subscribe(&Subscription::new("readers", ["글"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_for_a_letter_is_put_aside_without_its_payload() {
+    let Some(options) = options("a letter that is too large") else { return };
+    let bus = options.open().await.unwrap();
+    let member = join(&bus).await;
+    let large = event("a", 1).with_payload(&"가".repeat(333_000)).unwrap();
+    bus.publish(&[large, event("a", 2)]).await.unwrap();
+    let taken = member.fetch(NonZeroUsize::MIN, SOON).await.unwrap();
+    let reason = Reason::new("invalid_input", "x".repeat(2_000));
+    member.settle(&taken[0].receipt, Settlement::DeadLetter { reason }).await.unwrap();
+    let dead = bus.dead_letters("readers", Page::default()).await.unwrap();
+    assert_eq!((dead.len(), dead[0].event.version), (1, 1));
+    assert_eq!(drain(&member).await, [("a".to_owned(), 2)], "its key goes on");
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_tail_is_read_from_where_it_ends_now() {
+    let test = "a log that lost its tail";
+    let Some(url) = Server::Kafka.url(test) else { return };
+    let prefix = format!("test-{}.", EventId::random());
+    let bus = on(&url, &prefix).open().await.unwrap();
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    // What the group has committed outlived what it was about.
+    let (topic, group) = (format!("{prefix}posts"), format!("{prefix}readers"));
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &url).set("group.id", &group).create().unwrap();
+        let mut ahead = TopicPartitionList::new();
+        for partition in 0..4 {
+            ahead.add_partition_offset(&topic, partition, Offset::Offset(1_000)).unwrap();
+        }
+        consumer.commit(&ahead, CommitMode::Sync).unwrap();
+    })
+    .await
+    .unwrap();
+    let member = join(&bus).await;
+    assert_eq!(member.fetch(MANY, Duration::ZERO).await.unwrap().len(), 0);
+    bus.publish(&[event("a", 2), event("b", 1)]).await.unwrap();
+    let mut read = drain(&member).await;
+    read.sort();
+    assert_eq!(read, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_group_that_is_left_in_order_gives_its_partitions_to_others_at_once() {
+    let Some(options) = options("a group that is left in order") else { return };
+    let options = options.with_session_timeout(Duration::from_secs(30));
+    let (bus, other) = (options.clone().open().await.unwrap(), options.open().await.unwrap());
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    let member = join(&bus).await;
+    assert_eq!(drain(&member).await.len(), 1);
+    let waiting = join(&other).await;
+    assert_eq!(waiting.fetch(MANY, Duration::from_secs(1)).await.unwrap().len(), 0);
+    member.close().await;
+    let keys: Vec<_> = (0..20).map(|key| event(&format!("key-{key}"), 1)).collect();
+    bus.publish(&keys).await.unwrap();
+    let begun = Instant::now();
+    let mut read = 0;
+    while read < keys.len() {
+        for delivery in waiting.fetch(MANY, SOON).await.unwrap() {
+            waiting.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+            read += 1;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{read} of {} after {:?}",
+            keys.len(),
+            begun.elapsed()
+        );
+    }
+    // The process may join again.
+    let member = join(&bus).await;
+    drop(waiting);
+    bus.publish(&[event("a", 2)]).await.unwrap();
+    assert_eq!(member.fetch(MANY, SOON).await.unwrap().len(), 1);
 }
