@@ -5,10 +5,11 @@
 //! | which bytes of the source does this normalised text stand for? | [`normalize`], [`Normalized::source_span`] |
 //! | where does a sentence begin and end? | [`sentences`] |
 //! | which terms stand for a text, whatever engine holds it? | [`Analyzer`] |
+//! | which morphemes is a Korean text made of, by a dictionary? | [`Dictionary`] |
 //! | how well does a text answer a query? | [`Bm25Index`] in memory; [`Bm25`] and [`SparseVector`] for other engines |
 //! | how are two rankings made one? | [`fuse_rrf`], [`fuse_min_max`] |
 //!
-//! Everything here is a pure function of its input, takes time linear in it, and needs no data files.
+//! Everything here is a pure function of its input, takes time linear in it, and, but for [`Dictionary`], needs no data files.
 //!
 //! ```
 //! use pumasi_core::text::{Analyzer, Bm25Index};
@@ -22,6 +23,7 @@
 
 mod analyze;
 mod bm25;
+mod dictionary;
 mod fusion;
 mod normalize;
 mod sentence;
@@ -29,6 +31,7 @@ mod span;
 
 pub use analyze::{Analyzer, Morpheme, Morphology, Particles, Role, Token, TokenKind, TokenRef};
 pub use bm25::{Bm25, Bm25Index, Hit, SparseVector, term_id};
+pub use dictionary::{Dictionary, Lexeme, Part};
 pub use fusion::{Fused, Weighted, fuse_min_max, fuse_rrf};
 pub use normalize::{Normalized, Normalizer, normalize};
 pub use sentence::sentences;

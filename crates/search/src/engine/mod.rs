@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::page::Page;
 use crate::query::Query;
 use crate::schema::Schema;
+use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 
 pub use change::{Applied, Change, ChangeKind};
@@ -125,6 +126,13 @@ pub trait SearchEngine: fmt::Debug + Send + Sync {
     ///
     /// `Unavailable` where the engine cannot be reached.
     async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>>;
+
+    /// Looks at what the engine stands on, as [`Search::doctor`](crate::Search::doctor) does at start-up: what of a server, its
+    /// settings or the index is not as it should be. It changes nothing; that a look was not possible is a finding too. An
+    /// engine that stands on nothing but this process finds nothing.
+    async fn examine(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 macro_rules! forward {
@@ -153,6 +161,10 @@ macro_rules! forward {
 
             async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {
                 (**self).stamps(after, limit).await
+            }
+
+            async fn examine(&self) -> Vec<Finding> {
+                (**self).examine().await
             }
         }
     )+};

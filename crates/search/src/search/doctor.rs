@@ -127,6 +127,14 @@ pub(super) async fn examine(engines: &[Arc<Watched>], schema: &Schema, limit: Du
             );
         }
         queries(watched, limit, &mut report).await;
+        match within(&SystemClock, limit, watched.engine.examine()).await {
+            Some(findings) => report.findings.extend(findings),
+            None => report.add(
+                name,
+                Health::Bad,
+                format!("it did not answer questions about itself within {limit:?}"),
+            ),
+        }
     }
     if let Err(error) = schema.validate() {
         report.add("schema", Health::Bad, error.to_string());

@@ -4,6 +4,9 @@
 
 #[cfg(feature = "embedded")]
 mod kill;
+#[cfg(feature = "embedded")]
+#[expect(clippy::print_stdout, reason = "what a page cost is printed")]
+mod walk;
 
 use std::sync::Arc;
 
@@ -109,6 +112,17 @@ mod postgres {
         }
     }
 
+    #[tokio::test]
+    async fn a_good_server_gives_nothing_to_say_and_an_index_of_another_schema_does() {
+        let Some(server) = Postgres::new() else { return };
+        let engine = server.engine().await;
+        assert_eq!(engine.examine().await, []);
+        let sql = "UPDATE pumasi_search_index SET fingerprint = 'another'";
+        server.pool().await.execute(sql).await.expect("a change");
+        let findings = engine.examine().await;
+        assert!(findings.iter().any(|finding| finding.text.contains("another schema")), "{findings:?}");
+    }
+
     engine_laws!(
         laws,
         match Postgres::new() {
@@ -157,6 +171,17 @@ mod opensearch {
         async fn reopen(&self, _: Arc<dyn SearchEngine>) -> Reopened {
             Ok(self.engine().await)
         }
+    }
+
+    #[tokio::test]
+    async fn a_good_cluster_gives_nothing_bad_to_say_and_one_without_an_index_does() {
+        use pumasi_search::search::Health;
+        let Some(cluster) = Cluster::new() else { return };
+        let findings = cluster.engine().await.examine().await;
+        assert!(findings.iter().all(|finding| finding.health < Health::Bad), "{findings:?}");
+        let empty = OpenSearchEngine::new(schema(), &cluster.nodes).expect("an engine");
+        let findings = empty.with_prefix(format!("{}_none", cluster.prefix)).examine().await;
+        assert!(findings.iter().any(|finding| finding.text.contains("no index of ours")), "{findings:?}");
     }
 
     engine_laws!(

@@ -1,7 +1,5 @@
 //! Korean stems without a dictionary.
 
-use std::borrow::Cow;
-
 /// Particles and endings, longest first within each count of syllables. After Martin (1992), "A Reference Grammar of
 /// Korean", and the particle and ending classes (J*, E*, XSN) of the Sejong tag set; which of them pay was measured.
 const SUFFIXES: &[&[&str]] = &[
@@ -123,9 +121,9 @@ const SHORTEST: usize = 2;
 /// Bytes of a Hangul syllable in UTF-8.
 const SYLLABLE: usize = 3;
 
-/// Returns how many bytes of `word`, a run of Hangul syllables, are left when its particles and endings are stripped, and
-/// the stem itself.
-pub(super) fn stem(word: &str) -> (usize, Cow<'_, str>) {
+/// Returns what of `word`, a run of Hangul syllables, is left when its particles and endings are stripped by list: never less
+/// than two syllables of a longer word.
+pub(super) fn stem(word: &str) -> &str {
     let syllables = word.len() / SYLLABLE;
     for (group, suffixes) in SUFFIXES.iter().enumerate() {
         let length = SUFFIXES.len() - group;
@@ -134,10 +132,10 @@ pub(super) fn stem(word: &str) -> (usize, Cow<'_, str>) {
         }
         let Some((head, tail)) = word.split_at_checked(word.len() - length * SYLLABLE) else { continue };
         if suffixes.contains(&tail) && agrees(head, tail) {
-            return (head.len(), Cow::Borrowed(head));
+            return head;
         }
     }
-    (word.len(), Cow::Borrowed(word))
+    word
 }
 
 /// Tells whether `run`, written onto a number or a foreign word, is nothing but a particle or an ending.

@@ -1,8 +1,9 @@
-//! The seam for taking Korean words apart, and the way that needs no dictionary.
+//! The seam for taking Korean words apart by more than a list of endings.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What a piece of a word does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,7 +11,7 @@ use std::ops::Range;
 pub enum Role {
     /// Carries meaning: is indexed.
     Content,
-    /// A particle or an ending: is left out where content is left.
+    /// A particle or an ending: adds no term of its own.
     Function,
 }
 
@@ -34,7 +35,7 @@ impl fmt::Debug for Morpheme<'_> {
     }
 }
 
-/// Takes a Korean word apart.
+/// Takes a Korean word apart, by a dictionary say.
 ///
 /// An [`Analyzer`](super::Analyzer) asks it for each run of Hangul syllables. What a morphology must keep:
 ///
@@ -42,25 +43,30 @@ impl fmt::Debug for Morpheme<'_> {
 /// 2. it is a pure function of the word, so that documents and queries agree;
 /// 3. it takes time linear in the word.
 ///
-/// A word for which nothing is [`Role::Content`] is indexed whole: no token is ever lost.
+/// Stem and bigrams of the word are terms beside what it says: no token is ever lost.
 pub trait Morphology: fmt::Debug + Send + Sync {
     /// Appends the pieces of `word`, which is a run of Hangul syllables in NFC.
     fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>);
 }
 
-/// Strips particles and endings by list: no dictionary, and never more than leaves a stem of two syllables.
-///
-/// Contracted verb forms are undone where their letters tell (`달렸습니다`, `달립니다` become `달리`).
+impl<M: Morphology + ?Sized> Morphology for Arc<M> {
+    fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>) {
+        (**self).split(word, pieces);
+    }
+}
+
+/// The particles and endings that are stripped by list, as a morphology: no dictionary, and never more than leaves a stem of two
+/// syllables. An analyzer strips them anyway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Particles;
 
 impl Morphology for Particles {
     fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>) {
-        let (kept, form) = super::korean::stem(word);
-        pieces.push(Morpheme { range: 0..kept, form, role: Role::Content });
-        if kept < word.len() {
-            let form = Cow::Borrowed(word.get(kept..).unwrap_or_default());
-            pieces.push(Morpheme { range: kept..word.len(), form, role: Role::Function });
+        let stem = super::korean::stem(word);
+        pieces.push(Morpheme { range: 0..stem.len(), form: Cow::Borrowed(stem), role: Role::Content });
+        if stem.len() < word.len() {
+            let form = Cow::Borrowed(word.get(stem.len()..).unwrap_or_default());
+            pieces.push(Morpheme { range: stem.len()..word.len(), form, role: Role::Function });
         }
     }
 }

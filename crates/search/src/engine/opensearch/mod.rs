@@ -1,5 +1,6 @@
 //! OpenSearch and Elasticsearch as an engine, over HTTP.
 
+mod examine;
 mod filter;
 mod find;
 mod layout;
@@ -18,6 +19,7 @@ use super::{Applied, Change, SearchEngine, Stamp, Status};
 use crate::page::Page;
 use crate::query::Query;
 use crate::schema::Schema;
+use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 use find::Search;
 use layout::Layout;
@@ -376,5 +378,9 @@ impl SearchEngine for OpenSearchEngine {
             }
         }
         Ok(stamps)
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        self.look().await
     }
 }

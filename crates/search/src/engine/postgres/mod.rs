@@ -1,5 +1,6 @@
 //! PostgreSQL as an engine: our terms in a `tsvector` with positions.
 
+mod examine;
 mod find;
 mod lookup;
 mod table;
@@ -16,6 +17,7 @@ use super::{Applied, Change, SearchEngine, Stamp, Status};
 use crate::page::Page;
 use crate::query::Query;
 use crate::schema::Schema;
+use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 use find::Search;
 use table::{Row, Table};
@@ -383,5 +385,9 @@ impl SearchEngine for PostgresEngine {
                 Ok(Stamp::new(id, u64::try_from(version).unwrap_or_default()))
             })
             .collect()
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        self.look().await
     }
 }
