@@ -1,0 +1,7 @@
+//! What the parts of the crate do together.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails so")]
+
+mod chunks;
+mod ingest;
+mod retrieval;
