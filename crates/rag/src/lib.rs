@@ -35,13 +35,25 @@
 //! | [`store`] | who keeps chunks with their vectors and terms, and finds them? |
 //! | [`ingest`] | how does a store come to hold what the documents say now, and embed nothing twice? |
 //! | [`retrieve`] | which passages speak of a question, and why each? |
+//! | [`answer`] | what is answered from which passages, and do they say so? |
+//! | [`memory`] | what was said before? |
+//! | [`sse`] | how does an answer reach a browser, and go on where its connection broke? |
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
+//! | `axum` | answers as responses of `axum` |
 
+pub mod answer;
 pub mod chunk;
 pub mod document;
 pub mod ingest;
+pub mod memory;
 pub mod retrieve;
+pub mod sse;
 pub mod store;
 
+pub use answer::{AnswerEvent, Ask, Assistant};
 pub use chunk::{ChunkId, Chunker, StructureChunker};
 pub use document::{Document, DocumentRecord, Format, Tenant};
 pub use ingest::{Ingest, IngestReport};

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails so")]
 
+mod answers;
 mod chunks;
+mod grounding;
 mod ingest;
+mod knowledge;
 mod retrieval;
+mod streams;
