@@ -46,6 +46,8 @@
 
 pub mod answer;
 pub mod chunk;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod document;
 pub mod ingest;
 pub mod memory;
@@ -59,8 +61,10 @@ pub use document::{Document, DocumentRecord, Format, Tenant};
 pub use ingest::{Ingest, IngestReport};
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use retrieve::{Explanation, Fusion, Hit, Question, Retrieved, Retriever};
+#[cfg(feature = "embedded")]
+pub use store::SqliteStore;
 pub use store::{MemoryStore, Passage, Space, Store};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "embedded"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

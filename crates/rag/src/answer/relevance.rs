@@ -5,6 +5,9 @@ use crate::retrieve::Hit;
 
 /// How much of a question a passage must speak of to be answered from.
 ///
+/// It stands behind the retriever's own [`Threshold`](crate::retrieve::Threshold), which can be calibrated for an embedder and lets
+/// everything pass unless set; with a calibrated one, `Relevance::default().with_min_coverage(0.0)` leaves the decision to it.
+///
 /// What a question asks for are its words without those that every question has. A passage speaks of them by having them, in any
 /// form. A vector's closeness can stand for words, where the embedder is good enough and its scale is known: there is no such number
 /// that fits all embedders, so none is set.

@@ -45,7 +45,7 @@ pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()>
 
     let question = looked_up(&inner, &ask.question, &history, &mut out).await?;
     let found = inner.retriever.retrieve(&question).await?;
-    let hits = inner.relevance.keep(&question.text, found.hits);
+    let hits = if found.relevant { inner.relevance.keep(&question.text, found.hits) } else { Vec::new() };
     let model = inner.model.as_ref();
     let fence = Fence::new();
     let prompt = Prompt {

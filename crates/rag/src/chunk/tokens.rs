@@ -12,6 +12,11 @@ pub trait CountTokens: fmt::Debug + Send + Sync {
 
     /// Counts the tokens of a text.
     fn count(&self, text: &str) -> usize;
+
+    /// Counts the words of a text that the tokenizer does not know; none, for tokenizers that can spell everything.
+    fn count_unknown(&self, _text: &str) -> usize {
+        0
+    }
 }
 
 macro_rules! forward {
@@ -23,6 +28,10 @@ macro_rules! forward {
 
             fn count(&self, text: &str) -> usize {
                 (**self).count(text)
+            }
+
+            fn count_unknown(&self, text: &str) -> usize {
+                (**self).count_unknown(text)
             }
         }
     )+};

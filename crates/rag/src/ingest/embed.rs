@@ -50,7 +50,9 @@ impl Ingest {
             }
         }
         let all: u64 = drafts.iter().map(|draft| draft.entry.chunks.len() as u64).sum();
-        report.chunks_reused += all.saturating_sub(wanted.len() as u64);
+        let unreadable: u64 = drafts.iter().map(|draft| draft.unreadable).sum();
+        report.chunks_unreadable += unreadable;
+        report.chunks_reused += all.saturating_sub(wanted.len() as u64 + unreadable);
         let mut failures = failed.into_iter();
         drafts.retain(|draft| match failures.next().flatten() {
             Some(error) => {

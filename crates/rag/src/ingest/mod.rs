@@ -18,6 +18,7 @@ pub use report::{IngestReport, Rejected};
 
 use crate::chunk::{ChunkId, Chunker, StructureChunker, readable};
 use crate::document::{Document, DocumentRecord, Fingerprint};
+use crate::retrieve::Gate;
 use crate::store::{ChunkEntry, Entry, SectionEntry, Space, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -59,6 +60,7 @@ pub struct Ingest {
     analyzer: Analyzer,
     documents_at_once: NonZeroUsize,
     texts_at_once: NonZeroUsize,
+    gate: Option<Gate>,
 }
 
 impl fmt::Debug for Ingest {
@@ -88,7 +90,15 @@ impl Ingest {
             analyzer: Analyzer::default(),
             documents_at_once: nonzero(64),
             texts_at_once: nonzero(64),
+            gate: None,
         }
+    }
+
+    /// Keeps chunks that the embedder cannot read without a vector: they are found by words alone, and cost nothing.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
     }
 
     /// Sets what cuts the documents.
@@ -151,11 +161,13 @@ impl Ingest {
         })?;
         let (chunker, space) = (self.chunker.name(), self.store.space());
         let analyzer = format!("{:?}", self.analyzer);
+        let gate = if self.gate.is_some() { "gated" } else { "" };
         Ok(Fingerprint::of([
             VERSION.as_bytes(),
             chunker.as_bytes(),
             space.embedder.as_bytes(),
             analyzer.as_bytes(),
+            gate.as_bytes(),
             whole.as_slice(),
         ]))
     }
@@ -227,7 +239,7 @@ impl Ingest {
         let cut = self.chunker.chunk(document)?;
         let mut sections = Vec::with_capacity(cut.len());
         let mut chunks = Vec::new();
-        let mut missing = Vec::new();
+        let (mut missing, mut unreadable) = (Vec::new(), 0);
         let mut seen: HashMap<ChunkId, u32> = HashMap::new();
         for section in cut {
             for span in section.chunks {
@@ -238,8 +250,11 @@ impl Ingest {
                 *nth += 1;
                 let read = readable(&section.context, text);
                 let terms = SparseVector::counts(&read, &self.analyzer);
-                let embedding = vectors.get(&id).cloned().unwrap_or_default();
-                if embedding.is_empty() {
+                let mut embedding = vectors.get(&id).cloned().unwrap_or_default();
+                if self.gate.as_ref().is_some_and(|gate| !gate.can_read(&read)) {
+                    embedding = vec![0.0; self.store.space().dimensions];
+                    unreadable += 1;
+                } else if embedding.iter().all(|number| *number == 0.0) {
                     missing.push((chunks.len(), read));
                 }
                 chunks.push(ChunkEntry::new(id, sections.len(), span, embedding, terms));
@@ -248,7 +263,7 @@ impl Ingest {
             sections.push(SectionEntry::new(section.headings, section.span, text));
         }
         let record = DocumentRecord::new(document, fingerprint);
-        Ok(Draft { entry: Entry::new(record, sections, chunks), missing, known })
+        Ok(Draft { entry: Entry::new(record, sections, chunks), missing, unreadable, known })
     }
 }
 
@@ -256,5 +271,7 @@ impl Ingest {
 struct Draft {
     entry: Entry,
     missing: Vec<(usize, String)>,
+    /// How many chunks the embedder cannot read.
+    unreadable: u64,
     known: bool,
 }

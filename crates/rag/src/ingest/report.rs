@@ -28,6 +28,8 @@ pub struct IngestReport {
     pub chunks_embedded: u64,
     /// Chunks of replaced documents that kept their vector.
     pub chunks_reused: u64,
+    /// Chunks that the embedder [cannot read](crate::retrieve::Gate), and that have no vector.
+    pub chunks_unreadable: u64,
     /// Documents that could not be taken; the store holds of them what it held before.
     pub rejected: Vec<Rejected>,
 }

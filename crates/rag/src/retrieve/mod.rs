@@ -1,7 +1,11 @@
 //! Which passages speak of a question, and why each.
 
 mod explanation;
+mod gate;
 mod question;
+mod rerank;
+mod select;
+mod threshold;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,13 +15,19 @@ use std::sync::Arc;
 use pumasi_core::model::Embedder;
 use pumasi_core::text::{Analyzer, SparseVector, TokenKind, Weighted, fuse_min_max, fuse_rrf, term_id};
 
-pub use explanation::{Explanation, Place};
-pub use question::{Fusion, Mode, Question};
+use pumasi_core::time::{Clock, SystemClock};
 
-use crate::Result;
+pub use explanation::{Explanation, Place};
+pub use gate::Gate;
+pub use question::{Fusion, Mode, Question};
+pub use rerank::Reranker;
+pub use select::{Decay, Distinct};
+pub use threshold::{Evidence, Observation, Threshold};
+
 use crate::chunk::{ChunkId, readable};
 use crate::ingest::checked;
 use crate::store::{Found, Passage, Scored, Space, Store, StoreQuery};
+use crate::{Error, Result};
 
 /// A passage that speaks of the question.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,12 +41,30 @@ pub struct Hit {
     pub why: Explanation,
 }
 
+/// What could not be done for a question; what was found is what the rest found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Note {
+    /// The embedder cannot read the question: it was answered by words alone.
+    CannotRead,
+    /// The embedder failed: the question was answered by words alone.
+    NotEmbedded(Error),
+    /// The reranker failed: the order is that of the rankings.
+    NotReranked(Error),
+}
+
 /// What was found for a question, best first.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Retrieved {
     /// The passages.
     pub hits: Vec<Hit>,
+    /// How much the best of the candidates show.
+    pub evidence: Evidence,
+    /// Whether that is [enough](Retriever::with_threshold): where it is not, the knowledge does not answer the question.
+    pub relevant: bool,
+    /// What could not be done.
+    pub notes: Vec<Note>,
     /// The [version](Store::version) of the tenant's knowledge that was searched.
     pub version: u64,
 }
@@ -85,6 +113,13 @@ pub struct Retriever {
     mode: Mode,
     fusion: Fusion,
     depth: NonZeroUsize,
+    gate: Option<Gate>,
+    threshold: Threshold,
+    reranker: Option<Arc<dyn Reranker>>,
+    decay: Option<Decay>,
+    distinct: Distinct,
+    diversity: f32,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Retriever {
@@ -115,7 +150,63 @@ impl Retriever {
             mode: Mode::default(),
             fusion: Fusion::default(),
             depth: DEPTH,
+            gate: None,
+            threshold: Threshold::default(),
+            reranker: None,
+            decay: None,
+            distinct: Distinct::default(),
+            diversity: 0.0,
+            clock: Arc::new(SystemClock),
         }
+    }
+
+    /// Goes by words alone for questions that the embedder cannot read.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// Sets how much a result has to show to count as [relevant](Retrieved::relevant); everything that was found, unless set.
+    #[must_use]
+    pub fn with_threshold(mut self, threshold: Threshold) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// Has the best candidates (four for each passage that is wanted, and at least 32) ordered by `reranker`.
+    #[must_use]
+    pub fn with_reranker(mut self, reranker: impl Reranker + 'static) -> Self {
+        self.reranker = Some(Arc::new(reranker));
+        self
+    }
+
+    /// Lets documents count less the longer ago they were last true.
+    #[must_use]
+    pub fn with_decay(mut self, decay: Decay) -> Self {
+        self.decay = Some(decay);
+        self
+    }
+
+    /// Sets of what a result has at most one passage; of each [section](Distinct::Sections), unless set.
+    #[must_use]
+    pub fn with_distinct(mut self, distinct: Distinct) -> Self {
+        self.distinct = distinct;
+        self
+    }
+
+    /// Prefers passages that are unlike those before them: 0 (not at all, the default) to 1 (whatever they say of the question).
+    #[must_use]
+    pub fn with_diversity(mut self, diversity: f32) -> Self {
+        self.diversity = if diversity.is_finite() { diversity.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// Sets the clock that ages are measured by.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Sets what takes questions apart into terms: the same as [`Ingest`](crate::Ingest) had.
@@ -160,37 +251,99 @@ impl Retriever {
 
     /// Finds the passages that speak of a question, best first.
     ///
-    /// A question without words, or knowledge without documents, finds nothing.
+    /// A question without words, or knowledge without documents, finds nothing. Where the embedder fails in a way that may pass, a
+    /// hybrid search goes by words alone and [says so](Retrieved::notes).
     ///
     /// # Errors
     ///
     /// `InvalidInput` for a filter or an embedder that does not fit the store; the embedder's and the store's errors.
     pub async fn retrieve(&self, question: &Question) -> Result<Retrieved> {
         Space::of(&self.embedder).check_held(self.store.space())?;
-        let depth = self.depth.max(question.limit).get();
+        let wanted = question.limit.get();
+        let depth = self.depth.get().max(wanted);
+        let mut result = Retrieved::default();
         let mut query = StoreQuery::new(depth).with_filter(question.filter.clone());
-        let terms = SparseVector::counts(&question.text, &self.analyzer);
-        if terms.is_empty() {
-            return Ok(Retrieved { hits: Vec::new(), version: self.store.version().await? });
+        // dense alone asks for terms too: what they weigh is told of each hit
+        query.terms = SparseVector::counts(&question.text, &self.analyzer);
+        if query.terms.is_empty() {
+            result.version = self.store.version().await?;
+            return Ok(result);
         }
         if self.mode != Mode::Lexical {
-            query.embedding = self.embed(&question.text).await?;
+            query.embedding = self.question_vector(&question.text, &mut result.notes).await?;
         }
-        // dense alone asks for terms too: what they weigh is told of each hit
-        query.terms = terms;
         let found = self.store.search(&query).await?;
+        result.version = found.version;
         let order = self.fuse(&found);
-        let ids: Vec<ChunkId> = order.iter().take(question.limit.get()).map(|scored| scored.id).collect();
+        let pool = wanted.saturating_mul(4).max(32).min(depth);
+        let ids: Vec<ChunkId> = order.iter().take(pool.max(wanted)).map(|scored| scored.id).collect();
         let passages = self.store.get(&ids).await?;
         let scores: HashMap<ChunkId, f32> = order.iter().map(|scored| (scored.id, scored.score)).collect();
         let words = Words::of(&question.text, &self.analyzer, &query, &found);
-        let dense = places(&found.dense);
-        let lexical = places(&found.lexical);
+        let (dense, lexical) = (places(&found.dense), places(&found.lexical));
         let hits = passages.into_iter().map(|passage| {
             let why = words.explain(&passage, &self.analyzer, &dense, &lexical);
             Hit { score: scores.get(&passage.id).copied().unwrap_or_default(), why, passage }
         });
-        Ok(Retrieved { hits: hits.collect(), version: found.version })
+        let mut hits: Vec<Hit> = hits.collect();
+        result.evidence = evidence(&hits);
+        result.relevant = !hits.is_empty() && self.threshold.admits(result.evidence);
+        if let Some(error) = self.rerank(&question.text, &mut hits).await {
+            result.notes.push(Note::NotReranked(error));
+        }
+        if let Some(decay) = self.decay {
+            let now = self.clock.now();
+            for hit in &mut hits {
+                hit.score *= decay.factor(hit.passage.document.updated_at, now);
+            }
+            hits.sort_by(best_first);
+        }
+        hits = select::distinct(hits, self.distinct);
+        if self.diversity > 0.0 {
+            hits = select::diversify(hits, self.diversity, wanted);
+        }
+        hits.truncate(wanted);
+        result.hits = hits;
+        Ok(result)
+    }
+
+    /// Embeds a question, where the embedder can read it; notes where it cannot.
+    async fn question_vector(&self, text: &str, notes: &mut Vec<Note>) -> Result<Vec<f32>> {
+        if self.gate.as_ref().is_some_and(|gate| !gate.can_read(text)) {
+            notes.push(Note::CannotRead);
+            return Ok(Vec::new());
+        }
+        match self.embed(text).await {
+            Err(error) if self.mode == Mode::Hybrid && error.retry().is_retryable() => {
+                tracing::warn!(kind = %error.kind(), "a question could not be embedded, and is answered by words alone");
+                notes.push(Note::NotEmbedded(error));
+                Ok(Vec::new())
+            }
+            embedded => embedded,
+        }
+    }
+
+    /// Orders the hits by the reranker, if there is one; returns why it could not.
+    async fn rerank(&self, question: &str, hits: &mut [Hit]) -> Option<Error> {
+        let reranker = self.reranker.as_ref()?;
+        let passages: Vec<Passage> = hits.iter().map(|hit| hit.passage.clone()).collect();
+        let scores = match reranker.rerank(question, &passages).await {
+            Ok(scores) => scores,
+            Err(error) => return Some(error),
+        };
+        if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
+            let (name, scores) = (reranker.name(), scores.len());
+            let message =
+                format!("{name} answered {scores} scores, or some not finite, for {} passages", hits.len());
+            return Some(Error::new(crate::ErrorKind::Protocol, message));
+        }
+        // decay multiplies scores, which a model may put below zero
+        let low = scores.iter().copied().fold(0.0_f32, f32::min);
+        for (hit, score) in hits.iter_mut().zip(scores) {
+            hit.score = score - low;
+        }
+        hits.sort_by(best_first);
+        None
     }
 
     async fn embed(&self, text: &str) -> Result<Vec<f32>> {
@@ -200,12 +353,17 @@ impl Retriever {
     }
 
     fn fuse(&self, found: &Found) -> Vec<Scored> {
-        let ranking = |all: &[Scored]| all.iter().map(|scored| (scored.id, scored.score)).collect();
-        let (dense, lexical) = match self.mode {
-            Mode::Dense => return found.dense.clone(),
-            Mode::Lexical => return found.lexical.clone(),
-            Mode::Hybrid => (ranking(&found.dense), ranking(&found.lexical)),
-        };
+        // what is at a right angle to the question, or has no vector, is not near
+        let near = found.dense.iter().filter(|scored| scored.score > 0.0).copied();
+        let words_only = self.mode == Mode::Hybrid && found.dense.is_empty();
+        if self.mode == Mode::Dense {
+            return near.collect();
+        }
+        if self.mode == Mode::Lexical || words_only {
+            return found.lexical.clone();
+        }
+        let dense = near.map(|scored| (scored.id, scored.score)).collect();
+        let lexical = found.lexical.iter().map(|scored| (scored.id, scored.score)).collect();
         let weight = self.fusion.dense_weight();
         let rankings = [Weighted::new(dense, weight), Weighted::new(lexical, 1.0 - weight)];
         let fused = match self.fusion {
@@ -213,6 +371,18 @@ impl Retriever {
             Fusion::MinMax { .. } => fuse_min_max(&rankings),
         };
         fused.into_iter().map(|fused| Scored::new(fused.id, fused.score)).collect()
+    }
+}
+
+fn best_first(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.passage.id.cmp(&b.passage.id))
+}
+
+fn evidence(hits: &[Hit]) -> Evidence {
+    let near = |hit: &Hit| hit.why.dense.map_or(0.0, |place| place.score);
+    Evidence {
+        coverage: hits.iter().map(|hit| hit.why.coverage).fold(0.0, f32::max),
+        similarity: hits.iter().map(near).fold(0.0, f32::max),
     }
 }
 

@@ -145,6 +145,8 @@ impl Entry {
 
     /// Checks that the entry agrees with itself and with the space; stores call this before they write.
     ///
+    /// Limits that all stores share: a document has at most 65,536 chunks, a chunk holds a term at most 65,535 times.
+    ///
     /// # Errors
     ///
     /// `InvalidInput`, naming the document.
@@ -155,6 +157,9 @@ impl Entry {
         if self.sections.iter().any(|section| section.span.len() != section.text.len()) {
             return broken("has a section whose text is not as long as its span");
         }
+        if self.chunks.len() > 65_536 {
+            return broken("has more than 65,536 chunks");
+        }
         let mut seen = HashSet::with_capacity(self.chunks.len());
         for chunk in &self.chunks {
             space.check(&chunk.embedding)?;
@@ -163,6 +168,9 @@ impl Entry {
             }
             if !chunk.terms.is_sorted_by(|(a, _), (b, _)| a < b) {
                 return broken("has terms that are not in order");
+            }
+            if chunk.terms.iter().any(|(_, count)| !(1..=0xFFFF).contains(count)) {
+                return broken("has a term that it holds never, or more than 65,535 times");
             }
             if self.text(chunk).is_none_or(str::is_empty) {
                 return broken("has a chunk that does not lie in its section");

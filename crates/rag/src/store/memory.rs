@@ -7,7 +7,6 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use pumasi_core::filter::Filter;
-use serde_json::Value;
 
 use super::{ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery};
 use crate::chunk::ChunkId;
@@ -48,7 +47,6 @@ struct Shelf {
 struct Kept {
     entry: Entry,
     record: Arc<DocumentRecord>,
-    metadata: Value,
 }
 
 impl Shelf {
@@ -62,8 +60,7 @@ impl Shelf {
             }
         }
         let record = Arc::new(entry.record.clone());
-        let metadata = Value::Object(entry.record.metadata.clone());
-        self.documents.insert(entry.record.id.clone(), Kept { entry, record, metadata });
+        self.documents.insert(entry.record.id.clone(), Kept { entry, record });
     }
 
     fn remove(&mut self, id: &str) -> bool {
@@ -89,7 +86,7 @@ impl Shelf {
     }
 
     fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Kept> {
-        self.documents.values().filter(|kept| filter.matches(&kept.metadata))
+        self.documents.values().filter(|kept| filter.matches(&kept.record.metadata))
     }
 
     fn find(&self, query: &StoreQuery) -> Found {
@@ -194,6 +191,9 @@ impl Store for MemoryStore {
     async fn put(&self, entries: Vec<Entry>) -> Result<()> {
         for entry in &entries {
             entry.check(&self.space)?;
+        }
+        if entries.is_empty() {
+            return Ok(());
         }
         let mut shelves = self.write()?;
         let shelf = shelves.entry(self.tenant.clone()).or_default();

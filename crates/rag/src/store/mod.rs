@@ -3,6 +3,10 @@
 mod entry;
 mod memory;
 mod query;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod sample;
+#[cfg(feature = "embedded")]
+mod sqlite;
 mod statistics;
 
 use std::fmt;
@@ -13,7 +17,10 @@ use pumasi_core::filter::Filter;
 
 pub use entry::{ChunkEntry, Entry, Passage, SectionEntry, Space};
 pub use memory::MemoryStore;
+pub(crate) use memory::dot;
 pub use query::{Counts, Found, Scored, StoreQuery};
+#[cfg(feature = "embedded")]
+pub use sqlite::SqliteStore;
 pub use statistics::Statistics;
 
 use crate::Result;
@@ -37,6 +44,9 @@ use crate::document::{DocumentRecord, Fingerprint, Tenant};
 /// 6. **One snapshot.** Both rankings of a search are of one moment.
 /// 7. **Spaces are not mixed.** Vectors of another length, or a store opened for another [`Space`] than it holds, are `InvalidInput`.
 /// 8. **Putting the same again changes nothing** that a search can see.
+/// 9. **What was put comes back** as it was put: [`entries`](Self::entries), [`get`](Self::get), [`fingerprints`](Self::fingerprints).
+///
+/// With the feature `conformance`, `store_laws!` makes a test of each for your own store.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Names the kind of store, for messages and metrics.

@@ -375,3 +375,31 @@ async fn no_debug_shows_what_people_said() {
         assert!(!shown.contains(word), "{shown}");
     }
 }
+
+/// What the crate adds to the time until the first word: all that is done between the question and the first delta, less the search
+/// itself, for a model that answers at once.
+#[tokio::test]
+#[ignore = "measures: cargo test --release -p pumasi-rag --test it -- --ignored --nocapture first_word"]
+#[expect(clippy::print_stdout, reason = "figures for a person")]
+async fn the_first_word_comes_at_most_2_ms_after_the_search_and_the_model() {
+    let knowledge = retriever(documents()).await;
+    let model =
+        Arc::new(ScriptedModel::always(pieces("무릎이 아프면 사흘은 쉬세요 [1]. 그다음 걸으세요 [1].")));
+    let assistant = Assistant::builder(knowledge.clone()).model(model).build().unwrap();
+    let questions =
+        ["무릎 앞쪽이 아픈데 뛰어도 될까요?", "When should I take gels in a race?", "러닝화는 언제 바꿔요?"];
+    let mut added: Vec<Duration> = Vec::new();
+    for round in 0..300 {
+        let question = questions[round % questions.len()];
+        let searching = Instant::now();
+        knowledge.retrieve(&pumasi_rag::Question::new(question)).await.unwrap();
+        let searched = searching.elapsed();
+        let asked = Instant::now();
+        let mut events = assistant.ask(Ask::new(question));
+        while events.next().await.unwrap().name() != "delta" {}
+        added.push(asked.elapsed().saturating_sub(searched));
+    }
+    added.sort_unstable();
+    println!("added until the first word: p50 {:?}, p99 {:?}", added[150], added[297]);
+    assert!(added[150] <= Duration::from_millis(2), "{:?}", added[150]);
+}

@@ -30,8 +30,10 @@ pub(in crate::answer) struct Word {
     pub(super) raw: String,
     pub(super) kind: Kind,
     pub(super) is_denied: bool,
-    /// Whether it says anything by itself.
+    /// Whether it says nothing by itself.
     pub(super) is_empty: bool,
+    /// Which sets of words that are the same it stands in.
+    meanings: u64,
 }
 
 impl Word {
@@ -48,7 +50,7 @@ impl Word {
 
     /// Tells whether two words are forms of one.
     pub(super) fn is(&self, other: &Self) -> bool {
-        if self.stem == other.stem || self.raw == other.raw || is_same(self, other) {
+        if self.stem == other.stem || self.raw == other.raw || self.meanings & other.meanings != 0 {
             return true;
         }
         match (self.is_korean(), other.is_korean()) {
@@ -105,22 +107,20 @@ impl Word {
     }
 }
 
-fn is_same(one: &Word, other: &Word) -> bool {
-    let stands_for = |word: &Word, entry: &&str| {
-        if word.is_korean() {
-            let entry_len = entry.chars().count();
-            word.raw.starts_with(*entry)
-                && (entry_len > 1
-                    || word.kind == Kind::Verb
-                    || word.stem == **entry
-                    || word.raw.chars().count() <= 2)
+/// Which sets of [`SAME`] a word stands in, one bit each.
+fn meanings(stem: &str, raw: &str, kind: Kind) -> u64 {
+    let stands_for = |entry: &&str| {
+        if matches!(kind, Kind::Noun | Kind::Verb) {
+            // one syllable begins too many nouns
+            let is_long = || entry.chars().nth(1).is_some();
+            raw.starts_with(entry)
+                && (kind == Kind::Verb || is_long() || stem == *entry || raw.chars().nth(2).is_none())
         } else {
-            word.stem == **entry || word.raw == **entry
+            stem == *entry || raw == *entry
         }
     };
-    SAME.iter().any(|same| {
-        same.iter().any(|entry| stands_for(one, entry)) && same.iter().any(|entry| stands_for(other, entry))
-    })
+    let bit = |(at, same): (usize, &&[&str])| if same.iter().any(stands_for) { 1 << at } else { 0 };
+    SAME.iter().take(64).enumerate().map(bit).fold(0, |all, bit: u64| all | bit)
 }
 
 /// Initial, vowel and final of a Hangul syllable (Unicode Standard, 3.12).
@@ -316,7 +316,8 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
             denials.push((found.len(), false));
         }
         end = token.span.start + raw_len;
-        found.push((Word { stem: token.text.to_owned(), raw, kind, is_denied: false, is_empty }, token.span));
+        let (stem, meanings) = (token.text.to_owned(), meanings(token.text, &raw, kind));
+        found.push((Word { stem, raw, kind, is_denied: false, is_empty, meanings }, token.span));
     });
     let mut words: Vec<Word> = found.into_iter().map(|(word, _)| word).collect();
     for (at, is_korean) in denials {
@@ -423,5 +424,6 @@ mod tests {
     #[test]
     fn the_list_of_empty_words_is_sorted_as_the_search_needs() {
         assert!(EMPTY_ENGLISH.is_sorted());
+        assert!(SAME.len() <= 64, "one bit each");
     }
 }
