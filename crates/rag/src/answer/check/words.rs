@@ -1,6 +1,7 @@
 //! The words of a sentence that claim something, and whether the sentence denies them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use pumasi_core::text::{Analyzer, Span, TokenKind};
 
@@ -34,6 +35,8 @@ pub(in crate::answer) struct Word {
     pub(super) is_empty: bool,
     /// Which sets of words that are the same it stands in.
     meanings: u64,
+    /// Its first two syllables, where they are Hangul.
+    head: [Option<[u32; 3]>; 2],
 }
 
 impl Word {
@@ -109,19 +112,41 @@ impl Word {
 
 /// Which sets of [`SAME`] a word stands in, one bit each.
 fn meanings(stem: &str, raw: &str, kind: Kind) -> u64 {
-    let stands_for = |entry: &&str| {
+    let stands_for = |entry: &str| {
         if matches!(kind, Kind::Noun | Kind::Verb) {
             // one syllable begins too many nouns
             let is_long = || entry.chars().nth(1).is_some();
             raw.starts_with(entry)
-                && (kind == Kind::Verb || is_long() || stem == *entry || raw.chars().nth(2).is_none())
+                && (kind == Kind::Verb || is_long() || stem == entry || raw.chars().nth(2).is_none())
         } else {
-            stem == *entry || raw == *entry
+            stem == entry || raw == entry
         }
     };
-    let bit = |(at, same): (usize, &&[&str])| if same.iter().any(stands_for) { 1 << at } else { 0 };
-    SAME.iter().take(64).enumerate().map(bit).fold(0, |all, bit: u64| all | bit)
+    let first = raw.chars().next().or_else(|| stem.chars().next());
+    let candidates = first.and_then(|first| SAME_BY_FIRST.get(&first)).map(Vec::as_slice).unwrap_or_default();
+    candidates.iter().filter(|(entry, _)| stands_for(entry)).fold(0, |all, (_, bit)| all | bit)
 }
+
+/// Words by the letter that they begin with: a word is held against few of them.
+type ByFirst<T> = LazyLock<HashMap<char, Vec<T>>>;
+
+static SAME_BY_FIRST: ByFirst<(&str, u64)> = LazyLock::new(|| {
+    let mut by_first: HashMap<char, Vec<(&str, u64)>> = HashMap::new();
+    for (at, same) in SAME.iter().take(64).enumerate() {
+        for (entry, first) in same.iter().filter_map(|entry| Some((*entry, entry.chars().next()?))) {
+            by_first.entry(first).or_default().push((entry, 1 << at));
+        }
+    }
+    by_first
+});
+
+static EMPTY_BY_FIRST: ByFirst<&str> = LazyLock::new(|| {
+    let mut by_first: HashMap<char, Vec<&str>> = HashMap::new();
+    for (entry, first) in EMPTY_KOREAN.iter().filter_map(|entry| Some((*entry, entry.chars().next()?))) {
+        by_first.entry(first).or_default().push(entry);
+    }
+    by_first
+});
 
 /// Initial, vowel and final of a Hangul syllable (Unicode Standard, 3.12).
 fn letters(c: char) -> Option<[u32; 3]> {
@@ -131,8 +156,7 @@ fn letters(c: char) -> Option<[u32; 3]> {
 
 fn is_korean_form(one: &Word, other: &Word) -> bool {
     let shared = one.raw.chars().zip(other.raw.chars()).take_while(|(a, b)| a == b).count();
-    let syllables = |word: &Word| word.raw.chars().filter_map(letters).take(2).collect::<Vec<_>>();
-    if let ([a, b], [c, d]) = (syllables(one).as_slice(), syllables(other).as_slice()) {
+    if let ([Some(a), Some(b)], [Some(c), Some(d)]) = (one.head, other.head) {
         let is_verb = one.kind == Kind::Verb || other.kind == Kind::Verb;
         if a == c && b.first() == d.first() && (is_verb || b.get(1) == d.get(1)) {
             // 바꾸실, 바꿉니다; 늘렸기, 늘린
@@ -317,7 +341,9 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
         }
         end = token.span.start + raw_len;
         let (stem, meanings) = (token.text.to_owned(), meanings(token.text, &raw, kind));
-        found.push((Word { stem, raw, kind, is_denied: false, is_empty, meanings }, token.span));
+        let mut syllables = raw.chars().map(letters);
+        let head = [syllables.next().flatten(), syllables.next().flatten()];
+        found.push((Word { stem, raw, kind, is_denied: false, is_empty, meanings, head }, token.span));
     });
     let mut words: Vec<Word> = found.into_iter().map(|(word, _)| word).collect();
     for (at, is_korean) in denials {
@@ -337,7 +363,10 @@ fn is_empty(raw: &str, is_hangul: bool) -> bool {
             || raw.ends_with("n’t")
             || raw.contains('\'');
     }
-    EMPTY_KOREAN.iter().any(|empty| {
+    let first = raw.chars().next();
+    let candidates =
+        first.and_then(|first| EMPTY_BY_FIRST.get(&first)).map(Vec::as_slice).unwrap_or_default();
+    candidates.iter().any(|empty| {
         raw.strip_prefix(empty).is_some_and(|rest| {
             // one syllable begins too many words: it stands alone, or before a particle
             empty.chars().nth(1).is_some() || rest.is_empty() || NOMINAL.contains(&rest)
