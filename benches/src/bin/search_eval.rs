@@ -11,13 +11,12 @@
 //! scores the same) and with those that Anserini has made customary (0.9, 0.4). `--dictionary` (a compiled mecab-ko-dic, or `find`)
 //! takes Korean words apart by it. Nothing else is written but an index in a temporary folder.
 
-use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use benches::beir::{Quality, judgements, lines, member, milliseconds};
 use pumasi_core::text::{Analyzer, Bm25, Bm25Index, Dictionary};
 use pumasi_search::{
     Change, Count, Document, Query, Schema, SearchEngine, TantivyEngine, TantivyOptions, TextField,
@@ -32,8 +31,6 @@ const DEPTH: usize = 100;
 
 const TITLE: TextField = TextField::new("title");
 const TEXT: TextField = TextField::new("text");
-
-type Judgements = BTreeMap<String, HashMap<String, f64>>;
 
 struct Arguments {
     folder: PathBuf,
@@ -65,85 +62,6 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
         }
     }
     Ok(Arguments { folder: folder.ok_or(usage)?, split, baseline, analyzer })
-}
-
-fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Value, Box<dyn Error>>>, Box<dyn Error>> {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let lines = BufReader::with_capacity(1 << 20, file)
-        .lines()
-        .filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty()));
-    Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
-}
-
-/// Reads a member that may be a string, a number, or missing.
-fn member(value: &Value, name: &str) -> String {
-    match value.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    }
-}
-
-fn judgements(path: &Path) -> Result<Judgements, Box<dyn Error>> {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut all = Judgements::new();
-    for line in BufReader::new(file).lines() {
-        let line = line?;
-        let columns: Vec<&str> = line.split('\t').collect();
-        // the header has no number, TREC's form has four columns
-        let (query, document, score) = match columns.as_slice() {
-            [query, document, score] | [query, _, document, score] => {
-                (query, document, score.trim().parse::<f64>())
-            }
-            _ => continue,
-        };
-        if let Ok(score) = score {
-            all.entry((*query).to_owned()).or_default().insert((*document).to_owned(), score);
-        }
-    }
-    all.retain(|_, documents| documents.values().any(|score| *score > 0.0));
-    Ok(all)
-}
-
-#[derive(Default)]
-struct Quality {
-    ndcg: f64,
-    recall: f64,
-    mrr: f64,
-    queries: usize,
-}
-
-impl Quality {
-    fn add(&mut self, ranking: &[&str], judged: &HashMap<String, f64>) {
-        let gain =
-            |rank: usize, score: f64| score / f64::from(u32::try_from(rank + 2).unwrap_or(u32::MAX)).log2();
-        let mut ideal: Vec<f64> = judged.values().copied().filter(|score| *score > 0.0).collect();
-        let relevant = ideal.len();
-        ideal.sort_by(|a, b| b.total_cmp(a));
-        let best: f64 = ideal.iter().take(10).enumerate().map(|(rank, score)| gain(rank, *score)).sum();
-        let score = |id: &&str| judged.get(*id).copied().unwrap_or(0.0).max(0.0);
-        let got: f64 = ranking.iter().take(10).enumerate().map(|(rank, id)| gain(rank, score(id))).sum();
-        let found = ranking.iter().take(100).filter(|id| score(id) > 0.0).count();
-        let first = ranking.iter().take(10).position(|id| score(id) > 0.0);
-        self.ndcg += got / best;
-        self.recall += ratio(found, relevant);
-        self.mrr += first.map_or(0.0, |rank| ratio(1, rank + 1));
-        self.queries += 1;
-    }
-
-    fn json(&self) -> Value {
-        let mean = |sum: f64| (sum / ratio(self.queries.max(1), 1) * 1e4).round() / 1e4;
-        json!({"ndcg_at_10": mean(self.ndcg), "recall_at_100": mean(self.recall), "mrr_at_10": mean(self.mrr)})
-    }
-}
-
-fn ratio(part: usize, whole: usize) -> f64 {
-    f64::from(u32::try_from(part).unwrap_or(u32::MAX)) / f64::from(u32::try_from(whole).unwrap_or(u32::MAX))
-}
-
-fn milliseconds(times: &[Duration], per_mille: usize) -> f64 {
-    let at = (times.len() * per_mille / 1_000).min(times.len().saturating_sub(1));
-    times.get(at).map_or(0.0, |time| (time.as_secs_f64() * 1e6).round() / 1e3)
 }
 
 async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {

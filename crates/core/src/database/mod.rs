@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use migration::Migration;
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::Writing;
+pub use sqlite::Writing;
 
 use crate::{Error, ErrorKind, Retry};
 

@@ -10,7 +10,9 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 /// Not sqlx's own: SQLite ends a transaction by itself when the disk is full or fails, sqlx goes on counting it, and its pool
 /// hands out a connection that can never begin another. Here a connection of which it is not known how its transaction ended
 /// is closed, which rolls it back.
-pub(crate) struct Writing {
+///
+/// For crates that keep things in a file of their own. Dropping it rolls back.
+pub struct Writing {
     connection: PoolConnection<Sqlite>,
     ended: bool,
 }
@@ -18,7 +20,11 @@ pub(crate) struct Writing {
 impl Writing {
     /// Begins one, once nobody else writes the file: a transaction that begins by reading could not be turned into a writing
     /// one when another process wrote.
-    pub(crate) async fn begin(pool: &SqlitePool) -> sqlx::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The engine's, such as a file that another process writes for too long.
+    pub async fn begin(pool: &SqlitePool) -> sqlx::Result<Self> {
         let mut writing = Self { connection: pool.acquire().await?, ended: false };
         match sqlx::query("BEGIN IMMEDIATE").execute(&mut *writing).await {
             Ok(_) => Ok(writing),
@@ -29,11 +35,21 @@ impl Writing {
         }
     }
 
-    pub(crate) async fn commit(self) -> sqlx::Result<()> {
+    /// Ends it so that all of it holds.
+    ///
+    /// # Errors
+    ///
+    /// The engine's; whether it holds is then not known.
+    pub async fn commit(self) -> sqlx::Result<()> {
         self.end("COMMIT").await
     }
 
-    pub(crate) async fn rollback(self) -> sqlx::Result<()> {
+    /// Ends it so that nothing of it holds.
+    ///
+    /// # Errors
+    ///
+    /// The engine's; nothing of it holds all the same.
+    pub async fn rollback(self) -> sqlx::Result<()> {
         self.end("ROLLBACK").await
     }
 
@@ -41,6 +57,12 @@ impl Writing {
         sqlx::query(how).execute(&mut *self).await?;
         self.ended = true;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Writing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writing").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

@@ -87,7 +87,7 @@ impl fmt::Debug for Datum<'_> {
 
 /// A thing with fields, which filters are evaluated on.
 ///
-/// Implemented for [`serde_json::Value`]; implement it for your own types to filter them without a detour.
+/// Implemented for [`serde_json::Value`] and its map; implement it for your own types to filter them without a detour.
 pub trait Record {
     /// Returns what stands in the field at `path`.
     fn field(&self, path: &FieldPath) -> Datum<'_>;
@@ -102,15 +102,24 @@ impl<R: Record + ?Sized> Record for &R {
 impl Record for Json {
     /// Follows the names through objects; arrays are not entered.
     fn field(&self, path: &FieldPath) -> Datum<'_> {
-        let mut at = self;
-        for name in path.names() {
-            match at.get(name) {
-                Some(next) => at = next,
-                None => return Datum::Missing,
-            }
-        }
-        datum(at)
+        follow(Some(self), path.names())
     }
+}
+
+impl Record for serde_json::Map<String, Json> {
+    /// Follows the names through objects; arrays are not entered.
+    fn field(&self, path: &FieldPath) -> Datum<'_> {
+        let mut names = path.names();
+        follow(names.next().and_then(|name| self.get(name)), names)
+    }
+}
+
+fn follow<'a, 'n>(from: Option<&'a Json>, names: impl Iterator<Item = &'n str>) -> Datum<'a> {
+    let mut at = from;
+    for name in names {
+        at = at.and_then(|at| at.get(name));
+    }
+    at.map_or(Datum::Missing, datum)
 }
 
 fn datum(json: &Json) -> Datum<'_> {

@@ -49,6 +49,14 @@ impl SparseVector {
         })
     }
 
+    /// Returns how often a text holds each of its terms, by [`term_id`], in order of the ids: what engines keep that weigh
+    /// the terms later, when the mean length is known.
+    ///
+    /// Function words count only where there is nothing else, as in the vectors.
+    pub fn counts(text: &str, analyzer: &Analyzer) -> Vec<(u32, u32)> {
+        counts(text, analyzer).into_iter().collect()
+    }
+
     fn from_weights(counts: BTreeMap<u32, u32>, weight: impl Fn(u32, u32) -> f32) -> Self {
         let values = counts.iter().map(|(&id, &count)| weight(id, count)).collect();
         Self { indices: counts.into_keys().collect(), values }

@@ -1,0 +1,151 @@
+//! How well and how fast passages are retrieved, on a folder in BEIR's form (Thakur and others, "BEIR", NeurIPS 2021).
+//!
+//! ```sh
+//! cargo run --release -p benches --features rag --bin rag_eval -- FOLDER [--store memory|sqlite] [--mode hybrid|dense|lexical]
+//!     [--fusion min-max|rrf] [--dense-weight W] [--max-tokens N] [--split NAME]
+//! ```
+//!
+//! FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`; titles may be
+//! missing. It prints one JSON object: nDCG@10 with linear gains, recall@100 and MRR@10, each the mean over the judged queries, of
+//! documents in the order of their best passage; milliseconds for 8 passages, the embedding of the question included; and how long
+//! the knowledge took to build, and its size on the disk. Vectors are the hashing embedder's.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use benches::beir::{Quality, judgements, lines, member, milliseconds};
+use pumasi_core::model::{Embedder, HashingEmbedder};
+use pumasi_rag::retrieve::Mode;
+use pumasi_rag::{
+    Document, Fusion, Ingest, MemoryStore, Question, Retriever, Space, SqliteStore, Store, StructureChunker,
+    Tenant,
+};
+use serde_json::{Value, json};
+
+/// Documents that are put together.
+const BATCH: usize = 1_000;
+
+/// Passages that documents are ranked by.
+const DEPTH: NonZeroUsize = match NonZeroUsize::new(300) {
+    Some(depth) => depth,
+    None => NonZeroUsize::MIN,
+};
+
+const USAGE: &str = "usage: rag_eval FOLDER [--store memory|sqlite] [--mode hybrid|dense|lexical] [--fusion min-max|rrf] \
+                     [--dense-weight W] [--max-tokens N] [--split NAME]";
+
+struct Arguments {
+    folder: PathBuf,
+    store: String,
+    mode: Mode,
+    fusion: Fusion,
+    max_tokens: usize,
+    split: String,
+}
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    let mut rest = std::env::args().skip(1);
+    let (mut folder, mut split, mut store) = (None, "test".to_owned(), "memory".to_owned());
+    let (mut mode, mut rrf, mut weight, mut max_tokens) = (Mode::Hybrid, false, None, 512);
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or(USAGE);
+        match argument.as_str() {
+            "--store" => store = value()?,
+            "--split" => split = value()?,
+            "--mode" => mode = serde_json::from_value(Value::String(value()?))?,
+            "--fusion" => rrf = value()? == "rrf",
+            "--dense-weight" => weight = Some(value()?.parse::<f32>()?),
+            "--max-tokens" => max_tokens = value()?.parse()?,
+            other if !other.starts_with('-') && folder.is_none() => folder = Some(PathBuf::from(other)),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    let dense_weight = weight.unwrap_or(Fusion::default().dense_weight());
+    let fusion = if rrf { Fusion::Rrf { k: 60.0, dense_weight } } else { Fusion::MinMax { dense_weight } };
+    Ok(Arguments { folder: folder.ok_or(USAGE)?, store, mode, fusion, max_tokens, split })
+}
+
+/// A store, and how to ask for its size.
+struct Opened {
+    store: Arc<dyn Store>,
+    sqlite: Option<SqliteStore>,
+}
+
+async fn open(arguments: &Arguments, space: Space, folder: &Path) -> Result<Opened, Box<dyn Error>> {
+    match arguments.store.as_str() {
+        "memory" => Ok(Opened { store: Arc::new(MemoryStore::new(space, Tenant::single())), sqlite: None }),
+        "sqlite" => {
+            let store = SqliteStore::open(folder.join("knowledge.db"), space, Tenant::single()).await?;
+            Ok(Opened { store: Arc::new(store.clone()), sqlite: Some(store) })
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
+    let folder = &arguments.folder;
+    let judged = judgements(&folder.join("qrels").join(format!("{}.tsv", arguments.split)))?;
+    let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new());
+    let place = tempfile::tempdir()?;
+    let Opened { store, sqlite } = open(arguments, Space::of(&embedder), place.path()).await?;
+    let chunker = StructureChunker::new().with_max_tokens(arguments.max_tokens);
+    let ingest = Ingest::new(Arc::clone(&store), Arc::clone(&embedder)).with_chunker(chunker);
+    let started = Instant::now();
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut documents = lines(&folder.join("corpus.jsonl"))?.peekable();
+    while let Some(line) = documents.next() {
+        let line = line?;
+        let document = Document::new(member(&line, "_id"), member(&line, "text"));
+        batch.push(document.with_title(member(&line, "title")));
+        if batch.len() == BATCH || documents.peek().is_none() {
+            let report = ingest.run(std::mem::take(&mut batch)).await?;
+            if let Some(rejected) = report.rejected.into_iter().next() {
+                return Err(rejected.error.into());
+            }
+        }
+    }
+    let built = started.elapsed();
+    let retriever =
+        Retriever::new(Arc::clone(&store), embedder).with_mode(arguments.mode).with_fusion(arguments.fusion);
+    let (mut quality, mut times) = (Quality::default(), Vec::new());
+    for line in lines(&folder.join("queries.jsonl"))? {
+        let line = line?;
+        let Some(judged) = judged.get(&member(&line, "_id")) else { continue };
+        let question = Question::new(member(&line, "text"));
+        let asked = Instant::now();
+        retriever.retrieve(&question).await?;
+        times.push(asked.elapsed());
+        let found = retriever.retrieve(&question.with_limit(DEPTH)).await?;
+        let mut seen = HashSet::new();
+        let ids = found.hits.iter().map(|hit| hit.passage.document.id.as_str());
+        quality.add(&ids.filter(|id| seen.insert(*id)).collect::<Vec<_>>(), judged);
+    }
+    times.sort_unstable();
+    let counts = store.count(&pumasi_core::filter::Filter::And(Vec::new())).await?;
+    let bytes = sqlite.map(|store| store.size_bytes()).transpose()?;
+    Ok(json!({
+        "folder": folder.file_name().map(|name| name.to_string_lossy()),
+        "store": store.name(),
+        "mode": arguments.mode,
+        "embedder": store.space().embedder,
+        "documents": counts.documents,
+        "chunks": counts.chunks,
+        "queries": quality.queries,
+        "quality": quality.json(),
+        "query_ms": {"p50": milliseconds(&times, 500), "p99": milliseconds(&times, 990)},
+        "index": {"bytes": bytes, "seconds": (built.as_secs_f64() * 10.0).round() / 10.0},
+    }))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = runtime.block_on(measure(&arguments))?;
+    writeln!(std::io::stdout().lock(), "{measured:#}")?;
+    Ok(())
+}

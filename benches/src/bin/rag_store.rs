@@ -1,0 +1,179 @@
+//! The embedded store of knowledge beside a plain scan of the same vectors, as JSON.
+//!
+//! `cargo run --release -p benches --features rag --bin rag_store -- [CHUNKS] [DIMENSIONS]`: 100,000 × 384 unless told otherwise.
+//!
+//! Vectors are clustered (a centre for each fifty, and noise), texts are words by Zipf's law, ten chunks make a document. Times are the
+//! median of 200 questions, one at a time: by the vector alone (10 wanted), by vector and words (100 of each, as a retriever asks),
+//! with a filter that one document in a hundred matches. The plain scan is the same inner product over all vectors in memory, in
+//! the same run. `cold_start_ms` is from opening the file to the answer of the first question.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pumasi_core::filter::Field;
+use pumasi_core::model::{Embedder, HashingEmbedder};
+use pumasi_core::text::{Analyzer, Span, SparseVector};
+use pumasi_rag::document::Fingerprint;
+use pumasi_rag::store::{ChunkEntry, Entry, SectionEntry, StoreQuery};
+use pumasi_rag::{ChunkId, Document, DocumentRecord, Space, SqliteStore, Store, Tenant};
+use serde_json::json;
+
+const QUESTIONS: usize = 200;
+const PER_DOCUMENT: usize = 10;
+
+struct World {
+    random: fastrand::Rng,
+    centres: Vec<Vec<f32>>,
+    dimensions: usize,
+}
+
+impl World {
+    fn new(chunks: usize, dimensions: usize) -> Self {
+        let mut random = fastrand::Rng::with_seed(7);
+        let centres =
+            (0..chunks.div_ceil(50)).map(|_| (0..dimensions).map(|_| random.f32() - 0.5).collect()).collect();
+        Self { random, centres, dimensions }
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        let centre = self.random.usize(..self.centres.len());
+        let noise: Vec<f32> = (0..self.dimensions).map(|_| self.random.f32() - 0.5).collect();
+        let mut vector: Vec<f32> = self.centres[centre].iter().zip(noise).map(|(x, y)| x + 0.7 * y).collect();
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= length);
+        vector
+    }
+
+    fn words(&mut self, count: usize) -> String {
+        let mut text = String::new();
+        for _ in 0..count {
+            // Zipf's law over some fifty thousand words
+            let word = (f64::from(50_000_u32)).powf(self.random.f64()) as u32;
+            let syllables = [word % 61, word / 61 % 67, word / 4_087 % 71];
+            let syllable = |n: &u32| char::from_u32(0xAC00 + n * 140 + 7).unwrap_or('가');
+            text.extend(syllables.iter().map(syllable));
+            text.push(' ');
+        }
+        text
+    }
+
+    fn entry(&mut self, number: usize, analyzer: &Analyzer) -> Entry {
+        let id = format!("document-{number}");
+        let (mut text, mut chunks) = (String::new(), Vec::new());
+        for nth in 0..PER_DOCUMENT {
+            let start = text.len();
+            let words = self.words(60);
+            text.push_str(&words);
+            let terms = SparseVector::counts(&words, analyzer);
+            let id = ChunkId::new(&id, "", &words, nth as u32);
+            chunks.push(ChunkEntry::new(id, 0, Span::new(start, text.len()), self.vector(), terms));
+        }
+        let document = Document::new(id.as_str(), "").with_metadata("level", number % 100);
+        let record = DocumentRecord::new(&document, Fingerprint::of([id.as_bytes()]));
+        let section = SectionEntry::new(Vec::new(), Span::new(0, text.len()), text);
+        Entry::new(record, vec![section], chunks)
+    }
+}
+
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 8];
+    for (left, right) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += left * right;
+        }
+    }
+    sums.iter().sum()
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64) * 1e3
+}
+
+async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("knowledge.db");
+    let embedder = HashingEmbedder::with_dimensions(NonZeroUsize::new(dimensions).ok_or("no dimensions")?);
+    let space = Space::of(&embedder as &dyn Embedder);
+    let store = SqliteStore::open(&path, space.clone(), Tenant::single()).await?;
+    let (mut world, analyzer) = (World::new(chunks, dimensions), Analyzer::default());
+    let mut all: Vec<(ChunkId, Vec<f32>)> = Vec::with_capacity(chunks);
+    let mut putting = Duration::ZERO;
+    for first in (0..chunks / PER_DOCUMENT).step_by(64) {
+        let numbers = first..(first + 64).min(chunks / PER_DOCUMENT);
+        let entries: Vec<Entry> = numbers.map(|number| world.entry(number, &analyzer)).collect();
+        all.extend(
+            entries.iter().flat_map(|entry| &entry.chunks).map(|chunk| (chunk.id, chunk.embedding.clone())),
+        );
+        let started = Instant::now();
+        store.put(entries).await?;
+        putting += started.elapsed();
+    }
+    let bytes = store.size_bytes()?;
+    let questions: Vec<(Vec<f32>, String)> =
+        (0..QUESTIONS).map(|_| (world.vector(), world.words(8))).collect();
+
+    let (mut plain, mut exact) = (Vec::new(), Vec::new());
+    for (vector, _) in &questions {
+        let started = Instant::now();
+        let mut scored: Vec<(f32, usize)> =
+            all.iter().enumerate().map(|(at, (_, other))| (dot(vector, other), at)).collect();
+        scored.select_nth_unstable_by(9, |a, b| b.0.total_cmp(&a.0));
+        plain.push(started.elapsed());
+        exact.push(scored[..10].iter().map(|(_, at)| all[*at].0).collect::<Vec<_>>());
+    }
+    drop(all);
+    drop(store);
+    let started = Instant::now();
+    let store: Arc<SqliteStore> = Arc::new(SqliteStore::open(&path, space, Tenant::single()).await?);
+    let (vector, words) = &questions[0];
+    let ask = |vector: &[f32], words: &str, depth: usize| {
+        let terms = SparseVector::counts(words, &analyzer);
+        StoreQuery::new(depth).with_embedding(vector.to_vec()).with_terms(terms)
+    };
+    store.search(&ask(vector, words, 100)).await?;
+    let cold = started.elapsed();
+    let (mut dense, mut hybrid, mut filtered, mut got, mut few) = (vec![], vec![], vec![], 0, 0);
+    for ((vector, words), exact) in questions.iter().zip(&exact) {
+        let started = Instant::now();
+        let found = store.search(&StoreQuery::new(10).with_embedding(vector.clone())).await?;
+        dense.push(started.elapsed());
+        got += found.dense.iter().filter(|hit| exact.contains(&hit.id)).count();
+        let started = Instant::now();
+        store.search(&ask(vector, words, 100)).await?;
+        hybrid.push(started.elapsed());
+        let query = ask(vector, words, 10).with_filter(Field::<i64>::new("level").eq(7));
+        let started = Instant::now();
+        few += usize::from(store.search(&query).await?.dense.len() < 10);
+        filtered.push(started.elapsed());
+    }
+    let (plain, dense) = (median(plain), median(dense));
+    Ok(json!({
+        "chunks": chunks,
+        "dimensions": dimensions,
+        "plain_scan_ms": plain,
+        "dense_ms": dense,
+        "times_as_fast_as_the_plain_scan": plain / dense,
+        "recall_at_10": got as f64 / (QUESTIONS * 10) as f64,
+        "hybrid_100_ms": median(hybrid),
+        "filter_1_percent_ms": median(filtered),
+        "filtered_with_fewer_than_10": few,
+        "cold_start_ms": cold.as_secs_f64() * 1e3,
+        "put_seconds": putting.as_secs_f64(),
+        "file_bytes": bytes,
+        "file_per_vector_bytes": bytes as f64 / (chunks * dimensions * 4) as f64,
+    }))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<usize>());
+    let chunks = numbers.next().transpose()?.unwrap_or(100_000);
+    let dimensions = numbers.next().transpose()?.unwrap_or(384);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = runtime.block_on(measure(chunks, dimensions))?;
+    writeln!(std::io::stdout().lock(), "{measured:#}")?;
+    Ok(())
+}

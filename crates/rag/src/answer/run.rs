@@ -1,0 +1,284 @@
+//! The way from a question to the last event of its answer.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use pumasi_core::model::{ChatModel, FinishReason, Usage};
+
+use super::ask::Ask;
+use super::budget::pack;
+use super::cache::is_worth_keeping;
+use super::check::Grounding;
+use super::event::{AnswerEvent, Citation, Outcome, Source, Summary, Verdict};
+use super::extract::extract;
+use super::language::Said;
+use super::marks::Marks;
+use super::prompt::{Fence, NO_ANSWER, Prompt};
+use super::stream::Ready;
+use super::{FollowUps, Inner, follow_up};
+use crate::memory::Turn;
+use crate::{Question, Result};
+
+/// Answers, event by event.
+pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()> {
+    let said = inner.language.of(&ask.question.text);
+    let history = ask.conversation.within(inner.budget.history_tokens, &inner.counter);
+    let mut out = Out { ready, kept: Vec::new(), usage: None };
+
+    // what was said before makes another question of the same words
+    let answers = inner.answers.as_ref().filter(|_| ask.conversation.turns.is_empty());
+    let key = match answers {
+        Some(_) => Some(inner.key(&ask.question, said, inner.retriever.store().version().await?)),
+        None => None,
+    };
+    if let (Some(answers), Some(key)) = (answers, &key)
+        && let Some(events) = answers.get(key).await
+    {
+        for mut event in events {
+            if let AnswerEvent::Done(summary) = &mut event {
+                summary.is_cached = true;
+            }
+            out.ready.send(event).await;
+        }
+        return Ok(());
+    }
+
+    let question = looked_up(&inner, &ask.question, &history, &mut out).await?;
+    let found = inner.retriever.retrieve(&question).await?;
+    let hits = if found.relevant { inner.relevance.keep(&question.text, found.hits) } else { Vec::new() };
+    let model = inner.model.as_ref();
+    let fence = Fence::new();
+    let prompt = Prompt {
+        fence: fence.clone(),
+        persona: &inner.persona,
+        instructions: &inner.instructions,
+        language: said.language,
+        history: &history,
+        question: &ask.question.text,
+    };
+    let cost = |source: &Source| inner.counter.count(&fence.passage(source));
+    let sources = pack(&hits, &inner.budget, inner.room(&prompt), &inner.counter, cost);
+    out.send(AnswerEvent::Retrieved { sources: sources.clone(), version: found.version }).await;
+
+    let summary = match model {
+        _ if sources.is_empty() => not_found(&mut out, said).await,
+        None => extracted(&mut out, &question.text, &sources, said).await,
+        Some(model) => modelled(&inner, model, &prompt, &sources, said, &mut out).await?,
+    };
+    if let Some(usage) = out.usage {
+        out.send(AnswerEvent::Usage(usage)).await;
+    }
+    // a change between the look at the version and the search would be kept under the wrong one
+    let key =
+        key.filter(|key| is_worth_keeping(&summary) && *key == inner.key(&ask.question, said, found.version));
+    // kept before it is told: whoever has read the last event does not poll again
+    let done = AnswerEvent::Done(summary);
+    if let (Some(answers), Some(key)) = (answers, key) {
+        out.kept.push(done.clone());
+        answers.put(&key, &out.kept).await;
+    }
+    out.ready.send(done).await;
+    Ok(())
+}
+
+/// Decides what is looked up for a question that may go on from what was said before.
+async fn looked_up(inner: &Inner, asked: &Question, history: &[Turn], out: &mut Out) -> Result<Question> {
+    let mut question = asked.clone();
+    match (inner.follow_ups, history.last(), &inner.model) {
+        (FollowUps::AsTheyAre, ..) | (_, None, _) => {}
+        (FollowUps::Joined, Some(last), _) | (FollowUps::Condensed, Some(last), None) => {
+            question.text = format!("{}\n{}", last.question, asked.text);
+        }
+        (FollowUps::Condensed, Some(last), Some(model)) => {
+            match follow_up::condense(model, history, &asked.text, inner.call_timeout).await {
+                Ok((text, usage)) => {
+                    out.count(usage);
+                    question.text = text;
+                }
+                // the question can be looked up without it
+                Err(error) => {
+                    tracing::warn!(%error, "a follow-up could not be condensed");
+                    out.count(error.usage());
+                    question.text = format!("{}\n{}", last.question, asked.text);
+                }
+            }
+        }
+    }
+    Ok(question)
+}
+
+async fn not_found(out: &mut Out, said: Said) -> Summary {
+    out.delta(said.not_found.to_owned()).await;
+    Summary {
+        outcome: Outcome::NotFound,
+        sentences: 0,
+        cited: 0,
+        unsupported: 0,
+        is_cut_off: false,
+        is_cached: false,
+        model: None,
+    }
+}
+
+/// Writes sentences of the sources down, word for word.
+async fn extracted(out: &mut Out, question: &str, sources: &[Source], said: Said) -> Summary {
+    out.delta(format!("{}\n\n", said.without_model)).await;
+    let mut check = Check::new(question, sources);
+    check.skip(said.without_model.len() + 2);
+    for line in extract(question, sources) {
+        check.take(&line, out).await;
+    }
+    check.end(out).await;
+    check.summary(Outcome::Extracted, None)
+}
+
+async fn modelled(
+    inner: &Inner,
+    model: &Arc<dyn ChatModel>,
+    prompt: &Prompt<'_>,
+    sources: &[Source],
+    said: Said,
+    out: &mut Out,
+) -> Result<Summary> {
+    let mut request = prompt.request(&inner.order.arrange(sources.to_vec())).with_timeout(inner.call_timeout);
+    request.max_tokens = Some(inner.budget.answer_tokens);
+    request.temperature = inner.temperature;
+    let mut stream = model.stream(request).await?;
+    let mut check = Check::new(prompt.question, sources);
+    let mut reason = None;
+    // the answer, as long as it may still be that there is none
+    let mut held = Some(String::new());
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        if chunk.finish_reason.is_some() {
+            reason = chunk.finish_reason;
+        }
+        out.count(chunk.usage);
+        let Some(begun) = &mut held else {
+            check.take(&chunk.content, out).await;
+            continue;
+        };
+        begun.push_str(&chunk.content);
+        if !may_be_none(begun) {
+            let begun = held.take().unwrap_or_default();
+            check.take(&begun, out).await;
+        }
+    }
+    if let Some(begun) = held {
+        if begun.trim().is_empty() || begun.trim_start().starts_with(NO_ANSWER) {
+            let mut summary = not_found(out, said).await;
+            summary.model = Some(model.name().to_owned());
+            return Ok(summary);
+        }
+        check.take(&begun, out).await;
+    }
+    check.end(out).await;
+    let mut summary = check.summary(Outcome::Answered, Some(model.name().to_owned()));
+    summary.is_cut_off = matches!(reason, Some(FinishReason::Length | FinishReason::ContentFilter));
+    Ok(summary)
+}
+
+/// Tells whether an answer that begins so may be [`NO_ANSWER`].
+fn may_be_none(begun: &str) -> bool {
+    let begun = begun.trim_start();
+    NO_ANSWER.starts_with(begun) || begun.starts_with(NO_ANSWER)
+}
+
+/// Where events go, and what is kept of them.
+struct Out {
+    ready: Ready,
+    kept: Vec<AnswerEvent>,
+    usage: Option<Usage>,
+}
+
+impl Out {
+    async fn send(&mut self, event: AnswerEvent) {
+        self.kept.push(event.clone());
+        self.ready.send(event).await;
+    }
+
+    async fn delta(&mut self, text: String) {
+        if !text.is_empty() {
+            self.send(AnswerEvent::Delta { text }).await;
+        }
+    }
+
+    fn count(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            *self.usage.get_or_insert_default() += usage;
+        }
+    }
+}
+
+/// Holds an answer against its sources while it arrives.
+struct Check<'a> {
+    marks: Marks,
+    question: &'a str,
+    sources: &'a [Source],
+    /// Made when the first sentence is whole, so that the first words do not wait for it.
+    grounding: Option<Grounding>,
+    before: usize,
+    sentences: u32,
+    cited: u32,
+    unsupported: u32,
+}
+
+impl<'a> Check<'a> {
+    fn new(question: &'a str, sources: &'a [Source]) -> Self {
+        Self {
+            marks: Marks::new(sources.len()),
+            question,
+            sources,
+            grounding: None,
+            before: 0,
+            sentences: 0,
+            cited: 0,
+            unsupported: 0,
+        }
+    }
+
+    /// Counts text that was sent before and is none of the sources'.
+    fn skip(&mut self, bytes: usize) {
+        self.before += bytes;
+    }
+
+    async fn take(&mut self, piece: &str, out: &mut Out) {
+        let shown = self.marks.push(piece);
+        out.delta(shown).await;
+        self.settle(false, out).await;
+    }
+
+    async fn end(&mut self, out: &mut Out) {
+        let shown = self.marks.finish();
+        out.delta(shown).await;
+        self.settle(true, out).await;
+    }
+
+    async fn settle(&mut self, is_end: bool, out: &mut Out) {
+        for sentence in self.marks.sentences(is_end) {
+            self.sentences += 1;
+            self.cited += u32::from(!sentence.sources.is_empty());
+            let grounding = self.grounding.get_or_insert_with(|| Grounding::new(self.question, self.sources));
+            let checked = grounding.check(&sentence.text, &sentence.sources);
+            let Some((verdict, evidence)) = checked else { continue };
+            self.unsupported += u32::from(Verdict::is_unsupported(verdict));
+            let mut span = sentence.span;
+            span.start += self.before;
+            span.end += self.before;
+            out.send(AnswerEvent::Citation(Citation { span, sources: sentence.sources, verdict, evidence }))
+                .await;
+        }
+    }
+
+    fn summary(&self, outcome: Outcome, model: Option<String>) -> Summary {
+        Summary {
+            outcome,
+            sentences: self.sentences,
+            cited: self.cited,
+            unsupported: self.unsupported,
+            is_cut_off: false,
+            is_cached: false,
+            model,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What was said before, within a budget of tokens.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use pumasi_core::text::Span;
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{AnswerEvent, Outcome};
+use crate::chunk::CountTokens;
+
+/// A question and what was answered.
+///
+/// `Debug` shows sizes, never what was said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Turn {
+    /// What was asked.
+    pub question: String,
+    /// What was answered, without marks of citations.
+    pub answer: String,
+}
+
+impl Turn {
+    /// Makes a turn.
+    pub fn new(question: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self { question: question.into(), answer: answer.into() }
+    }
+
+    fn tokens(&self, counter: &dyn CountTokens) -> usize {
+        counter.count(&self.question) + counter.count(&self.answer)
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("question_bytes", &self.question.len())
+            .field("answer_bytes", &self.answer.len())
+            .finish()
+    }
+}
+
+/// The turns of one conversation, oldest first.
+///
+/// ```
+/// use pumasi_rag::chunk::EstimatedTokens;
+/// use pumasi_rag::memory::{Conversation, Turn};
+///
+/// let mut conversation = Conversation::new();
+/// conversation.push(Turn::new("하프 마라톤은 몇 주 준비하나요?", "12주입니다."));
+/// conversation.push(Turn::new("신발은 언제 바꾸나요?", "700 km를 달린 뒤입니다."));
+/// // the last turns that fit, whole
+/// assert_eq!(conversation.within(24, &EstimatedTokens).len(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Conversation {
+    /// The turns, oldest first.
+    pub turns: VecDeque<Turn>,
+}
+
+/// How many turns a conversation keeps.
+const MOST_TURNS: usize = 64;
+
+impl Conversation {
+    /// Makes a conversation in which nothing has been said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a turn; of more than 64 the oldest is forgotten.
+    pub fn push(&mut self, turn: Turn) {
+        self.turns.push_back(turn);
+        while self.turns.len() > MOST_TURNS {
+            self.turns.pop_front();
+        }
+    }
+
+    /// Returns the last turns that have at most so many tokens together, oldest first; no turn is cut.
+    pub fn within(&self, tokens: usize, counter: &dyn CountTokens) -> Vec<Turn> {
+        let mut left = tokens;
+        let fits = |turn: &&Turn| {
+            let turn = turn.tokens(counter);
+            let fits = turn <= left;
+            left = left.saturating_sub(turn);
+            fits
+        };
+        let mut kept: Vec<Turn> = self.turns.iter().rev().take_while(fits).cloned().collect();
+        kept.reverse();
+        kept
+    }
+}
+
+/// Keeps conversations by name, in this process; those that were not heard of longest go first.
+///
+/// A service that runs on several machines keeps a [`Conversation`] where it keeps its sessions (it is `serde`), and hands it to
+/// [`Ask`](crate::answer::Ask) itself. Names are the service's: let nobody name another's conversation.
+pub struct Memory {
+    most: NonZeroUsize,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    conversations: HashMap<String, (u64, Conversation)>,
+    clock: u64,
+}
+
+impl Memory {
+    /// Makes a memory of at most `most` conversations.
+    pub fn new(most: NonZeroUsize) -> Self {
+        Self { most, inside: Mutex::default() }
+    }
+
+    /// Returns a conversation; one that is not known is empty.
+    pub fn get(&self, name: &str) -> Conversation {
+        let mut inside = self.lock();
+        let now = inside.tick();
+        inside.conversations.get_mut(name).map_or_else(Conversation::new, |(used, conversation)| {
+            *used = now;
+            conversation.clone()
+        })
+    }
+
+    /// Adds a turn to a conversation.
+    pub fn push(&self, name: &str, turn: Turn) {
+        let mut inside = self.lock();
+        let now = inside.tick();
+        if !inside.conversations.contains_key(name) && inside.conversations.len() >= self.most.get() {
+            let oldest = inside.conversations.iter().min_by_key(|(_, (used, _))| *used);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                inside.conversations.remove(&oldest);
+            }
+        }
+        let (used, conversation) = inside.conversations.entry(name.to_owned()).or_default();
+        *used = now;
+        conversation.push(turn);
+    }
+
+    /// Passes an answer on and, when it is whole and says something, adds it to a conversation: without the marks of its citations, and without the
+    /// sentences that its sources do not bear out, which nobody shall go on from.
+    pub fn record<S>(
+        self: &Arc<Self>,
+        name: &str,
+        question: &str,
+        events: S,
+    ) -> impl Stream<Item = AnswerEvent> + use<S>
+    where
+        S: Stream<Item = AnswerEvent>,
+    {
+        let (memory, name, question) = (Arc::clone(self), name.to_owned(), question.to_owned());
+        let (mut text, mut doubted) = (String::new(), Vec::new());
+        events.inspect(move |event| match event {
+            AnswerEvent::Delta { text: piece } => text.push_str(piece),
+            AnswerEvent::Citation(citation) if citation.verdict.is_unsupported() => {
+                doubted.push(citation.span);
+            }
+            AnswerEvent::Done(summary) if summary.outcome != Outcome::NotFound => {
+                memory.push(&name, Turn::new(question.as_str(), without(&text, &doubted)));
+            }
+            _ => {}
+        })
+    }
+
+    /// Forgets a conversation; tells whether there was one.
+    pub fn forget(&self, name: &str) -> bool {
+        self.lock().conversations.remove(name).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves spans and marks of citations out of an answer.
+fn without(text: &str, spans: &[Span]) -> String {
+    let mut kept = String::new();
+    let mut from = 0;
+    for span in spans {
+        kept.push_str(text.get(from..span.start).unwrap_or_default());
+        from = span.end;
+    }
+    kept.push_str(text.get(from..).unwrap_or_default());
+    let mut bare = String::new();
+    let mut rest = kept.as_str();
+    while let Some((before, after)) = rest.split_once('[') {
+        let mark = after
+            .find(']')
+            .filter(|end| *end > 0 && after.bytes().take(*end).all(|byte| byte.is_ascii_digit()));
+        if let Some(end) = mark {
+            bare.push_str(before.strip_suffix(' ').unwrap_or(before));
+            rest = after.get(end + 1..).unwrap_or_default();
+        } else {
+            bare.push_str(before);
+            bare.push('[');
+            rest = after;
+        }
+    }
+    bare.push_str(rest);
+    bare.trim().to_owned()
+}
+
+impl Inside {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("most", &self.most)
+            .field("conversations", &self.lock().conversations.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::EstimatedTokens;
+
+    #[test]
+    fn keeps_the_last_turns_that_fit_whole() {
+        let mut conversation = Conversation::new();
+        for number in 0..100 {
+            conversation.push(Turn::new(format!("{number}번 질문입니다"), "답입니다"));
+        }
+        assert_eq!(conversation.turns.len(), 64);
+        let one = conversation.turns[63].tokens(&EstimatedTokens);
+        assert_eq!(conversation.within(one - 1, &EstimatedTokens), []);
+        let kept = conversation.within(one * 3, &EstimatedTokens);
+        assert_eq!(kept.last(), conversation.turns.back());
+        assert_eq!(kept.len(), 3);
+    }
+
+    #[test]
+    fn an_answer_is_remembered_without_marks_and_doubts() {
+        let text = "쉬세요 [1][2]. 약을 드세요 [1]. 힘내요 [a].";
+        let doubted = text.find("약을").unwrap();
+        let spans = [Span::new(doubted, text.find(" 힘내요").unwrap())];
+        assert_eq!(without(text, &spans), "쉬세요.  힘내요 [a].");
+    }
+
+    #[test]
+    fn forgets_the_conversation_that_was_not_heard_of_longest() {
+        let memory = Memory::new(NonZeroUsize::new(2).unwrap());
+        memory.push("a", Turn::new("1", "1"));
+        memory.push("b", Turn::new("2", "2"));
+        assert_eq!(memory.get("a").turns.len(), 1);
+        memory.push("c", Turn::new("3", "3"));
+        assert_eq!(memory.get("b").turns.len(), 0);
+        assert_eq!(memory.get("a").turns.len(), 1);
+        assert!(memory.forget("a") && !memory.forget("a"));
+    }
+}

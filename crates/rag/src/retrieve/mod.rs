@@ -1,0 +1,440 @@
+//! Which passages speak of a question, and why each.
+
+mod explanation;
+mod gate;
+mod question;
+mod rerank;
+mod select;
+mod threshold;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use pumasi_core::model::Embedder;
+use pumasi_core::text::{Analyzer, SparseVector, TokenKind, Weighted, fuse_min_max, fuse_rrf, term_id};
+
+use pumasi_core::time::{Clock, SystemClock};
+
+pub use explanation::{Explanation, Place};
+pub use gate::Gate;
+pub use question::{Fusion, Mode, Question};
+pub use rerank::Reranker;
+pub use select::{Decay, Distinct};
+pub use threshold::{Evidence, Observation, Threshold};
+
+use crate::chunk::{ChunkId, readable};
+use crate::ingest::checked;
+use crate::store::{Found, Passage, Scored, Space, Store, StoreQuery};
+use crate::{Error, Result};
+
+/// A passage that speaks of the question.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Hit {
+    /// What was found, with all that an answer needs.
+    pub passage: Passage,
+    /// How well it answers, as ranked; comparable within one result only.
+    pub score: f32,
+    /// Why it is there.
+    pub why: Explanation,
+}
+
+/// What could not be done for a question; what was found is what the rest found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Note {
+    /// The embedder cannot read the question: it was answered by words alone.
+    CannotRead,
+    /// The embedder failed: the question was answered by words alone.
+    NotEmbedded(Error),
+    /// The reranker failed: the order is that of the rankings.
+    NotReranked(Error),
+}
+
+/// What was found for a question, best first.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Retrieved {
+    /// The passages.
+    pub hits: Vec<Hit>,
+    /// How much the best of the candidates show.
+    pub evidence: Evidence,
+    /// Whether that is [enough](Retriever::with_threshold): where it is not, the knowledge does not answer the question.
+    pub relevant: bool,
+    /// What could not be done.
+    pub notes: Vec<Note>,
+    /// The [version](Store::version) of the tenant's knowledge that was searched.
+    pub version: u64,
+}
+
+impl Retrieved {
+    /// Says of each hit why it is there: its place, ranks, scores and the question's words in it. One line a hit.
+    ///
+    /// It shows ids, titles and headings, and words of the question: for people who tune, not for logs.
+    pub fn explain(&self) -> String {
+        let line = |(at, hit): (usize, &Hit)| {
+            format!("{}. {:.4} {}: {}\n", at + 1, hit.score, hit.passage.place(), hit.why)
+        };
+        self.hits.iter().enumerate().map(line).collect()
+    }
+}
+
+/// Finds passages by meaning and by words, and joins the two rankings.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use pumasi_core::filter::Field;
+/// use pumasi_core::model::HashingEmbedder;
+/// use pumasi_rag::{Document, Ingest, MemoryStore, Question, Retriever, Space, Tenant};
+/// use std::sync::Arc;
+///
+/// const LEVEL: Field<i64> = Field::new("level");
+///
+/// let embedder = Arc::new(HashingEmbedder::new());
+/// let store = Arc::new(MemoryStore::new(Space::of(&embedder), Tenant::single()));
+/// let easy = Document::new("easy", "초보자는 하프 마라톤을 12주 동안 준비합니다.").with_metadata("level", 1);
+/// let hard = Document::new("hard", "선수는 하프 마라톤을 6주 동안 준비합니다.").with_metadata("level", 3);
+/// Ingest::new(store.clone(), embedder.clone()).run([easy, hard]).await?;
+///
+/// let question = Question::new("하프 마라톤 준비는 얼마나?").with_filter(LEVEL.at_most(2));
+/// let found = Retriever::new(store, embedder).retrieve(&question).await?;
+/// assert_eq!(found.hits.len(), 1);
+/// assert_eq!(found.hits[0].why.words, ["하프", "마라톤", "준비"]);
+/// # Ok::<(), pumasi_rag::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Retriever {
+    store: Arc<dyn Store>,
+    embedder: Arc<dyn Embedder>,
+    analyzer: Analyzer,
+    mode: Mode,
+    fusion: Fusion,
+    depth: NonZeroUsize,
+    gate: Option<Gate>,
+    threshold: Threshold,
+    reranker: Option<Arc<dyn Reranker>>,
+    decay: Option<Decay>,
+    distinct: Distinct,
+    diversity: f32,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Retriever {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retriever")
+            .field("store", &self.store)
+            .field("embedder", &self.embedder.name())
+            .field("mode", &self.mode)
+            .field("fusion", &self.fusion)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How deep the rankings are that are joined, unless set.
+const DEPTH: NonZeroUsize = match NonZeroUsize::new(100) {
+    Some(depth) => depth,
+    None => NonZeroUsize::MIN,
+};
+
+impl Retriever {
+    /// Makes a retriever of both rankings, each 100 deep, joined by [`Fusion::default`].
+    pub fn new(store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> Self {
+        Self {
+            store,
+            embedder,
+            analyzer: Analyzer::default(),
+            mode: Mode::default(),
+            fusion: Fusion::default(),
+            depth: DEPTH,
+            gate: None,
+            threshold: Threshold::default(),
+            reranker: None,
+            decay: None,
+            distinct: Distinct::default(),
+            diversity: 0.0,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Goes by words alone for questions that the embedder cannot read.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// Sets how much a result has to show to count as [relevant](Retrieved::relevant); everything that was found, unless set.
+    #[must_use]
+    pub fn with_threshold(mut self, threshold: Threshold) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// Has the best candidates (four for each passage that is wanted, and at least 32) ordered by `reranker`.
+    #[must_use]
+    pub fn with_reranker(mut self, reranker: impl Reranker + 'static) -> Self {
+        self.reranker = Some(Arc::new(reranker));
+        self
+    }
+
+    /// Lets documents count less the longer ago they were last true.
+    #[must_use]
+    pub fn with_decay(mut self, decay: Decay) -> Self {
+        self.decay = Some(decay);
+        self
+    }
+
+    /// Sets of what a result has at most one passage; of each [section](Distinct::Sections), unless set.
+    #[must_use]
+    pub fn with_distinct(mut self, distinct: Distinct) -> Self {
+        self.distinct = distinct;
+        self
+    }
+
+    /// Prefers passages that are unlike those before them: 0 (not at all, the default) to 1 (whatever they say of the question).
+    #[must_use]
+    pub fn with_diversity(mut self, diversity: f32) -> Self {
+        self.diversity = if diversity.is_finite() { diversity.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// Sets the clock that ages are measured by.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets what takes questions apart into terms: the same as [`Ingest`](crate::Ingest) had.
+    #[must_use]
+    pub fn with_analyzer(mut self, analyzer: Analyzer) -> Self {
+        self.analyzer = analyzer;
+        self
+    }
+
+    /// Sets which rankings are made.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets how the rankings are joined.
+    #[must_use]
+    pub fn with_fusion(mut self, fusion: Fusion) -> Self {
+        self.fusion = fusion;
+        self
+    }
+
+    /// Sets how many chunks each ranking has.
+    #[must_use]
+    pub fn with_depth(mut self, depth: NonZeroUsize) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Returns the store that is searched.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Makes the same retriever on another tenant's knowledge, or another store of the same space.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Finds the passages that speak of a question, best first.
+    ///
+    /// A question without words, or knowledge without documents, finds nothing. Where the embedder fails in a way that may pass, a
+    /// hybrid search goes by words alone and [says so](Retrieved::notes).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a filter or an embedder that does not fit the store; the embedder's and the store's errors.
+    pub async fn retrieve(&self, question: &Question) -> Result<Retrieved> {
+        Space::of(&self.embedder).check_held(self.store.space())?;
+        let wanted = question.limit.get();
+        let depth = self.depth.get().max(wanted);
+        let mut result = Retrieved::default();
+        let mut query = StoreQuery::new(depth).with_filter(question.filter.clone());
+        // dense alone asks for terms too: what they weigh is told of each hit
+        query.terms = SparseVector::counts(&question.text, &self.analyzer);
+        if query.terms.is_empty() {
+            result.version = self.store.version().await?;
+            return Ok(result);
+        }
+        if self.mode != Mode::Lexical {
+            query.embedding = self.question_vector(&question.text, &mut result.notes).await?;
+        }
+        let found = self.store.search(&query).await?;
+        result.version = found.version;
+        let order = self.fuse(&found);
+        let pool = wanted.saturating_mul(4).max(32).min(depth);
+        let ids: Vec<ChunkId> = order.iter().take(pool.max(wanted)).map(|scored| scored.id).collect();
+        let passages = self.store.get(&ids).await?;
+        let scores: HashMap<ChunkId, f32> = order.iter().map(|scored| (scored.id, scored.score)).collect();
+        let words = Words::of(&question.text, &self.analyzer, &query, &found);
+        let (dense, lexical) = (places(&found.dense), places(&found.lexical));
+        let hits = passages.into_iter().map(|passage| {
+            let why = words.explain(&passage, &self.analyzer, &dense, &lexical);
+            Hit { score: scores.get(&passage.id).copied().unwrap_or_default(), why, passage }
+        });
+        let mut hits: Vec<Hit> = hits.collect();
+        result.evidence = evidence(&hits);
+        result.relevant = !hits.is_empty() && self.threshold.admits(result.evidence);
+        if let Some(error) = self.rerank(&question.text, &mut hits).await {
+            result.notes.push(Note::NotReranked(error));
+        }
+        if let Some(decay) = self.decay {
+            let now = self.clock.now();
+            for hit in &mut hits {
+                hit.score *= decay.factor(hit.passage.document.updated_at, now);
+            }
+            hits.sort_by(best_first);
+        }
+        hits = select::distinct(hits, self.distinct);
+        if self.diversity > 0.0 {
+            hits = select::diversify(hits, self.diversity, wanted);
+        }
+        hits.truncate(wanted);
+        result.hits = hits;
+        Ok(result)
+    }
+
+    /// Embeds a question, where the embedder can read it; notes where it cannot.
+    async fn question_vector(&self, text: &str, notes: &mut Vec<Note>) -> Result<Vec<f32>> {
+        if self.gate.as_ref().is_some_and(|gate| !gate.can_read(text)) {
+            notes.push(Note::CannotRead);
+            return Ok(Vec::new());
+        }
+        match self.embed(text).await {
+            Err(error) if self.mode == Mode::Hybrid && error.retry().is_retryable() => {
+                tracing::warn!(kind = %error.kind(), "a question could not be embedded, and is answered by words alone");
+                notes.push(Note::NotEmbedded(error));
+                Ok(Vec::new())
+            }
+            embedded => embedded,
+        }
+    }
+
+    /// Orders the hits by the reranker, if there is one; returns why it could not.
+    async fn rerank(&self, question: &str, hits: &mut [Hit]) -> Option<Error> {
+        let reranker = self.reranker.as_ref()?;
+        let passages: Vec<Passage> = hits.iter().map(|hit| hit.passage.clone()).collect();
+        let scores = match reranker.rerank(question, &passages).await {
+            Ok(scores) => scores,
+            Err(error) => return Some(error),
+        };
+        if scores.len() != hits.len() || scores.iter().any(|score| !score.is_finite()) {
+            let (name, scores) = (reranker.name(), scores.len());
+            let message =
+                format!("{name} answered {scores} scores, or some not finite, for {} passages", hits.len());
+            return Some(Error::new(crate::ErrorKind::Protocol, message));
+        }
+        // decay multiplies scores, which a model may put below zero
+        let low = scores.iter().copied().fold(0.0_f32, f32::min);
+        for (hit, score) in hits.iter_mut().zip(scores) {
+            hit.score = score - low;
+        }
+        hits.sort_by(best_first);
+        None
+    }
+
+    async fn embed(&self, text: &str) -> Result<Vec<f32>> {
+        let mut vectors = self.embedder.embed(&[text]).await?;
+        checked(self.store.space(), &mut vectors, 1)?;
+        Ok(vectors.pop().unwrap_or_default())
+    }
+
+    fn fuse(&self, found: &Found) -> Vec<Scored> {
+        // what is at a right angle to the question, or has no vector, is not near
+        let near = found.dense.iter().filter(|scored| scored.score > 0.0).copied();
+        let words_only = self.mode == Mode::Hybrid && found.dense.is_empty();
+        if self.mode == Mode::Dense {
+            return near.collect();
+        }
+        if self.mode == Mode::Lexical || words_only {
+            return found.lexical.clone();
+        }
+        let dense = near.map(|scored| (scored.id, scored.score)).collect();
+        let lexical = found.lexical.iter().map(|scored| (scored.id, scored.score)).collect();
+        let weight = self.fusion.dense_weight();
+        let rankings = [Weighted::new(dense, weight), Weighted::new(lexical, 1.0 - weight)];
+        let fused = match self.fusion {
+            Fusion::Rrf { k, .. } => fuse_rrf(&rankings, k),
+            Fusion::MinMax { .. } => fuse_min_max(&rankings),
+        };
+        fused.into_iter().map(|fused| Scored::new(fused.id, fused.score)).collect()
+    }
+}
+
+fn best_first(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.passage.id.cmp(&b.passage.id))
+}
+
+fn evidence(hits: &[Hit]) -> Evidence {
+    let near = |hit: &Hit| hit.why.dense.map_or(0.0, |place| place.score);
+    Evidence {
+        coverage: hits.iter().map(|hit| hit.why.coverage).fold(0.0, f32::max),
+        similarity: hits.iter().map(near).fold(0.0, f32::max),
+    }
+}
+
+/// Where each chunk stands in a ranking.
+fn places(ranking: &[Scored]) -> HashMap<ChunkId, Place> {
+    let place = |(at, scored): (usize, &Scored)| (scored.id, Place { rank: at + 1, score: scored.score });
+    ranking.iter().enumerate().map(place).collect()
+}
+
+/// The words of a question with their weights.
+struct Words {
+    /// A term, as it stands in the index, once each; and its weight.
+    terms: Vec<(u32, String, f32)>,
+    total: f32,
+}
+
+impl Words {
+    fn of(question: &str, analyzer: &Analyzer, query: &StoreQuery, found: &Found) -> Self {
+        let weights: HashMap<u32, f32> =
+            query.terms.iter().map(|(term, _)| *term).zip(found.term_weights.iter().copied()).collect();
+        let mut seen = HashSet::new();
+        let mut terms = Vec::new();
+        analyzer.for_each(question, |token| {
+            let term = term_id(token.text);
+            let Some(weight) = weights.get(&term) else { return };
+            if !seen.insert(term) {
+                return;
+            }
+            // pieces of words count, and are not told of
+            let shown = if token.kind == TokenKind::Bigram { String::new() } else { token.text.to_owned() };
+            terms.push((term, shown, *weight));
+        });
+        Self { terms, total: weights.values().sum() }
+    }
+
+    fn explain(
+        &self,
+        passage: &Passage,
+        analyzer: &Analyzer,
+        dense: &HashMap<ChunkId, Place>,
+        lexical: &HashMap<ChunkId, Place>,
+    ) -> Explanation {
+        let read = readable(&passage.place(), &passage.text);
+        let held: HashSet<u32> =
+            SparseVector::counts(&read, analyzer).into_iter().map(|(term, _)| term).collect();
+        let there = || self.terms.iter().filter(|(term, ..)| held.contains(term));
+        let weight: f32 = there().map(|(_, _, weight)| weight).sum();
+        Explanation {
+            dense: dense.get(&passage.id).copied(),
+            lexical: lexical.get(&passage.id).copied(),
+            coverage: if self.total > 0.0 { weight / self.total } else { 0.0 },
+            words: there().map(|(_, word, _)| word.clone()).filter(|word| !word.is_empty()).collect(),
+        }
+    }
+}

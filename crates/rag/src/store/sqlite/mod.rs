@@ -1,0 +1,545 @@
+//! Knowledge in one SQLite file, searched in memory.
+
+mod rows;
+mod segment;
+mod shelf;
+mod top;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pumasi_core::database::{Migration, Writing, failed};
+use pumasi_core::filter::Filter;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use self::segment::{MAX_CHUNKS, Segment};
+use self::shelf::{Near, Shelf, WithTerms};
+use super::{ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery, dot};
+use crate::chunk::ChunkId;
+use crate::document::{DocumentRecord, Fingerprint, Tenant};
+use crate::{Error, ErrorKind, Result, Retry};
+
+const MIGRATION: Migration = Migration {
+    component: "knowledge",
+    begin: include_str!("sql/schema.sql"),
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_rag_schema",
+    steps: &[include_str!("sql/schema_1.sql")],
+};
+
+/// From so many chunks on, a search leaves the runtime's thread to others.
+const MANY: usize = 4_096;
+
+/// Keeps knowledge in a SQLite file, and what it is searched by in memory.
+///
+/// - **Durable.** Write-ahead log with `synchronous = FULL`: what was put has been synced to the disk, and outlives `SIGKILL` and
+///   loss of power. A batch is one transaction: all of its documents, or none.
+/// - **Exact.** A search looks at the vectors of all chunks that the filter admits, coded in 8 bits a number, and scores the nearest
+///   (twice as many as wanted, and 30) by the whole vectors from the file. Terms are weighed by postings in memory.
+/// - **Loaded when asked.** Opening reads nothing of a tenant; its first call reads what it is searched by. In memory a chunk takes
+///   its vector's codes (one byte a number), about six bytes a term, and about 150 more; texts and whole vectors stay in the file.
+/// - **Checked.** What is searched by carries checksums; a damaged file is `Storage`, not another answer.
+/// - **One process** has the file open, by a lock on a file beside it; another one is told `Unavailable`.
+///
+/// Clones are handles on the same file, which is closed when the last one is dropped. Replaced documents leave room in the file
+/// that later ones use.
+///
+/// SQLite was chosen because it is the engine of the other crates' embedded defaults.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use pumasi_core::model::HashingEmbedder;
+/// use pumasi_rag::{Document, Ingest, Question, Retriever, Space, SqliteStore, Tenant};
+/// use std::sync::Arc;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("knowledge.db");
+/// let embedder = Arc::new(HashingEmbedder::new());
+/// let space = Space::of(&embedder);
+/// let store = Arc::new(SqliteStore::open(&path, space.clone(), Tenant::new("club")?).await?);
+/// let ingest = Ingest::new(store.clone(), embedder.clone());
+/// ingest.run([Document::new("water", "물은 20분마다 조금씩 마십니다.")]).await?;
+/// drop((ingest, store));
+///
+/// let store = Arc::new(SqliteStore::open(&path, space, Tenant::new("club")?).await?);
+/// let found = Retriever::new(store, embedder).retrieve(&Question::new("물을 언제 마셔요?")).await?;
+/// assert_eq!(found.hits[0].passage.document.id, "water");
+/// # Ok::<(), pumasi_rag::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    tenant: Tenant,
+    shelf: Arc<Slot>,
+}
+
+struct Shared {
+    pool: SqlitePool,
+    space: Space,
+    path: PathBuf,
+    /// One writes at a time, and nobody loads a tenant meanwhile.
+    writing: tokio::sync::Mutex<()>,
+    shelves: Mutex<HashMap<Tenant, Arc<Slot>>>,
+    /// Locked as long as the file is open.
+    _lock: File,
+}
+
+/// A tenant's shelf, once it was loaded; emptied when it is not known any more what the file holds.
+type Slot = RwLock<Option<Shelf>>;
+
+fn wrong<T>(_: T) -> Error {
+    Error::new(ErrorKind::Other, "a store's state is broken: a thread panicked while it held it")
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, making it if there is none, for the vectors of `space`, and makes a handle of `tenant`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the file holds vectors of another space; `Storage` if it cannot be opened or is damaged; `Unavailable` if
+    /// another store or process has it; `Unsupported` if a newer version of this crate has changed its layout.
+    pub async fn open(path: impl AsRef<Path>, space: Space, tenant: Tenant) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let lock = lock(&path)?;
+        let failed = |error| failed("opening the knowledge", error);
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            // segments and vectors are large
+            .page_size(16_384)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("cache_size", "-32768");
+        let options = sqlx::ConnectOptions::disable_statement_logging(options);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(failed)?;
+        MIGRATION.on_sqlite(&pool).await?;
+        if let Some(held) = rows::space(&pool).await.map_err(failed)? {
+            let unreadable = || Error::new(ErrorKind::Storage, "the knowledge's space cannot be read");
+            space.check_held(&rows::read_space(&held).ok_or_else(unreadable)?)?;
+        } else {
+            let text = serde_json::to_string(&space).map_err(|error| {
+                Error::new(ErrorKind::InvalidInput, "the space cannot be written").with_source(error)
+            })?;
+            let mut writing = Writing::begin(&pool).await.map_err(failed)?;
+            rows::begin(&mut writing, &text).await.map_err(failed)?;
+            writing.commit().await.map_err(failed)?;
+        }
+        let writing = tokio::sync::Mutex::default();
+        let shared = Arc::new(Shared { pool, space, path, writing, shelves: Mutex::default(), _lock: lock });
+        Ok(Self::handle(shared, tenant))
+    }
+
+    fn handle(shared: Arc<Shared>, tenant: Tenant) -> Self {
+        let mut shelves = shared.shelves.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let shelf = Arc::clone(shelves.entry(tenant.clone()).or_default());
+        drop(shelves);
+        Self { shared, tenant, shelf }
+    }
+
+    /// Returns how many bytes the file and its log take on the disk.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the operating system does not say.
+    pub fn size_bytes(&self) -> Result<u64> {
+        let size = |ending: &str| {
+            let mut path = self.shared.path.clone().into_os_string();
+            path.push(ending);
+            match std::fs::metadata(path) {
+                Ok(metadata) => Ok(metadata.len()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+                Err(error) => Err(error),
+            }
+        };
+        size("").and_then(|file| Ok(file + size("-wal")?)).map_err(|error| {
+            Error::new(ErrorKind::Storage, "the size of the knowledge could not be asked").with_source(error)
+        })
+    }
+
+    /// Loads the tenant, if it is not.
+    async fn load(&self) -> Result<()> {
+        if self.shelf.read().map_err(wrong)?.is_some() {
+            return Ok(());
+        }
+        let _writing = self.shared.writing.lock().await;
+        self.load_while_nobody_writes().await
+    }
+
+    async fn load_while_nobody_writes(&self) -> Result<()> {
+        if self.shelf.read().map_err(wrong)?.is_some() {
+            return Ok(());
+        }
+        let failed = |error| failed("loading the knowledge", error);
+        let mut connection = self.shared.pool.acquire().await.map_err(failed)?;
+        let row = rows::tenant(&mut connection, self.tenant.as_str()).await.map_err(failed)?;
+        let gone: HashSet<i64> =
+            rows::gone(&mut connection, row.tenant).await.map_err(failed)?.into_iter().collect();
+        let segments = rows::segments(&mut connection, row.tenant).await.map_err(failed)?;
+        let dimensions = self.shared.space.dimensions;
+        let shelf = tokio::task::spawn_blocking(move || -> Result<Shelf> {
+            let mut shelf = Shelf::default();
+            (shelf.tenant, shelf.version) = (row.tenant, row.version);
+            for (number, data) in segments {
+                let segment = Segment::from_bytes(&data, dimensions)?;
+                shelf.add(number, Arc::new(segment), &gone);
+            }
+            shelf.statistics.mean_length = row.mean_length;
+            shelf.statistics.taken_at = row.taken_at;
+            Ok(shelf)
+        });
+        *self.shelf.write().map_err(wrong)? = Some(shelf.await.map_err(wrong)??);
+        Ok(())
+    }
+
+    /// Asks the tenant's shelf, which is loaded first.
+    async fn ask<T>(&self, ask: impl FnOnce(&Shelf) -> T) -> Result<T> {
+        self.load().await?;
+        let shelf = self.shelf.read().map_err(wrong)?;
+        // emptied in between: somebody's write has just failed
+        let shelf = shelf.as_ref().ok_or_else(being_loaded)?;
+        Ok(ask(shelf))
+    }
+
+    /// Runs a change to its end, even if whoever asked for it is gone meanwhile.
+    async fn change(&self, change: Change) -> Result<u64> {
+        let store = self.clone();
+        let task = tokio::spawn(async move { store.write(change).await });
+        task.await
+            .map_err(|error| Error::new(ErrorKind::Other, "a write ended in a panic").with_source(error))?
+    }
+
+    async fn write(&self, change: Change) -> Result<u64> {
+        let _writing = self.shared.writing.lock().await;
+        self.load_while_nobody_writes().await?;
+        let plan = self.plan(change)?;
+        if plan.entries.is_empty() && plan.known.is_empty() {
+            return Ok(0);
+        }
+        let known = plan.known.len() as u64;
+        let mut written = self.commit(plan).await;
+        while let Ok(true) = written {
+            written = self.join().await;
+        }
+        if let Err(error) = written {
+            // what the file holds is told by the file alone
+            *self.shelf.write().map_err(wrong)? = None;
+            return Err(error);
+        }
+        Ok(known)
+    }
+
+    /// Finds out what a change puts and what it takes away.
+    fn plan(&self, change: Change) -> Result<Plan> {
+        let shelf = self.shelf.read().map_err(wrong)?;
+        let shelf = shelf.as_ref().ok_or_else(|| wrong(()))?;
+        // the last of a batch's entries with the same id is what counts
+        let mut latest: BTreeMap<String, Entry> = BTreeMap::new();
+        let ids: HashSet<String> = match change {
+            Change::Put(entries) => {
+                latest.extend(entries.into_iter().map(|entry| (entry.record.id.clone(), entry)));
+                latest.keys().cloned().collect()
+            }
+            Change::Remove(ids) => ids.into_iter().collect(),
+            Change::RemoveWhere(filter) => shelf.matching(&filter).into_iter().collect(),
+        };
+        let mut plan = Plan {
+            version: shelf.version + 1,
+            statistics: shelf.statistics,
+            entries: latest.into_values().collect(),
+            known: Vec::new(),
+            numbers: Vec::new(),
+            chunks: Vec::new(),
+        };
+        for id in ids {
+            let Some((document, chunks)) = shelf.with_chunks(&id) else { continue };
+            plan.numbers.push(document.number);
+            plan.chunks.extend(chunks.iter().map(|chunk| chunk.number));
+            for chunk in chunks {
+                plan.statistics.remove(chunk.length);
+            }
+            plan.known.push(id);
+        }
+        for chunk in plan.entries.iter().flat_map(|entry| &entry.chunks) {
+            plan.statistics.add(chunk.length());
+        }
+        plan.statistics.settle();
+        Ok(plan)
+    }
+
+    /// Writes a change, first in the file and then in memory. Tells that something was written.
+    async fn commit(&self, plan: Plan) -> Result<bool> {
+        let failed = |error| failed("writing the knowledge", error);
+        let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
+        let name = self.tenant.as_str();
+        let tenant =
+            rows::set_tenant(&mut writing, name, plan.version, &plan.statistics).await.map_err(failed)?;
+        if !plan.numbers.is_empty() {
+            rows::take_away(&mut writing, tenant, &plan.numbers, &plan.chunks).await.map_err(failed)?;
+        }
+        let mut free = rows::free(&mut writing).await.map_err(failed)?;
+        let mut segments = Vec::new();
+        for entries in batches(&plan.entries) {
+            let segment = Segment::of(entries, free.document, free.chunk)?;
+            rows::put_segment(&mut writing, tenant, free.segment, segment.to_bytes()?)
+                .await
+                .map_err(failed)?;
+            segments.push((free.segment, Arc::new(segment)));
+            free = rows::put_documents(&mut writing, entries, free).await.map_err(failed)?;
+            free.segment += 1;
+        }
+        rows::set_free(&mut writing, free).await.map_err(failed)?;
+        writing.commit().await.map_err(failed)?;
+        let mut shelf = self.shelf.write().map_err(wrong)?;
+        let shelf = shelf.as_mut().ok_or_else(|| wrong(()))?;
+        for id in &plan.known {
+            shelf.remove(id);
+        }
+        for (number, segment) in segments {
+            shelf.add(number, segment, &HashSet::new());
+        }
+        (shelf.tenant, shelf.version, shelf.statistics) = (tenant, plan.version, plan.statistics);
+        Ok(true)
+    }
+
+    /// Joins segments where it is time to, and tells whether it was. A search sees nothing of it.
+    async fn join(&self) -> Result<bool> {
+        let failed = |error| failed("joining segments of the knowledge", error);
+        let (tenant, merge) = {
+            let shelf = self.shelf.read().map_err(wrong)?;
+            let shelf = shelf.as_ref().ok_or_else(|| wrong(()))?;
+            (shelf.tenant, shelf.mergeable(self.shared.space.dimensions)?)
+        };
+        let Some(merge) = merge else { return Ok(false) };
+        let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
+        let mut free = rows::free(&mut writing).await.map_err(failed)?;
+        rows::drop_segments(&mut writing, &merge.from).await.map_err(failed)?;
+        rows::forget(&mut writing, tenant, &merge.forgotten).await.map_err(failed)?;
+        if !merge.into.documents.is_empty() {
+            let bytes = merge.into.to_bytes()?;
+            rows::put_segment(&mut writing, tenant, free.segment, bytes).await.map_err(failed)?;
+        }
+        let number = free.segment;
+        free.segment += 1;
+        rows::set_free(&mut writing, free).await.map_err(failed)?;
+        writing.commit().await.map_err(failed)?;
+        let mut shelf = self.shelf.write().map_err(wrong)?;
+        shelf.as_mut().ok_or_else(|| wrong(()))?.replace(merge, number);
+        Ok(true)
+    }
+
+    /// Searches the shelf; what is large leaves the runtime's thread to others meanwhile.
+    async fn find(&self, query: &StoreQuery, near: usize) -> Result<(Found, Vec<Near>)> {
+        if self.ask(Shelf::len).await? < MANY {
+            return self.ask(|shelf| shelf.find(query, near)).await;
+        }
+        let (slot, query) = (Arc::clone(&self.shelf), query.clone());
+        let find = move || -> Result<_> {
+            let shelf = slot.read().map_err(wrong)?;
+            Ok(shelf.as_ref().ok_or_else(being_loaded)?.find(&query, near))
+        };
+        tokio::task::spawn_blocking(find).await.map_err(wrong)?
+    }
+}
+
+/// What is to be changed.
+enum Change {
+    Put(Vec<Entry>),
+    Remove(Vec<String>),
+    RemoveWhere(Filter),
+}
+
+/// What a change comes down to.
+struct Plan {
+    version: u64,
+    statistics: Statistics,
+    entries: Vec<Entry>,
+    /// The ids of the documents that are taken away.
+    known: Vec<String>,
+    /// Their numbers.
+    numbers: Vec<i64>,
+    /// The numbers of their chunks.
+    chunks: Vec<i64>,
+}
+
+/// Parts entries so that each part's chunks fit a segment.
+fn batches(entries: &[Entry]) -> Vec<&[Entry]> {
+    let mut parts = Vec::new();
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let mut chunks = 0;
+        let fitting = rest.iter().take_while(|entry| {
+            chunks += entry.chunks.len();
+            chunks <= MAX_CHUNKS
+        });
+        let (part, later) = rest.split_at(fitting.count().max(1));
+        parts.push(part);
+        rest = later;
+    }
+    parts
+}
+
+fn being_loaded() -> Error {
+    Error::new(ErrorKind::Unavailable, "the knowledge is being loaded anew").with_retry(Retry::Now)
+}
+
+/// Locks the file beside the store's, as long as the answer lives.
+fn lock(path: &Path) -> Result<File> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Storage, "the lock of the knowledge could not be opened").with_source(error)
+    };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let file = OpenOptions::new().create(true).append(true).open(beside).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Unavailable, "the knowledge is open in another store or process"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("tenant", &self.tenant)
+            .field("space", &self.shared.space)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    fn space(&self) -> &Space {
+        &self.shared.space
+    }
+
+    fn for_tenant(&self, tenant: Tenant) -> Arc<dyn Store> {
+        Arc::new(Self::handle(Arc::clone(&self.shared), tenant))
+    }
+
+    async fn put(&self, entries: Vec<Entry>) -> Result<()> {
+        for entry in &entries {
+            entry.check(&self.shared.space)?;
+        }
+        self.change(Change::Put(entries)).await.map(drop)
+    }
+
+    async fn remove(&self, ids: &[&str]) -> Result<u64> {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        self.change(Change::Remove(ids)).await
+    }
+
+    async fn remove_where(&self, filter: &Filter) -> Result<u64> {
+        filter.validate()?;
+        self.change(Change::RemoveWhere(filter.clone())).await
+    }
+
+    async fn search(&self, query: &StoreQuery) -> Result<Found> {
+        query.check(&self.shared.space)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (mut found, near) =
+                self.find(query, query.depth.saturating_mul(2).saturating_add(30)).await?;
+            let numbers: Vec<i64> = near.iter().map(|near| near.number).collect();
+            let vectors = rows::vectors(&self.shared.pool, &numbers)
+                .await
+                .map_err(|error| failed("reading vectors", error))?;
+            // some were replaced in between: what was found is of a moment that is over
+            if vectors.len() < near.len() && tries < 4 {
+                continue;
+            }
+            let scored = near.iter().filter_map(|near| {
+                let vector = vectors.get(&near.number)?;
+                Some(Scored::new(near.id, dot(&query.embedding, vector)))
+            });
+            found.dense = Scored::best(scored.collect(), query.depth);
+            return Ok(found);
+        }
+    }
+
+    async fn get(&self, ids: &[ChunkId]) -> Result<Vec<Passage>> {
+        let chunks = self
+            .ask(|shelf| {
+                let chunk =
+                    |id: &ChunkId| shelf.chunk(*id).map(|(chunk, document)| (chunk, document.clone()));
+                ids.iter().filter_map(chunk).collect::<Vec<_>>()
+            })
+            .await?;
+        let failed = |error| failed("reading passages", error);
+        let wanted: Vec<(i64, u32)> =
+            chunks.iter().map(|(chunk, document)| (document.number, chunk.section)).collect();
+        let sections = rows::some_sections(&self.shared.pool, &wanted).await.map_err(failed)?;
+        let numbers: Vec<i64> = chunks.iter().map(|(chunk, _)| chunk.number).collect();
+        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let mut records: HashMap<i64, Arc<DocumentRecord>> = HashMap::new();
+        let passage = |(chunk, document): (segment::SegmentChunk, segment::SegmentDocument)| {
+            let section = sections.get(&(document.number, chunk.section))?.clone();
+            let record = records.entry(document.number).or_insert_with(|| Arc::new(document.record));
+            let passage = Passage::new(chunk.id, Arc::clone(record), section, chunk.span());
+            Some(passage.with_embedding(vectors.remove(&chunk.number)?))
+        };
+        Ok(chunks.into_iter().filter_map(passage).collect())
+    }
+
+    async fn entries(&self, ids: &[&str]) -> Result<Vec<Option<Entry>>> {
+        let mut known = self.ask(|shelf| shelf.with_terms(ids)).await?;
+        let failed = |error| failed("reading documents", error);
+        let numbers: Vec<i64> = known.values().map(|known| known.document.number).collect();
+        let mut sections = rows::sections(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let chunks = known.values().flat_map(|known| &known.chunks);
+        let numbers: Vec<i64> = chunks.map(|(chunk, _)| chunk.number).collect();
+        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let mut entry = |known: WithTerms| -> Option<Entry> {
+            let number = known.document.number;
+            let sections = (0..).map_while(|at| sections.remove(&(number, at))).collect();
+            let chunk = |(chunk, terms): (segment::SegmentChunk, Vec<(u32, u32)>)| {
+                let section = chunk.section as usize;
+                Some(ChunkEntry::new(chunk.id, section, chunk.span(), vectors.remove(&chunk.number)?, terms))
+            };
+            let chunks = known.chunks.into_iter().map(chunk).collect::<Option<_>>()?;
+            Some(Entry::new(known.document.record, sections, chunks))
+        };
+        Ok(ids.iter().map(|id| known.remove(*id).and_then(&mut entry)).collect())
+    }
+
+    async fn fingerprints(&self, ids: &[&str]) -> Result<Vec<Option<Fingerprint>>> {
+        let fingerprint = |shelf: &Shelf, id: &str| shelf.document(id).map(|known| known.record.fingerprint);
+        self.ask(|shelf| ids.iter().map(|id| fingerprint(shelf, id)).collect()).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<Counts> {
+        filter.validate()?;
+        self.ask(|shelf| shelf.count(filter)).await
+    }
+
+    async fn scan(&self, after: &str, limit: usize) -> Result<Vec<DocumentRecord>> {
+        self.ask(|shelf| shelf.scan(after, limit).into_iter().map(|known| known.record.clone()).collect())
+            .await
+    }
+
+    async fn version(&self) -> Result<u64> {
+        self.ask(|shelf| shelf.version).await
+    }
+}

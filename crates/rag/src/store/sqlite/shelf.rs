@@ -1,0 +1,304 @@
+//! What one tenant knows, in memory, as far as it is searched by.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use pumasi_core::filter::Filter;
+
+use super::segment::{MAX_CHUNKS, Segment, SegmentChunk, SegmentDocument};
+use super::top::Top;
+use crate::Result;
+use crate::chunk::ChunkId;
+use crate::store::{Counts, Found, Scored, Statistics, StoreQuery};
+
+/// How many segments of about the same size are joined.
+const FAN: usize = 8;
+
+/// A segment, and which of its documents are still there.
+#[derive(Debug)]
+struct Held {
+    segment: Arc<Segment>,
+    alive: Vec<bool>,
+}
+
+impl Held {
+    fn has(&self, document: u32) -> bool {
+        self.alive.get(document as usize).copied().unwrap_or_default()
+    }
+}
+
+/// Where something stands: its segment's number, and its place there.
+type At = (i64, u32);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    /// The tenant's number in the file; 0 before anything was put.
+    pub(super) tenant: i64,
+    pub(super) version: u64,
+    pub(super) statistics: Statistics,
+    segments: BTreeMap<i64, Held>,
+    documents: BTreeMap<String, At>,
+    chunks: HashMap<ChunkId, At>,
+}
+
+/// A chunk that codes say is near: its number in the file, and its id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) number: i64,
+    pub(super) id: ChunkId,
+}
+
+/// Segments that are to be joined, and what becomes of them.
+#[derive(Debug)]
+pub(super) struct Merge {
+    pub(super) from: Vec<i64>,
+    pub(super) into: Segment,
+    /// Documents that no segment has any more.
+    pub(super) forgotten: Vec<i64>,
+}
+
+impl Shelf {
+    /// Adds a segment, but for the documents that are gone.
+    pub(super) fn add(&mut self, number: i64, segment: Arc<Segment>, gone: &HashSet<i64>) {
+        let alive: Vec<bool> =
+            segment.documents.iter().map(|document| !gone.contains(&document.number)).collect();
+        for (place, document) in (0..).zip(&segment.documents) {
+            if alive.get(place as usize) == Some(&true) {
+                self.documents.insert(document.record.id.clone(), (number, place));
+            }
+        }
+        for (place, chunk) in (0..).zip(&segment.chunks) {
+            if alive.get(chunk.document as usize) == Some(&true) {
+                self.chunks.insert(chunk.id, (number, place));
+                self.statistics.add(chunk.length);
+            }
+        }
+        self.segments.insert(number, Held { segment, alive });
+    }
+
+    /// Forgets a document.
+    pub(super) fn remove(&mut self, id: &str) {
+        let Some((number, place)) = self.documents.remove(id) else { return };
+        let Some(held) = self.segments.get_mut(&number) else { return };
+        if let Some(alive) = held.alive.get_mut(place as usize) {
+            *alive = false;
+        }
+        for chunk in held.segment.chunks_of(place).1 {
+            self.chunks.remove(&chunk.id);
+            self.statistics.remove(chunk.length);
+        }
+    }
+
+    /// Puts a joined segment in the place of those that it was made of.
+    pub(super) fn replace(&mut self, merge: Merge, number: i64) {
+        for from in &merge.from {
+            let Some(held) = self.segments.remove(from) else { continue };
+            for chunk in held.segment.chunks.iter().filter(|chunk| held.has(chunk.document)) {
+                self.statistics.remove(chunk.length);
+            }
+        }
+        self.add(number, Arc::new(merge.into), &HashSet::new());
+    }
+
+    /// Finds segments that should be joined: `FAN` of about the same size, or one that is half empty.
+    pub(super) fn mergeable(&self, dimensions: usize) -> Result<Option<Merge>> {
+        let mut tiers: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+        for (number, held) in &self.segments {
+            let size = held.segment.chunks.len();
+            let there = held.segment.chunks.iter().filter(|chunk| held.has(chunk.document)).count();
+            if size >= FAN && there * 2 < size {
+                return self.merge(vec![*number], dimensions).map(Some);
+            }
+            tiers.entry(size.max(1).ilog2() / FAN.ilog2()).or_default().push(*number);
+        }
+        for mut numbers in tiers.into_values().filter(|numbers| numbers.len() >= FAN) {
+            let mut chunks = 0;
+            numbers.retain(|number| {
+                chunks += self.segments.get(number).map_or(0, |held| held.segment.chunks.len());
+                chunks <= MAX_CHUNKS
+            });
+            if numbers.len() > 1 {
+                return self.merge(numbers, dimensions).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn merge(&self, from: Vec<i64>, dimensions: usize) -> Result<Merge> {
+        let held: Vec<&Held> = from.iter().filter_map(|number| self.segments.get(number)).collect();
+        let parts: Vec<(&Segment, &[bool])> =
+            held.iter().map(|held| (&*held.segment, held.alive.as_slice())).collect();
+        let into = Segment::merge(&parts, dimensions)?;
+        let gone = held.iter().flat_map(|held| held.segment.documents.iter().zip(&held.alive));
+        let forgotten = gone.filter(|(_, alive)| !**alive).map(|(document, _)| document.number).collect();
+        Ok(Merge { from, into, forgotten })
+    }
+
+    /// Returns a document that is there.
+    pub(super) fn document(&self, id: &str) -> Option<&SegmentDocument> {
+        let (number, place) = self.documents.get(id)?;
+        self.segments.get(number)?.segment.documents.get(*place as usize)
+    }
+
+    /// Returns a chunk that is there, with its document.
+    pub(super) fn chunk(&self, id: ChunkId) -> Option<(SegmentChunk, &SegmentDocument)> {
+        let (number, place) = self.chunks.get(&id)?;
+        let segment = &self.segments.get(number)?.segment;
+        let chunk = segment.chunks.get(*place as usize)?;
+        Some((*chunk, segment.documents.get(chunk.document as usize)?))
+    }
+
+    /// Returns a document that is there, with its chunks.
+    pub(super) fn with_chunks(&self, id: &str) -> Option<(&SegmentDocument, &[SegmentChunk])> {
+        let (number, place) = self.documents.get(id)?;
+        let segment = &self.segments.get(number)?.segment;
+        Some((segment.documents.get(*place as usize)?, segment.chunks_of(*place).1))
+    }
+
+    /// Returns the documents that are there, with their chunks and those's terms.
+    pub(super) fn with_terms(&self, ids: &[&str]) -> HashMap<String, WithTerms> {
+        let mut wanted: HashMap<i64, Vec<u32>> = HashMap::new();
+        for (number, place) in ids.iter().filter_map(|id| self.documents.get(*id)) {
+            wanted.entry(*number).or_default().push(*place);
+        }
+        let mut all = HashMap::new();
+        for (number, places) in wanted {
+            let Some(Held { segment, .. }) = self.segments.get(&number) else { continue };
+            // all postings are looked at once: there is no way from a chunk to its terms
+            let mut terms: HashMap<usize, Vec<(u32, u32)>> = HashMap::new();
+            for place in &places {
+                let (first, chunks) = segment.chunks_of(*place);
+                terms.extend((first..first + chunks.len()).map(|at| (at, Vec::new())));
+            }
+            for (term, postings) in segment.lists() {
+                for posting in postings {
+                    if let Some(terms) = terms.get_mut(&((posting >> 16) as usize)) {
+                        terms.push((term, posting & 0xFFFF));
+                    }
+                }
+            }
+            for place in places {
+                let Some(document) = segment.documents.get(place as usize) else { continue };
+                let (first, chunks) = segment.chunks_of(place);
+                let chunks = (first..).zip(chunks);
+                let chunks = chunks.map(|(at, chunk)| (*chunk, terms.remove(&at).unwrap_or_default()));
+                let with = WithTerms { document: document.clone(), chunks: chunks.collect() };
+                all.insert(document.record.id.clone(), with);
+            }
+        }
+        all
+    }
+
+    /// Returns the documents whose ids come after `after`, in order.
+    pub(super) fn scan(&self, after: &str, limit: usize) -> Vec<&SegmentDocument> {
+        let later = self.documents.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+        later.take(limit).filter_map(|(id, _)| self.document(id)).collect()
+    }
+
+    /// Returns the ids of the documents that match.
+    pub(super) fn matching(&self, filter: &Filter) -> Vec<String> {
+        let ids = self.documents.keys();
+        let matches = |id: &&String| self.document(id).is_some_and(|document| admits(filter, document));
+        ids.filter(matches).cloned().collect()
+    }
+
+    pub(super) fn count(&self, filter: &Filter) -> Counts {
+        let mut counts = Counts::default();
+        for held in self.segments.values() {
+            let admitted = admitted(held, filter);
+            counts.documents += admitted.iter().filter(|admitted| **admitted).count() as u64;
+            let of = |chunk: &&SegmentChunk| admitted.get(chunk.document as usize) == Some(&true);
+            counts.chunks += held.segment.chunks.iter().filter(of).count() as u64;
+        }
+        counts
+    }
+
+    /// Finds the best chunks by terms, and `near` chunks by the codes of their vectors, which have to be looked at again.
+    pub(super) fn find(&self, query: &StoreQuery, near: usize) -> (Found, Vec<Near>) {
+        let admitted: Vec<(&Held, Vec<bool>)> =
+            self.segments.values().map(|held| (held, admitted(held, &query.filter))).collect();
+        let mut found = Found { version: self.version, ..Found::default() };
+        let mut codes = Vec::with_capacity(query.embedding.len());
+        let scale = super::segment::encode(&query.embedding, &mut codes);
+        let codes: Vec<i16> = codes.into_iter().map(i16::from).collect();
+        let mut top = Top::new(if query.embedding.is_empty() { 0 } else { near });
+        for (held, admitted) in &admitted {
+            if query.embedding.is_empty() {
+                break;
+            }
+            let vectors = held.segment.codes.chunks_exact(codes.len());
+            for (chunk, vector) in held.segment.chunks.iter().zip(vectors) {
+                if admitted.get(chunk.document as usize) == Some(&true) {
+                    let near = Near { number: chunk.number, id: chunk.id };
+                    top.push(product(&codes, vector) * scale * chunk.scale, near);
+                }
+            }
+        }
+        let containing = |term: u32| -> u64 {
+            let count = |held: &Held| {
+                let there = |posting: &&u32| {
+                    let chunk = held.segment.chunks.get((**posting >> 16) as usize);
+                    chunk.is_some_and(|chunk| held.has(chunk.document))
+                };
+                held.segment.postings(term).iter().filter(there).count() as u64
+            };
+            self.segments.values().map(count).sum()
+        };
+        let weight =
+            |(term, frequency): &(u32, u32)| self.statistics.query_weight(*frequency, containing(*term));
+        found.term_weights = query.terms.iter().map(weight).collect();
+        let mut lexical = Vec::new();
+        for (held, admitted) in &admitted {
+            let segment = &held.segment;
+            let mut scores = vec![0.0_f32; segment.chunks.len()];
+            for ((term, _), weight) in query.terms.iter().zip(&found.term_weights) {
+                for posting in segment.postings(*term) {
+                    let place = (posting >> 16) as usize;
+                    if let (Some(score), Some(chunk)) = (scores.get_mut(place), segment.chunks.get(place)) {
+                        *score += weight * self.statistics.document_weight(posting & 0xFFFF, chunk.length);
+                    }
+                }
+            }
+            let scored = segment.chunks.iter().zip(scores).filter(|(chunk, score)| {
+                *score > 0.0 && admitted.get(chunk.document as usize) == Some(&true)
+            });
+            lexical.extend(scored.map(|(chunk, score)| Scored::new(chunk.id, score)));
+        }
+        found.lexical = Scored::best(lexical, query.depth);
+        (found, top.into_items())
+    }
+
+    /// Counts the chunks that are there.
+    pub(super) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+}
+
+/// A document and its chunks, each with its terms.
+#[derive(Debug)]
+pub(super) struct WithTerms {
+    pub(super) document: SegmentDocument,
+    pub(super) chunks: Vec<(SegmentChunk, Vec<(u32, u32)>)>,
+}
+
+/// Tells which documents of a segment are there and match.
+fn admitted(held: &Held, filter: &Filter) -> Vec<bool> {
+    if *filter == crate::store::everything() {
+        return held.alive.clone();
+    }
+    let documents = held.segment.documents.iter().zip(&held.alive);
+    documents.map(|(document, alive)| *alive && admits(filter, document)).collect()
+}
+
+fn admits(filter: &Filter, document: &SegmentDocument) -> bool {
+    filter.matches(&document.record.metadata)
+}
+
+/// Returns the product of two vectors of codes.
+#[expect(clippy::cast_precision_loss, reason = "an estimate, which is looked at again")]
+fn product(query: &[i16], codes: &[i8]) -> f32 {
+    let sum: i32 = query.iter().zip(codes).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
+    sum as f32
+}

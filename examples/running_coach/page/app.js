@@ -1,0 +1,187 @@
+"use strict";
+const words = {
+  ko: {
+    skip: "질문으로 가기", title: "러닝 코치", lead: "저장된 달리기 지식으로 답하고, 문장마다 출처를 보여 줍니다. 출처에 없는 말은 표시하고, 아는 것이 없으면 없다고 말합니다.",
+    chat: "대화", question: "질문", send: "물어보기", stop: "그만", fresh: "새 대화", sources: "출처", nosource: "답이 오면 출처가 여기에 보입니다.", knowledge: "지식 관리",
+    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목", text: "본문 (마크다운)", save: "저장", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
+    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", stopped: "멈췄습니다.", trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.",
+    broke: "답이 끊겼습니다", doubt: "출처에 없음", source: "출처", saved: "저장했습니다.", by: n => `문서 ${n}개에서 답합니다.`, model: "쓰는 이", offline: "언어 모델 없이 자료의 문장을 그대로 옮깁니다.",
+    samples: ["계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?", "김치찌개는 어떻게 끓이나요?"],
+  },
+  en: {
+    skip: "Skip to the question", title: "Running coach", lead: "Answers from stored running knowledge and shows the source of each sentence. What no source says is marked, and what is not known is said to be unknown.",
+    chat: "Conversation", question: "Question", send: "Ask", stop: "Stop", fresh: "New conversation", sources: "Sources", nosource: "Sources appear here with an answer.", knowledge: "Manage knowledge",
+    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title", text: "Text (Markdown)", save: "Save", waiting: "The coach is looking…", writing: "The coach is writing…",
+    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", stopped: "Stopped.", trouble: "The server cannot be reached. Try again in a moment.",
+    broke: "The answer broke off", doubt: "not in the source", source: "Source", saved: "Saved.", by: n => `Answers from ${n} documents.`, model: "Written by", offline: "There is no language model: sentences of the sources, word for word.",
+    samples: ["The outside of my knee hurts", "When should I take gels in a race?", "Who won the 2012 Olympic marathon?"],
+  },
+};
+let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
+let conversation = crypto.randomUUID();
+let running = null; // the AbortController of the answer that is being read
+const $ = id => document.getElementById(id);
+const t = key => words[language][key];
+const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children); return node; };
+const encoder = new TextEncoder(), decoder = new TextDecoder();
+
+function translate() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  const other = $("language");
+  other.textContent = language === "ko" ? "English" : "한국어";
+  other.lang = language === "ko" ? "en" : "ko";
+  $("samples").replaceChildren(...t("samples").map(text => make("button", { type: "button", onclick: () => { $("question").value = text; $("question").focus(); } }, text)));
+}
+
+// Writes text with its marks as links to the sources; text only, whatever a model wrote.
+function marked(text, answer) {
+  const parts = [];
+  for (const piece of text.split(/(\[\d+\])/)) {
+    const number = /^\[(\d+)\]$/.exec(piece)?.[1];
+    if (!number) { parts.push(piece); continue; }
+    parts.push(make("sup", {}, make("a", { href: `#source-${number}`, ariaLabel: `${t("source")} ${number}`, onclick: event => { event.preventDefault(); point(answer, number); } }, number)));
+  }
+  return parts;
+}
+
+// Draws the answer anew from all that is known of it. Spans are bytes.
+function draw(answer) {
+  const bytes = encoder.encode(answer.text), cut = (from, to) => decoder.decode(bytes.slice(from, to));
+  const parts = [];
+  let at = 0;
+  for (const citation of answer.citations.filter(citation => citation.verdict.unsupported)) {
+    parts.push(...marked(cut(at, citation.span.start), answer));
+    parts.push(make("mark", { className: "doubt" }, ...marked(cut(citation.span.start, citation.span.end), answer), make("small", {}, ` (${t("doubt")})`)));
+    at = citation.span.end;
+  }
+  parts.push(...marked(cut(at), answer));
+  answer.node.replaceChildren(...parts);
+  $("log").scrollTop = $("log").scrollHeight;
+}
+
+function showSources(answer) {
+  const item = source => {
+    const evidence = answer.citations.flatMap(citation => citation.evidence).filter(evidence => evidence.source === source.number).map(evidence => evidence.span).sort((a, b) => a.start - b.start);
+    const bytes = encoder.encode(source.text), cut = (from, to) => decoder.decode(bytes.slice(from, to));
+    const text = make("p", { lang: "" });
+    let at = 0;
+    for (const span of evidence) {
+      const [from, to] = [span.start - source.span.start, span.end - source.span.start];
+      if (from < at || to > bytes.length) continue;
+      text.append(cut(at, from), make("mark", {}, cut(from, to)));
+      at = to;
+    }
+    text.append(cut(at));
+    return make("li", { id: `source-${source.number}`, tabIndex: -1, value: source.number }, make("strong", { lang: "" }, source.place), ` (${source.document})`, text);
+  };
+  const cited = new Set(answer.citations.flatMap(citation => citation.sources));
+  const wanted = answer.isOver ? answer.sources.filter(source => cited.has(source.number)) : answer.sources;
+  $("sources").replaceChildren(...wanted.map(item));
+  $("nosource").hidden = wanted.length > 0;
+}
+
+function point(answer, number) {
+  showSources(answer);
+  document.querySelectorAll("#sources .on").forEach(item => item.classList.remove("on"));
+  const item = $(`source-${number}`);
+  if (item) { item.classList.add("on"); item.focus(); item.scrollIntoView({ block: "nearest" }); }
+}
+
+function take(answer, event) {
+  switch (event.type) {
+    case "retrieved": answer.sources = event.sources; showSources(answer); $("status").textContent = t("writing"); break;
+    case "delta": answer.text += event.text; draw(answer); break;
+    case "citation": answer.citations.push(event); draw(answer); break;
+    case "done": {
+      answer.isOver = true; draw(answer); showSources(answer);
+      $("status").textContent = event.outcome === "not_found" ? t("none") : t("done")(event.cited, event.unsupported);
+      break;
+    }
+    case "error": answer.isOver = true; $("status").textContent = `${t("broke")}: ${event.message}`; break;
+  }
+}
+
+// Reads server-sent events from a response; returns the id of the last one.
+async function read(response, answer) {
+  const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { done, value } = await lines.read();
+    if (done) return;
+    buffer += value;
+    for (let end; (end = buffer.indexOf("\n\n")) >= 0; buffer = buffer.slice(end + 2)) {
+      const fields = Object.fromEntries(buffer.slice(0, end).split("\n").filter(line => !line.startsWith(":")).map(line => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+      if (!fields.data) continue;
+      answer.last = fields.id;
+      take(answer, JSON.parse(fields.data));
+    }
+  }
+}
+
+async function ask(question) {
+  const controller = new AbortController(), signal = controller.signal;
+  running = controller;
+  const log = $("log");
+  const answer = { text: "", sources: [], citations: [], isOver: false, last: null, node: make("p", { className: "said", lang: "" }) };
+  log.append(make("p", { className: "asked", lang: "" }, question), answer.node);
+  log.ariaBusy = "true";
+  $("stop").hidden = false;
+  $("status").textContent = t("waiting");
+  try {
+    let response = await fetch("answers", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ question, conversation }), signal });
+    if (!response.ok) throw new Error((await response.json()).detail);
+    for (let tries = 0; ; tries += 1) {
+      try { await read(response, answer); } catch (error) { if (signal.aborted || tries >= 5) throw error; }
+      if (answer.isOver) break;
+      if (tries >= 5) throw new TypeError("the connection broke");
+      // the connection broke: go on after what was seen
+      await new Promise(wake => setTimeout(wake, 300 * tries));
+      response = await fetch("answers", { headers: { "last-event-id": answer.last || "" }, signal });
+      if (response.status !== 200) throw new TypeError("the answer is gone");
+    }
+  } catch (error) {
+    $("status").textContent = signal.aborted ? t("stopped") : error instanceof TypeError ? t("trouble") : error.message;
+  } finally {
+    log.ariaBusy = null; // now it is read out, once and whole
+    $("stop").hidden = true;
+    if (running === controller) running = null;
+    $("question").focus();
+  }
+}
+
+$("ask").addEventListener("submit", event => {
+  event.preventDefault();
+  const question = $("question").value.trim();
+  if (!question || running) return;
+  $("question").value = "";
+  ask(question);
+});
+$("question").addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); $("ask").requestSubmit(); } });
+document.addEventListener("keydown", event => { if (event.key === "Escape") running?.abort(); });
+$("stop").addEventListener("click", () => running?.abort());
+$("fresh").addEventListener("click", () => { running?.abort(); conversation = crypto.randomUUID(); $("log").replaceChildren(); $("sources").replaceChildren(); $("nosource").hidden = false; $("status").textContent = ""; $("question").focus(); });
+$("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); about(); });
+
+async function about() {
+  try {
+    const who = await (await fetch("about")).json();
+    $("by").textContent = `${t("by")(who.documents)} ${who.model ? `${t("model")}: ${who.model}.` : t("offline")}`;
+    const documents = await (await fetch("knowledge")).json();
+    $("documents").replaceChildren(...documents.map(one => make("li", { lang: "" }, one.title, make("span", { className: "muted" }, ` ${one.id}`))));
+  } catch { $("by").textContent = t("trouble"); }
+}
+
+$("store").addEventListener("submit", async event => {
+  event.preventDefault();
+  const form = event.target.elements;
+  const path = form.id.value.split("/").map(encodeURIComponent).join("/");
+  try {
+    const response = await fetch(`knowledge/${path}`, { method: "PUT", headers: { "content-type": "application/json", authorization: `Bearer ${form.token.value}` }, body: JSON.stringify({ title: form.title.value, text: form.text.value }) });
+    $("stored").textContent = response.ok ? t("saved") : (await response.json()).detail;
+    if (response.ok) { form.text.value = ""; form.title.value = ""; about(); }
+  } catch { $("stored").textContent = t("trouble"); }
+});
+translate();
+about();
