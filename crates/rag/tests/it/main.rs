@@ -4,4 +4,6 @@
 
 mod chunks;
 mod ingest;
+#[cfg(feature = "embedded")]
+mod kills;
 mod retrieval;
