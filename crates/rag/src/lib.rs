@@ -33,6 +33,7 @@
 //! | [`document`] | what is known, and whose knowledge is it? |
 //! | [`chunk`] | how are documents cut, and how does each piece know where it came from? |
 //! | [`store`] | who keeps chunks with their vectors and terms, and finds them? |
+//! | [`embed`] | who makes vectors, beside the embedders of `pumasi-core`? |
 //! | [`ingest`] | how does a store come to hold what the documents say now, and embed nothing twice? |
 //! | [`retrieve`] | which passages speak of a question, and why each? |
 //! | [`answer`] | what is answered from which passages, and do they say so? |
@@ -49,6 +50,7 @@ pub mod chunk;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod document;
+pub mod embed;
 pub mod ingest;
 pub mod memory;
 pub mod retrieve;

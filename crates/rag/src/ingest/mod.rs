@@ -3,7 +3,7 @@
 mod embed;
 mod report;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use std::sync::Arc;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use pumasi_core::model::{Embedder, Embedding};
+use pumasi_core::resilience::{Pipeline, RateLimit};
 use pumasi_core::text::{Analyzer, SparseVector};
 
 pub(crate) use embed::checked;
-pub use report::{IngestReport, Rejected};
+pub use report::{IngestReport, Progress, Rejected};
 
 use crate::chunk::{ChunkId, Chunker, StructureChunker, readable};
 use crate::document::{Document, DocumentRecord, Fingerprint};
@@ -25,12 +26,17 @@ use crate::{Error, ErrorKind, Result};
 /// Changes whenever the same document would be kept in another way.
 const VERSION: &str = "ingest-1";
 
+/// How many documents are scanned at once.
+const PAGE: usize = 1_000;
+
 /// Puts documents into a store: cuts them, embeds what is new in them, and replaces each as a whole.
 ///
 /// - **Incremental.** A document that has not changed (nor its metadata, the chunker and the embedder) is not touched. Of one that
 ///   has, only the chunks that say something new are embedded; chunks that are gone are removed with the same write.
 /// - **One bad document spoils nothing.** It is [rejected](IngestReport::rejected) with its reason, and the others go on.
-/// - **Resumable.** Whatever ends a run, the next one with the same documents does what is missing.
+/// - **Resumable.** Whatever ends a run (a crash, an error, its future dropped), the next one with the same documents does what is
+///   missing. At most one batch of documents is embedded again.
+/// - **Bounded.** One batch of documents is in memory, however many come.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -59,9 +65,18 @@ pub struct Ingest {
     chunker: Arc<dyn Chunker>,
     analyzer: Analyzer,
     documents_at_once: NonZeroUsize,
+    bytes_at_once: NonZeroUsize,
     texts_at_once: NonZeroUsize,
+    tokens_at_once: NonZeroUsize,
+    calls_at_once: NonZeroUsize,
+    pipeline: Pipeline,
+    rate: Option<RateLimit>,
     gate: Option<Gate>,
+    progress: Option<Tell>,
 }
+
+/// What is told of a run while it goes on.
+type Tell = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
 
 impl fmt::Debug for Ingest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,9 +104,58 @@ impl Ingest {
             chunker: Arc::new(StructureChunker::new()),
             analyzer: Analyzer::default(),
             documents_at_once: nonzero(64),
+            bytes_at_once: nonzero(4 << 20),
             texts_at_once: nonzero(64),
+            tokens_at_once: nonzero(16_384),
+            calls_at_once: NonZeroUsize::MIN,
+            pipeline: Pipeline::new("embedding"),
+            rate: None,
             gate: None,
+            progress: None,
         }
+    }
+
+    /// Sets about how many bytes of documents are in memory and written at once, at least one document; 4 MiB unless set.
+    #[must_use]
+    pub fn with_bytes_at_once(mut self, bytes: NonZeroUsize) -> Self {
+        self.bytes_at_once = bytes;
+        self
+    }
+
+    /// Sets about how many tokens the embedder is given at once, at least one text; 16,384 unless set.
+    #[must_use]
+    pub fn with_tokens_at_once(mut self, tokens: NonZeroUsize) -> Self {
+        self.tokens_at_once = tokens;
+        self
+    }
+
+    /// Sets how many calls of the embedder run at once; one unless set.
+    #[must_use]
+    pub fn with_calls_at_once(mut self, calls: NonZeroUsize) -> Self {
+        self.calls_at_once = calls;
+        self
+    }
+
+    /// Calls the embedder through `pipeline`: retries, limits of time, a breaker. By itself each call is made once, as
+    /// `OpenAiEmbedder` retries by itself.
+    #[must_use]
+    pub fn with_pipeline(mut self, pipeline: Pipeline) -> Self {
+        self.pipeline = pipeline;
+        self
+    }
+
+    /// Keeps the calls and the [estimated](crate::chunk::EstimatedTokens) tokens of the embedder within a limit.
+    #[must_use]
+    pub fn with_rate(mut self, rate: RateLimit) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
+    /// Tells `progress` of each batch and of each rejected document, as they come to be. It should return at once.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
     }
 
     /// Keeps chunks that the embedder cannot read without a vector: they are found by words alone, and cost nothing.
@@ -139,19 +203,90 @@ impl Ingest {
         self.run_stream(stream::iter(documents)).await
     }
 
-    /// Puts documents as they come; otherwise as [`run`](Self::run). Holds no more than one batch of them.
+    /// Puts documents as they come; otherwise as [`run`](Self::run).
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
     pub async fn run_stream(&self, documents: impl Stream<Item = Document>) -> Result<IngestReport> {
+        self.take(documents, None).await
+    }
+
+    /// Puts documents, and removes all others of the tenant: the store then holds what the source does.
+    ///
+    /// Nothing is removed unless all documents came. What was rejected stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn sync(&self, documents: impl IntoIterator<Item = Document>) -> Result<IngestReport> {
+        self.sync_stream(stream::iter(documents)).await
+    }
+
+    /// Puts documents as they come, and removes all others; otherwise as [`sync`](Self::sync). Remembers 16 bytes of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn sync_stream(&self, documents: impl Stream<Item = Document>) -> Result<IngestReport> {
+        let mut seen = HashSet::new();
+        let mut report = self.take(documents, Some(&mut seen)).await?;
+        let mut after = String::new();
+        loop {
+            let page = self.store.scan(&after, PAGE).await?;
+            let others = page.iter().map(|record| record.id.as_str());
+            let others: Vec<&str> =
+                others.filter(|id| !seen.contains(&Fingerprint::of([id.as_bytes()]))).collect();
+            if !others.is_empty() {
+                report.removed += self.store.remove(&others).await?;
+            }
+            match page.last() {
+                Some(last) => after.clone_from(&last.id),
+                None => return Ok(report),
+            }
+        }
+    }
+
+    async fn take(
+        &self,
+        documents: impl Stream<Item = Document>,
+        mut seen: Option<&mut HashSet<Fingerprint>>,
+    ) -> Result<IngestReport> {
         Space::of(&self.embedder).check_held(self.store.space())?;
         let mut report = IngestReport::default();
-        let mut batches = std::pin::pin!(documents.chunks(self.documents_at_once.get()));
-        while let Some(batch) = batches.next().await {
+        let mut documents = std::pin::pin!(documents);
+        let (mut batch, mut bytes) = (Vec::new(), 0_usize);
+        while let Some(document) = documents.next().await {
+            if let Some(seen) = &mut seen {
+                seen.insert(Fingerprint::of([document.id.as_bytes()]));
+            }
+            bytes = bytes.saturating_add(document.text.len());
+            batch.push(document);
+            if batch.len() >= self.documents_at_once.get() || bytes >= self.bytes_at_once.get() {
+                self.batch(std::mem::take(&mut batch), &mut report).await?;
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
             self.batch(batch, &mut report).await?;
         }
         Ok(report)
+    }
+
+    fn tell(&self, progress: Progress<'_>) {
+        if let Some(tell) = &self.progress {
+            tell(progress);
+        }
+    }
+
+    fn reject(&self, report: &mut IngestReport, id: &str, error: Error) {
+        tracing::warn!(document = id, kind = %error.kind(), "a document was rejected");
+        let rejected = Rejected { id: id.to_owned(), error };
+        self.tell(Progress::Rejected(&rejected));
+        report.rejected_count += 1;
+        if report.rejected.len() < IngestReport::MAX_REJECTED {
+            report.rejected.push(rejected);
+        }
     }
 
     /// Hashes all that decides how a document is kept.
@@ -208,7 +343,7 @@ impl Ingest {
         for (document, fingerprint, known) in changed {
             match self.draft(document, fingerprint, known, &vectors) {
                 Ok(draft) => drafts.push(draft),
-                Err(error) => report.reject(&document.id, error),
+                Err(error) => self.reject(report, &document.id, error),
             }
         }
         self.embed(&mut drafts, report).await?;
@@ -224,6 +359,7 @@ impl Ingest {
         if !entries.is_empty() {
             self.store.put(entries).await?;
         }
+        self.tell(Progress::Batch(report));
         Ok(())
     }
 

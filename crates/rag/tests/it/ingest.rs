@@ -1,9 +1,15 @@
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use pumasi_core::cache::MemoryCache;
 use pumasi_core::filter::{Field, Filter};
 use pumasi_core::model::{Embedder, Embedding, HashingEmbedder};
+use pumasi_core::resilience::{Backoff, Pipeline, RetryPolicy};
+use pumasi_rag::embed::CachedEmbedder;
+use pumasi_rag::ingest::Progress;
 use pumasi_rag::{Document, Error, ErrorKind, Ingest, MemoryStore, Result, Space, Store, Tenant};
 
 /// Counts what it embeds, and answers wrongly where a text says so.
@@ -134,4 +140,108 @@ async fn a_broken_id_is_rejected_alone() {
         .await
         .unwrap();
     assert_eq!((report.added, report.rejected.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn what_the_source_has_no_more_is_removed() {
+    let (ingest, store, _) = set_up();
+    ingest.run((0..5).map(|n| Document::new(format!("d{n}"), format!("{n}번 문서입니다.")))).await.unwrap();
+    let kept = [Document::new("d1", "1번 문서입니다."), Document::new("d3", "refuse")];
+    let report = ingest.sync(kept).await.unwrap();
+    assert_eq!((report.unchanged, report.rejected_count, report.removed), (1, 1, 3));
+    let ids: Vec<String> = store.scan("", 10).await.unwrap().into_iter().map(|record| record.id).collect();
+    assert_eq!(ids, ["d1", "d3"], "what was rejected stays as it was");
+}
+
+#[tokio::test]
+async fn batches_keep_to_texts_and_tokens_whatever_runs_at_once() {
+    #[derive(Debug, Default)]
+    struct Sizes(Mutex<Vec<usize>>);
+
+    #[async_trait]
+    impl Embedder for Sizes {
+        fn name(&self) -> &'static str {
+            "sizes"
+        }
+
+        fn dimensions(&self) -> usize {
+            1
+        }
+
+        async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+            self.0.lock().unwrap().push(texts.len());
+            tokio::task::yield_now().await;
+            Ok(vec![vec![2.0]; texts.len()])
+        }
+    }
+    let embedder = Arc::new(Sizes::default());
+    let store = Arc::new(MemoryStore::new(Space::of(&embedder), Tenant::single()));
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&told);
+    let ingest = Ingest::new(store.clone(), embedder.clone())
+        .with_texts_at_once(NonZeroUsize::new(4).unwrap())
+        .with_tokens_at_once(NonZeroUsize::new(60).unwrap())
+        .with_calls_at_once(NonZeroUsize::new(3).unwrap())
+        .with_documents_at_once(NonZeroUsize::new(10).unwrap())
+        .with_progress(move |progress| {
+            if let Progress::Batch(report) = progress {
+                counter.store(usize::try_from(report.added).unwrap(), Ordering::Relaxed);
+            }
+        });
+    let documents = (0..25).map(|n| Document::new(format!("d{n}"), "달리기 ".repeat(1 + n)));
+    // a run can be given to another task
+    let report = tokio::spawn(async move { ingest.run(documents).await }).await.unwrap().unwrap();
+    assert_eq!((report.added, told.load(Ordering::Relaxed)), (25, 25));
+    let sizes = embedder.0.lock().unwrap().clone();
+    assert_eq!(sizes.iter().sum::<usize>(), 25);
+    assert!(sizes.iter().all(|size| *size <= 4) && sizes.contains(&4) && sizes.contains(&1), "{sizes:?}");
+    let entry = store.entries(&["d3"]).await.unwrap().remove(0).unwrap();
+    assert_eq!(entry.chunks[0].embedding, [1.0], "vectors are brought to length one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_that_passes_is_waited_for() {
+    #[derive(Debug)]
+    struct Busy(HashingEmbedder, AtomicUsize);
+
+    #[async_trait]
+    impl Embedder for Busy {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+
+        fn dimensions(&self) -> usize {
+            self.0.dimensions()
+        }
+
+        async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+            if self.1.fetch_add(1, Ordering::Relaxed) < 2 {
+                return Err(Error::new(ErrorKind::RateLimited, "too many requests"));
+            }
+            self.0.embed(texts).await
+        }
+    }
+    let embedder = Arc::new(Busy(HashingEmbedder::new(), AtomicUsize::new(0)));
+    let store = Arc::new(MemoryStore::new(Space::of(&embedder), Tenant::single()));
+    let retry = RetryPolicy::new("embedding").with_max_attempts(3).with_backoff(Backoff::default());
+    let ingest =
+        Ingest::new(store, embedder.clone()).with_pipeline(Pipeline::new("embedding").with_retry(retry));
+    assert_eq!(ingest.run([Document::new("a", "달립니다.")]).await.unwrap().added, 1);
+    assert_eq!(embedder.1.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn vectors_are_remembered_across_documents_and_stores() {
+    let odd = Odd { inner: HashingEmbedder::new(), embedded: AtomicUsize::new(0) };
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let embedder = Arc::new(CachedEmbedder::new(odd, cache, Duration::from_hours(1)));
+    for _ in 0..2 {
+        let store = Arc::new(MemoryStore::new(Space::of(&embedder), Tenant::single()));
+        let documents =
+            [Document::new("a", "달립니다."), Document::new("b", "달립니다."), Document::new("c", "쉽니다.")];
+        let report = Ingest::new(store, embedder.clone()).run(documents).await.unwrap();
+        assert_eq!(report.added, 3);
+    }
+    let counted = format!("{embedder:?}");
+    assert!(counted.contains("embedded: 2"), "{counted}");
 }

@@ -6,6 +6,8 @@ mod answers;
 mod chunks;
 mod grounding;
 mod ingest;
+#[cfg(feature = "embedded")]
+mod kills;
 mod knowledge;
 mod retrieval;
 mod streams;

@@ -186,19 +186,20 @@ impl SqliteStore {
         let row = rows::tenant(&mut connection, self.tenant.as_str()).await.map_err(failed)?;
         let gone: HashSet<i64> =
             rows::gone(&mut connection, row.tenant).await.map_err(failed)?.into_iter().collect();
-        let segments = rows::segments(&mut connection, row.tenant).await.map_err(failed)?;
         let dimensions = self.shared.space.dimensions;
+        let (sender, mut segments) = tokio::sync::mpsc::channel::<sqlx::sqlite::SqliteRow>(2);
         let shelf = tokio::task::spawn_blocking(move || -> Result<Shelf> {
             let mut shelf = Shelf::default();
             (shelf.tenant, shelf.version) = (row.tenant, row.version);
-            for (number, data) in segments {
-                let segment = Segment::from_bytes(&data, dimensions)?;
-                shelf.add(number, Arc::new(segment), &gone);
+            while let Some(row) = segments.blocking_recv() {
+                let (number, data) = rows::segment(&row).map_err(failed)?;
+                shelf.add(number, Arc::new(Segment::from_bytes(data, dimensions)?), &gone);
             }
             shelf.statistics.mean_length = row.mean_length;
             shelf.statistics.taken_at = row.taken_at;
             Ok(shelf)
         });
+        rows::segments(&mut connection, row.tenant, sender).await.map_err(failed)?;
         *self.shelf.write().map_err(wrong)? = Some(shelf.await.map_err(wrong)??);
         Ok(())
     }

@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use pumasi_core::model::Embedding;
 use pumasi_core::text::Span;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
+
+use tokio::sync::mpsc;
 
 use crate::store::{Entry, SectionEntry, Space, Statistics};
 
@@ -85,13 +89,26 @@ pub(super) async fn set_tenant(
         .try_get(0)
 }
 
+/// Hands the rows of a tenant's segments on, while the file is being read.
 pub(super) async fn segments(
     connection: &mut SqliteConnection,
     tenant: i64,
-) -> sqlx::Result<Vec<(i64, Vec<u8>)>> {
+    to: mpsc::Sender<SqliteRow>,
+) -> sqlx::Result<()> {
     let statement = "SELECT segment, data FROM pumasi_rag_segment WHERE tenant = ? ORDER BY segment";
-    let rows = sqlx::query(statement).bind(tenant).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let mut rows = sqlx::query(statement).bind(tenant).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        // whoever reads them has found one that is damaged
+        if to.send(row).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a segment's row: its number and its bytes.
+pub(super) fn segment(row: &SqliteRow) -> sqlx::Result<(i64, &[u8])> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 pub(super) async fn gone(connection: &mut SqliteConnection, tenant: i64) -> sqlx::Result<Vec<i64>> {
@@ -219,7 +236,7 @@ pub(super) async fn some_sections(
     section_entries(&sqlx::query(statement).bind(wanted).fetch_all(pool).await?)
 }
 
-fn section_entries(rows: &[sqlx::sqlite::SqliteRow]) -> sqlx::Result<HashMap<(i64, u32), SectionEntry>> {
+fn section_entries(rows: &[SqliteRow]) -> sqlx::Result<HashMap<(i64, u32), SectionEntry>> {
     let mut sections = HashMap::with_capacity(rows.len());
     for row in rows {
         let at: i64 = row.try_get(1)?;

@@ -20,9 +20,16 @@ const FAN: usize = 8;
 struct Held {
     segment: Arc<Segment>,
     alive: Vec<bool>,
+    /// How many are not.
+    gone: usize,
 }
 
 impl Held {
+    /// Tells whether all of its documents are there.
+    fn whole(&self) -> bool {
+        self.gone == 0
+    }
+
     fn has(&self, document: u32) -> bool {
         self.alive.get(document as usize).copied().unwrap_or_default()
     }
@@ -69,13 +76,15 @@ impl Shelf {
                 self.documents.insert(document.record.id.clone(), (number, place));
             }
         }
+        self.chunks.reserve(segment.chunks.len());
         for (place, chunk) in (0..).zip(&segment.chunks) {
             if alive.get(chunk.document as usize) == Some(&true) {
                 self.chunks.insert(chunk.id, (number, place));
                 self.statistics.add(chunk.length);
             }
         }
-        self.segments.insert(number, Held { segment, alive });
+        let gone = alive.iter().filter(|alive| !**alive).count();
+        self.segments.insert(number, Held { segment, alive, gone });
     }
 
     /// Forgets a document.
@@ -83,7 +92,7 @@ impl Shelf {
         let Some((number, place)) = self.documents.remove(id) else { return };
         let Some(held) = self.segments.get_mut(&number) else { return };
         if let Some(alive) = held.alive.get_mut(place as usize) {
-            *alive = false;
+            held.gone += usize::from(std::mem::take(alive));
         }
         for chunk in held.segment.chunks_of(place).1 {
             self.chunks.remove(&chunk.id);
@@ -238,6 +247,9 @@ impl Shelf {
         }
         let containing = |term: u32| -> u64 {
             let count = |held: &Held| {
+                if held.whole() {
+                    return held.segment.postings(term).len() as u64;
+                }
                 let there = |posting: &&u32| {
                     let chunk = held.segment.chunks.get((**posting >> 16) as usize);
                     chunk.is_some_and(|chunk| held.has(chunk.document))
@@ -250,7 +262,7 @@ impl Shelf {
             |(term, frequency): &(u32, u32)| self.statistics.query_weight(*frequency, containing(*term));
         found.term_weights = query.terms.iter().map(weight).collect();
         let mut lexical = Vec::new();
-        for (held, admitted) in &admitted {
+        for (held, admitted) in admitted.iter().filter(|_| !query.terms.is_empty()) {
             let segment = &held.segment;
             let mut scores = vec![0.0_f32; segment.chunks.len()];
             for ((term, _), weight) in query.terms.iter().zip(&found.term_weights) {
@@ -296,9 +308,17 @@ fn admits(filter: &Filter, document: &SegmentDocument) -> bool {
     filter.matches(&document.record.metadata)
 }
 
-/// Returns the product of two vectors of codes.
+/// Returns the product of two vectors of codes, in sixteen sums: what a compiler makes vector instructions of.
 #[expect(clippy::cast_precision_loss, reason = "an estimate, which is looked at again")]
 fn product(query: &[i16], codes: &[i8]) -> f32 {
-    let sum: i32 = query.iter().zip(codes).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-    sum as f32
+    let (query, query_rest) = query.as_chunks::<16>();
+    let (codes, codes_rest) = codes.as_chunks::<16>();
+    let mut sums = [0_i32; 16];
+    for (query, codes) in query.iter().zip(codes) {
+        for ((sum, x), y) in sums.iter_mut().zip(query).zip(codes) {
+            *sum += i32::from(*x) * i32::from(*y);
+        }
+    }
+    let rest: i32 = query_rest.iter().zip(codes_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
+    (sums.iter().sum::<i32>() + rest) as f32
 }
