@@ -1,9 +1,37 @@
 //! What makes two queries the same.
 
-use serde_json::json;
+use std::borrow::Cow;
+
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Query, Rank};
+use super::{Count, FacetRequest, Matching, Query, Rank};
+use crate::page::Cursor;
+
+/// What makes two pages the same.
+#[derive(Serialize)]
+struct OnePage<'a> {
+    walk: &'a str,
+    limit: usize,
+    after: &'a Option<Cursor>,
+    facets: &'a [FacetRequest],
+    count: Count,
+    highlight: bool,
+    explain: bool,
+}
+
+/// What makes two walks the same.
+#[derive(Serialize)]
+struct OneWalk<'a> {
+    text: &'a str,
+    verbatim: bool,
+    matching: Matching,
+    as_you_type: bool,
+    typos: bool,
+    filter: &'a str,
+    rank: &'a Rank,
+    boosts: Vec<(String, f32)>,
+}
 
 impl Query {
     /// Returns a key for caches: equal for queries that ask for the same page, whatever the order in which their filters were
@@ -20,39 +48,58 @@ impl Query {
     /// assert_ne!(one.fingerprint(), one.clone().with_limit(20).fingerprint());
     /// ```
     pub fn fingerprint(&self) -> String {
-        let page = json!({
-            "walk": self.walk(), "limit": self.limit, "after": self.after, "facets": self.facets, "count": self.count,
-            "highlight": self.highlight, "explain": self.explain,
-        });
-        hex(&Sha256::digest(page.to_string().as_bytes()))
+        hex(&digest(&OnePage {
+            walk: &self.walk(),
+            limit: self.limit,
+            after: &self.after,
+            facets: &self.facets,
+            count: self.count,
+            highlight: self.highlight,
+            explain: self.explain,
+        }))
     }
 
     /// Returns what all pages of one walk have in common: what is found and in which order. The moment that ages are counted
     /// from is not part of it, since the cursor carries it on.
     pub(crate) fn walk(&self) -> String {
-        let mut rank = self.rank.clone();
-        if let Rank::Fused(fusion) = &mut rank {
+        let mut rank = Cow::Borrowed(&self.rank);
+        if matches!(&self.rank, Rank::Fused(fusion) if !fusion.decay.is_empty())
+            && let Rank::Fused(fusion) = rank.to_mut()
+        {
             for part in &mut fusion.decay {
                 part.now = pumasi_core::time::Timestamp::from_micros(0);
             }
         }
-        let boosts: Vec<_> = self
-            .boosts
-            .iter()
-            .map(|boost| json!([boost.filter.canonical().as_str(), boost.weight]))
-            .collect();
-        let walk = json!({
-            "text": self.text.trim(), "verbatim": self.verbatim, "matching": self.matching, "as_you_type": self.as_you_type, "typos": self.typos,
-            "filter": self.filter.canonical().as_str(), "rank": rank, "boosts": boosts,
+        let boosts = self.boosts.iter();
+        let digest = digest(&OneWalk {
+            text: self.text.trim(),
+            verbatim: self.verbatim,
+            matching: self.matching,
+            as_you_type: self.as_you_type,
+            typos: self.typos,
+            filter: self.filter.canonical().as_str(),
+            rank: &rank,
+            boosts: boosts
+                .map(|boost| (boost.filter.canonical().as_str().to_owned(), boost.weight))
+                .collect(),
         });
-        hex(Sha256::digest(walk.to_string().as_bytes()).get(..8).unwrap_or_default())
+        hex(digest.get(..8).unwrap_or_default())
     }
 }
 
+fn digest(value: &impl Serialize) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    // a hasher takes whatever is written, and none of the values is one that JSON has no form for
+    let _ = serde_json::to_writer(&mut hasher, value);
+    hasher.finalize().into()
+}
+
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xF));
+    }
+    text
 }

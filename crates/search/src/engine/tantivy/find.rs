@@ -10,11 +10,11 @@ use tantivy::schema::{IndexRecordOption, Value as _};
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, Term};
 
 use super::failed;
-use super::fields::{Fields, GONE, VERSION};
+use super::fields::{Fields, GONE};
 use super::filter::Lowering;
 use super::lookup::Lookup;
 use super::tally::Tally;
-use super::top::{Additions, After, Found, KeyColumn, OrderKey, Top};
+use super::top::{Additions, After, Columns, Found, KeyColumn, OrderKey, Top};
 use crate::engine::order::{Candidate, additions, compare, reciprocal};
 use crate::page::{Cursor, Explanation, Facet, FacetCount, Gap, Hit, Key, Marker, Page, Total};
 use crate::query::{Count, Fusion, Plan, Query, Rank, Sort};
@@ -28,6 +28,7 @@ pub(super) struct Search<'a> {
     pub(super) name: &'a str,
     pub(super) generation: u64,
     pub(super) searcher: Searcher,
+    pub(super) columns: Arc<Columns>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -117,6 +118,7 @@ impl Search<'_> {
             order,
             after: None,
             additions,
+            columns: Arc::clone(&self.columns),
             stop: Arc::clone(&self.stop),
         };
         if let Some(cursor) = &query.after {
@@ -130,12 +132,14 @@ impl Search<'_> {
             top.after = Some(after);
         }
         let collected = self.searcher.search(lookup, &top).map_err(searching)?;
-        let mut found = collected.found;
-        found.sort_by(|a, b| compare(&sorts, (&a.keys, &a.id), (&b.keys, &b.id)));
+        let seen = collected.seen;
+        // a walk by scores may meet the document that it stands at again
+        let best = top.limit.saturating_add(usize::from(query.after.is_some()));
+        let mut found = collected.best(best, &sorts, &self.columns).map_err(searching)?;
         if let Some(cursor) = query.after.as_ref().filter(|_| rank.needs_scores()) {
             found.retain(|hit| hit.id != cursor.id);
         }
-        Ok((found, collected.seen))
+        Ok((found, seen))
     }
 
     fn order(&self, rank: &Rank) -> (Vec<OrderKey>, Vec<Sort>) {
@@ -170,11 +174,16 @@ impl Search<'_> {
     /// The best texts by their ranks, behind the cursor.
     fn fused(&self, fusion: &Fusion, query: &Query, lookup: &dyn IndexQuery) -> Result<Vec<Found>> {
         let (order, sorts) = self.order(&Rank::Text);
-        let top =
-            Top { limit: fusion.window, order, after: None, additions: None, stop: Arc::clone(&self.stop) };
-        let mut found = self.searcher.search(lookup, &top).map_err(searching)?.found;
-        found.sort_by(|a, b| compare(&sorts, (&a.keys, &a.id), (&b.keys, &b.id)));
-        found.truncate(fusion.window);
+        let top = Top {
+            limit: fusion.window,
+            order,
+            after: None,
+            additions: None,
+            columns: Arc::clone(&self.columns),
+            stop: Arc::clone(&self.stop),
+        };
+        let collected = self.searcher.search(lookup, &top).map_err(searching)?;
+        let mut found = collected.best(fusion.window, &sorts, &self.columns).map_err(searching)?;
         let parts = self.additions(fusion);
         let mut candidates = Vec::with_capacity(found.len());
         for hit in &found {
@@ -263,9 +272,8 @@ impl Search<'_> {
         let source: Json = serde_json::from_slice(bytes).map_err(|_| {
             Error::new(ErrorKind::Storage, format!("the index holds no readable document under {}", found.id))
         })?;
-        let reader = self.searcher.segment_reader(found.address.segment_ord);
-        let version = reader.fast_fields().u64(VERSION).map_err(searching)?.first(found.address.doc_id);
-        let mut hit = Hit::new(found.id, version.unwrap_or_default(), source);
+        let version = self.columns.version(found.address).map_err(searching)?;
+        let mut hit = Hit::new(found.id, version, source);
         if rank.needs_scores() {
             hit.score = Some(found.score);
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tantivy::columnar::StrColumn;
 use tantivy::directory::MmapDirectory;
-use tantivy::{Index, IndexReader, ReloadPolicy, TantivyError};
+use tantivy::{Index, IndexReader, ReloadPolicy, Searcher, TantivyError};
 
 use super::{Applied, Change, SearchEngine, Stamp, Status, poisoned};
 use crate::page::Page;
@@ -28,6 +28,7 @@ use crate::schema::Schema;
 use crate::{Error, ErrorKind, Result};
 use fields::{Fields, ID, VERSION};
 use find::Search;
+use top::Columns;
 use writer::{Prepared, Writer};
 
 /// The file that names the index in use.
@@ -108,6 +109,8 @@ struct Shelf {
     index: Index,
     reader: IndexReader,
     writer: Writer,
+    /// The newest snapshot's columns.
+    columns: RwLock<(u64, Arc<Columns>)>,
 }
 
 impl std::fmt::Debug for Shelf {
@@ -322,7 +325,28 @@ impl Shelf {
             .map_err(|error| failed("reading", error))?;
         let writer =
             Writer::start(index.clone(), reader.clone(), fields.clone(), options.threads, options.memory)?;
-        Ok(Self { fields, generation, index, reader, writer })
+        let searcher = reader.searcher();
+        let columns = Columns::open(&searcher, None).map_err(|error| failed("reading", error))?;
+        let columns = RwLock::new((searcher.generation().generation_id(), Arc::new(columns)));
+        Ok(Self { fields, generation, index, reader, writer, columns })
+    }
+
+    /// Takes a snapshot, with its columns.
+    fn snapshot(&self) -> Result<(Searcher, Arc<Columns>)> {
+        let searcher = self.reader.searcher();
+        let number = searcher.generation().generation_id();
+        let (known, columns) =
+            self.columns.read().map(|kept| (kept.0, Arc::clone(&kept.1))).map_err(|_| poisoned())?;
+        if known == number {
+            return Ok((searcher, columns));
+        }
+        let opened = Columns::open(&searcher, Some(&columns)).map_err(|error| failed("searching", error))?;
+        let opened = Arc::new(opened);
+        let mut kept = self.columns.write().map_err(|_| poisoned())?;
+        if kept.0 < number {
+            *kept = (number, Arc::clone(&opened));
+        }
+        Ok((searcher, opened))
     }
 
     fn prepare(&self, schema: &Schema, changes: &[Change]) -> Vec<Result<Prepared>> {
@@ -427,12 +451,14 @@ impl SearchEngine for TantivyEngine {
         let stop = Arc::new(AtomicBool::new(false));
         let waiting = Waiting(Arc::clone(&stop));
         let work = blocking(move || {
+            let (searcher, columns) = shelf.snapshot()?;
             let search = Search {
                 schema: &schema,
                 fields: &shelf.fields,
                 name: &name,
                 generation: shelf.generation,
-                searcher: shelf.reader.searcher(),
+                searcher,
+                columns,
                 stop,
             };
             search.run(&query)

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column as Values, Dictionary, StrColumn};
+use tantivy::index::SegmentId;
 use tantivy::query::Weight;
-use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader};
+use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader, TantivyError};
 
-use super::fields::ID;
-use crate::engine::order::{decay, popularity};
+use super::fields::{ID, VERSION};
+use crate::engine::order::{compare, decay, popularity};
 use crate::page::Key;
-use crate::query::{Decay, Popularity};
+use crate::query::{Decay, Popularity, Sort};
 
 /// The most keys of an order.
 const KEYS: usize = 3;
@@ -60,12 +61,22 @@ pub(super) struct After {
     pub(super) id: String,
 }
 
+/// Columns that every search reads; to open them takes as long as many a search.
+pub(super) struct Columns(Vec<(SegmentId, Arc<SegmentColumns>)>);
+
+struct SegmentColumns {
+    ids: Option<(Arc<Dictionary>, Values<u64>)>,
+    versions: Values<u64>,
+}
+
 /// Collects the best documents.
 pub(super) struct Top {
     pub(super) limit: usize,
     pub(super) order: Vec<OrderKey>,
     pub(super) after: Option<After>,
     pub(super) additions: Option<Additions>,
+    /// The columns of every segment, open.
+    pub(super) columns: Arc<Columns>,
     /// Set when nobody waits for the answer any more.
     pub(super) stop: Arc<AtomicBool>,
 }
@@ -74,6 +85,7 @@ pub(super) struct Top {
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) address: DocAddress,
+    /// Empty until it is [read](Collected::best).
     pub(super) id: String,
     pub(super) keys: Vec<Key>,
     pub(super) score: Score,
@@ -83,6 +95,55 @@ pub(super) struct Found {
 pub(super) struct Collected {
     pub(super) found: Vec<Found>,
     pub(super) seen: Option<u64>,
+}
+
+impl Columns {
+    /// Opens the columns of an index; those of segments that were there before are taken over.
+    pub(super) fn open(searcher: &Searcher, before: Option<&Self>) -> tantivy::Result<Self> {
+        let open = |reader: &SegmentReader| {
+            let id = reader.segment_id();
+            if let Some(known) = before.and_then(|before| before.0.iter().find(|(other, _)| *other == id)) {
+                return Ok(known.clone());
+            }
+            let columns = reader.fast_fields();
+            let kept = SegmentColumns { ids: text(columns.str(ID)?), versions: columns.u64(VERSION)? };
+            Ok((id, Arc::new(kept)))
+        };
+        searcher.segment_readers().iter().map(open).collect::<tantivy::Result<_>>().map(Self)
+    }
+
+    fn of(&self, ord: u32) -> tantivy::Result<Arc<SegmentColumns>> {
+        let kept = self.0.get(ord as usize).map(|(_, kept)| Arc::clone(kept));
+        kept.ok_or_else(|| TantivyError::InternalError("a segment without columns".to_owned()))
+    }
+
+    pub(super) fn version(&self, address: DocAddress) -> tantivy::Result<u64> {
+        Ok(self.of(address.segment_ord)?.versions.first(address.doc_id).unwrap_or_default())
+    }
+}
+
+impl Collected {
+    /// Returns the best `limit` of all segments in their order, with their ids.
+    ///
+    /// An id is read out of a dictionary, which takes longer than finding the document: those that are not among the best are left.
+    pub(super) fn best(self, limit: usize, sorts: &[Sort], columns: &Columns) -> tantivy::Result<Vec<Found>> {
+        let mut found = self.found;
+        found.sort_by(|a, b| compare(sorts, (&a.keys, ""), (&b.keys, "")));
+        // what equals the last of them may come before it by its id
+        if let Some(last) =
+            limit.checked_sub(1).and_then(|last| found.get(last)).map(|last| last.keys.clone())
+        {
+            let end = found.partition_point(|hit| compare(sorts, (&hit.keys, ""), (&last, "")).is_le());
+            found.truncate(end);
+        }
+        for hit in &mut found {
+            let kept = columns.of(hit.address.segment_ord)?;
+            hit.id = read(kept.ids.as_ref(), hit.address.doc_id)?.unwrap_or_default();
+        }
+        found.sort_by(|a, b| compare(sorts, (&a.keys, &a.id), (&b.keys, &b.id)));
+        found.truncate(limit);
+        Ok(found)
+    }
 }
 
 enum Reader {
@@ -96,7 +157,7 @@ pub(super) struct Segment {
     ord: u32,
     limit: usize,
     readers: Vec<(Reader, OrderKey)>,
-    ids: Option<(Arc<Dictionary>, Values<u64>)>,
+    columns: Arc<SegmentColumns>,
     after: Option<Rank>,
     additions: Option<Added>,
     heap: BinaryHeap<(Rank, DocId, u32)>,
@@ -162,9 +223,9 @@ impl Segment {
             Ok((reader, key.clone()))
         };
         let readers: Vec<_> = top.order.iter().map(open).collect::<tantivy::Result<_>>()?;
-        let ids = text(columns.str(ID)?);
+        let kept = top.columns.of(ord)?;
         let after = match &top.after {
-            Some(after) => Some(rank_of(after, &readers, ids.as_ref())?),
+            Some(after) => Some(rank_of(after, &readers, kept.ids.as_ref())?),
             None => None,
         };
         let additions = match &top.additions {
@@ -186,7 +247,17 @@ impl Segment {
             None => None,
         };
         let (limit, stop) = (top.limit, Arc::clone(&top.stop));
-        Ok(Self { ord, limit, readers, ids, after, additions, heap: BinaryHeap::new(), seen: 0, stop })
+        Ok(Self {
+            ord,
+            limit,
+            readers,
+            columns: kept,
+            after,
+            additions,
+            heap: BinaryHeap::new(),
+            seen: 0,
+            stop,
+        })
     }
 
     fn score(&self, doc: DocId, score: Score) -> Score {
@@ -204,7 +275,7 @@ impl Segment {
     }
 
     fn id(&self, doc: DocId) -> u64 {
-        self.ids.as_ref().and_then(|(_, ids)| ids.first(doc)).map_or(0, |ord| ord * 2 + 1)
+        self.columns.ids.as_ref().and_then(|(_, ids)| ids.first(doc)).map_or(0, |ord| ord * 2 + 1)
     }
 
     fn rank(&self, doc: DocId, score: Score) -> Rank {
@@ -279,8 +350,7 @@ impl Segment {
                     Reader::Text(column) => read(column.as_ref(), doc)?.map_or(Key::Missing, Key::Text),
                 });
             }
-            let id = read(self.ids.as_ref(), doc)?.unwrap_or_default();
-            found.push(Found { address: DocAddress::new(self.ord, doc), id, keys, score });
+            found.push(Found { address: DocAddress::new(self.ord, doc), id: String::new(), keys, score });
         }
         Ok(Collected { found, seen: Some(self.seen) })
     }
