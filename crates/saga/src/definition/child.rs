@@ -7,7 +7,7 @@ use pumasi_core::Retry;
 use serde::{Deserialize, Serialize};
 
 use super::Inputs;
-use super::erased::{Code, Data, Running, Source, UndoCode};
+use super::erased::{Code, Data, Running, Source, UndoCode, recordable};
 use crate::machine::Settled;
 use crate::step::Cx;
 use crate::store::Status;
@@ -41,7 +41,7 @@ impl<In, K, F> Clone for ChildCode<In, K, F> {
 }
 
 fn unknown(reason: &str) -> Settled {
-    Settled::Unknown { reason: Arc::from(reason) }
+    Settled::Unknown { reason: recordable(reason) }
 }
 
 impl<In: Inputs, K: Serialize + Send + 'static, F: Fn(In) -> K> ChildCode<In, K, F> {
@@ -109,7 +109,7 @@ where
                 Ok(view) if view.status == Status::Compensated => Settled::Done(output),
                 Ok(view) => unknown(&format!("the child is {}", view.status)),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
-                    Settled::Failed { reason: Arc::from(error.message()), retry: Retry::Never }
+                    Settled::Failed { reason: recordable(error.message()), retry: Retry::Never }
                 }
                 Err(error) => unknown(error.message()),
             }

@@ -90,12 +90,16 @@ pub(crate) trait LateCode<App>: Send + Sync {
 }
 
 pub(crate) fn reason(error: &impl Failure) -> Arc<str> {
-    let reason = error.reason();
+    recordable(&error.reason())
+}
+
+/// Cuts a reason to what is recorded, and takes out the NULs, which not every store can keep.
+pub(crate) fn recordable(reason: &str) -> Arc<str> {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    Arc::from(reason.get(..end).unwrap_or_default())
+    Arc::from(reason.get(..end).unwrap_or_default().replace('\0', "\u{fffd}"))
 }
 
 fn settle<T: Serialize, E: Failure>(outcome: Outcome<T, E>) -> Settled {

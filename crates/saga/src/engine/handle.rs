@@ -14,6 +14,7 @@ use super::operator::{Decision, ORDER};
 use super::signal::{Receipt, Signal, wait_for};
 use super::view::{Snapshot, View};
 use super::{Active, Core, Engine, check_definition};
+use crate::definition::erased::recordable;
 use crate::definition::{Definition, Untyped};
 use crate::machine::record::{self, Note};
 use crate::machine::{Command, Input, Order, StuckAt};
@@ -462,7 +463,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         metrics::counter!("saga_parked_total").increment(1);
         let parked = match (self.store.load(id).await, lease) {
             (Ok(Some(stored)), Some(lease)) => {
-                let reason = error.message().get(..200).unwrap_or(error.message());
+                let reason = recordable(error.message());
                 self.commit_until_known(self.parking(&stored, lease, reason)).await.map(|_| ())
             }
             (Ok(_), _) => Ok(()),

@@ -218,14 +218,9 @@ impl<App> Core<App> {
     }
 
     /// Makes the commit that puts a saga aside which this code cannot drive.
-    pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: &str) -> Commit {
+    pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: Arc<str>) -> Commit {
         Commit {
-            head: Head {
-                status: Status::Parked,
-                due: None,
-                reason: Some(Arc::from(reason)),
-                ..stored.head.clone()
-            },
+            head: Head { status: Status::Parked, due: None, reason: Some(reason), ..stored.head.clone() },
             worker: self.worker,
             lease,
             expected: stored.version,
