@@ -67,7 +67,7 @@ where
         let (key, output) = self.keys(data)?;
         let saga = Arc::clone(&self.saga);
         Ok(Box::pin(async move {
-            match cx.core().start_child(&saga, &key).await {
+            match cx.core().start_child(&saga, &key, cx.again()).await {
                 Ok(view) => match view.status {
                     Status::Completed => Settled::Done(output),
                     Status::Compensated => Settled::Failed {
@@ -105,9 +105,10 @@ where
         let saga = Arc::clone(&self.saga);
         let had_ended = data.state.output(unit).is_some();
         Ok(Box::pin(async move {
-            match cx.core().undo_child(&saga, &key, had_ended).await {
-                Ok(view) if view.status == Status::Compensated => Settled::Done(output),
-                Ok(view) => unknown(&format!("the child is {}", view.status)),
+            match cx.core().undo_child(&saga, &key, cx.again(), had_ended).await {
+                Ok(None) => Settled::Done(output),
+                Ok(Some(view)) if view.status == Status::Compensated => Settled::Done(output),
+                Ok(Some(view)) => unknown(&format!("the child is {}", view.status)),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
                     Settled::Failed { reason: recordable(error.message()), retry: Retry::Never }
                 }

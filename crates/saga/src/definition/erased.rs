@@ -18,6 +18,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest reason that is recorded, in bytes.
 const MAX_REASON: usize = 200;
+/// The largest output of a step, or answer, as JSON: records carry them.
+pub(crate) const MAX_VALUE: usize = 1 << 20;
 
 /// Where a part of an input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,9 @@ pub(crate) fn recordable(reason: &str) -> Arc<str> {
 fn settle<T: Serialize, E: Failure>(outcome: Outcome<T, E>) -> Settled {
     match outcome {
         Outcome::Done(made) => match serde_json::to_vec(&made) {
+            Ok(json) if json.len() > MAX_VALUE => {
+                Settled::Unknown { reason: Arc::from("the output is larger than 1 MiB as JSON") }
+            }
             Ok(json) => Settled::Done(Arc::from(json)),
             Err(_) => Settled::Unknown { reason: Arc::from("the output cannot be written as JSON") },
         },
