@@ -154,7 +154,7 @@ impl fmt::Debug for Entrants {
 ///
 /// ```sh
 /// digest=$(sha256sum < entrants.txt | cut -d' ' -f1)
-/// while read -r name; do printf '%s %s\n' "$(printf '%s\n%s\n%s\n' "$seed" "$digest" "$name" | sha256sum | cut -d' ' -f1)" "$name"
+/// while IFS= read -r name; do printf '%s %s\n' "$(printf '%s\n%s\n%s\n' "$seed" "$digest" "$name" | sha256sum | cut -d' ' -f1)" "$name"
 /// done < entrants.txt | LC_ALL=C sort | cut -d' ' -f2- | head -n "$places"
 /// ```
 ///
@@ -182,6 +182,8 @@ pub struct Draw {
     pub seed: Seed,
     /// The [digest](Entrants::digest) of the list.
     pub entrants: String,
+    /// How many places there were.
+    pub places: usize,
     /// Who won, in the order of the draw.
     pub winners: Vec<String>,
     /// Who did not, in the order in which places that come free go on.
@@ -208,7 +210,14 @@ impl Draw {
         order.sort_unstable();
         let mut winners: Vec<String> = order.into_iter().map(|(_, name)| name.to_string()).collect();
         let waiting = winners.split_off(places.min(winners.len()));
-        Self { algorithm: ALGORITHM.to_owned(), seed: seed.clone(), entrants: digest, winners, waiting }
+        Self {
+            algorithm: ALGORITHM.to_owned(),
+            seed: seed.clone(),
+            entrants: digest,
+            places,
+            winners,
+            waiting,
+        }
     }
 
     /// Draws again from the published list, and compares.
@@ -224,7 +233,7 @@ impl Draw {
         if self.entrants != entrants.digest() {
             return Err(Error::new(ErrorKind::Conflict, "this was drawn from another list"));
         }
-        if *self == Self::new(&self.seed, entrants, self.winners.len()) {
+        if *self == Self::new(&self.seed, entrants, self.places) {
             Ok(())
         } else {
             Err(Error::new(ErrorKind::Conflict, "drawing again gives another order"))
@@ -237,6 +246,7 @@ impl fmt::Debug for Draw {
         f.debug_struct("Draw")
             .field("algorithm", &self.algorithm)
             .field("entrants", &self.entrants)
+            .field("places", &self.places)
             .field("winners", &self.winners.len())
             .field("waiting", &self.waiting.len())
             .finish_non_exhaustive()

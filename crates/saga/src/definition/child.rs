@@ -7,7 +7,7 @@ use pumasi_core::Retry;
 use serde::{Deserialize, Serialize};
 
 use super::Inputs;
-use super::erased::{Code, Data, Running, Source, UndoCode};
+use super::erased::{Code, Data, Running, Source, UndoCode, recordable};
 use crate::machine::Settled;
 use crate::step::Cx;
 use crate::store::Status;
@@ -41,7 +41,7 @@ impl<In, K, F> Clone for ChildCode<In, K, F> {
 }
 
 fn unknown(reason: &str) -> Settled {
-    Settled::Unknown { reason: Arc::from(reason) }
+    Settled::Unknown { reason: recordable(reason) }
 }
 
 impl<In: Inputs, K: Serialize + Send + 'static, F: Fn(In) -> K> ChildCode<In, K, F> {
@@ -67,7 +67,7 @@ where
         let (key, output) = self.keys(data)?;
         let saga = Arc::clone(&self.saga);
         Ok(Box::pin(async move {
-            match cx.core().start_child(&saga, &key).await {
+            match cx.core().start_child(&saga, &key, cx.again()).await {
                 Ok(view) => match view.status {
                     Status::Completed => Settled::Done(output),
                     Status::Compensated => Settled::Failed {
@@ -105,11 +105,12 @@ where
         let saga = Arc::clone(&self.saga);
         let had_ended = data.state.output(unit).is_some();
         Ok(Box::pin(async move {
-            match cx.core().undo_child(&saga, &key, had_ended).await {
-                Ok(view) if view.status == Status::Compensated => Settled::Done(output),
-                Ok(view) => unknown(&format!("the child is {}", view.status)),
+            match cx.core().undo_child(&saga, &key, cx.again(), had_ended).await {
+                Ok(None) => Settled::Done(output),
+                Ok(Some(view)) if view.status == Status::Compensated => Settled::Done(output),
+                Ok(Some(view)) => unknown(&format!("the child is {}", view.status)),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
-                    Settled::Failed { reason: Arc::from(error.message()), retry: Retry::Never }
+                    Settled::Failed { reason: recordable(error.message()), retry: Retry::Never }
                 }
                 Err(error) => unknown(error.message()),
             }

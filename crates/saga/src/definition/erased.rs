@@ -18,6 +18,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest reason that is recorded, in bytes.
 const MAX_REASON: usize = 200;
+/// The largest output of a step, or answer, as JSON: records carry them.
+pub(crate) const MAX_VALUE: usize = 1 << 20;
 
 /// Where a part of an input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,17 +92,24 @@ pub(crate) trait LateCode<App>: Send + Sync {
 }
 
 pub(crate) fn reason(error: &impl Failure) -> Arc<str> {
-    let reason = error.reason();
+    recordable(&error.reason())
+}
+
+/// Cuts a reason to what is recorded, and takes out the NULs, which not every store can keep.
+pub(crate) fn recordable(reason: &str) -> Arc<str> {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    Arc::from(reason.get(..end).unwrap_or_default())
+    Arc::from(reason.get(..end).unwrap_or_default().replace('\0', "\u{fffd}"))
 }
 
 fn settle<T: Serialize, E: Failure>(outcome: Outcome<T, E>) -> Settled {
     match outcome {
         Outcome::Done(made) => match serde_json::to_vec(&made) {
+            Ok(json) if json.len() > MAX_VALUE => {
+                Settled::Unknown { reason: Arc::from("the output is larger than 1 MiB as JSON") }
+            }
             Ok(json) => Settled::Done(Arc::from(json)),
             Err(_) => Settled::Unknown { reason: Arc::from("the output cannot be written as JSON") },
         },

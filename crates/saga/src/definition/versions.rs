@@ -13,6 +13,8 @@ pub enum Incompatible {
     Name,
     /// A step is gone, or stands in another place, or is of another kind.
     Step(Arc<str>),
+    /// A step is new.
+    Added(Arc<str>),
     /// A step lost its compensation: what sagas in flight have done could not be undone.
     Compensation(Arc<str>),
     /// A wait lost its late handler.
@@ -26,6 +28,7 @@ impl fmt::Display for Incompatible {
         match self {
             Self::Name => f.write_str("these are different sagas"),
             Self::Step(name) => write!(f, "step {name} is gone, moved or of another kind"),
+            Self::Added(name) => write!(f, "step {name} is new"),
             Self::Compensation(name) => write!(f, "step {name} has lost its compensation"),
             Self::Late(name) => write!(f, "wait {name} has lost its late handler"),
             Self::Pivot => f.write_str("the pivot stands elsewhere"),
@@ -36,9 +39,10 @@ impl fmt::Display for Incompatible {
 impl Plan {
     /// Compares this plan with an `older` one: what stands in the way of sagas of that version being driven by this one.
     ///
-    /// Nothing does if every step of the older one is there, at the same place and of the same kind, still can be undone, and
-    /// the pivot is the same; steps may have been added at the end, and policies changed. Types of inputs and outputs are not
-    /// compared: they are `serde`'s, and have to read what the old code wrote.
+    /// Nothing does if both have the same steps, at the same places and of the same kinds, with the same pivot, and each still can
+    /// be undone that could: then the new code may take the older one's place under its version. Policies, compensations that
+    /// were added and the code itself may have changed. Types of inputs and outputs are not compared: they are `serde`'s, and have
+    /// to read what the old code wrote.
     ///
     /// Where something does, give the definition a new version and let the engine know both until the old sagas have ended.
     pub fn check_takes_over(&self, older: &Self) -> Vec<Incompatible> {
@@ -62,14 +66,9 @@ impl Plan {
                 found.push(Incompatible::Late(name()));
             }
         }
-        // A pivot that was added behind everything is new; one that moved or went would undo what must stay.
-        let moved = match (older.pivot, self.pivot) {
-            (Some(old), Some(new)) => old != new,
-            (Some(_), None) => true,
-            (None, Some(new)) => new < older.units.len(),
-            (None, None) => false,
-        };
-        if moved {
+        let added = self.units.iter().skip(older.units.len());
+        found.extend(added.map(|new| Incompatible::Added(Arc::clone(&new.name))));
+        if older.pivot != self.pivot {
             found.push(Incompatible::Pivot);
         }
         found

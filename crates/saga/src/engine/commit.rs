@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Core, EngineOptions};
-use crate::store::{Commit, Committed, SagaStore};
+use crate::store::{Commit, Committed, SagaId, SagaStore, Stored};
 use crate::{Error, ErrorKind, Result};
 
 type Waiting = (Commit, oneshot::Sender<Result<Committed>>);
@@ -94,7 +94,8 @@ impl<App> Core<App> {
     ///
     /// # Errors
     ///
-    /// `Conflict` if somebody else has the saga; `InvalidInput` if the store will never take this.
+    /// `Conflict` if somebody else has the saga; `InvalidInput` if the store will never take this; whatever else the store says that
+    /// asking again cannot mend.
     pub(super) async fn commit_until_known(&self, commit: Commit) -> Result<Committed> {
         let mut failures = 0;
         loop {
@@ -103,7 +104,16 @@ impl<App> Core<App> {
                     self.leased.hear(committed.now, &*self.options.clock);
                     return Ok(committed);
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) => {
+                // What was forgotten with an answer that was lost is not there to be recognised.
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict
+                        && failures > 0
+                        && commit.forgets
+                        && self.load_until_known(commit.head.id).await.is_none() =>
+                {
+                    return Ok(Committed { now: self.now() });
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict || !error.retry().is_retryable() => {
                     return Err(error);
                 }
                 Err(error) => {
@@ -112,6 +122,24 @@ impl<App> Core<App> {
                     metrics::counter!("saga_store_failures_total").increment(1);
                     let pause = self.options.store_backoff.delay(failures, &self.options.random);
                     self.options.clock.sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Reads a saga, however often that has to be tried.
+    pub(super) async fn load_until_known(&self, id: SagaId) -> Option<Stored> {
+        let mut failures = 0;
+        loop {
+            match self.store.load(id).await {
+                Ok(stored) => return stored,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(error = %error, failures, saga = %id, "a saga could not be read");
+                    self.options
+                        .clock
+                        .sleep(self.options.store_backoff.delay(failures, &self.options.random))
+                        .await;
                 }
             }
         }

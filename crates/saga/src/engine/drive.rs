@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -10,6 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use pumasi_core::Retry;
 use pumasi_core::event::Envelope;
 use pumasi_core::resilience::within;
+use tokio::sync::Notify;
 
 use super::job::Job;
 use super::{Core, data};
@@ -21,6 +22,9 @@ use crate::planted::{self, Bug};
 use crate::step::Cx;
 use crate::step::cx::{Call, Purpose};
 use crate::{Error, ErrorKind, Result};
+
+/// How often a driver looks for what other processes left for its saga.
+const HEAR: Duration = Duration::from_secs(1);
 
 /// An attempt that ended.
 struct Ended {
@@ -39,8 +43,14 @@ impl<App: Send + Sync + 'static> Core<App> {
     ///
     /// `Conflict` if the saga is somebody else's (nothing more of it is recorded or done here); `Protocol` or `Unsupported` if this
     /// code cannot go on with it: it is to be parked; `InvalidInput` if the store will not take its record.
-    pub(super) async fn drive(self: &Arc<Self>, job: &mut Job<App>, first: Vec<Command>) -> Result<()> {
+    pub(super) async fn drive(
+        self: &Arc<Self>,
+        job: &mut Job<App>,
+        first: Vec<Command>,
+        told: &Notify,
+    ) -> Result<()> {
         let mut commands = first;
+        let mut heard = self.options.clock.instant();
         let mut running: FuturesUnordered<Attempt> = FuturesUnordered::new();
         commands.extend(self.take_signals(job)?);
         let resumed = std::mem::take(&mut job.resumed);
@@ -53,7 +63,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         let mut recorded = false;
         loop {
-            if !std::mem::take(&mut recorded) {
+            commands.extend(self.hear(job, told, &mut heard).await?);
+            if !std::mem::take(&mut recorded) || job.is_dirty() {
                 commands.extend(self.pass_time(job)?);
                 // A command whose unit was turned round by what came after it in the same record is not carried out.
                 commands.retain(|command| is_wanted(job, *command));
@@ -94,11 +105,35 @@ impl<App: Send + Sync + 'static> Core<App> {
             for command in std::mem::take(&mut commands) {
                 running.push(self.attempt(job, command)?);
             }
-            let Some(ended) = self.wait(job, &mut running).await else { continue };
+            let Some(ended) = self.wait(job, &mut running, told).await else { continue };
+            // Before the next step is begun: what an operator decided may be that it shall not.
+            commands.extend(self.hear(job, told, &mut heard).await?);
             commands.extend(self.work_in(job, ended, &mut running)?);
             // What else has ended meanwhile goes into the same record.
             while let Some(Some(ended)) = running.next().now_or_never() {
                 commands.extend(self.work_in(job, ended, &mut running)?);
+            }
+        }
+    }
+
+    /// Takes in what was left for the saga since: at once what was left here, and what others left at most every second.
+    async fn hear(&self, job: &mut Job<App>, told: &Notify, heard: &mut Instant) -> Result<Vec<Command>> {
+        let now = self.options.clock.instant();
+        let is_time = now.saturating_duration_since(*heard) >= HEAR;
+        if !job.is_held() || !(told.notified().now_or_never().is_some() || is_time) {
+            return Ok(Vec::new());
+        }
+        *heard = now;
+        match self.store.load(job.id).await {
+            Ok(Some(stored)) if stored.epoch == job.lease.epoch() => {
+                job.hear(stored.signals);
+                self.take_signals(job)
+            }
+            // The next commit tells whose it is.
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => {
+                tracing::warn!(error = %error, saga = %job.id, "a driver could not look for signals");
+                Ok(Vec::new())
             }
         }
     }
@@ -124,27 +159,30 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(commands)
     }
 
-    /// Waits for the next attempt to end; `None` if something else is due first.
-    async fn wait(&self, job: &Job<App>, running: &mut FuturesUnordered<Attempt>) -> Option<Ended> {
+    /// Waits for the next attempt to end; `None` if something else has to be looked at first.
+    async fn wait(
+        &self,
+        job: &Job<App>,
+        running: &mut FuturesUnordered<Attempt>,
+        told: &Notify,
+    ) -> Option<Ended> {
         if let Some(ended) = running.next().now_or_never() {
             return ended;
         }
-        loop {
-            let due = job.state.due().map(|due| due.saturating_since(self.now()));
-            let renewal = self.renewal_due().max(Duration::from_millis(1));
-            let pause = due.map_or(renewal, |due| due.min(renewal));
-            tokio::select! {
-                biased;
-                ended = running.next() => return ended,
-                () = self.options.clock.sleep(pause) => {}
-            }
-            if let Err(error) = self.ensure_lease().await {
-                tracing::warn!(error = %error, saga = %job.id, "the lease of a worker could not be renewed");
-            }
-            if job.state.due().is_some_and(|due| due <= self.now()) {
-                return None;
-            }
+        let due = job.state.due().map(|due| due.saturating_since(self.now()));
+        let renewal = self.renewal_due().max(Duration::from_millis(1));
+        let pause = due.map_or(renewal, |due| due.min(renewal));
+        tokio::select! {
+            biased;
+            ended = running.next() => return ended,
+            // For whoever looks next.
+            () = told.notified() => told.notify_one(),
+            () = self.options.clock.sleep(pause) => {}
         }
+        if let Err(error) = self.ensure_lease().await {
+            tracing::warn!(error = %error, saga = %job.id, "the lease of a worker could not be renewed");
+        }
+        None
     }
 
     /// Makes an ended attempt part of the state, or asks first what became of it.
@@ -209,15 +247,18 @@ impl<App: Send + Sync + 'static> Core<App> {
         let data = data(&job.key, &job.state);
         let codes = &job.definition.codes;
         let future = match command {
-            Command::Run(unit) => codes.get(unit).ok_or_else(lacking)?.run.run(cx.clone(), data)?,
+            Command::Run(unit) => {
+                let code = codes.get(unit).ok_or_else(lacking)?;
+                caught(|| code.run.run(cx.clone(), data))?
+            }
             Command::Undo(unit) => {
                 let undo = codes.get(unit).and_then(|code| code.undo.as_ref()).ok_or_else(lacking)?;
-                undo.undo(cx.clone(), unit, data)?
+                caught(|| undo.undo(cx.clone(), unit, data))?
             }
             Command::Handle(late) => {
                 let entry = job.state.late.get(late).ok_or_else(lacking)?;
                 let code = codes.get(entry.unit).and_then(|code| code.late.as_ref()).ok_or_else(lacking)?;
-                code.handle(cx.clone(), &entry.payload)?
+                caught(|| code.handle(cx.clone(), &entry.payload))?
             }
         };
         self.measure_begin(job, command);
@@ -229,7 +270,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         let command = Command::Run(unit);
         let (cx, policy) = self.cx(job, command)?;
         let code = job.definition.codes.get(unit).ok_or_else(lacking)?;
-        let future = code.run.probe(cx.clone(), data(&job.key, &job.state))?;
+        let future = caught(|| code.run.probe(cx.clone(), data(&job.key, &job.state)))?;
         let probing = self.guard(command, cx, policy.timeout(), future, true);
         Ok(Box::pin(async move {
             let mut ended = probing.await;
@@ -300,14 +341,15 @@ impl<App: Send + Sync + 'static> Core<App> {
         };
         let settled = {
             let (codes, data) = (&job.definition.codes, data(&job.key, &job.state));
+            let (cx, inside) = (cx.clone(), transaction.as_any());
             let future = match command {
                 Command::Run(unit) => {
                     let code = codes.get(unit).ok_or_else(lacking)?;
-                    code.run.run_in(cx.clone(), data, transaction.as_any())?
+                    caught(move || code.run.run_in(cx, data, inside))?
                 }
                 Command::Undo(unit) => {
                     let undo = codes.get(unit).and_then(|code| code.undo.as_ref()).ok_or_else(lacking)?;
-                    undo.undo_in(cx.clone(), unit, data, transaction.as_any())?
+                    caught(move || undo.undo_in(cx, unit, data, inside))?
                 }
                 Command::Handle(_) => return Err(lacking()),
             };
@@ -333,7 +375,11 @@ impl<App: Send + Sync + 'static> Core<App> {
         let (version, epoch) = (commit.version, commit.lease.epoch());
         match transaction.commit(commit).await {
             Ok(committed) => self.leased.hear(committed.now, &*self.options.clock),
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) => {
+            // A collision with another transaction, too, is a conflict, but not about the saga.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput)
+                    && !error.retry().is_retryable() =>
+            {
                 return Err(error);
             }
             Err(error) => {
@@ -367,23 +413,6 @@ impl<App: Send + Sync + 'static> Core<App> {
     fn forgets(&self) -> bool {
         self.options.retention.is_some_and(|retention| retention.is_zero())
     }
-
-    async fn load_until_known(&self, id: crate::store::SagaId) -> Option<crate::store::Stored> {
-        let mut failures = 0;
-        loop {
-            match self.store.load(id).await {
-                Ok(stored) => return stored,
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(error = %error, failures, saga = %id, "a saga could not be read");
-                    self.options
-                        .clock
-                        .sleep(self.options.store_backoff.delay(failures, &self.options.random))
-                        .await;
-                }
-            }
-        }
-    }
 }
 
 /// How a step in a transaction ended.
@@ -392,6 +421,14 @@ enum Transacted {
     Committed { next: Vec<Command>, holds: bool },
     /// It was rolled back, which is to be recorded.
     Undone { next: Vec<Command> },
+}
+
+/// Lets code of the user's that prepares an attempt not panic: nobody would come to know which saga it was.
+pub(super) fn caught<T>(prepare: impl FnOnce() -> Result<T>) -> Result<T> {
+    let prepared = std::panic::catch_unwind(AssertUnwindSafe(prepare));
+    prepared.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Protocol, "the code of a step panicked before its attempt began"))
+    })
 }
 
 fn lacking() -> Error {

@@ -9,20 +9,26 @@ use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
+use super::child;
+use super::drive::caught;
 use super::job::Job;
 use super::operator::{Decision, ORDER};
 use super::signal::{Receipt, Signal, wait_for};
 use super::view::{Snapshot, View};
 use super::{Active, Core, Engine, check_definition};
+use crate::definition::erased::{MAX_VALUE, recordable};
 use crate::definition::{Definition, Untyped};
 use crate::machine::record::{self, Note};
-use crate::machine::{Command, Input, Order, StuckAt};
-use crate::store::{Delivered, Lease, NewSignal, Query, SagaId, Status, Stored, Summary};
+use crate::machine::{Command, Input, Order, State, StuckAt};
+use crate::store::{Delivered, Lease, NewSignal, Query, SagaId, Status, Stored, StoredSignal, Summary};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest id of a signal, in bytes.
 const MAX_SIGNAL_ID: usize = 200;
-/// How often a call begins anew when others get in its way.
+/// How many signals a saga keeps for later, and how large they are together.
+const MAX_KEPT: usize = 1_000;
+const MAX_KEPT_BYTES: usize = 4 << 20;
+/// How often a call begins anew because others were faster.
 const ATTEMPTS: u32 = 100;
 /// How often a saga that another worker drives is looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -38,10 +44,11 @@ pub struct SagaHandle<K, App> {
 
 /// What a call brings.
 #[derive(Clone)]
-enum Message {
+pub(super) enum Message {
     Signal(Signal),
     Decision(Decision),
-    Restart,
+    /// Of a child, by this attempt of its parent to make it; nothing if that has begun it anew already.
+    Restart(Option<Arc<str>>),
 }
 
 impl<K, App> SagaHandle<K, App> {
@@ -65,12 +72,13 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// next.
     ///
     /// When this returns `Ok`, the answer is recorded. An answer that comes before its turn is kept; one that was given before
-    /// changes nothing.
+    /// changes nothing. What is still kept when the saga completes, because another answer to the same wait was taken, is dropped.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start), and `InvalidInput` if the saga does not wait for such an answer anywhere, if it does not have the
-    /// answer's type, or if its own check refuses it.
+    /// answer's type, if its own check refuses it, if it is larger than 1 MiB as JSON, or if 1,000 answers, or 4 MiB of them, wait
+    /// for their turn already.
     pub async fn advance(&self, key: &K, answer: impl Into<Signal>) -> Result<View> {
         let message = Some(Message::Signal(answer.into()));
         self.engine.core.call(&self.saga, &json(key)?, message, true).await
@@ -92,13 +100,14 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// `Conflict` if it has not ended; `NotFound` if there is none.
     pub async fn restart(&self, key: &K) -> Result<View> {
-        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Restart), false).await
+        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Restart(None)), false).await
     }
 
     /// Carries out an operator's decision, and records who made it and why.
     ///
-    /// If another worker drives the saga at the moment, the decision is left with it; should it come too late there, that is
-    /// logged, and the view shows it.
+    /// If the saga is being driven at the moment, the decision is left with its driver, which looks for it whenever an attempt of a
+    /// step ends (left by another process, within a second of that); should it come too late there, that is recorded among the
+    /// [audits](crate::Snapshot::audits), and the view shows it.
     ///
     /// # Errors
     ///
@@ -129,7 +138,9 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
         let definition = core.definition_of(&stored)?;
         let log = record::read(&stored.log, stored.version)?;
         check_definition(&definition, &log.state)?;
-        Ok(Snapshot::new(id, &definition, &log.state, log.history))
+        let mut snapshot = Snapshot::new(id, &definition, &log.state, log.history);
+        snapshot.view = snapshot.view.parked_as(&stored.head);
+        Ok(snapshot)
     }
 
     /// Lists the sagas of this definition that a query means.
@@ -188,24 +199,35 @@ impl<App: Send + Sync + 'static> Core<App> {
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, unknown(saga, version)))
     }
 
+    /// Reads what a stored saga's log says, and the definition that it follows.
+    pub(super) fn read(&self, stored: &Stored) -> Result<(Arc<Untyped<App>>, State)> {
+        let definition = self.definition_of(stored)?;
+        let state = record::read(&stored.log, stored.version)?.state;
+        check_definition(&definition, &state)?;
+        Ok((definition, state))
+    }
+
+    /// What has to be delivered of a signal; nothing if the saga has it.
+    fn to_deliver(&self, stored: &Stored, signal: &Signal) -> Result<Option<NewSignal>> {
+        let (definition, state) = self.read(stored)?;
+        check_signal(&definition, signal)?;
+        let signal_id = signal_id(&definition, &state, signal)?;
+        if state.has_seen(&signal_id) {
+            return Ok(None);
+        }
+        check_room(&state, &stored.signals, signal, &signal_id)?;
+        new_signal(stored.head.id, signal, signal_id).map(Some)
+    }
+
     async fn leave_signal(&self, saga: &str, key: &str, signal: Signal) -> Result<Receipt> {
         let id = SagaId::of(saga, key);
-        let (definition, state) = match self.store.load(id).await? {
-            Some(stored) => {
-                let definition = self.definition_of(&stored)?;
-                let state = record::read(&stored.log, stored.version)?.state;
-                check_definition(&definition, &state)?;
-                (definition, state)
+        let stored = self.store.load(id).await?.ok_or_else(|| missing(id))?;
+        let Some(signal) = self.to_deliver(&stored, &signal)? else { return Ok(Receipt::Duplicate) };
+        match self.store.deliver(signal).await? {
+            Delivered::Stored => {
+                self.tell_driver(id);
+                Ok(Receipt::Kept)
             }
-            None => return Err(missing(id)),
-        };
-        let signal = check_signal(&definition, signal)?;
-        let signal_id = signal_id(&definition, &state, &signal)?;
-        if state.has_seen(&signal_id) {
-            return Ok(Receipt::Duplicate);
-        }
-        match self.store.deliver(new_signal(id, &signal, signal_id)?).await? {
-            Delivered::Stored => Ok(Receipt::Kept),
             Delivered::Duplicate => Ok(Receipt::Duplicate),
         }
     }
@@ -222,31 +244,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         self.call_with(saga, key, message, create, Some(permit)).await
     }
 
-    /// Starts a child, or looks after it. It is driven under its parent's permit, so that parents cannot keep each other's children
-    /// from being driven.
-    pub(crate) async fn start_child(self: &Arc<Self>, saga: &str, key: &Arc<str>) -> Result<View> {
-        self.call_with(saga, key, None, true, None).await
-    }
-
-    /// Undoes a child. One that was never started is made and cancelled, so that nobody starts it later.
-    pub(crate) async fn undo_child(
-        self: &Arc<Self>,
-        saga: &str,
-        key: &Arc<str>,
-        ended: bool,
-    ) -> Result<View> {
-        let current = match self.stored_view(SagaId::of(saga, key)).await {
-            Ok(view) => Some(view),
-            Err(error) if error.kind() == ErrorKind::NotFound && !ended => None,
-            Err(error) => return Err(error),
-        };
-        let done =
-            current.is_some_and(|view| matches!(view.status, Status::Compensated | Status::Compensating));
-        let message = Message::Decision(Decision::cancel("pumasi-saga", "its parent goes back"));
-        self.call_with(saga, key, (!done).then_some(message), true, None).await
-    }
-
-    async fn call_with(
+    pub(super) async fn call_with(
         self: &Arc<Self>,
         saga: &str,
         key: &Arc<str>,
@@ -255,17 +253,18 @@ impl<App: Send + Sync + 'static> Core<App> {
         mut permit: Option<OwnedSemaphorePermit>,
     ) -> Result<View> {
         let newest = self.newest(saga)?;
-        if let Some(Message::Signal(signal)) = message {
-            message = Some(Message::Signal(check_signal(&newest, signal)?));
-        }
         let id = SagaId::of(saga, key);
         let begun = self.options.clock.instant();
-        for attempt in 0..ATTEMPTS {
+        let (mut conflicts, mut looked, mut recorded) = (0, false, false);
+        while conflicts < ATTEMPTS {
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
+            // Most sagas that are started are new: that they are is found out by creating them.
+            let is_first = !std::mem::replace(&mut looked, true);
+            let presumed_new = is_first && create && message.is_none();
             let active = match self.begin(id) {
                 Ok(active) => active,
                 Err(other) => {
-                    let ended = other.notified();
+                    let ended = other.ended.notified();
                     self.leave_with_driver(id, &mut message).await?;
                     if left.is_zero() {
                         return match message {
@@ -280,46 +279,30 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             };
             self.ensure_lease().await?;
-            // Most sagas that are started are new: that they are is found out by creating them.
-            let stored =
-                if create && message.is_none() && attempt == 0 { None } else { self.store.load(id).await? };
+            let stored = if presumed_new { None } else { self.store.load(id).await? };
+            let mut was_parked = false;
             let mut job = match stored {
-                None if create => Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now()),
+                // What this call recorded and is not there any more has ended and was forgotten.
+                None if create && !recorded => {
+                    Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now())
+                }
                 None => return Err(missing(id)),
                 Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
                     drop(active);
                     self.leave_with_driver(id, &mut message).await?;
                     if left.is_zero() {
-                        if message.is_some() {
-                            return Err(not_left());
-                        }
-                        let definition = self.definition_of(&stored)?;
-                        return Ok(View::of(
-                            id,
-                            &definition,
-                            &record::read(&stored.log, stored.version)?.state,
-                        ));
+                        return if message.is_some() { Err(not_left()) } else { self.view_of(&stored) };
                     }
                     self.options.clock.sleep(LOOK).await;
                     continue;
                 }
                 Some(stored) => {
-                    self.leased.hear(stored.now, &*self.options.clock);
-                    if stored.head.status == Status::Parked && !is_retry(message.as_ref()) {
-                        return Err(parked(&stored));
-                    }
-                    let definition = self.definition_of(&stored)?;
-                    let lease = Lease::Take(stored.epoch + 1);
-                    let was_parked = stored.head.status == Status::Parked;
-                    let mut job = Job::open(definition, stored, lease)?;
-                    if was_parked {
-                        message = None;
-                        job.touch(Note::Operator);
-                    }
-                    job
+                    was_parked = stored.head.status == Status::Parked;
+                    self.take(stored, message.as_ref()).await?
                 }
             };
-            let first = self.begin_with(&mut job, message.as_ref())?;
+            let brought = message.as_ref().filter(|_| !was_parked);
+            let first = self.begin_with(&mut job, brought)?;
             let idle = !job.is_dirty()
                 && job.signals.is_empty()
                 && job.resumed.is_empty()
@@ -332,8 +315,10 @@ impl<App: Send + Sync + 'static> Core<App> {
             match driven.result {
                 Ok(view) => return Ok(view),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
+                    conflicts += 1;
                     if driven.committed {
                         message = None;
+                        recorded = true;
                     }
                 }
                 Err(error) => return Err(error),
@@ -342,26 +327,69 @@ impl<App: Send + Sync + 'static> Core<App> {
         Err(Error::new(ErrorKind::Overloaded, "a saga changes hands too often to be driven from here"))
     }
 
+    /// Opens a saga that nobody else holds, for what a call brings.
+    async fn take(&self, stored: Stored, message: Option<&Message>) -> Result<Job<App>> {
+        self.leased.hear(stored.now, &*self.options.clock);
+        let (id, lease) = (stored.head.id, Lease::Take(stored.epoch + 1));
+        let retried = match message {
+            Some(Message::Decision(decision)) if matches!(decision.order, Order::Retry) => Some(decision),
+            _ => None,
+        };
+        let was_parked = stored.head.status == Status::Parked;
+        if was_parked && retried.is_none() {
+            return Err(parked(&stored));
+        }
+        let definition = self.definition_of(&stored)?;
+        let mut job = match Job::open(definition, stored, lease) {
+            Ok(job) => job,
+            Err(error) => {
+                if error.kind() == ErrorKind::Protocol {
+                    // Nobody can read it, so that it is put where people look.
+                    self.park(id, Some(lease), &error).await;
+                }
+                return Err(error);
+            }
+        };
+        if was_parked && let Some(decision) = retried {
+            job.audit(decision.order.name(), &decision.who, &decision.why, self.now());
+        }
+        Ok(job)
+    }
+
     /// Works in what a call brings.
     fn begin_with(&self, job: &mut Job<App>, message: Option<&Message>) -> Result<Vec<Command>> {
         let mut commands = Vec::new();
-        if job.state.version == 0 {
+        let is_new = job.state.version == 0;
+        if is_new && let Some(Message::Decision(decision)) = message {
+            job.never_begin(&decision.who, &decision.why, self.now());
+            return Ok(commands);
+        }
+        if is_new {
             commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
         }
         match message {
             None => {}
-            Some(Message::Restart) => {
+            Some(Message::Restart(None)) => {
                 commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
             }
+            // It has been begun anew for this already.
+            Some(Message::Restart(Some(by))) if child::was_begun_by(&job.state, by) => {}
+            Some(Message::Restart(Some(by))) => {
+                if !is_new {
+                    commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+                }
+                job.audit("restart", &Arc::from(child::PARENT), by, self.now());
+            }
             Some(Message::Decision(decision)) => {
-                check_value(job, decision)?;
+                check_value(&job.definition, &job.state, decision)?;
                 commands.extend(job.apply(Note::Operator, decision.input(), self.moment())?.commands);
             }
             Some(Message::Signal(signal)) => {
                 // What was delivered before comes before.
                 commands.extend(self.take_signals(job)?);
-                let unit = wait_for(&job.definition.plan, &signal.name)?;
+                let unit = check_signal(&job.definition, signal)?;
                 let id = signal_id(&job.definition, &job.state, signal)?;
+                check_room(&job.state, &[], signal, &id)?;
                 let payload = signal.payload.clone().unwrap_or_else(|_| Arc::from([]));
                 let input = Input::Signal { unit, id, payload, at: self.now() };
                 let outcome = job.apply(Note::Signal, input, self.moment())?;
@@ -376,29 +404,37 @@ impl<App: Send + Sync + 'static> Core<App> {
     async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<()> {
         let signal = match message {
             None => return Ok(()),
-            Some(Message::Restart) => {
+            Some(Message::Restart(_)) => {
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
             }
-            Some(Message::Decision(decision)) => NewSignal {
-                saga: id,
-                name: Arc::from(ORDER),
-                id: Arc::from(format!("{ORDER}:{:016x}", fastrand::u64(..))),
-                payload: decision.write(),
-            },
+            Some(Message::Decision(decision)) => {
+                if matches!(decision.order, Order::ForceDone(_))
+                    && let Some(stored) = self.store.load(id).await?
+                {
+                    let (definition, state) = self.read(&stored)?;
+                    check_value(&definition, &state, decision)?;
+                }
+                NewSignal {
+                    saga: id,
+                    name: Arc::from(ORDER),
+                    id: Arc::from(format!("{ORDER}:{:016x}", fastrand::u64(..))),
+                    payload: decision.write(),
+                }
+            }
             Some(Message::Signal(signal)) => {
                 let Some(stored) = self.store.load(id).await? else { return Ok(()) };
-                let definition = self.definition_of(&stored)?;
-                let state = record::read(&stored.log, stored.version)?.state;
-                let signal_id = signal_id(&definition, &state, signal)?;
-                if state.has_seen(&signal_id) {
+                let Some(signal) = self.to_deliver(&stored, signal)? else {
                     *message = None;
                     return Ok(());
-                }
-                new_signal(id, signal, signal_id)?
+                };
+                signal
             }
         };
         match self.store.deliver(signal).await {
-            Ok(_) => *message = None,
+            Ok(_) => {
+                *message = None;
+                self.tell_driver(id);
+            }
             // It is being created here at the moment.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -406,12 +442,14 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(())
     }
 
-    async fn stored_view(&self, id: SagaId) -> Result<View> {
+    pub(super) async fn stored_view(&self, id: SagaId) -> Result<View> {
         let stored = self.store.load(id).await?.ok_or_else(|| missing(id))?;
-        let definition = self.definition_of(&stored)?;
-        let state = record::read(&stored.log, stored.version)?.state;
-        check_definition(&definition, &state)?;
-        Ok(View::of(id, &definition, &state))
+        self.view_of(&stored)
+    }
+
+    fn view_of(&self, stored: &Stored) -> Result<View> {
+        let (definition, state) = self.read(stored)?;
+        Ok(View::of(stored.head.id, &definition, &state).parked_as(&stored.head))
     }
 
     /// Drives a job in a task of its own, so that it goes on when the caller goes away.
@@ -440,12 +478,12 @@ impl<App: Send + Sync + 'static> Core<App> {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Driven {
         let span = Self::span(&job);
-        let driven = self.drive(&mut job, first).instrument(span.clone()).await;
+        let driven = self.drive(&mut job, first, &active.driving.told).instrument(span.clone()).await;
         Self::end_span(&span, &job);
         let result = match driven {
             Ok(()) => Ok(View::of_job(&job)),
             Err(error) => {
-                if error.kind() != ErrorKind::Conflict {
+                if is_for_people(&error) {
                     self.park(job.id, job.held(), &error).await;
                 }
                 Err(error)
@@ -462,7 +500,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         metrics::counter!("saga_parked_total").increment(1);
         let parked = match (self.store.load(id).await, lease) {
             (Ok(Some(stored)), Some(lease)) => {
-                let reason = error.message().get(..200).unwrap_or(error.message());
+                let reason = recordable(error.message());
                 self.commit_until_known(self.parking(&stored, lease, reason)).await.map(|_| ())
             }
             (Ok(_), _) => Ok(()),
@@ -481,9 +519,14 @@ fn not_left() -> Error {
 
 /// How driving a job ended.
 pub(super) struct Driven {
-    result: Result<View>,
-    committed: bool,
+    pub(super) result: Result<View>,
+    pub(super) committed: bool,
     permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Tells whether trying again cannot help: not if the saga is somebody else's, or the store did not do what it should.
+pub(super) fn is_for_people(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
 
 fn parked(stored: &Stored) -> Error {
@@ -491,32 +534,44 @@ fn parked(stored: &Stored) -> Error {
     Error::new(ErrorKind::Unsupported, format!("saga {} is parked: {reason}", stored.head.id))
 }
 
-fn is_retry(message: Option<&Message>) -> bool {
-    matches!(message, Some(Message::Decision(Decision { order: Order::Retry, .. })))
-}
-
-/// Checks a signal against the wait that it is for.
-fn check_signal<App>(definition: &Untyped<App>, signal: Signal) -> Result<Signal> {
+/// Checks a signal against the wait that it is for, and returns that.
+fn check_signal<App>(definition: &Untyped<App>, signal: &Signal) -> Result<usize> {
     let plan = &definition.plan;
     let unit = wait_for(plan, &signal.name)?;
     let payload = signal.payload.as_ref().map_err(|wrong| {
         Error::new(ErrorKind::InvalidInput, format!("the answer {} is refused: {wrong}", signal.name))
     })?;
+    if payload.len() > MAX_VALUE {
+        let message = format!("the answer {} is larger than 1 MiB as JSON", signal.name);
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     if let Some(code) = definition.codes.get(unit) {
         code.run.check(payload)?;
     }
     if signal.id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_SIGNAL_ID || id.contains('\0')) {
         return Err(Error::new(ErrorKind::InvalidInput, "the id of a signal has 1 to 200 bytes"));
     }
-    Ok(signal)
+    Ok(unit)
+}
+
+/// Refuses a new signal where so much waits already that the saga could not be recorded with it.
+fn check_room(state: &State, waiting: &[StoredSignal], signal: &Signal, id: &str) -> Result<()> {
+    let early = state.early.iter().map(|early| early.payload.len());
+    let late = state.late.iter().map(|late| late.payload.len());
+    let kept = early.chain(late).chain(waiting.iter().map(|signal| signal.payload.len()));
+    let (count, bytes) = kept.fold((0, 0), |(count, bytes), length| (count + 1, bytes + length));
+    let new = signal.payload.as_ref().map_or(0, |payload| payload.len());
+    if !state.has_seen(id) && count > 0 && (count >= MAX_KEPT || bytes + new > MAX_KEPT_BYTES) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "too many signals wait for their turn with this saga",
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the id of a signal: its own, or that of the one answer to its wait in this run and round.
-fn signal_id<App>(
-    definition: &Untyped<App>,
-    state: &crate::machine::State,
-    signal: &Signal,
-) -> Result<Arc<str>> {
+fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &Signal) -> Result<Arc<str>> {
     if let Some(id) = &signal.id {
         return Ok(Arc::from(format!("{}:{id}", signal.name)));
     }
@@ -533,11 +588,11 @@ fn new_signal(saga: SagaId, signal: &Signal, id: Arc<str>) -> Result<NewSignal> 
 }
 
 /// Checks that a forced value is what the step makes.
-fn check_value<App>(job: &Job<App>, decision: &Decision) -> Result<()> {
-    if let (Order::ForceDone(value), Some((StuckAt::Forward(unit), _))) = (&decision.order, &job.state.stuck)
-        && let Some(code) = job.definition.codes.get(*unit)
+pub(super) fn check_value<App>(definition: &Untyped<App>, state: &State, decision: &Decision) -> Result<()> {
+    if let (Order::ForceDone(value), Some((StuckAt::Forward(unit), _))) = (&decision.order, &state.stuck)
+        && let Some(code) = definition.codes.get(*unit)
     {
-        code.run.check(value)?;
+        caught(|| code.run.check(value))?;
     }
     Ok(())
 }

@@ -10,11 +10,13 @@ use super::{Core, check_definition};
 use crate::Result;
 use crate::definition::Untyped;
 use crate::machine::record::{self, Note};
-use crate::machine::{self, Command, Input, Moment, Outcome, Reception, State};
+use crate::machine::{self, Audit, Cause, Command, Input, Moment, Outcome, Phase, Reception, State};
 use crate::store::{Commit, Head, Lease, SagaId, Status, Stored, StoredSignal, WorkerId};
 
 /// How many records a log has before it is written anew.
 const COMPACT_AFTER: usize = 64;
+/// Up to how many bytes, about, a log is written anew: one record has to hold it.
+const MAX_COMPACT: usize = 8 << 20;
 
 pub(super) struct Job<App> {
     pub(super) definition: Arc<Untyped<App>>,
@@ -109,6 +111,27 @@ impl<App> Job<App> {
         self.dirty = Some(note);
     }
 
+    /// Has it recorded who did what, and why.
+    pub(super) fn audit(&mut self, action: &str, who: &Arc<str>, why: &Arc<str>, at: Timestamp) {
+        let step = self.step_name();
+        let (who, why) = (Arc::clone(who), Arc::clone(why));
+        self.state.audits.push(Audit { action: Arc::from(action), who, why, step, at });
+        self.dirty.get_or_insert(Note::Operator);
+    }
+
+    /// Makes a new saga one that was cancelled before anything was done.
+    pub(super) fn never_begin(&mut self, who: &Arc<str>, why: &Arc<str>, at: Timestamp) {
+        self.audit("cancel", who, why, at);
+        self.state.phase = Phase::Compensated;
+        self.state.cause = Some(Cause { unit: None, reason: Arc::from("cancelled") });
+    }
+
+    /// Takes over the signals that came since, but for those that are done with and not yet recorded so.
+    pub(super) fn hear(&mut self, signals: Vec<StoredSignal>) {
+        self.signals = signals;
+        self.signals.retain(|signal| !self.consumed.contains(&signal.seq));
+    }
+
     /// Returns the lease under which something was recorded.
     pub(super) fn held(&self) -> Option<Lease> {
         self.is_held().then_some(self.lease)
@@ -176,7 +199,7 @@ impl<App> Job<App> {
         let expected = self.version;
         let record = match self.dirty.take() {
             Some(note) => {
-                if self.records >= COMPACT_AFTER {
+                if self.records >= COMPACT_AFTER && record::size(&self.state) <= MAX_COMPACT {
                     record::compact(&mut self.state);
                 }
                 let base = self.state.delta.base;
@@ -218,14 +241,9 @@ impl<App> Core<App> {
     }
 
     /// Makes the commit that puts a saga aside which this code cannot drive.
-    pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: &str) -> Commit {
+    pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: Arc<str>) -> Commit {
         Commit {
-            head: Head {
-                status: Status::Parked,
-                due: None,
-                reason: Some(Arc::from(reason)),
-                ..stored.head.clone()
-            },
+            head: Head { status: Status::Parked, due: None, reason: Some(reason), ..stored.head.clone() },
             worker: self.worker,
             lease,
             expected: stored.version,

@@ -1,5 +1,6 @@
 //! What is counted and traced.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,9 +113,19 @@ impl<App> Core<App> {
         match self.store.census().await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 sagas are out of reach")]
             Ok(census) => {
-                for (saga, status, count) in &census.sagas {
+                let known = self.known();
+                let names: BTreeSet<&Arc<str>> = known
+                    .iter()
+                    .map(|known| &known.saga)
+                    .chain(census.sagas.iter().map(|(saga, ..)| saga))
+                    .collect();
+                // Also where there is none (any more): a gauge keeps what it was set to last.
+                for (saga, status) in
+                    names.into_iter().flat_map(|saga| Status::ALL.map(|status| (saga, status)))
+                {
+                    let counted = census.sagas.iter().find(|(name, is, _)| (name, *is) == (saga, status));
                     metrics::gauge!("saga_sagas", "saga" => Arc::clone(saga), "status" => status.as_str())
-                        .set(*count as f64);
+                        .set(counted.map_or(0, |(.., count)| *count) as f64);
                 }
                 metrics::gauge!("saga_claimable").set(census.claimable as f64);
                 metrics::gauge!("saga_overdue_seconds").set(census.overdue.as_secs_f64());

@@ -1,5 +1,6 @@
 //! The runtime around the state machine: it records, calls steps, keeps leases, and finds what is due.
 
+mod child;
 mod commit;
 mod drive;
 mod handle;
@@ -73,11 +74,20 @@ pub(crate) struct Core<App> {
     pub(crate) options: EngineOptions,
     pub(crate) worker: WorkerId,
     definitions: RwLock<Definitions<App>>,
-    /// The sagas that are being driven here, and who waits for that to end.
-    active: Mutex<HashMap<SagaId, Arc<Notify>>>,
+    /// The sagas that are being driven here.
+    active: Mutex<HashMap<SagaId, Arc<Driving>>>,
     permits: Arc<Semaphore>,
     pub(crate) leased: Leased,
     committer: Committer,
+}
+
+/// A saga that is being driven here, for those who have something to do with that.
+#[derive(Default)]
+struct Driving {
+    /// It is over.
+    ended: Notify,
+    /// Something was left for it.
+    told: Notify,
 }
 
 struct Definitions<App> {
@@ -195,19 +205,27 @@ impl<App> Core<App> {
         Arc::clone(&self.definitions.read().unwrap_or_else(PoisonError::into_inner).known)
     }
 
-    fn active(&self) -> MutexGuard<'_, HashMap<SagaId, Arc<Notify>>> {
+    fn active(&self) -> MutexGuard<'_, HashMap<SagaId, Arc<Driving>>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Claims a saga for one driver in this engine; what is returned gives it back when it is dropped.
-    fn begin(self: &Arc<Self>, id: SagaId) -> std::result::Result<Active<App>, Arc<Notify>> {
+    fn begin(self: &Arc<Self>, id: SagaId) -> std::result::Result<Active<App>, Arc<Driving>> {
         let mut active = self.active();
         if let Some(other) = active.get(&id) {
             return Err(Arc::clone(other));
         }
-        active.insert(id, Arc::new(Notify::new()));
+        let driving = Arc::new(Driving::default());
+        active.insert(id, Arc::clone(&driving));
         drop(active);
-        Ok(Active { core: Arc::clone(self), id })
+        Ok(Active { core: Arc::clone(self), id, driving })
+    }
+
+    /// Tells whoever drives the saga here that something was left for it.
+    fn tell_driver(&self, id: SagaId) {
+        if let Some(driving) = self.active().get(&id) {
+            driving.told.notify_one();
+        }
     }
 
     /// Returns the store's time, as well as it can be told from here.
@@ -220,14 +238,13 @@ impl<App> Core<App> {
 struct Active<App> {
     core: Arc<Core<App>>,
     id: SagaId,
+    driving: Arc<Driving>,
 }
 
 impl<App> Drop for Active<App> {
     fn drop(&mut self) {
-        let ended = self.core.active().remove(&self.id);
-        if let Some(ended) = ended {
-            ended.notify_waiters();
-        }
+        self.core.active().remove(&self.id);
+        self.driving.ended.notify_waiters();
     }
 }
 

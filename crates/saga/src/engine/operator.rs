@@ -116,7 +116,7 @@ struct Written {
 }
 
 /// Reads a decision that travelled as a signal.
-pub(super) fn read(payload: &[u8]) -> Result<Input> {
+pub(super) fn read(payload: &[u8]) -> Result<Decision> {
     let unreadable = || Error::new(ErrorKind::Protocol, "an operator's decision cannot be read");
     let written: Written = serde_json::from_slice(payload).map_err(|_| unreadable())?;
     let order = match written.action.as_str() {
@@ -129,5 +129,5 @@ pub(super) fn read(payload: &[u8]) -> Result<Input> {
         "cancel" => Order::Cancel,
         _ => return Err(unreadable()),
     };
-    Ok(Input::Operator { order, who: Arc::from(written.who), why: Arc::from(written.why) })
+    Ok(Decision::new(order, written.who, written.why))
 }

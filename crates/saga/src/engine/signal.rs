@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Core;
+use super::handle::check_value;
 use super::job::Job;
 use super::operator::{self, ORDER};
 use crate::definition::{Plan, UnitKind};
@@ -34,7 +35,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Signal {
     pub(super) name: Arc<str>,
     pub(super) id: Option<Arc<str>>,
-    /// As JSON, or what is wrong with it.
+    /// As JSON, at most 1 MiB, or what is wrong with it.
     pub(super) payload: std::result::Result<Arc<[u8]>, Arc<str>>,
 }
 
@@ -99,16 +100,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         for signal in std::mem::take(&mut job.signals) {
             job.consume(signal.seq);
             if &*signal.name == ORDER {
-                let decided = operator::read(&signal.payload).and_then(|decision| {
-                    let (note, moment) = (Note::Operator, self.moment());
-                    job.apply(note, decision, moment)
-                });
-                match decided {
-                    Ok(outcome) => commands.extend(outcome.commands),
-                    Err(error) => {
-                        tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
-                    }
-                }
+                commands.extend(self.take_order(job, &signal.payload));
                 continue;
             }
             let Ok(unit) = wait_for(&job.definition.plan, &signal.name) else {
@@ -123,6 +115,28 @@ impl<App: Send + Sync + 'static> Core<App> {
             commands.extend(outcome.commands);
         }
         Ok(commands)
+    }
+
+    /// Carries out what an operator decided while the saga was being driven; what does not fit any more is recorded as refused.
+    fn take_order(&self, job: &mut Job<App>, payload: &[u8]) -> Vec<Command> {
+        let decision = match operator::read(payload) {
+            Ok(decision) => decision,
+            Err(error) => {
+                tracing::warn!(error = %error, saga = %job.id, "an operator's decision is dropped");
+                return Vec::new();
+            }
+        };
+        let decided = check_value(&job.definition, &job.state, &decision)
+            .and_then(|()| job.apply(Note::Operator, decision.input(), self.moment()));
+        match decided {
+            Ok(outcome) => outcome.commands,
+            Err(error) => {
+                tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
+                let action = format!("refused: {}", decision.order.name());
+                job.audit(&action, &decision.who, &decision.why, self.now());
+                Vec::new()
+            }
+        }
     }
 
     pub(super) fn count_reception(&self, job: &Job<App>, reception: Option<Reception>) {

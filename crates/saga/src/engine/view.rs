@@ -10,7 +10,7 @@ use super::job::Job;
 use crate::definition::{Look, Untyped};
 use crate::machine::record::Entry;
 use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
-use crate::store::{SagaId, Status};
+use crate::store::{Head, SagaId, Status};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a saga stands, and what it needs next: the answer of the single endpoint.
@@ -45,6 +45,15 @@ fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Res
 impl View {
     pub(super) fn of_job<App>(job: &Job<App>) -> Self {
         Self::of(job.id, &job.definition, &job.state)
+    }
+
+    /// Shows that the saga is parked, if it is: its own record does not say so.
+    pub(super) fn parked_as(mut self, head: &Head) -> Self {
+        if head.status == Status::Parked {
+            self.status = head.status;
+            self.reason.clone_from(&head.reason);
+        }
+        self
     }
 
     pub(super) fn of<App>(id: SagaId, definition: &Untyped<App>, state: &State) -> Self {

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use pumasi_core::event::Shutdown;
 use tokio::task::JoinSet;
 
-use super::handle::unknown;
+use super::handle::{is_for_people, unknown};
 use super::job::Job;
 use super::measure::CENSUS_PERIOD;
 use super::{Core, Engine};
@@ -167,7 +167,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             match self.begin(id) {
                 Ok(active) => break active,
                 Err(other) => {
-                    let ended = other.notified();
+                    let ended = other.ended.notified();
                     if self.active().contains_key(&id) {
                         ended.await;
                     }
@@ -213,7 +213,6 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
     }
 
-    /// Drives a saga that this worker holds already, under a new epoch.
     /// Parks sagas that have been overdue for long because no code knows their version, and returns those that were parked so
     /// and are known here by now.
     ///
@@ -265,16 +264,26 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
     }
 
+    /// Drives a saga that this worker holds already, under a new epoch.
     async fn take_back(self: Arc<Self>, stored: Stored) {
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
-        let Ok(active) = self.begin(stored.head.id) else { return };
+        let id = stored.head.id;
+        let Ok(active) = self.begin(id) else { return };
         let lease = Lease::Take(stored.epoch + 1);
-        if let Ok(mut job) =
-            self.definition_of(&stored).and_then(|definition| Job::open(definition, stored, lease))
-        {
-            // The store has to hear of the new epoch, even if there is nothing else to say.
-            job.touch(crate::machine::record::Note::TakenOver);
-            self.drive_to_rest(job, Vec::new(), active, Some(permit)).await;
+        let opened = self.definition_of(&stored).and_then(|definition| Job::open(definition, stored, lease));
+        match opened {
+            Ok(mut job) => {
+                // The store has to hear of the new epoch, even if there is nothing else to say.
+                job.touch(crate::machine::record::Note::TakenOver);
+                let driven = self.drive_to_rest(job, Vec::new(), active, Some(permit)).await;
+                if let Err(error) = driven.result
+                    && !driven.committed
+                    && is_for_people(&error)
+                {
+                    self.park(id, Some(lease), &error).await;
+                }
+            }
+            Err(error) => self.park(id, Some(lease), &error).await,
         }
     }
 }

@@ -120,7 +120,7 @@ pub(crate) enum StuckAt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Audit {
-    /// What: `retry`, `skip`, `force_done`, ….
+    /// What: `retry`, `skip`, `force_done`, …; `refused: cancel` and the like if it was left with a driver and came too late.
     pub action: Arc<str>,
     /// Who did it.
     pub who: Arc<str>,

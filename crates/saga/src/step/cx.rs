@@ -83,6 +83,12 @@ impl<App> Cx<App> {
         id.derive(format!("{run}/{round}/{what}{name}").as_bytes()).to_string()
     }
 
+    /// Names the time that this step is made, if it is not the first.
+    pub(crate) fn again(&self) -> Option<Arc<str>> {
+        let is_first = self.call.run == 0 && self.call.round == 0;
+        (!is_first).then(|| Arc::from(self.step_key()))
+    }
+
     /// Returns the epoch of the lease under which this is called: a fencing token. Whoever keeps the highest one that it saw
     /// for a saga, and refuses lower ones, is safe from workers that do not know yet that they lost it.
     pub fn epoch(&self) -> u64 {

@@ -209,8 +209,8 @@ impl Commit {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the name, the key, the record or an event is too long, if the versions do not follow each other, or
-    /// if an event breaks [`Envelope::check`].
+    /// `InvalidInput` if the name, the key, the record or an event is too long, if a text has a NUL, if the versions do not follow
+    /// each other, or if an event breaks [`Envelope::check`].
     pub fn check(&self) -> Result<()> {
         let refuse = |what: &'static str| Err(Error::new(ErrorKind::InvalidInput, what));
         if self.head.saga.is_empty() || self.head.saga.len() > MAX_NAME || self.head.saga.contains('\0') {
@@ -218,6 +218,11 @@ impl Commit {
         }
         if self.head.key.len() > MAX_KEY || self.head.key.contains('\0') {
             return refuse("the key of a saga has at most 1,024 bytes as JSON");
+        }
+        if self.head.step.contains('\0')
+            || self.head.reason.as_ref().is_some_and(|reason| reason.contains('\0'))
+        {
+            return refuse("the step and the reason of a saga have no NUL");
         }
         if self.record.len() > MAX_RECORD {
             return refuse("a record of a saga is larger than 16 MiB");

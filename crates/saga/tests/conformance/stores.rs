@@ -79,12 +79,47 @@ mod on_sqlite {
     pumasi_saga::store_laws!(sqlite, Sqlite::new());
 }
 
+/// The first commit of a saga, which the worker goes on holding (or not).
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn begun(n: u32, worker: pumasi_saga::store::WorkerId, holds: bool) -> pumasi_saga::store::Commit {
+    use pumasi_saga::store::{Commit, Head, Lease, SagaId, Status};
+
+    let key = n.to_string();
+    Commit {
+        head: Head {
+            id: SagaId::of("leaving", &key),
+            saga: "leaving".into(),
+            definition: 1,
+            key: key.into(),
+            status: Status::Running,
+            step: "a".into(),
+            due: Some(pumasi_core::time::Timestamp::from_micros(0)),
+            reason: None,
+        },
+        worker,
+        lease: Lease::Take(1),
+        expected: 0,
+        version: 1,
+        token: fastrand::u64(..),
+        record: b"[1]".to_vec(),
+        replaces: false,
+        holds,
+        forgets: false,
+        consumed: Vec::new(),
+        events: Vec::new(),
+    }
+}
+
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
     use crate::schema::Schema;
+    use std::num::NonZeroUsize;
+
+    use pumasi_core::event::Envelope;
     use pumasi_saga::conformance::Kept;
-    use pumasi_saga::store::PostgresStore;
+    use pumasi_saga::store::{Known, PostgresStore, WorkerId};
+    use pumasi_saga::{Error, ErrorKind};
 
     #[async_trait]
     impl StoreHarness for Schema {
@@ -112,6 +147,50 @@ mod on_postgres {
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );
+
+    #[tokio::test]
+    async fn what_a_claim_under_way_takes_for_a_worker_that_leaves_is_found_by_others() {
+        let Some(schema) = Schema::new("leaving during a claim").await else { return };
+        let store = schema.open().await;
+        let (leaving, other) = (WorkerId::random(), WorkerId::random());
+        let hour = Duration::from_hours(1);
+        for worker in [leaving, other] {
+            store.renew(worker, hour).await.unwrap();
+        }
+        for answer in store.commit(vec![begun(1, leaving, false), begun(2, leaving, false)]).await {
+            answer.unwrap();
+        }
+        let take = "UPDATE pumasi_saga SET epoch = epoch + 1, holder = $1, wake = NULL WHERE key = $2";
+        let mut claim = schema.pool.begin().await.unwrap();
+        sqlx::query(take).bind(leaving.as_bytes().as_slice()).bind("1").execute(&mut *claim).await.unwrap();
+        store.leave(leaving).await.unwrap();
+        claim.commit().await.unwrap();
+        // And of one who has no row at all any more.
+        let unknown = WorkerId::random();
+        sqlx::query(take).bind(unknown.as_bytes().as_slice()).bind("2").execute(&schema.pool).await.unwrap();
+
+        let census = store.census().await.unwrap();
+        assert_eq!((census.claimable, census.held), (2, 0));
+        assert!(store.next_due().await.unwrap().is_some(), "it is told that there is something to take");
+        let known = [Known { saga: "leaving".into(), versions: vec![1] }];
+        let claimed = store.claim(other, &known, NonZeroUsize::MIN.saturating_add(9)).await.unwrap();
+        assert_eq!(claimed.len(), 2, "{claimed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_stored_hinders_no_others_of_its_batch() {
+        let Some(schema) = Schema::new("a batch with one bad commit").await else { return };
+        let store = schema.open().await;
+        let worker = WorkerId::random();
+        let (mut nul, mut event) = (begun(1, worker, true), begun(2, worker, true));
+        nul.head.reason = Some("a\0b".into());
+        event.events = vec![Envelope::new("a", "b", pumasi_core::event::State::Created, 1)];
+        event.events[0].payload = "a\0b".into();
+        let batch = vec![begun(3, worker, true), nul, event, begun(4, worker, true)];
+        let answers = store.commit(batch).await;
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(Error::kind)).collect();
+        assert_eq!((kinds[0], kinds[1], kinds[3]), (None, Some(ErrorKind::InvalidInput), None), "{kinds:?}");
+    }
 }
 
 #[cfg(feature = "redis")]
@@ -119,7 +198,7 @@ mod on_redis {
     use super::*;
     use pumasi_core::conformance::Server;
     use pumasi_saga::conformance::Kept;
-    use pumasi_saga::store::RedisStore;
+    use pumasi_saga::store::{Known, RedisStore, WorkerId};
 
     struct Redis {
         url: String,
@@ -169,4 +248,31 @@ mod on_redis {
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );
+
+    #[tokio::test]
+    async fn a_worker_that_leaves_something_behind_stays_known_until_it_is_taken() {
+        let Some(redis) = Redis::new() else { return };
+        let store = redis.open().await;
+        let (leaving, other) = (WorkerId::random(), WorkerId::random());
+        for worker in [leaving, other] {
+            store.renew(worker, Duration::from_hours(1)).await.unwrap();
+        }
+        let created = begun(1, leaving, true);
+        store.commit(vec![created.clone()]).await.pop().unwrap().unwrap();
+        // As a claim that arrives while its worker leaves: a row that leaving does not let go.
+        let client = ::redis::Client::open(redis.url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let key = [redis.prefix.as_bytes(), b"saga:", created.head.id.as_bytes()].concat();
+        let row: Vec<u8> =
+            ::redis::cmd("HGET").arg(&key).arg("row").query_async(&mut connection).await.unwrap();
+        let mut put = ::redis::cmd("HSET");
+        put.arg(&key).arg("row");
+        put.clone().arg("").exec_async(&mut connection).await.unwrap();
+        store.leave(leaving).await.unwrap();
+        put.arg(row).exec_async(&mut connection).await.unwrap();
+
+        let known = [Known { saga: "leaving".into(), versions: vec![1] }];
+        let claimed = store.claim(other, &known, std::num::NonZeroUsize::MIN).await.unwrap();
+        assert_eq!(claimed.len(), 1, "{claimed:?}");
+    }
 }

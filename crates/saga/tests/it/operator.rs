@@ -155,3 +155,23 @@ async fn what_an_operator_cannot_decide_is_refused_and_changes_nothing() {
         assert_eq!(refused.kind(), ErrorKind::Conflict, "past the pivot: {decision:?}");
     }
 }
+
+#[tokio::test]
+async fn a_decision_that_was_left_is_checked_as_one_that_is_made_at_once_and_recorded_if_it_is_refused() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "charge", Mood::Silent).await;
+    // As a call leaves it with whoever drives the saga, which was not stuck at that moment.
+    let order = serde_json::json!({
+        "action": "force_done", "value": "\"not a number\"", "savepoint": null, "who": WHO, "why": WHY,
+    });
+    let signal = pumasi_saga::store::NewSignal {
+        saga: orders.id(&1).unwrap(),
+        name: "!order".into(),
+        id: "!order:1".into(),
+        payload: order.to_string().into_bytes(),
+    };
+    orders.engine().store().deliver(signal).await.unwrap();
+    orders.engine().run_due().await.unwrap();
+    assert_eq!(orders.view(&1).await.unwrap().status, Status::NeedsOperator);
+    assert_eq!(audits(&orders).await, [said("refused: force_done", "charge")]);
+}

@@ -95,9 +95,49 @@ async fn a_version_that_no_code_knows_is_parked_in_sight_and_taken_up_by_code_th
     assert!(found[0].head.reason.as_deref().unwrap().contains("version 2"), "{:?}", found[0].head.reason);
     let error = orders.start(&1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let shown = knowing.view(&1).await.unwrap();
+    assert_eq!(shown.status, Status::Parked);
+    assert!(shown.reason.unwrap().contains("version 2"));
 
     desk.script.set("reserve", Mood::Works);
     assert_eq!(orders.start(&2).await.unwrap().status, Status::Completed, "all others are unharmed");
     knowing.engine().run_due().await.unwrap();
     assert_eq!(knowing.view(&1).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
+async fn who_takes_a_parked_saga_up_again_and_why_is_recorded() {
+    let desk = Desk::new();
+    let knowing = orphan(&desk).await;
+    desk.clock.advance(Duration::from_mins(30));
+    desk.orders().engine().run_due().await.unwrap();
+    desk.script.set("reserve", Mood::Works);
+    let view = knowing.decide(&1, pumasi_saga::Decision::retry("운영자", "배포함")).await.unwrap();
+    assert_eq!(view.status, Status::Completed);
+    let audits = knowing.snapshot(&1).await.unwrap().audits;
+    let said: Vec<_> = audits.iter().map(|audit| (&*audit.action, &*audit.who, &*audit.why)).collect();
+    assert_eq!(said, [("retry", "운영자", "배포함")]);
+}
+
+#[tokio::test]
+async fn an_answer_is_checked_by_the_version_that_its_saga_follows() {
+    use crate::sagas::{AgreeTerms, Reserve};
+    use pumasi_saga::saga_test::Bank;
+    use pumasi_saga::store::MemoryStore;
+    use pumasi_saga::{Engine, Signal};
+
+    let store = MemoryStore::new();
+    let old = || Saga::<u64, Bank>::new("terms", 1).wait::<AgreeTerms>().build().unwrap();
+    let before = Engine::new(store.clone(), Bank::new()).register(old()).unwrap();
+    assert_eq!(before.start(&1).await.unwrap().status, Status::Waiting);
+
+    let engine = Engine::new(store, Bank::new());
+    engine.register(old()).unwrap();
+    let newest = Saga::<u64, Bank>::new("terms", 2).step(Reserve).build().unwrap();
+    let terms = engine.register(newest).unwrap();
+    let wrong = terms.advance(&1, Signal::json("agree_terms", &serde_json::json!(1))).await.unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
+    assert_eq!(terms.advance(&1, AgreeTerms("예".into())).await.unwrap().status, Status::Completed);
+    let unknown = terms.advance(&2, AgreeTerms("예".into())).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::InvalidInput, "a new one follows the newest");
 }

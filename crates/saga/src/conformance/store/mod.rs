@@ -103,6 +103,7 @@ macro_rules! store_laws {
             law_14_queries_are_paged,
             law_14_counted,
             law_14_purged,
+            law_14_purged_for_all,
             law_15_errors_are_told,
             law_16_cancellation,
         );

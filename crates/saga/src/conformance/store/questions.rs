@@ -8,10 +8,10 @@ use pumasi_core::time::Timestamp;
 
 use super::super::{Broken, Kept, Verdict, holds, same};
 use super::{
-    LONG, SAGA, SHORT, StoreHarness, begun, event, first, id, key, known, let_go, next, one, relayed, signal,
-    there,
+    LONG, SAGA, SHORT, StoreHarness, begun, event, first, id, key, known, let_go, next, one, refused,
+    relayed, signal, there,
 };
-use crate::store::{Commit, Query, SagaId, Status, WorkerId};
+use crate::store::{Commit, Lease, Query, SagaId, Status, WorkerId};
 
 /// Law 14: every matching saga is listed once, by whatever pages.
 ///
@@ -152,6 +152,31 @@ pub async fn law_14_purged(harness: &dyn StoreHarness) -> Verdict {
     let mut expected = vec![id(3), id(4)];
     expected.sort_unstable();
     same!(left, expected, "what is left: one with a signal, and one that did not end");
+    Ok(Kept::Whole)
+}
+
+/// Law 14: what one process has forgotten is forgotten for the others.
+///
+/// # Errors
+/// [`Broken`] if it does not hold, or a call failed.
+pub async fn law_14_purged_for_all(harness: &dyn StoreHarness) -> Verdict {
+    let (store, other) = (&*harness.open().await, &*harness.open().await);
+    let worker = WorkerId::random();
+    store.renew(worker, LONG).await?;
+    let created = begun(store, 1, worker).await?;
+    let mut end = let_go(&created, None);
+    end.head.status = Status::Completed;
+    one(store, end.clone()).await?;
+    same!(store.purge(LONG, NonZeroUsize::MIN).await?, 0, "what ended an hour ago");
+    there(other, 1).await?;
+    harness.pass(SHORT).await;
+    same!(store.purge(SHORT / 2, NonZeroUsize::MIN).await?, 1, "what ended long ago");
+    holds!(other.load(id(1)).await?.is_none(), "what was forgotten is there for another process");
+    let mut again = next(&end);
+    again.lease = Lease::Take(end.lease.epoch() + 1);
+    refused(other, again, "goes on from what was forgotten").await?;
+    begun(other, 1, worker).await?;
+    same!(there(store, 1).await?.version, 1, "version of what was begun anew elsewhere");
     Ok(Kept::Whole)
 }
 

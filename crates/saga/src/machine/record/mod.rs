@@ -223,6 +223,16 @@ pub(crate) fn compact(state: &mut State) {
     state.delta.base = true;
 }
 
+/// How large a record is, about, that holds everything.
+pub(crate) fn size(state: &State) -> usize {
+    let outputs = state.outputs.iter().flatten().map(|output| output.len());
+    let early = state.early.iter().map(|early| early.payload.len() + early.id.len());
+    let late = state.late.iter().map(|late| late.payload.len() + late.id.len());
+    let seen = state.seen.iter().map(|id| id.len());
+    let audits = state.audits.iter().map(|audit| audit.who.len() + audit.why.len() + 64);
+    outputs.chain(early).chain(late).chain(seen).chain(audits).sum()
+}
+
 pub(super) fn unit_status(number: u8) -> Option<UnitStatus> {
     UnitStatus::ALL.get(usize::from(number)).copied()
 }

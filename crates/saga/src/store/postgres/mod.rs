@@ -266,7 +266,7 @@ impl SagaStore for PostgresStore {
                 versions.push(version.cast_signed());
             }
         }
-        let rows = sqlx::query(include_str!("sql/claim.sql"))
+        let rows = sqlx::query(concat!(include_str!("sql/holders.sql"), include_str!("sql/claim.sql")))
             .bind(worker.as_bytes().as_slice())
             .bind(sagas)
             .bind(versions)
@@ -301,6 +301,8 @@ impl SagaStore for PostgresStore {
             Ok(()) => {}
             // Two calls that waited for each other: one after the other they will not.
             Err(error) if error.kind() == ErrorKind::Conflict && error.retry().is_retryable() => {}
+            // One of them cannot be stored: it is told so, and the others are stored.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
             Err(error) => {
                 let answers = answers.into_iter();
                 return answers.map(|answer| answer.unwrap_or_else(|| Err(error.clone()))).collect();
@@ -364,7 +366,8 @@ impl SagaStore for PostgresStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let row = sqlx::query(include_str!("sql/next_due.sql")).fetch_one(&self.pool).await;
+        let statement = concat!(include_str!("sql/holders.sql"), include_str!("sql/next_due.sql"));
+        let row = sqlx::query(statement).fetch_one(&self.pool).await;
         let due: Option<i64> = row
             .and_then(|row| row.try_get(0))
             .map_err(|error| failed("looking for the next saga that is due", error))?;

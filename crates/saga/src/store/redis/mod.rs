@@ -73,6 +73,8 @@ struct Scripts {
     put: Script,
     claimable: Script,
     renew: Script,
+    leave: Script,
+    forget_workers: Script,
     next_due: Script,
 }
 
@@ -84,6 +86,8 @@ impl Scripts {
             put: Script::new(&[RedisOutbox::LUA, include_str!("lua/put.lua")].concat()),
             claimable: timed(include_str!("lua/claimable.lua")),
             renew: timed(include_str!("lua/renew.lua")),
+            leave: timed(include_str!("lua/leave.lua")),
+            forget_workers: timed(include_str!("lua/forget_workers.lua")),
             next_due: Script::new(include_str!("lua/next_due.lua")),
         }
     }
@@ -310,9 +314,8 @@ impl SagaStore for RedisStore {
                 self.put(ids.iter().filter_map(release).collect()).await?;
             }
         }
-        let mut remove = cmd("ZREM");
-        remove.arg(self.key("workers")).arg(worker.as_bytes().as_slice());
-        let _: i64 = self.link.query("ending a worker's lease", &remove).await?;
+        let arguments = [self.prefix.as_bytes(), worker.as_bytes()];
+        let _: i64 = self.link.run("ending a worker's lease", &self.scripts.leave, &[], &arguments).await?;
         self.changed.notify_waiters();
         Ok(())
     }
@@ -466,6 +469,9 @@ impl SagaStore for RedisStore {
             let done = self.put(ids.iter().filter_map(forget).collect()).await?;
             gone += done.into_iter().filter(|done| *done).count();
         }
+        let doing = "forgetting workers that died";
+        let _: i64 =
+            self.link.run(doing, &self.scripts.forget_workers, &[], &[self.prefix.as_bytes()]).await?;
         Ok(gone)
     }
 

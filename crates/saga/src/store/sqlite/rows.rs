@@ -101,6 +101,11 @@ pub(super) async fn settle(
         .bind(last)
         .execute(&mut *connection)
         .await?;
+    advance(connection, last).await
+}
+
+/// Says that the tables have everything up to `last`.
+pub(super) async fn advance(connection: &mut SqliteConnection, last: i64) -> Result<()> {
     sqlx::query("UPDATE pumasi_saga_mark SET settled = ?1").bind(last).execute(connection).await?;
     Ok(())
 }

@@ -164,7 +164,7 @@ impl Writer {
             let answers = self.carry_out(batch, writes, now).await?;
             if writes && (settles || self.image.pending >= SETTLE) {
                 let (dirty, deleted) = self.image.dirty();
-                if self.image.pending > 0 {
+                if self.image.pending > 0 || !self.broken.is_empty() {
                     rows::settle(&mut self.connection, &dirty, &deleted, self.applied).await?;
                     for id in &self.broken {
                         rows::mark_broken(&mut self.connection, *id, now).await?;
@@ -339,7 +339,13 @@ impl Writer {
             if let Request::Purge { age, limit, .. } = request {
                 let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
                 let before = now.as_micros().saturating_sub(age);
-                *answer = Answer::Purged(rows::purge(&mut self.connection, before, *limit, now).await?);
+                let purged = rows::purge(&mut self.connection, before, *limit, now).await?;
+                if purged > 0 {
+                    // Whoever has taken one of them in learns from the mark that the tables are others.
+                    self.applied += 1;
+                    rows::advance(&mut self.connection, self.applied).await?;
+                }
+                *answer = Answer::Purged(purged);
             }
         }
         Ok(answers)

@@ -5,7 +5,7 @@ WITH at AS MATERIALIZED (
 SELECT
     count(*) FILTER (WHERE until > now),
     max(now - CASE WHEN until <= now THEN nullif(until, $1) WHEN wake <= now THEN wake END),
-    count(*) FILTER (WHERE until <= now OR wake <= now),
+    count(*) FILTER (WHERE until <= now OR wake <= now OR holder IS NOT NULL AND w.id IS NULL),
     (SELECT count(*) FROM pumasi_saga_worker, at WHERE until > now)
 FROM at, pumasi_saga LEFT JOIN pumasi_saga_worker AS w ON w.id = holder
 WHERE holder IS NOT NULL OR wake IS NOT NULL

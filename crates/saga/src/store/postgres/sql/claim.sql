@@ -1,5 +1,5 @@
 -- $1: who, $2 and $3: the known definitions, $4: the limit. Rows that another claim has locked are left to it.
-WITH at AS MATERIALIZED (
+, at AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
 ), known AS MATERIALIZED (
     SELECT * FROM unnest($2::text[], $3::integer[]) AS known (saga, definition)
@@ -9,9 +9,9 @@ WITH at AS MATERIALIZED (
     ORDER BY wake, id LIMIT $4
     FOR UPDATE OF s SKIP LOCKED
 ), lapsed AS MATERIALIZED (
-    SELECT s.no, s.id, w.until AS since FROM pumasi_saga_worker AS w JOIN pumasi_saga AS s ON s.holder = w.id
-    WHERE w.until <= (SELECT now FROM at) AND (saga, definition) IN (SELECT saga, definition FROM known)
-    ORDER BY w.until, s.id LIMIT $4
+    SELECT s.no, s.id, l.until AS since FROM leases AS l JOIN pumasi_saga AS s ON s.holder = l.holder
+    WHERE l.until <= (SELECT now FROM at) AND (saga, definition) IN (SELECT saga, definition FROM known)
+    ORDER BY l.until, s.id LIMIT $4
     FOR UPDATE OF s SKIP LOCKED
 ), chosen AS (
     SELECT * FROM (SELECT * FROM due UNION ALL SELECT * FROM lapsed) AS found ORDER BY since, id LIMIT $4

@@ -1,0 +1,318 @@
+//! Sagas that are being driven: what reaches them meanwhile, and what their driver makes of a store that fails.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use pumasi_core::event::OutboxStore;
+use pumasi_core::time::Timestamp;
+use pumasi_saga::store::{
+    Census, Commit, Committed, Delivered, Known, MemoryStore, NewSignal, Query, SagaId, SagaStore, Status,
+    StoreCapabilities, Stored, Summary, WorkerId,
+};
+use pumasi_saga::{
+    Compensate, Cx, Decision, Definition, Engine, EngineOptions, Error, ErrorKind, Outcome, Retriable, Saga,
+    SagaHandle, Signal, Step, Undo,
+};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::sagas::AgreeTerms;
+
+/// What the steps are held up by, and what they did.
+#[derive(Default)]
+struct Hall {
+    inside: Notify,
+    gate: Option<(&'static str, Semaphore)>,
+    did: Mutex<Vec<&'static str>>,
+}
+
+impl Hall {
+    fn gated(at: &'static str) -> Arc<Self> {
+        Arc::new(Self { gate: Some((at, Semaphore::new(0))), ..Self::default() })
+    }
+
+    fn open(&self) {
+        self.gate.as_ref().unwrap().1.add_permits(1);
+    }
+
+    async fn act(&self, what: &'static str) -> Outcome<(), &'static str> {
+        if let Some((at, gate)) = &self.gate
+            && *at == what
+        {
+            self.inside.notify_one();
+            gate.acquire().await.unwrap().forget();
+        }
+        self.did.lock().unwrap().push(what);
+        Outcome::Done(())
+    }
+}
+
+struct Book;
+struct Unbook;
+struct Pay;
+struct Print;
+
+impl Step<Arc<Hall>> for Book {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(&self, cx: &Cx<Arc<Hall>>, (): ()) -> Outcome<(), &'static str> {
+        cx.app().act("book").await
+    }
+}
+
+impl Compensate<Arc<Hall>, Book> for Unbook {
+    type Error = &'static str;
+
+    async fn undo(&self, cx: &Cx<Arc<Hall>>, _: Undo<Arc<Hall>, Book>) -> Outcome<(), &'static str> {
+        cx.app().act("unbook").await
+    }
+}
+
+impl Step<Arc<Hall>> for Pay {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(&self, cx: &Cx<Arc<Hall>>, (): ()) -> Outcome<(), &'static str> {
+        cx.app().act("pay").await
+    }
+}
+
+impl Step<Arc<Hall>> for Print {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(&self, cx: &Cx<Arc<Hall>>, (): ()) -> Outcome<(), &'static str> {
+        cx.app().act("print").await
+    }
+}
+
+impl Retriable for Print {}
+
+fn ticket() -> Definition<u64, Arc<Hall>> {
+    Saga::<u64, Arc<Hall>>::new("ticket", 1)
+        .step(Book)
+        .compensate(Unbook)
+        .pivot(Pay)
+        .step(Print)
+        .build()
+        .unwrap()
+}
+
+fn tickets(
+    store: impl SagaStore + 'static,
+    hall: &Arc<Hall>,
+    options: EngineOptions,
+) -> SagaHandle<u64, Arc<Hall>> {
+    Engine::with_options(store, Arc::clone(hall), options).register(ticket()).unwrap()
+}
+
+/// Starts a ticket, and returns when it stands in the hall's gate.
+async fn begun(tickets: &SagaHandle<u64, Arc<Hall>>, hall: &Hall) -> tokio::task::JoinHandle<Status> {
+    let starting = tickets.clone();
+    let started = tokio::spawn(async move { starting.start(&1).await.unwrap().status });
+    hall.inside.notified().await;
+    started
+}
+
+#[tokio::test]
+async fn a_decision_reaches_a_saga_that_is_being_driven_before_its_next_step() {
+    for from_elsewhere in [false, true] {
+        let (store, hall) = (MemoryStore::new(), Hall::gated("book"));
+        let here = tickets(store.clone(), &hall, EngineOptions::new());
+        let started = begun(&here, &hall).await;
+        let other = tickets(store, &hall, EngineOptions::new());
+        let by = if from_elsewhere { other } else { here.clone() };
+        let deciding = tokio::spawn(async move { by.decide(&1, Decision::cancel("운영자", "취소")).await });
+        // Another process's is looked for every second.
+        tokio::time::sleep(Duration::from_millis(if from_elsewhere { 1_200 } else { 100 })).await;
+        hall.open();
+        assert_eq!(started.await.unwrap(), Status::Compensated);
+        assert_eq!(deciding.await.unwrap().unwrap().status, Status::Compensated);
+        assert_eq!(*hall.did.lock().unwrap(), ["book", "unbook"], "from elsewhere: {from_elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_comes_too_late_for_a_driver_is_recorded_as_refused() {
+    let hall = Hall::gated("print");
+    let tickets = tickets(MemoryStore::new(), &hall, EngineOptions::new());
+    let started = begun(&tickets, &hall).await;
+    let deciding = tickets.clone();
+    let decided = tokio::spawn(async move { deciding.decide(&1, Decision::cancel("운영자", "취소")).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hall.open();
+    assert_eq!(started.await.unwrap(), Status::Completed);
+    assert_eq!(decided.await.unwrap().unwrap().status, Status::Completed);
+    let audits = tickets.snapshot(&1).await.unwrap().audits;
+    let said: Vec<_> = audits.iter().map(|audit| (&*audit.action, &*audit.who, &*audit.step)).collect();
+    assert_eq!(said, [("refused: cancel", "운영자", "print")]);
+}
+
+#[tokio::test]
+async fn a_call_waits_for_another_driver_as_long_as_its_patience_says_and_answers_with_what_is_known() {
+    let (store, hall) = (MemoryStore::new(), Hall::gated("book"));
+    let driver = tickets(store.clone(), &hall, EngineOptions::new());
+    let started = begun(&driver, &hall).await;
+    let patience = Duration::from_millis(3_500);
+    let other = tickets(store, &hall, EngineOptions::new().with_patience(patience));
+    let asked = Instant::now();
+    let view = other.start(&1).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::Running, Some("book")));
+    assert!(asked.elapsed() >= patience, "{:?}", asked.elapsed());
+    hall.open();
+    assert_eq!(started.await.unwrap(), Status::Completed);
+}
+
+/// What becomes of a commit.
+#[derive(Debug)]
+enum Fate {
+    /// It is stored, and its answer lost.
+    AnswerLost,
+    /// It is refused.
+    Refused(ErrorKind),
+}
+
+/// A store in which commits have the fate that a test gives them.
+#[derive(Debug)]
+struct Fateful {
+    inner: MemoryStore,
+    fate: fn(&Commit) -> Option<Fate>,
+    left: AtomicUsize,
+}
+
+#[async_trait]
+impl SagaStore for Fateful {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp, Error> {
+        self.inner.renew(worker, lease).await
+    }
+
+    async fn leave(&self, worker: WorkerId) -> Result<(), Error> {
+        self.inner.leave(worker).await
+    }
+
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        known: &[Known],
+        limit: std::num::NonZeroUsize,
+    ) -> Result<Vec<Stored>, Error> {
+        self.inner.claim(worker, known, limit).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, Error>> {
+        let mut answers = Vec::new();
+        for commit in commits {
+            let fate = (self.fate)(&commit).filter(|_| {
+                self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+            });
+            answers.push(match fate {
+                Some(Fate::Refused(kind)) => Err(Error::new(kind, "as a test wants it")),
+                Some(Fate::AnswerLost) => {
+                    self.inner.commit(vec![commit]).await.pop().unwrap().unwrap();
+                    Err(Error::new(ErrorKind::Unavailable, "as a test wants it"))
+                }
+                None => self.inner.commit(vec![commit]).await.pop().unwrap(),
+            });
+        }
+        answers
+    }
+
+    async fn deliver(&self, signal: NewSignal) -> Result<Delivered, Error> {
+        self.inner.deliver(signal).await
+    }
+
+    async fn load(&self, id: SagaId) -> Result<Option<Stored>, Error> {
+        self.inner.load(id).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Summary>, Error> {
+        self.inner.query(query).await
+    }
+
+    async fn census(&self) -> Result<Census, Error> {
+        self.inner.census().await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        self.inner.next_due().await
+    }
+
+    async fn purge(&self, age: Duration, limit: std::num::NonZeroUsize) -> Result<usize, Error> {
+        self.inner.purge(age, limit).await
+    }
+
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
+    fn outbox(&self) -> Arc<dyn OutboxStore> {
+        self.inner.outbox()
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_last_commit_of_a_saga_that_is_forgotten_does_not_run_it_again() {
+    let fate = |commit: &Commit| commit.forgets.then_some(Fate::AnswerLost);
+    let store = Fateful { inner: MemoryStore::new(), fate, left: AtomicUsize::new(1) };
+    let hall = Arc::new(Hall::default());
+    let tickets = tickets(store, &hall, EngineOptions::new().with_retention(Duration::ZERO));
+    assert_eq!(tickets.start(&1).await.unwrap().status, Status::Completed);
+    assert_eq!(*hall.did.lock().unwrap(), ["book", "pay", "print"]);
+    assert_eq!(tickets.view(&1).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_a_store_will_never_take_is_told_and_parks_nothing() {
+    let fate = |commit: &Commit| (!commit.creates()).then_some(Fate::Refused(ErrorKind::Unauthorized));
+    let store = Fateful { inner: MemoryStore::new(), fate, left: AtomicUsize::new(1) };
+    let hall = Arc::new(Hall::default());
+    let tickets = tickets(store, &hall, EngineOptions::new());
+    let told = tokio::time::timeout(Duration::from_secs(20), tickets.start(&1)).await.expect("it is told");
+    assert_eq!(told.unwrap_err().kind(), ErrorKind::Unauthorized);
+    assert_eq!(tickets.view(&1).await.unwrap().status, Status::Running);
+}
+
+#[tokio::test]
+async fn code_that_panics_before_its_step_begins_parks_its_saga() {
+    let child = Saga::<u64, Arc<Hall>>::new("seat", 1).step(Book).compensate(Unbook).build().unwrap();
+    let parent = Saga::<u64, Arc<Hall>>::new("row", 1)
+        .child(&child, |(key,): (u64,)| match key {
+            1 => std::panic::resume_unwind(Box::new("no such row")),
+            key => key,
+        })
+        .build()
+        .unwrap();
+    let engine = Engine::new(MemoryStore::new(), Arc::new(Hall::default()));
+    let rows = engine.register(parent).unwrap();
+    assert_eq!(rows.start(&1).await.unwrap_err().kind(), ErrorKind::Protocol);
+    assert_eq!(rows.view(&1).await.unwrap().status, Status::Parked);
+    assert_eq!(rows.start(&2).await.unwrap().status, Status::Completed, "others go on");
+}
+
+#[tokio::test]
+async fn answers_that_a_record_could_not_hold_are_refused_at_the_door() {
+    let terms = Saga::<u64, ()>::new("terms", 1).wait::<AgreeTerms>().build().unwrap();
+    let terms = Engine::new(MemoryStore::new(), ()).register(terms).unwrap();
+    terms.start(&1).await.unwrap();
+    let large = terms.signal(&1, AgreeTerms("가".repeat(400_000))).await.unwrap_err();
+    assert_eq!(large.kind(), ErrorKind::InvalidInput);
+    let mut kept = 0;
+    let full = loop {
+        let signal = Signal::from(AgreeTerms("가".repeat(300_000))).with_id(format!("{kept}"));
+        match terms.signal(&1, signal).await {
+            Ok(_) => kept += 1,
+            Err(full) => break full,
+        }
+    };
+    assert_eq!((kept, full.kind()), (4, ErrorKind::InvalidInput), "4 MiB wait at most");
+    assert_eq!(terms.start(&1).await.unwrap().status, Status::Completed);
+}
