@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_with_fewer_winners_than_places_does_not_verify() {
+        let entrants = Entrants::new(names(9)).unwrap();
+        let mut draw = Draw::new(&Seed::random(), &entrants, 4);
+        draw.verify(&entrants).unwrap();
+        let last = draw.winners.pop().unwrap();
+        draw.waiting.insert(0, last);
+        assert_eq!(draw.verify(&entrants).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
     fn a_draw_is_the_same_for_every_order_of_the_list() {
         let (forward, mut backward) = (names(100), names(100));
         backward.reverse();

@@ -30,6 +30,11 @@ fn a_version_says_why_it_cannot_take_over_sagas_in_flight() {
     let found = check(without_pivot.step(Grant).step(Tell).build().unwrap());
     assert!(found.contains(&Incompatible::Pivot), "{found:?}");
 
+    let start = Saga::<u64, Script>::new("order", 1).step(Reserve).compensate(Free).build().unwrap();
+    let added = old.plan().check_takes_over(start.plan());
+    let new = ["prepare", "charge", "grant", "tell"].map(|name| Incompatible::Added(name.into()));
+    assert_eq!(added, [&new[..], &[Incompatible::Pivot]].concat(), "the engine refuses what has more steps");
+
     let other = Saga::<u64, Script>::new("refund", 1).step(Reserve).build().unwrap();
     assert!(other.plan().check_takes_over(old.plan()).contains(&Incompatible::Name));
 }
