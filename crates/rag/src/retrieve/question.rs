@@ -88,6 +88,9 @@ pub enum Fusion {
 impl Default for Fusion {
     /// By scores, half and half: better than places on 27 of the 29 sets for which the Pyserini project publishes both
     /// (`experiments-beir-fusion.md`, BM25 and bge-base-en-v1.5).
+    ///
+    /// That is for an embedder that knows what texts mean. With the hashing one, which knows words only, half is too much: give it
+    /// a fifth, or ask by words ([`Mode::Lexical`]).
     fn default() -> Self {
         Self::MinMax { dense_weight: 0.5 }
     }
