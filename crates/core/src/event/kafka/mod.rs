@@ -75,6 +75,7 @@ use crate::Result;
 ///   [second](KafkaBusOptions::with_replay_poll). A record that is no envelope is put aside with the reason `unreadable`, and
 ///   keeps its bytes there for a program that can read it.
 /// - **What the brokers delete** by age or size before the group has settled it is gone; it is logged as an error.
+///   So is a log that ends before what the group has settled; it is then read from its end.
 /// - **A fetch that may not wait** asks the brokers where its partitions end and reads up to there, so that it returns what
 ///   was published before; that costs round trips. One that waits does not ask.
 ///
@@ -82,7 +83,8 @@ use crate::Result;
 /// up to the [session timeout](KafkaBusOptions::with_session_timeout) while another one may have its partitions already: its
 /// settlements are refused, but effects need the event's id or version as their guard, as on every bus.
 ///
-/// Clones share the connections. A group is left when its last subscriber is dropped.
+/// Clones share the connections. A group is left when its last subscriber is dropped, by a thread that a process which ends at once
+/// does not wait for: [`close`](Subscriber::close) does, and a consumer calls it.
 ///
 /// ```no_run
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
