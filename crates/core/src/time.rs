@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind};
 
+/// The longest that anything waits: not every clock can tell a moment that is further away.
+pub(crate) const FAR: Duration = Duration::from_hours(365 * 24);
+
 /// A moment, in microseconds since 1970-01-01T00:00:00Z; written as RFC 3339 in UTC.
 ///
 /// ```

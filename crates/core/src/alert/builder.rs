@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::report::Identity;
 use super::rules::Rules;
 use super::worker::{Destination, Pace, Worker};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, FAR, SystemClock};
 use crate::{Error, ErrorKind, Result};
 
 /// Configures [`Alerts`]; nothing fails before [`start`](Self::start).
@@ -136,7 +136,7 @@ impl AlertsBuilder {
     /// Sets after how long the same kind of error is told again, with what was counted since (default 5 minutes).
     #[must_use]
     pub fn with_repeat_after(mut self, repeat: Duration) -> Self {
-        self.pace.repeat = repeat;
+        self.pace.repeat = repeat.min(FAR);
         self
     }
 

@@ -15,11 +15,9 @@ use super::report::Identity;
 use super::rules::Rules;
 use crate::resilience::{Backoff, Jitter, Random};
 use crate::slack::{SlackClient, SlackMessage, SlackWebhook};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, FAR, Timestamp};
 use crate::{ErrorKind, Result, Retry};
 
-/// As good as never: not every clock can tell a moment that is further away.
-const FOR_EVER: Duration = Duration::from_hours(365 * 24);
 /// How many kinds of errors one message tells of.
 const KINDS: usize = 10;
 
@@ -172,19 +170,14 @@ impl Worker {
 
     fn due(&self, entry: &Entry) -> Instant {
         let gathered = entry.since + self.pace.gathering;
-        let again = self.told.get(&entry.fingerprint).map(|told| self.again(*told));
+        let again = self.told.get(&entry.fingerprint).map(|told| *told + self.pace.repeat);
         again.map_or(gathered, |again| again.max(gathered))
-    }
-
-    fn again(&self, told: Instant) -> Instant {
-        told + self.pace.repeat.min(FOR_EVER)
     }
 
     /// Sends one message; if a command comes meanwhile, the message has until the flush limit, and the command is returned.
     async fn tell(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<Option<Command>> {
         let now = self.clock.instant();
-        let repeat = self.pace.repeat.min(FOR_EVER);
-        self.told.retain(|_, told| *told + repeat > now);
+        self.told.retain(|_, told| *told + self.pace.repeat > now);
         let batch = self.ledger.take(KINDS, |entry| self.due(entry) <= now);
         if batch.is_empty() {
             return None;
@@ -267,7 +260,7 @@ impl Worker {
                 self.not_before = now
                     + match error.retry() {
                         // However soon Slack says: what fails again and again is asked less and less.
-                        Retry::After(delay) => delay.max(backoff).min(FOR_EVER),
+                        Retry::After(delay) => delay.max(backoff).min(FAR),
                         Retry::Now => backoff,
                         // A token, an address or a channel that is wrong is not put right in a second.
                         Retry::Never => self.backoff.ceiling(u32::MAX),

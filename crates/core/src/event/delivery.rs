@@ -9,11 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Envelope;
 use super::envelope::check_name;
-use crate::time::Timestamp;
+use crate::time::{FAR, Timestamp};
 use crate::{Error, ErrorKind, Result};
-
-/// The longest lease: not every clock can tell a moment that is further away.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// Where a group begins to read when it subscribes to a topic for the first time.
 ///
@@ -76,7 +73,7 @@ impl Subscription {
     /// `Consumer` renews while the handler works.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.clamp(Duration::from_millis(1), LONGEST);
+        self.lease = lease.clamp(Duration::from_millis(1), FAR);
         self
     }
 

@@ -58,7 +58,7 @@ impl Held {
     ) {
         let period = (lease / 3).max(Duration::from_millis(1));
         let mut pause = period;
-        // What the last round that failed had held, since when.
+        // When the leases that are held were last known to run anew.
         let mut renewed = clock.instant();
         loop {
             clock.sleep(pause).await;

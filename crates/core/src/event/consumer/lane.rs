@@ -14,14 +14,11 @@ use super::held::Held;
 use super::meters::{self, Meters};
 use super::{Handler, Policy};
 use crate::event::{Context, Delivery, Reason, Settlement, Subscriber};
-use crate::time::Clock;
+use crate::time::{Clock, FAR};
 use crate::{Error, ErrorKind, Result, Retry};
 
 /// How long an event that was taken ahead waits for a place before it is given back.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long the longest delay before another attempt is.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// A handler that took this long has somebody take the next event while its own is being settled.
 const SLOW: Duration = Duration::from_millis(1);
@@ -224,8 +221,7 @@ impl Work {
             Retry::Now => Duration::ZERO,
             Retry::After(after) => after,
         };
-        // Not every clock can tell a moment that is further away.
-        let after = self.policy.backoff.delay(delivery.attempt, &self.policy.random).max(asked).min(LONGEST);
+        let after = self.policy.backoff.delay(delivery.attempt, &self.policy.random).max(asked).min(FAR);
         Settlement::Retry { after, reason }
     }
 
