@@ -345,6 +345,8 @@ pub async fn law_06_one_snapshot(harness: &dyn StoreHarness) -> Verdict {
                 return Err(Broken::new("the version went back"));
             }
             last = found.version;
+            let entries = store.entries(&["하나"]).await?;
+            same!(entries.iter().flatten().count(), 1, "the one document, read while it is replaced");
             tokio::task::yield_now().await;
         }
         Ok(())

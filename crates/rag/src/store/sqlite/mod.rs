@@ -17,6 +17,7 @@ use pumasi_core::database::{Migration, Writing, failed};
 use pumasi_core::filter::Filter;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::MutexGuard;
 
 use self::segment::{MAX_CHUNKS, Segment};
 use self::shelf::{Near, Shelf, WithTerms};
@@ -211,6 +212,81 @@ impl SqliteStore {
         // emptied in between: somebody's write has just failed
         let shelf = shelf.as_ref().ok_or_else(being_loaded)?;
         Ok(ask(shelf))
+    }
+
+    /// Keeps writers away, for a reading that found what it was to read replaced in between; an error if they were kept away.
+    async fn alone<'a>(&'a self, already: Option<MutexGuard<'a, ()>>) -> Result<MutexGuard<'a, ()>> {
+        if already.is_some() {
+            let why = "the file does not hold all that its segments name: it is damaged";
+            return Err(Error::new(ErrorKind::Storage, why));
+        }
+        let writing = self.shared.writing.lock().await;
+        self.load_while_nobody_writes().await?;
+        Ok(writing)
+    }
+
+    /// See [`Store::search`]; `None` where something was replaced meanwhile.
+    async fn search_once(&self, query: &StoreQuery) -> Result<Option<Found>> {
+        let failed = |error| failed("reading vectors", error);
+        let depth = query.depth.saturating_mul(2).saturating_add(30);
+        let (mut found, near) = self.find(query, depth).await?;
+        let numbers: Vec<i64> = near.iter().map(|near| near.number).collect();
+        let vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let scored = near.iter().map(|near| {
+            let vector = vectors.get(&near.number)?;
+            Some(Scored::new(near.id, dot(&query.embedding, vector)))
+        });
+        let Some(dense) = scored.collect() else { return Ok(None) };
+        found.dense = Scored::best(dense, query.depth);
+        Ok(Some(found))
+    }
+
+    /// See [`Store::get`]; `None` where something was replaced meanwhile.
+    async fn get_once(&self, ids: &[ChunkId]) -> Result<Option<Vec<Passage>>> {
+        let failed = |error| failed("reading passages", error);
+        let chunks = self
+            .ask(|shelf| {
+                let chunk =
+                    |id: &ChunkId| shelf.chunk(*id).map(|(chunk, document)| (chunk, document.clone()));
+                ids.iter().filter_map(chunk).collect::<Vec<_>>()
+            })
+            .await?;
+        let wanted: Vec<(i64, u32)> =
+            chunks.iter().map(|(chunk, document)| (document.number, chunk.section)).collect();
+        let sections = rows::some_sections(&self.shared.pool, &wanted).await.map_err(failed)?;
+        let numbers: Vec<i64> = chunks.iter().map(|(chunk, _)| chunk.number).collect();
+        let vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let mut records: HashMap<i64, Arc<DocumentRecord>> = HashMap::new();
+        let passage = |(chunk, document): (segment::SegmentChunk, segment::SegmentDocument)| {
+            let section = sections.get(&(document.number, chunk.section))?.clone();
+            let record = records.entry(document.number).or_insert_with(|| Arc::new(document.record));
+            let passage = Passage::new(chunk.id, Arc::clone(record), section, chunk.span());
+            Some(passage.with_embedding(vectors.get(&chunk.number)?.clone()))
+        };
+        Ok(chunks.into_iter().map(passage).collect())
+    }
+
+    /// See [`Store::entries`]; `None` where something was replaced meanwhile.
+    async fn entries_once(&self, ids: &[&str]) -> Result<Option<Vec<Option<Entry>>>> {
+        let failed = |error| failed("reading documents", error);
+        let known = self.ask(|shelf| shelf.with_terms(ids)).await?;
+        let numbers: Vec<i64> = known.values().map(|known| known.document.number).collect();
+        let mut sections = rows::sections(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let chunks = known.values().flat_map(|known| &known.chunks);
+        let numbers: Vec<i64> = chunks.map(|(chunk, _)| chunk.number).collect();
+        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let entry = |(id, known): (String, WithTerms)| -> Option<(String, Entry)> {
+            let number = known.document.number;
+            let sections = (0..).map_while(|at| sections.remove(&(number, at))).collect();
+            let chunk = |(chunk, terms): (segment::SegmentChunk, Vec<(u32, u32)>)| {
+                let vector = vectors.remove(&chunk.number)?;
+                Some(ChunkEntry::new(chunk.id, chunk.section as usize, chunk.span(), vector, terms))
+            };
+            let chunks = known.chunks.into_iter().map(chunk).collect::<Option<_>>()?;
+            Some((id, Entry::new(known.document.record, sections, chunks)))
+        };
+        let read: Option<HashMap<String, Entry>> = known.into_iter().map(entry).collect();
+        Ok(read.map(|mut read| ids.iter().map(|id| read.remove(*id)).collect()))
     }
 
     /// Runs a change to its end, even if whoever asked for it is gone meanwhile.
@@ -458,71 +534,33 @@ impl Store for SqliteStore {
 
     async fn search(&self, query: &StoreQuery) -> Result<Found> {
         query.check(&self.shared.space)?;
-        let mut tries = 0;
+        let mut alone = None;
         loop {
-            tries += 1;
-            let (mut found, near) =
-                self.find(query, query.depth.saturating_mul(2).saturating_add(30)).await?;
-            let numbers: Vec<i64> = near.iter().map(|near| near.number).collect();
-            let vectors = rows::vectors(&self.shared.pool, &numbers)
-                .await
-                .map_err(|error| failed("reading vectors", error))?;
-            // some were replaced in between: what was found is of a moment that is over
-            if vectors.len() < near.len() && tries < 4 {
-                continue;
+            if let Some(whole) = self.search_once(query).await? {
+                return Ok(whole);
             }
-            let scored = near.iter().filter_map(|near| {
-                let vector = vectors.get(&near.number)?;
-                Some(Scored::new(near.id, dot(&query.embedding, vector)))
-            });
-            found.dense = Scored::best(scored.collect(), query.depth);
-            return Ok(found);
+            alone = Some(self.alone(alone).await?);
         }
     }
 
     async fn get(&self, ids: &[ChunkId]) -> Result<Vec<Passage>> {
-        let chunks = self
-            .ask(|shelf| {
-                let chunk =
-                    |id: &ChunkId| shelf.chunk(*id).map(|(chunk, document)| (chunk, document.clone()));
-                ids.iter().filter_map(chunk).collect::<Vec<_>>()
-            })
-            .await?;
-        let failed = |error| failed("reading passages", error);
-        let wanted: Vec<(i64, u32)> =
-            chunks.iter().map(|(chunk, document)| (document.number, chunk.section)).collect();
-        let sections = rows::some_sections(&self.shared.pool, &wanted).await.map_err(failed)?;
-        let numbers: Vec<i64> = chunks.iter().map(|(chunk, _)| chunk.number).collect();
-        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
-        let mut records: HashMap<i64, Arc<DocumentRecord>> = HashMap::new();
-        let passage = |(chunk, document): (segment::SegmentChunk, segment::SegmentDocument)| {
-            let section = sections.get(&(document.number, chunk.section))?.clone();
-            let record = records.entry(document.number).or_insert_with(|| Arc::new(document.record));
-            let passage = Passage::new(chunk.id, Arc::clone(record), section, chunk.span());
-            Some(passage.with_embedding(vectors.remove(&chunk.number)?))
-        };
-        Ok(chunks.into_iter().filter_map(passage).collect())
+        let mut alone = None;
+        loop {
+            if let Some(whole) = self.get_once(ids).await? {
+                return Ok(whole);
+            }
+            alone = Some(self.alone(alone).await?);
+        }
     }
 
     async fn entries(&self, ids: &[&str]) -> Result<Vec<Option<Entry>>> {
-        let mut known = self.ask(|shelf| shelf.with_terms(ids)).await?;
-        let failed = |error| failed("reading documents", error);
-        let numbers: Vec<i64> = known.values().map(|known| known.document.number).collect();
-        let mut sections = rows::sections(&self.shared.pool, &numbers).await.map_err(failed)?;
-        let chunks = known.values().flat_map(|known| &known.chunks);
-        let numbers: Vec<i64> = chunks.map(|(chunk, _)| chunk.number).collect();
-        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
-        let mut entry = |known: WithTerms| -> Option<Entry> {
-            let number = known.document.number;
-            let sections = (0..).map_while(|at| sections.remove(&(number, at))).collect();
-            let chunk = |(chunk, terms): (segment::SegmentChunk, Vec<(u32, u32)>)| {
-                let section = chunk.section as usize;
-                Some(ChunkEntry::new(chunk.id, section, chunk.span(), vectors.remove(&chunk.number)?, terms))
-            };
-            let chunks = known.chunks.into_iter().map(chunk).collect::<Option<_>>()?;
-            Some(Entry::new(known.document.record, sections, chunks))
-        };
-        Ok(ids.iter().map(|id| known.remove(*id).and_then(&mut entry)).collect())
+        let mut alone = None;
+        loop {
+            if let Some(whole) = self.entries_once(ids).await? {
+                return Ok(whole);
+            }
+            alone = Some(self.alone(alone).await?);
+        }
     }
 
     async fn fingerprints(&self, ids: &[&str]) -> Result<Vec<Option<Fingerprint>>> {
