@@ -3,6 +3,6 @@
 #[test]
 fn what_cannot_work_does_not_compile() {
     let cases = trybuild::TestCases::new();
-    cases.pass("tests/compile_fail/pass/*.rs");
-    cases.compile_fail("tests/compile_fail/cases/*.rs");
+    cases.pass("tests/pass/*.rs");
+    cases.compile_fail("tests/cases/*.rs");
 }
