@@ -31,6 +31,8 @@ const MEASURE_PERIOD: Duration = Duration::from_secs(15);
 ///   drop it by its id.
 /// - **The bus is down.** Nothing is lost and nothing is skipped: the relay tries again with a
 ///   [backoff](Self::with_backoff), for ever, whatever the bus's error says.
+/// - **The bus turns a topic away** (it does not exist, or may not be written): the other topics' events of the batch are
+///   published all the same, as long as those that wait do not fill the front of their shards. What waits is tried again.
 /// - **The bus refuses an event.** One that it calls `InvalidInput` is found in its batch, put aside with the reason
 ///   ([`OutboxStore::refused`]), and its key goes on.
 /// - **Shutdown.** It claims nothing more, and gives what is being published until the end of the
@@ -280,7 +282,14 @@ impl Relay {
             }
             Err(failed) => return Err(failed),
         }
-        published.map(|()| claim.events.len().max(1))
+        match published {
+            Err(Failed { error, .. }) if !outcome.relayed.is_empty() => {
+                // Whatever else waits behind it goes on without a pause.
+                tracing::warn!(error = %error, outbox = %self.name, "some events could not be relayed");
+                Ok(outcome.relayed.len())
+            }
+            published => published.map(|()| claim.events.len().max(1)),
+        }
     }
 
     /// Publishes a claim's events as far as the bus takes them.
@@ -305,17 +314,22 @@ impl Relay {
         let limit = self.lease / 3 * 2;
         // What is left to publish, the first on top.
         let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut turned_away = Ok(());
         if !events.is_empty() {
             parts.push(0..events.len());
         }
         while let Some(part) = parts.pop() {
             let left = limit.saturating_sub(self.clock.instant().saturating_duration_since(begun));
-            let batch: &[Envelope] = events.get(part.clone()).unwrap_or_default();
-            let call = std::pin::pin!(within(&*self.clock, left, self.bus.publish(batch)));
-            let published = match select(call, given_up.as_mut()).await {
-                Either::Left((Some(published), _)) => published,
-                Either::Left((None, _)) => Err(unknown("the bus did not answer while the claim was held")),
-                Either::Right(_) => Err(unknown("the bus did not answer before the relay was to end")),
+            let published = {
+                let batch: &[Envelope] = events.get(part.clone()).unwrap_or_default();
+                let call = std::pin::pin!(within(&*self.clock, left, self.bus.publish(batch)));
+                match select(call, given_up.as_mut()).await {
+                    Either::Left((Some(published), _)) => published,
+                    Either::Left((None, _)) => {
+                        Err(unknown("the bus did not answer while the claim was held"))
+                    }
+                    Either::Right(_) => Err(unknown("the bus did not answer before the relay was to end")),
+                }
             };
             match published {
                 Ok(published) => {
@@ -336,11 +350,15 @@ impl Relay {
                 }
                 Err(error) => {
                     self.count("pumasi_outbox_failures_total", &self.counts.failures, 1);
-                    return (outcome, Err(Failed { error, of_store: false }));
+                    if !of_a_topic(&error) {
+                        return (outcome, Err(Failed { error, of_store: false }));
+                    }
+                    parts.extend(by_topic(&mut events, &mut places, part));
+                    turned_away = turned_away.and(Err(Failed { error, of_store: false }));
                 }
             }
         }
-        (outcome, Ok(()))
+        (outcome, turned_away)
     }
 
     fn refuse(&self, outcome: &mut Outcome, place: usize, reason: Reason) {
@@ -395,6 +413,37 @@ async fn wake(store: Arc<dyn OutboxStore>, woken: Arc<Notify>) {
         store.changed().await;
         woken.notify_waiters();
     }
+}
+
+/// Tells whether a bus may have failed so for one topic and not for another.
+fn of_a_topic(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::NotFound | ErrorKind::Unsupported)
+}
+
+/// Sorts a part by topics, each in its order, and gives a part for each; none if there is only one.
+fn by_topic(events: &mut [Envelope], places: &mut [usize], part: Range<usize>) -> Vec<Range<usize>> {
+    let (Some(events), Some(places)) = (events.get_mut(part.clone()), places.get_mut(part.clone())) else {
+        return Vec::new();
+    };
+    let mut together: Vec<(Envelope, usize)> = events.iter().cloned().zip(places.iter().copied()).collect();
+    together.sort_by(|(a, _), (b, _)| a.topic.cmp(&b.topic));
+    let mut begin = part.start;
+    let mut parts: Vec<Range<usize>> = together
+        .chunk_by(|(a, _), (b, _)| a.topic == b.topic)
+        .map(|topic| {
+            let range = begin..begin + topic.len();
+            begin = range.end;
+            range
+        })
+        .collect();
+    for ((event, place), (to, at)) in together.into_iter().zip(events.iter_mut().zip(places)) {
+        (*to, *at) = (event, place);
+    }
+    if parts.len() == 1 {
+        parts.clear();
+    }
+    parts.reverse();
+    parts
 }
 
 fn unknown(what: &'static str) -> Error {

@@ -19,6 +19,8 @@ use super::*;
 struct Troubled {
     inner: MemoryBus,
     down: Arc<AtomicBool>,
+    /// Nobody may write to the topic "secrets".
+    forbidden: Arc<AtomicBool>,
     /// Calls to `publish` that never answer, although the events are stored.
     silent: Arc<AtomicU64>,
     calls: Arc<AtomicU64>,
@@ -26,7 +28,13 @@ struct Troubled {
 
 impl Troubled {
     fn new() -> Self {
-        Self { inner: memory_bus(), down: Arc::default(), silent: Arc::default(), calls: Arc::default() }
+        Self {
+            inner: memory_bus(),
+            down: Arc::default(),
+            forbidden: Arc::default(),
+            silent: Arc::default(),
+            calls: Arc::default(),
+        }
     }
 }
 
@@ -40,6 +48,9 @@ impl EventBus for Troubled {
         self.calls.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unauthorized, "the bus knows nobody any more"));
+        }
+        if self.forbidden.load(Ordering::SeqCst) && events.iter().any(|event| event.topic == "secrets") {
+            return Err(Error::new(ErrorKind::Unauthorized, "the topic may not be written"));
         }
         if events.iter().any(|event| event.version % 41 == 40) {
             return Err(Error::new(ErrorKind::InvalidInput, "an event is too large for this bus"));
@@ -143,6 +154,33 @@ async fn what_the_bus_refuses_is_put_aside_and_nothing_else() {
     let calls = table.bus.calls.load(Ordering::SeqCst);
     println!("700 events with 14 that the bus refuses: {calls} calls to publish");
     assert!(calls < 14 * 2 * 10, "{calls} calls: each refused event may cost two calls for each halving");
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_written_waits_alone() {
+    let table = Table::set().await;
+    table.bus.forbidden.store(true, Ordering::SeqCst);
+    let secrets: Vec<Envelope> =
+        (1..=5).map(|version| Envelope::new("secrets", "key-1", State::Updated, version)).collect();
+    let others = events(10, 20);
+    let mut all = others.clone();
+    for (place, secret) in secrets.iter().enumerate() {
+        all.insert(place * 40, secret.clone());
+    }
+    table.write(&all).await;
+    let (relay, shutdown) = (table.relay(), Shutdown::new());
+    let running = tokio::spawn(relay.clone().run(shutdown.clone()));
+    until("the other topic", async || relay.stats().relayed == 200).await;
+    assert_eq!(table.outbox.backlog().await.unwrap().pending, 5);
+    table.bus.forbidden.store(false, Ordering::SeqCst);
+    until("the rest", async || relay.stats().relayed == 205).await;
+    shutdown.trigger();
+    let stats = running.await.unwrap().unwrap();
+    assert_eq!((stats.refused, table.outbox.backlog().await.unwrap().pending), (0, 0));
+    let there = published(&table.bus.inner).await;
+    for (key, versions) in versions_by_key(&there) {
+        assert!(versions.is_sorted(), "{key}: {versions:?}");
+    }
 }
 
 #[tokio::test]
