@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgListener, PgPoolOptions, PgRow};
@@ -27,6 +27,9 @@ const MIGRATION: Migration = Migration {
 
 /// The channel on which publishers wake relays.
 const CHANNEL: &str = "pumasi_outbox";
+
+/// How long a relay that cannot listen goes by its polling interval alone, however short that is.
+const RECONNECT: Duration = Duration::from_secs(1);
 
 /// Writes events in your own PostgreSQL transaction, and holds them for a [`Relay`](super::Relay).
 ///
@@ -71,8 +74,15 @@ pub struct PostgresOutbox {
     poll: Duration,
     notifies: bool,
     clock: Arc<dyn Clock>,
-    /// The connection that listens, made when somebody first waits.
-    listener: Arc<Mutex<Option<PgListener>>>,
+    listener: Arc<Mutex<Listener>>,
+}
+
+/// The connection that listens, made when somebody first waits.
+#[derive(Default)]
+struct Listener {
+    connection: Option<PgListener>,
+    /// When making it was begun and has not succeeded since.
+    failed: Option<Instant>,
 }
 
 impl PostgresOutbox {
@@ -153,10 +163,17 @@ impl PostgresOutbox {
         Ok(())
     }
 
-    /// Waits for a notification; returns at once after connecting, because what came before then was not heard.
+    /// Waits for a notification; returns at once after connecting, because what came before then was not heard. Waits for
+    /// ever where connecting has failed just now.
     async fn listen(&self) -> std::result::Result<(), sqlx::Error> {
         let mut listener = self.listener.lock().await;
-        let Some(connected) = listener.as_mut() else {
+        let Some(connected) = listener.connection.as_mut() else {
+            let now = self.clock.instant();
+            if listener.failed.is_some_and(|at| now.saturating_duration_since(at) < RECONNECT) {
+                drop(listener);
+                return std::future::pending().await;
+            }
+            listener.failed = Some(now);
             // A pool of its own: a connection of the user's that never comes back would be missed there.
             let pool = PgPoolOptions::new()
                 .max_connections(1)
@@ -165,7 +182,7 @@ impl PostgresOutbox {
                 .connect_lazy_with(self.pool.connect_options().as_ref().clone());
             let mut connecting = PgListener::connect_with(&pool).await?;
             connecting.listen(CHANNEL).await?;
-            *listener = Some(connecting);
+            *listener = Listener { connection: Some(connecting), failed: None };
             return Ok(());
         };
         match connected.try_recv().await {
@@ -174,7 +191,7 @@ impl PostgresOutbox {
                 Ok(())
             }
             Err(error) => {
-                *listener = None;
+                listener.connection = None;
                 Err(error)
             }
         }
