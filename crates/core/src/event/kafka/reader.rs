@@ -1,7 +1,7 @@
 //! The thread that polls a group's consumer, apart from all work: heartbeats, assignments, records, answers to commits.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::{log, log_error};
 use super::error::failed;
-use super::group::{Group, WayBack};
+use super::group::{Group, WayBack, thread};
 use super::progress::Progress;
 use super::record::{self, Read};
 use super::state::{Partition, PartitionId, position};
@@ -117,21 +117,30 @@ impl Group {
     pub(super) fn run(self: Arc<Self>) {
         let mut topic: (String, Arc<str>) = (String::new(), "".into());
         let mut replays_at = Instant::now() + self.cluster.options.replay_poll;
+        let looking = Arc::new(AtomicBool::new(false));
+        let mut markers_at = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            let mut wait = POLL;
+            let (mut wait, mut idle) = (POLL, false);
             for _ in 0..BATCH {
                 match self.consumer.poll(wait) {
                     Some(Ok(message)) => self.push(&message, &mut topic),
                     Some(Err(error)) => self.trouble(&error),
-                    None => break,
+                    None => {
+                        idle = true;
+                        break;
+                    }
                 }
                 wait = Duration::ZERO;
             }
             self.deliver();
+            if idle && Instant::now() >= markers_at {
+                self.pass_markers();
+                markers_at = Instant::now() + PAUSE;
+            }
             self.throttle();
             self.tick();
-            if Instant::now() >= replays_at {
-                self.look_for_replays();
+            if Instant::now() >= replays_at && !looking.load(Ordering::Relaxed) {
+                self.look_for_replays(&looking);
                 replays_at = Instant::now() + self.cluster.options.replay_poll;
             }
         }
@@ -238,6 +247,31 @@ impl Group {
         self.changed.notify_waiters();
     }
 
+    /// Goes on behind what is no record: the marks that transactions end with, and what was aborted. Everything that the
+    /// consumer has given was sorted in.
+    fn pass_markers(&self) {
+        let Ok(positions) = self.consumer.position() else { return };
+        let mut passed = false;
+        {
+            let mut state = self.lock();
+            for element in positions.elements() {
+                let Offset::Offset(next) = element.offset() else { continue };
+                let id = (self.short(element.topic()), element.partition());
+                let Some(partition) = state.partitions.get_mut(&id) else { continue };
+                if partition.read < next {
+                    partition.read = next;
+                    partition.pass(next - 1);
+                    partition.progress.read(next - 1, false);
+                    partition.dirty = true;
+                    passed = true;
+                }
+            }
+        }
+        if passed {
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Stops and resumes reading by how much is unsettled.
     fn throttle(&self) {
         let limit = self.cluster.options.read_ahead;
@@ -288,10 +322,20 @@ impl Group {
         }
     }
 
-    fn look_for_replays(&self) {
-        match self.dead.replays_here() {
-            Ok(replays) => self.sort_in(replays),
-            Err(error) => tracing::debug!(group = %self.name, %error, "replays could not be looked for"),
+    /// Looks in a thread of its own: a broker that is slow to answer must not hold up the poll.
+    fn look_for_replays(self: &Arc<Self>, looking: &Arc<AtomicBool>) {
+        let (group, ended) = (Arc::clone(self), Arc::clone(looking));
+        looking.store(true, Ordering::Relaxed);
+        let started = thread("replays", move || {
+            match group.dead.replays_here() {
+                Ok(replays) => group.sort_in(replays),
+                Err(error) => tracing::debug!(group = %group.name, %error, "replays could not be looked for"),
+            }
+            ended.store(false, Ordering::Relaxed);
+        });
+        if let Err(error) = started {
+            tracing::warn!(group = %self.name, %error, "replays could not be looked for");
+            looking.store(false, Ordering::Relaxed);
         }
     }
 

@@ -8,7 +8,9 @@ use pumasi_core::conformance::Server;
 use pumasi_core::event::{EventBus, EventId, KafkaBusOptions, Page, Reason, Settlement, Subscription};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{
+    BaseRecord, DefaultProducerContext, FutureProducer, FutureRecord, Producer, ThreadedProducer,
+};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::{MANY, SOON, drain, event, join, on, options, subscription};
@@ -255,6 +257,55 @@ async fn a_log_that_lost_its_tail_is_read_from_where_it_ends_now() {
     let mut read = drain(&member).await;
     read.sort();
     assert_eq!(read, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn behind_transactions_committed_and_aborted_nothing_is_left() {
+    let test = "transactions of other producers";
+    let Some(url) = Server::Kafka.url(test) else { return };
+    let prefix = format!("test-{}.", EventId::random());
+    let bus = on(&url, &prefix).open().await.unwrap();
+    let member = join(&bus).await;
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    assert_eq!(drain(&member).await.len(), 1);
+    let (topic, id) = (format!("{prefix}posts"), format!("{prefix}writer"));
+    tokio::task::spawn_blocking(move || {
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            ClientConfig::new().set("bootstrap.servers", &url).set("transactional.id", &id).create().unwrap();
+        producer.init_transactions(SOON).unwrap();
+        for round in 0..4 {
+            producer.begin_transaction().unwrap();
+            let body = serde_json::to_string(&event("t", round + 1)).unwrap();
+            producer
+                .send(BaseRecord::to(&topic).key("t").payload(&body))
+                .map_err(|(error, _)| error)
+                .unwrap();
+            match round % 2 {
+                0 => producer.commit_transaction(SOON).unwrap(),
+                _ => producer.abort_transaction(SOON).unwrap(),
+            }
+        }
+    })
+    .await
+    .unwrap();
+    let begun = std::time::Instant::now();
+    let mut read = Vec::new();
+    loop {
+        read.extend(drain(&member).await);
+        let lag = member.lag().await.unwrap();
+        if lag.unsettled == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{read:?} {lag:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(read, [("t".to_owned(), 1), ("t".to_owned(), 3)]);
+    // And whoever comes later is told the same.
+    member.close().await;
+    drop(member);
+    let member = join(&bus).await;
+    assert_eq!(drain(&member).await, []);
+    assert_eq!(member.lag().await.unwrap().unsettled, 0);
 }
 
 #[tokio::test]
