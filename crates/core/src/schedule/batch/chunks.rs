@@ -169,6 +169,6 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Work<'_, DB, J> {
         if !outputs.is_empty() {
             batch.job.write(run, &mut transaction, &outputs).await?;
         }
-        transaction.commit().await.map_err(failed)
+        DB::commit(transaction).await.map_err(failed)
     }
 }

@@ -89,7 +89,8 @@ pub trait ChunkJob<DB: Database>: Send + Sync {
     /// person wrote.
     async fn process(&self, run: &BatchRun, item: &Self::Item) -> Result<Option<Self::Output>>;
 
-    /// Writes a chunk in the transaction that `connection` is in, and nowhere else. It must not end the transaction.
+    /// Writes a chunk in the transaction that `connection` is in, and nowhere else. It must not end the transaction, nor begin
+    /// one within it other than by `SAVEPOINT`.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use super::completion::{Announcement, BatchCompleted, CompletionSink};
 use super::job::{BatchOutcome, BatchRun, ChunkJob, Parameters, Progress};
 use super::store::{BatchDatabase, Change, Status};
 use crate::event::{Envelope, EventBus, EventId, Reason, Shutdown, State};
-use crate::resilience::{Backoff, Random};
+use crate::resilience::{Backoff, Random, within};
 use crate::schedule::database_error;
 use crate::time::{Clock, SystemClock, Timestamp};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -205,7 +205,7 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
     /// # Errors
     ///
     /// `Conflict` with the time to wait if another node works on the run, and `Conflict` without one if one took it over;
-    /// otherwise what ended the run: an error of the job that was not to be skipped, or of the database. Running it again
+    /// `Unavailable` if the database did not answer for the length of the lease, while nothing was written; otherwise what ended the run: an error of the job that was not to be skipped, or of the database. Running it again
     /// resumes it.
     pub async fn run(&self, parameters: &Parameters, stop: &Shutdown) -> Result<BatchOutcome> {
         self.prepared.get_or_try_init(|| DB::prepare(&self.pool)).await?;
@@ -219,7 +219,6 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
             }
             Begun::Taken { progress, position } => (progress, position),
         };
-        let lost = Shutdown::new();
         // Dropped, and so ended, together with the work.
         let mut heartbeat = JoinSet::new();
         heartbeat.spawn(renew(
@@ -228,12 +227,14 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
             self.lease,
             Arc::clone(&self.clock),
             self.store_clock.clone(),
-            lost.clone(),
         ));
         let mut work = Work { batch: self, run: &run, progress: begun.0 };
         let ended = tokio::select! {
             biased;
-            () = lost.triggered() => Err(taken_over(&run)),
+            Some(lost) = heartbeat.join_next() => {
+                let panicked = |_| Error::new(ErrorKind::Other, "the renewal of a batch run's lease ended by itself");
+                Err(lost.unwrap_or_else(panicked))
+            }
             ended = work.chunks(begun.1, stop) => ended,
         };
         drop(heartbeat);
@@ -271,7 +272,7 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
             Status::Running | Status::Stopped | Status::Failed => None,
         };
         if let Some(refused) = refused {
-            transaction.rollback().await.map_err(failed)?;
+            DB::rollback(transaction).await.map_err(failed)?;
             return refused;
         }
         let position = match stored.position.as_deref().map(serde_json::from_str) {
@@ -286,7 +287,7 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
         progress.starts += 1;
         let until = now.saturating_add(self.lease);
         DB::take(&mut transaction, run, &progress, until).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        DB::commit(transaction).await.map_err(failed)?;
         Ok(Begun::Taken { progress, position })
     }
 
@@ -329,7 +330,7 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
         if let (true, Announcement::Within { sink, topic }) = (complete, &self.announcement) {
             sink.publish_in(&mut transaction, &completed(run, progress, topic, now)?).await?;
         }
-        transaction.commit().await.map_err(failed)
+        DB::commit(transaction).await.map_err(failed)
     }
 
     pub(super) async fn announce_after(&self, run: &BatchRun, progress: &Progress) -> Result<()> {
@@ -400,15 +401,15 @@ fn completed(run: &BatchRun, progress: &Progress, topic: &str, at: Timestamp) ->
         })
 }
 
-/// Renews the lease until the run is lost: to another node, or because the database could not be asked for as long as it lasts.
+/// Renews the lease until the run is lost, and returns why: another node has it, or the database did not answer for as long as
+/// the lease lasts.
 async fn renew<DB: BatchDatabase>(
     pool: Pool<DB>,
     run: BatchRun,
     lease: Duration,
     clock: Arc<dyn Clock>,
     store_clock: Option<Arc<dyn Clock>>,
-    lost: Shutdown,
-) {
+) -> Error {
     let mut renewed = clock.instant();
     loop {
         clock.sleep(lease / 3).await;
@@ -418,16 +419,19 @@ async fn renew<DB: BatchDatabase>(
             let now = DB::moment(&mut connection, store_clock.as_ref()).await?;
             DB::renew(&mut connection, &run, now.saturating_add(lease)).await
         };
-        match held.await {
-            Ok(true) => renewed = asked,
-            Ok(false) => break,
-            Err(error) => {
+        let left = lease.saturating_sub(asked.saturating_duration_since(renewed));
+        match within(&*clock, left, held).await {
+            Some(Ok(true)) => renewed = asked,
+            Some(Ok(false)) => return taken_over(&run),
+            Some(Err(error)) => {
                 tracing::debug!(error = %database_error("renewing a batch run", error), "a lease could not be renewed");
-                if clock.instant().saturating_duration_since(renewed) >= lease {
-                    break;
-                }
             }
+            None => {}
+        }
+        if clock.instant().saturating_duration_since(renewed) >= lease {
+            let message =
+                format!("the lease of the run {} of the batch \"{}\" could not be renewed", run.id, run.job);
+            return Error::new(ErrorKind::Unavailable, message);
         }
     }
-    lost.trigger();
 }

@@ -1,9 +1,10 @@
 //! Where a run's position is kept: beside the tables that its chunks write.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::{Database, Pool, Row, Transaction};
+use sqlx::{Database, Pool, Row};
 
 use super::job::{BatchRun, Progress};
 use crate::Result;
@@ -80,8 +81,12 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 /// The statements, for one database; not to be called.
 #[async_trait]
 pub trait Statements: Database {
+    type Writing: DerefMut<Target = Self::Connection> + Send + Sync;
+
     async fn prepare(pool: &Pool<Self>) -> Result<()>;
-    async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>>;
+    async fn start(pool: &Pool<Self>) -> sqlx::Result<Self::Writing>;
+    async fn commit(writing: Self::Writing) -> sqlx::Result<()>;
+    async fn rollback(writing: Self::Writing) -> sqlx::Result<()>;
     async fn moment(
         connection: &mut Self::Connection,
         clock: Option<&Arc<dyn Clock>>,
@@ -114,6 +119,14 @@ macro_rules! statements {
         #[async_trait]
         impl Statements for $database {
             $($own)*
+
+            async fn commit(writing: Self::Writing) -> sqlx::Result<()> {
+                writing.commit().await
+            }
+
+            async fn rollback(writing: Self::Writing) -> sqlx::Result<()> {
+                writing.rollback().await
+            }
 
             async fn insert(connection: &mut $connection, run: &BatchRun, now: Timestamp) -> sqlx::Result<()> {
                 sqlx::query(include_str!("sql/insert.sql"))
@@ -227,12 +240,13 @@ statements!(
     sqlx::SqliteConnection,
     lock: "",
     {
+    type Writing = crate::database::Writing;
+
     async fn prepare(pool: &Pool<Self>) -> Result<()> {
         MIGRATION.on_sqlite(pool).await
     }
-    async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>> {
-        // Immediate: one that began by reading could not be turned into a writing one when another process wrote.
-        pool.begin_with("BEGIN IMMEDIATE").await
+    async fn start(pool: &Pool<Self>) -> sqlx::Result<Self::Writing> {
+        crate::database::Writing::begin(pool).await
     }
     async fn moment(_: &mut sqlx::SqliteConnection, clock: Option<&Arc<dyn Clock>>) -> sqlx::Result<Timestamp> {
         Ok(clock.map_or_else(|| std::time::SystemTime::now().into(), Clock::now))
@@ -246,10 +260,12 @@ statements!(
     sqlx::PgConnection,
     lock: " FOR UPDATE",
     {
+    type Writing = sqlx::Transaction<'static, sqlx::Postgres>;
+
     async fn prepare(pool: &Pool<Self>) -> Result<()> {
         MIGRATION.on_postgres(pool).await
     }
-    async fn start(pool: &Pool<Self>) -> sqlx::Result<Transaction<'static, Self>> {
+    async fn start(pool: &Pool<Self>) -> sqlx::Result<Self::Writing> {
         pool.begin().await
     }
     async fn moment(

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::{Counts, Job};
 use crate::event::{Reason, Shutdown};
-use crate::resilience::{Backoff, Random};
+use crate::resilience::{Backoff, Random, within};
 use crate::schedule::{Claim, ClaimTerms, RunEnd, ScheduleStore};
 use crate::time::Clock;
 use crate::{Error, ErrorKind, Result, Retry};
@@ -214,17 +214,19 @@ async fn renew(
     loop {
         clock.sleep(lease / 3).await;
         let asked = clock.instant();
-        match store.renew(&claim, lease).await {
-            Ok(()) => renewed = asked,
-            Err(error) => {
-                let gone = !error.retry().is_retryable()
-                    || clock.instant().saturating_duration_since(renewed) >= lease;
+        let left = lease.saturating_sub(asked.saturating_duration_since(renewed));
+        let mut gone = false;
+        match within(&*clock, left, store.renew(&claim, lease)).await {
+            Some(Ok(())) => renewed = asked,
+            Some(Err(error)) => {
+                gone = !error.retry().is_retryable();
                 tracing::debug!(error = %error, gone, "a run's lease could not be renewed");
-                if gone {
-                    lost.trigger();
-                    return;
-                }
             }
+            None => {}
+        }
+        if gone || clock.instant().saturating_duration_since(renewed) >= lease {
+            lost.trigger();
+            return;
         }
     }
 }
