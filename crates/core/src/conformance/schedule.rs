@@ -34,6 +34,7 @@ macro_rules! schedule_laws {
             law_02_a_job_is_registered_once,
             law_03_a_time_is_planned_once,
             law_03_of_nodes_that_plan_together_one_succeeds,
+            law_03_only_a_cursor_that_is_days_ahead_goes_back,
             law_04_a_job_has_one_run_at_a_time,
             law_04_of_nodes_that_claim_together_one_succeeds,
             law_05_a_lease_ends_and_its_attempt_counts,
@@ -218,6 +219,39 @@ pub async fn law_03_of_nodes_that_plan_together_one_succeeds(
         same!(taken.iter().filter(|taken| **taken).count(), 1, "plans taken in round {round}");
     }
     same!(table.history().await?.len(), 10, "runs");
+    Ok(Kept::Whole)
+}
+
+/// Law 3: the cursor goes back only if it stands more than a day ahead, as after a clock that jumped; then what is due there
+/// is skipped, and the job goes on by the time that it is.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_03_only_a_cursor_that_is_days_ahead_goes_back(
+    harness: &(impl ScheduleHarness + ?Sized),
+) -> Verdict {
+    const DAY: u64 = 24 * 60 * 60;
+    let table = Table::set(harness).await?;
+    let back = |from: Timestamp| Plan {
+        job: JOB.to_owned(),
+        from,
+        to: table.begin,
+        runs: Vec::new(),
+        missed: None,
+        most_waiting: u32::MAX,
+    };
+    table.plan(&[DAY - 60]).await?;
+    holds!(
+        !table.store.plan(&back(later(table.begin, DAY - 60))).await?,
+        "the cursor went back within a day"
+    );
+    table.plan(&[9 * DAY]).await?;
+    holds!(table.store.plan(&back(later(table.begin, 9 * DAY))).await?, "the cursor did not go back");
+    same!(table.store.state(JOB).await?.cursor, table.begin, "the cursor");
+    same!(table.summary().await?, vec![(RunStatus::Waiting, 0), (RunStatus::Skipped, 0)], "the runs");
+    table.plan(&[1]).await?;
+    table.take(1).await?;
     Ok(Kept::Whole)
 }
 

@@ -13,6 +13,10 @@ const CHUNK: usize = 1_000;
 /// How many missed runs are caught up at most.
 const MOST: u32 = 500;
 
+/// How far ahead of the clock a job may stand before the clock counts as one that had jumped ahead and was set back: less
+/// than this, and the job rests until the clock has come there, so that no due time is run twice.
+pub(super) const AHEAD: Duration = Duration::from_hours(24);
+
 /// What becomes of runs that came due while no node could begin them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,7 +62,8 @@ impl Missed {
 
     /// Decides on the next due times after `cursor`, up to `now`; `None` if there are none.
     ///
-    /// However long ago the cursor is, one step looks at a thousand due times; the next one goes on from there.
+    /// However long ago the cursor is, one step looks at a thousand due times; the next one goes on from there. A cursor that
+    /// is [a day](AHEAD) ahead is set back to `now`.
     pub(super) fn plan(
         self,
         job: &str,
@@ -68,6 +73,18 @@ impl Missed {
         jitter: Duration,
         random: &Random,
     ) -> Option<Plan> {
+        let most_waiting = self.most_waiting();
+        if cursor.saturating_since(now) > AHEAD {
+            let runs = Vec::new();
+            return Some(Plan {
+                job: job.to_owned(),
+                from: cursor,
+                to: now,
+                runs,
+                missed: None,
+                most_waiting,
+            });
+        }
         let mut due = Vec::new();
         let mut next = schedule.next_after(cursor).filter(|next| *next <= now);
         while let Some(at) = next
@@ -76,7 +93,6 @@ impl Missed {
             due.push(at);
             next = schedule.next_after(at).filter(|next| *next <= now);
         }
-        let most_waiting = self.most_waiting();
         let mut kept = match self {
             Self::CatchUp { .. } => {
                 due.split_off(due.len().saturating_sub(usize::try_from(most_waiting).unwrap_or(CHUNK)))
@@ -143,6 +159,17 @@ mod tests {
         assert_eq!(all(skip, 0, 60), (vec![58, 59, 60], 57));
         assert_eq!(all(skip, 59, 60), (vec![60], 0));
         assert_eq!(all(Missed::Skip { after: Duration::ZERO }, 0, 3_000), (vec![3_000], 2_999));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_by_days_does_not_stop_the_job() {
+        let schedule = Schedule::every(Duration::from_mins(1));
+        let plan = |cursor| {
+            catch_up(1).plan("job", &schedule, cursor, minute(0), Duration::ZERO, &Random::fixed(0.0))
+        };
+        assert_eq!(plan(minute(24 * 60)), None);
+        let back = plan(minute(24 * 60 + 1)).unwrap();
+        assert_eq!((back.to, back.runs.len(), back.missed), (minute(0), 0, None));
     }
 
     #[test]

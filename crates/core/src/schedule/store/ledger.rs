@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Claim, ClaimTerms, JobState, Plan, RunEnd};
+use crate::schedule::plan::AHEAD;
 use crate::schedule::{Run, RunRecord, RunStatus};
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
@@ -83,8 +84,13 @@ impl Ledger {
     }
 
     pub(super) fn plan(&mut self, plan: &Plan, now: Timestamp) -> bool {
-        if self.job.paused || self.job.cursor != plan.from || plan.to < plan.from {
+        let back = plan.to < plan.from;
+        if self.job.paused || self.job.cursor != plan.from || back && plan.from.saturating_since(now) <= AHEAD
+        {
             return false;
+        }
+        if back {
+            self.forget_the_future(now);
         }
         self.job.cursor = plan.to;
         self.job_changed = true;
@@ -102,6 +108,18 @@ impl Ledger {
             self.skip(run, now);
         }
         true
+    }
+
+    /// Ends what was due or leased by a clock that has been set back by more than a day.
+    fn forget_the_future(&mut self, now: Timestamp) {
+        for mut run in self.open.clone() {
+            if run.lease_until.is_some_and(|until| until.saturating_since(now) > AHEAD) {
+                run.lease_until = Some(now);
+                self.put(run);
+            } else if run.status == RunStatus::Waiting && run.due.saturating_since(now) > AHEAD {
+                self.skip(run, now);
+            }
+        }
     }
 
     pub(super) fn claim(&mut self, terms: &ClaimTerms, now: Timestamp) -> Option<Claim> {

@@ -35,7 +35,9 @@ use crate::time::Timestamp;
 /// 2. **Registered once.** A job begins at the store's time when it is first registered; registering it again changes
 ///    nothing.
 /// 3. **Planned once.** A [plan](Self::plan) is taken if it begins where the job's cursor stands, and then moves it; of several
-///    nodes that plan the same time, one succeeds, and the others change nothing.
+///    nodes that plan the same time, one succeeds, and the others change nothing. The cursor goes back only where it stands
+///    more than a day ahead of the store's time, which was set back then: leases that end as late do, and runs that are due
+///    as late are skipped.
 /// 4. **One at a time.** A job has at most one run with a lease that runs; the oldest available one is claimed first.
 /// 5. **Leases end.** A run that was claimed and not settled can be claimed again when its lease has ended, with its attempt
 ///    counted; [`renew`](Self::renew) puts the end off.
