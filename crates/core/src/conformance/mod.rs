@@ -120,7 +120,7 @@ pub fn check(backend: &str, law: &str, run: impl Future<Output = Verdict>) {
     match &verdict {
         Ok(Kept::Whole) => {}
         Ok(Kept::Skipped(why)) => {
-            skip(&format!("{law} on {backend}"), why);
+            server::say_skipped(&format!("{law} on {backend}"), why);
         }
         Err(broken) => assert!(verdict.is_ok(), "{backend} breaks {law}: {broken}"),
     }
