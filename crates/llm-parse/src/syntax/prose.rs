@@ -376,6 +376,7 @@ impl Machine {
                     },
                     b'"' | b'\'' => true,
                     // `{\"a\": 1}`, not LaTeX's `\boxed{\frac`
+                    b'\\' if glued && next + 1 >= cx.len() && !cx.eof => return Tri::Wait,
                     b'\\' => !glued || matches!(cx.at(next + 1), b'"' | b'n'),
                     b'}' | b'{' | b'[' | b'/' | b'#' | b'.' => !glued,
                     _ if is_quote(byte) => !glued,
