@@ -1,8 +1,9 @@
 //! Markdown tables: a list of objects, a row each.
 
 use super::document::{Origin, clip};
+use super::line::{Line, is_blank, lines};
 use super::machine::{Key, Machine, Shape, State};
-use super::outline::{Line, Region, is_blank, lines};
+use super::region::Region;
 use super::scan::Input;
 use crate::report::Rule;
 use crate::tree::{Kind, Node, Quote, Span, Text};

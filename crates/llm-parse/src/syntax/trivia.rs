@@ -1,8 +1,8 @@
 //! White space and comments.
 
 use super::document::clip;
+use super::line::not_an_item;
 use super::machine::{Machine, State, Trivia};
-use super::outline::not_an_item;
 use super::scan::Input;
 use crate::report::Rule;
 
