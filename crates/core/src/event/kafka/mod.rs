@@ -4,6 +4,7 @@ mod cluster;
 mod dead;
 mod error;
 mod group;
+mod handover;
 mod lanes;
 mod member;
 mod options;
