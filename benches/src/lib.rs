@@ -5,6 +5,8 @@
 
 #[cfg(any(feature = "rag", feature = "search"))]
 pub mod beir;
+#[cfg(feature = "rag")]
+pub mod knowledge;
 #[cfg(feature = "saga")]
 pub mod load;
 mod quotes;

@@ -1,8 +1,8 @@
 //! How well and how fast passages are retrieved, on a folder in BEIR's form (Thakur and others, "BEIR", NeurIPS 2021).
 //!
 //! ```sh
-//! cargo run --release -p benches --features rag --bin rag_eval -- FOLDER [--store memory|sqlite] [--mode hybrid|dense|lexical]
-//!     [--fusion min-max|rrf] [--dense-weight W] [--max-tokens N] [--split NAME]
+//! cargo run --release -p benches --features rag --bin rag_eval -- FOLDER [--store memory|sqlite|postgres] [--mode hybrid|dense|lexical]
+//!     [--fusion min-max|rrf] [--dense-weight W] [--max-tokens N] [--split NAME] [--beside memory|sqlite|postgres]
 //! ```
 //!
 //! FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`; titles may be
@@ -10,22 +10,24 @@
 //! documents in the order of their best passage; milliseconds for 8 passages, the embedding of the question included; and how long
 //! the knowledge took to build, and its size on the disk. Vectors are the hashing embedder's, which know no more than words do:
 //! they count a fifth, unless said otherwise.
+//!
+//! `--beside` keeps the knowledge in another store too, and counts the questions whose ten best passages are the same in both, in the
+//! same order (`same_top_10`) and with scores of the same bits (`same_scores`). PostgreSQL is the one of `PUMASI_POSTGRES_URL`; a schema
+//! is made there, and dropped.
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use benches::beir::{Quality, judgements, lines, member, milliseconds};
+use benches::knowledge::Place;
 use pumasi_core::model::{Embedder, HashingEmbedder};
 use pumasi_rag::retrieve::Mode;
-use pumasi_rag::{
-    Document, Fusion, Ingest, MemoryStore, Question, Retriever, Space, SqliteStore, Store, StructureChunker,
-    Tenant,
-};
+use pumasi_rag::{Document, Fusion, Ingest, Question, Retriever, Space, Store, StructureChunker};
 use serde_json::{Value, json};
 
 /// Documents that are put together.
@@ -37,11 +39,16 @@ const DEPTH: NonZeroUsize = match NonZeroUsize::new(300) {
     None => NonZeroUsize::MIN,
 };
 
+const TEN: NonZeroUsize = match NonZeroUsize::new(10) {
+    Some(ten) => ten,
+    None => NonZeroUsize::MIN,
+};
+
 /// How much the hashing embedder's ranking counts.
 const DENSE_WEIGHT: f32 = 0.2;
 
-const USAGE: &str = "usage: rag_eval FOLDER [--store memory|sqlite] [--mode hybrid|dense|lexical] [--fusion min-max|rrf] \
-                     [--dense-weight W] [--max-tokens N] [--split NAME]";
+const USAGE: &str = "usage: rag_eval FOLDER [--store memory|sqlite|postgres] [--mode hybrid|dense|lexical] [--fusion min-max|rrf] \
+                     [--dense-weight W] [--max-tokens N] [--split NAME] [--beside memory|sqlite|postgres]";
 
 struct Arguments {
     folder: PathBuf,
@@ -50,17 +57,20 @@ struct Arguments {
     fusion: Fusion,
     max_tokens: usize,
     split: String,
+    beside: Option<String>,
 }
 
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
     let mut rest = std::env::args().skip(1);
     let (mut folder, mut split, mut store) = (None, "test".to_owned(), "memory".to_owned());
     let (mut mode, mut rrf, mut weight, mut max_tokens) = (Mode::Hybrid, false, None, 512);
+    let mut beside = None;
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().ok_or(USAGE);
         match argument.as_str() {
             "--store" => store = value()?,
             "--split" => split = value()?,
+            "--beside" => beside = Some(value()?),
             "--mode" => mode = serde_json::from_value(Value::String(value()?))?,
             "--fusion" => rrf = value()? == "rrf",
             "--dense-weight" => weight = Some(value()?.parse::<f32>()?),
@@ -71,37 +81,20 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     }
     let dense_weight = weight.unwrap_or(DENSE_WEIGHT);
     let fusion = if rrf { Fusion::Rrf { k: 60.0, dense_weight } } else { Fusion::MinMax { dense_weight } };
-    Ok(Arguments { folder: folder.ok_or(USAGE)?, store, mode, fusion, max_tokens, split })
+    Ok(Arguments { folder: folder.ok_or(USAGE)?, store, mode, fusion, max_tokens, split, beside })
 }
 
-/// A store, and how to ask for its size.
-struct Opened {
-    store: Arc<dyn Store>,
-    sqlite: Option<SqliteStore>,
-}
-
-async fn open(arguments: &Arguments, space: Space, folder: &Path) -> Result<Opened, Box<dyn Error>> {
-    match arguments.store.as_str() {
-        "memory" => Ok(Opened { store: Arc::new(MemoryStore::new(space, Tenant::single())), sqlite: None }),
-        "sqlite" => {
-            let store = SqliteStore::open(folder.join("knowledge.db"), space, Tenant::single()).await?;
-            Ok(Opened { store: Arc::new(store.clone()), sqlite: Some(store) })
-        }
-        _ => Err(USAGE.into()),
-    }
-}
-
-async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
-    let folder = &arguments.folder;
-    let judged = judgements(&folder.join("qrels").join(format!("{}.tsv", arguments.split)))?;
-    let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new());
-    let place = tempfile::tempdir()?;
-    let Opened { store, sqlite } = open(arguments, Space::of(&embedder), place.path()).await?;
+/// Puts the corpus into a store, and tells how long it took.
+async fn build(
+    arguments: &Arguments,
+    store: &Arc<dyn Store>,
+    embedder: &Arc<dyn Embedder>,
+) -> Result<Duration, Box<dyn Error>> {
     let chunker = StructureChunker::new().with_max_tokens(arguments.max_tokens);
-    let ingest = Ingest::new(Arc::clone(&store), Arc::clone(&embedder)).with_chunker(chunker);
+    let ingest = Ingest::new(Arc::clone(store), Arc::clone(embedder)).with_chunker(chunker);
     let started = Instant::now();
     let mut batch = Vec::with_capacity(BATCH);
-    let mut documents = lines(&folder.join("corpus.jsonl"))?.peekable();
+    let mut documents = lines(&arguments.folder.join("corpus.jsonl"))?.peekable();
     while let Some(line) = documents.next() {
         let line = line?;
         let document = Document::new(member(&line, "_id"), member(&line, "text"));
@@ -113,7 +106,29 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
             }
         }
     }
-    let built = started.elapsed();
+    Ok(started.elapsed())
+}
+
+async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
+    let folder = &arguments.folder;
+    let judged = judgements(&folder.join("qrels").join(format!("{}.tsv", arguments.split)))?;
+    let embedder: Arc<dyn Embedder> = Arc::new(HashingEmbedder::new());
+    let folder_of_run = tempfile::tempdir()?;
+    let space = Space::of(&embedder);
+    let place = Place::new(&arguments.store, folder_of_run.path()).await?;
+    let opened = place.open(space.clone()).await?;
+    let store = Arc::clone(&opened.store);
+    let built = build(arguments, &store, &embedder).await?;
+    let mut beside = None;
+    if let Some(name) = &arguments.beside {
+        let folder = folder_of_run.path().join("beside");
+        std::fs::create_dir(&folder)?;
+        let place = Place::new(name, &folder).await?;
+        let other = place.open(space).await?.store;
+        build(arguments, &other, &embedder).await?;
+        let retriever = Retriever::new(other, Arc::clone(&embedder));
+        beside = Some((retriever.with_mode(arguments.mode).with_fusion(arguments.fusion), place, 0, 0));
+    }
     let retriever =
         Retriever::new(Arc::clone(&store), embedder).with_mode(arguments.mode).with_fusion(arguments.fusion);
     let (mut quality, mut times) = (Quality::default(), Vec::new());
@@ -124,6 +139,15 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
         let asked = Instant::now();
         retriever.retrieve(&question).await?;
         times.push(asked.elapsed());
+        if let Some((other, _, same, scores)) = &mut beside {
+            let ten = question.clone().with_limit(TEN);
+            let (here, there) = (retriever.retrieve(&ten).await?.hits, other.retrieve(&ten).await?.hits);
+            let both = here.iter().zip(&there);
+            if here.len() == there.len() && both.clone().all(|(a, b)| a.passage.id == b.passage.id) {
+                *same += 1;
+                *scores += usize::from(both.into_iter().all(|(a, b)| a.score.to_bits() == b.score.to_bits()));
+            }
+        }
         let found = retriever.retrieve(&question.with_limit(DEPTH)).await?;
         let mut seen = HashSet::new();
         let ids = found.hits.iter().map(|hit| hit.passage.document.id.as_str());
@@ -131,8 +155,8 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
     }
     times.sort_unstable();
     let counts = store.count(&pumasi_core::filter::Filter::And(Vec::new())).await?;
-    let bytes = sqlite.map(|store| store.size_bytes()).transpose()?;
-    Ok(json!({
+    let bytes = opened.bytes().await?;
+    let mut measured = json!({
         "folder": folder.file_name().map(|name| name.to_string_lossy()),
         "store": store.name(),
         "mode": arguments.mode,
@@ -143,7 +167,13 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
         "quality": quality.json(),
         "query_ms": {"p50": milliseconds(&times, 500), "p99": milliseconds(&times, 990)},
         "index": {"bytes": bytes, "seconds": (built.as_secs_f64() * 10.0).round() / 10.0},
-    }))
+    });
+    if let Some((_, place, same, scores)) = beside {
+        measured["beside"] = json!({"store": arguments.beside, "same_top_10": same, "same_scores": scores});
+        place.clear().await?;
+    }
+    place.clear().await?;
+    Ok(measured)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

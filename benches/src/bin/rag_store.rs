@@ -1,6 +1,8 @@
-//! The embedded store of knowledge beside a plain scan of the same vectors, as JSON.
+//! A store of knowledge beside a plain scan of the same vectors, as JSON.
 //!
-//! `cargo run --release -p benches --features rag --bin rag_store -- [CHUNKS] [DIMENSIONS]`: 100,000 × 384 unless told otherwise.
+//! `cargo run --release -p benches --features rag --bin rag_store -- [CHUNKS] [DIMENSIONS] [sqlite|postgres]`: 100,000 × 384 in the
+//! embedded store unless told otherwise. PostgreSQL is the one of `PUMASI_POSTGRES_URL`, in a schema that is dropped afterwards; times
+//! of the processor are then this program's alone, and only the clock's tell how long a search takes.
 //!
 //! Vectors are clustered (a centre for each fifty, and noise), texts are words by Zipf's law, ten chunks make a document. Times are the
 //! median of 200 questions, one at a time: by the vector alone (10 wanted), by vector and words (100 of each, as a retriever asks),
@@ -11,20 +13,22 @@
 use std::error::Error;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use benches::knowledge::Place;
 use pumasi_core::filter::Field;
 use pumasi_core::model::{Embedder, HashingEmbedder};
 use pumasi_core::text::{Analyzer, Span, SparseVector};
 use pumasi_rag::document::Fingerprint;
 use pumasi_rag::store::{ChunkEntry, Entry, SectionEntry, StoreQuery};
-use pumasi_rag::{ChunkId, Document, DocumentRecord, Space, SqliteStore, Store, Tenant};
+use pumasi_rag::{ChunkId, Document, DocumentRecord, Space};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 const QUESTIONS: usize = 200;
 const PER_DOCUMENT: usize = 10;
+/// The level of the documents that the filter admits, one in a hundred.
+const LEVEL: usize = 7;
 
 struct World {
     random: fastrand::Rng,
@@ -101,12 +105,12 @@ fn median(mut times: Vec<Duration>) -> f64 {
     times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64) * 1e3
 }
 
-async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, Box<dyn Error>> {
+async fn measure(chunks: usize, dimensions: usize, name: &str) -> Result<serde_json::Value, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("knowledge.db");
+    let place = Place::new(name, folder.path()).await?;
     let embedder = HashingEmbedder::with_dimensions(NonZeroUsize::new(dimensions).ok_or("no dimensions")?);
     let space = Space::of(&embedder as &dyn Embedder);
-    let store = SqliteStore::open(&path, space.clone(), Tenant::single()).await?;
+    let opened = place.open(space.clone()).await?;
     let (mut world, analyzer) = (World::new(chunks, dimensions), Analyzer::default());
     let mut all: Vec<(ChunkId, Vec<f32>)> = Vec::with_capacity(chunks);
     let mut putting = Duration::ZERO;
@@ -117,26 +121,30 @@ async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, 
             entries.iter().flat_map(|entry| &entry.chunks).map(|chunk| (chunk.id, chunk.embedding.clone())),
         );
         let started = Instant::now();
-        store.put(entries).await?;
+        opened.store.put(entries).await?;
         putting += started.elapsed();
     }
-    let bytes = store.size_bytes()?;
+    let bytes = opened.bytes().await?.unwrap_or_default();
     let questions: Vec<(Vec<f32>, String)> =
         (0..QUESTIONS).map(|_| (world.vector(), world.words(8))).collect();
 
-    let (mut plain, mut exact) = (Vec::new(), Vec::new());
+    let (mut plain, mut exact, mut exact_of_some) = (Vec::new(), Vec::new(), Vec::new());
     for (vector, _) in &questions {
         let before = used();
         let mut scored: Vec<(f32, usize)> =
             all.iter().enumerate().map(|(at, (_, other))| (dot(vector, other), at)).collect();
         scored.select_nth_unstable_by(9, |a, b| b.0.total_cmp(&a.0));
         plain.push(used() - before);
-        exact.push(scored[..10].iter().map(|(_, at)| all[*at].0).collect::<Vec<_>>());
+        let ids = |ten: &[(f32, usize)]| ten.iter().map(|(_, at)| all[*at].0).collect::<Vec<_>>();
+        exact.push(ids(&scored[..10]));
+        scored.retain(|(_, at)| at / PER_DOCUMENT % 100 == LEVEL);
+        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        exact_of_some.push(ids(&scored[..scored.len().min(10)]));
     }
     drop(all);
-    drop(store);
+    drop(opened);
     let (started, before) = (Instant::now(), used());
-    let store: Arc<SqliteStore> = Arc::new(SqliteStore::open(&path, space, Tenant::single()).await?);
+    let store = place.open(space).await?.store;
     let (vector, words) = &questions[0];
     let ask = |vector: &[f32], words: &str, depth: usize| {
         let terms = SparseVector::counts(words, &analyzer);
@@ -144,9 +152,9 @@ async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, 
     };
     store.search(&ask(vector, words, 100)).await?;
     let (cold, cold_used) = (started.elapsed(), used() - before);
-    let (mut dense_wall, mut hybrid_wall) = (vec![], vec![]);
+    let (mut dense_wall, mut hybrid_wall, mut filtered_wall, mut got_of_some) = (vec![], vec![], vec![], 0);
     let (mut dense, mut hybrid, mut filtered, mut got, mut few) = (vec![], vec![], vec![], 0, 0);
-    for ((vector, words), exact) in questions.iter().zip(&exact) {
+    for ((vector, words), (exact, some)) in questions.iter().zip(exact.iter().zip(&exact_of_some)) {
         let (started, before) = (Instant::now(), used());
         let found = store.search(&StoreQuery::new(10).with_embedding(vector.clone())).await?;
         dense.push(used() - before);
@@ -156,13 +164,21 @@ async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, 
         store.search(&ask(vector, words, 100)).await?;
         hybrid.push(used() - before);
         hybrid_wall.push(started.elapsed());
-        let query = ask(vector, words, 10).with_filter(Field::<i64>::new("level").eq(7));
-        let before = used();
-        few += usize::from(store.search(&query).await?.dense.len() < 10);
+        let query = ask(vector, words, 10).with_filter(Field::<i64>::new("level").eq(LEVEL as i64));
+        let (started, before) = (Instant::now(), used());
+        let found = store.search(&query).await?.dense;
         filtered.push(used() - before);
+        filtered_wall.push(started.elapsed());
+        few += usize::from(found.len() < 10);
+        got_of_some += found.iter().filter(|hit| some.contains(&hit.id)).count();
     }
     let (plain, dense) = (median(plain), median(dense));
+    let asked_of_some: usize = exact_of_some.iter().map(Vec::len).sum();
+    let name = store.name();
+    drop(store);
+    place.clear().await?;
     Ok(json!({
+        "store": name,
         "chunks": chunks,
         "dimensions": dimensions,
         "plain_scan_ms": plain,
@@ -173,21 +189,25 @@ async fn measure(chunks: usize, dimensions: usize) -> Result<serde_json::Value, 
         "recall_at_10": got as f64 / (QUESTIONS * 10) as f64,
         "hybrid_100_ms": median(hybrid),
         "filter_1_percent_ms": median(filtered),
+        "filter_1_percent_wall_ms": median(filtered_wall),
+        "filter_1_percent_recall_at_10": got_of_some as f64 / asked_of_some as f64,
         "filtered_with_fewer_than_10": few,
         "cold_start_ms": cold_used.as_secs_f64() * 1e3,
         "cold_start_wall_ms": cold.as_secs_f64() * 1e3,
         "put_seconds": putting.as_secs_f64(),
+        "put_chunks_per_second": chunks as f64 / putting.as_secs_f64(),
         "file_bytes": bytes,
         "file_per_vector_bytes": bytes as f64 / (chunks * dimensions * 4) as f64,
     }))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<usize>());
-    let chunks = numbers.next().transpose()?.unwrap_or(100_000);
-    let dimensions = numbers.next().transpose()?.unwrap_or(384);
+    let mut words = std::env::args().skip(1);
+    let chunks = words.next().map(|word| word.parse()).transpose()?.unwrap_or(100_000);
+    let dimensions = words.next().map(|word| word.parse()).transpose()?.unwrap_or(384);
+    let store = words.next().unwrap_or_else(|| "sqlite".to_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let measured = runtime.block_on(measure(chunks, dimensions))?;
+    let measured = runtime.block_on(measure(chunks, dimensions, &store))?;
     writeln!(std::io::stdout().lock(), "{measured:#}")?;
     Ok(())
 }

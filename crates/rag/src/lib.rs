@@ -40,8 +40,16 @@
 //! | [`memory`] | what was said before? |
 //! | [`sse`] | how does an answer reach a browser, and go on where its connection broke? |
 //!
+//! | store | feature | for |
+//! |---|---|---|
+//! | [`MemoryStore`] | – | tests, small sets, and the reference |
+//! | `SqliteStore` | `embedded` (default) | one process, with nothing to install |
+//! | `PostgresStore` | `postgres` | any number of processes, and a database that is there anyway |
+//!
 //! | feature | what it adds |
 //! |---|---|
+//! | `embedded` (default) | `SqliteStore`: knowledge in one crash-safe file |
+//! | `postgres` | `PostgresStore`: knowledge in PostgreSQL with pgvector |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
 //! | `axum` | answers as responses of `axum` |
 
@@ -63,6 +71,8 @@ pub use document::{Document, DocumentRecord, Format, Tenant};
 pub use ingest::{Ingest, IngestReport};
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use retrieve::{Explanation, Fusion, Hit, Question, Retrieved, Retriever};
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 #[cfg(feature = "embedded")]
 pub use store::SqliteStore;
 pub use store::{MemoryStore, Passage, Space, Store};

@@ -2,12 +2,15 @@
 
 mod entry;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) mod sample;
 #[cfg(feature = "embedded")]
 mod sqlite;
 mod statistics;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +21,13 @@ use pumasi_core::filter::Filter;
 pub use entry::{ChunkEntry, Entry, Passage, SectionEntry, Space};
 pub use memory::MemoryStore;
 pub(crate) use memory::dot;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore, VectorIndex};
 pub use query::{Counts, Found, Scored, StoreQuery};
 #[cfg(feature = "embedded")]
 pub use sqlite::SqliteStore;
 pub use statistics::Statistics;
+pub use transfer::{Transfer, TransferProgress, TransferReport};
 
 use crate::Result;
 use crate::chunk::ChunkId;

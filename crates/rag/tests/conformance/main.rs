@@ -63,3 +63,56 @@ mod embedded {
 
     store_laws!(sqlite, Embedded::new());
 }
+
+#[cfg(feature = "postgres")]
+#[path = "../support/schema.rs"]
+mod schema;
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use pumasi_rag::PostgresStore;
+    use pumasi_rag::conformance::Kept;
+    use pumasi_rag::store::{PostgresOptions, VectorIndex};
+    use sqlx::postgres::PgPoolOptions;
+
+    use super::*;
+    use crate::schema::Schema;
+
+    struct Postgres(Schema, PostgresOptions);
+
+    impl Postgres {
+        async fn store(&self) -> Arc<dyn Store> {
+            let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(self.0.options.clone());
+            let store = PostgresStore::open_with(pool, space(), Tenant::single(), self.1).await;
+            Arc::new(store.expect("a store"))
+        }
+    }
+
+    #[async_trait]
+    impl StoreHarness for Postgres {
+        async fn open(&self) -> Arc<dyn Store> {
+            self.store().await
+        }
+
+        async fn reopen(&self, store: Arc<dyn Store>) -> Reopened {
+            drop(store);
+            Ok(self.store().await)
+        }
+    }
+
+    store_laws!(
+        postgres,
+        match Schema::new("knowledge in PostgreSQL").await {
+            Some(schema) => Postgres(schema, PostgresOptions::new()),
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+
+    store_laws!(
+        postgres_without_an_index,
+        match Schema::new("knowledge in PostgreSQL").await {
+            Some(schema) => Postgres(schema, PostgresOptions::new().with_index(VectorIndex::Exact)),
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

@@ -63,7 +63,11 @@ fn ingest(store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> Ingest {
         .with_documents_at_once(NonZeroUsize::new(BATCH).unwrap())
 }
 
-async fn open(folder: &Path) -> SqliteStore {
+async fn open(folder: &Path) -> Arc<dyn Store> {
+    #[cfg(feature = "postgres")]
+    if let Some(store) = on_postgres::open().await {
+        return Arc::new(store);
+    }
     // the process before may not have been taken away yet
     loop {
         let path = folder.join("knowledge.db");
@@ -71,7 +75,7 @@ async fn open(folder: &Path) -> SqliteStore {
         if opened.as_ref().is_err_and(|error| error.kind() == pumasi_rag::ErrorKind::Unavailable) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         } else {
-            return opened.unwrap();
+            return Arc::new(opened.unwrap());
         }
     }
 }
@@ -79,7 +83,7 @@ async fn open(folder: &Path) -> SqliteStore {
 /// Puts one version after the other; a finisher stops at the first that it finds nothing to do in.
 async fn put(folder: &Path, finish: bool) {
     let log = File::options().create(true).append(true).open(folder.join("embedded")).unwrap();
-    let store = Arc::new(open(folder).await);
+    let store = open(folder).await;
     let ingest = ingest(store, Arc::new(Slow(embedder(), log)));
     let version = || std::fs::read_to_string(folder.join("version")).map_or(0, |text| text.parse().unwrap());
     loop {
@@ -103,29 +107,55 @@ fn plays_its_part() {
     }
 }
 
-#[test]
-fn a_killed_run_leaves_whole_documents_and_is_taken_up_where_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut crew = Crew::new("kills::plays_its_part", folder.path());
+/// Kills whoever puts, again and again, and lets the last one finish. Tells how many were killed.
+fn kill(crew: &mut Crew) -> u32 {
     let killed = kills(20);
     crew.start("putter").unwrap();
     crew.kill_at_random(killed, Duration::from_millis(20)..Duration::from_millis(400)).unwrap();
     crew.kill_all().unwrap();
     crew.finish("finisher", Duration::from_mins(1)).unwrap();
+    killed
+}
+
+/// Holds what is there against what the last version's documents make in a store that nobody killed, and how much was embedded against
+/// what had to be. Returns how many chunks there are.
+async fn check(folder: &Path, store: &dyn Store, killed: u32) -> u64 {
+    let version: u64 =
+        std::fs::read_to_string(folder.join("version")).map_or(0, |text| text.parse().unwrap());
+    let expected = MemoryStore::new(Space::of(&embedder()), Tenant::single());
+    ingest(Arc::new(expected.clone()), Arc::new(embedder())).run(documents(version)).await.unwrap();
+    let names: Vec<String> = (0..DOCUMENTS).map(|n| format!("문서-{n}")).collect();
+    let ids: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(store.entries(&ids).await.unwrap(), expected.entries(&ids).await.unwrap());
+    let all = Filter::And(Vec::new());
+    let counts = store.count(&all).await.unwrap();
+    assert_eq!(counts, expected.count(&all).await.unwrap());
+
+    // each kill loses at most the batch that was on its way
+    let text = std::fs::read_to_string(folder.join("embedded")).unwrap();
+    let embedded: u64 = text.lines().map(|line| line.parse::<u64>().unwrap()).sum();
+    let needed = 3 * DOCUMENTS as u64 + version * (DOCUMENTS as u64).div_ceil(3);
+    let lost = u64::from(killed + 1) * 3 * BATCH as u64;
+    assert!(embedded >= 3 * DOCUMENTS as u64, "{embedded}");
+    assert!(embedded <= needed + lost, "{embedded} embedded, {needed} needed, at most {lost} lost");
+    println!(
+        "{killed} kills on {}: {version} versions of {DOCUMENTS} documents, none half, twice or left behind; {embedded} chunks \
+         embedded, {needed} needed",
+        store.name(),
+    );
+    counts.chunks
+}
+
+#[test]
+fn a_killed_run_leaves_whole_documents_and_is_taken_up_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut crew = Crew::new("kills::plays_its_part", folder.path());
+    let killed = kill(&mut crew);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let version: u64 =
-            std::fs::read_to_string(folder.path().join("version")).map_or(0, |text| text.parse().unwrap());
         let store = open(folder.path()).await;
-        let expected = MemoryStore::new(Space::of(&embedder()), Tenant::single());
-        ingest(Arc::new(expected.clone()), Arc::new(embedder())).run(documents(version)).await.unwrap();
-        let names: Vec<String> = (0..DOCUMENTS).map(|n| format!("문서-{n}")).collect();
-        let ids: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert_eq!(store.entries(&ids).await.unwrap(), expected.entries(&ids).await.unwrap());
-        let all = Filter::And(Vec::new());
-        let counts = store.count(&all).await.unwrap();
-        assert_eq!(counts, expected.count(&all).await.unwrap());
+        let chunks = check(folder.path(), &*store, killed).await;
         drop(store);
 
         // nothing is left in the file of what is gone
@@ -137,15 +167,53 @@ fn a_killed_run_leaves_whole_documents_and_is_taken_up_where_it_was() {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
             rows.unsigned_abs()
         };
-        assert_eq!(count("pumasi_rag_vector").await, counts.chunks);
+        assert_eq!(count("pumasi_rag_vector").await, chunks);
         assert_eq!(count("pumasi_rag_section").await, 3 * DOCUMENTS as u64);
-
-        // each kill loses at most the batch that was on its way
-        let text = std::fs::read_to_string(folder.path().join("embedded")).unwrap();
-        let embedded: u64 = text.lines().map(|line| line.parse::<u64>().unwrap()).sum();
-        let needed = 3 * DOCUMENTS as u64 + version * (DOCUMENTS as u64).div_ceil(3);
-        let lost = u64::from(killed + 1) * 3 * BATCH as u64;
-        assert!(embedded >= 3 * DOCUMENTS as u64, "{embedded}");
-        assert!(embedded <= needed + lost, "{embedded} embedded, {needed} needed, at most {lost} lost");
     });
+}
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use pumasi_rag::PostgresStore;
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+    use crate::schema::Schema;
+
+    /// Names the schema to the processes.
+    const SCHEMA: &str = "PUMASI_TEST_SCHEMA";
+
+    /// Opens the schema that this process was told of, if it was.
+    pub(super) async fn open() -> Option<PostgresStore> {
+        let name = std::env::var(SCHEMA).ok()?;
+        let server: PgConnectOptions = std::env::var("PUMASI_POSTGRES_URL").unwrap().parse().unwrap();
+        let options = Schema::within(&server, &name);
+        let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
+        Some(PostgresStore::open(pool, Space::of(&embedder()), Tenant::single()).await.unwrap())
+    }
+
+    #[test]
+    fn a_killed_run_leaves_whole_documents_on_postgres_too() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Some(schema) = runtime.block_on(Schema::new("killed runs on PostgreSQL")) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let crew = Crew::new("kills::plays_its_part", folder.path());
+        let killed = kill(&mut crew.with_environment(SCHEMA, schema.name()));
+
+        runtime.block_on(async {
+            let space = Space::of(&embedder());
+            let store = PostgresStore::open(schema.pool.clone(), space, Tenant::single()).await.unwrap();
+            let chunks = check(folder.path(), &store, killed).await;
+            let count = async |sql: &'static str| -> u64 {
+                let rows: i64 = sqlx::query_scalar(sql).fetch_one(&schema.pool).await.unwrap();
+                rows.unsigned_abs()
+            };
+            assert_eq!(count("SELECT count(*) FROM pumasi_rag_chunk").await, chunks);
+            assert_eq!(count("SELECT count(*) FROM pumasi_rag_section").await, 3 * DOCUMENTS as u64);
+            assert_eq!(
+                count("SELECT sum(octet_length(data) / 7)::BIGINT FROM pumasi_rag_posting").await,
+                count("SELECT sum(octet_length(terms) / 6)::BIGINT FROM pumasi_rag_chunk").await
+            );
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! What the parts of the crate do together.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails so")]
+#![allow(clippy::print_stdout, reason = "what a test has counted")]
 
 mod answers;
 mod chunks;
@@ -9,5 +10,11 @@ mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod retrieval;
+#[cfg(feature = "postgres")]
+#[path = "../support/schema.rs"]
+mod schema;
 mod streams;
+mod transfer;

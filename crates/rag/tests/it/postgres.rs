@@ -1,0 +1,408 @@
+//! PostgreSQL beside the reference: filters, filtered searches by the index, rankings; and connections that break.
+
+use std::collections::HashSet;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pumasi_core::filter::{Bounds, Circle, FieldPath, Filter, GeoPoint, Value};
+use pumasi_core::model::HashingEmbedder;
+use pumasi_core::text::{Analyzer, Span, SparseVector};
+use pumasi_rag::document::Fingerprint;
+use pumasi_rag::store::{ChunkEntry, Entry, PostgresOptions, Scored, SectionEntry, StoreQuery, VectorIndex};
+use pumasi_rag::{
+    ChunkId, Document, DocumentRecord, ErrorKind, Ingest, MemoryStore, PostgresStore, Question, Retriever,
+    Space, Store, Tenant,
+};
+use serde_json::{Map, Value as Json, json};
+use sqlx::postgres::PgPoolOptions;
+
+use crate::knowledge;
+use crate::schema::Schema;
+
+fn space(dimensions: usize) -> Space {
+    Space::of(&HashingEmbedder::with_dimensions(NonZeroUsize::new(dimensions).unwrap()))
+}
+
+/// A document of one chunk.
+fn entry(id: &str, text: &str, vector: Vec<f32>, metadata: Map<String, Json>) -> Entry {
+    let span = Span::new(0, text.len());
+    let terms = SparseVector::counts(text, &Analyzer::default());
+    let chunk = ChunkEntry::new(ChunkId::new(id, "", text, 0), 0, span, vector, terms);
+    let mut document = Document::new(id, text);
+    document.metadata = metadata;
+    let record = DocumentRecord::new(&document, Fingerprint::of([id.as_bytes(), text.as_bytes()]));
+    Entry::new(record, vec![SectionEntry::new(Vec::new(), span, text)], vec![chunk])
+}
+
+fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    for number in &mut vector {
+        *number /= length;
+    }
+    vector
+}
+
+/// A value of any type, from a few: so that they meet.
+fn random_json(rng: &mut fastrand::Rng, depth: u32) -> Json {
+    let texts = [
+        "",
+        "a",
+        "b",
+        "가",
+        "가나",
+        "a\0b",
+        "\u{2}",
+        "10",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T09:00:00+09:00",
+        "2025-06-01T00:00:00.5Z",
+        "2026-01-01",
+    ];
+    match rng.u8(0..if depth == 0 { 8 } else { 11 }) {
+        0 => Json::Null,
+        1 => rng.bool().into(),
+        2 | 3 => rng.i64(-3..4).into(),
+        4 => rng.choice([(1_i64 << 53) + 1, 1 << 53, i64::MIN, 1 << 60]).unwrap().into(),
+        5 => rng
+            .choice([
+                0.5,
+                -0.0,
+                0.1,
+                1e300,
+                9_007_199_254_740_992.0,
+                2.0,
+                1_152_921_504_606_846_976.0,
+                5e-324,
+            ])
+            .unwrap()
+            .into(),
+        6 | 7 => (*rng.choice(&texts).unwrap()).into(),
+        8 | 9 => Json::Array((0..rng.usize(0..4)).map(|_| random_json(rng, 0)).collect()),
+        _ => match rng.u8(0..3) {
+            0 => json!({"lat": rng.f64() * 2.0 + 37.0, "lon": rng.f64() * 2.0 + 126.0}),
+            1 => json!({"lat": 120, "lon": 0, "x": random_json(rng, 0)}),
+            _ => json!({"x": random_json(rng, depth - 1), "y.z": 1}),
+        },
+    }
+}
+
+fn random_metadata(rng: &mut fastrand::Rng) -> Map<String, Json> {
+    let mut metadata = Map::new();
+    for name in ["a", "b", "낱말", "stats"] {
+        if rng.u8(0..5) > 0 {
+            metadata.insert(name.to_owned(), random_json(rng, 2));
+        }
+    }
+    metadata
+}
+
+fn random_value(rng: &mut fastrand::Rng) -> Value {
+    loop {
+        return match random_json(rng, 0) {
+            Json::Bool(value) => Value::Bool(value),
+            Json::String(text) => match text.parse() {
+                Ok(moment) if rng.bool() => Value::Time(moment),
+                _ => Value::Text(text),
+            },
+            Json::Number(number) if rng.u8(0..12) > 0 => match number.as_i64() {
+                Some(int) => Value::Int(int.into()),
+                None => Value::Float(number.as_f64().unwrap()),
+            },
+            Json::Number(_) => {
+                let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.5e300, -0.0];
+                if rng.u8(0..4) == 0 {
+                    Value::Int(i128::MAX)
+                } else {
+                    Value::Float(*rng.choice(&special).unwrap())
+                }
+            }
+            _ => continue,
+        };
+    }
+}
+
+fn random_filter(rng: &mut fastrand::Rng, depth: u32) -> Filter {
+    if depth > 0 && rng.u8(0..2) > 0 {
+        let some =
+            |rng: &mut fastrand::Rng| (0..rng.usize(0..4)).map(|_| random_filter(rng, depth - 1)).collect();
+        return match rng.u8(0..3) {
+            0 => Filter::And(some(rng)),
+            1 => Filter::Or(some(rng)),
+            _ => Filter::Not(Box::new(random_filter(rng, depth - 1))),
+        };
+    }
+    let field = FieldPath::from(
+        *rng.choice(&["a", "b", "낱말", "stats", "stats.x", "a.lat", "b.x", "none"]).unwrap(),
+    );
+    match rng.u8(0..9) {
+        0 | 1 => field.eq(random_value(rng)),
+        2 => field.is_in((0..rng.usize(0..4)).map(|_| random_value(rng))),
+        3 => field.is_in((0..70).map(|_| random_value(rng))),
+        4 => field.within(Bounds::gte(random_value(rng)).and_lt(random_value(rng))),
+        5 => field.within(if rng.bool() {
+            Bounds::gt(random_value(rng))
+        } else {
+            Bounds::lte(random_value(rng))
+        }),
+        6 => field.contains(random_value(rng)),
+        7 => field.exists(),
+        _ => field.near(Circle::new(GeoPoint::new(38.0, 127.0), rng.f64() * 100_000.0)),
+    }
+}
+
+#[tokio::test]
+async fn random_filters_admit_what_the_reference_does() {
+    let Some(schema) = Schema::new("random filters").await else { return };
+    let space = space(4);
+    let store = PostgresStore::open(schema.pool.clone(), space.clone(), Tenant::single()).await.unwrap();
+    let reference = MemoryStore::new(space, Tenant::single());
+    let mut rng = fastrand::Rng::with_seed(11);
+    let entries: Vec<Entry> = (0..400)
+        .map(|n| {
+            let vector = unit((0..4).map(|_| rng.f32() - 0.5).collect());
+            entry(&format!("문서-{n}"), &format!("달리기 {n}"), vector, random_metadata(&mut rng))
+        })
+        .collect();
+    store.put(entries.clone()).await.unwrap();
+    reference.put(entries).await.unwrap();
+    let (mut admitted, mut some) = (0, 0);
+    for case in 0..1_500 {
+        let filter = random_filter(&mut rng, 3);
+        let query = StoreQuery::new(400).with_embedding(vec![1.0, 0.0, 0.0, 0.0]).with_filter(filter.clone());
+        let ids = |ranking: Vec<Scored>| ranking.into_iter().map(|scored| scored.id).collect::<HashSet<_>>();
+        let expected = ids(reference.search(&query).await.unwrap().dense);
+        let got = ids(store.search(&query).await.unwrap().dense);
+        assert_eq!(got, expected, "case {case}: {}", serde_json::to_string(&filter).unwrap());
+        assert_eq!(store.count(&filter).await.unwrap(), reference.count(&filter).await.unwrap());
+        admitted += got.len();
+        some += usize::from(!got.is_empty() && got.len() < 400);
+    }
+    println!(
+        "1,500 random filters admitted {admitted} documents of 400 each; {some} admitted some and not all"
+    );
+    assert!(some > 500, "{some}");
+    let filter = random_filter(&mut rng, 2);
+    assert_eq!(store.remove_where(&filter).await.unwrap(), reference.remove_where(&filter).await.unwrap());
+    let wide = Filter::Or((0..9_000).map(|value| FieldPath::from("a").eq(value)).collect());
+    assert_eq!(store.count(&wide).await.unwrap(), reference.count(&wide).await.unwrap());
+}
+
+/// Vectors about some centres, of which one in a hundred has each level.
+fn clustered(chunks: usize, dimensions: usize) -> Vec<Entry> {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut point = |spread: f32| (0..dimensions).map(|_| spread * (rng.f32() - 0.5)).collect::<Vec<f32>>();
+    let centres: Vec<Vec<f32>> = (0..chunks / 40).map(|_| point(1.0)).collect();
+    (0..chunks)
+        .map(|n| {
+            let centre = &centres[n * 7 % centres.len()];
+            let vector = unit(centre.iter().zip(point(0.8)).map(|(x, y)| x + y).collect());
+            let metadata = json!({"level": n % 100}).as_object().unwrap().clone();
+            entry(&format!("문서-{n}"), "달리기", vector, metadata)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_filter_that_one_in_a_hundred_matches_finds_ten_by_the_index_and_without() {
+    let dimensions = 48;
+    let Some(schema) = Schema::new("filtered searches").await else { return };
+    let entries = clustered(3_000, dimensions);
+    let reference = MemoryStore::new(space(dimensions), Tenant::single());
+    reference.put(entries.clone()).await.unwrap();
+    let by_index = PostgresOptions::new().with_exact_below(0).with_breadth(NonZeroU32::new(100).unwrap());
+    for (what, options) in [
+        ("exact", PostgresOptions::new().with_index(VectorIndex::Exact)),
+        ("by the graph", by_index.with_index(VectorIndex::Hnsw)),
+        ("by the graph of halves", by_index.with_index(VectorIndex::HalfHnsw)),
+        ("by size", PostgresOptions::new().with_index(VectorIndex::Hnsw)),
+    ] {
+        let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(schema.options.clone());
+        let store = PostgresStore::open_with(pool.clone(), space(dimensions), Tenant::single(), options)
+            .await
+            .unwrap();
+        if what == "exact" {
+            store.put(entries.clone()).await.unwrap();
+        }
+        let (mut hits, mut all) = (0, 0);
+        for (n, asked) in entries.iter().step_by(47).enumerate() {
+            let filter = match n % 3 {
+                0 => Filter::And(Vec::new()),
+                1 => FieldPath::from("level").eq(n as u64 % 100),
+                _ => FieldPath::from("level").within(Bounds::gte(n as u64 % 90).and_lt(n as u64 % 90 + 10)),
+            };
+            let query =
+                StoreQuery::new(10).with_embedding(asked.chunks[0].embedding.clone()).with_filter(filter);
+            let got = store.search(&query).await.unwrap().dense;
+            let expected = reference.search(&query).await.unwrap().dense;
+            assert_eq!(got.len(), 10, "{what}");
+            all += expected.len();
+            hits += got.iter().filter(|hit| expected.contains(hit)).count();
+            if what == "exact" || what == "by size" && n % 3 == 1 {
+                assert_eq!(got, expected, "{what}");
+            }
+        }
+        println!("{what}: {hits} of {all} nearest found");
+        assert!(hits * 100 >= all * 95, "{what}: {hits} of {all}");
+        pool.close().await;
+        assert_eq!(index_was_asked(&schema).await, what.starts_with("by the graph"), "{what}");
+    }
+}
+
+/// Tells whether a search has asked the index since it was made.
+async fn index_was_asked(schema: &Schema) -> bool {
+    // what a session has counted is seen some time after it has ended
+    for _ in 0..40 {
+        let used: Option<i64> = sqlx::query_scalar(
+            "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'pumasi_rag_chunk_near' AND schemaname = $1",
+        )
+        .bind(schema.name())
+        .fetch_optional(&schema.pool)
+        .await
+        .unwrap();
+        if used.is_some_and(|used| used > 0) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn rankings_are_the_same_on_every_store() {
+    let Some(schema) = Schema::new("rankings on every store").await else { return };
+    let embedder = Arc::new(HashingEmbedder::new());
+    let space = Space::of(&embedder);
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(space.clone(), Tenant::single()));
+    let postgres: Arc<dyn Store> =
+        Arc::new(PostgresStore::open(schema.pool.clone(), space.clone(), Tenant::single()).await.unwrap());
+    let mut stores = vec![memory, postgres];
+    let folder = tempfile::tempdir().unwrap();
+    #[cfg(feature = "embedded")]
+    {
+        let path = folder.path().join("knowledge.db");
+        let sqlite = pumasi_rag::SqliteStore::open(path, space, Tenant::single()).await.unwrap();
+        stores.push(Arc::new(sqlite));
+    }
+    let documents = knowledge::documents();
+    let questions: Vec<Question> = documents
+        .iter()
+        .flat_map(|document| [document.title.clone(), document.text.chars().skip(40).take(60).collect()])
+        .map(Question::new)
+        .collect();
+    let mut rankings = Vec::new();
+    for store in stores {
+        Ingest::new(store.clone(), embedder.clone()).run(documents.clone()).await.unwrap();
+        let retriever = Retriever::new(store, embedder.clone());
+        let mut all = Vec::new();
+        for question in &questions {
+            let found = retriever.retrieve(question).await.unwrap();
+            all.push(
+                found.hits.into_iter().map(|hit| (hit.passage.id, hit.score.to_bits())).collect::<Vec<_>>(),
+            );
+        }
+        rankings.push(all);
+    }
+    assert!(rankings[0].iter().filter(|hits| !hits.is_empty()).count() * 2 > questions.len());
+    for others in &rankings[1..] {
+        assert_eq!(others, &rankings[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_middle_of_a_put_leaves_all_of_it_or_nothing() {
+    let Some(schema) = Schema::new("broken connections").await else { return };
+    let dimensions = 64;
+    let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(schema.options.clone());
+    let store = PostgresStore::open(pool, space(dimensions), Tenant::single()).await.unwrap();
+    let version = |n: usize| -> Vec<Entry> {
+        (0..150)
+            .map(|document| {
+                let text = format!("{n}번째 판의 {document}번째 달리기 안내");
+                let embedder = HashingEmbedder::with_dimensions(NonZeroUsize::new(dimensions).unwrap());
+                entry(&format!("문서-{document}"), &text, embedder.embed_one(&text), Map::new())
+            })
+            .collect()
+    };
+    let options = schema.options.clone().application_name("who ends them");
+    let mut server = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let ids: Vec<String> = version(0).into_iter().map(|entry| entry.record.id).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    store.put(version(0)).await.unwrap();
+    let (mut there, mut broken, mut whole) = (0, 0, 0);
+    let mut rng = fastrand::Rng::with_seed(3);
+    for round in 1..=40 {
+        let putting = tokio::spawn({
+            let (store, entries) = (store.clone(), version(round));
+            async move { store.put(entries).await }
+        });
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..60))).await;
+        let ended: Vec<bool> = sqlx::query_scalar(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND state <> 'idle'",
+        )
+        .bind(schema.name())
+        .fetch_all(&mut server)
+        .await
+        .unwrap();
+        let put = putting.await.unwrap();
+        let expected = |n: usize| version(n).into_iter().map(Some).collect::<Vec<_>>();
+        let found = store.entries(&ids).await.unwrap();
+        if found == expected(round) {
+            there = round;
+        } else {
+            assert_eq!(found, expected(there), "round {round}: neither the old nor the new");
+            let error = put.as_ref().unwrap_err();
+            assert!(error.retry().is_retryable(), "{error}");
+        }
+        match put {
+            Ok(()) => whole += 1,
+            Err(_) => broken += usize::from(!ended.is_empty()),
+        }
+    }
+    println!("{broken} puts were broken off and {whole} were not");
+    assert!(broken > 0);
+    store.put(version(41)).await.unwrap();
+    let reference = MemoryStore::new(space(dimensions), Tenant::single());
+    reference.put(version(41)).await.unwrap();
+    let query = StoreQuery::new(20).with_terms(SparseVector::counts("41번째 달리기", &Analyzer::default()));
+    assert_eq!(store.search(&query).await.unwrap().lexical, reference.search(&query).await.unwrap().lexical);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_when_it_is_opened() {
+    let Some(schema) = Schema::new("what does not fit").await else { return };
+    let of = |dimensions: usize| {
+        let mut space = space(dimensions);
+        "x".clone_into(&mut space.embedder);
+        space
+    };
+    let open = async |dimensions: usize, options: PostgresOptions| {
+        PostgresStore::open_with(schema.pool.clone(), of(dimensions), Tenant::single(), options).await
+    };
+    let with = |index| PostgresOptions::new().with_index(index);
+    for (dimensions, options) in [
+        (2_001, with(VectorIndex::Hnsw)),
+        (4_001, with(VectorIndex::HalfHnsw)),
+        (16_001, PostgresOptions::new()),
+    ] {
+        let error = open(dimensions, options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    let store = open(3_000, PostgresOptions::new()).await.unwrap();
+    assert_eq!(store.index(), VectorIndex::HalfHnsw);
+    let vector = |at: usize| (0..3_000).map(|n| if n == at { 1.0 } else { 1e-3 }).collect::<Vec<f32>>();
+    let entries: Vec<Entry> =
+        (0..30).map(|n| entry(&n.to_string(), "긴 벡터\0와 빈 글자", vector(n), Map::new())).collect();
+    store.put(entries.clone()).await.unwrap();
+    let options = PostgresOptions::new().with_exact_below(0);
+    let found = open(3_000, options).await.unwrap();
+    let found = found.search(&StoreQuery::new(1).with_embedding(vector(7))).await.unwrap();
+    assert_eq!(found.dense[0].id, entries[7].chunks[0].id);
+    assert_eq!(store.entries(&["7"]).await.unwrap(), [Some(entries[7].clone())]);
+    assert_eq!(open(3_000, with(VectorIndex::Exact)).await.unwrap().index(), VectorIndex::Exact);
+    assert_eq!(open(3_000, PostgresOptions::new()).await.unwrap().index(), VectorIndex::Exact);
+    for other in [of(2_999), space(3_000)] {
+        let error = PostgresStore::open(schema.pool.clone(), other, Tenant::single()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+}
