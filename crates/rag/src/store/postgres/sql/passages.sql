@@ -1,6 +1,10 @@
-SELECT c.id, c.document, c.span_start, c.span_end, vector_send(c.embedding), d.record, s.start, s.headings, s.text
-FROM pumasi_rag_tenant t
-JOIN pumasi_rag_chunk c ON c.tenant = t.tenant AND c.id = ANY($2::BYTEA[])
-JOIN pumasi_rag_document d ON d.tenant = c.tenant AND d.document = c.document
-JOIN pumasi_rag_section s ON s.tenant = c.tenant AND s.document = c.document AND s.section = c.section
-WHERE t.name = $1
+-- The chunks first, by their ids: a server that has not counted its rows yet would begin with all documents of the tenant.
+WITH wanted AS MATERIALIZED (
+    SELECT c.tenant, c.id, c.document, c.section, c.span_start, c.span_end, c.embedding
+    FROM pumasi_rag_chunk c
+    WHERE c.tenant = (SELECT t.tenant FROM pumasi_rag_tenant t WHERE t.name = $1) AND c.id = ANY($2::BYTEA[])
+)
+SELECT w.id, w.document, w.span_start, w.span_end, vector_send(w.embedding), d.record, s.start, s.headings, s.text
+FROM wanted w
+JOIN pumasi_rag_document d ON d.tenant = w.tenant AND d.document = w.document
+JOIN pumasi_rag_section s ON s.tenant = w.tenant AND s.document = w.document AND s.section = w.section
