@@ -1,11 +1,14 @@
 //! Request bodies with a limit of which the client hears.
 
+use axum::Json;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::problem::Problem;
 
@@ -36,4 +39,22 @@ pub async fn limited(limit: usize, request: Request, next: Next) -> Response {
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response();
     }
     next.run(Request::from_parts(parts, Body::from(kept))).await
+}
+
+/// A body that is a JSON object: `serde` would take an array of its fields as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Object<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<Value>::from_request(request, state).await {
+            Ok(Json(object @ Value::Object(_))) => {
+                serde_json::from_value(object).map(Self).map_err(|error| Problem::invalid(error.to_string()))
+            }
+            Ok(_) => Err(Problem::invalid("the body is not a JSON object")),
+            Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
+        }
+    }
 }

@@ -1,11 +1,16 @@
-//! What the example services share: which model to ask, how errors are told, logs and metrics,
-//! how to stop, and what stands in for Slack.
+//! What the example services share: which model to ask, who asks and how often, what a request says, how errors are told, the
+//! page's style, logs and metrics, how to stop, and what stands in for Slack.
 
+pub mod auth;
 pub mod body;
 pub mod child;
 pub mod model;
+pub mod page;
 pub mod print;
 pub mod problem;
+pub mod query;
+pub mod rate;
 pub mod serve;
 pub mod slack;
 pub mod telemetry;
+pub mod webhook;

@@ -1,8 +1,10 @@
 //! Errors as problem details (RFC 9457).
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use pumasi_core::{Error, ErrorKind, Retry};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +37,22 @@ impl Problem {
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail)
     }
+
+    /// Tells that somebody asks too often, and when to come back.
+    pub fn too_many(after: Duration) -> Self {
+        let retry_after = Some(after.as_secs().max(1));
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests in a short time")
+        }
+    }
+}
+
+/// Answers with problems where no route does.
+pub fn fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(|| async { Problem::not_found("page") }).method_not_allowed_fallback(|| async {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes other methods")
+    })
 }
 
 impl From<Error> for Problem {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
-use axum::http::request::Parts;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +15,9 @@ use pumasi_core::filter::Filter;
 use pumasi_llm_parse::task::{
     Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState, check_filter,
 };
-use serde_json::Value;
+use support::body::Object;
 use support::problem::Problem;
+use support::query::{Id, Known, bad, limit, next_page};
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +25,7 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::news::News;
-use super::query::{Cursor, FilterQuery, Known, PageQuery, bad, limit, next_page};
+use super::query::{Cursor, FilterQuery, PageQuery};
 use super::view::{About, Accepted, MatchView, NewPost, PostRow, PostView, TaskRow};
 
 type Shared = State<Arc<Service>>;
@@ -57,30 +56,16 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// A path's identifier; what is no UTF-8 names nothing.
-struct Id(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(id)) => Ok(Self(id)),
-            Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
-        }
-    }
-}
-
 /// Accepts a post; its tasks follow.
 #[utoipa::path(post, path = "/posts", request_body = NewPost, responses(
     (status = 202, body = Accepted), (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
     (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
-    body: Result<Json<Value>, JsonRejection>,
+    Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
     let id = EventId::random().to_string();
-    let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
+    let post = post.into_post(id.clone()).map_err(Problem::invalid)?;
     service.pipeline.submit(post, 1, None).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
 }
@@ -92,9 +77,9 @@ async fn create(
 async fn replace(
     State(service): Shared,
     Id(id): Id,
-    body: Result<Json<Value>, JsonRejection>,
+    Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
-    let post = read(body)?.into_post(id.clone()).map_err(Problem::invalid)?;
+    let post = post.into_post(id.clone()).map_err(Problem::invalid)?;
     let _editing = service.editing.lock().await;
     let version = service.record(&id).await?.version + 1;
     service.pipeline.submit(post, version, None).await?;
@@ -255,17 +240,6 @@ async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, 
     });
     let until_stop = news.take_until(async move { shutdown.triggered().await });
     Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-}
-
-/// Reads a post, which is an object: `serde` would take an array of its fields as well.
-fn read(body: Result<Json<Value>, JsonRejection>) -> Answer<NewPost> {
-    match body {
-        Ok(Json(post @ Value::Object(_))) => {
-            serde_json::from_value(post).map_err(|error| Problem::invalid(error.to_string()))
-        }
-        Ok(_) => Err(Problem::invalid("a post is a JSON object")),
-        Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
-    }
 }
 
 impl Service {

@@ -2,7 +2,6 @@
 
 mod api;
 mod news;
-mod page;
 mod query;
 mod view;
 
@@ -13,13 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::{Shutdown, SqliteBus};
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
-use support::problem::Problem;
+use support::page::Page;
+use support::problem::fallbacks;
+use support::query::none_but;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, broadcast};
@@ -27,6 +30,12 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
 use news::{News, Told};
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -99,21 +108,17 @@ fn router(service: Arc<Service>) -> Router {
     openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(128 * 1024, request, next)))
-        .layer(middleware::from_fn(query::none_elsewhere))
+        .layer(middleware::from_fn(no_query))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
-    Router::new()
+    let router = Router::new()
         .merge(limited)
-        .merge(page::router())
-        .merge(endless.layer(middleware::from_fn(query::none_elsewhere)))
-        .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
-        .fallback(|| async { Problem::not_found("page") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "this path takes other methods",
-            )
-        })
-        .layer(TraceLayer::new_for_http())
-        .with_state(service)
+        .merge(PAGE.router())
+        .merge(endless.layer(middleware::from_fn(no_query)))
+        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
+    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    none_but(&["/posts", "/tasks"], request, next).await
 }

@@ -1,7 +1,6 @@
 //! The service: an admin stores knowledge, runners ask.
 
 mod api;
-mod page;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,7 +17,8 @@ use pumasi_core::model::ChatModel;
 use pumasi_rag::answer::Assistant;
 use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
-use support::problem::Problem;
+use support::page::Page;
+use support::problem::fallbacks;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
@@ -26,6 +26,12 @@ use tower_http::trace::TraceLayer;
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
 
 /// Where the service listens.
 #[derive(clap::Args)]
@@ -84,18 +90,7 @@ fn router(service: Arc<Service>) -> Router {
     let limited = api::router()
         .layer(middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
-    Router::new()
-        .merge(limited)
-        .merge(page::router())
-        .route("/healthz", get(|| async { StatusCode::OK }))
-        .fallback(|| async { Problem::not_found("page") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "this path takes other methods",
-            )
-        })
-        .layer(TraceLayer::new_for_http())
-        .with_state(service)
+    let router =
+        Router::new().merge(limited).merge(PAGE.router()).route("/healthz", get(|| async { StatusCode::OK }));
+    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
 }

@@ -1,0 +1,212 @@
+//! Who asks: bearer tokens (JWT), signed and checked with one key.
+
+use std::env;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// The variable that holds the key.
+pub const KEY: &str = "PUMASI_TOKEN_KEY";
+/// The shortest key, in bytes: as long as what HMAC-SHA-256 makes (RFC 7518, 3.2).
+const SHORTEST: usize = 32;
+/// The longest name of a caller, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// Makes a secret that nobody can guess: 244 random bits.
+pub fn random_secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+/// What tokens are signed and checked with.
+#[derive(Clone)]
+pub struct Keys {
+    sign: EncodingKey,
+    check: DecodingKey,
+    is_random: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: Arc<str>,
+    role: Arc<str>,
+    exp: u64,
+}
+
+impl Keys {
+    /// Takes the key of the environment ([`KEY`]), or makes one up that is gone with the process.
+    ///
+    /// # Errors
+    ///
+    /// If the key is too short.
+    pub fn from_env() -> Result<Self, String> {
+        match env::var(KEY).ok().filter(|key| !key.is_empty()) {
+            Some(key) => Self::new(&key),
+            None => Ok(Self { is_random: true, ..Self::new(&random_secret())? }),
+        }
+    }
+
+    /// Takes a key of at least 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// If it is shorter.
+    pub fn new(secret: &str) -> Result<Self, String> {
+        if secret.len() < SHORTEST {
+            return Err(format!("{KEY} has to have at least {SHORTEST} bytes"));
+        }
+        let secret = secret.as_bytes();
+        let (sign, check) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
+        Ok(Self { sign, check, is_random: false })
+    }
+
+    /// Tells whether the key was made up: then nobody else can sign, and the service hands out tokens itself.
+    pub const fn is_random(&self) -> bool {
+        self.is_random
+    }
+
+    /// Signs a token for `name` in `role`.
+    ///
+    /// # Errors
+    ///
+    /// If the name is empty, longer than 100 characters or holds a control character.
+    pub fn issue(&self, name: &str, role: &str, lifetime: Duration) -> Result<String, Problem> {
+        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control)
+        {
+            return Err(Problem::invalid(format!("a name is a line of 1 to {LONGEST_NAME} characters")));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let claims = Claims { sub: name.trim().into(), role: role.into(), exp: (now + lifetime).as_secs() };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign).map_err(|error| {
+            tracing::error!(error = %error, "a token could not be signed");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "a token could not be signed")
+        })
+    }
+
+    fn caller(&self, token: &str) -> Option<Caller> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.check, &Validation::new(Algorithm::HS256));
+        let Claims { sub, role, .. } = claims.ok()?.claims;
+        (!sub.is_empty()).then_some(Caller { name: sub, role })
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("is_random", &self.is_random).finish_non_exhaustive()
+    }
+}
+
+/// Who asks. A handler that takes one answers 401 to whoever has no token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    name: Arc<str>,
+    role: Arc<str>,
+}
+
+impl Caller {
+    /// Returns the name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Tells whether the caller has this role.
+    pub fn is(&self, role: &str) -> bool {
+        &*self.role == role
+    }
+
+    /// Lets only this role pass.
+    ///
+    /// # Errors
+    ///
+    /// A 403 that names the role.
+    pub fn require(&self, role: &str) -> Result<(), Problem> {
+        if self.is(role) {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", format!("this takes the role {role}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| refused("this takes a token: Authorization: Bearer …"))
+    }
+}
+
+/// Finds out who asks, and answers 401 to a token that is forged, expired or no token at all.
+pub async fn identify(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
+    if let Some(token) = bearer(request.headers()) {
+        let Some(caller) = token.and_then(|token| keys.caller(token)) else {
+            return refused("the token is not valid here, or not any more");
+        };
+        request.extensions_mut().insert(caller);
+    }
+    next.run(request).await
+}
+
+/// The token of a request that has the header: nothing in it if the header is of another kind.
+fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
+    let (scheme, token) =
+        headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ').unwrap_or_default();
+    Some(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
+}
+
+fn refused(detail: &str) -> Response {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// Tells the OpenAPI document of the scheme `bearer`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_for_its_time_and_its_key() {
+        let keys = Keys::new("a key of at least thirty-two bytes").unwrap();
+        let token = keys.issue(" 민수 ", "runner", Duration::from_mins(1)).unwrap();
+        let caller = keys.caller(&token).unwrap();
+        assert_eq!((&**caller.name(), caller.is("runner")), ("민수", true));
+        assert_eq!(caller.require("organiser").unwrap_err().status, 403);
+        assert!(Keys::new(&random_secret()).unwrap().caller(&token).is_none());
+
+        let claims = Claims { sub: "민수".into(), role: "runner".into(), exp: 1_000 };
+        let expired = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &keys.sign).unwrap();
+        assert!(keys.caller(&expired).is_none());
+        let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &keys.sign).unwrap();
+        assert!(keys.caller(&other).is_none());
+        for name in ["", " ", "a\nb", &"가".repeat(101)] {
+            assert!(keys.issue(name, "runner", Duration::from_mins(1)).is_err());
+        }
+        assert!(Keys::new("short").is_err());
+    }
+}

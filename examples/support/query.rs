@@ -1,0 +1,84 @@
+//! What stands in a request's address: identifiers, pages, and nothing that nobody knows.
+
+use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// The rows of a page that does not say how many it wants.
+const USUAL: u16 = 100;
+const MOST: u16 = 500;
+
+/// Refuses an address.
+pub fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_input", detail)
+}
+
+/// A path's identifier; what is no UTF-8 names nothing.
+#[derive(Clone, Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
+        }
+    }
+}
+
+/// A query of which every parameter is known; the refusal names those that there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Known<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|error| bad(error.body_text()))
+    }
+}
+
+/// Refuses parameters where a path takes none: everywhere but in a `GET` of these.
+pub async fn none_but(lists: &'static [&'static str], request: Request, next: Next) -> Response {
+    let is_list = request.method() == Method::GET && lists.contains(&request.uri().path());
+    match request.uri().query() {
+        Some(query) if !is_list && !query.is_empty() => {
+            let name = query.split(['=', '&']).next().unwrap_or_default();
+            bad(format!("unknown parameter `{name}`: this path takes no query parameters")).into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// How many rows a page may have: 1 to 500, by default 100.
+///
+/// # Errors
+///
+/// A 400 that says so.
+pub fn limit(wanted: Option<u16>) -> Result<usize, Problem> {
+    match wanted.unwrap_or(USUAL) {
+        limit @ 1..=MOST => Ok(usize::from(limit)),
+        other => Err(bad(format!("the limit must be 1 to {MOST}, not {other}"))),
+    }
+}
+
+/// The header that leads to the page after `last` (RFC 8288), asked for as this one was.
+pub fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
+    let mut query = String::new();
+    for pair in raw.unwrap_or_default().split('&') {
+        if !pair.is_empty() && !pair.starts_with("after=") {
+            query.push_str(pair);
+            query.push('&');
+        }
+    }
+    let value = HeaderValue::try_from(format!("<{path}?{query}after={last}>; rel=\"next\""));
+    value.into_iter().map(|value| (header::LINK, value)).collect()
+}
