@@ -16,6 +16,7 @@ mod signal;
 #[cfg(feature = "embedded")]
 mod sqlite;
 mod transaction;
+mod watch;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -39,6 +40,7 @@ pub use signal::{Delivered, NewSignal, StoredSignal};
 #[cfg(feature = "embedded")]
 pub use sqlite::{SqliteStore, SqliteStoreOptions};
 pub use transaction::StoreTransaction;
+pub use watch::{Changes, Watched, WatchedStore};
 
 /// Keeps sagas: their records, who holds them, the signals that wait for them, and the events that they emitted.
 ///

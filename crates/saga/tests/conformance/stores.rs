@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pumasi_core::time::ManualClock;
 use pumasi_saga::conformance::store::StoreHarness;
-use pumasi_saga::store::{MemoryStore, SagaStore};
+use pumasi_saga::store::{MemoryStore, SagaStore, WatchedStore};
 
 struct Memory {
     clock: ManualClock,
@@ -32,6 +32,21 @@ impl StoreHarness for Memory {
 }
 
 pumasi_saga::store_laws!(memory, Memory::new());
+
+struct WatchedMemory(Memory);
+
+#[async_trait]
+impl StoreHarness for WatchedMemory {
+    async fn open(&self) -> Arc<dyn SagaStore> {
+        Arc::new(WatchedStore::new(self.0.store.clone()))
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.0.pass(time).await;
+    }
+}
+
+pumasi_saga::store_laws!(watched, WatchedMemory(Memory::new()));
 
 #[cfg(feature = "embedded")]
 mod on_sqlite {
