@@ -1,28 +1,47 @@
 //! A race registration behind one endpoint: what is answered, what is held and paid, what is undone, and a crash in the middle.
 //!
 //! ```sh
-//! cargo run --example race_registration
+//! cargo run --example race_registration                     the story, in some seconds
+//! cargo run --example race_registration -- serve            the service, with a page at http://127.0.0.1:8790
+//! cargo run --example race_registration -- token 민수        a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
-//! prints the saga as a Mermaid diagram, then five registrations: one to its end, one that is undone because the participant is
-//! not eligible, one whose payment comes after its deadline and is refunded, one that finds the race full, and one whose process
-//! is killed (SIGKILL) between starting the payment and recording that: the next process asks the gateway, hears that it was
-//! started, and goes on.
+//! The story prints the saga as a Mermaid diagram, then five registrations: one to its end, one that is undone because the
+//! participant is not eligible, one whose payment comes after its deadline and is refunded, one that finds the race full, and one
+//! whose process is killed (SIGKILL) between starting the payment and recording that: the next process asks the gateway, hears
+//! that it was started, and goes on. Time is virtual, so that it prints the same each time. The first four are kept in memory, the
+//! last one in a file.
 //!
-//! Time is virtual, so that it prints the same each time. The first four are kept in memory, the last one in a file, as a service
-//! would.
+//! The service runs the same definition, with partners in a database:
+//!
+//! - An *organiser* makes races, first come first served or by a lottery that anybody can draw again, watches every registration
+//!   (status, steps, history, diagram), and decides where one stands still: retry, skip, force, roll back, cancel, each with who and why.
+//! - A *runner* registers by one endpoint, `POST /races/{race}/registration`: it takes an answer and says what is needed next.
+//! - The payment gateway tells by a signed webhook, `POST /payments/webhook` ([Standard Webhooks](https://www.standardwebhooks.com)).
+//!   What comes twice is answered alike; what comes too late is given back. The page plays the gateway, too.
+//!
+//! | variable | |
+//! |---|---|
+//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `organiser` or `runner`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PAYMENT_WEBHOOK_SECRET` | signs webhooks; without it the secret is random, and only the page can pay |
+//! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |
+//!
+//! Everything is kept in one folder, `--data`: what was acknowledged is there after a SIGKILL, and goes on by itself.
 
+mod partners;
 mod race;
 mod saga;
+mod serve;
 mod steps;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::{Parser, Subcommand};
 use pumasi_core::time::ManualClock;
 use pumasi_saga::store::{MemoryStore, SagaStore, SqliteStoreOptions};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle, Signal, View};
@@ -37,14 +56,56 @@ type Told = Result<(), Box<dyn Error>>;
 /// What the process says that is to be killed.
 const IN_THE_MIDDLE: &str = "  the payment is started, and that is not recorded yet";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Told {
-    let mut words = std::env::args().skip(1);
-    if let (Some("until-killed"), Some(folder)) = (words.next().as_deref(), words.next()) {
-        return until_killed(Path::new(&folder)).await;
+/// How long the gateway may take to tell of a payment.
+const FOR_THE_PAYMENT: Duration = Duration::from_mins(15);
+
+#[derive(Parser)]
+#[command(about = "Takes registrations for races to their end, or back")]
+struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Serves the API and a page.
+    Serve(serve::Options),
+    /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
+    Token(serve::TokenOptions),
+    /// The process of the story that is killed.
+    #[command(hide = true)]
+    UntilKilled { folder: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let what = Args::parse().what;
+    let mut builder = match what {
+        Some(What::Serve(_)) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let told = match builder.enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(what)),
+        Err(error) => Err(error.into()),
+    };
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("race_registration: {}", support::print::chain(&*error));
+            ExitCode::FAILURE
+        }
     }
-    in_memory().await?;
-    killed_in_the_middle().await
+}
+
+async fn run(what: Option<What>) -> Told {
+    match what {
+        Some(What::Serve(options)) => serve::run(options).await,
+        Some(What::Token(options)) => options.print(),
+        Some(What::UntilKilled { folder }) => until_killed(&folder).await,
+        None => {
+            in_memory().await?;
+            killed_in_the_middle().await
+        }
+    }
 }
 
 /// One process of the service: an engine over a store.
@@ -54,7 +115,7 @@ fn desk(
     clock: &ManualClock,
 ) -> pumasi_saga::Result<Registrations> {
     let options = EngineOptions::new().with_clock(Arc::new(clock.clone())).inline();
-    Engine::with_options(store, race.clone(), options).register(registration()?)
+    Engine::with_options(store, race.clone(), options).register(registration(FOR_THE_PAYMENT)?)
 }
 
 async fn in_memory() -> Told {
@@ -145,13 +206,13 @@ async fn open(folder: &Path, clock: &ManualClock) -> pumasi_saga::Result<impl Sa
 async fn answer_all(registrations: &Registrations, key: &RegistrationKey) -> pumasi_saga::Result<()> {
     show(&registrations.advance(key, AgreeTerms { agreed: true }).await?);
     show(&registrations.advance(key, ChooseSouvenir { souvenir: "티셔츠 M".to_owned() }).await?);
-    show(&registrations.advance(key, ShippingAddress { city: "서울".to_owned() }).await?);
+    show(&registrations.advance(key, ShippingAddress { city: "서울".to_owned(), email: None }).await?);
     Ok(())
 }
 
 /// What the payment gateway sends.
 fn paid(event: &str) -> Signal {
-    Signal::from(PaymentCompleted { amount_krw: 35_000 }).with_id(event)
+    Signal::from(PaymentCompleted { payment: String::new(), amount_krw: 35_000 }).with_id(event)
 }
 
 fn show(view: &View) {

@@ -1,13 +1,18 @@
-//! The partners of the registration: places, payments and messages, each with the keys it has seen. In memory, or in a file that
-//! outlives whoever asks.
+//! The story's partners: places, payments and messages, each with the keys it has seen. In memory, or in a file that outlives
+//! whoever asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pumasi_saga::barrier::{Entry, MemoryBarrier, Operation};
+use pumasi_saga::{Cx, Error, ErrorKind, Outcome, Probe};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+use crate::partners::Partners;
+use crate::saga::{PaymentCompleted, RegistrationKey, ShippingAddress};
+use crate::steps::{Bib, Held, PaymentRef};
 
 #[derive(Clone)]
 pub(crate) struct Race {
@@ -61,7 +66,7 @@ impl Race {
     }
 
     /// Holds a place; the same key gets the same ticket.
-    pub(crate) fn hold(&self, key: &str, participant: &str) -> Option<u64> {
+    fn hold(&self, key: &str, participant: &str) -> Option<u64> {
         self.with(|books| {
             if !books.held.contains_key(key) && books.held.len() >= books.places {
                 return None;
@@ -76,7 +81,7 @@ impl Race {
         })
     }
 
-    pub(crate) fn release(&self, key: &str, participant: &str) {
+    fn release(&self, key: &str, participant: &str) {
         self.with(|books| {
             if books.barrier.enter(key, Operation::Undo) == Entry::First
                 && let Some(ticket) = books.held.remove(key)
@@ -87,7 +92,7 @@ impl Race {
     }
 
     /// Starts a payment, and perhaps never answers.
-    pub(crate) async fn start_payment(&self, key: &str, participant: &str) -> String {
+    async fn start_payment(&self, key: &str, participant: &str) -> String {
         let (payment, falls_silent) = self.with(|books| {
             if books.barrier.enter(key, Operation::Do) == Entry::First {
                 let payment = format!("pay-{}", books.payments.len() + 1);
@@ -104,11 +109,11 @@ impl Race {
         payment
     }
 
-    pub(crate) fn payment(&self, key: &str) -> Option<String> {
+    fn payment(&self, key: &str) -> Option<String> {
         self.with(|books| books.payments.get(key).cloned())
     }
 
-    pub(crate) fn cancel_payment(&self, key: &str, participant: &str) {
+    fn cancel_payment(&self, key: &str, participant: &str) {
         self.with(|books| {
             if books.barrier.enter(key, Operation::Undo) == Entry::First
                 && let Some(payment) = books.payments.get(key).cloned()
@@ -118,7 +123,7 @@ impl Race {
         });
     }
 
-    pub(crate) fn refund(&self, key: &str, amount_krw: u64) {
+    fn refund(&self, key: &str, amount_krw: u64) {
         self.with(|books| {
             if books.refunds.insert(key.to_owned()) {
                 books.ledger.push(format!("{amount_krw} won refunded"));
@@ -126,7 +131,7 @@ impl Race {
         });
     }
 
-    pub(crate) fn confirm(&self, key: &str, participant: &str, ticket: u64) {
+    fn confirm(&self, key: &str, participant: &str, ticket: u64) {
         self.with(|books| {
             if books.confirmed.insert(key.to_owned()) {
                 books.ledger.push(format!("{participant} confirmed with bib {ticket}"));
@@ -134,11 +139,11 @@ impl Race {
         });
     }
 
-    pub(crate) fn is_confirmed(&self, key: &str) -> bool {
+    fn is_confirmed(&self, key: &str) -> bool {
         self.with(|books| books.confirmed.contains(key))
     }
 
-    pub(crate) fn tell(&self, key: &str, participant: &str, bib: u64) {
+    fn tell(&self, key: &str, participant: &str, bib: u64) {
         self.with(|books| {
             if books.barrier.enter(key, Operation::Do) == Entry::First {
                 books.ledger.push(format!("{participant} told of bib {bib}"));
@@ -150,7 +155,7 @@ impl Race {
         self.with(|books| books.barred.insert(participant.to_owned()));
     }
 
-    pub(crate) fn is_barred(&self, participant: &str) -> bool {
+    fn is_barred(&self, participant: &str) -> bool {
         self.with(|books| books.barred.contains(participant))
     }
 
@@ -169,5 +174,72 @@ impl Race {
         for line in self.with(|books| std::mem::take(&mut books.ledger)) {
             support::say!("    {line}");
         }
+    }
+}
+
+impl Partners for Race {
+    async fn hold(&self, cx: &Cx<Self>, key: &RegistrationKey) -> Outcome<Held, Error> {
+        match Self::hold(self, &cx.step_key(), &key.participant) {
+            Some(ticket) => Outcome::Done(Held { ticket }),
+            None => Outcome::Failed(Error::new(ErrorKind::Conflict, "the race is full")),
+        }
+    }
+
+    async fn release(&self, cx: &Cx<Self>, key: &RegistrationKey, _: Option<Held>) -> Outcome<(), Error> {
+        Self::release(self, &cx.step_key(), &key.participant);
+        Outcome::Done(())
+    }
+
+    async fn start_payment(&self, cx: &Cx<Self>, key: &RegistrationKey) -> Outcome<PaymentRef, Error> {
+        Outcome::Done(PaymentRef(Self::start_payment(self, &cx.step_key(), &key.participant).await))
+    }
+
+    async fn payment(&self, cx: &Cx<Self>) -> Probe<PaymentRef> {
+        match Self::payment(self, &cx.step_key()) {
+            Some(payment) => Probe::Happened(PaymentRef(payment)),
+            None => Probe::DidNotHappen,
+        }
+    }
+
+    async fn cancel_payment(&self, cx: &Cx<Self>, key: &RegistrationKey) -> Outcome<(), Error> {
+        Self::cancel_payment(self, &cx.step_key(), &key.participant);
+        Outcome::Done(())
+    }
+
+    async fn refund(&self, cx: &Cx<Self>, paid: &PaymentCompleted) -> Outcome<(), Error> {
+        Self::refund(self, &cx.idempotency_key(), paid.amount_krw);
+        Outcome::Done(())
+    }
+
+    async fn check(&self, key: &RegistrationKey, _: &PaymentRef, _: &PaymentCompleted) -> Outcome<(), Error> {
+        if self.is_barred(&key.participant) {
+            Outcome::Failed(Error::new(ErrorKind::Refused, "not eligible"))
+        } else {
+            Outcome::Done(())
+        }
+    }
+
+    async fn confirm(&self, cx: &Cx<Self>, key: &RegistrationKey, held: &Held) -> Outcome<Bib, Error> {
+        Self::confirm(self, &cx.step_key(), &key.participant, held.ticket);
+        Outcome::Done(Bib(held.ticket))
+    }
+
+    async fn is_confirmed(&self, cx: &Cx<Self>, _: &RegistrationKey, held: &Held) -> Probe<Bib> {
+        if Self::is_confirmed(self, &cx.step_key()) {
+            Probe::Happened(Bib(held.ticket))
+        } else {
+            Probe::DidNotHappen
+        }
+    }
+
+    async fn tell(
+        &self,
+        cx: &Cx<Self>,
+        key: &RegistrationKey,
+        _: &ShippingAddress,
+        bib: &Bib,
+    ) -> Outcome<(), Error> {
+        Self::tell(self, &cx.step_key(), &key.participant, bib.0);
+        Outcome::Done(())
     }
 }

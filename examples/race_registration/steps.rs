@@ -1,9 +1,9 @@
-//! The steps: each asks the race under its idempotency key.
+//! The steps: each asks a partner under its idempotency key.
 
-use pumasi_saga::{Compensate, Cx, Late, Outcome, Probe, Retriable, Step, Undo};
+use pumasi_saga::{Compensate, Cx, Error, Late, Outcome, Probe, Retriable, Step, Undo};
 use serde::{Deserialize, Serialize};
 
-use crate::race::Race;
+use crate::partners::{Lots, Partners};
 use crate::saga::{PaymentCompleted, RegistrationKey, ShippingAddress};
 
 #[derive(Serialize, Deserialize)]
@@ -23,108 +23,115 @@ pub(crate) struct Bib(pub(crate) u64);
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Notified;
 
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Entered;
+
+pub(crate) struct EnterDraw;
+
+impl<P: Lots> Step<P> for EnterDraw {
+    type In = (RegistrationKey,);
+    type Out = Entered;
+    type Error = Error;
+
+    async fn run(&self, cx: &Cx<P>, (key,): Self::In) -> Outcome<Entered, Error> {
+        cx.app().enter(cx, &key).await.map(|()| Entered)
+    }
+}
+
+pub(crate) struct LeaveDraw;
+
+impl<P: Lots> Compensate<P, EnterDraw> for LeaveDraw {
+    type Error = Error;
+
+    async fn undo(&self, cx: &Cx<P>, undo: Undo<P, EnterDraw>) -> Outcome<(), Error> {
+        cx.app().leave(cx, &undo.input.0).await
+    }
+}
+
 pub(crate) struct HoldPlace;
 
-impl Step<Race> for HoldPlace {
+impl<P: Partners> Step<P> for HoldPlace {
     type In = (RegistrationKey,);
     type Out = Held;
-    type Error = &'static str;
+    type Error = Error;
 
-    async fn run(&self, cx: &Cx<Race>, (key,): Self::In) -> Outcome<Held, &'static str> {
-        match cx.app().hold(&cx.step_key(), &key.participant) {
-            Some(ticket) => Outcome::Done(Held { ticket }),
-            None => Outcome::Failed("the race is full"),
-        }
+    async fn run(&self, cx: &Cx<P>, (key,): Self::In) -> Outcome<Held, Error> {
+        cx.app().hold(cx, &key).await
     }
 }
 
 pub(crate) struct ReleasePlace;
 
-impl Compensate<Race, HoldPlace> for ReleasePlace {
-    type Error = &'static str;
+impl<P: Partners> Compensate<P, HoldPlace> for ReleasePlace {
+    type Error = Error;
 
-    async fn undo(&self, cx: &Cx<Race>, undo: Undo<Race, HoldPlace>) -> Outcome<(), &'static str> {
-        cx.app().release(&cx.step_key(), &undo.input.0.participant);
-        Outcome::Done(())
+    async fn undo(&self, cx: &Cx<P>, undo: Undo<P, HoldPlace>) -> Outcome<(), Error> {
+        cx.app().release(cx, &undo.input.0, undo.output).await
     }
 }
 
 pub(crate) struct StartPayment;
 
-impl Step<Race> for StartPayment {
+impl<P: Partners> Step<P> for StartPayment {
     type In = (RegistrationKey, Held, ShippingAddress);
     type Out = PaymentRef;
-    type Error = &'static str;
+    type Error = Error;
 
-    async fn run(&self, cx: &Cx<Race>, (key, ..): Self::In) -> Outcome<PaymentRef, &'static str> {
-        Outcome::Done(PaymentRef(cx.app().start_payment(&cx.step_key(), &key.participant).await))
+    async fn run(&self, cx: &Cx<P>, (key, ..): Self::In) -> Outcome<PaymentRef, Error> {
+        cx.app().start_payment(cx, &key).await
     }
 
-    async fn probe(&self, cx: &Cx<Race>, _: Self::In) -> Probe<PaymentRef> {
-        match cx.app().payment(&cx.step_key()) {
-            Some(payment) => Probe::Happened(PaymentRef(payment)),
-            None => Probe::DidNotHappen,
-        }
+    async fn probe(&self, cx: &Cx<P>, _: Self::In) -> Probe<PaymentRef> {
+        cx.app().payment(cx).await
     }
 }
 
 pub(crate) struct CancelPayment;
 
-impl Compensate<Race, StartPayment> for CancelPayment {
-    type Error = &'static str;
+impl<P: Partners> Compensate<P, StartPayment> for CancelPayment {
+    type Error = Error;
 
-    async fn undo(&self, cx: &Cx<Race>, undo: Undo<Race, StartPayment>) -> Outcome<(), &'static str> {
-        cx.app().cancel_payment(&cx.step_key(), &undo.input.0.participant);
-        Outcome::Done(())
+    async fn undo(&self, cx: &Cx<P>, undo: Undo<P, StartPayment>) -> Outcome<(), Error> {
+        cx.app().cancel_payment(cx, &undo.input.0).await
     }
 }
 
 /// Gives back what was paid for a place that is gone.
 pub(crate) struct Refund;
 
-impl Late<Race, PaymentCompleted> for Refund {
-    type Error = &'static str;
+impl<P: Partners> Late<P, PaymentCompleted> for Refund {
+    type Error = Error;
 
-    async fn handle(&self, cx: &Cx<Race>, paid: PaymentCompleted) -> Outcome<(), &'static str> {
-        cx.app().refund(&cx.idempotency_key(), paid.amount_krw);
-        Outcome::Done(())
+    async fn handle(&self, cx: &Cx<P>, paid: PaymentCompleted) -> Outcome<(), Error> {
+        cx.app().refund(cx, &paid).await
     }
 }
 
 pub(crate) struct CheckEligibility;
 
-impl Step<Race> for CheckEligibility {
-    type In = (RegistrationKey, PaymentCompleted);
+impl<P: Partners> Step<P> for CheckEligibility {
+    type In = (RegistrationKey, PaymentRef, PaymentCompleted);
     type Out = Eligible;
-    type Error = &'static str;
+    type Error = Error;
 
-    async fn run(&self, cx: &Cx<Race>, (key, _): Self::In) -> Outcome<Eligible, &'static str> {
-        if cx.app().is_barred(&key.participant) {
-            Outcome::Failed("not eligible")
-        } else {
-            Outcome::Done(Eligible)
-        }
+    async fn run(&self, cx: &Cx<P>, (key, payment, paid): Self::In) -> Outcome<Eligible, Error> {
+        cx.app().check(&key, &payment, &paid).await.map(|()| Eligible)
     }
 }
 
 pub(crate) struct Confirm;
 
-impl Step<Race> for Confirm {
+impl<P: Partners> Step<P> for Confirm {
     type In = (RegistrationKey, Held, PaymentRef, Eligible);
     type Out = Bib;
-    type Error = &'static str;
+    type Error = Error;
 
-    async fn run(&self, cx: &Cx<Race>, (key, held, ..): Self::In) -> Outcome<Bib, &'static str> {
-        cx.app().confirm(&cx.step_key(), &key.participant, held.ticket);
-        Outcome::Done(Bib(held.ticket))
+    async fn run(&self, cx: &Cx<P>, (key, held, ..): Self::In) -> Outcome<Bib, Error> {
+        cx.app().confirm(cx, &key, &held).await
     }
 
-    async fn probe(&self, cx: &Cx<Race>, (_, held, ..): Self::In) -> Probe<Bib> {
-        if cx.app().is_confirmed(&cx.step_key()) {
-            Probe::Happened(Bib(held.ticket))
-        } else {
-            Probe::DidNotHappen
-        }
+    async fn probe(&self, cx: &Cx<P>, (key, held, ..): Self::In) -> Probe<Bib> {
+        cx.app().is_confirmed(cx, &key, &held).await
     }
 }
 
@@ -132,13 +139,12 @@ pub(crate) struct Notify;
 
 impl Retriable for Notify {}
 
-impl Step<Race> for Notify {
-    type In = (RegistrationKey, Bib);
+impl<P: Partners> Step<P> for Notify {
+    type In = (RegistrationKey, ShippingAddress, Bib);
     type Out = Notified;
-    type Error = &'static str;
+    type Error = Error;
 
-    async fn run(&self, cx: &Cx<Race>, (key, bib): Self::In) -> Outcome<Notified, &'static str> {
-        cx.app().tell(&cx.step_key(), &key.participant, bib.0);
-        Outcome::Done(Notified)
+    async fn run(&self, cx: &Cx<P>, (key, address, bib): Self::In) -> Outcome<Notified, Error> {
+        cx.app().tell(cx, &key, &address, &bib).await.map(|()| Notified)
     }
 }

@@ -1,0 +1,349 @@
+"use strict";
+const words = {
+  ko: {
+    skip: "본문으로 가기", title: "대회 접수", lead: "약관부터 배번까지 한 창구로 접수합니다. 자리가 없거나 자격이 없으면 한 일을 거꾸로 되돌리고, 늦게 들어온 돈은 돌려줍니다.",
+    enter: "들어가기", side: "어느 쪽인가요?", runner: "참가자", organiser: "주최자", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
+    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: race_registration token 이름",
+    make: "대회 만들기", raceName: "대회 이름", kind: "자리를 받는 방법", first_come: "선착순", lottery: "추첨", places: "자리", price: "참가비 (원)", makeButton: "만들기", made: "대회를 만들었습니다.",
+    races: "대회", noRaces: "아직 대회가 없습니다.", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => `${n.toLocaleString("ko")}원`, drawButton: "추첨하기", callButton: "빈자리 다시 부르기", drawnAlready: "추첨 끝남", drawResult: (w, q) => `추첨했습니다. 당첨 ${w}명, 대기 ${q}명.`, verify: "추첨 검증 자료",
+    mine: "내 접수", pick: "대회를 고르면 접수가 시작됩니다.", start: "접수 시작", again: "다시 접수하기", withdraw: "접수 취소", next: "다음", submit: "보내기", pay: n => `${n.toLocaleString("ko")}원 결제하기`, gateway: (n, id) => `${n.toLocaleString("ko")}원을 결제 창구에서 내 주세요 (${id}).`, until: t => `${t}까지`, bib: n => `배번 ${n}번`, refunded: "돈을 돌려드렸습니다.",
+    agree_terms: "약관 동의", choose_souvenir: "기념품 고르기", shipping_address: "받을 곳", enter_draw: "추첨 명단에 올리기", drawn: "당첨", hold_place: "자리 잡기", start_payment: "결제 시작", payment_completed: "결제 완료", check_eligibility: "참가 자격 확인", confirm: "접수 확정", notify: "알림",
+    agree: "대회 약관에 동의합니다.", souvenir: "기념품", souvenirs: ["티셔츠 S", "티셔츠 M", "티셔츠 L", "모자", "받지 않음"], city: "주소", email: "알림을 받을 전자우편 (없어도 됩니다)", waitDraw: "추첨을 기다립니다. 바로 당첨되지 않아도 빈자리가 나면 차례대로 부릅니다.", moving: "처리하고 있습니다…", organiserLooks: "주최자가 살펴보고 있습니다.",
+    office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.",
+    retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기",
+    status: { running: "진행 중", waiting: "기다림", compensating: "되돌리는 중", needs_operator: "주최자 필요", parked: "세워 둠", completed: "끝남", compensated: "되돌림" },
+    look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
+    state: { started: "결제 전", paid: "결제됨", cancelled: "취소됨", refunded: "환불됨" },
+    reason: { deadline: "기한이 지났습니다", "the race is full": "자리가 없습니다", "not eligible": "참가 자격이 없습니다", "the lots are drawn already": "추첨이 이미 끝났습니다", "the mailbox does not exist": "없는 전자우편 주소입니다", cancelled: "취소했습니다", "rolled back by an operator": "주최자가 되돌렸습니다", "something else was paid than was asked for": "청구한 것과 다른 돈이 들어왔습니다" },
+    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표", nextIs: what => `다음: ${what}`, reasonIs: "까닭",
+  },
+  en: {
+    skip: "Skip to content", title: "Race registration", lead: "One desk from the terms to the bib. Where there is no place, or no right to run, what was done is undone in reverse order, and money that comes too late is given back.",
+    enter: "Come in", side: "Which side are you on?", runner: "Runner", organiser: "Organiser", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
+    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: race_registration token NAME",
+    make: "Make a race", raceName: "Name of the race", kind: "Who gets a place", first_come: "First come, first served", lottery: "Lottery", places: "Places", price: "Price (won)", makeButton: "Make it", made: "The race is made.",
+    races: "Races", noRaces: "There is no race yet.", free: (free, all) => `${free} of ${all} places free`, won: n => `${n.toLocaleString("en")} won`, drawButton: "Draw", callButton: "Call up for free places", drawnAlready: "drawn", drawResult: (w, q) => `Drawn: ${w} won, ${q} wait.`, verify: "All that is needed to draw again",
+    mine: "My registration", pick: "Choose a race to register.", start: "Begin", again: "Register again", withdraw: "Withdraw", next: "Next", submit: "Send", pay: n => `Pay ${n.toLocaleString("en")} won`, gateway: (n, id) => `Pay ${n.toLocaleString("en")} won at the gateway (${id}).`, until: t => `until ${t}`, bib: n => `Bib ${n}`, refunded: "Your money was given back.",
+    agree_terms: "Terms", choose_souvenir: "Souvenir", shipping_address: "Address", enter_draw: "On the list for the draw", drawn: "Drawn", hold_place: "Place held", start_payment: "Payment started", payment_completed: "Payment completed", check_eligibility: "Right to run checked", confirm: "Confirmed", notify: "Told",
+    agree: "I agree to the terms of the race.", souvenir: "Souvenir", souvenirs: ["T-shirt S", "T-shirt M", "T-shirt L", "Cap", "None"], city: "Address", email: "E-mail to be told at (optional)", waitDraw: "Waiting for the draw. Whoever is not drawn at once is called up in order when a place comes free.", moving: "On its way…", organiserLooks: "The organiser is looking at it.",
+    office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.",
+    retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything",
+    status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
+    look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
+    state: { started: "not paid yet", paid: "paid", cancelled: "cancelled", refunded: "given back" },
+    reason: { deadline: "the time for it is over" }, trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics", nextIs: what => `Next: ${what}`, reasonIs: "Reason",
+  },
+};
+let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
+let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
+let setup = { development: true };
+let races = [], race = null, registration = null, rows = [], next = null, shown = null;
+let drawn = {}; // what each box shows, so that news of others neither redraw it nor have it read out again
+const $ = id => document.getElementById(id);
+const t = key => words[language][key] ?? key;
+const why = reason => words[language].reason[reason] ?? reason;
+const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
+const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
+const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
+const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
+
+// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
+function swap(box, what, ...children) {
+  const now = JSON.stringify([what, language]);
+  if (drawn[box.id] === now) return;
+  drawn[box.id] = now;
+  const at = box.contains(document.activeElement) ? document.activeElement : null;
+  const open = [...box.querySelectorAll("details[open]")].map(node => node.dataset.key);
+  const typed = [...box.querySelectorAll("input[data-keep], select[data-keep]")].map(node => [node.id, node.value]);
+  box.replaceChildren(...children);
+  box.querySelectorAll("details").forEach(node => { node.open = open.includes(node.dataset.key); });
+  for (const [id, value] of typed) { const node = $(id); if (node && (node.tagName !== "SELECT" || [...node.options].some(option => option.value === value))) node.value = value; }
+  if (!at) return;
+  const same = (at.dataset.key && [...box.querySelectorAll("button, summary")].find(node => node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
+  (same || box.closest("section").querySelector("h2")).focus();
+}
+
+function translate() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  const other = $("language");
+  other.textContent = language === "ko" ? "English" : "한국어";
+  other.lang = language === "ko" ? "en" : "ko";
+  const chosen = $("filter").value;
+  $("filter").replaceChildren(make("option", { value: "" }, t("all")), ...Object.entries(t("status")).map(([value, text]) => make("option", { value }, text)));
+  $("filter").value = chosen;
+  $("enter-note").textContent = t(setup.development ? "development" : "production");
+  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}`;
+}
+
+async function call(method, path, body) {
+  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
+  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
+  if (!answer.ok) throw Object.assign(new Error(why(value?.detail) || value?.title || `${answer.status}`), { status: answer.status });
+  return { value, link: answer.headers.get("link") };
+}
+async function guarded(work) {
+  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
+}
+// Sends a form once, however often it is asked for; not `disabled`, which would take the focus from the button.
+const busy = new WeakSet();
+function onSubmit(form, work) {
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    if (busy.has(form)) return;
+    busy.add(form);
+    const main = form.querySelector(".main");
+    main.ariaDisabled = "true";
+    guarded(() => work(form.elements)).finally(() => { busy.delete(form); main.ariaDisabled = null; });
+  });
+  return form;
+}
+
+function sides() {
+  const isRunner = me?.role === "runner", isOrganiser = me?.role === "organiser";
+  $("enter").hidden = Boolean(me);
+  $("me").hidden = !me;
+  $("race-box").hidden = !me;
+  $("mine").hidden = !isRunner;
+  for (const id of ["make", "office"]) $(id).hidden = !isOrganiser;
+  $("detail").hidden = !isOrganiser || !shown;
+  $("by-name").hidden = !setup.development;
+  $("by-token").hidden = setup.development;
+  translate();
+}
+function leave() {
+  me = race = registration = shown = null; rows = []; drawn = {};
+  sessionStorage.removeItem("me");
+  for (const id of ["races", "mine-body", "registrations", "detail-body"]) $(id).replaceChildren();
+  listening?.abort();
+  sides();
+  $("enter-h").focus();
+}
+async function come() {
+  sides();
+  listen();
+  await refreshRaces();
+  if (me.role === "organiser") await refreshRows(); else drawMine();
+}
+
+async function refreshRaces() {
+  const found = [];
+  for (let page; !page || page.length === 500;) {
+    page = (await call("GET", found.length ? `races?limit=500&after=${found.at(-1).id}` : "races?limit=500")).value;
+    found.push(...page);
+  }
+  races = found.reverse(); // newest first
+  drawRaces();
+}
+function drawRaces() {
+  const isOrganiser = me?.role === "organiser";
+  $("no-races").hidden = races.length > 0;
+  swap($("races"), [races, race], ...races.map(one => make("li", {},
+    isOrganiser ? make("strong", { className: "grow", lang: "" }, one.name) : button(`race ${one.id}`, one.name, () => guarded(() => choose(one.id)), { className: "grow", ariaCurrent: race === one.id ? "true" : null, lang: "" }),
+    make("span", { className: "tag" }, t(one.kind)),
+    one.drawn && make("span", { className: "tag" }, t("drawnAlready")),
+    isOrganiser && one.kind === "lottery" && button(`draw ${one.id}`, t(one.drawn ? "callButton" : "drawButton"), () => guarded(() => draw(one.id)), { ariaLabel: `${t(one.drawn ? "callButton" : "drawButton")}: ${one.name}` }),
+    make("span", { className: "facts" }, `${t("free")(one.free, one.places)} · ${t("won")(one.price_krw)}`, one.drawn ? " · " : null, one.drawn ? make("a", { href: `races/${one.id}/draw` }, t("verify")) : null))));
+}
+async function draw(id) {
+  const { value } = await call("POST", `races/${id}/draw`);
+  say(t("drawResult")(value.winners.length, value.waiting.length));
+  await refreshRaces();
+  await refreshRows();
+}
+
+// ---- the runner's side
+async function choose(id) {
+  race = id;
+  registration = null;
+  drawRaces();
+  try { registration = (await call("GET", `races/${id}/registration`)).value; } catch (error) { if (error.status !== 404) throw error; }
+  drawMine();
+  $("mine-h").focus();
+}
+async function answer(body) {
+  registration = (await call("POST", `races/${race}/registration`, body)).value;
+  drawMine();
+  say(registration.next ? t("nextIs")(t(registration.next)) : t("status")[registration.status]);
+  await refreshRaces();
+}
+const answered = (name, value) => answer({ answer: name, value });
+
+function ask() {
+  const it = registration;
+  if (!it) return [button("start", t("start"), () => guarded(() => answer({})), { className: "main" })];
+  const send = (name, read, ...fields) => [onSubmit(make("form", { id: `ask-${name}` }, ...fields, make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("submit")))), elements => answered(name, read(elements)))];
+  const limit = it.deadline ? make("p", { className: "muted" }, t("until")(day(it.deadline))) : null;
+  switch (it.status === "waiting" ? it.next : it.status) {
+    case "agree_terms": return [...send("agree_terms", elements => ({ agreed: elements.agreed.checked }), make("label", { className: "check" }, make("input", { type: "checkbox", name: "agreed", id: "agreed", required: true }), t("agree"))), limit];
+    case "choose_souvenir": return [...send("choose_souvenir", elements => ({ souvenir: elements.souvenir.value }), make("label", { htmlFor: "souvenir" }, t("souvenir")), make("select", { name: "souvenir", id: "souvenir" }, ...t("souvenirs").map(text => make("option", {}, text)))), limit];
+    case "shipping_address": return [...send("shipping_address", elements => ({ city: elements.city.value, ...(elements.email.value ? { email: elements.email.value } : {}) }),
+      make("label", { htmlFor: "city" }, t("city")), make("input", { name: "city", id: "city", required: true, maxLength: 200, autocomplete: "street-address" }),
+      make("label", { htmlFor: "email" }, t("email")), make("input", { name: "email", id: "email", type: "email", maxLength: 200, autocomplete: "email" })), limit];
+    case "drawn": return [make("p", {}, t("waitDraw"))];
+    case "payment_completed": return [setup.plays_gateway ? make("p", { className: "row" }, button("pay", t("pay")(it.payment.amount_krw), () => guarded(pay), { className: "main" })) : make("p", {}, t("gateway")(it.payment.amount_krw, it.payment.id)), limit];
+    case "completed": return [make("p", { className: "big" }, t("bib")(it.bib))];
+    case "compensated": return [make("p", { className: "bad" }, why(it.reason)), it.payment?.state === "refunded" ? make("p", {}, t("refunded")) : null, button("again", t("again"), () => guarded(() => answer({ again: true })), { className: "main" })];
+    case "needs_operator": case "parked": return [make("p", {}, t("organiserLooks")), it.bib ? make("p", { className: "big" }, t("bib")(it.bib)) : null];
+    default: return [make("p", { className: "muted" }, t("moving"))];
+  }
+}
+async function pay() {
+  await call("POST", `payments/${registration.payment.id}/pay`);
+  say(t("moving"));
+}
+function steps(list) {
+  return make("ol", { className: "steps" }, ...list.map(step => {
+    const item = make("li", { className: step.look }, make("span", { className: "what" }, t(step.name)), make("span", { className: "tag" }, t("look")[step.look] + (step.attempt > 1 ? ` × ${step.attempt}` : "")));
+    if (step.look === "active" || step.look === "stuck") item.setAttribute("aria-current", "step");
+    return item;
+  }));
+}
+function drawMine() {
+  const one = races.find(one => one.id === race), body = $("mine-body"), it = registration;
+  if (!one) { swap(body, null, make("p", { className: "muted" }, t("pick"))); return; }
+  swap(body, [race, it], ...[
+    make("p", {}, make("strong", { lang: "" }, one.name), " ", it && make("span", { className: "tag" }, t("status")[it.status])),
+    it?.next && make("h3", {}, t("nextIs")(t(it.next))), ...ask(),
+    it && steps(it.steps),
+    it?.status === "waiting" && make("p", { className: "row" }, button("withdraw", t("withdraw"), () => guarded(async () => { registration = (await call("DELETE", `races/${race}/registration`)).value; drawMine(); })))].filter(Boolean));
+}
+
+// ---- the organiser's side
+const wanted = after => `registrations?limit=100${$("filter").value ? `&status=${$("filter").value}` : ""}${after ? `&after=${after}` : ""}`;
+// Asks for as many as are shown, and the rest of their page. What is asked for last is shown, whichever answer comes last.
+let asked = 0;
+async function refreshRows() {
+  const turn = ++asked, many = rows.length, found = [];
+  let after = null;
+  do { after = await page(found, after); } while (after && found.length < many);
+  if (turn !== asked) return;
+  rows = found; next = after;
+  drawRows();
+}
+async function page(into, after) {
+  const { value, link } = await call("GET", wanted(after));
+  into.push(...value);
+  return link ? value.at(-1).id : null;
+}
+const raceName = id => races.find(race => race.id === id)?.name ?? id;
+function drawRows() {
+  $("no-registrations").hidden = rows.length > 0;
+  $("more").hidden = !next;
+  swap($("registrations"), [rows, shown, races.length], ...rows.map(row => make("li", {},
+    button(`show ${row.id}`, row.runner, () => guarded(() => show(row.id, true)), { className: "grow", ariaCurrent: shown === row.id ? "true" : null, lang: "" }),
+    make("span", { className: "tag" + (["needs_operator", "parked"].includes(row.status) ? " bad" : "") }, t("status")[row.status]),
+    make("span", { className: "facts" }, [raceName(row.race), row.step && t(row.step), row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).join(" · ")))));
+}
+function fitting(it) {
+  switch (it.status) {
+    case "needs_operator": return ["retry", "skip_", "force_done", "force_failed", "resume_forward", "cancel"];
+    case "parked": return ["retry"];
+    case "waiting": return it.payment ? ["cancel", "place_anew"] : ["cancel"];
+    case "running": return ["cancel"];
+    default: return [];
+  }
+}
+async function show(id, focus) {
+  const { value: it } = await call("GET", `registrations/${id}`);
+  shown = id;
+  drawRows();
+  $("detail").hidden = false;
+  $("detail-h").textContent = `${it.runner} · ${raceName(it.race)}`;
+  const decisions = fitting(it);
+  const form = decisions.length > 0 && onSubmit(make("form", { id: "decide-form" },
+    make("label", { htmlFor: "decision" }, t("whichDecision")), keep(make("select", { id: "decision", name: "decision" }, ...decisions.map(name => make("option", { value: name.replace("skip_", "skip") }, t(name))))),
+    decisions.includes("force_done") && make("label", { htmlFor: "value" }, t("value")), decisions.includes("force_done") && keep(make("input", { id: "value", name: "value", autocomplete: "off", spellcheck: false })),
+    make("label", { htmlFor: "why" }, t("why")), keep(make("input", { id: "why", name: "why", required: true, maxLength: 500, autocomplete: "off" })),
+    make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("decideButton")))), async elements => {
+    const body = { decision: elements.decision.value, why: elements.why.value };
+    if (elements.value?.value) body.value = JSON.parse(elements.value.value);
+    await call("POST", `registrations/${id}/decisions`, body);
+    elements.why.value = "";
+    say(t("decided"));
+    await refreshRows(); await show(id);
+  });
+  const bar = ["waiting", "running"].includes(it.status) && onSubmit(make("form", { id: "bar-form" },
+    make("label", { htmlFor: "bar-why" }, t("why")), keep(make("input", { id: "bar-why", name: "why", required: true, maxLength: 500, autocomplete: "off" })),
+    make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("barButton")))), async elements => {
+    await call("PUT", `races/${it.race}/barred/${encodeURIComponent(it.runner)}`, { why: elements.why.value });
+    elements.why.value = "";
+    say(t("barred"));
+  });
+  const mermaid = make("details", {}, make("summary", {}, t("mermaid")), make("pre", { lang: "en", tabIndex: 0 }, it.mermaid));
+  mermaid.dataset.key = "mermaid";
+  mermaid.firstChild.dataset.key = "mermaid";
+  swap($("detail-body"), it, make("p", {}, make("span", { className: "tag" }, t("status")[it.status]), " ", it.reason ? make("span", { className: "bad" }, `${t("reasonIs")}: ${why(it.reason)}`) : null),
+    make("div", { className: "columns" },
+      make("div", {}, make("h3", {}, t("steps")), steps(it.steps)),
+      make("div", {},
+        it.payment && make("h3", {}, t("payment")), it.payment && make("p", {}, `${t("won")(it.payment.amount_krw)} · ${t("state")[it.payment.state]}`),
+        form && make("h3", {}, t("decide")), form, bar && make("h3", {}, t("bar")), bar,
+        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · ${one.who} · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${t(one.step)}): ${one.why}`))) : make("p", { className: "muted" }, t("none")),
+        make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${t(one.step)}: ${t("look")[one.look]}`).join(", ") || entry.what}`))))),
+    mermaid);
+  if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }
+}
+const keep = node => { node.dataset.keep = ""; return node; };
+
+// ---- news
+let listening = null, soon = null;
+async function listen() {
+  listening?.abort();
+  const controller = listening = new AbortController();
+  for (; !controller.signal.aborted; await new Promise(wake => setTimeout(wake, 1500))) {
+    try {
+      const answer = await fetch("registrations/events", { headers: { authorization: `Bearer ${me.token}` }, signal: controller.signal });
+      if (answer.status === 401) return leave();
+      await look(); // what happened while nobody listened
+      const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let piece; !(piece = await pieces.read()).done;) if (piece.value.includes("event:")) later();
+    } catch { /* the connection broke, and is made again */ }
+  }
+}
+// Many changes in a moment are one look.
+const later = () => { soon ??= setTimeout(() => { soon = null; guarded(look); }, 150); };
+async function look() {
+  if (!me) return;
+  await refreshRaces();
+  if (me.role === "organiser") { await refreshRows(); if (shown) await show(shown); return; }
+  if (race && registration) {
+    const before = registration;
+    registration = (await call("GET", `races/${race}/registration`)).value;
+    drawMine();
+    if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(t(registration.next)) : [t("status")[registration.status], registration.reason && why(registration.reason)].filter(Boolean).join(": "));
+  }
+}
+
+onSubmit($("enter-form"), async elements => {
+  let token = elements.token.value.trim();
+  if (setup.development) token = (await call("POST", "tokens", { name: elements.name.value, role: elements.role.value })).value.token;
+  const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0))));
+  me = { token, name: claims.sub, role: claims.role };
+  sessionStorage.setItem("me", JSON.stringify(me));
+  say("");
+  await come();
+  $("races-h").focus();
+});
+onSubmit($("make-form"), async elements => {
+  await call("POST", "races", { name: elements.name.value, kind: elements.kind.value, places: Number(elements.places.value), price_krw: Number(elements.price.value) });
+  elements.name.value = "";
+  say(t("made"));
+  await refreshRaces();
+});
+$("leave").addEventListener("click", leave);
+$("filter").addEventListener("change", () => guarded(async () => { rows = []; await refreshRows(); }));
+$("more").addEventListener("click", () => guarded(async () => { const found = [...rows]; next = await page(found, next); rows = found; drawRows(); }));
+$("language").addEventListener("click", () => {
+  language = language === "ko" ? "en" : "ko";
+  localStorage.setItem("language", language);
+  say("");
+  translate();
+  if (me) guarded(async () => { drawRaces(); if (me.role === "organiser") { drawRows(); if (shown) await show(shown); } else drawMine(); });
+});
+translate();
+guarded(async () => { setup = (await call("GET", "about")).value; sides(); if (me) await come(); });

@@ -1,0 +1,362 @@
+//! The HTTP API: races, the runner's one endpoint, and payments.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pumasi_core::event::EventId;
+use pumasi_core::{Error, ErrorKind};
+use pumasi_saga::capacity::Draw;
+use pumasi_saga::store::{SagaId, SagaStore as _, Status};
+use pumasi_saga::{Decision, Signal};
+use serde_json::json;
+use support::auth::{Bearer, Caller};
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, bad, limit, next_page};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::books::{Paid, Race};
+use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, Said, WantsToken, reason};
+use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, Token};
+use super::{LIFETIME, Service};
+use crate::saga::{Drawn, PaymentCompleted, RegistrationKey};
+
+pub(super) type Shared = State<Arc<Service>>;
+pub(super) type Answer<T> = Result<T, Problem>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Race registration", description = "Races, and registrations that are taken to their end, or back."),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(races, add_race))
+        .routes(routes!(race))
+        .routes(routes!(bar))
+        .routes(routes!(drawn, draw))
+        .routes(routes!(mine, register, withdraw))
+        .routes(routes!(pay))
+        .routes(routes!(token))
+        .routes(routes!(about))
+}
+
+/// What machines ask, who are not told to come back later: the gateway, which signs, and whoever watches the service.
+pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(webhook))
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(metrics))
+}
+
+/// Lists races in the order of their making.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/races", params(RacesQuery), responses((status = 200, body = Vec<RaceView>), (status = 400, body = Problem)))]
+async fn races(
+    State(service): Shared,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<RacesQuery>,
+) -> Answer<(HeaderMap, Json<Vec<RaceView>>)> {
+    let limit = limit(page.limit)?;
+    let mut races = service.books.races(page.after.as_deref().unwrap_or_default(), limit + 1).await?;
+    let more = races.len() > limit;
+    races.truncate(limit);
+    let last = races.last().filter(|_| more).map(|race| race.id.clone());
+    let link = last.map(|last| next_page("/races", raw.as_deref(), &last)).unwrap_or_default();
+    let mut views = Vec::with_capacity(races.len());
+    for race in races {
+        views.push(service.race_view(race).await?);
+    }
+    Ok((link, Json(views)))
+}
+
+/// Makes a race. Takes an organiser.
+#[utoipa::path(post, path = "/races", request_body = NewRace, security(("bearer" = [])), responses(
+    (status = 201, body = RaceView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn add_race(
+    State(service): Shared,
+    caller: Caller,
+    Object(new): Object<NewRace>,
+) -> Answer<(StatusCode, Json<RaceView>)> {
+    caller.require(Role::Organiser.as_str())?;
+    let race = new.into_race(caller.name())?;
+    service.books.add(&race).await?;
+    Ok((StatusCode::CREATED, Json(service.race_view(race).await?)))
+}
+
+/// Shows a race.
+#[utoipa::path(get, path = "/races/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = RaceView), (status = 404, body = Problem)))]
+async fn race(State(service): Shared, Id(id): Id) -> Answer<Json<RaceView>> {
+    let race = service.books.race(&id).await?;
+    Ok(Json(service.race_view(race).await?))
+}
+
+/// Bars a runner from a race: a registration is undone when it comes to that. Takes an organiser.
+#[utoipa::path(put, path = "/races/{id}/barred/{runner}", params(("id" = String, Path), ("runner" = String, Path)),
+    request_body = NewBar, security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn bar(
+    State(service): Shared,
+    caller: Caller,
+    path: Result<axum::extract::Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    Object(new): Object<NewBar>,
+) -> Answer<StatusCode> {
+    caller.require(Role::Organiser.as_str())?;
+    let axum::extract::Path((race, runner)) = path.map_err(|error| bad(error.body_text()))?;
+    let race = service.books.race(&race).await?;
+    service.books.bar(&race.id, &runner, caller.name(), reason(&new.why)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows a draw, with all that is needed to draw again.
+#[utoipa::path(get, path = "/races/{id}/draw", params(("id" = String, Path)), responses(
+    (status = 200, body = DrawView), (status = 404, body = Problem)))]
+async fn drawn(State(service): Shared, Id(id): Id) -> Answer<Json<DrawView>> {
+    let race = service.books.race(&id).await?;
+    let draw = race.draw()?.ok_or_else(|| Problem::not_found("draw"))?;
+    let entrants = service.books.entrants(&race.id).await?;
+    Ok(Json(DrawView::of(draw, entrants.canonical())))
+}
+
+/// Draws a lottery, once, and calls those up whose turn it is. Takes an organiser.
+#[utoipa::path(post, path = "/races/{id}/draw", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = DrawView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn draw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<DrawView>> {
+    caller.require(Role::Organiser.as_str())?;
+    let race = service.books.race(&id).await?;
+    let draw = service.books.draw(&race).await?;
+    service.call_up(&race, &draw).await?;
+    let entrants = service.books.entrants(&race.id).await?;
+    Ok(Json(DrawView::of(draw, entrants.canonical())))
+}
+
+/// Shows the caller's registration.
+#[utoipa::path(get, path = "/races/{id}/registration", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = RegistrationView), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn mine(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationView>> {
+    let race = service.books.race(&id).await?;
+    let key = RegistrationKey::new(caller.name(), &race.id);
+    Ok(Json(service.registration(&key, &race).await?.0))
+}
+
+/// Registers the caller: takes the answer to what is needed next, and says what is needed then.
+///
+/// The first call begins the registration, with an answer or without. What was answered before is answered alike, and changes
+/// nothing.
+#[utoipa::path(post, path = "/races/{id}/registration", params(("id" = String, Path)), request_body = Said,
+    security(("bearer" = [])), responses(
+    (status = 200, body = RegistrationView), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+async fn register(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(said): Object<Said>,
+) -> Answer<Json<RegistrationView>> {
+    let race = service.books.race(&id).await?;
+    let key = RegistrationKey::new(caller.name(), &race.id);
+    let handle = service.handle(race.is_lottery);
+    if said.again {
+        handle.restart(&key).await?;
+    }
+    match (said.answer, said.value) {
+        (Some(answer), Some(value)) => {
+            handle.advance(&key, Signal::json(answer.as_str(), &value)).await?;
+        }
+        (None, None) if said.again => {}
+        (None, None) => {
+            handle.start(&key).await?;
+        }
+        _ => return Err(Problem::invalid("an answer has a name, `answer`, and a `value`")),
+    }
+    Ok(Json(service.registration(&key, &race).await?.0))
+}
+
+/// Takes the caller's registration back: everything is undone.
+#[utoipa::path(delete, path = "/races/{id}/registration", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = RegistrationView), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationView>> {
+    let race = service.books.race(&id).await?;
+    let key = RegistrationKey::new(caller.name(), &race.id);
+    let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the runner");
+    service.handle(race.is_lottery).decide(&key, decision).await?;
+    Ok(Json(service.registration(&key, &race).await?.0))
+}
+
+/// Pays, in development, as the gateway's own page would let the runner do: the gateway then tells us by its webhook.
+///
+/// Only for whom the payment is, and only where there is no other gateway.
+#[utoipa::path(post, path = "/payments/{id}/pay", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = PaymentView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn pay(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<PaymentView>> {
+    if !service.plays_gateway {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "payments are made at the gateway"));
+    }
+    let payment = service.books.payment(&id).await?.filter(|payment| payment.runner == **caller.name());
+    let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
+    let event =
+        json!({"type": "payment.completed", "payment": id, "amount_krw": payment.amount_krw}).to_string();
+    // A payment is paid once: the gateway tells of it under one id.
+    let event_id = payment.paid_by.unwrap_or_else(|| EventId::random().to_string());
+    let headers = service.secret.sign(&event_id, seconds_now(), event.as_bytes());
+    service.paid(&headers, event.as_bytes()).await?;
+    let payment = service.books.payment(&id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    Ok(Json(payment.into()))
+}
+
+/// Takes what the gateway tells, signed as Standard Webhooks says.
+///
+/// An event that comes again is answered alike. Money that comes too late, or twice, is given back.
+#[utoipa::path(post, path = "/payments/webhook", request_body = GatewayEvent,
+    params(("webhook-id" = String, Header), ("webhook-timestamp" = String, Header), ("webhook-signature" = String, Header)),
+    responses((status = 200, body = Received), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 413, body = Problem), (status = 422, body = Problem)))]
+async fn webhook(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answer<Json<Received>> {
+    service.paid(&headers, &body).await?;
+    Ok(Json(Received { received: true }))
+}
+
+/// Hands out a token, in development: where the key is known to others, they sign.
+#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
+    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn token(
+    State(service): Shared,
+    Object(wanted): Object<WantsToken>,
+) -> Answer<(StatusCode, Json<Token>)> {
+    if !service.keys.is_random() {
+        let detail = "tokens come from whoever holds the key: race_registration token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
+    Ok((StatusCode::CREATED, Json(Token { token })))
+}
+
+/// Tells how the service is set up.
+#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
+async fn about(State(service): Shared) -> Json<About> {
+    Json(About {
+        development: service.keys.is_random(),
+        plays_gateway: service.plays_gateway,
+        payment_seconds: service.payment.as_secs(),
+    })
+}
+
+/// Tells that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
+async fn healthy() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Tells whether registrations can be taken.
+#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<StatusCode> {
+    if service.shutdown.is_triggered() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
+    }
+    service.books.ping().await?;
+    service.store.load(SagaId::from_bytes([0; 16])).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Shows the metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(service): Shared) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
+        .into_response()
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+impl Service {
+    async fn race_view(&self, race: Race) -> Answer<RaceView> {
+        let places = self.books.places(&race.id).await?;
+        Ok(RaceView::of(race, places)?)
+    }
+
+    /// Takes an event of the gateway: when this returns, it is safe.
+    async fn paid(&self, headers: &HeaderMap, body: &[u8]) -> Answer<()> {
+        let id = self.secret.verify(headers, body, seconds_now())?;
+        let event: GatewayEvent =
+            serde_json::from_slice(body).map_err(|error| Problem::invalid(error.to_string()))?;
+        if event.kind != "payment.completed" {
+            return Err(Problem::invalid("only payment.completed is known"));
+        }
+        let payment = self.books.payment(&event.payment).await?;
+        let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
+        let race = self.books.race(&payment.race).await?;
+        let paid = self.books.take_payment(&payment.id, id, event.amount_krw).await?;
+        let key = RegistrationKey::new(&payment.runner, &race.id);
+        let handle = self.handle(race.is_lottery);
+        let is_wanted = match paid {
+            Paid::InTime => true,
+            // It is given back already. A registration that was begun anew meanwhile must not take it for its own.
+            Paid::Late => handle.view(&key).await?.status == Status::Compensated,
+            Paid::Surplus => false,
+        };
+        if is_wanted {
+            let completed = PaymentCompleted { payment: payment.id, amount_krw: event.amount_krw };
+            handle.signal(&key, Signal::from(completed).with_id(id)).await?;
+        } else {
+            tracing::warn!(?paid, "money was given back");
+        }
+        Ok(())
+    }
+
+    /// Calls up the first in the order of the draw, as many as there are places, those left out whose registration was undone.
+    ///
+    /// Who was called up before is told nothing new, so that this may be done whenever something has changed.
+    pub(super) async fn call_up(&self, race: &Race, draw: &Draw) -> pumasi_core::Result<()> {
+        let mut called = 0;
+        for (place, id) in draw.winners.iter().chain(&draw.waiting).enumerate() {
+            if called == draw.places {
+                break;
+            }
+            let Some(stored) = self.store.load(id.parse()?).await? else { continue };
+            if matches!(stored.head.status, Status::Compensating | Status::Compensated) {
+                continue;
+            }
+            called += 1;
+            let key: RegistrationKey = serde_json::from_str(&stored.head.key)
+                .map_err(|_| Error::new(ErrorKind::Storage, "the key of a registration cannot be read"))?;
+            let turn = Signal::from(Drawn { rank: place + 1 });
+            if let Err(error) = self.lotteries.signal(&key, turn).await {
+                tracing::error!(error = %error, race = race.id, registration = id, "an entrant could not be called up");
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a registration.
+    pub(super) async fn registration(
+        &self,
+        key: &RegistrationKey,
+        race: &Race,
+    ) -> Answer<(RegistrationView, pumasi_saga::Snapshot)> {
+        let snapshot = self.handle(race.is_lottery).snapshot(key).await?;
+        let payment = match snapshot.output::<crate::steps::PaymentRef>("start_payment")? {
+            Some(crate::steps::PaymentRef(id)) => self.books.payment(&id).await?,
+            None => None,
+        };
+        Ok((RegistrationView::of(key, &snapshot, payment)?, snapshot))
+    }
+}

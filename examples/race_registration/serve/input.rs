@@ -1,0 +1,223 @@
+//! What comes over the wire.
+
+use std::sync::Arc;
+
+use pumasi_saga::Decision;
+use pumasi_saga::store::Status;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use support::problem::Problem;
+use utoipa::{IntoParams, ToSchema};
+
+use super::books::Race;
+use crate::saga::BEFORE_PLACE;
+
+/// A race as an organiser makes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRace {
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 200, example = "서울마라톤")]
+    pub(super) name: String,
+    /// Who gets a place.
+    pub(super) kind: Kind,
+    /// How many may run.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub(super) places: u32,
+    /// What it costs, in won.
+    #[schema(maximum = 10_000_000)]
+    pub(super) price_krw: u32,
+}
+
+/// Who gets a place.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// First come, first served.
+    FirstCome,
+    /// Those who are drawn.
+    Lottery,
+}
+
+impl NewRace {
+    /// Checks it and makes the race.
+    pub(super) fn into_race(self, organiser: &str) -> Result<Race, Problem> {
+        let name = self.name.trim();
+        if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+            return Err(Problem::invalid("the name of a race is a line of 1 to 200 characters"));
+        }
+        if !(1..=1_000_000).contains(&self.places) || self.price_krw > 10_000_000 {
+            return Err(Problem::invalid(
+                "a race has 1 to 1,000,000 places, and costs at most 10,000,000 won",
+            ));
+        }
+        Ok(Race::new(name.to_owned(), self.kind == Kind::Lottery, self.places, self.price_krw, organiser))
+    }
+}
+
+/// What a runner says.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    /// Which answer it is; nothing begins the registration, or looks at it.
+    pub(super) answer: Option<RunnersAnswer>,
+    /// The answer: `{"agreed": true}`, `{"souvenir": "…"}` or `{"city": "…", "email": "…"}`.
+    #[schema(value_type = Option<Object>)]
+    pub(super) value: Option<Value>,
+    /// Begins anew a registration that was undone.
+    #[serde(default)]
+    pub(super) again: bool,
+}
+
+/// What a runner is asked. Payments are told by the gateway, and draws by the organiser.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RunnersAnswer {
+    AgreeTerms,
+    ChooseSouvenir,
+    ShippingAddress,
+}
+
+impl RunnersAnswer {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AgreeTerms => "agree_terms",
+            Self::ChooseSouvenir => "choose_souvenir",
+            Self::ShippingAddress => "shipping_address",
+        }
+    }
+}
+
+/// A page of registrations.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Only those that stand so: `running`, `waiting`, `compensating`, `needs_operator`, `parked`, `completed`, `compensated`.
+    #[param(value_type = Option<String>)]
+    pub(super) status: Option<Status>,
+    /// Only those that stand at this step.
+    pub(super) step: Option<String>,
+    /// Only registrations after this identifier.
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// A page of races.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RacesQuery {
+    /// Only races after this identifier.
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// What an organiser decides.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    /// Tries again what it stands at.
+    Retry,
+    /// Passes over what it stands at.
+    Skip,
+    /// Takes what it stands at as done; a step with `value`.
+    ForceDone,
+    /// Takes what it stands at as not done, and undoes everything.
+    ForceFailed,
+    /// Stops the rollback that it stands in, and goes forward again.
+    ResumeForward,
+    /// Gives the place and the payment back, and asks for both anew.
+    PlaceAnew,
+    /// Undoes everything.
+    Cancel,
+}
+
+/// A decision and its reason. Who decides is the token's.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewDecision {
+    decision: Verdict,
+    /// Why; it is recorded.
+    #[schema(min_length = 1, max_length = 500)]
+    why: String,
+    /// What a step that is forced to be done has made, as JSON.
+    #[schema(value_type = Option<Object>)]
+    value: Option<Value>,
+}
+
+impl NewDecision {
+    pub(super) fn by(self, who: &Arc<str>) -> Result<Decision, Problem> {
+        let why = reason(&self.why)?;
+        let who = Arc::clone(who);
+        Ok(match self.decision {
+            Verdict::Retry => Decision::retry(who, why),
+            Verdict::Skip => Decision::skip(who, why),
+            Verdict::ForceDone => Decision::force_done(&self.value, who, why)?,
+            Verdict::ForceFailed => Decision::force_failed(who, why),
+            Verdict::ResumeForward => Decision::resume_forward(who, why),
+            Verdict::PlaceAnew => Decision::rollback_to(BEFORE_PLACE, who, why),
+            Verdict::Cancel => Decision::cancel(who, why),
+        })
+    }
+}
+
+/// A runner who may not run, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewBar {
+    /// Why; it is recorded.
+    #[schema(min_length = 1, max_length = 500)]
+    pub(super) why: String,
+}
+
+/// Checks the reason of a decision.
+pub(super) fn reason(why: &str) -> Result<&str, Problem> {
+    let why = why.trim();
+    if why.is_empty() || why.chars().count() > 500 || why.chars().any(char::is_control) {
+        return Err(Problem::invalid("a decision has a reason, of 1 to 500 characters in a line"));
+    }
+    Ok(why)
+}
+
+/// What the gateway tells.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct GatewayEvent {
+    /// Only `payment.completed` is known.
+    #[serde(rename = "type")]
+    #[schema(example = "payment.completed")]
+    pub(super) kind: String,
+    /// The payment's identifier.
+    pub(super) payment: String,
+    pub(super) amount_krw: u64,
+}
+
+/// Who wants a token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantsToken {
+    #[schema(min_length = 1, max_length = 100, example = "민수")]
+    pub(super) name: String,
+    pub(super) role: Role,
+}
+
+/// What a token lets one do.
+#[derive(Clone, Copy, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    Runner,
+    Organiser,
+}
+
+impl Role {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Runner => "runner",
+            Self::Organiser => "organiser",
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The service: organisers make races, runners register, and nothing that was acknowledged is lost.
+
+mod api;
+mod books;
+mod desk;
+mod input;
+mod office;
+mod view;
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::event::Shutdown;
+use pumasi_saga::store::{SqliteStore, Status, Watched, WatchedStore};
+use pumasi_saga::{Engine, EngineOptions, SagaHandle};
+use support::auth::{self, Keys};
+use support::page::Page;
+use support::problem::fallbacks;
+use support::query::none_but;
+use support::rate::{self, Rate};
+use support::webhook::Secret;
+use support::{say, telemetry};
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::Told;
+use crate::saga::{RegistrationKey, lottery, registration};
+use books::Books;
+use desk::Desk;
+use input::Role;
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
+
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+/// How long after its death what a process held is taken up.
+const LEASE: Duration = Duration::from_secs(5);
+/// The largest body, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Where the service listens and what it keeps.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8790")]
+    listen: SocketAddr,
+    /// The folder for races, registrations and payments; made if it does not exist.
+    #[arg(long, default_value = "race_registration.data")]
+    data: PathBuf,
+    /// For how many seconds a place is held for a payment.
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
+    payment_seconds: u64,
+    /// How many milliseconds every partner takes to answer, so that one can watch a registration move.
+    #[arg(long, default_value_t = 0)]
+    partner_delay_ms: u64,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "50")]
+    requests_per_second: NonZeroU32,
+}
+
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The name.
+    name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t = Role::Runner)]
+    role: Role,
+}
+
+impl TokenOptions {
+    /// Prints the token.
+    pub(crate) fn print(&self) -> Told {
+        let keys = Keys::from_env()?;
+        if keys.is_random() {
+            return Err(format!("{} is not set: the service would not know the token", auth::KEY).into());
+        }
+        let token = keys.issue(&self.name, self.role.as_str(), LIFETIME).map_err(|problem| problem.detail)?;
+        say!("{token}");
+        Ok(())
+    }
+}
+
+type Registrations = SagaHandle<RegistrationKey, Desk>;
+
+/// What every request can reach.
+struct Service {
+    /// Races that are first come, first served.
+    registrations: Registrations,
+    /// Races whose places are drawn.
+    lotteries: Registrations,
+    store: WatchedStore<SqliteStore>,
+    books: Books,
+    keys: Keys,
+    secret: Secret,
+    /// Whether nobody else knows the secret, and so no other gateway can tell of payments.
+    plays_gateway: bool,
+    /// For how long a payment may take.
+    payment: Duration,
+    metrics: PrometheusHandle,
+    shutdown: Shutdown,
+}
+
+impl Service {
+    fn handle(&self, is_lottery: bool) -> &Registrations {
+        if is_lottery { &self.lotteries } else { &self.registrations }
+    }
+
+    /// Goes on with every draw: at the start, and whenever a registration was undone whose place goes to the next.
+    async fn call_up_the_next(self: Arc<Self>) {
+        let mut changes = self.store.watch();
+        let mut again = true;
+        loop {
+            if again && let Err(error) = self.call_up_all().await {
+                tracing::error!(error = %error, "entrants could not be called up");
+            }
+            let changed = tokio::select! {
+                changed = changes.next() => changed,
+                () = self.shutdown.triggered() => return,
+            };
+            again = match changed {
+                Some(Watched::Changed(head)) => {
+                    &*head.saga == "lottery" && head.status == Status::Compensated
+                }
+                Some(_) => true,
+                None => return,
+            };
+        }
+    }
+
+    async fn call_up_all(&self) -> pumasi_core::Result<()> {
+        let mut after = String::new();
+        loop {
+            let races = self.books.races(&after, 100).await?;
+            let Some(last) = races.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for race in &races {
+                if let Some(draw) = race.draw()? {
+                    self.call_up(race, &draw).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    telemetry::logs();
+    let keys = Keys::from_env()?;
+    let secret = env::var("PAYMENT_WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty());
+    let plays_gateway = secret.is_none();
+    let secret = Secret::new(&secret.unwrap_or_else(auth::random_secret))?;
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
+    let metrics = telemetry::metrics()?;
+
+    let payment = Duration::from_secs(options.payment_seconds);
+    let books = Books::open(&options.data.join("books.sqlite")).await?;
+    let store = WatchedStore::new(SqliteStore::open(options.data.join("sagas.sqlite")).await?);
+    let desk = Desk { books: books.clone(), payment, delay: Duration::from_millis(options.partner_delay_ms) };
+    let engine =
+        Engine::with_options(store.clone(), desk, EngineOptions::new().with_lease(LEASE).keeping_ended());
+    let shutdown = Shutdown::new();
+    let service = Arc::new(Service {
+        registrations: engine.register(registration(payment)?)?,
+        lotteries: engine.register(lottery(payment)?)?,
+        store,
+        books,
+        keys,
+        secret,
+        plays_gateway,
+        payment,
+        metrics,
+        shutdown: shutdown.clone(),
+    });
+
+    let worker = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            let ended = engine.run(&shutdown).await;
+            // Registrations that nobody would drive must not be acknowledged.
+            shutdown.trigger();
+            ended
+        }
+    });
+    let calling = tokio::spawn(Arc::clone(&service).call_up_the_next());
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    eprintln!("race_registration: http://{}", listener.local_addr()?);
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        telemetry::stop_signal().await;
+        told.trigger();
+    });
+    let router = router(service, options.requests_per_second);
+    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
+    calling.await?;
+    worker.await??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
+    let (api, mut openapi) = api::router().merge(office::router()).split_for_parts();
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
+    let (endless, more) = office::endless().split_for_parts();
+    openapi.merge(more);
+    let keys = service.keys.clone();
+    let bounded = |router: Router<Arc<Service>>| {
+        router
+            .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+    };
+    let guarded = Router::new()
+        .merge(bounded(api))
+        .merge(endless)
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(keys, auth::identify))
+        .merge(bounded(machines))
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new()
+        .merge(guarded)
+        .merge(PAGE.router())
+        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
+    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    none_but(&["/races", "/registrations"], request, next).await
+}

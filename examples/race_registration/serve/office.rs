@@ -1,0 +1,149 @@
+//! The organiser's side: every registration, its history, and decisions; and news of both.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, StreamExt as _, stream};
+use pumasi_saga::store::{Query, SagaId, SagaStore as _, Watched};
+use serde_json::json;
+use support::auth::Caller;
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, bad, limit, next_page};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::api::{Answer, Shared};
+use super::books::Race;
+use super::input::{NewDecision, PageQuery, Role};
+use super::view::{RegistrationDetail, RegistrationRow};
+use crate::saga::RegistrationKey;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(decide))
+}
+
+/// The routes that stay open as long as whoever asks: no limit of time stands over them.
+pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// Lists registrations in the order of their identifiers. Takes an organiser.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/registrations", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<RegistrationRow>), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem)))]
+async fn list(
+    State(service): Shared,
+    caller: Caller,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<PageQuery>,
+) -> Answer<(HeaderMap, Json<Vec<RegistrationRow>>)> {
+    caller.require(Role::Organiser.as_str())?;
+    let limit = limit(page.limit)?;
+    let mut query =
+        Query::new().with_statuses(page.status).with_limit(NonZeroUsize::MIN.saturating_add(limit));
+    if let Some(step) = page.step {
+        query = query.with_step(step);
+    }
+    if let Some(after) = page.after {
+        query = query.with_after(saga_id(&after).map_err(|_| bad("`after` is a registration's identifier"))?);
+    }
+    let mut found = service.store.query(&query).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more).map(|last| last.head.id.to_string());
+    let link = last.map(|last| next_page("/registrations", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(found.into_iter().filter_map(RegistrationRow::of).collect())))
+}
+
+/// Shows a registration in full: steps, history, decisions and diagram. Takes an organiser.
+#[utoipa::path(get, path = "/registrations/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = RegistrationDetail), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem)))]
+async fn show(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationDetail>> {
+    caller.require(Role::Organiser.as_str())?;
+    let (key, race) = service.find(&id).await?;
+    service.detail(&key, &race).await.map(Json)
+}
+
+/// Decides about a registration; who and why are recorded. Takes an organiser.
+///
+/// What fits depends on where it stands: `retry`, `skip` and `force_done` where it needs an operator, `force_failed` at a
+/// confirmation of which nobody knows whether it happened, `resume_forward` in a rollback that stands, `place_anew` and `cancel`
+/// before the confirmation. What does not fit is a 409.
+#[utoipa::path(post, path = "/registrations/{id}/decisions", params(("id" = String, Path)), request_body = NewDecision,
+    security(("bearer" = [])), responses(
+    (status = 200, body = RegistrationDetail), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn decide(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(new): Object<NewDecision>,
+) -> Answer<Json<RegistrationDetail>> {
+    caller.require(Role::Organiser.as_str())?;
+    let (key, race) = service.find(&id).await?;
+    service.handle(race.is_lottery).decide(&key, new.by(caller.name())?).await?;
+    service.detail(&key, &race).await.map(Json)
+}
+
+/// Streams what happens to registrations, as server-sent events: to a runner the own ones, to an organiser all.
+///
+/// An event is named `changed`, with a row as in the list, or `missed`, if changes came too fast to be told.
+#[utoipa::path(get, path = "/registrations/events", security(("bearer" = [])), responses(
+    (status = 200, body = String, content_type = "text/event-stream"), (status = 401, body = Problem)))]
+async fn events(
+    State(service): Shared,
+    caller: Caller,
+) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
+    let shutdown = service.shutdown.clone();
+    let news = stream::unfold(service.store.watch(), move |mut changes| {
+        let caller = caller.clone();
+        async move {
+            loop {
+                match changes.next().await? {
+                    Watched::Changed(head) => {
+                        let row = RegistrationRow::of_head(head);
+                        let is_all = caller.is(Role::Organiser.as_str());
+                        if let Some(row) = row.filter(|row| is_all || row.runner == **caller.name()) {
+                            return Some((Event::default().event("changed").json_data(row), changes));
+                        }
+                    }
+                    _ => return Some((Event::default().event("missed").json_data(json!({})), changes)),
+                }
+            }
+        }
+    });
+    let until_stop = news.take_until(async move { shutdown.triggered().await });
+    Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+fn saga_id(text: &str) -> Answer<SagaId> {
+    text.parse().map_err(|_| Problem::not_found("registration"))
+}
+
+impl Service {
+    /// Finds a registration by its identifier.
+    async fn find(&self, id: &str) -> Answer<(RegistrationKey, Race)> {
+        let stored =
+            self.store.load(saga_id(id)?).await?.ok_or_else(|| Problem::not_found("registration"))?;
+        let key: RegistrationKey =
+            serde_json::from_str(&stored.head.key).map_err(|_| Problem::not_found("registration"))?;
+        let race = self.books.race(&key.competition).await?;
+        Ok((key, race))
+    }
+
+    async fn detail(&self, key: &RegistrationKey, race: &Race) -> Answer<RegistrationDetail> {
+        let (registration, snapshot) = self.registration(key, race).await?;
+        Ok(RegistrationDetail::of(registration, &snapshot))
+    }
+}
