@@ -35,12 +35,24 @@ pub enum Bug {
     OutputIsNotRecorded,
     OutboxApart,
     LocalClock,
+    DropSurplusSignal,
+    RowsApartFromTheCommit,
+    TransactionPresumedCommitted,
+    ChildCountsAsDone,
+    ChildIsNotUndone,
+    LeftDecisionIsDropped,
+    DecisionIsNotRecorded,
+    RetryForgetsTheUnknown,
+    PurgeTakesWhatGoesOn,
+    PurgeTakesSignals,
+    ForgottenCountsAsLost,
+    ForgetsWhatGoesOn,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 35] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -64,6 +76,18 @@ impl Bug {
         Self::OutputIsNotRecorded,
         Self::OutboxApart,
         Self::LocalClock,
+        Self::DropSurplusSignal,
+        Self::RowsApartFromTheCommit,
+        Self::TransactionPresumedCommitted,
+        Self::ChildCountsAsDone,
+        Self::ChildIsNotUndone,
+        Self::LeftDecisionIsDropped,
+        Self::DecisionIsNotRecorded,
+        Self::RetryForgetsTheUnknown,
+        Self::PurgeTakesWhatGoesOn,
+        Self::PurgeTakesSignals,
+        Self::ForgottenCountsAsLost,
+        Self::ForgetsWhatGoesOn,
     ];
 }
 

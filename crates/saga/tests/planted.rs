@@ -7,7 +7,7 @@
     reason = "a test that cannot be set up fails; counts are printed"
 )]
 
-#[path = "it/sagas.rs"]
+#[path = "it/sagas/mod.rs"]
 #[allow(dead_code, reason = "the scenarios are shared with the other tests")]
 mod sagas;
 
@@ -21,7 +21,10 @@ use pumasi_saga::planted::{Bug, plant};
 use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
 use pumasi_saga::store::MemoryStore;
 use pumasi_saga::{Engine, EngineOptions};
-use sagas::{Order, Registration, RegistrationKey, Transfer, registration};
+use sagas::{
+    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, RegistrationKey, Ticket, Transfer,
+    registration,
+};
 
 type Programme = (&'static str, fn() -> Option<String>);
 
@@ -46,13 +49,22 @@ fn clocks_apart() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 9] = [
+const PROGRAMMES: [Programme; 18] = [
     ("clocks apart", clocks_apart),
     ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
+    ("every fault, ticket", || first_of(&saga_test::every_fault(&Ticket))),
+    ("every fault, parcel", || first_of(&saga_test::every_fault(&Parcel))),
+    ("every fault, forgotten", || first_of(&saga_test::every_fault(&Forgotten))),
+    ("every fault, errand", || first_of(&saga_test::every_fault(&Errand(Early::Nothing)))),
+    ("every fault, errand rolled back", || first_of(&saga_test::every_fault(&Errand(Early::RollBack)))),
+    ("every fault, errand called off", || first_of(&saga_test::every_fault(&Errand(Early::Cancel)))),
     ("every fault, order", || first_of(&saga_test::every_fault(&Order))),
     ("every fault, registration", || first_of(&saga_test::every_fault(&Registration))),
+    ("every fault, paid twice", || first_of(&saga_test::every_fault(&PaidTwice))),
     ("seeds, order", || first_of(&saga_test::seeds(&Order, 0..300))),
     ("seeds, registration", || first_of(&saga_test::seeds(&Registration, 0..300))),
+    ("seeds, errand", || first_of(&saga_test::seeds(&Errand(Early::Nothing), 0..300))),
+    ("pairs, errand", || nth_pair(&Errand(Early::Nothing), 7)),
     ("pairs, transfer", || nth_pair(&Transfer, 3)),
     ("pairs, order", || nth_pair(&Order, 17)),
     ("pairs, registration", || nth_pair(&Registration, 41)),

@@ -513,7 +513,8 @@ where
     A: Answer,
     App: Send + Sync + 'static,
 {
-    /// Declares what takes the answer when it comes after the saga was rolled back, or while it was.
+    /// Declares what takes an answer that the wait does not take any more: one that comes while the saga is rolled back or after it
+    /// was, and one of another id beside the one that was taken.
     #[must_use]
     pub fn late<L: Late<App, A>>(mut self, handler: L) -> SagaBuilder<K, App, Ctx, Class, LastLate> {
         if let (Some(plan), Some(code)) = (self.draft.units.last_mut(), self.draft.codes.last_mut()) {

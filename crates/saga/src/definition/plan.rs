@@ -36,7 +36,7 @@ pub struct UnitPlan {
     pub undo: Option<UndoPlan>,
     /// For how long a wait waits.
     pub deadline: Option<Duration>,
-    /// What a wait's signal goes to when it comes after the rollback.
+    /// What a wait's signal goes to when the saga has ended without taking it.
     pub late: Option<LatePlan>,
     /// The units whose outputs it reads.
     pub reads: Vec<usize>,

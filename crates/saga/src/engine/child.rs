@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Core;
-use super::handle::Message;
+use super::call::Message;
 use super::operator::Decision;
 use super::view::View;
 use crate::machine::State;

@@ -13,9 +13,10 @@ use pumasi_core::resilience::within;
 use tokio::sync::Notify;
 
 use super::job::Job;
+use super::transaction::{Transacted, is_transaction};
 use super::{Core, data};
+use crate::definition::Policy;
 use crate::definition::erased::Running;
-use crate::definition::{Policy, UnitKind};
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Settled};
 use crate::planted::{self, Bug};
@@ -151,7 +152,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(())
     }
 
-    fn pass_time(&self, job: &mut Job<App>) -> Result<Vec<Command>> {
+    pub(super) fn pass_time(&self, job: &mut Job<App>) -> Result<Vec<Command>> {
         let mut commands = Vec::new();
         while job.state.due().is_some_and(|due| due <= self.now()) {
             commands.extend(job.apply(Note::Due, Input::Tick, self.moment())?.commands);
@@ -206,7 +207,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(job.apply(note, input, self.moment())?.commands)
     }
 
-    fn cx(self: &Arc<Self>, job: &Job<App>, command: Command) -> Result<(Cx<App>, Policy)> {
+    pub(super) fn cx(self: &Arc<Self>, job: &Job<App>, command: Command) -> Result<(Cx<App>, Policy)> {
         let plan = &job.definition.plan;
         let state = &job.state;
         let (unit, purpose, attempt, policy) = match command {
@@ -323,104 +324,10 @@ impl<App: Send + Sync + 'static> Core<App> {
         })
     }
 
-    /// Runs a step, or its compensation, in a transaction of the store that its record is committed with.
-    async fn run_in_transaction(
-        self: &Arc<Self>,
-        job: &mut Job<App>,
-        command: Command,
-    ) -> Result<Transacted> {
-        let (cx, policy) = self.cx(job, command)?;
-        self.measure_begin(job, command);
-        let failed = |reason: &str| Settled::Failed { reason: Arc::from(reason), retry: Retry::Now };
-        let mut transaction = match self.store.begin().await {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                tracing::warn!(error = %error, saga = %job.id, "no transaction could be begun");
-                return self.not_committed(job, command, failed("no transaction"));
-            }
-        };
-        let settled = {
-            let (codes, data) = (&job.definition.codes, data(&job.key, &job.state));
-            let (cx, inside) = (cx.clone(), transaction.as_any());
-            let future = match command {
-                Command::Run(unit) => {
-                    let code = codes.get(unit).ok_or_else(lacking)?;
-                    caught(move || code.run.run_in(cx, data, inside))?
-                }
-                Command::Undo(unit) => {
-                    let undo = codes.get(unit).and_then(|code| code.undo.as_ref()).ok_or_else(lacking)?;
-                    caught(move || undo.undo_in(cx, unit, data, inside))?
-                }
-                Command::Handle(_) => return Err(lacking()),
-            };
-            let future = AssertUnwindSafe(future).catch_unwind();
-            match within(&*self.options.clock, policy.timeout(), future).await {
-                Some(Ok(settled)) => settled,
-                Some(Err(_)) => failed("panicked"),
-                None => failed("timed out"),
-            }
-        };
-        self.measure_attempt(job, command, &settled);
-        if !matches!(settled, Settled::Done(_)) {
-            drop(transaction);
-            return self.not_committed(job, command, settled);
-        }
-        let before = job.checkpoint();
-        job.publish(cx.take_events());
-        let (note, input) = input_of(command, settled);
-        let mut next = job.apply(note, input, self.moment())?.commands;
-        next.extend(self.pass_time(job)?);
-        let holds = !next.is_empty();
-        let commit = job.commit(self.worker, self.now(), holds, self.forgets());
-        let (version, epoch) = (commit.version, commit.lease.epoch());
-        match transaction.commit(commit).await {
-            Ok(committed) => self.leased.hear(committed.now, &*self.options.clock),
-            // A collision with another transaction, too, is a conflict, but not about the saga.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput)
-                    && !error.retry().is_retryable() =>
-            {
-                return Err(error);
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, saga = %job.id, "it is not known whether a transaction committed");
-                // Only this worker writes under this epoch, so that the row tells.
-                match self.load_until_known(job.id).await {
-                    Some(stored) if stored.epoch == epoch && stored.version == version => {}
-                    Some(stored) if stored.epoch == epoch && stored.version + 1 == version => {
-                        job.restore(before);
-                        return self.not_committed(job, command, failed("not committed"));
-                    }
-                    None if self.forgets() && !holds && job.state.is_final() => {}
-                    _ => return Err(Error::new(ErrorKind::Conflict, "the saga has gone to another worker")),
-                }
-            }
-        }
-        if !holds {
-            self.measure_rest(job);
-        }
-        Ok(Transacted::Committed { next, holds })
-    }
-
-    /// Works in that a transaction did not commit: nothing happened.
-    fn not_committed(&self, job: &mut Job<App>, command: Command, settled: Settled) -> Result<Transacted> {
-        let (note, input) = input_of(command, settled);
-        let next = job.apply(note, input, self.moment())?.commands;
-        Ok(Transacted::Undone { next })
-    }
-
     /// Tells whether sagas that ended are forgotten at once.
-    fn forgets(&self) -> bool {
+    pub(super) fn forgets(&self) -> bool {
         self.options.retention.is_some_and(|retention| retention.is_zero())
     }
-}
-
-/// How a step in a transaction ended.
-enum Transacted {
-    /// It is recorded, and these are to be done.
-    Committed { next: Vec<Command>, holds: bool },
-    /// It was rolled back, which is to be recorded.
-    Undone { next: Vec<Command> },
 }
 
 /// Lets code of the user's that prepares an attempt not panic: nobody would come to know which saga it was.
@@ -431,23 +338,17 @@ pub(super) fn caught<T>(prepare: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn lacking() -> Error {
+pub(super) fn lacking() -> Error {
     Error::new(ErrorKind::Protocol, "a saga has recorded what its definition lacks")
 }
 
 /// What the end of an attempt is to the state machine.
-fn input_of(command: Command, settled: Settled) -> (Note, Input) {
+pub(super) fn input_of(command: Command, settled: Settled) -> (Note, Input) {
     match command {
         Command::Run(unit) => (Note::Step, Input::Settled { unit, settled }),
         Command::Undo(unit) => (Note::Compensation, Input::Undone { unit, settled }),
         Command::Handle(late) => (Note::Signal, Input::Handled { late, settled }),
     }
-}
-
-/// Tells whether a command is carried out in a transaction of the store.
-fn is_transaction<App>(job: &Job<App>, command: Command) -> bool {
-    let (Command::Run(unit) | Command::Undo(unit)) = command else { return false };
-    job.definition.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Transaction)
 }
 
 fn is_wanted<App>(job: &Job<App>, command: Command) -> bool {

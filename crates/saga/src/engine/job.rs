@@ -11,6 +11,7 @@ use crate::Result;
 use crate::definition::Untyped;
 use crate::machine::record::{self, Note};
 use crate::machine::{self, Audit, Cause, Command, Input, Moment, Outcome, Phase, Reception, State};
+use crate::planted::{self, Bug};
 use crate::store::{Commit, Head, Lease, SagaId, Status, Stored, StoredSignal, WorkerId};
 
 /// How many records a log has before it is written anew.
@@ -102,6 +103,10 @@ impl<App> Job<App> {
         let outcome = machine::step(&self.definition.plan, &mut self.state, input, moment)?;
         if outcome.reception != Some(Reception::Duplicate) {
             self.dirty = Some(note);
+        }
+        if outcome.dropped > 0 {
+            tracing::warn!(saga = %self.id, signals = outcome.dropped, "a saga has ended with signals that nothing handles");
+            self.count_signals("dropped", outcome.dropped);
         }
         Ok(outcome)
     }
@@ -219,7 +224,7 @@ impl<App> Job<App> {
             record: record.0,
             replaces: record.1,
             holds,
-            forgets: forget && self.state.is_final() && !holds,
+            forgets: forget && !holds && (self.state.is_final() || planted::is(Bug::ForgetsWhatGoesOn)),
             consumed: std::mem::take(&mut self.consumed),
             events: std::mem::take(&mut self.events),
         };

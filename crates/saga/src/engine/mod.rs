@@ -1,7 +1,9 @@
 //! The runtime around the state machine: it records, calls steps, keeps leases, and finds what is due.
 
+mod call;
 mod child;
 mod commit;
+mod deliver;
 mod drive;
 mod handle;
 mod job;
@@ -10,6 +12,8 @@ mod measure;
 mod operator;
 mod options;
 mod signal;
+mod stored;
+mod transaction;
 mod view;
 mod worker;
 
@@ -131,7 +135,8 @@ impl<App: Send + Sync + 'static> Engine<App> {
     /// # Errors
     ///
     /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
-    /// wants a transaction and the store has none.
+    /// wants a transaction and the store has none; `InvalidInput` if a step is a child that may have to be undone, and the engine
+    /// [forgets](EngineOptions::with_retention) at once what has ended.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "what is registered is no longer the caller's to change"
@@ -149,6 +154,18 @@ impl<App: Send + Sync + 'static> Engine<App> {
                 ErrorKind::Unsupported,
                 format!(
                     "step {} of saga {} wants a transaction, and the store has none",
+                    unit.name, plan.saga
+                ),
+            ));
+        }
+        let child = plan.units.iter().find(|unit| unit.kind == UnitKind::Child && unit.undo.is_some());
+        if let Some(unit) = child
+            && self.core.options.retention.is_some_and(|retention| retention.is_zero())
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "step {} of saga {} is a child that has to be kept while its parent may go back, and this engine forgets at once",
                     unit.name, plan.saga
                 ),
             ));

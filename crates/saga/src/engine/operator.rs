@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Input, Order};
+use super::drive::caught;
+use crate::definition::Untyped;
+use crate::machine::{Input, Order, State, StuckAt};
 use crate::{Error, ErrorKind, Result};
 
 /// The name under which decisions travel as signals; no answer is called so.
@@ -130,4 +132,14 @@ pub(super) fn read(payload: &[u8]) -> Result<Decision> {
         _ => return Err(unreadable()),
     };
     Ok(Decision::new(order, written.who, written.why))
+}
+
+/// Checks that a forced value is what the step makes.
+pub(super) fn check_value<App>(definition: &Untyped<App>, state: &State, decision: &Decision) -> Result<()> {
+    if let (Order::ForceDone(value), Some((StuckAt::Forward(unit), _))) = (&decision.order, &state.stuck)
+        && let Some(code) = definition.codes.get(*unit)
+    {
+        caught(|| code.run.check(value))?;
+    }
+    Ok(())
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Core;
-use super::handle::check_value;
 use super::job::Job;
-use super::operator::{self, ORDER};
+use super::operator::{self, ORDER, check_value};
 use crate::definition::{Plan, UnitKind};
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Reception};
+use crate::planted::{self, Bug};
 use crate::step::Answer;
 use crate::{Error, ErrorKind, Result};
 
@@ -82,6 +82,8 @@ pub enum Receipt {
     Kept,
     /// It was there already.
     Duplicate,
+    /// The saga has ended, and no [late handler](crate::Late) takes such a signal any more: it is not kept.
+    Unwanted,
 }
 
 /// The wait that a signal is for.
@@ -105,13 +107,13 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
             let Ok(unit) = wait_for(&job.definition.plan, &signal.name) else {
                 tracing::warn!(saga = %job.id, signal = &*signal.name, "a signal is for a wait that the saga does not have");
-                self.count_signal(job, "unknown");
+                job.count_signals("unknown", 1);
                 continue;
             };
             let input =
                 Input::Signal { unit, id: signal.id, payload: Arc::from(signal.payload), at: signal.at };
             let outcome = job.apply(Note::Signal, input, self.moment())?;
-            self.count_reception(job, outcome.reception);
+            Self::count_reception(job, outcome.reception);
             commands.extend(outcome.commands);
         }
         Ok(commands)
@@ -119,6 +121,9 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     /// Carries out what an operator decided while the saga was being driven; what does not fit any more is recorded as refused.
     fn take_order(&self, job: &mut Job<App>, payload: &[u8]) -> Vec<Command> {
+        if planted::is(Bug::LeftDecisionIsDropped) {
+            return Vec::new();
+        }
         let decision = match operator::read(payload) {
             Ok(decision) => decision,
             Err(error) => {
@@ -139,7 +144,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
     }
 
-    pub(super) fn count_reception(&self, job: &Job<App>, reception: Option<Reception>) {
+    pub(super) fn count_reception(job: &Job<App>, reception: Option<Reception>) {
         let what = match reception {
             Some(Reception::Taken) => "taken",
             Some(Reception::Kept) => "kept",
@@ -151,11 +156,17 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
             None => return,
         };
-        self.count_signal(job, what);
+        job.count_signals(what, 1);
     }
+}
 
-    fn count_signal(&self, job: &Job<App>, reception: &'static str) {
-        let saga = Arc::clone(&job.definition.plan.saga);
-        metrics::counter!("saga_signals_total", "saga" => saga, "reception" => reception).increment(1);
+impl<App> Job<App> {
+    pub(super) fn count_signals(&self, reception: &'static str, count: u64) {
+        count_signals(&self.definition.plan, reception, count);
     }
+}
+
+pub(super) fn count_signals(plan: &Plan, reception: &'static str, count: u64) {
+    let saga = Arc::clone(&plan.saga);
+    metrics::counter!("saga_signals_total", "saga" => saga, "reception" => reception).increment(count);
 }

@@ -83,6 +83,8 @@ pub struct StepView {
     pub look: Look,
     /// How often it, or its compensation, was tried.
     pub attempt: u32,
+    /// The [key](crate::Cx::step_key) under which its partner is asked for it, so that an operator can ask what became of it.
+    pub key: String,
 }
 
 /// One record of a saga's log.
@@ -131,6 +133,7 @@ impl Snapshot {
             name: name(unit),
             look: look(unit),
             attempt: state.unit(unit).attempt,
+            key: id.operation_key(state.run, state.unit(unit).round, "", &name(unit)),
         });
         let history = history.into_iter().map(|entry| HistoryEntry {
             version: entry.version,

@@ -10,9 +10,9 @@ use futures_util::{FutureExt, StreamExt};
 use pumasi_core::event::Shutdown;
 use tokio::task::JoinSet;
 
-use super::handle::{is_for_people, unknown};
 use super::job::Job;
 use super::measure::CENSUS_PERIOD;
+use super::stored::{is_for_people, unknown};
 use super::{Core, Engine};
 use crate::store::{Known, Lease, Query, Status, Stored, Summary};
 use crate::{Error, ErrorKind, Result};

@@ -83,7 +83,7 @@ impl Turn<'_> {
             self.state.stuck = Some((StuckAt::Undo(unit), Arc::from("compensation exhausted")));
         } else if target == 0 {
             self.state.phase = Phase::Compensated;
-            self.hand_over_late();
+            self.hand_over_early();
         } else {
             self.resume(target);
         }
@@ -121,15 +121,18 @@ impl Turn<'_> {
         }
     }
 
-    /// Hands what came too early for a rolled-back saga to the handlers of late signals.
-    fn hand_over_late(&mut self) {
+    /// Hands what no wait took of a saga that has ended to the handlers of late signals: what came too early for a rollback, and
+    /// what came beside the one that was taken.
+    pub(super) fn hand_over_early(&mut self) {
         let early = std::mem::take(&mut self.state.early);
         if early.is_empty() {
             return;
         }
         self.state.delta.early = true;
         for early in early {
-            self.late(early.unit, early.id, early.payload);
+            if !self.late(early.unit, early.id, early.payload) {
+                self.outcome.dropped += 1;
+            }
         }
     }
 

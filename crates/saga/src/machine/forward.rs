@@ -46,12 +46,11 @@ impl Turn<'_> {
             let next = self.state.stage + 1;
             if next >= self.plan.stages.len() {
                 self.state.phase = Phase::Completed;
-                if !self.state.early.is_empty() {
-                    // What came beside the one that was taken: there is nobody left to want it.
-                    let surplus = std::mem::take(&mut self.state.early);
-                    self.state.seen.extend(surplus.into_iter().map(|early| early.id));
+                if planted::is(Bug::DropSurplusSignal) {
+                    self.state.early.clear();
                     self.state.delta.early = true;
                 }
+                self.hand_over_early();
                 return;
             }
             self.enter(next);

@@ -105,6 +105,8 @@ pub(crate) enum Reception {
 pub(crate) struct Outcome {
     pub(crate) commands: Vec<Command>,
     pub(crate) reception: Option<Reception>,
+    /// How many signals that were kept are given up, because the saga has ended and nothing handles them.
+    pub(crate) dropped: u64,
 }
 
 /// Makes the next state.
@@ -131,6 +133,12 @@ pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment)
     Ok(turn.outcome)
 }
 
+/// Tells whether a signal for this wait would still be taken, kept or handled.
+pub(crate) fn wants(plan: &Plan, state: &State, wait: usize) -> bool {
+    let has_ended = matches!(state.phase, Phase::Completed | Phase::Compensated);
+    !has_ended || plan.units.get(wait).is_some_and(|unit| unit.late.is_some())
+}
+
 /// Returns what was under way when the state was recorded: whoever takes a saga over has to find out how it ended.
 pub(crate) fn in_flight(state: &State) -> Vec<Command> {
     if planted::is(Bug::TakenOverIsForgotten) {
@@ -152,7 +160,8 @@ pub(crate) fn status(state: &State) -> Status {
         return Status::NeedsOperator;
     }
     match state.phase {
-        Phase::Completed => Status::Completed,
+        Phase::Completed if state.is_final() => Status::Completed,
+        Phase::Completed => Status::Running,
         Phase::Compensated if state.is_final() => Status::Compensated,
         Phase::Compensated | Phase::Draining(_) | Phase::Backward(_) => Status::Compensating,
         Phase::Forward if state.units.iter().any(|unit| unit.status == UnitStatus::Waiting) => {
@@ -171,8 +180,7 @@ pub(crate) fn stands_at(plan: &Plan, state: &State) -> Option<usize> {
         };
     }
     match state.phase {
-        Phase::Completed => None,
-        Phase::Compensated => {
+        Phase::Completed | Phase::Compensated => {
             state.late.iter().find(|late| late.status != UnitStatus::Done).map(|late| late.unit)
         }
         Phase::Backward(_) => state

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
+use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
 /// A decision.
@@ -54,7 +55,9 @@ impl Turn<'_> {
             Order::RollbackTo(savepoint) => self.roll_back_to(&savepoint)?,
             Order::Cancel => self.cancel()?,
         }
-        self.state.audits.push(audit);
+        if !planted::is(Bug::DecisionIsNotRecorded) {
+            self.state.audits.push(audit);
+        }
         Ok(())
     }
 
@@ -74,6 +77,7 @@ impl Turn<'_> {
                     it.status = UnitStatus::Running;
                     it.attempt = 1;
                     it.at = None;
+                    it.unsure &= !planted::is(Bug::RetryForgetsTheUnknown);
                 });
                 self.command(Command::Run(unit));
             }

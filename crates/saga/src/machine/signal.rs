@@ -1,4 +1,4 @@
-//! Signals: taken by the wait that is open, kept for one that is not open yet, dropped if known, handed over if late.
+//! Signals: taken by the wait that is open, kept for one that is not open yet, dropped if known, handed over if the saga has ended.
 
 use std::sync::Arc;
 
@@ -27,11 +27,7 @@ impl Turn<'_> {
                 self.take(signal);
                 Reception::Taken
             }
-            (Phase::Completed, _) => {
-                self.state.seen.push(signal.id);
-                Reception::Dropped
-            }
-            (Phase::Compensated, _) => {
+            (Phase::Completed | Phase::Compensated, _) => {
                 if self.late(unit, signal.id, signal.payload) {
                     Reception::Late
                 } else {

@@ -13,7 +13,7 @@ pub(crate) enum Phase {
     Draining(usize),
     /// Back to this stage.
     Backward(usize),
-    /// It ended, done.
+    /// It ended, done; late signals may still be handled.
     Completed,
     /// It ended, undone; late signals may still be handled.
     Compensated,
@@ -93,7 +93,7 @@ pub(crate) struct Early {
     pub(crate) at: Timestamp,
 }
 
-/// A signal that came after the rollback, on its way to its handler.
+/// A signal that no wait took of a saga that has ended, on its way to its handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Late {
     pub(crate) unit: usize,

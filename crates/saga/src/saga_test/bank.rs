@@ -53,16 +53,42 @@ impl Bank {
 
     /// Undoes the effect of the step that asks, if there is one, and sees to it that none comes later.
     pub fn revert<App>(&self, cx: &Cx<App>) {
-        let key = cx.step_key();
+        self.undo(cx.step(), &cx.step_key());
+    }
+
+    /// Has the effect of the step that asks, every time: for what is written in the store's own transaction, where nobody looks for
+    /// doubles because there are none.
+    pub fn insert<App>(&self, cx: &Cx<App>) {
         let mut books = self.books();
-        if books.barrier.enter(&key, Operation::Undo) == Entry::First {
-            *books.counts.entry(cx.step().to_owned()).or_default() -= 1;
+        books.keys.entry(cx.step().to_owned()).or_default().insert(cx.step_key());
+        *books.counts.entry(cx.step().to_owned()).or_default() += 1;
+    }
+
+    /// Takes back what was [inserted](Self::insert), every time.
+    pub fn delete<App>(&self, cx: &Cx<App>) {
+        *self.books().counts.entry(cx.step().to_owned()).or_default() -= 1;
+    }
+
+    /// Undoes by hand what the step has under this key, and sees to it that nothing comes later: what an operator does with a partner.
+    pub fn revoke(&self, step: &str, key: &str) {
+        self.undo(step, key);
+    }
+
+    /// Tells whether the effect under this key stands: what an operator asks a partner.
+    pub fn stands(&self, key: &str) -> bool {
+        self.books().barrier.seen(key).stands()
+    }
+
+    fn undo(&self, step: &str, key: &str) {
+        let mut books = self.books();
+        if books.barrier.enter(key, Operation::Undo) == Entry::First {
+            *books.counts.entry(step.to_owned()).or_default() -= 1;
         }
     }
 
     /// Tells whether the effect of the step that asks stands.
     pub fn happened<App>(&self, cx: &Cx<App>) -> bool {
-        self.books().barrier.seen(&cx.step_key()).stands()
+        self.stands(&cx.step_key())
     }
 
     /// Returns how many effects of a step stand.

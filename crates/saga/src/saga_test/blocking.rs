@@ -1,5 +1,6 @@
 //! Stores that answer at once, made of stores that do not.
 
+use std::any::Any;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use pumasi_core::event::{Backlog, Claim, OutboxStore, Outcome, Page, Refused};
 use pumasi_core::time::{ManualClock, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::Result;
 use crate::store::{
     Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
     StoreTransaction, Stored, Summary, WorkerId,
 };
+use crate::{Error, ErrorKind, Result};
 
 /// A store whose calls stop the thread until they are answered, so that the runs of a test take the same way whatever the store.
 ///
 /// A server's clock is turned with the test's: before each call, `turn` is awaited with the time that it is to show.
+/// A step in a transaction has to stop the thread as well for what it writes: with `Handle::block_on`.
 pub struct Blocking<S, T> {
     inner: S,
     runtime: Handle,
@@ -115,7 +117,39 @@ where
     }
 
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>> {
-        self.wait(self.inner.begin())
+        let inner = self.wait(self.inner.begin())?;
+        Ok(Box::new(BlockingTransaction { inner: Some(inner), runtime: self.runtime.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct BlockingTransaction {
+    inner: Option<Box<dyn StoreTransaction>>,
+    runtime: Handle,
+}
+
+impl Drop for BlockingTransaction {
+    fn drop(&mut self) {
+        // A transaction that is dropped is rolled back, which takes a runtime.
+        let _inside = self.runtime.enter();
+        drop(self.inner.take());
+    }
+}
+
+#[async_trait]
+impl StoreTransaction for BlockingTransaction {
+    fn as_any(&mut self) -> &mut (dyn Any + Send) {
+        match &mut self.inner {
+            Some(inner) => inner.as_any(),
+            None => &mut self.runtime,
+        }
+    }
+
+    async fn commit(mut self: Box<Self>, commit: Commit) -> Result<Committed> {
+        match self.inner.take() {
+            Some(inner) => self.runtime.block_on(inner.commit(commit)),
+            None => Err(Error::new(ErrorKind::Protocol, "the transaction is over")),
+        }
     }
 }
 

@@ -1,23 +1,29 @@
 //! The user's code, with faults around it.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use pumasi_core::Retry;
 
-use super::fault::{Fault, Injector, Point};
+use super::fault::{Called, Fault, Injector, Point};
+use super::store::FaultyTransaction;
 use crate::definition::erased::{Code, Data, LateCode, Running, UndoCode};
 use crate::definition::{UnitCode, Untyped};
 use crate::machine::Settled;
 use crate::step::Cx;
 use crate::{Error, ErrorKind, Result};
 
-/// Wraps the code of all steps.
+/// Wraps the code of all steps, those of children too.
+///
+/// # Errors
+///
+/// `InvalidInput` if a definition is held by somebody else.
 pub(super) fn wrap<App: Send + Sync + 'static>(
-    definition: Untyped<App>,
+    definition: Arc<Untyped<App>>,
     injector: &Injector,
-) -> Untyped<App> {
-    let Untyped { plan, fingerprint, codes, children } = definition;
+) -> Result<Arc<Untyped<App>>> {
+    let Untyped { plan, fingerprint, codes, children } = own(definition)?;
     let wrapped = codes.into_iter().zip(&plan.units).enumerate().map(|(unit, (code, it))| {
         let name = it.name.to_string();
         // Behind the pivot a refusal would be for good, and leave every saga with an operator.
@@ -35,7 +41,8 @@ pub(super) fn wrap<App: Send + Sync + 'static>(
         }
     });
     let codes = wrapped.collect();
-    Untyped { plan, fingerprint, codes, children }
+    let children = children.into_iter().map(|child| wrap(child, injector)).collect::<Result<_>>()?;
+    Ok(Arc::new(Untyped { plan, fingerprint, codes, children }))
 }
 
 #[derive(Clone)]
@@ -47,13 +54,13 @@ struct Around {
 
 impl Around {
     /// Lets what is called end as the schedule has it: it happens never, once, twice, or at the end.
-    fn call(&self, once: Running, again: Running) -> Running {
+    fn call(&self, key: String, once: Running, again: Running) -> Running {
         let Self { injector, point, retry } = self.clone();
         Box::pin(async move {
             let unknown = || Settled::Unknown { reason: Arc::from("injected") };
             let fault = injector.strike(point.clone());
             let done = |settled: Settled| {
-                injector.called(point.clone(), matches!(settled, Settled::Done(_)));
+                injector.called(called(&point, &key, &settled));
                 settled
             };
             match fault {
@@ -65,10 +72,10 @@ impl Around {
                     unknown()
                 }
                 Some(Fault::Late) => {
-                    let (injector, point) = (injector.clone(), point.clone());
+                    let (injector, point, key) = (injector.clone(), point.clone(), key.clone());
                     injector.clone().put_off(Box::pin(async move {
                         let settled = once.await;
-                        injector.called(point, matches!(settled, Settled::Done(_)));
+                        injector.called(called(&point, &key, &settled));
                     }));
                     unknown()
                 }
@@ -107,31 +114,37 @@ impl Around {
     }
 }
 
+fn called(point: &Point, key: &str, settled: &Settled) -> Called {
+    Called { point: point.clone(), key: key.to_owned(), done: matches!(settled, Settled::Done(_)) }
+}
+
 impl Around {
     /// Lets what is called in a transaction end as the schedule has it; what is not committed did not happen.
-    fn call_in<'a>(&self, once: BoxFuture<'a, Settled>) -> BoxFuture<'a, Settled> {
+    fn call_in<'a>(
+        &self,
+        key: String,
+        staged: Arc<Mutex<Vec<Called>>>,
+        once: BoxFuture<'a, Settled>,
+    ) -> BoxFuture<'a, Settled> {
         let Self { injector, point, retry } = self.clone();
         Box::pin(async move {
             match injector.strike(point.clone()) {
-                Some(Fault::Fail) => Settled::Failed { reason: Arc::from("injected"), retry },
+                Some(Fault::Fail) => return Settled::Failed { reason: Arc::from("injected"), retry },
                 Some(Fault::UnknownBefore | Fault::UnknownAfter | Fault::Late) => {
-                    Settled::Failed { reason: Arc::from("injected"), retry: Retry::Now }
+                    return Settled::Failed { reason: Arc::from("injected"), retry: Retry::Now };
                 }
                 Some(Fault::CrashBefore | Fault::CrashAfter) => {
                     injector.crash();
-                    std::future::pending().await
+                    return std::future::pending().await;
                 }
-                Some(Fault::FreezeBefore | Fault::FreezeAfter) => {
-                    injector.freeze().await;
-                    once.await
-                }
-                Some(Fault::Hang | Fault::HangAfter) => std::future::pending().await,
-                _ => {
-                    let settled = once.await;
-                    injector.called(point, matches!(settled, Settled::Done(_)));
-                    settled
-                }
+                Some(Fault::FreezeBefore | Fault::FreezeAfter) => injector.freeze().await,
+                Some(Fault::Panic) => std::panic::resume_unwind(Box::new("injected")),
+                Some(Fault::Hang | Fault::HangAfter) => return std::future::pending().await,
+                _ => {}
             }
+            let settled = once.await;
+            staged.lock().unwrap_or_else(PoisonError::into_inner).push(called(&point, &key, &settled));
+            settled
         })
     }
 }
@@ -143,8 +156,8 @@ struct FaultyCode<App> {
 
 impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
     fn run(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
-        let again = self.inner.run(cx.apart(), data)?;
-        Ok(self.around.call(self.inner.run(cx, data)?, again))
+        let (key, again) = (cx.step_key(), self.inner.run(cx.apart(), data)?);
+        Ok(self.around.call(key, self.inner.run(cx, data)?, again))
     }
 
     fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
@@ -155,9 +168,10 @@ impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
         &self,
         cx: Cx<App>,
         data: Data<'_>,
-        transaction: &'a mut (dyn std::any::Any + Send),
+        transaction: &'a mut (dyn Any + Send),
     ) -> Result<BoxFuture<'a, Settled>> {
-        Ok(self.around.call_in(self.inner.run_in(cx, data, transaction)?))
+        let (key, (inside, staged)) = (cx.step_key(), inside(transaction)?);
+        Ok(self.around.call_in(key, staged, self.inner.run_in(cx, data, inside)?))
     }
 
     fn check(&self, output: &[u8]) -> Result<()> {
@@ -172,8 +186,8 @@ struct FaultyUndo<App> {
 
 impl<App: Send + Sync + 'static> UndoCode<App> for FaultyUndo<App> {
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
-        let again = self.inner.undo(cx.apart(), unit, data)?;
-        Ok(self.around.call(self.inner.undo(cx, unit, data)?, again))
+        let (key, again) = (cx.step_key(), self.inner.undo(cx.apart(), unit, data)?);
+        Ok(self.around.call(key, self.inner.undo(cx, unit, data)?, again))
     }
 
     fn undo_in<'a>(
@@ -181,9 +195,10 @@ impl<App: Send + Sync + 'static> UndoCode<App> for FaultyUndo<App> {
         cx: Cx<App>,
         unit: usize,
         data: Data<'_>,
-        transaction: &'a mut (dyn std::any::Any + Send),
+        transaction: &'a mut (dyn Any + Send),
     ) -> Result<BoxFuture<'a, Settled>> {
-        Ok(self.around.call_in(self.inner.undo_in(cx, unit, data, transaction)?))
+        let (key, (inside, staged)) = (cx.step_key(), inside(transaction)?);
+        Ok(self.around.call_in(key, staged, self.inner.undo_in(cx, unit, data, inside)?))
     }
 }
 
@@ -194,13 +209,22 @@ struct FaultyLate<App> {
 
 impl<App: Send + Sync + 'static> LateCode<App> for FaultyLate<App> {
     fn handle(&self, cx: Cx<App>, payload: &[u8]) -> Result<Running> {
-        let again = self.inner.handle(cx.apart(), payload)?;
-        Ok(self.around.call(self.inner.handle(cx, payload)?, again))
+        let (key, again) = (cx.step_key(), self.inner.handle(cx.apart(), payload)?);
+        Ok(self.around.call(key, self.inner.handle(cx, payload)?, again))
     }
 }
 
+/// What a step is given of a transaction, and where it is noted what it did.
+#[expect(clippy::type_complexity, reason = "two things that belong together for a line")]
+fn inside(transaction: &mut (dyn Any + Send)) -> Result<(&mut (dyn Any + Send), Arc<Mutex<Vec<Called>>>)> {
+    let faulty = transaction.downcast_mut::<FaultyTransaction>();
+    let faulty =
+        faulty.ok_or_else(|| Error::new(ErrorKind::Protocol, "this is not the test's transaction"))?;
+    Ok(faulty.open())
+}
+
 /// A definition that nobody else holds, to be wrapped.
-pub(super) fn own<App>(definition: Arc<Untyped<App>>) -> Result<Untyped<App>> {
+fn own<App>(definition: Arc<Untyped<App>>) -> Result<Untyped<App>> {
     Arc::try_unwrap(definition).map_err(|_| {
         Error::new(ErrorKind::InvalidInput, "a scenario makes its definition anew each time it is asked")
     })

@@ -7,6 +7,8 @@ use std::task::{Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
+use crate::store::{SagaId, Status};
+
 /// A point at which a fault can strike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub enum Point {
     Claim,
     /// A signal being delivered to the store.
     Deliver,
+    /// A transaction being begun.
+    Begin,
     /// A step of this name being made.
     Run(String),
     /// A step of this name being undone.
@@ -37,7 +41,7 @@ impl Point {
                 Fault::FreezeBefore,
                 Fault::FreezeAfter,
             ],
-            Self::Claim | Self::Deliver => {
+            Self::Claim | Self::Deliver | Self::Begin => {
                 &[Fault::CrashBefore, Fault::CrashAfter, Fault::ErrorBefore, Fault::ErrorAfter]
             }
             Self::Run(_) => &[
@@ -76,6 +80,7 @@ impl fmt::Display for Point {
             Self::Commit => f.write_str("commit"),
             Self::Claim => f.write_str("claim"),
             Self::Deliver => f.write_str("deliver"),
+            Self::Begin => f.write_str("begin"),
             Self::Run(step) => write!(f, "run {step}"),
             Self::Undo(step) => write!(f, "undo {step}"),
             Self::Late(wait) => write!(f, "late {wait}"),
@@ -188,6 +193,8 @@ impl fmt::Display for Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Called {
     pub(super) point: Point,
+    /// The key of the step that it was about.
+    pub(super) key: String,
     pub(super) done: bool,
 }
 
@@ -213,6 +220,8 @@ struct Inner {
     quiet: bool,
     late: Vec<BoxFuture<'static, ()>>,
     calls: Vec<Called>,
+    /// How sagas stood of which nothing was kept.
+    forgotten: BTreeMap<SagaId, Status>,
 }
 
 impl Injector {
@@ -232,6 +241,7 @@ impl Injector {
                 quiet: false,
                 late: Vec::new(),
                 calls: Vec::new(),
+                forgotten: BTreeMap::new(),
             })),
         }
     }
@@ -323,8 +333,17 @@ impl Injector {
         std::mem::take(&mut self.inner().late)
     }
 
-    pub(super) fn called(&self, point: Point, done: bool) {
-        self.inner().calls.push(Called { point, done });
+    pub(super) fn called(&self, call: Called) {
+        self.inner().calls.push(call);
+    }
+
+    /// Notes that nothing is kept of a saga that stood so.
+    pub(super) fn forget(&self, id: SagaId, status: Status) {
+        self.inner().forgotten.insert(id, status);
+    }
+
+    pub(super) fn forgotten(&self, id: SagaId) -> Option<Status> {
+        self.inner().forgotten.get(&id).copied()
     }
 
     pub(super) fn calls(&self) -> Vec<Called> {

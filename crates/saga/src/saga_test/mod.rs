@@ -15,8 +15,13 @@
 //! 3. compensated: no effect of a step that has a compensation stands, the unknown one included;
 //! 4. a done pivot is never undone, and neither is anything before it then;
 //! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation;
-//! 6. what was acknowledged is stored;
-//! 7. what the [`Scenario::check`] says.
+//! 6. what was acknowledged is stored: answers, and what an operator [decided](Scenario::decide), made or refused;
+//! 7. a child has ended as its parent has, or was never begun where that went back, and all of this holds of it, too;
+//! 8. a purge takes what has ended and leaves nothing of it, and nothing else, also while the saga is under way;
+//! 9. what the [`Scenario::check`] says.
+//!
+//! Steps of a saga and of its children have names of their own, by which they are counted; a child's definition is made in
+//! [`Scenario::definition`], as its parent's.
 //!
 //! After twenty violations no more runs are made. A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
 //!
@@ -80,6 +85,7 @@ mod blocking;
 mod check;
 mod code;
 mod fault;
+mod look;
 mod report;
 mod run;
 mod store;
@@ -99,7 +105,7 @@ pub use report::{Report, Violation};
 pub use run::Ending;
 
 use crate::definition::Definition;
-use crate::engine::Signal;
+use crate::engine::{Decision, Signal, Snapshot};
 use crate::store::{MemoryStore, SagaStore};
 use crate::{Error, Result};
 
@@ -126,6 +132,26 @@ pub trait Scenario {
     /// Returns what is answered, in order.
     fn answers(&self) -> Vec<Signal> {
         Vec::new()
+    }
+
+    /// Returns what an operator decides about the saga as it stands; `None` if nothing (any more).
+    ///
+    /// It is asked after each answer and whenever the saga has come to rest, until it decides nothing; `made` is how many decisions
+    /// were acknowledged so far, at most [`MAX_DECISIONS`](Self::MAX_DECISIONS). What was acknowledged has to be among the saga's
+    /// [audits](crate::Audit), made or refused.
+    fn decide(&self, app: &Self::App, snapshot: &Snapshot, made: usize) -> Option<Decision> {
+        let _ = (app, snapshot, made);
+        None
+    }
+
+    /// How often an operator decides at most.
+    const MAX_DECISIONS: usize = 16;
+
+    /// Tells whether sagas that ended are forgotten at once, as with a
+    /// [retention](crate::EngineOptions::with_retention) of zero. Nobody asks again then for one that has ended: that would begin it
+    /// anew, under the keys of before.
+    fn forgets(&self) -> bool {
+        false
     }
 
     /// Checks what only the scenario knows.

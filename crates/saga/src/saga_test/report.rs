@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::fault::{Fault, Point, Schedule};
-use super::run::Run;
+use super::run::{Run, plans};
 use super::{Ending, Scenario};
 use crate::store::Status;
 
@@ -32,6 +32,12 @@ pub struct Report {
     pub runs: u64,
     /// How often each fault struck at each point.
     pub struck: BTreeMap<(Point, Fault), u64>,
+    /// How many decisions of operators were acknowledged.
+    pub decisions: u64,
+    /// How many sagas were purged after their end; not those that were forgotten at once.
+    pub purged: u64,
+    /// How many sagas were forgotten at their end.
+    pub forgotten: u64,
     /// How often each status was the end.
     pub endings: BTreeMap<Status, u64>,
     /// What was violated.
@@ -49,7 +55,7 @@ impl Report {
         if self.runs == 0
             && let Ok(definition) = scenario.definition()
         {
-            for unit in &definition.plan().units {
+            for unit in plans(&definition.inner).iter().flat_map(|plan| &plan.units) {
                 if unit.kind != crate::definition::UnitKind::Wait {
                     self.unreached.push(Point::Run(unit.name.to_string()));
                 }
@@ -59,6 +65,9 @@ impl Report {
             }
         }
         self.runs += 1;
+        self.decisions += run.decisions;
+        self.purged += u64::from(run.purged);
+        self.forgotten += u64::from(run.forgotten);
         self.unreached.retain(|point| !run.calls.iter().any(|call| call.done && call.point == *point));
         for struck in &run.struck {
             *self.struck.entry(struck.clone()).or_default() += 1;
@@ -108,6 +117,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} runs, {} faults, {} violations", self.runs, self.faults(), self.violated)?;
+        for (what, count) in
+            [("decided", self.decisions), ("purged", self.purged), ("forgotten", self.forgotten)]
+        {
+            if count > 0 {
+                writeln!(f, "  {what}: {count}")?;
+            }
+        }
         for (status, count) in &self.endings {
             writeln!(f, "  ended {status}: {count}")?;
         }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -15,13 +14,13 @@ use pumasi_core::time::{Clock, ManualClock};
 use super::fault::{Called, Fault, Injector, Point, Schedule};
 use super::store::FaultyStore;
 use super::{Bank, Scenario, Stores, check, code};
-use crate::definition::{Definition, Plan, UnitKind};
-use crate::engine::{Engine, EngineOptions, SagaHandle, Signal};
-use crate::machine::record;
+use crate::definition::{Definition, Plan, Untyped};
+use crate::engine::{Engine, EngineOptions, SagaHandle, Signal, View};
+use crate::machine::Audit;
 use crate::store::{SagaId, SagaStore, Status};
 use crate::{Error, ErrorKind, Result};
 
-const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// How often a future is asked in vain before it counts as hung.
 const PATIENCE: usize = 20_000;
 /// How many turns a run takes at most.
@@ -39,6 +38,10 @@ pub struct Ending {
     pub answered: BTreeSet<String>,
     /// The ids of the events that its steps emitted, in the order in which a relay gets them.
     pub events: Vec<EventId>,
+    /// What operators did; nothing of a saga that was forgotten.
+    pub audits: Vec<Audit>,
+    /// How its children stand, by the names of their sagas.
+    pub children: BTreeMap<String, Status>,
 }
 
 /// What a run came to.
@@ -48,16 +51,29 @@ pub(super) struct Run {
     pub(super) calls: Vec<Called>,
     pub(super) ending: Option<Ending>,
     pub(super) wrong: Option<String>,
+    pub(super) decisions: u64,
+    pub(super) purged: bool,
+    pub(super) forgotten: bool,
 }
 
 impl Run {
     fn impossible(wrong: String) -> Self {
-        let (points, struck, calls) = (Vec::new(), Vec::new(), Vec::new());
-        Self { points, struck, calls, ending: None, wrong: Some(wrong) }
+        Self {
+            points: Vec::new(),
+            struck: Vec::new(),
+            calls: Vec::new(),
+            ending: None,
+            wrong: Some(wrong),
+            decisions: 0,
+            purged: false,
+            forgotten: false,
+        }
     }
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
+/// A call, and what it says of where the saga stands.
+type Asked = Pin<Box<dyn Future<Output = Result<Option<View>>>>>;
 
 enum Seen<T> {
     Ready(T),
@@ -66,14 +82,18 @@ enum Seen<T> {
     Hung,
 }
 
-struct World<'a, S: Scenario> {
+pub(super) struct World<'a, S: Scenario> {
     scenario: &'a S,
     clock: ManualClock,
-    store: Arc<dyn SagaStore>,
-    injector: Injector,
+    pub(super) store: Arc<dyn SagaStore>,
+    pub(super) injector: Injector,
     app: Arc<S::App>,
+    bank: Bank,
     zombies: Vec<Task>,
     processes: u64,
+    /// Of the saga, and of its children and theirs.
+    pub(super) plans: Vec<Plan>,
+    decisions: usize,
 }
 
 struct Process<K, App> {
@@ -81,10 +101,36 @@ struct Process<K, App> {
     handle: SagaHandle<K, App>,
 }
 
+/// Returns the plan of a saga, and those of its children and of theirs.
+pub(super) fn plans<App>(definition: &Untyped<App>) -> Vec<Plan> {
+    let mut plans = vec![definition.plan.clone()];
+    for child in &definition.children {
+        plans.extend(self::plans(child));
+    }
+    plans
+}
+
+/// Refuses what could not be told from each other.
+fn check_names(plans: &[Plan]) -> std::result::Result<(), String> {
+    let mut names = BTreeSet::new();
+    let mut units = plans.iter().flat_map(|plan| &plan.units);
+    match units.find(|unit| !names.insert(&unit.name)) {
+        Some(unit) => Err(format!("a saga and its children have more than one step called {}", unit.name)),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn run<S: Scenario>(scenario: &S, stores: &impl Stores, schedule: &Schedule) -> Run {
     let injector = Injector::new(schedule);
     let clock = ManualClock::new();
     let bank = Bank::new();
+    let plans = match scenario.definition() {
+        Ok(definition) => plans(&definition.inner),
+        Err(error) => return Run::impossible(format!("there is no definition: {error:?}")),
+    };
+    if let Err(wrong) = check_names(&plans) {
+        return Run::impossible(wrong);
+    }
     let store = match stores.fresh(&clock) {
         Ok(store) => store,
         Err(error) => return Run::impossible(format!("there is no store: {error:?}")),
@@ -95,21 +141,34 @@ pub(super) fn run<S: Scenario>(scenario: &S, stores: &impl Stores, schedule: &Sc
         clock,
         injector: injector.clone(),
         app: Arc::new(scenario.app(&bank)),
+        bank: bank.clone(),
         zombies: Vec::new(),
         processes: 0,
+        plans,
+        decisions: 0,
     };
     let ended = world.play();
+    let (mut purged, mut forgotten) = (false, false);
     let (ending, wrong) = match ended {
-        Ok((status, answered, plan)) => {
-            let events = world.events();
-            let end = Ending { status, ledger: bank.ledger(), answered, events };
-            let checked = check::check(&plan, &end, &bank, &injector.calls());
-            let wrong = checked.and_then(|()| scenario.check(&world.app, &end)).err();
-            (Some(end), wrong)
+        Ok((id, end)) => {
+            let checked = check::check(&world.plans, &end, &bank, &injector.calls());
+            let checked = checked.and_then(|()| scenario.check(&world.app, &end));
+            forgotten = injector.forgotten(id).is_some();
+            let checked = checked.and_then(|()| world.clear_away(id, end.status)).map(|gone| purged = gone);
+            (Some(end), checked.err())
         }
         Err(what) => (None, Some(what)),
     };
-    Run { points: injector.points(), struck: injector.struck(), calls: injector.calls(), ending, wrong }
+    Run {
+        points: injector.points(),
+        struck: injector.struck(),
+        calls: injector.calls(),
+        ending,
+        wrong,
+        decisions: world.decisions as u64,
+        purged: purged && !forgotten,
+        forgotten,
+    }
 }
 
 impl<S: Scenario> World<'_, S> {
@@ -122,11 +181,15 @@ impl<S: Scenario> World<'_, S> {
             .with_random(Random::seeded(self.processes))
             .with_lease(LEASE)
             .with_patience(Duration::from_millis(100))
-            .keeping_ended()
             .inline();
+        let options = if self.scenario.forgets() {
+            options.with_retention(Duration::ZERO)
+        } else {
+            options.keeping_ended()
+        };
         let engine = Engine::shared(Arc::new(store), Arc::clone(&self.app), options);
-        let definition = code::own(self.scenario.definition()?.inner)?;
-        let definition = Definition::from_untyped(Arc::new(code::wrap(definition, &self.injector)));
+        let definition = code::wrap(self.scenario.definition()?.inner, &self.injector)?;
+        let definition = Definition::from_untyped(definition);
         let handle = engine.register(definition)?;
         Ok(Process { engine, handle })
     }
@@ -149,17 +212,17 @@ impl<S: Scenario> World<'_, S> {
         Seen::Hung
     }
 
-    fn play(&mut self) -> std::result::Result<(Status, BTreeSet<String>, Plan), String> {
+    fn play(&mut self) -> std::result::Result<(SagaId, Ending), String> {
         let told = |error: Error| format!("{error:?}");
         let mut process = self.boot().map_err(told)?;
-        let definition = self.scenario.definition().map_err(told)?;
-        let plan = definition.plan().clone();
         let key = Arc::new(self.scenario.key());
         let id = process.handle.id(&key).map_err(told)?;
         for answer in self.script() {
             process = self.answer(process, &key, answer.as_ref())?;
+            process = self.operate(process, &key, false)?;
         }
         process = self.settle(process, id)?;
+        process = self.operate(process, &key, true)?;
         // What was put off happens now, and those who stood still go on.
         self.injector.thaw();
         self.injector.next_process();
@@ -170,10 +233,55 @@ impl<S: Scenario> World<'_, S> {
                 return Err("what stood still does not end".to_owned());
             }
         }
-        self.settle(process, id)?;
+        process = self.settle(process, id)?;
+        self.operate(process, &key, true)?;
         let status = self.status(id).ok_or("the saga is gone")?;
-        let answered = self.answered(id, &plan);
-        Ok((status, answered, plan))
+        let state = self.state(id);
+        let audits = state.as_ref().map(|state| state.audits.clone()).unwrap_or_default();
+        if audits.len() < self.decisions && !self.scenario.forgets() {
+            let (made, known) = (self.decisions, audits.len());
+            return Err(format!("{made} decisions were acknowledged, and {known} are recorded"));
+        }
+        let children = self.children();
+        // A saga whose child needs an operator looks after it for ever.
+        let stuck = children.values().any(|status| *status == Status::NeedsOperator);
+        let status = if stuck && !status.is_final() { Status::NeedsOperator } else { status };
+        let answered = state.map(|state| self.answered(&state)).unwrap_or_default();
+        let ledger = self.bank.ledger();
+        Ok((id, Ending { status, ledger, answered, events: self.events(), audits, children }))
+    }
+
+    /// Lets an operator decide, as long as there is something to decide.
+    fn operate(
+        &mut self,
+        mut process: Process<S::Key, S::App>,
+        key: &Arc<S::Key>,
+        rests: bool,
+    ) -> std::result::Result<Process<S::Key, S::App>, String> {
+        let id = process.handle.id(key).map_err(|error| format!("{error:?}"))?;
+        while let Some(Ok(snapshot)) = now(process.handle.snapshot(key)) {
+            let Some(decision) = self.scenario.decide(&self.app, &snapshot, self.decisions) else { break };
+            if self.decisions >= S::MAX_DECISIONS {
+                return Err("an operator decides again and again".to_owned());
+            }
+            let tried = std::cell::Cell::new(false);
+            process = self.ask(process, id, |process| {
+                let (handle, key, decision) = (process.handle.clone(), Arc::clone(key), decision.clone());
+                let was_tried = tried.replace(true);
+                Box::pin(async move {
+                    match handle.decide(&key, decision).await {
+                        // It may be the one before, whose answer was lost, that does not let it be made twice.
+                        Err(error) if error.kind() == ErrorKind::Conflict && was_tried => Ok(None),
+                        decided => decided.map(Some),
+                    }
+                })
+            })?;
+            self.decisions += 1;
+            if rests {
+                process = self.settle(process, id)?;
+            }
+        }
+        Ok(process)
     }
 
     /// What is answered: in a random run perhaps twice, and perhaps not in order.
@@ -198,16 +306,20 @@ impl<S: Scenario> World<'_, S> {
     /// Answers until that is acknowledged, as a client does who does not know whether it was heard.
     fn answer(
         &mut self,
-        mut process: Process<S::Key, S::App>,
+        process: Process<S::Key, S::App>,
         key: &Arc<S::Key>,
         answer: Option<&Signal>,
     ) -> std::result::Result<Process<S::Key, S::App>, String> {
-        // As a webhook does, or as an endpoint.
-        let leaves = self.injector.draw(3) == 1;
         let id = process.handle.id(key).map_err(|error| format!("{error:?}"))?;
-        for _ in 0..TURNS {
+        // As a webhook does, or as an endpoint; what comes after the end comes by the former.
+        let leaves = if self.injector.is_random() {
+            self.injector.draw(3) == 1
+        } else {
+            self.status(id).is_some_and(Status::is_final)
+        };
+        self.ask(process, id, |process| {
             let (handle, asked, answer) = (process.handle.clone(), Arc::clone(key), answer.cloned());
-            let mut call = Box::pin(async move {
+            Box::pin(async move {
                 let Some(answer) = answer else { return handle.start(&asked).await.map(Some) };
                 if leaves {
                     match handle.signal(&asked, answer.clone()).await {
@@ -216,19 +328,35 @@ impl<S: Scenario> World<'_, S> {
                     }
                 }
                 handle.advance(&asked, answer).await.map(Some)
-            });
+            })
+        })
+    }
+
+    /// Asks until that is acknowledged.
+    fn ask(
+        &mut self,
+        mut process: Process<S::Key, S::App>,
+        id: SagaId,
+        ask: impl Fn(&Process<S::Key, S::App>) -> Asked,
+    ) -> std::result::Result<Process<S::Key, S::App>, String> {
+        for _ in 0..TURNS {
+            if self.injector.forgotten(id).is_some() {
+                return Ok(process);
+            }
+            let mut call = ask(&process);
             match self.watch(&mut call) {
                 Seen::Ready(Ok(view)) => {
                     let stored = self.status(id);
-                    return match view {
-                        Some(view) if Some(view.status) != stored => {
-                            Err(format!("{} was acknowledged, and {stored:?} is stored", view.status))
-                        }
-                        _ => Ok(process),
-                    };
+                    if let Some(view) = view
+                        && Some(view.status) != stored
+                    {
+                        return Err(format!("{} was acknowledged, and {stored:?} is stored", view.status));
+                    }
+                    self.sweep(id)?;
+                    return Ok(process);
                 }
                 Seen::Ready(Err(error)) if is_passing(&error) => self.clock.advance(Duration::from_secs(1)),
-                Seen::Ready(Err(error)) => return Err(format!("an answer was refused: {error:?}")),
+                Seen::Ready(Err(error)) => return Err(format!("a call was refused: {error:?}")),
                 Seen::Crashed => {
                     drop(call);
                     process = self.boot().map_err(|error| format!("{error:?}"))?;
@@ -240,10 +368,10 @@ impl<S: Scenario> World<'_, S> {
                     process = self.boot().map_err(|error| format!("{error:?}"))?;
                     self.clock.advance(LEASE + Duration::from_secs(1));
                 }
-                Seen::Hung => return Err("an answer is not answered".to_owned()),
+                Seen::Hung => return Err("a call is not answered".to_owned()),
             }
         }
-        Err("an answer is never acknowledged".to_owned())
+        Err("a call is never acknowledged".to_owned())
     }
 
     /// Lets workers work until nothing is due any more.
@@ -261,7 +389,12 @@ impl<S: Scenario> World<'_, S> {
                     let pause = due.saturating_since(self.clock.now()) + Duration::from_micros(1);
                     self.clock.advance(pause);
                 }
-                Seen::Ready(Ok(_)) => {}
+                Seen::Ready(Ok(_)) => {
+                    self.sweep(id)?;
+                    if self.children().values().any(|status| *status == Status::NeedsOperator) {
+                        return Ok(process);
+                    }
+                }
                 Seen::Ready(Err(error)) if is_passing(&error) => {
                     // Perhaps something was claimed; only the end of the lease tells.
                     self.clock.advance(LEASE + Duration::from_secs(1));
@@ -283,36 +416,10 @@ impl<S: Scenario> World<'_, S> {
         }
         Err(format!("the saga never comes to rest: {:?}", self.status(id)))
     }
-
-    fn next_due(&self) -> Option<pumasi_core::time::Timestamp> {
-        now(self.store.next_due()).and_then(Result::ok).flatten()
-    }
-
-    /// Takes everything out of the outbox.
-    fn events(&self) -> Vec<EventId> {
-        let outbox = self.store.outbox();
-        let claim = now(outbox.claim(NonZeroUsize::MIN.saturating_add(99), LEASE)).and_then(Result::ok);
-        let claimed = claim.map(|claim| claim.events).unwrap_or_default();
-        claimed.into_iter().filter_map(|claimed| claimed.event.ok().map(|event| event.id)).collect()
-    }
-
-    fn answered(&self, id: SagaId, plan: &Plan) -> BTreeSet<String> {
-        let stored = now(self.store.load(id)).and_then(Result::ok).flatten();
-        let log = stored.and_then(|stored| record::read(&stored.log, stored.version).ok());
-        let Some(log) = log else { return BTreeSet::new() };
-        let waits = plan.units.iter().enumerate().filter(|(_, unit)| unit.kind == UnitKind::Wait);
-        let answered = waits.filter(|(unit, _)| log.state.output(*unit).is_some());
-        answered.map(|(_, unit)| unit.name.to_string()).collect()
-    }
-
-    fn status(&self, id: SagaId) -> Option<Status> {
-        let stored = now(self.store.load(id)).and_then(Result::ok).flatten()?;
-        Some(stored.head.status)
-    }
 }
 
 /// Answers what is ready at once.
-fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     futures_util::FutureExt::now_or_never(future)
 }
 

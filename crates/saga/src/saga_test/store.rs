@@ -1,14 +1,15 @@
 //! A store with faults.
 
+use std::any::Any;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
 
-use super::fault::{Fault, Injector, Point};
+use super::fault::{Called, Fault, Injector, Point};
 use crate::planted::{self, Bug};
 use crate::store::{
     Census, Commit, Committed, Delivered, Known, NewSignal, Query, SagaId, SagaStore, StoreCapabilities,
@@ -35,7 +36,9 @@ impl<S: SagaStore> FaultyStore<S> {
     pub(super) fn new(inner: S, injector: &Injector) -> Self {
         Self { inner, injector: Faults(injector.clone()) }
     }
+}
 
+impl<S> FaultyStore<S> {
     async fn around<T: Send>(&self, point: Point, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let fault = self.injector.0.strike(point);
         self.under(fault, call).await
@@ -104,10 +107,25 @@ impl<S: SagaStore> SagaStore for FaultyStore<S> {
                 commit.events.clear();
             }
             let one = async {
+                let (id, status, forgets) = (commit.head.id, commit.head.status, commit.forgets);
+                let creates = commit.creates();
                 let answers = self.inner.commit(vec![commit]).await;
-                answers.into_iter().next().unwrap_or_else(|| {
+                let answer = answers.into_iter().next().unwrap_or_else(|| {
                     Err(Error::new(ErrorKind::Protocol, "the store did not answer a commit"))
-                })
+                });
+                if answer.is_ok() {
+                    if creates && self.injector.0.forgotten(id).is_some() {
+                        self.injector.0.called(Called {
+                            point: Point::Commit,
+                            key: String::new(),
+                            done: true,
+                        });
+                    }
+                    if forgets {
+                        self.injector.0.forget(id, status);
+                    }
+                }
+                answer
             };
             answers.push(self.under(fault, one).await);
         }
@@ -147,6 +165,55 @@ impl<S: SagaStore> SagaStore for FaultyStore<S> {
     }
 
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>> {
-        self.inner.begin().await
+        let begin = async {
+            let inner = self.inner.begin().await?;
+            let store = FaultyStore { inner: (), injector: self.injector.clone() };
+            Ok(Box::new(FaultyTransaction { inner, store, staged: Arc::default() })
+                as Box<dyn StoreTransaction>)
+        };
+        self.around(Point::Begin, begin).await
+    }
+}
+
+/// A transaction whose commit is struck as any other, and which knows what was done in it.
+#[derive(Debug)]
+pub(super) struct FaultyTransaction {
+    inner: Box<dyn StoreTransaction>,
+    store: FaultyStore<()>,
+    staged: Arc<Mutex<Vec<Called>>>,
+}
+
+impl FaultyTransaction {
+    /// Returns what a step is given, and where it is noted what it did.
+    pub(super) fn open(&mut self) -> (&mut (dyn Any + Send), Arc<Mutex<Vec<Called>>>) {
+        (self.inner.as_any(), Arc::clone(&self.staged))
+    }
+}
+
+#[async_trait]
+impl StoreTransaction for FaultyTransaction {
+    fn as_any(&mut self) -> &mut (dyn Any + Send) {
+        self
+    }
+
+    async fn commit(self: Box<Self>, commit: Commit) -> Result<Committed> {
+        let Self { inner, store, staged } = *self;
+        let injector = &store.injector.0;
+        let fault = injector.strike(Point::Commit);
+        let one = async {
+            let (id, status, forgets) = (commit.head.id, commit.head.status, commit.forgets);
+            let answer = inner.commit(commit).await;
+            if answer.is_ok() {
+                let staged = std::mem::take(&mut *staged.lock().unwrap_or_else(PoisonError::into_inner));
+                for call in staged {
+                    injector.called(call);
+                }
+                if forgets {
+                    injector.forget(id, status);
+                }
+            }
+            answer
+        };
+        store.under(fault, one).await
     }
 }

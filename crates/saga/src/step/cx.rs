@@ -80,7 +80,7 @@ impl<App> Cx<App> {
             let attempt = self.call.attempt;
             return id.derive(format!("{run}/{round}/{attempt}/{what}{name}").as_bytes()).to_string();
         }
-        id.derive(format!("{run}/{round}/{what}{name}").as_bytes()).to_string()
+        id.operation_key(*run, *round, what, name)
     }
 
     /// Names the time that this step is made, if it is not the first.

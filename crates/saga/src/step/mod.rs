@@ -195,7 +195,10 @@ pub trait Answer: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// Takes a signal that comes after its saga was rolled back: a payment for a place that is gone is refunded.
+/// Takes a signal that no wait takes any more: one that comes after its saga was rolled back, as a payment for a place that is gone;
+/// and one of another id beside the one that the wait took, before or after the saga completed, as a payment that was made twice.
+///
+/// Without a handler such a signal is dropped, with a warning and a count (`saga_signals_total`, `dropped`).
 pub trait Late<App, A: Answer>: Send + Sync + Sized + 'static {
     /// Why it did not.
     type Error: Failure;

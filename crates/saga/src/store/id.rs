@@ -51,6 +51,11 @@ impl SagaId {
         digits
     }
 
+    /// Returns the key of an operation, the same for all attempts of one run and round.
+    pub(crate) fn operation_key(self, run: u32, round: u32, what: &str, name: &str) -> String {
+        self.derive(format!("{run}/{round}/{what}{name}").as_bytes()).to_string()
+    }
+
     /// Derives a name-based UUID within this saga.
     pub(crate) fn derive(self, name: &[u8]) -> Uuid {
         Uuid::new_v5(&self.0, name)

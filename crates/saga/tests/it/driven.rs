@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use pumasi_core::event::OutboxStore;
-use pumasi_core::time::Timestamp;
+use pumasi_core::time::{ManualClock, Timestamp};
 use pumasi_saga::store::{
     Census, Commit, Committed, Delivered, Known, MemoryStore, NewSignal, Query, SagaId, SagaStore, Status,
     StoreCapabilities, Stored, Summary, WorkerId,
@@ -183,6 +184,8 @@ struct Fateful {
     inner: MemoryStore,
     fate: fn(&Commit) -> Option<Fate>,
     left: AtomicUsize,
+    /// How many renewals of leases are answered.
+    renewals: AtomicUsize,
 }
 
 #[async_trait]
@@ -192,6 +195,10 @@ impl SagaStore for Fateful {
     }
 
     async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp, Error> {
+        let answered = |left: usize| left.checked_sub(1);
+        if self.renewals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, answered).is_err() {
+            std::future::pending::<()>().await;
+        }
         self.inner.renew(worker, lease).await
     }
 
@@ -262,7 +269,12 @@ impl SagaStore for Fateful {
 #[tokio::test]
 async fn a_lost_answer_to_the_last_commit_of_a_saga_that_is_forgotten_does_not_run_it_again() {
     let fate = |commit: &Commit| commit.forgets.then_some(Fate::AnswerLost);
-    let store = Fateful { inner: MemoryStore::new(), fate, left: AtomicUsize::new(1) };
+    let store = Fateful {
+        inner: MemoryStore::new(),
+        fate,
+        left: AtomicUsize::new(1),
+        renewals: AtomicUsize::new(usize::MAX),
+    };
     let hall = Arc::new(Hall::default());
     let tickets = tickets(store, &hall, EngineOptions::new().with_retention(Duration::ZERO));
     assert_eq!(tickets.start(&1).await.unwrap().status, Status::Completed);
@@ -273,7 +285,12 @@ async fn a_lost_answer_to_the_last_commit_of_a_saga_that_is_forgotten_does_not_r
 #[tokio::test]
 async fn what_a_store_will_never_take_is_told_and_parks_nothing() {
     let fate = |commit: &Commit| (!commit.creates()).then_some(Fate::Refused(ErrorKind::Unauthorized));
-    let store = Fateful { inner: MemoryStore::new(), fate, left: AtomicUsize::new(1) };
+    let store = Fateful {
+        inner: MemoryStore::new(),
+        fate,
+        left: AtomicUsize::new(1),
+        renewals: AtomicUsize::new(usize::MAX),
+    };
     let hall = Arc::new(Hall::default());
     let tickets = tickets(store, &hall, EngineOptions::new());
     let told = tokio::time::timeout(Duration::from_secs(20), tickets.start(&1)).await.expect("it is told");
@@ -315,4 +332,24 @@ async fn answers_that_a_record_could_not_hold_are_refused_at_the_door() {
     };
     assert_eq!((kept, full.kind()), (4, ErrorKind::InvalidInput), "4 MiB wait at most");
     assert_eq!(terms.start(&1).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
+async fn a_call_does_not_wait_for_a_renewal_that_does_not_go_on() {
+    let clock = ManualClock::new();
+    let store = Fateful {
+        inner: MemoryStore::with_clock(Arc::new(clock.clone())),
+        fate: |_| None,
+        left: AtomicUsize::new(0),
+        renewals: AtomicUsize::new(1),
+    };
+    let options = EngineOptions::new().with_clock(Arc::new(clock.clone())).inline();
+    let tickets = tickets(store, &Arc::default(), options);
+    assert_eq!(tickets.start(&1).await.unwrap().status, Status::Completed);
+    clock.advance(Duration::from_secs(15));
+    // As a child that is not asked any more while the driver that it is within asks for the lease itself.
+    let mut renewing = Box::pin(tickets.start(&2));
+    assert!(renewing.as_mut().now_or_never().is_none());
+    let started = tokio::time::timeout(Duration::from_secs(10), tickets.start(&3)).await;
+    assert_eq!(started.expect("an answer").unwrap().status, Status::Completed);
 }

@@ -176,6 +176,15 @@ mod children {
     }
 
     #[test]
+    fn a_child_is_refused_by_an_engine_that_would_forget_it_before_its_parent_has_ended() {
+        let options = EngineOptions::new().with_retention(std::time::Duration::ZERO);
+        let engine = Engine::with_options(MemoryStore::new(), Bank::new(), options);
+        let refused = engine.register(parent(&child())).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        assert!(refused.message().contains("saga with a child"), "{refused}");
+    }
+
+    #[test]
     fn a_child_that_cannot_be_undone_is_refused_before_the_pivot() {
         let stubborn = Saga::<u64, Bank>::new("stubborn", 1).pivot(Reserve).build().unwrap();
         let built = Saga::<u64, Bank>::new("parent", 1).child(&stubborn, |(key,): (u64,)| key).build();

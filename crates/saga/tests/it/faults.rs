@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use pumasi_saga::saga_test::{self, Fault, Schedule};
+use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
-use crate::sagas::{Order, Registration, Transfer};
+use crate::sagas::{Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, Ticket, Transfer};
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
 pub(crate) fn seeds(few: u64) -> std::ops::Range<u64> {
@@ -53,6 +53,63 @@ fn a_registration_survives_pairs_of_faults() {
     let report = saga_test::every_nth_pair(&Registration, nth_pair());
     println!("{report}");
     report.verify().unwrap();
+}
+
+/// Every fault, pairs of them, and what seeds draw.
+fn reports(scenario: &impl Scenario) -> [Report; 3] {
+    let seeded = saga_test::seeds(scenario, seeds(500));
+    let reports = [saga_test::every_fault(scenario), saga_test::every_nth_pair(scenario, nth_pair()), seeded];
+    for report in &reports {
+        println!("{report}");
+    }
+    reports
+}
+
+fn survives(scenario: &impl Scenario) -> Report {
+    let [singles, pairs, seeded] = reports(scenario);
+    singles.verify().unwrap();
+    pairs.verify().unwrap();
+    // A few seeds need not come to everything.
+    assert_eq!(seeded.violations, []);
+    singles
+}
+
+#[test]
+fn steps_in_transactions_survive_every_fault() {
+    survives(&Ticket);
+}
+
+#[test]
+fn a_saga_within_a_saga_survives_every_fault() {
+    survives(&Parcel);
+}
+
+#[test]
+fn a_saga_of_which_nothing_is_kept_survives_every_fault() {
+    let report = survives(&Forgotten);
+    assert!(report.forgotten > 0);
+}
+
+#[test]
+fn a_payment_too_many_is_given_back_whatever_happens() {
+    let report = survives(&PaidTwice);
+    assert!(report.purged > 0);
+}
+
+#[test]
+fn what_operators_decide_survives_every_fault() {
+    for early in [Early::Nothing, Early::RollBack] {
+        let report = survives(&Errand(early));
+        assert!(report.decisions > 0);
+    }
+}
+
+#[test]
+fn an_errand_that_is_called_off_is_undone_whatever_happens() {
+    for report in reports(&Errand(Early::Cancel)) {
+        assert_eq!(report.violations, []);
+        assert!(report.decisions > 0 && report.unreached.len() < 6, "{report}");
+    }
 }
 
 #[test]

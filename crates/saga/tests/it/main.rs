@@ -23,6 +23,7 @@ mod sagas;
 mod schema;
 mod script;
 mod seeds;
+mod signals;
 mod traces;
 mod transactions;
 mod versions;

@@ -63,7 +63,7 @@ fn the_same_seeds_end_alike_in_postgres() {
         CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS \
         'SELECT timestamptz ''1970-01-01 00:00:00+00'' + micros * interval ''1 microsecond'' FROM clock'";
     const EMPTY: &str = "TRUNCATE pumasi_saga, pumasi_saga_worker, pumasi_saga_record, pumasi_saga_signal, \
-        pumasi_outbox_event; \
+        pumasi_outbox_event, ticket; \
         UPDATE pumasi_outbox_shard SET holder = 0, free_at = '-infinity'";
 
     let Some(url) = Server::Postgres.url("the same seeds") else { return };
@@ -79,6 +79,7 @@ fn the_same_seeds_end_alike_in_postgres() {
         let store = PostgresStore::new(pool.clone());
         store.migrate().await.unwrap();
         sqlx::raw_sql(CLOCK).execute(&pool).await.unwrap();
+        sqlx::raw_sql(rows::TABLE).execute(&pool).await.unwrap();
         (store, pool)
     });
     let stores = |clock: &ManualClock| -> Result<Arc<dyn SagaStore>> {
@@ -95,6 +96,10 @@ fn the_same_seeds_end_alike_in_postgres() {
         Ok(Arc::new(Blocking::new(store.clone(), runtime.handle().clone(), clock, turn)))
     };
     compare("PostgreSQL", &stores);
+    let rows = rows::Ticket { pool: pool.clone(), runtime: runtime.handle().clone() };
+    let report = saga_test::seeds_on(&rows, &stores, seeds(60));
+    println!("PostgreSQL, steps in transactions: {report}");
+    assert_eq!(report.violations, []);
     let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
     runtime.block_on(sqlx::raw_sql(drop).execute(&pool)).unwrap();
 }
@@ -125,4 +130,128 @@ fn the_same_seeds_end_alike_in_redis() {
         Ok(Arc::new(Blocking::new(store, runtime.handle().clone(), clock, turn)))
     };
     compare("Redis", &stores);
+}
+
+/// Steps whose effects are rows in PostgreSQL, written in the transactions that record them.
+#[cfg(feature = "postgres")]
+mod rows {
+    use pumasi_saga::saga_test::{Bank, Ending, Scenario};
+    use pumasi_saga::store::Status;
+    use pumasi_saga::{
+        Compensate, CompensateTransaction, Cx, Definition, Outcome, Result, Saga, Step, TransactionStep, Undo,
+    };
+    use sqlx::{PgPool, Postgres, Transaction};
+    use tokio::runtime::Handle;
+
+    pub(super) const TABLE: &str = "CREATE TABLE ticket (step text NOT NULL, undo boolean NOT NULL)";
+
+    type Tx = Transaction<'static, Postgres>;
+
+    #[derive(Clone)]
+    pub(super) struct Ticket {
+        pub(super) pool: PgPool,
+        pub(super) runtime: Handle,
+    }
+
+    /// Writes a row, and stops the thread until that is done.
+    fn write(cx: &Cx<Ticket>, transaction: &mut Tx, undo: bool) -> Outcome<(), &'static str> {
+        let row = sqlx::query("INSERT INTO ticket VALUES ($1, $2)").bind(cx.step()).bind(undo);
+        match cx.app().runtime.block_on(row.execute(&mut **transaction)) {
+            Ok(_) => Outcome::Done(()),
+            Err(_) => Outcome::Unknown("not written"),
+        }
+    }
+
+    struct Book;
+    struct Unbook;
+    struct Pay;
+    struct PayBack;
+    struct Issue;
+
+    impl TransactionStep<Ticket, Tx> for Book {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, cx: &Cx<Ticket>, transaction: &mut Tx, (): ()) -> Outcome<(), &'static str> {
+            write(cx, transaction, false)
+        }
+    }
+
+    impl CompensateTransaction<Ticket, Tx, Book> for Unbook {
+        type Error = &'static str;
+
+        async fn undo(
+            &self,
+            cx: &Cx<Ticket>,
+            transaction: &mut Tx,
+            (): (),
+            (): (),
+        ) -> Outcome<(), &'static str> {
+            write(cx, transaction, true)
+        }
+    }
+
+    impl Step<Ticket> for Pay {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, _: &Cx<Ticket>, (): ()) -> Outcome<(), &'static str> {
+            Outcome::Done(())
+        }
+    }
+
+    impl Compensate<Ticket, Pay> for PayBack {
+        type Error = &'static str;
+
+        async fn undo(&self, _: &Cx<Ticket>, _: Undo<Ticket, Pay>) -> Outcome<(), &'static str> {
+            Outcome::Done(())
+        }
+    }
+
+    impl TransactionStep<Ticket, Tx> for Issue {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, cx: &Cx<Ticket>, transaction: &mut Tx, (): ()) -> Outcome<(), &'static str> {
+            write(cx, transaction, false)
+        }
+    }
+
+    impl Scenario for Ticket {
+        type Key = u64;
+        type App = Self;
+
+        fn app(&self, _: &Bank) -> Self {
+            self.clone()
+        }
+
+        fn definition(&self) -> Result<Definition<u64, Self>> {
+            Saga::<u64, Self>::new("ticket", 1)
+                .step_tx::<_, Tx, _>(Book)
+                .compensate_tx(Unbook)
+                .step(Pay)
+                .compensate(PayBack)
+                .pivot_tx::<_, Tx, _>(Issue)
+                .build()
+        }
+
+        fn key(&self) -> u64 {
+            7
+        }
+
+        fn check(&self, _: &Self, ending: &Ending) -> std::result::Result<(), String> {
+            let counted = "SELECT count(*) FILTER (WHERE step = 'book' AND NOT undo), \
+                count(*) FILTER (WHERE undo), count(*) FILTER (WHERE step = 'issue') FROM ticket";
+            let counted = sqlx::query_as(counted).fetch_one(&self.pool);
+            let rows: (i64, i64, i64) = self.runtime.block_on(counted).map_err(|error| error.to_string())?;
+            match (ending.status, rows) {
+                (Status::Completed, (1, 0, 1)) | (Status::Compensated, (0, 0, 0) | (1, 1, 0)) => Ok(()),
+                (Status::NeedsOperator, _) => Ok(()),
+                (status, rows) => Err(format!("{status}, with bookings, cancellations and tickets {rows:?}")),
+            }
+        }
+    }
 }

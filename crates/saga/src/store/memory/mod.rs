@@ -18,6 +18,7 @@ use super::{
     StoreTransaction, Stored, Summary, WorkerId,
 };
 use crate::Result;
+use crate::planted::{self, Bug};
 use rows::Rows;
 pub use transaction::MemoryTransaction;
 
@@ -74,7 +75,13 @@ impl MemoryStore {
         let wakes = !commit.holds;
         {
             let mut rows = self.lock();
-            if rows.commit(commit, now)? {
+            let committed = rows.commit(commit, now);
+            if planted::is(Bug::RowsApartFromTheCommit) {
+                also();
+                if committed? {
+                    self.shared.outbox.write(&events)?;
+                }
+            } else if committed? {
                 self.shared.outbox.write(&events)?;
                 also();
             }

@@ -74,7 +74,7 @@ macro_rules! at_the_bank {
 
 /// Emits the event of a step that has one.
 fn tell(cx: &Cx<Bank>) {
-    if matches!(cx.step(), "confirm" | "send") {
+    if matches!(cx.step(), "confirm" | "send" | "issue") {
         cx.emit(Envelope::new("effects", cx.key(), State::Created, 1));
     }
 }
@@ -93,6 +93,14 @@ macro_rules! answers {
         }
     )+};
 }
+
+mod errand;
+mod parcel;
+mod ticket;
+
+pub use errand::{Early, Errand};
+pub use parcel::Parcel;
+pub use ticket::Ticket;
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct RegistrationKey {
@@ -151,6 +159,44 @@ pub fn registration() -> Result<Definition<RegistrationKey, Bank>> {
         .pivot(Confirm)
         .step(Notify)
         .build()
+}
+
+/// A registration that is paid twice, under two ids of the partner: the second payment is given back, as is each that no registration
+/// came of.
+#[derive(Debug)]
+pub struct PaidTwice;
+
+impl Scenario for PaidTwice {
+    type Key = RegistrationKey;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<RegistrationKey, Bank>> {
+        registration()
+    }
+
+    fn key(&self) -> RegistrationKey {
+        RegistrationKey::of(8)
+    }
+
+    fn answers(&self) -> Vec<Signal> {
+        let mut answers = Registration.answers();
+        answers.push(Signal::from(PaymentCompleted("35000".to_owned())).with_id("evt-2"));
+        answers
+    }
+
+    fn check(&self, bank: &Bank, ending: &Ending) -> std::result::Result<(), String> {
+        let refunds = bank.standing("payment_completed");
+        let taken = i64::from(ending.answered.contains("payment_completed"));
+        match ending.status {
+            Status::NeedsOperator if refunds + taken <= 2 => Ok(()),
+            _ if refunds + taken == 2 => Ok(()),
+            _ => Err(format!("of two payments {taken} was taken and {refunds} were given back")),
+        }
+    }
 }
 
 /// User 1: four answers, one of them from outside.
@@ -234,6 +280,31 @@ impl Scenario for Order {
 
     fn key(&self) -> u64 {
         7
+    }
+}
+
+/// An order of which nothing is kept once it has ended.
+#[derive(Debug)]
+pub struct Forgotten;
+
+impl Scenario for Forgotten {
+    type Key = u64;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<u64, Bank>> {
+        Order.definition()
+    }
+
+    fn key(&self) -> u64 {
+        7
+    }
+
+    fn forgets(&self) -> bool {
+        true
     }
 }
 

@@ -1,0 +1,258 @@
+//! One call: start or attach, deliver, drive, and say what is needed next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
+
+use super::child;
+use super::deliver::{check_room, check_signal, signal_id};
+use super::job::Job;
+use super::operator::{Decision, check_value};
+use super::signal::Signal;
+use super::stored::{is_for_people, missing, parked};
+use super::view::View;
+use super::{Active, Core};
+use crate::machine::record::Note;
+use crate::machine::{Command, Input, Order};
+use crate::store::{Lease, SagaId, Status, Stored};
+use crate::{Error, ErrorKind, Result};
+
+/// How often a call begins anew because others were faster.
+const ATTEMPTS: u32 = 100;
+/// How often a saga that another worker drives is looked at.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// What a call brings.
+#[derive(Clone)]
+pub(super) enum Message {
+    Signal(Signal),
+    Decision(Decision),
+    /// Of a child, by this attempt of its parent to make it; nothing if that has begun it anew already.
+    Restart(Option<Arc<str>>),
+}
+
+impl<App: Send + Sync + 'static> Core<App> {
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
+        message: Option<Message>,
+        create: bool,
+    ) -> Result<View> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the engine has stopped"))?;
+        self.call_with(saga, key, message, create, Some(permit)).await
+    }
+
+    pub(super) async fn call_with(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
+        mut message: Option<Message>,
+        create: bool,
+        mut permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<View> {
+        let newest = self.newest(saga)?;
+        let id = SagaId::of(saga, key);
+        let begun = self.options.clock.instant();
+        let (mut conflicts, mut looked, mut recorded) = (0, false, false);
+        while conflicts < ATTEMPTS {
+            let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
+            // Most sagas that are started are new: that they are is found out by creating them.
+            let is_first = !std::mem::replace(&mut looked, true);
+            let presumed_new = is_first && create && message.is_none();
+            let active = match self.begin(id) {
+                Ok(active) => active,
+                Err(other) => {
+                    let ended = other.ended.notified();
+                    self.leave_with_driver(id, &mut message).await?;
+                    if left.is_zero() {
+                        return match message {
+                            None => self.stored_view(id).await,
+                            Some(_) => Err(not_left()),
+                        };
+                    }
+                    if self.active().contains_key(&id) {
+                        let _ = pumasi_core::resilience::within(&*self.options.clock, left, ended).await;
+                    }
+                    continue;
+                }
+            };
+            self.ensure_lease().await?;
+            let stored = if presumed_new { None } else { self.store.load(id).await? };
+            let mut was_parked = false;
+            let mut job = match stored {
+                // What this call recorded and is not there any more has ended and was forgotten.
+                None if create && !recorded => {
+                    Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now())
+                }
+                None => return Err(missing(id)),
+                Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
+                    drop(active);
+                    self.leave_with_driver(id, &mut message).await?;
+                    if left.is_zero() {
+                        return if message.is_some() { Err(not_left()) } else { self.view_of(&stored) };
+                    }
+                    self.options.clock.sleep(LOOK).await;
+                    continue;
+                }
+                Some(stored) => {
+                    was_parked = stored.head.status == Status::Parked;
+                    self.take(stored, message.as_ref()).await?
+                }
+            };
+            let brought = message.as_ref().filter(|_| !was_parked);
+            let first = self.begin_with(&mut job, brought)?;
+            let idle = !job.is_dirty()
+                && job.signals.is_empty()
+                && job.resumed.is_empty()
+                && job.state.due().is_none_or(|due| due > self.now());
+            if idle {
+                return Ok(View::of_job(&job));
+            }
+            let driven = self.run_job(job, first, active, permit.take()).await?;
+            permit = driven.permit;
+            match driven.result {
+                Ok(view) => return Ok(view),
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    conflicts += 1;
+                    if driven.committed {
+                        message = None;
+                        recorded = true;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::Overloaded, "a saga changes hands too often to be driven from here"))
+    }
+
+    /// Opens a saga that nobody else holds, for what a call brings.
+    async fn take(&self, stored: Stored, message: Option<&Message>) -> Result<Job<App>> {
+        self.leased.hear(stored.now, &*self.options.clock);
+        let (id, lease) = (stored.head.id, Lease::Take(stored.epoch + 1));
+        let retried = match message {
+            Some(Message::Decision(decision)) if matches!(decision.order, Order::Retry) => Some(decision),
+            _ => None,
+        };
+        let was_parked = stored.head.status == Status::Parked;
+        if was_parked && retried.is_none() {
+            return Err(parked(&stored));
+        }
+        let definition = self.definition_of(&stored)?;
+        let mut job = match Job::open(definition, stored, lease) {
+            Ok(job) => job,
+            Err(error) => {
+                if error.kind() == ErrorKind::Protocol {
+                    // Nobody can read it, so that it is put where people look.
+                    self.park(id, Some(lease), &error).await;
+                }
+                return Err(error);
+            }
+        };
+        if was_parked && let Some(decision) = retried {
+            job.audit(decision.order.name(), &decision.who, &decision.why, self.now());
+        }
+        Ok(job)
+    }
+
+    /// Works in what a call brings.
+    fn begin_with(&self, job: &mut Job<App>, message: Option<&Message>) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        let is_new = job.state.version == 0;
+        if is_new && let Some(Message::Decision(decision)) = message {
+            job.never_begin(&decision.who, &decision.why, self.now());
+            return Ok(commands);
+        }
+        if is_new {
+            commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
+        }
+        match message {
+            None => {}
+            Some(Message::Restart(None)) => {
+                commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+            }
+            // It has been begun anew for this already.
+            Some(Message::Restart(Some(by))) if child::was_begun_by(&job.state, by) => {}
+            Some(Message::Restart(Some(by))) => {
+                if !is_new {
+                    commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+                }
+                job.audit("restart", &Arc::from(child::PARENT), by, self.now());
+            }
+            Some(Message::Decision(decision)) => {
+                check_value(&job.definition, &job.state, decision)?;
+                commands.extend(job.apply(Note::Operator, decision.input(), self.moment())?.commands);
+            }
+            Some(Message::Signal(signal)) => {
+                // What was delivered before comes before.
+                commands.extend(self.take_signals(job)?);
+                let unit = check_signal(&job.definition, signal)?;
+                let id = signal_id(&job.definition, &job.state, signal)?;
+                check_room(&job.state, &[], signal, &id)?;
+                let payload = signal.payload.clone().unwrap_or_else(|_| Arc::from([]));
+                let input = Input::Signal { unit, id, payload, at: self.now() };
+                let outcome = job.apply(Note::Signal, input, self.moment())?;
+                Self::count_reception(job, outcome.reception);
+                commands.extend(outcome.commands);
+            }
+        }
+        Ok(commands)
+    }
+
+    /// Drives a job in a task of its own, so that it goes on when the caller goes away.
+    async fn run_job(
+        self: &Arc<Self>,
+        job: Job<App>,
+        first: Vec<Command>,
+        active: Active<App>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Driven> {
+        let core = Arc::clone(self);
+        let driving = async move { core.drive_to_rest(job, first, active, permit).await };
+        if self.options.inline {
+            return Ok(driving.await);
+        }
+        let task = tokio::spawn(driving);
+        task.await.map_err(|_| Error::new(ErrorKind::Other, "the driver of a saga was stopped"))
+    }
+
+    /// Drives a job, and parks its saga if this code cannot.
+    pub(super) async fn drive_to_rest(
+        self: &Arc<Self>,
+        mut job: Job<App>,
+        first: Vec<Command>,
+        active: Active<App>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Driven {
+        let span = Self::span(&job);
+        let driven = self.drive(&mut job, first, &active.driving.told).instrument(span.clone()).await;
+        Self::end_span(&span, &job);
+        let result = match driven {
+            Ok(()) => Ok(View::of_job(&job)),
+            Err(error) => {
+                if is_for_people(&error) {
+                    self.park(job.id, job.held(), &error).await;
+                }
+                Err(error)
+            }
+        };
+        let committed = job.committed;
+        drop(active);
+        Driven { result, committed, permit }
+    }
+}
+
+/// The error of an answer that could not be left: nothing of it is recorded.
+fn not_left() -> Error {
+    Error::new(ErrorKind::Overloaded, "a saga is busy, and the answer could not be left with it")
+}
+
+/// How driving a job ended.
+pub(super) struct Driven {
+    pub(super) result: Result<View>,
+    pub(super) committed: bool,
+    permit: Option<OwnedSemaphorePermit>,
+}
