@@ -61,11 +61,24 @@ macro_rules! column {
     };
 }
 
-fn places(rows: &[PgRow]) -> Result<Vec<(usize, Timestamp)>> {
+fn numbers(commits: &[(usize, &Commit)]) -> Vec<i32> {
+    commits.iter().map(|(place, _)| i32::try_from(*place).unwrap_or(i32::MAX)).collect()
+}
+
+/// What the statements answer: the time, and the commit's number, or its saga's id if that is new.
+fn places(rows: &[PgRow], commits: &[(usize, &Commit)]) -> Result<Vec<(usize, Timestamp)>> {
+    let made: HashMap<&[u8], usize> = commits
+        .iter()
+        .filter(|(_, commit)| commit.creates())
+        .map(|(place, commit)| (commit.head.id.as_bytes().as_slice(), *place))
+        .collect();
     rows.iter()
         .map(|row| {
-            let place = usize::try_from(row.try_get::<i32, _>(0)?).unwrap_or(usize::MAX);
-            Ok((place, Timestamp::from_micros(row.try_get(1)?)))
+            let place = match row.try_get::<Option<i32>, _>(1)? {
+                Some(number) => usize::try_from(number).ok(),
+                None => made.get(row.try_get::<&[u8], _>(2)?).copied(),
+            };
+            Ok((place.unwrap_or(usize::MAX), Timestamp::from_micros(row.try_get(0)?)))
         })
         .collect()
 }
@@ -74,44 +87,51 @@ async fn keep_together(
     connection: &mut PgConnection,
     commits: &[(usize, &Commit)],
 ) -> Result<Vec<(usize, Timestamp)>> {
-    let numbers: Vec<i32> =
-        commits.iter().map(|(place, _)| i32::try_from(*place).unwrap_or(i32::MAX)).collect();
+    let (made, changed): (Vec<_>, Vec<_>) = commits.iter().copied().partition(|(_, commit)| commit.creates());
     let consumed: Vec<i64> =
-        commits.iter().flat_map(|(_, commit)| &commit.consumed).map(|seq| big(*seq)).collect();
+        changed.iter().flat_map(|(_, commit)| &commit.consumed).map(|seq| big(*seq)).collect();
     let rows = sqlx::query(include_str!("sql/commit.sql"))
-        .bind(numbers)
-        .bind(column!(commits, |commit| commit.head.id.as_bytes().as_slice()))
-        .bind(column!(commits, |commit| &*commit.head.saga))
-        .bind(column!(commits, |commit| commit.head.definition.cast_signed()))
-        .bind(column!(commits, |commit| &*commit.head.key))
-        .bind(column!(commits, |commit| i16::from(commit.head.status.number())))
-        .bind(column!(commits, |commit| &*commit.head.step))
-        .bind(column!(commits, |commit| commit.head.due.map(Timestamp::as_micros)))
-        .bind(column!(commits, |commit| commit.head.reason.as_deref()))
-        .bind(column!(commits, |commit| commit.worker.as_bytes().as_slice()))
-        .bind(column!(commits, |commit| matches!(commit.lease, Lease::Take(_))))
-        .bind(column!(commits, |commit| big(commit.lease.epoch())))
-        .bind(column!(commits, |commit| big(commit.expected)))
-        .bind(column!(commits, |commit| big(commit.version)))
-        .bind(column!(commits, |commit| commit.token.cast_signed()))
-        .bind(column!(commits, |commit| commit.record.as_slice()))
-        .bind(column!(commits, |commit| commit.replaces))
-        .bind(column!(commits, |commit| commit.holds))
-        .bind(column!(commits, |commit| i32::try_from(commit.consumed.len()).unwrap_or(i32::MAX)))
+        .bind(column!(made, |commit| commit.head.id.as_bytes().as_slice()))
+        .bind(column!(made, |commit| &*commit.head.saga))
+        .bind(column!(made, |commit| commit.head.definition.cast_signed()))
+        .bind(column!(made, |commit| &*commit.head.key))
+        .bind(column!(made, |commit| i16::from(commit.head.status.number())))
+        .bind(column!(made, |commit| &*commit.head.step))
+        .bind(column!(made, |commit| commit.head.due.map(Timestamp::as_micros)))
+        .bind(column!(made, |commit| commit.head.reason.as_deref()))
+        .bind(column!(made, |commit| commit.worker.as_bytes().as_slice()))
+        .bind(column!(made, |commit| big(commit.lease.epoch())))
+        .bind(column!(made, |commit| commit.token.cast_signed()))
+        .bind(column!(made, |commit| commit.record.as_slice()))
+        .bind(numbers(&changed))
+        .bind(column!(changed, |commit| commit.head.id.as_bytes().as_slice()))
+        .bind(column!(changed, |commit| commit.head.definition.cast_signed()))
+        .bind(column!(changed, |commit| i16::from(commit.head.status.number())))
+        .bind(column!(changed, |commit| &*commit.head.step))
+        .bind(column!(changed, |commit| commit.head.due.map(Timestamp::as_micros)))
+        .bind(column!(changed, |commit| commit.head.reason.as_deref()))
+        .bind(column!(changed, |commit| commit.worker.as_bytes().as_slice()))
+        .bind(column!(changed, |commit| matches!(commit.lease, Lease::Take(_))))
+        .bind(column!(changed, |commit| big(commit.lease.epoch())))
+        .bind(column!(changed, |commit| big(commit.expected)))
+        .bind(column!(changed, |commit| big(commit.version)))
+        .bind(column!(changed, |commit| commit.token.cast_signed()))
+        .bind(column!(changed, |commit| commit.record.as_slice()))
+        .bind(column!(changed, |commit| commit.replaces))
+        .bind(column!(changed, |commit| commit.holds))
+        .bind(column!(changed, |commit| i32::try_from(commit.consumed.len()).unwrap_or(i32::MAX)))
         .bind(consumed)
         .fetch_all(connection)
         .await?;
-    places(&rows)
+    places(&rows, commits)
 }
 
 async fn forget_together(
     connection: &mut PgConnection,
     commits: &[(usize, &Commit)],
 ) -> Result<Vec<(usize, Timestamp)>> {
-    let numbers: Vec<i32> =
-        commits.iter().map(|(place, _)| i32::try_from(*place).unwrap_or(i32::MAX)).collect();
     let rows = sqlx::query(include_str!("sql/forget_together.sql"))
-        .bind(numbers)
+        .bind(numbers(commits))
         .bind(column!(commits, |commit| commit.head.id.as_bytes().as_slice()))
         .bind(column!(commits, |commit| big(commit.expected)))
         .bind(column!(commits, |commit| big(commit.lease.epoch())))
@@ -119,7 +139,7 @@ async fn forget_together(
         .bind(column!(commits, |commit| i32::try_from(commit.consumed.len()).unwrap_or(i32::MAX)))
         .fetch_all(connection)
         .await?;
-    places(&rows)
+    places(&rows, commits)
 }
 
 /// Locks the row, looks at it, and writes one commit or says why not: when, and whether it was not there before.
@@ -192,6 +212,8 @@ pub(super) async fn write_one(
         .bind(&*head.step)
         .bind(head.reason.as_deref())
         .bind(i32::try_from(consumed).unwrap_or(i32::MAX))
+        .bind(commit.record.as_slice())
+        .bind(commit.replaces)
         .fetch_one(&mut *connection)
         .await?;
     if commit.forgets && changed.try_get::<i32, _>(0)? <= 0 {
@@ -200,7 +222,7 @@ pub(super) async fn write_one(
         sqlx::query(include_str!("sql/record.sql"))
             .bind(no)
             .bind(big(commit.version))
-            .bind(commit.record.as_slice())
+            .bind(changed.try_get::<Option<&[u8]>, _>(1)?)
             .bind(commit.replaces)
             .execute(connection)
             .await?;

@@ -1,24 +1,18 @@
--- Commits of different sagas, one a row; $20: the signals that they consumed. Returns those that found their rows as they
--- should be, and the time.
+-- Commits of different sagas: those that make their sagas ($1 to $12), those that change them ($13 to $29), and the signals that the
+-- latter consumed ($30). Returns those that found their rows as they should be, by their numbers or, where they are new, by their ids,
+-- and the time. Nothing here joins what was sent with what was made: for a thousand commits that would be a million comparisons.
 WITH at AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
-), input AS MATERIALIZED (
-    SELECT * FROM unnest(
-        $1::integer[], $2::bytea[], $3::text[], $4::integer[], $5::text[], $6::smallint[], $7::text[], $8::bigint[],
-        $9::text[], $10::bytea[], $11::boolean[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-        $16::bytea[], $17::boolean[], $18::boolean[], $19::integer[]
-    ) AS input (
-        n, id, saga, definition, key, status, step, due, reason, worker, takes, epoch, expected, version, token, record,
-        replaces, holds, consumes
-    )
 ), made AS (
     INSERT INTO pumasi_saga
-        (created_at, id, definition, epoch, holder, due, version, token, updated_at, status, step, reason, saga, key)
-    SELECT now, id, definition, epoch, worker, due, version, token, now, status, step, reason, saga, key
-    FROM input, at
-    WHERE expected = 0
+        (created_at, id, definition, epoch, holder, due, tail_1, version, token, updated_at, status, loose, step, reason, saga, key)
+    SELECT now, id, definition, epoch, worker, due, record, 1, token, now, status, 1, step, reason, saga, key
+    FROM at, unnest(
+        $1::bytea[], $2::text[], $3::integer[], $4::text[], $5::smallint[], $6::text[], $7::bigint[], $8::text[], $9::bytea[],
+        $10::bigint[], $11::bigint[], $12::bytea[]
+    ) AS i (id, saga, definition, key, status, step, due, reason, worker, epoch, token, record)
     ON CONFLICT (id) DO NOTHING
-    RETURNING no, id
+    RETURNING id
 ), changed AS (
     UPDATE pumasi_saga AS s
     SET definition = i.definition, epoch = i.epoch, holder = CASE WHEN i.holds THEN i.worker END,
@@ -28,10 +22,32 @@ WITH at AS MATERIALIZED (
             ELSE i.due
         END,
         waiting = s.waiting - i.consumes, due = i.due, version = i.version, token = i.token, updated_at = at.now,
-        status = i.status, step = i.step, reason = i.reason
-    FROM input AS i, at
-    WHERE s.id = i.id AND i.expected > 0 AND s.version = i.expected
-        AND s.epoch = CASE WHEN i.takes THEN i.epoch - 1 ELSE i.epoch END
+        status = i.status, step = i.step, reason = i.reason,
+        loose = CASE
+            WHEN length(i.record) = 0 THEN s.loose
+            WHEN i.replaces OR s.loose = 4 THEN 1
+            WHEN s.loose = 3 OR length(s.tail_1) + length(s.tail_2) + length(s.tail_3) + length(i.record) > 1000 THEN 4
+            ELSE s.loose + 1
+        END,
+        tail_1 = CASE WHEN length(i.record) > 0 AND (i.replaces OR s.loose = 4) THEN i.record ELSE s.tail_1 END,
+        tail_2 = CASE
+            WHEN length(i.record) = 0 THEN s.tail_2 WHEN i.replaces OR s.loose = 4 THEN '' WHEN s.loose = 1 THEN i.record ELSE s.tail_2
+        END,
+        tail_3 = CASE
+            WHEN length(i.record) = 0 THEN s.tail_3 WHEN i.replaces OR s.loose = 4 THEN '' WHEN s.loose = 2 THEN i.record ELSE s.tail_3
+        END,
+        tail_4 = CASE
+            WHEN length(i.record) = 0 THEN s.tail_4 WHEN i.replaces OR s.loose = 4 THEN '' WHEN s.loose = 3 THEN i.record ELSE s.tail_4
+        END
+    FROM at, unnest(
+        $13::integer[], $14::bytea[], $15::integer[], $16::smallint[], $17::text[], $18::bigint[], $19::text[], $20::bytea[],
+        $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bytea[], $27::boolean[],
+        $28::boolean[], $29::integer[]
+    ) AS i (
+        n, id, definition, status, step, due, reason, worker, takes, epoch, expected, version, token, record, replaces, holds,
+        consumes
+    )
+    WHERE s.id = i.id AND s.version = i.expected AND s.epoch = CASE WHEN i.takes THEN i.epoch - 1 ELSE i.epoch END
         AND (
             s.holder = i.worker
             OR i.takes AND (
@@ -39,19 +55,18 @@ WITH at AS MATERIALIZED (
                 OR NOT EXISTS (SELECT 1 FROM pumasi_saga_worker AS w WHERE w.id = s.holder AND w.until > at.now)
             )
         )
-    RETURNING s.no, i.n, i.version, i.record, i.replaces
+    RETURNING s.no, i.n, i.version, i.replaces,
+        CASE WHEN s.loose = 4 AND length(i.record) > 0 THEN s.tail_1 || s.tail_2 || s.tail_3 || s.tail_4 END AS records
 ), replaced AS (
     DELETE FROM pumasi_saga_record AS r USING changed AS c WHERE c.replaces AND r.saga = c.no AND r.version < c.version
 ), recorded AS (
     INSERT INTO pumasi_saga_record (saga, version, record)
-    SELECT no, version, record FROM changed WHERE length(record) > 0
-    UNION ALL
-    SELECT made.no, i.version, i.record FROM made JOIN input AS i ON i.id = made.id
+    SELECT no, version, records FROM changed WHERE records IS NOT NULL
 ), consumed AS (
-    DELETE FROM pumasi_saga_signal AS g
-    USING changed AS c
-    WHERE g.seq = ANY ($20::bigint[]) AND g.saga = c.no
+    -- Not a join: the signals are few, and to look for those of each commit would cost more than the commit.
+    DELETE FROM pumasi_saga_signal
+    WHERE seq = ANY ($30::bigint[]) AND (saga IN (SELECT no FROM changed)) IS TRUE
 )
-SELECT n, now FROM changed, at
+SELECT now, n, NULL::bytea AS id FROM changed, at
 UNION ALL
-SELECT i.n, now FROM made JOIN input AS i ON i.id = made.id, at
+SELECT now, NULL, id FROM made, at

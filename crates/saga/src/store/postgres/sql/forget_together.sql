@@ -13,4 +13,4 @@ WITH at AS MATERIALIZED (
 ), consumed AS (
     DELETE FROM pumasi_saga_signal WHERE saga IN (SELECT no FROM gone)
 )
-SELECT n, now FROM gone, at
+SELECT now, n, NULL::bytea AS id FROM gone, at

@@ -1,4 +1,5 @@
-    , (SELECT string_agg(record, ''::bytea ORDER BY r.version) FROM pumasi_saga_record AS r WHERE r.saga = s.no) AS log,
+    , coalesce((SELECT string_agg(record, ''::bytea ORDER BY r.version) FROM pumasi_saga_record AS r WHERE r.saga = s.no), '')
+        || CASE WHEN s.loose < 4 THEN tail_1 || tail_2 || tail_3 || tail_4 ELSE '' END AS log,
     signals.*
 FROM at, pumasi_saga AS s
 LEFT JOIN LATERAL (
