@@ -8,6 +8,8 @@ pub mod beir;
 #[cfg(feature = "rag")]
 pub mod knowledge;
 #[cfg(feature = "saga")]
+pub mod eight_steps;
+#[cfg(feature = "saga")]
 pub mod load;
 mod quotes;
 

@@ -6,16 +6,37 @@ use std::time::Duration;
 use pumasi_saga::Cx;
 use pumasi_saga::barrier::{Entry, Operation, SqliteBarrier};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
+use sqlx::{PgPool, Postgres, Row, SqlitePool, Transaction};
 
 use crate::Failure;
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS ledger (no INTEGER PRIMARY KEY, \"order\" INTEGER NOT NULL, step TEXT NOT NULL, undo INTEGER NOT NULL, epoch INTEGER NOT NULL)";
+pub(crate) const BOOKINGS: &str =
+    "CREATE TABLE bookings (\"order\" bigint NOT NULL, step_key text NOT NULL, undo boolean NOT NULL)";
+const BOOK: &str = "INSERT INTO bookings VALUES ($1, $2, $3)";
 const ENTER: &str = "INSERT INTO ledger (\"order\", step, undo, epoch) VALUES (?1, ?2, ?3, ?4)";
 
 #[derive(Clone)]
 pub(crate) struct Bank {
     pool: SqlitePool,
+    /// Where bookings are written apart from the record of their step, if that is planted.
+    apart: Option<PgPool>,
+}
+
+/// Returns the bookings; with `DISTINCT` those of sagas that were forgotten and begun again under their keys count once.
+pub(crate) async fn bookings(pool: &PgPool, once: bool) -> Result<Vec<Line>, Failure> {
+    let all = "SELECT \"order\", undo FROM bookings";
+    let distinct = "SELECT DISTINCT \"order\", undo, step_key FROM bookings";
+    let rows = sqlx::query(if once { distinct } else { all }).fetch_all(pool).await?;
+    let line = |row: &sqlx::postgres::PgRow| {
+        Ok(Line {
+            order: row.try_get::<i64, _>(0)?.cast_unsigned(),
+            step: "book".to_owned(),
+            undo: row.try_get(1)?,
+            is_row: true,
+        })
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A line of the ledger.
@@ -23,6 +44,8 @@ pub(crate) struct Line {
     pub(crate) order: u64,
     pub(crate) step: String,
     pub(crate) undo: bool,
+    /// It is a row of the sagas' own database, which is in no order with the partner's.
+    pub(crate) is_row: bool,
 }
 
 impl Bank {
@@ -35,7 +58,28 @@ impl Bank {
             // Processes are killed here, not the machine.
             .synchronous(SqliteSynchronous::Off);
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, apart: None })
+    }
+
+    /// Has bookings written apart from the record of their step.
+    pub(crate) fn with_rows_apart(self, pool: PgPool) -> Self {
+        Self { apart: Some(pool), ..self }
+    }
+
+    /// Writes a booking, or that it is taken back, in the transaction that records it.
+    pub(crate) async fn book(
+        &self,
+        cx: &Cx<Self>,
+        transaction: &mut Transaction<'static, Postgres>,
+        order: u64,
+        undo: bool,
+    ) -> Option<()> {
+        let row = sqlx::query(BOOK).bind(order.cast_signed()).bind(cx.step_key()).bind(undo);
+        let written = match &self.apart {
+            Some(pool) => row.execute(pool).await,
+            None => row.execute(&mut **transaction).await,
+        };
+        written.ok().map(drop)
     }
 
     pub(crate) async fn prepare(&self) -> Result<(), Failure> {
@@ -85,6 +129,7 @@ impl Bank {
                 order: row.try_get::<i64, _>(0)?.cast_unsigned(),
                 step: row.try_get(1)?,
                 undo: row.try_get(2)?,
+                is_row: false,
             })
         };
         rows.iter().map(line).collect()

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pumasi_saga::store::{Query, Status};
+use pumasi_saga::{Audit, SagaHandle};
 use serde_json::{Value, json};
 
-use crate::bank::{Bank, Line};
-use crate::sagas::{PIVOT, STEPS, is_refused};
+use crate::bank::{Bank, Line, bookings};
+use crate::sagas::{PACKING, PIVOT, STEPS, expected, is_called_off, needs_person};
 use crate::{Failure, Setup, parts};
 
 #[derive(Default)]
@@ -19,6 +20,11 @@ pub(crate) struct Found {
     undone: u64,
     refused: u64,
     taken_over: u64,
+    decided: u64,
+    children: u64,
+    rows: u64,
+    /// Of orders that were acknowledged and ended, and that the store has forgotten.
+    forgotten: u64,
     /// What does not hold.
     pub(crate) wrong: Vec<String>,
 }
@@ -30,7 +36,8 @@ impl Found {
             "acknowledged": self.acknowledged, "sagas": self.sagas,
             "completed": ended(Status::Completed), "compensated": ended(Status::Compensated),
             "needs_operator": ended(Status::NeedsOperator),
-            "effects": self.effects, "undone": self.undone,
+            "effects": self.effects, "undone": self.undone, "rows": self.rows, "decided": self.decided,
+            "children": self.children, "forgotten": self.forgotten,
             "taken_over": self.taken_over, "refused_writes": self.refused, "violations": self.wrong.len(),
         })
     }
@@ -50,44 +57,91 @@ pub(crate) async fn check(setup: &Setup, folder: &Path) -> Result<Found, Failure
             if ends.insert(order, summary.head.status).is_some() {
                 found.wrong.push(format!("order {order} is listed twice"));
             }
-            found.taken_over += u64::from(
-                orders.snapshot(&order).await?.history.iter().any(|entry| entry.what == "taken_over"),
-            );
+            let snapshot = orders.snapshot(&order).await?;
+            found.taken_over += u64::from(snapshot.history.iter().any(|entry| entry.what == "taken_over"));
+            let made = |audit: &&Audit| !audit.action.starts_with("refused");
+            found.decided += u64::try_from(snapshot.audits.iter().filter(made).count())?;
+            let was_called_off = snapshot.audits.iter().any(|audit| &*audit.action == "cancel");
+            if is_called_off(order) && !was_called_off && setup.retention.is_none() {
+                found.wrong.push(format!("order {order} was called off, and that is not recorded"));
+            }
         }
     }
+    check_children(setup, &orders, &ends, &mut found).await?;
     let mut books: HashMap<u64, Vec<Line>> = HashMap::new();
     for line in Bank::open(folder).await?.ledger().await? {
         *if line.undo { &mut found.undone } else { &mut found.effects } += 1;
         books.entry(line.order).or_default().push(line);
     }
+    if setup.store == "postgres" {
+        for line in bookings(&parts::postgres(setup)?, setup.retention.is_some()).await? {
+            found.rows += 1;
+            books.entry(line.order).or_default().push(line);
+        }
+    }
     found.sagas = u64::try_from(ends.len())?;
     for order in parts::acknowledgements(folder) {
         found.acknowledged += 1;
-        if !ends.contains_key(&order) {
+        if !ends.contains_key(&order) && setup.retention.is_some() {
+            // It ended, or it would be there; how, its books tell.
+            found.forgotten += 1;
+            ends.insert(order, expected(order));
+        } else if !ends.contains_key(&order) {
             found.wrong.push(format!("order {order} was acknowledged, and is lost"));
         }
     }
-    for order in books.keys().filter(|order| !ends.contains_key(order)) {
+    let unknown = books.keys().filter(|order| !ends.contains_key(order) && setup.retention.is_none());
+    for order in unknown {
         found.wrong.push(format!("order {order} has effects, and is not known"));
     }
     for (order, status) in ends {
         *found.endings.entry(status).or_default() += 1;
         let lines = books.remove(&order).unwrap_or_default();
-        if let Err(wrong) = judge(order, status, &lines) {
+        if let Err(wrong) = judge(order, status, &lines, setup.has_children()) {
             found.wrong.push(format!("order {order}, {status}: {wrong}"));
         }
     }
     Ok(found)
 }
 
+/// A child has ended as its order has, or was never begun where that went back.
+async fn check_children(
+    setup: &Setup,
+    orders: &SagaHandle<u64, Bank>,
+    ends: &HashMap<u64, Status>,
+    found: &mut Found,
+) -> Result<(), Failure> {
+    let mut children = HashMap::new();
+    let mut query = Query::new().with_saga("packing");
+    loop {
+        let page = orders.engine().store().query(&query).await?;
+        let Some(last) = page.last() else { break };
+        query = query.with_after(last.head.id);
+        for child in page {
+            children.insert(child.head.key.parse::<u64>()?, child.head.status);
+        }
+    }
+    found.children = u64::try_from(children.len())?;
+    for (order, status) in ends.iter().filter(|_| setup.has_children()) {
+        match (status, children.get(order)) {
+            (Status::Compensated, None) => {}
+            (status, Some(child)) if status == child => {}
+            (status, child) => {
+                found.wrong.push(format!("order {order}, {status}, and its child: {child:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Holds an order's books against how it ended.
-fn judge(order: u64, status: Status, lines: &[Line]) -> Result<(), String> {
-    let expected = if is_refused(order) { Status::Compensated } else { Status::Completed };
+fn judge(order: u64, status: Status, lines: &[Line], has_children: bool) -> Result<(), String> {
+    let expected = expected(order);
     if status != expected {
         return Err(format!("it had to end {expected}"));
     }
     let mut undone = STEPS.len();
-    for line in lines.iter().filter(|line| line.undo) {
+    for line in lines.iter().filter(|line| line.undo && !line.is_row) {
         let place = STEPS.iter().position(|step| *step == line.step).ok_or("a step that nobody knows")?;
         if place >= PIVOT {
             return Err(format!("{} was undone, past the pivot", line.step));
@@ -101,6 +155,8 @@ fn judge(order: u64, status: Status, lines: &[Line]) -> Result<(), String> {
         let count = |undo| lines.iter().filter(|line| line.undo == undo && line.step == *step).count();
         let (done, undone) = (count(false), count(true));
         let holds = match status {
+            _ if PACKING.contains(step) && !has_children => (done, undone) == (0, 0),
+            Status::Completed if *step == "tell" && needs_person(order) => (done, undone) == (0, 0),
             Status::Completed => (done, undone) == (1, 0),
             _ if place >= PIVOT => (done, undone) == (0, 0),
             _ => done == undone && done <= 1,

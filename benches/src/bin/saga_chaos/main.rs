@@ -13,11 +13,14 @@
 //! | `--restarts N` | 0 | a server of this run's own is ended every 2 s and started again (needs a local copy: `scripts/services`) |
 //! | `--cuts N` | 0 | a connection to the server is cut after it has done what it was asked, and before it can say so |
 //! | `--sagas N` | 2000 | goes on until so many were acknowledged |
+//! | `--in-flight N` | 48 | so many sagas are under way at the same time |
+//! | `--retention S` | – | what has ended is purged after S seconds, with 0 forgotten at once; without it everything is kept |
 //! | `--seed S` | by chance | draws who is killed when, and how the partner behaves |
-//! | `--plant no-fencing` | – | leaves a safeguard out, to see that the count notices |
+//! | `--plant WHAT` | – | leaves a safeguard out, to see that the count notices: `no-fencing`; `rows-apart`, which writes the rows of a step in a transaction beside that |
 //!
-//! The workers run the engine, with a lease of a second: they start every saga, send its payment twice, and write down what
-//! was acknowledged. The partner answers late, not at all, or by an error although it did what it was asked. One JSON object is
+//! The workers run the engine, with a lease of a second: they start every saga, send its payment twice or call it off, decide about
+//! those that need a person, and write down what was acknowledged. A saga has another one as a step (unless there is a retention, which
+//! would have to outlast its parent), and on PostgreSQL a step in the store's own transaction. The partner answers late, not at all, or by an error although it did what it was asked. One JSON object is
 //! printed; the exit code is 1 if anything was lost, doubled, undone out of order or undone past its pivot.
 
 mod bank;
@@ -60,11 +63,13 @@ struct Setup {
     restarts: u64,
     cuts: u64,
     sagas: u64,
+    in_flight: u64,
+    retention: Option<Duration>,
     seed: u64,
 }
 
 impl Setup {
-    const TEXTS: [&str; 4] = ["STORE", "PLANT", "URL", "RUN"];
+    const TEXTS: [&str; 6] = ["STORE", "PLANT", "URL", "RUN", "IN_FLIGHT", "RETENTION"];
 
     fn from_arguments(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let mut setup = Self {
@@ -77,6 +82,8 @@ impl Setup {
             restarts: 0,
             cuts: 0,
             sagas: 2_000,
+            in_flight: 48,
+            retention: None,
             seed: u64::from(std::process::id()),
         };
         while let Some(name) = words.next() {
@@ -89,6 +96,8 @@ impl Setup {
                 "--restarts" => setup.restarts = value.parse()?,
                 "--cuts" => setup.cuts = value.parse()?,
                 "--sagas" => setup.sagas = value.parse()?,
+                "--in-flight" => setup.in_flight = value.parse()?,
+                "--retention" => setup.retention = Some(Duration::from_secs(value.parse()?)),
                 "--seed" => setup.seed = value.parse()?,
                 other => return Err(format!("{other} is no option").into()),
             }
@@ -99,21 +108,35 @@ impl Setup {
         if setup.store == "embedded" && setup.restarts + setup.cuts > 0 {
             return Err("the embedded store has no server".into());
         }
-        if !["nothing", "no-fencing"].contains(&setup.plant.as_str()) {
+        if !["nothing", "no-fencing", "rows-apart"].contains(&setup.plant.as_str()) {
             return Err(format!("{} cannot be planted", setup.plant).into());
         }
         Ok(setup)
     }
 
-    fn texts(&self) -> [&str; 4] {
-        [&self.store, &self.plant, &self.url, &self.run]
+    /// Tells whether orders have children: those have to be kept for as long as their parents may go back.
+    fn has_children(&self) -> bool {
+        self.retention.is_none()
+    }
+
+    fn texts(&self) -> [String; 6] {
+        let retention = self.retention.map(|retention| retention.as_secs().to_string());
+        [
+            self.store.clone(),
+            self.plant.clone(),
+            self.url.clone(),
+            self.run.clone(),
+            self.in_flight.to_string(),
+            retention.unwrap_or_default(),
+        ]
     }
 
     fn from_environment() -> Result<Self, Failure> {
         let read = |name: &str| std::env::var(format!("PUMASI_CHAOS_{name}"));
         let setup = Self::from_arguments(["--seed".to_owned(), read("SEED")?].into_iter())?;
-        let [store, plant, url, run] = Self::TEXTS.map(read);
-        Ok(Self { store: store?, plant: plant?, url: url?, run: run?, ..setup })
+        let [store, plant, url, run, in_flight, retention] = Self::TEXTS.map(read);
+        let (in_flight, retention) = (in_flight?.parse()?, retention?.parse().ok().map(Duration::from_secs));
+        Ok(Self { store: store?, plant: plant?, url: url?, run: run?, in_flight, retention, ..setup })
     }
 }
 
@@ -220,8 +243,12 @@ fn play(
     let server = restarter.map(|restarter| restarter.join().map_err(|_| "the restarter panicked"));
     let server = server.transpose()?.transpose()?;
     crew.kill_all()?;
+    let over = Instant::now();
     crew.finish("finisher", Duration::from_secs(10 * 60))?;
-    let done = json!({ "killed": kills, "stopped": stops, "restarts": restarted, "cuts": proxy.cut() });
+    let done = json!({
+        "killed": kills, "stopped": stops, "restarts": restarted, "cuts": proxy.cut(),
+        "seconds_until_all_ended": over.elapsed().as_secs_f64(),
+    });
     Ok((done, server))
 }
 

@@ -12,21 +12,18 @@ use pumasi_core::conformance::process::Part;
 use pumasi_core::event::Shutdown;
 use pumasi_core::resilience::Backoff;
 use pumasi_saga::store::{PostgresStore, Query, RedisStore, SagaStore, SqliteStore, Status};
-use pumasi_saga::{Engine, EngineOptions, Error, SagaHandle, Signal};
+use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, SagaHandle, Signal};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
 
-use crate::bank::Bank;
-use crate::sagas::{Paid, order};
+use crate::bank::{BOOKINGS, Bank};
+use crate::sagas::{Paid, is_called_off, order, told_by_hand};
 use crate::watch::Watch;
 use crate::{Failure, LEASE, ROLES, Setup, files};
 
-/// How many sagas a worker has in flight.
-const IN_FLIGHT: u64 = 24;
-
 type Orders = SagaHandle<u64, Bank>;
 
-fn postgres(setup: &Setup) -> Result<PgPool, Failure> {
+pub(crate) fn postgres(setup: &Setup) -> Result<PgPool, Failure> {
     let server: PgConnectOptions = setup.url.parse()?;
     let server = server.disable_statement_logging().options([("search_path", setup.run.as_str())]);
     Ok(PgPoolOptions::new()
@@ -49,7 +46,8 @@ pub(crate) async fn prepare(setup: &Setup, folder: &Path) -> Result<(), Failure>
     if setup.store == "postgres" {
         let pool = postgres(setup)?;
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE SCHEMA {}", setup.run))).execute(&pool).await?;
-        PostgresStore::new(pool).migrate().await?;
+        PostgresStore::new(pool.clone()).migrate().await?;
+        sqlx::raw_sql(BOOKINGS).execute(&pool).await?;
     }
     Ok(())
 }
@@ -71,10 +69,17 @@ pub(crate) async fn engine(
     let options = EngineOptions::new()
         .with_lease(LEASE)
         .with_poll(Duration::from_millis(200))
-        .with_store_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(300)))
-        .keeping_ended();
-    let engine = Engine::with_options(store.clone(), Bank::open(folder).await?, options);
-    Ok((engine.register(order()?)?, store))
+        .with_store_backoff(Backoff::new(Duration::from_millis(10), Duration::from_millis(300)));
+    let options = match setup.retention {
+        Some(retention) => options.with_retention(retention),
+        None => options.keeping_ended(),
+    };
+    let mut bank = Bank::open(folder).await?;
+    if setup.plant == "rows-apart" {
+        bank = bank.with_rows_apart(postgres(setup)?);
+    }
+    let engine = Engine::with_options(store.clone(), bank, options);
+    Ok((engine.register(order(setup.store == "postgres", setup.has_children())?)?, store))
 }
 
 /// Returns how many sagas were acknowledged.
@@ -110,7 +115,11 @@ pub(crate) async fn play(part: &Part, setup: &Setup) -> Result<(), Failure> {
         }
     });
     match ROLES.iter().position(|role| *role == part.role) {
-        Some(place) => work(orders, part, u64::try_from(place)?).await?,
+        Some(place) => {
+            let operating = tokio::spawn(operate(orders.clone()));
+            work(orders, part, setup, u64::try_from(place)?).await?;
+            operating.abort();
+        }
         None => finish(&orders).await?,
     }
     counting.abort();
@@ -120,12 +129,12 @@ pub(crate) async fn play(part: &Part, setup: &Setup) -> Result<(), Failure> {
 }
 
 /// Starts one order after the other, pays it, and writes down what was acknowledged, until it is killed.
-async fn work(orders: Orders, part: &Part, place: u64) -> Result<(), Failure> {
+async fn work(orders: Orders, part: &Part, setup: &Setup, place: u64) -> Result<(), Failure> {
     let known = acknowledgements(&part.folder);
     let file = part.folder.join(format!("acks-{}", std::process::id()));
     let file = Arc::new(File::options().create(true).append(true).open(file)?);
     let (known, next) = (Arc::new(known), Arc::new(AtomicU64::new(0)));
-    let players = (0..IN_FLIGHT).map(|_| {
+    let players = (0..(setup.in_flight / 2).max(1)).map(|_| {
         let (orders, file) = (orders.clone(), Arc::clone(&file));
         let (known, next) = (Arc::clone(&known), Arc::clone(&next));
         tokio::spawn(async move {
@@ -134,7 +143,7 @@ async fn work(orders: Orders, part: &Part, place: u64) -> Result<(), Failure> {
                 if known.contains(&order) {
                     continue;
                 }
-                pay(&orders, order).await?;
+                settle(&orders, order).await?;
                 // One write, which a kill does not tear.
                 (&*file).write_all(format!("{order}\n").as_bytes()).map_err(|error| error.to_string())?;
             }
@@ -147,11 +156,54 @@ async fn work(orders: Orders, part: &Part, place: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Starts an order and pays it, or calls it off.
+async fn settle(orders: &Orders, order: u64) -> Result<(), String> {
+    if is_called_off(order) { call_off(orders, order).await } else { pay(orders, order).await }
+}
+
+/// Starts an order and calls it off, until that is acknowledged; it may be one that has gone back already.
+async fn call_off(orders: &Orders, order: u64) -> Result<(), String> {
+    insist(|| async { orders.start(&order).await.map(drop) }).await?;
+    insist(|| async {
+        match orders.decide(&order, Decision::cancel("customer", "changed my mind")).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
+            decided => decided.map(drop),
+        }
+    })
+    .await
+}
+
+/// Decides about every order that needs a person, for as long as it is let.
+async fn operate(orders: Orders) -> Result<(), String> {
+    loop {
+        decide(&orders).await?;
+        tokio::time::sleep(LEASE / 10).await;
+    }
+}
+
+async fn decide(orders: &Orders) -> Result<(), String> {
+    let stuck = Query::new().with_statuses([Status::NeedsOperator]);
+    for summary in orders.query(stuck).await.unwrap_or_default() {
+        let order: u64 = summary.head.key.parse().map_err(|_| "a key is no number".to_owned())?;
+        let decision = told_by_hand().map_err(|error| error.to_string())?;
+        // What is not acknowledged is decided again.
+        let _ = orders.decide(&order, decision).await;
+    }
+    Ok(())
+}
+
 /// Starts an order and pays it twice, as webhooks do, until all of that is acknowledged.
 async fn pay(orders: &Orders, order: u64) -> Result<(), String> {
     let paid = || Signal::from(Paid { amount: 35_000 }).with_id(format!("evt-{order}"));
     insist(|| async { orders.start(&order).await.map(drop) }).await?;
-    insist(|| async { orders.signal(&order, paid()).await.map(drop) }).await?;
+    insist(|| async {
+        match orders.signal(&order, paid()).await {
+            // It has ended and was forgotten, or purged: whoever answers begins it anew.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            left => left.map(drop),
+        }
+    })
+    .await?;
     insist(|| async { orders.advance(&order, paid()).await.map(drop) }).await
 }
 
@@ -167,7 +219,6 @@ async fn insist<F: Future<Output = pumasi_saga::Result<()>>>(ask: impl Fn() -> F
 }
 
 fn is_passing(error: &Error) -> bool {
-    use pumasi_saga::ErrorKind;
     error.retry().is_retryable()
         || matches!(
             error.kind(),
@@ -178,14 +229,15 @@ fn is_passing(error: &Error) -> bool {
 /// Pays what nobody paid because its worker died, and waits until every order has ended.
 async fn finish(orders: &Orders) -> Result<(), Failure> {
     loop {
-        let ended = [Status::Completed, Status::Compensated, Status::NeedsOperator, Status::Parked];
+        decide(orders).await?;
+        let ended = [Status::Completed, Status::Compensated, Status::Parked];
         let open = Status::ALL.into_iter().filter(|status| !ended.contains(status));
         let open = orders.query(Query::new().with_statuses(open)).await?;
         if open.is_empty() {
             return Ok(());
         }
         for summary in open.iter().filter(|summary| summary.head.status == Status::Waiting) {
-            pay(orders, summary.head.key.parse()?).await?;
+            settle(orders, summary.head.key.parse()?).await?;
         }
         tokio::time::sleep(LEASE / 4).await;
     }

@@ -1,25 +1,62 @@
-//! An order of eight steps, over a partner that behaves badly.
+//! An order of eleven steps, two of them a child's and one in the store's own transaction, over a partner that behaves badly.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use pumasi_core::resilience::Backoff;
 use pumasi_saga::barrier::Entry;
+use pumasi_saga::store::Status;
 use pumasi_saga::{
-    Answer, Compensate, Cx, Definition, Late, Outcome, Policy, Probe, Result, Retriable, Saga, Step, Undo,
+    Answer, Compensate, CompensateTransaction, Cx, Decision, Definition, Late, Outcome, Policy, Probe,
+    Result, Retriable, Saga, Step, TransactionStep, Undo,
 };
 use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, Transaction};
 
 use crate::bank::Bank;
 
 /// The steps in their order; what comes from the pivot on is never undone.
-pub(crate) const STEPS: [&str; 8] =
-    ["reserve", "reserve_gift", "hold_seat", "prepare", "check", "confirm", "grant", "tell"];
-pub(crate) const PIVOT: usize = 5;
+pub(crate) const STEPS: [&str; 11] = [
+    "reserve",
+    "reserve_gift",
+    "hold_seat",
+    "prepare",
+    "book",
+    "pack",
+    "label",
+    "check",
+    "confirm",
+    "grant",
+    "tell",
+];
+pub(crate) const PIVOT: usize = 8;
+/// The steps of the child.
+pub(crate) const PACKING: [&str; 2] = ["pack", "label"];
 
 /// Tells whether an order is refused by the check, and so undone.
 pub(crate) fn is_refused(order: u64) -> bool {
     order.is_multiple_of(5)
+}
+
+/// Tells whether a customer calls an order off instead of paying it.
+pub(crate) fn is_called_off(order: u64) -> bool {
+    !is_refused(order) && order % 11 == 3
+}
+
+/// Tells whether an order's last step needs a person.
+pub(crate) fn needs_person(order: u64) -> bool {
+    expected(order) == Status::Completed && order % 7 == 4
+}
+
+/// Returns how an order has to end.
+pub(crate) fn expected(order: u64) -> Status {
+    if is_refused(order) || is_called_off(order) { Status::Compensated } else { Status::Completed }
+}
+
+/// What a person says instead of the last step.
+pub(crate) fn told_by_hand() -> Result<Decision> {
+    Decision::force_done(&Told("by hand".to_owned()), "operator", "told by telephone")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +114,9 @@ step!(Reserve -> Reserved, Free);
 step!(ReserveGift -> Gift, FreeGift);
 step!(HoldSeat -> Seat, FreeSeat);
 step!(Prepare -> Prepared, Void);
+step!(Book -> Booked, Unbook);
+step!(Pack -> Packed, Unpack);
+step!(Label -> Labelled, Unlabel);
 step!(Check -> Checked, Uncheck);
 step!(Confirm -> Confirmed);
 step!(Grant -> Granted);
@@ -88,6 +128,9 @@ impl Retriable for Tell {}
 async fn effect(cx: &Cx<Bank>, order: u64) -> Outcome<String, &'static str> {
     if cx.step() == "check" && is_refused(order) {
         return Outcome::Failed("refused");
+    }
+    if cx.step() == "tell" && needs_person(order) {
+        return Outcome::Failed("needs a person");
     }
     let mood = if cx.attempt() > 2 { 99 } else { fastrand::u32(..100) };
     if mood < 4 {
@@ -104,6 +147,60 @@ async fn effect(cx: &Cx<Bank>, order: u64) -> Outcome<String, &'static str> {
     }
 }
 
+/// Books in the store's own database, together with the record of the step.
+struct BookRow;
+
+impl TransactionStep<Bank, Transaction<'static, Postgres>> for BookRow {
+    type In = (u64,);
+    type Out = Booked;
+    type Error = &'static str;
+
+    fn name(&self) -> Cow<'static, str> {
+        "book".into()
+    }
+
+    async fn run(
+        &self,
+        cx: &Cx<Bank>,
+        transaction: &mut Transaction<'static, Postgres>,
+        (order,): (u64,),
+    ) -> Outcome<Booked, &'static str> {
+        book(cx, transaction, order, false).await.map(|()| Booked(cx.step_key()))
+    }
+}
+
+struct UnbookRow;
+
+impl CompensateTransaction<Bank, Transaction<'static, Postgres>, BookRow> for UnbookRow {
+    type Error = &'static str;
+
+    async fn undo(
+        &self,
+        cx: &Cx<Bank>,
+        transaction: &mut Transaction<'static, Postgres>,
+        (order,): (u64,),
+        _: Booked,
+    ) -> Outcome<(), &'static str> {
+        book(cx, transaction, order, true).await
+    }
+}
+
+/// Writes a row, and is not sure of it now and then: then it is rolled back.
+async fn book(
+    cx: &Cx<Bank>,
+    transaction: &mut Transaction<'static, Postgres>,
+    order: u64,
+    undo: bool,
+) -> Outcome<(), &'static str> {
+    let Some(()) = cx.app().book(cx, transaction, order, undo).await else {
+        return Outcome::Unknown("the database did not answer");
+    };
+    if cx.attempt() <= 2 && fastrand::u32(..100) < 8 {
+        return Outcome::Unknown("not sure");
+    }
+    Outcome::Done(())
+}
+
 struct Refund;
 
 impl Late<Bank, Paid> for Refund {
@@ -114,13 +211,51 @@ impl Late<Bank, Paid> for Refund {
     }
 }
 
-pub(crate) fn order() -> Result<Definition<u64, Bank>> {
+/// Makes the definition: with a booking in PostgreSQL's own transaction, or at the partner; with a child, if that is kept for as long
+/// as its parent goes on.
+pub(crate) fn order(in_transaction: bool, with_child: bool) -> Result<Definition<u64, Bank>> {
     let attempts = NonZeroU32::MIN.saturating_add(99);
     let policy = Policy::new()
         .with_attempts(attempts)
         .with_timeout(Duration::from_millis(400))
         .with_backoff(Backoff::new(Duration::from_millis(5), Duration::from_millis(100)));
-    Saga::<u64, Bank>::new("order", 1)
+    macro_rules! end {
+        ($begun:expr) => {
+            $begun
+                .step(Check)
+                .policy(policy)
+                .compensate(Uncheck)
+                .policy(policy)
+                .pivot(Confirm)
+                .policy(policy)
+                .step(Grant)
+                .policy(policy)
+                .step(Tell)
+                .policy(policy)
+                .build()
+        };
+    }
+    macro_rules! pack {
+        ($begun:expr) => {{
+            let begun = $begun.policy(policy);
+            if with_child {
+                let packing = Saga::<u64, Bank>::new("packing", 1)
+                    .step(Pack)
+                    .policy(policy)
+                    .compensate(Unpack)
+                    .policy(policy)
+                    .step(Label)
+                    .policy(policy)
+                    .compensate(Unlabel)
+                    .policy(policy)
+                    .build()?;
+                end!(begun.child(&packing, |(order,): (u64,)| order))
+            } else {
+                end!(begun)
+            }
+        }};
+    }
+    let begun = Saga::<u64, Bank>::new("order", 1)
         .step(Reserve)
         .policy(policy)
         .compensate(Free)
@@ -139,16 +274,11 @@ pub(crate) fn order() -> Result<Definition<u64, Bank>> {
         .policy(policy)
         .wait::<Paid>()
         .deadline(Duration::from_secs(3_600))
-        .late(Refund)
-        .step(Check)
-        .policy(policy)
-        .compensate(Uncheck)
-        .policy(policy)
-        .pivot(Confirm)
-        .policy(policy)
-        .step(Grant)
-        .policy(policy)
-        .step(Tell)
-        .policy(policy)
-        .build()
+        .late(Refund);
+    if in_transaction {
+        let booked = begun.step_tx::<_, Transaction<'static, Postgres>, _>(BookRow).policy(policy);
+        pack!(booked.compensate_tx(UnbookRow))
+    } else {
+        pack!(begun.step(Book).policy(policy).compensate(Unbook))
+    }
 }

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pumasi_saga::store::{Commit, Head, Lease, SagaId, SagaStore, Status, WorkerId};
+use benches::eight_steps::{STEPS, commit};
+use pumasi_saga::store::{Commit, SagaStore, WorkerId};
 use tokio::sync::{Mutex, mpsc, oneshot};
-
-const STEPS: u64 = 8;
-const SAGA: &str = "load";
 
 struct Asked {
     commit: Commit,
@@ -74,31 +72,4 @@ pub(crate) async fn run(store: Arc<dyn SagaStore>, sagas: usize, in_flight: usiz
         lane.await.expect("a lane");
     }
     latencies
-}
-
-fn commit(key: &str, version: u64, worker: WorkerId) -> Commit {
-    let last = version == STEPS;
-    Commit {
-        head: Head {
-            id: SagaId::of(SAGA, key),
-            saga: SAGA.into(),
-            definition: 1,
-            key: key.into(),
-            status: if last { Status::Completed } else { Status::Running },
-            step: "hold_place".into(),
-            due: None,
-            reason: None,
-        },
-        worker,
-        lease: if version == 1 { Lease::Take(1) } else { Lease::Held(1) },
-        expected: version - 1,
-        version,
-        token: fastrand::u64(..),
-        record: vec![7; 96],
-        replaces: false,
-        holds: !last,
-        forgets: false,
-        consumed: Vec::new(),
-        events: Vec::new(),
-    }
 }
