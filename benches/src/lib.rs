@@ -5,10 +5,10 @@
 
 #[cfg(any(feature = "rag", feature = "search"))]
 pub mod beir;
-#[cfg(feature = "rag")]
-pub mod knowledge;
 #[cfg(feature = "saga")]
 pub mod eight_steps;
+#[cfg(feature = "rag")]
+pub mod knowledge;
 #[cfg(feature = "saga")]
 pub mod load;
 mod quotes;
