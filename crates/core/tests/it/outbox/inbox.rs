@@ -18,7 +18,9 @@ async fn counted(folder: &std::path::Path) -> (SqlitePool, Arc<AtomicU64>) {
         .filename(folder.join("effects.db"))
         .create_if_missing(true)
         .foreign_keys(true)
-        .journal_mode(SqliteJournalMode::Wal);
+        .journal_mode(SqliteJournalMode::Wal)
+        // A panic prints where it was before the transaction that it was in ends: seconds, on a busy machine.
+        .busy_timeout(Duration::from_mins(1));
     let count = Arc::clone(&commits);
     let options = SqlitePoolOptions::new().max_connections(4).after_connect(move |connection, _| {
         let count = Arc::clone(&count);
