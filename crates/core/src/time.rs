@@ -156,6 +156,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// Returns the instant `duration` after `from`, or a century after it where the machine cannot express that: for limits that
+/// a caller may set to [`Duration::MAX`], where adding panics.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use pumasi_core::time::after;
+///
+/// let now = Instant::now();
+/// assert_eq!(after(now, Duration::from_secs(5)), now + Duration::from_secs(5));
+/// assert!(after(now, Duration::MAX) > now + Duration::from_hours(24));
+/// ```
+pub fn after(from: Instant, duration: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_hours(876_000);
+    from.checked_add(duration).or_else(|| from.checked_add(CENTURY)).unwrap_or(from)
+}
+
 /// A clock for tests: it stands still until [`advance`](Self::advance) is called, which wakes the sleepers that are due.
 ///
 /// ```
@@ -192,7 +208,7 @@ impl ManualClock {
     pub fn advance(&self, duration: Duration) {
         let due: Vec<_> = {
             let mut state = self.lock();
-            state.elapsed += duration;
+            state.elapsed = state.elapsed.saturating_add(duration);
             let now = state.elapsed;
             state.sleepers.extract_if(.., |(at, _)| *at <= now).collect()
         };
@@ -218,12 +234,12 @@ impl Clock for ManualClock {
     }
 
     fn instant(&self) -> Instant {
-        self.start + self.lock().elapsed
+        after(self.start, self.lock().elapsed)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
         let clock = self.clone();
-        let until = self.lock().elapsed + duration;
+        let until = self.lock().elapsed.saturating_add(duration);
         Box::pin(std::future::poll_fn(move |context| {
             let mut state = clock.lock();
             if state.elapsed >= until {

@@ -15,7 +15,7 @@ use super::report::Identity;
 use super::rules::Rules;
 use crate::resilience::{Backoff, Jitter, Random};
 use crate::slack::{SlackClient, SlackMessage, SlackWebhook};
-use crate::time::{Clock, FAR, Timestamp};
+use crate::time::{Clock, FAR, Timestamp, after};
 use crate::{ErrorKind, Result, Retry};
 
 /// How many kinds of errors one message tells of.
@@ -194,7 +194,7 @@ impl Worker {
 
     /// Tells everything, as far as it goes within the limit; the interval does not count now, but what Slack asked for does.
     async fn flush(&mut self) {
-        let limit = self.clock.instant() + self.pace.flush_limit;
+        let limit = after(self.clock.instant(), self.pace.flush_limit);
         loop {
             if self.failures > 0 {
                 let pause = self.not_before.saturating_duration_since(self.clock.instant());
@@ -239,7 +239,7 @@ impl Worker {
                 metrics::counter!("pumasi_alerts_spilled_total").increment(batch.spilled);
                 metrics::counter!("pumasi_alert_messages_total").increment(1);
                 self.told.extend(batch.entries.into_iter().map(|entry| (entry.fingerprint, now)));
-                self.not_before = now + self.pace.interval;
+                self.not_before = after(now, self.pace.interval);
                 self.failures = 0;
                 if let Some(since) = self.down_since.take() {
                     tracing::info!(%since, "alerts reach Slack again");
@@ -249,7 +249,7 @@ impl Worker {
                 // The message itself is at fault, and would be again; Slack is well.
                 tracing::warn!(error = %error, "Slack refuses an alert; its errors are only counted");
                 self.count_failure(error.kind());
-                self.not_before = now + self.pace.interval;
+                self.not_before = after(now, self.pace.interval);
                 self.ledger.give_up(&batch);
             }
             Some(Err(error)) => {
@@ -269,7 +269,7 @@ impl Worker {
             }
             None => {
                 let backoff = self.fail(ErrorKind::Timeout);
-                self.not_before = now + backoff;
+                self.not_before = after(now, backoff);
                 self.ledger.put_back(batch);
             }
         }

@@ -49,6 +49,7 @@ macro_rules! bus_laws {
             law_06_what_is_not_settled_comes_back,
             law_07_acknowledged_is_done,
             law_08_a_retry_waits_and_only_its_lane,
+            law_08_a_retry_may_be_ages_away,
             law_09_dead_letters_are_listed_and_replayed,
             law_10_leases_are_fenced,
             law_10_a_renewed_lease_holds,
@@ -416,6 +417,31 @@ pub async fn law_08_a_retry_waits_and_only_its_lane(harness: &(impl BusHarness +
         harness.pass(rest).await;
     }
     same!(table.drain(&member).await?, vec![name("a", 1), name("a", 2)], "events at the end");
+    Ok(Kept::Whole)
+}
+
+/// Law 8: waits and delays may be as long as a [`Duration`] can say.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_08_a_retry_may_be_ages_away(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    table.bus.publish(&[event("a", 1)]).await?;
+    let taken = member.fetch(MANY, Duration::MAX).await?;
+    same!(names(&taken), vec![name("a", 1)], "events of a fetch that would wait for ages");
+    for delivery in taken {
+        let settlement = Settlement::Retry { after: Duration::MAX, reason: reason() };
+        member.settle(&delivery.receipt, settlement).await?;
+    }
+    table.bus.publish(&[event("b", 1)]).await?;
+    harness.pass(Duration::from_hours(24)).await;
+    same!(
+        table.drain(&member).await?,
+        vec![name("b", 1)],
+        "events of other lanes, and of none before its delay"
+    );
     Ok(Kept::Whole)
 }
 

@@ -15,7 +15,7 @@ use super::{
     Settlement, Start, Subscriber, Subscription,
 };
 use crate::Result;
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{self, Clock, SystemClock, Timestamp};
 
 /// How many events of one lane a fetch hands out at most.
 const RUN: usize = 32;
@@ -209,7 +209,7 @@ impl Group {
                 deliveries.push(Delivery::new(Arc::clone(&row.event), receipt));
             }
             lane.fence = fence;
-            lane.available = now + lease;
+            lane.available = time::after(now, lease);
             lane.rank = lane.rows.front().map_or(rank, |row| row.position);
             self.order.insert((lane.available, lane.rank, id));
         }
@@ -240,7 +240,7 @@ impl Group {
         let removed = match &settlement {
             Settlement::Ack | Settlement::DeadLetter { .. } => lane.rows.remove(index),
             Settlement::Retry { after, .. } => {
-                give_back(lane, index, receipt.attempt, now + *after);
+                give_back(lane, index, receipt.attempt, time::after(now, *after));
                 None
             }
             Settlement::Release => {
@@ -416,7 +416,7 @@ impl Member {
 #[async_trait]
 impl Subscriber for Member {
     async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
-        let deadline = self.shared.clock.instant() + wait;
+        let deadline = time::after(self.shared.clock.instant(), wait);
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             // Whoever publishes from here on wakes this fetch, so nothing falls between looking and waiting.
@@ -436,7 +436,7 @@ impl Subscriber for Member {
     }
 
     async fn renew(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>> {
-        let until = self.shared.clock.instant() + self.subscription.lease();
+        let until = time::after(self.shared.clock.instant(), self.subscription.lease());
         let mut log = self.shared.lock();
         let Some(group) = log.groups.get_mut(self.subscription.group()) else {
             return Ok(receipts.to_vec());

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::{Begun, Claim, Fingerprint, IdempotencyStore, RequestId, Response};
 use crate::Result;
 use crate::lock::FencingToken;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, after};
 
 /// Requests and answers in memory, gone with the process; clones share them.
 #[derive(Clone)]
@@ -95,8 +95,8 @@ impl IdempotencyStore for MemoryIdempotency {
         let record = Record {
             fingerprint: claim.fingerprint,
             token,
-            lease_until: now + claim.lease,
-            expires: now + claim.ttl,
+            lease_until: after(now, claim.lease),
+            expires: after(now, claim.ttl),
             response: None,
         };
         state.records.insert(claim.id, record);
@@ -107,7 +107,7 @@ impl IdempotencyStore for MemoryIdempotency {
         let now = self.clock.instant();
         let mut state = self.lock();
         let open = state.current(id, token, now).filter(|record| record.response.is_none());
-        Ok(open.map(|record| record.lease_until = now + lease).is_some())
+        Ok(open.map(|record| record.lease_until = after(now, lease)).is_some())
     }
 
     async fn complete(
@@ -124,7 +124,7 @@ impl IdempotencyStore for MemoryIdempotency {
             return Ok(false);
         }
         record.response = Some(response.clone());
-        record.expires = now + ttl;
+        record.expires = after(now, ttl);
         Ok(true)
     }
 

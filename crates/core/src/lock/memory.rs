@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Claim, FencingToken, LockStore};
 use crate::Result;
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, after};
 
 /// Locks within one process; clones share them.
 #[derive(Clone)]
@@ -74,7 +74,9 @@ impl LockStore for MemoryLocks {
         }
         state.last += 1;
         let token = FencingToken::new(state.last);
-        state.held.insert(Arc::clone(&claim.name), Held { owner: claim.owner, until: now + claim.lease });
+        state
+            .held
+            .insert(Arc::clone(&claim.name), Held { owner: claim.owner, until: after(now, claim.lease) });
         Ok(Some(token))
     }
 
@@ -82,7 +84,7 @@ impl LockStore for MemoryLocks {
         let now = self.clock.instant();
         let mut state = self.lock();
         let own = state.standing(&claim.name, now).filter(|held| held.owner == claim.owner);
-        Ok(own.map(|held| held.until = now + claim.lease).is_some())
+        Ok(own.map(|held| held.until = after(now, claim.lease)).is_some())
     }
 
     async fn release(&self, claim: &Claim) -> Result<bool> {

@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, SystemClock, after};
 use crate::{Error, ErrorKind, Retry};
 
 /// Keeps calls beneath so many requests, and so many tokens, per minute.
@@ -21,8 +21,9 @@ use crate::{Error, ErrorKind, Retry};
 /// 1. In any span of time, what is let through is at most the burst plus the rate times the span.
 /// 2. Callers are served in the order of arrival; a small one does not overtake a big one.
 /// 3. A caller that leaves while it waits gives back what it reserved.
-/// 4. Nobody waits longer than the longest wait: a call that would have to is turned away at once and is told when to come
-///    back. One that is larger than the burst could never pass and is refused as invalid.
+/// 4. Nobody waits longer than the longest wait: a call that would have to is turned away at once, or when a pause is asked
+///    for that it cannot sit out, and is told when to come back. One that is larger than the burst could never pass and is
+///    refused as invalid.
 ///
 /// ```
 /// use std::num::{NonZeroU32, NonZeroU64};
@@ -173,7 +174,9 @@ impl RateLimit {
     /// [`ErrorKind::Overloaded`], with [`Retry::After`], if the wait would exceed the longest one;
     /// [`ErrorKind::InvalidInput`] if `tokens` exceeds the burst, so that the call could never pass.
     pub async fn acquire(&self, tokens: u64) -> Result<RateReservation, Error> {
-        let (mut reservation, wait) = self.reserve(tokens, self.inner.config.max_wait)?;
+        let longest = self.inner.config.max_wait;
+        let begun = self.inner.clock.instant();
+        let (mut reservation, wait) = self.reserve(tokens, longest)?;
         if !wait.is_zero() {
             metrics::histogram!("pumasi_rate_limit_wait_seconds", "name" => Arc::clone(&self.inner.name))
                 .record(wait.as_secs_f64());
@@ -185,6 +188,9 @@ impl RateLimit {
             let pause = self.lock().not_before.saturating_duration_since(now);
             if pause.is_zero() {
                 break;
+            }
+            if now.saturating_duration_since(begun).saturating_add(pause) > longest {
+                return Err(self.rejection(pause)); // what was reserved goes back with the reservation
             }
             self.inner.clock.sleep(pause).await;
         }
@@ -225,13 +231,12 @@ impl RateLimit {
     pub fn pause(&self, duration: Duration) {
         let now = self.inner.clock.instant();
         let mut state = self.lock();
-        // a pause beyond what the clock can express lasts a day, and may be renewed
-        let until = now.checked_add(duration).unwrap_or(now + Duration::from_hours(24));
+        let until = after(now, duration);
         state.not_before = state.not_before.max(until);
     }
 
     fn reserve(&self, tokens: u64, longest: Duration) -> Result<(RateReservation, Duration), Error> {
-        let Inner { name, config, .. } = &*self.inner;
+        let Inner { name, .. } = &*self.inner;
         let now = self.inner.clock.instant();
         let mut state = self.lock();
         let cost = weight(tokens);
@@ -250,15 +255,7 @@ impl RateLimit {
         }
         if wait > longest {
             drop(state);
-            metrics::counter!("pumasi_rate_limit_rejections_total", "name" => Arc::clone(name)).increment(1);
-            let Config { requests_per_minute, .. } = config;
-            let message = match config.tokens_per_minute {
-                Some(tokens) => format!(
-                    "the limit of {requests_per_minute} requests and {tokens} tokens a minute for {name} is reached"
-                ),
-                None => format!("the limit of {requests_per_minute} requests a minute for {name} is reached"),
-            };
-            return Err(Error::new(ErrorKind::Overloaded, message).with_retry(Retry::After(wait)));
+            return Err(self.rejection(wait));
         }
         state.requests.level -= 1.0;
         if let Some(bucket) = &mut state.tokens {
@@ -266,6 +263,19 @@ impl RateLimit {
         }
         drop(state);
         Ok((RateReservation { limit: self.clone(), tokens, passed: false }, wait))
+    }
+
+    fn rejection(&self, wait: Duration) -> Error {
+        let Inner { name, config, .. } = &*self.inner;
+        metrics::counter!("pumasi_rate_limit_rejections_total", "name" => Arc::clone(name)).increment(1);
+        let Config { requests_per_minute, .. } = config;
+        let message = match config.tokens_per_minute {
+            Some(tokens) => format!(
+                "the limit of {requests_per_minute} requests and {tokens} tokens a minute for {name} is reached"
+            ),
+            None => format!("the limit of {requests_per_minute} requests a minute for {name} is reached"),
+        };
+        Error::new(ErrorKind::Overloaded, message).with_retry(Retry::After(wait))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -443,6 +453,27 @@ mod tests {
         limit.pause(Duration::from_secs(30));
         waiter.await.unwrap().unwrap();
         assert!(began.elapsed() >= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_goes_on_beyond_the_longest_wait_turns_those_in_line_away() {
+        let limit = RateLimit::per_minute("test", NonZeroU32::new(60).unwrap())
+            .with_request_burst(NonZeroU32::MIN)
+            .with_max_wait(Duration::from_secs(10));
+        let _first = limit.acquire(0).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let waiter = tokio::spawn({
+            let limit = limit.clone();
+            async move { limit.acquire(0).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        limit.pause(Duration::from_secs(30));
+        let error = waiter.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(29)));
+        assert!(began.elapsed() <= Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        limit.try_acquire(0).expect("what was reserved came back").refund();
     }
 
     proptest! {

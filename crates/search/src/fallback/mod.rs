@@ -112,6 +112,7 @@ use std::time::{Duration, Instant};
 
 use pumasi_core::cache::SingleFlight;
 use pumasi_core::resilience::{BreakerState, within};
+use pumasi_core::time::after;
 use pumasi_core::{Error, ErrorKind, Result};
 
 pub use self::backend::{Backend, FnBackend};
@@ -278,7 +279,7 @@ where
                 .as_ref()
                 .map_or_else(|| key.name().to_owned(), |stamp| format!("{} {stamp:?}", key.name()));
             let call = move || async move {
-                let deadline = inner.clock.instant() + inner.deadline;
+                let deadline = after(inner.clock.instant(), inner.deadline);
                 let served = inner.chain.ask(&request, deadline).await?;
                 if let (Served::Fresh { value, .. }, Some(stamp)) = (&served, stamp) {
                     let stored = inner.clock.now();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pumasi_core::time::Timestamp;
+use pumasi_core::time::{Timestamp, after};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -65,7 +65,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.recv().await {
-            let ends = Instant::now() + self.linger;
+            let ends = Instant::from_std(after(Instant::now().into_std(), self.linger));
             let mut batch = vec![first];
             while batch.len() < self.largest
                 && let Ok(Some(job)) = timeout_at(ends, jobs.recv()).await

@@ -163,7 +163,7 @@ impl Lanes {
                 row.fence = 0;
             }
             spare -= run.saturating_sub(1);
-            lane.available = now + lease;
+            lane.available = crate::time::after(now, lease);
             self.order.insert((lane.available, lane.rank, id));
         }
         taken

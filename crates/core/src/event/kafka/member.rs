@@ -234,7 +234,7 @@ fn where_is(receipt: &Receipt) -> Place {
 impl Subscriber for Member {
     async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
         let group = &self.handle.group;
-        let deadline = Instant::now() + wait;
+        let deadline = Instant::from_std(crate::time::after(Instant::now().into_std(), wait));
         // Whoever waits sees what comes in; whoever does not is to get what is there.
         let mut looked = !wait.is_zero();
         loop {
@@ -280,7 +280,7 @@ impl Subscriber for Member {
             Settlement::Retry { after, .. } => {
                 // The attempt was committed before the event was handed out, and the delay ends with the process.
                 let mut state = group.lock();
-                state.lanes.give_back(receipt, receipt.attempt, group.now() + after);
+                state.lanes.give_back(receipt, receipt.attempt, crate::time::after(group.now(), after));
                 drop(state);
                 group.changed.notify_waiters();
                 return Ok(());

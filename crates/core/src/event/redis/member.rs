@@ -229,7 +229,7 @@ impl fmt::Debug for Member {
 impl Subscriber for Member {
     async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
         let clock = &self.inner.shared.clock;
-        let deadline = clock.instant() + wait;
+        let deadline = crate::time::after(clock.instant(), wait);
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             // What becomes available from here on wakes this fetch, so nothing falls between looking and waiting.

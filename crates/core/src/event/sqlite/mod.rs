@@ -27,7 +27,7 @@ use super::{
     Receipt, Settlement, Subscriber, Subscription,
 };
 use crate::error::JsonFault;
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, SystemClock, Timestamp, after};
 use crate::{Error, ErrorKind, Result};
 
 /// Keeps events in a SQLite file.
@@ -505,7 +505,7 @@ impl Member {
 impl Subscriber for Member {
     async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
         let clock = &self.shared.clock;
-        let deadline = clock.instant() + wait;
+        let deadline = after(clock.instant(), wait);
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();

@@ -168,9 +168,7 @@ impl OpenAiCompatible {
         let tokens = estimate(&body, request);
         let call = self.transport.call(OPERATION);
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
-        // A deadline beyond what the clock can express is a century away.
-        let now = Instant::now();
-        let deadline = now.checked_add(timeout).unwrap_or(now + std::time::Duration::from_hours(876_000));
+        let deadline = Instant::from_std(crate::time::after(Instant::now().into_std(), timeout));
         let tries = AtomicU32::new(0);
         let attempt = |_| {
             tries.fetch_add(1, Ordering::Relaxed);

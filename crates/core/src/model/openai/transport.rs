@@ -164,7 +164,7 @@ impl Body {
     ///
     /// With a deadline, it is an error to reach it.
     pub(super) async fn next(&mut self, call: Call<'_>, deadline: Option<Instant>) -> Result<Option<Bytes>> {
-        let silence = Instant::now() + self.idle_timeout;
+        let silence = Instant::from_std(crate::time::after(Instant::now().into_std(), self.idle_timeout));
         let (until, is_deadline) = match deadline {
             Some(deadline) if deadline < silence => (deadline, true),
             _ => (silence, false),
