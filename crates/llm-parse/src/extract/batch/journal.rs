@@ -236,6 +236,12 @@ impl<T> Journal<T> {
         Ok(())
     }
 
+    /// Makes every later append fail.
+    #[cfg(test)]
+    pub(super) fn lock_out(&mut self) {
+        self.file = Arc::new(Mutex::new(File::open(&self.path).unwrap()));
+    }
+
     fn record(&self, outcome: &ItemOutcome<T>, key: &str) -> serde_json::Result<Record> {
         let (ok, error) = match &outcome.result {
             Ok(extraction) => (Some((self.encode)(extraction)?), None),

@@ -61,8 +61,9 @@ impl fmt::Debug for BatchItem {
 /// 1. **Isolation.** Whatever happens to one item (an error, a panic of a validator), every other item is unharmed.
 /// 2. **Bounds.** At most [`with_concurrency`](Self::with_concurrency) items are under way; the sources are taken from
 ///    their iterator one by one as places become free.
-/// 3. **Durability.** With a [`Journal`] an outcome is on disk before it is handed out. A batch that is run again after a
-///    crash, with the same journal, asks nothing about an item that was finished.
+/// 3. **Durability.** With a [`Journal`] an outcome is on disk before it is handed out; one that the journal could not take
+///    is not handed out, and [`BatchReport::stopped`] says why. A batch that is run again after a crash, with the same
+///    journal, asks nothing about an item that was finished.
 /// 4. **Cancellation.** When the future given to [`with_cancellation`](Self::with_cancellation) completes, calls under
 ///    way are dropped, nothing new is begun, and what was finished is kept. Dropping the batch does the same.
 ///
@@ -234,6 +235,12 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
             if let Some(journal) = &mut self.journal
                 && let Err(error) = journal.append(&finished).await
             {
+                // What was asked was paid for, whether it can be kept or not.
+                finished
+                    .iter()
+                    .filter(|one| one.key.is_some())
+                    .for_each(|lost| progress.spend(&lost.outcome));
+                finished.retain(|one| one.key.is_none());
                 stopped = Some(error);
             }
             for Finished { outcome, .. } in finished {

@@ -47,8 +47,12 @@ impl Progress {
     pub(super) fn count<T>(&mut self, outcome: &ItemOutcome<T>) {
         self.done += 1;
         self.failed += usize::from(outcome.result.is_err());
+        self.resumed += usize::from(outcome.resumed);
+        self.spend(outcome);
+    }
+
+    pub(super) fn spend<T>(&mut self, outcome: &ItemOutcome<T>) {
         if outcome.resumed {
-            self.resumed += 1;
             return;
         }
         let (usage, cost, calls) = spent(&outcome.result);

@@ -174,6 +174,24 @@ async fn a_journal_in_use_is_refused() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_the_journal_could_not_take_is_not_handed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let words = Words::default();
+    let items =
+        |count: usize| (0..count).map(|number| item(&number.to_string(), "one two")).collect::<Vec<_>>();
+    Batch::new(&words).with_journal(journal_at(&path)).run(items(3)).await;
+    let mut journal = journal_at(&path);
+    journal.lock_out();
+    let report = Batch::new(&words).with_journal(journal).run(items(9)).await;
+    assert_eq!(report.stopped.as_ref().map(ExtractError::kind), Some(ExtractErrorKind::Storage));
+    let known: Vec<usize> = report.outcomes.iter().map(|outcome| outcome.index).collect();
+    assert_eq!(known, [0, 1, 2], "what was durable before");
+    assert_eq!((report.progress.done, report.progress.resumed), (3, 3));
+    assert!(report.progress.usage.total_tokens() >= 11, "what was asked was paid for");
+}
+
+#[tokio::test]
 async fn a_cancelled_batch_keeps_what_was_finished_and_begins_nothing_new() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.jsonl");
