@@ -129,11 +129,31 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
         client.delete(url(&format!("/posts/{id}"))).send().await.unwrap().status(),
         StatusCode::ACCEPTED
     );
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while client.get(url(&format!("/posts/{id}"))).send().await.unwrap().status() != StatusCode::NOT_FOUND {
-        assert!(Instant::now() < deadline, "the post stays");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let gone = url(&format!("/posts/{id}"));
+    assert_eq!(client.get(&gone).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    assert_eq!(client.delete(&gone).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    let late = client.put(&gone).json(&edit).send().await.unwrap();
+    assert_eq!(late.status(), StatusCode::NOT_FOUND, "an edit that would be lost must not be accepted");
+}
+
+#[tokio::test]
+async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = start(folder.path());
+    let send = async |key: &str, number: usize| {
+        let request = client.post(service.url("/posts")).header("idempotency-key", key).json(&post(number));
+        request.send().await.unwrap()
+    };
+    let mut ids = HashSet::new();
+    for _ in 0..3 {
+        let answer = send("mine", 1).await;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        ids.insert(answer.json::<Value>().await.unwrap()["id"].to_string());
     }
+    assert_eq!(send("mine", 2).await.status(), StatusCode::CONFLICT, "another text under the same key");
+    assert_eq!(send("other", 1).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(send("", 1).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!((ids.len(), settled(&client, &service).await.len()), (1, 2));
 }
 
 #[tokio::test]
@@ -243,6 +263,12 @@ fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
     assert!(status == Some(1) && told.contains("is no journal"), "{told}");
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "do not lose this");
 
+    let diary =
+        path("diary.txt", "I want to log every night.\n{\"kind\":\"story\",\"title\":\"x\"}\n- Run 5 km\n");
+    let (status, told, printed) = run(&[diary.as_os_str()]);
+    assert_eq!((status, told.as_str()), (Some(0), ""), "a text may quote a line of JSON");
+    assert!(printed.contains("1 post, 0 failed"), "{printed}");
+
     for (filter, words) in [
         (r#"{"exists": {"field": "titel"}}"#, "no field titel"),
         (r#"{"eq": {"field": "difficulty", "value": "hrad"}}"#, "one of easy, medium, hard"),
@@ -250,6 +276,30 @@ fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
         let (status, told, _) = run(&["--only".as_ref(), filter.as_ref(), posts.as_os_str()]);
         assert!(status == Some(2) && told.contains(words), "{told}");
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_ends_the_run_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let posts = folder.path().join("posts.jsonl");
+    let line = |id: usize| format!("{{\"id\": \"{id}\", \"kind\": \"story\", \"body\": \"- Run 5 km\"}}\n");
+    std::fs::write(&posts, (0..9).map(line).collect::<String>()).unwrap();
+    // Every write to a file fails from here on, as on a full disk.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" --journal \"$1\" \"$2\""])
+        .arg(support::child::example("every_task").unwrap())
+        .args([folder.path().join("journal"), posts])
+        .env_remove("OPENAI_API_KEY")
+        .env_remove("PUMASI_LLM_URL")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("stopped after 0 of 9 posts") && told.contains("append"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        !String::from_utf8(output.stdout).unwrap().contains("STORY"),
+        "what could not be kept is not handed out"
+    );
 }
 
 #[tokio::test]
@@ -358,7 +408,7 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
     let (key, model) = (set("PUMASI_OPENAI_KEY"), set("PUMASI_OPENAI_MODEL"));
     let environment = [
         ("PUMASI_LLM_URL", &*url),
-        ("OPENAI_API_KEY", &*key),
+        ("PUMASI_LLM_KEY", &*key),
         ("PUMASI_LLM_MODEL", &*model),
         ("NO_PROXY", "*"),
     ];

@@ -57,14 +57,24 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 }
 
 /// Accepts a post; its tasks follow.
-#[utoipa::path(post, path = "/posts", request_body = NewPost, responses(
-    (status = 202, body = Accepted), (status = 400, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
-    (status = 422, body = Problem)))]
+///
+/// After an answer that got lost, or an error of the server, the post may be accepted or not: sent again under the same
+/// `Idempotency-Key` it is accepted once.
+#[utoipa::path(post, path = "/posts", request_body = NewPost, params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
+    responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 409, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
+    headers: HeaderMap,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
-    let id = EventId::random().to_string();
+    let id = match headers.get("idempotency-key").map(|key| key.to_str()) {
+        None => EventId::random(),
+        Some(Ok(key)) if (1..=255).contains(&key.len()) => EventId::named("every-task", key),
+        Some(_) => return Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
+    };
+    let id = id.to_string();
     let post = post.into_post(id.clone()).map_err(Problem::invalid)?;
     service.pipeline.submit(post, 1, None).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
@@ -86,9 +96,9 @@ async fn replace(
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
 }
 
-/// Accepts that a post is deleted; its text and tasks go.
+/// Deletes a post: its text and tasks are gone with the answer; whoever listens is told.
 #[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), responses(
-    (status = 202, body = Accepted), (status = 404, body = Problem)))]
+    (status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn remove(State(service): Shared, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
     let _editing = service.editing.lock().await;
     let version = service.record(&id).await?.version + 1;
@@ -105,7 +115,7 @@ async fn retry(State(service): Shared, Id(id): Id) -> Answer<StatusCode> {
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Lists posts in the order of their identifiers, which is that of their making.
+/// Lists posts in the order of their identifiers, which is that of their making for those without an `Idempotency-Key`.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/posts", params(PageQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]
@@ -278,6 +288,6 @@ impl Service {
     /// The record of a post that is not withdrawn.
     async fn record(&self, id: &str) -> Answer<TaskRecord> {
         let record = self.store.get(id).await?;
-        record.filter(|record| record.state != TaskState::Withdrawn).ok_or_else(|| Problem::not_found("post"))
+        record.filter(|record| !record.state.is_deleted()).ok_or_else(|| Problem::not_found("post"))
     }
 }

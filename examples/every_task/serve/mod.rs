@@ -85,21 +85,39 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
         shutdown: shutdown.clone(),
     });
 
-    let recovered = pipeline.recover().await?;
-    let workers = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
-    let watcher = tokio::spawn(news::watch(bus, service.listeners.clone()).run(shutdown.clone()));
-    tracing::info!(address = %listener.local_addr()?, recovered, "listening");
+    let workers = tokio::spawn(or_none(shutdown.clone(), pipeline.consumer().run(shutdown.clone())));
+    let watch = news::watch(bus, service.listeners.clone()).run(shutdown.clone());
+    let watcher = tokio::spawn(or_none(shutdown.clone(), watch));
+    let told = shutdown.clone();
+    let recovery = tokio::spawn(async move { pipeline.keep_recovering(told).await });
+    tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("every_task: http://{}", listener.local_addr()?);
 
     let stop = async move {
-        telemetry::stop_signal().await;
-        shutdown.trigger();
+        tokio::select! {
+            () = telemetry::stop_signal() => shutdown.trigger(),
+            () = shutdown.triggered() => {}
+        }
     };
     support::serve::until(stop, listener, router(service)).await?;
     workers.await??;
     watcher.await??;
+    recovery.await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Does a part of the service's work, and stops the service when the part ends, in whatever way: posts that nobody would
+/// work on must not be accepted.
+async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
+    struct Stops(Shutdown);
+    impl Drop for Stops {
+        fn drop(&mut self) {
+            self.0.trigger();
+        }
+    }
+    let _stops = Stops(shutdown);
+    part.await
 }
 
 fn router(service: Arc<Service>) -> Router {

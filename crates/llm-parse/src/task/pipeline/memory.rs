@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pumasi_core::Result;
 
-use super::{TaskQuery, TaskRecord, TaskState, TaskStore};
+use super::{TaskQuery, TaskRecord, TaskStore};
 
 /// Keeps records in memory; they go with the process.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,7 @@ impl TaskStore for MemoryTaskStore {
         let from = query.after.as_ref().map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
         let wanted = |record: &&TaskRecord| match query.state {
             Some(state) => record.state == state,
-            None => record.state != TaskState::Withdrawn,
+            None => !record.state.is_deleted(),
         };
         let records = self.lock();
         let page = records.range((from, Bound::Unbounded)).map(|(_, record)| record).filter(wanted);

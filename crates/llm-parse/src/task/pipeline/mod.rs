@@ -2,13 +2,17 @@
 //!
 //! # Why nothing is lost or doubled
 //!
-//! For each event about a post the handler does, in this order: (1) find the tasks, (2) put them into the store under
-//! the post's version, (3) publish the outcome under an id derived from the event, (4) acknowledge. A process that is
-//! killed
+//! A change is put into the store first, then published: what a kill or a broken bus keeps from being published is
+//! published by [`TaskPipeline::recover`]. For each event about a post the handler then does, in this order: (1) count the
+//! attempt in the store, (2) find the tasks, (3) put them into the store under the post's version, (4) publish the outcome
+//! under an id derived from the event, (5) acknowledge. A process that is killed
 //!
-//! - before 2, leaves nothing behind: the event comes back, and the model is asked again;
-//! - between 2 and 3, comes back to a stored result, asks no model, and publishes;
-//! - between 3 and 4, comes back, publishes the same id, and the bus drops the double.
+//! - before 3, leaves no more than the count: the event comes back, and the model is asked again;
+//! - between 3 and 4, comes back to a stored result, asks no model, and publishes;
+//! - between 4 and 5, comes back, publishes the same id, and the bus drops the double.
+//!
+//! A store or a bus that fails is never the post's fault: the event comes back, later and later, until it could be worked
+//! on, and only attempts at the tasks count towards the limit after which the post has failed.
 //!
 //! Two workers on one event (a lease that ran out) agree, because the store keeps the first result of a version and both
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
@@ -21,14 +25,17 @@ mod store;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use pumasi_core::event::{
-    Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, State, Subscription,
+    Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, Shutdown, State, Subscription,
 };
+use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 pub use memory::MemoryTaskStore;
 #[cfg(feature = "sqlite")]
@@ -92,6 +99,8 @@ pub struct TaskPipeline {
     store: Arc<dyn TaskStore>,
     extractor: Arc<dyn ExtractTasks>,
     max_attempts: u32,
+    /// Told when a change stands in the store and the bus did not take it.
+    owed: Arc<Notify>,
 }
 
 impl TaskPipeline {
@@ -104,7 +113,7 @@ impl TaskPipeline {
 
     /// Makes a pipeline with five attempts for a post.
     pub fn new(bus: Arc<dyn EventBus>, store: Arc<dyn TaskStore>, extractor: Arc<dyn ExtractTasks>) -> Self {
-        Self { bus, store, extractor, max_attempts: 5 }
+        Self { bus, store, extractor, max_attempts: 5, owed: Arc::default() }
     }
 
     /// Sets after how many attempts a post has failed (at least 1).
@@ -114,13 +123,13 @@ impl TaskPipeline {
         self
     }
 
-    /// Makes the consumer that works through the posts; set its lanes and limits, then run it.
+    /// Makes the consumer that works through the posts; set its lanes and its pauses, then run it.
     ///
-    /// It has one attempt more than the pipeline: a post that ends the process every time is then recorded as failed by
-    /// an attempt that does not touch it.
+    /// It puts an event aside only if that is about no post. How often the tasks of a post are tried is counted in the
+    /// store, so that a post that ends the process every time is recorded as failed by an attempt that does not touch it.
     pub fn consumer(&self) -> Consumer {
         Consumer::new(Arc::clone(&self.bus), Subscription::new(Self::GROUP, [Self::POSTS]), self.clone())
-            .with_max_attempts(self.max_attempts.saturating_add(1))
+            .with_max_attempts(u32::MAX)
     }
 
     /// Accepts a new or changed post: once this returns, it is neither lost nor worked on twice.
@@ -130,31 +139,34 @@ impl TaskPipeline {
     ///
     /// # Errors
     ///
-    /// `Conflict` if the store has a later version, or another text under this one. Otherwise those of store and bus; the
-    /// post may then be accepted or not, and can be submitted again.
+    /// `Conflict` if the store has a later version, or another text or a deletion under this one. Otherwise those of store
+    /// and bus; the post may then be accepted or not, and can be submitted again. If it stands in the store,
+    /// [`recover`](Self::recover) publishes it.
     pub async fn submit(&self, post: Post, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let state = if version <= 1 { State::Created } else { State::Updated };
         let event = Self::event(&post.id, state, version, 0).with_payload(&post)?;
         event.check()?;
         let standing = self.store.put(TaskRecord::pending(post.clone(), version, 0, event.id)).await?;
         if standing.version != version || standing.post.as_ref() != Some(&post) {
-            let message = format!(
-                "version {} of post {} stands; version {version} came late",
-                standing.version, post.id
-            );
-            return Err(Error::new(ErrorKind::Conflict, message));
+            return Err(late(&standing, version));
         }
         self.publish(event, actor).await
     }
 
-    /// Accepts that a post was deleted; `version` must be above that of the post.
+    /// Accepts that a post was deleted: once this returns, its text and tasks are gone from the store.
+    ///
+    /// `version` must be above that of the post, and may be repeated.
     ///
     /// # Errors
     ///
-    /// Those of the bus.
+    /// `Conflict` if the store has a later version, or a text under this one; otherwise as with [`submit`](Self::submit).
     pub async fn withdraw(&self, post_id: &str, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let event = Self::event(post_id, State::Deleted, version, 0);
         event.check()?;
+        let standing = self.store.put(TaskRecord::withdrawing(post_id, version, event.id)).await?;
+        if standing.version != version || !standing.state.is_deleted() {
+            return Err(late(&standing, version));
+        }
         self.publish(event, actor).await
     }
 
@@ -162,7 +174,8 @@ impl TaskPipeline {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no such post, `Conflict` if it has not failed, and those of store and bus.
+    /// `NotFound` if there is no such post, `Conflict` if it has not failed or was changed meanwhile, and those of store
+    /// and bus.
     pub async fn retry(&self, post_id: &str, actor: Option<Actor>) -> Result<EventId> {
         let unknown = || Error::new(ErrorKind::NotFound, format!("there is no post {post_id}"));
         let record = self.store.get(post_id).await?.ok_or_else(unknown)?;
@@ -171,30 +184,75 @@ impl TaskPipeline {
         };
         let round = record.round.saturating_add(1);
         let event = Self::event(post_id, State::Updated, record.version, round).with_payload(&post)?;
-        self.store.put(TaskRecord::pending(post, record.version, round, event.id)).await?;
+        let standing = self.store.put(TaskRecord::pending(post, record.version, round, event.id)).await?;
+        if (standing.version, standing.round) != (record.version, round) {
+            return Err(late(&standing, record.version));
+        }
         self.publish(event, actor).await
     }
 
-    /// Publishes once more whatever is pending in the store; for the start of a service that was killed between storing
-    /// and publishing. The bus drops what it already has. Returns how many posts were pending.
+    /// Publishes once more whatever the store has as accepted and not done; for the start of a service that was killed
+    /// between storing and publishing. The bus drops what it already has. Returns how many posts there were.
     ///
     /// # Errors
     ///
     /// Those of store and bus.
     pub async fn recover(&self) -> Result<usize> {
         let mut count = 0;
-        let mut query = TaskQuery::in_state(TaskState::Pending);
+        for state in [TaskState::Pending, TaskState::Withdrawing] {
+            let mut query = TaskQuery::in_state(state);
+            loop {
+                let page = self.store.list(&query).await?;
+                let Some(last) = page.last() else { break };
+                query = TaskQuery::in_state(state).after(last.post_id.clone());
+                for record in page {
+                    let (id, version) = (&record.post_id, record.version);
+                    let event = match &record.post {
+                        None => Self::event(id, State::Deleted, version, record.round),
+                        Some(post) => {
+                            let state = if version <= 1 { State::Created } else { State::Updated };
+                            Self::event(id, state, version, record.round).with_payload(post)?
+                        }
+                    };
+                    self.bus.publish(&[event]).await?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Recovers at once, and again whenever a change was stored that the bus did not take, until `shutdown`.
+    ///
+    /// A service runs this beside its [`consumer`](Self::consumer). A store or a bus that fails is asked again, after 1 to 30
+    /// seconds.
+    pub async fn keep_recovering(&self, shutdown: Shutdown) {
+        let (backoff, random) =
+            (Backoff::new(Duration::from_secs(1), Duration::from_secs(30)), Random::default());
+        let mut failures = 0;
         loop {
-            let page = self.store.list(&query).await?;
-            let Some(last) = page.last() else { return Ok(count) };
-            query = TaskQuery::in_state(TaskState::Pending).after(last.post_id.clone());
-            for record in page {
-                let Some(post) = &record.post else { continue };
-                let state = if record.version <= 1 { State::Created } else { State::Updated };
-                let event =
-                    Self::event(&record.post_id, state, record.version, record.round).with_payload(post)?;
-                self.publish(event, None).await?;
-                count += 1;
+            let next = match self.recover().await {
+                Ok(posts) => {
+                    if failures > 0 {
+                        tracing::info!(posts, failures, "what was owed to the bus is published");
+                    }
+                    failures = 0;
+                    None
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "accepted posts are still owed to the bus");
+                    Some(backoff.delay(failures, &random))
+                }
+            };
+            tokio::select! {
+                () = shutdown.triggered() => return,
+                () = async {
+                    match next {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => self.owed.notified().await,
+                    }
+                } => {}
             }
         }
     }
@@ -209,14 +267,17 @@ impl TaskPipeline {
 
     async fn publish(&self, mut event: Envelope, actor: Option<Actor>) -> Result<EventId> {
         event.actor = actor;
-        self.bus.publish(std::slice::from_ref(&event)).await?;
-        Ok(event.id)
+        let published = self.bus.publish(std::slice::from_ref(&event)).await;
+        if published.is_err() {
+            self.owed.notify_one();
+        }
+        published.map(|_| event.id)
     }
 
     /// Publishes what stands in the store about `event`'s post.
     async fn announce(&self, event: &Envelope, record: &TaskRecord) -> Result<()> {
         let (name, state, outcome) = match record.state {
-            TaskState::Pending => return Ok(()),
+            TaskState::Pending | TaskState::Withdrawing => return Ok(()),
             TaskState::Extracted => {
                 let extractor = record.extractor.clone().unwrap_or_default();
                 (
@@ -234,42 +295,23 @@ impl TaskPipeline {
         let outcome = Envelope::new(Self::TASKS, &record.post_id, state, record.version)
             .caused_by(event, name)
             .with_payload(&outcome)?;
-        self.bus.publish(&[outcome]).await?;
-        Ok(())
+        self.bus.publish(&[outcome]).await.map(|_| ()).map_err(later)
     }
 
-    async fn extract(&self, event: &Envelope, attempt: u32, round: u32) -> Result<TaskRecord> {
-        let post: Post = event.payload()?;
-        if post.id != event.key {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("event {} carries another post's text", event.id),
-            ));
-        }
-        let mut record = TaskRecord::pending(post, event.version, round, event.id);
-        if attempt > self.max_attempts {
-            record.state = TaskState::Failed;
-            record.failure = Some(TaskFailure {
-                reason: "attempts".to_owned(),
-                message: None,
-                attempts: self.max_attempts,
-                calls: 0,
-                retry: None,
-                usage: record.usage,
-            });
-            return Ok(record);
-        }
+    /// Looks for the tasks in an attempt that is counted already.
+    async fn extract(&self, mut record: TaskRecord) -> Result<TaskRecord> {
         let Some(post) = &record.post else { return Ok(record) };
+        let attempt = record.attempts;
         match AssertUnwindSafe(self.extractor.extract_tasks(post)).catch_unwind().await {
             Ok(Ok(found)) => succeeded(&mut record, found),
             Ok(Err(error)) if error.retry().is_retryable() && attempt < self.max_attempts => {
                 return Err(again(&error));
             }
-            Ok(Err(error)) => failed(&mut record, error.kind().as_str(), attempt, Some(&error)),
+            Ok(Err(error)) => failed(&mut record, error.kind().as_str(), Some(&error)),
             Err(_) if attempt < self.max_attempts => {
                 return Err(Error::new(ErrorKind::Other, "the extractor panicked").with_retry(Retry::Now));
             }
-            Err(_) => failed(&mut record, "panic", attempt, None),
+            Err(_) => failed(&mut record, "panic", None),
         }
         Ok(record)
     }
@@ -282,7 +324,7 @@ impl fmt::Debug for TaskPipeline {
             .field("store", &self.store)
             .field("extractor", &self.extractor.version())
             .field("max_attempts", &self.max_attempts)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -291,28 +333,56 @@ impl Handler for TaskPipeline {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         let round = event.headers.get(ROUND).and_then(|round| round.parse().ok()).unwrap_or(0);
-        if let Some(standing) = self.store.get(&event.key).await? {
+        let mut attempts = 0;
+        if let Some(standing) = self.store.get(&event.key).await.map_err(later)? {
             let (seen, known) = ((event.version, round), (standing.version, standing.round));
             if seen < known {
                 return Ok(()); // a later version or round is there: this one is stale
             }
-            if seen == known && standing.state != TaskState::Pending {
+            if seen == known && standing.state.is_settled() {
                 return self.announce(event, &standing).await; // done before, perhaps not announced
+            }
+            if seen == known {
+                attempts = standing.attempts;
             }
         }
         let record = if event.state == State::Deleted {
             TaskRecord::withdrawn(&event.key, event.version, event.id)
         } else {
-            self.extract(event, delivery.attempt, round).await?
+            let mut record = TaskRecord::pending(post_of(event)?, event.version, round, event.id);
+            record.attempts = attempts;
+            if attempts >= self.max_attempts {
+                failed(&mut record, "attempts", None);
+                record
+            } else {
+                record.attempts += 1;
+                let standing = self.store.put(record.clone()).await.map_err(later)?;
+                if (standing.version, standing.round) != (record.version, record.round) {
+                    return Ok(()); // overtaken before it began
+                }
+                if standing.state.is_settled() {
+                    return self.announce(event, &standing).await; // another worker was faster
+                }
+                self.extract(record).await?
+            }
         };
         let mine = (record.version, record.round);
-        let standing = self.store.put(record).await?;
+        let standing = self.store.put(record).await.map_err(later)?;
         if (standing.version, standing.round) != mine {
             return Ok(()); // overtaken while at work
         }
         metrics::counter!("pumasi_task_posts_total", "outcome" => standing.state.as_str()).increment(1);
         self.announce(event, &standing).await
     }
+}
+
+fn post_of(event: &Envelope) -> Result<Post> {
+    let post: Post = event.payload()?;
+    if post.id != event.key {
+        let message = format!("event {} carries another post's text", event.id);
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(post)
 }
 
 fn succeeded(record: &mut TaskRecord, found: Extraction<Vec<Task>>) {
@@ -322,14 +392,14 @@ fn succeeded(record: &mut TaskRecord, found: Extraction<Vec<Task>>) {
     record.tasks = found.value;
 }
 
-fn failed(record: &mut TaskRecord, reason: &str, attempts: u32, error: Option<&ExtractError>) {
+fn failed(record: &mut TaskRecord, reason: &str, error: Option<&ExtractError>) {
     let usage = error.map(ExtractError::usage).unwrap_or_default();
     record.state = TaskState::Failed;
     record.usage = usage;
     record.failure = Some(TaskFailure {
         reason: reason.to_owned(),
         message: error.map(ExtractError::explanation),
-        attempts,
+        attempts: record.attempts,
         calls: error.map_or(0, |error| {
             let calls = error.attempts().iter().filter(|attempt| attempt.is_call()).count();
             u32::try_from(calls).unwrap_or(u32::MAX)
@@ -337,6 +407,25 @@ fn failed(record: &mut TaskRecord, reason: &str, attempts: u32, error: Option<&E
         retry: error.map(|error| error.retry().to_string()),
         usage,
     });
+}
+
+fn late(standing: &TaskRecord, version: u64) -> Error {
+    let message = format!(
+        "version {} of post {} stands ({}); version {version} came late",
+        standing.version,
+        standing.post_id,
+        standing.state.as_str()
+    );
+    Error::new(ErrorKind::Conflict, message)
+}
+
+/// A store or a bus that fails, even for good as long as nobody mends it, is not the post's fault: the event comes back.
+fn later(error: Error) -> Error {
+    let of_the_event = matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported);
+    if of_the_event || error.retry().is_retryable() {
+        return error;
+    }
+    error.with_retry(Retry::After(Duration::from_secs(30)))
 }
 
 /// The bus's view of a failed attempt: its kind and when to come back, nothing of its text.

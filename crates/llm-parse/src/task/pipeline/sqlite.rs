@@ -74,6 +74,8 @@ impl TaskStore for SqliteTaskStore {
             .bind(version)
             .bind(i64::from(record.round))
             .bind(record.state.as_str())
+            .bind(record.state.is_settled())
+            .bind(i64::from(record.attempts))
             .bind(text)
             .execute(&self.pool)
             .await
@@ -94,10 +96,11 @@ impl TaskStore for SqliteTaskStore {
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
         let rows: Vec<(String,)> = sqlx::query_as(
             "SELECT record FROM pumasi_post_tasks \
-             WHERE post_id > ?1 AND ((?2 IS NULL AND state <> ?3) OR state = ?2) ORDER BY post_id LIMIT ?4",
+             WHERE post_id > ?1 AND ((?2 IS NULL AND state NOT IN (?3, ?4)) OR state = ?2) ORDER BY post_id LIMIT ?5",
         )
         .bind(query.after.as_deref().unwrap_or_default())
         .bind(query.state.map(TaskState::as_str))
+        .bind(TaskState::Withdrawing.as_str())
         .bind(TaskState::Withdrawn.as_str())
         .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)

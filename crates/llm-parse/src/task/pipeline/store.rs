@@ -23,6 +23,8 @@ pub enum TaskState {
     Extracted,
     /// Its tasks could not be found; [`TaskRecord::failure`] says why.
     Failed,
+    /// It was deleted; text and tasks are gone, and those who listen are about to be told.
+    Withdrawing,
     /// It was deleted; text and tasks are gone.
     Withdrawn,
 }
@@ -34,8 +36,19 @@ impl TaskState {
             Self::Pending => "pending",
             Self::Extracted => "extracted",
             Self::Failed => "failed",
+            Self::Withdrawing => "withdrawing",
             Self::Withdrawn => "withdrawn",
         }
+    }
+
+    /// Tells whether the post's version is done with: extracted, failed or withdrawn.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Extracted | Self::Failed | Self::Withdrawn)
+    }
+
+    /// Tells whether the post was deleted.
+    pub const fn is_deleted(self) -> bool {
+        matches!(self, Self::Withdrawing | Self::Withdrawn)
     }
 }
 
@@ -75,7 +88,10 @@ pub struct TaskRecord {
     pub cause: EventId,
     /// How far it is.
     pub state: TaskState,
-    /// The post; `None` once it is withdrawn.
+    /// How many attempts at the tasks were begun in this round.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The post; `None` once it is deleted.
     pub post: Option<Post>,
     /// Its tasks, if they are known.
     pub tasks: Vec<Task>,
@@ -90,28 +106,27 @@ pub struct TaskRecord {
 impl TaskRecord {
     /// Makes the record of a post that was just accepted.
     pub fn pending(post: Post, version: u64, round: u32, cause: EventId) -> Self {
-        Self {
-            post_id: post.id.clone(),
-            version,
-            round,
-            cause,
-            state: TaskState::Pending,
-            post: Some(post),
-            tasks: Vec::new(),
-            extractor: None,
-            failure: None,
-            usage: Usage::default(),
-        }
+        Self { round, post: Some(post.clone()), ..Self::bare(post.id, version, cause, TaskState::Pending) }
+    }
+
+    /// Makes the record of a post whose deletion was just accepted.
+    pub fn withdrawing(post_id: impl Into<String>, version: u64, cause: EventId) -> Self {
+        Self::bare(post_id.into(), version, cause, TaskState::Withdrawing)
     }
 
     /// Makes the record of a post that was deleted.
     pub fn withdrawn(post_id: impl Into<String>, version: u64, cause: EventId) -> Self {
+        Self::bare(post_id.into(), version, cause, TaskState::Withdrawn)
+    }
+
+    fn bare(post_id: String, version: u64, cause: EventId, state: TaskState) -> Self {
         Self {
-            post_id: post_id.into(),
+            post_id,
             version,
             round: 0,
             cause,
-            state: TaskState::Withdrawn,
+            state,
+            attempts: 0,
             post: None,
             tasks: Vec::new(),
             extractor: None,
@@ -120,11 +135,16 @@ impl TaskRecord {
         }
     }
 
-    /// Tells whether `self` may take the place of `standing`: a later version or round may, and a result may take the
-    /// place of the same round's pending record; nothing else may.
+    /// Tells whether `self` may take the place of `standing`.
+    ///
+    /// A later version or round may. Within a round, a [settled](TaskState::is_settled) record may take the place of one
+    /// that is not, and a pending one that of a pending one with fewer attempts. Nothing else may.
     pub fn replaces(&self, standing: &Self) -> bool {
         let (new, old) = ((self.version, self.round), (standing.version, standing.round));
-        new > old || (new == old && standing.state == TaskState::Pending && self.state != TaskState::Pending)
+        let both_pending = self.state == TaskState::Pending && standing.state == TaskState::Pending;
+        new > old
+            || (new == old && self.state.is_settled() && !standing.state.is_settled())
+            || (new == old && both_pending && self.attempts > standing.attempts)
     }
 }
 
@@ -135,6 +155,7 @@ impl fmt::Debug for TaskRecord {
             .field("version", &self.version)
             .field("round", &self.round)
             .field("state", &self.state)
+            .field("attempts", &self.attempts)
             .field("tasks", &self.tasks.len())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
@@ -145,7 +166,7 @@ impl fmt::Debug for TaskRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskQuery {
-    /// Only records in this state; all but withdrawn ones if `None`.
+    /// Only records in this state; all but those of deleted posts if `None`.
     pub state: Option<TaskState>,
     /// Only posts after this identifier.
     pub after: Option<String>,
@@ -185,7 +206,7 @@ impl TaskQuery {
 /// 1. **One winner.** [`put`](Self::put) is atomic: of any number of records for one post, put in any order by any number
 ///    of callers, the one that stands is the one that [replaces](TaskRecord::replaces) all others, and of equals the first.
 /// 2. **Durability.** What `put` returned as standing stands after a restart (of a durable store).
-/// 3. **Forgetting.** A withdrawn record holds neither the post nor its tasks.
+/// 3. **Forgetting.** The record of a deleted post holds neither the post nor its tasks.
 #[async_trait]
 pub trait TaskStore: fmt::Debug + Send + Sync {
     /// Stores `record` unless one stands that it does not replace; returns the one that stands then.

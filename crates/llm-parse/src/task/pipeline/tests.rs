@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pumasi_core::event::{MemoryBus, Receipt};
+use pumasi_core::event::{BusCapabilities, DeadLetter, MemoryBus, Page, Published, Receipt, Subscriber};
 
 use super::*;
 use crate::extract::ExtractErrorKind;
@@ -166,9 +166,161 @@ async fn a_failed_post_can_be_tried_anew_and_its_old_event_stays_stale() {
 async fn a_post_that_ends_every_attempt_is_recorded_without_being_touched() {
     let extractor = Failing::new(ExtractErrorKind::Timeout, u32::MAX);
     let bench = bench(extractor.clone());
-    bench.handle(&Bench::event(WISH, 1), 4).await.unwrap();
-    assert_eq!(bench.record().await.failure.unwrap().reason, "attempts");
+    let event = Bench::event(WISH, 1);
+    for _ in 0..3 {
+        // What a process that ends in the middle of an attempt leaves behind.
+        let attempts = bench.store.get("p").await.unwrap().map_or(0, |record| record.attempts);
+        let mut begun = TaskRecord::pending(post(WISH), 1, 0, event.id);
+        begun.attempts = attempts + 1;
+        bench.store.put(begun).await.unwrap();
+    }
+    bench.handle(&event, 4).await.unwrap();
+    let failure = bench.record().await.failure.unwrap();
+    assert_eq!((failure.reason.as_str(), failure.attempts), ("attempts", 3));
     assert_eq!(extractor.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn only_attempts_at_the_tasks_count_however_often_the_event_was_handed_out() {
+    let bench = rules();
+    bench.handle(&Bench::event(WISH, 1), 4_000).await.unwrap();
+    assert_eq!((bench.record().await.state, bench.record().await.attempts), (TaskState::Extracted, 1));
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_accepted_shows_at_once_and_leaves_an_edit_no_version_to_be_lost_under() {
+    let bench = rules();
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    bench.pipeline.withdraw("p", 2, None).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((record.state, record.version, record.post), (TaskState::Withdrawing, 2, None));
+    let edit = bench.pipeline.submit(post("피아노를 배우고 싶습니다."), 2, None).await.unwrap_err();
+    assert_eq!(edit.kind(), ErrorKind::Conflict);
+    bench.pipeline.withdraw("p", 2, None).await.unwrap();
+
+    bench.pipeline.submit(post(WISH), 3, None).await.unwrap();
+    assert_eq!(bench.pipeline.withdraw("p", 3, None).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(bench.record().await.state, TaskState::Pending);
+}
+
+#[tokio::test]
+async fn an_attempt_under_way_does_not_bring_a_deleted_post_back() {
+    let bench = rules();
+    let event = Bench::event(WISH, 1);
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    bench.pipeline.withdraw("p", 2, None).await.unwrap();
+    bench.handle(&event, 1).await.unwrap();
+    assert!(bench.published().await.is_empty());
+    bench.handle(&TaskPipeline::event("p", State::Deleted, 2, 0), 1).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Withdrawn);
+    assert!(matches!(bench.published().await.as_slice(), [(2, TaskEvent::TasksWithdrawn)]));
+}
+
+/// A store that fails for good until it is mended.
+#[derive(Debug, Default)]
+struct Broken {
+    inner: MemoryTaskStore,
+    mended: std::sync::atomic::AtomicBool,
+}
+
+impl Broken {
+    fn check(&self) -> Result<()> {
+        if self.mended.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Storage, "damaged").with_retry(Retry::Never))
+    }
+}
+
+#[async_trait]
+impl TaskStore for Broken {
+    async fn put(&self, record: TaskRecord) -> Result<TaskRecord> {
+        self.check()?;
+        self.inner.put(record).await
+    }
+
+    async fn get(&self, post_id: &str) -> Result<Option<TaskRecord>> {
+        self.check()?;
+        self.inner.get(post_id).await
+    }
+
+    async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
+        self.check()?;
+        self.inner.list(query).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_puts_posts_off_and_none_aside_however_long_it_takes() {
+    let (bus, store) = (Arc::new(MemoryBus::new()), Arc::new(Broken::default()));
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), Arc::new(RuleTaskExtractor::new()));
+    bus.publish(&[Bench::event(WISH, 1)]).await.unwrap();
+    let shutdown = Shutdown::new();
+    let worker = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
+    tokio::time::sleep(Duration::from_hours(5)).await;
+    assert!(bus.dead_letters(TaskPipeline::GROUP, Page::default()).await.unwrap().is_empty());
+    store.mended.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_mins(11)).await;
+    assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Extracted);
+    shutdown.trigger();
+    assert!(worker.await.unwrap().unwrap().retried > 50);
+}
+
+/// A bus without room until it has some.
+#[derive(Debug)]
+struct Full {
+    inner: MemoryBus,
+    full: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl EventBus for Full {
+    fn capabilities(&self) -> BusCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn publish(&self, events: &[Envelope]) -> Result<Published> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Storage, "no room"));
+        }
+        self.inner.publish(events).await
+    }
+
+    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Subscriber>> {
+        self.inner.subscribe(subscription).await
+    }
+
+    async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<DeadLetter>> {
+        self.inner.dead_letters(group, page).await
+    }
+
+    async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
+        self.inner.replay(group, ids).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bus_did_not_take_is_published_as_soon_as_it_takes_it() {
+    let store = Arc::new(MemoryTaskStore::new());
+    let bus = Arc::new(Full { inner: MemoryBus::new(), full: true.into() });
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), Arc::new(RuleTaskExtractor::new()));
+    let shutdown = Shutdown::new();
+    let recovering = tokio::spawn({
+        let (pipeline, shutdown) = (pipeline.clone(), shutdown.clone());
+        async move { pipeline.keep_recovering(shutdown).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(pipeline.submit(post(WISH), 1, None).await.unwrap_err().kind(), ErrorKind::Storage);
+    assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Pending);
+    tokio::time::sleep(Duration::from_mins(3)).await;
+    bus.full.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let worker = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Extracted);
+    shutdown.trigger();
+    recovering.await.unwrap();
+    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -194,7 +346,7 @@ async fn a_payload_that_is_no_post_is_refused_for_good() {
 
 /// Of any records in any order, the same one stands, in every store.
 async fn one_winner(store: &dyn TaskStore) {
-    use TaskState::{Extracted, Failed, Pending, Withdrawn};
+    use TaskState::{Extracted, Failed, Pending, Withdrawing, Withdrawn};
     let record = |version, round, state| {
         let mut record = TaskRecord::pending(post(WISH), version, round, EventId::named("t", "c"));
         record.state = state;
@@ -209,14 +361,28 @@ async fn one_winner(store: &dyn TaskStore) {
         (record(3, 0, Failed), (3, 0, Failed)),
         (record(3, 1, Pending), (3, 1, Pending)),
         (record(3, 0, Extracted), (3, 1, Pending)),
+        (record(4, 0, Withdrawing), (4, 0, Withdrawing)),
+        (record(4, 0, Pending), (4, 0, Withdrawing)),
         (record(4, 0, Withdrawn), (4, 0, Withdrawn)),
+        (record(5, 0, Pending), (5, 0, Pending)),
+        (record(5, 0, Withdrawing), (5, 0, Pending)),
+        (record(6, 0, Withdrawn), (6, 0, Withdrawn)),
     ];
     for (put, stands) in order {
         let standing = store.put(put).await.unwrap();
         assert_eq!((standing.version, standing.round, standing.state), stands);
         assert_eq!(store.get("p").await.unwrap().unwrap(), standing);
     }
-    assert!(store.list(&TaskQuery::default()).await.unwrap().is_empty(), "withdrawn records are not listed");
+    let mut pending = record(7, 0, Pending);
+    for (attempts, stands) in [(2, 2), (1, 2), (2, 2), (3, 3)] {
+        pending.attempts = attempts;
+        assert_eq!(store.put(pending.clone()).await.unwrap().attempts, stands);
+    }
+    assert_eq!(store.put(record(8, 0, Withdrawing)).await.unwrap().state, Withdrawing);
+    assert!(store.list(&TaskQuery::default()).await.unwrap().is_empty(), "deleted posts are not listed");
+    assert_eq!(store.list(&TaskQuery::in_state(Withdrawing)).await.unwrap().len(), 1);
+    assert_eq!(store.put(record(8, 0, Withdrawn)).await.unwrap().state, Withdrawn);
+    assert!(store.list(&TaskQuery::default()).await.unwrap().is_empty(), "deleted posts are not listed");
     assert_eq!(store.list(&TaskQuery::in_state(Withdrawn)).await.unwrap().len(), 1);
     assert!(store.list(&TaskQuery::in_state(Withdrawn).after("p")).await.unwrap().is_empty());
 }

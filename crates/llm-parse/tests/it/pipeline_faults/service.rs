@@ -88,7 +88,7 @@ pub(super) async fn play(role: &str, folder: &Path) {
         TaskPipeline::new(Arc::new(bus.clone()), store, Arc::new(Moody::default())).with_max_attempts(500);
     let shutdown = Shutdown::new();
     let consumer = Consumer::new(bus.clone(), subscription(), pipeline.clone())
-        .with_max_attempts(501)
+        .with_max_attempts(u32::MAX)
         .with_backoff(Backoff::new(Duration::from_millis(1), Duration::from_millis(20)));
     let consumer = tokio::spawn(consumer.run(shutdown.clone()));
     pipeline.recover().await.unwrap();

@@ -1,14 +1,22 @@
-INSERT INTO pumasi_post_tasks (post_id, version, round, state, record)
-VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO pumasi_post_tasks (post_id, version, round, state, settled, attempts, record)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (post_id) DO UPDATE SET
     version = excluded.version,
     round = excluded.round,
     state = excluded.state,
+    settled = excluded.settled,
+    attempts = excluded.attempts,
     record = excluded.record
 WHERE (excluded.version, excluded.round) > (pumasi_post_tasks.version, pumasi_post_tasks.round)
    OR (
         excluded.version = pumasi_post_tasks.version
         AND excluded.round = pumasi_post_tasks.round
-        AND pumasi_post_tasks.state = 'pending'
-        AND excluded.state <> 'pending'
+        AND (
+            excluded.settled > pumasi_post_tasks.settled
+            OR (
+                excluded.state = 'pending'
+                AND pumasi_post_tasks.state = 'pending'
+                AND excluded.attempts > pumasi_post_tasks.attempts
+            )
+        )
       )

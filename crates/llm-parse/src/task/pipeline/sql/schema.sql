@@ -1,8 +1,10 @@
 CREATE TABLE IF NOT EXISTS pumasi_post_tasks (
-    post_id TEXT    PRIMARY KEY,
-    version INTEGER NOT NULL,
-    round   INTEGER NOT NULL,
-    state   TEXT    NOT NULL CHECK (state IN ('pending', 'extracted', 'failed', 'withdrawn')),
-    record  TEXT    NOT NULL
+    post_id  TEXT    PRIMARY KEY,
+    version  INTEGER NOT NULL,
+    round    INTEGER NOT NULL,
+    state    TEXT    NOT NULL CHECK (state IN ('pending', 'extracted', 'failed', 'withdrawing', 'withdrawn')),
+    settled  INTEGER NOT NULL CHECK (settled IN (0, 1)),
+    attempts INTEGER NOT NULL,
+    record   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pumasi_post_tasks_by_state ON pumasi_post_tasks (state, post_id);
