@@ -1,5 +1,6 @@
 //! Where the posts come from.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Read};
@@ -16,9 +17,12 @@ const COMMITTED: &str = include_str!("posts.jsonl");
 pub(crate) struct Input {
     pub(crate) posts: Vec<Post>,
     pub(crate) bad: Vec<String>,
+    ids: HashSet<String>,
 }
 
 /// Reads posts as JSON lines or a JSON array, or one post as plain text.
+///
+/// They are JSON lines if the first begins like an object, or any is a post.
 pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dyn Error>> {
     let (name, bytes) = match file {
         None => ("the committed posts".to_owned(), COMMITTED.as_bytes().to_vec()),
@@ -34,7 +38,7 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dy
     };
     let whole = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = whole.trim_ascii();
-    let is_object = |line: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_ok();
+    let is_post = |line: &[u8]| serde_json::from_slice::<Post>(line).is_ok();
     let mut input = Input::default();
     // A text may begin with a bracket, too: "[질문] …".
     let begins_array = |rest: &[u8]| rest.trim_ascii_start().starts_with(b"{");
@@ -46,7 +50,7 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dy
         for (index, item) in items.into_iter().enumerate() {
             input.take(&format!("{name}, post {}", index + 1), serde_json::from_value(item));
         }
-    } else if text.starts_with(b"{") || whole.split(|byte| *byte == b'\n').any(is_object) {
+    } else if text.starts_with(b"{") || whole.split(|byte| *byte == b'\n').any(is_post) {
         let lines = whole.split(|byte| *byte == b'\n').enumerate();
         for (index, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
             input.take(&format!("{name}, line {}", index + 1), serde_json::from_slice(line));
@@ -71,14 +75,17 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dy
 impl Input {
     fn take(&mut self, place: &str, post: serde_json::Result<Post>) {
         match post {
-            Ok(post) if self.posts.iter().any(|known| known.id == post.id) => {
+            Ok(post) if self.ids.contains(&post.id) => {
                 self.bad.push(format!("{place}: an earlier post has the id {:?} as well", post.id));
             }
             Ok(post) if post.id.trim().is_empty() => self.bad.push(format!("{place}: the id is empty")),
             Ok(post) if post.body.trim().is_empty() => {
                 self.bad.push(format!("{place}: the body of post {:?} is empty", post.id));
             }
-            Ok(post) => self.posts.push(post),
+            Ok(post) => {
+                self.ids.insert(post.id.clone());
+                self.posts.push(post);
+            }
             Err(error) => {
                 // The line of the file is told already.
                 let error = error.to_string().replace(" at line 1 column ", " at column ");

@@ -9,10 +9,10 @@
 //! ```
 //!
 //! A post is `{"id", "kind": "story" | "question", "title"?, "body"}`; a line that is none is told and passed over.
-//! Exit status: 0 if every post was read, 1 if one failed.
+//! Exit status: 0 if every post was read, 1 if one failed or the journal did.
 //!
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
-//! `PUMASI_LLM_MODEL`), it asks the model.
+//! `PUMASI_LLM_MODEL`, `PUMASI_LLM_KEY`), it asks the model.
 
 mod eval;
 mod input;
@@ -110,7 +110,7 @@ fn extractor(budget_tokens: Option<u64>) -> Result<Arc<dyn ExtractTasks>, Box<dy
 }
 
 async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCode, Box<dyn Error>> {
-    let input::Input { posts, bad } = input::posts(args.file.as_deref(), args.kind)?;
+    let input::Input { posts, bad, .. } = input::posts(args.file.as_deref(), args.kind)?;
     for line in &bad {
         eprintln!("every_task: {line}");
     }
@@ -132,9 +132,18 @@ async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCod
     let report = batch.run(posts.iter().map(PostBatch::item)).await;
     bar.finish_and_clear();
 
+    if let Some(error) = &report.stopped {
+        eprintln!(
+            "every_task: stopped after {} of {} posts: {}",
+            report.progress.done,
+            posts.len(),
+            support::print::chain(error)
+        );
+    }
     let found = print::tasks(&posts, &report, args.only.as_ref());
     let matches = TaskMatcher::new().match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
     print::matches(&found, &matches);
     print::totals(&report, &found, &matches, bad.len());
-    Ok(if report.failed() == 0 && bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let whole = report.failed() == 0 && report.stopped.is_none() && bad.is_empty();
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -36,7 +36,8 @@ pub(crate) fn tasks<'a>(
     only: Option<&Filter>,
 ) -> Found<'a> {
     let mut found = Found::default();
-    for (post, outcome) in posts.iter().zip(&report.outcomes) {
+    for outcome in &report.outcomes {
+        let Some(post) = posts.get(outcome.index) else { continue };
         let shown = |task: &&Task| only.is_none_or(|only| only.matches(&task.fields(post)));
         if only.is_some()
             && outcome

@@ -22,7 +22,11 @@ impl Running {
     /// If there is no such example, or it ends before it listens.
     pub fn start(name: &str, configure: impl FnOnce(&mut Command)) -> io::Result<Self> {
         let mut command = Command::new(example(name)?);
-        command.env_remove("OPENAI_API_KEY").env_remove("PUMASI_LLM_URL").env_remove("RUST_LOG");
+        command
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("PUMASI_LLM_URL")
+            .env_remove("PUMASI_LLM_KEY")
+            .env_remove("RUST_LOG");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         configure(&mut command);
         let mut child = command.spawn()?;

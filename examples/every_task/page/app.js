@@ -25,6 +25,7 @@ let language = (localStorage.getItem("language") || navigator.language || "ko").
 let shown = null;
 let editing = null;
 let sending = false;
+let name = null; // of the post that is being sent, so that sending it again does not make two
 let drawn = ""; // what `result` shows, so that news of other posts neither redraws it nor has it read out again
 const $ = id => document.getElementById(id);
 const t = key => words[language][key];
@@ -53,8 +54,8 @@ function translate() {
   $("cancel").hidden = !editing;
 }
 
-async function call(method, path, body) {
-  const answer = await fetch(path, { method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body) });
+async function call(method, path, body, more = {}) {
+  const answer = await fetch(path, { method, headers: body ? { "content-type": "application/json", ...more } : more, body: body && JSON.stringify(body) });
   const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (!answer.ok) throw new Error(value?.detail || value?.title || `${answer.status}`);
   return value;
@@ -64,13 +65,18 @@ function highlighted(text, tasks) {
   const bytes = new TextEncoder().encode(text), decoder = new TextDecoder();
   const cut = (from, to) => decoder.decode(bytes.slice(from, to));
   const box = make("p", { className: "source", lang: "" });
-  let at = 0;
-  for (const task of tasks.filter(task => task.span).sort((a, b) => a.span.start - b.span.start)) {
-    if (task.span.start < at) continue;
-    box.append(cut(at, task.span.start), make("mark", { id: `quote-${task.order}` }, make("sup", {}, String(task.order)), cut(task.span.start, task.span.end)));
-    at = task.span.end;
+  // Quotes may share words: the text is cut at every end of a quote, and a piece belongs to each quote around it.
+  const quoted = tasks.filter(task => task.span);
+  const ends = [...new Set([0, bytes.length, ...quoted.flatMap(task => [task.span.start, task.span.end])])].sort((a, b) => a - b);
+  for (let i = 1; i < ends.length; i++) {
+    const [from, to] = [ends[i - 1], ends[i]];
+    const here = quoted.filter(task => task.span.start <= from && to <= task.span.end);
+    if (!here.length) { box.append(cut(from, to)); continue; }
+    const numbers = here.filter(task => task.span.start === from).map(task => make("sup", {}, String(task.order)));
+    const mark = make("mark", {}, ...numbers, cut(from, to));
+    mark.dataset.tasks = here.map(task => task.order).join(" ");
+    box.append(mark);
   }
-  box.append(cut(at));
   return box;
 }
 
@@ -110,9 +116,9 @@ async function show(id) {
 }
 
 function point(order) {
-  document.querySelectorAll("mark.on").forEach(mark => mark.classList.remove("on"));
-  const mark = $(`quote-${order}`);
-  if (mark) { mark.classList.add("on"); mark.scrollIntoView({ block: "nearest" }); }
+  const marks = [...document.querySelectorAll("mark")];
+  for (const mark of marks) mark.classList.toggle("on", mark.dataset.tasks.split(" ").includes(String(order)));
+  marks.find(mark => mark.classList.contains("on"))?.scrollIntoView({ block: "nearest" });
 }
 
 async function refresh() {
@@ -152,11 +158,13 @@ $("form").addEventListener("submit", event => {
   sending = true; submit.ariaDisabled = "true";
   $("status").textContent = t("sending");
   guarded(async () => {
-    const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post);
+    const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post, { "idempotency-key": name ??= `${Date.now()}-${Math.random()}` });
+    name = null;
     leave(); $("status").textContent = t("waiting");
     await refresh(); await show(accepted.id);
   }).finally(() => { sending = false; submit.ariaDisabled = null; });
 });
+$("form").addEventListener("input", () => { name = null; });
 const cancel = () => { leave(); $("body").focus(); };
 $("cancel").addEventListener("click", cancel);
 $("form").addEventListener("keydown", event => { if (event.key === "Escape" && editing && !event.isComposing) cancel(); });
