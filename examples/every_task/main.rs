@@ -12,7 +12,8 @@
 //! Exit status: 0 if every post was read, 1 if one failed or the journal did.
 //!
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
-//! `PUMASI_LLM_MODEL`, `PUMASI_LLM_KEY`), it asks the model.
+//! `PUMASI_LLM_MODEL`, `PUMASI_LLM_KEY`), it asks the model. Tasks are matched by their words, and with
+//! `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` by their meaning, too.
 
 mod eval;
 mod input;
@@ -86,7 +87,9 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let extractor = extractor(args.budget_tokens)?;
     match args.command {
-        Some(Command::Serve(options)) => serve::run(options, extractor).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Serve(options)) => {
+            serve::run(options, extractor, matcher()?).await.map(|()| ExitCode::SUCCESS)
+        }
         Some(Command::Eval(options)) => {
             print::extractor(&*extractor);
             eval::run(options, extractor).await.map(|()| ExitCode::SUCCESS)
@@ -106,6 +109,15 @@ fn extractor(budget_tokens: Option<u64>) -> Result<Arc<dyn ExtractTasks>, Box<dy
             }
         })?),
         None => Arc::new(RuleTaskExtractor::new()),
+    })
+}
+
+/// Matches by words, and by meaning if the environment names a model for that.
+fn matcher() -> pumasi_core::Result<TaskMatcher> {
+    let matcher = TaskMatcher::new();
+    Ok(match support::model::embedder()? {
+        Some(embedder) => matcher.with_embedder(embedder, 0.5),
+        None => matcher,
     })
 }
 
@@ -141,7 +153,7 @@ async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCod
         );
     }
     let found = print::tasks(&posts, &report, args.only.as_ref());
-    let matches = TaskMatcher::new().match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
+    let matches = matcher()?.match_tasks(&found.needs.tasks, &found.deeds.tasks).await?;
     print::matches(&found, &matches);
     print::totals(&report, &found, &matches, bad.len());
     let whole = report.failed() == 0 && report.stopped.is_none() && bad.is_empty();

@@ -1,33 +1,60 @@
-//! Which model a service asks, by environment.
+//! Which models a service asks, by environment.
 
 use std::env;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use pumasi_core::Result;
-use pumasi_core::model::{ChatModel, ModelCapabilities, OpenAiCompatible};
+use pumasi_core::model::{ChatModel, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible};
+use pumasi_core::{Error, ErrorKind, Result};
 
 /// Reads `PUMASI_LLM_URL` (a local or other OpenAI-compatible server) and `PUMASI_LLM_KEY` (its key, if it wants one), or else
 /// `OPENAI_API_KEY`; and `PUMASI_LLM_MODEL`. The key of `OpenAI` goes to `OpenAI` alone.
 ///
-/// Returns `None` if there is neither an address nor a key of `OpenAI`: the caller then does without a model, and should say so.
+/// Returns `None` if there is neither an address nor a key of `OpenAI`: the caller then does without a model, and should
+/// say so.
 ///
 /// # Errors
 ///
 /// `InvalidInput` if the address is no URL.
 pub fn chat_model() -> Result<Option<Arc<dyn ChatModel>>> {
-    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let name = set("PUMASI_LLM_MODEL").unwrap_or_else(|| "gpt-5-mini".to_owned());
-    let builder = if let Some(url) = set("PUMASI_LLM_URL") {
-        // Servers at hand (vLLM, llama.cpp, Ollama) take a JSON Schema; one that refuses it is asked in a plainer form.
-        let server = OpenAiCompatible::at(url, name).with_capabilities(ModelCapabilities::FULL);
-        match set("PUMASI_LLM_KEY") {
-            Some(key) => server.with_api_key(key),
-            None => server,
+    let Some(server) = server(name) else { return Ok(None) };
+    Ok(Some(Arc::new(server.build()?)))
+}
+
+/// Reads `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` (how long its vectors are); it is asked where the
+/// [`chat_model`] is.
+///
+/// Returns `None` if there is no such model: the caller then compares words alone.
+///
+/// # Errors
+///
+/// `InvalidInput` if the dimensions are no number above 0, or the address no URL.
+pub fn embedder() -> Result<Option<Arc<dyn Embedder>>> {
+    let Some(server) = set("PUMASI_EMBEDDING_MODEL").and_then(server) else { return Ok(None) };
+    let dimensions =
+        set("PUMASI_EMBEDDING_DIMENSIONS").and_then(|number| number.parse::<NonZeroUsize>().ok());
+    let dimensions = dimensions.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, "PUMASI_EMBEDDING_DIMENSIONS must say how long the vectors are")
+    })?;
+    Ok(Some(Arc::new(server.build_embedder(dimensions)?)))
+}
+
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn server(model: String) -> Option<OpenAiBuilder> {
+    match (set("PUMASI_LLM_URL"), set("OPENAI_API_KEY")) {
+        (Some(url), _) => {
+            // Servers at hand (vLLM, llama.cpp, Ollama) take a JSON Schema; one that refuses it is asked in a plainer form.
+            let server = OpenAiCompatible::at(url, model).with_capabilities(ModelCapabilities::FULL);
+            Some(match set("PUMASI_LLM_KEY") {
+                Some(key) => server.with_api_key(key),
+                None => server,
+            })
         }
-    } else if let Some(key) = set("OPENAI_API_KEY") {
-        OpenAiCompatible::openai(name, key)
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Arc::new(builder.build()?)))
+        (None, Some(key)) => Some(OpenAiCompatible::openai(model, key)),
+        (None, None) => None,
+    }
 }

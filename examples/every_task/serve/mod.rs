@@ -63,7 +63,11 @@ struct Service {
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
-pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(
+    options: Options,
+    extractor: Arc<dyn ExtractTasks>,
+    matcher: TaskMatcher,
+) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
@@ -77,7 +81,7 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,
-        matcher: TaskMatcher::new(),
+        matcher,
         extractor,
         listeners,
         editing: Mutex::new(()),
