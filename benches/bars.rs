@@ -260,6 +260,11 @@ fn hostile() -> Bar {
         "\\",
         "{}}",
         "{\"n\": 1, \"n\": 2}\n",
+        "]k: \"\" %{a\n",
+        "}k: {a\n",
+        "]k: [\"[\"]\n",
+        "k: [[\n",
+        "- a\nwords\n",
     ] {
         let text = unit.repeat((1 << 20) / unit.len());
         let time = fastest(Duration::from_millis(1), || syntax::read(&text, &limits))

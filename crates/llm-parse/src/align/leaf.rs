@@ -8,13 +8,12 @@ use super::scalar::{boolean, clause::denies, currency, date, label, null, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
-use crate::schema::shape::{
-    Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule, number_as_f64,
-};
+use crate::schema::exact::{Exact, same};
+use crate::schema::shape::{Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule};
 use crate::tree::{Kind, NodeId};
 
 /// Whole numbers up to here are exact as `f64`.
-const EXACT: u64 = 1 << 53;
+const EXACT: u128 = 1 << 53;
 
 impl<'a> Aligner<'a> {
     /// Fits a scalar to a shape that allows null as well.
@@ -225,15 +224,14 @@ impl<'a> Aligner<'a> {
         if value < rule.min || (value > rule.max && !rule.wide) {
             return self.fail(node, id, ErrorKind::Overflow);
         }
-        #[expect(clippy::cast_precision_loss, reason = "bounds of schemas are floats themselves")]
-        if !rule.bounds.admits(value as f64) {
+        if let Some(broken) = rule.bounds.broken(Exact::Whole(value)) {
             // A bound that is the type's own end is an overflow; any other is a rule of the schema.
             let kind = if rule.type_min > i128::from(i64::MIN) && value < rule.type_min {
                 ErrorKind::Overflow
             } else {
                 ErrorKind::Constraint
             };
-            return self.fail_with(node, id, kind, Some(bound_broken(&rule.bounds, value as f64)));
+            return self.fail_with(node, id, kind, Some(broken));
         }
         let value = match (u64::try_from(value), i64::try_from(value)) {
             (Ok(value), _) => Value::Unsigned(value),
@@ -256,16 +254,21 @@ impl<'a> Aligner<'a> {
         if let Kind::Number = self.kind(node) {
             let text = self.text(node);
             if let Some(value) = plain_integer(text) {
-                if let Ok(small) = i64::try_from(value)
-                    && small.unsigned_abs() <= EXACT
-                {
-                    let fitted = self.number_slot(node, id, rule, NumberValue::Integer(small));
+                if value.unsigned_abs() <= EXACT {
+                    let fitted = self.number_slot(
+                        node,
+                        id,
+                        rule,
+                        Exact::Whole(value),
+                        plain_value(Exact::Whole(value)),
+                    );
                     return self.unfinished(node, id, fitted);
                 }
             } else if is_json_number(text)
                 && let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite())
             {
-                let fitted = self.number_slot(node, id, rule, NumberValue::Float(value));
+                let exact = Exact::from_f64(value);
+                let fitted = self.number_slot(node, id, rule, exact, Value::Float(value));
                 return self.unfinished(node, id, fitted);
             }
         }
@@ -293,15 +296,13 @@ impl<'a> Aligner<'a> {
         } else {
             number.value
         };
-        let mut lost = false;
         let value = match value.to_integer() {
-            Some((whole, true)) if i64::try_from(whole).is_ok() => {
-                lost = whole.unsigned_abs() > u128::from(EXACT) && !exact_as_float(whole);
-                NumberValue::Integer(i64::try_from(whole).unwrap_or_default())
-            }
-            _ => NumberValue::Float(value.to_f64()),
+            Some((whole, true)) => Exact::Whole(whole),
+            _ => Exact::Float(value.to_f64()),
         };
-        let mut fitted = self.number_slot(node, id, rule, value);
+        let lost =
+            matches!(value, Exact::Whole(whole) if whole.unsigned_abs() > EXACT && !exact_as_float(whole));
+        let mut fitted = self.number_slot(node, id, rule, value, plain_value(value));
         if fitted.1.errors == 0 {
             self.note_number(&mut fitted, &number, from_text);
             if lost {
@@ -311,18 +312,21 @@ impl<'a> Aligner<'a> {
         self.unfinished(node, id, fitted)
     }
 
-    fn number_slot(&mut self, node: NodeId, id: ShapeId, rule: &Bounds, value: NumberValue) -> Fitted {
-        let float = value.as_f64();
+    fn number_slot(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        rule: &Bounds,
+        number: Exact,
+        value: Value,
+    ) -> Fitted {
+        let float = number.to_f64();
         if !float.is_finite() || (rule.single && float.abs() > f64::from(f32::MAX)) {
             return self.fail(node, id, ErrorKind::Overflow);
         }
-        if !rule.admits(float) {
-            return self.fail_with(node, id, ErrorKind::Constraint, Some(bound_broken(rule, float)));
+        if let Some(broken) = rule.broken(number) {
+            return self.fail_with(node, id, ErrorKind::Constraint, Some(broken));
         }
-        let value = match value {
-            NumberValue::Integer(whole) => u64::try_from(whole).map_or(Value::Signed(whole), Value::Unsigned),
-            NumberValue::Float(float) => Value::Float(float),
-        };
         (self.slot(node, value), super::Fit::default())
     }
 
@@ -454,7 +458,7 @@ impl<'a> Aligner<'a> {
                 return self.fail_with(node, id, ErrorKind::Constraint, Some("longer than allowed"));
             }
         }
-        if rule.pattern.as_ref().is_some_and(|pattern| !pattern.matches(text)) {
+        if !rule.patterns.iter().all(|pattern| pattern.matches(text)) {
             return self.fail_with(node, id, ErrorKind::Constraint, Some("does not match the pattern"));
         }
         fitted
@@ -513,20 +517,15 @@ impl<'a> Aligner<'a> {
                 let number = values.iter().any(Json::is_number).then(|| number::read(text));
                 match number {
                     Some(number::Reading::Number(number)) => {
-                        let value = number.value.to_f64();
+                        let value = match number.value.to_integer() {
+                            Some((whole, true)) => Exact::Whole(whole),
+                            _ => Exact::from_f64(number.value.to_f64()),
+                        };
                         let from_text = self.kind(node) != Kind::Number;
                         notes = Some((number, from_text));
-                        values.iter().find(|known| {
-                            match known {
-                                Json::Number(known) => {
-                                    (number_as_f64(known) - value).abs() < f64::EPSILON * value.abs()
-                                }
-                                _ => false,
-                            }
-                            .then_some(())
-                            .is_some()
-                                || (value == 0.0 && known.as_f64() == Some(0.0))
-                        })
+                        values
+                            .iter()
+                            .find(|known| matches!(known, Json::Number(known) if Exact::of(known) == value))
                     }
                     Some(number::Reading::Ambiguous(why)) => {
                         return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
@@ -547,7 +546,7 @@ impl<'a> Aligner<'a> {
                 let fitted = self.fit_any(node, id);
                 let access = super::Access::new(self, fitted.0);
                 let value = serde::Deserialize::deserialize(access).unwrap_or(Json::Null);
-                values.iter().find(|known| **known == value)
+                values.iter().find(|known| same(known, &value))
             }
             Kind::Null => None,
         };
@@ -567,19 +566,15 @@ fn is_not_finite(text: &str) -> bool {
     matches!(&*word, "nan" | "infinity" | "inf")
 }
 
-#[derive(Clone, Copy)]
-enum NumberValue {
-    Integer(i64),
-    Float(f64),
-}
-
-impl NumberValue {
-    #[expect(clippy::cast_precision_loss, reason = "compared with bounds; the value itself stays exact")]
-    fn as_f64(self) -> f64 {
-        match self {
-            Self::Integer(value) => value as f64,
-            Self::Float(value) => value,
-        }
+/// A number as a value of its own; what no JSON integer holds is a float.
+fn plain_value(number: Exact) -> Value {
+    match number {
+        Exact::Whole(whole) => match (u64::try_from(whole), i64::try_from(whole)) {
+            (Ok(whole), _) => Value::Unsigned(whole),
+            (_, Ok(whole)) => Value::Signed(whole),
+            _ => Value::Float(number.to_f64()),
+        },
+        Exact::Float(float) => Value::Float(float),
     }
 }
 
@@ -590,16 +585,6 @@ impl NumberValue {
 )]
 fn exact_as_float(value: i128) -> bool {
     value as f64 as i128 == value
-}
-
-fn bound_broken(bounds: &Bounds, value: f64) -> &'static str {
-    if bounds.min.is_some_and(|min| value < min) || bounds.above.is_some_and(|above| value <= above) {
-        "below the minimum"
-    } else if bounds.max.is_some_and(|max| value > max) || bounds.below.is_some_and(|below| value >= below) {
-        "above the maximum"
-    } else {
-        "not a multiple of the step"
-    }
 }
 
 /// Digits with at most a minus, as JSON writes whole numbers.

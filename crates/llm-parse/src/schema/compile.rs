@@ -1,21 +1,26 @@
 //! From a JSON Schema document to [`Shapes`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::fold::fold;
-use super::merge::{self, ANNOTATIONS};
+use super::parts::{Choice, Key, Parts, Root, count};
 use super::pattern::Pattern;
 use super::shape::{
-    Bounds, Extra, Field, Format, Integer, Kind, Label, Labels, List, Record, Shape, ShapeId, Shapes, Tag,
-    TextRule, Union, number_as_f64,
+    Extra, Field, Format, Kind, Labels, List, Record, Shape, ShapeId, Shapes, Tag, TextRule, Union,
 };
+use super::{bounds, labels};
 use crate::error::{Error, ErrorKind, Result};
 
 /// More shapes than any sensible schema has; a bound for hostile ones.
 const MAX_SHAPES: usize = 100_000;
 const MAX_DEPTH: usize = 128;
+/// Bounds what joining `allOf` and `$ref` may cost, in parts looked at.
+const MAX_WORK: usize = 4_000_000;
+/// Bounds the alternatives that are joined with what stands beside them, which multiply where several `anyOf` hold
+/// together.
+const MAX_PAIRS: usize = 10_000;
 
 /// What the compiler says about a schema beside its shapes.
 #[derive(Clone, Debug, Default)]
@@ -24,10 +29,38 @@ pub(crate) struct Findings {
     pub(crate) unchecked: Vec<String>,
 }
 
+/// What keeps a part of a schema from being compiled.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Bad(Error),
+    /// What must hold together contradicts itself, so that nothing fits. As an alternative, or where a part may be
+    /// absent, that is no error.
+    Clash(&'static str),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Bad(error)
+    }
+}
+
+pub(super) type Compiled<T> = std::result::Result<T, Trouble>;
+
 pub(crate) fn compile(root: &Value) -> Result<(Shapes, Findings)> {
-    let mut compiler =
-        Compiler { root, shapes: Vec::new(), refs: HashMap::new(), findings: Findings::default(), depth: 0 };
-    let id = compiler.reference("#")?;
+    let mut compiler = Compiler {
+        root: Root::new(root),
+        shapes: Vec::new(),
+        done: HashMap::new(),
+        findings: Findings::default(),
+        unchecked: HashSet::new(),
+        depth: 0,
+        work: 0,
+        pairs: 0,
+    };
+    let id = compiler.schema(root).map_err(|trouble| match trouble {
+        Trouble::Bad(error) => error,
+        Trouble::Clash(why) => bad(why),
+    })?;
     let shapes = Shapes { all: compiler.shapes, root: id };
     refuse_rings(&shapes)?;
     Ok((shapes, compiler.findings))
@@ -53,11 +86,15 @@ fn refuse_rings(shapes: &Shapes) -> Result<()> {
 }
 
 struct Compiler<'a> {
-    root: &'a Value,
+    root: Root<'a>,
     shapes: Vec<Shape>,
-    refs: HashMap<String, ShapeId>,
+    /// What was compiled, by the places of the document that it is made of.
+    done: HashMap<Key, Compiled<ShapeId>>,
     findings: Findings,
+    unchecked: HashSet<String>,
     depth: usize,
+    work: usize,
+    pairs: usize,
 }
 
 /// Keywords that say something of a value and are not checked.
@@ -76,7 +113,7 @@ const UNCHECKED: [&str; 12] = [
     "$dynamicRef",
 ];
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     fn push(&mut self, shape: Shape) -> Result<ShapeId> {
         if self.shapes.len() >= MAX_SHAPES {
             return Err(bad("the schema is too large"));
@@ -91,271 +128,363 @@ impl Compiler<'_> {
     }
 
     fn note_unchecked(&mut self, keyword: &str) {
-        if !self.findings.unchecked.iter().any(|known| known == keyword) {
+        if self.unchecked.insert(keyword.to_owned()) {
             self.findings.unchecked.push(keyword.to_owned());
         }
     }
 
-    /// Compiles the target of a reference once; a recursive reference gets the number that was set aside for it.
-    fn reference(&mut self, pointer: &str) -> Result<ShapeId> {
-        if let Some(id) = self.refs.get(pointer) {
-            return Ok(*id);
+    /// Compiles one schema. What only stands for another one becomes an alias of it, with words of its own.
+    fn schema(&mut self, schema: &'a Value) -> Compiled<ShapeId> {
+        let mut target = schema;
+        let mut pointer = None;
+        let mut description = None;
+        let mut nullable = false;
+        let mut passed = HashSet::new();
+        while let Some((next, reference)) = self.root.alias(target)? {
+            if !passed.insert(std::ptr::from_ref(target).addr()) {
+                return Err(bad("a $ref of the schema leads back to itself").into());
+            }
+            description = description.or_else(|| target.get("description").and_then(Value::as_str));
+            nullable |= target.get("nullable") == Some(&Value::Bool(true));
+            pointer = reference.or(pointer);
+            target = next;
         }
-        let id = self.plain(Kind::Any)?;
-        self.refs.insert(pointer.to_owned(), id);
-        let target = merge::lookup(self.root, pointer)?;
-        let compiled = self.schema(target)?;
-        let name = pointer.rsplit('/').next().filter(|name| *name != "#").map(Into::into);
-        if let Some(slot) = self.shapes.get_mut(id.0 as usize) {
-            *slot = Shape { kind: Kind::Same(compiled), nullable: false, description: None, name: None };
-        }
-        if let Some(shape) = self.shapes.get_mut(compiled.0 as usize)
+        self.work += passed.len();
+        let id = self.together(&[target])?;
+        if let Some(pointer) = pointer
+            && let Some(shape) = self.shapes.get_mut(id.0 as usize)
             && shape.name.is_none()
         {
-            shape.name = name;
+            shape.name = pointer.rsplit('/').next().filter(|name| *name != "#").map(Into::into);
         }
-        Ok(id)
+        if description.is_none() && !nullable {
+            return Ok(id);
+        }
+        let description = description.map(Into::into);
+        Ok(self.push(Shape { kind: Kind::Same(id), nullable, description, name: None })?)
     }
 
-    fn schema(&mut self, schema: &Value) -> Result<ShapeId> {
+    /// Compiles what must hold together.
+    fn together(&mut self, schemas: &[&'a Value]) -> Compiled<ShapeId> {
+        let mut parts = Parts::default();
+        for schema in schemas {
+            parts.gather(&self.root, schema)?;
+        }
+        self.joined(&parts)
+    }
+
+    /// As [`together`](Self::together), for a part that may be absent: what nothing fits is a part that must be.
+    fn part(&mut self, schemas: &[&'a Value]) -> Compiled<ShapeId> {
+        let compiled = match schemas {
+            [one] => self.schema(one),
+            many => self.together(many),
+        };
+        match compiled {
+            Err(Trouble::Clash(_)) => Ok(self.plain(Kind::Never)?),
+            compiled => compiled,
+        }
+    }
+
+    /// Compiles gathered parts once; where they contain themselves, they get the number that was set aside for them.
+    fn joined(&mut self, parts: &Parts<'a>) -> Compiled<ShapeId> {
+        self.work += parts.size() + 1;
+        if self.work > MAX_WORK {
+            return Err(bad("the schema is too wide: its allOf and $ref join too many parts").into());
+        }
+        let key = parts.key();
+        match self.done.get(&key) {
+            Some(Ok(id)) => {
+                let id = *id;
+                return Ok(self.described(id, parts)?);
+            }
+            Some(Err(Trouble::Clash(why))) => return Err(Trouble::Clash(why)),
+            Some(Err(Trouble::Bad(_))) | None => {}
+        }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(bad("the schema is nested too deeply"));
+            return Err(bad("the schema is nested too deeply").into());
         }
-        let id = match schema {
-            Value::Bool(true) => self.plain(Kind::Any),
-            Value::Bool(false) => self.plain(Kind::Never),
-            Value::Object(map) => self.object_schema(map),
-            _ => Err(bad("a schema must be an object, true or false")),
-        };
+        let id = self.plain(Kind::Any)?;
+        self.done.insert(key.clone(), Ok(id));
+        let built = self.build(parts);
         self.depth -= 1;
-        id
+        let (shape, outcome) = match built {
+            Ok(shape) => (shape, Ok(id)),
+            Err(Trouble::Clash(why)) => {
+                self.done.insert(key, Err(Trouble::Clash(why)));
+                let never = Shape { kind: Kind::Never, nullable: false, description: None, name: None };
+                (never, Err(Trouble::Clash(why)))
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(slot) = self.shapes.get_mut(id.0 as usize) {
+            let name = slot.name.take();
+            *slot = shape;
+            slot.name = slot.name.take().or(name);
+        }
+        outcome
     }
 
-    fn object_schema(&mut self, map: &Map<String, Value>) -> Result<ShapeId> {
-        if let Some(Value::String(pointer)) = map.get("$ref") {
-            if map.keys().all(|key| key == "$ref" || ANNOTATIONS.contains(&key.as_str())) {
-                let target = self.reference(pointer)?;
-                let description = text(map, "description");
-                return self.push(Shape {
-                    kind: Kind::Same(target),
-                    nullable: map.get("nullable") == Some(&Value::Bool(true)),
-                    description,
-                    name: None,
-                });
+    /// The shape, or an alias of it if it is described in other words here.
+    fn described(&mut self, id: ShapeId, parts: &Parts<'a>) -> Result<ShapeId> {
+        let known = self.shapes.get(id.0 as usize).and_then(|shape| shape.description.as_deref());
+        match parts.description {
+            Some(own) if known != Some(own) => {
+                let description = Some(own.into());
+                self.push(Shape { kind: Kind::Same(id), nullable: false, description, name: None })
             }
-            let merged = merge::with_reference(self.root, map, pointer)?;
-            return self.object_schema(&merged);
+            _ => Ok(id),
         }
-        if let Some(all) = map.get("allOf") {
-            let merged = merge::all_of(self.root, map, all)?;
-            return self.object_schema(&merged);
-        }
+    }
+
+    fn build(&mut self, parts: &Parts<'a>) -> Compiled<Shape> {
         for keyword in UNCHECKED {
-            if map.contains_key(keyword) {
+            if parts.values(keyword).next().is_some() {
                 self.note_unchecked(keyword);
             }
         }
-        for keyword in ["anyOf", "oneOf"] {
-            if let Some(variants) = map.get(keyword) {
-                let Value::Array(variants) = variants else {
-                    return Err(bad(format!("{keyword} must be a list")));
-                };
-                return self.variants(map, keyword, variants);
-            }
-        }
-        self.typed(map)
-    }
-
-    fn variants(&mut self, map: &Map<String, Value>, keyword: &str, variants: &[Value]) -> Result<ShapeId> {
-        if variants.is_empty() {
-            return Err(bad(format!("{keyword} must not be empty")));
-        }
-        let description = text(map, "description");
-        let name = text(map, "title");
-        let mut base = map.clone();
-        base.remove(keyword);
-        base.retain(|key, _| !ANNOTATIONS.contains(&key.as_str()) && key != "$defs" && key != "definitions");
-        let mut nullable = map.get("nullable") == Some(&Value::Bool(true));
-        let mut rest = Vec::new();
-        for variant in variants {
-            if variant.get("type").and_then(Value::as_str) == Some("null")
-                || variant.get("const") == Some(&Value::Null)
-            {
-                nullable = true;
-            } else {
-                rest.push(variant);
-            }
-        }
-        if rest.is_empty() {
-            return self.push(Shape { kind: Kind::Null, nullable: true, description, name });
-        }
-        if base.is_empty()
-            && rest.len() > 1
-            && let Some(kind) = labels_of_variants(&rest)
-        {
-            return self.push(Shape { kind, nullable, description, name });
-        }
-        let mut ids = Vec::with_capacity(rest.len());
-        for variant in rest {
-            let id = if base.is_empty() {
-                self.schema(variant)?
-            } else {
-                let merged = merge::pair(self.root, &base, variant)?;
-                self.schema(&merged)?
-            };
-            ids.push(id);
-        }
-        if let [only] = ids.as_slice() {
-            return self.push(Shape { kind: Kind::Same(*only), nullable, description, name });
-        }
-        let tag = self.tag(&ids)?;
-        self.push(Shape {
-            kind: Kind::Union(Box::new(Union { variants: ids, tag })),
+        let mut nullable = parts.nullable == Some(true);
+        let kind = if parts.never {
+            Kind::Never
+        } else if let Some(choice) = parts.choices.first() {
+            self.variants(parts, *choice, &mut nullable)?
+        } else if let Some(kind) = labels::values(parts, &mut nullable)? {
+            kind
+        } else {
+            self.typed(parts, &mut nullable)?
+        };
+        Ok(Shape {
+            kind,
             nullable,
-            description,
-            name,
+            description: parts.description.map(Into::into),
+            name: parts.title.map(Into::into),
         })
     }
 
-    /// Finds a required property that is one label, and another one, in every variant.
+    fn variants(&mut self, parts: &Parts<'a>, choice: Choice<'a>, nullable: &mut bool) -> Compiled<Kind> {
+        if choice.variants.is_empty() {
+            return Err(bad(format!("{} must not be empty", choice.keyword)).into());
+        }
+        let is_null = |variant: &Value| {
+            variant.get("type").and_then(Value::as_str) == Some("null")
+                || variant.get("const") == Some(&Value::Null)
+        };
+        let (nulls, rest): (Vec<&'a Value>, Vec<&'a Value>) =
+            choice.variants.iter().partition(|variant| is_null(variant));
+        *nullable |= !nulls.is_empty();
+        if rest.is_empty() {
+            *nullable = true;
+            return Ok(Kind::Null);
+        }
+        let alone = parts.rules.is_empty() && parts.choices.len() == 1;
+        if alone
+            && rest.len() > 1
+            && let Some(kind) = labels::labels_of_variants(&rest)
+        {
+            return Ok(kind);
+        }
+        let several = parts.choices.len() > 1;
+        if !alone {
+            self.pairs += rest.len();
+            if self.pairs > MAX_PAIRS {
+                return Err(bad("the schema is too wide: allOf joins too many alternatives").into());
+            }
+        }
+        let mut ids = Vec::with_capacity(rest.len());
+        let mut known = HashSet::new();
+        let mut clash = None;
+        for variant in rest {
+            let compiled = if alone {
+                self.schema(variant)
+            } else {
+                let mut own = Parts::default();
+                own.gather(&self.root, variant)?;
+                own.beside(parts, choice);
+                self.joined(&own)
+            };
+            let id = match compiled {
+                Ok(id) => id,
+                // Alternatives that contradict themselves allow nothing and drop out.
+                Err(Trouble::Clash(why)) => {
+                    clash = Some(why);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            // Equal alternatives are one.
+            for id in self.flat(id, several) {
+                if known.insert(self.plainly(id)) {
+                    ids.push(id);
+                }
+            }
+        }
+        match (ids.as_slice(), clash) {
+            ([], Some(why)) => Err(Trouble::Clash(why)),
+            ([only], _) => Ok(Kind::Same(*only)),
+            _ => {
+                let tag = self.tag(&ids)?;
+                Ok(Kind::Union(Box::new(Union { variants: ids, tag })))
+            }
+        }
+    }
+
+    /// The alternatives of a union that came from joining several; else the shape itself.
+    fn flat(&self, id: ShapeId, joined: bool) -> Vec<ShapeId> {
+        match self.shapes.get(id.0 as usize) {
+            Some(Shape { kind: Kind::Union(union), nullable: false, .. }) if joined => union.variants.clone(),
+            _ => vec![id],
+        }
+    }
+
+    /// What a shape stands for behind its aliases, and whether null fits as well.
+    fn plainly(&self, id: ShapeId) -> (ShapeId, bool) {
+        let (mut id, mut nullable) = (id, false);
+        for _ in 0..=self.shapes.len() {
+            let Some(shape) = self.shapes.get(id.0 as usize) else { break };
+            nullable |= shape.nullable;
+            let Kind::Same(next) = shape.kind else { break };
+            id = next;
+        }
+        (id, nullable)
+    }
+
     fn tag(&mut self, variants: &[ShapeId]) -> Result<Option<Tag>> {
         let shapes = Shapes { all: std::mem::take(&mut self.shapes), root: ShapeId(0) };
-        let found = find_tag(&shapes, variants);
+        let found = labels::find_tag(&shapes, variants);
         self.shapes = shapes.all;
         let Some((name, labels, owners)) = found else { return Ok(None) };
         let labels = self.plain(Kind::Label(Box::new(Labels::new(labels, Vec::new()))))?;
         Ok(Some(Tag { name, labels, variants: owners }))
     }
 
-    fn typed(&mut self, map: &Map<String, Value>) -> Result<ShapeId> {
-        let description = text(map, "description");
-        let name = text(map, "title");
-        let mut nullable = map.get("nullable") == Some(&Value::Bool(true));
-        if let Some(value) = map.get("const") {
-            let kind = values(std::slice::from_ref(value), map, &mut nullable);
-            return self.push(Shape { kind, nullable, description, name });
-        }
-        if let Some(list) = map.get("enum") {
-            let Value::Array(list) = list else { return Err(bad("enum must be a list")) };
-            let kind = values(list, map, &mut nullable);
-            return self.push(Shape { kind, nullable, description, name });
-        }
-        let types: Vec<&str> = match map.get("type") {
-            Some(Value::String(one)) => vec![one.as_str()],
-            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-            Some(_) => return Err(bad("type must be a string or a list of strings")),
-            None => guess_type(map).into_iter().collect(),
-        };
-        let had_types = !types.is_empty();
-        nullable |= types.contains(&"null");
-        let rest: Vec<&str> = types.into_iter().filter(|name| *name != "null").collect();
-        let mut ids = Vec::new();
-        for name in &rest {
-            let kind = match *name {
-                "string" => Kind::Text(self.text_rule(map)?),
+    fn typed(&mut self, parts: &Parts<'a>, nullable: &mut bool) -> Compiled<Kind> {
+        let types = types(parts)?;
+        let had_types = types.is_some();
+        let types = types.unwrap_or_else(|| guess_type(parts).into_iter().collect());
+        *nullable |= types.contains(&"null");
+        let mut kinds = Vec::new();
+        for name in types.into_iter().filter(|name| *name != "null") {
+            kinds.push(match name {
+                "string" => Kind::Text(self.text_rule(parts)?),
                 "boolean" => Kind::Bool,
-                "integer" => Kind::Integer(integer(map)),
-                "number" => Kind::Number(bounds(map)),
-                "array" => Kind::List(Box::new(self.list(map)?)),
-                "object" => Kind::Record(Box::new(self.record(map)?)),
-                other => return Err(bad(format!("type {:?} is not one of JSON Schema's", clip(other)))),
-            };
-            ids.push(kind);
+                "integer" => Kind::Integer(bounds::integer(parts)),
+                "number" => Kind::Number(bounds::joined(parts)),
+                "array" => Kind::List(Box::new(self.list(parts)?)),
+                "object" => Kind::Record(Box::new(self.record(parts)?)),
+                other => {
+                    return Err(bad(format!("type {:?} is not one of JSON Schema's", clip(other))).into());
+                }
+            });
         }
-        let kind = match ids.len() {
+        Ok(match kinds.len() {
             0 if had_types => Kind::Null,
             0 => Kind::Any,
-            1 => ids.pop().unwrap_or(Kind::Any),
+            1 => kinds.pop().unwrap_or(Kind::Any),
             _ => {
-                let mut variants = Vec::new();
-                for kind in ids {
-                    variants.push(self.plain(kind)?);
-                }
+                let variants = kinds.into_iter().map(|kind| self.plain(kind)).collect::<Result<_>>()?;
                 Kind::Union(Box::new(Union { variants, tag: None }))
             }
-        };
-        self.push(Shape { kind, nullable, description, name })
+        })
     }
 
-    fn text_rule(&mut self, map: &Map<String, Value>) -> Result<TextRule> {
-        let pattern = match map.get("pattern") {
-            None => None,
-            Some(Value::String(source)) => {
-                let pattern = Pattern::new(source);
-                if pattern.is_none() {
-                    self.note_unchecked("pattern");
+    fn text_rule(&mut self, parts: &Parts<'a>) -> Compiled<TextRule> {
+        let mut patterns = Vec::new();
+        for source in parts.values("pattern") {
+            let Value::String(source) = source else { return Err(bad("pattern must be a string").into()) };
+            match Pattern::new(source) {
+                Some(pattern) => patterns.push(pattern),
+                None => self.note_unchecked("pattern"),
+            }
+        }
+        let mut format = Format::None;
+        for name in parts.values("format").filter_map(Value::as_str) {
+            let own = match name {
+                "date" => Format::Date,
+                "date-time" => Format::DateTime,
+                "partial-date-time" | "local-date-time" => Format::LocalDateTime,
+                "time" | "partial-time" => Format::Time,
+                other => {
+                    self.note_unchecked(&format!("format: {other}"));
+                    continue;
                 }
-                pattern
+            };
+            if format != Format::None && format != own {
+                return Err(Trouble::Clash("allOf of the schema asks for two formats at once"));
             }
-            Some(_) => return Err(bad("pattern must be a string")),
-        };
-        let format = match map.get("format").and_then(Value::as_str) {
-            Some("date") => Format::Date,
-            Some("date-time") => Format::DateTime,
-            Some("partial-date-time" | "local-date-time") => Format::LocalDateTime,
-            Some("time" | "partial-time") => Format::Time,
-            Some(other) => {
-                self.note_unchecked(&format!("format: {other}"));
-                Format::None
-            }
-            None => Format::None,
-        };
-        Ok(TextRule { min_len: count(map, "minLength")?, max_len: count(map, "maxLength")?, pattern, format })
+            format = own;
+        }
+        Ok(TextRule {
+            min_len: count(parts, "minLength", u64::max)?,
+            max_len: count(parts, "maxLength", u64::min)?,
+            patterns,
+            format,
+        })
     }
 
-    fn list(&mut self, map: &Map<String, Value>) -> Result<List> {
-        // Before 2020-12 a tuple was `items: [...]` with `additionalItems`.
-        let (prefix, item) = match (map.get("prefixItems"), map.get("items")) {
-            (Some(Value::Array(prefix)), item) => (prefix.as_slice(), item),
-            (None, Some(Value::Array(prefix))) => (prefix.as_slice(), map.get("additionalItems")),
-            (None, item) => (&[][..], item),
-            (Some(_), _) => return Err(bad("prefixItems must be a list")),
-        };
-        let prefix = prefix.iter().map(|item| self.schema(item)).collect::<Result<Vec<_>>>()?;
-        let item = match item {
-            None => Some(self.plain(Kind::Any)?),
-            Some(Value::Bool(false)) => None,
-            Some(item) => Some(self.schema(item)?),
+    fn list(&mut self, parts: &Parts<'a>) -> Compiled<List> {
+        let all = parts.rules.iter().map(|rule| items(rule)).collect::<Result<Vec<_>>>()?;
+        let places = all.iter().map(|(prefix, _)| prefix.len()).max().unwrap_or(0);
+        let mut prefix = Vec::with_capacity(places);
+        for place in 0..places {
+            let here: Vec<&'a Value> =
+                all.iter().filter_map(|(prefix, item)| prefix.get(place).or(*item)).collect();
+            prefix.push(self.part(&here)?);
+        }
+        let rest: Vec<&'a Value> = all.iter().filter_map(|(_, item)| *item).collect();
+        let item = match rest.as_slice() {
+            [] => Some(self.plain(Kind::Any)?),
+            many if many.contains(&&Value::Bool(false)) => None,
+            many => Some(self.part(many)?),
         };
         Ok(List {
-            min: count(map, "minItems")?.unwrap_or(0),
-            max: count(map, "maxItems")?,
-            unique: map.get("uniqueItems") == Some(&Value::Bool(true)),
+            min: count(parts, "minItems", u64::max)?.unwrap_or(0),
+            max: count(parts, "maxItems", u64::min)?,
+            unique: parts.values("uniqueItems").any(|unique| *unique == Value::Bool(true)),
             prefix,
             item,
         })
     }
 
-    fn record(&mut self, map: &Map<String, Value>) -> Result<Record> {
-        let required: Vec<&str> = match map.get("required") {
-            None => Vec::new(),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-            Some(_) => return Err(bad("required must be a list of names")),
-        };
+    fn record(&mut self, parts: &Parts<'a>) -> Compiled<Record> {
+        let mut required = Vec::new();
+        for names in parts.values("required") {
+            // Draft 3 wrote `required: true` at the property.
+            let Value::Array(names) = names else {
+                return Err(bad("required must be a list of names").into());
+            };
+            required.extend(names.iter().filter_map(Value::as_str));
+        }
+        let needed: HashSet<&str> = required.iter().copied().collect();
         let mut fields = Vec::new();
-        match map.get("properties") {
-            None => {}
-            Some(Value::Object(properties)) => {
-                for (name, schema) in properties {
-                    let shape = self.schema(schema)?;
-                    fields.push(Field {
-                        name: name.as_str().into(),
-                        folded: fold(name),
-                        aliases: key_aliases(schema),
-                        shape,
-                        required: required.contains(&name.as_str()),
-                        default: schema.get("default").cloned(),
-                    });
+        let mut named = HashSet::new();
+        let mut patterns: Vec<(&'a str, Vec<&'a Value>)> = Vec::new();
+        for rule in &parts.rules {
+            let properties = match rule.get("properties") {
+                None => None,
+                Some(Value::Object(properties)) => Some(properties),
+                Some(_) => return Err(bad("properties must be an object").into()),
+            };
+            for (name, schema) in properties.into_iter().flatten() {
+                if named.insert(name.as_str()) {
+                    let all: Vec<&'a Value> =
+                        parts.rules.iter().filter_map(|rule| property(rule, name)).collect();
+                    fields.push(self.field(name, schema, &all, needed.contains(name.as_str()))?);
                 }
             }
-            Some(_) => return Err(bad("properties must be an object")),
+            if let Some(Value::Object(own)) = rule.get("patternProperties") {
+                for (source, schema) in own {
+                    match patterns.iter_mut().find(|(known, _)| known == source) {
+                        Some((_, all)) => all.push(schema),
+                        None => patterns.push((source, vec![schema])),
+                    }
+                }
+            }
         }
-        for name in &required {
-            if !fields.iter().any(|field| &*field.name == *name) {
+        for name in required {
+            if named.insert(name) {
                 let shape = self.plain(Kind::Any)?;
                 fields.push(Field {
-                    name: (*name).into(),
+                    name: name.into(),
                     folded: fold(name),
                     aliases: Vec::new(),
                     shape,
@@ -364,25 +493,108 @@ impl Compiler<'_> {
                 });
             }
         }
-        let mut patterns = Vec::new();
-        if let Some(Value::Object(by_pattern)) = map.get("patternProperties") {
-            for (source, schema) in by_pattern {
-                let shape = self.schema(schema)?;
-                match Pattern::new(source) {
-                    Some(pattern) => patterns.push((pattern, shape)),
-                    None => self.note_unchecked("patternProperties"),
-                }
+        let mut by_pattern = Vec::new();
+        for (source, schemas) in patterns {
+            let shape = self.part(&schemas)?;
+            match Pattern::new(source) {
+                Some(pattern) => by_pattern.push((pattern, shape)),
+                None => self.note_unchecked("patternProperties"),
             }
         }
-        let extra = match map.get("additionalProperties").or_else(|| map.get("unevaluatedProperties")) {
-            Some(Value::Bool(false)) => Extra::Drop,
-            None if !fields.is_empty() || !patterns.is_empty() => Extra::Drop,
-            None => Extra::Keep(self.plain(Kind::Any)?),
-            Some(schema) => Extra::Keep(self.schema(schema)?),
-        };
-        let (min, max) = (count(map, "minProperties")?.unwrap_or(0), count(map, "maxProperties")?);
-        Ok(Record::new(fields, patterns, extra, min, max))
+        let extra = self.extra(parts, fields.is_empty() && by_pattern.is_empty())?;
+        let min = count(parts, "minProperties", u64::max)?.unwrap_or(0);
+        let max = count(parts, "maxProperties", u64::min)?;
+        Ok(Record::new(fields, by_pattern, extra, min, max))
     }
+
+    fn field(&mut self, name: &str, schema: &'a Value, all: &[&'a Value], required: bool) -> Compiled<Field> {
+        let shape = match all {
+            // A record must have it, and so contradicts itself with it.
+            [one] if required => self.schema(one)?,
+            many if required => self.together(many)?,
+            many => self.part(many)?,
+        };
+        let mut aliases = labels::key_aliases(schema);
+        for other in all.iter().filter(|other| !std::ptr::eq(**other, schema)) {
+            aliases.extend(labels::key_aliases(other));
+        }
+        Ok(Field {
+            name: name.into(),
+            folded: fold(name),
+            aliases,
+            shape,
+            required,
+            default: all.iter().find_map(|schema| schema.get("default")).cloned(),
+        })
+    }
+
+    /// What becomes of keys that name no field.
+    fn extra(&mut self, parts: &Parts<'a>, free: bool) -> Compiled<Extra> {
+        let mut all = Vec::new();
+        let mut open = false;
+        for schema in parts.rules.iter().filter_map(|rule| rest(rule)) {
+            match schema {
+                Value::Bool(false) => return Ok(Extra::Drop),
+                Value::Bool(true) => open = true,
+                schema => all.push(schema),
+            }
+        }
+        Ok(match all.as_slice() {
+            [] if open || free => Extra::Keep(self.plain(Kind::Any)?),
+            [] => Extra::Drop,
+            many => Extra::Keep(self.part(many)?),
+        })
+    }
+}
+
+/// The types that all rules allow; `None` if none of them names any.
+fn types<'a>(parts: &Parts<'a>) -> Compiled<Option<Vec<&'a str>>> {
+    let mut joined: Option<Vec<&'a str>> = None;
+    for own in parts.values("type") {
+        let own: Vec<&'a str> = match own {
+            Value::String(one) => vec![one.as_str()],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => return Err(bad("type must be a string or a list of strings").into()),
+        };
+        let Some(known) = joined.take() else {
+            joined = Some(own);
+            continue;
+        };
+        let mut common: Vec<&'a str> = known.iter().copied().filter(|name| own.contains(name)).collect();
+        for (one, other) in [(&known, &own), (&own, &known)] {
+            if one.contains(&"number") && other.contains(&"integer") && !common.contains(&"integer") {
+                common.push("integer");
+            }
+        }
+        if common.is_empty() {
+            return Err(Trouble::Clash("allOf of the schema asks for two types at once"));
+        }
+        joined = Some(common);
+    }
+    Ok(joined)
+}
+
+/// What one rule says of the items of a list: of the first ones, and of all others.
+fn items(rule: &Map<String, Value>) -> Result<(&[Value], Option<&Value>)> {
+    // Before 2020-12 a tuple was `items: [...]` with `additionalItems`.
+    match (rule.get("prefixItems"), rule.get("items")) {
+        (Some(Value::Array(prefix)), item) => Ok((prefix, item)),
+        (None, Some(Value::Array(prefix))) => Ok((prefix, rule.get("additionalItems"))),
+        (None, item) => Ok((&[], item)),
+        (Some(_), _) => Err(bad("prefixItems must be a list")),
+    }
+}
+
+/// What one rule says of a property: what it says of it by name, or of all keys that it does not name.
+fn property<'a>(rule: &&'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let own = rule.get("properties").and_then(|properties| properties.get(name));
+    // A schema for all other keys holds of this one, too. `false` would take the property away; it is written where "no
+    // keys but all of ours" is meant.
+    own.or_else(|| rest(rule).filter(|schema| schema.is_object() && !rule.contains_key("patternProperties")))
+}
+
+fn rest(rule: &Map<String, Value>) -> Option<&Value> {
+    rule.get("additionalProperties").or_else(|| rule.get("unevaluatedProperties"))
 }
 
 impl Record {
@@ -417,148 +629,8 @@ impl Record {
     }
 }
 
-impl Labels {
-    pub(crate) fn new(items: Vec<Label>, others: Vec<Value>) -> Self {
-        let mut exact = HashMap::new();
-        let mut folded: HashMap<Box<str>, Option<u32>> = HashMap::new();
-        for (number, label) in (0_u32..).zip(&items) {
-            exact.entry(label.text.clone()).or_insert(number);
-            for name in std::iter::once(&label.text).chain(&label.aliases) {
-                let key = fold(name);
-                if !key.is_empty() {
-                    folded
-                        .entry(key)
-                        .and_modify(|old| {
-                            if *old != Some(number) {
-                                *old = None;
-                            }
-                        })
-                        .or_insert(Some(number));
-                }
-            }
-        }
-        for (number, label) in (0_u32..).zip(&items) {
-            for alias in &label.aliases {
-                exact.entry(alias.clone()).or_insert(number);
-            }
-        }
-        Self { items, others, exact, folded }
-    }
-}
-
-fn find_tag(shapes: &Shapes, variants: &[ShapeId]) -> Option<(Box<str>, Vec<Label>, Vec<ShapeId>)> {
-    let records: Vec<&Record> = variants
-        .iter()
-        .map(|id| match &shapes.get(*id).kind {
-            Kind::Record(record) => Some(&**record),
-            _ => None,
-        })
-        .collect::<Option<_>>()?;
-    let first = records.first()?;
-    'fields: for field in &first.fields {
-        let mut labels: Vec<Label> = Vec::new();
-        let mut owners = Vec::new();
-        for (record, variant) in records.iter().zip(variants) {
-            let Some(own) = record.exact.get(&field.name).and_then(|n| record.fields.get(*n as usize)) else {
-                continue 'fields;
-            };
-            let Kind::Label(own_labels) = &shapes.get(own.shape).kind else { continue 'fields };
-            if !own.required || own_labels.items.is_empty() || !own_labels.others.is_empty() {
-                continue 'fields;
-            }
-            for label in &own_labels.items {
-                if labels.iter().any(|known| known.text == label.text) {
-                    continue 'fields;
-                }
-                labels.push(label.clone());
-                owners.push(*variant);
-            }
-        }
-        return Some((field.name.clone(), labels, owners));
-    }
-    None
-}
-
-/// Reads the variants as one set of labels if each is a constant string (schemars writes documented enums so).
-fn labels_of_variants(variants: &[&Value]) -> Option<Kind> {
-    let mut items = Vec::new();
-    let mut others = Vec::new();
-    for variant in variants {
-        let map = variant.as_object()?;
-        if map.contains_key("$ref") || map.contains_key("allOf") || map.contains_key("properties") {
-            return None;
-        }
-        let values: Vec<&Value> = match (map.get("const"), map.get("enum")) {
-            (Some(value), _) => vec![value],
-            (None, Some(Value::Array(values))) => values.iter().collect(),
-            _ => return None,
-        };
-        let single = values.len() == 1;
-        for value in values {
-            match value {
-                Value::String(label) => items.push(Label {
-                    text: label.as_str().into(),
-                    aliases: label_aliases(map, label, single),
-                    description: single
-                        .then(|| text(map, "description").or_else(|| text(map, "title")))
-                        .flatten(),
-                }),
-                Value::Number(_) | Value::Bool(_) => others.push(value.clone()),
-                _ => return None,
-            }
-        }
-    }
-    (!items.is_empty()).then(|| Kind::Label(Box::new(Labels::new(items, others))))
-}
-
-fn values(list: &[Value], map: &Map<String, Value>, nullable: &mut bool) -> Kind {
-    let mut items = Vec::new();
-    let mut others = Vec::new();
-    for value in list {
-        match value {
-            Value::Null => *nullable = true,
-            Value::String(label) => items.push(Label {
-                text: label.as_str().into(),
-                aliases: label_aliases(map, label, list.len() == 1),
-                description: None,
-            }),
-            other => others.push(other.clone()),
-        }
-    }
-    match (items.is_empty(), others.is_empty()) {
-        (true, true) if *nullable => Kind::Null,
-        (true, true) => Kind::Never,
-        (true, false) => Kind::Literal(others.into_boxed_slice()),
-        _ => Kind::Label(Box::new(Labels::new(items, others))),
-    }
-}
-
-/// `x-aliases` of a property: other names of its key.
-fn key_aliases(schema: &Value) -> Vec<Box<str>> {
-    match schema.get("x-aliases") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(Into::into).collect(),
-        Some(Value::String(name)) => vec![name.as_str().into()],
-        _ => Vec::new(),
-    }
-}
-
-/// `x-aliases` of an enum: `{"LABEL": ["other", …]}`; of a single constant also a plain list.
-fn label_aliases(map: &Map<String, Value>, label: &str, single: bool) -> Vec<Box<str>> {
-    match map.get("x-aliases") {
-        Some(Value::Object(by_label)) => match by_label.get(label) {
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(Into::into).collect(),
-            Some(Value::String(name)) => vec![name.as_str().into()],
-            _ => Vec::new(),
-        },
-        Some(Value::Array(names)) if single => {
-            names.iter().filter_map(Value::as_str).map(Into::into).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn guess_type(map: &Map<String, Value>) -> Option<&'static str> {
-    let has = |names: &[&str]| names.iter().any(|name| map.contains_key(*name));
+fn guess_type(parts: &Parts<'_>) -> Option<&'static str> {
+    let has = |names: &[&str]| names.iter().any(|name| parts.values(name).next().is_some());
     if has(&["properties", "additionalProperties", "patternProperties", "required"]) {
         Some("object")
     } else if has(&["items", "prefixItems", "minItems", "maxItems"]) {
@@ -572,65 +644,7 @@ fn guess_type(map: &Map<String, Value>) -> Option<&'static str> {
     }
 }
 
-fn integer(map: &Map<String, Value>) -> Integer {
-    let (type_min, type_max, wide) = match map.get("format").and_then(Value::as_str).unwrap_or("") {
-        "int8" => (i128::from(i8::MIN), i128::from(i8::MAX), false),
-        "int16" => (i128::from(i16::MIN), i128::from(i16::MAX), false),
-        "int32" => (i128::from(i32::MIN), i128::from(i32::MAX), false),
-        "int64" | "int" => (i128::from(i64::MIN), i128::from(i64::MAX), false),
-        "int128" => (i128::MIN, i128::MAX, false),
-        "uint8" => (0, i128::from(u8::MAX), false),
-        "uint16" => (0, i128::from(u16::MAX), false),
-        "uint32" => (0, i128::from(u32::MAX), false),
-        "uint64" | "uint" => (0, i128::from(u64::MAX), false),
-        "uint128" => (0, i128::MAX, true),
-        // Without a format an integer may be whatever `serde_json` can carry without loss.
-        _ => (i128::from(i64::MIN), i128::from(u64::MAX), false),
-    };
-    let bounds = bounds(map);
-    Integer { min: type_min, max: type_max, wide, type_min, type_max, bounds }
-}
-
-fn bounds(map: &Map<String, Value>) -> Bounds {
-    let number = |name: &str| match map.get(name) {
-        Some(Value::Number(number)) => Some(number_as_f64(number)),
-        _ => None,
-    };
-    // Draft 4 wrote `exclusiveMinimum: true` beside `minimum`.
-    let exclusive = |name: &str| map.get(name) == Some(&Value::Bool(true));
-    let (mut min, mut max) = (number("minimum"), number("maximum"));
-    let (mut above, mut below) = (number("exclusiveMinimum"), number("exclusiveMaximum"));
-    if exclusive("exclusiveMinimum") {
-        above = min.take();
-    }
-    if exclusive("exclusiveMaximum") {
-        below = max.take();
-    }
-    let multiple_of = number("multipleOf").filter(|step| *step > 0.0);
-    let single = map.get("format").and_then(Value::as_str) == Some("float");
-    Bounds { min, max, above, below, multiple_of, single }
-}
-
-fn count(map: &Map<String, Value>, name: &str) -> Result<Option<u64>> {
-    match map.get(name) {
-        None => Ok(None),
-        Some(value) => match value.as_u64().or_else(|| value.as_f64().and_then(whole)) {
-            Some(count) => Ok(Some(count)),
-            None => Err(bad(format!("{name} must be a whole number"))),
-        },
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be a whole number in range"
-)]
-fn whole(number: f64) -> Option<u64> {
-    (number >= 0.0 && number.fract() == 0.0 && number < 9.0e15).then_some(number as u64)
-}
-
-fn text(map: &Map<String, Value>, name: &str) -> Option<Box<str>> {
+pub(super) fn text(map: &Map<String, Value>, name: &str) -> Option<Box<str>> {
     map.get(name).and_then(Value::as_str).map(Into::into)
 }
 

@@ -1,12 +1,17 @@
 //! JSON Schema, compiled once and then used for every answer.
 
+mod bounds;
 mod compile;
+pub(crate) mod exact;
 mod fold;
-mod merge;
+mod labels;
+mod parts;
 mod pattern;
 mod render;
 pub(crate) mod shape;
 mod strict;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +20,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use exact::Exact;
 pub(crate) use fold::fold;
 use shape::{Kind, Shapes};
 
@@ -96,8 +102,9 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is not a valid schema, points outside itself, or is larger
-    /// than 100,000 parts or 128 levels.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is not a valid schema, points outside itself, contradicts
+    /// itself (an `allOf` of two types), or is larger than 100,000 parts or 128 levels. "Too wide" is one whose
+    /// `allOf` joins more than 10,000 alternatives with others.
     pub fn from_json(schema: &Value) -> Result<Self> {
         let (shapes, findings) = compile::compile(schema)?;
         let traits = Traits::of(&shapes);
@@ -220,14 +227,13 @@ impl Traits {
                 Kind::Integer(integer) => {
                     let own = &integer.bounds;
                     // What schemars derives from `u8` and the like repeats the type.
-                    let same = |bound: Option<f64>, edge| {
-                        bound.is_none_or(|bound| bound.total_cmp(&as_f64(edge)).is_eq())
-                    };
+                    let same =
+                        |bound: Option<Exact>, edge| bound.is_none_or(|bound| bound == Exact::Whole(edge));
                     let typed = same(own.min, integer.type_min)
                         && same(own.max, integer.type_max)
                         && own.above.is_none()
                         && own.below.is_none()
-                        && own.multiple_of.is_none();
+                        && own.steps.is_empty();
                     traits.constrained |= !typed;
                 }
                 Kind::Number(bounds) => traits.constrained |= !bounds.is_free(),
@@ -256,9 +262,4 @@ impl Traits {
 fn is_unnamed_enum(shapes: &Shapes, id: shape::ShapeId) -> bool {
     let shape = shapes.get(id);
     matches!(&shape.kind, Kind::Label(labels) if labels.items.len() > 1 && shape.name.is_none())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "compared with a bound that came from the same rounding")]
-fn as_f64(number: i128) -> f64 {
-    number as f64
 }

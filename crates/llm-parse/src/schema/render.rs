@@ -1,16 +1,19 @@
 //! Writing a schema the way TypeScript would.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use super::exact::Exact;
 use super::shape::{Extra, Format, Kind, Labels, Record, ShapeId, Shapes};
 
 /// Longest rendering in an error.
 const SHORT: usize = 120;
+/// Most shapes that are written out where they occur.
+const LONG: usize = 10_000;
 const MAX_DEPTH: usize = 32;
 
 pub(super) fn prompt(shapes: &Shapes) -> String {
-    let mut writer = Writer { shapes, out: String::new(), named: recursive(shapes), short: false };
+    let mut writer = Writer { shapes, out: String::new(), named: named(shapes), short: false };
     let mut named: Vec<ShapeId> = writer.named.iter().copied().collect();
     named.sort_by_key(|id| id.0);
     let (root, _, _) = shapes.resolve(shapes.root);
@@ -48,7 +51,48 @@ pub(super) fn short(shapes: &Shapes, id: ShapeId) -> String {
     writer.out
 }
 
-/// The shapes that contain themselves: they need a name.
+/// The shapes that need a name: those that contain themselves and, where writing each part wherever it occurs would go
+/// beyond all bounds, those that occur more than once.
+fn named(shapes: &Shapes) -> HashSet<ShapeId> {
+    let mut named = recursive(shapes);
+    let (root, _, _) = shapes.resolve(shapes.root);
+    let mut sizes = HashMap::new();
+    if size(shapes, root, &named, &mut sizes) > LONG {
+        let mut met = HashSet::new();
+        for child in sizes.keys().flat_map(|id| children(shapes, *id)) {
+            let child = shapes.resolve(child).0;
+            if !met.insert(child) && matches!(shapes.get(child).kind, Kind::Record(_) | Kind::Union(_)) {
+                named.insert(child);
+            }
+        }
+    }
+    named
+}
+
+/// How many shapes are written for one, with all its parts.
+fn size(
+    shapes: &Shapes,
+    id: ShapeId,
+    named: &HashSet<ShapeId>,
+    sizes: &mut HashMap<ShapeId, usize>,
+) -> usize {
+    if let Some(known) = sizes.get(&id) {
+        return *known;
+    }
+    // As deep as the schema is nested, which the compiler bounds.
+    let mut total = 1_usize;
+    sizes.insert(id, total);
+    for child in children(shapes, id) {
+        let child = shapes.resolve(child).0;
+        if !named.contains(&child) {
+            total = total.saturating_add(size(shapes, child, named, sizes));
+        }
+    }
+    sizes.insert(id, total);
+    total
+}
+
+/// The shapes that contain themselves.
 fn recursive(shapes: &Shapes) -> HashSet<ShapeId> {
     let mut found = HashSet::new();
     let mut state = vec![0_u8; shapes.all.len()];
@@ -190,7 +234,7 @@ impl Writer<'_> {
         }
     }
 
-    fn range(&mut self, low: Option<f64>, high: Option<f64>) {
+    fn range(&mut self, low: Option<Exact>, high: Option<Exact>) {
         let _ = match (low, high) {
             (Some(low), Some(high)) => write!(self.out, " ({low} to {high})"),
             (Some(low), None) => write!(self.out, " (at least {low})"),

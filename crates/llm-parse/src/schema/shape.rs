@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
+use super::exact::Exact;
 use super::fold::fold;
 use super::pattern::Pattern;
 use crate::report::Step;
@@ -58,11 +59,12 @@ pub(crate) struct Integer {
 /// Bounds of a number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
-    pub(crate) min: Option<f64>,
-    pub(crate) max: Option<f64>,
-    pub(crate) above: Option<f64>,
-    pub(crate) below: Option<f64>,
-    pub(crate) multiple_of: Option<f64>,
+    pub(crate) min: Option<Exact>,
+    pub(crate) max: Option<Exact>,
+    pub(crate) above: Option<Exact>,
+    pub(crate) below: Option<Exact>,
+    /// The number is a multiple of each.
+    pub(crate) steps: Vec<Exact>,
     /// The target is a 32-bit float.
     pub(crate) single: bool,
 }
@@ -73,25 +75,29 @@ impl Bounds {
             && self.max.is_none()
             && self.above.is_none()
             && self.below.is_none()
-            && self.multiple_of.is_none()
+            && self.steps.is_empty()
     }
 
-    pub(crate) fn admits(&self, value: f64) -> bool {
-        self.min.is_none_or(|min| value >= min)
-            && self.max.is_none_or(|max| value <= max)
-            && self.above.is_none_or(|above| value > above)
-            && self.below.is_none_or(|below| value < below)
-            && self.multiple_of.is_none_or(|step| {
-                let ratio = value / step;
-                (ratio - ratio.round()).abs() <= 1e-9 * ratio.abs().max(1.0)
-            })
+    /// Tells which rule a number breaks.
+    pub(crate) fn broken(&self, value: Exact) -> Option<&'static str> {
+        let low = self.min.is_none_or(|min| value >= min) && self.above.is_none_or(|above| value > above);
+        let high = self.max.is_none_or(|max| value <= max) && self.below.is_none_or(|below| value < below);
+        if !low {
+            Some("below the minimum")
+        } else if !high {
+            Some("above the maximum")
+        } else if !self.steps.iter().all(|step| value.is_multiple_of(*step)) {
+            Some("not a multiple of the step")
+        } else {
+            None
+        }
     }
 
     /// The schema says that the number is a share: it lies between 0 and 1.
     pub(crate) fn is_share(&self) -> bool {
         let low = self.min.or(self.above);
         let high = self.max.or(self.below);
-        low.is_some_and(|low| low >= 0.0) && high.is_some_and(|high| high <= 1.0)
+        low.is_some_and(|low| low >= Exact::Whole(0)) && high.is_some_and(|high| high <= Exact::Whole(1))
     }
 }
 
@@ -100,7 +106,8 @@ impl Bounds {
 pub(crate) struct TextRule {
     pub(crate) min_len: Option<u64>,
     pub(crate) max_len: Option<u64>,
-    pub(crate) pattern: Option<Pattern>,
+    /// The text matches each.
+    pub(crate) patterns: Vec<Pattern>,
     pub(crate) format: Format,
 }
 
@@ -108,7 +115,7 @@ impl TextRule {
     pub(crate) fn is_free(&self) -> bool {
         self.min_len.is_none()
             && self.max_len.is_none()
-            && self.pattern.is_none()
+            && self.patterns.is_empty()
             && matches!(self.format, Format::None)
     }
 }
@@ -274,8 +281,4 @@ impl Shapes {
             _ => false,
         }
     }
-}
-
-pub(crate) fn number_as_f64(number: &Number) -> f64 {
-    number.as_f64().unwrap_or(f64::NAN)
 }

@@ -109,6 +109,8 @@ pub(crate) struct Machine {
     pub(super) abandoned: bool,
     /// How far the token at `pos` was scanned.
     pub(super) memo: usize,
+    /// How many bytes below their lines an outline's values were read over in vain.
+    pub(super) in_vain: usize,
     /// White space between tokens is written as escapes: `{\n  "a": 1\n}`.
     pub(super) escaped_blanks: bool,
     /// Where the last comma stood.
@@ -181,6 +183,7 @@ impl Machine {
             value_end: 0,
             abandoned: false,
             memo: 0,
+            in_vain: 0,
             escaped_blanks: false,
             comma: None,
             joining: false,

@@ -61,6 +61,7 @@ impl Machine {
         }
         let cx = Input::new(cx.slice(0, region.end), true);
         self.begin_candidate(region.start, origin.unwrap_or(Origin::Yaml), fixes);
+        self.in_vain = 0;
         let mut levels: Vec<Level> = Vec::new();
         let mut markdown = false;
         let mut skip = region.start;
@@ -237,16 +238,18 @@ impl Machine {
             return self.value_text(cx, line, at, indent, limit);
         }
         // A deeper line goes on with the text before it.
-        if last_indent.is_some_and(|indent| line.text - line.start > indent) && !self.stack.is_empty() {
+        let last = self.stack.last().map(|frame| frame.last as usize);
+        let text = last.and_then(|last| self.tree.nodes.get(last).map(|node| (last, node.kind)));
+        if last_indent.is_some_and(|indent| line.text - line.start > indent)
+            && let Some((last, kind)) = text
+            && !matches!(kind, Kind::Array | Kind::Object)
+        {
             let start = self.tree.scratch.len();
             self.tree.scratch.push(' ');
             self.tree.scratch.push_str(cx.slice(at, line.end));
             let text = Text { start: clip(start), end: clip(self.tree.scratch.len()), owned: true };
             self.join(cx, text, line.end, true);
-            if let Some(last) = self.stack.last().map(|frame| frame.last)
-                && let Some(node) = self.tree.nodes.get_mut(last as usize)
-                && !matches!(node.kind, Kind::Array | Kind::Object)
-            {
+            if let Some(node) = self.tree.nodes.get_mut(last) {
                 node.kind = Kind::String(Quote::None);
             }
             return line.end;
@@ -282,10 +285,13 @@ impl Machine {
                 self.lossy(Rule::YamlReference, from, line.end);
             }
             b'{' | b'[' | b'"' | b'\'' => {
-                let end = flow_end(cx, line, from, indent, limit);
+                // What reads over the lines below in vain is read again as lines; that must not happen at every line.
+                let end =
+                    if self.in_vain > limit { line.end } else { flow_end(cx, line, from, indent, limit) };
                 if self.embedded(cx, from, end) {
                     return end;
                 }
+                self.in_vain += end - line.end;
             }
             _ => {}
         }
@@ -320,6 +326,7 @@ impl Machine {
     /// Reads `from..to` as one JSON-like value below the top frame.
     pub(super) fn embedded(&mut self, cx: Input<'_>, from: usize, to: usize) -> bool {
         let nodes = self.tree.nodes.len();
+        let fixes = self.fixes.len();
         let key = self.key.take();
         let stack = std::mem::take(&mut self.stack);
         let (objects, arrays) = (self.objects, self.arrays);
@@ -333,6 +340,7 @@ impl Machine {
         let value = self.tree.nodes.get(item as usize).copied();
         let Some(mut value) = value.filter(|_| fits) else {
             self.tree.nodes.truncate(nodes);
+            self.fixes.truncate(fixes);
             return false;
         };
         // The wrapper stays in the arena, belonging to nothing.
@@ -350,7 +358,6 @@ impl Machine {
         self.key = None;
         self.memo = 0;
         self.push_frame(shape, from, from);
-        let root = self.tree.nodes.len().saturating_sub(1);
         if let Some(frame) = self.stack.last_mut() {
             frame.bare = true;
         }
@@ -358,7 +365,6 @@ impl Machine {
         let count = self.closed.map_or(0, |frame| frame.count);
         self.closed = None;
         self.state = State::Done;
-        let _ = root;
         count
     }
 
@@ -404,25 +410,38 @@ impl Machine {
     }
 }
 
-/// Finds the end of a flow value: its line, and the deeper or closing lines after it while brackets are open.
+/// Finds the end of a flow value: of the line on which its own bracket or quote closes. Lines after its own belong to it
+/// while they are deeper, blank, or begin with a closing bracket.
 fn flow_end(cx: Input<'_>, line: Line, from: usize, indent: usize, limit: usize) -> usize {
-    let mut open = 0_i64;
-    let mut end = line.end;
+    let mut open = 0_usize;
     let mut quote = 0_u8;
+    let mut escaped = false;
     let mut at = from;
+    let mut end = line.end;
     loop {
         for byte in cx.bytes.get(at..end).unwrap_or(&[]) {
             match byte {
-                _ if quote != 0 && *byte == quote => {
+                _ if escaped => escaped = false,
+                b'\\' if quote != 0 => escaped = true,
+                _ if quote != 0 && *byte != quote => {}
+                _ if quote != 0 => {
                     quote = 0;
+                    if open == 0 {
+                        return end;
+                    }
                 }
                 b'"' => quote = b'"',
                 b'{' | b'[' => open += 1,
-                b'}' | b']' => open -= 1,
+                b'}' | b']' => {
+                    open = open.saturating_sub(1);
+                    if open == 0 {
+                        return end;
+                    }
+                }
                 _ => {}
             }
         }
-        if open <= 0 && quote == 0 {
+        if open == 0 && quote == 0 {
             return end;
         }
         let next = lines(cx, (end + 1).min(limit), limit).next();

@@ -74,6 +74,8 @@ impl Machine {
         let mut lead: Option<Line> = None;
         let mut set_aside: Option<Span> = None;
         let mut first = true;
+        // There are lines that belong to no outline.
+        let mut amid = false;
         let mut blank = false;
         let mut skip = 0;
         let mut candidates = self.candidates.iter().peekable();
@@ -139,9 +141,7 @@ impl Machine {
                     return Vec::new();
                 }
                 first = false;
-                for region in &mut regions {
-                    region.whole = false;
-                }
+                amid = true;
             }
             blank = false;
         }
@@ -151,7 +151,7 @@ impl Machine {
             open = None;
         }
         regions.extend(open);
-        if regions.len() > 1 {
+        if regions.len() > 1 || amid {
             for region in &mut regions {
                 region.whole = false;
             }

@@ -464,3 +464,23 @@ fn drops_words_that_belong_to_nothing() {
         ("{\"b\": \"he said \"yes\" again\"}", json!({"b": "he said \"yes\" again"})),
     ]);
 }
+
+#[test]
+fn a_line_under_a_list_or_object_of_an_outline_is_told_as_dropped() {
+    let parser = crate::Parser::<Value>::with_schema(crate::Schema::any());
+    for answer in ["k: [1]\n  deeper\nj: 2\n", "k: {a: 1}\n  deeper\nj: 2\n"] {
+        let parsed = parser.parse(answer).unwrap();
+        assert!(parsed.report.has(crate::Rule::DroppedText), "{answer}: {parsed:?}");
+    }
+    let parsed = parser.parse("k: some\n  more\nj: 2\n").unwrap();
+    assert_eq!(parsed.value, json!({"k": "some more", "j": 2}));
+}
+
+#[test]
+fn an_outline_whose_values_stay_open_is_read_in_one_pass() {
+    // Each line opens more than it closes, and the lines below begin like the end of what is open.
+    for unit in ["]k: [[\n", "]k: \"\" %{a\n", "]k: {a\n"] {
+        let document = read(&unit.repeat(2000), &Limits::default());
+        assert!(document.tree().len() < 50_000, "{unit}: {} nodes", document.tree().len());
+    }
+}

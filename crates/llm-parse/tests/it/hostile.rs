@@ -87,7 +87,13 @@ const UNITS: [&str; 56] = [
     "\\u",
 ];
 
-const LINES: [&str; 16] = [
+const LINES: [&str; 22] = [
+    "]k: \"\" %{a\n",
+    "}k: {a\n",
+    "]k: [\"[\"]\n",
+    "k: [[\n",
+    "- a\nwords\n",
+    "k: \"x {\"\n\n",
     "Final answer: {\"n\": 1}\n",
     "Example: {\"n\": 1}\n",
     "Draft: [1, 2, 3\n",
@@ -269,6 +275,75 @@ fn doubling_the_input_doubles_the_time() {
             });
         }
     }
+}
+
+/// How a line may begin, and what may stand behind that.
+const STARTS: [&str; 15] =
+    ["", "]", "}", "- ", "k: ", "]k: ", "- k: ", "  ", "1. ", "| ", "> ", "#", "\"k\": ", "'k': ", "<a>"];
+const RESTS: [&str; 30] = [
+    "",
+    "[",
+    "{",
+    "[[",
+    "\"",
+    "'",
+    "`",
+    "“",
+    "\"\"\"",
+    "[1]",
+    "[\"[\"]",
+    "\"\" %{a",
+    "\"x {\"",
+    "{a: 1}",
+    "{a",
+    "}]",
+    "|",
+    "|\n  x",
+    "&a x",
+    "*a",
+    "x",
+    "x, y: z",
+    "null",
+    "<b>",
+    "</a>",
+    "```",
+    "(",
+    "/*",
+    "//",
+    "가나 다: 라",
+];
+
+const BELOW: [&str; 4] = ["", "words\n", "\n", "  deeper\n"];
+
+/// Lines of every shape, each with nothing, words, a blank line or a deeper line below it.
+fn shapes(bytes: usize) -> impl Iterator<Item = (String, String)> {
+    // A debug build takes every seventh, another one for each kind of beginning.
+    let step = if bytes < 1 << 16 { 7 } else { 1 };
+    let units = STARTS.iter().flat_map(|start| RESTS.iter().map(move |rest| format!("{start}{rest}\n")));
+    let units = units.flat_map(move |line| BELOW.iter().map(move |below| format!("{line}{below}")));
+    units.step_by(step).map(move |unit| {
+        (format!("k: [1]\n and {unit:?} repeated"), format!("k: [1]\n{}", repeat(&unit, bytes)))
+    })
+}
+
+#[test]
+fn no_shape_of_line_costs_more_than_its_length() {
+    let n = size() / 8;
+    let limits = Limits::default();
+    let mut slow = Vec::new();
+    for (((name, small), (_, large)), (_, larger)) in shapes(n).zip(shapes(2 * n)).zip(shapes(4 * n)) {
+        let mut doubles = |what: &str, work: &dyn Fn(&str)| {
+            // What is not linear costs more at the next step, too.
+            if doubled(&small, &large, work).is_err()
+                && let Err(times) = doubled(&large, &larger, work)
+            {
+                slow.push((format!("{what} {name}"), times));
+            }
+        };
+        doubles("read", &|text| drop(syntax::read(text, &limits)));
+        doubles("parse", &|text| drop(cases::run(text, None, Policy::Lenient, false)));
+    }
+    assert!(slow.is_empty(), "{slow:#?}");
 }
 
 #[test]

@@ -55,6 +55,10 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
+    // A comma inside brackets stands between two items.
+    if text.starts_with('[') && text.ends_with(']') && text.contains(',') {
+        return Reading::Ambiguous("several values for one");
+    }
     if let Some(boxed) = boxed(text) {
         return read_boxed(&boxed);
     }
