@@ -50,9 +50,7 @@ use pumasi_core::text::{CharOffsets, Span as Bytes};
 use serde::Serialize;
 
 #[cfg(any(test, feature = "extract"))]
-pub(crate) use contradiction::{
-    bears_out, denies, is_foreign, length_support, names_number, names_time, opposes,
-};
+pub(crate) use contradiction::{Known, bears_out, denies, length_support, names_number, names_time, opposes};
 #[cfg(feature = "extract")]
 pub(crate) use support::date_support;
 pub use support::{Doubt, Support, support};
