@@ -17,6 +17,11 @@ pub(crate) struct Line<'a> {
     pub(crate) schema: Option<&'a RawValue>,
 }
 
+/// Reads a line; `None` if it is no object of that form. (A list of the fields in their order would do for serde.)
+pub(crate) fn read(text: &str) -> Option<Line<'_>> {
+    if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+}
+
 /// The text of a line: without a byte order mark, and with U+FFFD for what is no UTF-8.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
@@ -73,7 +78,16 @@ pub(crate) fn rescued_id(text: &str) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::without_lone_surrogates;
+    use super::{read, without_lone_surrogates};
+
+    #[test]
+    fn a_list_is_no_line() {
+        assert!(read(r#"[1, "{a: 1}"]"#).is_none());
+        assert_eq!(
+            read(r#" {"id": 1, "input": "{a: 1}"}"#).map(|line| line.input.into_owned()).as_deref(),
+            Some("{a: 1}")
+        );
+    }
 
     #[test]
     fn only_halves_of_pairs_are_replaced() {

@@ -23,7 +23,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clap::{Parser as Args, ValueEnum};
-use line::Line;
 use pumasi_llm_parse::{Parsed, Parser, Policy, Rejected, Repair, Report, Rule, Schema, Severity, Span};
 use serde::Serialize;
 use serde_json::Value;
@@ -195,12 +194,12 @@ fn answer(options: Options, schemas: &mut HashMap<String, Schema>, bytes: &[u8],
     let text = line::text(bytes);
     let mended;
     let mut halves = false;
-    let line = if let Ok(line) = serde_json::from_str::<Line<'_>>(&text) {
+    let line = if let Some(line) = line::read(&text) {
         line
     } else {
         mended = line::without_lone_surrogates(&text);
         halves = mended.is_some();
-        let again = mended.as_deref().and_then(|text| serde_json::from_str::<Line<'_>>(text).ok());
+        let again = mended.as_deref().and_then(line::read);
         let Some(line) = again else {
             let id = line::rescued_id(&text);
             let message = "the line is not an object with an \"input\" text";

@@ -60,6 +60,8 @@ pub mod extract;
 pub mod task;
 
 mod align;
+#[cfg(feature = "extract")]
+mod assignment;
 mod error;
 pub mod eval;
 pub mod ground;

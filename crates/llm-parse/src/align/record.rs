@@ -514,6 +514,8 @@ pub(super) fn is_no_answer(key: &str) -> bool {
             | "invalid"
             | "rejected"
             | "error"
+            | "errorcode"
+            | "errno"
             | "예시"
             | "예제"
             | "이전"

@@ -3,8 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use pumasi_core::model::Cost;
-
 use super::report::percent;
 use super::{EvalReport, Regression};
 
@@ -37,9 +35,10 @@ pub struct Comparison {
     versions: [String; 2],
     pairs: Vec<Pair>,
     unpaired: Vec<String>,
+    gone: Vec<String>,
     figures: Vec<(String, Option<f64>, Option<f64>)>,
     latency: [Duration; 2],
-    cost: [Option<Cost>; 2],
+    cost: [Option<String>; 2],
 }
 
 /// Differences of F1 below this are a tie.
@@ -68,6 +67,8 @@ impl Comparison {
         let mut unpaired: Vec<String> =
             all.filter(|case| !shared.contains(case.id.as_str())).map(|case| case.id.clone()).collect();
         unpaired.sort_unstable();
+        let lost = baseline.cases.iter().filter(|case| !shared.contains(case.id.as_str()));
+        let gone = lost.map(|case| case.id.clone()).collect();
         let after: HashMap<String, Option<f64>> = other.figures().into_iter().collect();
         let figures = one.figures().into_iter().map(|(name, before)| {
             let after = after.get(&name).copied().flatten();
@@ -77,9 +78,10 @@ impl Comparison {
             figures: figures.collect(),
             versions: [baseline.version.clone(), candidate.version.clone()],
             latency: [one.latency(0.5), other.latency(0.5)],
-            cost: [one.cost(), other.cost()],
+            cost: [one.told_cost(), other.told_cost()],
             pairs,
             unpaired,
+            gone,
         }
     }
 
@@ -91,6 +93,12 @@ impl Comparison {
     /// Returns the cases that only one of the two has; no figure counts them.
     pub fn unpaired(&self) -> &[String] {
         &self.unpaired
+    }
+
+    /// Returns the cases that only the baseline has, in its order: a candidate that was not measured on them may hide a
+    /// fall, so that [`check`](Self::check) fails on them.
+    pub fn gone(&self) -> &[String] {
+        &self.gone
     }
 
     /// Counts the cases that the candidate does better.
@@ -127,7 +135,10 @@ impl Comparison {
         if self.pairs.is_empty() && !self.unpaired.is_empty() {
             figures.push(("shared cases".to_owned(), 1.0, 0.0));
         }
-        if figures.is_empty() { Ok(()) } else { Err(Regression { figures }) }
+        if figures.is_empty() && self.gone.is_empty() {
+            return Ok(());
+        }
+        Err(Regression { figures, gone: self.gone.clone() })
     }
 
     /// Writes the comparison as Markdown.
@@ -158,8 +169,8 @@ impl Comparison {
             format!("{quick:.1?}"),
             String::new(),
         ]);
-        if let [Some(before), Some(after)] = self.cost {
-            rows.push(vec!["cost".to_owned(), before.to_string(), after.to_string(), String::new()]);
+        if let [Some(before), Some(after)] = &self.cost {
+            rows.push(vec!["cost".to_owned(), before.clone(), after.clone(), String::new()]);
         }
         page.rows(&["figure", "baseline", "candidate", "change"], rows);
         let ties = self.pairs.len() - self.wins() - self.losses();
@@ -172,6 +183,9 @@ impl Comparison {
                 format!("{:.3}", self.p_value()),
             ]],
         );
+        if !self.gone.is_empty() {
+            page.rows(&["only in the baseline"], [vec![super::run::named(&self.gone)]]);
+        }
         let mut worst: Vec<&Pair> =
             self.pairs.iter().filter(|pair| pair.candidate + TIE < pair.baseline).collect();
         worst.sort_by(|a, b| (a.candidate - a.baseline).total_cmp(&(b.candidate - b.baseline)));
@@ -245,6 +259,21 @@ mod tests {
         assert_eq!(comparison.pairs().len(), 1);
         after.cases.remove(0);
         assert!(Comparison::of(&before, &after).check(0.5).is_err());
+    }
+
+    #[test]
+    fn a_case_that_is_gone_is_a_regression_and_named() {
+        let before = report("v1", &[8, 8, 8]);
+        let mut after = report("v2", &[8, 8, 8]);
+        after.cases.remove(1);
+        let comparison = Comparison::of(&before, &after);
+        assert_eq!(comparison.gone(), ["1"]);
+        let regression = comparison.check(0.5).unwrap_err();
+        assert_eq!((regression.gone(), regression.figures().count()), (&["1".to_owned()][..], 0));
+        assert!(regression.to_string().contains("1 case is gone: 1"), "{regression}");
+        assert!(comparison.to_markdown().contains("only in the baseline"));
+        // A new case is none.
+        assert!(Comparison::of(&after, &before).check(0.5).is_ok());
     }
 
     #[test]

@@ -100,9 +100,26 @@ impl EvalReport {
         usage
     }
 
-    /// Adds up the cost; `None` if the price is not known.
+    /// Adds up the cost of the cases whose price is known; `None` if it is known of none.
+    ///
+    /// It is a lower bound where [`priced`](Self::priced) is less than the number of cases.
     pub fn cost(&self) -> Option<Cost> {
         self.cases.iter().filter_map(|case| case.cost).reduce(|all, one| all + one)
+    }
+
+    /// Counts the cases whose cost is known.
+    pub fn priced(&self) -> usize {
+        self.cases.iter().filter(|case| case.cost.is_some()).count()
+    }
+
+    /// The cost in words, which say where it is known of a part of the cases only.
+    pub(super) fn told_cost(&self) -> Option<String> {
+        let (cost, priced, all) = (self.cost()?, self.priced(), self.cases.len());
+        Some(if priced < all {
+            format!("≥ {cost}, {priced} of {all} cases priced")
+        } else {
+            cost.to_string()
+        })
     }
 
     /// Returns the time that this share of the cases took at most (nearest rank): `0.5` for the median.
@@ -159,7 +176,7 @@ impl EvalReport {
         ];
         let usage = self.usage();
         facts.push(("tokens", format!("{} prompt, {} answer", usage.prompt_tokens, usage.completion_tokens)));
-        if let Some(cost) = self.cost() {
+        if let Some(cost) = self.told_cost() {
             let each = |share| self.cost_percentile(share).unwrap_or_default();
             facts.push(("cost", format!("{cost} (p50 {}, p95 {})", each(0.5), each(0.95))));
         }
@@ -214,6 +231,32 @@ fn percentile<V: Ord + Copy>(mut values: Vec<V>, share: f64) -> Option<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cost_that_is_known_of_some_cases_is_told_as_a_lower_bound() {
+        let case = |id: &str, cost| CaseResult {
+            id: id.to_owned(),
+            error: None,
+            score: Score::default(),
+            grounded: 0,
+            ungrounded: 0,
+            rejected: 0,
+            calls: 1,
+            usage: Usage::default(),
+            cost,
+            elapsed: Duration::ZERO,
+        };
+        let price = Some(Cost::from_micros(20_000));
+        let mut report = EvalReport {
+            version: "v1".to_owned(),
+            cases: vec![case("a", price), case("b", price), case("c", None)],
+        };
+        assert_eq!(report.priced(), 2);
+        let text = report.to_markdown();
+        assert!(text.contains("≥ ") && text.contains("2 of 3 cases priced"), "{text}");
+        report.cases.pop();
+        assert!(!report.to_markdown().contains("priced"));
+    }
 
     #[test]
     fn percentiles_are_values_that_occurred() {

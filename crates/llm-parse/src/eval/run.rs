@@ -184,12 +184,28 @@ impl<T> fmt::Debug for Eval<'_, T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Regression {
     pub(super) figures: Vec<(String, f64, f64)>,
+    pub(super) gone: Vec<String>,
 }
 
 impl Regression {
     /// Returns the figures that fell: name, before, after.
     pub fn figures(&self) -> impl Iterator<Item = (&str, f64, f64)> {
         self.figures.iter().map(|(name, before, after)| (name.as_str(), *before, *after))
+    }
+
+    /// Returns the cases of the baseline that the candidate was not measured on.
+    pub fn gone(&self) -> &[String] {
+        &self.gone
+    }
+}
+
+/// Lists the first few of some cases, and how many more there are.
+pub(super) fn named(cases: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let first = cases.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match cases.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -199,6 +215,11 @@ impl fmt::Display for Regression {
         for (index, (name, before, after)) in self.figures().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{name} fell from {:.1} % to {:.1} %", before * 100.0, after * 100.0)?;
+        }
+        if !self.gone.is_empty() {
+            let comma = if self.figures.is_empty() { "" } else { ", " };
+            let what = if self.gone.len() == 1 { "case is" } else { "cases are" };
+            write!(f, "{comma}{} {what} gone: {}", self.gone.len(), named(&self.gone))?;
         }
         Ok(())
     }

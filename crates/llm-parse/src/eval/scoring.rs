@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pathfinding::kuhn_munkres::kuhn_munkres;
-use pathfinding::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Measure;
+use crate::assignment;
 
 /// How often something was right, made up, and missed.
 ///
@@ -220,32 +219,20 @@ impl Scoring {
         if rows == 0 || columns == 0 {
             return vec![None; expected.len()];
         }
-        let likeness: Vec<Vec<f64>> = expected
+        let weights: Vec<Vec<(usize, i64)>> = expected
             .iter()
             .take(rows)
-            .map(|item| got.iter().take(columns).map(|other| self.likeness(item, other)).collect())
-            .collect();
-        // a column of zeros per row lets a row stay alone
-        let weights = likeness.iter().map(|row| {
-            let mut weights = vec![0_i64; columns + rows];
-            for (weight, likeness) in weights.iter_mut().zip(row) {
-                if *likeness >= self.threshold {
+            .map(|item| {
+                let pairs = got.iter().take(columns).enumerate().filter_map(|(column, other)| {
+                    let likeness = self.likeness(item, other);
                     #[expect(clippy::cast_possible_truncation, reason = "a likeness is at most 1")]
-                    let scaled = (likeness * SCALE) as i64;
-                    *weight = scaled;
-                }
-            }
-            weights
-        });
-        let Ok(matrix) = Matrix::from_rows(weights) else { return vec![None; expected.len()] };
-        let (_, chosen) = kuhn_munkres(&matrix);
-        let mut partners: Vec<Option<usize>> = chosen
-            .into_iter()
-            .zip(&likeness)
-            .map(|(column, row)| {
-                row.get(column).filter(|likeness| **likeness >= self.threshold).map(|_| column)
+                    let weight = (likeness * SCALE) as i64;
+                    (likeness >= self.threshold).then_some((column, weight))
+                });
+                pairs.collect()
             })
             .collect();
+        let mut partners = assignment::assign(&weights, columns);
         partners.resize(expected.len(), None);
         partners
     }

@@ -15,7 +15,7 @@
 //! | a Korean particle more, less or other; an English article less; a compound written apart | [`Fit::Fuzzy`] |
 //! | one letter of a word added, lost, changed or swapped, giving no other word of the source or of everyday language | [`Fit::Fuzzy`] |
 //! | a digit, sign, decimal point, unit or number word | [`Miss::Number`] |
-//! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` cut off | [`Miss::Negation`] |
+//! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` or 불- cut off, what an ellipsis leaves out | [`Miss::Negation`] |
 //! | a letter of a name: a capitalised word, a word before 씨 or 님, a surname and two syllables; a syllable of a short Korean noun | [`Miss::Name`] |
 //! | a word added, lost or replaced | [`Miss::Wording`] |
 //!
@@ -50,9 +50,7 @@ use pumasi_core::text::{CharOffsets, Span as Bytes};
 use serde::Serialize;
 
 #[cfg(any(test, feature = "extract"))]
-pub(crate) use contradiction::{
-    bears_out, denies, is_foreign, length_support, names_number, names_time, opposes,
-};
+pub(crate) use contradiction::{Known, bears_out, denies, length_support, names_number, names_time, opposes};
 #[cfg(feature = "extract")]
 pub(crate) use support::date_support;
 pub use support::{Doubt, Support, support};
@@ -198,7 +196,8 @@ impl<'a> Aligner<'a> {
     /// Finds the place of `quote`: the first of the best ones.
     ///
     /// What stands in the source letter by letter is found there with [`Fit::Exact`], but for a piece that begins or ends
-    /// inside a number (`0 km` is not a quote of `10 km`) or that leaves a negation at its end out (`able` of `unable`).
+    /// inside a number (`0 km` is not a quote of `10 km`, `$10` none of `$10k`) or that leaves a negation at its end out:
+    /// `able` of `unable`, `합격` of `불합격`, `합격하지` of `합격하지 못했다`, `finish` of `not finish`.
     pub fn locate(&self, quote: &str) -> Option<Grounded> {
         self.lookup(quote).found.into_iter().next()
     }
@@ -275,8 +274,10 @@ impl<'a> Aligner<'a> {
             Ok(places) => return Ok(places),
             Err(reason) => miss = reason,
         }
-        if let Some(place) = self.elided(quote) {
-            return Ok(vec![place]);
+        match self.elided(quote) {
+            Ok(Some(place)) => return Ok(vec![place]),
+            Ok(None) => {}
+            Err(reason) => miss = reason,
         }
         match self.fuzzy(quote, &bare) {
             // a cut number or negation says more than that nothing else was found
@@ -295,7 +296,7 @@ impl<'a> Aligner<'a> {
             let to = self.skeleton.bytes.partition_point(|piece| piece.start < bytes.end);
             if bare.len() > 0 && from < to {
                 let found = Alignment { start: from, end: to, edits: 0, steps: Vec::new() };
-                if let Err(reason) = verify::cut_words(&self.skeleton, bare, &found) {
+                if let Err(reason) = verify::cut_words(self.source, &self.skeleton, bare, &found) {
                     miss = Some(reason);
                     continue;
                 }
@@ -320,7 +321,7 @@ impl<'a> Aligner<'a> {
         {
             let start = self.skeleton.char_at(offset);
             let found = Alignment { start, end: start + bare.len(), edits: 0, steps: Vec::new() };
-            if let Err(reason) = verify::cut_words(&self.skeleton, bare, &found) {
+            if let Err(reason) = verify::cut_words(self.source, &self.skeleton, bare, &found) {
                 miss = Some(reason);
                 continue;
             }
@@ -336,10 +337,10 @@ impl<'a> Aligner<'a> {
         }
     }
 
-    /// Finds the parts of a quote with an ellipsis, one after the other.
-    fn elided(&self, quote: &str) -> Option<Place> {
+    /// Finds the parts of a quote with an ellipsis, one after the other; what the ellipsis leaves out must not negate them.
+    fn elided(&self, quote: &str) -> Result<Option<Place>, Miss> {
         if !quote.contains('…') && !quote.contains("...") {
-            return None;
+            return Ok(None);
         }
         let parts: Vec<&str> = quote
             .split('…')
@@ -350,7 +351,7 @@ impl<'a> Aligner<'a> {
             .filter(|part| !part.is_empty())
             .collect();
         if parts.len() > 8 || (parts.len() < 2 && parts.first() == Some(&quote)) {
-            return None;
+            return Ok(None);
         }
         let mut spans: Vec<Bytes> = Vec::new();
         let mut fit = Fit::Normalized;
@@ -358,20 +359,41 @@ impl<'a> Aligner<'a> {
         for part in parts {
             let bare = Skeleton::new(part);
             let after = spans.last().map_or(0, |span| span.end);
-            let places = self.exact(part, &bare).ok().filter(|places| !places.is_empty());
-            let places =
-                places.or_else(|| self.normalized(part, &bare).ok().filter(|places| !places.is_empty()));
-            let places = places.or_else(|| self.fuzzy(part, &bare).ok())?;
+            let mut cut = None;
+            let mut places = Vec::new();
+            let ways: [&dyn Fn() -> Result<Vec<Place>, Miss>; 3] =
+                [&|| self.exact(part, &bare), &|| self.normalized(part, &bare), &|| self.fuzzy(part, &bare)];
+            for way in ways {
+                match way() {
+                    Ok(found) => places = found,
+                    Err(reason) => cut = cut.or(Some(reason)),
+                }
+                if !places.is_empty() {
+                    break;
+                }
+            }
+            if places.is_empty() {
+                // a cut number or negation says more than that nothing was found
+                return cut
+                    .filter(|reason| matches!(reason, Miss::Number | Miss::Negation))
+                    .map_or(Ok(None), Err);
+            }
             let place = places.into_iter().find(|place| {
                 place.bytes.start >= after
                     && (spans.is_empty() || place.bytes.start - after <= LONGEST_ELLIPSIS)
-            })?;
+            });
+            let Some(place) = place else { return Ok(None) };
+            if !spans.is_empty()
+                && self.source.get(after..place.bytes.start).is_some_and(verify::elides_negation)
+            {
+                return Err(Miss::Negation);
+            }
             fit = fit.max(place.fit);
             score = score.min(place.score);
             spans.push(place.bytes);
         }
-        let bytes = spans.first()?.cover(*spans.last()?);
-        Some(Place { bytes, fit, score, parts: spans })
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Ok(None) };
+        Ok(Some(Place { bytes: first.cover(*last), fit, score, parts: spans }))
     }
 
     /// Finds the quote but for slips.
@@ -393,7 +415,7 @@ impl<'a> Aligner<'a> {
             let fits = snapped.is_some();
             let found = snapped.unwrap_or(found);
             let edits = found.edits;
-            match verify::verify(&self.skeleton, bare, &self.known, &found) {
+            match verify::verify(self.source, &self.skeleton, bare, &self.known, &found) {
                 Ok(()) if !fits => {}
                 Ok(()) => {
                     let least = best.first().map_or(usize::MAX, |best| best.edits);

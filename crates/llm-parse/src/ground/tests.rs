@@ -50,10 +50,19 @@ fn six_words(text: &str, random: &mut Random) -> Range<usize> {
                 break;
             }
         }
-        if words == 6 {
+        if words == 6 && !loses_negation(text, start..end) {
             return start..end;
         }
     }
+}
+
+/// Whether the words leave out what negates them, and so are no quote: "포기하지" of "포기하지 않았다".
+fn loses_negation(text: &str, range: Range<usize>) -> bool {
+    let after = text[range.end..].trim_start();
+    text[..range.start].trim_end().ends_with(" not")
+        || text[..range.start].trim_end().ends_with(" 못")
+        || (text[range].ends_with('지') && after.starts_with(['않', '못']))
+        || after.starts_with('없')
 }
 
 fn is_slot(word: &str) -> bool {
@@ -383,6 +392,117 @@ fn refuses_small_changes_of_meaning_and_says_which() {
 }
 
 #[test]
+fn a_quote_that_loses_a_negation_at_its_ends_is_refused() {
+    for (source, quote) in [
+        ("결과는 불합격입니다", "합격입니다"),
+        ("이번에도 최종불합격했습니다", "합격했습니다"),
+        ("비정상으로 나왔습니다", "정상으로 나왔습니다"),
+        ("과제는 미완료 상태입니다", "완료 상태입니다"),
+        ("무경험자도 지원했습니다", "경험자도 지원했습니다"),
+        ("아침에 운동을 안했다", "했다"),
+        ("어제는 병원에 못갔습니다", "갔습니다"),
+        ("저는 담배를 안 피웠습니다", "피웠습니다"),
+        ("시험에 합격하지 못했다", "시험에 합격하지"),
+        ("시험에 합격하지 못했다", "시험에 합격"),
+        ("시험에 합격하지못했다", "시험에 합격"),
+        ("시험에 합격하지는 않았습니다", "시험에 합격하지는"),
+        ("그 약은 효과가 없었습니다", "그 약은 효과가"),
+        ("그 약은 효과가 전혀 없었습니다", "그 약은 효과가"),
+        ("저는 전문가가 아닙니다", "저는 전문가"),
+        ("오늘은 운동을 안 했어요", "오늘은 운동을"),
+        ("매일 저녁 운동 못했어요", "매일 저녁 운동"),
+        ("차를 사고 싶지 않아요", "차를 사고"),
+        ("단어를 외우려고 하지 않았다", "단어를 외우려고"),
+        ("시험에 합격할 수 없었다", "시험에 합격할"),
+        ("I did not finish the race", "finish the race"),
+        ("I have never run a marathon", "run a marathon"),
+        ("I don't eat any meat", "eat any meat"),
+        ("We could not finish it", "We could"),
+    ] {
+        let lookup = Aligner::new(source).lookup(quote);
+        assert!(lookup.found.is_empty(), "{quote:?} in {source:?}: {:?}", lookup.found);
+        assert_eq!(lookup.miss, Some(Miss::Negation), "{quote:?} in {source:?}");
+    }
+    for (source, quote) in [
+        ("비빔밥을 먹고 미국에 갔습니다", "비빔밥을 먹고"),
+        ("비빔밥을 먹고 미국에 갔습니다", "미국에 갔습니다"),
+        ("소불고기를 먹었습니다", "고기를 먹었습니다"),
+        ("불고기를 먹었습니다", "고기를 먹었습니다"),
+        ("무릎이 아파서 쉬었습니다", "무릎이 아파서"),
+        ("길안내를 받았습니다", "안내를 받았습니다"),
+        ("벽에 못을 박았습니다", "박았습니다"),
+        ("벽에 못을 박았습니다", "벽에"),
+        ("실무경험이 있습니다", "경험이 있습니다"),
+        ("업무처리를 배웠습니다", "처리를 배웠습니다"),
+        ("취미생활을 시작했습니다", "생활을 시작했습니다"),
+        ("한 달동안 했습니다", "했습니다"),
+        ("집 안 청소를 했습니다", "청소를 했습니다"),
+        ("매일 운동하고 못 잤습니다", "매일 운동하고"),
+        ("매일 달렸습니다. 못 잤습니다", "매일 달렸습니다"),
+        ("달리기뿐만 아니라 수영도 했습니다", "달리기뿐만"),
+        ("불합격했다가 다시 합격했습니다", "다시 합격했습니다"),
+        ("불합격이었습니다", "불합격이었습니다"),
+        ("합격하지 못했습니다", "합격하지 못했습니다"),
+        ("안내 데스크에 안 갔습니다", "안내 데스크에 안 갔습니다"),
+        ("I wonder whether or not run clubs help", "run clubs help"),
+        ("It was not the race I wanted", "the race I wanted"),
+        ("Not today. Run 5 km daily", "Run 5 km daily"),
+        ("I could run, not walk", "I could run"),
+    ] {
+        let found = fit(source, quote);
+        assert_eq!(
+            found.as_ref().map(|found| found.1),
+            Some(Fit::Exact),
+            "{quote:?} in {source:?}: {:?}",
+            miss(source, quote)
+        );
+    }
+}
+
+#[test]
+fn a_magnitude_that_is_cut_off_a_number_is_refused() {
+    for (source, quote) in [
+        ("It cost $10k in total", "It cost $10"),
+        ("It cost $10k in total", "$10"),
+        ("we raised 3 million last year", "we raised 3"),
+        ("a town of 2.5M people", "a town of 2.5"),
+        ("참가비는 5 만원입니다", "참가비는 5"),
+    ] {
+        assert_eq!(miss(source, quote), Some(Miss::Number), "{quote:?} in {source:?}");
+    }
+    for (source, quote) in [("It cost $10 in total", "It cost $10"), ("I ran 10 k and 5 m", "I ran 10")] {
+        assert!(fit(source, quote).is_some(), "{quote:?} in {source:?}");
+    }
+}
+
+#[test]
+fn an_ellipsis_may_not_leave_a_negation_out() {
+    for (source, quote) in [
+        ("I could not, after all, finish the race", "I could … finish the race"),
+        ("저는 담배를 어제부터 안 피웠습니다", "저는 담배를 … 피웠습니다"),
+        ("The plan was rejected because it never worked well", "The plan … worked well"),
+        ("시험에 합격하지 못했고 다시 준비했습니다", "시험에 … 다시 준비했습니다"),
+    ] {
+        let lookup = Aligner::new(source).lookup(quote);
+        assert_eq!((lookup.found.len(), lookup.miss), (0, Some(Miss::Negation)), "{quote:?} in {source:?}");
+    }
+    // A sentence of its own in between says nothing of either.
+    for (source, quote) in [
+        ("I joined a gym. It was not cheap. Then I ran every day.", "I joined a gym. … I ran every day."),
+        (
+            "헬스장에 등록했습니다. 싸지 않았습니다. 매일 달렸습니다.",
+            "헬스장에 등록했습니다. … 매일 달렸습니다.",
+        ),
+    ] {
+        assert!(
+            Aligner::new(source).locate(quote).is_some(),
+            "{quote:?} in {source:?}: {:?}",
+            miss(source, quote)
+        );
+    }
+}
+
+#[test]
 fn finds_a_quote_with_an_ellipsis_as_its_parts() {
     let source = "I started running in spring, although it rained, and finished a marathon in autumn.";
     let found = Aligner::new(source).locate("I started running … finished a marathon").unwrap();
@@ -465,6 +585,12 @@ proptest! {
         let after = skeleton.word_of(skeleton.bytes.partition_point(|bytes| bytes.start < range.end));
         prop_assume!(!after.is_some_and(|word| word.unit));
         let aligner = Aligner::new(&source);
+        let lookup = aligner.lookup(piece);
+        // A piece beside a negation may lose it.
+        if lookup.miss == Some(Miss::Negation) {
+            prop_assert!(source.contains(['안', '못', '않', '없', '아', '불', '비', '미', '무', '몰', '말', '마']), "{source:?}");
+            return Ok(());
+        }
         let found = aligner.locate(piece);
         prop_assert!(found.is_some(), "{:?} in {:?}: {:?}", piece, source, aligner.lookup(piece));
         let found = found.unwrap();

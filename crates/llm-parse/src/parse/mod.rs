@@ -321,7 +321,7 @@ impl<T: DeserializeOwned> Parser<T> {
         let schema = self.ready(raw)?;
         if document.is_cut_short() {
             let most = self.limits.max_values();
-            let message = format!("the answer holds more than {most} separate values");
+            let message = format!("the answer holds more than {most} separate values, or 4 GiB of text");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let options = Options {

@@ -306,3 +306,40 @@ fn odd_notations_have_the_value_that_they_mean() {
     assert!(left_out.report.has(Rule::Ellipsis));
     assert_eq!(parse::<Vec<u8>>("[1, 2, (3 more)]").unwrap().value, [1, 2]);
 }
+
+#[test]
+fn hexadecimal_numbers_are_exact_or_refused() {
+    let read = |raw: &str, schema: Value| {
+        let parser = Parser::<Value>::with_schema(Schema::from_json(&schema).unwrap());
+        parser.parse(raw).map(|parsed| parsed.value).map_err(|error| error.kind())
+    };
+    let whole = || json!({"type": "integer"});
+    assert_eq!(read("0xFFFFFFFFFFFFFFFF", whole()), Ok(json!(u64::MAX)));
+    assert_eq!(read("[-0x8000000000000000]", json!({"items": whole()})), Ok(json!([i64::MIN])));
+    assert_eq!(read("[0xFFFFFFFFFFFFFFFF, -0x10]", json!(true)), Ok(json!([u64::MAX, -16])));
+    for raw in ["0x10000000000000000", "-0x8000000000000001", "0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"] {
+        assert_eq!(read(raw, whole()), Err(ErrorKind::Overflow), "{raw}");
+        assert_eq!(read(&format!("[{raw}]"), json!({"items": whole()})), Err(ErrorKind::Overflow), "{raw}");
+    }
+    // Without a schema a document holds null where JSON has no such number.
+    let text = "[0x10000000000000000, 0xFFFFFFFFFFFFFFFF]";
+    let document = crate::syntax::read(text, &crate::syntax::Limits::default());
+    assert_eq!(document.to_value(&document.candidates()[0], text), json!([null, u64::MAX]));
+}
+
+#[test]
+fn the_code_of_an_error_is_no_answer() {
+    for key in ["error_code", "errorCode", "error"] {
+        assert_eq!(kind::<u32>(&format!("{{\"{key}\": 404}}")), ErrorKind::Negated, "{key}");
+    }
+    assert_eq!(parse::<u32>("{\"code\": 404}").unwrap().value, 404);
+}
+
+#[test]
+fn a_list_of_two_numbers_is_not_one_with_a_decimal_comma() {
+    let schema = json!({"type": "array", "items": {"type": "number", "maximum": 3}});
+    let parser = Parser::<Value>::with_schema(Schema::from_json(&schema).unwrap());
+    assert!(parser.parse("[1,4]").is_err());
+    assert_eq!(parser.parse("[1,3]").unwrap().value, json!([1, 3]));
+    assert_eq!(parse::<f64>("[5]").unwrap().value.to_string(), "5");
+}

@@ -11,7 +11,7 @@ mod typed;
 use std::ops::ControlFlow;
 
 use crate::report::Path;
-use crate::syntax::{Candidate, Document, Limits, Machine, Recorded};
+use crate::syntax::{Candidate, Document, LARGEST, Limits, Machine, Recorded};
 use crate::tree::{NodeId, Span, Tree};
 
 pub use typed::{Item, Items, TypedStream};
@@ -112,6 +112,10 @@ pub struct Stream {
     retracted: usize,
     stopped: bool,
     ended: bool,
+    /// The longest text that is taken.
+    largest: usize,
+    /// There was more.
+    overflowed: bool,
     events: Vec<Event>,
 }
 
@@ -120,9 +124,6 @@ impl Default for Stream {
         Self::new()
     }
 }
-
-/// Spans are kept in 32 bits.
-const LARGEST: usize = u32::MAX as usize - 16;
 
 impl Stream {
     /// Creates a stream with the default limits.
@@ -145,6 +146,8 @@ impl Stream {
             retracted: 0,
             stopped: false,
             ended: false,
+            largest: LARGEST,
+            overflowed: false,
             events: Vec::new(),
         }
     }
@@ -264,7 +267,11 @@ impl Stream {
     pub fn snapshot(&self) -> Document {
         let mut machine = self.machine.clone();
         machine.run_text(&self.text, true);
-        machine.into_document(&self.text)
+        let mut document = machine.into_document(&self.text);
+        if self.overflowed {
+            document.mark_cut_short();
+        }
+        document
     }
 
     /// Returns the first reading of the text so far as a JSON value, and whether its end was seen.
@@ -354,12 +361,13 @@ impl Stream {
     }
 
     fn append(&mut self, piece: &str) {
-        let room = LARGEST.saturating_sub(self.text.len());
+        let room = self.largest.saturating_sub(self.text.len());
         if piece.len() <= room {
             self.text.push_str(piece);
         } else {
             self.text.push_str(piece.get(..piece.floor_char_boundary(room)).unwrap_or(""));
             self.stopped = true;
+            self.overflowed = true;
         }
     }
 

@@ -133,3 +133,14 @@ proptest! {
         prop_assert_eq!(list(&snapshot), list(&once));
     }
 }
+
+#[test]
+fn a_stream_that_outgrows_its_places_is_an_error_and_not_a_shorter_answer() {
+    let parser = crate::Parser::<String>::new();
+    let mut stream = Stream { largest: 16, ..Stream::new() };
+    stream.push("first words");
+    stream.push(" and then more than fits");
+    assert!(stream.is_stopped() && stream.text().len() <= 16);
+    let error = parser.parse_document(stream.text(), stream.snapshot()).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::TooLarge);
+}

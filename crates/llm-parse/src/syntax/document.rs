@@ -278,6 +278,10 @@ impl Document {
         self.cut_short
     }
 
+    pub(crate) const fn mark_cut_short(&mut self) {
+        self.cut_short = true;
+    }
+
     /// Returns the repairs that one candidate needed: what was set aside around it, then the rest in reading order.
     pub fn repairs(&self, candidate: &Candidate) -> impl Iterator<Item = Repair> + '_ {
         let (from, to) = candidate.fixes;
@@ -300,6 +304,9 @@ impl Document {
             .chain(after)
     }
 }
+
+/// The longest answer that is read, in bytes: places are kept in 32 bits.
+pub(crate) const LARGEST: usize = u32::MAX as usize - 16;
 
 pub(crate) fn clip(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)

@@ -2,7 +2,7 @@
 
 use super::aside::{is_set_aside, leads_to_value};
 use super::cue::{Neighbours, cue};
-use super::document::{Candidate, Cue, Document, Limits, Origin, Recycled, clip};
+use super::document::{Candidate, Cue, Document, LARGEST, Limits, Origin, Recycled, clip};
 use super::key::key_at;
 use super::machine::{Machine, Shape, State};
 use super::prose::Block;
@@ -14,12 +14,20 @@ use crate::tree::{Kind, NONE, Node, NodeId, Quote, Span, Text};
 
 /// Reads a whole answer, in memory that is at hand.
 pub(crate) fn read(source: &str, limits: &Limits, memory: Recycled) -> Document {
+    // Places are kept in 32 bits; what lies beyond them is not read.
+    let end = source.floor_char_boundary(LARGEST);
+    let whole = end == source.len();
+    let source = source.get(..end).unwrap_or("");
     let mut machine = Machine { tree: memory.tree, fixes: memory.fixes, ..Machine::new(limits) };
     // Answers have a value every 20 bytes or so; growing in steps would copy the nodes time and again.
     machine.tree.nodes.reserve((source.len() / 20).min(1 << 16));
     machine.fixes.reserve((source.len() / 64).min(1 << 14));
     machine.run(Input::new(source, true));
-    machine.into_document(source)
+    let mut document = machine.into_document(source);
+    if !whole {
+        document.mark_cut_short();
+    }
+    document
 }
 
 fn trim(source: &str, span: Span) -> Span {

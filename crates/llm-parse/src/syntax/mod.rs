@@ -32,7 +32,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use document::Recycled;
+pub(crate) use document::{LARGEST, Recycled};
 pub(crate) use machine::{Machine, Recorded};
 
 pub use document::{Candidate, Cue, Document, Limits, Origin};

@@ -91,12 +91,16 @@ fn number(text: &str) -> Value {
     };
     let radix = |prefix: [&str; 2], radix: u32| {
         let rest = digits.strip_prefix(prefix[0]).or_else(|| digits.strip_prefix(prefix[1]))?;
-        i64::from_str_radix(rest, radix).ok()
+        Some(i128::from_str_radix(rest, radix).ok().map(|value| if negative { -value } else { value }))
     };
     let parsed =
         radix(["0x", "0X"], 16).or_else(|| radix(["0o", "0O"], 8)).or_else(|| radix(["0b", "0B"], 2));
     if let Some(value) = parsed {
-        return Value::from(if negative { -value } else { value });
+        return match value.map(|value| (u64::try_from(value), i64::try_from(value))) {
+            Some((Ok(value), _)) => Value::from(value),
+            Some((_, Ok(value))) => Value::from(value),
+            _ => Value::Null,
+        };
     }
     if let Ok(value) = digits.parse::<u64>() {
         return match (negative, i64::try_from(value)) {

@@ -1,6 +1,7 @@
 //! Whether a task says what its quote says.
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::Task;
 use super::rules::base_of_irregular;
 use crate::extract::Support;
 use crate::ground::time::{Length, iso_day};
-use crate::ground::{self, Doubt};
+use crate::ground::{self, Doubt, Known};
 
 /// A part of a task that the post may contradict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,21 +41,61 @@ impl TaskPart {
     }
 }
 
+/// A post that its tasks are compared with, and how much more of it may be looked at: where hundreds of tasks of a long
+/// post each need the whole of it, the last ones stay unchecked.
+pub(super) struct Source<'a> {
+    text: &'a str,
+    left: Cell<usize>,
+    known: OnceCell<Known>,
+    spelled: OnceCell<Known>,
+}
+
+impl<'a> Source<'a> {
+    /// Bytes in all; ordinary posts have a few thousand.
+    const MOST: usize = 4 << 20;
+
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            left: Cell::new(Self::MOST.max(text.len())),
+            known: OnceCell::new(),
+            spelled: OnceCell::new(),
+        }
+    }
+
+    /// What stands in the post, with the base forms of its irregular verbs.
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| Known::new(&with_base_forms(self.text)))
+    }
+
+    /// The same with its frequencies spelled out.
+    fn spelled(&self) -> &Known {
+        self.spelled.get_or_init(|| Known::new(&with_base_forms(&spelled_out(self.text))))
+    }
+
+    fn look(&self) -> Option<&'a str> {
+        self.left.set(self.left.get().checked_sub(self.text.len())?);
+        Some(self.text)
+    }
+}
+
 /// Compares the parts of `task` with its quote, and where that is silent with the whole `source`.
 ///
 /// A part is in doubt if the quote says otherwise (another day, another length of time, another number or name, or that the
 /// deed is not done), or if nothing of it stands anywhere in the post. What is only worded otherwise is not.
-pub(super) fn check(task: &mut Task, source: &str) {
+pub(super) fn check(task: &mut Task, source: &Source<'_>) {
     let quote = task.quote.as_str();
     let mut verdicts = Vec::new();
     let texts = [(TaskPart::Title, Some(&task.title)), (TaskPart::Detail, task.detail.as_ref())];
     for (part, text) in texts {
-        verdicts.extend(text.map(|text| (part, text_support(quote, || source.into(), text))));
+        verdicts.extend(text.map(|text| {
+            (part, text_support(quote, text, || source.known(), || source.look().map(Cow::from)))
+        }));
     }
     if let Some(frequency) = &task.timing.frequency {
-        let post = || spelled_out(source).into();
-        verdicts
-            .push((TaskPart::Frequency, text_support(&spelled_out(quote), post, &spelled_out(frequency))));
+        let post = || source.look().map(|source| spelled_out(source).into());
+        let verdict = text_support(&spelled_out(quote), &spelled_out(frequency), || source.spelled(), post);
+        verdicts.push((TaskPart::Frequency, verdict));
     }
     if let Some(due) = &task.timing.due {
         let day = iso_day(due);
@@ -82,7 +123,12 @@ pub(super) fn check(task: &mut Task, source: &str) {
 }
 
 /// Judges a text by its quote, and by the post where the quote does not tell.
-fn text_support<'a>(quote: &str, post: impl FnOnce() -> Cow<'a, str>, text: &str) -> Support {
+fn text_support<'a>(
+    quote: &str,
+    text: &str,
+    known: impl FnOnce() -> &'a Known,
+    post: impl FnOnce() -> Option<Cow<'a, str>>,
+) -> Support {
     let verdict = ground::support(quote, text);
     // a number of the quote's own is no other sentence's
     let contradicts = matches!(verdict, ground::Support::Unsupported(Doubt::Number | Doubt::Date))
@@ -94,10 +140,10 @@ fn text_support<'a>(quote: &str, post: impl FnOnce() -> Cow<'a, str>, text: &str
         ground::Support::Supported => Support::Supported,
         ground::Support::Unsupported(doubt) => {
             // the title may name what an earlier sentence named, and may say it in other words
-            let source = post();
             let nowhere = if doubt == Doubt::Words {
-                ground::is_foreign(&with_base_forms(&source), text)
+                known().lacks(text)
             } else {
+                let Some(source) = post() else { return Support::Unchecked };
                 matches!(
                     ground::support(&source, text),
                     ground::Support::Unsupported(Doubt::Number | Doubt::Date | Doubt::Name)
@@ -134,12 +180,13 @@ fn spelled_out(frequency: &str) -> String {
 }
 
 /// Judges a day or a length of time by what the quote says of it, and by the whole post where the quote is silent.
-fn time_support(said: impl Fn(&str) -> ground::Support, source: &str, quote: &str) -> Support {
+fn time_support(said: impl Fn(&str) -> ground::Support, source: &Source<'_>, quote: &str) -> Support {
     match said(quote) {
         ground::Support::Supported => return Support::Supported,
         ground::Support::Unsupported(_) => return Support::Unsupported,
         ground::Support::Unknown => {}
     }
+    let Some(source) = source.look() else { return Support::Unchecked };
     match said(source) {
         // another sentence may say it; a post that says another one, or none at all, does not
         ground::Support::Unsupported(_) => Support::Unsupported,
@@ -158,7 +205,7 @@ mod tests {
     fn doubts(post: &str, quote: &str, change: impl FnOnce(&mut Task)) -> Vec<TaskPart> {
         let mut task = Task::new(quote, quote);
         change(&mut task);
-        check(&mut task, post);
+        check(&mut task, &Source::new(post));
         task.doubts
     }
 

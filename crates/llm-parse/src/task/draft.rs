@@ -85,13 +85,14 @@ pub(super) fn into_tasks(
         orders.push(order);
         tasks.push(task.with_order(order));
     }
+    let post = doubt::Source::new(source);
     for task in &mut tasks {
         let order = task.order;
         task.prerequisites.retain(|before| *before < order);
         task.prerequisites.sort_unstable();
         task.prerequisites.dedup();
         if task.span.is_some() {
-            doubt::check(task, source);
+            doubt::check(task, &post);
         }
         if !task.doubts.is_empty() {
             task.confidence *= 0.5;

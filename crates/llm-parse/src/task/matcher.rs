@@ -4,14 +4,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pathfinding::kuhn_munkres::kuhn_munkres;
-use pathfinding::matrix::Matrix;
 use pumasi_core::Result;
 use pumasi_core::model::{Embedder, Embedding};
 use pumasi_core::text::Analyzer;
 use serde::{Deserialize, Serialize};
 
 use super::Task;
+use crate::assignment;
 
 /// A needed task and the accomplished one that fits it best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +33,7 @@ pub struct Match {
 /// The score of a pair is a weighted mean of two: *lexical*, the cosine between the two titles as vectors of analyzer
 /// terms weighted by inverse document frequency (so that a shared rare word counts more than a shared common one), and
 /// *semantic*, the cosine between their embeddings, if an [`Embedder`] is given. Pairs below the threshold are never
-/// made; of the rest, the assignment with the greatest total score is chosen (Kuhn–Munkres), so that a good partner is
+/// made; of the rest, the assignment with the greatest total score is chosen, so that a good partner is
 /// not taken by the first who asks. Equal input gives equal output.
 ///
 /// Costs O(terms) per pair that shares a term; with an embedder, also a dot product per pair.
@@ -171,34 +170,27 @@ fn assign(pairs: &[Vec<Match>]) -> Vec<Match> {
     const SCALE: f32 = 1_000_000.0;
     let columns: Vec<usize> =
         pairs.iter().flatten().map(|pair| pair.deed).collect::<BTreeSet<_>>().into_iter().collect();
-    // A column of zeros per row, so that a row may stay alone.
-    let width = columns.len() + pairs.len();
-    let rows = pairs.iter().map(|row| {
-        let mut weights = vec![0_i64; width];
-        for pair in row {
-            if let Some(weight) = columns.binary_search(&pair.deed).ok().and_then(|at| weights.get_mut(at)) {
+    let rows: Vec<Vec<(usize, i64)>> = pairs
+        .iter()
+        .map(|row| {
+            let weights = row.iter().filter_map(|pair| {
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "a score is at most 1, so this is at most a million"
                 )]
-                let scaled = (pair.score * SCALE) as i64;
-                *weight = scaled;
-            }
-        }
-        weights
-    });
-    let Ok(matrix) = Matrix::from_rows(rows) else { return Vec::new() };
-    let (_, chosen) = kuhn_munkres(&matrix);
-    let mut matches: Vec<Match> = chosen
-        .into_iter()
-        .zip(pairs)
-        .filter_map(|(column, row)| {
-            let deed = columns.get(column)?;
-            row.iter().find(|pair| pair.deed == *deed).cloned()
+                let weight = (pair.score * SCALE) as i64;
+                Some((columns.binary_search(&pair.deed).ok()?, weight))
+            });
+            weights.collect()
         })
         .collect();
-    matches.sort_by_key(|pair| pair.need);
-    matches
+    let chosen = assignment::assign(&rows, columns.len()).into_iter().zip(pairs);
+    chosen
+        .filter_map(|(column, row)| {
+            let deed = columns.get(column?)?;
+            row.iter().find(|pair| pair.deed == *deed).cloned()
+        })
+        .collect()
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

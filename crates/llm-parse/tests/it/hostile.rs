@@ -346,6 +346,54 @@ fn no_shape_of_line_costs_more_than_its_length() {
     assert!(slow.is_empty(), "{slow:#?}");
 }
 
+/// Posts that the rules read word by word.
+#[cfg(feature = "extract")]
+const POSTS: [&str; 24] = [
+    "가고 ",
+    "책을 읽고 ",
+    "책을 읽고 글을 썼다 ",
+    "했고 ",
+    "을 ",
+    "가, ",
+    "책을, ",
+    "😀",
+    "a 😀",
+    "ㅋ😀",
+    "I ❤ ",
+    "ran, ",
+    "ran it, ",
+    "I ran, ",
+    "a,",
+    "; ",
+    "and I ",
+    "I cut sugar, joined a gym, ",
+    "그래서 ",
+    "매일 30분 ",
+    "I ran. ",
+    "단어를 외웠어요. ",
+    "- run\n",
+    "1. 달리기\n",
+];
+
+#[cfg(feature = "extract")]
+#[test]
+fn the_rules_read_a_long_post_in_time() {
+    use pumasi_llm_parse::task::{Post, PostKind, RuleTaskExtractor};
+    // What many tasks need of the whole post is bounded, at a size that debug builds reach last.
+    let n = size() / 8;
+    for kind in [PostKind::Story, PostKind::Question] {
+        for unit in POSTS {
+            let read = |body: &str| drop(RuleTaskExtractor::new().tasks(&Post::new("p", kind, body)));
+            let (small, large) = (repeat(unit, n), repeat(unit, 2 * n));
+            if doubled(&small, &large, read).is_err()
+                && let Err(times) = doubled(&large, &repeat(unit, 4 * n), read)
+            {
+                panic!("{kind:?} {unit:?}: {times:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_prefix_of_every_case_parses_in_partial_mode() {
     let mut prefixes = 0;

@@ -135,7 +135,7 @@ pub(in crate::ground) fn is_verbal(word: &str) -> bool {
     word.chars().count() >= 3 && VERBAL.iter().any(|ending| word.ends_with(ending)) && !ends_in_particle(word)
 }
 
-fn ends_in_particle(word: &str) -> bool {
+pub(super) fn ends_in_particle(word: &str) -> bool {
     ["은", "는", "을", "를", "이", "가", "에서", "에게", "으로", "까지", "부터"].iter().any(|particle| {
         // "-하는", "-되는" and "-았는" are verbs all the same
         word.strip_suffix(particle).is_some_and(|stem| {

@@ -1,9 +1,11 @@
 //! Words and syllables that decide whether a difference is a slip of the keyboard or another meaning.
 
 mod common;
+mod cut;
 mod korean;
 
 pub(super) use common::{COMMON, COMMON_KOREAN};
+pub(super) use cut::{loses_negation, loses_prefix, negates_next};
 pub(super) use korean::{
     HONORIFICS, is_full_name, is_odd, is_particle, is_verbal, letters, one_letter_apart, same_but_particles,
     sound_alike,
@@ -54,6 +56,12 @@ pub(super) const NEGATIONS: &[&str] = &[
     "without",
     "won't",
     "wouldn't",
+];
+
+/// English words that deny what is said, wherever in the sentence they stand.
+pub(super) const DENIALS: &[&str] = &[
+    "barely", "cannot", "failed", "hardly", "neither", "never", "no", "nobody", "none", "nor", "not",
+    "nothing", "rarely", "refused", "scarcely", "seldom", "without",
 ];
 
 /// Korean syllables that negate: an edit that touches one is never a slip.

@@ -75,7 +75,9 @@ impl RuleTaskExtractor {
                 from_prose(&text, block.content, post.kind, language, &mut found);
             }
         }
-        found.into_iter().enumerate().map(|(index, task)| finish(&text, index, task, language)).collect()
+        let source = doubt::Source::new(&text);
+        let found = found.into_iter().enumerate();
+        found.map(|(index, task)| finish(&text, &source, index, task, language)).collect()
     }
 }
 
@@ -151,7 +153,7 @@ fn from_prose(text: &str, content: Range<usize>, kind: PostKind, language: Langu
     }
 }
 
-fn finish(text: &str, index: usize, found: Found, language: Language) -> Task {
+fn finish(text: &str, source: &doubt::Source<'_>, index: usize, found: Found, language: Language) -> Task {
     let order = u32::try_from(index + 1).unwrap_or(u32::MAX);
     let quote = text.get(found.quote.clone()).unwrap_or_default();
     let language = language_of(quote, language);
@@ -162,7 +164,7 @@ fn finish(text: &str, index: usize, found: Found, language: Language) -> Task {
     if found.follows_previous && order > 1 {
         task.prerequisites = vec![order - 1];
     }
-    doubt::check(&mut task, text);
+    doubt::check(&mut task, source);
     task
 }
 

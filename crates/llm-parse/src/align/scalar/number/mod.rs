@@ -121,12 +121,17 @@ fn read_normal(text: &str, wide: bool) -> Reading {
     let text = text
         .trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '\'' | '“' | '”'));
     let text = text.trim_end_matches(['.', '!', '。']);
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        if hex.is_empty() || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Reading::None;
+        }
         return match i128::from_str_radix(hex, 16) {
-            Ok(value) if !hex.starts_with(['+', '-']) => {
-                single(Decimal::whole(value), Some((Rule::NumberForm, Severity::Repaired)), wide)
+            Ok(value) => {
+                let value = Decimal::whole(if negative { -value } else { value });
+                single(value, Some((Rule::NumberForm, Severity::Repaired)), wide)
             }
-            _ => Reading::None,
+            Err(_) => Reading::Overflow,
         };
     }
     let tokens = with_leading_ones(tokens(text));
