@@ -140,7 +140,7 @@ impl Group {
                 replays_at = Instant::now() + self.cluster.options.replay_poll;
             }
         }
-        let last = self.commit_here(None, |_, last| last.clone());
+        let last = self.commit_here(None, |_, last, _| last.clone());
         if let Err(error) = last {
             tracing::warn!(group = %self.name, error = %failed("committing", &error), "the last commit failed");
         }
