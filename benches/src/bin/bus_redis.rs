@@ -12,7 +12,7 @@
 //! - **bus**: `Consumer` on `RedisBus` with BATCH lanes at once, which has all of these.
 //!
 //! Prints JSON: for each side the fastest of ROUNDS (5) alternating rounds in seconds on the wall, with the CPU seconds of
-//! this process and of the server, and the ratio bus / bare of each.
+//! this process and of the server, the ratio bus / bare of each, and of the rounds' ratios on the wall the median.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -76,19 +76,24 @@ async fn main() -> Result<(), Failure> {
     let mut connection = redis::Client::open(url.as_str())?.get_multiplexed_async_connection().await?;
     connection.set_response_timeout(Duration::from_secs(60));
     let (mut bare, mut bus) = (Taken::NONE, Taken::NONE);
+    let mut ratios = Vec::new();
     for round in 0..rounds {
         let prefix = format!("bench-{}", EventId::random());
         let events = || (0..load.events).map(|number| event(number, load.keys));
         // Each side goes first in every other round.
+        let (mut of_bare, mut of_bus) = (Taken::NONE, Taken::NONE);
         for side in [round % 2, 1 - round % 2] {
             if side == 0 {
-                bare = bare.min(run_bare(&mut connection, &prefix, load, events()).await?);
+                of_bare = run_bare(&mut connection, &prefix, load, events()).await?;
             } else {
-                bus = bus.min(run_bus(&mut connection, &url, &prefix, load, events()).await?);
+                of_bus = run_bus(&mut connection, &url, &prefix, load, events()).await?;
             }
         }
+        ratios.push(of_bus.wall / of_bare.wall);
+        (bare, bus) = (bare.min(of_bare), bus.min(of_bus));
         delete(&mut connection, &prefix).await?;
     }
+    ratios.sort_by(f64::total_cmp);
     let config: Vec<String> =
         redis::cmd("CONFIG").arg("GET").arg("appendfsync").query_async(&mut connection).await?;
     let report = json!({
@@ -97,6 +102,7 @@ async fn main() -> Result<(), Failure> {
         "bare": bare.json(), "bus": bus.json(),
         "ratio": {
             "wall": bus.wall / bare.wall,
+            "wall_median": ratios.get(ratios.len() / 2),
             "client_cpu": bus.client / bare.client,
             "server_cpu": bus.server / bare.server,
             "cpu": (bus.client + bus.server) / (bare.client + bare.server),

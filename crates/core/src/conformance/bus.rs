@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join;
@@ -14,7 +14,8 @@ use futures_util::future::join;
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::event::{
-    Delivery, Envelope, EventBus, EventId, Page, Reason, Settlement, Start, State, Subscriber, Subscription,
+    Delivery, Envelope, EventBus, EventId, Page, Reason, Receipt, Settlement, Start, State, Subscriber,
+    Subscription,
 };
 
 /// One store, empty at first, that a law opens as often as it likes.
@@ -28,6 +29,12 @@ pub trait BusHarness: Send + Sync {
 
     /// Returns how long a fetch may take to find what is there; zero (the default) where the first look finds it.
     fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Returns how long it may take until a group whose members are on two buses is shared out among them, in real time; zero
+    /// (the default) where a member takes what is there.
+    fn handover(&self) -> Duration {
         Duration::ZERO
     }
 }
@@ -44,7 +51,9 @@ macro_rules! bus_laws {
             law_03_every_group_gets_every_event,
             law_03_a_waiting_fetch_is_woken,
             law_04_an_event_has_one_holder,
+            law_04_an_event_has_one_holder_on_two_buses,
             law_05_order_is_kept_within_a_lane,
+            law_05_order_is_kept_within_a_lane_on_two_buses,
             law_05_a_held_lane_is_not_handed_out,
             law_06_what_is_not_settled_comes_back,
             law_07_acknowledged_is_done,
@@ -52,6 +61,7 @@ macro_rules! bus_laws {
             law_08_a_retry_may_be_ages_away,
             law_09_dead_letters_are_listed_and_replayed,
             law_10_leases_are_fenced,
+            law_10_leases_are_fenced_on_two_buses,
             law_10_a_renewed_lease_holds,
             law_11_a_release_gives_back_at_once,
             law_12_a_group_begins_where_it_first_said,
@@ -270,6 +280,82 @@ pub async fn law_04_an_event_has_one_holder(harness: &(impl BusHarness + ?Sized)
     Ok(Kept::Whole)
 }
 
+/// Two buses on one store, as two processes have them, with a member of one group on each.
+struct Pair {
+    members: [Arc<dyn Subscriber>; 2],
+    /// Until when they may be shared out; every look that found nothing before waits a moment.
+    until: Instant,
+}
+
+impl Pair {
+    async fn join<H: BusHarness + ?Sized>(
+        first: &Table<'_, H>,
+        second: &Table<'_, H>,
+    ) -> Result<Self, Broken> {
+        let members = [first.join("readers").await?, second.join("readers").await?];
+        Ok(Self { members, until: Instant::now() + first.harness.handover() })
+    }
+
+    /// Lets both take events at the same time.
+    async fn take(&self, max: NonZeroUsize, wait: Duration) -> Result<[Vec<Delivery>; 2], Broken> {
+        let [left, right] = &self.members;
+        let (one, other) = join(left.fetch(max, wait), right.fetch(max, wait)).await;
+        let taken = |fetched: crate::Result<Vec<Delivery>>| match fetched {
+            // The group is being shared out: nothing was handed out.
+            Err(error) if error.retry().is_retryable() && Instant::now() < self.until => Ok(Vec::new()),
+            fetched => fetched,
+        };
+        Ok([taken(one)?, taken(other)?])
+    }
+
+    /// Whether it is worth to look again.
+    async fn goes_on(&self) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        tokio::time::sleep(left.min(Duration::from_millis(20))).await;
+        !left.is_zero()
+    }
+}
+
+/// Law 4: two members on two buses never hold the same event; where a group is shared out anew, the former holder is told.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_04_an_event_has_one_holder_on_two_buses(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let (table, other) = (Table::set(harness).await, Table::set(harness).await);
+    let pair = Pair::join(&table, &other).await?;
+    let events: Vec<_> = (0..40).map(|key| event(&format!("key-{key}"), 1)).collect();
+    table.bus.publish(&events).await?;
+    let few = NonZeroUsize::MIN.saturating_add(6);
+    let mut held: [HashMap<EventId, Receipt>; 2] = Default::default();
+    for round in 0.. {
+        let taken = pair.take(few, harness.patience()).await?;
+        for (taken, held) in taken.into_iter().zip(&mut held) {
+            for delivery in taken {
+                let before = held.insert(delivery.event.id, delivery.receipt);
+                if before.is_some() && harness.handover().is_zero() {
+                    return Err(Broken::new("an event was handed to its holder again"));
+                }
+            }
+        }
+        let mut holders: HashMap<EventId, u32> = HashMap::new();
+        for (member, held) in pair.members.iter().zip(&mut held) {
+            let receipts: Vec<_> = held.values().cloned().collect();
+            let lost = member.renew(&receipts).await?;
+            held.retain(|_, receipt| !lost.contains(receipt));
+        }
+        for id in held.iter().flat_map(HashMap::keys) {
+            *holders.entry(*id).or_default() += 1;
+        }
+        holds!(holders.values().all(|count| *count == 1), "an event is with two members at once");
+        if holders.len() == 40 {
+            break;
+        }
+        holds!(round < 20 || pair.goes_on().await, "{} of 40 events are held", holders.len());
+    }
+    Ok(Kept::Whole)
+}
+
 /// Law 5: with several members, retries and releases, each lane's events are acknowledged in the order of publishing.
 ///
 /// # Errors
@@ -317,6 +403,71 @@ pub async fn law_05_order_is_kept_within_a_lane(harness: &(impl BusHarness + ?Si
     for (key, versions) in done {
         same!(versions, expected, "order of {key}");
     }
+    Ok(Kept::Whole)
+}
+
+/// Law 5: the same with the members on two buses.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_05_order_is_kept_within_a_lane_on_two_buses(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let (table, other) = (Table::set(harness).await, Table::set(harness).await);
+    let pair = Pair::join(&table, &other).await?;
+    let [left, _] = &pair.members;
+    for version in 1..=20 {
+        let batch: Vec<_> = (0..7).map(|key| event(&format!("key-{key}"), version)).collect();
+        let bus = if version % 2 == 0 { &table.bus } else { &other.bus };
+        bus.publish(&batch).await?;
+    }
+    let mut done: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut turn = 0_u32;
+    for round in 0_u32.. {
+        let few = NonZeroUsize::MIN.saturating_add(round as usize % 9);
+        let taken = pair.take(few, Duration::ZERO).await?;
+        for (member, taken) in pair.members.iter().zip(taken) {
+            let mut given_back = BTreeSet::new();
+            for Delivery { event, receipt, .. } in taken {
+                if given_back.contains(&event.key) {
+                    continue;
+                }
+                turn += 1;
+                let settlement = match turn % 5 {
+                    0 => Settlement::Retry { after: Duration::from_secs(1), reason: reason() },
+                    3 => Settlement::Release,
+                    _ => Settlement::Ack,
+                };
+                let acknowledged = settlement == Settlement::Ack;
+                match member.settle(&receipt, settlement).await {
+                    Ok(()) if acknowledged => done.entry(event.key.clone()).or_default().push(event.version),
+                    Ok(()) => {
+                        given_back.insert(event.key.clone());
+                    }
+                    // It went to the other one meanwhile, and what comes behind it as well.
+                    Err(error) if error.kind() == ErrorKind::Conflict && !harness.handover().is_zero() => {
+                        given_back.insert(event.key.clone());
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let settled = done.values().map(Vec::len).sum::<usize>();
+        if settled >= 140 {
+            break;
+        }
+        holds!(round < 1_000 || pair.goes_on().await, "{settled} of 140 events are done");
+        if round % 7 == 6 {
+            harness.pass(Duration::from_secs(1)).await;
+        }
+    }
+    let expected: Vec<u64> = (1..=20).collect();
+    same!(done.len(), 7, "lanes");
+    for (key, versions) in done {
+        same!(versions, expected, "order of {key}");
+    }
+    same!(member_lag(left).await?, 0, "events left");
     Ok(Kept::Whole)
 }
 
@@ -526,6 +677,81 @@ pub async fn law_10_leases_are_fenced(harness: &(impl BusHarness + ?Sized)) -> V
     right.settle(&new.receipt, Settlement::Ack).await?;
     same!(table.bus.dead_letters("readers", Page::default()).await?, vec![], "dead letters");
     same!(member_lag(&right).await?, 0, "events left");
+    Ok(Kept::Whole)
+}
+
+/// Law 10: the same where the new holder is on another bus.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_10_leases_are_fenced_on_two_buses(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let (table, other) = (Table::set(harness).await, Table::set(harness).await);
+    let events: Vec<_> = (0..16).map(|key| event(&format!("key-{key}"), 1)).collect();
+    table.bus.publish(&events).await?;
+    let left = table.join("readers").await?;
+    let mut old: HashMap<EventId, Receipt> = HashMap::new();
+    let begun = Instant::now();
+    loop {
+        let taken = left.fetch(MANY, harness.patience().max(harness.handover() / 30)).await?;
+        old.extend(taken.into_iter().map(|taken| (taken.event.id, taken.receipt)));
+        if old.len() == 16 {
+            break;
+        }
+        holds!(begun.elapsed() < harness.handover(), "{} of 16 events were handed out", old.len());
+    }
+    let pair = Pair {
+        members: [Arc::clone(&left), other.join("readers").await?],
+        until: Instant::now() + harness.handover(),
+    };
+    let [_, right] = &pair.members;
+    harness.pass(LEASE * 2).await;
+    // Where a member has a part of the lanes, it gets what is in it.
+    let new = loop {
+        match right.fetch(MANY, harness.patience()).await {
+            Ok(taken) if !taken.is_empty() => break taken,
+            Err(error) if !error.retry().is_retryable() => return Err(error.into()),
+            _ => holds!(pair.goes_on().await, "nothing came to the other member"),
+        }
+    };
+    for (at, delivery) in new.iter().enumerate() {
+        let Some(receipt) = old.remove(&delivery.event.id) else {
+            return Err(Broken::new("an event came twice to the other member"));
+        };
+        let settlement = match at % 4 {
+            0 => Settlement::Ack,
+            1 => Settlement::Release,
+            2 => Settlement::Retry { after: Duration::ZERO, reason: reason() },
+            _ => Settlement::DeadLetter { reason: reason() },
+        };
+        let refused = left.settle(&receipt, settlement.clone()).await.map_err(|error| error.kind());
+        same!(refused, Err(ErrorKind::Conflict), "{settlement:?} with the old receipt");
+        same!(
+            left.renew(std::slice::from_ref(&receipt)).await?,
+            vec![receipt],
+            "receipts lost by the old holder"
+        );
+        same!(delivery.attempt, 2, "attempt of the new holder");
+        right.settle(&delivery.receipt, Settlement::Ack).await?;
+    }
+    // The rest, whoever has it now.
+    for receipt in old.values() {
+        let settled = left.settle(receipt, Settlement::Ack).await.map_err(|error| error.kind());
+        holds!(matches!(settled, Ok(()) | Err(ErrorKind::Conflict)), "{settled:?} for one that stayed");
+    }
+    loop {
+        for (member, taken) in pair.members.iter().zip(pair.take(MANY, harness.patience()).await?) {
+            for delivery in taken {
+                member.settle(&delivery.receipt, Settlement::Ack).await?;
+            }
+        }
+        let unsettled = member_lag(right).await?;
+        if unsettled == 0 {
+            break;
+        }
+        holds!(pair.goes_on().await, "{unsettled} events are left");
+    }
+    same!(table.bus.dead_letters("readers", Page::default()).await?, vec![], "dead letters");
     Ok(Kept::Whole)
 }
 

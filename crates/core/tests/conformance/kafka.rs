@@ -38,6 +38,10 @@ impl BusHarness for Kafka {
     async fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
+
+    fn handover(&self) -> Duration {
+        Duration::from_mins(1)
+    }
 }
 
 pumasi_core::bus_laws!(

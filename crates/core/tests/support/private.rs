@@ -43,6 +43,14 @@ impl Private {
         self.run(&["halt", self.server.name(), signal]).unwrap();
     }
 
+    /// Sends it a signal that it survives: STOP, CONT.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.home().join("pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        assert!(Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
+    }
+
     /// Starts it again with its data.
     pub(crate) fn resume(&self) {
         self.run(&["resume", self.server.name()]).unwrap();

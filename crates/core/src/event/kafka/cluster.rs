@@ -1,7 +1,7 @@
 //! The clients that all groups of a bus share: the producer, and one that only asks.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -9,9 +9,9 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer, PurgeConfig};
 
-use super::error::{failed, failed_with, moves, passes, too_slow};
+use super::error::{failed, failed_with, moves, passes, purged, too_slow};
 use super::options::KafkaBusOptions;
 use super::record::Outgoing;
 use crate::{Error, ErrorKind, Result, Retry};
@@ -57,9 +57,18 @@ pub(super) fn log_error(error: &KafkaError, reason: &str) {
 /// The first offset of a partition, and the one that its next record will have.
 pub(super) type Ends = (i64, i64);
 
+/// How long a producer that was given up may take to say so of each record.
+const PURGING: Duration = Duration::from_secs(5);
+
+/// The producer that all calls share until one of them gives it up.
+struct Producing {
+    generation: u64,
+    client: FutureProducer<Logs>,
+}
+
 pub(super) struct Cluster {
     pub(super) options: KafkaBusOptions,
-    producer: FutureProducer<Logs>,
+    producer: RwLock<Producing>,
     asking: BaseConsumer<Logs>,
     /// Topics that are known to be there.
     known: Mutex<HashSet<String>>,
@@ -69,7 +78,8 @@ impl Cluster {
     /// Makes the clients, and asks the cluster for its brokers to see that it is there.
     pub(super) async fn connect(options: KafkaBusOptions) -> Result<Arc<Self>> {
         let made = |error: KafkaError| failed("opening the bus", &error);
-        let producer = FutureProducer::from_config_and_context(&options.producer(), Logs).map_err(made)?;
+        let client = FutureProducer::from_config_and_context(&options.producer(), Logs).map_err(made)?;
+        let producer = RwLock::new(Producing { generation: 0, client });
         let asking = BaseConsumer::from_config_and_context(&options.asking(), Logs).map_err(made)?;
         let cluster = Arc::new(Self { options, producer, asking, known: Mutex::default() });
         // The list of topics can be long; one that is not there is answered with the brokers alone.
@@ -227,52 +237,127 @@ impl Cluster {
     /// It goes on when its future is dropped, so that a batch is not cut off.
     pub(super) async fn send(self: &Arc<Self>, records: Vec<Outgoing>) -> Result<()> {
         let cluster = Arc::clone(self);
-        let sending = tokio::spawn(async move {
-            let mut acknowledgements = Vec::with_capacity(records.len());
-            let mut first = Ok(());
-            for record in records {
-                match cluster.enqueue(record).await {
-                    Ok(delivery) => acknowledgements.push(delivery),
-                    Err(error) => {
-                        // What comes after it is not sent, so that no lane has a gap.
-                        first = Err(error);
-                        break;
-                    }
-                }
-            }
-            for acknowledgement in acknowledgements {
-                let delivered = acknowledgement.await.map_err(|_| KafkaError::Canceled);
-                let delivered = delivered.and_then(|outcome| outcome.map_err(|(error, _)| error));
-                if let (Err(error), Ok(())) = (delivered, &first) {
-                    first = Err(failed("publishing", &error));
-                }
-            }
-            first
-        });
-        sending
+        tokio::spawn(async move { cluster.deliver(records).await })
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled, "the runtime ended while publishing")))
     }
 
-    async fn enqueue(&self, record: Outgoing) -> Result<DeliveryFuture> {
-        let mut waiting =
-            FutureRecord::<str, [u8]>::to(&record.topic).key(&record.key).headers(record.headers);
-        if !record.value.is_empty() {
-            waiting = waiting.payload(&record.value);
-        }
-        let deadline = Instant::now() + self.options.request;
+    /// Sends records until all are acknowledged, one is refused or the time is over.
+    ///
+    /// The client's own limit of time is a record's: it gives up the first ones of a batch and may send the rest when the broker
+    /// is there again, before the batch is repeated. So this limit comes before it, and whoever reaches it gives up the
+    /// producer with all that is in it. Of each partition the brokers then have a beginning of what was sent. Calls that had
+    /// records in it as well send those again, on the next one.
+    async fn deliver(self: &Arc<Self>, mut open: Vec<Outgoing>) -> Result<()> {
+        let deadline = Instant::now() + self.options.publish;
         loop {
-            match self.producer.send_result(waiting) {
-                Ok(delivery) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
-                    if Instant::now() < deadline =>
-                {
-                    waiting = again;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+            let generation = self.current().generation;
+            let (sent, mut first) = self.enqueue_all(&open, generation, deadline).await;
+            let mut rest = open.split_off(sent.len());
+            let (mut again, mut late) = (Vec::new(), false);
+            for (record, acknowledgement) in open.into_iter().zip(sent) {
+                let mut acknowledgement = acknowledgement;
+                let left = deadline.saturating_duration_since(Instant::now());
+                let mut outcome = tokio::time::timeout(left, &mut acknowledgement).await;
+                if outcome.is_err() {
+                    late = true;
+                    self.abandon(generation);
+                    outcome = tokio::time::timeout(PURGING, acknowledgement).await;
                 }
-                Err((error, _)) => return Err(failed("publishing", &error)),
+                match outcome {
+                    Ok(Ok(Ok(_))) => {}
+                    Ok(Ok(Err((error, _)))) if !error.rdkafka_error_code().is_some_and(purged) => {
+                        if first.is_ok() {
+                            first = Err(failed("publishing", &error));
+                        }
+                    }
+                    _ => again.push(record),
+                }
+            }
+            first?;
+            again.append(&mut rest);
+            if again.is_empty() {
+                return Ok(());
+            }
+            if late || Instant::now() >= deadline {
+                return Err(failed_with("publishing", RDKafkaErrorCode::MessageTimedOut));
+            }
+            open = again;
+        }
+    }
+
+    /// Hands records to the producer of this generation, in order, as many as it takes: none after one that it refuses, and
+    /// none when it was given up, so that no lane has a gap.
+    async fn enqueue_all(
+        &self,
+        records: &[Outgoing],
+        generation: u64,
+        deadline: Instant,
+    ) -> (Vec<DeliveryFuture>, Result<()>) {
+        let mut sent = Vec::with_capacity(records.len());
+        let room = deadline.min(Instant::now() + self.options.request);
+        'records: for record in records {
+            let mut waiting =
+                FutureRecord::<str, [u8]>::to(&record.topic).key(&record.key).headers(record.headers.clone());
+            if !record.value.is_empty() {
+                waiting = waiting.payload(&record.value);
+            }
+            loop {
+                let outcome = {
+                    // Held while it is handed over, so that nothing comes to a producer that was given up.
+                    let producer = self.current();
+                    if producer.generation != generation {
+                        break 'records;
+                    }
+                    producer.client.send_result(waiting)
+                };
+                match outcome {
+                    Ok(delivery) => {
+                        sent.push(delivery);
+                        break;
+                    }
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                        if Instant::now() < room =>
+                    {
+                        waiting = again;
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Err((error, _)) => return (sent, Err(failed("publishing", &error))),
+                }
             }
         }
+        (sent, Ok(()))
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Producing> {
+        self.producer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a new producer in the place of the one of this generation, and gives up what that one holds.
+    fn abandon(&self, generation: u64) {
+        if self.current().generation != generation {
+            return;
+        }
+        let client = match FutureProducer::from_config_and_context(&self.options.producer(), Logs) {
+            Ok(client) => client,
+            Err(error) => {
+                let error = failed("publishing", &error);
+                tracing::error!(%error, "what could not be published in time cannot be given up");
+                return;
+            }
+        };
+        let old = {
+            let mut producer = self.producer.write().unwrap_or_else(PoisonError::into_inner);
+            if producer.generation != generation {
+                return;
+            }
+            std::mem::replace(&mut *producer, Producing { generation: generation + 1, client })
+        };
+        tracing::warn!("no broker answered in time; what was being published is given up or sent again");
+        tokio::task::spawn_blocking(move || {
+            old.client.purge(PurgeConfig::default().queue().inflight());
+            drop(old);
+        });
     }
 
     /// Returns the first and the next offset of partitions (topics by their names on the brokers).

@@ -69,6 +69,11 @@ pub(super) fn moves(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Tells whether a record ended so because its producer was given up.
+pub(super) fn purged(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+}
+
 /// Tells whether a commit that failed so tells that this member is none any more.
 pub(super) fn expelled(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;

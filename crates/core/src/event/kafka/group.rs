@@ -368,20 +368,21 @@ impl Group {
     }
 
     /// Commits what has changed in these partitions (in all of them, if none are named), waits for the answer, and does
-    /// `then` before any other commit is sent; blocks.
+    /// `then` before any other commit is sent; blocks. `then` is told how many of those who wait the commit covers: the first
+    /// ones, as others may have come meanwhile.
     ///
     /// The commit on its way ends first: it is older, and must not reach the brokers after this one.
     pub(super) fn commit_here<T>(
         &self,
         only: Option<&[PartitionId]>,
-        then: impl FnOnce(&mut State, &Result<(), KafkaError>) -> T,
+        then: impl FnOnce(&mut State, &Result<(), KafkaError>, usize) -> T,
     ) -> T {
-        let list = loop {
+        let (list, covered) = loop {
             let mut state = self.lock();
             if state.flying.is_none() {
                 state.flying = Some(Flight::default());
                 state.look_back();
-                break state.offsets(only);
+                break (state.offsets(only), state.waiting.len());
             }
             drop(state);
             std::thread::sleep(SHORTLY);
@@ -397,7 +398,7 @@ impl Group {
             std::thread::sleep(AGAIN);
         }
         let mut state = self.lock();
-        let done = then(&mut state, &result);
+        let done = then(&mut state, &result, covered);
         state.flying = None;
         if !state.waiting.is_empty() {
             self.pump(&mut state);

@@ -11,7 +11,7 @@ use super::error::failed;
 use super::group::Group;
 use super::progress::Progress;
 use super::reader::PAUSE;
-use super::state::{Partition, PartitionId};
+use super::state::{Cut, Partition, PartitionId};
 use crate::Result;
 use crate::event::Start;
 use crate::event::delivery::stale;
@@ -132,13 +132,15 @@ impl Group {
             .map(|element| (self.short(element.topic()), element.partition()))
             .collect();
         tracing::debug!(group = %self.name, partitions = gone.len(), lost, "partitions go to other members");
-        let (cut, committed) = if lost {
-            (self.lock().forget(&gone), false)
+        let cut = if lost {
+            self.lock().forget(&gone, 0)
         } else {
-            self.commit_here(Some(&gone), |state, result| (state.forget(&gone), result.is_ok()))
+            self.commit_here(Some(&gone), |state, result, covered| {
+                state.forget(&gone, if result.is_ok() { covered } else { 0 })
+            })
         };
-        for (receipt, reply) in cut {
-            let _ = reply.send(if committed { Ok(()) } else { Err(stale(&receipt)) });
+        for Cut { receipt, covered, reply } in cut {
+            let _ = reply.send(if covered { Ok(()) } else { Err(stale(&receipt)) });
         }
     }
 

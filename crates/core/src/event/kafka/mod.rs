@@ -41,7 +41,9 @@ use crate::Result;
 ///
 /// - **Published for good.** `publish` returns when all in-sync replicas have every event (`acks=all`, an idempotent
 ///   producer). Its future may be dropped: the batch is sent to its end. A batch is not atomic: if it fails half-way, repeat
-///   it with the same ids.
+///   it with the same ids. What is stored of it then are, of each partition, the first ones and no others, so that a batch
+///   which is repeated keeps its order also where the brokers were away for a while; an event that the brokers refuse (for
+///   its size) is left out.
 /// - **Lanes and partitions.** An event's key decides its partition (the hash of the Java clients), so a lane lives in one
 ///   partition, and so do events with the same id, if they have the same key. When the number of a topic's partitions is
 ///   changed, keys move: events of one key from before and after the change are then in two partitions, which different

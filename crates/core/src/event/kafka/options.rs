@@ -42,7 +42,7 @@ pub struct KafkaBusOptions {
     pub(super) window: u32,
     pub(super) read_ahead: usize,
     pub(super) request: Duration,
-    publish: Duration,
+    pub(super) publish: Duration,
     session: Duration,
     instance: Option<String>,
     pub(super) replay_poll: Duration,
@@ -201,7 +201,7 @@ impl KafkaBusOptions {
 
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
-        let publish = self.publish.as_millis().max(1);
+        let publish = self.publish.as_millis().clamp(1, 86_400_000);
         let request = self.request.as_millis().min(publish);
         if !self.properties.contains_key("linger.ms") {
             config.set("linger.ms", "1");
@@ -210,7 +210,8 @@ impl KafkaBusOptions {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("request.timeout.ms", request.to_string())
-            .set("message.timeout.ms", publish.to_string())
+            // Only should the bus not do so itself: the client gives up records one by one.
+            .set("message.timeout.ms", (publish * 2 + 60_000).to_string())
             // As every client that follows the Java one, so that publishers in other languages meet on the same partitions.
             .set("partitioner", "murmur2_random");
         config

@@ -101,6 +101,32 @@ impl Partition {
     }
 }
 
+/// Looking for replays, once at a time and in a thread of its own: a broker that is slow to answer must not hold up the poll.
+#[derive(Default)]
+struct Looking(Arc<AtomicBool>);
+
+impl Looking {
+    fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs the look; however it ends, also by a panic or because there is no thread for it, the next one may begin.
+    fn apart(&self, look: impl FnOnce() + Send + 'static) -> Result<()> {
+        struct End(Arc<AtomicBool>);
+        impl Drop for End {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        self.0.store(true, Ordering::Relaxed);
+        let end = End(Arc::clone(&self.0));
+        thread("replays", move || {
+            let _end = end;
+            look();
+        })
+    }
+}
+
 /// A record on its way from the consumer into the lanes.
 pub(super) struct Incoming {
     partition: PartitionId,
@@ -113,7 +139,7 @@ impl Group {
     pub(super) fn run(self: Arc<Self>) {
         let mut topic: (String, Arc<str>) = (String::new(), "".into());
         let mut replays_at = Instant::now() + self.cluster.options.replay_poll;
-        let looking = Arc::new(AtomicBool::new(false));
+        let looking = Looking::default();
         let mut markers_at = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             let (mut wait, mut idle) = (POLL, false);
@@ -135,12 +161,12 @@ impl Group {
             }
             self.throttle();
             self.tick();
-            if Instant::now() >= replays_at && !looking.load(Ordering::Relaxed) {
+            if Instant::now() >= replays_at && !looking.is_under_way() {
                 self.look_for_replays(&looking);
                 replays_at = Instant::now() + self.cluster.options.replay_poll;
             }
         }
-        let last = self.commit_here(None, |_, last| last.clone());
+        let last = self.commit_here(None, |_, last, _| last.clone());
         if let Err(error) = last {
             tracing::warn!(group = %self.name, error = %failed("committing", &error), "the last commit failed");
         }
@@ -318,20 +344,14 @@ impl Group {
         }
     }
 
-    /// Looks in a thread of its own: a broker that is slow to answer must not hold up the poll.
-    fn look_for_replays(self: &Arc<Self>, looking: &Arc<AtomicBool>) {
-        let (group, ended) = (Arc::clone(self), Arc::clone(looking));
-        looking.store(true, Ordering::Relaxed);
-        let started = thread("replays", move || {
-            match group.dead.replays_here() {
-                Ok(replays) => group.sort_in(replays),
-                Err(error) => tracing::debug!(group = %group.name, %error, "replays could not be looked for"),
-            }
-            ended.store(false, Ordering::Relaxed);
+    fn look_for_replays(self: &Arc<Self>, looking: &Looking) {
+        let group = Arc::clone(self);
+        let started = looking.apart(move || match group.dead.replays_here() {
+            Ok(replays) => group.sort_in(replays),
+            Err(error) => tracing::debug!(group = %group.name, %error, "replays could not be looked for"),
         });
         if let Err(error) = started {
             tracing::warn!(group = %self.name, %error, "replays could not be looked for");
-            looking.store(false, Ordering::Relaxed);
         }
     }
 
@@ -342,5 +362,24 @@ impl Group {
         self.consumer.subscribe(&names).map_err(|_| {
             Error::new(ErrorKind::Other, format!("the group {} could not subscribe to its topics", self.name))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_panics_does_not_end_the_looking() {
+        let looking = Looking::default();
+        for _ in 0..2 {
+            assert!(!looking.is_under_way());
+            looking.apart(|| std::panic::resume_unwind(Box::new("a look that fails"))).unwrap();
+            let begun = Instant::now();
+            while looking.is_under_way() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "it is under way for ever");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 }

@@ -91,6 +91,14 @@ pub(super) enum Work {
     },
 }
 
+/// A settlement in a partition that went to another member.
+pub(super) struct Cut {
+    pub(super) receipt: Receipt,
+    /// Whether it was committed before that.
+    pub(super) covered: bool,
+    pub(super) reply: oneshot::Sender<Result<()>>,
+}
+
 /// How an event was settled, and what is undone if that cannot be committed.
 pub(super) enum End {
     Done { attempts: u32, begun: Option<Begun> },
@@ -207,8 +215,8 @@ impl State {
 
     /// Forgets partitions that went to other members, with everything that is unsettled in them.
     ///
-    /// Returns who still waits for a commit of them.
-    pub(super) fn forget(&mut self, gone: &[PartitionId]) -> Vec<(Receipt, oneshot::Sender<Result<()>>)> {
+    /// Returns who still waits for a commit of them; a last one covers as many of those who wait, the first ones.
+    pub(super) fn forget(&mut self, gone: &[PartitionId], covered: usize) -> Vec<Cut> {
         let is_gone = |topic: &Arc<str>, position: u128| {
             let partition = place(position).0;
             gone.iter().any(|(of, number)| of == topic && *number == partition)
@@ -218,10 +226,10 @@ impl State {
         self.replays.retain(|(topic, position), _| !is_gone(topic, *position));
         self.unreadable.retain(|(topic, position), _| !is_gone(topic, *position));
         let mut cut = Vec::new();
-        for mut waiter in std::mem::take(&mut self.waiting) {
+        for (place, mut waiter) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
             match waiter.work {
                 Work::Settle { receipt, reply, .. } if is_gone(&receipt.topic, receipt.position) => {
-                    cut.push((receipt, reply));
+                    cut.push(Cut { receipt, covered: place < covered, reply });
                     continue;
                 }
                 Work::Claim { ref mut taken, .. } => taken.retain(|taken| {

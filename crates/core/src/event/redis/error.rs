@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Answer,
     #[error("the layout is version {0}, which is newer than this program")]
     TooNew(i64),
+    #[error("the layout is version {0}, which this program does not read any more")]
+    Outdated(i64),
     #[error("the server is version {0}, and scripts with flags need 7.0")]
     TooOld(String),
     #[error("the script was not there, and is now")]
@@ -123,6 +125,10 @@ impl Failure {
             Self::Answer => (ErrorKind::Protocol, Retry::Never, "its answer cannot be read"),
             Self::TooNew(_) => {
                 (ErrorKind::Unsupported, Retry::Never, "its layout is newer than this program")
+            }
+            Self::Outdated(_) => {
+                let said = "its layout is older than this program, which needs another prefix";
+                (ErrorKind::Unsupported, Retry::Never, said)
             }
             Self::TooOld(_) => (ErrorKind::Unsupported, Retry::Never, "it is older than Redis 7.0"),
             Self::Unloaded => (ErrorKind::Unavailable, Retry::Now, "it forgets scripts at once"),

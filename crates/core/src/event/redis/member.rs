@@ -193,7 +193,7 @@ fn read(answer: Value, fence: u64, topics: &[&Arc<str>]) -> std::result::Result<
         let topic = place.checked_sub(1).and_then(|place| topics.get(place)).ok_or(Failure::Answer)?;
         for _ in 0..script::count(&next()?)? {
             let row = script::text(next()?)?;
-            let (id, attempt) = row.split_once('/').ok_or(Failure::Answer)?;
+            let (id, attempt) = row.split_once('/').unwrap_or((&row, "1"));
             let receipt = Receipt {
                 topic: Arc::clone(topic),
                 position: script::position(id)?,

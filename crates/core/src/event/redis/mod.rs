@@ -90,10 +90,13 @@ use crate::{Error, ErrorKind, Result};
 /// The log of a topic is a stream. Redis's own consumer groups are not used: `XREADGROUP` shares events out one by one,
 /// so two members hold events of one key at once and a retried event is overtaken; `XAUTOCLAIM` hands over whatever is
 /// old, has no delay per event, and does not fence the former owner, whose late `XACK` removes what the new one works on.
-/// So a group has a cursor into the stream and, for what it has taken in and not settled, a record per lane with the
-/// fence of its lease, the attempts of its events, and a place in a sorted set by when it may be handed out. Each step
-/// is one Lua script; an event whose lane is free is handed out from the stream without being written anywhere but into
-/// its lane's record. Settlements that are asked for at the same time share one call.
+/// So a group has a cursor into the stream and, for what it has taken in and not settled, a record per lane. Each step is one
+/// Lua script, and what it costs the server is mostly that script's work. By far the most frequent event is handed out while
+/// nothing else is in its lane, and is acknowledged: its record is the fence of the fetch that took it, which the
+/// acknowledgement compares and removes. The lease of all such events of a fetch stands once, with the part of the stream from
+/// which they came. Whatever else becomes of one (a renewal, a retry, a release, a lease that ends, events behind it that go
+/// on) gives its lane a record of its own, with the attempts of its events and a place in a sorted set by when it may be
+/// handed out. Settlements that are asked for at the same time share one call.
 ///
 /// All keys of a bus begin with `{prefix}`, so they share a hash slot: the bus runs on one primary, also one that has
 /// other slots of a cluster elsewhere, but it does not follow redirections; connect to that primary. A waiting fetch is

@@ -16,8 +16,8 @@ use crate::event::envelope::check_name;
 use crate::time::{Clock, SystemClock};
 use crate::{Error, ErrorKind, Result};
 
-/// The newest layout that this program knows.
-const LAYOUT: i64 = 1;
+/// The layout that this program knows.
+const LAYOUT: i64 = 2;
 
 /// How a [`RedisBus`] is reached and what it keeps.
 ///
@@ -158,8 +158,8 @@ impl RedisBusOptions {
     /// # Errors
     ///
     /// `InvalidInput` if the URL or the prefix cannot be used; `Unauthorized` if the server does not accept the name and
-    /// password; `Unavailable` or `Timeout` if it cannot be reached; `Unsupported` if it is older than 7.0, or a newer
-    /// version of this crate has changed the layout; `Storage` if it failed.
+    /// password; `Unavailable` or `Timeout` if it cannot be reached; `Unsupported` if it is older than 7.0, or what is
+    /// there has the layout of another version of this crate; `Storage` if it failed.
     pub async fn open(self) -> Result<RedisBus> {
         check_name("prefix", &self.prefix)?;
         let client = self.client()?;
@@ -232,8 +232,9 @@ async fn prepare(link: &Link) -> std::result::Result<(), Failure> {
     match found {
         Value::Nil => Ok(()),
         found => match script::number(&found)? {
+            LAYOUT => Ok(()),
             version if version > LAYOUT => Err(Failure::TooNew(version)),
-            _ => Ok(()),
+            version => Err(Failure::Outdated(version)),
         },
     }
 }

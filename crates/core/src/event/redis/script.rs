@@ -1,11 +1,11 @@
 //! The steps, each one Lua script, and how they are called and answered.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use redis::{Cmd, Script, ToRedisArgs, Value};
 
 use super::error::Failure;
-use crate::event::Receipt;
 
 /// One step on the server: atomic, because Redis runs one script at a time.
 pub(super) struct Step {
@@ -104,10 +104,13 @@ pub(super) fn position(id: &str) -> Result<u128, Failure> {
 
 /// The id that has this position.
 pub(super) fn id(position: u128) -> String {
-    format!("{}-{}", position >> 64, position & u128::from(u64::MAX))
+    let mut id = String::with_capacity(24);
+    write_id(position, &mut id);
+    id
 }
 
-/// What a lane's record is when this delivery is all that is in it.
-pub(super) fn lone_record(receipt: &Receipt) -> String {
-    format!("{} 1 0 {}/{}", receipt.fence, id(receipt.position), receipt.attempt)
+/// Writes the id that has this position behind what is there.
+pub(super) fn write_id(position: u128, text: &mut String) {
+    // A string takes whatever is written.
+    let _ = write!(text, "{}-{}", position >> 64, position & u128::from(u64::MAX));
 }

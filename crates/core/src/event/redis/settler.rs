@@ -13,7 +13,7 @@ use crate::event::delivery::stale;
 use crate::event::{Receipt, Settlement};
 use crate::{Error, ErrorKind, Result};
 
-/// How many settlements share a call at most.
+/// How many settlements share a call at most; the script takes no more than 2,000 of one fetch.
 const BATCH: usize = 1024;
 
 struct Request {
@@ -27,8 +27,8 @@ impl Request {
         self.settlement == Settlement::Ack
     }
 
-    fn place(&self) -> (&str, bool) {
-        (&self.receipt.topic, !self.is_ack())
+    fn place(&self) -> (&str, bool, u64) {
+        (&self.receipt.topic, !self.is_ack(), if self.is_ack() { self.receipt.fence } else { 0 })
     }
 }
 
@@ -64,7 +64,7 @@ async fn run(shared: Arc<Shared>, group: Arc<str>, mut incoming: mpsc::Unbounded
         number += 1;
         let mut call = shared.call(&SETTLE);
         call.arg(&*group).arg(shared.now()).arg(&caller).arg(number);
-        // By topic, acknowledgements first, as the script takes them.
+        // By topic, acknowledgements first and of one fetch together, as the script takes them.
         batch.sort_by(|one, other| one.place().cmp(&other.place()));
         for part in batch.chunk_by(|one, other| one.receipt.topic == other.receipt.topic) {
             add(&mut call, part);
@@ -116,16 +116,23 @@ fn verdicts(answer: Value, count: usize) -> std::result::Result<Vec<bool>, Failu
 fn add(call: &mut Call, requests: &[Request]) {
     let (acks, others) = requests.split_at(requests.partition_point(Request::is_ack));
     let Some(first) = requests.first() else { return };
-    call.arg(&*first.receipt.topic).arg(acks.len());
-    for request in acks {
-        call.arg(&*request.receipt.key);
-    }
-    for request in acks {
-        call.arg(script::lone_record(&request.receipt));
+    let fences = || acks.chunk_by(|one, other| one.receipt.fence == other.receipt.fence);
+    call.arg(&*first.receipt.topic).arg(fences().count());
+    for acks in fences() {
+        call.arg(acks.first().map_or(0, |first| first.receipt.fence)).arg(acks.len());
+        let mut ids = String::with_capacity(acks.len() * 24);
+        for request in acks {
+            script::write_id(request.receipt.position, &mut ids);
+            ids.push(' ');
+        }
+        call.arg(ids);
+        for request in acks {
+            call.arg(&*request.receipt.key);
+        }
     }
     call.arg(others.len());
     for Request { receipt, settlement, .. } in others {
-        call.arg(&*receipt.key).arg(script::lone_record(receipt));
+        call.arg(&*receipt.key).arg(receipt.fence).arg(script::id(receipt.position)).arg(receipt.attempt);
         match settlement {
             Settlement::Ack => call.arg("ack"),
             Settlement::Release => call.arg("release"),

@@ -140,13 +140,138 @@ async fn a_key_with_more_events_than_a_run_keeps_its_order_and_so_does_the_empty
     assert_eq!(member.lag().await.unwrap().unsettled, 0);
     // Nothing of a lane is left when its last event is done.
     let mut connection = table.connection().await;
-    for (count, name, left) in
-        [("HLEN", "lanes", 1), ("ZCARD", "due", 1), ("ZCARD", "wait", 0), ("HLEN", "kept", 0)]
-    {
+    for (count, name, left) in [
+        ("HLEN", "lanes", 1),
+        ("ZCARD", "due", 1),
+        ("HLEN", "batches", 0),
+        ("ZCARD", "wait", 0),
+        ("HLEN", "kept", 0),
+    ] {
         let key = table.key(&format!("g:readers:posts:{name}"));
         let there: i64 = redis::cmd(count).arg(&key).query_async(&mut connection).await.unwrap();
         assert_eq!(there, left, "{key}");
     }
+}
+
+#[tokio::test]
+async fn who_renews_some_of_a_fetch_keeps_these_alone_and_each_lane_goes_its_own_way() {
+    let Some(table) = Table::set("lanes of one fetch on redis") else { return };
+    let bus = table.bus().await;
+    let [member, other] =
+        [bus.subscribe(&subscription()).await.unwrap(), bus.subscribe(&subscription()).await.unwrap()];
+    let keys = ["acked", "dead", "lapsed", "released", "renewed", "retried"];
+    bus.publish(&keys.map(|key| event(key, 1))).await.unwrap();
+    let taken = take(&member).await;
+    let of = |key: &str| taken.iter().find(|taken| taken.event.key == key).unwrap().receipt.clone();
+    // Behind each of them another one.
+    bus.publish(&keys.map(|key| event(key, 2))).await.unwrap();
+    assert!(take(&other).await.is_empty(), "their lanes are held");
+    table.clock.advance(Duration::from_secs(6));
+    assert_eq!(member.renew(&[of("renewed")]).await.unwrap(), []);
+    member.settle(&of("acked"), Settlement::Ack).await.unwrap();
+    let reason = Reason::new("unavailable", "later");
+    member.settle(&of("dead"), Settlement::DeadLetter { reason: reason.clone() }).await.unwrap();
+    member.settle(&of("released"), Settlement::Release).await.unwrap();
+    let after = Duration::from_mins(1);
+    member.settle(&of("retried"), Settlement::Retry { after, reason }).await.unwrap();
+    let named = |taken: &[Delivery]| {
+        let mut named: Vec<_> =
+            taken.iter().map(|taken| (taken.event.key.clone(), taken.event.version, taken.attempt)).collect();
+        named.sort();
+        named
+    };
+    let row = |key: &str, version, attempt| (key.to_owned(), version, attempt);
+    let next = take(&other).await;
+    let expected = [row("acked", 2, 1), row("dead", 2, 1), row("released", 1, 1), row("released", 2, 1)];
+    assert_eq!(named(&next), expected);
+    for taken in next {
+        other.settle(&taken.receipt, Settlement::Ack).await.unwrap();
+    }
+    // The lease of the fetch ends, not that of the one which was renewed.
+    table.clock.advance(Duration::from_secs(5));
+    let next = take(&other).await;
+    assert_eq!(named(&next), [row("lapsed", 1, 2), row("lapsed", 2, 1)]);
+    let late = member.settle(&of("lapsed"), Settlement::Ack).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Conflict);
+    for taken in next {
+        other.settle(&taken.receipt, Settlement::Ack).await.unwrap();
+    }
+    assert_eq!(member.renew(&[of("renewed"), of("lapsed")]).await.unwrap(), [of("lapsed")]);
+    member.settle(&of("renewed"), Settlement::Ack).await.unwrap();
+    table.clock.advance(Duration::from_mins(1));
+    let next = take(&other).await;
+    assert_eq!(named(&next), [row("renewed", 2, 1), row("retried", 1, 2), row("retried", 2, 1)]);
+    for taken in next {
+        other.settle(&taken.receipt, Settlement::Ack).await.unwrap();
+    }
+    assert_eq!(member.lag().await.unwrap().unsettled, 0);
+    let mut connection = table.connection().await;
+    for (count, name, left) in [("HLEN", "lanes", 1), ("ZCARD", "due", 1), ("HLEN", "batches", 0)] {
+        let key = table.key(&format!("g:readers:posts:{name}"));
+        let there: i64 = redis::cmd(count).arg(&key).query_async(&mut connection).await.unwrap();
+        assert_eq!(there, left, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_settles_once_also_in_one_call() {
+    let Some(table) = Table::set("double settlements on redis") else { return };
+    let bus = table.bus().await;
+    let member = bus.subscribe(&subscription()).await.unwrap();
+    for version in [1, 2] {
+        bus.publish(&[event("a", version), event("b", version), event("c", version)]).await.unwrap();
+        let taken = take(&member).await;
+        let [one, two, three] = [0, 1, 2].map(|at| &taken[at].receipt);
+        if version == 2 {
+            // One waits behind it: it is not as the others.
+            bus.publish(&[event(&one.key, 9)]).await.unwrap();
+            assert!(take(&member).await.is_empty());
+        }
+        let settle = |receipt, settlement| member.settle(receipt, settlement);
+        let settled = tokio::join!(
+            settle(one, Settlement::Ack),
+            settle(two, Settlement::Ack),
+            settle(one, Settlement::Ack),
+            settle(three, Settlement::Ack),
+            settle(three, Settlement::Release),
+        );
+        let stood =
+            [settled.0.is_ok(), settled.1.is_ok(), settled.2.is_ok(), settled.3.is_ok(), settled.4.is_ok()];
+        assert_eq!(stood, [true, true, false, true, false], "of version {version}");
+        for receipt in [one, two, three] {
+            assert_eq!(
+                member.settle(receipt, Settlement::Ack).await.unwrap_err().kind(),
+                ErrorKind::Conflict
+            );
+        }
+    }
+    assert_eq!(seen(&take(&member).await), [(9, 1)]);
+    assert_eq!(member.lag().await.unwrap().unsettled, 1);
+}
+
+#[tokio::test]
+async fn events_that_somebody_took_out_of_the_log_hold_up_no_lane() {
+    let Some(table) = Table::set("a log with holes on redis") else { return };
+    let bus = table.bus().await;
+    let member = bus.subscribe(&subscription()).await.unwrap();
+    bus.publish(&[event("a", 1), event("b", 1), event("c", 1)]).await.unwrap();
+    assert_eq!(take(&member).await.len(), 3);
+    bus.publish(&[event("b", 2)]).await.unwrap();
+    assert!(take(&member).await.is_empty());
+    let (mut connection, stream) = (table.connection().await, table.key("t:posts"));
+    let entries: redis::streams::StreamRangeReply =
+        redis::cmd("XRANGE").arg(&[&stream, "-", "+"]).query_async(&mut connection).await.unwrap();
+    for entry in entries.ids.iter().take(2) {
+        let _: i64 =
+            redis::cmd("XDEL").arg(&[&stream, &entry.id]).query_async(&mut connection).await.unwrap();
+    }
+    table.clock.advance(Duration::from_secs(11));
+    let mut left = seen(&take(&member).await);
+    left.sort_unstable();
+    assert_eq!(left, [(1, 2), (2, 1)]);
+    bus.publish(&[event("a", 3)]).await.unwrap();
+    assert_eq!(seen(&take(&member).await), [(3, 1)]);
+    assert_eq!(member.lag().await.unwrap().unsettled, 3);
 }
 
 #[tokio::test]
@@ -329,12 +454,16 @@ async fn passwords_are_in_no_error_and_each_failure_has_its_kind() {
 }
 
 #[tokio::test]
-async fn a_layout_of_a_newer_program_is_refused() {
-    let Some(table) = Table::set("a newer layout on redis") else { return };
+async fn a_layout_of_a_newer_or_an_older_program_is_refused() {
+    let Some(table) = Table::set("another layout on redis") else { return };
     let mut connection = table.connection().await;
     let key = table.key("layout");
-    let _: String = redis::cmd("SET").arg(&key).arg(99).query_async(&mut connection).await.unwrap();
-    assert_eq!(table.options().open().await.unwrap_err().kind(), ErrorKind::Unsupported);
+    for (version, said) in [(99, "newer"), (1, "older")] {
+        let _: String = redis::cmd("SET").arg(&key).arg(version).query_async(&mut connection).await.unwrap();
+        let error = table.options().open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(!error.retry().is_retryable() && error.to_string().contains(said), "{error}");
+    }
 }
 
 #[tokio::test]

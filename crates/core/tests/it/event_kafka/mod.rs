@@ -7,6 +7,7 @@ mod members;
 mod proxy;
 mod records;
 mod restart;
+mod silent;
 mod unreachable;
 mod work;
 

@@ -1,15 +1,16 @@
 -- KEYS: topics. ARGV: prefix, group, now, lease, max, fence, how many lost fences, these, then the topics.
 -- Answers the microseconds until something is due (-1: nothing waits), then of each topic with deliveries its place and
--- their number, and of each delivery "id/attempt", its key and its stored form.
+-- their number, and of each delivery "id/attempt" (only the id, if it is the first), its key and its stored form.
 --
--- What every event goes through makes no table of its own: on the way of an event whose lane is free, the garbage
--- collector costs more than the commands.
+-- What every event goes through makes no table and no string of its own: on the way of an event whose lane is free, the
+-- garbage collector costs more than the commands.
 local prefix, group, now = ARGV[1], ARGV[2], clock(ARGV[3])
 local until_ = text(now + tonumber(ARGV[4]))
 local max, fence, lost = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 
 local CHUNK = 512 -- events that are read at a time when the lanes of the first ones are busy
 local CHUNKS = 8 -- such reads before the rest is left to the next fetch
+local LAPSED = 8 -- batches whose lease has ended that are looked through before the rest is left to the next fetch
 
 local out, count, next_due = { -1 }, 0, nil
 
@@ -44,9 +45,26 @@ local function take_waiting(keys, key, lane)
   lane.waiting = lane.waiting - #moved
 end
 
+-- The lanes that are due, those of batches whose lease has ended among them.
+local function due_lanes(keys)
+  local dissolved = 0
+  while true do
+    local lanes, before = {}, dissolved
+    for _, member in ipairs(redis.call('ZRANGE', keys.due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, max - count)) do
+      if string.byte(member) ~= 0 then
+        lanes[#lanes + 1] = member
+      elseif dissolved < LAPSED then
+        dissolve(keys, string.sub(member, 2))
+        dissolved = dissolved + 1
+      end
+    end
+    if dissolved == before then return lanes end
+  end
+end
+
 -- Hands out lanes whose delay or lease has ended, or which were given back.
 local function take_due(keys)
-  local due = redis.call('ZRANGE', keys.due, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, max - count)
+  local due = due_lanes(keys)
   if #due == 0 then return end
   local share = math.max(1, math.min(RUN, math.floor((max - count) / #due)))
   local records, leases = {}, {}
@@ -76,25 +94,17 @@ local function ours(record)
   return { held = count_of_rows, waiting = 0, rows = rows }
 end
 
--- Notes a lane of this fetch, and answers where its record stands.
-local function begin(mine, records, leases, key, record)
-  append(records, key, record)
-  append(leases, until_, key)
-  mine[key] = #records
-  return #records
-end
-
 -- Takes events in after the cursor: hands them out if their lane is free, and lets them wait behind it otherwise.
 local function take_fresh(keys)
   local last = redis.call('HGET', KEYS[1], keys.topic)
   local cursor = redis.call('HGET', keys.cursors, group)
   if not last or not cursor then return end
-  local taken, reads = 0, 0
-  -- Of a lane that this fetch hands out, where its record will stand; what it holds, if that is more than one event; and
-  -- lanes that others hold.
-  local mine, runs, busy = {}, {}, {}
-  local records, leases, waiting = {}, {}, {}
-  local single = fence .. ' 1 0 '
+  local first, taken, reads = nil, 0, 0
+  -- Lanes that this fetch hands out: in `records` each with what its record will be, in `mine` at which place, in `ids`
+  -- the event of one that is short; in `runs` what those with more than that hold, which are not.
+  local records, mine, ids, lanes, short_ones = {}, {}, {}, 0, 0
+  local runs = {}
+  local busy, waiting = {}, {} -- lanes that others hold
   while cursor ~= last and count < max and reads < CHUNKS do
     local size = reads == 0 and math.min(max - count, CHUNK) or CHUNK
     reads = reads + 1
@@ -103,53 +113,60 @@ local function take_fresh(keys)
     local wanted = {}
     for i = 1, #entries do wanted[i] = entries[i][2][1] end
     local found = read_many(keys.lanes, wanted)
+    first = first or entries[1][1]
+    local at = #out
     for i = 1, #entries do
       if count >= max then break end
-      local id, key, value, record = entries[i][1], wanted[i], entries[i][2][2], found[i]
-      local at = mine[key]
-      if record and not at and not busy[key] then
-        local run = ours(record)
-        if run then
-          at = begin(mine, records, leases, key, record)
-          runs[key] = run
-        else
-          busy[key] = { record = record, more = 0 }
-        end
-      end
+      local entry, key, record = entries[i], wanted[i], found[i]
+      local id, lane = entry[1], mine[key]
       cursor, taken = id, taken + 1
-      if busy[key] then
-        busy[key].more = busy[key].more + 1
-        append(waiting, '0', waiting_member(key, id))
-      elseif not at then
-        local row = id .. '/1'
-        begin(mine, records, leases, key, single .. row)
-        deliver(row, key, value)
+      if not record and not lane then
+        lanes, short_ones = lanes + 1, short_ones + 1
+        mine[key], ids[lanes] = lanes, id
+        records[2 * lanes - 1], records[2 * lanes] = key, fence
+        out[at + 1], out[at + 2], out[at + 3] = id, key, entry[2][2]
+        count, at = count + 1, at + 3
       else
         local run = runs[key]
-        if not run then
-          run = { held = 1, waiting = 0, rows = string.sub(records[at], #single + 1) }
+        if not run and not busy[key] then
+          if lane then
+            run = { held = 1, waiting = 0, rows = ids[lane] .. '/1' }
+            short_ones = short_ones - 1
+          else
+            run = ours(record)
+            if run then
+              lanes = lanes + 1
+              mine[key] = lanes
+              records[2 * lanes - 1] = key
+            else
+              busy[key] = { record = record, waiting = 0 }
+            end
+          end
           runs[key] = run
         end
-        if run.held < RUN then
+        if run and run.held < RUN then
           run.held, run.rows = run.held + 1, run.rows .. ' ' .. id .. '/0'
-          deliver(id .. '/1', key, value)
+          out[at + 1], out[at + 2], out[at + 3] = id, key, entry[2][2]
+          count, at = count + 1, at + 3
         else
-          run.waiting = run.waiting + 1
+          local lane_of_it = run or busy[key]
+          lane_of_it.waiting = lane_of_it.waiting + 1
           append(waiting, '0', waiting_member(key, id))
         end
       end
     end
   end
   if taken == 0 then return end
+  local leases = {}
   for key, run in pairs(runs) do
-    records[mine[key]] = fence .. ' ' .. run.held .. ' ' .. run.waiting .. ' ' .. run.rows
+    records[2 * mine[key]] = fence .. ' ' .. run.held .. ' ' .. run.waiting .. ' ' .. run.rows
+    append(leases, until_, key)
   end
-  for key, holder in pairs(busy) do
-    if holder.more > 0 then
-      local head, before, rest = string.match(holder.record, '^(%d+ %d+ )(%d+)(.*)$')
-      append(records, key, head .. (tonumber(before) + holder.more) .. rest)
-    end
+  if short_ones > 0 then
+    redis.call('HSET', keys.batches, fence, first .. ' ' .. cursor, fence .. '#', short_ones)
+    append(leases, until_, '\0' .. fence)
   end
+  for key, lane in pairs(busy) do append(records, key, with_waiting(lane.record, lane.waiting)) end
   many('HSET', keys.lanes, records)
   many('ZADD', keys.due, leases)
   many('ZADD', keys.wait, waiting)
@@ -174,6 +191,7 @@ end
 for place = 1, #ARGV - 7 - lost do
   local keys = keys_of(prefix, group, ARGV[7 + lost + place])
   if lost > 0 then
+    for l = 1, lost do dissolve(keys, ARGV[7 + l]) end
     local cursor = '0'
     repeat
       local page = redis.call('HSCAN', keys.lanes, cursor, 'COUNT', 1000)

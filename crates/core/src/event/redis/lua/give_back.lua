@@ -2,6 +2,7 @@
 local prefix, group, now, fence = ARGV[1], ARGV[2], clock(ARGV[3]), ARGV[4]
 for at = 5, #ARGV, 2 do
   local keys = keys_of(prefix, group, ARGV[at])
+  dissolve(keys, fence)
   local record = redis.call('HGET', keys.lanes, ARGV[at + 1])
   if record and string.match(record, '^%d+') == fence then
     untake(keys, ARGV[at + 1], record, now)

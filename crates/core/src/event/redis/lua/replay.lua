@@ -16,9 +16,7 @@ for i = 4, #ARGV do
     redis.call('HSET', keys.kept, id, value)
     local record = redis.call('HGET', keys.lanes, key)
     if record then
-      local lane = parse(record)
-      lane.waiting = lane.waiting + 1
-      redis.call('HSET', keys.lanes, key, record_of(lane))
+      redis.call('HSET', keys.lanes, key, with_waiting(record, 1))
       redis.call('ZADD', keys.wait, '0', waiting_member(key, id))
     else
       redis.call('HSET', keys.lanes, key, '0 0 0 ' .. id .. '/0')
