@@ -1,6 +1,10 @@
 //! What is known: documents, and what stays of them in a store.
 
 mod fingerprint;
+#[cfg(feature = "html")]
+mod html;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod tenant;
 
 use std::fmt;
@@ -10,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use fingerprint::Fingerprint;
+#[cfg(feature = "html")]
+pub use html::HtmlLoader;
+#[cfg(feature = "pdf")]
+pub use pdf::PdfLoader;
 pub use tenant::Tenant;
 
 use crate::{Error, ErrorKind, Result};

@@ -5,11 +5,19 @@
 
 mod answers;
 mod chunks;
+#[cfg(feature = "local")]
+mod encoder;
 mod grounding;
 mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
+#[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
+mod mutate;
+#[cfg(feature = "html")]
+mod pages;
+#[cfg(feature = "pdf")]
+mod pdfs;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod retrieval;
