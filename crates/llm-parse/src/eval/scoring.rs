@@ -210,6 +210,8 @@ impl Scoring {
     /// Returns the partner of each expected item.
     fn align(&self, expected: &[&Value], got: &[&Value]) -> Vec<Option<usize>> {
         const SCALE: f64 = 1_000_000.0;
+        // Of equally alike partners the one with more equal fields: which one it is must not hang on the order.
+        const TIES: i64 = 1 << 20;
         if self.list.is_none() {
             // a value is the partner of the value
             return expected.iter().map(|_| got.first().map(|_| 0)).collect();
@@ -227,7 +229,7 @@ impl Scoring {
                     let likeness = self.likeness(item, other);
                     #[expect(clippy::cast_possible_truncation, reason = "a likeness is at most 1")]
                     let weight = (likeness * SCALE) as i64;
-                    (likeness >= self.threshold).then_some((column, weight))
+                    (likeness >= self.threshold).then(|| (column, weight * TIES + self.agreeing(item, other)))
                 });
                 pairs.collect()
             })
@@ -235,6 +237,15 @@ impl Scoring {
         let mut partners = assignment::assign(&weights, columns);
         partners.resize(expected.len(), None);
         partners
+    }
+
+    /// Counts the fields that are the same in two items.
+    fn agreeing(&self, expected: &Value, got: &Value) -> i64 {
+        let same = self.fields.iter().filter(|field| {
+            let values = (field.of(Some(expected)), field.of(Some(got)));
+            matches!(values, (Some(expected), Some(got)) if field.measure.same(expected, got))
+        });
+        i64::try_from(same.count()).unwrap_or(i64::MAX).min(100)
     }
 
     /// Tells how alike two items are: the mean over the key fields that either has.

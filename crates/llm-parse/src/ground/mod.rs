@@ -34,6 +34,7 @@
 
 #[cfg(any(test, feature = "extract"))]
 mod contradiction;
+mod cut;
 mod edit;
 mod index;
 mod lexicon;
@@ -296,7 +297,7 @@ impl<'a> Aligner<'a> {
             let to = self.skeleton.bytes.partition_point(|piece| piece.start < bytes.end);
             if bare.len() > 0 && from < to {
                 let found = Alignment { start: from, end: to, edits: 0, steps: Vec::new() };
-                if let Err(reason) = verify::cut_words(self.source, &self.skeleton, bare, &found) {
+                if let Err(reason) = cut::cut_words(self.source, &self.skeleton, bare, &found) {
                     miss = Some(reason);
                     continue;
                 }
@@ -321,7 +322,7 @@ impl<'a> Aligner<'a> {
         {
             let start = self.skeleton.char_at(offset);
             let found = Alignment { start, end: start + bare.len(), edits: 0, steps: Vec::new() };
-            if let Err(reason) = verify::cut_words(self.source, &self.skeleton, bare, &found) {
+            if let Err(reason) = cut::cut_words(self.source, &self.skeleton, bare, &found) {
                 miss = Some(reason);
                 continue;
             }
@@ -384,7 +385,7 @@ impl<'a> Aligner<'a> {
             });
             let Some(place) = place else { return Ok(None) };
             if !spans.is_empty()
-                && self.source.get(after..place.bytes.start).is_some_and(verify::elides_negation)
+                && self.source.get(after..place.bytes.start).is_some_and(cut::elides_negation)
             {
                 return Err(Miss::Negation);
             }

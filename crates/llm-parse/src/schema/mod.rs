@@ -12,6 +12,7 @@ pub(crate) mod shape;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::collections::HashMap;
 use std::fmt;

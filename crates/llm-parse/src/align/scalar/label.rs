@@ -92,8 +92,10 @@ fn is_crossed_out(text: &str, labels: &Labels) -> bool {
     };
     let (Some(head), Some(tail)) = (text.get(..start), text.get(start..)) else { return false };
     let head = head.trim_end_matches(separates);
+    // "완료 전", "완료 예정": it will be, and is not.
+    let before = matches!(tail, "전" | "이전" | "직전" | "예정");
     !head.is_empty()
-        && is_no_mark(tail)
+        && (is_no_mark(tail) || before)
         && !labels.folded.contains_key(&fold(tail))
         && labels.folded.contains_key(&fold(head))
 }
@@ -404,6 +406,16 @@ mod tests {
         {
             assert_eq!(read(text, &labels(&["긍정", "부정"]), true), Reading::Negated, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_still_to_come_is_not_yet() {
+        let states = labels(&["완료", "진행"]);
+        for text in ["완료 전", "완료 이전", "완료 예정"] {
+            assert_eq!(read(text, &states, true), Reading::Negated, "{text}");
+        }
+        assert_eq!(name("전 완료", &["완료", "진행"]).as_deref(), Some("완료"));
+        assert_eq!(name("완료 예정", &["완료", "완료 예정"]).as_deref(), Some("완료 예정"));
     }
 
     #[test]
