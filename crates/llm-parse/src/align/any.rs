@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::leaf::{is_json_number, plain_integer};
+use super::leaf::{exact_as_float, is_json_number, plain_integer};
 use super::list::Chain;
 use super::plan::{Key, NONE, Value, index};
 use super::scalar::number;
@@ -60,20 +60,22 @@ impl Aligner<'_> {
             && read.unit.is_none()
             && !read.percent
         {
-            let value = match read.value.to_integer() {
-                Some((whole, true)) => {
-                    u64::try_from(whole)
-                        .ok()
-                        .map(Value::Unsigned)
-                        .or(i64::try_from(whole).ok().map(Value::Signed))
-                }
-                _ => None,
-            };
+            let whole = read.value.to_integer().filter(|(_, whole)| *whole).map(|(value, _)| value);
+            let value = whole.and_then(|whole| {
+                let unsigned = u64::try_from(whole).ok().map(Value::Unsigned);
+                unsigned.or_else(|| i64::try_from(whole).ok().map(Value::Signed))
+            });
+            let lost = value.is_none() && whole.is_some_and(|whole| !exact_as_float(whole));
             let value = value.unwrap_or_else(|| Value::Float(read.value.to_f64()));
-            if !matches!(value, Value::Float(float) if !float.is_finite()) {
+            // The digits of a bit pattern are worth more than a float near it.
+            let pattern = matches!(value, Value::Float(_)) && text.contains(['x', 'X']);
+            if !pattern && !matches!(value, Value::Float(float) if !float.is_finite()) {
                 let mut fitted = (self.slot(node, value), Fit::default());
                 for (rule, severity) in &read.notes {
                     self.noted(&mut fitted, *rule, *severity);
+                }
+                if lost {
+                    self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
                 }
                 return self.cut_number(node, fitted);
             }

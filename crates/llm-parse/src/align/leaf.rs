@@ -583,7 +583,7 @@ fn plain_value(number: Exact) -> Value {
     clippy::cast_possible_truncation,
     reason = "the round trip is the question"
 )]
-fn exact_as_float(value: i128) -> bool {
+pub(super) fn exact_as_float(value: i128) -> bool {
     value as f64 as i128 == value
 }
 

@@ -321,6 +321,10 @@ fn hexadecimal_numbers_are_exact_or_refused() {
         assert_eq!(read(raw, whole()), Err(ErrorKind::Overflow), "{raw}");
         assert_eq!(read(&format!("[{raw}]"), json!({"items": whole()})), Err(ErrorKind::Overflow), "{raw}");
     }
+    // Any value keeps the digits as a text, and says so.
+    let parsed = Parser::<Value>::with_schema(Schema::any()).parse("[0x1FFFFFFFFFFFFFFFF]").unwrap();
+    assert_eq!(parsed.value, json!(["0x1FFFFFFFFFFFFFFFF"]));
+    assert_eq!(parsed.report.worst(), Some(Severity::Lossy));
     // Without a schema a document holds null where JSON has no such number.
     let text = "[0x10000000000000000, 0xFFFFFFFFFFFFFFFF]";
     let document = crate::syntax::read(text, &crate::syntax::Limits::default());

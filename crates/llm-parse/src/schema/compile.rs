@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::labels;
-use super::parts::{Choice, Key, Parts, Root};
+use super::parts::{Choice, Key, Parts, Root, is_null};
 use super::shape::{Kind, Labels, Shape, ShapeId, Shapes, Tag, Union};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -261,15 +261,13 @@ impl<'a> Compiler<'a> {
         if choice.variants.is_empty() {
             return Err(bad(format!("{} must not be empty", choice.keyword)).into());
         }
-        let is_null = |variant: &Value| {
-            variant.get("type").and_then(Value::as_str) == Some("null")
-                || variant.get("const") == Some(&Value::Null)
-        };
         let (nulls, rest): (Vec<&'a Value>, Vec<&'a Value>) =
             choice.variants.iter().partition(|variant| is_null(variant));
-        *nullable |= !nulls.is_empty();
+        *nullable |= !nulls.is_empty() && parts.allows_null(choice);
         if rest.is_empty() {
-            *nullable = true;
+            if !*nullable {
+                return Err(Trouble::Clash("allOf of the schema asks for two types at once"));
+            }
             return Ok(Kind::Null);
         }
         let alone = parts.rules.is_empty() && parts.choices.len() == 1;

@@ -149,6 +149,19 @@ fn hex(byte: u8) -> Option<u8> {
 pub(super) struct Choice<'a> {
     pub(super) keyword: &'static str,
     pub(super) variants: &'a Vec<Value>,
+    /// The keywords that stand beside it.
+    rule: Option<Rule<'a>>,
+}
+
+impl Choice<'_> {
+    pub(super) fn allows_null(&self) -> bool {
+        self.variants.iter().any(is_null)
+    }
+}
+
+/// An alternative that is nothing but null.
+pub(super) fn is_null(variant: &Value) -> bool {
+    variant.get("type").and_then(Value::as_str) == Some("null") || variant.get("const") == Some(&Value::Null)
 }
 
 /// What must hold together of one value.
@@ -195,13 +208,14 @@ impl<'a> Parts<'a> {
         if let Some(Value::Bool(nullable)) = map.get("nullable") {
             self.nullable = Some(*nullable && self.nullable != Some(false));
         }
-        if let Some(rule) = root.rule(map) {
+        let rule = root.rule(map);
+        if let Some(rule) = rule {
             self.rule(rule);
         }
         for keyword in ["anyOf", "oneOf"] {
             match map.get(keyword) {
                 None => {}
-                Some(Value::Array(variants)) => self.choices.push(Choice { keyword, variants }),
+                Some(Value::Array(variants)) => self.choices.push(Choice { keyword, variants, rule }),
                 Some(_) => return Err(bad(format!("{keyword} must be a list"))),
             }
         }
@@ -247,6 +261,18 @@ impl<'a> Parts<'a> {
                 self.choices.push(*choice);
             }
         }
+    }
+
+    /// Tells whether null, which `choice` allows, is allowed by all that holds with it. What stands beside the choice in
+    /// the same map does not count: generators write the type of the other alternatives there.
+    pub(super) fn allows_null(&self, choice: Choice<'a>) -> bool {
+        let own = |rule: Rule<'a>| choice.rule.is_some_and(|own| std::ptr::eq(own, rule));
+        let typed = |rule: Rule<'a>| match rule.get("type") {
+            Some(Value::String(name)) => name == "null",
+            Some(Value::Array(names)) => names.iter().any(|name| name == "null"),
+            _ => true,
+        };
+        self.choices.iter().all(Choice::allows_null) && self.rules.iter().all(|rule| own(rule) || typed(rule))
     }
 
     /// How much there is to join.

@@ -128,6 +128,25 @@ fn all_that_stands_under_all_of_holds() {
 }
 
 #[test]
+fn null_is_allowed_where_all_that_hold_together_allow_it() {
+    let maybe = |name: &str| json!({"anyOf": [{"type": name}, {"type": "null"}]});
+    let schema = |all: Value| json!({"allOf": all});
+    for (all, allowed) in [
+        (json!([maybe("integer"), maybe("integer")]), true),
+        (json!([maybe("integer"), {"type": "integer"}]), false),
+        (json!([{"anyOf": [{"type": "integer"}, {"type": "string"}]}, maybe("integer")]), false),
+        (json!([maybe("integer"), {"minimum": 2}]), true),
+    ] {
+        assert_eq!(fits(&schema(all.clone()), "null").is_ok(), allowed, "{all}");
+        assert_eq!(fits(&schema(all.clone()), "5"), Ok(json!(5)), "{all}");
+    }
+    // What some generators write for "an object or null".
+    let sloppy =
+        json!({"type": "object", "anyOf": [{"properties": {"a": {"type": "integer"}}}, {"type": "null"}]});
+    assert_eq!(fits(&sloppy, "null"), Ok(Value::Null));
+}
+
+#[test]
 fn what_contradicts_itself_is_refused_or_drops_out_of_the_alternatives() {
     for all in [
         json!([{"const": 1}, {"const": 2}]),
