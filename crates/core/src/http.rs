@@ -18,13 +18,18 @@ const NAME_BYTES: usize = 64;
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = header(headers, "retry-after")?;
     let delay = if let Ok(seconds) = value.parse::<f64>() {
-        Duration::try_from_secs_f64(seconds).ok()?
+        span(seconds)?
     } else {
         // The server's own clock, where it tells it, keeps a difference between the clocks out of the wait.
         let now = header(headers, "date").and_then(http_date).unwrap_or(now);
         http_date(value)?.saturating_since(now)
     };
     Some(delay.min(LONGEST_WAIT))
+}
+
+/// Makes a wait of seconds; one that is too long to express is as long as waits are, one that is none is `None`.
+pub(crate) fn span(seconds: f64) -> Option<Duration> {
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// Reads a header that is text, without the white space around it.

@@ -1,9 +1,11 @@
 //! A limit of requests and tokens per minute.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::time::{Clock, SystemClock, after};
@@ -13,14 +15,14 @@ use crate::{Error, ErrorKind, Retry};
 ///
 /// Both are token buckets that fill steadily and start full, the way OpenAI and Anthropic describe their own limits. A call
 /// reserves one request and its *estimated* tokens before it is made, waits in order of arrival until both are there,
-/// and is [reconciled](RateReservation::reconcile) with what it really used: what was not used comes back at once, what was
-/// used beyond the estimate delays later calls. Clones share the limit.
+/// and is [reconciled](RateReservation::reconcile) with what it really used: what was not used comes back at once and
+/// shortens the wait of those in line, what was used beyond the estimate delays later calls. Clones share the limit.
 ///
 /// What it promises:
 ///
 /// 1. In any span of time, what is let through is at most the burst plus the rate times the span.
 /// 2. Callers are served in the order of arrival; a small one does not overtake a big one.
-/// 3. A caller that leaves while it waits gives back what it reserved.
+/// 3. A caller that leaves while it waits gives back what it reserved, and those behind it move up.
 /// 4. Nobody waits longer than the longest wait: a call that would have to is turned away at once, or when a pause is asked
 ///    for that it cannot sit out, and is told when to come back. One that is larger than the burst could never pass and is
 ///    refused as invalid.
@@ -66,6 +68,42 @@ struct State {
     requests: Bucket,
     tokens: Option<Bucket>,
     not_before: Instant,
+    /// Those who wait, in the order of their arrival.
+    line: BTreeMap<u64, Ticket>,
+    arrivals: u64,
+}
+
+/// When a caller in line may pass, by each of the buckets.
+struct Ticket {
+    by_requests: Instant,
+    by_tokens: Instant,
+    waker: Option<Waker>,
+}
+
+impl State {
+    /// Moves those who came after `place` up by what came back, or back by what is owed.
+    fn shift(&mut self, place: u64, requests: f64, tokens: f64) {
+        let by_requests = requests / self.requests.per_second;
+        let by_tokens = self.tokens.map_or(0.0, |bucket| tokens / bucket.per_second);
+        for ticket in self.line.range_mut(place.saturating_add(1)..).map(|(_, ticket)| ticket) {
+            ticket.by_requests = sooner(ticket.by_requests, by_requests);
+            ticket.by_tokens = sooner(ticket.by_tokens, by_tokens);
+            if let Some(waker) = ticket.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// When the caller at `place` may pass.
+    fn due(&self, place: u64) -> Instant {
+        let ticket = self.line.get(&place);
+        ticket.map_or(self.not_before, |ticket| ticket.by_requests.max(ticket.by_tokens).max(self.not_before))
+    }
+}
+
+fn sooner(at: Instant, seconds: f64) -> Instant {
+    let by = Duration::try_from_secs_f64(seconds.abs()).unwrap_or(Duration::MAX);
+    if seconds < 0.0 { after(at, by) } else { at.checked_sub(by).unwrap_or(at) }
 }
 
 /// A token bucket that may be in debt: whoever reserves takes at once and waits until the debt is paid.
@@ -164,6 +202,8 @@ impl RateLimit {
                 .tokens_per_minute
                 .map(|tokens| Bucket::new(weight(tokens), weight(config.token_burst.unwrap_or(tokens)), now)),
             not_before: now,
+            line: BTreeMap::new(),
+            arrivals: 0,
         };
         Self { inner: Arc::new(Inner { name, config, clock, state: Mutex::new(state) }) }
     }
@@ -176,25 +216,37 @@ impl RateLimit {
     pub async fn acquire(&self, tokens: u64) -> Result<RateReservation, Error> {
         let longest = self.inner.config.max_wait;
         let begun = self.inner.clock.instant();
-        let (mut reservation, wait) = self.reserve(tokens, longest)?;
-        if !wait.is_zero() {
-            metrics::histogram!("pumasi_rate_limit_wait_seconds", "name" => Arc::clone(&self.inner.name))
-                .record(wait.as_secs_f64());
-            self.inner.clock.sleep(wait).await;
-        }
-        // a pause that was asked for in the meantime holds for those in line too
+        let mut reservation = self.reserve(tokens, longest)?;
         loop {
             let now = self.inner.clock.instant();
-            let pause = self.lock().not_before.saturating_duration_since(now);
+            let due = self.lock().due(reservation.place);
+            let pause = due.saturating_duration_since(now);
+            let waited = now.saturating_duration_since(begun);
             if pause.is_zero() {
+                if !waited.is_zero() {
+                    metrics::histogram!("pumasi_rate_limit_wait_seconds", "name" => Arc::clone(&self.inner.name))
+                        .record(waited.as_secs_f64());
+                }
                 break;
             }
-            if now.saturating_duration_since(begun).saturating_add(pause) > longest {
+            if waited.saturating_add(pause) > longest {
                 return Err(self.rejection(pause)); // what was reserved goes back with the reservation
             }
-            self.inner.clock.sleep(pause).await;
+            let mut sleep = self.inner.clock.sleep(pause);
+            poll_fn(|context| {
+                let mut state = self.lock();
+                if state.due(reservation.place) != due {
+                    return Poll::Ready(());
+                }
+                if let Some(ticket) = state.line.get_mut(&reservation.place) {
+                    ticket.waker = Some(context.waker().clone());
+                }
+                drop(state);
+                sleep.as_mut().poll(context)
+            })
+            .await;
         }
-        reservation.passed = true;
+        reservation.pass();
         Ok(reservation)
     }
 
@@ -203,8 +255,8 @@ impl RateLimit {
     /// # Errors
     /// As [`acquire`](Self::acquire) with a longest wait of zero.
     pub fn try_acquire(&self, tokens: u64) -> Result<RateReservation, Error> {
-        let (mut reservation, _) = self.reserve(tokens, Duration::ZERO)?;
-        reservation.passed = true;
+        let mut reservation = self.reserve(tokens, Duration::ZERO)?;
+        reservation.pass();
         Ok(reservation)
     }
 
@@ -235,7 +287,7 @@ impl RateLimit {
         state.not_before = state.not_before.max(until);
     }
 
-    fn reserve(&self, tokens: u64, longest: Duration) -> Result<(RateReservation, Duration), Error> {
+    fn reserve(&self, tokens: u64, longest: Duration) -> Result<RateReservation, Error> {
         let Inner { name, .. } = &*self.inner;
         let now = self.inner.clock.instant();
         let mut state = self.lock();
@@ -248,11 +300,12 @@ impl RateLimit {
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         state.requests.refill(now);
-        let mut wait = state.requests.wait(1.0).max(state.not_before.saturating_duration_since(now));
-        if let Some(bucket) = &mut state.tokens {
+        let by_requests = state.requests.wait(1.0);
+        let by_tokens = state.tokens.as_mut().map_or(Duration::ZERO, |bucket| {
             bucket.refill(now);
-            wait = wait.max(bucket.wait(cost));
-        }
+            bucket.wait(cost)
+        });
+        let wait = by_requests.max(by_tokens).max(state.not_before.saturating_duration_since(now));
         if wait > longest {
             drop(state);
             return Err(self.rejection(wait));
@@ -261,8 +314,13 @@ impl RateLimit {
         if let Some(bucket) = &mut state.tokens {
             bucket.level -= cost;
         }
+        state.arrivals += 1;
+        let place = state.arrivals;
+        let ticket =
+            Ticket { by_requests: after(now, by_requests), by_tokens: after(now, by_tokens), waker: None };
+        state.line.insert(place, ticket);
         drop(state);
-        Ok((RateReservation { limit: self.clone(), tokens, passed: false }, wait))
+        Ok(RateReservation { limit: self.clone(), tokens, place, passed: false })
     }
 
     fn rejection(&self, wait: Duration) -> Error {
@@ -305,6 +363,8 @@ const fn weight(tokens: u64) -> f64 {
 pub struct RateReservation {
     limit: RateLimit,
     tokens: u64,
+    /// Its place in the order of arrival.
+    place: u64,
     passed: bool,
 }
 
@@ -317,10 +377,19 @@ impl RateReservation {
     /// Corrects the estimate to what the call used.
     pub fn reconcile(self, used: u64) {
         let now = self.limit.inner.clock.instant();
-        if let Some(bucket) = &mut self.limit.lock().tokens {
+        let back = weight(self.tokens) - weight(used);
+        let mut state = self.limit.lock();
+        if let Some(bucket) = &mut state.tokens {
             bucket.refill(now);
-            bucket.give_back(weight(self.tokens) - weight(used));
+            bucket.give_back(back);
+            state.shift(self.place, 0.0, back);
         }
+    }
+
+    /// Leaves the line.
+    fn pass(&mut self) {
+        self.passed = true;
+        self.limit.lock().line.remove(&self.place);
     }
 
     /// Gives everything back: the call was never made.
@@ -336,12 +405,14 @@ impl Drop for RateReservation {
         }
         let now = self.limit.inner.clock.instant();
         let mut state = self.limit.lock();
+        state.line.remove(&self.place);
         state.requests.refill(now);
         state.requests.give_back(1.0);
         if let Some(bucket) = &mut state.tokens {
             bucket.refill(now);
             bucket.give_back(weight(self.tokens));
         }
+        state.shift(self.place, 1.0, weight(self.tokens));
     }
 }
 
@@ -474,6 +545,54 @@ mod tests {
         assert!(began.elapsed() <= Duration::from_secs(10));
         tokio::time::sleep(Duration::from_secs(29)).await;
         limit.try_acquire(0).expect("what was reserved came back").refund();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_back_shortens_the_wait_of_those_in_line_in_their_order() {
+        let limit = RateLimit::per_minute("test", NonZeroU32::new(6_000).unwrap())
+            .with_tokens_per_minute(NonZeroU64::new(60_000).unwrap());
+        let first = limit.acquire(60_000).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let passed = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (name, tokens) in [("big", 30_000), ("leaves", 20_000), ("small", 5_000)] {
+            let (limit, passed) = (limit.clone(), Arc::clone(&passed));
+            tasks.spawn(async move {
+                let limit = limit.acquire(tokens);
+                if name == "leaves" {
+                    assert!(tokio::time::timeout(Duration::from_millis(100), limit).await.is_err());
+                    return;
+                }
+                drop(limit.await.unwrap());
+                passed.lock().unwrap().push((name, began.elapsed().as_secs()));
+            });
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        first.reconcile(40_000);
+        while tasks.join_next().await.is_some() {}
+        // 20,000 came back, and 1,000 a second: the big one needs ten seconds, and the small one five more.
+        assert_eq!(*passed.lock().unwrap(), [("big", 10), ("small", 15)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_whose_estimates_are_too_high_do_not_keep_each_other_out() {
+        let limit = RateLimit::per_minute("test", NonZeroU32::new(6_000).unwrap())
+            .with_tokens_per_minute(NonZeroU64::new(60_000).unwrap());
+        let began = tokio::time::Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..12 {
+            let limit = limit.clone();
+            tasks.spawn(async move {
+                let reservation = limit.acquire(10_000).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                reservation.reconcile(500);
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
     }
 
     proptest! {

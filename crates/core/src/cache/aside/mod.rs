@@ -413,7 +413,7 @@ where
         let keep = match &outcome {
             Ok(value) => Some((Some(value), self.ttl, self.grace())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if self.negative_ttl.is_none() {
+                if self.negative_ttl.is_none() && !revoked.load(Ordering::SeqCst) {
                     // what was there is there no longer
                     let _counted = self.store.delete(key).await;
                 }

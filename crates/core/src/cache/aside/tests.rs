@@ -359,6 +359,28 @@ async fn a_load_that_began_before_an_invalidation_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_load_that_finds_nothing_does_not_take_away_what_was_put_meanwhile() {
+    let bench = bench();
+    let (open, gate) = tokio::sync::oneshot::channel::<()>();
+    let old = tokio::spawn({
+        let aside = bench.aside.clone();
+        async move {
+            aside
+                .get_or_load("key", || async move {
+                    gate.await.unwrap();
+                    Err(Error::new(ErrorKind::NotFound, "none yet"))
+                })
+                .await
+        }
+    });
+    settle().await;
+    bench.aside.put("key", &"put".into()).await.unwrap();
+    open.send(()).unwrap();
+    assert_eq!(old.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(bench.serve().await, ("put".into(), Source::Fresh));
+}
+
+#[tokio::test]
 async fn jitter_shortens_a_time_by_its_share_at_most() {
     for (unit, fresh) in [(0.0, 60), (0.5, 57), (1.0, 54)] {
         let mut bench = bench();

@@ -47,12 +47,24 @@ impl ServerError {
             Value::Array(items) => items.first()?,
             body => body,
         };
-        match body.get("error") {
+        // Gateways leave the fields of an error empty beside a good answer.
+        let empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        let answered =
+            ["choices", "data"].iter().any(|name| body.get(*name).is_some_and(|value| !empty(value)));
+        let told =
+            |name: &str| body.get(name).filter(|value| !value.is_null() && !(answered && empty(value)));
+        match told("error") {
             Some(Value::String(message)) => return Some(Self::of_text(message)),
             Some(error @ Value::Object(_)) => return Some(Self::of_object(error)),
             _ => {}
         }
-        if let Some(detail) = body.get("detail") {
+        if let Some(detail) = told("detail") {
             return Some(Self::of_text(detail.as_str().unwrap_or_default()));
         }
         let is_error = body.get("object").and_then(Value::as_str) == Some("error")
@@ -206,9 +218,10 @@ impl Call<'_> {
         }
         let mut names: Vec<&str> = body_error.names.iter().map(String::as_str).collect();
         names.dedup();
-        names.retain(|name| self.key.is_none_or(|key| !name.contains(key)));
+        names.retain(|name| self.is_harmless(name));
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-        let param = body_error.param.as_ref().map(|param| format!(" on {param}")).unwrap_or_default();
+        let param = body_error.param.as_ref().filter(|param| self.is_harmless(param));
+        let param = param.map(|param| format!(" on {param}")).unwrap_or_default();
         let why = match kind {
             ErrorKind::ContextTooLong => ": the messages do not fit the model's context window",
             _ => "",
@@ -220,6 +233,14 @@ impl Call<'_> {
             return error.with_source(ServerMessage::new(&body_error.message, self.key));
         }
         error
+    }
+
+    /// Tells whether a name that the server wrote has nothing of the key: neither all of it nor a good part.
+    fn is_harmless(&self, name: &str) -> bool {
+        const PART: usize = 8;
+        let Some(key) = self.key.filter(|key| !key.is_empty()) else { return true };
+        !name.contains(key)
+            && !name.as_bytes().windows(PART).any(|part| key.as_bytes().windows(PART).any(|own| own == part))
     }
 
     /// Makes an error of `kind` about this call.
@@ -373,6 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn a_key_does_not_come_back_under_any_name_of_an_error() {
+        for field in ["type", "code", "status", "param"] {
+            for echo in ["secret-key-1", "x.secret-key-1.x", "secret-ke", "ret-key-1"] {
+                let body = json!({"error": {"message": "no", (field): echo}});
+                let server = ServerError::read(&body);
+                for status in [200, 400, 401] {
+                    let error = CALL.failed(status, server.as_ref(), None, None);
+                    let told = format!("{error} {error:?}");
+                    assert!(!told.contains("secret") && !told.contains("key-1"), "{field}: {told}");
+                }
+            }
+        }
+        let named = ServerError::read(&json!({"error": {"type": "invalid_request_error", "param": "model"}}));
+        let told = Call { key: Some(""), ..CALL }.failed(400, named.as_ref(), None, None).to_string();
+        assert!(told.contains("(invalid_request_error) on model"), "an empty key hides nothing: {told}");
+    }
+
+    #[test]
     fn the_delay_comes_from_the_header_or_else_from_the_body() {
         let body = json!([{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [{"retryDelay": "37s"}]}}]);
         let server = ServerError::read(&body);
@@ -386,9 +425,17 @@ mod tests {
 
     #[test]
     fn an_answer_is_no_error() {
-        for body in
-            [json!({"choices": [], "error": null}), json!({"data": []}), json!([]), json!("x"), json!(null)]
-        {
+        for body in [
+            json!({"choices": [], "error": null}),
+            json!({"choices": [], "detail": null}),
+            json!({"choices": [{"index": 0}], "error": ""}),
+            json!({"choices": [{"index": 0}], "error": {}, "detail": []}),
+            json!({"data": [{"index": 0}], "error": {}}),
+            json!({"data": []}),
+            json!([]),
+            json!("x"),
+            json!(null),
+        ] {
             assert_eq!(ServerError::read(&body), None, "{body}");
         }
     }
