@@ -5,11 +5,15 @@
 
 mod answers;
 mod chunks;
+#[cfg(feature = "local")]
+mod encoder;
 mod grounding;
 mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
+#[cfg(feature = "local")]
+mod mutate;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod retrieval;
