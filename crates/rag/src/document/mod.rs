@@ -1,6 +1,8 @@
 //! What is known: documents, and what stays of them in a store.
 
 mod fingerprint;
+#[cfg(feature = "html")]
+mod html;
 mod tenant;
 
 use std::fmt;
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use fingerprint::Fingerprint;
+#[cfg(feature = "html")]
+pub use html::HtmlLoader;
 pub use tenant::Tenant;
 
 use crate::{Error, ErrorKind, Result};

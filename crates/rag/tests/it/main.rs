@@ -12,8 +12,10 @@ mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
-#[cfg(feature = "local")]
+#[cfg(any(feature = "html", feature = "local"))]
 mod mutate;
+#[cfg(feature = "html")]
+mod pages;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod retrieval;

@@ -1,0 +1,93 @@
+//! From bytes to text.
+
+use encoding_rs::{EUC_KR, Encoding, UTF_8};
+
+use super::refused;
+use crate::{Error, ErrorKind, Result};
+
+/// How far a page is searched for what it says of its encoding: HTML's own number.
+const PRESCAN: usize = 1_024;
+/// Of so many characters, one may be broken: it is left out, and a warning logged.
+const PER_BROKEN: usize = 1_000;
+
+/// Decodes a page.
+pub(super) fn decode(bytes: &[u8], content_type: Option<&str>) -> Result<String> {
+    if bytes.is_empty() {
+        return Err(refused("is empty"));
+    }
+    let head = bytes.get(..PRESCAN.min(bytes.len())).unwrap_or_default();
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let told = Encoding::for_bom(bytes).map(|(encoding, _)| Label::Known(encoding));
+    let told = told.or_else(|| content_type.and_then(charset).map(|label| known(&label)));
+    // in ASCII, a page can hardly say that it is in UTF-16
+    let said = || match known(&charset(&head)?) {
+        Label::Known(said) if !said.is_ascii_compatible() => Some(Label::Known(UTF_8)),
+        said => Some(said),
+    };
+    let (told, is_unknown) = match told.or_else(said) {
+        Some(Label::Known(encoding)) => (Some(encoding), false),
+        Some(Label::Unknown) => (None, true),
+        None => (None, false),
+    };
+    let mut tried = Vec::with_capacity(3);
+    for encoding in told.into_iter().chain([UTF_8, EUC_KR]) {
+        if tried.iter().any(|(tried, _)| *tried == encoding) {
+            continue;
+        }
+        let (text, used, _) = encoding.decode(bytes);
+        let text = text.into_owned();
+        let broken = text.matches('\u{FFFD}').count();
+        if broken == 0 {
+            return readable(text);
+        }
+        tried.push((used, (text, broken)));
+    }
+    if is_unknown {
+        return Err(Error::new(ErrorKind::Unsupported, "a page is in an encoding that is not known"));
+    }
+    // as it says, where that is nearly so
+    let found = tried.into_iter().find(|(_, (text, broken))| *broken <= 1 + text.len() / (3 * PER_BROKEN));
+    let Some((encoding, (text, broken))) = found else {
+        return Err(refused("is in another encoding than it says, and than UTF-8 and EUC-KR"));
+    };
+    tracing::warn!(
+        characters = broken,
+        encoding = encoding.name(),
+        "characters of a page were broken, and are left out"
+    );
+    readable(text.replace('\u{FFFD}', ""))
+}
+
+/// Refuses what is no text.
+fn readable(text: String) -> Result<String> {
+    let wrong = |c: char| {
+        c.is_control() && !c.is_whitespace() && !matches!(c, '\u{80}'..='\u{9F}' | '\u{7F}' | '\u{1B}')
+    };
+    let controls = text.chars().filter(|c| wrong(*c)).count();
+    if controls > text.len() / PER_BROKEN { Err(refused("is no text")) } else { Ok(text) }
+}
+
+/// What a page, or who served it, calls its encoding.
+enum Label {
+    Known(&'static Encoding),
+    Unknown,
+}
+
+fn known(label: &str) -> Label {
+    let known = match label {
+        // names that Korean pages use, and browsers do not know
+        "cp949" | "ms949" | "uhc" => Some(EUC_KR),
+        label => Encoding::for_label(label.as_bytes()),
+    };
+    known.map_or(Label::Unknown, Label::Known)
+}
+
+/// Finds the label behind `charset=`.
+fn charset(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let (_, rest) = text.split_once("charset")?;
+    let rest = rest.trim_start().strip_prefix('=')?.trim_start().trim_start_matches(['"', '\'']);
+    let label: String =
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_:.".contains(*c)).collect();
+    (!label.is_empty()).then_some(label)
+}

@@ -1,0 +1,561 @@
+//! What of a page is content, tag by tag.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
+
+/// A piece of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Block {
+    Heading { level: usize, text: String },
+    Paragraph(String),
+    Item { depth: usize, number: Option<usize>, text: String },
+    Table(Vec<Vec<String>>),
+    Preformatted(String),
+}
+
+/// What is around a piece: the more of these, the more it is content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Boilerplate,
+    Body,
+    Main,
+}
+
+/// A page taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) title: String,
+    pub(super) address: Option<String>,
+    pub(super) metadata: BTreeMap<&'static str, String>,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// An element that matters for what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Nothing of it is read.
+    Skipped,
+    /// It is read only where there is nothing else.
+    Boilerplate,
+    Main,
+    List,
+    Table,
+    Pre,
+    /// Counted only because an element of its name is open that matters.
+    Plain,
+}
+
+#[derive(Debug)]
+struct Element {
+    name: String,
+    kind: Kind,
+    rank: Rank,
+    /// The number of the next item of a list that has numbers.
+    number: Option<usize>,
+    /// The rows of a table; `None` where it only lays out a page.
+    rows: Option<Vec<Vec<String>>>,
+}
+
+/// What a run of text becomes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Open {
+    Paragraph,
+    Heading(usize),
+    Item { depth: usize, number: Option<usize> },
+    Cell,
+    Title,
+}
+
+/// A sink for a tokenizer.
+#[derive(Debug, Default)]
+pub(super) struct Extract {
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    page: Page,
+    blocks: Vec<(Rank, Block)>,
+    stack: Vec<Element>,
+    /// Where on the stack the lists and the tables are.
+    lists: Vec<usize>,
+    tables: Vec<usize>,
+    /// How many elements of each kind are open.
+    open: BTreeMap<Kind, usize>,
+    /// How many elements of each name are open, so that an end without a start is known at once.
+    names: BTreeMap<String, usize>,
+    text: String,
+    into: Open,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            page: Page::default(),
+            blocks: Vec::new(),
+            stack: Vec::new(),
+            lists: Vec::new(),
+            tables: Vec::new(),
+            open: BTreeMap::new(),
+            names: BTreeMap::new(),
+            text: String::new(),
+            into: Open::Paragraph,
+        }
+    }
+}
+
+/// Deeper lists are not moved in any further.
+const MAX_DEPTH: usize = 8;
+
+impl Extract {
+    /// Returns what was found.
+    pub(super) fn finish(self) -> Page {
+        let mut state = self.state.into_inner();
+        state.flush();
+        while let Some(element) = state.stack.pop() {
+            state.close(element);
+        }
+        let State { mut page, blocks, .. } = state;
+        let best = blocks.iter().map(|(rank, _)| *rank).max();
+        page.blocks =
+            blocks.into_iter().filter(|(rank, _)| Some(*rank) == best).map(|(_, block)| block).collect();
+        if page.title.is_empty() {
+            let heading = page.blocks.iter().find_map(|block| match block {
+                Block::Heading { text, .. } => Some(text.clone()),
+                _ => None,
+            });
+            page.title = heading.unwrap_or_default();
+        }
+        page
+    }
+}
+
+impl TokenSink for Extract {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        let mut state = self.state.borrow_mut();
+        match token {
+            Token::TagToken(tag) if tag.kind == TagKind::StartTag => return state.start(&tag),
+            Token::TagToken(tag) => state.end(&tag.name),
+            Token::CharacterTokens(text) => state.text(&text),
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
+    let found = tag.attrs.iter().find(|attribute| &*attribute.name.local == name);
+    found.map(|attribute| &*attribute.value)
+}
+
+/// Tells what an element is by its name and by what it says of itself.
+fn kind(tag: &Tag) -> Option<Kind> {
+    let hidden = attribute(tag, "hidden").is_some() || attribute(tag, "aria-hidden") == Some("true");
+    let role = attribute(tag, "role").unwrap_or_default();
+    let kind = match &*tag.name {
+        "script" | "style" | "template" | "noscript" | "svg" | "math" | "object" | "iframe" | "canvas"
+        | "video" | "audio" | "select" | "button" | "textarea" | "title" | "datalist" | "noembed"
+        | "noframes" => Kind::Skipped,
+        name if is_left_open(name) => return None,
+        _ if hidden => Kind::Skipped,
+        "nav" | "aside" | "footer" | "header" | "form" | "menu" | "dialog" => Kind::Boilerplate,
+        _ if matches!(
+            role,
+            "navigation" | "banner" | "contentinfo" | "search" | "complementary" | "menu"
+        ) =>
+        {
+            Kind::Boilerplate
+        }
+        "div" | "section" | "ul" | "ol" | "table" if is_called_boilerplate(tag) => Kind::Boilerplate,
+        "main" | "article" => Kind::Main,
+        _ if role == "main" || role == "article" => Kind::Main,
+        "ul" | "ol" => Kind::List,
+        "table" => Kind::Table,
+        "pre" | "listing" => Kind::Pre,
+        _ => return None,
+    };
+    Some(kind)
+}
+
+/// Tells whether a page calls an element navigation and the like by its id or class, as it does where it has no other elements for it.
+fn is_called_boilerplate(tag: &Tag) -> bool {
+    let called = ["id", "class"].into_iter().filter_map(|name| attribute(tag, name));
+    let mut words = called.flat_map(str::split_ascii_whitespace);
+    words.any(|word| {
+        matches!(
+            word.to_ascii_lowercase().as_str(),
+            "nav" | "navbar" | "navigation" | "breadcrumb" | "breadcrumbs" | "sidebar" | "footer" | "skipnav" | "cookies"
+                // what Korean pages call the menu above, at the side, and that of the service
+                | "gnb" | "lnb" | "snb"
+        )
+    })
+}
+
+/// Elements that are often or always without an end: they must not hide what is after them.
+fn is_left_open(name: &str) -> bool {
+    matches!(
+        name,
+        "br" | "hr"
+            | "img"
+            | "input"
+            | "meta"
+            | "link"
+            | "wbr"
+            | "p"
+            | "li"
+            | "td"
+            | "th"
+            | "tr"
+            | "dt"
+            | "dd"
+            | "html"
+            | "body"
+            | "option"
+            | "source"
+            | "col"
+            | "area"
+            | "base"
+            | "embed"
+            | "param"
+            | "track"
+    )
+}
+
+/// Elements that stand within a line.
+fn is_inline(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "abbr"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "big"
+            | "cite"
+            | "code"
+            | "data"
+            | "del"
+            | "dfn"
+            | "em"
+            | "font"
+            | "i"
+            | "img"
+            | "ins"
+            | "kbd"
+            | "label"
+            | "mark"
+            | "q"
+            | "rp"
+            | "rt"
+            | "ruby"
+            | "s"
+            | "samp"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "time"
+            | "tt"
+            | "u"
+            | "var"
+            | "wbr"
+            | "input"
+            | "nobr"
+    )
+}
+
+impl State {
+    fn has(&self, kind: Kind) -> bool {
+        self.open.get(&kind).is_some_and(|count| *count > 0)
+    }
+
+    fn rank(&self) -> Rank {
+        self.stack.last().map_or(Rank::Body, |element| element.rank)
+    }
+
+    /// Returns the rows of the innermost table that is one.
+    fn rows(&mut self) -> Option<&mut Vec<Vec<String>>> {
+        let place = *self.tables.last()?;
+        self.stack.get_mut(place)?.rows.as_mut()
+    }
+
+    fn push(&mut self, name: &str, kind: Kind) {
+        let outside = self.rank();
+        let rank = match kind {
+            // the header of an article is its own
+            Kind::Boilerplate if outside == Rank::Main && name == "header" => Rank::Main,
+            Kind::Boilerplate => Rank::Boilerplate,
+            Kind::Main if outside != Rank::Boilerplate => Rank::Main,
+            _ => outside,
+        };
+        *self.open.entry(kind).or_default() += 1;
+        *self.names.entry(name.to_owned()).or_default() += 1;
+        match kind {
+            Kind::List => self.lists.push(self.stack.len()),
+            Kind::Table => self.tables.push(self.stack.len()),
+            _ => {}
+        }
+        let rows = (kind == Kind::Table).then(Vec::new);
+        let number = (name == "ol").then_some(1);
+        self.stack.push(Element { name: name.to_owned(), kind, rank, number, rows });
+    }
+
+    fn start(&mut self, tag: &Tag) -> TokenSinkResult<()> {
+        let name = &*tag.name;
+        let raw = match name {
+            "script" => Some(RawKind::ScriptData),
+            "style" | "iframe" | "noembed" | "noframes" | "xmp" => Some(RawKind::Rawtext),
+            "title" | "textarea" => Some(RawKind::Rcdata),
+            _ => None,
+        };
+        let go_on = raw.map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
+        let kind = kind(tag);
+        if self.has(Kind::Skipped) {
+            // only what would end it has to be counted
+            let same = self.stack.last().is_some_and(|element| element.name == name);
+            if (kind == Some(Kind::Skipped) || same) && !tag.self_closing {
+                self.push(name, Kind::Skipped);
+            }
+            return go_on;
+        }
+        match name {
+            "title" if self.page.title.is_empty() => {
+                self.flush();
+                self.into = Open::Title;
+                return go_on;
+            }
+            "meta" => self.meta(tag),
+            "link" => {
+                let canonical =
+                    attribute(tag, "rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical"));
+                let address =
+                    attribute(tag, "href").filter(|address| canonical && address.starts_with("http"));
+                if self.page.address.is_none() {
+                    self.page.address = address.map(str::to_owned);
+                }
+            }
+            "html" => {
+                if let Some(language) = attribute(tag, "lang").filter(|language| !language.is_empty()) {
+                    self.page.metadata.insert("language", language.to_owned());
+                }
+            }
+            "br" => self.text.push('\n'),
+            _ if is_inline(name) && kind.is_none() => {}
+            _ => self.block(name),
+        }
+        let counted = || {
+            let open = self.names.get(name).is_some_and(|count| *count > 0);
+            (open && !is_left_open(name)).then_some(Kind::Plain)
+        };
+        if let Some(kind) = kind.or_else(counted)
+            && !(tag.self_closing && matches!(name, "svg" | "math"))
+        {
+            self.push(name, kind);
+        }
+        go_on
+    }
+
+    /// Begins a piece.
+    fn block(&mut self, name: &str) {
+        let in_cell = self.into == Open::Cell;
+        let structure = matches!(
+            name,
+            "h1" | "h2"
+                | "h3"
+                | "h4"
+                | "h5"
+                | "h6"
+                | "ul"
+                | "ol"
+                | "table"
+                | "pre"
+                | "p"
+                | "article"
+                | "main"
+        );
+        match name {
+            "td" | "th" | "tr" | "caption" | "thead" | "tbody" | "tfoot" => return self.cell(name),
+            _ if in_cell && !structure => return self.text.push(' '),
+            // a paragraph alone in its cell is only how some editors write cells
+            "p" if in_cell && self.text.trim().is_empty() => return,
+            _ if in_cell => self.lay_out(),
+            _ => self.flush(),
+        }
+        match name {
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                let level = name.as_bytes().get(1).map_or(1, |digit| usize::from(digit - b'0'));
+                self.into = Open::Heading(level);
+            }
+            "li" => {
+                let depth = self.lists.len().clamp(1, MAX_DEPTH) - 1;
+                let list = self.lists.last().and_then(|place| self.stack.get_mut(*place));
+                let number = list.and_then(|list| {
+                    let number = list.number?;
+                    list.number = Some(number + 1);
+                    Some(number)
+                });
+                self.into = Open::Item { depth, number };
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins a row or a cell of the innermost table.
+    fn cell(&mut self, name: &str) {
+        self.flush();
+        let Some(rows) = self.rows() else { return };
+        match name {
+            "tr" => rows.push(Vec::new()),
+            "td" | "th" => {
+                if rows.is_empty() {
+                    rows.push(Vec::new());
+                }
+                self.into = Open::Cell;
+            }
+            _ => {}
+        }
+    }
+
+    /// A table with headings, lists or tables in it is no table: its cells are pieces of the page.
+    fn lay_out(&mut self) {
+        self.flush();
+        let rank = self.rank();
+        let table = self.tables.last().and_then(|place| self.stack.get_mut(*place));
+        if let Some(rows) = table.and_then(|table| table.rows.take()) {
+            let cells = rows.into_iter().flatten().filter(|cell| !cell.is_empty());
+            self.blocks.extend(cells.map(|cell| (rank, Block::Paragraph(cell))));
+        }
+    }
+
+    fn meta(&mut self, tag: &Tag) {
+        let name = attribute(tag, "name").or_else(|| attribute(tag, "property")).unwrap_or_default();
+        let Some(content) = attribute(tag, "content").map(str::trim).filter(|content| !content.is_empty())
+        else {
+            return;
+        };
+        let name = match name.to_ascii_lowercase().as_str() {
+            "author" => "author",
+            "description" | "og:description" => "description",
+            _ => return,
+        };
+        self.page.metadata.entry(name).or_insert_with(|| content.to_owned());
+    }
+
+    fn end(&mut self, name: &str) {
+        if self.into == Open::Title && name == "title" {
+            let title = std::mem::take(&mut self.text);
+            self.page.title = one_line(&title);
+            self.into = Open::Paragraph;
+            return;
+        }
+        let is_open = self.names.get(name).is_some_and(|count| *count > 0);
+        if self.has(Kind::Skipped) && !is_open {
+            return;
+        }
+        match name {
+            "td" | "th" | "tr" | "caption" => self.flush(),
+            "p" if self.into == Open::Cell => self.text.push(' '),
+            _ if is_inline(name) => {}
+            _ if self.into == Open::Cell && !is_open => self.text.push(' '),
+            _ => self.flush(),
+        }
+        if matches!(name, "li" | "ul" | "ol") {
+            self.into = Open::Paragraph;
+        }
+        if !is_open {
+            return;
+        }
+        while let Some(element) = self.stack.pop() {
+            let found = element.name == name;
+            self.close(element);
+            if found {
+                break;
+            }
+        }
+    }
+
+    fn close(&mut self, element: Element) {
+        match element.kind {
+            Kind::List => drop(self.lists.pop()),
+            Kind::Table => drop(self.tables.pop()),
+            _ => {}
+        }
+        if let Some(count) = self.open.get_mut(&element.kind) {
+            *count -= 1;
+        }
+        if let Some(count) = self.names.get_mut(&element.name) {
+            *count -= 1;
+        }
+        if let Some(mut rows) = element.rows {
+            rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+            if !rows.is_empty() {
+                self.blocks.push((self.rank(), Block::Table(rows)));
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.has(Kind::Skipped) {
+            return;
+        }
+        if self.has(Kind::Pre) {
+            self.text.push_str(text);
+        } else {
+            // only a tag breaks a line
+            self.text.extend(text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }));
+        }
+    }
+
+    /// Ends a piece.
+    fn flush(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let into = std::mem::replace(&mut self.into, Open::Paragraph);
+        let block = match into {
+            Open::Cell => match self.rows().and_then(|rows| rows.last_mut()) {
+                Some(row) => return row.push(one_line(&text)),
+                None => Block::Paragraph(lines(&text)),
+            },
+            _ if text.trim().is_empty() => {
+                // an item that begins with a list or a paragraph
+                if let Open::Item { .. } = into {
+                    self.into = into;
+                }
+                return;
+            }
+            _ if self.has(Kind::Pre) => Block::Preformatted(text),
+            Open::Heading(level) => {
+                // the sign of a link to the heading itself
+                let text = one_line(text.trim_end().trim_end_matches(['¶', '§']));
+                Block::Heading { level, text }
+            }
+            Open::Item { depth, number } => Block::Item { depth, number, text: lines(&text) },
+            Open::Title => return,
+            Open::Paragraph => Block::Paragraph(lines(&text)),
+        };
+        self.blocks.push((self.rank(), block));
+    }
+}
+
+/// Joins words by single spaces.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+/// Joins the words of each line by single spaces.
+fn lines(text: &str) -> String {
+    let lines = text.lines().map(one_line).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
