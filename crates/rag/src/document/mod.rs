@@ -3,6 +3,8 @@
 mod fingerprint;
 #[cfg(feature = "html")]
 mod html;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod tenant;
 
 use std::fmt;
@@ -14,6 +16,8 @@ use serde_json::{Map, Value};
 pub use fingerprint::Fingerprint;
 #[cfg(feature = "html")]
 pub use html::HtmlLoader;
+#[cfg(feature = "pdf")]
+pub use pdf::PdfLoader;
 pub use tenant::Tenant;
 
 use crate::{Error, ErrorKind, Result};

@@ -12,10 +12,12 @@ mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
-#[cfg(any(feature = "html", feature = "local"))]
+#[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
 #[cfg(feature = "html")]
 mod pages;
+#[cfg(feature = "pdf")]
+mod pdfs;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod retrieval;
