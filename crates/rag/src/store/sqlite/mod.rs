@@ -1,5 +1,6 @@
 //! Knowledge in one SQLite file, searched in memory.
 
+mod codes;
 mod rows;
 mod segment;
 mod shelf;
