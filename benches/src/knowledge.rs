@@ -1,12 +1,14 @@
 //! Stores of knowledge that are made for one run.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pumasi_rag::{MemoryStore, PostgresStore, Space, SqliteStore, Store, Tenant};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 
 /// Where a store keeps what it is given.
 pub enum Place {
@@ -67,6 +69,16 @@ impl Place {
                 Ok(Opened { store: Arc::new(store.clone()), sqlite: None, postgres: Some(store) })
             }
         }
+    }
+
+    /// How many bytes each table of a closed SQLite file takes, in pages that are its own; nothing for other stores.
+    pub async fn tables(&self) -> Result<BTreeMap<String, i64>, Box<dyn Error>> {
+        let Self::Sqlite(path) = self else { return Ok(BTreeMap::new()) };
+        let file = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path)).await?;
+        let rows =
+            sqlx::query_as("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetch_all(&file).await?;
+        file.close().await;
+        Ok(rows.into_iter().collect())
     }
 
     /// Takes away what was made.

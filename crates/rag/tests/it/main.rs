@@ -12,6 +12,8 @@ mod ingest;
 #[cfg(feature = "embedded")]
 mod kills;
 mod knowledge;
+#[cfg(feature = "embedded")]
+mod layout;
 #[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
 #[cfg(feature = "html")]

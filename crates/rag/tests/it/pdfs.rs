@@ -102,8 +102,8 @@ fn words_and_lines_are_put_together_by_where_they_stand() {
 #[test]
 fn korean_fonts_without_a_map_of_letters_are_read_by_their_encoding() {
     let (bytes, _, _) = encoding_rs::EUC_KR.encode("무릎");
-    let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    let utf16: String = "통증".encode_utf16().map(|unit| format!("{unit:04X}")).collect();
+    let hexadecimal = bytes.iter().fold(String::new(), |all, byte| all + &format!("{byte:02X}"));
+    let utf16 = "통증".encode_utf16().fold(String::new(), |all, unit| all + &format!("{unit:04X}"));
     let content = format!("BT /K 10 Tf 50 700 Td <{hexadecimal}> Tj /U 10 Tf 0 -12 Td <{utf16}> Tj ET");
     let bytes = written(&content, |file, resources| {
         let mut add = |encoding: &str| {
@@ -181,7 +181,7 @@ fn ten_thousand_pages_are_read_one_by_one() {
     let last = sections.last().unwrap();
     assert_eq!((last.headings.as_slice(), last.chunks.len()), (["p. 10000".to_owned()].as_slice(), 1));
     assert_eq!(last.chunks[0].of(&document.text), "Rule 10000 of the club.");
-    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn files_that_unfold_without_end_are_refused() {
     for bomb in [&page, &forms] {
         let started = Instant::now();
         let error = PdfLoader::new().load("bomb", bomb);
-        assert!(started.elapsed() < Duration::from_secs(300), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_mins(5), "{:?}", started.elapsed());
         if let Err(error) = error {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }
@@ -271,5 +271,5 @@ fn damaged_files_are_read_or_refused_and_never_panic() {
         slowest = slowest.max(started.elapsed());
     }
     println!("{cases} damaged files: {read} read, refused as {refused:?}, the slowest {slowest:?}");
-    assert!(slowest < Duration::from_secs(60) && !refused.contains_key("other"));
+    assert!(slowest < Duration::from_mins(1) && !refused.contains_key("other"));
 }

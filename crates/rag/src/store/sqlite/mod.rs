@@ -1,5 +1,6 @@
 //! Knowledge in one SQLite file, searched in memory.
 
+mod codes;
 mod rows;
 mod segment;
 mod shelf;
@@ -30,7 +31,7 @@ const MIGRATION: Migration = Migration {
     component: "knowledge",
     begin: include_str!("sql/schema.sql"),
     read: "SELECT coalesce(max(version), 0) FROM pumasi_rag_schema",
-    steps: &[include_str!("sql/schema_1.sql")],
+    steps: &[include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")],
 };
 
 /// From so many chunks on, a search leaves the runtime's thread to others.
@@ -112,12 +113,14 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
-            // segments and vectors are large
-            .page_size(16_384)
+            // as large that whole vectors and sections leave little of a page empty
+            .page_size(32_768)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
-            .pragma("cache_size", "-32768");
+            .pragma("cache_size", "-32768")
+            // joining segments writes much at once: its log is not kept at that length
+            .pragma("journal_size_limit", "4194304");
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pumasi_core::text::Span;
 
+use super::codes::{Codes, encode};
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint};
 use crate::store::{ChunkEntry, Entry};
@@ -33,8 +34,6 @@ pub(super) struct SegmentChunk {
     pub(super) end: u32,
     /// How many terms it has, repetitions counted.
     pub(super) length: u32,
-    /// What its codes are multiplied by.
-    pub(super) scale: f32,
 }
 
 impl SegmentChunk {
@@ -50,27 +49,18 @@ pub(super) struct Segment {
     pub(super) documents: Vec<SegmentDocument>,
     /// Those of a document stand together, in the order of the documents.
     pub(super) chunks: Vec<SegmentChunk>,
+    /// Where the chunks of each document begin, and where the last one's end.
+    firsts: Vec<u32>,
     /// The vectors of all chunks, one after the other, in 8 bits a number.
-    pub(super) codes: Vec<i8>,
+    codes: Vec<i8>,
+    /// What the codes of each chunk are multiplied by: apart, so that a scan reads nothing else.
+    scales: Vec<f32>,
     /// The ids of all terms, growing.
     terms: Vec<u32>,
     /// Where each term's postings begin, and where the last one's end.
     offsets: Vec<u32>,
     /// A chunk's place, and how often it holds the term, in 16 bits each; in order of places.
     postings: Vec<u32>,
-}
-
-/// Codes a vector in 8 bits a number, and returns what to multiply them by.
-pub(super) fn encode(vector: &[f32], codes: &mut Vec<i8>) -> f32 {
-    let largest = vector.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
-    if largest == 0.0 {
-        codes.extend(vector.iter().map(|_| 0));
-        return 0.0;
-    }
-    let scale = largest / 127.0;
-    #[expect(clippy::cast_possible_truncation, reason = "the quotient lies within -127 and 127")]
-    codes.extend(vector.iter().map(|x| (x / scale).round() as i8));
-    scale
 }
 
 fn narrow(number: usize) -> Result<u32> {
@@ -93,7 +83,8 @@ impl Segment {
                 for (term, count) in &chunk.terms {
                     postings.entry(*term).or_default().push(at << 16 | (*count).min(0xFFFF));
                 }
-                segment.chunks.push(Self::chunk(chunk, place, next, scale)?);
+                segment.scales.push(scale);
+                segment.chunks.push(Self::chunk(chunk, place, next)?);
                 next += 1;
             }
         }
@@ -101,10 +92,11 @@ impl Segment {
             segment.push_term(term, entries)?;
         }
         segment.offsets.push(narrow(segment.postings.len())?);
+        segment.find_firsts()?;
         Ok(segment)
     }
 
-    fn chunk(chunk: &ChunkEntry, document: u32, number: i64, scale: f32) -> Result<SegmentChunk> {
+    fn chunk(chunk: &ChunkEntry, document: u32, number: i64) -> Result<SegmentChunk> {
         Ok(SegmentChunk {
             id: chunk.id,
             document,
@@ -113,7 +105,6 @@ impl Segment {
             start: narrow(chunk.span.start)?,
             end: narrow(chunk.span.end)?,
             length: chunk.length(),
-            scale,
         })
     }
 
@@ -137,12 +128,14 @@ impl Segment {
                 }
             }
             let mut places = Vec::with_capacity(part.chunks.len());
-            for (chunk, codes) in part.chunks.iter().zip(part.codes.chunks_exact(dimensions.max(1))) {
+            let codes = part.codes.chunks_exact(dimensions.max(1)).zip(&part.scales);
+            for (chunk, (codes, scale)) in part.chunks.iter().zip(codes) {
                 let document = documents.get(chunk.document as usize).copied().flatten();
                 places.push(document.map(|_| narrow(merged.chunks.len())).transpose()?);
                 if let Some(document) = document {
                     merged.chunks.push(SegmentChunk { document, ..*chunk });
                     merged.codes.extend_from_slice(codes);
+                    merged.scales.push(*scale);
                 }
             }
             moved.push(places);
@@ -170,14 +163,47 @@ impl Segment {
             }
         }
         merged.offsets.push(narrow(merged.postings.len())?);
+        merged.find_firsts()?;
         Ok(merged)
+    }
+
+    /// Finds where the chunks of each document begin.
+    fn find_firsts(&mut self) -> Result<()> {
+        let mut at = 0;
+        for document in 0..narrow(self.documents.len())? {
+            self.firsts.push(narrow(at)?);
+            let own = self.chunks.get(at..).unwrap_or_default();
+            at += own.iter().take_while(|chunk| chunk.document == document).count();
+        }
+        self.firsts.push(narrow(at)?);
+        Ok(())
+    }
+
+    fn first(&self, document: usize) -> usize {
+        self.firsts.get(document).or(self.firsts.last()).map_or(0, |first| *first as usize)
     }
 
     /// Returns the chunks of the document at `place`, and the place of the first.
     pub(super) fn chunks_of(&self, place: u32) -> (usize, &[SegmentChunk]) {
-        let first = self.chunks.partition_point(|chunk| chunk.document < place);
-        let end = self.chunks.partition_point(|chunk| chunk.document <= place);
+        let (first, end) = (self.first(place as usize), self.first(place as usize + 1));
         (first, self.chunks.get(first..end).unwrap_or_default())
+    }
+
+    /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes.
+    pub(super) fn scan(&self, question: &Codes, admitted: &[bool], mut found: impl FnMut(usize, f32)) {
+        let mut document = 0;
+        // one run of documents after the other: in memory they stand together
+        for run in admitted.chunk_by(|one, next| one == next) {
+            let (first, end) = (self.first(document), self.first(document + run.len()));
+            document += run.len();
+            if run.first() != Some(&true) {
+                continue;
+            }
+            let dimensions = question.dimensions();
+            let codes = self.codes.get(first * dimensions..end * dimensions).unwrap_or_default();
+            let scales = self.scales.get(first..end).unwrap_or_default();
+            question.products(codes, scales, |at, product| found(first + at, product));
+        }
     }
 
     /// Returns all terms with their postings.
@@ -219,13 +245,13 @@ impl Segment {
             out.extend_from_slice(&narrow(record.len())?.to_le_bytes());
             out.extend_from_slice(&record);
         }
-        for chunk in &self.chunks {
+        for (chunk, scale) in self.chunks.iter().zip(&self.scales) {
             out.extend_from_slice(chunk.id.0.as_bytes());
             out.extend_from_slice(&chunk.number.to_le_bytes());
             for number in [chunk.document, chunk.section, chunk.start, chunk.end, chunk.length] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
-            out.extend_from_slice(&chunk.scale.to_le_bytes());
+            out.extend_from_slice(&scale.to_le_bytes());
         }
         out.extend(self.codes.iter().map(|code| code.to_le_bytes()[0]));
         for list in [&self.terms, &self.offsets, &self.postings] {
@@ -295,8 +321,8 @@ impl<'a> Reader<'a> {
             let number = self.i64()?;
             let [document, section, start, end, length] =
                 [self.u32()?, self.u32()?, self.u32()?, self.u32()?, self.u32()?];
-            let scale = f32::from_le_bytes(self.array()?);
-            segment.chunks.push(SegmentChunk { id, document, number, section, start, end, length, scale });
+            segment.scales.push(f32::from_le_bytes(self.array()?));
+            segment.chunks.push(SegmentChunk { id, document, number, section, start, end, length });
         }
         segment.codes = self.take(codes)?.iter().map(|code| i8::from_le_bytes([*code])).collect();
         segment.terms = self.list(terms)?;
@@ -305,6 +331,7 @@ impl<'a> Reader<'a> {
         let whole = codes == chunks.checked_mul(dimensions)? && self.0.is_empty();
         let places = segment.chunks.is_sorted_by_key(|chunk| chunk.document)
             && segment.chunks.last().is_none_or(|chunk| (chunk.document as usize) < documents);
+        segment.find_firsts().ok()?;
         (whole && places).then_some(segment)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pumasi_core::filter::Filter;
 
+use super::codes::Codes;
 use super::segment::{MAX_CHUNKS, Segment, SegmentChunk, SegmentDocument};
 use super::top::Top;
 use crate::Result;
@@ -229,22 +230,16 @@ impl Shelf {
         let admitted: Vec<(&Held, Vec<bool>)> =
             self.segments.values().map(|held| (held, admitted(held, &query.filter))).collect();
         let mut found = Found { version: self.version, ..Found::default() };
-        let mut codes = Vec::with_capacity(query.embedding.len());
-        let scale = super::segment::encode(&query.embedding, &mut codes);
-        let codes: Vec<i16> = codes.into_iter().map(i16::from).collect();
-        let mut top = Top::new(if query.embedding.is_empty() { 0 } else { near });
-        for (held, admitted) in &admitted {
-            if query.embedding.is_empty() {
-                break;
-            }
-            let vectors = held.segment.codes.chunks_exact(codes.len());
-            for (chunk, vector) in held.segment.chunks.iter().zip(vectors) {
-                if admitted.get(chunk.document as usize) == Some(&true) {
-                    let near = Near { number: chunk.number, id: chunk.id };
-                    top.push(product(&codes, vector) * scale * chunk.scale, near);
-                }
-            }
+        let question = Codes::of(&query.embedding);
+        let mut top = Top::new(near);
+        for (held, admitted) in admitted.iter().filter(|_| !query.embedding.is_empty()) {
+            held.segment.scan(&question, admitted, |at, score| top.push(score, (held, at)));
         }
+        let near = top.into_items().into_iter().filter_map(|(held, at)| {
+            let chunk = held.segment.chunks.get(at)?;
+            Some(Near { number: chunk.number, id: chunk.id })
+        });
+        let near = near.collect();
         let containing = |term: u32| -> u64 {
             let count = |held: &Held| {
                 if held.whole() {
@@ -279,7 +274,7 @@ impl Shelf {
             lexical.extend(scored.map(|(chunk, score)| Scored::new(chunk.id, score)));
         }
         found.lexical = Scored::best(lexical, query.depth);
-        (found, top.into_items())
+        (found, near)
     }
 
     /// Counts the chunks that are there.
@@ -306,19 +301,4 @@ fn admitted(held: &Held, filter: &Filter) -> Vec<bool> {
 
 fn admits(filter: &Filter, document: &SegmentDocument) -> bool {
     filter.matches(&document.record.metadata)
-}
-
-/// Returns the product of two vectors of codes, in sixteen sums: what a compiler makes vector instructions of.
-#[expect(clippy::cast_precision_loss, reason = "an estimate, which is looked at again")]
-fn product(query: &[i16], codes: &[i8]) -> f32 {
-    let (query, query_rest) = query.as_chunks::<16>();
-    let (codes, codes_rest) = codes.as_chunks::<16>();
-    let mut sums = [0_i32; 16];
-    for (query, codes) in query.iter().zip(codes) {
-        for ((sum, x), y) in sums.iter_mut().zip(query).zip(codes) {
-            *sum += i32::from(*x) * i32::from(*y);
-        }
-    }
-    let rest: i32 = query_rest.iter().zip(codes_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-    (sums.iter().sum::<i32>() + rest) as f32
 }
