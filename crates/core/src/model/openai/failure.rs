@@ -57,8 +57,7 @@ impl ServerError {
         };
         let answered =
             ["choices", "data"].iter().any(|name| body.get(*name).is_some_and(|value| !empty(value)));
-        let told =
-            |name: &str| body.get(name).filter(|value| !value.is_null() && !(answered && empty(value)));
+        let told = |name: &str| body.get(name).filter(|value| !(value.is_null() || answered && empty(value)));
         match told("error") {
             Some(Value::String(message)) => return Some(Self::of_text(message)),
             Some(error @ Value::Object(_)) => return Some(Self::of_object(error)),
