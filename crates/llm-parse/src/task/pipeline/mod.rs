@@ -12,7 +12,8 @@
 //! - between 4 and 5, comes back, publishes the same id, and the bus drops the double.
 //!
 //! A store or a bus that fails is never the post's fault: the event comes back, later and later, until it could be worked
-//! on, and only attempts at the tasks count towards the limit after which the post has failed.
+//! on, and only attempts at the tasks count towards the limit after which the post has failed. An attempt that was broken
+//! off because the service was asked to stop counts once, however often that happens.
 //!
 //! Two workers on one event (a lease that ran out) agree, because the store keeps the first result of a version and both
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
@@ -333,7 +334,7 @@ impl Handler for TaskPipeline {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         let round = event.headers.get(ROUND).and_then(|round| round.parse().ok()).unwrap_or(0);
-        let mut attempts = 0;
+        let (mut attempts, mut hand_out) = (0, 0);
         if let Some(standing) = self.store.get(&event.key).await.map_err(later)? {
             let (seen, known) = ((event.version, round), (standing.version, standing.round));
             if seen < known {
@@ -343,19 +344,21 @@ impl Handler for TaskPipeline {
                 return self.announce(event, &standing).await; // done before, perhaps not announced
             }
             if seen == known {
-                attempts = standing.attempts;
+                (attempts, hand_out) = (standing.attempts, standing.hand_out);
             }
         }
         let record = if event.state == State::Deleted {
             TaskRecord::withdrawn(&event.key, event.version, event.id)
         } else {
             let mut record = TaskRecord::pending(post_of(event)?, event.version, round, event.id);
-            record.attempts = attempts;
-            if attempts >= self.max_attempts {
+            (record.attempts, record.hand_out) = (attempts, hand_out);
+            if delivery.attempt <= hand_out {
+                self.extract(record).await? // the attempt that a stop of the service broke off
+            } else if attempts >= self.max_attempts {
                 failed(&mut record, "attempts", None);
                 record
             } else {
-                record.attempts += 1;
+                (record.attempts, record.hand_out) = (attempts + 1, delivery.attempt);
                 let standing = self.store.put(record.clone()).await.map_err(later)?;
                 if (standing.version, standing.round) != (record.version, record.round) {
                     return Ok(()); // overtaken before it began

@@ -91,6 +91,10 @@ pub struct TaskRecord {
     /// How many attempts at the tasks were begun in this round.
     #[serde(default)]
     pub attempts: u32,
+    /// In which hand-out of its event the last of them was begun, as the bus counts. One that was given back unharmed comes
+    /// under the same number, and goes on with the same attempt.
+    #[serde(default)]
+    pub hand_out: u32,
     /// The post; `None` once it is deleted.
     pub post: Option<Post>,
     /// Its tasks, if they are known.
@@ -127,6 +131,7 @@ impl TaskRecord {
             cause,
             state,
             attempts: 0,
+            hand_out: 0,
             post: None,
             tasks: Vec::new(),
             extractor: None,

@@ -187,6 +187,44 @@ async fn only_attempts_at_the_tasks_count_however_often_the_event_was_handed_out
     assert_eq!((bench.record().await.state, bench.record().await.attempts), (TaskState::Extracted, 1));
 }
 
+/// Hangs until it is told to answer.
+#[derive(Debug, Default)]
+struct Slow {
+    answers: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl ExtractTasks for Slow {
+    fn version(&self) -> &'static str {
+        "slow"
+    }
+
+    async fn extract_tasks(&self, post: &Post) -> crate::extract::Result<Extraction<Vec<Task>>> {
+        if !self.answers.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        RuleTaskExtractor::new().extract_tasks(post).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_of_the_service_use_up_no_attempts() {
+    let extractor = Arc::new(Slow::default());
+    let (bus, store) = (Arc::new(MemoryBus::new()), Arc::new(MemoryTaskStore::new()));
+    let pipeline = TaskPipeline::new(bus, store.clone(), extractor.clone()).with_max_attempts(2);
+    pipeline.submit(post(WISH), 1, None).await.unwrap();
+    for stop in 0..6 {
+        extractor.answers.store(stop == 5, Ordering::Relaxed);
+        let shutdown = Shutdown::new();
+        let worker = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        shutdown.trigger();
+        worker.await.unwrap().unwrap();
+    }
+    let record = store.get("p").await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempts), (TaskState::Extracted, 1));
+}
+
 #[tokio::test]
 async fn a_deletion_that_was_accepted_shows_at_once_and_leaves_an_edit_no_version_to_be_lost_under() {
     let bench = rules();
