@@ -70,17 +70,15 @@ pub(crate) async fn run(options: Options, extractor: Arc<dyn ExtractTasks>) -> R
     let before = options.against.as_deref().map(saved).transpose()?;
     let posts = crate::input::posts(None, pumasi_llm_parse::task::PostKind::Story)?.posts;
     let all = dataset(&posts)?;
-    let sets = options.split.map_or(Split::ALL.to_vec(), |split| vec![split]);
-    for set in sets {
-        let cases = all.split(set.name());
-        say!("{}: {} posts\n", set.name(), cases.len());
-        say!("{}", measured(&extractor, &cases).await?.to_terminal());
-    }
-    if options.save.is_none() && before.is_none() {
-        return Ok(());
-    }
     let chosen = options.split.map_or_else(|| all.clone(), |split| all.split(split.name()));
     let report = measured(&extractor, &chosen).await?;
+    for set in options.split.map_or(Split::ALL.to_vec(), |split| vec![split]) {
+        let cases = all.split(set.name());
+        let mut part = report.clone();
+        part.cases.retain(|result| cases.cases().iter().any(|case| case.id == result.id));
+        say!("{}: {} posts\n", set.name(), cases.len());
+        say!("{}", part.to_terminal());
+    }
     if let Some(path) = &options.save {
         fs::write(path, serde_json::to_vec(&report)?)
             .map_err(|error| format!("{}: {error}", path.display()))?;

@@ -170,7 +170,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         ("[\"story\", null, \"I read a book.\", null]", StatusCode::UNPROCESSABLE_ENTITY),
         ("\"story\"", StatusCode::UNPROCESSABLE_ENTITY),
         (&format!("{{\"kind\": \"story\", \"body\": \"{long}\"}}"), StatusCode::UNPROCESSABLE_ENTITY),
-        (&"x".repeat(128 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
+        (&"x".repeat(256 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
         (&"x".repeat(2_000_000), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let request =

@@ -89,7 +89,7 @@ function facts(task) {
 async function show(id) {
   shown = id;
   const view = await call("GET", `posts/${encodeURIComponent(id)}`);
-  const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`) : [];
+  const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`).catch(() => []) : []; // the tasks count more
   const now = JSON.stringify([view, matches, language]);
   if (shown !== id) return;
   const failure = view.failure;

@@ -18,7 +18,9 @@ use pumasi_llm_parse::task::{
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -198,8 +200,16 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
             true
         })
         .await?;
-    let found = service.matcher.match_tasks(&needs, &deeds).await?;
-    Ok(Json(found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories)).collect()))
+    // Pairing all stories' tasks takes its time: two requests at once, and away from the threads that answer others.
+    let _place = service.matching.acquire().await.map_err(|_| bad("the service is stopping"))?;
+    let (runtime, matching) = (Handle::current(), Arc::clone(&service));
+    let views = spawn_blocking(move || {
+        let found = runtime.block_on(matching.matcher.match_tasks(&needs, &deeds))?;
+        let views = found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories));
+        Ok::<_, Problem>(views.collect())
+    });
+    let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "the matching panicked");
+    views.await.map_err(failed)?.map(Json)
 }
 
 /// Tells who finds the tasks.

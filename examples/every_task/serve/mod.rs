@@ -25,7 +25,7 @@ use support::problem::fallbacks;
 use support::query::none_but;
 use support::telemetry;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, Semaphore, broadcast};
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
@@ -36,6 +36,9 @@ const PAGE: Page = Page {
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };
+
+/// What a post of the longest title, body and author takes where every character is written as two escapes.
+const BODY_BYTES: usize = 256 * 1024;
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -53,6 +56,8 @@ struct Service {
     pipeline: TaskPipeline,
     store: Arc<dyn TaskStore>,
     matcher: TaskMatcher,
+    /// The places of requests that match.
+    matching: Semaphore,
     extractor: Arc<dyn ExtractTasks>,
     /// Those who want to know what happens to posts.
     listeners: broadcast::Sender<News>,
@@ -82,6 +87,7 @@ pub(crate) async fn run(
         pipeline: pipeline.clone(),
         store,
         matcher,
+        matching: Semaphore::new(2),
         extractor,
         listeners,
         editing: Mutex::new(()),
@@ -129,7 +135,7 @@ fn router(service: Arc<Service>) -> Router {
     let (endless, more) = api::endless().split_for_parts();
     openapi.merge(more);
     let limited = api
-        .layer(middleware::from_fn(|request, next| support::body::limited(128 * 1024, request, next)))
+        .layer(middleware::from_fn(|request, next| support::body::limited(BODY_BYTES, request, next)))
         .layer(middleware::from_fn(no_query))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
     let router = Router::new()
