@@ -164,6 +164,10 @@ pub struct Extraction<T> {
     pub grounding: Grounded,
     /// The places that were left out of the value, because they stayed wrong.
     pub rejected: Vec<Failure>,
+    /// Why what is in `rejected` could not be asked about to the end: `BudgetExhausted`, `ContextTooLong`, `Refused`,
+    /// `Unsupported` or `InvalidConfig`. `None` if nothing kept it from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<ExtractErrorKind>,
     /// Every call that was made, oldest first.
     pub attempts: Vec<Attempt>,
     /// The tokens used by all attempts.
@@ -183,6 +187,7 @@ impl<T> Extraction<T> {
             value,
             grounding: Grounded::default(),
             rejected: Vec::new(),
+            incomplete: None,
             attempts: Vec::new(),
             usage: Usage::default(),
             cost: None,
@@ -202,6 +207,13 @@ impl<T> Extraction<T> {
     #[must_use]
     pub fn with_rejected(mut self, rejected: Vec<Failure>) -> Self {
         self.rejected = rejected;
+        self
+    }
+
+    /// Sets why some of the places that were left out could not be asked about to the end.
+    #[must_use]
+    pub fn with_incomplete(mut self, reason: ExtractErrorKind) -> Self {
+        self.incomplete = Some(reason);
         self
     }
 
@@ -227,6 +239,7 @@ impl<T> Extraction<T> {
             value: change(self.value),
             grounding: self.grounding,
             rejected: self.rejected,
+            incomplete: self.incomplete,
             attempts: self.attempts,
             usage: self.usage,
             cost: self.cost,
@@ -238,6 +251,12 @@ impl<T> Extraction<T> {
     /// Returns every repair of every answer that the value comes from; spans are bytes of the answer they belong to.
     pub fn repairs(&self) -> impl Iterator<Item = &crate::Repair> {
         self.attempts.iter().flat_map(|attempt| &attempt.report.repairs)
+    }
+
+    /// Tells whether another run would find no more, so that the value may be kept: not where a budget ended it, or a setting.
+    pub fn is_final(&self) -> bool {
+        use ExtractErrorKind as Kind;
+        self.incomplete.is_none_or(|reason| matches!(reason, Kind::ContextTooLong | Kind::Refused))
     }
 
     /// Tells whether the value came without any call of a model.

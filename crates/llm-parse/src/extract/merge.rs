@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Failure, Grounded, SourceSpan, pointer};
+use super::{ExtractErrorKind, Failure, Grounded, SourceSpan, pointer};
 
 /// A value that holds a list, which grows when the values of a long source's parts are joined.
 ///
@@ -63,6 +63,7 @@ pub(crate) struct Part<T> {
     pub(crate) value: T,
     pub(crate) grounding: Grounded,
     pub(crate) rejected: Vec<Failure>,
+    pub(crate) incomplete: Option<ExtractErrorKind>,
     pub(crate) confidence: f32,
 }
 
@@ -113,6 +114,7 @@ where
                     all.grounding.quotes.extend(grounding.quotes);
                     all.grounding.missing.extend(grounding.missing);
                     all.rejected.extend(part.rejected);
+                    all.incomplete = all.incomplete.or(part.incomplete);
                     all.confidence = all.confidence.min(part.confidence);
                 }
             }
@@ -166,6 +168,7 @@ mod tests {
                 vec![MissingQuote::new("/0/other", Missing::NotInSource)],
             ),
             rejected: Vec::new(),
+            incomplete: None,
             confidence: 0.9,
         }
     }
