@@ -3,6 +3,7 @@
 mod again;
 mod ask;
 mod cached;
+mod call;
 mod check;
 mod first;
 mod settle;

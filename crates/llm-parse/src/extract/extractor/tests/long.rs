@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pumasi_core::time::ManualClock;
 
 use super::*;
 use crate::extract::{Chunking, TokenMeter};
@@ -108,6 +112,37 @@ async fn a_part_that_fails_fails_the_whole_with_all_books() {
     let error = extractor.extract(&source).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.attempts().len() > 1 && error.usage().total_tokens() >= 220);
+}
+
+#[tokio::test]
+async fn parts_that_are_dropped_because_another_failed_stand_in_the_books() {
+    let clock = ManualClock::new();
+    let model = ScriptedModel::answering(|request| {
+        if question_has(request, "part 1 of") {
+            raw("I'm sorry, I can't.").with_delay(Duration::from_secs(1))
+        } else {
+            Reply::hang()
+        }
+    })
+    .with_clock(clock.clone());
+    let extractor = builder(&model)
+        .with_token_meter(meter())
+        .with_chunks(Chunking::new(200), |step: &Step| step.title.clone())
+        .with_concurrency(NonZeroUsize::new(3).unwrap())
+        .build()
+        .unwrap();
+    let source = diary(40);
+    let extraction = extractor.extract(&source);
+    tokio::pin!(extraction);
+    assert!((&mut extraction).now_or_never().is_none());
+    clock.advance(Duration::from_secs(1));
+    let error = extraction.await.unwrap_err();
+    assert_eq!((error.kind(), model.cancelled_calls()), (Kind::Refused, 2));
+    assert_eq!((model.calls(), error.attempts().len()), (3, 3));
+    for dropped in error.attempts().iter().filter(|attempt| attempt.chunk != Some(0)) {
+        assert_eq!(dropped.outcome, AttemptOutcome::Failed { reason: Kind::Cancelled });
+        assert!(dropped.usage_estimated && dropped.usage.prompt_tokens > 200, "{:?}", dropped.usage);
+    }
 }
 
 fn question_has(request: &ChatRequest, text: &str) -> bool {
