@@ -201,3 +201,27 @@ fn cutting_covers_the_source_at_sentences_and_never_exceeds_the_limit() {
         assert!(diary[part].trim_end().ends_with("달렸습니다."));
     }
 }
+
+#[test]
+fn cutting_one_endless_sentence_counts_each_byte_a_few_times_however_long_it_is() {
+    use std::sync::atomic::AtomicU64;
+
+    let counted = |text: &str| {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&bytes);
+        let estimate = TokenMeter::estimate();
+        let meter = TokenMeter::new(move |text| {
+            seen.fetch_add(text.len() as u64, Ordering::Relaxed);
+            estimate.count(text)
+        });
+        let parts = Chunking::new(500).cut(text, &meter);
+        assert_eq!((parts.first().unwrap().start, parts.last().unwrap().end), (0, text.len()));
+        bytes.load(Ordering::Relaxed)
+    };
+    for unit in ["word ", "쉬지않고달렸다", "나는 오늘도 달렸고 ", "👟"] {
+        let (one, two) = (counted(&unit.repeat(6_000)), counted(&unit.repeat(12_000)));
+        let length = unit.len() as u64 * 12_000;
+        assert!(two < one * 21 / 10, "{unit}: {one} and {two} bytes");
+        assert!(two < length * 12, "{unit}: {two} bytes for {length}");
+    }
+}
