@@ -50,7 +50,7 @@ pub use tokens::TokenMeter;
 pub use validate::{Checked, Violation};
 
 /// Names the wording of the prompts: it changes whenever a word of them does.
-pub const PROMPT_VERSION: &str = "extract-1";
+pub const PROMPT_VERSION: &str = "extract-2";
 
 /// Turns a source text into a typed value.
 ///
