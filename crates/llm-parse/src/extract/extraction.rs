@@ -137,6 +137,11 @@ impl Attempt {
     }
 }
 
+/// Tells whether a reason for an incomplete value lies in the source itself, so that no other run would find more.
+pub(crate) const fn lasts(reason: ExtractErrorKind) -> bool {
+    matches!(reason, ExtractErrorKind::ContextTooLong | ExtractErrorKind::Refused)
+}
+
 /// Adds up the tokens of `attempts`.
 pub(crate) fn total_usage(attempts: &[Attempt]) -> Usage {
     let mut usage = Usage::default();
@@ -255,8 +260,7 @@ impl<T> Extraction<T> {
 
     /// Tells whether another run would find no more, so that the value may be kept: not where a budget ended it, or a setting.
     pub fn is_final(&self) -> bool {
-        use ExtractErrorKind as Kind;
-        self.incomplete.is_none_or(|reason| matches!(reason, Kind::ContextTooLong | Kind::Refused))
+        self.incomplete.is_none_or(lasts)
     }
 
     /// Tells whether the value came without any call of a model.

@@ -38,7 +38,7 @@ pub use budget::Budget;
 pub use chunk::Chunking;
 pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
 pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
-pub(crate) use extraction::{total_cost, total_usage};
+pub(crate) use extraction::{lasts, total_cost, total_usage};
 pub use extractor::{Builder, Extractor, Unresolved};
 pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
 pub use language::AnswerLanguage;
