@@ -94,42 +94,65 @@ impl Chunking {
         let mut pieces = Vec::new();
         for range in sentence_ranges(source) {
             let mut rest = range;
-            loop {
-                let text = source.get(rest.clone()).unwrap_or_default();
-                let tokens = counter.count(text);
-                if tokens <= self.max_tokens {
-                    pieces.push(Piece { range: rest, tokens });
-                    break;
-                }
-                let length = self.fitting(text, counter);
-                let end = rest.start + length;
-                let head = source.get(rest.start..end).unwrap_or_default();
-                pieces.push(Piece { range: rest.start..end, tokens: counter.count(head) });
-                rest = end..rest.end;
-                if rest.is_empty() {
-                    break;
-                }
+            while let Some(text) = source.get(rest.clone()).filter(|text| !text.is_empty()) {
+                let piece = self.piece(text, counter);
+                pieces.push(Piece { range: rest.start..rest.start + piece.end, tokens: piece.tokens });
+                rest.start += piece.end;
             }
         }
         pieces
     }
 
-    /// Finds how many bytes of `text` fit into a part: at least one character, up to white space where there is some.
-    fn fitting(&self, text: &str, counter: &TokenMeter) -> usize {
-        // no tokenizer makes a token of much more than a dozen characters of prose: looking at the head alone keeps
-        // the cutting of one endless sentence linear
-        let window = usize::try_from(self.max_tokens.saturating_mul(16)).unwrap_or(usize::MAX);
-        let bounds: Vec<usize> =
-            text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]).take(window).collect();
-        let fits = |end: &usize| counter.count(text.get(..*end).unwrap_or_default()) <= self.max_tokens;
-        let count = bounds.partition_point(fits);
-        let end = bounds.get(count.saturating_sub(1)).copied().unwrap_or(text.len());
-        let head = text.get(..end).unwrap_or_default();
-        head.rfind(char::is_whitespace)
+    /// Takes a piece from the front of `text`: all of it if it fits, else up to white space where there is some, and at
+    /// least one character.
+    ///
+    /// Nothing much longer than the piece is counted, so that one endless sentence is cut in linear time.
+    fn piece(&self, text: &str, counter: &TokenMeter) -> Head {
+        let count = |end: usize| counter.count(text.get(..end).unwrap_or_default());
+        let first = text.chars().next().map_or(0, char::len_utf8);
+        // prose has some four bytes a token; from there by doubling
+        let guess = usize::try_from(self.max_tokens.saturating_mul(4)).unwrap_or(usize::MAX);
+        let mut over = text.floor_char_boundary(guess).max(first);
+        let mut fits = Head { end: first, tokens: 0 };
+        loop {
+            let tokens = count(over);
+            if tokens > self.max_tokens {
+                break;
+            }
+            fits = Head { end: over, tokens };
+            if over == text.len() {
+                return fits;
+            }
+            over = text.ceil_char_boundary(over.saturating_mul(2));
+        }
+        // nearly full is full
+        let enough = self.max_tokens - self.max_tokens / 16;
+        while fits.tokens < enough {
+            let middle = text.ceil_char_boundary(fits.end + (over - fits.end).div_ceil(2));
+            if middle >= over {
+                break;
+            }
+            let tokens = count(middle);
+            if tokens <= self.max_tokens {
+                fits = Head { end: middle, tokens };
+            } else {
+                over = middle;
+            }
+        }
+        let head = text.get(..fits.end).unwrap_or_default();
+        let end = head
+            .rfind(char::is_whitespace)
             .map(|at| at + head.get(at..).and_then(|tail| tail.chars().next()).map_or(0, char::len_utf8))
-            .filter(|at| *at > end / 2)
-            .unwrap_or(end)
+            .filter(|at| *at > fits.end / 2)
+            .unwrap_or(fits.end);
+        Head { end, tokens: count(end) }
     }
+}
+
+/// The front of a text: where it ends, in bytes, and its tokens.
+struct Head {
+    end: usize,
+    tokens: u64,
 }
 
 struct Piece {

@@ -137,6 +137,11 @@ impl Attempt {
     }
 }
 
+/// Tells whether a reason for an incomplete value lies in the source itself, so that no other run would find more.
+pub(crate) const fn lasts(reason: ExtractErrorKind) -> bool {
+    matches!(reason, ExtractErrorKind::ContextTooLong | ExtractErrorKind::Refused)
+}
+
 /// Adds up the tokens of `attempts`.
 pub(crate) fn total_usage(attempts: &[Attempt]) -> Usage {
     let mut usage = Usage::default();
@@ -164,6 +169,10 @@ pub struct Extraction<T> {
     pub grounding: Grounded,
     /// The places that were left out of the value, because they stayed wrong.
     pub rejected: Vec<Failure>,
+    /// Why what is in `rejected` could not be asked about to the end: `BudgetExhausted`, `ContextTooLong`, `Refused`,
+    /// `Unsupported` or `InvalidConfig`. `None` if nothing kept it from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<ExtractErrorKind>,
     /// Every call that was made, oldest first.
     pub attempts: Vec<Attempt>,
     /// The tokens used by all attempts.
@@ -183,6 +192,7 @@ impl<T> Extraction<T> {
             value,
             grounding: Grounded::default(),
             rejected: Vec::new(),
+            incomplete: None,
             attempts: Vec::new(),
             usage: Usage::default(),
             cost: None,
@@ -202,6 +212,13 @@ impl<T> Extraction<T> {
     #[must_use]
     pub fn with_rejected(mut self, rejected: Vec<Failure>) -> Self {
         self.rejected = rejected;
+        self
+    }
+
+    /// Sets why some of the places that were left out could not be asked about to the end.
+    #[must_use]
+    pub fn with_incomplete(mut self, reason: ExtractErrorKind) -> Self {
+        self.incomplete = Some(reason);
         self
     }
 
@@ -227,6 +244,7 @@ impl<T> Extraction<T> {
             value: change(self.value),
             grounding: self.grounding,
             rejected: self.rejected,
+            incomplete: self.incomplete,
             attempts: self.attempts,
             usage: self.usage,
             cost: self.cost,
@@ -238,6 +256,11 @@ impl<T> Extraction<T> {
     /// Returns every repair of every answer that the value comes from; spans are bytes of the answer they belong to.
     pub fn repairs(&self) -> impl Iterator<Item = &crate::Repair> {
         self.attempts.iter().flat_map(|attempt| &attempt.report.repairs)
+    }
+
+    /// Tells whether another run would find no more, so that the value may be kept: not where a budget ended it, or a setting.
+    pub fn is_final(&self) -> bool {
+        self.incomplete.is_none_or(lasts)
     }
 
     /// Tells whether the value came without any call of a model.

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Failure, Grounded, SourceSpan, pointer};
+use super::{ExtractErrorKind, Failure, Grounded, SourceSpan, lasts, pointer};
 
 /// A value that holds a list, which grows when the values of a long source's parts are joined.
 ///
@@ -63,6 +63,7 @@ pub(crate) struct Part<T> {
     pub(crate) value: T,
     pub(crate) grounding: Grounded,
     pub(crate) rejected: Vec<Failure>,
+    pub(crate) incomplete: Option<ExtractErrorKind>,
     pub(crate) confidence: f32,
 }
 
@@ -113,6 +114,9 @@ where
                     all.grounding.quotes.extend(grounding.quotes);
                     all.grounding.missing.extend(grounding.missing);
                     all.rejected.extend(part.rejected);
+                    // a reason that may be gone next time keeps the whole from being final
+                    let reasons = [all.incomplete, part.incomplete].into_iter().flatten();
+                    all.incomplete = reasons.min_by_key(|reason| lasts(*reason));
                     all.confidence = all.confidence.min(part.confidence);
                 }
             }
@@ -166,6 +170,7 @@ mod tests {
                 vec![MissingQuote::new("/0/other", Missing::NotInSource)],
             ),
             rejected: Vec::new(),
+            incomplete: None,
             confidence: 0.9,
         }
     }
@@ -193,6 +198,19 @@ mod tests {
             source.chars().skip(chars.char_start).take(chars.char_end - chars.char_start).collect();
         assert_eq!(text, "자전거");
         assert_eq!(all.grounding.missing.len(), 1, "what was missing in a dropped item is dropped with it");
+    }
+
+    #[test]
+    fn one_part_that_is_not_final_keeps_the_whole_from_being_so() {
+        use ExtractErrorKind::{BudgetExhausted, Refused};
+        for (parts, whole) in [
+            ([None, Some(Refused), None], Some(Refused)),
+            ([Some(Refused), Some(BudgetExhausted), Some(Refused)], Some(BudgetExhausted)),
+            ([None, None, None], None),
+        ] {
+            let parts = parts.map(|incomplete| Part { incomplete, ..part(&[], "") });
+            assert_eq!(merge_by::<Vec<String>, _>(Clone::clone)(parts.into()).unwrap().incomplete, whole);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use budget::Budget;
 pub use chunk::Chunking;
 pub use error::{ExtractError, ExtractErrorKind, Failure, Result};
 pub use extraction::{AskMode, Attempt, AttemptKind, AttemptOutcome, Extraction};
-pub(crate) use extraction::{total_cost, total_usage};
+pub(crate) use extraction::{lasts, total_cost, total_usage};
 pub use extractor::{Builder, Extractor, Unresolved};
 pub use grounding::{Grounded, Grounding, Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support};
 pub use language::AnswerLanguage;
@@ -50,7 +50,7 @@ pub use tokens::TokenMeter;
 pub use validate::{Checked, Violation};
 
 /// Names the wording of the prompts: it changes whenever a word of them does.
-pub const PROMPT_VERSION: &str = "extract-1";
+pub const PROMPT_VERSION: &str = "extract-2";
 
 /// Turns a source text into a typed value.
 ///
@@ -60,7 +60,10 @@ pub const PROMPT_VERSION: &str = "extract-1";
 /// 2. **Spans.** The spans of [`Extraction::grounding`] are places in the `source` that was passed in.
 /// 3. **Data.** The source is data: what it says is never followed as an instruction.
 /// 4. **Cancellation.** Dropping the future stops the work; nothing goes on in the background.
-/// 5. **Silence.** Neither the source nor the answer reaches a log, a metric, an error or a `Debug` of an error.
+/// 5. **Completeness.** A value lacks nothing for a reason that may pass: that is an error, with its retry class. What was
+///    left out for another reason stands in [`Extraction::rejected`], and [`Extraction::incomplete`] tells whether it
+///    could not be asked about to the end; caches, journals and pipelines keep only what is [final](Extraction::is_final).
+/// 6. **Silence.** Neither the source nor the answer reaches a log, a metric, an error or a `Debug` of an error.
 ///
 /// ```
 /// use async_trait::async_trait;

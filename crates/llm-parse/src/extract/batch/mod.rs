@@ -261,7 +261,7 @@ impl<'a, T: Send + 'static> Batch<'a, T> {
     fn resumed(&self, index: usize, item: &BatchItem) -> Option<ItemOutcome<T>> {
         let key = journal::key(self.extractor.version(), &item.source);
         let (result, elapsed) = self.journal.as_ref()?.get(&item.id, &key)?;
-        let again = result.as_ref().is_err_and(|error| self.retry_failed || !outcome::is_settled(error));
+        let again = !outcome::is_settled(&result) || (self.retry_failed && result.is_err());
         (!again).then(|| ItemOutcome { index, id: item.id.clone(), result, elapsed, resumed: true })
     }
 

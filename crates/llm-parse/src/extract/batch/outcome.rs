@@ -90,9 +90,14 @@ impl<T> BatchReport<T> {
     }
 }
 
-/// Tells whether trying an item again cannot help: the source is at fault, or the model answers the same again.
-pub(super) fn is_settled(error: &ExtractError) -> bool {
+/// Tells whether trying an item again cannot help: its value is final, the source is at fault, or the model answers the same
+/// again.
+pub(super) fn is_settled<T>(result: &Result<Extraction<T>>) -> bool {
     use ExtractErrorKind as Kind;
+    let error = match result {
+        Ok(found) => return found.is_final(),
+        Err(error) => error,
+    };
     let of_the_source = matches!(
         error.kind(),
         Kind::EmptySource

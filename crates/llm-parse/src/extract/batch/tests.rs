@@ -36,6 +36,9 @@ impl Extract<usize> for Words {
             "refuse" => {
                 Err(ExtractError::new(ExtractErrorKind::Refused, "declined").with_attempts(vec![attempt]))
             }
+            "cut short" => Ok(Extraction::new(1, "words-1")
+                .with_incomplete(ExtractErrorKind::BudgetExhausted)
+                .with_attempts(vec![attempt])),
             "busy" => {
                 Err(ExtractError::new(ExtractErrorKind::Unavailable, "down").with_attempts(vec![attempt]))
             }
@@ -109,6 +112,23 @@ async fn a_resumed_batch_asks_only_for_what_is_not_done() {
     let report = Batch::new(&third).with_journal(journal_at(&path)).with_retry_failed().run(items()).await;
     assert_eq!(third.calls.load(Ordering::SeqCst), 3, "b, c, and d with its first text");
     assert_eq!(report.progress.resumed, 1);
+}
+
+#[tokio::test]
+async fn an_incomplete_value_is_handed_out_and_asked_for_again_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    for _ in 0..2 {
+        let words = Words::default();
+        let report = Batch::new(&words)
+            .with_journal(journal_at(&path))
+            .run([item("a", "cut short"), item("b", "x")])
+            .await;
+        let first = report.outcomes[0].result.as_ref().unwrap();
+        assert_eq!((first.value, first.incomplete), (1, Some(Kind::BudgetExhausted)));
+        assert_eq!(words.calls.load(Ordering::SeqCst) + report.progress.resumed, 2);
+        assert!(!report.outcomes[0].resumed);
+    }
 }
 
 #[tokio::test]

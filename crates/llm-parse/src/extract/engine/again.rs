@@ -18,6 +18,7 @@ const MAX_PARTS: usize = 40;
 /// What the model is told of a place.
 struct Told {
     name: String,
+    path: String,
     got: String,
     within: Option<String>,
     droppable: bool,
@@ -51,8 +52,9 @@ impl<T: DeserializeOwned> Job<'_, T> {
             parts.push((name.clone(), schema));
             told.push(Told {
                 name,
-                got: fence.harmless(&shortened(got.as_deref().unwrap_or("null"), 240)).into_owned(),
-                within: within.map(|within| fence.harmless(&shortened(&within, 600)).into_owned()),
+                path: shortened(&fault.path, 240),
+                got: shortened(got.as_deref().unwrap_or("null"), 240),
+                within: within.map(|within| shortened(&within, 600)),
                 droppable,
             });
         }
@@ -61,14 +63,14 @@ impl<T: DeserializeOwned> Job<'_, T> {
             .zip(&told)
             .map(|(fault, told)| Again {
                 name: &told.name,
-                path: &fault.path,
+                path: &told.path,
                 expected: &fault.expected,
                 got: &told.got,
                 within: told.within.as_deref(),
                 droppable: told.droppable,
             })
             .collect();
-        let again = engine.prompt.again(&lines);
+        let again = engine.prompt.again(fence, &lines);
         let form = Form::of_parts(&engine.schema, &parts);
         let unreadable = |error: crate::Error| {
             ExtractError::new(ExtractErrorKind::InvalidConfig, "the schema of a part cannot be read")
@@ -94,6 +96,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let mut changed = false;
         let mut kept: Vec<Fault> = Vec::new();
         let places: Vec<Fault> = places.into_iter().cloned().collect();
+        let asked: Vec<String> = places.iter().map(|fault| fault.path.clone()).collect();
         for (fault, told) in places.into_iter().zip(&told) {
             let here = format!("/{}", told.name);
             let bad = reply.faults.iter().any(|other| pointer::within(&other.path, &here));
@@ -119,7 +122,8 @@ impl<T: DeserializeOwned> Job<'_, T> {
             }
         }
         // faults that were not asked for this time are still there
-        kept.extend(draft.faults.iter().filter(|fault| !asked_about(fault, &lines)).cloned());
+        let open = |fault: &&Fault| !asked.iter().any(|place| pointer::within(&fault.path, place));
+        kept.extend(draft.faults.iter().filter(open).cloned());
         draft.faults = kept;
         draft.confidence = draft.confidence.min(reply.confidence);
         Ok(earlier.insert(answer.text) && changed)
@@ -137,10 +141,6 @@ fn asked_places(faults: &[Fault]) -> Vec<&Fault> {
         }
     }
     places
-}
-
-fn asked_about(fault: &Fault, lines: &[Again<'_>]) -> bool {
-    lines.iter().any(|line| pointer::within(&fault.path, line.path))
 }
 
 fn accepts_null(schema: &Value) -> bool {

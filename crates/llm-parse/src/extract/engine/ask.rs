@@ -8,12 +8,13 @@ use futures_util::future::{Either, select};
 use pumasi_core::model::{ChatRequest, ChatResponse, FinishReason, Usage};
 use pumasi_core::{Error, ErrorKind};
 
+use super::call::Call;
 use super::{Engine, Job};
 use crate::extract::form::Form;
 use crate::extract::prompt::{Fence, Question, TOOL_NAME};
 use crate::extract::repetition::Repetition;
 use crate::extract::sighting::Watch;
-use crate::extract::{AskMode, Attempt, AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Result};
+use crate::extract::{AskMode, Attempt, AttemptKind, ExtractError, ExtractErrorKind, Result};
 
 /// What is asked, whatever the form of asking.
 pub(super) struct Asked<'a> {
@@ -68,41 +69,24 @@ impl<T> Job<'_, T> {
         request.max_tokens = Some(engine.longest_answer(prompt, permit.max_answer));
         let timeout = earlier(engine.call_timeout, permit.timeout);
         request.timeout = timeout;
-        let started = engine.clock.instant();
         let observer = self.observer.filter(|_| asked.kind == AttemptKind::Ask);
         let watch = observer.map(|observer| Watch::new(observer, self.part_index(), asked.form.wrapped));
-        let result = self.complete(request, timeout, watch).await;
-        let elapsed = engine.clock.instant().saturating_duration_since(started);
-
-        let mut attempt = Attempt::new(asked.kind, mode, engine.model.name()).with_elapsed(elapsed);
+        let mut attempt = Attempt::new(asked.kind, mode, engine.model.name());
         attempt.chunk = self.part_index();
-        let outcome = match result {
+        let mut call = Call::begin(attempt, prompt, self.ledger, &*engine.clock, &engine.meter);
+        let outcome = match self.complete(request, timeout, watch, &mut call.heard).await {
             Ok(response) => {
                 let answer = answer_of(response, mode);
-                attempt.usage = answer.usage.unwrap_or_else(|| {
-                    attempt.usage_estimated = true;
-                    Usage::new(prompt, engine.meter.count(&answer.text))
-                });
-                if !answer.model.is_empty() {
-                    attempt.model = answer.model;
-                }
+                call.answered(answer.model, answer.usage, &answer.text);
                 if answer.filtered {
-                    attempt.outcome = AttemptOutcome::Failed { reason: ExtractErrorKind::Refused };
+                    call.fails_as(ExtractErrorKind::Refused);
                     Err(ExtractError::new(ExtractErrorKind::Refused, "a content filter withheld the answer"))
                 } else {
                     Ok(Answer { text: answer.text, cut: answer.cut })
                 }
             }
             Err(error) => {
-                match error.usage() {
-                    Some(usage) => attempt.usage = usage,
-                    // the prompt was read, and will be charged, though no answer came
-                    None if error.kind() == ErrorKind::Timeout => {
-                        attempt.usage = Usage::new(prompt, 0);
-                        attempt.usage_estimated = true;
-                    }
-                    None => {}
-                }
+                call.failed(&error);
                 let ran_out = error.kind() == ErrorKind::Timeout
                     && permit.timeout.is_some()
                     && timeout == permit.timeout;
@@ -115,12 +99,12 @@ impl<T> Job<'_, T> {
                 } else {
                     ExtractError::from(error)
                 };
-                attempt.outcome = AttemptOutcome::Failed { reason: error.kind() };
+                call.fails_as(error.kind());
                 Err(error)
             }
         };
-        observe(&attempt);
-        self.ledger.record(attempt);
+        // the books have it before what was set aside for it is free again
+        drop(call);
         drop(permit);
         outcome
     }
@@ -131,10 +115,11 @@ impl<T> Job<'_, T> {
         request: ChatRequest,
         timeout: Option<Duration>,
         watch: Option<Watch<'_>>,
+        heard: &mut Option<ChatResponse>,
     ) -> Result<ChatResponse, Error> {
         let call = async {
             if self.engine.watched || watch.is_some() {
-                self.watch(request, watch).await
+                self.watch(request, watch, heard).await
             } else {
                 self.engine.model.complete(request).await
             }
@@ -150,10 +135,17 @@ impl<T> Job<'_, T> {
     }
 
     /// Asks piece by piece, and hangs up as soon as the answer repeats itself without end.
-    async fn watch(&self, request: ChatRequest, mut watch: Option<Watch<'_>>) -> Result<ChatResponse, Error> {
+    ///
+    /// What has come so far stands in `heard`, for the case that the rest does not.
+    async fn watch(
+        &self,
+        request: ChatRequest,
+        mut watch: Option<Watch<'_>>,
+        heard: &mut Option<ChatResponse>,
+    ) -> Result<ChatResponse, Error> {
         let mut stream = self.engine.model.stream(request).await?;
-        let mut response =
-            ChatResponse::new("").with_finish_reason(FinishReason::Other("unfinished".to_owned()));
+        let response = heard
+            .insert(ChatResponse::new("").with_finish_reason(FinishReason::Other("unfinished".to_owned())));
         let mut repetition = Repetition::default();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
@@ -163,15 +155,15 @@ impl<T> Job<'_, T> {
             response.push(chunk);
             if repetition.watch(&response.message.content) {
                 response.finish_reason = FinishReason::Length;
-                return Ok(response);
+                break;
             }
         }
-        match response.finish_reason {
+        match &response.finish_reason {
             // a stream that ends without saying why was cut
-            FinishReason::Other(ref why) if why == "unfinished" => {
+            FinishReason::Other(why) if why == "unfinished" => {
                 Err(Error::new(ErrorKind::Unavailable, "the stream of the answer broke off"))
             }
-            _ => Ok(response),
+            _ => Ok(std::mem::replace(response, ChatResponse::new(""))),
         }
     }
 
@@ -259,28 +251,4 @@ fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn observe(attempt: &Attempt) {
-    let outcome = match &attempt.outcome {
-        AttemptOutcome::Failed { reason } => reason.as_str(),
-        _ => "answered",
-    };
-    let mode = attempt.mode.as_str();
-    metrics::counter!("pumasi_extract_calls_total", "mode" => mode, "outcome" => outcome).increment(1);
-    metrics::counter!("pumasi_extract_tokens_total", "direction" => "prompt")
-        .increment(attempt.usage.prompt_tokens);
-    metrics::counter!("pumasi_extract_tokens_total", "direction" => "answer")
-        .increment(attempt.usage.completion_tokens);
-    metrics::histogram!("pumasi_extract_call_seconds", "mode" => mode).record(attempt.elapsed.as_secs_f64());
-    tracing::debug!(
-        model = %attempt.model,
-        mode,
-        outcome,
-        chunk = attempt.chunk,
-        prompt_tokens = attempt.usage.prompt_tokens,
-        answer_tokens = attempt.usage.completion_tokens,
-        elapsed_ms = u64::try_from(attempt.elapsed.as_millis()).unwrap_or(u64::MAX),
-        "asked the model"
-    );
 }

@@ -3,6 +3,7 @@
 mod again;
 mod ask;
 mod cached;
+mod call;
 mod check;
 mod first;
 mod settle;
@@ -97,19 +98,20 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let mut stuck = false;
         let mut earlier: HashSet<String> = HashSet::new();
         loop {
-            let faults = self.check(&draft);
-            self.amend(&faults);
-            if faults.is_empty() {
-                break;
-            }
-            draft.faults = faults;
-            if rounds == 0 || stuck || gave_up.is_some() {
+            draft.faults = self.check(&draft);
+            self.amend(&draft.faults);
+            if draft.faults.is_empty() || rounds == 0 || stuck {
                 break;
             }
             rounds -= 1;
             match self.ask_again(&fence, &mut draft, &mut earlier).await {
                 Ok(changed) => stuck = !changed,
-                Err(error) => gave_up = Some(error),
+                Err(error) if settle::would_meet_again(&error) => {
+                    gave_up = Some(error);
+                    break;
+                }
+                // what may go better in a moment must not cost the items for good
+                Err(error) => return Err(error.with_failures(self.failures(draft.faults.iter()))),
             }
         }
         let clean = draft.faults.is_empty() && draft.dropped.is_empty();

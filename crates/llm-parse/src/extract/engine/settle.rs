@@ -28,8 +28,13 @@ impl<T: DeserializeOwned> Job<'_, T> {
             }
         }
         let failures = self.failures(draft.faults.iter().chain(&draft.dropped));
+        let incomplete = gave_up.as_ref().map(ExtractError::kind);
+        let refuse = |kind, failures: Vec<Failure>| match gave_up {
+            Some(error) => error.with_failures(failures),
+            None => Self::turned_down(kind, failures, stuck),
+        };
         if let Some(first) = lasting.first() {
-            return Err(gave_up.unwrap_or_else(|| Self::turned_down(first.kind, failures, stuck)));
+            return Err(refuse(first.kind, failures));
         }
         items.extend(draft.dropped.iter().map(|fault| fault.path.clone()));
         let before = count_items(&draft.value, &items);
@@ -41,8 +46,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
             && draft.value.as_array().is_some_and(Vec::is_empty)
             && gone.all(|fault| fault.kind == ExtractErrorKind::OffSchema)
         {
-            let error = || Self::turned_down(ExtractErrorKind::OffSchema, failures, stuck);
-            return Err(gave_up.unwrap_or_else(error));
+            return Err(refuse(ExtractErrorKind::OffSchema, failures));
         }
         let value: T = serde_json::from_value(draft.value.clone()).map_err(|error| {
             Self::turned_down(ExtractErrorKind::OffSchema, failures.clone(), stuck)
@@ -58,7 +62,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let share = grounding.share().map_or(1.0, |share| 0.5 + 0.5 * share);
         #[expect(clippy::cast_possible_truncation, reason = "a share from 0 to 1")]
         let confidence = draft.confidence * (before.share_kept() * share) as f32;
-        Ok((Part { value, grounding, rejected: failures, confidence }, draft.value))
+        Ok((Part { value, grounding, rejected: failures, incomplete, confidence }, draft.value))
     }
 
     fn turned_down(kind: ExtractErrorKind, failures: Vec<Failure>, stuck: bool) -> ExtractError {
@@ -71,6 +75,20 @@ impl<T: DeserializeOwned> Job<'_, T> {
         .with_failures(failures)
         .with_retry(retry)
     }
+}
+
+/// Tells whether every further run would meet the same when it asks again: a limit, a refusal, a form that nobody takes.
+pub(super) fn would_meet_again(error: &ExtractError) -> bool {
+    use ExtractErrorKind as Kind;
+    let lasting = matches!(
+        error.kind(),
+        Kind::BudgetExhausted
+            | Kind::ContextTooLong
+            | Kind::Refused
+            | Kind::Unsupported
+            | Kind::InvalidConfig
+    );
+    lasting && !error.retry().is_retryable()
 }
 
 /// How many items were kept and left out.

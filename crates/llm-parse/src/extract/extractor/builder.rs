@@ -235,7 +235,8 @@ impl<T: DeserializeOwned + JsonSchema> Builder<T> {
 
     /// Streams answers and hangs up as soon as one repeats itself without end, instead of paying for it up to its limit.
     ///
-    /// Tokens of such an answer are estimated: the server reports them at the end only.
+    /// Equal short values (`false, false, …`) are let pass for 12 kB, a value for each day of a year: they may be the answer.
+    /// Tokens of an answer that was cut short are estimated: the server reports them at the end only.
     pub fn with_loop_guard(mut self) -> Self {
         self.watched = true;
         self

@@ -20,7 +20,8 @@ const MAX_SPLITS: u32 = 4;
 impl<T: DeserializeOwned + Send + Sync> Inner<T> {
     /// Extracts from the source as a whole, or from its parts.
     ///
-    /// A part that fails fails the extraction: a value that silently lacks a part of its source would be wrong.
+    /// A part that fails fails the extraction: a value that silently lacks a part of its source would be wrong. Calls about
+    /// other parts that are under way are hung up, and stand in the books with what they are estimated to have used.
     pub(super) async fn part_or_parts(&self, session: &Session<'_>, source: &str) -> Result<Part<T>> {
         let Some(long) = &self.long else {
             return self.one(session, source, None, 0).await;

@@ -50,6 +50,10 @@ pub enum Unresolved {
 ///    is asked for again by place, with what was expected and what came: never the whole answer, unless nothing of it could
 ///    be read. The answers go back to their places and everything is checked again. An answer that came before ends this.
 /// 4. What stays wrong is left out (list items) or fails the extraction, by [`Unresolved`].
+/// 5. Asking again can fail itself. If that may pass (rate limit, timeout, a server that is away), the extraction fails with
+///    that error and its retry class: good items are not settled at the price of those that were to be mended. If every
+///    further run would meet it (a spent budget, the context window, a refusal), step 4 follows, and
+///    [`Extraction::incomplete`] has the reason.
 ///
 /// Cloning is cheap and shares everything.
 ///
@@ -185,11 +189,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Extractor<T> {
             "extracted"
         );
         match result {
-            Ok(part) => Ok(Extraction::new(part.value, engine.version.clone())
-                .with_grounding(part.grounding)
-                .with_rejected(part.rejected)
-                .with_confidence(part.confidence)
-                .with_attempts(attempts)),
+            Ok(part) => {
+                let mut found = Extraction::new(part.value, engine.version.clone())
+                    .with_grounding(part.grounding)
+                    .with_rejected(part.rejected)
+                    .with_confidence(part.confidence)
+                    .with_attempts(attempts);
+                found.incomplete = part.incomplete;
+                Ok(found)
+            }
             Err(error) => Err(error.with_attempts(attempts)),
         }
     }

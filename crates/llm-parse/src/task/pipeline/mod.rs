@@ -304,7 +304,15 @@ impl TaskPipeline {
         let Some(post) = &record.post else { return Ok(record) };
         let attempt = record.attempts;
         match AssertUnwindSafe(self.extractor.extract_tasks(post)).catch_unwind().await {
-            Ok(Ok(found)) => succeeded(&mut record, found),
+            Ok(Ok(found)) => match found.incomplete {
+                // tasks are known to be missing: to announce the rest as the post's would settle that
+                Some(reason) if !found.is_final() => {
+                    let error = ExtractError::new(reason, "some tasks could not be asked about to the end")
+                        .with_attempts(found.attempts);
+                    failed(&mut record, reason.as_str(), Some(&error));
+                }
+                _ => succeeded(&mut record, found),
+            },
             Ok(Err(error)) if error.retry().is_retryable() && attempt < self.max_attempts => {
                 return Err(again(&error));
             }

@@ -147,6 +147,30 @@ async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
 }
 
 #[tokio::test]
+async fn tasks_that_are_known_to_be_incomplete_are_not_announced_as_the_posts() {
+    #[derive(Debug)]
+    struct CutShort;
+    #[async_trait]
+    impl ExtractTasks for CutShort {
+        fn version(&self) -> &'static str {
+            "cut-short"
+        }
+
+        async fn extract_tasks(&self, post: &Post) -> crate::extract::Result<Extraction<Vec<Task>>> {
+            let found = RuleTaskExtractor::new().extract_tasks(post).await?;
+            Ok(found.with_incomplete(ExtractErrorKind::BudgetExhausted))
+        }
+    }
+    let bench = bench(Arc::new(CutShort));
+    bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((record.state, record.tasks.len()), (TaskState::Failed, 0));
+    assert_eq!(record.failure.unwrap().reason, "budget_exhausted");
+    assert!(matches!(bench.published().await.as_slice(), [(1, TaskEvent::ExtractionFailed { .. })]));
+    bench.pipeline.retry("p", None).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_failed_post_can_be_tried_anew_and_its_old_event_stays_stale() {
     let bench = bench(Failing::new(ExtractErrorKind::Refused, 1));
     let event = Bench::event(WISH, 1);

@@ -135,7 +135,7 @@ async fn an_answer_without_end_is_a_loop() {
 
 #[tokio::test]
 async fn a_loop_is_cut_short_while_it_is_streamed() {
-    let item = "{\"title\": \"달리기\", \"quote\": \"달렸습니다\"}, ";
+    let item = "{\"title\": \"달리기\", \"quote\": \"매일 아침 30분씩 달렸습니다\"}, ";
     let endless = || {
         let chunks = std::iter::once("{\"items\": [").chain(std::iter::repeat_n(item, 5_000));
         Reply::chunks(chunks).with_finish_reason(FinishReason::Length)
@@ -150,6 +150,26 @@ async fn a_loop_is_cut_short_while_it_is_streamed() {
     let broken = ScriptedModel::always(Reply::chunks(["{\"items\"", ": ["]).cut(CoreKind::Unavailable));
     let error = builder(&broken).with_loop_guard().build().unwrap().extract(SOURCE).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (Kind::Unavailable, Retry::Now));
+}
+
+#[tokio::test]
+async fn a_year_of_equal_values_is_an_answer_and_no_loop() {
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    struct Year {
+        done: Vec<bool>,
+    }
+    let answer = json!({"done": vec![false; 365]}).to_string();
+    let model = ScriptedModel::always(
+        Reply::in_pieces(&answer, std::num::NonZeroUsize::new(16).unwrap())
+            .with_usage(Usage::new(100, 1_000)),
+    );
+    let extractor = Extractor::<Year>::builder(model.clone())
+        .with_instructions("On which days of the year was it done?")
+        .with_loop_guard()
+        .build()
+        .unwrap();
+    let found = extractor.extract(SOURCE).await.unwrap();
+    assert_eq!((found.value.done.len(), model.calls(), found.usage.completion_tokens), (365, 1, 1_000));
 }
 
 #[tokio::test]

@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pumasi_core::time::ManualClock;
 
 use super::*;
 use crate::extract::{Chunking, TokenMeter};
@@ -110,6 +114,37 @@ async fn a_part_that_fails_fails_the_whole_with_all_books() {
     assert!(error.attempts().len() > 1 && error.usage().total_tokens() >= 220);
 }
 
+#[tokio::test]
+async fn parts_that_are_dropped_because_another_failed_stand_in_the_books() {
+    let clock = ManualClock::new();
+    let model = ScriptedModel::answering(|request| {
+        if question_has(request, "part 1 of") {
+            raw("I'm sorry, I can't.").with_delay(Duration::from_secs(1))
+        } else {
+            Reply::hang()
+        }
+    })
+    .with_clock(clock.clone());
+    let extractor = builder(&model)
+        .with_token_meter(meter())
+        .with_chunks(Chunking::new(200), |step: &Step| step.title.clone())
+        .with_concurrency(NonZeroUsize::new(3).unwrap())
+        .build()
+        .unwrap();
+    let source = diary(40);
+    let extraction = extractor.extract(&source);
+    tokio::pin!(extraction);
+    assert!((&mut extraction).now_or_never().is_none());
+    clock.advance(Duration::from_secs(1));
+    let error = extraction.await.unwrap_err();
+    assert_eq!((error.kind(), model.cancelled_calls()), (Kind::Refused, 2));
+    assert_eq!((model.calls(), error.attempts().len()), (3, 3));
+    for dropped in error.attempts().iter().filter(|attempt| attempt.chunk != Some(0)) {
+        assert_eq!(dropped.outcome, AttemptOutcome::Failed { reason: Kind::Cancelled });
+        assert!(dropped.usage_estimated && dropped.usage.prompt_tokens > 200, "{:?}", dropped.usage);
+    }
+}
+
 fn question_has(request: &ChatRequest, text: &str) -> bool {
     request.messages.last().unwrap().content.contains(text)
 }
@@ -164,5 +199,29 @@ fn cutting_covers_the_source_at_sentences_and_never_exceeds_the_limit() {
     let diary = diary(50);
     for part in Chunking::new(120).cut(&diary, &counter) {
         assert!(diary[part].trim_end().ends_with("달렸습니다."));
+    }
+}
+
+#[test]
+fn cutting_one_endless_sentence_counts_each_byte_a_few_times_however_long_it_is() {
+    use std::sync::atomic::AtomicU64;
+
+    let counted = |text: &str| {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&bytes);
+        let estimate = TokenMeter::estimate();
+        let meter = TokenMeter::new(move |text| {
+            seen.fetch_add(text.len() as u64, Ordering::Relaxed);
+            estimate.count(text)
+        });
+        let parts = Chunking::new(500).cut(text, &meter);
+        assert_eq!((parts.first().unwrap().start, parts.last().unwrap().end), (0, text.len()));
+        bytes.load(Ordering::Relaxed)
+    };
+    for unit in ["word ", "쉬지않고달렸다", "나는 오늘도 달렸고 ", "👟"] {
+        let (one, two) = (counted(&unit.repeat(6_000)), counted(&unit.repeat(12_000)));
+        let length = unit.len() as u64 * 12_000;
+        assert!(two < one * 21 / 10, "{unit}: {one} and {two} bytes");
+        assert!(two < length * 12, "{unit}: {two} bytes for {length}");
     }
 }

@@ -1,7 +1,9 @@
 //! Asking again only for what failed.
 
-use pumasi_core::ErrorKind as CoreKind;
+use std::time::Duration;
+
 use pumasi_core::model::{ResponseFormat, ToolCall};
+use pumasi_core::{ErrorKind as CoreKind, Retry};
 
 use super::*;
 
@@ -124,6 +126,46 @@ async fn rounds_are_bounded() {
     let error = extractor.extract(SOURCE).await.unwrap_err();
     assert_eq!((error.kind(), model.calls(), error.attempts().len()), (Kind::Invalid, 4, 4));
     assert!(error.retry().is_retryable());
+}
+
+fn too_long() -> serde_json::Value {
+    json!({"title": "수영", "quote": "주말에는 수영을 했어요", "minutes": 100_000})
+}
+
+#[tokio::test]
+async fn a_second_call_that_fails_in_passing_does_not_give_up_what_it_was_to_mend() {
+    let later = Retry::After(Duration::from_secs(20));
+    for (second, kind, retry) in [
+        (Reply::error(CoreKind::RateLimited).with_retry(later), Kind::RateLimited, later),
+        (Reply::hang(), Kind::Timeout, Retry::Now),
+        (Reply::error(CoreKind::CircuitOpen), Kind::Overloaded, Retry::Now),
+        // a retrying model has tried often enough: that is no reason to lose the item either
+        (Reply::error(CoreKind::Unavailable).with_retry(Retry::Never), Kind::Unavailable, Retry::Never),
+        (Reply::error(CoreKind::Unauthorized), Kind::Unauthorized, Retry::Never),
+    ] {
+        let model = ScriptedModel::new([reply(json!([run(), too_long()])), second]);
+        let error = builder(&model).build().unwrap().extract(SOURCE).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (kind, retry));
+        let places: Vec<_> = error.failures().iter().map(|failure| failure.path.as_str()).collect();
+        assert_eq!(places, ["/1/minutes"], "{kind}");
+        assert!(error.usage().total_tokens() >= 110, "{kind}");
+        let [first, second] = error.attempts() else { panic!("{:?}", error.attempts()) };
+        assert!(matches!(first.outcome, AttemptOutcome::Partial { .. }), "{first:?}");
+        assert_eq!(second.outcome, AttemptOutcome::Failed { reason: kind });
+    }
+}
+
+#[tokio::test]
+async fn what_every_further_run_would_meet_leaves_items_out_and_says_that_they_are_missing() {
+    for (second, kind) in
+        [(CoreKind::Refused, Kind::Refused), (CoreKind::ContextTooLong, Kind::ContextTooLong)]
+    {
+        let model = ScriptedModel::new([reply(json!([run(), too_long()])), Reply::error(second)]);
+        let found = builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+        assert_eq!((found.value.len(), found.incomplete), (1, Some(kind)));
+        assert_eq!(found.rejected[0].path, "/1/minutes");
+        assert_eq!(found.attempts[1].outcome, AttemptOutcome::Failed { reason: kind });
+    }
 }
 
 #[tokio::test]

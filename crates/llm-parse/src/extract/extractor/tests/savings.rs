@@ -32,6 +32,8 @@ async fn a_budget_of_calls_ends_the_asking_and_keeps_what_is_good() {
     };
     let found = build(Unresolved::DropItems).extract(SOURCE).await.unwrap();
     assert_eq!((found.value.len(), found.rejected.len(), model.calls()), (1, 1, 1));
+    assert_eq!(found.incomplete, Some(Kind::BudgetExhausted));
+    assert!(matches!(found.attempts[0].outcome, AttemptOutcome::Partial { .. }), "{:?}", found.attempts);
     let error = build(Unresolved::Fail).extract(SOURCE).await.unwrap_err();
     assert_eq!((error.kind(), error.usage().total_tokens()), (Kind::BudgetExhausted, 110));
 }

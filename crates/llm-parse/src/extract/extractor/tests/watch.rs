@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use pumasi_core::model::FinishReason;
+
 use super::*;
 use crate::extract::Sighting;
 
@@ -57,4 +59,29 @@ async fn a_stream_that_breaks_off_fails_with_its_books_though_parts_were_seen() 
     assert!(!seen.is_empty());
     let error = found.unwrap_err();
     assert_eq!((error.kind(), error.usage().total_tokens()), (Kind::Unavailable, 107));
+}
+
+#[tokio::test]
+async fn what_came_before_a_stream_broke_off_is_estimated_where_the_server_did_not_count_it() {
+    let words = || Reply::chunks((0..500).map(|word| format!("word {word}, ")));
+    for (reply, kind) in [
+        (words().cut(pumasi_core::ErrorKind::Unavailable), Kind::Unavailable),
+        (words().stall(), Kind::Timeout),
+        (words().with_finish_reason(FinishReason::Other("unfinished".to_owned())), Kind::Unavailable),
+    ] {
+        let (_, found) = watch(&ScriptedModel::always(reply)).await;
+        let error = found.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        let attempt = &error.attempts()[0];
+        assert!(attempt.usage_estimated, "{kind}");
+        assert!(
+            attempt.usage.prompt_tokens > 100 && attempt.usage.completion_tokens >= 500,
+            "{:?}",
+            attempt.usage
+        );
+        assert_eq!(error.usage(), attempt.usage);
+    }
+    // a server that was never reached read nothing
+    let (_, found) = watch(&ScriptedModel::always(Reply::error(pumasi_core::ErrorKind::Unavailable))).await;
+    assert_eq!(found.unwrap_err().usage().total_tokens(), 0);
 }
