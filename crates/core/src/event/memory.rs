@@ -135,6 +135,8 @@ struct Group {
 /// The unsettled events of one topic and key, in order.
 struct Lane {
     rows: VecDeque<Row>,
+    /// How many of the first rows may bear a fence: no more are looked at when one is settled.
+    run: usize,
     /// When the lane may be handed out: the end of a delay, or of a lease.
     available: Instant,
     /// Under which its lane stands in the group's order.
@@ -159,6 +161,7 @@ impl Group {
         let row = Row { position, event: Arc::clone(event), attempts: 0, fence: 0 };
         let lane = self.lanes.entry(id.clone()).or_insert_with(|| Lane {
             rows: VecDeque::new(),
+            run: 0,
             available: now,
             rank: position,
             fence: 0,
@@ -167,6 +170,7 @@ impl Group {
             self.order.insert((lane.available, lane.rank, id));
         }
         let at = lane.rows.partition_point(|row| row.position < position);
+        lane.run += usize::from(at < lane.run);
         lane.rows.insert(at, row);
     }
 
@@ -189,7 +193,7 @@ impl Group {
             let fence = self.last_fence;
             let run = (1 + spare).min(RUN).min(lane.rows.len());
             spare -= run.saturating_sub(1);
-            for (index, row) in lane.rows.iter_mut().enumerate() {
+            for (index, row) in lane.rows.iter_mut().take(lane.run.max(run)).enumerate() {
                 if index >= run {
                     row.fence = 0;
                     continue;
@@ -208,7 +212,7 @@ impl Group {
                 };
                 deliveries.push(Delivery::new(Arc::clone(&row.event), receipt));
             }
-            lane.fence = fence;
+            (lane.run, lane.fence) = (run, fence);
             lane.available = time::after(now, lease);
             lane.rank = lane.rows.front().map_or(rank, |row| row.position);
             self.order.insert((lane.available, lane.rank, id));
@@ -220,7 +224,7 @@ impl Group {
     fn claimed(&self, receipt: &Receipt) -> Option<(LaneId, usize)> {
         let id = (Arc::clone(&receipt.topic), Arc::clone(&receipt.key));
         let lane = self.lanes.get(&id)?;
-        let index = lane.rows.iter().position(|row| u128::from(row.position) == receipt.position)?;
+        let index = lane.rows.binary_search_by_key(&receipt.position, |row| row.position.into()).ok()?;
         let row = lane.rows.get(index)?;
         (receipt.fence != 0 && row.fence == receipt.fence && lane.fence == receipt.fence)
             .then_some((id, index))
@@ -249,7 +253,9 @@ impl Group {
             }
         };
         if let Some(row) = removed {
-            let next = lane.rows.iter_mut().enumerate().find(|(_, row)| row.fence == receipt.fence);
+            lane.run = lane.run.saturating_sub(1);
+            let next =
+                lane.rows.iter_mut().take(lane.run).enumerate().find(|(_, row)| row.fence == receipt.fence);
             match next {
                 None => {
                     lane.available = now;
@@ -285,9 +291,10 @@ impl Group {
 }
 
 fn give_back(lane: &mut Lane, index: usize, attempts: u32, available: Instant) {
-    for row in &mut lane.rows {
+    for row in lane.rows.iter_mut().take(lane.run) {
         row.fence = 0;
     }
+    lane.run = 0;
     if let Some(row) = lane.rows.get_mut(index) {
         row.attempts = attempts;
     }
