@@ -431,6 +431,14 @@ mod tests {
         (limit, clock)
     }
 
+    /// Somebody who waits until he may pass.
+    async fn in_line(limit: &RateLimit) -> tokio::task::JoinHandle<Result<(), Error>> {
+        let limit = limit.clone();
+        let waiter = tokio::spawn(async move { limit.acquire(0).await.map(drop) });
+        tokio::task::yield_now().await;
+        waiter
+    }
+
     #[test]
     fn requests_beyond_the_limit_are_told_when_to_come_back() {
         let (limit, clock) = limit(2, 1_000);
@@ -516,11 +524,7 @@ mod tests {
             RateLimit::per_minute("test", NonZeroU32::new(60).unwrap()).with_request_burst(NonZeroU32::MIN);
         let _first = limit.acquire(0).await.unwrap();
         let began = tokio::time::Instant::now();
-        let waiter = tokio::spawn({
-            let limit = limit.clone();
-            async move { limit.acquire(0).await.map(drop) }
-        });
-        tokio::task::yield_now().await;
+        let waiter = in_line(&limit).await;
         limit.pause(Duration::from_secs(30));
         waiter.await.unwrap().unwrap();
         assert!(began.elapsed() >= Duration::from_secs(30));
@@ -533,11 +537,7 @@ mod tests {
             .with_max_wait(Duration::from_secs(10));
         let _first = limit.acquire(0).await.unwrap();
         let began = tokio::time::Instant::now();
-        let waiter = tokio::spawn({
-            let limit = limit.clone();
-            async move { limit.acquire(0).await.map(drop) }
-        });
-        tokio::task::yield_now().await;
+        let waiter = in_line(&limit).await;
         limit.pause(Duration::from_secs(30));
         let error = waiter.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Overloaded);

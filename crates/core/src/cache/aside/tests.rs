@@ -45,6 +45,25 @@ impl Bench {
         (served.value, served.source)
     }
 
+    /// Begins a load that ends as told when the gate is opened.
+    async fn load_behind_a_gate(
+        &self,
+        outcome: Result<String>,
+    ) -> (tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<String>>) {
+        let (open, gate) = tokio::sync::oneshot::channel::<()>();
+        let aside = self.aside.clone();
+        let loading = tokio::spawn(async move {
+            aside
+                .get_or_load("key", || async move {
+                    gate.await.unwrap();
+                    outcome
+                })
+                .await
+        });
+        settle().await;
+        (open, loading)
+    }
+
     fn loads(&self) -> u32 {
         self.loads.load(Ordering::SeqCst)
     }
@@ -335,19 +354,7 @@ async fn another_version_is_loaded_anew() {
 #[tokio::test]
 async fn a_load_that_began_before_an_invalidation_leaves_nothing_behind() {
     let bench = bench();
-    let (open, gate) = tokio::sync::oneshot::channel::<()>();
-    let old = tokio::spawn({
-        let aside = bench.aside.clone();
-        async move {
-            aside
-                .get_or_load("key", || async move {
-                    gate.await.unwrap();
-                    Ok("old".to_owned())
-                })
-                .await
-        }
-    });
-    settle().await;
+    let (open, old) = bench.load_behind_a_gate(Ok("old".to_owned())).await;
     bench.aside.invalidate("key").await.unwrap();
     // who comes after the invalidation does not wait for the old load
     assert_eq!(bench.serve().await, ("load 1".into(), Source::Loaded));
@@ -361,19 +368,7 @@ async fn a_load_that_began_before_an_invalidation_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_load_that_finds_nothing_does_not_take_away_what_was_put_meanwhile() {
     let bench = bench();
-    let (open, gate) = tokio::sync::oneshot::channel::<()>();
-    let old = tokio::spawn({
-        let aside = bench.aside.clone();
-        async move {
-            aside
-                .get_or_load("key", || async move {
-                    gate.await.unwrap();
-                    Err(Error::new(ErrorKind::NotFound, "none yet"))
-                })
-                .await
-        }
-    });
-    settle().await;
+    let (open, old) = bench.load_behind_a_gate(Err(Error::new(ErrorKind::NotFound, "none yet"))).await;
     bench.aside.put("key", &"put".into()).await.unwrap();
     open.send(()).unwrap();
     assert_eq!(old.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
