@@ -144,8 +144,7 @@ impl TaskPipeline {
     /// and bus; the post may then be accepted or not, and can be submitted again. If it stands in the store,
     /// [`recover`](Self::recover) publishes it.
     pub async fn submit(&self, post: Post, version: u64, actor: Option<Actor>) -> Result<EventId> {
-        let state = if version <= 1 { State::Created } else { State::Updated };
-        let event = Self::event(&post.id, state, version, 0).with_payload(&post)?;
+        let event = Self::accepted(&post, version, 0)?;
         event.check()?;
         let standing = self.store.put(TaskRecord::pending(post.clone(), version, 0, event.id)).await?;
         if standing.version != version || standing.post.as_ref() != Some(&post) {
@@ -210,10 +209,7 @@ impl TaskPipeline {
                     let (id, version) = (&record.post_id, record.version);
                     let event = match &record.post {
                         None => Self::event(id, State::Deleted, version, record.round),
-                        Some(post) => {
-                            let state = if version <= 1 { State::Created } else { State::Updated };
-                            Self::event(id, state, version, record.round).with_payload(post)?
-                        }
+                        Some(post) => Self::accepted(post, version, record.round)?,
                     };
                     self.bus.publish(&[event]).await?;
                     count += 1;
@@ -256,6 +252,12 @@ impl TaskPipeline {
                 } => {}
             }
         }
+    }
+
+    /// The event of a post that was accepted.
+    fn accepted(post: &Post, version: u64, round: u32) -> Result<Envelope> {
+        let state = if version <= 1 { State::Created } else { State::Updated };
+        Self::event(&post.id, state, version, round).with_payload(post)
     }
 
     fn event(post_id: &str, state: State, version: u64, round: u32) -> Envelope {
