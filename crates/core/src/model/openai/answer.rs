@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::failure::Call;
 use super::tool_calls::ToolCalls;
+use super::tries::told;
 use crate::model::{ChatChunk, ChatResponse, FinishReason, Usage};
-use crate::{Error, ErrorKind, Result};
+use crate::{ErrorKind, Result};
 
 /// An answer as it arrives, whole or in pieces.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Answer {
         if let Some(model) = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
             model.clone_into(&mut self.model);
         }
-        self.usage = body.get("usage").and_then(usage).or(self.usage);
+        self.note_usage(body);
         let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
         let choices = body.get("choices").and_then(Value::as_array);
         let Some(choice) = choices.and_then(|choices| choices.iter().find(first)) else {
@@ -70,6 +71,11 @@ impl Answer {
         text
     }
 
+    /// Takes the usage alone of whatever the server says.
+    pub(super) fn note_usage(&mut self, body: &Value) {
+        self.usage = usage(body.get("usage")).or(self.usage);
+    }
+
     /// Tells whether the server has said why the answer ended.
     pub(super) fn has_finished(&self) -> bool {
         self.finish.is_some()
@@ -91,10 +97,7 @@ impl Answer {
     /// `Refused` if the model or a filter declined, `Protocol` if no answer came.
     pub(super) fn end(self, call: Call<'_>) -> Result<ChatChunk> {
         let usage = self.usage;
-        let with_usage = |error: Error| match usage {
-            Some(usage) => error.with_usage(usage),
-            None => error,
-        };
+        let with_usage = |error| told(error, usage);
         if !self.begun {
             return Err(with_usage(call.error(ErrorKind::Protocol, "gave no choice")));
         }
@@ -159,7 +162,8 @@ fn finish_reason(name: &str) -> FinishReason {
 }
 
 /// Reads a usage; what is missing or no number counts as zero, and nothing but zeros as no usage.
-fn usage(usage: &Value) -> Option<Usage> {
+pub(super) fn usage(usage: Option<&Value>) -> Option<Usage> {
+    let usage = usage?;
     let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
     let prompt = number(usage.get("prompt_tokens"));
     let completion = number(usage.get("completion_tokens"));
@@ -183,14 +187,14 @@ mod tests {
         let cached = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11, "prompt_tokens_details": {"cached_tokens": 4}});
         let mut expected = Usage::new(9, 2);
         expected.cached_tokens = 4;
-        assert_eq!(usage(&cached), Some(expected));
+        assert_eq!(usage(Some(&cached)), Some(expected));
         let reasoning = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 111});
-        assert_eq!(usage(&reasoning), Some(Usage::new(9, 102)));
-        assert_eq!(usage(&json!({"prompt_tokens": 9})), Some(Usage::new(9, 0)));
+        assert_eq!(usage(Some(&reasoning)), Some(Usage::new(9, 102)));
+        assert_eq!(usage(Some(&json!({"prompt_tokens": 9}))), Some(Usage::new(9, 0)));
         for none in
             [json!(null), json!({}), json!({"prompt_tokens": null, "completion_tokens": -1}), json!("x")]
         {
-            assert_eq!(usage(&none), None, "{none}");
+            assert_eq!(usage(Some(&none)), None, "{none}");
         }
     }
 

@@ -9,12 +9,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 use tracing::Instrument;
 
+use super::answer::usage;
 use super::failure::Call;
 use super::observe::Observation;
 use super::transport::Transport;
+use super::tries::told;
 use super::wire::{Settings, embedding_body};
 use crate::model::{Embedder, Embedding, Usage};
-use crate::{Error, ErrorKind, Result};
+use crate::{ErrorKind, Result};
 
 /// The most bytes of text in one call. Servers count tokens (OpenAI: 300,000 a call), and a token is seldom less than a byte.
 const BATCH_BYTES: usize = 256 << 10;
@@ -84,22 +86,24 @@ impl OpenAiEmbedder {
 
     async fn batch(&self, Batch { body, count, tokens }: Batch) -> Result<(Vec<Embedding>, Usage)> {
         let call = self.transport.call(OPERATION);
-        let attempt = |_| {
+        let attempt = || {
             let body = body.clone();
             async move {
                 let reservation = self.transport.reserve(tokens).await?;
                 let response = self.transport.send(call, body).await?;
                 let answer = self.transport.json(call, response).await?;
-                let vectors = self.read(call, &answer, count)?;
-                let prompt = answer.get("usage").and_then(|usage| usage.get("prompt_tokens"));
-                let used = prompt.and_then(Value::as_u64);
+                let used = usage(answer.get("usage"));
                 if let Some(reservation) = reservation {
-                    reservation.reconcile(used.unwrap_or(tokens));
+                    reservation.reconcile(used.map_or(tokens, |used| used.total_tokens()));
                 }
-                Ok((vectors, Usage::new(used.unwrap_or(0), 0)))
+                let vectors = self.read(call, &answer, count).map_err(|error| told(error, used))?;
+                Ok((vectors, used.unwrap_or_default()))
             }
         };
-        self.transport.policy_within(self.transport.timeout).run_if(attempt, Error::retry).await
+        let ((vectors, mut usage), spent) =
+            self.transport.try_within(self.transport.timeout, attempt).await?;
+        usage += spent.unwrap_or_default();
+        Ok((vectors, usage))
     }
 
     /// Reads the vectors of an answer, restoring their order.

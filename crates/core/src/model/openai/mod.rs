@@ -11,11 +11,11 @@ mod sse;
 mod stream;
 mod tool_calls;
 mod transport;
+mod tries;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,8 +32,9 @@ use self::answer::Answer;
 use self::observe::Observation;
 use self::stream::Streaming;
 use self::transport::Transport;
+use self::tries::{sum, told};
 use self::wire::{Settings, chat_body};
-use super::{ChatModel, ChatRequest, ChatResponse, ChatStream, ModelCapabilities};
+use super::{ChatModel, ChatRequest, ChatResponse, ChatStream, ModelCapabilities, Usage};
 use crate::resilience::RateReservation;
 use crate::{Error, Result};
 
@@ -81,6 +82,8 @@ const OPERATION: &str = "chat completion";
 ///
 /// An answer that a filter cut in the middle is an answer, with [`FinishReason::ContentFilter`](super::FinishReason). The
 /// reasoning that some servers send beside the answer is left out of it.
+///
+/// The usage of an answer or an error is that of all tries of the call, as far as the server told what those that failed used.
 #[derive(Clone)]
 pub struct OpenAiCompatible {
     model: String,
@@ -144,43 +147,62 @@ impl OpenAiCompatible {
         let body = self.body(request, false);
         let tokens = estimate(&body, request);
         let call = self.transport.call(OPERATION);
-        let tries = AtomicU32::new(0);
-        let attempt = |_| {
-            tries.fetch_add(1, Ordering::Relaxed);
+        let attempt = || {
             let body = body.clone();
             async move {
                 let reservation = self.transport.reserve(tokens).await?;
                 let response = self.transport.send(call, body).await?;
-                let value = self.transport.json(call, response).await?;
-                let answer = Answer::whole(&value, call);
+                let value = self.transport.json(call, response).await;
+                let answer = value.and_then(|value| Answer::whole(&value, call));
                 let usage = answer.as_ref().map_or_else(Error::usage, |answer| answer.usage);
                 settle(reservation, usage);
                 answer
             }
         };
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
-        let outcome = self.transport.policy_within(timeout).run_if(attempt, Error::retry).await;
-        outcome.map_err(|error| error.after_tries(tries.load(Ordering::Relaxed)))
+        let (mut answer, spent) = self.transport.try_within(timeout, attempt).await?;
+        answer.usage = answer.usage.and_then(|own| sum(Some(own), spent));
+        Ok(answer)
     }
 
-    async fn open(&self, request: &ChatRequest) -> Result<(Streaming, Option<RateReservation>)> {
+    async fn open(&self, request: &ChatRequest) -> Result<Open> {
         let body = self.body(request, true);
         let tokens = estimate(&body, request);
         let call = self.transport.call(OPERATION);
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
         let deadline = Instant::from_std(crate::time::after(Instant::now().into_std(), timeout));
-        let tries = AtomicU32::new(0);
-        let attempt = |_| {
-            tries.fetch_add(1, Ordering::Relaxed);
+        let attempt = || {
             let (body, transport) = (body.clone(), Arc::clone(&self.transport));
             async move {
                 let reservation = transport.reserve(tokens).await?;
                 let response = transport.send(call, body).await?;
-                Ok((Streaming::open(transport, OPERATION, response, deadline).await?, reservation))
+                match Streaming::open(transport, OPERATION, response, deadline).await {
+                    Ok(streaming) => Ok((streaming, reservation)),
+                    Err(error) => {
+                        settle(reservation, error.usage());
+                        Err(error)
+                    }
+                }
             }
         };
-        let outcome = self.transport.policy_within(timeout).run_if(attempt, Error::retry).await;
-        outcome.map_err(|error| error.after_tries(tries.load(Ordering::Relaxed)))
+        let ((streaming, reservation), spent) = self.transport.try_within(timeout, attempt).await?;
+        Ok(Open { streaming, reservation, spent })
+    }
+}
+
+/// A stream that has begun.
+struct Open {
+    streaming: Streaming,
+    reservation: Option<RateReservation>,
+    /// What the tries before it used.
+    spent: Option<Usage>,
+}
+
+impl Open {
+    /// Ends it: settles with the rate limit, and returns the usage of all tries, where the server told that of the last.
+    fn end(self, usage: Option<Usage>) -> Option<Usage> {
+        settle(self.reservation, usage);
+        usage.and_then(|own| sum(Some(own), self.spent))
     }
 }
 
@@ -191,7 +213,7 @@ fn estimate(body: &Bytes, request: &ChatRequest) -> u64 {
     prompt.saturating_add(u64::from(request.max_tokens.unwrap_or(0)))
 }
 
-fn settle(reservation: Option<RateReservation>, usage: Option<super::Usage>) {
+fn settle(reservation: Option<RateReservation>, usage: Option<Usage>) {
     if let (Some(reservation), Some(usage)) = (reservation, usage) {
         reservation.reconcile(usage.total_tokens());
     }
@@ -232,7 +254,7 @@ impl ChatModel for OpenAiCompatible {
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         let observation = Observation::begin("chat", &self.model, &self.transport);
-        let (streaming, reservation) = match self.open(&request).instrument(observation.span()).await {
+        let open = match self.open(&request).instrument(observation.span()).await {
             Ok(open) => open,
             Err(error) => {
                 observation.fail(&error);
@@ -240,18 +262,19 @@ impl ChatModel for OpenAiCompatible {
             }
         };
         observation.first_chunk();
-        Ok(Box::pin(unfold(Some((streaming, reservation, observation)), |open| async move {
-            let (mut streaming, reservation, observation) = open?;
+        Ok(Box::pin(unfold(Some((open, observation)), |state| async move {
+            let (mut open, observation) = state?;
             let span = observation.span();
-            match streaming.next().instrument(span).await? {
-                Ok(chunk) if chunk.finish_reason.is_some() => {
-                    settle(reservation, chunk.usage);
+            match open.streaming.next().instrument(span).await? {
+                Ok(mut chunk) if chunk.finish_reason.is_some() => {
+                    chunk.usage = open.end(chunk.usage);
                     observation.succeed(chunk.finish_reason.as_ref(), chunk.usage);
                     Some((Ok(chunk), None))
                 }
-                Ok(chunk) => Some((Ok(chunk), Some((streaming, reservation, observation)))),
+                Ok(chunk) => Some((Ok(chunk), Some((open, observation)))),
                 Err(error) => {
-                    settle(reservation, streaming.usage().or(error.usage()));
+                    let usage = error.usage().or(open.streaming.usage());
+                    let error = told(error, open.end(usage));
                     observation.fail(&error);
                     Some((Err(error), None))
                 }

@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::failure::{Call, ServerError};
 use super::sse::{Event, Malformed, Parser};
 use super::transport::{Body, Transport};
+use super::tries::told;
 use crate::model::{ChatChunk, Usage};
 use crate::{Error, ErrorKind, Result};
 
@@ -158,6 +159,7 @@ impl Streaming {
         };
         let server = ServerError::read(&value);
         if event.is_error || server.is_some() {
+            self.answer.note_usage(&value);
             let bare = server.or_else(|| ServerError::read(&serde_json::json!({ "error": value })));
             self.fail(call.failed(200, bare.as_ref(), None, None));
             return;
@@ -185,10 +187,7 @@ impl Streaming {
     fn fail(&mut self, error: Error) {
         self.body = None;
         if self.failure.is_none() {
-            self.failure = Some(match self.answer.usage() {
-                Some(usage) => error.with_usage(usage),
-                None => error,
-            });
+            self.failure = Some(told(error, self.answer.usage()));
         }
     }
 }

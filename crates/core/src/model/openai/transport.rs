@@ -9,10 +9,12 @@ use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::usage;
 use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
 use super::retry_after::{exhausted_for, retry_after, should_retry};
+use super::tries::told;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -55,11 +57,6 @@ impl Transport {
         }
     }
 
-    /// Returns the policy for a call that may take `timeout` altogether.
-    pub(super) fn policy_within(&self, timeout: Duration) -> RetryPolicy {
-        self.policy.clone().with_deadline(timeout)
-    }
-
     /// Waits for the rate limit's leave to use an estimated `tokens`.
     pub(super) async fn reserve(&self, tokens: u64) -> Result<Option<RateReservation>> {
         match &self.limit {
@@ -99,9 +96,10 @@ impl Transport {
         let read = http::first_bytes(response, ERROR_BYTES);
         let limit = self.idle_timeout.min(Duration::from_secs(5));
         let body = tokio::time::timeout(limit, read).await.unwrap_or_default();
-        let server: Option<ServerError> =
-            serde_json::from_slice::<Value>(&body).ok().and_then(|body| ServerError::read(&body));
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let server = ServerError::read(&body);
         let error = call.failed(status, server.as_ref(), asked_delay, should_retry);
+        let error = told(error, usage(body.get("usage")));
         if let (Some(limit), ErrorKind::RateLimited, Retry::After(delay)) =
             (&self.limit, error.kind(), error.retry())
         {
@@ -124,7 +122,7 @@ impl Transport {
         }
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(call, &bytes))?;
         match ServerError::read(&value) {
-            Some(server) => Err(call.failed(200, Some(&server), None, None)),
+            Some(server) => Err(told(call.failed(200, Some(&server), None, None), usage(value.get("usage")))),
             None => Ok(value),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pumasi_core::model::{ChatModel, Dialect, OpenAiCompatible};
+use pumasi_core::model::{ChatModel, Dialect, OpenAiCompatible, Usage};
 use pumasi_core::{ErrorKind, Retry};
 
 use super::{KEY, ask, assert_silent, builder, once, streamed};
@@ -116,6 +116,43 @@ async fn an_error_with_status_200_is_an_error() {
         assert_eq!(model.complete(ask()).await.unwrap_err().kind(), kind, "{body}");
         assert_eq!(streamed(&model).await.1.unwrap().kind(), kind, "{body}");
     }
+}
+
+#[tokio::test]
+async fn what_failed_tries_used_is_in_the_usage_of_the_call() {
+    let used = r#""usage":{"prompt_tokens":20,"completion_tokens":30}"#;
+    let failed = format!(r#"{{"error":{{"message":"boom","type":"server_error"}},{used}}}"#);
+    let answer = format!(r#"{{"choices":[{{"message":{{"content":"가"}},"finish_reason":"stop"}}],{used}}}"#);
+    let pieces = format!("data: {answer}\n\ndata: [DONE]\n\n");
+    let in_pieces = |data: &str| Reply::of(200, &[("content-type", "text/event-stream")], data);
+    let within = in_pieces(&format!("data: {{\"choices\":[],{used}}}\n\ndata: {failed}\n\n"));
+    for (failed, is_stream) in
+        [(Reply::json(200, &failed), false), (Reply::json(500, &failed), false), (within, true)]
+    {
+        let server = Server::start([failed.clone(), failed.clone(), Reply::json(200, &answer)]).await;
+        let model = builder(Dialect::OpenAi, &server).build().unwrap();
+        if !is_stream {
+            assert_eq!(model.complete(ask()).await.unwrap().usage, Some(Usage::new(60, 90)));
+        }
+        let server = Server::start([failed.clone(), failed.clone(), in_pieces(&pieces)]).await;
+        let (streamed_answer, error) = streamed(&builder(Dialect::OpenAi, &server).build().unwrap()).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(streamed_answer.usage, Some(Usage::new(60, 90)));
+
+        let server = Server::start([failed]).await;
+        let model = builder(Dialect::OpenAi, &server).build().unwrap();
+        assert_eq!(streamed(&model).await.1.unwrap().usage(), Some(Usage::new(60, 90)));
+        if !is_stream {
+            assert_eq!(model.complete(ask()).await.unwrap_err().usage(), Some(Usage::new(60, 90)));
+            assert_eq!(
+                once(Dialect::OpenAi, &server).complete(ask()).await.unwrap_err().usage(),
+                Some(Usage::new(20, 30))
+            );
+        }
+    }
+    let server = Server::start([Reply::json(503, "{}"), Reply::json(200, ANSWER)]).await;
+    let silent = builder(Dialect::OpenAi, &server).build().unwrap().complete(ask()).await.unwrap();
+    assert_eq!(silent.usage, None, "nobody told any");
 }
 
 #[tokio::test]
