@@ -33,6 +33,7 @@ use futures_util::FutureExt;
 use pumasi_core::event::{
     Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, Shutdown, State, Subscription,
 };
+use pumasi_core::model::Usage;
 use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,9 @@ impl TaskPipeline {
         };
         let round = record.round.saturating_add(1);
         let event = Self::event(post_id, State::Updated, record.version, round).with_payload(&post)?;
-        let standing = self.store.put(TaskRecord::pending(post, record.version, round, event.id)).await?;
+        let mut begun = TaskRecord::pending(post, record.version, round, event.id);
+        begun.usage = record.usage;
+        let standing = self.store.put(begun).await?;
         if (standing.version, standing.round) != (record.version, round) {
             return Err(late(&standing, record.version));
         }
@@ -316,6 +319,11 @@ impl TaskPipeline {
                 _ => succeeded(&mut record, found),
             },
             Ok(Err(error)) if error.retry().is_retryable() && attempt < self.max_attempts => {
+                record.usage += error.usage();
+                // A store that fails here costs no more than the count of tokens.
+                if let Err(error) = self.store.put(record).await {
+                    tracing::warn!(%error, "what an attempt used could not be written down");
+                }
                 return Err(again(&error));
             }
             Ok(Err(error)) => failed(&mut record, error.kind().as_str(), Some(&error)),
@@ -344,7 +352,7 @@ impl Handler for TaskPipeline {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         let round = event.headers.get(ROUND).and_then(|round| round.parse().ok()).unwrap_or(0);
-        let (mut attempts, mut hand_out) = (0, 0);
+        let (mut attempts, mut hand_out, mut usage) = (0, 0, Usage::default());
         if let Some(standing) = self.store.get(&event.key).await.map_err(later)? {
             let (seen, known) = ((event.version, round), (standing.version, standing.round));
             if seen < known {
@@ -354,14 +362,14 @@ impl Handler for TaskPipeline {
                 return self.announce(event, &standing).await; // done before, perhaps not announced
             }
             if seen == known {
-                (attempts, hand_out) = (standing.attempts, standing.hand_out);
+                (attempts, hand_out, usage) = (standing.attempts, standing.hand_out, standing.usage);
             }
         }
         let record = if event.state == State::Deleted {
             TaskRecord::withdrawn(&event.key, event.version, event.id)
         } else {
             let mut record = TaskRecord::pending(post_of(event)?, event.version, round, event.id);
-            (record.attempts, record.hand_out) = (attempts, hand_out);
+            (record.attempts, record.hand_out, record.usage) = (attempts, hand_out, usage);
             if delivery.attempt <= hand_out {
                 self.extract(record).await? // the attempt that a stop of the service broke off
             } else if attempts >= self.max_attempts {
@@ -400,15 +408,14 @@ fn post_of(event: &Envelope) -> Result<Post> {
 
 fn succeeded(record: &mut TaskRecord, found: Extraction<Vec<Task>>) {
     record.state = TaskState::Extracted;
-    record.usage = found.usage;
+    record.usage += found.usage;
     record.extractor = Some(found.version);
     record.tasks = found.value;
 }
 
 fn failed(record: &mut TaskRecord, reason: &str, error: Option<&ExtractError>) {
-    let usage = error.map(ExtractError::usage).unwrap_or_default();
     record.state = TaskState::Failed;
-    record.usage = usage;
+    record.usage += error.map(ExtractError::usage).unwrap_or_default();
     record.failure = Some(TaskFailure {
         reason: reason.to_owned(),
         message: error.map(ExtractError::explanation),
@@ -418,7 +425,7 @@ fn failed(record: &mut TaskRecord, reason: &str, error: Option<&ExtractError>) {
             u32::try_from(calls).unwrap_or(u32::MAX)
         }),
         retry: error.map(|error| error.retry().to_string()),
-        usage,
+        usage: record.usage,
     });
 }
 

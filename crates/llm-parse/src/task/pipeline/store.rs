@@ -70,7 +70,7 @@ pub struct TaskFailure {
     /// Whether trying again may help: `never`, `now`, or `after 20s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<String>,
-    /// What the last try used.
+    /// What all tries at this version used.
     pub usage: Usage,
 }
 
@@ -103,7 +103,7 @@ pub struct TaskRecord {
     pub extractor: Option<String>,
     /// Why they are not known.
     pub failure: Option<TaskFailure>,
-    /// The tokens that the result took.
+    /// The tokens that all attempts at this version took, in every round, as far as they came to an end.
     pub usage: Usage,
 }
 
@@ -143,13 +143,18 @@ impl TaskRecord {
     /// Tells whether `self` may take the place of `standing`.
     ///
     /// A later version or round may. Within a round, a [settled](TaskState::is_settled) record may take the place of one
-    /// that is not, and a pending one that of a pending one with fewer attempts. Nothing else may.
+    /// that is not, and a pending one that of a pending one with fewer attempts, or with as many that used fewer tokens.
+    /// Nothing else may.
     pub fn replaces(&self, standing: &Self) -> bool {
         let (new, old) = ((self.version, self.round), (standing.version, standing.round));
         let both_pending = self.state == TaskState::Pending && standing.state == TaskState::Pending;
         new > old
             || (new == old && self.state.is_settled() && !standing.state.is_settled())
-            || (new == old && both_pending && self.attempts > standing.attempts)
+            || (new == old && both_pending && self.spent() > standing.spent())
+    }
+
+    fn spent(&self) -> (u32, u64) {
+        (self.attempts, self.usage.total_tokens())
     }
 }
 

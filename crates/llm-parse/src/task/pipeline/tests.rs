@@ -4,7 +4,7 @@ use std::time::Duration;
 use pumasi_core::event::{BusCapabilities, DeadLetter, MemoryBus, Page, Published, Receipt, Subscriber};
 
 use super::*;
-use crate::extract::ExtractErrorKind;
+use crate::extract::{AskMode, Attempt, AttemptKind, ExtractErrorKind};
 use crate::task::{PostKind, RuleTaskExtractor};
 
 /// Fails as told before it answers.
@@ -29,7 +29,9 @@ impl ExtractTasks for Failing {
 
     async fn extract_tasks(&self, post: &Post) -> crate::extract::Result<Extraction<Vec<Task>>> {
         if self.calls.fetch_add(1, Ordering::Relaxed) < self.times {
-            return Err(ExtractError::new(self.kind, "as told"));
+            let mut attempt = Attempt::new(AttemptKind::Ask, AskMode::Text, "failing");
+            attempt.usage = Usage::new(20, 3);
+            return Err(ExtractError::new(self.kind, "as told").with_attempts(vec![attempt]));
         }
         RuleTaskExtractor::new().extract_tasks(post).await
     }
@@ -202,6 +204,30 @@ async fn a_post_that_ends_every_attempt_is_recorded_without_being_touched() {
     let failure = bench.record().await.failure.unwrap();
     assert_eq!((failure.reason.as_str(), failure.attempts), ("attempts", 3));
     assert_eq!(extractor.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_every_attempt_at_a_version_used_is_counted() {
+    let bench = bench(Failing::new(ExtractErrorKind::Timeout, 4));
+    let event = Bench::event(WISH, 1);
+    for attempt in 1..=2_u32 {
+        bench.handle(&event, attempt).await.unwrap_err();
+        let spent = u64::from(attempt) * 23;
+        assert_eq!(
+            (bench.record().await.state, bench.record().await.usage.total_tokens()),
+            (TaskState::Pending, spent)
+        );
+    }
+    bench.handle(&event, 3).await.unwrap();
+    assert_eq!(bench.record().await.failure.unwrap().usage, Usage::new(60, 9));
+    bench.pipeline.retry("p", None).await.unwrap();
+    let again = TaskPipeline::event("p", State::Updated, 1, 1).with_payload(&post(WISH)).unwrap();
+    bench.handle(&again, 1).await.unwrap_err();
+    bench.handle(&again, 2).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((record.state, record.usage), (TaskState::Extracted, Usage::new(80, 12)));
+    bench.handle(&Bench::event(WISH, 2), 1).await.unwrap();
+    assert_eq!(bench.record().await.usage, Usage::default(), "another version has its own");
 }
 
 #[tokio::test]
@@ -439,6 +465,10 @@ async fn one_winner(store: &dyn TaskStore) {
     for (attempts, stands) in [(2, 2), (1, 2), (2, 2), (3, 3)] {
         pending.attempts = attempts;
         assert_eq!(store.put(pending.clone()).await.unwrap().attempts, stands);
+    }
+    for (prompt, completion, stands) in [(9, 2, 11), (4, 1, 11), (1, 99, 100), (100, 0, 100)] {
+        pending.usage = Usage::new(prompt, completion);
+        assert_eq!(store.put(pending.clone()).await.unwrap().usage.total_tokens(), stands);
     }
     assert_eq!(store.put(record(8, 0, Withdrawing)).await.unwrap().state, Withdrawing);
     assert!(store.list(&TaskQuery::default()).await.unwrap().is_empty(), "deleted posts are not listed");

@@ -16,7 +16,13 @@ WHERE (excluded.version, excluded.round) > (pumasi_post_tasks.version, pumasi_po
             OR (
                 excluded.state = 'pending'
                 AND pumasi_post_tasks.state = 'pending'
-                AND excluded.attempts > pumasi_post_tasks.attempts
+                AND (
+                    excluded.attempts,
+                    excluded.record ->> '$.usage.prompt_tokens' + excluded.record ->> '$.usage.completion_tokens'
+                ) > (
+                    pumasi_post_tasks.attempts,
+                    pumasi_post_tasks.record ->> '$.usage.prompt_tokens' + pumasi_post_tasks.record ->> '$.usage.completion_tokens'
+                )
             )
         )
       )
