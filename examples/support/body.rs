@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::problem::Problem;
 
@@ -41,7 +41,7 @@ pub async fn limited(limit: usize, request: Request, next: Next) -> Response {
     next.run(Request::from_parts(parts, Body::from(kept))).await
 }
 
-/// A body that is a JSON object: `serde` would take an array of its fields as well.
+/// A body that is a JSON object, each of whose fields stands there once: `serde` would take an array of its fields as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<T>(pub T);
 
@@ -49,10 +49,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Object<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<Value>::from_request(request, state).await {
-            Ok(Json(object @ Value::Object(_))) => {
-                serde_json::from_value(object).map(Self).map_err(|error| Problem::invalid(error.to_string()))
-            }
+        match Json::<Box<RawValue>>::from_request(request, state).await {
+            Ok(Json(body)) if body.get().starts_with('{') => serde_json::from_str(body.get())
+                .map(Self)
+                .map_err(|error| Problem::invalid(error.to_string())),
             Ok(_) => Err(Problem::invalid("the body is not a JSON object")),
             Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
         }

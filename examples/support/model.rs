@@ -3,8 +3,12 @@
 use std::env;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pumasi_core::model::{ChatModel, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible};
+use pumasi_core::cache::MokaCache;
+use pumasi_core::model::{
+    CachedEmbedder, ChatModel, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible,
+};
 use pumasi_core::{Error, ErrorKind, Result};
 
 /// Reads `PUMASI_LLM_URL` (a local or other OpenAI-compatible server) and `PUMASI_LLM_KEY` (its key, if it wants one), or else
@@ -23,7 +27,7 @@ pub fn chat_model() -> Result<Option<Arc<dyn ChatModel>>> {
 }
 
 /// Reads `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` (how long its vectors are); it is asked where the
-/// [`chat_model`] is.
+/// [`chat_model`] is, for each text once a day as long as there is room for its vector.
 ///
 /// Returns `None` if there is no such model: the caller then compares words alone.
 ///
@@ -37,8 +41,13 @@ pub fn embedder() -> Result<Option<Arc<dyn Embedder>>> {
     let dimensions = dimensions.ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, "PUMASI_EMBEDDING_DIMENSIONS must say how long the vectors are")
     })?;
-    Ok(Some(Arc::new(server.build_embedder(dimensions)?)))
+    let embedder = server.build_embedder(dimensions)?;
+    let cache = Arc::new(MokaCache::new(VECTOR_BYTES));
+    Ok(Some(Arc::new(CachedEmbedder::new(embedder, cache, Duration::from_hours(24)))))
 }
+
+/// The most bytes of vectors that are remembered: some 10,000 of 1,536 dimensions.
+const VECTOR_BYTES: u64 = 64 << 20;
 
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

@@ -169,6 +169,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         ("{\"kind\": \"story\"}", StatusCode::UNPROCESSABLE_ENTITY),
         ("[\"story\", null, \"I read a book.\", null]", StatusCode::UNPROCESSABLE_ENTITY),
         ("\"story\"", StatusCode::UNPROCESSABLE_ENTITY),
+        (r#"{"kind": "story", "body": "I ran.", "body": "I swam."}"#, StatusCode::UNPROCESSABLE_ENTITY),
         (&format!("{{\"kind\": \"story\", \"body\": \"{long}\"}}"), StatusCode::UNPROCESSABLE_ENTITY),
         (&"x".repeat(256 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
         (&"x".repeat(2_000_000), StatusCode::PAYLOAD_TOO_LARGE),

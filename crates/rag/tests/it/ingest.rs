@@ -6,9 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pumasi_core::cache::MemoryCache;
 use pumasi_core::filter::{Field, Filter};
-use pumasi_core::model::{Embedder, Embedding, HashingEmbedder};
+use pumasi_core::model::{CachedEmbedder, Embedder, Embedding, HashingEmbedder};
 use pumasi_core::resilience::{Backoff, Pipeline, RetryPolicy};
-use pumasi_rag::embed::CachedEmbedder;
 use pumasi_rag::ingest::Progress;
 use pumasi_rag::{Document, Error, ErrorKind, Ingest, MemoryStore, Result, Space, Store, Tenant};
 

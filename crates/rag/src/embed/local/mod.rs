@@ -146,7 +146,7 @@ impl LocalEmbedder {
     }
 
     /// Returns the same encoder for questions: what a [`Retriever`](crate::Retriever) is given where there are
-    /// [prefixes](Self::with_prefixes). Its name is the same; a [cache](crate::embed::CachedEmbedder) must not be.
+    /// [prefixes](Self::with_prefixes). Its name is the same; a [cache](pumasi_core::model::CachedEmbedder) must not be.
     #[must_use]
     pub fn for_queries(&self) -> Self {
         Self { queries: true, ..self.clone() }

@@ -5,12 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pumasi_core::cache::Cache;
-use pumasi_core::model::{Embedder, Embedding};
-
-use crate::document::Fingerprint;
+use super::key::embedding_key;
+use super::{Embedder, Embedding};
+use crate::cache::Cache;
 use crate::{Error, ErrorKind, Result};
+use async_trait::async_trait;
 
 /// Remembers vectors in a [`Cache`], by the embedder's name and the text's hash.
 ///
@@ -18,10 +17,10 @@ use crate::{Error, ErrorKind, Result};
 /// only their hashes.
 ///
 /// ```
+/// # #[cfg(feature = "runtime")] {
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// use pumasi_core::cache::MemoryCache;
-/// use pumasi_core::model::{Embedder, HashingEmbedder};
-/// use pumasi_rag::embed::CachedEmbedder;
+/// use pumasi_core::model::{CachedEmbedder, Embedder, HashingEmbedder};
 /// use std::sync::Arc;
 /// use std::time::Duration;
 ///
@@ -29,8 +28,8 @@ use crate::{Error, ErrorKind, Result};
 /// let embedder = CachedEmbedder::new(HashingEmbedder::new(), cache, Duration::from_hours(24));
 /// let vectors = embedder.embed(&["무릎 통증", "무릎 통증"]).await?;
 /// assert_eq!(vectors[0], vectors[1]);
-/// # Ok::<(), pumasi_rag::Error>(())
-/// # }).unwrap();
+/// # Ok::<(), pumasi_core::Error>(())
+/// # }).unwrap(); }
 /// ```
 pub struct CachedEmbedder<E> {
     inner: E,
@@ -45,8 +44,7 @@ impl<E: Embedder> CachedEmbedder<E> {
     }
 
     fn key(&self, text: &str) -> String {
-        let fingerprint = Fingerprint::of([self.inner.name().as_bytes(), text.as_bytes()]);
-        format!("pumasi-rag:vector:{fingerprint}")
+        format!("pumasi:vector:{}", embedding_key(self.inner.name(), text))
     }
 
     fn read(&self, bytes: &[u8]) -> Option<Embedding> {
@@ -115,5 +113,88 @@ impl<E: Embedder> Embedder for CachedEmbedder<E> {
             }
         }
         Ok(names.iter().filter_map(|name| known.get(name).cloned()).collect())
+    }
+}
+
+#[cfg(all(test, feature = "runtime"))]
+mod tests {
+    use super::*;
+    use crate::cache::{Fault, FlakyCache, MemoryCache};
+    use crate::model::HashingEmbedder;
+    use std::sync::Mutex;
+
+    /// Writes down what it is asked for.
+    #[derive(Debug, Default)]
+    struct Asked {
+        inner: HashingEmbedder,
+        texts: Mutex<Vec<String>>,
+        short: bool,
+    }
+
+    #[async_trait]
+    impl Embedder for Asked {
+        fn name(&self) -> &str {
+            self.inner.name()
+        }
+
+        fn dimensions(&self) -> usize {
+            self.inner.dimensions()
+        }
+
+        async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+            self.texts.lock().unwrap().extend(texts.iter().map(|text| (*text).to_owned()));
+            let mut vectors = self.inner.embed(texts).await?;
+            if self.short {
+                vectors.pop();
+            }
+            Ok(vectors)
+        }
+    }
+
+    impl CachedEmbedder<Asked> {
+        fn asked(&self) -> usize {
+            std::mem::take(&mut *self.inner.texts.lock().unwrap()).len()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_is_asked_for_once_and_answers_keep_their_places() {
+        let cache = Arc::new(MemoryCache::new(1 << 20));
+        let embedder = CachedEmbedder::new(Asked::default(), cache.clone(), Duration::from_hours(1));
+        let texts = ["달리기", "걷기", "달리기", ""];
+        let plain = HashingEmbedder::new().embed(&texts).await.unwrap();
+        assert_eq!(embedder.embed(&texts).await.unwrap(), plain);
+        assert_eq!(embedder.asked(), 3);
+        assert_eq!(embedder.embed(&texts).await.unwrap(), plain);
+        assert_eq!(embedder.embed(&["걷기", "수영"]).await.unwrap()[0], plain[1]);
+        assert_eq!(embedder.asked(), 1);
+        // What stands in the cache and is no vector of this embedder is asked for again.
+        cache.set(&embedder.key("걷기"), Arc::from(&b"half"[..]), Duration::from_hours(1)).await.unwrap();
+        assert_eq!(embedder.embed(&["걷기"]).await.unwrap()[0], plain[1]);
+        assert_eq!((embedder.asked(), embedder.embed(&[]).await.unwrap().len()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_cache_that_fails_costs_calls_and_nothing_else() {
+        let cache = FlakyCache::new(Arc::new(MemoryCache::new(1 << 20)));
+        let embedder =
+            CachedEmbedder::new(Asked::default(), Arc::new(cache.clone()), Duration::from_hours(1));
+        for fault in [Fault::Down, Fault::ReadOnly, Fault::None] {
+            cache.set_fault(fault);
+            assert_eq!(embedder.embed(&["a", "b"]).await.unwrap().len(), 2);
+            assert_eq!(embedder.asked(), 2, "{fault:?}");
+        }
+        assert_eq!((embedder.embed(&["a", "b"]).await.unwrap().len(), embedder.asked()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn an_embedder_that_leaves_one_out_is_an_error_and_nothing_is_remembered() {
+        let short = Asked { short: true, ..Asked::default() };
+        let embedder =
+            CachedEmbedder::new(short, Arc::new(MemoryCache::new(1 << 20)), Duration::from_hours(1));
+        for _ in 0..2 {
+            assert_eq!(embedder.embed(&["a", "b"]).await.unwrap_err().kind(), ErrorKind::Protocol);
+            assert_eq!(embedder.asked(), 2);
+        }
     }
 }
