@@ -35,7 +35,8 @@ use crate::report::Path;
 /// `required`, `additionalProperties`, `patternProperties`, `items`, `prefixItems`, `default`, bounds, lengths,
 /// `pattern`, `uniqueItems`, the formats `date`, `date-time`, `partial-date-time` and `time`, titles and descriptions.
 /// Other names of keys and labels come from the extension `x-aliases`: a list on a property or a constant, or
-/// `{"LABEL": ["other name"]}` on an `enum`. `not`, `if`, `contains`, `propertyNames`, the `dependent…`,
+/// `{"LABEL": ["other name"]}` on an `enum`. A key has the schema of its name, or of the first of `patternProperties` that
+/// it matches; that others may match as well is not checked. `not`, `if`, `contains`, `propertyNames`, the `dependent…`,
 /// `unevaluated…` and `content…` keywords, `$dynamicRef` and other formats are not checked; [`unchecked`](Self::unchecked)
 /// lists which of them occurred.
 ///

@@ -157,6 +157,13 @@ impl<'a> Compiler<'a> {
                 None => self.note_unchecked("patternProperties"),
             }
         }
+        // A key has one shape: that of its name, or of the first pattern that it matches.
+        let matched = |field: &Field| {
+            by_pattern.iter().any(|(pattern, _): &(Pattern, ShapeId)| pattern.matches(&field.name))
+        };
+        if by_pattern.len() > 1 || fields.iter().any(matched) {
+            self.note_unchecked("patternProperties");
+        }
         let extra = self.extra(parts, fields.is_empty() && by_pattern.is_empty())?;
         let min = count(parts, "minProperties", u64::max)?.unwrap_or(0);
         let max = count(parts, "maxProperties", u64::min)?;

@@ -205,12 +205,14 @@ fn english_frequency(words: &str) -> Option<String> {
         let at = |ahead: usize| list.get(index + ahead).copied().unwrap_or_default();
         let bare = |word: &str| word.trim_end_matches(['.', '!', '?']).to_owned();
         match *word {
-            "every" | "each" if is_time(&bare(at(1))) => return Some(format!("{word} {}", bare(at(1)))),
+            "every" | "each" if is_time(&bare(at(1))) => {
+                return Some(format!("{word} {}", written(bare(at(1)))));
+            }
             "once" | "twice" if matches!(at(1), "a" | "per") => {
                 return Some(format!("{word} {} {}", at(1), bare(at(2))));
             }
             "every" | "each" if matches!(at(1), "single" | "other") && is_time(&bare(at(2))) => {
-                return Some(format!("{word} {} {}", at(1), bare(at(2))));
+                return Some(format!("{word} {} {}", at(1), written(bare(at(2)))));
             }
             _ if matches!(bare(word).as_str(), "daily" | "weekly" | "nightly" | "monthly") => {
                 return Some(bare(word));
@@ -226,6 +228,17 @@ fn english_frequency(words: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// A word as it is written within a sentence: days of the week begin with a capital.
+fn written(mut word: String) -> String {
+    const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    if DAYS.contains(&word.as_str())
+        && let Some(first) = word.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
+    word
 }
 
 /// A word that a day, a week or a month is counted by.
