@@ -116,7 +116,8 @@ impl<E: Embedder> Embedder for CachedEmbedder<E> {
     }
 }
 
-#[cfg(all(test, feature = "runtime"))]
+#[cfg(test)]
+#[cfg(feature = "runtime")]
 mod tests {
     use super::*;
     use crate::cache::{Fault, FlakyCache, MemoryCache};
