@@ -43,10 +43,13 @@ pub(crate) const JOINER: char = '\u{2060}';
 /// The name of the tool that takes the value.
 pub(crate) const TOOL_NAME: &str = "submit";
 
-/// The control tokens of the chat templates that local servers use (ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek).
-const CONTROL: [&str; 14] = [
+/// The control tokens of the chat templates that local servers use (ChatML, Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek,
+/// EXAONE, Qwen, Command R, GLM), or how they begin.
+const CONTROL: [&str; 33] = [
     "<|",
     "|>",
+    "[|",
+    "|]",
     "<｜",
     "｜>",
     "[INST]",
@@ -57,8 +60,25 @@ const CONTROL: [&str; 14] = [
     "</s>",
     "<start_of_turn>",
     "<end_of_turn>",
+    "<start_of_image>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<BOS_TOKEN>",
+    "<EOS_TOKEN>",
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
     "[SYSTEM_PROMPT]",
+    "[/SYSTEM_PROMPT]",
+    "[AVAILABLE_TOOLS]",
+    "[/AVAILABLE_TOOLS]",
     "[TOOL_CALLS]",
+    "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]",
+    "[gMASK]",
 ];
 
 /// The marks around a source in one request.
