@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ExtractErrorKind;
 use super::pointer;
-use crate::{Error, ErrorKind, Parser, Policy, Report, Schema};
+use crate::{Error, ErrorKind, Parser, Policy, Repair, Report, Rule, Schema};
 
 /// A place that was turned down, with the words that the model is told about it. Never leaves the extractor as it is.
 #[derive(Clone, Debug)]
@@ -40,6 +40,13 @@ impl Draft {
     /// Makes a draft without faults.
     pub(crate) fn clean(value: Value, confidence: f32) -> Self {
         Self { value, faults: Vec::new(), dropped: Vec::new(), report: Report::default(), confidence }
+    }
+
+    /// Returns the places in which the answer broke off.
+    pub(crate) fn cut_places(&self) -> impl Iterator<Item = String> {
+        let cut = |repair: &&Repair| matches!(repair.rule, Rule::Truncated | Rule::IncompleteDropped);
+        let place = |repair: &Repair| repair.path.as_ref().map(crate::Path::to_pointer).unwrap_or_default();
+        self.report.repairs.iter().filter(cut).map(place)
     }
 
     /// Tells whether nothing of the value is there.

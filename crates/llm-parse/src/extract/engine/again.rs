@@ -92,14 +92,18 @@ impl<T: DeserializeOwned> Job<'_, T> {
             .filter(|repair| repair.rule == crate::Rule::DefaultFilled)
             .filter_map(|repair| repair.path.as_ref().map(crate::Path::to_pointer))
             .collect();
+        let cut: Vec<String> = reply.cut_places().collect();
         self.report(&mut reply);
-        let mut changed = false;
+        // and another try may be whole
+        let mut changed = !cut.is_empty();
         let mut kept: Vec<Fault> = Vec::new();
         let places: Vec<Fault> = places.into_iter().cloned().collect();
         let asked: Vec<String> = places.iter().map(|fault| fault.path.clone()).collect();
         for (fault, told) in places.into_iter().zip(&told) {
             let here = format!("/{}", told.name);
-            let bad = reply.faults.iter().any(|other| pointer::within(&other.path, &here));
+            // what broke off is not what was asked for
+            let bad = reply.faults.iter().any(|other| pointer::within(&other.path, &here))
+                || cut.iter().any(|place| pointer::within(place, &here));
             if left_out.contains(&here) {
                 kept.push(fault);
                 continue;
@@ -124,6 +128,8 @@ impl<T: DeserializeOwned> Job<'_, T> {
         // faults that were not asked for this time are still there
         let open = |fault: &&Fault| !asked.iter().any(|place| pointer::within(&fault.path, place));
         kept.extend(draft.faults.iter().filter(open).cloned());
+        // and none is left in an item that the model took back
+        kept.retain(|fault| !draft.dropped.iter().any(|gone| pointer::within(&fault.path, &gone.path)));
         draft.faults = kept;
         draft.confidence = draft.confidence.min(reply.confidence);
         Ok(earlier.insert(answer.text) && changed)

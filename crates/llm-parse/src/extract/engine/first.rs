@@ -102,10 +102,13 @@ impl<T: DeserializeOwned> Job<'_, T> {
                 None => Err(error),
             },
         };
+        // servers say `stop` of answers that break off, too
+        let breaks_off =
+            |draft: &Draft| draft.report.has(Rule::Truncated) || draft.report.has(Rule::IncompleteDropped);
         match read {
             // what was cut off is missing, however good the rest is; what came before is kept for the case that asking
             // again is no better
-            Ok(draft) if answer.cut => {
+            Ok(draft) if answer.cut || breaks_off(&draft) => {
                 let kept = before_the_cut(draft, &engine.form).map(Box::new);
                 Err(Hopeless { kept, ..hopeless(ExtractErrorKind::Truncated, "") })
             }
@@ -188,10 +191,9 @@ fn before_the_cut(mut draft: Draft, form: &Form) -> Option<Draft> {
     let items = draft.value.as_array()?;
     let (last, length) = (format!("/{}", items.len().checked_sub(1)?), items.len());
     let prefix = if form.wrapped { format!("/{WRAPPER}") } else { String::new() };
-    let cut_inside = draft.report.repairs.iter().any(|repair| {
-        let place = repair.path.as_ref().map(crate::Path::to_pointer).unwrap_or_default();
+    let cut_inside = draft.cut_places().any(|place| {
         let place = place.strip_prefix(&prefix).unwrap_or(&place);
-        matches!(repair.rule, Rule::Truncated | Rule::IncompleteDropped) && pointer::within(place, &last)
+        pointer::within(place, &last)
     });
     let faulty = draft.faults.iter().any(|fault| pointer::within(&fault.path, &last));
     let place = if cut_inside || faulty {

@@ -173,6 +173,51 @@ async fn a_year_of_equal_values_is_an_answer_and_no_loop() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_cut_whatever_the_server_says() {
+    let whole = reply(json!([run(), swim()]));
+    for cut in [
+        r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다", "minutes": 30}, {"title": "수영", "quote": "주말에는 수"#,
+        r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다", "minutes": 3"#,
+        r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다", "minutes": 30},"#,
+    ] {
+        let model = ScriptedModel::new([raw(cut), whole.clone()]);
+        let found = builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+        assert_eq!((found.value.len(), model.calls()), (2, 2), "{cut}");
+        assert!(question(&model, 1).contains("cut off"));
+        let always = ScriptedModel::always(raw(cut));
+        match builder(&always).build().unwrap().extract(SOURCE).await {
+            Ok(found) => {
+                assert_eq!((found.value.len(), found.rejected[0].kind), (1, Kind::Truncated), "{cut}");
+            }
+            Err(error) => assert_eq!(error.kind(), Kind::Truncated, "{cut}"),
+        }
+    }
+    // a bracket alone that a fence or a sentence follows was forgotten, not cut
+    let forgotten = format!("```json\n{{\"items\": [{}}}\n```", run());
+    let model = ScriptedModel::new([raw(forgotten)]);
+    assert_eq!(builder(&model).build().unwrap().extract(SOURCE).await.unwrap().value.len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_answer_that_breaks_off_is_not_taken() {
+    let bad = json!({"title": "수영", "quote": "바다에서 헤엄쳤다", "minutes": 20});
+    for (reason, again) in [
+        (FinishReason::Length, r#"{"1": "주말에는 수"#),
+        (FinishReason::Stop, r#"{"1": "주말에는 수"#),
+        (FinishReason::Length, r#"{"1": "주말에는 수영을 했어요"}"#),
+    ] {
+        let model = ScriptedModel::new([
+            reply(json!([run(), bad])),
+            raw(again).with_finish_reason(reason),
+            raw(r#"{"1": "주말에는 수영을 했어요"}"#),
+        ]);
+        let extractor = builder(&model).with_grounding(Grounding::Require).build().unwrap();
+        let found = extractor.extract(SOURCE).await.unwrap();
+        assert_eq!(found.value[1].quote, "주말에는 수영을 했어요", "{again}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_was_cut_is_never_taken_for_whole() {
     let cut = r#"{"items": [{"title": "달리기", "quote": "매일 아침 30분씩 달렸습니다", "minutes": 30}, {"title": "수"#;
     let model = ScriptedModel::new([
