@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Report;
 
-use super::{ExtractErrorKind, Failure, Grounded};
+use super::{ExtractErrorKind, Failure, Grounded, Origins};
 
 /// In what form a model was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -183,6 +183,9 @@ pub struct Extraction<T> {
     pub confidence: f32,
     /// Which prompt (or rule set) and which version of it the value comes from.
     pub version: String,
+    /// How places of the value were called in the answers that it comes from.
+    #[serde(default, skip_serializing_if = "Origins::is_plain")]
+    pub origins: Origins,
 }
 
 impl<T> Extraction<T> {
@@ -198,6 +201,7 @@ impl<T> Extraction<T> {
             cost: None,
             confidence: 1.0,
             version: version.into(),
+            origins: Origins::default(),
         }
     }
 
@@ -250,6 +254,7 @@ impl<T> Extraction<T> {
             cost: self.cost,
             confidence: self.confidence,
             version: self.version,
+            origins: self.origins,
         }
     }
 

@@ -1,11 +1,11 @@
 //! Long sources: the parts' values become one, without what the overlap says twice.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{ExtractErrorKind, Failure, Grounded, SourceSpan, lasts, pointer};
+use super::{ExtractErrorKind, Failure, Grounded, Origins, SourceSpan, lasts, pointer};
 
 /// A value that holds a list, which grows when the values of a long source's parts are joined.
 ///
@@ -65,6 +65,7 @@ pub(crate) struct Part<T> {
     pub(crate) rejected: Vec<Failure>,
     pub(crate) incomplete: Option<ExtractErrorKind>,
     pub(crate) confidence: f32,
+    pub(crate) origins: Origins,
 }
 
 pub(crate) type MergeParts<T> = Arc<dyn Fn(Vec<Part<T>>) -> Option<Part<T>> + Send + Sync>;
@@ -76,22 +77,25 @@ where
     K: Eq + Hash,
 {
     Arc::new(move |parts: Vec<Part<T>>| {
-        let mut seen: HashSet<K> = HashSet::new();
+        let mut seen: HashMap<K, usize> = HashMap::new();
         let mut joined: Option<Part<T>> = None;
+        let mut origins = Origins::default();
         for mut part in parts {
             let items = std::mem::take(part.value.list());
             let offset = joined.as_mut().map_or(0, |all| all.value.list().len());
             let mut fresh = Vec::new();
-            // where each item of the part ends up; `None` if an earlier part has it already
-            let mut places: Vec<Option<usize>> = Vec::new();
+            // where each item of the part stands in the end, and whether it is the one that stands there
+            let mut places: Vec<(usize, bool)> = Vec::new();
             for item in items {
-                if seen.insert(key(&item)) {
-                    places.push(Some(offset + fresh.len()));
+                let next = offset + fresh.len();
+                let place = *seen.entry(key(&item)).or_insert(next);
+                places.push((place, place == next));
+                if place == next {
                     fresh.push(item);
-                } else {
-                    places.push(None);
                 }
             }
+            let everywhere: Vec<usize> = places.iter().map(|(place, _)| *place).collect();
+            origins.join(std::mem::take(&mut part.origins), T::LIST, &everywhere);
             let first = joined.is_none();
             let moved = |path: &str| moved::<T>(path, &places, first);
             let quotes = part.grounding.quotes.into_iter().filter_map(|mut quote| {
@@ -121,21 +125,18 @@ where
                 }
             }
         }
-        joined
+        joined.map(|joined| Part { origins, ..joined })
     })
 }
 
 /// Returns how a place of a part is called in the joined value.
-fn moved<T: Merge>(path: &str, places: &[Option<usize>], first: bool) -> Option<String> {
-    let in_list = path.strip_prefix(T::LIST).and_then(|rest| rest.strip_prefix('/'));
-    let Some(rest) = in_list else {
+fn moved<T: Merge>(path: &str, places: &[(usize, bool)], first: bool) -> Option<String> {
+    let Some((index, tail)) = pointer::item_of(T::LIST, path) else {
         // beside the list only what the first part says is certain to be kept
         return first.then(|| path.to_owned());
     };
-    let (index, tail) = rest.split_once('/').map_or((rest, None), |(index, tail)| (index, Some(tail)));
-    let new = places.get(index.parse::<usize>().ok()?).copied().flatten()?;
-    let here = pointer::join(T::LIST, &new.to_string());
-    Some(tail.map_or_else(|| here.clone(), |tail| format!("{here}/{tail}")))
+    let (new, _) = places.get(index).filter(|(_, stands)| *stands)?;
+    Some(format!("{}{tail}", pointer::join(T::LIST, &new.to_string())))
 }
 
 /// Moves the spans of a part to where the part stands in the whole source.
@@ -172,6 +173,7 @@ mod tests {
             rejected: Vec::new(),
             incomplete: None,
             confidence: 0.9,
+            origins: Origins::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! JSON Pointers (RFC 6901) into a value: reading, writing, and the list item around a place.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Appends a step to a pointer.
@@ -85,13 +86,44 @@ pub(crate) fn remove_items(root: &mut Value, pointers: &[String]) -> Moves {
     Moves { removed }
 }
 
+/// Splits a place within the list at `list` into the item's index and the rest behind it.
+pub(crate) fn item_of<'p>(list: &str, pointer: &'p str) -> Option<(usize, &'p str)> {
+    let rest = pointer.strip_prefix(list)?.strip_prefix('/')?;
+    let (index, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    Some((index.parse().ok()?, tail))
+}
+
 /// Which items were taken out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Moves {
     removed: Vec<(String, usize)>,
 }
 
 impl Moves {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+    }
+
+    /// Returns what the place once called `pointer` is called now; `None` if it was taken out.
+    pub(crate) fn redo(&self, pointer: &str) -> Option<String> {
+        let (mut old, mut new) = (String::new(), String::new());
+        for step in steps(pointer) {
+            let mut now = step.clone();
+            if let Ok(index) = step.parse::<usize>() {
+                let gone = self.removed.iter().filter(|(list, at)| *list == old && *at <= index);
+                let (count, last) = gone.fold((0, None), |(count, _), (_, at)| (count + 1, Some(*at)));
+                if last == Some(index) {
+                    return None;
+                }
+                if count > 0 {
+                    now = (index - count).to_string();
+                }
+            }
+            (old, new) = (join(&old, &step), join(&new, &now));
+        }
+        Some(new)
+    }
+
     /// Returns the pointer that the place now called `pointer` had before.
     pub(crate) fn undo(&self, pointer: &str) -> String {
         let mut old = String::new();
@@ -142,7 +174,9 @@ mod tests {
         let olds = [("/a/1/b/1", "/a/2/b/2"), ("/a/2", "/a/3"), ("/a/0", "/a/1"), ("", ""), ("/x/0", "/x/0")];
         for (new, old) in olds {
             assert_eq!(moves.undo(new), old);
+            assert_eq!(moves.redo(old).as_deref(), Some(new));
         }
+        assert_eq!((moves.redo("/a/0/x"), moves.redo("/a/2/b/1")), (None, None));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What a model is asked for, and how it becomes tasks.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Difficulty, Task, Timing, doubt};
-use crate::extract::Grounded;
+use crate::extract::{Grounded, Origins};
 
 /// One task as a model writes it. The field comments are part of the prompt. `Debug` shows no text.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,12 +50,15 @@ impl fmt::Debug for TaskDraft {
 pub(super) fn into_tasks(
     drafts: Vec<TaskDraft>,
     grounded: &mut Grounded,
+    origins: &mut Origins,
     source: &str,
     confidence: f32,
 ) -> Vec<Task> {
     let mut tasks: Vec<Task> = Vec::new();
-    // the order that each draft's task has in the end
-    let mut orders: Vec<u32> = Vec::new();
+    // where each draft's task stands in the end
+    let mut places: Vec<usize> = Vec::new();
+    // for each draft, the drafts that must be done before it
+    let mut earlier: Vec<Vec<usize>> = Vec::new();
     for (index, draft) in drafts.into_iter().enumerate() {
         let place = format!("/{index}/quote");
         let quote = grounded.at(&place);
@@ -71,19 +75,22 @@ pub(super) fn into_tasks(
             frequency: draft.frequency.filter(|frequency| !frequency.trim().is_empty()),
         };
         task.difficulty = draft.difficulty;
-        let before = draft.prerequisites.into_iter().filter_map(|before| {
-            let place = usize::try_from(before).ok()?.checked_sub(1)?;
-            orders.get(place).copied()
-        });
-        task.prerequisites = before.collect();
-        if let Some(same) = tasks.iter_mut().find(|known| is_told_again(known, &task)) {
-            orders.push(same.order);
+        earlier.push(drafts_of(&draft.prerequisites, index, origins));
+        let known = tasks.iter_mut().enumerate().find(|(_, known)| is_told_again(known, &task));
+        if let Some((place, same)) = known {
+            places.push(place);
             complete(same, task);
             continue;
         }
-        let order = u32::try_from(tasks.len() + 1).unwrap_or(u32::MAX);
-        orders.push(order);
+        places.push(tasks.len());
+        let order = order_at(tasks.len());
         tasks.push(task.with_order(order));
+    }
+    for (place, before) in places.iter().zip(&earlier) {
+        if let Some(task) = tasks.get_mut(*place) {
+            let before = before.iter().filter_map(|draft| places.get(*draft));
+            task.prerequisites.extend(before.map(|place| order_at(*place)));
+        }
     }
     let post = doubt::Source::new(source);
     for task in &mut tasks {
@@ -98,15 +105,43 @@ pub(super) fn into_tasks(
             task.confidence *= 0.5;
         }
     }
-    // the record of the quotes says the same as the tasks
-    for quote in &mut grounded.quotes {
-        let index = quote.path.strip_prefix('/').and_then(|path| path.strip_suffix("/quote"));
-        let order = index.and_then(|index| index.parse().ok()).and_then(|index: usize| orders.get(index));
-        if let Some(task) = order.and_then(|order| tasks.iter().find(|task| task.order == *order)) {
-            quote.support = task.support;
-        }
-    }
+    // the records say the same as the tasks
+    let drafted = std::mem::take(origins);
+    origins.join(drafted, "", &places);
+    let place_of = |path: &str| {
+        let index: usize = path.strip_prefix('/')?.strip_suffix("/quote")?.parse().ok()?;
+        places.get(index).copied()
+    };
+    let mut told = HashSet::new();
+    grounded.quotes.retain_mut(|quote| {
+        let Some((place, task)) = place_of(&quote.path).and_then(|place| Some((place, tasks.get(place)?)))
+        else {
+            return true;
+        };
+        (quote.path, quote.support) = (format!("/{place}/quote"), task.support);
+        told.insert(place)
+    });
+    grounded.missing.retain_mut(|missing| {
+        let Some(place) = place_of(&missing.path) else { return true };
+        missing.path = format!("/{place}/quote");
+        told.insert(place)
+    });
     tasks
+}
+
+/// The order of the task at a place: its number, from 1.
+fn order_at(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Finds the drafts that one names by their positions, from 1, in the answer that both come from.
+fn drafts_of(positions: &[u32], index: usize, origins: &Origins) -> Vec<usize> {
+    let Some((answer, _)) = origins.before(&format!("/{index}")) else { return Vec::new() };
+    let place = |position: &u32| {
+        let place = format!("/{}", position.checked_sub(1)?);
+        origins.after(answer, &place)?.strip_prefix('/')?.parse().ok()
+    };
+    positions.iter().filter_map(place).collect()
 }
 
 /// Tells whether `task` is `known` once more: the same title for the same words.
@@ -128,7 +163,6 @@ fn complete(task: &mut Task, again: Task) {
     task.timing.duration_minutes = task.timing.duration_minutes.or(again.timing.duration_minutes);
     task.timing.frequency = task.timing.frequency.take().or(again.timing.frequency);
     task.difficulty = task.difficulty.or(again.difficulty);
-    task.prerequisites.extend(again.prerequisites);
 }
 
 #[cfg(test)]
@@ -152,7 +186,7 @@ mod tests {
     #[test]
     fn prerequisites_that_point_at_nothing_or_ahead_are_dropped() {
         let drafts = vec![draft("a", "a", vec![1, 2]), draft("b", "b", vec![1, 1, 7, 0])];
-        let tasks = into_tasks(drafts, &mut Grounded::default(), "", 1.0);
+        let tasks = into_tasks(drafts, &mut Grounded::default(), &mut Origins::default(), "", 1.0);
         assert_eq!(tasks[0].prerequisites, [0_u32; 0]);
         assert_eq!(tasks[1].prerequisites, [1]);
     }
@@ -163,7 +197,13 @@ mod tests {
         let span = SourceSpan::of(source, 7..source.len()).unwrap();
         let mut grounded =
             Grounded::new(vec![Quote::new("/0/quote", span, QuoteFit::Normalized, 0.9)], Vec::new());
-        let tasks = into_tasks(vec![draft("뛰기", "\"매일\" 뛰었다", vec![])], &mut grounded, source, 1.0);
+        let tasks = into_tasks(
+            vec![draft("뛰기", "\"매일\" 뛰었다", vec![])],
+            &mut grounded,
+            &mut Origins::default(),
+            source,
+            1.0,
+        );
         assert_eq!(tasks[0].quote, "“매일” 뛰었다");
         assert_eq!(tasks[0].span, Some(7..source.len()));
         assert!((tasks[0].confidence - 0.9).abs() < 1e-6);
@@ -171,8 +211,36 @@ mod tests {
     }
 
     #[test]
+    fn quotes_stand_under_the_tasks_that_they_belong_to() {
+        let source = "Learn Rust. Build a game.";
+        let quote = |path: &str, range: std::ops::Range<usize>| {
+            Quote::new(path, SourceSpan::of(source, range).unwrap(), QuoteFit::Exact, 1.0)
+        };
+        let quotes = vec![quote("/0/quote", 0..10), quote("/1/quote", 0..10), quote("/2/quote", 12..24)];
+        let mut grounded = Grounded::new(quotes, Vec::new());
+        let drafts = ["Learn Rust", "learn rust", "Build a game"].map(|title| draft(title, title, vec![]));
+        let mut origins = Origins::default();
+        let tasks = into_tasks(drafts.into(), &mut grounded, &mut origins, source, 1.0);
+        assert_eq!(tasks.len(), 2);
+        let places: Vec<(&str, &str)> = grounded
+            .quotes
+            .iter()
+            .map(|quote| (quote.path.as_str(), quote.span.text(source).unwrap()))
+            .collect();
+        assert_eq!(places, [("/0/quote", "Learn Rust"), ("/1/quote", "Build a game")]);
+        assert_eq!(origins.after(0, "/2").as_deref(), Some("/1"));
+        assert_eq!(origins.before("/0"), Some((0, "/0".to_owned())));
+    }
+
+    #[test]
     fn an_ungrounded_task_keeps_the_models_words_and_less_confidence() {
-        let tasks = into_tasks(vec![draft("a", "b", vec![])], &mut Grounded::default(), "c", 1.0);
+        let tasks = into_tasks(
+            vec![draft("a", "b", vec![])],
+            &mut Grounded::default(),
+            &mut Origins::default(),
+            "c",
+            1.0,
+        );
         assert_eq!((tasks[0].quote.as_str(), tasks[0].span.clone()), ("b", None));
         assert!(tasks[0].confidence < 0.6);
     }
@@ -182,7 +250,7 @@ mod tests {
         let again =
             TaskDraft { due: Some("2027-04-04".to_owned()), ..draft("learn  rust", "Learn Rust.", vec![]) };
         let drafts = vec![draft("Learn Rust", "learn Rust", vec![]), again, draft("Build", "build", vec![2])];
-        let tasks = into_tasks(drafts, &mut Grounded::default(), "", 1.0);
+        let tasks = into_tasks(drafts, &mut Grounded::default(), &mut Origins::default(), "", 1.0);
         let titles: Vec<&str> = tasks.iter().map(|task| task.title.as_str()).collect();
         assert_eq!(titles, ["Learn Rust", "Build"]);
         assert_eq!(tasks[0].timing.due.as_deref(), Some("2027-04-04"));

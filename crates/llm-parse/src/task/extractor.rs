@@ -141,7 +141,7 @@ impl ExtractTasks for TaskExtractor {
         let source = post.text();
         let mut found = self.for_post(post).extract(&source).await?;
         let drafts = std::mem::take(&mut found.value);
-        let tasks = into_tasks(drafts, &mut found.grounding, &source, found.confidence);
+        let tasks = into_tasks(drafts, &mut found.grounding, &mut found.origins, &source, found.confidence);
         let mut found = found.map(|_| tasks);
         found.version.clone_from(&self.version);
         Ok(found)
@@ -189,6 +189,62 @@ mod tests {
         let found = extractor(&[answer, "[]", "[]", "[]"]).extract_tasks(&post).await.unwrap();
         assert_eq!(found.value.len(), 1);
         assert_eq!(found.rejected.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn prerequisites_name_the_same_tasks_when_others_are_left_out() {
+        let task = |title: &str, quote: &str, before: &str| {
+            format!(r#"{{"title": "{title}", "quote": "{quote}", "prerequisites": [{before}]}}"#)
+        };
+        let items = [
+            task("학원 등록하기", "학원에 등록했어요", ""),
+            task("단어 외우기", "단어를 외웠어요", "1"),
+            task("문법 배우기", "문법을 배웠어요", ""),
+            task("시험 보기", "시험을 봤어요", "2"),
+        ];
+        let answer = format!(r#"{{"items": [{}]}}"#, items.join(", "));
+        let post = Post::new("p", PostKind::Story, "단어를 외웠어요. 문법을 배웠어요. 시험을 봤어요.");
+        // nobody enrolled: the model takes that back, or insists
+        for again in [r#"{"1": null}"#, r#"{"1": "학원에 등록했어요"}"#] {
+            let found = extractor(&[&answer, again, again, again]).extract_tasks(&post).await.unwrap();
+            let before: Vec<_> =
+                found.value.iter().map(|task| (task.title.as_str(), task.prerequisites.clone())).collect();
+            assert_eq!(before, [("단어 외우기", vec![]), ("문법 배우기", vec![]), ("시험 보기", vec![1])]);
+        }
+    }
+
+    #[tokio::test]
+    async fn prerequisites_stay_within_their_part_of_a_long_post() {
+        let words = "단어를 외웠어요.";
+        let text = format!("{words}{} 이력서를 썼어요. 면접을 봤어요.", " 그냥 쉬었어요.".repeat(60));
+        let first = r#"{"items": [{"title": "단어 외우기", "quote": "단어를 외웠어요"}]}"#;
+        let second = r#"{"items": [{"title": "이력서 쓰기", "quote": "이력서를 썼어요"},
+            {"title": "면접 보기", "quote": "면접을 봤어요", "prerequisites": [1]}]}"#;
+        let parts = crate::extract::Chunking::new(200);
+        let model = ScriptedModel::answering(move |request| {
+            let asked: String = request.messages.iter().map(|message| message.content.as_str()).collect();
+            let found = [("단어를 외웠어요", first), ("이력서를 썼어요", second)];
+            let of_part = found.iter().find(|(words, _)| asked.contains(words));
+            Reply::text(of_part.map_or(r#"{"items": []}"#, |(_, answer)| answer))
+        });
+        let extractor = TaskExtractor::configured(Arc::new(model), |prompt| {
+            prompt.with_chunks(parts, |draft: &TaskDraft| draft.title.clone())
+        })
+        .unwrap();
+        let found = extractor.extract_tasks(&Post::new("p", PostKind::Story, text)).await.unwrap();
+        let before: Vec<_> =
+            found.value.iter().map(|task| (task.title.as_str(), task.prerequisites.clone())).collect();
+        assert_eq!(before, [("단어 외우기", vec![]), ("이력서 쓰기", vec![]), ("면접 보기", vec![2])]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_another_language_alone_is_an_error() {
+        let answer = r#"{"items": [{"title": "매일 아침 일찍 일어나서 공원까지 달리기", "detail": "비가 와도 빠지지 않고 꾸준히 뛰었다고 한다", "quote": "I ran every day"}]}"#;
+        let post = Post::new("p", PostKind::Story, "I ran every day. It was fun and I will go on with it.");
+        let error = extractor(&[answer, answer, answer]).extract_tasks(&post).await.unwrap_err();
+        assert_eq!(error.kind(), ExtractErrorKind::WrongLanguage);
+        let taken_back = extractor(&[answer, r#"{"1": null, "2": null}"#]).extract_tasks(&post).await;
+        assert!(taken_back.is_ok_and(|found| found.value.is_empty()), "nothing to find is an answer");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Job;
 use crate::extract::merge::Part;
 use crate::extract::read::{Draft, Fault};
-use crate::extract::{ExtractError, ExtractErrorKind, Failure, Result, Unresolved, pointer};
+use crate::extract::{ExtractError, ExtractErrorKind, Failure, Origins, Result, Unresolved, pointer};
 
 impl<T: DeserializeOwned> Job<'_, T> {
     /// Turns the draft into a value: faulty items are left out, or the extraction fails.
@@ -39,14 +39,15 @@ impl<T: DeserializeOwned> Job<'_, T> {
         items.extend(draft.dropped.iter().map(|fault| fault.path.clone()));
         let before = count_items(&draft.value, &items);
         let moves = pointer::remove_items(&mut draft.value, &items);
-        drop(moves);
-        // An answer of which no item has the shape is no answer; an empty list would say that there is nothing to find.
-        let mut gone = draft.faults.iter().chain(&draft.dropped);
+        // An answer of which no item holds is no answer; an empty list would say that there is nothing to find. It is one
+        // where the model has taken back all that was wrong.
+        let insisted = draft.faults.first().map(|fault| fault.kind);
+        let shapeless = draft.dropped.iter().all(|fault| fault.kind == ExtractErrorKind::OffSchema);
         if !items.is_empty()
             && draft.value.as_array().is_some_and(Vec::is_empty)
-            && gone.all(|fault| fault.kind == ExtractErrorKind::OffSchema)
+            && let Some(kind) = insisted.or(shapeless.then_some(ExtractErrorKind::OffSchema))
         {
-            return Err(refuse(ExtractErrorKind::OffSchema, failures));
+            return Err(refuse(kind, failures));
         }
         let value: T = serde_json::from_value(draft.value.clone()).map_err(|error| {
             Self::turned_down(ExtractErrorKind::OffSchema, failures.clone(), stuck)
@@ -62,7 +63,8 @@ impl<T: DeserializeOwned> Job<'_, T> {
         let share = grounding.share().map_or(1.0, |share| 0.5 + 0.5 * share);
         #[expect(clippy::cast_possible_truncation, reason = "a share from 0 to 1")]
         let confidence = draft.confidence * (before.share_kept() * share) as f32;
-        Ok((Part { value, grounding, rejected: failures, incomplete, confidence }, draft.value))
+        let origins = Origins::of_answer(moves);
+        Ok((Part { value, grounding, rejected: failures, incomplete, confidence, origins }, draft.value))
     }
 
     fn turned_down(kind: ExtractErrorKind, failures: Vec<Failure>, stuck: bool) -> ExtractError {

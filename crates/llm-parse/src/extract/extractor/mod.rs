@@ -195,7 +195,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Extractor<T> {
                     .with_rejected(part.rejected)
                     .with_confidence(part.confidence)
                     .with_attempts(attempts);
-                found.incomplete = part.incomplete;
+                (found.incomplete, found.origins) = (part.incomplete, part.origins);
                 Ok(found)
             }
             Err(error) => Err(error.with_attempts(attempts)),
