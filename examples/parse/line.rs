@@ -67,7 +67,10 @@ pub(crate) fn rescued_id(text: &str) -> Option<Box<RawValue>> {
     struct Id {
         id: Box<RawValue>,
     }
-    if let Ok(Id { id }) = serde_json::from_str(text) {
+    // serde would take a list's first item for the id
+    if text.trim_start().starts_with('{')
+        && let Ok(Id { id }) = serde_json::from_str(text)
+    {
         return Some(id);
     }
     let head: String = text.chars().take(1 << 16).collect();
@@ -78,7 +81,7 @@ pub(crate) fn rescued_id(text: &str) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, without_lone_surrogates};
+    use super::{read, rescued_id, without_lone_surrogates};
 
     #[test]
     fn a_list_is_no_line() {
@@ -87,6 +90,16 @@ mod tests {
             read(r#" {"id": 1, "input": "{a: 1}"}"#).map(|line| line.input.into_owned()).as_deref(),
             Some("{a: 1}")
         );
+    }
+
+    #[test]
+    fn the_id_of_a_broken_line_is_told_and_no_other_part_of_it() {
+        let id = |line| rescued_id(line).map(|id| id.get().to_owned());
+        assert_eq!(id(r#"{"id": "a", "inp"#).as_deref(), Some("\"a\""));
+        assert_eq!(id(r#"{"id": 7}"#).as_deref(), Some("7"));
+        for line in [r#"[{"id": 1, "input": "a text"}]"#, "7", r#"{"input": "x"}"#, ""] {
+            assert_eq!(id(line), None, "{line}");
+        }
     }
 
     #[test]
