@@ -1,8 +1,12 @@
 //! How many extra calls a client may make, all retries and hedges together.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::future::Future;
 use std::ops::{AddAssign, SubAssign};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::slices::Slices;
@@ -16,7 +20,9 @@ use crate::time::Clock;
 /// seldom calls may still retry. This is the shape of Finagle's `RetryBudget`
 /// (<https://twitter.github.io/finagle/guide/Clients.html#retries>); gRPC's proposal A6 throttles retries to the same end.
 ///
-/// The window moves in tenths. Retries and hedges of one client should share one budget.
+/// The window moves in tenths. Retries and hedges of one client should share one budget; of a [`Hedge`](super::Hedge) around
+/// retries on the same budget, and of retries within retries, only the outermost counts its call, as long as they run in one
+/// task.
 ///
 /// ```
 /// use pumasi_core::resilience::RetryBudget;
@@ -31,6 +37,11 @@ use crate::time::Clock;
 #[derive(Clone)]
 pub struct RetryBudget {
     inner: Arc<Inner>,
+}
+
+thread_local! {
+    /// The budgets of the calls that are being polled on this thread, the innermost last.
+    static WITHIN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Inner {
@@ -96,6 +107,34 @@ impl RetryBudget {
         });
     }
 
+    /// Counts a first attempt, unless it is made within one of this budget's that was counted: a hedge around retries.
+    fn deposit_once(&self) {
+        if !WITHIN.with_borrow(|within| within.contains(&self.id())) {
+            self.deposit();
+        }
+    }
+
+    /// Polls `future` as part of a call that was counted.
+    fn poll_within<F: Future + ?Sized>(
+        &self,
+        future: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                WITHIN.with_borrow_mut(Vec::pop);
+            }
+        }
+        WITHIN.with_borrow_mut(|within| within.push(self.id()));
+        let _leave = Leave;
+        future.poll(context)
+    }
+
+    fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     /// Takes one extra call out of the budget; `false` if there is none left, and then it must not be made.
     #[must_use = "an extra call may only be made if this is true"]
     pub fn withdraw(&self) -> bool {
@@ -133,6 +172,14 @@ impl RetryBudget {
         let now = self.inner.ticks.instant();
         with(&mut self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
+}
+
+/// Counts a call as a first attempt, unless it is part of one that was counted, and makes it as one that was.
+pub(super) async fn within_budget<F: Future>(budget: Option<&RetryBudget>, call: F) -> F::Output {
+    let Some(budget) = budget else { return call.await };
+    budget.deposit_once();
+    let mut call = std::pin::pin!(call);
+    std::future::poll_fn(|context| budget.poll_within(call.as_mut(), context)).await
 }
 
 impl Default for RetryBudget {

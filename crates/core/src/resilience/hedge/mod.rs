@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use self::latency::Latencies;
+use super::budget::within_budget;
 use super::timeout::within;
 use super::{RetryBudget, Retryable, Verdict};
 use crate::time::{Clock, SystemClock};
@@ -177,11 +178,8 @@ impl Hedge {
         Fut: Future<Output = Result<T, E>>,
         E: Retryable,
     {
-        if let Some(budget) = &self.budget {
-            budget.deposit();
-        }
         let first = call(Contender::First);
-        self.contend(first, || call(Contender::Second), false).await
+        within_budget(self.budget.as_ref(), self.contend(first, || call(Contender::Second), false)).await
     }
 
     /// Makes the first call, and the second if the first takes long or fails.
@@ -195,10 +193,7 @@ impl Hedge {
         Second: Future<Output = Result<T, E>>,
         E: Retryable,
     {
-        if let Some(budget) = &self.budget {
-            budget.deposit();
-        }
-        self.contend(first, second, true).await
+        within_budget(self.budget.as_ref(), self.contend(first, second, true)).await
     }
 
     async fn contend<T, E, First, F, Second>(

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
+use crate::resilience::{Backoff, RetryPolicy};
 use crate::{Error, ErrorKind};
 
 const DELAY: Duration = Duration::from_millis(50);
@@ -179,6 +180,28 @@ async fn retries_and_hedges_share_one_budget() {
     }
     assert_eq!(seconds.load(Ordering::SeqCst), 10);
     assert!(!budget.withdraw(), "nothing is left for a retry");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_around_retries_of_the_same_budget_earns_once_a_call() {
+    for millis in [10, 200] {
+        let budget = RetryBudget::new(0.2, 0.0).with_window(Duration::from_hours(100));
+        let policy = RetryPolicy::new("test")
+            .with_backoff(Backoff::constant(Duration::from_millis(1)))
+            .with_budget(budget.clone());
+        let hedge = Hedge::after("test", DELAY).with_budget(budget);
+        let calls = AtomicU32::new(0);
+        for _ in 0..500 {
+            let retried = |_| {
+                policy.run(|_| {
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    answer(millis, Err(ErrorKind::Unavailable))
+                })
+            };
+            hedge.run(retried).await.unwrap_err();
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 600, "a fifth more than the calls that were wanted");
+    }
 }
 
 #[tokio::test(start_paused = true)]

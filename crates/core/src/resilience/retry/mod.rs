@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::budget::within_budget;
 use super::timeout::{timed_out, within};
 use super::{Backoff, Random, RetryBudget, Retryable};
 use crate::time::{Clock, SystemClock};
@@ -215,32 +216,32 @@ impl RetryPolicy {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        // a deadline beyond what the clock can express is none
-        let deadline = self.deadline.and_then(|limit| self.clock.instant().checked_add(limit));
-        if let Some(budget) = &self.budget {
-            budget.deposit();
-        }
-        let mut number = 1;
-        loop {
-            let error = match self.attempt(number, deadline, &mut operation).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            if self.max_attempts == 1 {
-                return Err(error);
-            }
-            let wait = match self.wait(classify(&error), number, deadline) {
-                Ok(wait) => wait,
-                Err(end) => {
-                    end.record(&self.name, number);
-                    return Err(if end.is_final() { exhausted(error) } else { error });
+        within_budget(self.budget.as_ref(), async move {
+            // a deadline beyond what the clock can express is none
+            let deadline = self.deadline.and_then(|limit| self.clock.instant().checked_add(limit));
+            let mut number = 1;
+            loop {
+                let error = match self.attempt(number, deadline, &mut operation).await {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error,
+                };
+                if self.max_attempts == 1 {
+                    return Err(error);
                 }
-            };
-            metrics::counter!("pumasi_retries_total", "name" => Arc::clone(&self.name)).increment(1);
-            tracing::debug!(name = &*self.name, attempt = number, ?wait, "retrying");
-            self.clock.sleep(wait).await;
-            number = number.saturating_add(1);
-        }
+                let wait = match self.wait(classify(&error), number, deadline) {
+                    Ok(wait) => wait,
+                    Err(end) => {
+                        end.record(&self.name, number);
+                        return Err(if end.is_final() { exhausted(error) } else { error });
+                    }
+                };
+                metrics::counter!("pumasi_retries_total", "name" => Arc::clone(&self.name)).increment(1);
+                tracing::debug!(name = &*self.name, attempt = number, ?wait, "retrying");
+                self.clock.sleep(wait).await;
+                number = number.saturating_add(1);
+            }
+        })
+        .await
     }
 
     async fn attempt<T, E, F, Fut>(
