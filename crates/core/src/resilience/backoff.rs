@@ -68,6 +68,9 @@ impl Backoff {
     /// Returns the longest wait before retry number `retry` (1 is the first retry; 0 counts as 1).
     pub fn ceiling(&self, retry: u32) -> Duration {
         let exponent = i32::try_from(retry.saturating_sub(1)).unwrap_or(i32::MAX);
+        if self.base.is_zero() {
+            return Duration::ZERO; // not nothing times infinity
+        }
         let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
         Duration::try_from_secs_f64(seconds).map_or(self.max, |ceiling| ceiling.min(self.max))
     }
@@ -104,6 +107,14 @@ mod tests {
         let draws: Vec<_> = (0..2_000).map(|_| backoff.delay(3, &Random::system())).collect();
         let mean = draws.iter().sum::<Duration>() / 2_000;
         assert!((Duration::from_millis(180)..Duration::from_millis(220)).contains(&mean), "{mean:?}");
+    }
+
+    #[test]
+    fn nothing_stays_nothing_however_often() {
+        let backoff = Backoff::new(Duration::ZERO, Duration::from_mins(1));
+        for retry in [1, 100, 1_100, u32::MAX] {
+            assert_eq!(backoff.ceiling(retry), Duration::ZERO);
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Attempt, CircuitBreaker, ConcurrencyLimit, RateLimit, RetryPolicy, Retryable, Timeout};
+use super::{
+    Attempt, CircuitBreaker, ConcurrencyLimit, RateLimit, RateReservation, RetryPolicy, Retryable, Timeout,
+};
 use crate::time::Clock;
 
 /// The parts of this module around the calls of one callee, each of them optional, from the outside in:
@@ -158,14 +160,22 @@ impl Pipeline {
         if let Some(breaker) = &self.breaker {
             breaker.check()?;
         }
-        if let Some(rate) = &self.rate {
-            let reservation = rate.acquire(0).await?;
-            reservation.reconcile(0);
-        }
-        let _place = match &self.concurrency {
-            Some(concurrency) => Some(concurrency.acquire().await?),
+        let reservation = match &self.rate {
+            Some(rate) => Some(rate.acquire(0).await?),
             None => None,
         };
+        let _place = match &self.concurrency {
+            Some(concurrency) => match concurrency.acquire().await {
+                Ok(place) => Some(place),
+                Err(error) => {
+                    // the call is not made, and costs nothing of the rate
+                    reservation.into_iter().for_each(RateReservation::refund);
+                    return Err(error.into());
+                }
+            },
+            None => None,
+        };
+        drop(reservation); // it stands
         match &self.breaker {
             Some(breaker) => breaker.call(self.timed(call)).await,
             None => self.timed(call).await,
@@ -211,6 +221,24 @@ mod tests {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(breaker.counts().failed, 3);
         assert_eq!(began.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_finds_no_place_costs_nothing_of_the_rate() {
+        let rate = RateLimit::per_minute("test", NonZeroU32::new(3).unwrap());
+        let one = ConcurrencyLimit::new("test", NonZeroUsize::MIN).with_queue(0, Duration::ZERO);
+        let held = one.acquire().await.unwrap();
+        let pipeline = Pipeline::new("test").with_rate(rate).with_concurrency(one);
+        for _ in 0..10 {
+            let error = pipeline.run(|_| async { Ok::<_, Error>(()) }).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Overloaded);
+        }
+        drop(held);
+        let began = tokio::time::Instant::now();
+        for _ in 0..3 {
+            pipeline.run(|_| async { Ok::<_, Error>(()) }).await.unwrap();
+        }
+        assert!(began.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]

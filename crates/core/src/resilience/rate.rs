@@ -285,6 +285,12 @@ impl RateLimit {
         let mut state = self.lock();
         let until = after(now, duration);
         state.not_before = state.not_before.max(until);
+        // whoever cannot sit it out is turned away now
+        for ticket in state.line.values_mut() {
+            if let Some(waker) = ticket.waker.take() {
+                waker.wake();
+            }
+        }
     }
 
     fn reserve(&self, tokens: u64, longest: Duration) -> Result<RateReservation, Error> {
@@ -375,11 +381,14 @@ impl RateReservation {
     }
 
     /// Corrects the estimate to what the call used.
+    ///
+    /// What it used beyond the estimate counts up to a burst: a callee that writes nonsense for it delays others by no more.
     pub fn reconcile(self, used: u64) {
         let now = self.limit.inner.clock.instant();
-        let back = weight(self.tokens) - weight(used);
+        let mut back = weight(self.tokens) - weight(used);
         let mut state = self.limit.lock();
         if let Some(bucket) = &mut state.tokens {
+            back = back.max(-bucket.capacity);
             bucket.refill(now);
             bucket.give_back(back);
             state.shift(self.place, 0.0, back);
@@ -451,6 +460,15 @@ mod tests {
         );
         clock.advance(Duration::from_secs(30));
         let _third = limit.try_acquire(1).unwrap();
+    }
+
+    #[test]
+    fn nonsense_for_a_usage_delays_by_no_more_than_a_burst() {
+        let (limit, clock) = limit(1_000, 600);
+        limit.try_acquire(100).unwrap().reconcile(u64::MAX);
+        assert_eq!(limit.try_acquire(500).unwrap_err().retry(), Retry::After(Duration::from_mins(1)));
+        clock.advance(Duration::from_mins(1));
+        let _again = limit.try_acquire(500).unwrap();
     }
 
     #[test]
@@ -541,9 +559,9 @@ mod tests {
         limit.pause(Duration::from_secs(30));
         let error = waiter.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Overloaded);
-        assert_eq!(error.retry(), Retry::After(Duration::from_secs(29)));
-        assert!(began.elapsed() <= Duration::from_secs(10));
-        tokio::time::sleep(Duration::from_secs(29)).await;
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(30)));
+        assert!(began.elapsed().is_zero(), "at once, not when it would have been its turn");
+        tokio::time::sleep(Duration::from_secs(30)).await;
         limit.try_acquire(0).expect("what was reserved came back").refund();
     }
 
