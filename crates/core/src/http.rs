@@ -43,10 +43,13 @@ fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(date.as_microsecond()))
 }
 
-/// Takes a name that is safe to repeat: short, of letters, digits and a few signs.
+/// Takes a name that is safe to repeat: short, of letters, digits and a few signs, with a letter at least.
 pub(crate) fn printable(name: &str) -> Option<String> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
-    (!name.is_empty() && name.len() <= NAME_BYTES && name.bytes().all(fits)).then(|| name.to_owned())
+    let fits = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']' | b':' | b'/' | b'@')
+    };
+    let named = name.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (named && name.len() <= NAME_BYTES && name.bytes().all(fits)).then(|| name.to_owned())
 }
 
 /// Names a server without its path, query or credentials.

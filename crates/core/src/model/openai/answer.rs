@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::failure::Call;
 use super::tool_calls::ToolCalls;
 use super::tries::told;
+use crate::http::printable;
 use crate::model::{ChatChunk, ChatResponse, FinishReason, Usage};
 use crate::{ErrorKind, Result};
 
@@ -31,7 +32,7 @@ impl Answer {
     /// only the usage.
     pub(super) fn absorb(&mut self, body: &Value) -> String {
         if let Some(model) = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
-            model.clone_into(&mut self.model);
+            self.model = printable(model).unwrap_or_default();
         }
         self.note_usage(body);
         let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
@@ -50,7 +51,7 @@ impl Answer {
         let message = match choice.get("delta") {
             Some(delta @ Value::Object(_)) => delta,
             _ => match choice.get("message") {
-                Some(message) if !self.has_text => message,
+                Some(message) if !self.has_text && self.calls.is_empty() => message,
                 _ => {
                     self.settled = self.finish.is_some();
                     return String::new();
@@ -111,6 +112,7 @@ impl Answer {
             Some(FinishReason::ContentFilter) if !self.has_text && self.calls.is_empty() => {
                 return Err(with_usage(call.error(ErrorKind::Refused, "was stopped by a content filter")));
             }
+            Some(FinishReason::Other(name)) if !call.is_harmless(&name) => FinishReason::Other(String::new()),
             Some(reason) => reason,
         };
         let mut chunk = ChatChunk::end(reason, usage);
@@ -127,7 +129,9 @@ impl Answer {
         let mut answer = Self::default();
         let text = answer.absorb(body);
         let mut response = ChatResponse::new(text);
-        response.model.clone_from(&answer.model);
+        if call.is_harmless(&answer.model) {
+            response.model.clone_from(&answer.model);
+        }
         response.push(answer.end(call)?);
         Ok(response)
     }
@@ -157,7 +161,8 @@ fn finish_reason(name: &str) -> FinishReason {
         {
             FinishReason::ContentFilter
         }
-        _ => FinishReason::Other(name.chars().take(64).collect()),
+        // whatever else a server writes there may be anybody's
+        _ => FinishReason::Other(printable(name).unwrap_or_default()),
     }
 }
 
@@ -224,6 +229,37 @@ mod tests {
         assert_eq!(Answer::whole(&empty, CALL).unwrap_err().kind(), ErrorKind::Refused);
         let cut = json!({"choices": [{"message": {"content": "half"}, "finish_reason": "content_filter"}]});
         assert_eq!(Answer::whole(&cut, CALL).unwrap().finish_reason, FinishReason::ContentFilter);
+    }
+
+    #[test]
+    fn what_a_server_writes_as_a_name_is_one_or_is_left_out() {
+        let call = Call { key: Some("sk-secret-key-123"), ..CALL };
+        for name in
+            ["제 전화번호는 010-1234-5678", "Bearer sk-secret-key-123", "sk-secret-key-123", &"x".repeat(80)]
+        {
+            let body =
+                json!({"model": name, "choices": [{"message": {"content": "a"}, "finish_reason": name}]});
+            let answer = Answer::whole(&body, call).unwrap();
+            assert_eq!(
+                (answer.finish_reason.clone(), answer.model.as_str()),
+                (FinishReason::Other(String::new()), "")
+            );
+            assert!(!format!("{answer:?}").contains("secret"));
+        }
+        let body = json!({"model": "gpt-4o:free/x", "choices": [{"message": {"content": "a"}, "finish_reason": "paused"}]});
+        let answer = Answer::whole(&body, call).unwrap();
+        assert_eq!(answer.finish_reason, FinishReason::Other("paused".to_owned()));
+        assert_eq!(answer.model, "gpt-4o:free/x");
+    }
+
+    #[test]
+    fn calls_that_a_last_chunk_repeats_are_not_doubled() {
+        let call = json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"q\":1}"}}]);
+        let mut answer = Answer::default();
+        answer.absorb(&json!({"choices": [{"delta": {"tool_calls": call}}]}));
+        answer
+            .absorb(&json!({"choices": [{"message": {"tool_calls": call}, "finish_reason": "tool_calls"}]}));
+        assert_eq!(answer.end(CALL).unwrap().tool_calls[0].arguments, "{\"q\":1}");
     }
 
     #[test]

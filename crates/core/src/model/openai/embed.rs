@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tracing::Instrument;
 
@@ -13,7 +13,7 @@ use super::answer::usage;
 use super::failure::Call;
 use super::observe::Observation;
 use super::transport::Transport;
-use super::tries::told;
+use super::tries::{sum, told};
 use super::wire::{Settings, embedding_body};
 use crate::model::{Embedder, Embedding, Usage};
 use crate::{ErrorKind, Result};
@@ -182,15 +182,21 @@ impl Embedder for OpenAiEmbedder {
         let count = self.transport.dialect.max_embedding_batch();
         let batches: Vec<Batch> =
             batches(texts, count).into_iter().map(|texts| self.prepare(texts)).collect();
-        let calls = stream::iter(batches).map(|batch| self.batch(batch)).buffered(AT_ONCE);
-        let joined = calls.try_fold(
-            (Vec::new(), Usage::default()),
-            |(mut all, mut total), (some, usage)| async move {
+        let mut calls = stream::iter(batches).map(|batch| self.batch(batch)).buffered(AT_ONCE);
+        let joined = async {
+            let (mut all, mut total) = (Vec::new(), Usage::default());
+            while let Some(batch) = calls.next().await {
+                // what was served before is paid for, too
+                let (some, usage) = batch.map_err(|error| {
+                    let known = (total != Usage::default()).then_some(total);
+                    let used = sum(error.usage(), known);
+                    told(error, used)
+                })?;
                 all.extend(some);
                 total += usage;
-                Ok((all, total))
-            },
-        );
+            }
+            Ok((all, total))
+        };
         match joined.instrument(observation.span()).await {
             Ok((vectors, usage)) => {
                 observation.succeed(None, Some(usage));

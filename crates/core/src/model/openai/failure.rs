@@ -47,7 +47,6 @@ impl ServerError {
             Value::Array(items) => items.first()?,
             body => body,
         };
-        // Gateways leave the fields of an error empty beside a good answer.
         let empty = |value: &Value| match value {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
@@ -57,7 +56,15 @@ impl ServerError {
         };
         let answered =
             ["choices", "data"].iter().any(|name| body.get(*name).is_some_and(|value| !empty(value)));
-        let told = |name: &str| body.get(name).filter(|value| !(value.is_null() || answered && empty(value)));
+        if answered {
+            // Gateways write fields of an error beside a good answer: only one that says something counts.
+            return match body.get("error") {
+                Some(Value::String(message)) if !message.is_empty() => Some(Self::of_text(message)),
+                Some(error @ Value::Object(_)) => Some(Self::of_object(error)).filter(Self::says_something),
+                _ => None,
+            };
+        }
+        let told = |name: &str| body.get(name).filter(|value| !value.is_null());
         match told("error") {
             Some(Value::String(message)) => return Some(Self::of_text(message)),
             Some(error @ Value::Object(_)) => return Some(Self::of_object(error)),
@@ -100,8 +107,15 @@ impl ServerError {
         this
     }
 
+    fn says_something(&self) -> bool {
+        !self.message.is_empty() || !self.names.is_empty() || self.status.is_some()
+    }
+
     fn name(&mut self, name: &Value) {
-        if let Some(name) = name.as_str().and_then(printable) {
+        if self.names.len() < NAMES
+            && let Some(name) = name.as_str().and_then(printable)
+            && !self.names.contains(&name)
+        {
             self.names.push(name);
         }
     }
@@ -164,6 +178,9 @@ impl ServerError {
     }
 }
 
+/// How many names of an error are kept.
+const NAMES: usize = 6;
+
 const QUOTA_NAMES: [&str; 4] =
     ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"];
 const FILTER_NAMES: [&str; 4] =
@@ -215,9 +232,8 @@ impl Call<'_> {
         if let (Retry::Now, Some(delay)) = (retry, asked_delay.or(body_error.retry_delay)) {
             retry = Retry::After(delay);
         }
-        let mut names: Vec<&str> = body_error.names.iter().map(String::as_str).collect();
-        names.dedup();
-        names.retain(|name| self.is_harmless(name));
+        let names: Vec<&str> =
+            body_error.names.iter().map(String::as_str).filter(|name| self.is_harmless(name)).collect();
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
         let param = body_error.param.as_ref().filter(|param| self.is_harmless(param));
         let param = param.map(|param| format!(" on {param}")).unwrap_or_default();
@@ -235,7 +251,7 @@ impl Call<'_> {
     }
 
     /// Tells whether a name that the server wrote has nothing of the key: neither all of it nor a good part.
-    fn is_harmless(&self, name: &str) -> bool {
+    pub(super) fn is_harmless(&self, name: &str) -> bool {
         const PART: usize = 8;
         let Some(key) = self.key.filter(|key| !key.is_empty()) else { return true };
         !name.contains(key)
@@ -430,6 +446,11 @@ mod tests {
             json!({"choices": [{"index": 0}], "error": ""}),
             json!({"choices": [{"index": 0}], "error": {}, "detail": []}),
             json!({"data": [{"index": 0}], "error": {}}),
+            json!({"choices": [{"index": 0}], "statusCode": 200, "message": "OK"}),
+            json!({"choices": [{"index": 0}], "detail": "served from cache"}),
+            json!({"choices": [{"index": 0}], "error": {"code": null, "message": null}}),
+            json!({"choices": [{"index": 0}], "error": {"code": 0, "message": ""}}),
+            json!({"choices": [{"index": 0}], "error": false}),
             json!({"data": []}),
             json!([]),
             json!("x"),

@@ -9,9 +9,10 @@ use crate::time::Timestamp;
 
 /// Reads from the headers of a refused call how long to wait.
 ///
-/// In order: `retry-after-ms` (OpenAI, Azure), `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), and the
-/// time until the limit that is used up is reset (`x-ratelimit-reset-requests`, `-tokens`;
-/// <https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>).
+/// In order: `retry-after-ms` (OpenAI, Azure), `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), and what
+/// `x-ratelimit-reset-requests` and `-tokens` say of the limit that is used up. Those tell when a limit is *full* again
+/// (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>), and there is room for a call long before
+/// that: no more than [`RESET_WAIT`] of them is waited.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     milliseconds(headers)
         .or_else(|| http::retry_after(headers, now))
@@ -19,16 +20,8 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         .map(|delay| delay.min(LONGEST_WAIT))
 }
 
-/// Reads how long nothing is left of a limit, from a call that was served.
-pub(super) fn exhausted_for(headers: &HeaderMap) -> Option<Duration> {
-    let used_up = |what: &str| header(headers, &format!("x-ratelimit-remaining-{what}")) == Some("0");
-    ["requests", "tokens"]
-        .into_iter()
-        .filter(|what| used_up(what))
-        .filter_map(|what| span(header(headers, &format!("x-ratelimit-reset-{what}"))?))
-        .max()
-        .map(|delay| delay.min(LONGEST_WAIT))
-}
+/// The longest wait for a limit of which only is known when it is full again.
+const RESET_WAIT: Duration = Duration::from_secs(5);
 
 /// Tells whether the server itself says that the same call may, or may not, succeed later (`x-should-retry`).
 pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
@@ -45,12 +38,11 @@ fn milliseconds(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn reset(headers: &HeaderMap) -> Option<Duration> {
-    exhausted_for(headers).or_else(|| {
-        ["requests", "tokens"]
-            .into_iter()
-            .filter_map(|what| span(header(headers, &format!("x-ratelimit-reset-{what}"))?))
-            .max()
-    })
+    let used_up = |what: &&str| header(headers, &format!("x-ratelimit-remaining-{what}")) == Some("0");
+    let full_in = |what: &str| span(header(headers, &format!("x-ratelimit-reset-{what}"))?);
+    let limits = ["requests", "tokens"];
+    let exhausted = limits.into_iter().filter(used_up).filter_map(full_in).max();
+    exhausted.or_else(|| limits.into_iter().filter_map(full_in).max()).map(|wait| wait.min(RESET_WAIT))
 }
 
 /// Reads a span as Go writes it (`1s`, `6m0s`, `20ms`, `1h2m3.5s`), or plain seconds.
@@ -101,7 +93,7 @@ mod tests {
         let all = [("retry-after-ms", "1500"), ("retry-after", "7"), ("x-ratelimit-reset-requests", "6m0s")];
         assert_eq!(delay(&all), Some(Duration::from_millis(1_500)));
         assert_eq!(delay(&all[1..]), Some(Duration::from_secs(7)));
-        assert_eq!(delay(&all[2..]), Some(Duration::from_mins(6)));
+        assert_eq!(delay(&all[2..]), Some(RESET_WAIT));
         assert_eq!(delay(&[]), None);
     }
 
@@ -133,8 +125,7 @@ mod tests {
             ("x-ratelimit-reset-tokens", "20ms"),
         ];
         assert_eq!(delay(&limits), Some(Duration::from_millis(20)));
-        assert_eq!(exhausted_for(&headers(&limits)), Some(Duration::from_millis(20)));
-        assert_eq!(exhausted_for(&headers(&limits[..2])), None);
+        assert_eq!(delay(&limits[..2]), Some(RESET_WAIT));
     }
 
     #[test]

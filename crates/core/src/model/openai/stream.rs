@@ -29,6 +29,8 @@ pub(super) struct Streaming {
     ready: VecDeque<ChatChunk>,
     failure: Option<Error>,
     deadline: Instant,
+    /// Until when is waited once the server has said that the answer is over.
+    grace: Option<Instant>,
 }
 
 impl Streaming {
@@ -56,6 +58,7 @@ impl Streaming {
             ready: VecDeque::new(),
             failure: None,
             deadline,
+            grace: None,
             transport,
         };
         if is_json {
@@ -98,8 +101,11 @@ impl Streaming {
             let Some(body) = &mut self.body else { return };
             let transport = Arc::clone(&self.transport);
             let call = transport.call(self.operation);
-            let settled = self.answer.is_settled();
-            let deadline = if settled { self.deadline.min(Instant::now() + GRACE) } else { self.deadline };
+            let deadline = if self.answer.is_settled() {
+                self.deadline.min(*self.grace.get_or_insert_with(|| Instant::now() + GRACE))
+            } else {
+                self.deadline
+            };
             let mut events = Vec::new();
             let read = body.next(call, Some(deadline)).await;
             let parsed = match &read {

@@ -13,7 +13,7 @@ use super::answer::usage;
 use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
-use super::retry_after::{exhausted_for, retry_after, should_retry};
+use super::retry_after::{retry_after, should_retry};
 use super::tries::told;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
@@ -74,9 +74,6 @@ impl Transport {
         };
         let status = response.status();
         if status.is_success() {
-            if let (Some(limit), Some(delay)) = (&self.limit, exhausted_for(response.headers())) {
-                limit.pause(delay);
-            }
             return Ok(response);
         }
         if status.is_redirection() {

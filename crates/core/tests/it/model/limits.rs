@@ -49,18 +49,23 @@ async fn tokens_are_estimated_before_the_call_and_corrected_after_it() {
 
 #[tokio::test]
 async fn a_server_that_says_too_many_pauses_everyone_who_shares_the_limit() {
-    let busy = Reply::of(429, &[("retry-after", "30")], "{}");
-    let used_up = Reply::of(
-        200,
-        &[("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "40s")],
-        ANSWER,
-    );
-    for reply in [busy, used_up] {
-        let server = Server::start([reply]).await;
-        let limit = limit(100);
-        let model = builder(Dialect::OpenAi, &server).with_rate_limit(limit.clone()).build().unwrap();
-        let _ = model.complete(ask().with_timeout(Duration::from_secs(5))).await;
-        let Retry::After(wait) = limit.try_acquire(1).unwrap_err().retry() else { panic!("a delay is told") };
-        assert!(wait > Duration::from_secs(25), "{wait:?}");
-    }
+    let server = Server::start([Reply::of(429, &[("retry-after", "30")], "{}")]).await;
+    let shared = limit(100);
+    let model = builder(Dialect::OpenAi, &server).with_rate_limit(shared.clone()).build().unwrap();
+    let _ = model.complete(ask().with_timeout(Duration::from_secs(5))).await;
+    let Retry::After(wait) = shared.try_acquire(1).unwrap_err().retry() else { panic!("a delay is told") };
+    assert!(wait > Duration::from_secs(25), "{wait:?}");
+}
+
+#[tokio::test]
+async fn when_a_limit_is_full_again_is_not_when_there_is_room() {
+    let headers = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")];
+    let server = Server::start([Reply::of(200, &headers, ANSWER)]).await;
+    let shared = limit(100);
+    let model = builder(Dialect::OpenAi, &server).with_rate_limit(shared.clone()).build().unwrap();
+    model.complete(ask()).await.unwrap();
+    let _next = shared.try_acquire(1).unwrap();
+    let server = Server::start([Reply::of(429, &headers, "{}"), Reply::json(200, ANSWER)]).await;
+    let model = builder(Dialect::OpenAi, &server).build().unwrap();
+    assert!(model.complete(ask()).await.is_ok(), "it is tried again in seconds");
 }

@@ -44,6 +44,20 @@ async fn pieces_arrive_as_they_are_sent() {
 }
 
 #[tokio::test]
+async fn comments_do_not_hold_an_answer_back_that_is_over() {
+    let whole = "data: {\"choices\":[{\"delta\":{\"content\":\"가\"}}]}\n\n\
+                 data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let comments = ": still here\n\n".repeat(200).into_bytes();
+    let reply = Reply::bytes(format!("{head}{whole}")).then_trickle(&comments, Duration::from_millis(20));
+    let server = Server::start([reply]).await;
+    let began = Instant::now();
+    let (answer, error) = streamed(&once(Dialect::OpenAi, &server)).await;
+    assert!(error.is_none() && answer.text() == "가", "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn line_endings_comments_and_a_missing_end_mark_do_no_harm() {
     let stop = FinishReason::Stop;
     let carriage = format!(": OPENROUTER PROCESSING\n\n{}{}data: [DONE]\n\n", chunk("가"), end());
