@@ -243,7 +243,9 @@ pub trait Compiler {
     /// the backend cannot do.
     fn compile(&self, filter: &Filter) -> Result<Self::Output, Error> {
         filter.validate()?;
-        self.capabilities().check(filter)?;
-        Ok(self.lower(filter.canonical().filter())?)
+        let canonical = filter.canonical();
+        // as it is handed over: the canonical form joins equalities to a list, and the like
+        self.capabilities().check(canonical.filter())?;
+        Ok(self.lower(canonical.filter())?)
     }
 }

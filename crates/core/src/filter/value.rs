@@ -78,12 +78,12 @@ impl Value {
     }
 }
 
-/// Integers up to this size are floats without loss, and back.
-const EXACT: f64 = 1.7e38;
+/// 2 to the power of 127: integers lie below it, and not below its negative.
+const BEYOND: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
 
 /// Returns the integer that `float` is, if it is one.
 fn whole(float: f64) -> Option<i128> {
-    if float.fract() != 0.0 || float.abs() > EXACT {
+    if float.fract() != 0.0 || !(-BEYOND..BEYOND).contains(&float) {
         return None;
     }
     Some(truncate(float))
@@ -102,10 +102,10 @@ fn compare_exactly(int: i128, float: f64) -> Option<Ordering> {
     if float.is_nan() {
         return None;
     }
-    if float > EXACT {
+    if float >= BEYOND {
         return Some(Ordering::Less);
     }
-    if float < -EXACT {
+    if float < -BEYOND {
         return Some(Ordering::Greater);
     }
     let below = truncate(float);

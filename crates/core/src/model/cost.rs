@@ -180,7 +180,7 @@ fn without_date(model: &str) -> Option<&str> {
 /// Name, then micro-dollars per million prompt, cached and answer tokens.
 ///
 /// `gpt-5.5`, `gpt-5.4` and `gemini-2.5-pro` cost more above a length of the prompt, and so they are not here.
-const LIST: [(&str, u64, u64, u64); 21] = [
+const LIST: [(&str, u64, u64, u64); 22] = [
     ("gpt-5.4-mini", 750_000, 75_000, 4_500_000),
     ("gpt-5.4-nano", 200_000, 20_000, 1_250_000),
     ("gpt-5.2", 1_750_000, 175_000, 14_000_000),
@@ -192,6 +192,7 @@ const LIST: [(&str, u64, u64, u64); 21] = [
     ("gpt-4.1-mini", 400_000, 100_000, 1_600_000),
     ("gpt-4.1-nano", 100_000, 25_000, 400_000),
     ("gpt-4o", 2_500_000, 1_250_000, 10_000_000),
+    ("gpt-4o-2024-05-13", 5_000_000, 5_000_000, 15_000_000),
     ("gpt-4o-mini", 150_000, 75_000, 600_000),
     ("o3", 2_000_000, 500_000, 8_000_000),
     ("o4-mini", 1_100_000, 275_000, 4_400_000),

@@ -48,6 +48,16 @@ pub struct TokenCounter {
     bpe: &'static CoreBPE,
 }
 
+/// Windows of models that `tiktoken-rs` takes for others of a shorter or a longer name
+/// (<https://platform.openai.com/docs/models>).
+const WINDOWS: [(&str, u32); 5] = [
+    ("gpt-4-turbo", 128_000),
+    ("gpt-4-vision", 128_000),
+    ("gpt-4-0125", 128_000),
+    ("gpt-4-1106", 128_000),
+    ("gpt-5-chat", 128_000),
+];
+
 impl TokenCounter {
     /// Makes a counter for an encoding.
     pub fn new(encoding: Encoding) -> Self {
@@ -82,7 +92,10 @@ impl TokenCounter {
 
     /// Returns how many tokens the context window of an OpenAI model has, prompt and answer together; `None` for others.
     pub fn context_of(model: &str) -> Option<u32> {
-        tiktoken_rs::model::get_context_size(model).and_then(|tokens| u32::try_from(tokens).ok())
+        let known = WINDOWS.iter().find(|(prefix, _)| model.starts_with(prefix)).map(|(_, tokens)| *tokens);
+        known.or_else(|| {
+            tiktoken_rs::model::get_context_size(model).and_then(|tokens| u32::try_from(tokens).ok())
+        })
     }
 
     /// Counts the tokens of a text. Names of special tokens in it count as the plain text they are sent as.
@@ -248,6 +261,10 @@ mod tests {
         assert_eq!((other.encoding(), other.is_exact()), (Encoding::O200k, false));
         assert_eq!(TokenCounter::context_of("gpt-4o-mini"), Some(128_000));
         assert_eq!(TokenCounter::context_of("qwen3:8b"), None);
+        for turbo in ["gpt-4-turbo", "gpt-4-turbo-2024-04-09", "gpt-4-0125-preview", "gpt-4-vision-preview"] {
+            assert_eq!(TokenCounter::context_of(turbo), Some(128_000), "{turbo}");
+        }
+        assert_eq!(TokenCounter::context_of("gpt-4"), Some(8_192));
     }
 
     #[test]

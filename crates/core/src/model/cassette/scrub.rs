@@ -27,8 +27,14 @@ pub(in crate::model) fn scrub(text: &str) -> String {
         let secret = if in_word { None } else { secret_length(rest) };
         let (taken, tail) = rest.split_at(secret.unwrap_or(next.len_utf8()));
         out.push_str(if secret.is_some() { REDACTED } else { taken });
+        // the letter of an escape in JSON is no part of the word behind it
+        let escape = next == '\\' && tail.starts_with(['n', 't', 'r', 'b', 'f']);
         in_word = secret.is_some() || next.is_ascii_alphanumeric();
         rest = tail;
+        if escape && let Some((letter, behind)) = tail.split_at_checked(1) {
+            out.push_str(letter);
+            (rest, in_word) = (behind, false);
+        }
     }
     out
 }
@@ -54,6 +60,8 @@ mod tests {
     fn keys_are_replaced_and_prose_stays() {
         let text = "키는 sk-proj-abcdefghij0123456789 이고, Authorization: Bearer abcdefgh12345678. 다른 말은 그대로";
         assert_eq!(scrub(text), "키는 [redacted] 이고, Authorization: [redacted] 다른 말은 그대로");
+        let escaped = r#"{"a":"\nsk-live-abcdefghij0123456789","b":"x\tghp_abcdefghij0123456789abcd"}"#;
+        assert_eq!(scrub(escaped), r#"{"a":"\n[redacted]","b":"x\t[redacted]"}"#);
         for plain in ["task-sk-1 done", "ask-me-anything-about-running-shoes", "Bearer of news", "sk-i", ""] {
             assert_eq!(scrub(plain), plain);
         }
