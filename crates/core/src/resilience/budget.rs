@@ -175,10 +175,12 @@ impl RetryBudget {
 }
 
 /// Counts a call as a first attempt, unless it is part of one that was counted, and makes it as one that was.
-pub(super) async fn within_budget<F: Future>(budget: Option<&RetryBudget>, call: F) -> F::Output {
+pub(super) async fn within_budget<F: Future>(
+    budget: Option<&RetryBudget>,
+    mut call: Pin<&mut F>,
+) -> F::Output {
     let Some(budget) = budget else { return call.await };
     budget.deposit_once();
-    let mut call = std::pin::pin!(call);
     std::future::poll_fn(|context| budget.poll_within(call.as_mut(), context)).await
 }
 

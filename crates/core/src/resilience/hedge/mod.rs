@@ -179,7 +179,8 @@ impl Hedge {
         E: Retryable,
     {
         let first = call(Contender::First);
-        within_budget(self.budget.as_ref(), self.contend(first, || call(Contender::Second), false)).await
+        let contest = pin!(self.contend(first, || call(Contender::Second), false));
+        within_budget(self.budget.as_ref(), contest).await
     }
 
     /// Makes the first call, and the second if the first takes long or fails.
@@ -193,7 +194,8 @@ impl Hedge {
         Second: Future<Output = Result<T, E>>,
         E: Retryable,
     {
-        within_budget(self.budget.as_ref(), self.contend(first, second, true)).await
+        let contest = pin!(self.contend(first, second, true));
+        within_budget(self.budget.as_ref(), contest).await
     }
 
     async fn contend<T, E, First, F, Second>(

@@ -1,6 +1,7 @@
 //! Trying again.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -216,7 +217,7 @@ impl RetryPolicy {
         Fut: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        within_budget(self.budget.as_ref(), async move {
+        let attempts = pin!(async move {
             // a deadline beyond what the clock can express is none
             let deadline = self.deadline.and_then(|limit| self.clock.instant().checked_add(limit));
             let mut number = 1;
@@ -240,8 +241,8 @@ impl RetryPolicy {
                 self.clock.sleep(wait).await;
                 number = number.saturating_add(1);
             }
-        })
-        .await
+        });
+        within_budget(self.budget.as_ref(), attempts).await
     }
 
     async fn attempt<T, E, F, Fut>(
