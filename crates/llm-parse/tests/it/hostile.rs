@@ -28,7 +28,7 @@ fn random(alphabet: &[&str], bytes: usize, seed: u64) -> String {
     out
 }
 
-const UNITS: [&str; 56] = [
+const UNITS: [&str; 60] = [
     "[",
     "{",
     "]",
@@ -74,6 +74,10 @@ const UNITS: [&str; 56] = [
     "<think>",
     "</think>",
     "<think></think>",
+    "{\"a\":1}</think>",
+    "```\n{}\n",
+    "```\na: 1\n```\n{}\n",
+    "<!--",
     "<a>",
     "<a></a>",
     "- ",
