@@ -402,7 +402,7 @@ impl Machine {
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
             let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
-            candidate.cue = cue(before, after, values);
+            candidate.cue = cue(before, span.of(source), after, values);
             let inside = match candidate.origin {
                 Origin::Fence { language } => language.end.clamp(from, span.start),
                 _ => from,
