@@ -113,13 +113,18 @@ impl Machine {
     // ---- fenced blocks without a value ----
 
     fn blocks(&mut self, cx: Input<'_>) {
+        // While blocks are read, the values found before stay as they are: in order.
+        let from = self.candidates.len();
+        let mut found = Vec::new();
         for block in std::mem::take(&mut self.around.blocks) {
-            let from = self.candidates.len();
             self.block_value(cx, block);
-            for candidate in self.candidates.iter_mut().skip(from) {
-                candidate.thinking = block.thinking;
-            }
+            found.extend(
+                self.candidates
+                    .drain(from..)
+                    .map(|candidate| Candidate { thinking: block.thinking, ..candidate }),
+            );
         }
+        self.candidates.append(&mut found);
         self.candidates.sort_by_key(|candidate| candidate.span.start);
     }
 
@@ -397,7 +402,7 @@ impl Machine {
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
             let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
-            candidate.cue = cue(before, after, values);
+            candidate.cue = cue(before, span.of(source), after, values);
             let inside = match candidate.origin {
                 Origin::Fence { language } => language.end.clamp(from, span.start),
                 _ => from,

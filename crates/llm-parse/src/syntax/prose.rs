@@ -43,6 +43,10 @@ pub(super) struct Surroundings {
     pub(super) reasoning_from: Option<Span>,
     /// The first tag that is no reasoning tag.
     pub(super) tag: Option<usize>,
+    /// A text of this length holds no `-->` behind the comment that was opened last.
+    unclosed: Option<usize>,
+    /// Candidates and blocks before a `</think>` that was not opened, which are reasoning all of them.
+    taken_back: (usize, usize),
 }
 
 impl Surroundings {
@@ -244,6 +248,10 @@ impl Machine {
         if !rest.starts_with(b"<!--") {
             return (!cx.eof && b"<!--".starts_with(rest)).then_some(Tri::Wait);
         }
+        if cx.eof && self.around.unclosed == Some(cx.len()) {
+            self.pos = at + 4;
+            return Some(Tri::No);
+        }
         let from = self.memo.max(at + 4);
         match memchr::memmem::find(cx.bytes.get(from..).unwrap_or(&[]), b"-->") {
             Some(end) => self.pos = from + end + 3,
@@ -251,7 +259,10 @@ impl Machine {
                 self.memo = cx.len().saturating_sub(2).max(at + 4);
                 return Some(Tri::Wait);
             }
-            None => self.pos = at + 4,
+            None => {
+                self.around.unclosed = Some(cx.len());
+                self.pos = at + 4;
+            }
         }
         self.memo = 0;
         Some(Tri::No)
@@ -284,13 +295,17 @@ impl Machine {
             Tag::Close(end) => {
                 if !self.around.thinking && !self.around.in_fence() {
                     // The answer began inside a block whose opening tag was in the prompt.
-                    for number in 0..self.candidates.len() {
+                    let (candidates, blocks) = std::mem::replace(
+                        &mut self.around.taken_back,
+                        (self.candidates.len(), self.around.blocks.len()),
+                    );
+                    for number in candidates..self.candidates.len() {
                         let Some(candidate) = self.candidates.get_mut(number) else { continue };
                         if !std::mem::replace(&mut candidate.thinking, true) {
                             self.log_record(Recorded::Retracted { candidate: number });
                         }
                     }
-                    for block in &mut self.around.blocks {
+                    for block in self.around.blocks.iter_mut().skip(blocks) {
                         block.thinking = true;
                     }
                     let from = self.around.reasoning.last().map_or(0, |span| span.end);

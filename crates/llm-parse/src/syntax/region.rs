@@ -78,7 +78,9 @@ impl Machine {
         let mut amid = false;
         let mut blank = false;
         let mut skip = 0;
-        let mut candidates = self.candidates.iter().peekable();
+        // A block does not look through what stands before it.
+        let from = self.candidates.partition_point(|candidate| candidate.span.end <= area.start);
+        let mut candidates = self.candidates.get(from..).unwrap_or(&[]).iter().peekable();
         for line in lines(cx, area.start, area.end) {
             if is_blank(line) {
                 if let Some(key) = lead.take()

@@ -303,7 +303,9 @@ impl Machine {
         }
         let inner = Span::new(text.start as usize, text.end as usize);
         let blank = |from: usize, to: usize| cx.slice(from, to).trim().is_empty();
-        self.candidates.iter().any(|c| {
+        let from = self.candidates.partition_point(|c| c.span.start < inner.start);
+        let values = self.candidates.get(from..).unwrap_or(&[]).iter();
+        values.take_while(|c| c.span.start <= inner.end).any(|c| {
             inner.contains(c.span) && blank(inner.start, c.span.start) && blank(c.span.end, inner.end)
         })
     }

@@ -28,7 +28,7 @@ fn random(alphabet: &[&str], bytes: usize, seed: u64) -> String {
     out
 }
 
-const UNITS: [&str; 56] = [
+const UNITS: [&str; 60] = [
     "[",
     "{",
     "]",
@@ -74,6 +74,10 @@ const UNITS: [&str; 56] = [
     "<think>",
     "</think>",
     "<think></think>",
+    "{\"a\":1}</think>",
+    "```\n{}\n",
+    "```\na: 1\n```\n{}\n",
+    "<!--",
     "<a>",
     "<a></a>",
     "- ",
@@ -87,7 +91,7 @@ const UNITS: [&str; 56] = [
     "\\u",
 ];
 
-const LINES: [&str; 22] = [
+const LINES: [&str; 24] = [
     "]k: \"\" %{a\n",
     "}k: {a\n",
     "]k: [\"[\"]\n",
@@ -97,6 +101,8 @@ const LINES: [&str; 22] = [
     "Final answer: {\"n\": 1}\n",
     "Example: {\"n\": 1}\n",
     "Draft: [1, 2, 3\n",
+    "{\"n\": 1} it is actually the correct n is should be is was if i i i i not\n",
+    "{\"n\": 1} 값은 2가 맞고 아니라 정답은 3이 예시 데이터 형식 값은 틀린\n",
     "예시: {\"n\": 1} 최종: {\"n\": 2}\n",
     "- a: 1\n  b:\n    - c\n",
     "<item><name>x</name></item>\n",
