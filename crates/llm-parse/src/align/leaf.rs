@@ -99,6 +99,9 @@ impl<'a> Aligner<'a> {
         if denies(&key) {
             return self.fail(node, id, ErrorKind::Negated);
         }
+        if unit::is_bound(&key) {
+            return self.fail_with(node, id, ErrorKind::Ambiguous, Some("a bound, not a value"));
+        }
         let mut fitted = self.fit(only, id, name);
         if fitted.1.errors > 0 {
             return fitted;

@@ -23,6 +23,16 @@ pub(crate) fn clauses(text: &str) -> Vec<Clause<'_>> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next_space = chars.peek().is_none_or(|(_, next)| next.is_whitespace());
+        // `!x` and `a != x` deny, and end nothing.
+        let before = text.get(start..at).and_then(|head| head.chars().next_back());
+        let opens = before
+            .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '=' | ':' | '"' | '*' | '`'))
+            && chars.peek().is_some_and(|(_, next)| {
+                next.is_alphanumeric() || matches!(next, '=' | '(' | '*' | '"' | '`')
+            });
+        if c == '!' && opens {
+            continue;
+        }
         let ends = matches!(c, '\n' | ';' | '!' | '?' | '。' | '？' | '！' | '，' | '；' | '(' | ')' | '—')
             || (matches!(c, '.' | ',' | ':') && next_space);
         if ends {

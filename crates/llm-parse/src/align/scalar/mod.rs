@@ -8,6 +8,7 @@ pub(crate) mod date;
 pub(crate) mod decimal;
 pub(crate) mod fuzzy;
 pub(crate) mod label;
+mod marks;
 pub(crate) mod null;
 pub(crate) mod number;
 mod number_word;
