@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
-use super::scalar::{boolean, clause::denies, currency, date, label, null, unit};
+use super::scalar::{boolean, currency, date, label, null, stance::denies, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};

@@ -1,7 +1,8 @@
 //! Truth values in words, Korean and English.
 
-use super::clause::{Stance, clauses, retracts, stance};
+use super::clause::{clauses, retracts};
 use super::marks::{Mark, around, beside};
+use super::stance::{Stance, stance};
 
 /// What a text says as a truth value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +52,24 @@ pub(crate) fn read(text: &str) -> Reading {
         "[ ]" => return Reading::Word(false),
         _ => {}
     }
-    let quote = |c: char| c.is_whitespace() || ".,;:\"'`*_()[]。".contains(c);
     // commented out, struck through, crossed out, `!true`
-    if let Some((mark, inner)) = around(text).or_else(|| around(text.trim_matches(quote))) {
-        return match read(inner) {
+    if let Some((mark, inner)) = around(text).or_else(|| around(text.trim_matches(is_quote))) {
+        return match unmarked(inner) {
             no @ (Reading::Word(false) | Reading::Sentence(false)) if mark == Mark::Crossed => no,
             Reading::None => Reading::None,
             _ => Reading::Negated,
         };
     }
-    let bare = text.trim_start_matches(quote).trim_end_matches(|c| quote(c) || c == '!').to_lowercase();
+    unmarked(text)
+}
+
+fn is_quote(c: char) -> bool {
+    c.is_whitespace() || ".,;:\"'`*_()[]。".contains(c)
+}
+
+/// Reads a text that no sign denies as a whole.
+fn unmarked(text: &str) -> Reading {
+    let bare = text.trim_start_matches(is_quote).trim_end_matches(|c| is_quote(c) || c == '!').to_lowercase();
     if let Some(value) = word(&bare) {
         return Reading::Word(value);
     }
@@ -72,7 +81,7 @@ pub(crate) fn read(text: &str) -> Reading {
 
 /// Tells whether the word from `start` to `end` answers, in `clause`: a yes or no alone or as the last word, or first before
 /// a pronoun (“Yes it is”); not “no problem”, “네 개”, “No. 1”.
-fn answers(clause: &str, start: usize, end: usize) -> bool {
+pub(super) fn answers(clause: &str, start: usize, end: usize) -> bool {
     let word = clause.get(start..end).unwrap_or("").to_lowercase();
     // “참 좋다”: the adverb.
     if word == "참" {
@@ -195,7 +204,7 @@ fn sentence(text: &str) -> Reading {
         }
         let mark = at.and_then(|(start, end)| beside(clause.text, start, end));
         let is_no = in_clause.is_some_and(|(value, ..)| !value);
-        let stance = match (mark, stance(clause.text, clause.question, at)) {
+        let stance = match (mark, stance(clause.text, clause.question, at.as_slice())) {
             (Some(Mark::Crossed), stance) if is_no => stance,
             (Some(Mark::Denied | Mark::Crossed), _) => Stance::Denied,
             (Some(Mark::Bound), Stance::Affirmed) => Stance::Open,

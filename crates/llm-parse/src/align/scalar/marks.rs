@@ -75,11 +75,20 @@ pub(crate) fn beside(text: &str, start: usize, end: usize) -> Option<Mark> {
     if boxed || before.ends_with(is_cross) || after.starts_with(is_cross) {
         return Some(Mark::Crossed);
     }
-    let arrow = ["->", "=>", "-->", ">>"].iter().any(|arrow| before.ends_with(arrow));
+    let arrow =
+        ["->", "=>", "-->", ">>"].iter().any(|arrow| before.ends_with(arrow)) || ends_with_tag(before);
     let bound =
         before.ends_with(['<', '>', '≤', '≥', '≦', '≧', '≮', '≯', '⩽', '⩾']) || before.ends_with("<=");
-    let change = after.starts_with(['↑', '↓', '≤', '≥', '<']) || behind.starts_with('+');
+    let change =
+        after.starts_with(['↑', '↓', '≤', '≥']) || behind.starts_with('+') || after.starts_with("< ");
     ((bound && !arrow) || before.ends_with(">=") || change).then_some(Mark::Bound)
+}
+
+/// Ends with a tag of HTML.
+fn ends_with_tag(text: &str) -> bool {
+    text.strip_suffix('>')
+        .and_then(|rest| rest.rsplit_once('<'))
+        .is_some_and(|(_, name)| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/'))
 }
 
 #[cfg(test)]
@@ -115,7 +124,9 @@ mod tests {
         for text in [">yes", "≥ yes", "<= yes", ">= yes", "yes↑", "yes+"] {
             assert_eq!(of(text), Some(Mark::Bound), "{text}");
         }
-        for text in ["yes", "-> yes", "=> yes", "→ yes", "= yes", "✓ yes", "[x] yes", "so: yes!"] {
+        for text in
+            ["yes", "<b>yes</b>", "-> yes", "=> yes", "→ yes", "= yes", "✓ yes", "[x] yes", "so: yes!"]
+        {
             assert_eq!(of(text), None, "{text}");
         }
     }

@@ -2,7 +2,7 @@
 
 pub(crate) mod boolean;
 mod boxed;
-pub(crate) mod clause;
+mod clause;
 pub(crate) mod currency;
 pub(crate) mod date;
 pub(crate) mod decimal;
@@ -12,4 +12,5 @@ mod marks;
 pub(crate) mod null;
 pub(crate) mod number;
 mod number_word;
+pub(crate) mod stance;
 pub(crate) mod unit;
