@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
-use super::scalar::{boolean, clause::denies, currency, date, label, null, unit};
+use super::scalar::{boolean, currency, date, label, null, stance::denies, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -98,6 +98,9 @@ impl<'a> Aligner<'a> {
         }
         if denies(&key) {
             return self.fail(node, id, ErrorKind::Negated);
+        }
+        if unit::is_bound(&key) {
+            return self.fail_with(node, id, ErrorKind::Ambiguous, Some("a bound, not a value"));
         }
         let mut fitted = self.fit(only, id, name);
         if fitted.1.errors > 0 {

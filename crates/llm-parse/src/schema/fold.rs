@@ -5,7 +5,8 @@ use unicode_normalization::UnicodeNormalization;
 /// Folds width, composition, case and accents, and leaves out everything but letters, digits and signs that tell labels apart.
 ///
 /// `userName`, `user_name`, `User Name` and `ｕｓｅｒ－ｎａｍｅ` fold to the same text; `C`, `C++` and `C#` do not, nor do
-/// `1` and `-1`.
+/// `1` and `-1`. Between digits a point, a slash, a colon or a comma stays, and any other separator counts as one: `1.1`, `1/1`,
+/// `1_1` and `11` are four names, and `top_10_2026` and `top-10-2026` one.
 pub(crate) fn fold(text: &str) -> Box<str> {
     if text.is_ascii() {
         return fold_chars(text.chars());
@@ -16,24 +17,45 @@ pub(crate) fn fold(text: &str) -> Box<str> {
 
 fn fold_chars(chars: impl Iterator<Item = char>) -> Box<str> {
     let mut out = String::new();
-    let mut pending_minus = false;
+    let mut minus = false;
+    // What stands between two digits, of which `1.1` and `11` differ.
+    let mut gap = None;
     for c in chars {
         if c.is_alphanumeric() {
-            if pending_minus && c.is_ascii_digit() && out.is_empty() {
-                out.push('-');
+            if c.is_ascii_digit() {
+                if minus && out.is_empty() {
+                    out.push('-');
+                }
+                out.extend(gap);
             }
-            pending_minus = false;
+            (minus, gap) = (false, None);
             if c.is_ascii() { out.push(c.to_ascii_lowercase()) } else { out.extend(c.to_lowercase()) }
         } else {
-            pending_minus = c == '-';
-            // Marks that distinguish one label from another, unlike spaces, quotes and separators.
-            if matches!(c, '+' | '#' | '%' | '$' | '€' | '£' | '<' | '>' | '=' | '≤' | '≥' | '★' | '☆')
-            {
+            minus |= matches!(c, '-' | '\u{2212}');
+            if is_mark(c) {
                 out.push(c);
+                gap = None;
+            } else if out.ends_with(|last: char| last.is_ascii_digit()) {
+                gap = Some(match (gap, c) {
+                    (Some(known @ ('.' | '/' | ':' | ',')), _) => known,
+                    (_, '.' | '/' | ':' | ',') => c,
+                    (_, '\u{2044}') => '/',
+                    _ => '_',
+                });
             }
         }
     }
     out.into_boxed_str()
+}
+
+/// A mark that tells one label from another, unlike spaces, quotes and separators; arrows that lead to a label are none.
+fn is_mark(c: char) -> bool {
+    match c {
+        '→' | '⇒' | '\u{2212}' | '∙' => false,
+        '+' | '#' | '%' | '$' | '€' | '£' | '<' | '>' | '=' | '±' | '★' | '☆' => true,
+        // arrows and operators, `≤` among them
+        c => matches!(c, '\u{2190}'..='\u{22ff}'),
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +80,18 @@ mod tests {
         assert_ne!(fold("C++"), fold("C"));
         assert_ne!(fold("C#"), fold("C"));
         assert_ne!(fold("-1"), fold("1"));
+        assert_eq!(fold("\u{2212} 1"), fold("-1"));
+    }
+
+    #[test]
+    fn keeps_separators_between_digits() {
+        let names = ["11", "1.1", "1/1", "1:1", "1,1", "1 1"].map(fold);
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names.iter().take(at).any(|other| other == name), "{name}");
+        }
+        assert_eq!(fold("18-24"), fold("18 ~ 24"));
+        assert_eq!(fold("½"), fold("1/2"));
+        assert_eq!(fold("v 1."), fold("V1"));
+        assert_eq!(fold("top_10_2026"), fold("top-10-2026"));
     }
 }

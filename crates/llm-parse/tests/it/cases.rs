@@ -49,8 +49,11 @@ pub(crate) fn everything() -> Vec<(String, String, Option<Value>)> {
 
 pub(crate) const BAML: &str = include_str!("../cases/baml.jsonl");
 pub(crate) const JSON_REPAIR: &str = include_str!("../cases/json_repair.jsonl");
-pub(crate) const PROBES: &str =
-    concat!(include_str!("../cases/probes.jsonl"), include_str!("../cases/cues.jsonl"));
+pub(crate) const PROBES: &str = concat!(
+    include_str!("../cases/probes.jsonl"),
+    include_str!("../cases/cues.jsonl"),
+    include_str!("../cases/scalars.jsonl"),
+);
 
 pub(crate) fn input(case: &Value) -> String {
     case["input"].as_str().expect("input").to_owned()

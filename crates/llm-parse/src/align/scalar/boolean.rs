@@ -1,6 +1,8 @@
 //! Truth values in words, Korean and English.
 
-use super::clause::{Stance, clauses, retracts, stance};
+use super::clause::{clauses, retracts};
+use super::marks::{Mark, around, beside};
+use super::stance::{Stance, stance};
 
 /// What a text says as a truth value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +47,29 @@ pub(crate) fn read(text: &str) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
-    // commented out, struck through
-    if text.starts_with("//") || text.starts_with("/*") || (text.starts_with("~~") && text.ends_with("~~")) {
-        return Reading::Negated;
-    }
     match &*text.to_lowercase() {
         "[x]" | "[v]" | "[o]" | "[✓]" | "[✔]" => return Reading::Word(true),
         "[ ]" => return Reading::Word(false),
         _ => {}
     }
-    let bare =
-        text.trim_matches(|c: char| c.is_whitespace() || ".!,;:\"'`*_()[]。".contains(c)).to_lowercase();
+    // commented out, struck through, crossed out, `!true`
+    if let Some((mark, inner)) = around(text).or_else(|| around(text.trim_matches(is_quote))) {
+        return match unmarked(inner) {
+            no @ (Reading::Word(false) | Reading::Sentence(false)) if mark == Mark::Crossed => no,
+            Reading::None => Reading::None,
+            _ => Reading::Negated,
+        };
+    }
+    unmarked(text)
+}
+
+fn is_quote(c: char) -> bool {
+    c.is_whitespace() || ".,;:\"'`*_()[]。".contains(c)
+}
+
+/// Reads a text that no sign denies as a whole.
+fn unmarked(text: &str) -> Reading {
+    let bare = text.trim_start_matches(is_quote).trim_end_matches(|c| is_quote(c) || c == '!').to_lowercase();
     if let Some(value) = word(&bare) {
         return Reading::Word(value);
     }
@@ -67,7 +81,7 @@ pub(crate) fn read(text: &str) -> Reading {
 
 /// Tells whether the word from `start` to `end` answers, in `clause`: a yes or no alone or as the last word, or first before
 /// a pronoun (“Yes it is”); not “no problem”, “네 개”, “No. 1”.
-fn answers(clause: &str, start: usize, end: usize) -> bool {
+pub(super) fn answers(clause: &str, start: usize, end: usize) -> bool {
     let word = clause.get(start..end).unwrap_or("").to_lowercase();
     // “참 좋다”: the adverb.
     if word == "참" {
@@ -184,9 +198,18 @@ fn sentence(text: &str) -> Reading {
             }
         }
         let at = in_clause.map(|(_, start, end)| (start, end));
-        let stance = match stance(clause.text, clause.question, at) {
-            Stance::Affirmed if in_clause.is_some() && is_partial(clause.text) => Stance::Open,
-            stance => stance,
+        // "is it true: not (false)"
+        if clause.text.trim().eq_ignore_ascii_case("not") {
+            return Reading::Negated;
+        }
+        let mark = at.and_then(|(start, end)| beside(clause.text, start, end));
+        let is_no = in_clause.is_some_and(|(value, ..)| !value);
+        let stance = match (mark, stance(clause.text, clause.question, at.as_slice())) {
+            (Some(Mark::Crossed), stance) if is_no => stance,
+            (Some(Mark::Denied | Mark::Crossed), _) => Stance::Denied,
+            (Some(Mark::Bound), Stance::Affirmed) => Stance::Open,
+            (None, Stance::Affirmed) if in_clause.is_some() && is_partial(clause.text) => Stance::Open,
+            (_, stance) => stance,
         };
         match (stance, in_clause) {
             (Stance::Affirmed, Some((value, _, _))) => {
@@ -241,7 +264,9 @@ mod tests {
         for text in ["yes", "True", "예", "네", "O", "1", "맞음", "YES.", "**true**"] {
             assert_eq!(read(text), Reading::Word(true), "{text}");
         }
-        for text in ["no", "False", "아니오", "아니요", "X", "0", "거짓"] {
+        for text in
+            ["no", "False", "아니오", "아니요", "X", "0", "거짓", "No!", "❌ No", "❌ 아니오", "false ✗"]
+        {
             assert_eq!(read(text), Reading::Word(false), "{text}");
         }
     }
@@ -280,6 +305,21 @@ mod tests {
             "절대 아니다",
             "참이 아닙니다",
             "Yes, it is not.",
+            "!true",
+            "! yes",
+            "**!true**",
+            "!0",
+            "!참",
+            "¬true",
+            "~true",
+            "~~true~~",
+            "❌ true",
+            "예 ✗",
+            "[ ] yes",
+            "The flag is !true",
+            "값은 !참입니다",
+            "x != true",
+            "not (false)",
             "This cannot be verified as true.",
         ] {
             assert_eq!(read(text), Reading::Negated, "{text}");

@@ -1,8 +1,10 @@
 //! Labels of enums: exact, by another name, in another form, inside a sentence, misspelt.
 
-use super::boolean::words;
-use super::clause::{Stance, clauses, retracts, stance};
+use super::boolean::{answers, words};
+use super::clause::{clauses, retracts};
 use super::fuzzy::is_slip;
+use super::marks::{Mark, around, beside, is_cross};
+use super::stance::{Stance, stance};
 use crate::report::{Rule, Severity};
 use crate::schema::fold;
 use crate::schema::shape::Labels;
@@ -34,23 +36,31 @@ pub(crate) fn read(text: &str, labels: &Labels, sentences: bool) -> Reading {
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
     }
-    let folded = fold(text);
     // Folding leaves these signs out.
-    let own = |name: &str| !name.starts_with(['!', '¬']) && !name.ends_with(['?', '？']);
+    let own = |name: &str| around(name).is_none() && !name.ends_with(['?', '？']);
     let plain =
         || labels.items.iter().all(|label| own(&label.text) && label.aliases.iter().all(|name| own(name)));
-    if let Some(denied) = text.strip_prefix(['!', '¬'])
-        && labels.folded.contains_key(&fold(denied))
+    if let Some((mark, inner)) = around(text)
         && plain()
     {
-        return Reading::Negated;
+        return match unmarked(inner, labels, sentences) {
+            Reading::None => Reading::None,
+            Reading::Label { number, note } if mark == Mark::Crossed && is_no(labels, number) => {
+                found(number, note.map_or(Rule::LabelForm, |note| note.0))
+            }
+            _ => Reading::Negated,
+        };
     }
-    if text.ends_with(['?', '？']) && labels.folded.contains_key(&folded) && plain() {
+    if text.ends_with(['?', '？']) && labels.folded.contains_key(&fold(text)) && plain() {
         return Reading::Ambiguous("a label is asked about or hedged");
     }
-    if text.ends_with(['✗', '✘', '❌', '×']) && is_crossed_out(text, labels) {
-        return Reading::Negated;
-    }
+    unmarked(text, labels, sentences)
+}
+
+/// Reads a text that no sign denies as a whole.
+fn unmarked(text: &str, labels: &Labels, sentences: bool) -> Reading {
+    let found = |number, rule| Reading::Label { number, note: Some((rule, Severity::Repaired)) };
+    let folded = fold(text);
     match labels.folded.get(&folded) {
         Some(Some(number)) if !folded.is_empty() => return found(*number, Rule::LabelForm),
         Some(None) => return Reading::Ambiguous("two labels differ only in form"),
@@ -87,15 +97,13 @@ fn is_crossed_out(text: &str, labels: &Labels) -> bool {
     let separates = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '(' | '[' | '-' | '：');
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ')' | ']' | '.' | '!'));
     let start = match text.char_indices().next_back() {
-        Some((at, '✗' | '✘' | '❌' | '×')) => at,
+        Some((at, c)) if is_cross(c) => at,
         _ => text.char_indices().rev().find(|(_, c)| separates(*c)).map_or(0, |(at, c)| at + c.len_utf8()),
     };
     let (Some(head), Some(tail)) = (text.get(..start), text.get(start..)) else { return false };
     let head = head.trim_end_matches(separates);
-    // "완료 전", "완료 예정": it will be, and is not.
-    let before = matches!(tail, "전" | "이전" | "직전" | "예정");
     !head.is_empty()
-        && (is_no_mark(tail) || before)
+        && is_no_mark(tail)
         && !labels.folded.contains_key(&fold(tail))
         && labels.folded.contains_key(&fold(head))
 }
@@ -110,8 +118,46 @@ fn is_no_mark(text: &str) -> bool {
     ) || text.strip_prefix('0').is_some_and(none)
 }
 
+/// A label that a cross agrees with: `❌ FAILED`, `🚫 거부`.
+fn is_no(labels: &Labels, number: u32) -> bool {
+    const WORDS: [&str; 8] = ["no", "not", "off", "bad", "ban", "stop", "false", "wrong"];
+    const STEMS: [&str; 26] = [
+        "fail",
+        "error",
+        "reject",
+        "den",
+        "block",
+        "invalid",
+        "incorrect",
+        "cancel",
+        "forbid",
+        "prohibit",
+        "declin",
+        "unsafe",
+        "unsupported",
+        "disabl",
+        "실패",
+        "오류",
+        "거부",
+        "거절",
+        "반려",
+        "취소",
+        "오답",
+        "불",
+        "금지",
+        "차단",
+        "거짓",
+        "아니",
+    ];
+    let text = labels.items.get(number as usize).map_or("", |label| &*label.text).to_lowercase();
+    STEMS.iter().any(|stem| text.starts_with(stem))
+        || words(&text)
+            .next()
+            .is_some_and(|(_, word)| WORDS.iter().any(|known| word.split('_').next() == Some(known)))
+}
+
 fn negating_word(text: &str) -> bool {
-    stance(text, false, None) == Stance::Denied
+    stance(text, false, &[]) == Stance::Denied
 }
 
 /// The description of a label, or "label: description".
@@ -150,12 +196,21 @@ fn in_sentence(text: &str, labels: &Labels) -> Reading {
         if hits.is_empty() {
             bare_denial |= is_no_mark(clause.text);
             let short = clause.text.split_whitespace().count() <= 4;
-            bare_denial |= short && stance(clause.text, clause.question, None) == Stance::Denied;
+            bare_denial |= short && stance(clause.text, clause.question, &[]) == Stance::Denied;
             continue;
         }
-        let first = hits.first().map(|hit| (hit.start, hit.end));
-        let distinct = hits.iter().any(|hit| Some(hit.number) != hits.first().map(|first| first.number));
-        match stance(clause.text, clause.question, first) {
+        let first = hits.first().map_or(0, |hit| hit.number);
+        let distinct = hits.iter().any(|hit| hit.number != first);
+        let named: Vec<_> =
+            hits.iter().filter(|hit| hit.number == first).map(|hit| (hit.start, hit.end)).collect();
+        let mark = named.iter().find_map(|(start, end)| beside(clause.text, *start, *end));
+        let stance = match (mark, stance(clause.text, clause.question, &named)) {
+            (Some(Mark::Crossed), stance) if is_no(labels, first) => stance,
+            (Some(Mark::Denied | Mark::Crossed), _) => Stance::Denied,
+            (Some(Mark::Bound), Stance::Affirmed) => Stance::Open,
+            (_, stance) => stance,
+        };
+        match stance {
             Stance::Denied => denied.extend(hits.iter().map(|hit| hit.number)),
             Stance::Open => open = true,
             Stance::Affirmed if distinct => return Reading::Ambiguous("more than one label is named"),
@@ -209,6 +264,10 @@ fn hits(clause: &str, labels: &Labels) -> Vec<Hit> {
             if let Some((number, end)) = whole(text, *start, labels) {
                 let text = clause.get(*start..end).unwrap_or("");
                 if glued(clause, *start, end) {
+                    continue;
+                }
+                // "no idea" is no answer
+                if text.eq_ignore_ascii_case("no") && !answers(clause, *start, end) {
                     continue;
                 }
                 let number_text = labels.items.get(number as usize).map_or("", |label| &*label.text);
@@ -274,7 +333,27 @@ fn glued(clause: &str, start: usize, end: usize) -> bool {
         (Some('-' | '_' | '/' | '&' | '.'), Some(previous)) => previous.is_alphanumeric(),
         _ => false,
     };
-    joined_after || joined_before
+    joined_after || joined_before || cut_from_number(clause, start, end)
+}
+
+/// Digits that are a part of a number: of `-5`, `1:5`, `5,1`.
+fn cut_from_number(clause: &str, start: usize, end: usize) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let (Some(text), Some(before), Some(after)) =
+        (clause.get(start..end), clause.get(..start), clause.get(end..))
+    else {
+        return false;
+    };
+    let joint = |c: Option<char>| {
+        c.is_some_and(|c| {
+            matches!(c, ' ' | ':' | ',' | '.' | '/' | '~' | '*' | '\'' | '-' | '–' | '\u{2212}')
+        })
+    };
+    let (mut before, mut after) = (before.chars().rev(), after.chars());
+    let (last, next) = (before.next(), after.next());
+    let signed = matches!(last, Some('-' | '–' | '\u{2212}' | '±' | '√' | '.'));
+    (digit(text.chars().next()) && (signed || (joint(last) && digit(before.next()))))
+        || (digit(text.chars().next_back()) && joint(next) && digit(after.next()))
 }
 
 /// Which label `text` is; a Korean particle or ending may follow. Returns where the label ends.
@@ -299,6 +378,12 @@ fn whole(text: &str, start: usize, labels: &Labels) -> Option<(u32, usize)> {
 
 /// Particles and endings that may follow a noun, longest first.
 const ENDINGS: &[&str] = &[
+    "이라기보다는",
+    "이라기보다",
+    "이라기에는",
+    "이라기엔",
+    "라기보다는",
+    "라기보다",
     "이었습니다",
     "이라고",
     "적입니다",
@@ -318,6 +403,10 @@ const ENDINGS: &[&str] = &[
     "예요",
     "에요",
     "으로",
+    "에서",
+    "부터",
+    "까지",
+    "보다",
     "적인",
     "적",
     "이라",
@@ -411,7 +500,8 @@ mod tests {
     #[test]
     fn what_is_still_to_come_is_not_yet() {
         let states = labels(&["완료", "진행"]);
-        for text in ["완료 전", "완료 이전", "완료 예정"] {
+        for text in ["완료 전", "완료 이전", "완료 예정", "아직 완료 전", "완료 전입니다", "완료 예정입니다."]
+        {
             assert_eq!(read(text, &states, true), Reading::Negated, "{text}");
         }
         assert_eq!(name("전 완료", &["완료", "진행"]).as_deref(), Some("완료"));

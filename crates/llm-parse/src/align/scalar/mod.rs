@@ -2,13 +2,15 @@
 
 pub(crate) mod boolean;
 mod boxed;
-pub(crate) mod clause;
+mod clause;
 pub(crate) mod currency;
 pub(crate) mod date;
 pub(crate) mod decimal;
 pub(crate) mod fuzzy;
 pub(crate) mod label;
+mod marks;
 pub(crate) mod null;
 pub(crate) mod number;
 mod number_word;
+pub(crate) mod stance;
 pub(crate) mod unit;

@@ -11,10 +11,28 @@ pub(crate) fn read(text: &str) -> Option<Decimal> {
     if lower.is_empty() || lower.len() > 200 {
         return None;
     }
-    if lower.is_ascii() { english(&lower) } else { korean(&lower) }.map(Decimal::whole)
+    let (minus, words) = signed(&lower);
+    let value = if words.is_ascii() { english(words) } else { korean(words) }?;
+    Some(Decimal::whole(if minus { -value } else { value }))
+}
+
+/// Takes the sign off the front: `-five`, `minus five`, 마이너스 다섯.
+fn signed(text: &str) -> (bool, &str) {
+    let spaced = |rest: &&str| rest.starts_with(' ');
+    let rest = text
+        .strip_prefix(['-', '\u{2212}', '–'])
+        .or_else(|| text.strip_prefix("minus").filter(spaced))
+        .or_else(|| text.strip_prefix("negative").filter(spaced))
+        .or_else(|| text.strip_prefix("마이너스").filter(spaced))
+        .or_else(|| text.strip_prefix("영하").filter(spaced));
+    (rest.is_some(), rest.unwrap_or(text).trim_start())
 }
 
 fn english(text: &str) -> Option<i128> {
+    // A hyphen joins two words; a dash between them makes a range.
+    if text.starts_with('-') || text.ends_with('-') || text.contains("- ") || text.contains(" -") {
+        return None;
+    }
     let words: Vec<&str> = text.split([' ', '-', ',']).filter(|word| !word.is_empty()).collect();
     if words.is_empty() || words.len() > MAX_WORDS {
         return None;
@@ -228,6 +246,10 @@ mod tests {
             ("two dozen", 24),
             ("three hundred thousand", 300_000),
             ("One million two hundred", 1_000_200),
+            ("-five", -5),
+            ("- five", -5),
+            ("minus twenty-five", -25),
+            ("negative three", -3),
         ] {
             assert_eq!(whole(text), Some(expected), "{text}");
         }
@@ -243,6 +265,8 @@ mod tests {
             ("백이십", 120),
             ("다섯", 5),
             ("오천 원", 5000),
+            ("-다섯", -5),
+            ("마이너스 오천 원", -5000),
         ] {
             assert_eq!(whole(text), Some(expected), "{text}");
         }
@@ -261,6 +285,10 @@ mod tests {
             "many",
             "hundred",
             "일",
+            "twenty - five",
+            "five-",
+            "--five",
+            "-일",
         ] {
             assert_eq!(whole(text), None, "{text}");
         }

@@ -160,6 +160,42 @@ pub(super) fn last_word(name: &str) -> &str {
     name.get(start..).unwrap_or(name)
 }
 
+/// Words that lead from a reckoning to its result.
+pub(crate) fn concludes(word: &str) -> bool {
+    matches!(
+        word,
+        "so" | "thus"
+            | "therefore"
+            | "hence"
+            | "answer"
+            | "result"
+            | "final"
+            | "finally"
+            | "즉"
+            | "따라서"
+            | "그러므로"
+            | "그래서"
+            | "결론은"
+            | "결과는"
+            | "답은"
+            | "정답은"
+    )
+}
+
+/// A key in small letters that makes a bound of what it holds: `min`, `at_least`, `maxvalue`, 최소.
+pub(crate) fn is_bound(key: &str) -> bool {
+    let mut words = key.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let whole = ["min", "max"].iter().filter_map(|end| key.strip_prefix(end));
+    whole.clone().any(|rest| matches!(rest, "value" | "imum" | "val" | "count"))
+        || words.any(|word| {
+            matches!(classify(word), Word::Bound)
+                || matches!(
+                    word,
+                    "from" | "to" | "upper" | "lower" | "floor" | "ceiling" | "limit" | "상한" | "하한"
+                )
+        })
+}
+
 pub(crate) fn classify(word: &str) -> Word {
     if let Some(currency) = currency::of_word(word) {
         return Word::Currency(currency);

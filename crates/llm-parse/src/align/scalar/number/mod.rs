@@ -1,6 +1,7 @@
 //! Numbers as people and models write them, in Korean and English.
 
 mod scan;
+mod sign;
 mod token;
 
 use unicode_normalization::UnicodeNormalization;
@@ -8,6 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::boxed::{Boxed, boxed};
 use super::currency::Currency;
 use super::decimal::Decimal;
+use super::marks;
 use super::number_word;
 use super::unit::{self, Unit};
 use crate::report::{Rule, Severity};
@@ -58,6 +60,9 @@ pub(crate) fn read(text: &str) -> Reading {
     // A comma inside brackets stands between two items.
     if text.starts_with('[') && text.ends_with(']') && text.contains(',') {
         return Reading::Ambiguous("several values for one");
+    }
+    if marks::around(text).is_some_and(|(mark, _)| mark == marks::Mark::Crossed || text.starts_with("~~")) {
+        return Reading::Negated;
     }
     if let Some(boxed) = boxed(text) {
         return read_boxed(&boxed);
@@ -196,6 +201,18 @@ mod tests {
             ("１２", 12.0),
             ("0x1F", 31.0),
             ("−7", -7.0),
+            ("- 5", -5.0),
+            ("− 5", -5.0),
+            ("- $5", -5.0),
+            ("-US$5", -5.0),
+            ("-KRW 5,000", -5000.0),
+            ("- 1,234", -1234.0),
+            ("- 3만", -30_000.0),
+            ("-만 5천", -15_000.0),
+            ("-five", -5.0),
+            ("minus 5", -5.0),
+            ("마이너스 약 5도", -5.0),
+            ("+ 5", 5.0),
         ] {
             assert!((value(text) - expected).abs() < 1e-9, "{text}: {}", value(text));
         }
@@ -261,6 +278,16 @@ mod tests {
             ("5 items", 5.0),
             ("The answer is 42.", 42.0),
             ("정답은 42입니다.", 42.0),
+            ("42. The answer is 42.", 42.0),
+            ("It is 42, so the answer is 42.", 42.0),
+            ("42 (즉 42점)", 42.0),
+            ("42입니다. 따라서 정답은 42입니다.", 42.0),
+            ("The answer — 42", 42.0),
+            ("profit: -42", -42.0),
+            ("Negative reviews: 42", 42.0),
+            ("→ 42", 42.0),
+            ("✅ 42", 42.0),
+            ("- Answer: 42", 42.0),
             ("50%", 50.0),
             ("**7**", 7.0),
         ] {
@@ -307,6 +334,30 @@ mod tests {
             "5²",
             "12:30",
             "2024-05-01",
+            "COVID-19",
+            "Room-101",
+            "top-10",
+            "약-5",
+            "profit: - 5",
+            "Score - 5",
+            "점수 - 5",
+            "—5",
+            "--5",
+            "minus -5",
+            "-about 5",
+            "↓5",
+            "≠5",
+            "√5",
+            "✗ 5",
+            "❌ 5점",
+            "~~5~~",
+            "[ ] 5",
+            "!5",
+            "60*60",
+            "1000 x 1000",
+            "5 and 5",
+            "5 apples, 5 pears",
+            "사과 5개와 배 5개",
             ">5",
             "5+",
             "12,345,67",

@@ -1,10 +1,10 @@
 //! From tokens to the one number that they state.
 
+use super::sign::{Sign, is_dash};
 use super::token::{Token, digits_only, is_hangul};
 use super::{Number, Reading};
-use crate::align::scalar::currency;
 use crate::align::scalar::decimal::Decimal;
-use crate::align::scalar::unit;
+use crate::align::scalar::{currency, marks, unit};
 use crate::report::{Rule, Severity};
 
 /// The largest of 만, 억 and 조 that a Korean magnitude is made with: 천만 with 만.
@@ -33,6 +33,8 @@ pub(super) struct Scan<'a> {
 #[derive(Default)]
 struct Around {
     prose: bool,
+    /// The sign stands apart from the number.
+    apart: bool,
     about: bool,
     bound: bool,
     negated: bool,
@@ -41,7 +43,7 @@ struct Around {
 }
 
 impl Scan<'_> {
-    fn peek(&self, ahead: usize) -> Option<&Token> {
+    pub(super) fn peek(&self, ahead: usize) -> Option<&Token> {
         self.tokens.get(self.at + ahead)
     }
 
@@ -49,6 +51,8 @@ impl Scan<'_> {
         let mut found: Option<Number> = None;
         let mut around = Around::default();
         let mut sign: Option<bool> = None;
+        // Where the last number ended.
+        let mut end = 0;
         let mut currency = None;
         let parens = matches!(self.tokens.first(), Some(Token::Sign('(')))
             && matches!(self.tokens.last(), Some(Token::Sign(')')));
@@ -59,12 +63,14 @@ impl Scan<'_> {
                     return Reading::Ambiguous("letters and digits in one word");
                 }
                 Token::Number { .. } => {
+                    let start = self.at;
                     let number = match self.number() {
                         Ok(number) => number,
                         Err(reading) => return reading,
                     };
+                    let last = std::mem::replace(&mut end, self.at);
                     if let Some(first) = &found {
-                        if first.value != number.value || around.range {
+                        if !self.restates(first, last, start, &number) || around.range {
                             return Reading::Ambiguous("more than one number");
                         }
                         around.prose = true;
@@ -81,22 +87,31 @@ impl Scan<'_> {
                 }
                 Token::Sign(c) => {
                     let c = *c;
-                    let next_is_number = matches!(self.peek(1), Some(Token::Number { .. }))
-                        || matches!((self.peek(1), self.peek(2)), (Some(Token::Sign(s)), Some(Token::Number { .. })) if currency::of_sign(*s).is_some());
                     match c {
-                        '-' | '\u{2212}' | '–' | '+' if next_is_number && found.is_none() => {
-                            sign = Some(c != '+');
+                        '+' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' if found.is_none() => {
+                            match self.sign(c) {
+                                Sign::Of { .. } | Sign::Unclear if sign.is_some() => around.odd = true,
+                                Sign::Of { apart } => {
+                                    sign = Some(c != '+');
+                                    around.apart |= apart;
+                                }
+                                Sign::Unclear => around.odd = true,
+                                Sign::Hyphen => return Reading::Ambiguous("letters and digits in one word"),
+                                Sign::Nothing => around.bound |= c == '+',
+                            }
                         }
                         // Before an amount they say that it is negative, or that it fell or rose by so much.
                         '△' | '▲' | '▽' | '▼' => around.odd = true,
-                        '-' | '\u{2212}' | '~' | '–' | '—' | '〜' | '…' if found.is_some() => {
-                            around.range = true;
-                        }
+                        '~' | '〜' | '…' if found.is_some() => around.range = true,
+                        c if is_dash(c) => around.range = true,
                         '~' | '≈' | '≃' => around.about = true,
                         '<' | '>' | '≤' | '≥' | '+' | '±' | '^' => around.bound = true,
                         '×' | '÷' | '=' | '/' | '\\' | '@' | '&' | '|' => around.odd = true,
-                        ':' if found.is_some() => around.odd = true,
+                        ':' if found.is_some() && !self.is_after_word() => around.odd = true,
                         '?' => around.negated = true,
+                        '!' if matches!(self.peek(1), Some(Token::Number { .. })) => around.negated = true,
+                        c if marks::is_cross(c) => around.negated = true,
+                        c if marks::is_operator(c) => around.odd = true,
                         _ => currency = currency::of_sign(c).or(currency),
                     }
                     self.at += 1;
@@ -109,9 +124,13 @@ impl Scan<'_> {
                         unit::Word::Bound => around.bound = true,
                         unit::Word::Negation => around.negated = true,
                         unit::Word::Alternative => around.range = true,
-                        unit::Word::Minus if found.is_none() => sign = Some(true),
+                        unit::Word::Minus if found.is_none() && self.is_right_before_number() => {
+                            around.odd |= sign.replace(true).is_some();
+                        }
+                        // "negative reviews: 5" counts them.
+                        unit::Word::Minus => around.odd |= found.is_none() && &**text != "negative",
                         unit::Word::NumberWord => return Reading::Ambiguous("digits and number words"),
-                        _ => around.prose = true,
+                        unit::Word::Other => around.prose = true,
                     }
                     self.at += 1;
                 }
@@ -137,6 +156,9 @@ impl Scan<'_> {
             }
             number.note(Rule::NumberForm, Severity::Lossy);
         }
+        if around.apart {
+            number.note(Rule::NumberForm, Severity::Lossy);
+        }
         if around.about {
             number.note(Rule::Approximate, Severity::Lossy);
         }
@@ -151,6 +173,26 @@ impl Scan<'_> {
             number.note(Rule::FullWidth, Severity::Repaired);
         }
         Reading::Number(number)
+    }
+
+    /// Tells a colon behind a word from the one of 12:30 and 4:3.
+    fn is_after_word(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        matches!(before, Some(Token::Word { .. })) && self.peek(1) == Some(&Token::Space)
+    }
+
+    /// Tells whether `number`, which begins at `start`, says again what `first` said, whose last mention ended at `end`: in a
+    /// bracket or a sentence of its own, or as the result. "5 and 5" and "60*60" are two numbers.
+    fn restates(&self, first: &Number, end: usize, start: usize, number: &Number) -> bool {
+        let same = first.value == number.value && first.percent == number.percent;
+        let between = self.tokens.get(end..start).unwrap_or(&[]);
+        let ends = |pair: &[Token]| matches!(pair, [Token::Sign('.' | '!' | ';' | ':' | '。'), Token::Space]);
+        same && (between.windows(2).any(ends)
+            || between.iter().any(|token| match token {
+                Token::Sign(sign) => *sign == '(',
+                Token::Word { text, .. } => unit::concludes(text),
+                Token::Number { .. } | Token::Space => false,
+            }))
     }
 
     /// Reads a number with what belongs to it: fraction, magnitudes, percent sign, unit.
