@@ -55,7 +55,10 @@ pub(super) fn align(
         usize::try_from(place).ok().filter(|place| *place <= text.len())
     };
     let at = |cost: &[u32], row: usize, column: usize| cost.get(row * width + column).copied().unwrap_or(FAR);
+    let limit = u32::try_from(most).unwrap_or(FAR);
+    let mut hopeless = 0;
     for row in 0..rows {
+        let mut least = FAR;
         for column in 0..width {
             let Some(here) = place(row, column) else { continue };
             let value = if row == 0 {
@@ -82,9 +85,15 @@ pub(super) fn align(
                 }
                 best
             };
+            least = least.min(value);
             if let Some(cell) = cost.get_mut(row * width + column) {
                 *cell = value;
             }
+        }
+        // a swap reaches over one row, nothing over two
+        hopeless = if least > limit { hopeless + 1 } else { 0 };
+        if hopeless == 2 {
+            return None;
         }
     }
     let last = rows - 1;

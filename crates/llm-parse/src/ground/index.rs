@@ -9,9 +9,6 @@ const Q: usize = 3;
 /// The most seeds' places that one search looks at.
 const BUDGET: usize = 8_192;
 
-/// The most places that one search compares in full.
-const PLACES: usize = 24;
-
 #[derive(Clone, Debug)]
 pub(super) struct Seeds {
     /// Where each bucket's positions begin; one more than there are buckets.
@@ -58,8 +55,8 @@ impl Seeds {
     }
 
     /// Returns the diagonals (place in the text less place in the quote) around which the quote shares most seeds with
-    /// the text, best first. Diagonals no further than `slack` apart count as one.
-    pub(super) fn diagonals(&self, quote: &[char], slack: usize) -> Vec<i64> {
+    /// the text, best first, `most` at most. Diagonals no further than `slack` apart count as one.
+    pub(super) fn diagonals(&self, quote: &[char], slack: usize, most: usize) -> Vec<i64> {
         // long quotes: some of their seeds do
         let step = quote.len() / 2_048 + 1;
         let mut seeds: Vec<(i64, &[u32])> = (0_i64..)
@@ -79,12 +76,12 @@ impl Seeds {
             hits.extend(places.iter().take(room).map(|place| i64::from(*place) - offset));
         }
         hits.sort_unstable();
-        group(&hits, i64::try_from(slack).unwrap_or(i64::MAX))
+        group(&hits, i64::try_from(slack).unwrap_or(i64::MAX), most)
     }
 }
 
 /// Groups sorted diagonals that are close, and returns the middle of the fullest groups.
-fn group(hits: &[i64], slack: i64) -> Vec<i64> {
+fn group(hits: &[i64], slack: i64, most: usize) -> Vec<i64> {
     let mut groups: Vec<(usize, i64)> = Vec::new();
     let mut rest = hits;
     while let Some(first) = rest.first() {
@@ -94,7 +91,7 @@ fn group(hits: &[i64], slack: i64) -> Vec<i64> {
         rest = tail;
     }
     groups.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    groups.truncate(PLACES);
+    groups.truncate(most);
     groups.into_iter().map(|(_, diagonal)| diagonal).collect()
 }
 

@@ -13,9 +13,10 @@
 //! |---|---|
 //! | Unicode form, width, case, white space, line breaks, punctuation | none: [`Fit::Normalized`] |
 //! | a Korean particle more, less or other; an English article less; a compound written apart | [`Fit::Fuzzy`] |
-//! | one letter of a word added, lost, changed or swapped, giving no other word of the source or of everyday language | [`Fit::Fuzzy`] |
+//! | one letter of an English word added, lost, changed or swapped, giving no other word of the source or of everyday language | [`Fit::Fuzzy`] |
+//! | a Korean syllable spelled as it sounds, one that no word has, or one letter of it in an ending or a long word | [`Fit::Fuzzy`] |
 //! | a digit, sign, decimal point, unit or number word | [`Miss::Number`] |
-//! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` or 불- cut off, what an ellipsis leaves out | [`Miss::Negation`] |
+//! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` or 불- cut off, what an ellipsis leaves out; `hypo-` for `hyper-`, `ex-` for `in-` | [`Miss::Negation`] |
 //! | a letter of a name: a capitalised word, a word before 씨 or 님, a surname and two syllables; a syllable of a short Korean noun | [`Miss::Name`] |
 //! | a word added, lost or replaced | [`Miss::Wording`] |
 //!
@@ -37,6 +38,7 @@ mod contradiction;
 mod cut;
 mod edit;
 mod index;
+mod judge;
 mod lexicon;
 mod skeleton;
 mod support;
@@ -73,6 +75,12 @@ const LONGEST_FUZZY: usize = 20_000;
 
 /// The most edits in one quote.
 const MOST_EDITS: usize = 32;
+
+/// The most places that are compared in full with one quote.
+const MOST_COMPARED: usize = 24;
+
+/// The most cells of tables that comparing one quote fills, but for its two likeliest places.
+const MOST_CELLS: usize = 1 << 21;
 
 /// The most bytes between two parts of a quote with an ellipsis.
 const LONGEST_ELLIPSIS: usize = 4_096;
@@ -404,10 +412,15 @@ impl<'a> Aligner<'a> {
             return Err(Miss::NotFound);
         }
         let most = (length / 6 + 1).min(MOST_EDITS);
+        if length > self.skeleton.len() + most {
+            return Err(Miss::NotFound);
+        }
         let slack = most + 2;
+        // a long quote shares so many seeds with its place that few are worth a look
+        let places = (MOST_CELLS / (length * (2 * slack + 1))).clamp(2, MOST_COMPARED);
         let mut best: Vec<Alignment> = Vec::new();
         let mut nearest = (usize::MAX, Miss::NotFound);
-        for diagonal in self.seeds.diagonals(&bare.chars, slack) {
+        for diagonal in self.seeds.diagonals(&bare.chars, slack, places) {
             let Some(found) = align(&bare.chars, &self.skeleton.chars, diagonal, slack, most, Ends::Free)
             else {
                 continue;

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use pumasi_core::text::{Analyzer, Morphology as _, Particles};
-
 use super::Miss;
 use super::cut::cut_words;
 use super::edit::{Alignment, Step};
+use super::judge::{Slip, judge};
 use super::lexicon;
 use super::skeleton::{Case, Class, Skeleton, Word};
 
@@ -69,7 +68,7 @@ impl Vocabulary {
         Self { words }
     }
 
-    fn knows(&self, word: &str) -> bool {
+    pub(super) fn knows(&self, word: &str) -> bool {
         self.words.contains_key(word)
     }
 
@@ -77,7 +76,7 @@ impl Vocabulary {
         self.words.get(word).copied().unwrap_or_default()
     }
 
-    fn is_latin_name(&self, word: &Word, text: &str) -> bool {
+    pub(super) fn is_latin_name(&self, word: &Word, text: &str) -> bool {
         if text.chars().nth(1).is_none() {
             return word.case != Case::Lower && text != "i" && text != "a";
         }
@@ -106,7 +105,7 @@ impl Vocabulary {
         })
     }
 
-    fn is_korean_name(&self, stem: &str) -> bool {
+    pub(super) fn is_korean_name(&self, stem: &str) -> bool {
         self.usage(stem).name || lexicon::is_full_name(stem)
     }
 }
@@ -118,7 +117,7 @@ fn entry<'a>(words: &'a mut HashMap<Box<str>, Usage>, text: &str) -> &'a mut Usa
     words.entry(text.into()).or_default()
 }
 
-fn is_common(text: &str) -> bool {
+pub(super) fn is_common(text: &str) -> bool {
     lexicon::COMMON.binary_search(&text).is_ok()
 }
 
@@ -256,167 +255,13 @@ fn pair<'a>(source: &'a Skeleton, quote: &Skeleton, found: &Alignment) -> Result
 }
 
 /// Names what kind of word the quote has too many of.
-fn extra(text: &str, class: Class) -> Miss {
+pub(super) fn extra(text: &str, class: Class) -> Miss {
     match class {
         Class::Number => Miss::Number,
         Class::Latin if lexicon::NEGATIONS.contains(&text) => Miss::Negation,
         Class::Hangul if text.starts_with(['안', '못', '않', '없']) => Miss::Negation,
         _ => Miss::Wording,
     }
-}
-
-enum Slip {
-    Particle,
-    Typo,
-}
-
-fn judge(
-    source: &Skeleton,
-    known: &Vocabulary,
-    word: &Word,
-    ours: &str,
-    theirs: &str,
-    whole: bool,
-) -> Result<Slip, Miss> {
-    match word.class {
-        Class::Number => Err(Miss::Number),
-        Class::Gap | Class::Ideographic => Err(Miss::Wording),
-        Class::Latin => latin(known, word, ours, theirs),
-        Class::Hangul => {
-            let before = source.words.get(source.word_at(word.start).wrapping_sub(1));
-            let unit = word.unit
-                || before.is_some_and(|before| before.class == Class::Number && before.end == word.start);
-            hangul(known, ours, theirs, unit, whole)
-        }
-    }
-}
-
-fn latin(known: &Vocabulary, word: &Word, ours: &str, theirs: &str) -> Result<Slip, Miss> {
-    if theirs.is_empty() {
-        return match ours {
-            "a" | "an" | "the" => Ok(Slip::Particle),
-            _ => Err(extra(ours, Class::Latin)),
-        };
-    }
-    if theirs.chars().any(|c| c.is_ascii_digit()) || word.unit && ours.len() <= 3 {
-        return Err(Miss::Number);
-    }
-    let joined: String = theirs.chars().filter(|c| *c != ' ' && *c != '\'').collect();
-    if lexicon::NEGATIONS.contains(&theirs) || lexicon::NEGATIONS.contains(&ours) {
-        return if joined == ours.replace('\'', "") && ours != "nowhere" {
-            Ok(Slip::Particle)
-        } else {
-            Err(Miss::Negation)
-        };
-    }
-    let other_word = (known.knows(theirs) || is_common(theirs)) && !same_stem(ours, theirs);
-    if lexicon::NUMBERS.contains(&theirs) || (lexicon::NUMBERS.contains(&ours) && other_word) {
-        return Err(Miss::Number);
-    }
-    if known.is_latin_name(word, ours) {
-        return Err(Miss::Name);
-    }
-    if joined == ours {
-        return Ok(Slip::Particle);
-    }
-    if other_word {
-        return Err(Miss::Wording);
-    }
-    let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
-    let distance = distance(&a, &b);
-    // an "a" before the first letter negates: "atypical", "amoral"
-    let prefixed = theirs.strip_prefix('a') == Some(ours) || ours.strip_prefix('a') == Some(theirs);
-    let allowed = if a.len() >= 9 { 2 } else { 1 };
-    if prefixed || distance > allowed || a.len() < 2 { Err(Miss::Wording) } else { Ok(Slip::Typo) }
-}
-
-/// Tells whether two English words are forms of one: `move` and `moved`.
-fn same_stem(one: &str, other: &str) -> bool {
-    let term = |word: &str| Analyzer::default().tokens(word).into_iter().next().map(|token| token.text);
-    term(one) == term(other)
-}
-
-fn hangul(known: &Vocabulary, ours: &str, theirs: &str, unit: bool, whole: bool) -> Result<Slip, Miss> {
-    let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
-    if theirs.is_empty() {
-        return if lexicon::is_particle(ours) { Ok(Slip::Particle) } else { Err(extra(ours, Class::Hangul)) };
-    }
-    if !theirs.chars().all(|c| lexicon::letters(c).is_some() || c == ' ') {
-        return Err(Miss::Wording);
-    }
-    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
-    let same_end = same_end.min(a.len().min(b.len()) - shared);
-    let ours_changed = a.get(shared..a.len() - same_end).unwrap_or_default();
-    let theirs_changed = b.get(shared..b.len() - same_end).unwrap_or_default();
-    let particles = lexicon::same_but_particles(ours, theirs);
-    let negates = |changed: &[char]| changed.iter().any(|c| lexicon::NEGATING.contains(c));
-    let negating = negates(ours_changed) || negates(theirs_changed);
-    if particles
-        && !(negating
-            && (ours.contains('않') || theirs.contains('않') || ours.contains('없') || theirs.contains('없')))
-    {
-        return Ok(Slip::Particle);
-    }
-    if negating {
-        return Err(Miss::Negation);
-    }
-    let counts = |changed: &[char]| changed.iter().any(|c| lexicon::NUMERALS.contains(c));
-    if unit
-        || lexicon::NUMBERS.contains(&theirs)
-        || lexicon::NUMBERS.contains(&ours)
-        || (counts(ours_changed) && counts(theirs_changed))
-    {
-        return Err(Miss::Number);
-    }
-    let (stem, other) = (stem(ours), stem(theirs));
-    let verbal = lexicon::is_verbal(ours);
-    if known.is_korean_name(stem) && !verbal {
-        return Err(Miss::Name);
-    }
-    if known.knows(theirs)
-        || (other != stem && (known.knows(other) || lexicon::COMMON_KOREAN.binary_search(&other).is_ok()))
-    {
-        return Err(Miss::Wording);
-    }
-    if distance(&a, &b) > 1 || !whole && a.len() < 3 {
-        return Err(Miss::Name);
-    }
-    let in_ending = shared * 3 >= stem.len() && stem.len() < ours.len();
-    let kind = match (ours_changed, theirs_changed) {
-        ([one], [two]) if lexicon::sound_alike(*one, *two) => return at_least(a.len(), 2),
-        ([_], [two]) if lexicon::is_odd(*two) => return at_least(a.len(), 2),
-        ([one], [two]) if lexicon::one_letter_apart(*one, *two) && in_ending => return at_least(a.len(), 3),
-        ([one], [two]) if lexicon::one_letter_apart(*one, *two) => 3,
-        ([_, _], [_, _]) => 4,
-        _ => 5,
-    };
-    // another syllable is a slip in a verb, in a long word or in one that everybody knows; in a short noun it may be
-    // another name
-    let everyday = lexicon::COMMON_KOREAN.binary_search(&stem).is_ok();
-    let least = if everyday { kind - 1 } else { kind };
-    if verbal { at_least(a.len(), 3) } else { at_least(stem.chars().count(), least) }
-}
-
-fn at_least(length: usize, least: usize) -> Result<Slip, Miss> {
-    if length >= least { Ok(Slip::Typo) } else { Err(Miss::Name) }
-}
-
-/// Returns a Korean word without its particle, as the analyzer strips it.
-fn stem(word: &str) -> &str {
-    let mut pieces = Vec::with_capacity(2);
-    Particles.split(word, &mut pieces);
-    pieces.first().and_then(|piece| word.get(piece.range.clone())).unwrap_or(word)
-}
-
-/// Counts the edits between two words, swaps of neighbours as one.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let longest = a.len().max(b.len());
-    if longest > 256 {
-        return longest;
-    }
-    super::edit::align(a, b, 0, longest, longest, super::edit::Ends::Fixed)
-        .map_or(longest, |found| found.edits)
 }
 
 #[cfg(test)]
@@ -430,10 +275,8 @@ mod tests {
             "{:?}",
             lexicon::COMMON.windows(2).find(|pair| pair[0] > pair[1])
         );
-        assert!(
-            lexicon::COMMON_KOREAN.is_sorted(),
-            "{:?}",
-            lexicon::COMMON_KOREAN.windows(2).find(|pair| pair[0] > pair[1])
-        );
+        for list in [lexicon::COMMON_KOREAN, lexicon::NEIGHBOURS] {
+            assert!(list.is_sorted(), "{:?}", list.windows(2).find(|pair| pair[0] > pair[1]));
+        }
     }
 }

@@ -127,7 +127,8 @@ const VERBAL: &[&str] = &[
 /// Tells whether a Korean word looks like a person's full name, with its particle stripped: a surname and two syllables.
 pub(in crate::ground) fn is_full_name(stem: &str) -> bool {
     let mut chars = stem.chars();
-    chars.next().is_some_and(|first| SURNAMES.contains(&first)) && chars.count() == 2
+    // "조용히", "한가히" are adverbs
+    chars.next().is_some_and(|first| SURNAMES.contains(&first)) && chars.count() == 2 && !stem.ends_with('히')
 }
 
 /// Tells whether a Korean word ends as verbs do, at least two syllables after its first.
@@ -136,7 +137,10 @@ pub(in crate::ground) fn is_verbal(word: &str) -> bool {
 }
 
 pub(super) fn ends_in_particle(word: &str) -> bool {
-    ["은", "는", "을", "를", "이", "가", "에서", "에게", "으로", "까지", "부터"].iter().any(|particle| {
+    if ["에서", "에게", "으로", "까지", "부터"].iter().any(|particle| word.ends_with(particle)) {
+        return true;
+    }
+    ["은", "는", "을", "를", "이", "가"].iter().any(|particle| {
         // "-하는", "-되는" and "-았는" are verbs all the same
         word.strip_suffix(particle).is_some_and(|stem| {
             !stem.ends_with([
@@ -184,14 +188,8 @@ pub(in crate::ground) fn letters(c: char) -> Option<[u32; 3]> {
     Some([index / 588, index % 588 / 28, index % 28])
 }
 
-/// Tells whether two syllables differ in one letter.
-pub(in crate::ground) fn one_letter_apart(a: char, b: char) -> bool {
-    let (Some(a), Some(b)) = (letters(a), letters(b)) else { return false };
-    a.iter().zip(&b).filter(|(a, b)| a != b).count() == 1
-}
-
 /// Tells whether two syllables sound alike and are mistaken for each other in writing: `ㅐ`/`ㅔ`, final `ㅆ`/`ㅅ`, `ㅙ`/`ㅚ`/`ㅞ`.
-pub(in crate::ground) fn sound_alike(a: char, b: char) -> bool {
+pub(super) fn sound_alike(a: char, b: char) -> bool {
     let alike = |c: char| {
         let [initial, vowel, last] = letters(c)?;
         let vowel = match vowel {
@@ -210,14 +208,28 @@ pub(in crate::ground) fn sound_alike(a: char, b: char) -> bool {
     a != b && alike(a).is_some() && alike(a) == alike(b)
 }
 
+/// The syllables of everyday words that end in two consonants or a rare one.
+const CLUSTERS: &str = "겪꺾깎낚닦묶볶섞솎밖갚깊높덮숲앞엎옆짚팥같겉곁끝낱맡밑밭뱉붙솥얕짙홑흩볕낮낯맺빚빛숯쫓찢찧젖잊짖꽃꽂늦갖갗넣놓낳닿쌓좋빻땋값없몫넋삯앉얹많않끊잖굵긁갉낡늙닭맑묽밝붉읽얽흙넓떫밟얇엷짧덟닮삶젊굶옮곪앎핥훑읊끓꿇닳뚫싫앓옳잃엌녘돛닻윷몇옻";
+
 /// Tells whether a syllable occurs in hardly any Korean word: an unusual final consonant or vowel.
-pub(in crate::ground) fn is_odd(c: char) -> bool {
+pub(super) fn is_odd(c: char) -> bool {
     let Some([initial, vowel, last]) = letters(c) else { return true };
     let tense = matches!(initial, 1 | 4 | 8 | 10 | 13);
-    let rare_final = matches!(last, 3 | 5 | 7 | 9..=15 | 18 | 23 | 24 | 27)
-        || (matches!(last, 2 | 20 | 22 | 25 | 26) && !matches!(vowel, 0 | 4 | 6 | 8 | 13 | 18 | 20));
-    let rare_vowel = matches!(vowel, 3 | 7 | 10 | 14 | 15 | 16) && !matches!(initial, 11 | 18 | 0);
-    let rare_glide =
-        matches!(vowel, 2 | 6 | 12 | 17) && (tense || (matches!(initial, 3 | 12 | 14 | 16) && last != 0));
+    let rare_final = (matches!(last, 3 | 5 | 7 | 9..=15 | 18 | 23 | 24 | 27) && !CLUSTERS.contains(c))
+        || (matches!(last, 2 | 22 | 25 | 26) && !matches!(vowel, 0 | 4 | 6 | 8 | 13 | 18 | 20))
+        // the ㅆ of the past stands behind what 아 and 어 make of a stem
+        || (last == 20 && (matches!(vowel, 2 | 3 | 7 | 8 | 12 | 13 | 15..=19) || c == '핬'));
+    let rare_vowel = match vowel {
+        7 => !matches!(initial, 0 | 5 | 11 | 17 | 18),
+        3 | 10 | 14..=16 => !matches!(initial, 0 | 11 | 18),
+        _ => false,
+    };
+    // 꼈다, 버텼다
+    let narrow = vowel == 6 && (last == 0 || last == 20);
+    let rare_glide = matches!(vowel, 2 | 6 | 12 | 17)
+        && !narrow
+        && (tense
+            || (vowel == 12 && matches!(initial, 3 | 16))
+            || (matches!(initial, 3 | 12 | 14 | 16) && last != 0));
     rare_final || rare_vowel || rare_glide || (vowel == 19 && !matches!(initial, 11 | 18 | 2 | 4))
 }

@@ -2,14 +2,24 @@
 
 mod common;
 mod cut;
+mod english;
 mod korean;
+mod neighbours;
+mod slip;
 
-pub(super) use common::{COMMON, COMMON_KOREAN};
+pub(super) use common::COMMON;
+#[cfg(test)]
+pub(super) use common::COMMON_KOREAN;
 pub(super) use cut::{loses_negation, loses_prefix, negates_next};
-pub(super) use korean::{
-    HONORIFICS, is_full_name, is_odd, is_particle, is_verbal, letters, one_letter_apart, same_but_particles,
-    sound_alike,
+pub(super) use english::{
+    are_neighbours, are_variants, begins_as_a_word, differ_in_doubling, is_word, opposes,
 };
+pub(super) use korean::{HONORIFICS, is_full_name, is_particle, is_verbal, letters, same_but_particles};
+#[cfg(test)]
+pub(super) use neighbours::NEIGHBOURS;
+pub(super) use slip::{Base, is_known, is_slip, is_stray, may_swap};
+
+use super::Miss;
 
 /// English words that negate.
 pub(super) const NEGATIONS: &[&str] = &[
@@ -66,6 +76,13 @@ pub(super) const DENIALS: &[&str] = &[
 
 /// Korean syllables that negate: an edit that touches one is never a slip.
 pub(super) const NEGATING: &[char] = &['안', '못', '않', '없', '아', '니', '말', '비', '불', '무', '미'];
+
+/// First syllables that turn a Korean noun or verb into its opposite or another: 부동의, 재입원.
+pub(super) const OPPOSING: &[char] =
+    &['가', '무', '미', '반', '부', '불', '비', '역', '재', '전', '탈', '피'];
+
+/// Syllables that name a period or a time: 매일, 매월.
+pub(super) const PERIODS: &[char] = &['일', '주', '월', '년', '달', '해', '분', '초', '시', '번'];
 
 /// Beginnings that turn an English word into its opposite.
 pub(super) const OPPOSITES: &[&str] =

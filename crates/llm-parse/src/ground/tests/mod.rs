@@ -6,6 +6,9 @@ use proptest::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
 use unicode_forms::nfd;
 
+mod changed;
+mod cost;
+
 use super::prose::{Random, prose};
 use super::*;
 
@@ -63,6 +66,7 @@ fn loses_negation(text: &str, range: Range<usize>) -> bool {
         || text[..range.start].trim_end().ends_with(" 못")
         || (text[range].ends_with('지') && after.starts_with(['않', '못']))
         || after.starts_with('없')
+        || after.starts_with("not ")
 }
 
 fn is_slot(word: &str) -> bool {
@@ -129,7 +133,10 @@ fn with_slip(quote: &str, random: &mut Random) -> Option<String> {
             }
         }
     }
-    (changed != letters).then(|| {
+    // a slip that makes another word is read as that word
+    let made: String = changed.iter().filter(|c| c.is_alphabetic()).collect();
+    let word_of_its_own = lexicon::is_word(&made) || lexicon::COMMON.binary_search(&made.as_str()).is_ok();
+    (changed != letters && !word_of_its_own).then(|| {
         let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         words[index] = changed.into_iter().collect();
         words.join(" ")
