@@ -1,6 +1,4 @@
-//! Scalars: numbers, truth values, texts, labels, constants, null.
-
-use serde_json::Value as Json;
+//! Scalars: numbers, truth values, texts, null.
 
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
@@ -8,8 +6,8 @@ use super::scalar::{boolean, currency, date, label, null, stance::denies, unit};
 use super::{Aligner, Fitted};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
-use crate::schema::exact::{Exact, same};
-use crate::schema::shape::{Bounds, Format, Integer, Kind as ShapeKind, Labels, ShapeId, TextRule};
+use crate::schema::exact::Exact;
+use crate::schema::shape::{Bounds, Format, Integer, Kind as ShapeKind, ShapeId, TextRule};
 use crate::tree::{Kind, NodeId};
 
 /// Whole numbers up to here are exact as `f64`.
@@ -66,11 +64,14 @@ impl<'a> Aligner<'a> {
     }
 
     /// A part that the answer did not finish: in partial mode it is not there yet.
-    fn unfinished(&mut self, node: NodeId, id: ShapeId, mut fitted: Fitted) -> Fitted {
+    pub(super) fn unfinished(&mut self, node: NodeId, id: ShapeId, mut fitted: Fitted) -> Fitted {
         if self.tree().node(node).is_complete() || fitted.1.errors > 0 {
             return fitted;
         }
-        if self.options.partial && !matches!(self.shapes.get(id).kind, ShapeKind::Text(_)) {
+        // The first part of a text is one; that of a date is another day.
+        let is_text =
+            matches!(&self.shapes.get(id).kind, ShapeKind::Text(rule) if rule.format == Format::None);
+        if self.options.partial && !is_text {
             return self.fail_with(node, id, ErrorKind::Truncated, Some("not finished yet"));
         }
         self.noted(&mut fitted, Rule::Truncated, Severity::Lossy);
@@ -78,7 +79,7 @@ impl<'a> Aligner<'a> {
     }
 
     /// The single value inside a list or an object, for a scalar target.
-    fn unwrapped(&mut self, node: NodeId, id: ShapeId, name: Option<&'a str>) -> Fitted {
+    pub(super) fn unwrapped(&mut self, node: NodeId, id: ShapeId, name: Option<&'a str>) -> Fitted {
         let mut children = self.tree().children(node);
         let (Some(only), more) = (children.next(), children.next()) else {
             return self.fail(node, id, ErrorKind::Mismatch);
@@ -137,9 +138,11 @@ impl<'a> Aligner<'a> {
         match reading {
             number::Reading::Number(number) => {
                 let wanted = name.and_then(unit::of_field);
-                if let (Some(own), Some(wanted)) = (number.unit, wanted)
-                    && own.contradicts(wanted)
-                {
+                let other = number.unit.zip(wanted).is_some_and(|(own, wanted)| own.contradicts(wanted));
+                // "150 pounds" are money as well as a weight.
+                let pounds = number.currency == Some(currency::Currency::Other)
+                    && wanted.is_some_and(|wanted| wanted.dimension == unit::Dimension::Mass);
+                if other || pounds {
                     let detail = Some("the unit is not the one that the field's name gives");
                     return Err(self.fail_with(node, id, ErrorKind::Ambiguous, detail));
                 }
@@ -167,7 +170,7 @@ impl<'a> Aligner<'a> {
         }
     }
 
-    fn note_number(&mut self, fitted: &mut Fitted, number: &Number, from_text: bool) {
+    pub(super) fn note_number(&mut self, fitted: &mut Fitted, number: &Number, from_text: bool) {
         for (rule, severity) in &number.notes {
             self.noted(fitted, *rule, *severity);
         }
@@ -271,7 +274,10 @@ impl<'a> Aligner<'a> {
                 && let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite())
             {
                 let exact = Exact::from_f64(value);
-                let fitted = self.number_slot(node, id, rule, exact, Value::Float(value));
+                let mut fitted = self.number_slot(node, id, rule, exact, Value::Float(value));
+                if value == 0.0 && is_underflow(text) {
+                    self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
+                }
                 return self.unfinished(node, id, fitted);
             }
         }
@@ -466,101 +472,12 @@ impl<'a> Aligner<'a> {
         }
         fitted
     }
+}
 
-    // ---- labels and constants ----
-
-    pub(super) fn fit_label(&mut self, node: NodeId, id: ShapeId, labels: &Labels) -> Fitted {
-        if matches!(self.kind(node), Kind::Array | Kind::Object) {
-            return self.unwrapped(node, id, None);
-        }
-        let text = self.text(node);
-        if !labels.others.is_empty() {
-            let fitted = self.fit_literal(node, id, &labels.others);
-            if fitted.1.errors == 0 && !matches!(self.kind(node), Kind::String(_)) {
-                return fitted;
-            }
-        }
-        let complete = self.tree().node(node).is_complete();
-        if !complete {
-            let longer = labels
-                .items
-                .iter()
-                .any(|label| label.text.len() > text.len() && label.text.starts_with(text));
-            if longer || self.options.partial {
-                return self.fail_with(node, id, ErrorKind::Truncated, Some("the label is cut off"));
-            }
-        }
-        let (mut fitted, note) = match label::read(text, labels, true) {
-            label::Reading::Label { number, note } => {
-                ((self.slot(node, Value::Label { shape: id.0, number }), super::Fit::default()), note)
-            }
-            label::Reading::Negated => return self.fail(node, id, ErrorKind::Negated),
-            label::Reading::Ambiguous(why) => {
-                return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
-            }
-            label::Reading::None => return self.fail(node, id, ErrorKind::Mismatch),
-        };
-        if let Some((rule, severity)) = note {
-            self.noted(&mut fitted, rule, severity);
-        }
-        self.unfinished(node, id, fitted)
-    }
-
-    pub(super) fn fit_literal(&mut self, node: NodeId, id: ShapeId, values: &[Json]) -> Fitted {
-        if matches!(self.kind(node), Kind::Array | Kind::Object)
-            && values.iter().all(|value| !value.is_array() && !value.is_object())
-        {
-            return self.unwrapped(node, id, None);
-        }
-        let mut notes: Option<(Number, bool)> = None;
-        let found = match self.kind(node) {
-            Kind::Bool(value) => values.iter().find(|known| known.as_bool() == Some(value)),
-            Kind::Number | Kind::Word | Kind::String(_) => {
-                let text = self.text(node);
-                let number = values.iter().any(Json::is_number).then(|| number::read(text));
-                match number {
-                    Some(number::Reading::Number(number)) => {
-                        let value = match number.value.to_integer() {
-                            Some((whole, true)) => Exact::Whole(whole),
-                            _ => Exact::from_f64(number.value.to_f64()),
-                        };
-                        let from_text = self.kind(node) != Kind::Number;
-                        notes = Some((number, from_text));
-                        values
-                            .iter()
-                            .find(|known| matches!(known, Json::Number(known) if Exact::of(known) == value))
-                    }
-                    Some(number::Reading::Ambiguous(why)) => {
-                        return self.fail_with(node, id, ErrorKind::Ambiguous, Some(why));
-                    }
-                    Some(number::Reading::Negated) => return self.fail(node, id, ErrorKind::Negated),
-                    _ if values.iter().any(Json::is_boolean) => {
-                        let fitted = self.fit_bool(node, id);
-                        return match fitted.0.value {
-                            Value::Bool(value) if values.contains(&Json::Bool(value)) => fitted,
-                            Value::Failed(_) => fitted,
-                            _ => self.fail(node, id, ErrorKind::Mismatch),
-                        };
-                    }
-                    _ => None,
-                }
-            }
-            Kind::Array | Kind::Object => {
-                let fitted = self.fit_any(node, id);
-                let access = super::Access::new(self, fitted.0);
-                let value = serde::Deserialize::deserialize(access).unwrap_or(Json::Null);
-                values.iter().find(|known| same(known, &value))
-            }
-            Kind::Null => None,
-        };
-        let Some(found) = found.cloned() else { return self.fail(node, id, ErrorKind::Mismatch) };
-        let at = self.plan.json(found);
-        let mut fitted = (self.slot(node, Value::Json(at)), super::Fit::default());
-        if let Some((number, from_text)) = notes {
-            self.note_number(&mut fitted, &number, from_text);
-        }
-        self.unfinished(node, id, fitted)
-    }
+/// A number too small for a float, which is read as nought: `1e-400`.
+fn is_underflow(text: &str) -> bool {
+    let digits = text.split(['e', 'E']).next().unwrap_or("");
+    digits.bytes().any(|b| matches!(b, b'1'..=b'9'))
 }
 
 /// `NaN`, `-Infinity`, `inf`.

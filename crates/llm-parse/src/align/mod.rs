@@ -3,6 +3,7 @@
 
 mod any;
 mod collect;
+mod constant;
 mod de;
 mod leaf;
 mod list;

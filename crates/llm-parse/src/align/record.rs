@@ -235,7 +235,7 @@ impl<'a> Aligner<'a> {
     }
 
     /// An optional value that does not fit may be left out: always in salvage and partial mode; otherwise only where it
-    /// says that it does not know ("not sure"), never where it is ambiguous, negated or out of bounds.
+    /// is null or says that it does not know ("not sure"), never where it is ambiguous, negated or out of bounds.
     fn is_dispensable(&self, record: &Record, number: u32, child: NodeId) -> bool {
         let Some(field) = record.fields.get(number as usize) else { return false };
         let partial = self.options.partial && !self.tree().node(child).is_complete();
@@ -248,7 +248,7 @@ impl<'a> Aligner<'a> {
         if self.options.salvage {
             return true;
         }
-        let scalar = matches!(self.kind(child), Kind::String(_) | Kind::Word);
+        let scalar = matches!(self.kind(child), Kind::String(_) | Kind::Word | Kind::Null);
         scalar && self.plan.fails.last().is_some_and(|fail| fail.kind == ErrorKind::Mismatch)
     }
 
@@ -397,7 +397,8 @@ impl<'a> Aligner<'a> {
     fn drop_key(&mut self, open: &mut Open, child: NodeId) {
         let span = self.tree().node(child).key_span().unwrap_or_else(|| self.span(child));
         self.plan.note_at(&mut open.slot, Rule::ExtraKey, Severity::Lossy, span, Key::Node(child), NONE);
-        open.fit.cost = open.fit.cost.saturating_add(15);
+        // Nothing that is only read in another form costs more than what is lost.
+        open.fit.cost = open.fit.cost.saturating_add(cost_of(Severity::Lossy));
     }
 
     /// Fills or reports the fields that have no value; tells whether a required one is missing.

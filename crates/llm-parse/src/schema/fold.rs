@@ -45,7 +45,24 @@ fn fold_chars(chars: impl Iterator<Item = char>) -> Box<str> {
             }
         }
     }
-    out.into_boxed_str()
+    if out.contains(',') { without_thousands(&out) } else { out }.into_boxed_str()
+}
+
+/// Leaves out the commas that group a number by thousands: `1,000` is `1000`, and `1,0` is not `10`.
+fn without_thousands(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Digits in the group before, if that began a number or goes on with one.
+    let mut group = 0;
+    for (at, part) in text.split(',').enumerate() {
+        let head = part.bytes().take_while(u8::is_ascii_digit).count();
+        let joins = at > 0 && head == 3 && (1..=3).contains(&group);
+        if at > 0 && !joins {
+            out.push(',');
+        }
+        out.push_str(part);
+        group = part.bytes().rev().take_while(u8::is_ascii_digit).count();
+    }
+    out
 }
 
 /// A mark that tells one label from another, unlike spaces, quotes and separators; arrows that lead to a label are none.
@@ -89,6 +106,8 @@ mod tests {
         for (at, name) in names.iter().enumerate() {
             assert!(!names.iter().take(at).any(|other| other == name), "{name}");
         }
+        assert_eq!(fold("1,000"), fold("1000"));
+        assert_ne!(fold("1,0"), fold("10"));
         assert_eq!(fold("18-24"), fold("18 ~ 24"));
         assert_eq!(fold("½"), fold("1/2"));
         assert_eq!(fold("v 1."), fold("V1"));

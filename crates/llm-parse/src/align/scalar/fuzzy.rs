@@ -7,7 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 /// One edit (insertion, deletion, substitution, swap of neighbours; the restricted distance of Damerau and Levenshtein)
 /// is allowed from five letters on (from four for a swap), two from ten on. Hangul is compared by its letters, with eight
 /// as the least. The first letter has to match, digits have to be the same, a negating prefix never counts as a slip,
-/// and neither does a longer word that begins with the shorter one, but for a plural.
+/// and neither does a longer word that begins with the shorter one, but for a plural. A last letter or an ending that another
+/// one takes the place of makes another word (`employee` and `employer`, `requested_by` and `requester_by`), and so does a slip
+/// that is a word of its own (`content` is no misspelt `context`).
 pub(crate) fn is_slip(text: &str, name: &str) -> bool {
     if text.len() > 128 || name.len() > 128 {
         return false;
@@ -32,8 +34,71 @@ pub(crate) fn is_slip(text: &str, name: &str) -> bool {
     if text.starts_with(name) || name.starts_with(text) {
         return plural(text, name) || plural(name, text);
     }
+    if has_other_ending(&a, &b) || WORDS.binary_search(&text).is_ok() {
+        return false;
+    }
     let (distance, swap_only) = distance(&a, &b, allowed);
     distance <= allowed && (hangul || short >= 5 || swap_only) && !has_other_prefix(text, name)
+}
+
+/// Common names of fields and labels that are one or two letters from other words, sorted.
+const WORDS: [&str; 39] = [
+    "borrower",
+    "complement",
+    "compliment",
+    "consent",
+    "contact",
+    "content",
+    "contest",
+    "context",
+    "contract",
+    "council",
+    "counsel",
+    "country",
+    "county",
+    "form",
+    "formal",
+    "former",
+    "from",
+    "leader",
+    "lender",
+    "message",
+    "modal",
+    "model",
+    "normal",
+    "object",
+    "parent",
+    "patent",
+    "patient",
+    "personal",
+    "personnel",
+    "price",
+    "principal",
+    "principle",
+    "prize",
+    "quality",
+    "quantity",
+    "sender",
+    "stage",
+    "state",
+    "vendor",
+];
+
+/// What is left of both words between their common head and tail is a letter or an ending in place of another.
+fn has_other_ending(a: &[char], b: &[char]) -> bool {
+    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (a.get(head - head.min(1)..).unwrap_or(&[]), b.get(head - head.min(1)..).unwrap_or(&[]));
+    let room = a.len().min(b.len()).saturating_sub(1);
+    let tail = a.iter().rev().zip(b.iter().rev()).take(room).take_while(|(x, y)| x == y).count();
+    let middle = |word: &[char]| word.get(..word.len() - tail).unwrap_or(&[]).iter().collect::<String>();
+    let (x, y) = (middle(a), middle(b));
+    let last = tail == 0 && x.chars().count() == 2 && y.chars().count() == 2;
+    let ending = |text: &str| matches!(text, "ed" | "er" | "ee" | "en" | "es");
+    let agent = |text: &str| {
+        let rest = text.chars().skip(1).collect::<String>();
+        matches!(&*rest, "ed" | "er" | "or" | "ing" | "ion" | "ee")
+    };
+    last || (ending(&x) && ending(&y)) || (agent(&x) && agent(&y))
 }
 
 fn plural(one: &str, other: &str) -> bool {
@@ -96,6 +161,10 @@ mod tests {
             ("descritpion", "description"),
             ("skill", "skills"),
             ("grean", "green"),
+            ("employre", "employer"),
+            ("emploer", "employer"),
+            ("contezt", "context"),
+            ("requestdby", "requestedby"),
             ("안녕하서요", "안녕하세요"),
         ] {
             assert!(is_slip(text, name), "{text} {name}");
@@ -121,6 +190,15 @@ mod tests {
             ("id1", "id2"),
             ("시작일", "종료일"),
             ("major", "minor"),
+            ("employee", "employer"),
+            ("payee", "payer"),
+            ("requestedby", "requesterby"),
+            ("coordinated", "coordinator"),
+            ("content", "context"),
+            ("contact", "contract"),
+            ("from", "form"),
+            ("발신인", "발신일"),
+            ("생산자", "생산지"),
         ] {
             assert!(!is_slip(text, name), "{text} {name}");
         }

@@ -14,6 +14,16 @@ impl Unit {
     pub(crate) fn contradicts(self, other: Self) -> bool {
         self.name != other.name
     }
+
+    /// The speed that a length over a time makes: `km/h`, `m/s`.
+    pub(crate) fn over(self, time: &str) -> Option<Self> {
+        named(match (self.name, named(time)?.name) {
+            ("km", "h") => "kmh",
+            ("mi", "h") => "mph",
+            ("m", "s") => "mps",
+            _ => return None,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +32,9 @@ pub(crate) enum Dimension {
     Time,
     Mass,
     Bytes,
+    Volume,
+    Speed,
+    Temperature,
     Other,
 }
 
@@ -95,7 +108,7 @@ pub(crate) fn suffix(word: &str) -> Suffix {
 
 /// The unit that a word names.
 pub(crate) fn named(word: &str) -> Option<Unit> {
-    use Dimension::{Bytes, Length, Mass, Other, Time};
+    use Dimension::{Bytes, Length, Mass, Other, Speed, Temperature, Time, Volume};
     let (dimension, name) = match word {
         "km" | "kms" | "kilometer" | "kilometers" | "kilometre" | "kilometres" | "킬로미터" | "킬로" => {
             (Length, "km")
@@ -105,6 +118,8 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
         "mm" | "밀리미터" => (Length, "mm"),
         "mi" | "mile" | "miles" | "마일" => (Length, "mi"),
         "ft" | "foot" | "feet" => (Length, "ft"),
+        "inch" | "inches" | "인치" => (Length, "in"),
+        "yd" | "yard" | "yards" | "야드" => (Length, "yd"),
         "ms" | "millis" | "milliseconds" | "밀리초" => (Time, "ms"),
         "s" | "sec" | "secs" | "second" | "seconds" | "초" => (Time, "s"),
         "min" | "mins" | "minute" | "minutes" | "분" => (Time, "min"),
@@ -117,6 +132,20 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
         "g" | "gram" | "grams" | "그램" => (Mass, "g"),
         "mg" | "밀리그램" => (Mass, "mg"),
         "lb" | "lbs" => (Mass, "lb"),
+        "oz" | "ounce" | "ounces" | "온스" => (Mass, "oz"),
+        "ton" | "tons" | "tonne" | "tonnes" | "톤" => (Mass, "t"),
+        "ml" | "milliliter" | "milliliters" | "millilitre" | "millilitres" | "cc" | "밀리리터" => {
+            (Volume, "ml")
+        }
+        "l" | "liter" | "liters" | "litre" | "litres" | "리터" => (Volume, "l"),
+        "gal" | "gallon" | "gallons" | "갤런" => (Volume, "gal"),
+        "kmh" | "kph" => (Speed, "km/h"),
+        "mph" => (Speed, "mi/h"),
+        "mps" => (Speed, "m/s"),
+        "knot" | "knots" | "노트" => (Speed, "kn"),
+        "celsius" | "섭씨" => (Temperature, "C"),
+        "fahrenheit" | "화씨" => (Temperature, "F"),
+        "kelvin" => (Temperature, "K"),
         "kb" => (Bytes, "kb"),
         "mb" => (Bytes, "mb"),
         "gb" => (Bytes, "gb"),
@@ -134,13 +163,38 @@ pub(crate) fn named(word: &str) -> Option<Unit> {
     Some(Unit { dimension, name })
 }
 
+/// The scale that a letter behind a degree sign names.
+pub(crate) fn degrees(letter: &str) -> Option<Unit> {
+    named(match letter {
+        "c" => "celsius",
+        "f" => "fahrenheit",
+        "k" => "kelvin",
+        _ => return None,
+    })
+}
+
 /// The unit that the name of a field demands: `distance_m`, `durationMinutes`, `weight_kg`.
 pub(crate) fn of_field(name: &str) -> Option<Unit> {
     let last = last_word(name);
     let word = last.to_lowercase();
-    // A one-letter name is a variable, not a unit.
-    if last.len() == name.len() && word.chars().count() < 3 && word.is_ascii() {
+    // A one-letter name is a variable, `min` mostly a bound, and what is counted per day is no days.
+    let alone = last.len() == name.len();
+    if alone && (word.len() < 2 || word == "min") {
         return None;
+    }
+    let before = name.strip_suffix(last).unwrap_or("").trim_end_matches(['_', '-', ' ', '.']);
+    if last_word(before).eq_ignore_ascii_case("per") {
+        return None;
+    }
+    if !alone && word.len() <= 2 {
+        let what = name.to_lowercase();
+        let of = |words: &[&str]| words.iter().any(|word| what.contains(word));
+        match &*word {
+            "c" | "f" | "k" if of(&["temp", "degree"]) => return degrees(&word),
+            "in" if of(&["height", "width", "length", "depth", "size"]) => return named("inch"),
+            "ms" if of(&["speed", "velocity"]) => return named("mps"),
+            _ => {}
+        }
     }
     named(&word).filter(|unit| unit.dimension != Dimension::Other)
 }
@@ -224,5 +278,33 @@ pub(crate) fn classify(word: &str) -> Word {
             Word::Negation
         }
         _ => Word::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{named, of_field};
+
+    #[test]
+    fn a_field_is_named_after_its_unit_or_is_one() {
+        for (field, unit) in [
+            ("km", Some("km")),
+            ("distance_km", Some("km")),
+            ("temp_c", Some("celsius")),
+            ("temperatureF", Some("fahrenheit")),
+            ("volume_ml", Some("ml")),
+            ("speed_kmh", Some("kph")),
+            ("height_in", Some("inch")),
+            ("m", None),
+            ("min", None),
+            ("duration_min", Some("minutes")),
+            ("price_per_kg", None),
+            ("costPerDay", None),
+            ("vitamin_c", None),
+            ("checked_in", None),
+            ("name", None),
+        ] {
+            assert_eq!(of_field(field), unit.and_then(named), "{field}");
+        }
     }
 }

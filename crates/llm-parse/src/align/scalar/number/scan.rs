@@ -175,26 +175,6 @@ impl Scan<'_> {
         Reading::Number(number)
     }
 
-    /// Tells a colon behind a word from the one of 12:30 and 4:3.
-    fn is_after_word(&self) -> bool {
-        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        matches!(before, Some(Token::Word { .. })) && self.peek(1) == Some(&Token::Space)
-    }
-
-    /// Tells whether `number`, which begins at `start`, says again what `first` said, whose last mention ended at `end`: in a
-    /// bracket or a sentence of its own, or as the result. "5 and 5" and "60*60" are two numbers.
-    fn restates(&self, first: &Number, end: usize, start: usize, number: &Number) -> bool {
-        let same = first.value == number.value && first.percent == number.percent;
-        let between = self.tokens.get(end..start).unwrap_or(&[]);
-        let ends = |pair: &[Token]| matches!(pair, [Token::Sign('.' | '!' | ';' | ':' | '。'), Token::Space]);
-        same && (between.windows(2).any(ends)
-            || between.iter().any(|token| match token {
-                Token::Sign(sign) => *sign == '(',
-                Token::Word { text, .. } => unit::concludes(text),
-                Token::Number { .. } | Token::Space => false,
-            }))
-    }
-
     /// Reads a number with what belongs to it: fraction, magnitudes, percent sign, unit.
     fn number(&mut self) -> Result<Number, Reading> {
         let mut number = Number {
@@ -351,6 +331,17 @@ impl Scan<'_> {
                 number.percent = true;
                 self.at += skip + 1;
             }
+            Some(Token::Sign('°')) => {
+                let gap = skip + 1 + usize::from(self.peek(skip + 1) == Some(&Token::Space));
+                if let Some(Token::Word { text, .. }) = self.peek(gap)
+                    && let Some(unit) = unit::degrees(text).or_else(|| unit::named(text))
+                {
+                    number.unit = Some(unit);
+                    self.at += gap;
+                }
+                number.note(Rule::UnitDropped, Severity::Lossy);
+                self.at += 1;
+            }
             Some(Token::Word { text, glued }) => {
                 let tail = unit::magnitude(text).map_or(&**text, |(_, rest)| rest);
                 match unit::suffix(tail) {
@@ -367,6 +358,13 @@ impl Scan<'_> {
                         number.unit = Some(unit);
                         number.note(Rule::UnitDropped, Severity::Lossy);
                         self.at += skip + 1;
+                        if let (Some(Token::Sign('/')), Some(Token::Word { text, .. })) =
+                            (self.peek(0), self.peek(1))
+                            && let Some(speed) = unit.over(text)
+                        {
+                            number.unit = Some(speed);
+                            self.at += 2;
+                        }
                     }
                     unit::Suffix::Bound => return Err(Reading::Ambiguous("a bound, not a number")),
                     unit::Suffix::Other if *glued && tail.is_ascii() => {

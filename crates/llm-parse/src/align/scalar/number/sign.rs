@@ -1,5 +1,6 @@
-//! What a sign before the number does to it: plus, minus, a dash between words, an operation.
+//! What stands before a number and between two: plus, minus, a dash between words, a colon, a restatement.
 
+use super::Number;
 use super::scan::Scan;
 use super::token::Token;
 use crate::align::scalar::{currency, unit};
@@ -103,5 +104,25 @@ impl Scan<'_> {
         let about = matches!(self.peek(next), Some(Token::Word { text, .. }) if matches!(unit::classify(text), unit::Word::About));
         let next = if about { next + 1 + space(next + 1) } else { next };
         self.leads_to_number(next)
+    }
+
+    /// Tells a colon behind a word from the one of 12:30 and 4:3.
+    pub(super) fn is_after_word(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        matches!(before, Some(Token::Word { .. })) && self.peek(1) == Some(&Token::Space)
+    }
+
+    /// Tells whether `number`, which begins at `start`, says again what `first` said, whose last mention ended at `end`: in a
+    /// bracket or a sentence of its own, or as the result. "5 and 5" and "60*60" are two numbers.
+    pub(super) fn restates(&self, first: &Number, end: usize, start: usize, number: &Number) -> bool {
+        let same = first.value == number.value && first.percent == number.percent;
+        let between = self.tokens.get(end..start).unwrap_or(&[]);
+        let ends = |pair: &[Token]| matches!(pair, [Token::Sign('.' | '!' | ';' | ':' | '。'), Token::Space]);
+        same && (between.windows(2).any(ends)
+            || between.iter().any(|token| match token {
+                Token::Sign(sign) => *sign == '(',
+                Token::Word { text, .. } => unit::concludes(text),
+                Token::Number { .. } | Token::Space => false,
+            }))
     }
 }

@@ -1,5 +1,12 @@
 //! Whether a clause denies, asks or hedges what it names.
 
+mod words;
+
+use words::{
+    AWAITED_KO, BOUND_WORDS_KO, BOUNDS_KO, DENIALS, DENIALS_KO, IDIOMS, LOSSES_KO, OPEN, OPEN_KO, PARTS_KO,
+    TURNS_KO,
+};
+
 /// What a clause does to the thing that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stance {
@@ -8,269 +15,6 @@ pub(crate) enum Stance {
     /// A question, a condition, a choice: neither said nor denied.
     Open,
 }
-
-const IDIOMS: &[&str] = &[
-    "no doubt",
-    "의심의 여지가 없",
-    "without a doubt",
-    "without doubt",
-    "beyond doubt",
-    "beyond a doubt",
-    "beyond any doubt",
-    "without question",
-    "no question",
-    "not only",
-    "nothing but",
-    "no other than",
-    "none other than",
-    "no matter",
-    "not surprisingly",
-    "no mistake",
-    "의심할 여지 없이",
-    "의심의 여지 없이",
-    "의심할 여지가 없",
-    "틀림없",
-    "다름 아닌",
-    "다름아닌",
-    "뿐만 아니라",
-    "뿐 아니라",
-    "뿐만아니라",
-    "문제없",
-];
-
-const DENIALS: &[&str] = &[
-    "not",
-    "no",
-    "never",
-    "neither",
-    "nor",
-    "none",
-    "cannot",
-    "without",
-    "hardly",
-    "scarcely",
-    "barely",
-    "nowhere",
-    "nothing",
-    "isn't",
-    "aren't",
-    "wasn't",
-    "weren't",
-    "doesn't",
-    "don't",
-    "didn't",
-    "won't",
-    "wouldn't",
-    "can't",
-    "couldn't",
-    "shouldn't",
-    "ain't",
-    "hasn't",
-    "haven't",
-    "isnt",
-    "doesnt",
-    "dont",
-    "non",
-    "wrong",
-    "incorrect",
-    "false",
-    "untrue",
-    "unlike",
-    "except",
-    "reject*",
-    "refus*",
-    "deny",
-    "denied",
-    "denying",
-    "disprov*",
-    "refut*",
-    "dismiss*",
-    "discard*",
-    "disagree*",
-    "contradict*",
-    "avoid*",
-    "exclud*",
-    "rule out",
-    "rules out",
-    "ruled out",
-    "ruling out",
-    "nobody",
-    "no one",
-    "absent",
-    "absence of",
-    "devoid of",
-    "short of",
-    "fails",
-    "failed to",
-    "lack",
-    "lacks",
-    "lacking",
-    "opposite",
-    "rather than",
-    "instead of",
-    "far from",
-    "anything but",
-    "everything but",
-    "out of the question",
-    "denies",
-    "no longer",
-    "nicht",
-];
-
-const DENIALS_KO: &[&str] = &[
-    "아니",
-    "아닙",
-    "아닌",
-    "아님",
-    "아녜",
-    "아냐",
-    "않",
-    "못하",
-    "못합",
-    "못한",
-    "못함",
-    "없",
-    "말고",
-    "빼고",
-    "제외",
-    "반대",
-    "틀렸",
-    "틀린",
-    "틀림",
-    "잘못",
-    "불가",
-    "안됨",
-    "안 됨",
-    "안돼",
-    "거짓",
-    "보기 어렵",
-    "보기는 어렵",
-    "보기 힘들",
-    "보기는 힘들",
-    "말하기 어렵",
-    "말하기는 어렵",
-];
-
-const OPEN: &[&str] = &[
-    "if",
-    "whether",
-    "either",
-    "unless",
-    "maybe",
-    "perhaps",
-    "possibly",
-    "might",
-    "could",
-    "unclear",
-    "doubt",
-    "doubts",
-    "doubtful",
-    "wish",
-    "used to be",
-    "would have",
-    "unsure",
-    "uncertain",
-    "between",
-    "versus",
-    "vs",
-    "would be",
-    "hesitate",
-    "supposedly",
-    "allegedly",
-    "at least",
-    "at most",
-    "higher than",
-    "lower than",
-    "better than",
-    "worse than",
-    "less than",
-    "more than",
-    "above \u{1}",
-    "below \u{1}",
-    "under \u{1}",
-    "over \u{1}",
-    "up to",
-    "minimum",
-    "maximum",
-    "or higher",
-    "or lower",
-    "or above",
-    "or below",
-    "or more",
-    "or less",
-    "or better",
-    "or worse",
-    "or greater",
-    "and above",
-    "and below",
-    "and up",
-    // in part, or not yet
-    "almost \u{1}",
-    "nearly \u{1}",
-    "half \u{1}",
-    "half-\u{1}",
-    "partly \u{1}",
-    "partially \u{1}",
-    "pending \u{1}",
-    "awaiting \u{1}",
-    "will be",
-    "yet to be",
-    "still to be",
-    "about to be",
-    "going to be",
-    "due to be",
-    "needs to be",
-    "need to be",
-    "remains to be",
-    "scheduled to be",
-    "planned to be",
-    "expected to be",
-    "supposed to be",
-    "set to be",
-    "is to be",
-    "waiting to be",
-];
-
-const OPEN_KO: &[&str] = &[
-    "인지",
-    "일지",
-    "혹은",
-    "또는",
-    "이거나",
-    "거나",
-    "아마",
-    "만약",
-    "라면",
-    "일 수도",
-    "것 같",
-    "듯",
-    "까요",
-    "모르",
-    "줄 알았",
-];
-
-/// Say of the label before them that it is a bound.
-const BOUNDS_KO: &[&str] = &["이상", "이하", "미만", "초과", "에서", "부터", "까지", "보다", "사이", "내지"];
-
-/// Words of their own that make a bound of the label behind them, or a part.
-const BOUND_WORDS_KO: &[&str] = &["최소", "최대", "최소한", "적어도", "많아야", "기껏해야"];
-const PARTS_KO: &[&str] = &["거의", "반쯤", "절반", "일부", "부분"];
-
-/// Right behind a label they say that it is still to come: 완료 예정, 승인 대기.
-const AWAITED_KO: &[&str] = &[
-    "전", "이전", "직전", "예정", "대기", "필요", "요청", "신청", "계획", "임박", "목표", "검토", "심사",
-    "진행", "절차", "과정",
-];
-
-/// Behind a label, as the last word that Korean says about it, they take it away.
-const LOSSES_KO: &[&str] = &[
-    "오답", "오류", "결여", "부족", "부인", "배제", "기각", "반박", "거부", "거절", "철회", "무효", "미흡",
-    "미달", "실패", "반려", "보류", "중단", "해제", "취소", "무리",
-];
-
-/// The same, where they need not be the last.
-const TURNS_KO: &[&str] =
-    &["을 부정", "를 부정", "하기엔", "하기에는", "보기엔", "보기에는", "라기엔", "라기에는", "라기보다"];
 
 /// The places of what is named in a clause.
 pub(crate) type Places<'a> = &'a [(usize, usize)];
@@ -356,17 +100,12 @@ fn takes_away(text: &str) -> bool {
         AWAITED_KO.iter().any(|noun| word.strip_prefix(noun).is_some_and(|end| COPULAS.contains(&end)))
     };
     let last = text.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty()).unwrap_or("");
-    let loses = |rest: &str| rest.contains(last) && LOSSES_KO.iter().any(|noun| last.starts_with(noun));
-    let named = text.contains('\u{1}');
-    if !named {
-        return loses(text);
-    }
-    behind(text).any(|rest| {
-        awaited(rest)
-            || loses(rest)
-            || TURNS_KO.iter().any(|turn| rest.contains(turn))
-            || matches!(rest.trim(), "보다" | "보다는" | "에서")
-    })
+    let loses = |rest: &str| LOSSES_KO.iter().any(|noun| last.starts_with(noun)) && rest.contains(last);
+    let Some(first) = behind(text).next() else { return loses(text) };
+    loses(first)
+        || TURNS_KO.iter().any(|turn| first.contains(turn))
+        || behind(text).any(awaited)
+        || behind(text).last().is_some_and(|rest| matches!(rest.trim(), "보다" | "보다는" | "에서"))
 }
 
 /// A short text that denies.

@@ -1,8 +1,11 @@
 //! Dates and times, Korean and English, into the forms of RFC 3339.
 
+mod clock;
+
 use unicode_normalization::UnicodeNormalization;
 
 use crate::report::Rule;
+use clock::{find_time, fraction_of, may_be_span, zone_of};
 
 /// What a text says as a date or a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) enum Reading {
 }
 
 const MAX_LEN: usize = 80;
+const ASKED: &str = "a date is asked about or hedged";
+const SPAN: &str = "two times of a day, or a time and its offset";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Date {
@@ -59,6 +64,9 @@ impl Date {
 
 pub(crate) fn read_date(text: &str) -> Reading {
     let Some(whole) = normal(text) else { return Reading::None };
+    if whole.contains('?') {
+        return Reading::Ambiguous(ASKED);
+    }
     let (before, normal) = leading_weekday(&whole);
     match find_date(normal) {
         Found::Date(date, rest) if date.exists() => {
@@ -72,6 +80,9 @@ pub(crate) fn read_date(text: &str) -> Reading {
             }
             if is_weekday(rest) {
                 return Reading::Rewritten { text: out, dropped: false };
+            }
+            if !rest.contains(char::is_alphanumeric) {
+                return Reading::Ambiguous("a sign beside the date");
             }
             match find_time(rest.trim_start_matches(['T', 't', ' ', ','])) {
                 Some((time, offset)) => {
@@ -90,10 +101,15 @@ pub(crate) fn read_date(text: &str) -> Reading {
 /// Reads a date with a time; `offset` tells whether the wanted form has an offset from UTC.
 pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
     let Some(whole) = normal(text) else { return Reading::None };
+    if whole.contains('?') {
+        return Reading::Ambiguous(ASKED);
+    }
     let (before, normal) = leading_weekday(&whole);
     match find_date(normal) {
         Found::Date(date, rest) if date.exists() => {
-            let rest = normal.get(rest..).unwrap_or("").trim_start_matches(['T', 't', ' ', ',']);
+            let rest = normal.get(rest..).unwrap_or("");
+            let joined = rest.starts_with(['T', 't']);
+            let rest = rest.trim_start_matches(['T', 't', ' ', ',']);
             let (between, rest) = leading_weekday(rest);
             let Some(((hour, minute, second), zone)) = find_time(rest) else {
                 return if rest.trim().is_empty() {
@@ -107,6 +123,9 @@ pub(crate) fn read_date_time(text: &str, offset: bool) -> Reading {
                 "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}{fraction}",
                 date.year, date.month, date.day
             );
+            if !joined && may_be_span(rest, zone) {
+                return Reading::Ambiguous(SPAN);
+            }
             let Some(zone) = zone_of(zone) else { return Reading::None };
             let (out, dropped) = match (offset, zone.is_empty()) {
                 (true, _) => (format!("{out}{zone}"), false),
@@ -131,6 +150,9 @@ pub(crate) fn read_time(text: &str) -> Reading {
     let Some(normal) = normal(text) else { return Reading::None };
     match find_time(&normal) {
         Some(((hour, minute, second), zone)) => {
+            if may_be_span(&normal, zone) {
+                return Reading::Ambiguous(SPAN);
+            }
             let Some(zone) = zone_of(zone) else { return Reading::None };
             let out = format!("{hour:02}:{minute:02}:{second:02}{}{zone}", fraction_of(&normal));
             if out == text { Reading::Exact } else { Reading::Rewritten { text: out, dropped: false } }
@@ -264,7 +286,7 @@ fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
         "november",
         "december",
     ];
-    let (start, word) = super::boolean::words(text).find_map(|(start, word)| {
+    let (start, word) = crate::align::scalar::boolean::words(text).find_map(|(start, word)| {
         let letters: String =
             word.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
         let month = MONTHS.iter().zip(FULL).position(|(short, full)| {
@@ -283,7 +305,20 @@ fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
         ([_], []) | ([], [_]) => return Some(Found::Ambiguous("a date without a year or a day")),
         _ => return Some(Found::None),
     };
+    let lead = text.get(..start.min(day.start)).unwrap_or("");
+    if crate::align::scalar::boolean::words(lead).any(|(_, word)| is_bound(word)) {
+        return Some(Found::Ambiguous("a bound, not a date"));
+    }
     Some(Found::Date(Date { year: year.value, month, day: day.value }, year.end))
+}
+
+/// Words before a date that make another day of it.
+fn is_bound(word: &str) -> bool {
+    const BOUNDS: [&str; 14] = [
+        "before", "after", "until", "till", "by", "since", "from", "not", "around", "about", "circa",
+        "early", "late", "between",
+    ];
+    BOUNDS.iter().any(|bound| word.eq_ignore_ascii_case(bound))
 }
 
 struct Number {
@@ -307,8 +342,9 @@ fn numbers(text: &str) -> Vec<Number> {
     out
 }
 
+/// A weekday, or nothing but the marks that end or enclose a date.
 fn is_weekday(text: &str) -> bool {
-    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    let word = text.trim_matches(|c: char| c.is_whitespace() || ".,;:!()[]\"'`*_".contains(c));
     word.is_empty() || weekday(word).is_some()
 }
 
@@ -348,98 +384,6 @@ fn leading_weekday(text: &str) -> (Option<u32>, &str) {
 
 fn contradicts(weekday: Option<u32>, date: Date) -> bool {
     weekday.is_some_and(|weekday| weekday != date.weekday())
-}
-
-type Clock = (u32, u32, u32);
-
-/// The time of day at the start of `text`, and what follows it.
-fn find_time(text: &str) -> Option<(Clock, &str)> {
-    let text = text.trim();
-    let (half, rest) = ["오전", "오후"]
-        .iter()
-        .find_map(|word| text.strip_prefix(word).map(|rest| (Some(*word), rest)))
-        .unwrap_or((None, text));
-    let rest = rest.trim_start();
-    let numbers = numbers(rest);
-    let first = numbers.first().filter(|first| first.start == 0 && first.digits <= 2)?;
-    let gap = |from: usize, to: usize| rest.get(from..to).unwrap_or("").trim().to_owned();
-    let mut parts = [first.value, 0, 0];
-    let mut end = first.end;
-    let korean = rest.get(end..)?.trim_start().starts_with('시');
-    if korean {
-        end = rest.len() - rest.get(end..)?.trim_start().strip_prefix('시')?.len();
-    }
-    for (index, number) in numbers.iter().enumerate().skip(1).take(2) {
-        let between = gap(end, number.start);
-        let ok = if korean { between.is_empty() } else { between == ":" && number.digits == 2 };
-        if !ok {
-            break;
-        }
-        if korean {
-            let tail = rest.get(number.end..)?.trim_start();
-            let tail = tail.strip_prefix(if index == 1 { '분' } else { '초' })?;
-            end = rest.len() - tail.len();
-        } else {
-            end = number.end;
-        }
-        if let Some(part) = parts.get_mut(index) {
-            *part = number.value;
-        }
-    }
-    let mut tail = rest.get(end..)?;
-    // A fraction of a second.
-    if let Some(fraction) = tail.strip_prefix('.') {
-        tail = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-    }
-    let lower = tail.trim_start().to_lowercase();
-    let meridiem = ["a.m.", "p.m.", "am", "pm"].iter().find(|word| lower.starts_with(*word));
-    let half = half.or(match meridiem {
-        Some(word) if word.starts_with('a') => Some("오전"),
-        Some(_) => Some("오후"),
-        None => None,
-    });
-    if let Some(word) = meridiem {
-        tail = tail.trim_start().get(word.len()..)?;
-    }
-    // "5" alone is no time.
-    if !korean && end == first.end && meridiem.is_none() {
-        return None;
-    }
-    let [mut hour, minute, second] = parts;
-    match half {
-        Some("오전") if hour == 12 => hour = 0,
-        Some("오후") if hour < 12 => hour += 12,
-        _ => {}
-    }
-    (hour < 24 && minute < 60 && second < 61).then_some(((hour, minute, second), tail))
-}
-
-fn fraction_of(time: &str) -> String {
-    let Some((_, after)) = time.split_once('.') else { return String::new() };
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    if digits.is_empty() { digits } else { format!(".{digits}") }
-}
-
-/// `Z`, `+09:00`, or nothing; `None` if something else follows.
-fn zone_of(tail: &str) -> Option<String> {
-    let tail = tail.trim();
-    match tail {
-        "" => return Some(String::new()),
-        "Z" | "z" | "UTC" | "GMT" => return Some("Z".to_owned()),
-        "KST" => return Some("+09:00".to_owned()),
-        _ => {}
-    }
-    let sign = tail.chars().next().filter(|c| matches!(c, '+' | '-'))?;
-    let digits: String = tail.chars().skip(1).filter(|c| *c != ':').collect();
-    if !digits.chars().all(|c| c.is_ascii_digit()) {
-        return None;
-    }
-    let (hours, minutes) = match digits.len() {
-        2 => (digits.as_str(), "00"),
-        4 => digits.split_at_checked(2)?,
-        _ => return None,
-    };
-    Some(format!("{sign}{hours}:{minutes}"))
 }
 
 #[cfg(test)]
@@ -504,6 +448,36 @@ mod tests {
         assert_eq!(read_time("2:30 PM"), rewritten("14:30:00"));
         assert_eq!(read_time("오후 2시 30분"), rewritten("14:30:00"));
         assert_eq!(read_time("25:00"), Reading::None);
+        assert_eq!(read_time("10:00:00-05:00"), Reading::Exact);
+        assert_eq!(read_date_time("2026-03-05 10:00:00-05:00", true), rewritten("2026-03-05T10:00:00-05:00"));
+        assert_eq!(read_date_time("2026-03-05T10:00-05:00", true), rewritten("2026-03-05T10:00:00-05:00"));
+    }
+
+    #[test]
+    fn refuses_spans_of_time_and_offsets_that_no_place_has() {
+        for text in ["2024-03-01 10:00-11:00", "2024년 3월 1일 10:00 - 11:00", "2024-03-01 10:00 -0500"] {
+            assert!(matches!(read_date_time(text, true), Reading::Ambiguous(_)), "{text}");
+        }
+        assert!(matches!(read_time("10:00-11:00"), Reading::Ambiguous(_)));
+        for text in ["2024-03-01T10:00:00+99:99", "2024-03-01T10:00:00-14:30", "2024-03-01T10:00:00+09:75"] {
+            assert_eq!(read_date_time(text, true), Reading::None, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_asked_or_bounded() {
+        for text in [
+            "2024-03-01?",
+            "2024년 3월 1일?",
+            "2024-03-01 (?)",
+            "2024-03-01~",
+            "2024-03-01-",
+            "before March 5, 2026",
+        ] {
+            assert!(matches!(read_date(text), Reading::Ambiguous(_)), "{text}: {:?}", read_date(text));
+        }
+        assert!(matches!(read_date_time("2024-03-01T10:00:00Z?", true), Reading::Ambiguous(_)));
+        assert_eq!(read_date("2024-03-01."), rewritten("2024-03-01"));
     }
 
     #[test]
