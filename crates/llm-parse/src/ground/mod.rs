@@ -15,7 +15,7 @@
 //! | a Korean particle more, less or other; an English article less; a compound written apart | [`Fit::Fuzzy`] |
 //! | one letter of an English word added, lost, changed or swapped, giving no other word of the source or of everyday language | [`Fit::Fuzzy`] |
 //! | a Korean syllable spelled as it sounds, one that no word has, or one letter of it in an ending or a long word | [`Fit::Fuzzy`] |
-//! | a digit, sign, decimal point, unit or number word | [`Miss::Number`] |
+//! | a digit, sign, decimal point, unit or number word; a part of a number cut off | [`Miss::Number`] |
 //! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` or 불- cut off, what an ellipsis leaves out; `hypo-` for `hyper-`, `ex-` for `in-` | [`Miss::Negation`] |
 //! | a letter of a name: a capitalised word, a word before 씨 or 님, a surname and two syllables; a syllable of a short Korean noun | [`Miss::Name`] |
 //! | a word added, lost or replaced | [`Miss::Wording`] |
@@ -204,9 +204,12 @@ impl<'a> Aligner<'a> {
 
     /// Finds the place of `quote`: the first of the best ones.
     ///
-    /// What stands in the source letter by letter is found there with [`Fit::Exact`], but for a piece that begins or ends
-    /// inside a number (`0 km` is not a quote of `10 km`, `$10` none of `$10k`) or that leaves a negation at its end out:
-    /// `able` of `unable`, `합격` of `불합격`, `합격하지` of `합격하지 못했다`, `finish` of `not finish`.
+    /// What stands in the source letter by letter is found there with [`Fit::Exact`], but for a piece that
+    /// - begins or ends inside a number: `0 km` is not a quote of `10 km`, `$10` none of `$10k`, `다섯 명` none of `스물다섯 명`;
+    /// - begins or ends inside a word: `Anna` of `Annabelle`, `김민` of `김민수`, `war` of `anti-war`. A Korean particle or ending
+    ///   may be left out, and one noun of a compound;
+    /// - leaves out what negates it or takes it back: `able` of `unable`, `합격` of `불합격` or `합격 취소`, `합격하지` of
+    ///   `합격하지 못했다`, `finish` of `not finish`, `passed` of `Nobody passed`.
     pub fn locate(&self, quote: &str) -> Option<Grounded> {
         self.lookup(quote).found.into_iter().next()
     }

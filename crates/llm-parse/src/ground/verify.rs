@@ -135,11 +135,13 @@ pub(super) fn verify(
     known: &Vocabulary,
     found: &Alignment,
 ) -> Result<(), Miss> {
-    cut_words(text, source, quote, found)?;
-    let pairs = pair(source, quote, found)?;
+    let heavier =
+        |one: Miss, other: Option<Miss>| other.filter(|other| weight(*other) > weight(one)).unwrap_or(one);
+    let cut = cut_words(text, source, quote, found).err();
+    let pairs = pair(source, quote, found).map_err(|reason| heavier(reason, cut))?;
     let mut slips = 0_usize;
     let mut particles = 0_usize;
-    let mut worst: Option<(u8, Miss)> = None;
+    let mut worst: Option<(u8, Miss)> = cut.map(|reason| (weight(reason), reason));
     for pair in &pairs {
         let from = pair.word.start.max(found.start);
         let to = pair.word.end.min(found.end);

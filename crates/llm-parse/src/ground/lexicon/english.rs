@@ -65,7 +65,7 @@ fn line_from(word: &str) -> &'static str {
 /// `-er`, `giga-` for `mega-`. Their rest is one.
 pub(in crate::ground) fn opposes(one: &str, other: &str) -> Option<Miss> {
     let shared = |tail: Option<&str>, rest: Option<&str>| {
-        tail.is_some_and(|tail| tail.len() >= 3 && rest == Some(tail))
+        tail.is_some_and(|tail| !matches!(tail.len(), 1 | 2) && rest == Some(tail))
     };
     let begins = |family: &[&str]| {
         family.iter().any(|start| {
@@ -90,8 +90,17 @@ pub(in crate::ground) fn opposes(one: &str, other: &str) -> Option<Miss> {
 
 /// Tells whether two words are one in British and American spelling: `colour`, `organise`.
 pub(in crate::ground) fn are_variants(one: &str, other: &str) -> bool {
-    let american = |word: &str| word.replace("our", "or").replace("is", "iz").replace("ys", "yz");
-    one.len().min(other.len()) >= 5 && one != other && american(one) == american(other)
+    // "mourning" is no British "morning"
+    let plain = |word: &str| {
+        match word.get(3..).and_then(|rest| rest.find("our")) {
+            Some(at) => {
+                [word.get(..at + 3), Some("or"), word.get(at + 6..)].into_iter().flatten().collect::<String>()
+            }
+            None => word.to_owned(),
+        }
+        .replace('z', "s")
+    };
+    one.len().min(other.len()) >= 5 && one != other && plain(one) == plain(other)
 }
 
 /// Tells whether two words differ only in which of their letters are written twice.

@@ -209,7 +209,7 @@ pub(super) fn sound_alike(a: char, b: char) -> bool {
 }
 
 /// The syllables of everyday words that end in two consonants or a rare one.
-const CLUSTERS: &str = "겪꺾깎낚닦묶볶섞솎밖갚깊높덮숲앞엎옆짚팥같겉곁끝낱맡밑밭뱉붙솥얕짙홑흩볕낮낯맺빚빛숯쫓찢찧젖잊짖꽃꽂늦갖갗넣놓낳닿쌓좋빻땋값없몫넋삯앉얹많않끊잖굵긁갉낡늙닭맑묽밝붉읽얽흙넓떫밟얇엷짧덟닮삶젊굶옮곪앎핥훑읊끓꿇닳뚫싫앓옳잃엌녘돛닻윷몇옻";
+const CLUSTERS: &str = "겪꺾깎낚닦묶볶섞솎밖갚깊높덮숲앞엎옆짚팥같겉곁끝낱맡밑밭뱉붙솥얕짙홑흩볕낮낯맺빚빛숯쫓찢찧젖잊짖꽃꽂늦갖갗넣놓낳닿쌓좋빻땋값없몫넋삯앉얹많않끊잖굵긁갉낡늙닭맑묽밝붉읽얽흙넓떫밟얇엷짧덟닮삶젊굶옮곪앎핥훑읊끓꿇닳뚫싫앓옳잃엌녘돛닻윷몇옻걷곧굳긷닫듣돋뜯묻믿받벋뻗얻쏟싣컫숟맏찾";
 
 /// Tells whether a syllable occurs in hardly any Korean word: an unusual final consonant or vowel.
 pub(super) fn is_odd(c: char) -> bool {

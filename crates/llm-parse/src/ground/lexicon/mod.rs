@@ -5,19 +5,25 @@ mod cut;
 mod english;
 mod korean;
 mod neighbours;
+mod number;
+mod prefix;
 mod slip;
+mod tear;
 
 pub(super) use common::COMMON;
 #[cfg(test)]
 pub(super) use common::COMMON_KOREAN;
-pub(super) use cut::{loses_negation, loses_prefix, negates_next};
+pub(super) use cut::{denies_subject, loses_negation, negates_next};
 pub(super) use english::{
     are_neighbours, are_variants, begins_as_a_word, differ_in_doubling, is_word, opposes,
 };
 pub(super) use korean::{HONORIFICS, is_full_name, is_particle, is_verbal, letters, same_but_particles};
 #[cfg(test)]
 pub(super) use neighbours::NEIGHBOURS;
+pub(super) use number::{Part, cuts_korean, goes_on, loses_compound};
+pub(super) use prefix::loses_prefix;
 pub(super) use slip::{Base, is_known, is_slip, is_stray, may_swap};
+pub(super) use tear::{tears_end, tears_front};
 
 use super::Miss;
 

@@ -105,6 +105,8 @@ fn another_korean_word_is_no_slip() {
         ("고모가", "고무가"),
         ("사실이다", "사실이냐"),
         ("갑니다", "갑니까"),
+        ("걷었습니다", "얻었습니다"),
+        ("받았다", "찾았다"),
     ];
     let taken = taken(&pairs, KOREAN);
     println!("{} of {} taken", taken.len(), 2 * pairs.len());
@@ -240,6 +242,7 @@ fn another_english_word_is_no_slip() {
         ("hundred", "hundreds"),
         ("third", "thirds"),
         ("sixteen", "sixty"),
+        ("pre-tax", "pro-tax"),
     ];
     let taken = taken(&pairs, ENGLISH);
     println!("{} of {} taken", taken.len(), 2 * pairs.len());

@@ -8,6 +8,7 @@ use unicode_forms::nfd;
 
 mod changed;
 mod cost;
+mod cut;
 
 use super::prose::{Random, prose};
 use super::*;
@@ -63,6 +64,7 @@ fn six_words(text: &str, random: &mut Random) -> Range<usize> {
 fn loses_negation(text: &str, range: Range<usize>) -> bool {
     let after = text[range.end..].trim_start();
     text[..range.start].trim_end().ends_with(" not")
+        || text[..range.start].trim_end().ends_with(" nobody")
         || text[..range.start].trim_end().ends_with(" 못")
         || (text[range].ends_with('지') && after.starts_with(['않', '못']))
         || after.starts_with('없')
@@ -591,8 +593,14 @@ proptest! {
         let skeleton = Skeleton::new(&source);
         let after = skeleton.word_of(skeleton.bytes.partition_point(|bytes| bytes.start < range.end));
         prop_assume!(!after.is_some_and(|word| word.unit));
+        // A piece that touches a letter, a number or a hyphen may be a part of it, as one beside a number may.
+        let open = |beside: Option<char>| beside.is_none_or(|c| !c.is_alphanumeric() && !"-\u{2010}\u{2011}".contains(c));
+        let beside = (source[..range.start].chars().next_back(), source[range.end..].chars().next());
         let aligner = Aligner::new(&source);
         let lookup = aligner.lookup(piece);
+        if !open(beside.0) || !open(beside.1) || lookup.miss == Some(Miss::Number) {
+            return Ok(());
+        }
         // A piece beside a negation may lose it.
         if lookup.miss == Some(Miss::Negation) {
             prop_assert!(source.contains(['안', '못', '않', '없', '아', '불', '비', '미', '무', '몰', '말', '마']), "{source:?}");

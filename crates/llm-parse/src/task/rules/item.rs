@@ -33,8 +33,9 @@ pub(super) fn blocks(text: &str, body_start: usize) -> Vec<Block> {
         if trimmed.is_empty() {
             prose_open = false;
         } else if let Some((marker, skip)) = marker(trimmed) {
-            let ticked = ticked(trimmed.get(..skip).unwrap_or_default());
-            blocks.push(Block { marker: Some(marker), ticked, content: at + skip..at + trimmed.len() });
+            let boxed = ticked(trimmed.get(..skip).unwrap_or_default());
+            let (said, content) = said(text, at + skip..at + trimmed.len());
+            blocks.push(Block { marker: Some(marker), ticked: boxed.or(said), content });
             prose_open = false;
         } else if let (true, Some(block)) = (prose_open, blocks.last_mut()) {
             block.content.end = at + trimmed.len();
@@ -53,6 +54,52 @@ fn ticked(marks: &str) -> Option<bool> {
         return Some(false);
     }
     (marks.contains("[x]") || marks.contains("[X]") || marks.contains('☑')).then_some(true)
+}
+
+/// What the words of an item say of it, and the item without them: `(done) Call mom`, `~~Clean room~~`, `운동하기 (완료)`.
+fn said(text: &str, content: Range<usize>) -> (Option<bool>, Range<usize>) {
+    const MARKS: [(&str, bool); 10] = [
+        ("done", true),
+        ("completed", true),
+        ("finished", true),
+        ("완료", true),
+        ("끝", true),
+        ("todo", false),
+        ("to do", false),
+        ("open", false),
+        ("예정", false),
+        ("미완료", false),
+    ];
+    let plain = (None, content.clone());
+    let Some(item) = text.get(content.clone()) else { return plain };
+    // `head` bytes of the item are left out before `inner`
+    let within = |head: usize, inner: &str| {
+        let start = content.start + head + (inner.len() - inner.trim_start().len());
+        start..start + inner.trim().len()
+    };
+    let struck = item.strip_prefix("~~").and_then(|rest| rest.strip_suffix("~~"));
+    if let Some(inner) = struck.filter(|inner| !inner.trim().is_empty() && !inner.contains("~~")) {
+        return (Some(true), within(2, inner));
+    }
+    let mark = |words: &str| {
+        let words = words.trim().to_lowercase();
+        MARKS.iter().find(|(mark, _)| *mark == words).map(|(_, done)| *done)
+    };
+    for (open, close) in [('(', ')'), ('[', ']')] {
+        if let Some((words, rest)) = item.strip_prefix(open).and_then(|rest| rest.split_once(close))
+            && let Some(done) = mark(words)
+            && !rest.trim().is_empty()
+        {
+            return (Some(done), within(item.len() - rest.len(), rest));
+        }
+        if let Some((rest, words)) = item.strip_suffix(close).and_then(|rest| rest.rsplit_once(open))
+            && let Some(done) = mark(words)
+            && !rest.trim().is_empty()
+        {
+            return (Some(done), within(0, rest));
+        }
+    }
+    plain
 }
 
 const ORDINALS: [&str; 24] = [

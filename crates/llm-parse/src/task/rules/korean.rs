@@ -5,6 +5,10 @@
 
 use super::Hit;
 use super::clause::{SENTENCE_END, SPACE};
+use super::person;
+use super::verb::{
+    final_consonant, future_stem, infinitive_stem, past_stem, restore_l, split_last, with_final,
+};
 
 const LEADING: [&str; 24] = [
     "그리고",
@@ -35,7 +39,7 @@ const LEADING: [&str; 24] = [
 const SEQUEL: [&str; 6] = ["그다음", "그 다음", "다음으로", "마지막으로", "그 뒤", "그러고"];
 
 /// States, feelings and outcomes: past tense, yet nothing that was done.
-const NO_DEED: [&str; 50] = [
+const NO_DEED: [&str; 60] = [
     "있",
     "없",
     "좋",
@@ -86,6 +90,16 @@ const NO_DEED: [&str; 50] = [
     "부족하",
     "늦",
     "몰랐",
+    "실패하",
+    "탈락하",
+    "불합격하",
+    "떨어지",
+    "잃",
+    "잃어버리",
+    "이기",
+    "우승하",
+    "지치",
+    "싶",
 ];
 
 /// Finds what somebody says to have done: a predicate in the past tense at the end of the clause.
@@ -104,8 +118,11 @@ pub(super) fn deed(clause: &str) -> Option<Hit> {
         .or_else(|| linked_stem(predicate, before))?;
     if predicate.contains("이었")
         || stem.ends_with("못하")
-        || split_last(before).1 == "못"
+        || matches!(split_last(before).1, "못" | "안")
+        || is_denied(&stem)
         || before.ends_with("적이")
+        || (stem == "하" && ["려고", "려", "까", "고자"].iter().any(|end| before.ends_with(end)))
+        || person::is_another(before)
     {
         return None;
     }
@@ -117,6 +134,13 @@ pub(super) fn deed(clause: &str) -> Option<Hit> {
     let (lead, sequel) = without_lead(before);
     let title = join(lead, &format!("{stem}기"));
     Some(Hit { title, quote_end: body.len(), confidence: 0.7, follows_previous: sequel })
+}
+
+/// "안했어요", "안갔어요"; but 안내하 and 안 themselves are verbs.
+fn is_denied(stem: &str) -> bool {
+    stem.strip_prefix('안').is_some_and(|verb| {
+        matches!(verb, "하" | "가" | "오" | "먹" | "보" | "사" | "쓰" | "자" | "되" | "읽" | "마시")
+    })
 }
 
 /// "매일 30분씩 걷고 있어요" → 매일 30분씩 걷기
@@ -309,11 +333,41 @@ fn wish(body: &str) -> Option<Need> {
     {
         return None;
     }
+    if person::wishes(before, rest) || is_given_up(rest) {
+        return None;
+    }
     let (_, verb) = split_last(before);
     if matches!(verb, "알" | "듣" | "묻" | "여쭤보" | "여쭙" | "물어보") {
         return None;
     }
     Some((format!("{before}기"), end_of_words(body, at + "고".len()), 0.75))
+}
+
+/// "배우고 싶었지만 이제는 아니에요": what follows a wish takes it back; that it is hard does not.
+fn is_given_up(rest: &str) -> bool {
+    const GIVEN_UP: [&str; 18] = [
+        "아니에요",
+        "아니예요",
+        "아닙니다",
+        "아니다",
+        "아니야",
+        "하지 않",
+        "싶지 않",
+        "원하지 않",
+        "포기했",
+        "포기하기로",
+        "그만뒀",
+        "그만두었",
+        "그만두기로",
+        "접었",
+        "접기로",
+        "안 하기로",
+        "관심이 없",
+        "생각이 없",
+    ];
+    let turned =
+        ["지만", "는데", "으나"].iter().filter_map(|turn| rest.split_once(turn)).map(|(_, tail)| tail);
+    turned.into_iter().any(|tail| GIVEN_UP.iter().any(|word| tail.contains(word)))
 }
 
 /// "외우려고 하는데" → 외우기
@@ -400,120 +454,6 @@ fn weighed(body: &str) -> Option<Need> {
     Some((format!("{}기", restore_l(before)), body.len(), 0.6))
 }
 
-/// "만드" before 는 is the ㄹ verb 만들.
-fn restore_l(stem: &str) -> String {
-    match split_last(stem).1 {
-        "만드" | "여" | "파" | "사" | "드" | "느" | "주" if !stem.ends_with("주") => {
-            with_final(stem, 8)
-        }
-        _ => stem.to_owned(),
-    }
-}
-
-/// Takes ㄹ (or 을) off a verb in the future form: 볼 → 보, 먹을 → 먹; ㄹ verbs keep it: 풀 → 풀.
-fn future_stem(before: &str) -> Option<String> {
-    const L_VERBS: [&str; 12] = ["풀", "만들", "놀", "팔", "늘", "줄", "열", "들", "걸", "벌", "돌", "갈"];
-    let verb = split_last(before).1;
-    if let Some(stem) = before.strip_suffix('을')
-        && stem.chars().last().is_some_and(|c| final_consonant(c) != 0)
-    {
-        return Some(stem.to_owned());
-    }
-    if L_VERBS.iter().any(|known| verb == *known || (known.chars().count() > 1 && verb.ends_with(known))) {
-        return Some(before.to_owned());
-    }
-    let last = before.chars().last()?;
-    (final_consonant(last) == 8).then(|| with_final(before, 0))
-}
-
-/// Undoes the past tense of a predicate: 외웠어요 → 외우. `None` if it is not in the past tense.
-fn past_stem(predicate: &str, context: &str) -> Option<String> {
-    const ENDINGS: [&str; 22] = [
-        "습니당",
-        "어용",
-        "네",
-        "지만",
-        "으며",
-        "고",
-        "지",
-        "습니다만",
-        "습니다",
-        "답니다",
-        "어요",
-        "고요",
-        "구요",
-        "네요",
-        "거든요",
-        "지요",
-        "죠",
-        "는데요",
-        "는데",
-        "음",
-        "어",
-        "다",
-    ];
-    let past = ENDINGS.iter().find_map(|ending| predicate.strip_suffix(ending))?;
-    let last = past.chars().last()?;
-    if final_consonant(last) != 20 || past.ends_with('셨') || past.ends_with('겠') || past.ends_with('있')
-    {
-        return None;
-    }
-    // The syllable without its ㅆ is the infinitive: 외웠 → 외워.
-    infinitive_stem(&with_final(past, 0), context)
-}
-
-/// Undoes stem + 아/어: 외워 → 외우, 들어 → 듣 or 들, 골라 → 고르.
-fn infinitive_stem(infinitive: &str, context: &str) -> Option<String> {
-    let last = infinitive.chars().last()?;
-    let head = infinitive.get(..infinitive.len() - last.len_utf8())?;
-    let previous = head.chars().last();
-    match last {
-        '해' => return Some(format!("{head}하")),
-        '어' | '아' => return (!head.is_empty()).then(|| closed_stem(head, context)),
-        '라' | '러' if previous.is_some_and(|c| final_consonant(c) == 8) => {
-            return Some(format!("{}르", with_final(head, 0)));
-        }
-        '워' => {
-            const B_VERBS: [&str; 12] =
-                ["구", "누", "주", "어려", "쉬", "무거", "가벼", "고마", "아쉬", "즐거", "더", "추"];
-            if B_VERBS.contains(&head) {
-                return Some(with_final(head, 17));
-            }
-        }
-        '켜' | '펴' if head.is_empty() => return Some(infinitive.to_owned()),
-        '예' | '여' if head.is_empty() => return None,
-        _ => {}
-    }
-    let (initial, vowel, coda) = jamo(last)?;
-    if coda != 0 {
-        return None;
-    }
-    let vowel = match vowel {
-        6 => 20,                                       // ㅕ ← ㅣ
-        14 => 13,                                      // ㅝ ← ㅜ
-        9 => 8,                                        // ㅘ ← ㅗ
-        10 => 11,                                      // ㅙ ← ㅚ
-        4 if matches!(initial, 1 | 4 | 10 | 15) => 18, // 써 꺼 떠 커 ← ㅡ
-        same @ (0 | 1 | 4 | 5 | 16 | 20 | 15) => same,
-        _ => return None,
-    };
-    Some(format!("{head}{}", syllable(initial, vowel, 0)))
-}
-
-/// The stem before a separate 어/아: mostly as it stands, but 들어 may be 듣다.
-fn closed_stem(head: &str, context: &str) -> String {
-    const HEARD: [&str; 12] =
-        ["강의", "수업", "음악", "노래", "LC", "듣기", "라디오", "팟캐스트", "소리", "인강", "특강", "파트"];
-    match head {
-        "들" if HEARD.iter().any(|word| context.contains(word)) => "듣".to_owned(),
-        "걸" if !context.contains("전화") && !context.contains('옷') => "걷".to_owned(),
-        "물" => "묻".to_owned(),
-        "깨달" => "깨닫".to_owned(),
-        "지" => "짓".to_owned(),
-        _ => head.to_owned(),
-    }
-}
-
 /// Drops connectives and the speaker from the front; tells whether a connective says "then".
 fn without_lead(text: &str) -> (&str, bool) {
     let mut rest = text.trim();
@@ -527,16 +467,6 @@ fn without_lead(text: &str) -> (&str, bool) {
         rest = tail;
     }
     (rest, sequel)
-}
-
-fn split_last(text: &str) -> (&str, &str) {
-    let text = text.trim_end();
-    match text.char_indices().rev().find(|(_, c)| SPACE.contains(c)) {
-        Some((at, c)) => {
-            (text.get(..at).unwrap_or_default().trim_end(), text.get(at + c.len_utf8()..).unwrap_or_default())
-        }
-        None => ("", text),
-    }
 }
 
 fn join(before: &str, predicate: &str) -> String {
@@ -557,61 +487,9 @@ fn end_of_words(body: &str, from: usize) -> usize {
     body.len()
 }
 
-const FIRST: u32 = 0xac00;
-
-fn jamo(c: char) -> Option<(u32, u32, u32)> {
-    let index = u32::from(c).checked_sub(FIRST).filter(|index| *index < 11_172)?;
-    Some((index / 588, index % 588 / 28, index % 28))
-}
-
-fn syllable(initial: u32, vowel: u32, coda: u32) -> char {
-    char::from_u32(FIRST + (initial * 21 + vowel) * 28 + coda).unwrap_or('\u{fffd}')
-}
-
-fn final_consonant(c: char) -> u32 {
-    jamo(c).map_or(0, |(_, _, coda)| coda)
-}
-
-/// Replaces the final consonant of the last syllable.
-fn with_final(text: &str, coda: u32) -> String {
-    let mut out = text.to_owned();
-    if let Some((initial, vowel, _)) = out.chars().last().and_then(jamo) {
-        out.pop();
-        out.push(syllable(initial, vowel, coda));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn past_predicates_find_their_stem() {
-        for (predicate, stem) in [
-            ("완강했습니다", "완강하"),
-            ("외웠어요", "외우"),
-            ("풀었습니다", "풀"),
-            ("줄였다", "줄이"),
-            ("올렸습니다", "올리"),
-            ("골랐어요", "고르"),
-            ("썼다", "쓰"),
-            ("갔어요", "가"),
-            ("봤습니다", "보"),
-            ("보냈어요", "보내"),
-            ("먹었고요", "먹"),
-            ("구웠어요", "굽"),
-            ("걸었습니다", "걷"),
-            ("만들었어요", "만들"),
-            ("않았어요", "않"),
-            ("됐어요", "되"),
-        ] {
-            assert_eq!(past_stem(predicate, "").as_deref(), Some(stem), "{predicate}");
-        }
-        assert_eq!(past_stem("들었고요", "강의를").as_deref(), Some("듣"));
-        assert_eq!(past_stem("합니다", ""), None);
-        assert_eq!(past_stem("하셨어요", ""), None);
-    }
 
     #[test]
     fn needs_of_each_kind_are_found() {
@@ -625,11 +503,23 @@ mod tests {
             ("식단을 기록하는 게 도움이 될까요?", "식단을 기록하기"),
             ("장비를 먼저 사야 할까요?", "장비를 먼저 사기"),
             ("책을 매일 읽으려고 합니다", "책을 매일 읽기"),
+            ("영어를 배우고 싶지만 쉽지 않아요.", "영어를 배우기"),
+            ("전부터 영어를 배우고 싶었는데 시간이 없어요.", "전부터 영어를 배우기"),
+            ("영어를 배우고 싶다는 생각이 들어요.", "영어를 배우기"),
         ] {
             assert_eq!(need(clause).map(|hit| hit.title).as_deref(), Some(title), "{clause}");
         }
         assert!(need("다들 어떻게 하셨나요?").is_none());
         assert!(need("방법을 알고 싶습니다.").is_none());
+        for clause in [
+            "영어를 배우고 싶었지만 이제는 아니에요.",
+            "차를 사고 싶었는데 포기했어요.",
+            "살을 빼고 싶다는 친구가 있어요.",
+            "동생이 영어를 배우고 싶어 해요.",
+            "아들은 수영을 배우고 싶어합니다.",
+        ] {
+            assert!(need(clause).is_none(), "{clause}");
+        }
     }
 
     #[test]
@@ -646,8 +536,38 @@ mod tests {
             "운도 좋았던 것 같습니다.",
             "점수가 40점대라서 막막했어요.",
             "드디어 하프를 완주했습니다!",
+            "마라톤에 실패했어요.",
+            "면접에서 떨어졌습니다.",
+            "오디션에서 탈락했어요.",
+            "스페인어를 배우려고 했지만 결국 안 했어요.",
+            "운동을 안 했어요.",
+            "숙제를 안했습니다.",
+            "스페인어를 배우려고 했어요.",
+            "기타를 배우고 싶었어요.",
+            "친구가 10kg을 뺐어요.",
+            "동생은 스페인어를 배웠습니다.",
+            "우리 형이 매일 5km를 뛰었어요.",
+            "민수 씨가 책을 두 권 읽었어요.",
+            "어머니께서 김치를 담갔습니다.",
         ] {
             assert!(deed(clause).is_none(), "{clause}");
+        }
+    }
+
+    #[test]
+    fn what_others_gave_or_said_leaves_the_deed_to_the_writer() {
+        for (clause, title) in [
+            ("친구가 추천한 책을 읽었어요.", "친구가 추천한 책을 읽기"),
+            ("동료가 알려 줘서 앱을 깔았어요.", "동료가 알려 줘서 앱을 깔기"),
+            ("아들은 제가 직접 가르쳤습니다.", "아들은 제가 직접 가르치기"),
+            ("친구와 매일 운동장을 뛰었어요.", "친구와 매일 운동장을 뛰기"),
+            ("친구에게 편지를 썼어요.", "친구에게 편지를 쓰기"),
+            ("형은 없어도 매일 일기를 썼어요.", "형은 없어도 매일 일기를 쓰기"),
+            ("저는 텔레비전을 봤어요.", "텔레비전을 보기"),
+            ("6개월 동안 500만 원을 모았습니다.", "6개월 동안 500만 원을 모으기"),
+            ("손님들을 안내했어요.", "손님들을 안내하기"),
+        ] {
+            assert_eq!(deed(clause).map(|hit| hit.title).as_deref(), Some(title), "{clause}");
         }
     }
 }

@@ -7,7 +7,9 @@ mod clause;
 mod english;
 mod item;
 mod korean;
+mod person;
 mod timing;
+mod verb;
 
 pub(super) use english::base_of_irregular;
 
@@ -284,6 +286,14 @@ mod tests {
         let list = "- [ ] Read the docs\n- [x] Build a small app\n- Write a test\n";
         assert_eq!(titles(PostKind::Question, list), ["Read the docs", "Write a test"]);
         assert_eq!(titles(PostKind::Story, "☐ 단어 외우기\n☑ 모의고사 풀기"), ["모의고사 풀기"]);
+    }
+
+    #[test]
+    fn an_item_that_is_struck_out_or_called_done_is_done() {
+        let list = "1. Buy milk\n2. (done) Call mom\n3. ~~Clean room~~\n4. Write to Ann (done)\n5. [완료] 책 읽기\n6. 운동하기 (완료)\n7. ~~Old~~ Sell the car\n8. Get it done\n";
+        assert_eq!(titles(PostKind::Question, list), ["Buy milk", "~~Old~~ Sell the car", "Get it done"]);
+        let list = "- (done) Called mom\n- ~~Cleaned the room~~\n- (todo) Sell the car\n- 책 읽기 (완료)\n- 운동하기 (예정)\n";
+        assert_eq!(titles(PostKind::Story, list), ["Call mom", "Clean the room", "책 읽기"]);
     }
 
     #[test]
