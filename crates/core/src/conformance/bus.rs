@@ -14,7 +14,7 @@ use futures_util::future::join;
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::event::{
-    Delivery, Envelope, EventBus, EventId, Page, Reason, Receipt, Settlement, Start, State, Subscriber,
+    Delivery, Envelope, EventBus, EventId, Lag, Page, Reason, Receipt, Settlement, Start, State, Subscriber,
     Subscription,
 };
 
@@ -70,6 +70,7 @@ macro_rules! bus_laws {
             law_14_attempts_survive_their_member,
             law_14_settling_a_later_event_counts_no_attempt_of_those_before,
             law_15_a_forgotten_group_begins_anew,
+            law_15_a_member_of_a_forgotten_group_touches_no_other,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
@@ -980,5 +981,45 @@ pub async fn law_15_a_forgotten_group_begins_anew(harness: &(impl BusHarness + ?
     let mut again = table.drain(&member).await?;
     again.sort();
     same!(again, vec![name("a", 1), name("a", 2), name("b", 1)], "events when the group comes again");
+    Ok(Kept::Whole)
+}
+
+/// What a law says that needs a group to be forgotten under its members.
+const STILL_READ: Kept = Kept::Skipped("the backend forgets no group that has members");
+
+/// Forgets a group that has members; `false` where that cannot be.
+async fn forget_under_its_members(bus: &Arc<dyn EventBus>, group: &str) -> Result<bool, Broken> {
+    match bus.forget_group(group).await {
+        Err(error) if !error.retry().is_retryable() => Ok(false),
+        forgotten => Ok(forgotten?),
+    }
+}
+
+/// Law 15: a member that lives on when its group is forgotten is handed nothing, and ends nothing, of another group.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_15_a_member_of_a_forgotten_group_touches_no_other(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let table = Table::set(harness).await;
+    let old = table.join("old").await?;
+    table.bus.publish(&[event("a", 1)]).await?;
+    let held = table.only(&old).await?;
+    if !forget_under_its_members(&table.bus, "old").await? {
+        return Ok(STILL_READ);
+    }
+    let new = table.join("new").await?;
+    table.bus.publish(&[event("b", 1)]).await?;
+    same!(names(&table.take(&old).await?), vec![], "events for a member of the forgotten group");
+    same!(old.lag().await?, Lag::default(), "what a member of the forgotten group is behind");
+    let refused = old.settle(&held.receipt, Settlement::Ack).await.map_err(|error| error.kind());
+    same!(refused, Err(ErrorKind::Conflict), "an acknowledgement for the forgotten group");
+    let lost = old.renew(std::slice::from_ref(&held.receipt)).await?;
+    same!(lost, vec![held.receipt], "receipts lost with the group");
+    let mut all = table.drain(&new).await?;
+    all.sort();
+    same!(all, vec![name("a", 1), name("b", 1)], "events of the group that came after");
     Ok(Kept::Whole)
 }

@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::SqliteBus;
 use crate::event::{Envelope, EventBus, Page, Published, Settlement, State, Subscription};
@@ -111,7 +111,7 @@ async fn what_is_handed_out_and_settled_is_found_by_its_key_however_much_is_unse
         for statement in lines.join("\n").split(';') {
             let explained = format!("EXPLAIN QUERY PLAN {statement}");
             let plan = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&mut connection).await.unwrap();
-            let plan: Vec<String> = plan.iter().map(|row| sqlx::Row::get(row, 3)).collect();
+            let plan: Vec<String> = plan.iter().map(|row| row.get(3)).collect();
             for step in &plan {
                 let all = step.starts_with("SCAN pumasi")
                     || step.ends_with("(sub=?)")
@@ -137,4 +137,49 @@ async fn a_busy_topic_leaves_the_others_some_of_each_fetch() {
         }
     }
     assert!(topics.contains(&"calm".to_owned()), "{topics:?}");
+}
+
+/// Another program's connection to the file.
+async fn foreign(path: &std::path::Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &'static str) {
+    sqlx::query(statement).execute(connection).await.unwrap();
+}
+
+async fn number(connection: &mut SqliteConnection, question: &'static str) -> i64 {
+    sqlx::query(question).fetch_one(connection).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_layout_is_brought_up_to_date_with_all_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let mut other = foreign(&path).await;
+    run(&mut other, include_str!("sql/schema_1.sql")).await;
+    run(&mut other, "INSERT INTO pumasi_event_subscription (grp, topic, cursor) VALUES ('gone', 'posts', 0), ('readers', 'posts', 1)").await;
+    let events = [1, 2, 3].map(|version| Envelope::new("posts", "post-1", State::Created, version));
+    for event in &events {
+        sqlx::query("INSERT INTO pumasi_event_log (id, topic, key, body, published_at) VALUES (?1, 'posts', 'post-1', ?2, 0)")
+            .bind(event.id.as_bytes().to_vec())
+            .bind(serde_json::to_string(event).unwrap())
+            .execute(&mut other)
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        let bus = SqliteBus::open(&path).await.unwrap();
+        let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await.unwrap();
+        let taken = member.fetch(MANY, Duration::ZERO).await.unwrap();
+        let versions: Vec<_> = taken.iter().map(|delivery| delivery.event.version).collect();
+        assert_eq!(versions, [2, 3], "the group goes on where it was");
+        member.settle(&taken[0].receipt, Settlement::Release).await.unwrap();
+        assert_eq!(number(&mut other, "SELECT version FROM pumasi_event_schema").await, 2);
+    }
+    let bus = SqliteBus::open(&path).await.unwrap();
+    assert!(bus.forget_group("readers").await.unwrap());
+    bus.subscribe(&Subscription::new("others", ["posts"])).await.unwrap();
+    let last = "SELECT sub FROM pumasi_event_subscription WHERE grp = 'others'";
+    assert!(number(&mut other, last).await > 2, "a number is given to another group");
 }
