@@ -71,6 +71,7 @@ macro_rules! bus_laws {
             law_14_settling_a_later_event_counts_no_attempt_of_those_before,
             law_15_a_forgotten_group_begins_anew,
             law_15_a_member_of_a_forgotten_group_touches_no_other,
+            law_15_a_receipt_from_before_a_group_was_forgotten_is_refused,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
@@ -1021,5 +1022,34 @@ pub async fn law_15_a_member_of_a_forgotten_group_touches_no_other(
     let mut all = table.drain(&new).await?;
     all.sort();
     same!(all, vec![name("a", 1), name("b", 1)], "events of the group that came after");
+    Ok(Kept::Whole)
+}
+
+/// Law 15: when a forgotten group comes again, a receipt from before stands for nothing.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_15_a_receipt_from_before_a_group_was_forgotten_is_refused(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let table = Table::set(harness).await;
+    let before = table.join("readers").await?;
+    table.bus.publish(&[event("a", 1)]).await?;
+    let old = table.only(&before).await?;
+    if !forget_under_its_members(&table.bus, "readers").await? {
+        return Ok(STILL_READ);
+    }
+    let again = table.join("readers").await?;
+    let new = table.only(&again).await?;
+    same!((new.event.id, new.attempt), (old.event.id, 1), "event and attempt of the group that came again");
+    for member in [&before, &again] {
+        let refused = member.settle(&old.receipt, Settlement::Ack).await.map_err(|error| error.kind());
+        same!(refused, Err(ErrorKind::Conflict), "an acknowledgement from before");
+        let lost = member.renew(std::slice::from_ref(&old.receipt)).await?;
+        same!(lost, vec![old.receipt.clone()], "receipts lost with the group");
+    }
+    again.settle(&new.receipt, Settlement::Ack).await?;
+    same!(member_lag(&again).await?, 0, "events left");
     Ok(Kept::Whole)
 }
