@@ -1,11 +1,12 @@
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use super::SqliteBus;
+use super::{SqliteBus, SqliteBusOptions};
+use crate::ErrorKind;
 use crate::event::{Envelope, EventBus, Page, Published, Settlement, State, Subscription};
 
 const MANY: NonZeroUsize = NonZeroUsize::MAX;
@@ -182,4 +183,26 @@ async fn a_file_of_the_first_layout_is_brought_up_to_date_with_all_that_it_holds
     bus.subscribe(&Subscription::new("others", ["posts"])).await.unwrap();
     let last = "SELECT sub FROM pumasi_event_subscription WHERE grp = 'others'";
     assert!(number(&mut other, last).await > 2, "a number is given to another group");
+}
+
+#[tokio::test]
+async fn callers_at_the_same_time_wait_for_a_foreign_writer_once_and_not_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let busy = Duration::from_millis(200);
+    let bus = SqliteBusOptions::new(&path).with_busy_timeout(busy).open().await.unwrap();
+    let mut other = foreign(&path).await;
+    let events: Vec<_> =
+        (0..30).map(|key| Envelope::new("posts", format!("key-{key}"), State::Created, 1)).collect();
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    let begun = Instant::now();
+    let calls = events.iter().map(|event| bus.publish(std::slice::from_ref(event)));
+    for told in futures_util::future::join_all(calls).await {
+        let error = told.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.retry().is_retryable() && error.to_string().contains("another process"), "{error}");
+    }
+    assert!(begun.elapsed() < busy * 10, "{:?}", begun.elapsed());
+    run(&mut other, "ROLLBACK").await;
+    assert_eq!(bus.publish(&events).await.unwrap(), Published::new(30, 0));
 }
