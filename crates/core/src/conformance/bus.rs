@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join;
+use serde_json::{Value, json};
 
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
@@ -47,6 +48,7 @@ macro_rules! bus_laws {
         $crate::bus_laws!(@each $backend, $harness,
             law_01_publish_is_durable,
             law_01_a_batch_is_stored_whole_or_not_at_all,
+            law_01_what_was_accepted_can_be_read,
             law_02_publish_is_idempotent,
             law_03_every_group_gets_every_event,
             law_03_a_waiting_fetch_is_woken,
@@ -196,6 +198,33 @@ pub async fn law_01_a_batch_is_stored_whole_or_not_at_all(harness: &(impl BusHar
     same!(error.kind(), ErrorKind::InvalidInput, "kind of the error");
     same!(table.drain(&member).await?, vec![], "events of the refused batch");
     same!(table.bus.publish(&[]).await?.accepted, 0, "events of an empty batch");
+    Ok(Kept::Whole)
+}
+
+/// An array in an array, and so on: as many as `levels`.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!("가장 안쪽"), |inner, _| json!([inner]))
+}
+
+/// Law 1: the deepest payload that is accepted can be read again; a deeper one is refused, and its batch with it.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_01_what_was_accepted_can_be_read(harness: &(impl BusHarness + ?Sized)) -> Verdict {
+    let table = Table::set(harness).await;
+    let member = table.join("readers").await?;
+    let deepest = event("a", 1).with_payload(&nested(Envelope::MAX_DEPTH))?;
+    let deeper = event("a", 3).with_payload(&json!({"안": nested(Envelope::MAX_DEPTH)}))?;
+    let Err(error) = table.bus.publish(&[event("a", 2), deeper]).await else {
+        return Err(Broken::new("a payload that no reader takes was accepted"));
+    };
+    same!(error.kind(), ErrorKind::InvalidInput, "kind of the error");
+    table.bus.publish(std::slice::from_ref(&deepest)).await?;
+    let taken = table.only(&member).await?;
+    holds!(*taken.event == deepest, "the deepest payload came back as another");
+    member.settle(&taken.receipt, Settlement::Ack).await?;
+    same!(table.bus.dead_letters("readers", Page::default()).await?, vec![], "dead letters");
     Ok(Kept::Whole)
 }
 
