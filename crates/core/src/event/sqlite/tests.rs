@@ -206,3 +206,22 @@ async fn callers_at_the_same_time_wait_for_a_foreign_writer_once_and_not_one_aft
     run(&mut other, "ROLLBACK").await;
     assert_eq!(bus.publish(&events).await.unwrap(), Published::new(30, 0));
 }
+
+#[tokio::test]
+async fn a_clean_up_looks_at_events_past_their_retention_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let _bus = SqliteBus::open(&path).await.unwrap();
+    let explained = format!("EXPLAIN QUERY PLAN {}", include_str!("sql/clean_up.sql"));
+    let plan =
+        sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&mut foreign(&path).await).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(3)).collect();
+    let of_events = plan.iter().filter(|step| step.starts_with("SCAN e") || step.starts_with("SEARCH e"));
+    let of_events: Vec<_> = of_events.collect();
+    assert!(
+        of_events.len() == 1 && of_events.iter().all(|step| step.ends_with("(published_at<?)")),
+        "{plan:?}"
+    );
+    // Sorting would read all of them, however few it may delete.
+    assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+}

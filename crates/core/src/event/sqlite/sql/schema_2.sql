@@ -10,4 +10,7 @@ CREATE TABLE pumasi_event_subscription (
 INSERT INTO pumasi_event_subscription SELECT sub, grp, topic, cursor FROM pumasi_event_subscription_1;
 DROP TABLE pumasi_event_subscription_1;
 
+-- For the clean-up, which begins with the oldest.
+CREATE INDEX pumasi_event_log_published ON pumasi_event_log (published_at);
+
 UPDATE pumasi_event_schema SET version = 2;
