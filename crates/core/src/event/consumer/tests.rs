@@ -35,13 +35,15 @@ impl Seen {
     }
 }
 
-/// Runs a consumer until `done` says so, then shuts it down.
+/// Runs a consumer until `done` says so, then shuts it down; fails if that takes longer than anything here may.
 async fn run_until(consumer: Consumer, done: impl Fn(&ConsumerStats) -> bool) -> ConsumerStats {
     let shutdown = Shutdown::new();
     let control = consumer.control();
     let running = tokio::spawn(consumer.run(shutdown.clone()));
+    let begun = tokio::time::Instant::now();
     while !done(&control.stats()) {
         assert!(!running.is_finished(), "the consumer ended by itself");
+        assert!(begun.elapsed() < Duration::from_mins(30), "no end is in sight: {:?}", control.stats());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     shutdown.trigger();
