@@ -1,4 +1,5 @@
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -205,6 +206,42 @@ async fn callers_at_the_same_time_wait_for_a_foreign_writer_once_and_not_one_aft
     assert!(begun.elapsed() < busy * 10, "{:?}", begun.elapsed());
     run(&mut other, "ROLLBACK").await;
     assert_eq!(bus.publish(&events).await.unwrap(), Published::new(30, 0));
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_dropped_while_it_puts_an_event_aside_leaves_nothing_behind() {
+    for strange in [1_u64, 2, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let bus = with_a_strange_one(folder.path(), strange).await;
+        let mut other = foreign(&folder.path().join("events.db")).await;
+        let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await.unwrap();
+        {
+            let mut fetch = pin!(member.fetch(MANY, Duration::ZERO));
+            while number(&mut other, "SELECT count(*) FROM pumasi_event_lane WHERE fence > 0").await == 0 {
+                assert!(futures_util::poll!(fetch.as_mut()).is_pending());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // It has its answer now, and what it asks for next has to wait.
+            run(&mut other, "BEGIN IMMEDIATE").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(futures_util::poll!(fetch.as_mut()).is_pending());
+        }
+        run(&mut other, "ROLLBACK").await;
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let taken = member.fetch(MANY, Duration::from_secs(5)).await.unwrap();
+            assert!(!taken.is_empty(), "what stood beside {strange} is still leased after {seen:?}");
+            for delivery in taken {
+                assert_eq!(delivery.attempt, 1, "{strange}");
+                seen.push(delivery.event.version);
+                member.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+            }
+        }
+        let others: Vec<u64> = [1, 2, 3].into_iter().filter(|version| *version != strange).collect();
+        assert_eq!(seen, others);
+        assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap().len(), 1);
+        assert_eq!(member.lag().await.unwrap().unsettled, 0);
+    }
 }
 
 #[tokio::test]

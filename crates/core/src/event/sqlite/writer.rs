@@ -85,8 +85,25 @@ pub(super) struct Handout {
 }
 
 impl Handout {
-    pub(super) fn take(mut self) -> Vec<Taken> {
-        std::mem::take(&mut self.taken)
+    pub(super) fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
+    /// Takes out what is being settled: the one behind it begins then, and is what goes back with its lane.
+    pub(super) fn leave_out(&mut self, claim: &Claim) {
+        let Some(place) = self.taken.iter().position(|taken| taken.claim.seq == claim.seq) else { return };
+        let left = self.taken.remove(place);
+        if left.head
+            && let Some(next) = self.taken.get_mut(place)
+            && (next.claim.sub, &next.claim.key) == (claim.sub, &claim.key)
+        {
+            next.head = true;
+        }
+    }
+
+    /// Keeps what it holds from going back.
+    pub(super) fn take(mut self) {
+        self.taken.clear();
     }
 }
 
