@@ -692,3 +692,15 @@ async fn a_lane_that_dies_of_a_panic_keeps_no_lease() {
     assert_eq!((stats.handled, stats.in_flight), (2, 0));
     assert!(begun.elapsed() < LEASE * 3, "{:?}", begun.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_is_heard_while_the_bus_does_not_answer_a_subscription() {
+    let bus = Given { inner: MemoryBus::new(), member: None };
+    let shutdown = Shutdown::new();
+    let handler = handler_fn(|_| async { Ok(()) });
+    let running = tokio::spawn(Consumer::new(bus, subscription(), handler).run(shutdown.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    shutdown.trigger();
+    let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
+    assert_eq!(ended.expect("it did not end").unwrap().unwrap(), ConsumerStats::default());
+}
