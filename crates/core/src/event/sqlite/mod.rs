@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use self::error::Failure;
@@ -79,6 +79,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     poll: Duration,
+    busy: Duration,
     max_pages: Option<u64>,
 }
 
@@ -201,6 +202,7 @@ impl SqliteBusOptions {
                 clock: self.clock,
                 path: self.path,
                 poll: self.poll,
+                busy: self.busy,
                 max_pages,
             }),
         })
@@ -314,17 +316,22 @@ impl SqliteBus {
         }
     }
 
-    /// Reads the whole file and checks its structure; takes as long as reading it.
+    /// Reads the whole file and checks its structure; takes as long as reading it, and holds up nobody.
     ///
     /// # Errors
     ///
     /// `Storage` if the file is damaged, with the first finding in its source.
     pub async fn verify(&self) -> Result<()> {
-        let mut reader = self.shared.reader.lock().await;
-        let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut *reader).await;
-        let found: String = row
-            .and_then(|row| sqlx::Row::try_get(&row, 0))
-            .map_err(|error| Failure::from(error).during("verifying", &self.shared.path))?;
+        // On a connection of its own: all members look for events through the reader.
+        let options = SqliteConnectOptions::new().filename(&self.shared.path).busy_timeout(self.shared.busy);
+        let check = async {
+            let mut connection = options.disable_statement_logging().connect().await?;
+            let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut connection).await?;
+            connection.close().await?;
+            sqlx::Row::try_get(&row, 0)
+        };
+        let found: String =
+            check.await.map_err(|error| Failure::from(error).during("verifying", &self.shared.path))?;
         if found == "ok" {
             return Ok(());
         }

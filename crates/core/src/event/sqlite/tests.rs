@@ -262,3 +262,11 @@ async fn a_clean_up_looks_at_events_past_their_retention_only() {
     // Sorting would read all of them, however few it may delete.
     assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
 }
+
+#[tokio::test]
+async fn a_file_is_verified_beside_what_members_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = SqliteBus::open(folder.path().join("events.db")).await.unwrap();
+    let _reading = bus.shared.reader.lock().await;
+    tokio::time::timeout(Duration::from_secs(20), bus.verify()).await.expect("it waits").unwrap();
+}
