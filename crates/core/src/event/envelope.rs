@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EventId, TraceContext};
+use super::{EventId, TraceContext, trace};
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -100,8 +100,8 @@ pub struct Envelope {
     pub actor: Option<Actor>,
     /// When it happened, by the publisher's clock.
     pub occurred_at: Timestamp,
-    /// The trace it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The trace it belongs to; one that does not follow the recommendation is read as none.
+    #[serde(default, deserialize_with = "trace::if_valid", skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
     /// Further facts about the event, for routing and filters, apart from the entity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -322,6 +322,26 @@ mod tests {
         .unwrap();
         assert_eq!((event.version, event.state), (0, State::Deleted));
         assert!(event.actor.is_none() && event.payload.is_null());
+    }
+
+    #[test]
+    fn a_trace_that_is_none_does_not_make_an_event_unreadable() {
+        let event = Envelope::new("posts", "1", State::Created, 1);
+        let mut wire = serde_json::to_value(&event).unwrap();
+        for trace in [
+            serde_json::json!({"traceparent": "garbage"}),
+            serde_json::json!({"tracestate": "vendor=1"}),
+            serde_json::json!({"traceparent": 7}),
+            serde_json::json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            serde_json::json!(null),
+        ] {
+            wire["trace"] = trace;
+            assert_eq!(serde_json::from_str::<Envelope>(&wire.to_string()).unwrap(), event, "{wire}");
+        }
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        wire["trace"] = serde_json::json!({"traceparent": parent, "tracestate": 7});
+        let read: Envelope = serde_json::from_str(&wire.to_string()).unwrap();
+        assert_eq!(read.trace.unwrap().traceparent(), parent, "the trace is kept without its state");
     }
 
     #[test]
