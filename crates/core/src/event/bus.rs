@@ -89,6 +89,9 @@ pub trait EventBus: fmt::Debug + Send + Sync {
 
     /// Forgets a group that is not read any more, its position and its dead letters; tells whether there was one.
     ///
+    /// A member that it still has is handed nothing any more, unless the group begins anew; what it holds it has lost.
+    /// Kafka refuses to forget a group that has members.
+    ///
     /// Otherwise a bus that keeps what a group has not settled keeps it for ever. The default does nothing, for backends
     /// whose groups go by themselves when nobody reads them.
     ///

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EventId, TraceContext};
+use super::{EventId, TraceContext, trace};
 use crate::time::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
@@ -100,18 +100,22 @@ pub struct Envelope {
     pub actor: Option<Actor>,
     /// When it happened, by the publisher's clock.
     pub occurred_at: Timestamp,
-    /// The trace it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The trace it belongs to; one that does not follow the recommendation is read as none.
+    #[serde(default, deserialize_with = "trace::if_valid", skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
     /// Further facts about the event, for routing and filters, apart from the entity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The entity's state, or whatever consumers of the topic agreed on.
+    /// The entity's state, or whatever consumers of the topic agreed on; at most [`MAX_DEPTH`](Self::MAX_DEPTH) deep.
     #[serde(default)]
     pub payload: Value,
 }
 
 impl Envelope {
+    /// How many arrays and objects a payload may hold within one another: a JSON reader takes 127, of which one is the
+    /// envelope's own.
+    pub const MAX_DEPTH: usize = 126;
+
     /// Makes an event with a [random](EventId::random) id that occurs now, without actor, trace, headers or payload.
     pub fn new(topic: impl Into<String>, key: impl Into<String>, state: State, version: u64) -> Self {
         Self {
@@ -200,7 +204,7 @@ impl Envelope {
         })
     }
 
-    /// Checks topic and key against the rules that every bus can keep.
+    /// Checks topic, key and the depth of the payload against the rules that every bus can keep.
     ///
     /// # Errors
     ///
@@ -219,7 +223,27 @@ impl Envelope {
                 format!("the key of event {} has a NUL character, which databases cannot store", self.id),
             ));
         }
+        if !fits(&self.payload, Self::MAX_DEPTH) {
+            let most = Self::MAX_DEPTH;
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "the payload of event {} holds more than {most} arrays and objects in one another",
+                    self.id
+                ),
+            ));
+        }
         Ok(())
+    }
+}
+
+/// Tells whether no more than `levels` arrays and objects are within one another; looks no deeper.
+fn fits(value: &Value, levels: usize) -> bool {
+    match (value, levels.checked_sub(1)) {
+        (Value::Array(_) | Value::Object(_), None) => false,
+        (Value::Array(items), Some(levels)) => items.iter().all(|item| fits(item, levels)),
+        (Value::Object(items), Some(levels)) => items.values().all(|item| fits(item, levels)),
+        _ => true,
     }
 }
 
@@ -298,5 +322,40 @@ mod tests {
         .unwrap();
         assert_eq!((event.version, event.state), (0, State::Deleted));
         assert!(event.actor.is_none() && event.payload.is_null());
+    }
+
+    #[test]
+    fn a_trace_that_is_none_does_not_make_an_event_unreadable() {
+        let event = Envelope::new("posts", "1", State::Created, 1);
+        let mut wire = serde_json::to_value(&event).unwrap();
+        for trace in [
+            serde_json::json!({"traceparent": "garbage"}),
+            serde_json::json!({"tracestate": "vendor=1"}),
+            serde_json::json!({"traceparent": 7}),
+            serde_json::json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            serde_json::json!(null),
+        ] {
+            wire["trace"] = trace;
+            assert_eq!(serde_json::from_str::<Envelope>(&wire.to_string()).unwrap(), event, "{wire}");
+        }
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        wire["trace"] = serde_json::json!({"traceparent": parent, "tracestate": 7});
+        let read: Envelope = serde_json::from_str(&wire.to_string()).unwrap();
+        assert_eq!(read.trace.unwrap().traceparent(), parent, "the trace is kept without its state");
+    }
+
+    #[test]
+    fn a_payload_that_no_reader_takes_is_refused() {
+        let nested = |levels| (0..levels).fold(Value::Null, |inner, _| serde_json::json!({"안": [0, inner]}));
+        let event = Envelope::new("posts", "1", State::Created, 1);
+        let deepest = event.clone().with_payload(&nested(Envelope::MAX_DEPTH / 2)).unwrap();
+        deepest.check().unwrap();
+        let written = serde_json::to_string(&deepest).unwrap();
+        assert_eq!(serde_json::from_str::<Envelope>(&written).unwrap(), deepest);
+        let deeper = event.with_payload(&[nested(Envelope::MAX_DEPTH / 2)]).unwrap();
+        let error = deeper.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("126"), "{error}");
+        assert!(serde_json::from_str::<Envelope>(&serde_json::to_string(&deeper).unwrap()).is_err());
     }
 }

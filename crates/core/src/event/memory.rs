@@ -109,6 +109,8 @@ struct Log {
     topics: HashMap<String, VecDeque<Entry>>,
     known: Window,
     groups: HashMap<String, Group>,
+    /// Of all groups: one that is forgotten and comes again must not take old receipts for its own.
+    last_fence: u64,
 }
 
 #[derive(Clone)]
@@ -129,7 +131,6 @@ struct Group {
     done: Window,
     dead: BTreeMap<u64, (u64, DeadLetter)>,
     last_dead: u64,
-    last_fence: u64,
 }
 
 /// The unsettled events of one topic and key, in order.
@@ -174,7 +175,14 @@ impl Group {
         lane.rows.insert(at, row);
     }
 
-    fn take(&mut self, max: usize, topics: &[String], now: Instant, lease: Duration) -> Vec<Delivery> {
+    fn take(
+        &mut self,
+        max: usize,
+        topics: &[String],
+        now: Instant,
+        lease: Duration,
+        last_fence: &mut u64,
+    ) -> Vec<Delivery> {
         let chosen: Vec<(Instant, u64, LaneId)> = self
             .order
             .iter()
@@ -189,8 +197,8 @@ impl Group {
         for (available, rank, id) in chosen {
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             self.order.remove(&(available, rank, id.clone()));
-            self.last_fence += 1;
-            let fence = self.last_fence;
+            *last_fence += 1;
+            let fence = *last_fence;
             let run = (1 + spare).min(RUN).min(lane.rows.len());
             spare -= run.saturating_sub(1);
             for (index, row) in lane.rows.iter_mut().take(lane.run.max(run)).enumerate() {
@@ -413,8 +421,10 @@ impl Member {
     fn try_take(&self, max: NonZeroUsize) -> (Vec<Delivery>, Option<Instant>) {
         let now = self.shared.clock.instant();
         let mut log = self.shared.lock();
+        let log = &mut *log;
         let Some(group) = log.groups.get_mut(self.subscription.group()) else { return (Vec::new(), None) };
-        let taken = group.take(max.get(), self.subscription.topics(), now, self.subscription.lease());
+        let (topics, lease) = (self.subscription.topics(), self.subscription.lease());
+        let taken = group.take(max.get(), topics, now, lease, &mut log.last_fence);
         let next = group.order.iter().map(|(available, ..)| *available).find(|available| *available > now);
         (taken, next)
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -117,6 +118,19 @@ impl TryFrom<Wire> for TraceContext {
             None => context,
         })
     }
+}
+
+/// Reads a trace that somebody else wrote; one that is none must not make its event unreadable.
+pub(super) fn if_valid<'de, D: Deserializer<'de>>(
+    reader: D,
+) -> std::result::Result<Option<TraceContext>, D::Error> {
+    let written = Option::<Value>::deserialize(reader)?;
+    let part = |name| written.as_ref()?.get(name)?.as_str();
+    let context = part("traceparent").and_then(|parent| parent.parse::<TraceContext>().ok());
+    Ok(match (context, part("tracestate")) {
+        (Some(context), Some(state)) => Some(context.with_state(state)),
+        (context, _) => context,
+    })
 }
 
 impl From<TraceContext> for Wire {

@@ -1,8 +1,11 @@
 //! The work on the events of one lane: one after the other, each until it is settled.
 
-use std::panic::AssertUnwindSafe;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -118,20 +121,27 @@ enum Turn {
 impl Work {
     /// Works through the events of one lane, in order.
     pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
-        for (at, delivery) in (1..).zip(&run) {
+        if AssertUnwindSafe(self.work_through(&run, &lost)).catch_unwind().await.is_err() {
+            tracing::error!(group = %self.group, "a lane ended by a panic; its events come back when their lease ends");
+        }
+        // However it ended, nobody is at work on these: a heartbeat would keep them from coming back.
+        for delivery in &run {
+            self.held.remove(&delivery.receipt);
+        }
+    }
+
+    async fn work_through(&self, run: &[Delivery], lost: &Shutdown) {
+        for (at, delivery) in (1..).zip(run) {
             let turn = if at == run.len() { Turn::Last } else { Turn::Followed };
-            let lane = match self.place(&lost).await {
-                Place::Free(place) => self.attempt(delivery, turn, place, &lost).await,
+            let lane = match self.place(lost).await {
+                Place::Free(place) => self.attempt(delivery, turn, place, lost).await,
                 // This gives back the later ones of the run as well.
-                Place::None => self.settle(delivery, Settlement::Release, &lost).await,
+                Place::None => self.settle(delivery, Settlement::Release, lost).await,
                 Place::LeaseLost => Lane::Stops,
             };
             if lane == Lane::Stops {
                 break;
             }
-        }
-        for delivery in &run {
-            self.held.remove(&delivery.receipt);
         }
     }
 
@@ -178,10 +188,15 @@ impl Work {
             let work = Context::of(&delivery.event)
                 .scope(async { self.handler.handle(delivery).await })
                 .instrument(span.clone());
-            tokio::select! {
+            let mut work = pin!(Some(AssertUnwindSafe(work).catch_unwind()));
+            let ended = poll_fn(|context| match work.as_mut().as_pin_mut() {
+                Some(work) => work.poll(context),
+                None => Poll::Pending,
+            });
+            let attempt = tokio::select! {
                 // The work first: one that is done at once needs neither a timer nor a watch.
                 biased;
-                ended = AssertUnwindSafe(work).catch_unwind() => match ended {
+                ended = ended => match ended {
                     Ok(result) => Attempt::Returned(result),
                     Err(_) => Attempt::Panicked,
                 },
@@ -190,6 +205,11 @@ impl Work {
                     ErrorKind::Timeout,
                     format!("the handler was still at work after {:?}", self.policy.handler_limit),
                 ))),
+            };
+            // What it holds is dropped here, and a destructor may panic as the handler may.
+            match catch_unwind(AssertUnwindSafe(|| work.set(None))) {
+                Err(_) if !matches!(attempt, Attempt::LeaseLost) => Attempt::Panicked,
+                _ => attempt,
             }
         };
         // Whoever only waits for the store needs none.

@@ -238,7 +238,12 @@ impl Consumer {
     async fn subscribe(&self, shutdown: &Shutdown) -> Result<Option<Arc<dyn Subscriber>>> {
         let mut tries = 0;
         loop {
-            let error = match self.bus.subscribe(&self.subscription).await {
+            let subscribed = tokio::select! {
+                biased;
+                subscribed = self.bus.subscribe(&self.subscription) => subscribed,
+                () = shutdown.triggered() => return Ok(None),
+            };
+            let error = match subscribed {
                 Ok(subscriber) => return Ok(Some(subscriber)),
                 Err(error) if !error.retry().is_retryable() => return Err(error),
                 Err(error) => error,

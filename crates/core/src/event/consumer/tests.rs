@@ -35,13 +35,15 @@ impl Seen {
     }
 }
 
-/// Runs a consumer until `done` says so, then shuts it down.
+/// Runs a consumer until `done` says so, then shuts it down; fails if that takes longer than anything here may.
 async fn run_until(consumer: Consumer, done: impl Fn(&ConsumerStats) -> bool) -> ConsumerStats {
     let shutdown = Shutdown::new();
     let control = consumer.control();
     let running = tokio::spawn(consumer.run(shutdown.clone()));
+    let begun = tokio::time::Instant::now();
     while !done(&control.stats()) {
         assert!(!running.is_finished(), "the consumer ended by itself");
+        assert!(begun.elapsed() < Duration::from_mins(30), "no end is in sight: {:?}", control.stats());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     shutdown.trigger();
@@ -555,4 +557,150 @@ async fn an_event_that_comes_again_to_the_same_member_stops_its_older_handler() 
     let stats = run_until(consumer, |stats| stats.handled == 1).await;
     assert_eq!((stats.handled, stats.lost), (1, 1));
     assert_eq!(most.load(Ordering::SeqCst), 1, "never two handlers on one event");
+}
+
+/// Panics when it is dropped, as a guard may whose connection is gone.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a destructor fails");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_at_the_handlers_limit_is_an_attempt_that_panicked() {
+    let bus = MemoryBus::new();
+    bus.publish(&[event("a", 1), event("a", 2), event("b", 1)]).await.unwrap();
+    let handler = handler_fn(|delivery: Delivery| async move {
+        if delivery.event.key == "a" && delivery.event.version == 1 {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    });
+    let consumer = Consumer::new(bus.clone(), subscription(), handler)
+        .with_handler_limit(Duration::from_mins(1))
+        .with_max_attempts(3);
+    let stats = run_until(consumer, |stats| stats.handled == 2).await;
+    assert_eq!((stats.panicked, stats.retried, stats.dead_lettered, stats.lost), (3, 2, 1, 0));
+    let letters = bus.dead_letters("readers", Page::default()).await.unwrap();
+    assert_eq!((letters.len(), letters[0].reason.kind.as_str()), (1, "panic"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_when_the_lease_is_lost_leaves_the_event_to_its_new_holder() {
+    let bus = MemoryBus::new();
+    bus.publish(&[event("a", 1)]).await.unwrap();
+    let handler = handler_fn(|delivery: Delivery| async move {
+        if delivery.event.key == "a" {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    });
+    let stuck = Arc::new(crate::time::ManualClock::new());
+    let consumer = Consumer::new(bus.clone(), subscription(), handler)
+        .with_clock(Arc::clone(&stuck) as _)
+        .with_concurrency(NonZeroUsize::MIN);
+    let (control, shutdown) = (consumer.control(), Shutdown::new());
+    let running = tokio::spawn(consumer.run(shutdown.clone()));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let thief = bus.subscribe(&subscription()).await.unwrap();
+    let taken = thief.fetch(NonZeroUsize::MIN, Duration::ZERO).await.unwrap();
+    stuck.advance(LEASE);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((control.stats().lost, control.stats().in_flight), (1, 0));
+    thief.settle(&taken[0].receipt, Settlement::Ack).await.unwrap();
+    bus.publish(&[event("b", 1)]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(control.stats().handled, 1, "it goes on");
+    shutdown.trigger();
+    running.await.unwrap().unwrap();
+}
+
+/// A member that panics at the first settlements.
+#[derive(Debug)]
+struct Unsettled {
+    inner: Arc<dyn Subscriber>,
+    panics: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl Subscriber for Unsettled {
+    async fn fetch(&self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
+        self.inner.fetch(max, wait).await
+    }
+
+    async fn renew(&self, receipts: &[crate::event::Receipt]) -> Result<Vec<crate::event::Receipt>> {
+        self.inner.renew(receipts).await
+    }
+
+    async fn settle(&self, receipt: &crate::event::Receipt, settlement: Settlement) -> Result<()> {
+        assert!(fail(&self.panics, Retry::Now).is_ok(), "a member fails");
+        self.inner.settle(receipt, settlement).await
+    }
+
+    async fn lag(&self) -> Result<crate::event::Lag> {
+        self.inner.lag().await
+    }
+}
+
+/// A bus with one member, which is there already; without one nobody is ever told whether they have subscribed.
+#[derive(Debug)]
+struct Given {
+    inner: MemoryBus,
+    member: Option<Arc<dyn Subscriber>>,
+}
+
+#[async_trait::async_trait]
+impl EventBus for Given {
+    fn capabilities(&self) -> crate::event::BusCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn publish(&self, events: &[Envelope]) -> Result<crate::event::Published> {
+        self.inner.publish(events).await
+    }
+
+    async fn subscribe(&self, _: &Subscription) -> Result<Arc<dyn Subscriber>> {
+        match &self.member {
+            Some(member) => Ok(Arc::clone(member)),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<crate::event::DeadLetter>> {
+        self.inner.dead_letters(group, page).await
+    }
+
+    async fn replay(&self, group: &str, ids: &[crate::event::EventId]) -> Result<usize> {
+        self.inner.replay(group, ids).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_dies_of_a_panic_keeps_no_lease() {
+    let inner = MemoryBus::new();
+    inner.publish(&[event("a", 1), event("a", 2)]).await.unwrap();
+    let member = inner.subscribe(&subscription()).await.unwrap();
+    let member = Arc::new(Unsettled { inner: member, panics: AtomicU32::new(2) });
+    let bus = Given { inner, member: Some(member) };
+    let handler = handler_fn(|_| async { Ok(()) });
+    let begun = tokio::time::Instant::now();
+    let stats = run_until(Consumer::new(bus, subscription(), handler), |stats| stats.handled == 2).await;
+    assert_eq!((stats.handled, stats.in_flight), (2, 0));
+    assert!(begun.elapsed() < LEASE * 3, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_is_heard_while_the_bus_does_not_answer_a_subscription() {
+    let bus = Given { inner: MemoryBus::new(), member: None };
+    let shutdown = Shutdown::new();
+    let handler = handler_fn(|_| async { Ok(()) });
+    let running = tokio::spawn(Consumer::new(bus, subscription(), handler).run(shutdown.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    shutdown.trigger();
+    let ended = tokio::time::timeout(Duration::from_secs(1), running).await;
+    assert_eq!(ended.expect("it did not end").unwrap().unwrap(), ConsumerStats::default());
 }

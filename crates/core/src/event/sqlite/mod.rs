@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use self::error::Failure;
@@ -79,6 +79,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     poll: Duration,
+    busy: Duration,
     max_pages: Option<u64>,
 }
 
@@ -201,6 +202,7 @@ impl SqliteBusOptions {
                 clock: self.clock,
                 path: self.path,
                 poll: self.poll,
+                busy: self.busy,
                 max_pages,
             }),
         })
@@ -314,17 +316,22 @@ impl SqliteBus {
         }
     }
 
-    /// Reads the whole file and checks its structure; takes as long as reading it.
+    /// Reads the whole file and checks its structure; takes as long as reading it, and holds up nobody.
     ///
     /// # Errors
     ///
     /// `Storage` if the file is damaged, with the first finding in its source.
     pub async fn verify(&self) -> Result<()> {
-        let mut reader = self.shared.reader.lock().await;
-        let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut *reader).await;
-        let found: String = row
-            .and_then(|row| sqlx::Row::try_get(&row, 0))
-            .map_err(|error| Failure::from(error).during("verifying", &self.shared.path))?;
+        // On a connection of its own: all members look for events through the reader.
+        let options = SqliteConnectOptions::new().filename(&self.shared.path).busy_timeout(self.shared.busy);
+        let check = async {
+            let mut connection = options.disable_statement_logging().connect().await?;
+            let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut connection).await?;
+            connection.close().await?;
+            sqlx::Row::try_get(&row, 0)
+        };
+        let found: String =
+            check.await.map_err(|error| Failure::from(error).during("verifying", &self.shared.path))?;
         if found == "ok" {
             return Ok(());
         }
@@ -452,25 +459,15 @@ impl Member {
         })
     }
 
-    /// Reads a delivery; `None` if it is one that this program cannot read, which goes to the dead letters, so that it does
-    /// not hold up its lane for ever.
-    async fn delivery(&self, taken: Taken) -> Option<Delivery> {
-        let Taken { claim, body, .. } = taken;
-        match serde_json::from_str::<Envelope>(&body) {
-            Ok(event) => Some(Delivery::new(Arc::new(event), self.receipt(&claim)?)),
-            Err(error) => {
-                let position = claim.seq;
-                tracing::error!(position, "a stored event cannot be read by this program, and is put aside");
-                let fault = JsonFault::from(&error);
-                let reason =
-                    Reason::new("unreadable", format!("this program cannot read the event: {fault}"));
-                let settlement = Settlement::DeadLetter { reason };
-                if let Err(error) = self.shared.ask(Work::Settle { claim, settlement }).await {
-                    // It comes back when its lease ends.
-                    tracing::warn!(position, error = %error, "an unreadable event could not be put aside");
-                }
-                None
-            }
+    /// Puts an event aside that this program cannot read, so that it does not hold up its lane for ever.
+    async fn put_aside(&self, claim: Claim, fault: JsonFault) {
+        let position = claim.seq;
+        tracing::error!(position, "a stored event cannot be read by this program, and is put aside");
+        let reason = Reason::new("unreadable", format!("this program cannot read the event: {fault}"));
+        let settlement = Settlement::DeadLetter { reason };
+        if let Err(error) = self.shared.ask(Work::Settle { claim, settlement }).await {
+            // It comes back when its lease ends.
+            tracing::warn!(position, error = %error, "an unreadable event could not be put aside");
         }
     }
 
@@ -488,12 +485,24 @@ impl Member {
         subs.rotate_left(first);
         let work = Work::Fetch { subs: subs.into(), max: max.get(), lease: self.lease };
         match self.shared.ask(work).await? {
-            Answer::Fetched(handout) => {
-                let taken = handout.take();
-                let mut deliveries = Vec::with_capacity(taken.len());
-                for taken in taken {
-                    deliveries.extend(self.delivery(taken).await);
+            Answer::Fetched(mut handout) => {
+                let mut deliveries = Vec::with_capacity(handout.taken().len());
+                let mut unreadable = Vec::new();
+                for Taken { claim, body, .. } in handout.taken() {
+                    match serde_json::from_str::<Envelope>(body) {
+                        Ok(event) => {
+                            let receipt = self.receipt(claim);
+                            deliveries.extend(receipt.map(|receipt| Delivery::new(Arc::new(event), receipt)));
+                        }
+                        Err(error) => unreadable.push((claim.clone(), JsonFault::from(&error))),
+                    }
                 }
+                for (claim, fault) in unreadable {
+                    // Whoever leaves while this is asked gives back the rest, of which the writer hears later.
+                    handout.leave_out(&claim);
+                    self.put_aside(claim, fault).await;
+                }
+                handout.take();
                 Ok(deliveries)
             }
             _ => Err(unexpected()),

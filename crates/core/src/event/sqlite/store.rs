@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// The newest layout that this program knows.
-const LAYOUT: i64 = 1;
+/// What makes each layout out of the one before it.
+const LAYOUTS: [&str; 2] = [include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")];
 /// How many events of one lane a fetch hands out at most.
 const RUN: usize = 32;
 /// How many events are stored by one statement at most: a power of two.
@@ -60,14 +60,18 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<()> {
         sqlx::query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'pumasi_event_schema'")
             .fetch_optional(&mut *connection)
             .await?;
-    if known.is_none() {
-        sqlx::query(include_str!("sql/schema_1.sql")).execute(&mut *connection).await?;
+    let version: i64 = match known {
+        Some(_) => {
+            let read = sqlx::query("SELECT version FROM pumasi_event_schema");
+            read.fetch_one(&mut *connection).await?.try_get(0)?
+        }
+        None => 0,
+    };
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    for step in LAYOUTS.get(done..).ok_or(Failure::TooNew(version))? {
+        sqlx::query(*step).execute(&mut *connection).await?;
     }
-    let version: i64 = sqlx::query("SELECT version FROM pumasi_event_schema")
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    if version > LAYOUT { Err(Failure::TooNew(version)) } else { Ok(()) }
+    Ok(())
 }
 
 /// Writes events as the rows that [`publish`] takes.
@@ -474,7 +478,10 @@ pub(super) async fn clean_up(
 pub(super) async fn peek(connection: &mut SqliteConnection, subs: &[i64]) -> Result<Option<Timestamp>> {
     let mut next: Option<Timestamp> = None;
     for sub in subs {
-        let row = sqlx::query(include_str!("sql/peek.sql")).bind(*sub).fetch_one(&mut *connection).await?;
+        let row =
+            sqlx::query(include_str!("sql/peek.sql")).bind(*sub).fetch_optional(&mut *connection).await?;
+        // Its group may have been forgotten.
+        let Some(row) = row else { continue };
         let (available, fresh): (Option<i64>, bool) = (row.try_get(0)?, row.try_get(1)?);
         let at = if fresh { Some(Timestamp::MIN) } else { available.map(Timestamp::from_micros) };
         next = match (next, at) {
@@ -488,7 +495,9 @@ pub(super) async fn peek(connection: &mut SqliteConnection, subs: &[i64]) -> Res
 pub(super) async fn lag(connection: &mut SqliteConnection, subs: &[i64]) -> Result<Lag> {
     let mut lag = Lag::default();
     for sub in subs {
-        let row = sqlx::query(include_str!("sql/lag.sql")).bind(*sub).fetch_one(&mut *connection).await?;
+        let row =
+            sqlx::query(include_str!("sql/lag.sql")).bind(*sub).fetch_optional(&mut *connection).await?;
+        let Some(row) = row else { continue };
         lag.unsettled += u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
         lag.dead_letters += u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0);
     }

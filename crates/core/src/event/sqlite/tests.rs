@@ -1,11 +1,13 @@
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use super::SqliteBus;
+use super::{SqliteBus, SqliteBusOptions};
+use crate::ErrorKind;
 use crate::event::{Envelope, EventBus, Page, Published, Settlement, State, Subscription};
 
 const MANY: NonZeroUsize = NonZeroUsize::MAX;
@@ -111,7 +113,7 @@ async fn what_is_handed_out_and_settled_is_found_by_its_key_however_much_is_unse
         for statement in lines.join("\n").split(';') {
             let explained = format!("EXPLAIN QUERY PLAN {statement}");
             let plan = sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&mut connection).await.unwrap();
-            let plan: Vec<String> = plan.iter().map(|row| sqlx::Row::get(row, 3)).collect();
+            let plan: Vec<String> = plan.iter().map(|row| row.get(3)).collect();
             for step in &plan {
                 let all = step.starts_with("SCAN pumasi")
                     || step.ends_with("(sub=?)")
@@ -137,4 +139,134 @@ async fn a_busy_topic_leaves_the_others_some_of_each_fetch() {
         }
     }
     assert!(topics.contains(&"calm".to_owned()), "{topics:?}");
+}
+
+/// Another program's connection to the file.
+async fn foreign(path: &std::path::Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+}
+
+async fn run(connection: &mut SqliteConnection, statement: &'static str) {
+    sqlx::query(statement).execute(connection).await.unwrap();
+}
+
+async fn number(connection: &mut SqliteConnection, question: &'static str) -> i64 {
+    sqlx::query(question).fetch_one(connection).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_layout_is_brought_up_to_date_with_all_that_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let mut other = foreign(&path).await;
+    run(&mut other, include_str!("sql/schema_1.sql")).await;
+    run(&mut other, "INSERT INTO pumasi_event_subscription (grp, topic, cursor) VALUES ('gone', 'posts', 0), ('readers', 'posts', 1)").await;
+    let events = [1, 2, 3].map(|version| Envelope::new("posts", "post-1", State::Created, version));
+    for event in &events {
+        sqlx::query("INSERT INTO pumasi_event_log (id, topic, key, body, published_at) VALUES (?1, 'posts', 'post-1', ?2, 0)")
+            .bind(event.id.as_bytes().to_vec())
+            .bind(serde_json::to_string(event).unwrap())
+            .execute(&mut other)
+            .await
+            .unwrap();
+    }
+    for _ in 0..2 {
+        let bus = SqliteBus::open(&path).await.unwrap();
+        let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await.unwrap();
+        let taken = member.fetch(MANY, Duration::ZERO).await.unwrap();
+        let versions: Vec<_> = taken.iter().map(|delivery| delivery.event.version).collect();
+        assert_eq!(versions, [2, 3], "the group goes on where it was");
+        member.settle(&taken[0].receipt, Settlement::Release).await.unwrap();
+        assert_eq!(number(&mut other, "SELECT version FROM pumasi_event_schema").await, 2);
+    }
+    let bus = SqliteBus::open(&path).await.unwrap();
+    assert!(bus.forget_group("readers").await.unwrap());
+    bus.subscribe(&Subscription::new("others", ["posts"])).await.unwrap();
+    let last = "SELECT sub FROM pumasi_event_subscription WHERE grp = 'others'";
+    assert!(number(&mut other, last).await > 2, "a number is given to another group");
+}
+
+#[tokio::test]
+async fn callers_at_the_same_time_wait_for_a_foreign_writer_once_and_not_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let busy = Duration::from_millis(200);
+    let bus = SqliteBusOptions::new(&path).with_busy_timeout(busy).open().await.unwrap();
+    let mut other = foreign(&path).await;
+    let events: Vec<_> =
+        (0..30).map(|key| Envelope::new("posts", format!("key-{key}"), State::Created, 1)).collect();
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    let begun = Instant::now();
+    let calls = events.iter().map(|event| bus.publish(std::slice::from_ref(event)));
+    for told in futures_util::future::join_all(calls).await {
+        let error = told.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.retry().is_retryable() && error.to_string().contains("another process"), "{error}");
+    }
+    assert!(begun.elapsed() < busy * 10, "{:?}", begun.elapsed());
+    run(&mut other, "ROLLBACK").await;
+    assert_eq!(bus.publish(&events).await.unwrap(), Published::new(30, 0));
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_dropped_while_it_puts_an_event_aside_leaves_nothing_behind() {
+    for strange in [1_u64, 2, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let bus = with_a_strange_one(folder.path(), strange).await;
+        let mut other = foreign(&folder.path().join("events.db")).await;
+        let member = bus.subscribe(&Subscription::new("readers", ["posts"])).await.unwrap();
+        {
+            let mut fetch = pin!(member.fetch(MANY, Duration::ZERO));
+            while number(&mut other, "SELECT count(*) FROM pumasi_event_lane WHERE fence > 0").await == 0 {
+                assert!(futures_util::poll!(fetch.as_mut()).is_pending());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // It has its answer now, and what it asks for next has to wait.
+            run(&mut other, "BEGIN IMMEDIATE").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(futures_util::poll!(fetch.as_mut()).is_pending());
+        }
+        run(&mut other, "ROLLBACK").await;
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let taken = member.fetch(MANY, Duration::from_secs(5)).await.unwrap();
+            assert!(!taken.is_empty(), "what stood beside {strange} is still leased after {seen:?}");
+            for delivery in taken {
+                assert_eq!(delivery.attempt, 1, "{strange}");
+                seen.push(delivery.event.version);
+                member.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
+            }
+        }
+        let others: Vec<u64> = [1, 2, 3].into_iter().filter(|version| *version != strange).collect();
+        assert_eq!(seen, others);
+        assert_eq!(bus.dead_letters("readers", Page::default()).await.unwrap().len(), 1);
+        assert_eq!(member.lag().await.unwrap().unsettled, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_clean_up_looks_at_events_past_their_retention_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    let _bus = SqliteBus::open(&path).await.unwrap();
+    let explained = format!("EXPLAIN QUERY PLAN {}", include_str!("sql/clean_up.sql"));
+    let plan =
+        sqlx::query(sqlx::AssertSqlSafe(explained)).fetch_all(&mut foreign(&path).await).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(3)).collect();
+    let of_events = plan.iter().filter(|step| step.starts_with("SCAN e") || step.starts_with("SEARCH e"));
+    let of_events: Vec<_> = of_events.collect();
+    assert!(
+        of_events.len() == 1 && of_events.iter().all(|step| step.ends_with("(published_at<?)")),
+        "{plan:?}"
+    );
+    // Sorting would read all of them, however few it may delete.
+    assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_file_is_verified_beside_what_members_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = SqliteBus::open(folder.path().join("events.db")).await.unwrap();
+    let _reading = bus.shared.reader.lock().await;
+    tokio::time::timeout(Duration::from_secs(20), bus.verify()).await.expect("it waits").unwrap();
 }

@@ -85,8 +85,25 @@ pub(super) struct Handout {
 }
 
 impl Handout {
-    pub(super) fn take(mut self) -> Vec<Taken> {
-        std::mem::take(&mut self.taken)
+    pub(super) fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
+    /// Takes out what is being settled: the one behind it begins then, and is what goes back with its lane.
+    pub(super) fn leave_out(&mut self, claim: &Claim) {
+        let Some(place) = self.taken.iter().position(|taken| taken.claim.seq == claim.seq) else { return };
+        let left = self.taken.remove(place);
+        if left.head
+            && let Some(next) = self.taken.get_mut(place)
+            && (next.claim.sub, &next.claim.key) == (claim.sub, &claim.key)
+        {
+            next.head = true;
+        }
+    }
+
+    /// Keeps what it holds from going back.
+    pub(super) fn take(mut self) {
+        self.taken.clear();
     }
 }
 
@@ -100,6 +117,14 @@ impl Drop for Handout {
             let _ = requests.send(Request { work: Work::Untake { heads }, reply });
         }
     }
+}
+
+/// What became of several requests in one transaction.
+enum Together {
+    Done(Vec<Answer>),
+    /// Another process was in the way from the beginning.
+    Busy(Failure),
+    Failed,
 }
 
 pub(super) struct Writer {
@@ -133,11 +158,14 @@ impl Writer {
                     self.handle(std::mem::take(&mut batch)).await;
                 }
                 () = &mut clean_up => {
-                    let deleted = self.alone(&Work::CleanUp).await;
-                    if let Err(error) = &deleted {
-                        tracing::warn!(error = %error, "the event store could not be cleaned up");
-                    }
-                    let more = matches!(deleted, Ok(Answer::Count(count)) if count >= CLEAN_UP);
+                    let more = match self.alone(&Work::CleanUp).await {
+                        Ok(deleted) => matches!(deleted, Answer::Count(count) if count >= CLEAN_UP),
+                        Err(failure) => {
+                            let error = self.error(failure, Work::CleanUp.name());
+                            tracing::warn!(error = %error, "the event store could not be cleaned up");
+                            false
+                        }
+                    };
                     clean_up = self.clock.sleep(if more { Duration::from_millis(10) } else { clean_up_every });
                 }
             }
@@ -149,19 +177,29 @@ impl Writer {
 
     async fn handle(&mut self, batch: Vec<Request>) {
         let wakes = batch.iter().any(|request| request.work.wakes());
-        let answers = if batch.len() > 1 { self.together(&batch).await } else { None };
-        match answers {
-            Some(answers) => {
+        let done = if batch.len() > 1 { self.together(&batch).await } else { Together::Failed };
+        match done {
+            Together::Done(answers) => {
                 for (request, answer) in batch.into_iter().zip(answers) {
                     // Nobody waits any more: what was fetched goes back when the answer is dropped.
                     let _ = request.reply.send(Ok(answer));
                 }
             }
+            Together::Busy(failure) => self.refuse(batch, failure),
             // One bad request must not spoil the others: each on its own.
-            None => {
-                for request in batch {
-                    let answer = self.alone(&request.work).await;
-                    let _ = request.reply.send(answer);
+            Together::Failed => {
+                let mut batch = batch.into_iter();
+                while let Some(Request { work, reply }) = batch.next() {
+                    match self.alone(&work).await {
+                        Err(failure) if failure.is_busy() => {
+                            let rest = std::iter::once(Request { work, reply }).chain(batch).collect();
+                            self.refuse(rest, failure);
+                            break;
+                        }
+                        done => {
+                            let _ = reply.send(done.map_err(|failure| self.error(failure, work.name())));
+                        }
+                    }
                 }
             }
         }
@@ -170,14 +208,31 @@ impl Writer {
         }
     }
 
-    /// Runs all requests in one transaction; `None` if anything failed, and then nothing was done.
-    async fn together(&mut self, batch: &[Request]) -> Option<Vec<Answer>> {
+    /// Tells all of them that another process is in the way, for which one of them has waited: if each did, those behind
+    /// would wait for as long as all before them together.
+    fn refuse(&self, batch: Vec<Request>, failure: Failure) {
+        let what = match batch.as_slice() {
+            [one] => one.work.name(),
+            _ => "writing",
+        };
+        let error = self.error(failure, what);
+        for request in batch {
+            let _ = request.reply.send(Err(error.clone()));
+        }
+    }
+
+    /// Runs all requests in one transaction, unless anything fails, and then nothing was done.
+    async fn together(&mut self, batch: &[Request]) -> Together {
         let before = self.last;
-        begin(&mut self.connection, self.busy).await.ok()?;
+        match begin(&mut self.connection, self.busy).await {
+            Ok(()) => {}
+            Err(failure) if failure.is_busy() => return Together::Busy(failure),
+            Err(_) => return Together::Failed,
+        }
         let mut answers = Vec::with_capacity(batch.len());
         let Ok(now) = self.now().await else {
             self.undo(answers, before).await;
-            return None;
+            return Together::Failed;
         };
         for run in batch.chunk_by(|one, next| one.work.rows().is_some() && next.work.rows().is_some()) {
             let done = match run {
@@ -186,15 +241,15 @@ impl Writer {
             };
             let Ok(done) = done else {
                 self.undo(answers, before).await;
-                return None;
+                return Together::Failed;
             };
             answers.extend(done);
         }
         if sqlx::query("COMMIT").execute(&mut self.connection).await.is_err() {
             self.undo(answers, before).await;
-            return None;
+            return Together::Failed;
         }
-        Some(answers)
+        Together::Done(answers)
     }
 
     async fn publish_together(
@@ -207,30 +262,26 @@ impl Writer {
         Ok(done.into_iter().map(Answer::Published).collect())
     }
 
-    async fn alone(&mut self, work: &Work) -> Result<Answer> {
-        let attempt = async {
-            let before = self.last;
-            begin(&mut self.connection, self.busy).await?;
-            let done = match self.now().await {
-                Ok(now) => self.execute(work, now).await,
-                Err(failure) => Err(failure),
-            };
-            match done {
-                Ok(answer) => match sqlx::query("COMMIT").execute(&mut self.connection).await {
-                    Ok(_) => Ok(answer),
-                    Err(error) => {
-                        self.undo(vec![answer], before).await;
-                        Err(error.into())
-                    }
-                },
-                Err(failure) => {
-                    self.undo(Vec::new(), before).await;
-                    Err(failure)
-                }
-            }
+    async fn alone(&mut self, work: &Work) -> std::result::Result<Answer, Failure> {
+        let before = self.last;
+        begin(&mut self.connection, self.busy).await?;
+        let done = match self.now().await {
+            Ok(now) => self.execute(work, now).await,
+            Err(failure) => Err(failure),
         };
-        let done: std::result::Result<Answer, Failure> = attempt.await;
-        done.map_err(|failure| self.error(failure, work.name()))
+        match done {
+            Ok(answer) => match sqlx::query("COMMIT").execute(&mut self.connection).await {
+                Ok(_) => Ok(answer),
+                Err(error) => {
+                    self.undo(vec![answer], before).await;
+                    Err(error.into())
+                }
+            },
+            Err(failure) => {
+                self.undo(Vec::new(), before).await;
+                Err(failure)
+            }
+        }
     }
 
     async fn undo(&mut self, answers: Vec<Answer>, last: Timestamp) {

@@ -11,6 +11,6 @@ DELETE FROM pumasi_event_log WHERE seq IN (
             OR EXISTS (SELECT 1 FROM pumasi_event_dead d WHERE d.sub = s.sub AND d.seq = e.seq)
         )
     )
-    ORDER BY e.seq
+    ORDER BY e.published_at, e.seq
     LIMIT ?2
 )
