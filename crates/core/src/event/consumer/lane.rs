@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::control::{Control, Counts, Shutdown};
 use super::held::Held;
 use super::meters::{self, Meters};
+use super::out::{self, Out};
 use super::{Handler, Policy};
 use crate::event::{Context, Delivery, Reason, Settlement, Subscriber};
 use crate::time::{Clock, FAR};
@@ -63,6 +64,7 @@ pub(super) struct Work {
     /// For as many handlers as may be at work at once.
     pub(super) places: Semaphore,
     pub(super) leaving: Leaving,
+    pub(super) out: Arc<Out>,
     pub(super) meters: Meters,
     pub(super) held: Arc<Held>,
     pub(super) control: Control,
@@ -117,7 +119,8 @@ enum Turn {
 
 impl Work {
     /// Works through the events of one lane, in order.
-    pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
+    pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown, _out: out::Lane) {
+        let mut settled = 0;
         for (at, delivery) in (1..).zip(&run) {
             let turn = if at == run.len() { Turn::Last } else { Turn::Followed };
             let lane = match self.place(&lost).await {
@@ -129,8 +132,10 @@ impl Work {
             if lane == Lane::Stops {
                 break;
             }
+            settled = at;
         }
-        for delivery in &run {
+        // What was settled is held no more.
+        for delivery in run.iter().skip(settled) {
             self.held.remove(&delivery.receipt);
         }
     }
