@@ -1,9 +1,9 @@
 //! Signals into a running consumer, and what it counts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::event::Lag;
 
@@ -21,29 +21,39 @@ use crate::event::Lag;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    given: Arc<watch::Sender<bool>>,
+    signal: Arc<Signal>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    given: AtomicBool,
+    waiting: Notify,
 }
 
 impl Shutdown {
     /// Makes a signal that is not given yet.
     pub fn new() -> Self {
-        Self { given: Arc::new(watch::Sender::new(false)) }
+        Self { signal: Arc::default() }
     }
 
     /// Gives the signal.
     pub fn trigger(&self) {
-        self.given.send_replace(true);
+        self.signal.given.store(true, Ordering::SeqCst);
+        self.signal.waiting.notify_waiters();
     }
 
     /// Tells whether the signal was given.
     pub fn is_triggered(&self) -> bool {
-        *self.given.borrow()
+        self.signal.given.load(Ordering::SeqCst)
     }
 
     /// Waits until the signal is given; returns at once if it was.
     pub async fn triggered(&self) {
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self.given.subscribe().wait_for(|given| *given).await;
+        // It is told of whatever is given from here on, so what is given between the look and the wait is not missed.
+        let told = self.signal.waiting.notified();
+        if !self.is_triggered() {
+            told.await;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The deliveries that a consumer holds, and the heartbeat that keeps them.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,24 +10,24 @@ use crate::event::{Delivery, Receipt, Subscriber};
 use crate::resilience::within;
 use crate::time::Clock;
 
-/// Topic and position of an event.
-type Id = (Arc<str>, u128);
-
-fn id(receipt: &Receipt) -> Id {
-    (Arc::clone(&receipt.topic), receipt.position)
-}
+/// By topic and position.
+type Receipts = BTreeMap<Arc<str>, HashMap<u128, (Receipt, Shutdown)>>;
 
 /// Everything that was fetched and not settled, with the signal that tells its lane of a lost lease.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    receipts: Mutex<HashMap<Id, (Receipt, Shutdown)>>,
+    receipts: Mutex<Receipts>,
 }
 
 impl Held {
     pub(super) fn add(&self, run: &[Delivery], lost: &Shutdown) {
         let mut receipts = self.lock();
         for Delivery { receipt, .. } in run {
-            if let Some((_, older)) = receipts.insert(id(receipt), (receipt.clone(), lost.clone())) {
+            let of_topic = match receipts.get_mut(&receipt.topic) {
+                Some(of_topic) => of_topic,
+                None => receipts.entry(Arc::clone(&receipt.topic)).or_default(),
+            };
+            if let Some((_, older)) = of_topic.insert(receipt.position, (receipt.clone(), lost.clone())) {
                 // Its lease lapsed without a heartbeat noticing, and it came to this member again.
                 older.trigger();
             }
@@ -34,14 +35,13 @@ impl Held {
     }
 
     pub(super) fn remove(&self, receipt: &Receipt) {
-        let mut receipts = self.lock();
-        if receipts.get(&id(receipt)).is_some_and(|(held, _)| held.fence == receipt.fence) {
-            receipts.remove(&id(receipt));
-        }
+        take_out(&mut self.lock(), receipt);
     }
 
     pub(super) fn drain(&self) -> Vec<Receipt> {
-        let mut receipts: Vec<_> = self.lock().drain().map(|(_, (receipt, _))| receipt).collect();
+        let held = std::mem::take(&mut *self.lock());
+        let mut receipts: Vec<_> =
+            held.into_values().flat_map(HashMap::into_values).map(|(receipt, _)| receipt).collect();
         // A release gives back the whole lane, so the oldest goes first and the rest is already back.
         receipts.sort_by_key(|receipt| receipt.position);
         receipts
@@ -63,7 +63,8 @@ impl Held {
         loop {
             clock.sleep(pause).await;
             pause = period;
-            let receipts: Vec<Receipt> = self.lock().values().map(|(receipt, _)| receipt.clone()).collect();
+            let receipts: Vec<Receipt> =
+                self.lock().values().flat_map(HashMap::values).map(|(receipt, _)| receipt.clone()).collect();
             let asked = clock.instant();
             if receipts.is_empty() {
                 renewed = asked;
@@ -96,15 +97,21 @@ impl Held {
         let mut receipts = self.lock();
         for receipt in lost {
             // One that was settled while it was being renewed is gone from here already.
-            if receipts.get(&id(receipt)).is_some_and(|(held, _)| held.fence == receipt.fence)
-                && let Some((_, signal)) = receipts.remove(&id(receipt))
-            {
+            if let Some((_, signal)) = take_out(&mut receipts, receipt) {
                 signal.trigger();
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Id, (Receipt, Shutdown)>> {
+    fn lock(&self) -> MutexGuard<'_, Receipts> {
         self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a receipt out, unless its event came here again and is held under a newer one.
+fn take_out(receipts: &mut Receipts, receipt: &Receipt) -> Option<(Receipt, Shutdown)> {
+    match receipts.get_mut(&receipt.topic)?.entry(receipt.position) {
+        Entry::Occupied(held) if held.get().0.fence == receipt.fence => Some(held.remove()),
+        _ => None,
     }
 }

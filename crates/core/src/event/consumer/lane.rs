@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::control::{Control, Counts, Shutdown};
 use super::held::Held;
 use super::meters::{self, Meters};
+use super::out::{self, Out};
 use super::{Handler, Policy};
 use crate::event::{Context, Delivery, Reason, Settlement, Subscriber};
 use crate::time::{Clock, FAR};
@@ -66,6 +67,7 @@ pub(super) struct Work {
     /// For as many handlers as may be at work at once.
     pub(super) places: Semaphore,
     pub(super) leaving: Leaving,
+    pub(super) out: Arc<Out>,
     pub(super) meters: Meters,
     pub(super) held: Arc<Held>,
     pub(super) control: Control,
@@ -120,17 +122,21 @@ enum Turn {
 
 impl Work {
     /// Works through the events of one lane, in order.
-    pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown) {
-        if AssertUnwindSafe(self.work_through(&run, &lost)).catch_unwind().await.is_err() {
+    pub(super) async fn run(self: Arc<Self>, run: Vec<Delivery>, lost: Shutdown, _out: out::Lane) {
+        let settled = AssertUnwindSafe(self.work_through(&run, &lost)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(group = %self.group, "a lane ended by a panic; its events come back when their lease ends");
-        }
-        // However it ended, nobody is at work on these: a heartbeat would keep them from coming back.
-        for delivery in &run {
+            0
+        });
+        // However it ended, nobody is at work on these: a heartbeat would keep them from coming back. What was settled is
+        // held no more.
+        for delivery in run.iter().skip(settled) {
             self.held.remove(&delivery.receipt);
         }
     }
 
-    async fn work_through(&self, run: &[Delivery], lost: &Shutdown) {
+    /// Returns how many of the run are settled.
+    async fn work_through(&self, run: &[Delivery], lost: &Shutdown) -> usize {
+        let mut settled = 0;
         for (at, delivery) in (1..).zip(run) {
             let turn = if at == run.len() { Turn::Last } else { Turn::Followed };
             let lane = match self.place(lost).await {
@@ -142,7 +148,9 @@ impl Work {
             if lane == Lane::Stops {
                 break;
             }
+            settled = at;
         }
+        settled
     }
 
     /// Waits for a place, unless nothing is to be begun any more, or for too long.

@@ -6,6 +6,7 @@ mod handler;
 mod held;
 mod lane;
 mod meters;
+mod out;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use ahead::Ahead;
+use ahead::{Ahead, Room};
 pub use control::{ConsumerStats, Control, Shutdown};
 pub(crate) use handler::passing;
 pub use handler::{Handler, HandlerFn, handler_fn};
@@ -218,6 +219,7 @@ impl Consumer {
             meters: Meters::new(&group),
             places: Semaphore::new(self.concurrency.get()),
             leaving: Leaving::default(),
+            out: Arc::default(),
             group,
             subscriber,
             handler: self.handler,
@@ -268,12 +270,14 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
             loop {
                 while lanes.try_join_next().is_some() {}
                 let handled = work.control.stats().handled;
-                let out = lanes.len().saturating_sub(work.leaving.count().min(concurrency.get()));
-                if let Some(room) = ahead.room(out, handled, work.clock.instant()) {
-                    return room;
-                }
+                let leaving = work.leaving.count().min(concurrency.get());
+                let out = work.out.count().saturating_sub(leaving);
+                let few = match ahead.room(out, handled, work.clock.instant()) {
+                    Room::For(max) => return max,
+                    Room::Later(few) => few,
+                };
                 tokio::select! {
-                    _ = lanes.join_next() => {}
+                    () = work.out.at_most(few + leaving) => {}
                     () = work.leaving.more() => {}
                 }
             }
@@ -295,7 +299,7 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
                 for run in by_lane(deliveries) {
                     let lost = Shutdown::new();
                     work.held.add(&run, &lost);
-                    lanes.spawn(Arc::clone(work).run(run, lost));
+                    lanes.spawn(Arc::clone(work).run(run, lost, work.out.begin()));
                 }
             }
             Err(error) if !error.retry().is_retryable() => return Err(error),
@@ -314,14 +318,16 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
 
 /// Sorts deliveries into runs of one topic and key, keeping their order.
 fn by_lane(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
-    let mut runs: Vec<Vec<Delivery>> = Vec::new();
-    let mut places = HashMap::new();
-    for delivery in deliveries {
-        let lane = (Arc::clone(&delivery.receipt.topic), Arc::clone(&delivery.receipt.key));
-        let place = *places.entry(lane).or_insert(runs.len());
-        match runs.get_mut(place) {
-            Some(run) => run.push(delivery),
-            None => runs.push(vec![delivery]),
+    let mut known = HashMap::with_capacity(deliveries.len());
+    let lanes = deliveries.iter().map(|Delivery { receipt, .. }| {
+        let new = known.len();
+        *known.entry((&*receipt.topic, &*receipt.key)).or_insert(new)
+    });
+    let lanes: Vec<usize> = lanes.collect();
+    let mut runs = vec![Vec::new(); known.len()];
+    for (delivery, lane) in deliveries.into_iter().zip(lanes) {
+        if let Some(run) = runs.get_mut(lane) {
+            run.push(delivery);
         }
     }
     runs

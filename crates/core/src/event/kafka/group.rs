@@ -18,9 +18,10 @@ use super::cluster::Cluster;
 use super::dead::{DeadLetters, Replay};
 use super::error::{expelled, failed, failed_with, passes};
 use super::lanes::Taken;
+use super::partition::PartitionId;
 use super::progress::CLAIMS;
 use super::reader::{Incoming, MemberContext};
-use super::state::{End, Flight, PartitionId, State, Waiter, Work, of, position};
+use super::state::{End, Flight, State, Waiter, Work, position};
 use crate::event::delivery::stale;
 use crate::event::{Receipt, Shutdown};
 use crate::{Error, ErrorKind, Result};
@@ -56,6 +57,9 @@ pub(super) struct Group {
     pub(super) left: Shutdown,
 }
 
+/// Says that a settlement is committed, or why it is not.
+pub(super) type Answer = oneshot::Receiver<Result<()>>;
+
 /// What a fetch was handed, until somebody takes it: dropped before, it goes back with its attempt unused.
 pub(super) struct Handout {
     taken: Vec<Taken>,
@@ -70,6 +74,13 @@ impl Handout {
     pub(super) fn receipts(&self) -> impl Iterator<Item = (&Receipt, bool)> {
         self.taken.iter().map(|taken| (&taken.delivery.receipt, taken.head))
     }
+}
+
+/// What is to be told to those who waited for a commit.
+#[derive(Default)]
+struct Answers {
+    claimed: Vec<(oneshot::Sender<Result<Handout>>, Result<Handout>)>,
+    settled: Vec<(oneshot::Sender<Result<()>>, Result<()>)>,
 }
 
 impl Drop for Handout {
@@ -158,31 +169,41 @@ impl Group {
         answer.await.unwrap_or_else(|_| Err(closed("fetching"))).map(Some)
     }
 
+    /// Begins to settle an event as done or released, and writes that down; the answer comes when it is committed. `None` if it
+    /// is a replayed one, which is written down elsewhere.
+    pub(super) fn begin_settling(&self, receipt: &Receipt, done: bool) -> Result<Option<Answer>> {
+        let mut state = self.lock();
+        if state.begin(receipt)? {
+            return Ok(None);
+        }
+        self.write_down(&mut state, receipt, done).map(Some)
+    }
+
     /// Settles an event as done or released; returns when that is committed.
     ///
-    /// The claim must stand, and its settlement have [begun](Lanes::begin).
-    pub(super) async fn settle(self: &Arc<Self>, receipt: &Receipt, done: bool) -> Result<()> {
-        let answer = {
-            let mut state = self.lock();
-            let state = &mut *state;
-            let (id, offset) = of(receipt);
-            let Some(partition) = state.partitions.get_mut(&id) else { return Err(stale(receipt)) };
-            partition.dirty = true;
-            let end = if done {
-                let Some(attempts) = partition.progress.settle(offset) else {
-                    state.lanes.abort(receipt);
-                    return Err(stale(receipt));
-                };
-                End::Done { attempts, begun: state.begin_next(receipt) }
-            } else {
-                partition.progress.set_attempts(offset, receipt.attempt.saturating_sub(1));
-                End::Released
+    /// The claim must stand, and its settlement have [begun](State::begin).
+    pub(super) async fn settle(&self, receipt: &Receipt, done: bool) -> Result<()> {
+        let answer = self.write_down(&mut self.lock(), receipt, done)?;
+        settled(answer).await
+    }
+
+    fn write_down(&self, state: &mut State, receipt: &Receipt, done: bool) -> Result<Answer> {
+        let at = state.partitions.at(&receipt.topic, receipt.position);
+        let Some((partition, offset)) = at else { return Err(stale(receipt)) };
+        partition.dirty = true;
+        let end = if done {
+            let Some(attempts) = partition.progress.settle(offset) else {
+                state.lanes.abort(receipt);
+                return Err(stale(receipt));
             };
-            let (reply, answer) = oneshot::channel();
-            self.enqueue(state, Work::Settle { receipt: receipt.clone(), end, reply });
-            answer
+            End::Done { attempts, begun: state.begin_next(receipt) }
+        } else {
+            partition.progress.set_attempts(offset, receipt.attempt.saturating_sub(1));
+            End::Released
         };
-        answer.await.unwrap_or_else(|_| Err(closed("settling")))
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(state, Work::Settle { receipt: receipt.clone(), end, reply });
+        Ok(answer)
     }
 
     /// Returns when what is written down by now is committed.
@@ -226,7 +247,9 @@ impl Group {
         let waiters = std::mem::take(&mut state.waiting);
         if list.count() == 0 {
             state.flying = None;
-            self.conclude(&mut state, waiters, &Ok(()));
+            let answers = self.conclude(&mut state, waiters, &Ok(()));
+            drop(state);
+            self.tell(answers);
             return None;
         }
         state.flying = Some(Flight { waiters, ahead });
@@ -236,8 +259,8 @@ impl Group {
     /// Marks partitions as not committed.
     fn soil(&self, state: &mut State, list: &TopicPartitionList) {
         for element in list.elements() {
-            let id = (self.short(element.topic()), element.partition());
-            if let Some(partition) = state.partitions.get_mut(&id) {
+            let topic = self.short(element.topic());
+            if let Some(partition) = state.partitions.get_mut(&topic, element.partition()) {
                 partition.dirty = true;
             }
         }
@@ -245,16 +268,20 @@ impl Group {
 
     /// Takes the answer to a commit; returns how many had waited for it.
     fn committed(&self, result: &Result<(), KafkaError>, list: &TopicPartitionList) -> usize {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let Flight { waiters, ahead } = state.flying.take().unwrap_or_default();
         let count = waiters.len();
         for (lane, position) in ahead {
-            if state.lanes.ahead(&lane, position, result.is_ok()) && result.is_err() {
-                state.set_attempts_at(&lane.0, position, 0);
+            if let Some(topic) = state.lanes.ahead(lane, position, result.is_ok())
+                && result.is_err()
+                && let Some((partition, offset)) = state.partitions.at(topic, position)
+            {
+                partition.set_attempts(offset, 0);
             }
         }
         if let Err(error) = result {
-            self.soil(&mut state, list);
+            self.soil(state, list);
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             tracing::debug!(group = %self.name, ?code, "a commit was turned away");
             if passes(code) {
@@ -264,16 +291,19 @@ impl Group {
                 return count;
             }
         }
-        self.conclude(&mut state, waiters, result);
+        let answers = self.conclude(state, waiters, result);
         if !state.waiting.is_empty() {
-            self.pump(&mut state);
+            self.pump(state);
         }
+        drop(guard);
+        self.tell(answers);
         count
     }
 
-    /// Lets what waited for a commit take effect, or takes it back.
-    fn conclude(&self, state: &mut State, waiters: Vec<Waiter>, result: &Result<(), KafkaError>) {
+    /// Lets what waited for a commit take effect, or takes it back; who waited is to be told when the state is free again.
+    fn conclude(&self, state: &mut State, waiters: Vec<Waiter>, result: &Result<(), KafkaError>) -> Answers {
         let now = self.now();
+        let mut answers = Answers { settled: Vec::with_capacity(waiters.len()), ..Answers::default() };
         for Waiter { work, .. } in waiters {
             match work {
                 Work::Claim { taken, reply } => {
@@ -284,10 +314,7 @@ impl Group {
                             Err(self.refused("fetching", error))
                         }
                     };
-                    // Nobody waits any more: it goes back, without locking the state a second time.
-                    if let Err(Ok(handout)) = reply.send(answer) {
-                        state.untake(&handout.take(), now);
-                    }
+                    answers.claimed.push((reply, answer));
                 }
                 Work::Settle { receipt, end, reply } => {
                     let answer = match result {
@@ -302,29 +329,40 @@ impl Group {
                         }
                         Err(error) => Err(self.undo(state, &receipt, &end, error)),
                     };
-                    let _ = reply.send(answer);
+                    answers.settled.push((reply, answer));
                 }
                 Work::Flush { reply } => {
                     let answer = match result {
                         Ok(()) => Ok(()),
                         Err(error) => Err(self.refused("committing", error)),
                     };
-                    let _ = reply.send(answer);
+                    answers.settled.push((reply, answer));
                 }
             }
+        }
+        answers
+    }
+
+    /// Tells those who waited for a commit what became of it. The state must not be locked: whoever is told wants it next.
+    fn tell(&self, answers: Answers) {
+        for (reply, answer) in answers.settled {
+            let _ = reply.send(answer);
+        }
+        for (reply, answer) in answers.claimed {
+            // If nobody waits any more it is dropped, and so goes back.
+            let _ = reply.send(answer);
         }
         self.changed.notify_waiters();
     }
 
     fn undo(&self, state: &mut State, receipt: &Receipt, end: &End, error: &KafkaError) -> Error {
-        let (id, offset) = of(receipt);
-        let Some(partition) = state.partitions.get_mut(&id) else { return stale(receipt) };
+        let at = state.partitions.at(&receipt.topic, receipt.position);
+        let Some((partition, offset)) = at else { return stale(receipt) };
         match end {
             End::Done { attempts, begun } => {
                 partition.progress.unsettle(offset, *attempts);
                 if let Some(begun) = *begun {
-                    let next = Receipt { position: begun.position, ..receipt.clone() };
-                    state.set_attempts(&next, begun.attempts.saturating_sub(1));
+                    state.set_attempts(&receipt.topic, begun.position, begun.attempts.saturating_sub(1));
                     state.lanes.unbegin(receipt, begun);
                 }
             }
@@ -350,20 +388,25 @@ impl Group {
         let now = Instant::now();
         let mut state = self.lock();
         let limit = self.cluster.options.request;
+        let mut answers = None;
         if state.again.is_some() && state.waiting.iter().any(|waiter| now - waiter.since > limit) {
             let (late, rest) = std::mem::take(&mut state.waiting)
                 .into_iter()
                 .partition(|waiter: &Waiter| now - waiter.since > limit);
             state.waiting = rest;
             let slow = Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut));
-            self.conclude(&mut state, late, &slow);
+            answers = Some(self.conclude(&mut state, late, &slow));
         }
-        let dirty = state.partitions.values().any(|partition| partition.dirty);
+        let dirty = state.partitions.iter().any(|(_, partition)| partition.dirty);
         if dirty && state.lazy.is_none() {
             state.lazy = Some(now + LAZY);
         }
         if !state.waiting.is_empty() || (dirty && state.lazy.is_some_and(|lazy| lazy <= now)) {
             self.pump(&mut state);
+        }
+        drop(state);
+        if let Some(answers) = answers {
+            self.tell(answers);
         }
     }
 
@@ -415,7 +458,7 @@ impl Group {
         for replay in replays {
             let place = &replay.place;
             let key = (Arc::clone(&place.topic), position(place.partition, place.offset));
-            if state.partitions.contains_key(&(Arc::clone(&place.topic), place.partition)) {
+            if state.partitions.get(&place.topic, place.partition).is_some() {
                 current.insert(key, replay);
             }
         }
@@ -445,6 +488,11 @@ impl Group {
     pub(super) fn full(&self, topic: &str) -> Arc<str> {
         format!("{}{topic}", self.cluster.options.prefix).into()
     }
+}
+
+/// Waits for the end of a settlement.
+pub(super) async fn settled(answer: Answer) -> Result<()> {
+    answer.await.unwrap_or_else(|_| Err(closed("settling")))
 }
 
 fn is_passing(error: &KafkaError) -> bool {

@@ -9,9 +9,10 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::error::failed;
 use super::group::Group;
+use super::partition::{Partition, PartitionId};
 use super::progress::Progress;
 use super::reader::PAUSE;
-use super::state::{Cut, Partition, PartitionId};
+use super::state::Cut;
 use crate::Result;
 use crate::event::Start;
 use crate::event::delivery::stale;

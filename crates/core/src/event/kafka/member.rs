@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use super::cluster::blocking;
 use super::dead::{Letter, LetterState, Place};
 use super::error::{failed, too_slow};
-use super::group::{Group, Handout};
+use super::group::{Group, Handout, settled};
+use super::partition::PartitionId;
 use super::progress::Progress;
-use super::state::{PartitionId, place};
+use super::state::place;
 use crate::event::delivery::stale;
 use crate::event::{Delivery, Lag, Reason, Receipt, Settlement, Start, Subscriber};
 use crate::{Error, ErrorKind, Result};
@@ -61,6 +62,9 @@ impl Member {
         let (mut replayed, mut unreadable) = (Vec::new(), HashMap::new());
         {
             let state = group.lock();
+            if state.replays.is_empty() && state.unreadable.is_empty() {
+                return Ok(handout.take().into_iter().map(|taken| taken.delivery).collect());
+            }
             for (receipt, head) in handout.receipts() {
                 let key = (Arc::clone(&receipt.topic), receipt.position);
                 if head && let Some(replay) = state.replays.get(&key) {
@@ -110,7 +114,8 @@ impl Member {
             .ok_or_else(|| too_slow(what))?;
         let owned: Vec<(PartitionId, Arc<str>)> = {
             let state = group.lock();
-            state.partitions.iter().map(|(id, partition)| (id.clone(), Arc::clone(&partition.full))).collect()
+            let id = |(topic, number)| (Arc::clone(topic), number);
+            state.partitions.iter().map(|(of, partition)| (id(of), Arc::clone(&partition.full))).collect()
         };
         let cluster = Arc::clone(&group.cluster);
         let asked: Vec<_> = owned.iter().map(|((_, number), full)| (Arc::clone(full), *number)).collect();
@@ -118,7 +123,7 @@ impl Member {
         self.until(Instant::now() + CATCH_UP, |group| {
             let state = group.lock();
             owned.iter().all(|(id, full)| {
-                let Some(partition) = state.partitions.get(id) else { return true };
+                let Some(partition) = state.partitions.get(&id.0, id.1) else { return true };
                 let (low, high) = ends.get(&(Arc::clone(full), id.1)).copied().unwrap_or_default();
                 partition.paused || low == high || partition.read >= high
             })
@@ -141,10 +146,6 @@ impl Member {
                 () = tokio::time::sleep_until(deadline) => return holds(group),
             }
         }
-    }
-
-    fn begin(&self, receipt: &Receipt) -> Result<()> {
-        if self.handle.group.lock().lanes.begin(receipt) { Ok(()) } else { Err(stale(receipt)) }
     }
 }
 
@@ -273,34 +274,36 @@ impl Subscriber for Member {
     }
 
     async fn settle(&self, receipt: &Receipt, settlement: Settlement) -> Result<()> {
-        self.begin(receipt)?;
         let group = &self.handle.group;
-        let replayed = group.lock().replays.contains_key(&(Arc::clone(&receipt.topic), receipt.position));
         let done = match settlement {
+            Settlement::Ack => true,
+            Settlement::Release => false,
             Settlement::Retry { after, .. } => {
-                // The attempt was committed before the event was handed out, and the delay ends with the process.
                 let mut state = group.lock();
+                state.begin(receipt)?;
+                // The attempt was committed before the event was handed out, and the delay ends with the process.
                 state.lanes.give_back(receipt, receipt.attempt, crate::time::after(group.now(), after));
                 drop(state);
                 group.changed.notify_waiters();
                 return Ok(());
             }
             Settlement::DeadLetter { reason } => {
+                group.lock().begin(receipt)?;
                 return apart(group, receipt, |group, receipt| async move {
                     put_aside(&group, &receipt, reason).await
                 })
                 .await;
             }
-            Settlement::Ack => true,
-            Settlement::Release => false,
         };
-        if replayed {
-            return apart(group, receipt, move |group, receipt| async move {
-                settle_replay(&group, &receipt, done).await
-            })
-            .await;
+        if let Some(answer) = group.begin_settling(receipt, done)? {
+            return settled(answer).await;
         }
-        group.settle(receipt, done).await
+        apart(
+            group,
+            receipt,
+            move |group, receipt| async move { settle_replay(&group, &receipt, done).await },
+        )
+        .await
     }
 
     async fn close(&self) {
@@ -354,7 +357,7 @@ impl Group {
         {
             let state = self.lock();
             for ((full, number), (_, high)) in &ends {
-                match state.partitions.get(&(self.short(full), *number)) {
+                match state.partitions.get(&self.short(full), *number) {
                     Some(partition) => unsettled += open(&partition.progress, *high),
                     None => {
                         elsewhere.add_partition(full, *number);

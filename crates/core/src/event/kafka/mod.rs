@@ -8,6 +8,7 @@ mod handover;
 mod lanes;
 mod member;
 mod options;
+mod partition;
 mod progress;
 mod reader;
 mod record;

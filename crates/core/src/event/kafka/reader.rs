@@ -15,8 +15,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::cluster::{log, log_error};
 use super::error::failed;
 use super::group::{Group, WayBack, thread};
+use super::partition::{Partition, PartitionId};
 use super::record::{self, Read};
-use super::state::{Partition, PartitionId, position};
+use super::state::position;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a poll waits, and so how soon the thread notices that it is to end.
@@ -225,7 +226,7 @@ impl Group {
             let mut state = self.lock();
             let state = &mut *state;
             for Incoming { partition: id, offset, read } in batch {
-                let Some(partition) = state.partitions.get_mut(&id) else { continue };
+                let Some(partition) = state.partitions.get_mut(&id.0, id.1) else { continue };
                 if offset < partition.read {
                     continue;
                 }
@@ -251,12 +252,12 @@ impl Group {
                 let event = match read {
                     Read::Event(event) => event,
                     Read::Unreadable(unreadable) => {
-                        let event = unreadable.event.clone();
+                        let event = Arc::clone(&unreadable.event);
                         state.unreadable.insert((Arc::clone(&id.0), place), unreadable);
                         event
                     }
                 };
-                state.lanes.push(&id.0, place, Arc::new(event), attempts, now);
+                state.lanes.push(&id.0, place, event, attempts, now);
             }
         }
         if doubles > 0 {
@@ -278,8 +279,8 @@ impl Group {
             let mut state = self.lock();
             for element in positions.elements() {
                 let Offset::Offset(next) = element.offset() else { continue };
-                let id = (self.short(element.topic()), element.partition());
-                let Some(partition) = state.partitions.get_mut(&id) else { continue };
+                let topic = self.short(element.topic());
+                let Some(partition) = state.partitions.get_mut(&topic, element.partition()) else { continue };
                 if partition.read < next {
                     partition.read = next;
                     partition.pass(next - 1);
@@ -300,18 +301,18 @@ impl Group {
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let paused = {
             let mut state = self.lock();
-            for (id, partition) in &mut state.partitions {
+            for ((_, number), partition) in state.partitions.iter_mut() {
                 let full = partition.progress.unsettled() >= limit;
                 let low = partition.progress.unsettled() <= limit / 2;
                 if full && !partition.paused {
                     partition.paused = true;
-                    pause.add_partition(&partition.full, id.1);
+                    pause.add_partition(&partition.full, number);
                 } else if low && partition.paused {
                     partition.paused = false;
-                    resume.add_partition(&partition.full, id.1);
+                    resume.add_partition(&partition.full, number);
                 }
             }
-            state.partitions.values().filter(|partition| partition.paused).count()
+            state.partitions.iter().filter(|(_, partition)| partition.paused).count()
         };
         for (list, done) in [(&pause, self.consumer.pause(&pause)), (&resume, self.consumer.resume(&resume))]
         {

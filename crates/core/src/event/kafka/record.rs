@@ -1,5 +1,7 @@
 //! Envelopes as Kafka's records, and back.
 
+use std::sync::Arc;
+
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 use crate::error::JsonFault;
@@ -57,14 +59,14 @@ pub(super) fn id(message: &BorrowedMessage<'_>) -> Option<EventId> {
 
 /// An event of a record, or what can be said of a record that this program cannot read.
 pub(super) enum Read {
-    Event(Envelope),
-    Unreadable(Unreadable),
+    Event(Arc<Envelope>),
+    Unreadable(Box<Unreadable>),
 }
 
 /// A record that this program cannot read: it goes to the dead letters, whole, so that another program can.
 pub(super) struct Unreadable {
     /// What stands for it: where it lies, and whatever of it can be read.
-    pub(super) event: Envelope,
+    pub(super) event: Arc<Envelope>,
     pub(super) value: Vec<u8>,
     pub(super) fault: String,
 }
@@ -74,7 +76,7 @@ pub(super) fn read(topic: &str, message: &BorrowedMessage<'_>) -> Read {
     let value = message.payload().unwrap_or_default();
     let fault = match serde_json::from_slice::<Envelope>(value) {
         // The lane is the topic that was subscribed to, whatever the envelope says.
-        Ok(event) if event.topic == topic => return Read::Event(event),
+        Ok(event) if event.topic == topic => return Read::Event(Arc::new(event)),
         Ok(_) => "the envelope names another topic".to_owned(),
         Err(error) => JsonFault::from(&error).to_string(),
     };
@@ -84,5 +86,5 @@ pub(super) fn read(topic: &str, message: &BorrowedMessage<'_>) -> Read {
     let written_at = message.timestamp().to_millis().unwrap_or_default();
     let event =
         outline(value, Some(id), topic, &key, Timestamp::from_micros(written_at.saturating_mul(1000)));
-    Read::Unreadable(Unreadable { event, value: value.to_vec(), fault })
+    Read::Unreadable(Box::new(Unreadable { event: Arc::new(event), value: value.to_vec(), fault }))
 }

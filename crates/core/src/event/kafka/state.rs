@@ -1,6 +1,6 @@
 //! What a group knows of its partitions: who holds what, what is written down, and who waits for that to be committed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,20 +9,17 @@ use tokio::sync::oneshot;
 
 use super::dead::Replay;
 use super::group::Handout;
-use super::lanes::{Begun, LaneId, Lanes, Taken};
-use super::progress::Progress;
+use super::lanes::{Begun, LaneNumber, Lanes, Taken};
+use super::partition::{PartitionId, Partitions};
 use super::record::Unreadable;
-use crate::event::window::Window;
+use crate::event::delivery::stale;
 use crate::event::{Receipt, Start};
 use crate::{Error, Result};
-
-/// Topic (as envelopes name it) and partition.
-pub(super) type PartitionId = (Arc<str>, i32);
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) lanes: Lanes,
-    pub(super) partitions: HashMap<PartitionId, Partition>,
+    pub(super) partitions: Partitions,
     /// Where the group begins on topics that it has not read before.
     pub(super) starts: BTreeMap<Arc<str>, Start>,
     /// Where it was decided to begin when this process subscribed, for partitions of which nothing was committed then.
@@ -31,7 +28,7 @@ pub(super) struct State {
     pub(super) joined: bool,
     /// Dead letters that were given to the group again.
     pub(super) replays: HashMap<(Arc<str>, u128), Replay>,
-    pub(super) unreadable: HashMap<(Arc<str>, u128), Unreadable>,
+    pub(super) unreadable: HashMap<(Arc<str>, u128), Box<Unreadable>>,
     /// Why nothing will come any more.
     pub(super) ended: Option<Error>,
     pub(super) waiting: Vec<Waiter>,
@@ -43,30 +40,12 @@ pub(super) struct State {
     pub(super) lazy: Option<Instant>,
 }
 
-/// One partition that is this process's.
-pub(super) struct Partition {
-    /// The topic's name on the brokers.
-    pub(super) full: Arc<str>,
-    pub(super) progress: Progress,
-    pub(super) window: Window,
-    /// The next offset that the consumer will give.
-    pub(super) read: i64,
-    /// What lies before it is read again for its ids only.
-    pub(super) begin: i64,
-    /// What lies before it was known when the partition came here.
-    pub(super) known: i64,
-    /// What was unsettled then, and was not read again so far.
-    pub(super) unread: BTreeSet<i64>,
-    pub(super) paused: bool,
-    pub(super) dirty: bool,
-}
-
 /// A commit on its way.
 #[derive(Default)]
 pub(super) struct Flight {
     pub(super) waiters: Vec<Waiter>,
     /// Events whose first attempt it carries in advance.
-    pub(super) ahead: Vec<(LaneId, u128)>,
+    pub(super) ahead: Vec<(LaneNumber, u128)>,
 }
 
 /// Somebody who waits for a commit, and what takes effect with it.
@@ -115,12 +94,6 @@ pub(super) fn place(position: u128) -> (i32, i64) {
     (partition, offset)
 }
 
-/// The partition and offset that a receipt is about.
-pub(super) fn of(receipt: &Receipt) -> (PartitionId, i64) {
-    let (partition, offset) = place(receipt.position);
-    ((Arc::clone(&receipt.topic), partition), offset)
-}
-
 impl State {
     /// Takes what may be handed out, and writes the claims down.
     pub(super) fn take(
@@ -137,40 +110,37 @@ impl State {
             if !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position)) {
                 return head;
             }
-            let (partition, offset) = place(position);
-            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
-            partition.is_some_and(|partition| partition.progress.claim(offset))
+            let at = partitions.at(topic, position);
+            at.is_some_and(|(partition, offset)| partition.progress.claim(offset))
         });
-        for taken in taken.iter().filter(|taken| taken.head) {
-            let receipt = &taken.delivery.receipt;
-            self.set_attempts(receipt, receipt.attempt);
+        // What was committed in advance is written down.
+        let heads = taken.iter().filter(|taken| taken.head && !ahead);
+        for Receipt { topic, position, attempt, .. } in heads.map(|taken| &taken.delivery.receipt) {
+            self.set_attempts(topic, *position, *attempt);
         }
         taken
     }
 
-    pub(super) fn set_attempts(&mut self, receipt: &Receipt, attempts: u32) {
-        self.set_attempts_at(&receipt.topic, receipt.position, attempts);
-    }
-
-    pub(super) fn set_attempts_at(&mut self, topic: &Arc<str>, position: u128, attempts: u32) {
-        let (partition, offset) = place(position);
-        if let Some(partition) = self.partitions.get_mut(&(Arc::clone(topic), partition))
-            && partition.progress.attempts(offset).is_some_and(|before| before != attempts)
-        {
-            partition.progress.set_attempts(offset, attempts);
-            partition.dirty = true;
+    pub(super) fn set_attempts(&mut self, topic: &str, position: u128, attempts: u32) {
+        if let Some((partition, offset)) = self.partitions.at(topic, position) {
+            partition.set_attempts(offset, attempts);
         }
     }
 
     /// Writes the first attempts of what comes next down before it is asked for, so that handing it out waits for no commit of
     /// its own: of the lanes that are free, and then of those that the next commit frees.
-    pub(super) fn look_ahead(&mut self, now: Instant) -> Vec<(LaneId, u128)> {
+    pub(super) fn look_ahead(&mut self, now: Instant) -> Vec<(LaneNumber, u128)> {
         let (partitions, replays) = (&mut self.partitions, &self.replays);
         let mut admit = |topic: &Arc<str>, position| {
-            let (partition, offset) = place(position);
-            let partition = partitions.get_mut(&(Arc::clone(topic), partition));
-            let replayed = !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position));
-            !replayed && partition.is_some_and(|partition| partition.progress.claim(offset))
+            if !replays.is_empty() && replays.contains_key(&(Arc::clone(topic), position)) {
+                return false;
+            }
+            let Some((partition, offset)) = partitions.at(topic, position) else { return false };
+            let fits = partition.progress.claim(offset);
+            if fits {
+                partition.set_attempts(offset, 1);
+            }
+            fits
         };
         let mut ahead = self.lanes.look_ahead(self.demand, now, &mut admit);
         for waiter in &self.waiting {
@@ -181,23 +151,29 @@ impl State {
                 ahead.extend(self.lanes.look_past(receipt, &mut admit));
             }
         }
-        for ((topic, _), position) in &ahead {
-            self.set_attempts_at(topic, *position, 1);
-        }
         ahead
     }
 
     /// Takes [`look_ahead`](Self::look_ahead) back: what was not handed out has used no attempt.
     pub(super) fn look_back(&mut self) {
         for (topic, position) in self.lanes.look_back() {
-            self.set_attempts_at(&topic, position, 0);
+            self.set_attempts(&topic, position, 0);
         }
+    }
+
+    /// Begins to settle an event; tells whether it is one that was given to the group again.
+    pub(super) fn begin(&mut self, receipt: &Receipt) -> Result<bool> {
+        if !self.lanes.begin(receipt) {
+            return Err(stale(receipt));
+        }
+        let replays = &self.replays;
+        Ok(!replays.is_empty() && replays.contains_key(&(Arc::clone(&receipt.topic), receipt.position)))
     }
 
     /// Counts the attempt of the event that comes after this one in its run.
     pub(super) fn begin_next(&mut self, receipt: &Receipt) -> Option<Begun> {
         let begun = self.lanes.begin_next(receipt)?;
-        self.set_attempts(&Receipt { position: begun.position, ..receipt.clone() }, begun.attempts);
+        self.set_attempts(&receipt.topic, begun.position, begun.attempts);
         Some(begun)
     }
 
@@ -208,7 +184,7 @@ impl State {
             if self.lanes.begin(receipt) {
                 let attempts = receipt.attempt.saturating_sub(1);
                 self.lanes.give_back(receipt, attempts, now);
-                self.set_attempts(receipt, attempts);
+                self.set_attempts(&receipt.topic, receipt.position, attempts);
             }
         }
     }
@@ -221,7 +197,9 @@ impl State {
             let partition = place(position).0;
             gone.iter().any(|(of, number)| of == topic && *number == partition)
         };
-        self.partitions.retain(|id, _| !gone.contains(id));
+        for id in gone {
+            self.partitions.remove(id);
+        }
         self.lanes.retain(is_gone);
         self.replays.retain(|(topic, position), _| !is_gone(topic, *position));
         self.unreadable.retain(|(topic, position), _| !is_gone(topic, *position));
@@ -246,13 +224,14 @@ impl State {
     /// Lists what has changed in these partitions since the last commit, to be committed.
     pub(super) fn offsets(&mut self, only: Option<&[PartitionId]>) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
-        for (id, partition) in &mut self.partitions {
-            if !partition.dirty || only.is_some_and(|only| !only.contains(id)) {
+        for ((topic, number), partition) in self.partitions.iter_mut() {
+            let named = |only: &[PartitionId]| only.iter().any(|(of, id)| (of, *id) == (topic, number));
+            if !partition.dirty || only.is_some_and(|only| !named(only)) {
                 continue;
             }
             partition.dirty = false;
             let metadata = partition.progress.encode();
-            let mut element = list.add_partition(&partition.full, id.1);
+            let mut element = list.add_partition(&partition.full, number);
             // A base is never negative, which is what could be refused.
             let _ = element.set_offset(Offset::Offset(partition.progress.base()));
             if !metadata.is_empty() {
