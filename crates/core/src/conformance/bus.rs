@@ -63,6 +63,7 @@ macro_rules! bus_laws {
             law_08_a_retry_waits_and_only_its_lane,
             law_08_a_retry_may_be_ages_away,
             law_09_dead_letters_are_listed_and_replayed,
+            law_09_a_replay_into_a_held_lane_disturbs_nobody,
             law_10_leases_are_fenced,
             law_10_leases_are_fenced_on_two_buses,
             law_10_a_renewed_lease_holds,
@@ -751,6 +752,38 @@ pub async fn law_09_dead_letters_are_listed_and_replayed(harness: &(impl BusHarn
         member.settle(&delivery.receipt, Settlement::Ack).await?;
     }
     same!(table.bus.dead_letters("readers", Page::default()).await?.len(), 1, "dead letters left");
+    Ok(Kept::Whole)
+}
+
+/// Law 9: an event that is replayed while a member holds the lane waits for it, as later ones do, and comes next.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_09_a_replay_into_a_held_lane_disturbs_nobody(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let table = Table::set(harness).await;
+    let (left, right) = (table.join("readers").await?, table.join("readers").await?);
+    let events: Vec<_> = (1..=4).map(|version| event("a", version)).collect();
+    table.bus.publish(&events).await?;
+    let taken = table.take(&left).await?;
+    let [poison, second, third, last] = taken.as_slice() else {
+        return Err(Broken::new(format!("{} of 4 events of a lane were handed out", taken.len())));
+    };
+    left.settle(&poison.receipt, Settlement::DeadLetter { reason: reason() }).await?;
+    same!(table.bus.replay("readers", &[poison.event.id]).await?, 1, "replayed events");
+    same!(names(&table.take(&right).await?), vec![], "events while the lane is held");
+    left.settle(&second.receipt, Settlement::Ack).await?;
+    same!(names(&table.take(&right).await?), vec![], "events while the rest of the lane is held");
+    let lost = left.renew(&[third.receipt.clone(), last.receipt.clone()]).await?;
+    same!(lost, vec![], "receipts lost by the holder");
+    left.settle(&third.receipt, Settlement::Ack).await?;
+    left.settle(&last.receipt, Settlement::Release).await?;
+    let taken = table.take(&right).await?;
+    same!(names(&taken), vec![name("a", 1), name("a", 4)], "events after the release");
+    let attempts: Vec<_> = taken.iter().map(|delivery| delivery.attempt).collect();
+    same!(attempts, vec![1, 1], "attempts after the release");
     Ok(Kept::Whole)
 }
 
