@@ -100,8 +100,13 @@ pub(super) fn choose(
     {
         return Ok(chosen);
     }
-    let (explicit, implied): (Vec<usize>, Vec<usize>) =
+    let (explicit, mut implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
+    let before = implied.len();
+    if explicit.len() <= mapping::MAX_BRACKETS {
+        implied.retain(|at| !mapping::is_lead_in(document, raw, schema, &explicit, *at));
+    }
+    let read = candidates.len() - (before - implied.len());
     let few = explicit.len() <= mapping::MAX_BRACKETS;
     let (held, explicit): (Vec<usize>, Vec<usize>) =
         explicit.into_iter().partition(|at| few && mapping::holds(document, raw, schema, &implied, *at));
@@ -117,6 +122,11 @@ pub(super) fn choose(
     }
     let mut failed: Option<Tried> = None;
     for group in groups {
+        // The text around a value in brackets that does not fit is no way around it.
+        let unfit = |tried: &Tried| candidates.get(tried.at).is_some_and(is_explicit);
+        if wants == Wants::Structure && group == text.as_slice() && failed.as_ref().is_some_and(unfit) {
+            continue;
+        }
         for tier in [3, 2, 1] {
             let tier: Vec<usize> = group
                 .iter()
@@ -129,7 +139,7 @@ pub(super) fn choose(
             if let Some(mut chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)?
             {
                 chosen.rivals |= passed_over(candidates, &outside, chosen.at);
-                return Ok(with_cue(chosen, candidates));
+                return Ok(with_cue(chosen, candidates, read));
             }
         }
         // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
@@ -191,12 +201,13 @@ struct Picked {
     rivals: bool,
 }
 
-fn with_cue(picked: Picked, candidates: &[Candidate]) -> Chosen {
+/// Notes how a candidate came to be chosen among `read` of them.
+fn with_cue(picked: Picked, candidates: &[Candidate], read: usize) -> Chosen {
     let mut repairs = picked.repairs;
     if let Some(candidate) = candidates.get(picked.at) {
         let note = match rank(candidate) {
             1 => Some((Rule::CandidateGuessed, Severity::Ambiguous)),
-            3 if candidates.len() > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
+            3 if read > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ if picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ => None,
         };

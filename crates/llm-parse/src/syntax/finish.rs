@@ -71,7 +71,9 @@ impl Machine {
         });
         let (mut front, back): (Vec<Candidate>, Vec<Candidate>) = added.into_iter().partition(|c| {
             let lines = matches!(c.origin, Origin::Yaml | Origin::Markdown);
-            c.span.start <= area.start && c.span.end >= area.end && !(most && lines)
+            // `Answer: [1, 2]` is the list first.
+            let one = structured && lines && self.tree.children(c.root).nth(1).is_none();
+            c.span.start <= area.start && c.span.end >= area.end && !(most && lines) && !one
         });
         if fields {
             // What stands in the fields of an answer without its braces is no answer of its own.

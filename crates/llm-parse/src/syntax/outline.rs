@@ -29,7 +29,8 @@ impl Machine {
         let regions = self.regions(cx, area, only_whole);
         let mut found = false;
         for region in regions {
-            if region.entries < 2 && (only_whole || !region.whole) {
+            let enough = region.entries > 1 || (region.whole && (!only_whole || is_flow(cx, region)));
+            if !enough {
                 continue;
             }
             found |= self.outline(cx, region, origin);
@@ -46,12 +47,13 @@ impl Machine {
                     && inner.span.start > region.start
                     && inner.origin == Origin::Prose
             });
-            if region.entries > 1 && holds {
+            if holds && (region.entries > 1 || is_flow(cx, region)) {
                 self.outline(cx, region, None);
             }
         }
     }
 
+    /// Reads one outline.
     fn outline(&mut self, cx: Input<'_>, region: Region, origin: Option<Origin>) -> bool {
         let first = lines(cx, region.start, region.end).find(|line| !is_blank(*line));
         let Some(first) = first else { return false };
@@ -420,6 +422,15 @@ fn comment_at(text: &str) -> Option<usize> {
         (before.is_empty() || before.ends_with([' ', '\t']))
             && (after.get(1..).is_none_or(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
                 || ((1..40).contains(&before.len()) && classify(before.trim_end()).0 != Kind::Word))
+    })
+}
+
+/// Tells whether a region begins with a key whose value is in brackets: `tags: [x, y]`.
+fn is_flow(cx: Input<'_>, region: Region) -> bool {
+    let first = lines(cx, region.start, region.end).find(|line| !is_blank(*line));
+    first.is_some_and(|line| match entry(cx, line.text, line.end) {
+        Entry::Field { value, .. } => cx.slice(value, line.end).trim_start().starts_with(['[', '{']),
+        _ => false,
     })
 }
 
