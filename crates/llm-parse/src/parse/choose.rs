@@ -106,6 +106,13 @@ pub(super) fn choose(
     if explicit.len() <= mapping::MAX_BRACKETS {
         implied.retain(|at| !mapping::is_lead_in(document, raw, schema, &explicit, *at));
     }
+    // Nor is `Example: 5` read as a mapping a way around what its label says.
+    if wants == Wants::Scalar
+        && let Some(text) = text.and_then(|at| candidates.get(at))
+        && rank(text) == 0
+    {
+        implied.retain(|at| candidates.get(*at).is_some_and(|other| !other.span().contains(text.span())));
+    }
     let read = candidates.len() - (before - implied.len());
     let few = explicit.len() <= mapping::MAX_BRACKETS;
     let (held, explicit): (Vec<usize>, Vec<usize>) =
