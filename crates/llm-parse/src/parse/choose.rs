@@ -264,6 +264,10 @@ fn choose_tier(
         if talk && candidate.origin() == Origin::Text && takes_any(schema) {
             continue;
         }
+        // A quote that was opened says nothing yet.
+        if candidate.origin() == Origin::Text && is_quotes(candidate.span().of(raw)) {
+            continue;
+        }
         aligner.set_prose(candidate.origin() == Origin::Text);
         let (slot, fit) = aligner.root(candidate.root());
         let fit = Fit { cost: fit.cost + origin_cost(candidate), ..fit };
@@ -339,6 +343,10 @@ fn choose_tier(
     let message =
         format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
     Err(Error::new(ErrorKind::Ambiguous, message))
+}
+
+fn is_quotes(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’'))
 }
 
 fn inside(candidates: &[Candidate], one: usize, other: usize) -> bool {
