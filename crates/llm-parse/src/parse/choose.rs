@@ -60,7 +60,7 @@ fn wants(schema: &Schema) -> Wants {
 }
 
 /// How much the words around a candidate speak for it.
-fn rank(candidate: &Candidate) -> u8 {
+pub(crate) fn rank(candidate: &Candidate) -> u8 {
     match candidate.cue() {
         Cue::Final | Cue::Corrected => 3,
         Cue::None => 2,
@@ -70,7 +70,7 @@ fn rank(candidate: &Candidate) -> u8 {
 }
 
 /// Braces and brackets of its own, as opposed to readings of plain lines.
-fn is_explicit(candidate: &Candidate) -> bool {
+pub(crate) fn is_explicit(candidate: &Candidate) -> bool {
     matches!(candidate.origin(), Origin::Whole | Origin::Fence { .. } | Origin::Prose | Origin::Sequence)
 }
 
