@@ -60,7 +60,7 @@ fn wants(schema: &Schema) -> Wants {
 }
 
 /// How much the words around a candidate speak for it.
-fn rank(candidate: &Candidate) -> u8 {
+pub(crate) fn rank(candidate: &Candidate) -> u8 {
     match candidate.cue() {
         Cue::Final | Cue::Corrected => 3,
         Cue::None => 2,
@@ -70,7 +70,7 @@ fn rank(candidate: &Candidate) -> u8 {
 }
 
 /// Braces and brackets of its own, as opposed to readings of plain lines.
-fn is_explicit(candidate: &Candidate) -> bool {
+pub(crate) fn is_explicit(candidate: &Candidate) -> bool {
     matches!(candidate.origin(), Origin::Whole | Origin::Fence { .. } | Origin::Prose | Origin::Sequence)
 }
 
@@ -100,8 +100,20 @@ pub(super) fn choose(
     {
         return Ok(chosen);
     }
-    let (explicit, implied): (Vec<usize>, Vec<usize>) =
+    let (explicit, mut implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
+    let before = implied.len();
+    if explicit.len() <= mapping::MAX_BRACKETS {
+        implied.retain(|at| !mapping::is_lead_in(document, raw, schema, &explicit, *at));
+    }
+    // Nor is `Example: 5` read as a mapping a way around what its label says.
+    if wants == Wants::Scalar
+        && let Some(text) = text.and_then(|at| candidates.get(at))
+        && rank(text) == 0
+    {
+        implied.retain(|at| candidates.get(*at).is_some_and(|other| !other.span().contains(text.span())));
+    }
+    let read = candidates.len() - (before - implied.len());
     let few = explicit.len() <= mapping::MAX_BRACKETS;
     let (held, explicit): (Vec<usize>, Vec<usize>) =
         explicit.into_iter().partition(|at| few && mapping::holds(document, raw, schema, &implied, *at));
@@ -117,6 +129,11 @@ pub(super) fn choose(
     }
     let mut failed: Option<Tried> = None;
     for group in groups {
+        // The text around a value in brackets that does not fit is no way around it.
+        let unfit = |tried: &Tried| candidates.get(tried.at).is_some_and(is_explicit);
+        if wants == Wants::Structure && group == text.as_slice() && failed.as_ref().is_some_and(unfit) {
+            continue;
+        }
         for tier in [3, 2, 1] {
             let tier: Vec<usize> = group
                 .iter()
@@ -129,7 +146,7 @@ pub(super) fn choose(
             if let Some(mut chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)?
             {
                 chosen.rivals |= passed_over(candidates, &outside, chosen.at);
-                return Ok(with_cue(chosen, candidates));
+                return Ok(with_cue(chosen, candidates, read));
             }
         }
         // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
@@ -191,12 +208,13 @@ struct Picked {
     rivals: bool,
 }
 
-fn with_cue(picked: Picked, candidates: &[Candidate]) -> Chosen {
+/// Notes how a candidate came to be chosen among `read` of them.
+fn with_cue(picked: Picked, candidates: &[Candidate], read: usize) -> Chosen {
     let mut repairs = picked.repairs;
     if let Some(candidate) = candidates.get(picked.at) {
         let note = match rank(candidate) {
             1 => Some((Rule::CandidateGuessed, Severity::Ambiguous)),
-            3 if candidates.len() > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
+            3 if read > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ if picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ => None,
         };
@@ -244,6 +262,10 @@ fn choose_tier(
         // Talk is no JSON value: without a schema that asks for text, there is nothing in it.
         let talk = matches!(document.tree().node(candidate.root()).kind(), Kind::String(_) | Kind::Word);
         if talk && candidate.origin() == Origin::Text && takes_any(schema) {
+            continue;
+        }
+        // A quote that was opened says nothing yet.
+        if candidate.origin() == Origin::Text && is_quotes(candidate.span().of(raw)) {
             continue;
         }
         aligner.set_prose(candidate.origin() == Origin::Text);
@@ -321,6 +343,10 @@ fn choose_tier(
     let message =
         format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
     Err(Error::new(ErrorKind::Ambiguous, message))
+}
+
+fn is_quotes(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’'))
 }
 
 fn inside(candidates: &[Candidate], one: usize, other: usize) -> bool {

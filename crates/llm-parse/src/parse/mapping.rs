@@ -3,7 +3,7 @@
 use super::choose::takes_any;
 use crate::schema::Schema;
 use crate::schema::fold;
-use crate::schema::shape::Kind as ShapeKind;
+use crate::schema::shape::{Kind as ShapeKind, Record};
 use crate::syntax::{Candidate, Cue, Document, Origin};
 use crate::tree::{Kind, NodeId};
 
@@ -79,6 +79,43 @@ fn is_outline_around(outline: &Candidate, inner: &Candidate) -> bool {
     lines && outline.span() != inner.span() && outline.span().contains(inner.span())
 }
 
+/// Tells whether an outline is one key with a bracket in its value, which is no value of its own unless the schema knows the key:
+/// `Answer: [1, 2]`.
+pub(super) fn is_lead_in(
+    document: &Document,
+    raw: &str,
+    schema: &Schema,
+    candidates: &[usize],
+    at: usize,
+) -> bool {
+    let all = document.candidates();
+    let Some(outline) = all.get(at).filter(|outline| outline.origin() == Origin::Yaml) else { return false };
+    let mut children = document.tree().children(outline.root());
+    let one = children.next().is_some() && children.next().is_none();
+    let around = |at: &usize| all.get(*at).is_some_and(|inner| is_outline_around(outline, inner));
+    one && candidates.iter().any(around) && !is_known_pair(document, raw, schema, outline)
+}
+
+fn is_compound(document: &Document, node: NodeId) -> bool {
+    matches!(document.tree().node(node).kind(), Kind::Object | Kind::Array)
+}
+
+/// Tells whether the first key of an outline is one of the schema's, and its value a list or an object.
+fn is_known_pair(document: &Document, raw: &str, schema: &Schema, outline: &Candidate) -> bool {
+    let shapes = schema.shapes();
+    let ShapeKind::Record(record) = &shapes.get(shapes.root).kind else { return false };
+    let tree = document.tree();
+    tree.children(outline.root())
+        .next()
+        .filter(|child| is_compound(document, *child))
+        .and_then(|child| tree.key(child, raw))
+        .is_some_and(|key| knows(record, key))
+}
+
+fn knows(record: &Record, key: &str) -> bool {
+    record.exact.contains_key(key) || record.folded.get(&fold(key)).copied().flatten().is_some()
+}
+
 fn is_value_of(
     document: &Document,
     raw: &str,
@@ -92,14 +129,15 @@ fn is_value_of(
     }
     let holds = |child: NodeId| tree.node(child).span().contains(inner.span());
     let mut others = tree.children(outline.root()).filter(|child| !holds(*child)).peekable();
-    if others.peek().is_none() || !tree.children(outline.root()).any(holds) {
+    if !tree.children(outline.root()).any(holds) {
         return false;
+    }
+    if others.peek().is_none() {
+        return is_known_pair(document, raw, schema, outline);
     }
     let shapes = schema.shapes();
     if let ShapeKind::Record(record) = &shapes.get(shapes.root).kind {
-        let known = |key: &str| {
-            record.exact.contains_key(key) || record.folded.get(&fold(key)).copied().flatten().is_some()
-        };
+        let known = |key: &str| knows(record, key);
         let leads = tree
             .children(outline.root())
             .filter(|child| holds(*child))

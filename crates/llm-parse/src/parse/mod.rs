@@ -23,6 +23,8 @@ use crate::spare::Buffers;
 use crate::syntax::{self, Document, Limits};
 use crate::tree::Span;
 
+pub(crate) use choose::{is_explicit, rank};
+
 /// Says which repairs a value may have needed.
 ///
 /// | | `Strict` | `Lenient` (default) | `Salvage` |

@@ -347,3 +347,19 @@ fn a_list_of_two_numbers_is_not_one_with_a_decimal_comma() {
     assert_eq!(parser.parse("[1,3]").unwrap().value, json!([1, 3]));
     assert_eq!(parse::<f64>("[5]").unwrap().value.to_string(), "5");
 }
+
+#[test]
+fn a_scalar_that_may_go_on_behind_a_blank_is_not_there_yet() {
+    let partial = |schema: Value, text: &str| {
+        Parser::<Value>::with_schema(Schema::from_json(&schema).unwrap()).with_partial(true).parse(text)
+    };
+    for text in ["1 ", "two ", "1"] {
+        assert!(partial(json!({"type": "integer"}), text).is_err(), "{text:?}");
+    }
+    assert_eq!(partial(json!({"type": "integer"}), "1\n").unwrap().value, json!(1));
+    let object = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+    assert_eq!(partial(object.clone(), "n: 1 ").unwrap().value, json!({}));
+    assert_eq!(partial(object.clone(), "n: 1 \n").unwrap().value, json!({"n": 1}));
+    assert_eq!(partial(object, "{\"n\": 1,").unwrap().value, json!({"n": 1}));
+    assert!(partial(json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}), "\"").is_err());
+}

@@ -14,7 +14,7 @@ use crate::report::Path;
 use crate::syntax::{Candidate, Document, LARGEST, Limits, Machine, Recorded};
 use crate::tree::{NodeId, Span, Tree};
 
-pub use typed::{Item, Items, TypedStream};
+pub use typed::{Item, ItemEvent, Items, TypedStream};
 
 pub(crate) use refusal::is_refusal;
 

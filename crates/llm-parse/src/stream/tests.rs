@@ -144,3 +144,64 @@ fn a_stream_that_outgrows_its_places_is_an_error_and_not_a_shorter_answer() {
     let error = parser.parse_document(stream.text(), stream.snapshot()).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::TooLarge);
 }
+
+/// Numbers the values of which items were handed out and those that were taken back, in order.
+fn items(pieces: &[&str]) -> (Vec<serde_json::Value>, Vec<usize>) {
+    let mut items = crate::Parser::<serde_json::Value>::with_schema(crate::Schema::any()).items();
+    let mut events = Vec::new();
+    for piece in pieces {
+        events.extend(items.push(piece));
+    }
+    events.extend(items.end());
+    let mut kept = Vec::new();
+    let mut back = Vec::new();
+    for event in events {
+        match event {
+            ItemEvent::Completed(item) => {
+                kept.push((
+                    item.candidate,
+                    item.outcome.map_or(serde_json::Value::Null, |parsed| parsed.value),
+                ));
+            }
+            ItemEvent::Retracted { candidate } => {
+                back.push(candidate);
+                kept.retain(|(number, _)| *number != candidate);
+            }
+        }
+    }
+    (kept.into_iter().map(|(_, value)| value).collect(), back)
+}
+
+#[test]
+fn items_of_drafts_and_of_reasoning_are_taken_back() {
+    let two = json!([{"a": 2}, {"a": 3}]);
+    for text in [
+        "[{\"a\": 1}] hmm</think>[{\"a\": 2}, {\"a\": 3}]",
+        "Draft: [{\"a\": 1}]\nFinal: [{\"a\": 2}, {\"a\": 3}]",
+        "초안: [{\"a\": 1}]\n최종: [{\"a\": 2}, {\"a\": 3}]",
+        "For example: [{\"a\": 1}]\nThe tasks: [{\"a\": 2}, {\"a\": 3}]",
+        "[{\"a\": 1}]\n\nWait, that is wrong.\n\n[{\"a\": 2}, {\"a\": 3}]",
+    ] {
+        for size in [3, 1000] {
+            let chars: Vec<char> = text.chars().collect();
+            let pieces: Vec<String> = chars.chunks(size).map(|chunk| chunk.iter().collect()).collect();
+            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+            let (kept, back) = items(&pieces);
+            assert_eq!((json!(kept), back), (two.clone(), vec![0]), "{text}");
+        }
+    }
+    assert_eq!(items(&["[{\"a\": 1}]\n\nThis is wrong."]), (vec![], vec![0]));
+}
+
+#[test]
+fn items_that_nothing_speaks_against_stay() {
+    for text in [
+        "Here you are: [{\"a\": 1}]\n\nIf this is wrong, let me know.",
+        "{\"a\": 1}",
+        "최종: [{\"a\": 1}]",
+        "Draft: [{\"a\": 1}]",
+    ] {
+        assert_eq!(items(&[text]), (vec![json!({"a": 1})], vec![]), "{text}");
+    }
+    assert_eq!(items(&["{\"a\": 1}\n{\"a\": 2}\n"]), (vec![json!({"a": 1}), json!({"a": 2})], vec![]));
+}

@@ -1,10 +1,12 @@
 //! Typed values while the answer arrives: whole answers and the items of a list.
 
+use std::collections::HashMap;
+
 use serde::de::DeserializeOwned;
 
 use super::{Event, Outlook, Stream};
 use crate::error::Result;
-use crate::parse::{Parsed, Parser};
+use crate::parse::{Parsed, Parser, is_explicit, rank};
 use crate::report::{Path, Step};
 use crate::tree::{Kind, NodeId, Span};
 
@@ -32,25 +34,42 @@ impl<T: DeserializeOwned> Parser<T> {
     /// Starts a stream that hands out the items of a list, each validated as soon as it is complete.
     ///
     /// This parser is for one item. Items are those of a list that is the answer itself, and objects that follow one
-    /// another (JSON Lines); [`Items::with_list`] names a field that holds the list instead.
+    /// another (JSON Lines); [`Items::with_list`] names a field that holds the list instead. A list that turns out to be a
+    /// draft or part of the reasoning is taken back with [`ItemEvent::Retracted`].
     ///
     /// ```
     /// use pumasi_llm_parse::Parser;
+    /// use pumasi_llm_parse::stream::ItemEvent;
     ///
     /// #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// struct Task { title: String, minutes: u32 }
     ///
     /// let mut items = Parser::<Task>::new().items().with_list("tasks");
-    /// let mut done = items.push("{tasks: [{title: 'stretch', minutes: '10'}, {title: 'r");
+    /// let mut done = Vec::new();
+    /// for piece in ["{tasks: [{title: 'stretch', minutes: '10'}, {title: 'r", "un', minutes: 'many'}, "] {
+    ///     for event in items.push(piece) {
+    ///         match event {
+    ///             ItemEvent::Completed(item) => done.push(item),
+    ///             ItemEvent::Retracted { candidate } => done.retain(|item| item.candidate != candidate),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// assert_eq!(done[1].path.to_string(), "$.tasks[1]");
+    /// assert!(done[1].outcome.is_err());
     /// assert_eq!(done.remove(0).outcome?.value.minutes, 10);
-    /// let next = items.push("un', minutes: 'many'}, ");
-    /// assert_eq!(next[0].path.to_string(), "$.tasks[1]");
-    /// assert!(next[0].outcome.is_err());
     /// # Ok::<(), pumasi_llm_parse::Error>(())
     /// ```
     #[must_use]
     pub fn items(&self) -> Items<T> {
-        Items { stream: Stream::with_limits(self.limits()), parser: self.clone(), list: None }
+        Items {
+            stream: Stream::with_limits(self.limits()),
+            parser: self.clone(),
+            list: None,
+            given: Vec::new(),
+            started: (0, 0),
+            retracted: 0,
+        }
     }
 }
 
@@ -127,12 +146,33 @@ pub struct Item<T> {
     pub outcome: Result<Parsed<T>>,
 }
 
+/// Tells what became known of a list's items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ItemEvent<T> {
+    /// An item is complete.
+    Completed(Item<T>),
+    /// The items of a value that were handed out before are none of the answer: it stood in a reasoning block whose
+    /// beginning was not in the text, or the words around it say that it is an example, a draft, or wrong, or that another
+    /// one replaces it.
+    Retracted {
+        /// The number of the value: [`Item::candidate`].
+        candidate: usize,
+    },
+}
+
 /// Hands out the items of a list that arrives in pieces; made by [`Parser::items`].
 #[derive(Debug, Clone)]
 pub struct Items<T> {
     stream: Stream,
     parser: Parser<T>,
     list: Option<String>,
+    /// The values of which items were handed out, and where each begins.
+    given: Vec<(usize, usize)>,
+    /// The value that began last.
+    started: (usize, usize),
+    /// How many values were retracted: all that stood before the end of a reasoning block.
+    retracted: usize,
 }
 
 impl<T: DeserializeOwned> Items<T> {
@@ -143,24 +183,47 @@ impl<T: DeserializeOwned> Items<T> {
         self
     }
 
-    /// Takes the next piece of text and returns the items that became complete.
+    /// Takes the next piece of text and returns the items that became complete, or are taken back.
     ///
     /// In total this costs time in proportion to the text, however small the pieces are.
-    pub fn push(&mut self, piece: &str) -> Vec<Item<T>> {
+    pub fn push(&mut self, piece: &str) -> Vec<ItemEvent<T>> {
         let events = self.stream.push(piece);
         self.pick(events)
     }
 
     /// Takes the next piece as bytes, which may end inside a character.
-    pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<Item<T>> {
+    pub fn push_bytes(&mut self, piece: &[u8]) -> Vec<ItemEvent<T>> {
         let events = self.stream.push_bytes(piece);
         self.pick(events)
     }
 
     /// Ends the text and returns the last items. An item that was cut off is not among them.
-    pub fn end(&mut self) -> Vec<Item<T>> {
+    ///
+    /// What the words around a value say is known only now: a value that is called an example, a draft beside a better one,
+    /// or wrong is taken back here, by the rules of [`Parser::parse`]. Of several values that nothing tells apart, which
+    /// `parse` calls ambiguous, all items stay.
+    pub fn end(&mut self) -> Vec<ItemEvent<T>> {
         let events = self.stream.end();
-        self.pick(events)
+        let mut items = self.pick(events);
+        items.extend(self.outdone().map(|candidate| ItemEvent::Retracted { candidate }));
+        items
+    }
+
+    /// Returns the values whose words around them speak against them, or for another one.
+    fn outdone(&self) -> impl Iterator<Item = usize> {
+        let document = self.stream.snapshot();
+        let ranks: HashMap<usize, u8> = document
+            .candidates()
+            .iter()
+            .filter(|candidate| is_explicit(candidate))
+            .map(|candidate| (candidate.span().start, rank(candidate)))
+            .collect();
+        let rank = |(_, at): &(usize, usize)| ranks.get(at).copied().unwrap_or(2);
+        let given = self.given.iter().filter(|(number, _)| *number >= self.retracted);
+        let best = given.clone().map(rank).max().unwrap_or(0).max(1);
+        let outdone: Vec<usize> =
+            given.filter(|given| rank(given) < best).map(|(number, _)| *number).collect();
+        outdone.into_iter()
     }
 
     /// Returns the stream below, for its tree, text and [`Outlook`].
@@ -174,22 +237,38 @@ impl<T: DeserializeOwned> Items<T> {
         self.stream.stop();
     }
 
-    fn pick(&self, events: Vec<Event>) -> Vec<Item<T>> {
+    fn pick(&mut self, events: Vec<Event>) -> Vec<ItemEvent<T>> {
         let mut items = Vec::new();
         for event in events {
             match event {
+                Event::Started { candidate, at } => self.started = (candidate, at),
                 Event::ItemCompleted { candidate, path, node, .. } if self.is_item(&path) => {
-                    items.push(self.item(candidate, path, node));
+                    items.push(self.give(candidate, path, node));
                 }
                 Event::Finished { candidate, complete: true, node }
                     if self.list.is_none() && self.stream.tree().node(node).kind() == Kind::Object =>
                 {
-                    items.push(self.item(candidate, Path::root(), node));
+                    items.push(self.give(candidate, Path::root(), node));
+                }
+                Event::Retracted { candidate }
+                    if self.given.binary_search_by_key(&candidate, |(number, _)| *number).is_ok() =>
+                {
+                    self.retracted = candidate + 1;
+                    items.push(ItemEvent::Retracted { candidate });
                 }
                 _ => {}
             }
         }
         items
+    }
+
+    fn give(&mut self, candidate: usize, path: Path, node: NodeId) -> ItemEvent<T> {
+        if self.given.last().is_none_or(|(number, _)| *number != candidate) {
+            let (number, at) = self.started;
+            let at = if number == candidate { at } else { self.stream.span(node).start };
+            self.given.push((candidate, at));
+        }
+        ItemEvent::Completed(self.item(candidate, path, node))
     }
 
     fn is_item(&self, path: &Path) -> bool {

@@ -225,6 +225,7 @@ impl Document {
             if candidate.span.end < end || candidate.origin == Origin::Xml || candidate.thinking {
                 continue;
             }
+            let mut bracketed = false;
             let mut at = Some(candidate.root);
             while let Some(id) = at {
                 let Some(node) = self.tree.nodes.get_mut(id.0 as usize) else { break };
@@ -236,7 +237,10 @@ impl Document {
                     Kind::String(quote) => quote != Quote::None,
                     _ => false,
                 };
-                let ends = if compound { to >= end } else { to == raw.len() };
+                // A number or a word goes on behind a blank: `1 ` may be the start of `1 000`.
+                let same_line = !bracketed && raw.get(to..).is_some_and(|rest| !rest.contains('\n'));
+                let ends = if compound || same_line { to >= end } else { to == raw.len() };
+                bracketed |= compound && closed;
                 if !ends || (closed && node.is_complete()) {
                     break;
                 }

@@ -1,7 +1,7 @@
 //! The end of an answer: what is only known once all of it was read.
 
 use super::aside::{is_set_aside, leads_to_value};
-use super::cue::{Neighbours, cue};
+use super::cue::{self, Neighbours};
 use super::document::{Candidate, Cue, Document, LARGEST, Limits, Origin, Recycled, clip};
 use super::key::key_at;
 use super::machine::{Machine, Shape, State};
@@ -71,7 +71,9 @@ impl Machine {
         });
         let (mut front, back): (Vec<Candidate>, Vec<Candidate>) = added.into_iter().partition(|c| {
             let lines = matches!(c.origin, Origin::Yaml | Origin::Markdown);
-            c.span.start <= area.start && c.span.end >= area.end && !(most && lines)
+            // `Answer: [1, 2]` is the list first.
+            let one = structured && lines && self.tree.children(c.root).nth(1).is_none();
+            c.span.start <= area.start && c.span.end >= area.end && !(most && lines) && !one
         });
         if fields {
             // What stands in the fields of an answer without its braces is no answer of its own.
@@ -81,7 +83,7 @@ impl Machine {
         front.extend(back);
         self.candidates = front;
         self.surroundings(source);
-        self.text(area);
+        self.text(source, area);
         // Values that stand in reasoning come last.
         let (mut candidates, thinking): (Vec<Candidate>, Vec<Candidate>) =
             self.candidates.iter().partition(|c| !c.thinking);
@@ -330,13 +332,16 @@ impl Machine {
 
     // ---- plain text ----
 
-    fn text(&mut self, area: Span) {
+    fn text(&mut self, source: &str, area: Span) {
         let (text, thinking) = if area.is_empty() {
             (self.around.reasoning.last().copied().unwrap_or(area), !self.around.reasoning.is_empty())
         } else {
             (area, false)
         };
         self.plain_text(text, Origin::Text, thinking);
+        if let Some(last) = self.candidates.last_mut() {
+            last.cue = cue::headed(text.of(source));
+        }
     }
 
     fn plain_text(&mut self, span: Span, origin: Origin, thinking: bool) {
@@ -402,7 +407,7 @@ impl Machine {
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
             let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
-            candidate.cue = cue(before, span.of(source), after, values);
+            candidate.cue = cue::cue(before, span.of(source), after, values);
             let inside = match candidate.origin {
                 Origin::Fence { language } => language.end.clamp(from, span.start),
                 _ => from,

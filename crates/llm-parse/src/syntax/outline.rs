@@ -29,7 +29,8 @@ impl Machine {
         let regions = self.regions(cx, area, only_whole);
         let mut found = false;
         for region in regions {
-            if region.entries < 2 && (only_whole || !region.whole) {
+            let enough = region.entries > 1 || (region.whole && (!only_whole || is_flow(cx, region)));
+            if !enough {
                 continue;
             }
             found |= self.outline(cx, region, origin);
@@ -46,12 +47,13 @@ impl Machine {
                     && inner.span.start > region.start
                     && inner.origin == Origin::Prose
             });
-            if region.entries > 1 && holds {
+            if holds && (region.entries > 1 || is_flow(cx, region)) {
                 self.outline(cx, region, None);
             }
         }
     }
 
+    /// Reads one outline.
     fn outline(&mut self, cx: Input<'_>, region: Region, origin: Option<Origin>) -> bool {
         let first = lines(cx, region.start, region.end).find(|line| !is_blank(*line));
         let Some(first) = first else { return false };
@@ -207,7 +209,7 @@ impl Machine {
                     let blanks =
                         cx.slice(value, line.end).len() - cx.slice(value, line.end).trim_start().len();
                     let from = value + blanks;
-                    if from >= line.end || cx.at(from) == b'#' {
+                    if from >= line.end || comment_at(cx.slice(from, line.end)) == Some(0) {
                         return Some(line.end);
                     }
                     return Some(self.value_text(cx, line, from, column, limit));
@@ -295,15 +297,17 @@ impl Machine {
             }
             _ => {}
         }
-        let end = from + text.find(" #").unwrap_or(text.len());
-        if end < line.end {
-            self.cosmetic(Rule::Comment, end + 1, line.end);
-        }
+        let end = from + comment_at(text).unwrap_or(text.len());
         let word = cx.slice(from, end).trim_end();
         let kind = match word {
             "~" => Kind::Null,
             _ => self.unquoted(word, from),
         };
+        if end < line.end {
+            // Behind words it may be more of them.
+            let severity = if kind == Kind::Word { Severity::Lossy } else { Severity::Cosmetic };
+            self.fix(Rule::Comment, severity, end, line.end);
+        }
         self.attach_plain(kind, Span::new(from, from + word.len()));
         line.end
     }
@@ -408,6 +412,26 @@ impl Machine {
         self.attach(node);
         end
     }
+}
+
+/// Finds the comment at the end of a line: a `#` between blanks, or behind a number or a literal; not `issue #12` or
+/// `#general`.
+fn comment_at(text: &str) -> Option<usize> {
+    text.match_indices('#').map(|(at, _)| at).find(|at| {
+        let (before, after) = text.split_at(*at);
+        (before.is_empty() || before.ends_with([' ', '\t']))
+            && (after.get(1..).is_none_or(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+                || ((1..40).contains(&before.len()) && classify(before.trim_end()).0 != Kind::Word))
+    })
+}
+
+/// Tells whether a region begins with a key whose value is in brackets: `tags: [x, y]`.
+fn is_flow(cx: Input<'_>, region: Region) -> bool {
+    let first = lines(cx, region.start, region.end).find(|line| !is_blank(*line));
+    first.is_some_and(|line| match entry(cx, line.text, line.end) {
+        Entry::Field { value, .. } => cx.slice(value, line.end).trim_start().starts_with(['[', '{']),
+        _ => false,
+    })
 }
 
 /// Finds the end of a flow value: of the line on which its own bracket or quote closes. Lines after its own belong to it

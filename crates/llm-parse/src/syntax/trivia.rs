@@ -3,13 +3,17 @@
 use super::document::clip;
 use super::line::not_an_item;
 use super::machine::{Machine, State, Trivia};
-use super::scan::Input;
+use super::scan::{Input, LOOK};
 use crate::report::Rule;
 
 /// Tells whether a byte starts neither white space nor a comment.
 #[inline]
 fn is_plain(byte: u8) -> bool {
     byte > b' ' && byte < 0x80 && !matches!(byte, b'/' | b'#' | b'\\')
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
 impl Machine {
@@ -59,6 +63,16 @@ impl Machine {
                     Some(Trivia::Solid)
                 }
             }
+            b'#' if self.state == State::Value && is_word(next) && !cx.starts_line(start) => {
+                // `[#one, #two]`: a tag, unless the line goes on without an end to the list.
+                let window = cx.bytes.get(start..(start + LOOK).min(cx.len())).unwrap_or(&[]);
+                match memchr::memchr2(b']', b'\n', window).and_then(|at| window.get(at)) {
+                    None if window.len() < LOOK && !cx.eof => Some(Trivia::Wait),
+                    Some(b']') => Some(Trivia::Solid),
+                    _ => self.line_comment(cx),
+                }
+            }
+            b'#' if last && !cx.eof => Some(Trivia::Wait),
             b'#' => self.line_comment(cx),
             b'\\' if matches!(next, b'n' | b't' | b'r') => {
                 self.pos += 2;

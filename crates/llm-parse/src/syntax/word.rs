@@ -4,7 +4,7 @@ use super::document::clip;
 use super::key::key_at;
 use super::machine::{Key, Machine, Shape, State};
 use super::quote::literal_at;
-use super::scan::{ELLIPSIS, Input, Solid, Tri, is_ident, is_quote};
+use super::scan::{ELLIPSIS, Input, LOOK, Solid, Tri, is_ident, is_quote};
 use super::string::Role;
 use crate::report::{Rule, Severity};
 use crate::tree::{Kind, Node, Text};
@@ -256,11 +256,17 @@ impl Machine {
                 other => other,
             },
             b'/' if spaced || i == start => match cx.at(i + 1) {
+                b'/' if i > start => Self::remark_ends(cx, i),
                 b'/' | b'*' => Tri::Yes,
                 _ if i + 1 >= cx.len() && !cx.eof => Tri::Wait,
                 _ => Tri::No,
             },
-            b'#' if spaced => Tri::Yes,
+            b'#' if spaced => match cx.at(i + 1) {
+                _ if i + 1 >= cx.len() && !cx.eof => Tri::Wait,
+                // `issue #12`
+                next if next > b' ' => Tri::from(is_literal_like(cx.slice(start, i).trim_end())),
+                _ => Self::remark_ends(cx, i),
+            },
             b';' => match cx.solid(i + len) {
                 Solid::Wait => Tri::Wait,
                 Solid::At { newline: false, at, .. } if object => key_at(cx, at, false),
@@ -286,6 +292,19 @@ impl Machine {
             },
             _ => Tri::No,
         }
+    }
+
+    /// Tells whether what stands at `i` is a comment behind an unquoted value, up to the end of the line; one that would take
+    /// the closing bracket of the last line with it is text.
+    fn remark_ends(cx: Input<'_>, i: usize) -> Tri {
+        let window = cx.bytes.get(i..(i + LOOK).min(cx.len())).unwrap_or(&[]);
+        let line = memchr::memchr(b'\n', window);
+        if line.is_none() && window.len() < LOOK && !cx.eof {
+            return Tri::Wait;
+        }
+        let rest = window.get(..line.unwrap_or(window.len())).unwrap_or(window);
+        let closes = memchr::memchr2(b'}', b']', rest).is_some();
+        Tri::from(!(closes && line.is_none()))
     }
 
     /// Tells whether a blank ends a number or literal because another value follows without a comma.

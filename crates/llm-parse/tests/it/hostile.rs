@@ -133,6 +133,8 @@ fn inputs(bytes: usize) -> Vec<(String, String)> {
         "one long string never closed".to_owned(),
         format!("{{\"a\": \"{}", repeat("word, \"x\": ", bytes)),
     ));
+    all.push(("a line of number signs".to_owned(), format!("k: a{}\nl: b", repeat(" #x", bytes))));
+    all.push(("an object of remarks".to_owned(), format!("{{k: a{}", repeat(" // x", bytes))));
     all.push(("one long number".to_owned(), repeat("9", bytes)));
     all.push(("one long key".to_owned(), format!("{{{}: 1}}", repeat("key", bytes))));
     all.push((

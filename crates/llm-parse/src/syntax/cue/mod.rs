@@ -34,7 +34,9 @@ pub(super) fn cue(before: &str, value: &str, after: &str, values: Neighbours) ->
         Cue::None => read(sentence),
         label => label,
     };
-    if lead == Cue::None && values.before && takes_back(before) {
+    // “Wait, that is wrong. {…}” is said of the value before it.
+    let told = before.trim_end().ends_with(['.', '!']);
+    if values.before && (lead == Cue::None || (lead == Cue::Rejected && told)) && takes_back(before) {
         lead = Cue::Corrected;
     }
     if is_denial(sentence) {
@@ -56,6 +58,31 @@ pub(super) fn cue(before: &str, value: &str, after: &str, values: Neighbours) ->
         (lead, Cue::Draft) if lead != Cue::None => lead,
         (_, note) => note,
     }
+}
+
+/// Reads what a plain answer says of itself: by its label, as in `Example: 5` and `오답: 긍정`, or below its first line.
+pub(super) fn headed(text: &str) -> Cue {
+    const NAME: usize = 48;
+    let text = text.trim();
+    let line = text.split('\n').next().unwrap_or("").trim_end();
+    let below = text.get(line.len()..).unwrap_or("");
+    if !below.trim().is_empty() {
+        let short = line.len() < NAME && !line.contains([':', '：']) && line.split_whitespace().count() < 4;
+        return if short { remark::remark(below, line, false) } else { Cue::None };
+    }
+    let Some((head, value)) = line.split_once([':', '：']) else { return Cue::None };
+    let head = head.trim_matches(|c: char| !c.is_alphanumeric());
+    let words = value.split_whitespace().count();
+    if head.len() > NAME || head.split_whitespace().count() > 3 || !(1..5).contains(&words) {
+        return Cue::None;
+    }
+    let cue = match label(head) {
+        Cue::None if matches!(head, "예" | "ex" | "Ex" | "EX") => Cue::Example,
+        Cue::None => read(head),
+        label => label,
+    };
+    // `Format: JSON` names what is asked for.
+    if matches!(cue, Cue::Example | Cue::Draft | Cue::Rejected) { cue } else { Cue::None }
 }
 
 fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
@@ -398,6 +425,24 @@ mod tests {
             ("A wrong answer would be:", Cue::Rejected),
         ] {
             assert_eq!(cue(before, "", "", Neighbours::default()), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_answer_says_by_its_label_what_it_is() {
+        for (text, expected) in [
+            ("오답: 긍정", Cue::Rejected),
+            ("Example: 5", Cue::Example),
+            ("**예시:** 5", Cue::Example),
+            ("Draft: true", Cue::Draft),
+            ("긍정\n\n위 답은 틀렸습니다.", Cue::Rejected),
+            ("Answer: 5", Cue::None),
+            ("Final answer: 5", Cue::None),
+            ("Format: JSON", Cue::None),
+            ("긍정\n\n틀린 부분이 있으면 알려주세요.", Cue::None),
+            ("The example shows: 5 of them are wrong", Cue::None),
+        ] {
+            assert_eq!(headed(text), expected, "{text:?}");
         }
     }
 }
