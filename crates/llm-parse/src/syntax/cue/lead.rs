@@ -12,6 +12,12 @@ pub(super) fn read(sentence: &str) -> Cue {
         sentence.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).collect();
     let word_at = |at: Option<usize>| at.and_then(|at| words.get(at)).copied().unwrap_or("");
     for (at, word) in words.iter().copied().enumerate() {
+        // “that was wrong, so the answer is {…}”: what was wrong stands before it
+        if found == Cue::Rejected
+            && is_one_of(word, &["so", "therefore", "thus", "hence", "그래서", "따라서", "그러므로"])
+        {
+            (found, rank) = (Cue::None, 0);
+        }
         let next = word_at(Some(at + 1));
         let previous = word_at(at.checked_sub(1));
         let before_that = word_at(at.checked_sub(2));
@@ -24,7 +30,8 @@ pub(super) fn read(sentence: &str) -> Cue {
                 && is_one_of(before_that, &["not", "unlike", "ignore"]));
         let negated = negated || next.starts_with("아닌") || next.starts_with("아니");
         let cleared = match cue {
-            Cue::Rejected => is_cleared(&words, at),
+            // “틀렸으니 답은 {…}”: what was wrong stands before it
+            Cue::Rejected => is_cleared(&words, at) || word.ends_with(['니', '서']) || word.ends_with("므로"),
             Cue::Example | Cue::Schema => is_followed(&words, at),
             _ => false,
         };
