@@ -1,13 +1,15 @@
 //! How many extra calls a client may make, all retries and hedges together.
 
-use std::cell::RefCell;
+#[cfg(feature = "runtime")]
+mod within;
+
 use std::fmt;
-use std::future::Future;
 use std::ops::{AddAssign, SubAssign};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
+
+#[cfg(feature = "runtime")]
+pub(super) use within::within_budget;
 
 use super::slices::Slices;
 use super::ticks::Ticks;
@@ -37,11 +39,6 @@ use crate::time::Clock;
 #[derive(Clone)]
 pub struct RetryBudget {
     inner: Arc<Inner>,
-}
-
-thread_local! {
-    /// The budgets of the calls that are being polled on this thread, the innermost last.
-    static WITHIN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Inner {
@@ -107,34 +104,6 @@ impl RetryBudget {
         });
     }
 
-    /// Counts a first attempt, unless it is made within one of this budget's that was counted: a hedge around retries.
-    fn deposit_once(&self) {
-        if !WITHIN.with_borrow(|within| within.contains(&self.id())) {
-            self.deposit();
-        }
-    }
-
-    /// Polls `future` as part of a call that was counted.
-    fn poll_within<F: Future + ?Sized>(
-        &self,
-        future: Pin<&mut F>,
-        context: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                WITHIN.with_borrow_mut(Vec::pop);
-            }
-        }
-        WITHIN.with_borrow_mut(|within| within.push(self.id()));
-        let _leave = Leave;
-        future.poll(context)
-    }
-
-    fn id(&self) -> usize {
-        Arc::as_ptr(&self.inner).addr()
-    }
-
     /// Takes one extra call out of the budget; `false` if there is none left, and then it must not be made.
     #[must_use = "an extra call may only be made if this is true"]
     pub fn withdraw(&self) -> bool {
@@ -172,16 +141,6 @@ impl RetryBudget {
         let now = self.inner.ticks.instant();
         with(&mut self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
-}
-
-/// Counts a call as a first attempt, unless it is part of one that was counted, and makes it as one that was.
-pub(super) async fn within_budget<F: Future>(
-    budget: Option<&RetryBudget>,
-    mut call: Pin<&mut F>,
-) -> F::Output {
-    let Some(budget) = budget else { return call.await };
-    budget.deposit_once();
-    std::future::poll_fn(|context| budget.poll_within(call.as_mut(), context)).await
 }
 
 impl Default for RetryBudget {
