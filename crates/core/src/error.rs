@@ -191,6 +191,15 @@ impl Error {
         self
     }
 
+    /// Sets the tokens that were used, where that is known.
+    #[must_use]
+    pub(crate) fn with_known_usage(self, usage: Option<Usage>) -> Self {
+        match usage {
+            Some(usage) => self.with_usage(usage),
+            None => self,
+        }
+    }
+
     /// Says in the message how often the call was tried, if more than once.
     #[cfg(feature = "openai")]
     pub(crate) fn after_tries(mut self, tries: u32) -> Self {

@@ -436,10 +436,7 @@ impl Play {
     fn over(&mut self, error: Error) -> Error {
         self.end = None;
         self.guard.done();
-        match self.usage {
-            Some(usage) => error.with_usage(usage),
-            None => error,
-        }
+        error.with_known_usage(self.usage)
     }
 }
 

@@ -156,11 +156,7 @@ impl From<Failure> for Error {
             Some(delay) => Retry::After(Duration::from_millis(delay)),
             None => Retry::Now,
         };
-        let error = Self::new(failure.kind, failure.message).with_retry(retry);
-        match failure.usage {
-            Some(usage) => error.with_usage(usage),
-            None => error,
-        }
+        Self::new(failure.kind, failure.message).with_retry(retry).with_known_usage(failure.usage)
     }
 }
 

@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use super::failure::Call;
 use super::tool_calls::ToolCalls;
-use super::tries::told;
 use crate::http::printable;
 use crate::model::{ChatChunk, ChatResponse, FinishReason, Usage};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// An answer as it arrives, whole or in pieces.
 #[derive(Debug, Default)]
@@ -98,7 +97,7 @@ impl Answer {
     /// `Refused` if the model or a filter declined, `Protocol` if no answer came.
     pub(super) fn end(self, call: Call<'_>) -> Result<ChatChunk> {
         let usage = self.usage;
-        let with_usage = |error| told(error, usage);
+        let with_usage = |error: Error| error.with_known_usage(usage);
         if !self.begun {
             return Err(with_usage(call.error(ErrorKind::Protocol, "gave no choice")));
         }

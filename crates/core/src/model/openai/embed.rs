@@ -13,7 +13,7 @@ use super::answer::usage;
 use super::failure::Call;
 use super::observe::Observation;
 use super::transport::Transport;
-use super::tries::{sum, told};
+use super::tries::sum;
 use super::wire::{Settings, embedding_body};
 use crate::model::{Embedder, Embedding, Usage};
 use crate::{ErrorKind, Result};
@@ -96,7 +96,8 @@ impl OpenAiEmbedder {
                 if let Some(reservation) = reservation {
                     reservation.reconcile(used.map_or(tokens, |used| used.total_tokens()));
                 }
-                let vectors = self.read(call, &answer, count).map_err(|error| told(error, used))?;
+                let vectors =
+                    self.read(call, &answer, count).map_err(|error| error.with_known_usage(used))?;
                 Ok((vectors, used.unwrap_or_default()))
             }
         };
@@ -190,7 +191,7 @@ impl Embedder for OpenAiEmbedder {
                 let (some, usage) = batch.map_err(|error| {
                     let known = (total != Usage::default()).then_some(total);
                     let used = sum(error.usage(), known);
-                    told(error, used)
+                    error.with_known_usage(used)
                 })?;
                 all.extend(some);
                 total += usage;

@@ -32,7 +32,7 @@ use self::answer::Answer;
 use self::observe::Observation;
 use self::stream::Streaming;
 use self::transport::Transport;
-use self::tries::{sum, told};
+use self::tries::sum;
 use self::wire::{Settings, chat_body};
 use super::{ChatModel, ChatRequest, ChatResponse, ChatStream, ModelCapabilities, Usage};
 use crate::resilience::RateReservation;
@@ -274,7 +274,7 @@ impl ChatModel for OpenAiCompatible {
                 Ok(chunk) => Some((Ok(chunk), Some((open, observation)))),
                 Err(error) => {
                     let usage = error.usage().or(open.streaming.usage());
-                    let error = told(error, open.end(usage));
+                    let error = error.with_known_usage(open.end(usage));
                     observation.fail(&error);
                     Some((Err(error), None))
                 }

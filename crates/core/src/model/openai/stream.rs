@@ -12,7 +12,6 @@ use super::answer::Answer;
 use super::failure::{Call, ServerError};
 use super::sse::{Event, Malformed, Parser};
 use super::transport::{Body, Transport};
-use super::tries::told;
 use crate::model::{ChatChunk, Usage};
 use crate::{Error, ErrorKind, Result};
 
@@ -193,7 +192,7 @@ impl Streaming {
     fn fail(&mut self, error: Error) {
         self.body = None;
         if self.failure.is_none() {
-            self.failure = Some(told(error, self.answer.usage()));
+            self.failure = Some(error.with_known_usage(self.answer.usage()));
         }
     }
 }

@@ -14,7 +14,6 @@ use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
 use super::retry_after::{retry_after, should_retry};
-use super::tries::told;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -96,7 +95,7 @@ impl Transport {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let server = ServerError::read(&body);
         let error = call.failed(status, server.as_ref(), asked_delay, should_retry);
-        let error = told(error, usage(body.get("usage")));
+        let error = error.with_known_usage(usage(body.get("usage")));
         if let (Some(limit), ErrorKind::RateLimited, Retry::After(delay)) =
             (&self.limit, error.kind(), error.retry())
         {
@@ -119,7 +118,9 @@ impl Transport {
         }
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(call, &bytes))?;
         match ServerError::read(&value) {
-            Some(server) => Err(told(call.failed(200, Some(&server), None, None), usage(value.get("usage")))),
+            Some(server) => {
+                Err(call.failed(200, Some(&server), None, None).with_known_usage(usage(value.get("usage"))))
+            }
             None => Ok(value),
         }
     }

@@ -44,7 +44,7 @@ impl Transport {
         let Tries { count, spent } = *tries.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(value) => Ok((value, spent)),
-            Err(error) => Err(told(error, spent).after_tries(count)),
+            Err(error) => Err(error.with_known_usage(spent).after_tries(count)),
         }
     }
 }
@@ -56,12 +56,4 @@ pub(super) fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
         all += other;
     }
     Some(all)
-}
-
-/// Sets the usage of an error, where one is known.
-pub(super) fn told(error: Error, usage: Option<Usage>) -> Error {
-    match usage {
-        Some(usage) => error.with_usage(usage),
-        None => error,
-    }
 }
