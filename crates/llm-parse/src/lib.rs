@@ -65,6 +65,7 @@ mod assignment;
 mod error;
 pub mod eval;
 pub mod ground;
+mod month;
 mod parse;
 mod report;
 mod schema;

@@ -1,6 +1,7 @@
 //! Days, whole or in part.
 
 use super::{Token, tokens};
+use crate::month;
 
 /// A day, as far as the text names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,31 +39,6 @@ pub(crate) fn iso_day(value: &str) -> Option<Day> {
     Day::of(Some(year.parse().ok()?), month.parse().ok()?, Some(day.parse().ok()?))
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-fn month_named(word: &str) -> Option<u32> {
-    let at = MONTHS
-        .iter()
-        .position(|month| *month == word || word.len() == 3 && month.starts_with(word))
-        .or_else(
-            || (word == "sept").then_some(8), // the one name that is cut to four letters
-        )?;
-    u32::try_from(at + 1).ok()
-}
-
 /// Returns the days that `text` names, with as much of each as it names; a number alone is none.
 pub(crate) fn days(text: &str) -> Vec<Day> {
     let tokens = tokens(text);
@@ -72,7 +48,7 @@ pub(crate) fn days(text: &str) -> Vec<Day> {
     while at < tokens.len() {
         let token = |ahead: usize| tokens.get(at + ahead).unwrap_or(&none);
         let ordinal = |ahead: usize| usize::from(matches!(token(ahead).word(), "st" | "nd" | "rd" | "th"));
-        let used = if let Some(month) = month_named(token(0).word()) {
+        let used = if let Some(month) = month::named(token(0).word()) {
             // March 3rd, 2027; March 2027; March
             let day = token(1).short();
             let after = day.map_or(1, |_| 2 + ordinal(2));
@@ -86,7 +62,7 @@ pub(crate) fn days(text: &str) -> Vec<Day> {
         } else if let Some(day) = token(0).short()
             && let of = 1 + ordinal(1)
             && let of = of + usize::from(token(of).word() == "of")
-            && let Some(month) = month_named(token(of).word())
+            && let Some(month) = month::named(token(of).word())
         {
             // 3 March 2027, 3rd of March
             let comma = usize::from(token(of + 1).is_mark(&[',']));

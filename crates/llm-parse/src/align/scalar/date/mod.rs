@@ -270,29 +270,11 @@ fn find_date(text: &str) -> Found {
 }
 
 fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
-    const MONTHS: [&str; 12] =
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    const FULL: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let (start, word) = crate::align::scalar::boolean::words(text).find_map(|(start, word)| {
         let letters: String =
             word.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
-        let month = MONTHS.iter().zip(FULL).position(|(short, full)| {
-            letters == *short || letters == full || (letters == "sept" && *short == "sep")
-        })?;
-        (letters.len() == word.len()).then_some((start, (word, u32::try_from(month + 1).ok()?)))
+        let month = crate::month::named(&letters)?;
+        (letters.len() == word.len()).then_some((start, (word, month)))
     })?;
     let (word, month) = word;
     let after: Vec<&Number> = numbers.iter().filter(|n| n.start >= start + word.len()).collect();
