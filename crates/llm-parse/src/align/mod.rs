@@ -23,7 +23,7 @@ use scalar::null;
 
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
-use crate::schema::shape::{Kind as ShapeKind, ShapeId, Shapes};
+use crate::schema::shape::{Kind as ShapeKind, Shape, ShapeId, Shapes};
 use crate::syntax;
 use crate::tree::{Kind, NodeId, Span, Tree};
 
@@ -216,6 +216,7 @@ impl<'a> Aligner<'a> {
     }
 
     /// Fits one node to one shape; `name` is the field that it fills.
+    #[inline]
     fn fit(&mut self, node: NodeId, shape: ShapeId, name: Option<&'a str>) -> Fitted {
         let (id, found, nullable) = self.shapes.resolve(shape);
         self.work += 1;
@@ -231,6 +232,19 @@ impl<'a> Aligner<'a> {
         {
             return (self.slot(node, value), Fit::default());
         }
+        self.fit_deep(node, id, found, nullable, name)
+    }
+
+    #[inline(never)]
+    fn fit_deep(
+        &mut self,
+        node: NodeId,
+        id: ShapeId,
+        found: &'a Shape,
+        nullable: bool,
+        name: Option<&'a str>,
+    ) -> Fitted {
+        let kind = self.kind(node);
         self.depth += 1;
         let compound = matches!(kind, Kind::Object | Kind::Array);
         let union = matches!(found.kind, ShapeKind::Union(_));

@@ -18,7 +18,8 @@ fn is_word(byte: u8) -> bool {
 
 impl Machine {
     /// Skips white space and comments.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "twice a token: calls of it cost a thirtieth of a messy answer")]
+    #[inline(always)]
     pub(super) fn trivia(&mut self, cx: Input<'_>) -> Trivia {
         // Mostly there is nothing to skip, or a single blank.
         if cx.at(self.pos) == b' ' {
@@ -27,6 +28,7 @@ impl Machine {
         if is_plain(cx.at(self.pos)) { Trivia::Solid } else { self.skip_trivia(cx) }
     }
 
+    #[inline(never)]
     fn skip_trivia(&mut self, cx: Input<'_>) -> Trivia {
         loop {
             let byte = cx.at(self.pos);

@@ -165,7 +165,8 @@ impl Machine {
                 }
             } else {
                 for (literal, kind, rule) in LITERALS.iter().take(6) {
-                    if rest.starts_with(literal.as_bytes()) {
+                    let literal = literal.as_bytes();
+                    if literal.first() == Some(&first) && rest.starts_with(literal) {
                         let end = start + literal.len();
                         if ends_value(cx.at(end)) {
                             if let Some(rule) = rule {
@@ -480,9 +481,8 @@ impl Machine {
     pub(super) fn loose_key(&mut self, cx: Input<'_>) -> bool {
         let start = self.pos;
         let mut i = self.memo.max(start);
-        while cx.at(i).is_ascii_alphanumeric() || cx.at(i) == b'_' {
-            i += 1;
-        }
+        let rest = cx.bytes.get(i..).unwrap_or(&[]);
+        i += rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
         // The common case: `name: …`.
         if self.memo <= start && cx.at(i) == b':' && i > start && i + 1 < cx.len() {
             let text = Text { start: clip(start), end: clip(i), owned: false };

@@ -66,8 +66,13 @@ pub(super) fn headed(text: &str) -> Cue {
     let text = text.trim();
     let line = text.split('\n').next().unwrap_or("").trim_end();
     let below = text.get(line.len()..).unwrap_or("");
-    if !below.trim().is_empty() {
-        let short = line.len() < NAME && !line.contains([':', '：']) && line.split_whitespace().count() < 4;
+    // An answer in a fence or in brackets is looked at by itself.
+    let enclosed = line.starts_with(['{', '[']) || line.starts_with("```") || line.starts_with("~~~");
+    if !below.trim_start().is_empty() {
+        let short = !enclosed
+            && line.len() < NAME
+            && !line.contains([':', '：'])
+            && line.split_whitespace().count() < 4;
         return if short { remark::remark(below, line, false) } else { Cue::None };
     }
     let Some((head, value)) = line.split_once([':', '：']) else { return Cue::None };
