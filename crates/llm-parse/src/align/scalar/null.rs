@@ -13,16 +13,11 @@ pub(crate) enum Nothing {
 pub(crate) const MAX_LEN: usize = 24;
 
 pub(crate) fn read(text: &str) -> Option<Nothing> {
-    // No word of the lists below begins with another letter or a digit.
-    let other = |text: &str| {
-        let first = text.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
-        first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u' | b't')
-    };
-    if other(text) {
+    if begins_otherwise(text) {
         return None;
     }
     let text = text.trim();
-    if text.len() > MAX_LEN || other(text) {
+    if text.len() > MAX_LEN || begins_otherwise(text) {
         return None;
     }
     let word = text.trim_matches(['.', '(', ')', '<', '>', '[', ']', '"', '\'', '`', '*']).trim();
@@ -69,6 +64,20 @@ pub(crate) fn read(text: &str) -> Option<Nothing> {
     }
 }
 
+/// Tells whether a text begins with a letter or digit with which no word of the lists begins.
+#[inline]
+fn begins_otherwise(text: &str) -> bool {
+    match text.chars().next() {
+        Some(c) if c.is_ascii() => {
+            c.is_ascii_alphanumeric() && !matches!(c.to_ascii_lowercase(), 'n' | 'u' | 't')
+        }
+        Some(c @ '가'..='힣') => {
+            !matches!(c, '없' | '해' | '정' | '언' | '명' | '널' | '미' | '알' | '불' | '모')
+        }
+        _ => false,
+    }
+}
+
 /// A text that stands where a value should have been filled in: `<name>`, `...`.
 pub(crate) fn is_placeholder(text: &str) -> bool {
     // Most texts start with another letter, in Latin or in Hangul.
@@ -101,7 +110,10 @@ mod tests {
         for text in ["None", "null", "nil", "N/A", "n/a", "없음", "해당 없음", "", " NONE. "] {
             assert_eq!(read(text), Some(Nothing::Sure), "{text}");
         }
-        for text in ["-", "unknown", "미정"] {
+        for text in ["해당사항 없음", "정보 없음", "언급 없음", "명시되지 않음", "널"] {
+            assert_eq!(read(text), Some(Nothing::Sure), "{text}");
+        }
+        for text in ["-", "unknown", "미정", "알 수 없음", "불명", "모름"] {
             assert_eq!(read(text), Some(Nothing::Maybe), "{text}");
         }
         for text in ["Nona", "none-zero", "Null Island", "없음을 알림", "nothing", "010-1"] {
