@@ -60,13 +60,74 @@ pub(crate) fn declines(answer: &str) -> bool {
         .any(|opening| head.starts_with(opening) || (!opening.is_ascii() && head.contains(opening)))
 }
 
-/// Tells whether `answer` is the error of a server that came with status 200, given that it does not fit the schema.
-pub(crate) fn is_error_body(answer: &str) -> bool {
-    let Ok(Value::Object(body)) = serde_json::from_str::<Value>(answer.trim()) else { return false };
-    match body.get("error") {
-        Some(Value::String(_)) => true,
-        Some(Value::Object(error)) => ["message", "type", "code"].iter().any(|key| error.contains_key(*key)),
-        _ => body.get("object").and_then(Value::as_str) == Some("error"),
+/// Tells whether `answer` is the error of a server that came with status 200, given that it does not fit the schema, whose
+/// properties `is_named` knows.
+pub(crate) fn is_error_body(answer: &str, is_named: impl Fn(&str) -> bool) -> bool {
+    let Some(body) = object(answer) else { return false };
+    let own = |key: &str| body.get(key).filter(|_| !is_named(key));
+    let told = |value: &Value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Object(error) => ["message", "type", "code"].iter().any(|key| error.contains_key(*key)),
+        Value::Array(errors) => !errors.is_empty(),
+        _ => false,
+    };
+    ["error", "errors", "detail"].iter().any(|key| own(key).is_some_and(told))
+        || own("object").and_then(Value::as_str) == Some("error")
+        || own("message").is_some_and(Value::is_string)
+        || ["choices", "tool_calls"].iter().any(|key| own(key).is_some_and(Value::is_array))
+}
+
+/// Says why an answer of which an empty list was made does not say that there is nothing, if it does not.
+pub(crate) fn not_empty(answer: &str, wrapper: &str, is_named: impl Fn(&str) -> bool) -> Option<NotEmpty> {
+    let body = match serde_json::from_str::<Value>(answer.trim()) {
+        Ok(Value::Object(body)) => body,
+        Ok(Value::Null) => return Some(NotEmpty::NoValue),
+        _ => return None,
+    };
+    let told = |key: &str| {
+        let value = body.get(key).filter(|_| !is_named(key));
+        value.is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty()) || value.is_object())
+    };
+    if told("refusal") {
+        return Some(NotEmpty::Refused);
+    }
+    if told("error") || told("errors") {
+        return Some(NotEmpty::Error);
+    }
+    // A model may name the wrapper otherwise, or wrap it once more; an envelope or a list beside other things is none.
+    let mut inside = &body;
+    loop {
+        if inside.contains_key(wrapper) {
+            return None;
+        }
+        let mut entries = inside.iter();
+        match (entries.next(), entries.next()) {
+            (Some((_, Value::Object(inner))), None) => inside = inner,
+            (Some((key, Value::Array(_))), None) if !ENVELOPES.contains(&key.as_str()) => return None,
+            _ if is_error_body(answer, &is_named) => return Some(NotEmpty::Error),
+            _ => return Some(NotEmpty::NoValue),
+        }
+    }
+}
+
+/// Lists that say nothing of what was asked for.
+const ENVELOPES: [&str; 6] = ["choices", "errors", "warnings", "tool_calls", "messages", "logs"];
+
+/// Is why an answer is not the word that there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotEmpty {
+    /// It declines.
+    Refused,
+    /// It reports an error.
+    Error,
+    /// Its list is another one.
+    NoValue,
+}
+
+fn object(answer: &str) -> Option<serde_json::Map<String, Value>> {
+    match serde_json::from_str(answer.trim()) {
+        Ok(Value::Object(body)) => Some(body),
+        _ => None,
     }
 }
 
@@ -104,11 +165,14 @@ mod tests {
 
     #[test]
     fn error_bodies_are_told_from_values() {
+        let is_error_body = |answer| is_error_body(answer, |name| name == "message");
         assert!(is_error_body(r#"{"error": {"message": "overloaded", "type": "server_error"}}"#));
         assert!(is_error_body(r#"{"object": "error", "message": "no slot"}"#));
         assert!(is_error_body(r#"{"error": "model not loaded"}"#));
+        assert!(is_error_body(r#"{"detail": "Not Found"}"#));
         assert!(!is_error_body(r#"{"error": null, "items": []}"#));
         assert!(!is_error_body(r#"{"error": 0.12}"#));
+        assert!(!is_error_body(r#"{"message": "Buy shoes"}"#), "the schema has such a field");
         assert!(!is_error_body("not json"));
     }
 }

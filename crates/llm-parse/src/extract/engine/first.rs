@@ -9,9 +9,10 @@ use super::ask::{Answer, Asked};
 use crate::extract::form::{Form, WRAPPER};
 use crate::extract::prompt::Fence;
 use crate::extract::read::{Draft, Fault, kind_of};
+use crate::extract::refusal::{self, NotEmpty};
 use crate::extract::{
     AttemptKind, AttemptOutcome, ExtractError, ExtractErrorKind, Failure, Result, Unresolved, pointer,
-    refusal, repetition,
+    repetition,
 };
 use crate::report::Rule;
 
@@ -114,10 +115,22 @@ impl<T: DeserializeOwned> Job<'_, T> {
             }
             Ok(draft)
                 if !draft.faults.is_empty()
-                    && !engine.marks.names("error")
-                    && refusal::is_error_body(&answer.text) =>
+                    && refusal::is_error_body(&answer.text, |name| engine.marks.names(name)) =>
             {
                 Err(hopeless(ExtractErrorKind::Protocol, ""))
+            }
+            Ok(draft)
+                if engine.form.wrapped
+                    && draft.value.as_array().is_some_and(Vec::is_empty)
+                    && let Some(why) =
+                        refusal::not_empty(&answer.text, WRAPPER, |name| engine.marks.names(name)) =>
+            {
+                let kind = match why {
+                    NotEmpty::Refused => ExtractErrorKind::Refused,
+                    NotEmpty::Error => ExtractErrorKind::Protocol,
+                    NotEmpty::NoValue => ExtractErrorKind::OffSchema,
+                };
+                Err(hopeless(kind, WRAPPER))
             }
             Ok(draft) => match draft.faults.iter().find(|fault| fault.path.is_empty()) {
                 // nothing of the value is there
@@ -135,7 +148,7 @@ impl<T: DeserializeOwned> Job<'_, T> {
                 None => Ok(draft),
             },
             Err(unreadable) => {
-                let kind = if refusal::is_error_body(&answer.text) {
+                let kind = if refusal::is_error_body(&answer.text, |name| engine.marks.names(name)) {
                     ExtractErrorKind::Protocol
                 } else if refusal::declines(&answer.text) {
                     ExtractErrorKind::Refused

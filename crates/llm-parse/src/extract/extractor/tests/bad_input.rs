@@ -123,6 +123,40 @@ async fn an_error_body_under_status_200_is_no_value() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_answer_is_no_empty_list() {
+    for body in [
+        r#"{"message": "Model is loading", "estimated_time": 20.0, "warnings": []}"#,
+        r#"{"choices": []}"#,
+        r#"{"errors": []}"#,
+        r#"{"data": [], "status": "error"}"#,
+        r#"{"detail": [{"loc": ["body"], "msg": "field required"}]}"#,
+        r#"{"content": "1. 달리기", "tool_calls": []}"#,
+        r#"{"items": [], "error": "could not process"}"#,
+        r#"{"items": [], "refusal": "I cannot help"}"#,
+        "null",
+    ] {
+        let model = ScriptedModel::always(raw(body));
+        let result = builder(&model).build().unwrap().extract(SOURCE).await;
+        let error = result.err().map(|error| error.kind());
+        let kinds = [Kind::Protocol, Kind::Refused, Kind::OffSchema];
+        assert!(error.is_some_and(|kind| kinds.contains(&kind)), "{body}: {error:?}");
+    }
+    for body in [
+        r#"{"items": []}"#,
+        "[]",
+        r#"{"result": {"items": []}}"#,
+        r#"{"items": [], "error": null}"#,
+        r#"{"items": [], "note": "The post names no task."}"#,
+        r#"{"items": [], "errors": []}"#,
+        "The post names none:\n```json\n{\"items\": []}\n```",
+    ] {
+        let model = ScriptedModel::always(raw(body));
+        let found = builder(&model).build().unwrap().extract(SOURCE).await.unwrap();
+        assert_eq!((found.value.len(), model.calls()), (0, 1), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_a_loop() {
     let text =
         format!("{{\"items\": [{}", "{\"title\": \"달리기\", \"quote\": \"달렸습니다\"}, ".repeat(200));
