@@ -267,7 +267,7 @@ impl<'a> Aligner<'a> {
 
     fn search(&self, quote: &str) -> Result<Vec<Place>, Miss> {
         let bare = Skeleton::new(quote);
-        if quote.trim().is_empty() {
+        if bare.len() == 0 {
             return Err(Miss::Empty);
         }
         let mut miss = Miss::NotFound;
@@ -277,9 +277,6 @@ impl<'a> Aligner<'a> {
                 Ok(places) => return Ok(places),
                 Err(reason) => miss = reason,
             }
-        }
-        if bare.len() == 0 {
-            return Err(Miss::Empty);
         }
         match self.normalized(quote, &bare) {
             Ok(places) if places.is_empty() => {}
@@ -306,7 +303,7 @@ impl<'a> Aligner<'a> {
             let bytes = Bytes::new(start, start + quote.len());
             let from = self.skeleton.bytes.partition_point(|piece| piece.end <= bytes.start);
             let to = self.skeleton.bytes.partition_point(|piece| piece.start < bytes.end);
-            if bare.len() > 0 && from < to {
+            if from < to {
                 let found = Alignment { start: from, end: to, edits: 0, steps: Vec::new() };
                 if let Err(reason) = cut::cut_words(self.source, &self.skeleton, bare, &found) {
                     miss = Some(reason);
