@@ -37,7 +37,6 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Work<'_, DB, J> {
             let entries = batch.retry(&mut self.progress, read).await?;
             if entries.is_empty() {
                 batch.end(run, &self.progress, Status::Completed, None).await?;
-                batch.announce_after(run, &self.progress).await?;
                 return Ok(BatchOutcome::Completed(self.progress.clone()));
             }
             let mut worked = Vec::with_capacity(entries.len());

@@ -240,6 +240,11 @@ impl<DB: BatchDatabase, J: ChunkJob<DB>> Batch<DB, J> {
         drop(heartbeat);
         let progress = work.progress;
         match ended {
+            // The lease has ended with the run: it bounds no publishing.
+            Ok(outcome @ BatchOutcome::Completed(_)) => {
+                self.announce_after(&run, &progress).await?;
+                Ok(outcome)
+            }
             Ok(outcome) => Ok(outcome),
             Err(error) => {
                 self.give_up(&run, &progress, &error).await;

@@ -343,9 +343,9 @@ async fn a_completed_batch_starts_the_next_one_each_in_its_own_transaction() {
     assert!(bus.dead_letters("members-batch", Page::default()).await.unwrap().is_empty());
 }
 
-/// A bus that is down at first.
+/// A bus that is down at first, and then slow.
 #[derive(Debug)]
-struct Down(MemoryBus, AtomicI64);
+struct Down(MemoryBus, AtomicI64, Duration);
 
 #[async_trait]
 impl EventBus for Down {
@@ -356,6 +356,7 @@ impl EventBus for Down {
         if self.1.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(Error::new(ErrorKind::Unavailable, "the bus is down"));
         }
+        tokio::time::sleep(self.2).await;
         self.0.publish(events).await
     }
     async fn subscribe(
@@ -376,7 +377,7 @@ impl EventBus for Down {
 async fn a_completion_that_could_not_be_published_is_published_by_running_again() {
     let folder = tempfile::tempdir().unwrap();
     let pool = table(folder.path()).await;
-    let bus = Arc::new(Down(MemoryBus::new(), AtomicI64::new(1)));
+    let bus = Arc::new(Down(MemoryBus::new(), AtomicI64::new(1), Duration::ZERO));
     let batch = batch(&pool, Numbers { count: 5, ..Numbers::default() })
         .with_completion_after("batches", Arc::clone(&bus));
     let error = batch.run(&month("2026-10"), &Shutdown::new()).await.unwrap_err();
@@ -392,6 +393,22 @@ async fn a_completion_that_could_not_be_published_is_published_by_running_again(
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].event.payload::<BatchCompleted>().unwrap().progress.written, 5);
     assert_eq!(effects(&pool, "numbers").await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_completion_may_take_longer_to_publish_than_the_lease_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = table(folder.path()).await;
+    let bus = Arc::new(Down(MemoryBus::new(), AtomicI64::new(0), Duration::from_millis(900)));
+    let batch = batch(&pool, Numbers { count: 5, ..Numbers::default() })
+        .with_lease(Duration::from_millis(300))
+        .with_completion_after("batches", Arc::clone(&bus));
+    let outcome = batch.run(&month("2026-10"), &Shutdown::new()).await.unwrap();
+    assert!(matches!(outcome, BatchOutcome::Completed(_)));
+    let again = batch.run(&month("2026-10"), &Shutdown::new()).await.unwrap();
+    assert!(matches!(again, BatchOutcome::AlreadyCompleted(_)));
+    let member = bus.subscribe(&Subscription::new("watch", ["batches"])).await.unwrap();
+    assert_eq!(member.fetch(NonZeroUsize::new(10).unwrap(), Duration::ZERO).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
