@@ -127,7 +127,12 @@ impl Ledger {
         if self.job.paused || self.open.iter().any(|run| run.status == RunStatus::Running && lasts(run)) {
             return None;
         }
-        for run in self.not_begun().filter(|run| run.due < terms.too_late).cloned().collect::<Vec<_>>() {
+        for run in self
+            .not_begun()
+            .filter(|run| run.due.max(run.available) < terms.too_late)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             self.skip(run, now);
         }
         let mut run =

@@ -189,7 +189,7 @@ pub struct MissedRuns {
 pub struct ClaimTerms {
     /// How long the claim stands if it is not renewed.
     pub lease: Duration,
-    /// Runs that were due before this and were not begun yet are skipped.
+    /// Runs that were due and available before this, and were not begun, are skipped.
     pub too_late: Timestamp,
 }
 

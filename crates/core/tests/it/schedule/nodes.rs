@@ -320,6 +320,22 @@ async fn missed_runs_are_caught_up_or_skipped_by_rule_after_a_stop() {
 }
 
 #[tokio::test]
+async fn a_run_that_jitter_puts_off_is_not_late() {
+    let alone = Alone::new();
+    let job = Job::new("job", minutely(), job_fn(|_: Run| async { Ok(()) }))
+        .with_jitter(Duration::from_secs(40))
+        .with_missed(Missed::Skip { after: Duration::from_secs(5) });
+    let node = alone.start(job);
+    alone.pass(605).await;
+    let statuses = alone.statuses("job").await;
+    let done = statuses.iter().filter(|run| **run == (RunStatus::Done, 1)).count();
+    assert!(done >= 9, "{statuses:?}");
+    assert!(!statuses.iter().any(|(status, _)| *status == RunStatus::Skipped), "{statuses:?}");
+    alone.shutdown.trigger();
+    node.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_run_that_takes_longer_than_its_period_is_not_overlapped_and_its_lease_holds() {
     let alone = Alone::new();
     let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
