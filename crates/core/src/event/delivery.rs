@@ -164,12 +164,17 @@ impl Reason {
     /// The longest message, in bytes; the rest is cut off.
     pub const MAX_MESSAGE: usize = 1024;
 
-    /// Makes a reason; the message is cut at [`MAX_MESSAGE`](Self::MAX_MESSAGE).
+    /// Makes a reason; the message is cut at [`MAX_MESSAGE`](Self::MAX_MESSAGE), and a NUL, which PostgreSQL keeps in no
+    /// text, becomes U+FFFD.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        let mut message = message.into();
+        let mut message = storable(message.into());
         message.truncate(message.floor_char_boundary(Self::MAX_MESSAGE));
-        Self { kind: kind.into(), message }
+        Self { kind: storable(kind.into()), message }
     }
+}
+
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 impl From<&Error> for Reason {
@@ -295,4 +300,16 @@ pub(super) fn stale(receipt: &Receipt) -> Error {
             receipt.position, receipt.topic
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn a_reason_can_be_stored_anywhere() {
+        let reason = Reason::new("oth\0er", format!("a\0b{}", "가".repeat(Reason::MAX_MESSAGE)));
+        assert_eq!(reason.kind, "oth\u{fffd}er");
+        assert!(reason.message.starts_with("a\u{fffd}b가") && reason.message.len() <= Reason::MAX_MESSAGE);
+    }
 }
