@@ -76,6 +76,7 @@ macro_rules! bus_laws {
             law_15_a_forgotten_group_begins_anew,
             law_15_a_member_of_a_forgotten_group_touches_no_other,
             law_15_a_receipt_from_before_a_group_was_forgotten_is_refused,
+            law_15_a_group_is_forgotten_before_its_first_event,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
@@ -1158,6 +1159,28 @@ pub async fn law_15_a_member_of_a_forgotten_group_touches_no_other(
     let mut all = table.drain(&new).await?;
     all.sort();
     same!(all, vec![name("a", 1), name("b", 1)], "events of the group that came after");
+    Ok(Kept::Whole)
+}
+
+/// Law 15: a group is forgotten on a topic that has no event yet; one that comes after reads from its own start.
+///
+/// # Errors
+///
+/// What the backend did instead.
+pub async fn law_15_a_group_is_forgotten_before_its_first_event(
+    harness: &(impl BusHarness + ?Sized),
+) -> Verdict {
+    let table = Table::set(harness).await;
+    let latest = subscription("readers").with_start(Start::Latest);
+    drop(table.bus.subscribe(&latest).await?);
+    if !table.bus.forget_group("readers").await? {
+        return Ok(Kept::Skipped("the backend's groups go by themselves"));
+    }
+    table.bus.publish(&[event("a", 1)]).await?;
+    let again = table.bus.subscribe(&latest).await?;
+    same!(names(&table.take(&again).await?), vec![], "events from before the group came again");
+    table.bus.publish(&[event("a", 2)]).await?;
+    same!(table.drain(&again).await?, vec![name("a", 2)], "events after it");
     Ok(Kept::Whole)
 }
 

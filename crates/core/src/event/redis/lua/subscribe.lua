@@ -12,6 +12,8 @@ for i = 4, #ARGV do
     end
   end
   redis.call('HSETNX', keys.cursors, group, cursor)
+  -- A topic is known from its first group on, so that the group can be forgotten before the first event.
+  redis.call('HSETNX', KEYS[1], ARGV[i], '0-0')
   -- Small hashes and sorted sets are lists to Redis, which it reads through for each field: four times the time of a
   -- table here, where hundreds come and go at once. A long entry makes them tables for good; it is no lane.
   redis.call('HSET', keys.lanes, NO_LANE, string.rep('-', 100))
