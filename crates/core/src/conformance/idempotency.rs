@@ -314,6 +314,15 @@ pub async fn law_07_time_to_live(harness: &dyn IdempotencyHarness) -> Verdict {
     holds!(!subject.complete(&done, token, &response()).await?, "a forgotten execution stored its answer");
     subject.execute(&subject.other("crashed")?).await?;
     subject.expect(&long, &Begun::Finished(response()), "within its time").await?;
+    // One that is at work for longer than its answer would be kept is still at work.
+    let slow = Claim::new(&subject.request("user-7", "slow", "body")?, LEASE, LEASE);
+    let token = subject.execute(&slow).await?;
+    for _ in 0..3 {
+        harness.pass(LEASE / 2).await;
+        holds!(subject.store.renew(slow.id, token, LEASE).await?, "an execution at work was forgotten");
+    }
+    subject.expect(&slow, &Begun::Running, "longer than its time to live").await?;
+    holds!(subject.complete(&slow, token, &response()).await?, "its answer was not stored");
     Ok(Kept::Whole)
 }
 

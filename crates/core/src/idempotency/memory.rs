@@ -107,7 +107,11 @@ impl IdempotencyStore for MemoryIdempotency {
         let now = self.clock.instant();
         let mut state = self.lock();
         let open = state.current(id, token, now).filter(|record| record.response.is_none());
-        Ok(open.map(|record| record.lease_until = after(now, lease)).is_some())
+        let renewed = open.map(|record| {
+            record.lease_until = after(now, lease);
+            record.expires = record.expires.max(record.lease_until);
+        });
+        Ok(renewed.is_some())
     }
 
     async fn complete(
