@@ -169,15 +169,15 @@ impl Worker {
     }
 
     fn due(&self, entry: &Entry) -> Instant {
-        let gathered = entry.since + self.pace.gathering;
-        let again = self.told.get(&entry.fingerprint).map(|told| *told + self.pace.repeat);
+        let gathered = after(entry.since, self.pace.gathering);
+        let again = self.told.get(&entry.fingerprint).map(|told| after(*told, self.pace.repeat));
         again.map_or(gathered, |again| again.max(gathered))
     }
 
     /// Sends one message; if a command comes meanwhile, the message has until the flush limit, and the command is returned.
     async fn tell(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Option<Option<Command>> {
         let now = self.clock.instant();
-        self.told.retain(|_, told| *told + self.pace.repeat > now);
+        self.told.retain(|_, told| after(*told, self.pace.repeat) > now);
         let batch = self.ledger.take(KINDS, |entry| self.due(entry) <= now);
         if batch.is_empty() {
             return None;

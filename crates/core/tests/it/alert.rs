@@ -219,6 +219,20 @@ async fn the_end_waits_for_slack_and_no_longer_than_it_may() {
 }
 
 #[tokio::test]
+async fn errors_may_be_gathered_until_the_end() {
+    let slack = Slack::well().await;
+    let alerts =
+        slack.alerts().with_gathering(Duration::MAX).with_repeat_after(Duration::MAX).start().unwrap();
+    let watching = watched(&alerts);
+    tracing::error!("one of them");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    tracing::error!("one of them");
+    drop(watching);
+    let stats = alerts.shutdown().await;
+    assert_eq!((stats.told, stats.pending, slack.counts()), (2, 0, (2, 0)));
+}
+
+#[tokio::test]
 async fn what_was_not_declared_harmless_stays_here() {
     let slack = Slack::well().await;
     let alerts = slack.alerts().start().unwrap();
