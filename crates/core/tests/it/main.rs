@@ -33,6 +33,14 @@ mod model;
     expect(clippy::indexing_slicing, reason = "what is not as set up fails the test")
 )]
 mod outbox;
+#[cfg(feature = "sqlite")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what is not as set up fails the test, and counts are printed"
+)]
+mod poison;
 #[cfg(all(any(feature = "kafka", feature = "postgres"), feature = "conformance"))]
 #[path = "../support/private.rs"]
 mod private;

@@ -1,6 +1,7 @@
 //! The work on the events of one lane: one after the other, each until it is settled.
 
 use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tracing::Instrument;
 
 use super::control::{Control, Counts, Shutdown};
@@ -23,6 +24,9 @@ use crate::{Error, ErrorKind, Result, Retry};
 
 /// How long an event that was taken ahead waits for a place before it is given back.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often an event that may have killed its process is tried with nothing else at work.
+const ALONE: u32 = 3;
 
 /// A handler that took this long has somebody take the next event while its own is being settled.
 const SLOW: Duration = Duration::from_millis(1);
@@ -57,6 +61,40 @@ impl Leaving {
     }
 }
 
+/// Whether an event is being tried alone: nothing is begun or taken meanwhile, and what was taken goes back.
+#[derive(Debug)]
+pub(super) struct Alone(watch::Sender<bool>);
+
+/// It is alone for as long as this lives.
+pub(super) struct OnlyOne<'a>(&'a Alone);
+
+impl Default for Alone {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Alone {
+    /// Begins, unless another one has.
+    fn begin(&self) -> Option<OnlyOne<'_>> {
+        self.0.send_if_modified(|begun| !std::mem::replace(begun, true)).then(|| OnlyOne(self))
+    }
+
+    fn is_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    pub(super) async fn until(&self, begun: bool) {
+        let _ = self.0.subscribe().wait_for(|now| *now == begun).await;
+    }
+}
+
+impl Drop for OnlyOne<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_replace(false);
+    }
+}
+
 /// What all lanes of a consumer share.
 pub(super) struct Work {
     pub(super) group: Arc<str>,
@@ -64,8 +102,10 @@ pub(super) struct Work {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policy: Policy,
-    /// For as many handlers as may be at work at once.
+    /// How many handlers may be at work at once, with a place for each.
+    pub(super) concurrency: NonZeroUsize,
     pub(super) places: Semaphore,
+    pub(super) alone: Alone,
     pub(super) leaving: Leaving,
     pub(super) out: Arc<Out>,
     pub(super) meters: Meters,
@@ -139,7 +179,13 @@ impl Work {
         let mut settled = 0;
         for (at, delivery) in (1..).zip(run) {
             let turn = if at == run.len() { Turn::Last } else { Turn::Followed };
-            let lane = match self.place(lost).await {
+            let alone = if self.may_have_killed(delivery) { self.alone.begin() } else { None };
+            let place = match &alone {
+                Some(_) => self.every_place(lost).await,
+                None if self.may_have_killed(delivery) => Place::None,
+                None => self.place(lost).await,
+            };
+            let lane = match place {
                 Place::Free(place) => self.attempt(delivery, turn, place, lost).await,
                 // This gives back the later ones of the run as well.
                 Place::None => self.settle(delivery, Settlement::Release, lost).await,
@@ -153,9 +199,35 @@ impl Work {
         settled
     }
 
+    /// Tells whether an event was handed out so often, and never settled, that it may be what its processes died of.
+    ///
+    /// Most of those that were at work with it are innocent.
+    fn may_have_killed(&self, delivery: &Delivery) -> bool {
+        let max = self.policy.max_attempts;
+        delivery.attempt > max && delivery.attempt <= max.saturating_add(ALONE.min(max - 1))
+    }
+
+    /// Waits until nothing else is at work or held, so that only this event is counted if the process dies of it.
+    async fn every_place(&self, lost: &Shutdown) -> Place<'_> {
+        let all = u32::try_from(self.concurrency.get()).unwrap_or(u32::MAX);
+        let nobody_else = async {
+            let places = self.places.acquire_many(all).await.ok();
+            self.out.only_one().await;
+            places
+        };
+        let places = tokio::select! {
+            biased;
+            () = lost.triggered() => return Place::LeaseLost,
+            () = self.shutdown.triggered() => None,
+            () = self.control.until(true) => None,
+            places = nobody_else => places,
+        };
+        places.map_or(Place::None, Place::Free)
+    }
+
     /// Waits for a place, unless nothing is to be begun any more, or for too long.
     async fn place(&self, lost: &Shutdown) -> Place<'_> {
-        let goes_on = || !self.shutdown.is_triggered() && !self.control.is_paused();
+        let goes_on = || !self.shutdown.is_triggered() && !self.control.is_paused() && !self.alone.is_begun();
         let place = match self.places.try_acquire() {
             Ok(place) => Some(place),
             Err(_) if !goes_on() => None,
@@ -164,6 +236,7 @@ impl Work {
                 () = lost.triggered() => return Place::LeaseLost,
                 () = self.shutdown.triggered() => None,
                 () = self.control.until(true) => None,
+                () = self.alone.until(true) => None,
                 place = self.places.acquire() => place.ok(),
                 () = self.clock.sleep(PATIENCE) => None,
             },
@@ -183,7 +256,7 @@ impl Work {
         lost: &Shutdown,
     ) -> Lane {
         let span = self.span(delivery);
-        if delivery.attempt > self.policy.max_attempts {
+        if delivery.attempt > self.policy.max_attempts && !self.may_have_killed(delivery) {
             let reason = Reason::new(
                 "attempts",
                 format!("handed out {} times, and no attempt came to an end", delivery.attempt - 1),

@@ -25,7 +25,7 @@ pub use control::{ConsumerStats, Control, Shutdown};
 pub(crate) use handler::passing;
 pub use handler::{Handler, HandlerFn, handler_fn};
 use held::Held;
-use lane::{Leaving, Work};
+use lane::{Alone, Leaving, Work};
 use meters::Meters;
 
 use super::{Delivery, EventBus, Receipt, Settlement, Subscriber, Subscription};
@@ -141,6 +141,10 @@ impl Consumer {
     }
 
     /// Sets after how many attempts an event is put aside (default 8; 0 counts as 1).
+    ///
+    /// An event that was handed out so often while no attempt came to an end may have killed its process each time, and so may
+    /// any other that was at work with it. It is tried up to three times more (not with a maximum of 1, once with 2), with
+    /// nothing else at work in this process: the others wait for that, and only what kills is put aside.
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.policy.max_attempts = attempts.max(1);
@@ -217,7 +221,9 @@ impl Consumer {
         ));
         let work = Arc::new(Work {
             meters: Meters::new(&group),
+            concurrency: self.concurrency,
             places: Semaphore::new(self.concurrency.get()),
+            alone: Alone::default(),
             leaving: Leaving::default(),
             out: Arc::default(),
             group,
@@ -267,6 +273,7 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
     loop {
         let ready = async {
             work.control.until(false).await;
+            work.alone.until(false).await;
             loop {
                 while lanes.try_join_next().is_some() {}
                 let handled = work.control.stats().handled;
@@ -291,6 +298,7 @@ async fn take(work: &Arc<Work>, concurrency: NonZeroUsize, lanes: &mut JoinSet<(
             biased;
             () = work.shutdown.triggered() => return Ok(()),
             () = work.control.until(true) => continue,
+            () = work.alone.until(true) => continue,
             fetched = work.subscriber.fetch(max, FETCH_WAIT) => fetched,
         };
         match fetched {

@@ -13,6 +13,7 @@ pub(super) struct Out {
     count: AtomicUsize,
     awaited: AtomicUsize,
     few: Notify,
+    one: Notify,
 }
 
 /// One lane, for as long as it lives, also when its task is aborted.
@@ -36,6 +37,13 @@ impl Out {
             self.few.notified().await;
         }
     }
+
+    /// Waits until only one is out: the one that waits.
+    pub(super) async fn only_one(&self) {
+        while self.count() > 1 {
+            self.one.notified().await;
+        }
+    }
 }
 
 impl Drop for Lane {
@@ -43,6 +51,9 @@ impl Drop for Lane {
         let before = self.0.count.fetch_sub(1, Ordering::SeqCst);
         if before == self.0.awaited.load(Ordering::SeqCst).saturating_add(1) {
             self.0.few.notify_one();
+        }
+        if before == 2 {
+            self.0.one.notify_one();
         }
     }
 }
