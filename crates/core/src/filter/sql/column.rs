@@ -109,7 +109,9 @@ impl Column {
 
     /// Makes a column of moments; see the table for what they are written as.
     ///
-    /// On SQLite an index on it does not help; an [`epoch`](Self::epoch) has one.
+    /// On SQLite an index on it does not help; an [`epoch`](Self::epoch) has one. The text is `YYYY-MM-DD`, alone or with
+    /// `HH:MM:SS` behind a `T` or a blank, a fraction, and `Z` or an offset `±HH:MM`; any other is no moment, also where
+    /// [`Filter::matches`](super::super::Filter::matches) reads it (`20260228T100000Z`).
     pub fn time(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Time)
     }

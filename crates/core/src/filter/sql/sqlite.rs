@@ -59,11 +59,21 @@ impl Dialect for Sqlite {
     }
 
     fn as_moment(sql: &mut Sql, column: &Column) -> bool {
-        // The date functions know milliseconds only: the fraction is cut out of the text and added.
+        // The date functions take `now`, numbers, and days that no month has: only what is written as documented is given
+        // to them.
+        sql.text("CASE WHEN date(substr(").name(column).text(", 1, 10)) = substr(").name(column);
+        sql.text(", 1, 10) AND (length(").name(column).text(") = 10 OR (substr(").name(column);
+        sql.text(", 11, 9) GLOB '[Tt ][0-2][0-9]:[0-9][0-9]:[0-9][0-9]' AND substr(").name(column);
+        sql.text(", 12, 2) < '24' AND (substr(").name(column).text(", 20, 1) <> '.' OR substr(").name(column);
+        sql.text(", 21, 1) GLOB '[0-9]') AND instr(substr(").name(column);
+        sql.text(", 21), '.') = 0 AND (upper(ltrim(substr(").name(column);
+        sql.text(", 20), '.0123456789')) IN ('', 'Z') OR ltrim(substr(").name(column);
+        sql.text(", 20), '.0123456789') GLOB '[+-][0-9][0-9]:[0-9][0-9]'))) THEN ");
+        // They know milliseconds only: the fraction is cut out of the text and added.
         sql.text("(unixepoch(substr(").name(column).text(", 1, 19) || ltrim(substr(").name(column);
         sql.text(", 20), '.0123456789')) * 1000000 + CASE WHEN substr(").name(column);
         sql.text(", 20, 1) = '.' THEN CAST(round(CAST(substr(").name(column);
-        sql.text(", 20) AS REAL) * 1000000.0) AS INTEGER) ELSE 0 END)");
+        sql.text(", 20) AS REAL) * 1000000.0) AS INTEGER) ELSE 0 END) END");
         true
     }
 

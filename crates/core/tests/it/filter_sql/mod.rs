@@ -119,8 +119,9 @@ fn refused<DB: SqlDatabase>(filter: &Filter, columns: &Columns) -> String {
 #[cfg(feature = "sqlite")]
 mod on_sqlite {
     use pumasi_core::filter::{
-        Column, Columns, Element, FieldPath, Filter, GeoPoint, MAX_DEPTH, Order, Value,
+        Column, Columns, Element, Field, FieldPath, Filter, GeoPoint, MAX_DEPTH, Order, Value,
     };
+    use pumasi_core::time::Timestamp;
     use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
 
     use super::rows::Row;
@@ -197,6 +198,39 @@ mod on_sqlite {
             let mut query = query::<Sqlite>(&filter, &columns);
             let found: Vec<i32> = query.build_query_scalar().fetch_all(&mut db).await.unwrap();
             assert_eq!(found, wanted, "{filter:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_sqlite_takes_for_a_moment_is_none() {
+        const AT: Field<Timestamp> = Field::new("at");
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql("CREATE TABLE row (id INTEGER, at TEXT)").execute(&mut db).await.unwrap();
+        let columns = Columns::new().with("at", Column::time("at"));
+        let filter = AT.above("2000-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
+        for (text, is_one) in [
+            ("now", false),
+            ("2460000", false),
+            ("12:00", false),
+            ("2026-02-30T00:00:00Z", false),
+            ("2026-02-28T24:00:00Z", false),
+            ("2026-02-28T10:00:00Z ", false),
+            (" 2026-02-28T10:00:00Z", false),
+            ("2026-02-28T10:00", false),
+            ("2026-02-28T10:00:00.Z", false),
+            ("2026-02-28T10:00:00.5.5Z", false),
+            ("2026-02-28T10:00:00+0900", false),
+            ("2026-02-28", true),
+            ("2026-02-28 10:00:00", true),
+            ("2026-02-28T10:00:00z", true),
+            ("2026-02-28T10:00:00.123456Z", true),
+            ("2024-02-29T10:00:00.5+09:00", true),
+        ] {
+            sqlx::query("DELETE FROM row").execute(&mut db).await.unwrap();
+            sqlx::query("INSERT INTO row VALUES (1, ?)").bind(text).execute(&mut db).await.unwrap();
+            let mut query = query::<Sqlite>(&filter, &columns);
+            let found: Vec<i32> = query.build_query_scalar().fetch_all(&mut db).await.unwrap();
+            assert_eq!(!found.is_empty(), is_one, "{text:?}");
         }
     }
 
