@@ -320,7 +320,7 @@ pub async fn law_07_a_rebuild_is_swapped_in_at_once(harness: &(impl ProjectionHa
     let listed: Vec<_> = store.list(NAME, &EntityPage::default()).await?;
     same!(listed.len(), 4, "entities served before the swap");
     let swapped = store.swap(NAME, generation, 50).await?;
-    same!((swapped.before, swapped.after), (4, 3), "entities before and after the swap");
+    same!((swapped.before, swapped.after, swapped.missing), (4, 3, 1), "entities before, after and gone");
     let listed = harness.open().await.list(NAME, &EntityPage::default()).await?;
     let listed: Vec<_> = listed.into_iter().map(|entity| (entity.key, entity.version)).collect();
     let expected = [("a", 2), ("b", 1), ("c", 3)].map(|(key, version)| (key.to_owned(), version));
@@ -363,6 +363,15 @@ pub async fn law_08_one_rebuild_ends(harness: &(impl ProjectionHarness + ?Sized)
     same!(store.list(NAME, &EntityPage::default()).await?.len(), 4, "entities after the refusals");
     store.abandon(NAME, first).await?;
     same!(store.swap(NAME, second, 50).await?.after, 2, "entities of the rebuild with enough of them");
+    // As many as before, and one of them another; what was deleted is known.
+    let other = store.begin_rebuild(NAME).await?.generation;
+    store.apply(NAME, Target::Building(other), &[updated("a", 1), updated("e", 1)]).await?;
+    let Err(error) = store.swap(NAME, other, 100).await else {
+        return Err(Broken::new("a rebuild that knows nothing of an entity took its place"));
+    };
+    same!(error.kind(), ErrorKind::Conflict, "kind of the error");
+    store.apply(NAME, Target::Building(other), &[deleted("b", 2)]).await?;
+    same!(store.swap(NAME, other, 100).await?.missing, 0, "entities gone unseen");
     let third = store.begin_rebuild(NAME).await?.generation;
     store.abandon(NAME, third).await?;
     let Err(_) = store.swap(NAME, third, 0).await else {

@@ -71,6 +71,14 @@ impl Replica {
         rows.filter(|(_, row)| row.value.is_some()).count() as u64
     }
 
+    /// Counts what is served and a generation does not know.
+    fn missing(&self, generation: u64) -> u64 {
+        let built = self.generations.get(&generation);
+        let served = self.generations.get(&self.serving).into_iter().flatten();
+        let lacks = |key: &String| built.is_none_or(|built| !built.contains_key(key));
+        served.filter(|(key, row)| row.value.is_some() && lacks(key)).count() as u64
+    }
+
     fn retire(&mut self) {
         let (serving, building) = (self.serving, self.building);
         self.generations.retain(|generation, _| *generation == serving || Some(*generation) == building);
@@ -166,7 +174,11 @@ impl ProjectionStore for MemoryProjectionStore {
         if replica.building != Some(generation) {
             return Err(superseded(generation));
         }
-        let counts = Swapped { before: replica.count(replica.serving), after: replica.count(generation) };
+        let counts = Swapped {
+            before: replica.count(replica.serving),
+            after: replica.count(generation),
+            missing: replica.missing(generation),
+        };
         let swapped = counts.check(min_percent)?;
         replica.serving = generation;
         replica.building = None;

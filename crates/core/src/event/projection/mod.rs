@@ -159,7 +159,7 @@ impl<T: DeserializeOwned> Projection<T> {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),
             tombstones: Duration::from_hours(30 * 24),
-            min_percent: 50,
+            min_percent: 100,
             entity: PhantomData,
         })
     }
@@ -178,10 +178,11 @@ impl<T: DeserializeOwned> Projection<T> {
         self
     }
 
-    /// Sets how many percent of the served entities a rebuild must find, so that it may take their place (default 50).
+    /// Sets of how many percent of the served entities a rebuild must find an event, so that it may take their place (default
+    /// 100).
     ///
-    /// A topic that keeps its events for some days only cannot tell of entities that have not changed since; without this
-    /// check a rebuild would drop them.
+    /// A topic that keeps its events for some days only cannot tell of entities that have not changed since, and a rebuild
+    /// drops those: with less than 100, as many as that allows.
     #[must_use]
     pub fn with_min_rebuilt_percent(mut self, percent: u8) -> Self {
         self.min_percent = percent;

@@ -97,6 +97,22 @@ impl PostgresProjectionStore {
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
+    /// Counts what one generation has and another one does not know.
+    async fn missing(
+        connection: &mut PgConnection,
+        projection: &str,
+        serving: i64,
+        built: i64,
+    ) -> sqlx::Result<u64> {
+        let row = sqlx::query(include_str!("sql/postgres/missing.sql"))
+            .bind(projection)
+            .bind(serving)
+            .bind(built)
+            .fetch_one(connection)
+            .await?;
+        Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+    }
+
     async fn retire(&self, projection: &str) -> sqlx::Result<u64> {
         let retired = sqlx::query(include_str!("sql/postgres/retire.sql")).bind(projection).bind(CHUNK);
         Ok(retired.execute(&self.pool).await?.rows_affected())
@@ -224,6 +240,7 @@ impl ProjectionStore for PostgresProjectionStore {
         let counts = Swapped {
             before: Self::count(&mut transaction, projection, serving).await.map_err(failed)?,
             after: Self::count(&mut transaction, projection, built).await.map_err(failed)?,
+            missing: Self::missing(&mut transaction, projection, serving, built).await.map_err(failed)?,
         };
         let swapped = counts.check(min_percent)?;
         sqlx::query("UPDATE pumasi_projection SET serving = building, building = NULL WHERE name = $1")

@@ -39,7 +39,8 @@ impl<T: DeserializeOwned> Projection<T> {
     /// generation at once.
     ///
     /// The topic must hold its whole history, or at least the newest event of every entity, as a compacted topic does. A
-    /// rebuild that finds [too few](Self::with_min_rebuilt_percent) entities is refused, and the old state goes on serving.
+    /// rebuild that knows [too few](Self::with_min_rebuilt_percent) of the served entities is refused, and the old state goes
+    /// on serving.
     ///
     /// It may be dropped at any time, and begun again; one that begins takes over from one that has not ended.
     ///
@@ -88,7 +89,7 @@ impl<T: DeserializeOwned> Projection<T> {
         let filled = self.fill(&*member, generation).await;
         member.close().await;
         let (events, refused) = filled?;
-        let Swapped { before, after } = self.store.swap(&self.name, generation, self.min_percent).await?;
+        let Swapped { before, after, .. } = self.store.swap(&self.name, generation, self.min_percent).await?;
         Ok(Rebuilt { events, refused, entities_before: before, entities_after: after })
     }
 

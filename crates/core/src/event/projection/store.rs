@@ -77,11 +77,12 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync {
     /// `NotFound` if the projection is not known; `Storage` or `Unavailable` if the store failed.
     async fn begin_rebuild(&self, projection: &str) -> Result<Begun>;
 
-    /// Turns reads to a generation that was built, if it has at least `min_percent` of the entities of the serving one.
+    /// Turns reads to a generation that was built, if it knows at least `min_percent` of the entities of the serving one, a
+    /// deletion counting as known.
     ///
     /// # Errors
     ///
-    /// `Conflict` if it is no longer the one that is built, or has too few entities; `Storage` or `Unavailable` if the store
+    /// `Conflict` if it is no longer the one that is built, or knows too few entities; `Storage` or `Unavailable` if the store
     /// failed.
     async fn swap(&self, projection: &str, generation: u64, min_percent: u8) -> Result<Swapped>;
 
@@ -211,23 +212,26 @@ pub struct Swapped {
     pub before: u64,
     /// In the one that serves now.
     pub after: u64,
+    /// Those that were served and of which the new generation knows nothing, not even that they were deleted.
+    pub missing: u64,
 }
 
 impl Swapped {
-    /// Checks that a rebuilt generation is not much smaller than the serving one, for backends.
+    /// Checks that a rebuilt generation knows at least `min_percent` of the entities that are served, for backends.
     ///
     /// # Errors
     ///
     /// `Conflict` with both numbers.
     pub fn check(self, min_percent: u8) -> Result<Self> {
-        let Self { before, after } = self;
-        if u128::from(after) * 100 >= u128::from(before) * u128::from(min_percent) {
+        let Self { before, missing, .. } = self;
+        let known = u128::from(before.saturating_sub(missing));
+        if known * 100 >= u128::from(before) * u128::from(min_percent) {
             return Ok(self);
         }
         Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "the rebuilt projection has {after} entities where {before} are served: has the topic lost its start?"
+                "the rebuilt projection knows nothing of {missing} of the {before} entities that are served: has the topic lost its start?"
             ),
         ))
     }
