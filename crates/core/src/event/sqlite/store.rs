@@ -455,6 +455,22 @@ pub(super) async fn rebase(connection: &mut SqliteConnection, now: Timestamp) ->
     Ok(())
 }
 
+/// Tells whether lanes of these subscriptions wait since a moment after `latest`, as another process left them whose clock was
+/// ahead.
+pub(super) async fn is_ahead(
+    connection: &mut SqliteConnection,
+    subs: &[i64],
+    latest: Timestamp,
+) -> Result<bool> {
+    for sub in subs {
+        let ahead = sqlx::query_scalar(include_str!("sql/ahead.sql"));
+        if ahead.bind(*sub).bind(latest.as_micros()).fetch_one(&mut *connection).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Deletes up to `limit` events from before `before` that no group needs, and all but the last `window` of their ids.
 pub(super) async fn clean_up(
     connection: &mut SqliteConnection,

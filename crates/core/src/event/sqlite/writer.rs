@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// How many requests share a transaction at most.
 const BATCH: usize = 1024;
 /// How far the clock may go back between two transactions without being taken for a jump.
-const TOLERANCE: Duration = Duration::from_millis(500);
+pub(super) const TOLERANCE: Duration = Duration::from_millis(500);
 /// How many events one clean-up deletes before other requests have their turn.
 const CLEAN_UP: usize = 1000;
 
@@ -323,6 +323,10 @@ impl Writer {
                 Answer::Subscribed(store::subscribe(connection, subscription).await?)
             }
             Work::Fetch { subs, max, lease } => {
+                if store::is_ahead(connection, subs, now.saturating_add(TOLERANCE)).await? {
+                    tracing::warn!(to = %now, "another process's clock was ahead; leases and delays are kept at their length");
+                    store::rebase(connection, now).await?;
+                }
                 let taken = store::fetch(connection, subs, *max, now, now.saturating_add(*lease)).await?;
                 Answer::Fetched(Handout { taken, requests: self.requests.clone() })
             }

@@ -255,6 +255,31 @@ async fn a_clock_that_goes_back_prolongs_leases_and_delays_by_no_more_than_their
 }
 
 #[tokio::test]
+async fn what_another_process_leased_by_a_clock_that_was_ahead_comes_back_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Jumping::new();
+    let options = SqliteBusOptions::new(folder.path().join("events.db")).with_clock(Arc::new(clock.clone()));
+    let bus = options.clone().open().await.unwrap();
+    bus.publish(&[event("a", 1), event("b", 1)]).await.unwrap();
+    let member = bus.subscribe(&subscription()).await.unwrap();
+    // One lane is this process's, in time; the other one's holder dies with the clock an hour ahead.
+    let held = member.fetch(NonZeroUsize::MIN, Duration::ZERO).await.unwrap();
+    clock.jump_hours(1);
+    let other = options.open().await.unwrap();
+    let dying = other.subscribe(&subscription()).await.unwrap();
+    let theirs = dying.fetch(MANY, Duration::ZERO).await.unwrap();
+    let theirs: Vec<_> = theirs.iter().filter(|taken| taken.event.key != held[0].event.key).collect();
+    assert_eq!(theirs.len(), 1);
+    drop((dying, other));
+    clock.jump_hours(-1);
+    // Nothing is written meanwhile.
+    assert!(member.fetch(MANY, Duration::ZERO).await.unwrap().is_empty(), "the lease holds");
+    clock.steady.advance(Duration::from_secs(11));
+    let taken = member.fetch(MANY, Duration::ZERO).await.unwrap();
+    assert!(taken.iter().any(|taken| taken.event.key == theirs[0].event.key), "{taken:?}");
+}
+
+#[tokio::test]
 async fn a_clock_that_goes_ahead_ends_leases_early_and_fencing_keeps_that_harmless() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Jumping::new();
