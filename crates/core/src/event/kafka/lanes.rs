@@ -276,6 +276,11 @@ impl Lanes {
         back
     }
 
+    /// Tells whether some lane may be handed out.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.order.first().is_some_and(|(available, ..)| *available <= now)
+    }
+
     /// Returns when the next lane may be handed out, if that is later than `now`.
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
         let later = (Bound::Excluded((now, u128::MAX, LaneNumber::MAX)), Bound::Unbounded);

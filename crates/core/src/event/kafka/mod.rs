@@ -60,9 +60,10 @@ use crate::Result;
 /// - **Polled apart from work.** A thread of its own polls the consumer: a handler may take as long as it likes, without the
 ///   member being expelled or other partitions waiting. The lanes of one partition do not wait for each other either.
 /// - **Read ahead, within bounds.** Of a partition, up to [5,000](KafkaBusOptions::with_read_ahead) unsettled events are in
-///   memory; then reading it pauses (gauge `pumasi_event_kafka_paused_partitions`). Up to 256 are handed out or waiting for
-///   another attempt at a time; further ones follow when some of these are settled. That is what surely fits into the
-///   metadata.
+///   memory (50,000 while all of them wait behind others); then reading it pauses (gauge `pumasi_event_kafka_paused_partitions`). From 500 to 1,024, depending
+///   on how far apart they lie, are handed out or waiting for another attempt at a time; further ones follow when some of
+///   these are settled. That is what surely fits into the metadata, with up to 127 attempts each where they are many. Where
+///   more keys fail at once, give the topic more partitions.
 /// - **Doubles.** An id that is among the last [10,000](KafkaBusOptions::with_window) of its partition is dropped by the
 ///   subscribers (counter `pumasi_event_kafka_doubles_total`), not by the brokers. When a partition comes to a process, as many
 ///   records before the committed offset are read again, so the window needs no store of its own.

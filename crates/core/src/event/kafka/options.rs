@@ -111,7 +111,8 @@ impl KafkaBusOptions {
         self
     }
 
-    /// Sets how many unsettled events of a partition are kept in memory before reading it pauses (default 5,000, at least 1).
+    /// Sets how many unsettled events of a partition are kept in memory before reading it pauses (default 5,000, at least 1);
+    /// ten times as many while none of those that are there may be handed out, as behind one that fails.
     #[must_use]
     pub fn with_read_ahead(mut self, events: usize) -> Self {
         self.read_ahead = events.max(1);

@@ -24,6 +24,8 @@ use crate::{Error, ErrorKind, Result};
 const POLL: Duration = Duration::from_millis(50);
 /// How many records are sorted in at once.
 const BATCH: usize = 500;
+/// How many times as many unsettled events are read while none may be handed out.
+const STUCK: usize = 10;
 /// How long leaving the group may take.
 const LEAVING: Duration = Duration::from_secs(2);
 /// How long to wait before something is tried again without which a partition cannot be worked on.
@@ -297,10 +299,13 @@ impl Group {
 
     /// Stops and resumes reading by how much is unsettled.
     fn throttle(&self) {
-        let limit = self.cluster.options.read_ahead;
+        let now = self.cluster.options.clock.instant();
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         let paused = {
             let mut state = self.lock();
+            // While all that is there waits for something, what may be handed out lies further on.
+            let stuck = if state.lanes.is_ready(now) { 1 } else { STUCK };
+            let limit = self.cluster.options.read_ahead.saturating_mul(stuck);
             for ((_, number), partition) in state.partitions.iter_mut() {
                 let full = partition.progress.unsettled() >= limit;
                 let low = partition.progress.unsettled() <= limit / 2;
