@@ -184,7 +184,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const CALL: Call<'_> = Call { operation: "chat completion", host: "h", key: None, with_message: false };
+    use crate::model::openai::secrets::Secrets;
+    use std::sync::LazyLock;
+
+    static CALL: LazyLock<Call<'_>> = LazyLock::new(|| {
+        static NONE: LazyLock<Secrets> = LazyLock::new(Secrets::default);
+        Call { operation: "chat completion", host: "h", secrets: &NONE, with_message: false }
+    });
 
     #[test]
     fn usage_is_read_however_much_of_it_is_there() {
@@ -213,7 +219,7 @@ mod tests {
             ),
         ] {
             let body = json!({"choices": [{"message": {"content": value}, "finish_reason": "stop"}]});
-            assert_eq!(Answer::whole(&body, CALL).unwrap().text(), text);
+            assert_eq!(Answer::whole(&body, *CALL).unwrap().text(), text);
         }
     }
 
@@ -221,18 +227,20 @@ mod tests {
     fn a_refusal_or_an_empty_filtered_answer_is_refused_with_its_usage() {
         let refusal = json!({"choices": [{"message": {"content": null, "refusal": "I can't"}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 3}});
-        let error = Answer::whole(&refusal, CALL).unwrap_err();
+        let error = Answer::whole(&refusal, *CALL).unwrap_err();
         assert_eq!((error.kind(), error.usage()), (ErrorKind::Refused, Some(Usage::new(5, 3))));
         assert!(!format!("{error:?}").contains("can't"));
         let empty = json!({"choices": [{"message": {"content": ""}, "finish_reason": "content_filter: PROHIBITED_CONTENT"}]});
-        assert_eq!(Answer::whole(&empty, CALL).unwrap_err().kind(), ErrorKind::Refused);
+        assert_eq!(Answer::whole(&empty, *CALL).unwrap_err().kind(), ErrorKind::Refused);
         let cut = json!({"choices": [{"message": {"content": "half"}, "finish_reason": "content_filter"}]});
-        assert_eq!(Answer::whole(&cut, CALL).unwrap().finish_reason, FinishReason::ContentFilter);
+        assert_eq!(Answer::whole(&cut, *CALL).unwrap().finish_reason, FinishReason::ContentFilter);
     }
 
     #[test]
     fn what_a_server_writes_as_a_name_is_one_or_is_left_out() {
-        let call = Call { key: Some("sk-secret-key-123"), ..CALL };
+        let mut secrets = Secrets::default();
+        secrets.add("sk-secret-key-123");
+        let call = Call { secrets: &secrets, ..*CALL };
         for name in
             ["제 전화번호는 010-1234-5678", "Bearer sk-secret-key-123", "sk-secret-key-123", &"x".repeat(80)]
         {
@@ -258,13 +266,13 @@ mod tests {
         answer.absorb(&json!({"choices": [{"delta": {"tool_calls": call}}]}));
         answer
             .absorb(&json!({"choices": [{"message": {"tool_calls": call}, "finish_reason": "tool_calls"}]}));
-        assert_eq!(answer.end(CALL).unwrap().tool_calls[0].arguments, "{\"q\":1}");
+        assert_eq!(answer.end(*CALL).unwrap().tool_calls[0].arguments, "{\"q\":1}");
     }
 
     #[test]
     fn a_missing_choice_is_against_the_protocol() {
         for body in [json!({}), json!({"choices": null}), json!({"choices": []}), json!([1]), json!("x")] {
-            assert_eq!(Answer::whole(&body, CALL).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
+            assert_eq!(Answer::whole(&body, *CALL).unwrap_err().kind(), ErrorKind::Protocol, "{body}");
         }
     }
 
@@ -274,6 +282,6 @@ mod tests {
         assert_eq!(answer.absorb(&json!({"choices": [{"delta": {"content": "가"}}]})), "가");
         let last = json!({"choices": [{"message": {"content": "가"}, "finish_reason": "STOP"}]});
         assert_eq!(answer.absorb(&last), "");
-        assert_eq!(answer.end(CALL).unwrap().finish_reason, Some(FinishReason::Stop));
+        assert_eq!(answer.end(*CALL).unwrap().finish_reason, Some(FinishReason::Stop));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::retry_after::span;
+use super::secrets::Secrets;
 use crate::http::{self, printable};
 use crate::{Error, ErrorKind, Retry};
 
@@ -207,8 +208,8 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     /// Who was asked: a host, without path, query or credentials.
     pub(super) host: &'a str,
-    /// The key, so that it is never repeated, whatever the server echoes.
-    pub(super) key: Option<&'a str>,
+    /// What is never repeated, whatever the server echoes.
+    pub(super) secrets: &'a Secrets,
     /// Whether the server's own words are kept as the error's source.
     pub(super) with_message: bool,
 }
@@ -245,17 +246,14 @@ impl Call<'_> {
             format!("{} at {} failed with status {status}{names}{param}{why}", self.operation, self.host);
         let error = Error::new(kind, message).with_retry(retry);
         if self.with_message && !body_error.message.is_empty() {
-            return error.with_source(ServerMessage::new(&body_error.message, self.key));
+            return error.with_source(ServerMessage::new(&body_error.message, self.secrets));
         }
         error
     }
 
-    /// Tells whether a name that the server wrote has nothing of the key: neither all of it nor a good part.
+    /// Tells whether a name that the server wrote has nothing of a secret: neither all of it nor a good part.
     pub(super) fn is_harmless(&self, name: &str) -> bool {
-        const PART: usize = 8;
-        let Some(key) = self.key.filter(|key| !key.is_empty()) else { return true };
-        !name.contains(key)
-            && !name.as_bytes().windows(PART).any(|part| key.as_bytes().windows(PART).any(|own| own == part))
+        !self.secrets.are_in(name)
     }
 
     /// Makes an error of `kind` about this call.
@@ -281,12 +279,8 @@ struct ServerMessage(String);
 impl ServerMessage {
     const LONGEST: usize = 500;
 
-    fn new(message: &str, key: Option<&str>) -> Self {
-        let text = match key {
-            Some(key) if !key.is_empty() => message.replace(key, "[redacted]"),
-            _ => message.to_owned(),
-        };
-        let mut text = crate::model::cassette::scrub(&text);
+    fn new(message: &str, secrets: &Secrets) -> Self {
+        let mut text = crate::model::cassette::scrub(&secrets.redact(message));
         text.truncate(text.floor_char_boundary(Self::LONGEST));
         Self(text)
     }
@@ -304,9 +298,16 @@ impl std::error::Error for ServerMessage {}
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::sync::LazyLock;
 
-    const CALL: Call<'_> =
-        Call { operation: "chat completion", host: "h", key: Some("secret-key-1"), with_message: false };
+    static CALL: LazyLock<Call<'_>> = LazyLock::new(|| {
+        static SECRETS: LazyLock<Secrets> = LazyLock::new(|| {
+            let mut secrets = Secrets::default();
+            secrets.add("secret-key-1");
+            secrets
+        });
+        Call { operation: "chat completion", host: "h", secrets: &SECRETS, with_message: false }
+    });
 
     fn kind(status: u16, body: &Value) -> (ErrorKind, bool) {
         let error = CALL.failed(status, ServerError::read(body).as_ref(), None, None);
@@ -403,7 +404,7 @@ mod tests {
         let error = CALL.failed(401, server.as_ref(), None, None);
         assert_eq!(error.message(), "chat completion at h failed with status 401 on messages[0].content");
         assert!(!format!("{error:?} {server:?}").contains("비밀"));
-        let told = Call { with_message: true, ..CALL }.failed(401, server.as_ref(), None, None);
+        let told = Call { with_message: true, ..*CALL }.failed(401, server.as_ref(), None, None);
         let source = std::error::Error::source(&told).unwrap().to_string();
         assert_eq!(source, "the server says: Incorrect API key [redacted]: you said 비밀");
     }
@@ -422,8 +423,10 @@ mod tests {
             }
         }
         let named = ServerError::read(&json!({"error": {"type": "invalid_request_error", "param": "model"}}));
-        let told = Call { key: Some(""), ..CALL }.failed(400, named.as_ref(), None, None).to_string();
-        assert!(told.contains("(invalid_request_error) on model"), "an empty key hides nothing: {told}");
+        let told = Call { secrets: &Secrets::default(), ..*CALL }
+            .failed(400, named.as_ref(), None, None)
+            .to_string();
+        assert!(told.contains("(invalid_request_error) on model"), "no secret hides nothing: {told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod embed;
 mod failure;
 mod observe;
 mod retry_after;
+mod secrets;
 mod sse;
 mod stream;
 mod tool_calls;

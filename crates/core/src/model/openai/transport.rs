@@ -10,10 +10,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::usage;
-use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
 use super::retry_after::{retry_after, should_retry};
+use super::secrets::Secrets;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -27,7 +27,7 @@ pub(super) struct Transport {
     pub(super) url: Url,
     pub(super) host: String,
     pub(super) headers: HeaderMap,
-    pub(super) key: Option<ApiKey>,
+    pub(super) secrets: Secrets,
     pub(super) dialect: Dialect,
     pub(super) policy: RetryPolicy,
     pub(super) limit: Option<RateLimit>,
@@ -48,12 +48,7 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call {
-            operation,
-            host: &self.host,
-            key: self.key.as_ref().map(ApiKey::expose),
-            with_message: self.server_messages,
-        }
+        Call { operation, host: &self.host, secrets: &self.secrets, with_message: self.server_messages }
     }
 
     /// Waits for the rate limit's leave to use an estimated `tokens`.
