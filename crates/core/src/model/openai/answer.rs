@@ -76,6 +76,11 @@ impl Answer {
         self.usage = usage(body.get("usage")).or(self.usage);
     }
 
+    /// Tells whether any choice came.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Tells whether the server has said why the answer ended.
     pub(super) fn has_finished(&self) -> bool {
         self.finish.is_some()

@@ -10,13 +10,19 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::failure::{Call, ServerError};
-use super::sse::{Event, Malformed, Parser};
-use super::transport::{Body, Transport};
+use super::sse::{Event, Malformed, Parser, Stray};
+use super::transport::{Body, NOT_JSON, NOT_UTF8, PAGE, TOO_LONG, Transport};
 use crate::model::{ChatChunk, Usage};
 use crate::{Error, ErrorKind, Result};
 
 /// How long is waited for the usage and the end mark, once the server has said that the answer is over.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The mark at the end of a stream.
+const END: &str = "[DONE]";
+
+const TOO_EARLY: &str = "broke off before the answer was whole";
+const WITHIN_A_PIECE: &str = "broke off within a piece of the answer";
 
 /// A stream being read.
 pub(super) struct Streaming {
@@ -27,6 +33,8 @@ pub(super) struct Streaming {
     answer: Answer,
     ready: VecDeque<ChatChunk>,
     failure: Option<Error>,
+    /// Whether a piece came that is JSON, but no object.
+    has_odd_pieces: bool,
     deadline: Instant,
     /// Until when is waited once the server has said that the answer is over.
     grace: Option<Instant>,
@@ -56,6 +64,7 @@ impl Streaming {
             answer: Answer::default(),
             ready: VecDeque::new(),
             failure: None,
+            has_odd_pieces: false,
             deadline,
             grace: None,
             transport,
@@ -116,11 +125,11 @@ impl Streaming {
                 self.event(&event, call);
             }
             if let (Err(malformed), true) = (parsed, self.body.is_some()) {
-                let what = match malformed {
-                    Malformed::NotUtf8 => "was answered with something that is not UTF-8",
-                    Malformed::TooLong => "was answered with more bytes than the client takes",
-                };
-                self.fail(call.error(ErrorKind::Protocol, what));
+                self.fail(match malformed {
+                    Malformed::NotUtf8 => call.error(ErrorKind::Protocol, NOT_UTF8),
+                    Malformed::TooLong => call.error(ErrorKind::Protocol, TOO_LONG),
+                    Malformed::Cut => call.broke_off(WITHIN_A_PIECE),
+                });
             }
             match read {
                 Ok(Some(_)) => {}
@@ -128,7 +137,7 @@ impl Streaming {
                 // All that was missing was the end mark.
                 Ok(None) if self.answer.has_finished() => self.conclude(),
                 Err(_) if self.answer.is_settled() => self.conclude(),
-                Ok(None) => self.fail(call.broke_off("broke off before the answer was whole")),
+                Ok(None) => self.end_without_answer(call),
                 Err(error) => self.fail(error),
             }
         }
@@ -139,28 +148,19 @@ impl Streaming {
             return;
         }
         let data = event.data.trim();
-        if data == "[DONE]" {
+        if data == END {
             self.conclude();
             return;
         }
         if data.is_empty() {
             return;
         }
-        let Ok(value) = serde_json::from_str::<Value>(data) else {
-            // Events that a server did not part by empty lines arrive as one.
-            let lines: Vec<Event> =
-                data.lines().map(|line| Event { data: line.into(), is_error: false }).collect();
-            if lines.len() > 1 && !event.is_error {
-                for line in &lines {
-                    self.event(line, call);
-                }
-            } else if event.is_error {
-                self.fail(call.failed(200, None, None, None));
-            } else {
-                // Mostly the last event of a connection that was cut within it.
-                self.fail(call.broke_off("broke off within a piece of the answer"));
+        let value = match serde_json::from_str::<Value>(data) {
+            Ok(value) => value,
+            Err(fault) => {
+                self.unreadable(event, data, fault.is_eof(), call);
+                return;
             }
-            return;
         };
         let server = ServerError::read(&value);
         if event.is_error || server.is_some() {
@@ -169,7 +169,37 @@ impl Streaming {
             self.fail(call.failed(200, bare.as_ref(), None, None));
             return;
         }
+        self.has_odd_pieces |= !value.is_object();
         self.take(&value);
+    }
+
+    /// Takes an event that is no JSON, or only the beginning of some.
+    fn unreadable(&mut self, event: &Event, data: &str, breaks_off: bool, call: Call<'_>) {
+        // Events that a server did not part by empty lines arrive as one.
+        let mut lines = data.lines().peekable();
+        let first = lines.next();
+        if event.is_error {
+            self.fail(call.failed(200, None, None, None));
+        } else if first.is_some() && lines.peek().is_some() {
+            for line in data.lines() {
+                self.event(&Event { data: line.into(), ..*event }, call);
+            }
+        } else if breaks_off || (event.is_open && END.starts_with(data)) {
+            self.fail(call.broke_off(WITHIN_A_PIECE));
+        } else {
+            self.fail(call.error(ErrorKind::Protocol, NOT_JSON));
+        }
+    }
+
+    /// Ends a stream that said neither why nor that the answer is over.
+    fn end_without_answer(&mut self, call: Call<'_>) {
+        match self.parser.stray() {
+            _ if self.answer.has_begun() => self.fail(call.broke_off(TOO_EARLY)),
+            Some(Stray::Page) => self.fail(call.error(ErrorKind::Protocol, PAGE)),
+            Some(Stray::Text) => self.fail(call.error(ErrorKind::Protocol, NOT_JSON)),
+            None if self.has_odd_pieces => self.conclude(),
+            None => self.fail(call.broke_off(TOO_EARLY)),
+        }
     }
 
     fn take(&mut self, value: &Value) {

@@ -121,16 +121,21 @@ impl Transport {
     }
 }
 
+pub(super) const NOT_UTF8: &str = "was answered with something that is not UTF-8";
+pub(super) const NOT_JSON: &str = "was answered with something that is not JSON";
+pub(super) const PAGE: &str = "was answered with a page instead of JSON";
+pub(super) const TOO_LONG: &str = "was answered with more bytes than the client takes";
+
 /// Says what came instead of JSON, without repeating it.
 fn not_json(call: Call<'_>, bytes: &[u8]) -> Error {
     let what = if std::str::from_utf8(bytes).is_err() {
-        "was answered with something that is not UTF-8"
+        NOT_UTF8
     } else if bytes.trim_ascii_start().starts_with(b"<") {
-        "was answered with a page instead of JSON"
+        PAGE
     } else if bytes.trim_ascii().is_empty() {
         "was answered with nothing"
     } else {
-        "was answered with something that is not JSON"
+        NOT_JSON
     };
     call.error(ErrorKind::Protocol, what)
 }
@@ -171,9 +176,10 @@ impl Body {
             call.broke_off("broke off before the answer was whole").with_source(source.without_url())
         })?;
         if let Some(bytes) = &bytes {
-            self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
-                call.error(ErrorKind::Protocol, "was answered with more bytes than the client takes")
-            })?;
+            self.left = self
+                .left
+                .checked_sub(bytes.len())
+                .ok_or_else(|| call.error(ErrorKind::Protocol, TOO_LONG))?;
         }
         Ok(bytes)
     }

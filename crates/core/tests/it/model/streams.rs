@@ -184,3 +184,40 @@ async fn dropping_a_stream_or_a_call_closes_the_connection() {
     };
     tokio::time::timeout(Duration::from_secs(5), closed).await.expect("both connections are closed");
 }
+
+#[tokio::test]
+async fn what_is_no_stream_is_against_the_protocol() {
+    let kind = |kind: &'static str| [("content-type", kind)];
+    for (reply, says) in [
+        (Reply::of(200, &kind("text/html"), "<!doctype html>\n<p style=\"a: b\">Log in, 비밀"), "page"),
+        (Reply::of(200, &kind("text/html; charset=utf-8"), "<html xmlns='http://x'><body></html>"), "page"),
+        (Reply::of(200, &kind("text/plain"), "비밀 hello: there"), "not JSON"),
+        (Reply::events("비밀 hello there\n\n"), "not JSON"),
+        (Reply::events("data: 비밀 this is not json\n\ndata: nor this\n\n"), "not JSON"),
+        (Reply::events("data: 비밀 this\ndata: nor this\n\n"), "not JSON"),
+        (Reply::events("data: \"비밀\"\n\ndata: 7\n\n"), "no choice"),
+    ] {
+        let server = Server::start([reply]).await;
+        let (_, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Protocol, Retry::Never), "{error}");
+        assert!(error.message().contains(says) && server.received().len() == 1, "{error}");
+        assert_silent(&error);
+    }
+    let middle = chunk("반쯤") + "data: oops\n\n" + &chunk("나") + &end();
+    let server = Server::start([Reply::events(middle)]).await;
+    let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+    assert_eq!((answer.text(), error.unwrap().kind()), ("반쯤", ErrorKind::Protocol));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_before_its_first_piece_is_tried_again() {
+    let good = chunk("가") + &end() + "data: [DONE]\n\n";
+    let letter = b"data: {\"choices\":[{\"delta\":{\"content\":\"\xea\xb0".to_vec();
+    for begun in [b"".to_vec(), b": hello\n\n".to_vec(), b"dat".to_vec(), b"data: {\"choi".to_vec(), letter] {
+        let server = Server::start([Reply::events(&begun), Reply::events(&good)]).await;
+        let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!((answer.text(), server.received().len()), ("가", 2), "{begun:?}");
+    }
+}
