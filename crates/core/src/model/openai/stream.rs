@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::failure::{Call, ServerError};
 use super::sse::{Event, Malformed, Parser, Stray};
-use super::transport::{Body, NOT_JSON, NOT_UTF8, PAGE, TOO_LONG, Transport};
+use super::transport::{Body, NOT_JSON, NOT_UTF8, PAGE, TOO_EARLY, TOO_LONG, Transport};
 use crate::model::{ChatChunk, Usage};
 use crate::{Error, ErrorKind, Result};
 
@@ -21,7 +21,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The mark at the end of a stream.
 const END: &str = "[DONE]";
 
-const TOO_EARLY: &str = "broke off before the answer was whole";
 const WITHIN_A_PIECE: &str = "broke off within a piece of the answer";
 
 /// A stream being read.
@@ -176,11 +175,10 @@ impl Streaming {
     /// Takes an event that is no JSON, or only the beginning of some.
     fn unreadable(&mut self, event: &Event, data: &str, breaks_off: bool, call: Call<'_>) {
         // Events that a server did not part by empty lines arrive as one.
-        let mut lines = data.lines().peekable();
-        let first = lines.next();
+        let has_lines = data.lines().nth(1).is_some();
         if event.is_error {
             self.fail(call.failed(200, None, None, None));
-        } else if first.is_some() && lines.peek().is_some() {
+        } else if has_lines {
             for line in data.lines() {
                 self.event(&Event { data: line.into(), ..*event }, call);
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -104,14 +104,17 @@ impl Transport {
     /// # Errors
     ///
     /// `Protocol` if it is too long, no JSON, or not UTF-8; what the server says if it is an error; `Timeout` if the server
-    /// falls silent; `Unavailable` if it breaks off.
+    /// falls silent; `Unavailable` if it breaks off. Where no length was told, an answer that ends within its JSON broke off.
     pub(super) async fn json(&self, call: Call<'_>, response: Response) -> Result<Value> {
+        let has_length = response.headers().contains_key(CONTENT_LENGTH);
         let mut body = Body::new(response, self.idle_timeout, self.max_response_bytes);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next(call, None).await? {
             bytes.extend_from_slice(&chunk);
         }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(call, &bytes))?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|fault| {
+            if fault.is_eof() && !has_length { call.broke_off(TOO_EARLY) } else { not_json(call, &bytes) }
+        })?;
         match ServerError::read(&value) {
             Some(server) => {
                 Err(call.failed(200, Some(&server), None, None).with_known_usage(usage(value.get("usage"))))
@@ -124,6 +127,7 @@ impl Transport {
 pub(super) const NOT_UTF8: &str = "was answered with something that is not UTF-8";
 pub(super) const NOT_JSON: &str = "was answered with something that is not JSON";
 pub(super) const PAGE: &str = "was answered with a page instead of JSON";
+pub(super) const TOO_EARLY: &str = "broke off before the answer was whole";
 pub(super) const TOO_LONG: &str = "was answered with more bytes than the client takes";
 
 /// Says what came instead of JSON, without repeating it.
@@ -172,9 +176,7 @@ impl Body {
             }
             Err(_) => return Err(silent(call, self.idle_timeout)),
         };
-        let bytes = read.map_err(|source| {
-            call.broke_off("broke off before the answer was whole").with_source(source.without_url())
-        })?;
+        let bytes = read.map_err(|source| call.broke_off(TOO_EARLY).with_source(source.without_url()))?;
         if let Some(bytes) = &bytes {
             self.left = self
                 .left
