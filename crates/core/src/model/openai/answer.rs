@@ -15,8 +15,12 @@ pub(super) struct Answer {
     model: String,
     calls: ToolCalls,
     finish: Option<FinishReason>,
-    /// Whether the last piece said nothing but why the answer ended. Some servers say `stop` with every piece.
+    /// Whether the answer is over: the last piece said nothing but why, or said why where others with text had not. Some
+    /// servers say `stop` with every piece.
     settled: bool,
+    /// Whether a piece with text came without a reason, and whether text came after one.
+    has_open_text: bool,
+    has_late_text: bool,
     usage: Option<Usage>,
     /// Whether any choice came at all.
     begun: bool,
@@ -41,6 +45,7 @@ impl Answer {
         };
         self.begun = true;
         self.settled = false;
+        let had_finished = self.finish.is_some();
         if let Some(reason) =
             choice.get("finish_reason").and_then(Value::as_str).filter(|name| !name.is_empty())
         {
@@ -67,7 +72,11 @@ impl Answer {
         let says =
             |name: &str| message.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let goes_on = !text.is_empty() || says("reasoning") || says("reasoning_content");
-        self.settled = self.finish.is_some() && !goes_on;
+        if !text.is_empty() {
+            self.has_late_text |= had_finished;
+            self.has_open_text |= self.finish.is_none();
+        }
+        self.settled = self.finish.is_some() && (!goes_on || (self.has_open_text && !self.has_late_text));
         text
     }
 

@@ -66,7 +66,7 @@ const OPERATION: &str = "chat completion";
 ///
 /// | what happens | kind | retried |
 /// |---|---|---|
-/// | no connection; status 409, 5xx; a body or stream that breaks off | `Unavailable` | yes |
+/// | no connection; status 409, 5xx; a body or stream that breaks off, or where no length is told ends within its JSON | `Unavailable` | yes |
 /// | status 429 | `RateLimited` | yes, not before the server's time |
 /// | 429 that says more than a minute's allowance was asked for at once | `RateLimited` | no |
 /// | 429 with `insufficient_quota`, 402 | `BudgetExhausted` | no |
@@ -81,8 +81,9 @@ const OPERATION: &str = "chat completion";
 /// | an error within an answer of status 200, or within a stream | as its code or type says, else `Unavailable` | before the first piece |
 /// | the [rate limit](OpenAiBuilder::with_rate_limit) of this client | `Overloaded` | yes, when there is room |
 ///
-/// An answer that a filter cut in the middle is an answer, with [`FinishReason::ContentFilter`](super::FinishReason). The
-/// reasoning that some servers send beside the answer is left out of it.
+/// An answer that a filter cut in the middle is an answer, with [`FinishReason::ContentFilter`](super::FinishReason), and so is
+/// one that was over when its stream broke off: all that can be missing is its usage. The reasoning that some servers send
+/// beside the answer is left out of it.
 ///
 /// The usage of an answer or an error is that of all tries of the call, as far as the server told what those that failed used.
 #[derive(Clone)]

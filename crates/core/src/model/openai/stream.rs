@@ -111,6 +111,7 @@ impl Streaming {
             let deadline = if self.answer.is_settled() {
                 self.deadline.min(*self.grace.get_or_insert_with(|| Instant::now() + GRACE))
             } else {
+                self.grace = None;
                 self.deadline
             };
             let mut events = Vec::new();
@@ -118,13 +119,16 @@ impl Streaming {
             let parsed = match &read {
                 Ok(Some(bytes)) => self.parser.push(bytes, &mut events),
                 Ok(None) => self.parser.finish(&mut events),
-                Err(_) => Ok(()),
+                Err(_) => {
+                    self.lost(call);
+                    Ok(())
+                }
             };
             for event in events {
                 self.event(&event, call);
             }
             if let (Err(malformed), true) = (parsed, self.body.is_some()) {
-                self.fail(match malformed {
+                self.end_with(match malformed {
                     Malformed::NotUtf8 => call.error(ErrorKind::Protocol, NOT_UTF8),
                     Malformed::TooLong => call.error(ErrorKind::Protocol, TOO_LONG),
                     Malformed::Cut => call.broke_off(WITHIN_A_PIECE),
@@ -172,6 +176,23 @@ impl Streaming {
         self.take(&value);
     }
 
+    /// Takes what a lost connection left of its last event, where that can be the end mark or the usage.
+    fn lost(&mut self, call: Call<'_>) {
+        let (settled, mut events) = (self.answer.is_settled(), Vec::new());
+        if !self.answer.has_finished() || self.parser.finish(&mut events).is_err() {
+            return;
+        }
+        for event in events {
+            let is_last = can_follow(&event.data);
+            if settled || is_last {
+                self.event(&event, call);
+            }
+            if is_last && self.body.is_some() {
+                self.conclude();
+            }
+        }
+    }
+
     /// Takes an event that is no JSON, or only the beginning of some.
     fn unreadable(&mut self, event: &Event, data: &str, breaks_off: bool, call: Call<'_>) {
         // Events that a server did not part by empty lines arrive as one.
@@ -182,10 +203,21 @@ impl Streaming {
             for line in data.lines() {
                 self.event(&Event { data: line.into(), ..*event }, call);
             }
+        } else if event.is_open && self.answer.has_finished() && can_follow(data) {
+            self.conclude();
         } else if breaks_off || (event.is_open && END.starts_with(data)) {
-            self.fail(call.broke_off(WITHIN_A_PIECE));
+            self.end_with(call.broke_off(WITHIN_A_PIECE));
         } else {
-            self.fail(call.error(ErrorKind::Protocol, NOT_JSON));
+            self.end_with(call.error(ErrorKind::Protocol, NOT_JSON));
+        }
+    }
+
+    /// Ends a stream that went wrong: it fails, unless the answer was there already.
+    fn end_with(&mut self, error: Error) {
+        if self.answer.is_settled() {
+            self.conclude();
+        } else {
+            self.fail(error);
         }
     }
 
@@ -223,4 +255,12 @@ impl Streaming {
             self.failure = Some(error.with_known_usage(self.answer.usage()));
         }
     }
+}
+
+/// Tells whether an event, of which only the beginning may be there, comes after the answer: the end mark, or a chunk without
+/// a choice.
+fn can_follow(data: &str) -> bool {
+    let data = data.trim();
+    let squeezed = || data.split_ascii_whitespace().collect::<String>();
+    !data.is_empty() && (END.starts_with(data) || squeezed().contains("\"choices\":[]"))
 }

@@ -221,3 +221,61 @@ async fn a_stream_that_is_cut_before_its_first_piece_is_tried_again() {
         assert_eq!((answer.text(), server.received().len()), ("가", 2), "{begun:?}");
     }
 }
+
+/// The same stream with a connection that ends well and with one that is lost.
+fn cut(stream: &str) -> [Reply; 2] {
+    [Reply::events(stream), Reply::chunked([stream.as_bytes()])]
+}
+
+#[tokio::test]
+async fn an_answer_that_is_over_is_kept_whatever_its_end_mark_and_usage_come_to() {
+    let last = |text: &str| {
+        chunk("가") + &chunk(text).replace("\"index\":0", "\"index\":0,\"finish_reason\":\"stop\"")
+    };
+    let whole = [chunk("가") + &chunk("나") + &end(), last("나")];
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}";
+    for whole in &whole {
+        for rest in [
+            "",
+            "d",
+            "data: [DON",
+            "data: [DONE]",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tok",
+            "data: 비밀\n\n",
+            usage,
+        ] {
+            for reply in cut(&format!("{whole}{rest}")) {
+                let server = Server::start([reply]).await;
+                let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+                assert!(error.is_none(), "{rest}: {error:?}");
+                assert_eq!((answer.text(), &answer.finish_reason), ("가나", &FinishReason::Stop), "{rest}");
+                assert_eq!(answer.usage, (rest == usage).then_some(Usage::new(3, 2)), "{rest}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_which_every_piece_says_stop_is_not_over_before_its_end() {
+    let eager = |text: &str| chunk(text).replace("\"index\":0", "\"index\":0,\"finish_reason\":\"stop\"");
+    for (pieces, rest) in [
+        (1, "data: {\"choices\":[{\"delta\":{\"con"),
+        (2, "data: {\"choices\":[{\"delta\":{\"con"),
+        (2, "data: {\"ch"),
+    ] {
+        for reply in cut(&(eager("반쯤").repeat(pieces) + rest)) {
+            let server = Server::start([reply]).await;
+            let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+            assert_eq!(answer.text(), "반쯤".repeat(pieces));
+            assert_eq!(error.unwrap().kind(), ErrorKind::Unavailable);
+        }
+    }
+    // only an end mark, or a usage, can follow it
+    for rest in ["data: [DON", "data: {\"choices\": [], \"usage\": {\"prompt_tok"] {
+        for reply in cut(&(eager("가") + rest)) {
+            let server = Server::start([reply]).await;
+            let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+            assert!(error.is_none() && answer.text() == "가", "{rest}: {error:?}");
+        }
+    }
+}
