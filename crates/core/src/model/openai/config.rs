@@ -255,7 +255,8 @@ impl OpenAiBuilder {
     /// Sets a limit of requests and tokens per minute; clients of the same account should share one.
     ///
     /// Every attempt counts. A call's tokens are estimated before it (from its size and the longest answer allowed), and
-    /// corrected by the usage that the server reports. A server that answers 429 all the same pauses the limit.
+    /// corrected by the usage that the server reports. A server that answers 429 all the same, or says
+    /// so within an answer or a stream, pauses the limit for the time it states, in a header or in the error, or else for a second.
     #[must_use]
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.limit = Some(limit);

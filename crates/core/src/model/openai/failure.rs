@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::retry_after::span;
 use super::secrets::Secrets;
-use crate::http::{self, printable};
+use crate::http::{self, LONGEST_WAIT, printable};
 use crate::{Error, ErrorKind, Retry};
 
 /// What a server's error body says, whichever shape it has.
@@ -95,7 +95,7 @@ impl ServerError {
                 this.name(reason);
             }
             if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str).and_then(span) {
-                this.retry_delay = Some(delay);
+                this.retry_delay = Some(delay.min(LONGEST_WAIT));
             }
         }
         this.param = error.get("param").and_then(Value::as_str).and_then(printable);

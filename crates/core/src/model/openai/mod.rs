@@ -67,7 +67,7 @@ const OPERATION: &str = "chat completion";
 /// | what happens | kind | retried |
 /// |---|---|---|
 /// | no connection; status 409, 5xx; a body or stream that breaks off, or where no length is told ends within its JSON | `Unavailable` | yes |
-/// | status 429 | `RateLimited` | yes, not before the server's time |
+/// | status 429 | `RateLimited` | yes, not before the time that the server states, if it does |
 /// | 429 that says more than a minute's allowance was asked for at once | `RateLimited` | no |
 /// | 429 with `insufficient_quota`, 402 | `BudgetExhausted` | no |
 /// | status 408, a server that stays silent | `Timeout` | yes |

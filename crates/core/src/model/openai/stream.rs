@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::failure::{Call, ServerError};
+use super::retry_after::stated;
 use super::sse::{Event, Malformed, Parser, Stray};
 use super::transport::{Body, NOT_JSON, NOT_UTF8, PAGE, TOO_EARLY, TOO_LONG, Transport};
 use crate::model::{ChatChunk, Usage};
@@ -32,6 +33,8 @@ pub(super) struct Streaming {
     answer: Answer,
     ready: VecDeque<ChatChunk>,
     failure: Option<Error>,
+    /// How long the headers say that is to be waited, should the stream fail.
+    asked_delay: Option<Duration>,
     /// Whether a piece came that is JSON, but no object.
     has_odd_pieces: bool,
     deadline: Instant,
@@ -63,6 +66,7 @@ impl Streaming {
             answer: Answer::default(),
             ready: VecDeque::new(),
             failure: None,
+            asked_delay: stated(response.headers(), SystemTime::now().into()),
             has_odd_pieces: false,
             deadline,
             grace: None,
@@ -169,7 +173,8 @@ impl Streaming {
         if event.is_error || server.is_some() {
             self.answer.note_usage(&value);
             let bare = server.or_else(|| ServerError::read(&serde_json::json!({ "error": value })));
-            self.fail(call.failed(200, bare.as_ref(), None, None));
+            let error = call.failed(200, bare.as_ref(), self.asked_delay, None);
+            self.fail(self.transport.paused(error));
             return;
         }
         self.has_odd_pieces |= !value.is_object();

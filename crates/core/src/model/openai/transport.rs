@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answer::usage;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
-use super::retry_after::{retry_after, should_retry};
+use super::retry_after::{retry_after, should_retry, stated};
 use super::secrets::Secrets;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
@@ -20,6 +20,9 @@ use crate::{Error, ErrorKind, Result, Retry};
 
 /// The most bytes of an error's body that are read.
 const ERROR_BYTES: usize = 64 << 10;
+
+/// How long a limit is paused for a server that says that it is called too often, and not for how long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a client reaches one address.
 pub(super) struct Transport {
@@ -90,11 +93,18 @@ impl Transport {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let server = ServerError::read(&body);
         let error = call.failed(status, server.as_ref(), asked_delay, should_retry);
-        let error = error.with_known_usage(usage(body.get("usage")));
-        if let (Some(limit), ErrorKind::RateLimited, Retry::After(delay)) =
-            (&self.limit, error.kind(), error.retry())
-        {
-            limit.pause(delay);
+        self.paused(error.with_known_usage(usage(body.get("usage"))))
+    }
+
+    /// Pauses the limit where a server says that it is called too often, however it says so.
+    pub(super) fn paused(&self, error: Error) -> Error {
+        if let (Some(limit), ErrorKind::RateLimited) = (&self.limit, error.kind()) {
+            match error.retry() {
+                Retry::After(delay) => limit.pause(delay),
+                Retry::Now => limit.pause(PAUSE),
+                // one call that is too large for any minute
+                Retry::Never => {}
+            }
         }
         error
     }
@@ -107,6 +117,7 @@ impl Transport {
     /// falls silent; `Unavailable` if it breaks off. Where no length was told, an answer that ends within its JSON broke off.
     pub(super) async fn json(&self, call: Call<'_>, response: Response) -> Result<Value> {
         let has_length = response.headers().contains_key(CONTENT_LENGTH);
+        let asked_delay = stated(response.headers(), SystemTime::now().into());
         let mut body = Body::new(response, self.idle_timeout, self.max_response_bytes);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next(call, None).await? {
@@ -117,7 +128,8 @@ impl Transport {
         })?;
         match ServerError::read(&value) {
             Some(server) => {
-                Err(call.failed(200, Some(&server), None, None).with_known_usage(usage(value.get("usage"))))
+                let error = call.failed(200, Some(&server), asked_delay, None);
+                Err(self.paused(error.with_known_usage(usage(value.get("usage")))))
             }
             None => Ok(value),
         }
