@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::failure::Call;
 use super::tool_calls::ToolCalls;
-use crate::http::printable;
+use crate::http::{identifier, name_with};
 use crate::model::{ChatChunk, ChatResponse, FinishReason, Usage};
 use crate::{Error, ErrorKind, Result};
 
@@ -35,7 +35,7 @@ impl Answer {
     /// only the usage.
     pub(super) fn absorb(&mut self, body: &Value) -> String {
         if let Some(model) = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
-            self.model = printable(model).unwrap_or_default();
+            self.model = model_name(model).unwrap_or_default();
         }
         self.note_usage(body);
         let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
@@ -125,7 +125,7 @@ impl Answer {
             Some(FinishReason::ContentFilter) if !self.has_text && self.calls.is_empty() => {
                 return Err(with_usage(call.error(ErrorKind::Refused, "was stopped by a content filter")));
             }
-            Some(FinishReason::Other(name)) if !call.is_harmless(&name) => FinishReason::Other(String::new()),
+            Some(FinishReason::Other(name)) if !call.may_tell(&name) => FinishReason::Other(String::new()),
             Some(reason) => reason,
         };
         let mut chunk = ChatChunk::end(reason, usage);
@@ -159,6 +159,12 @@ fn content(content: &Value) -> String {
     }
 }
 
+/// Takes the name of a model, which may have a path before it, and a version after an `@`; a mail address is none.
+fn model_name(name: &str) -> Option<String> {
+    let is_address = name.rsplit_once('@').is_some_and(|(_, behind)| behind.contains('.'));
+    name_with(name, b"/@").filter(|_| !is_address)
+}
+
 fn finish_reason(name: &str) -> FinishReason {
     match name.to_ascii_lowercase().as_str() {
         "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" | "completed" => FinishReason::Stop,
@@ -175,7 +181,7 @@ fn finish_reason(name: &str) -> FinishReason {
             FinishReason::ContentFilter
         }
         // whatever else a server writes there may be anybody's
-        _ => FinishReason::Other(printable(name).unwrap_or_default()),
+        _ => FinishReason::Other(identifier(name).unwrap_or_default()),
     }
 }
 
@@ -203,7 +209,7 @@ mod tests {
 
     static CALL: LazyLock<Call<'_>> = LazyLock::new(|| {
         static NONE: LazyLock<Secrets> = LazyLock::new(Secrets::default);
-        Call { operation: "chat completion", host: "h", secrets: &NONE, with_message: false }
+        Call { operation: "chat completion", host: "h", sent: b"{}", secrets: &NONE, with_message: false }
     });
 
     #[test]
@@ -255,9 +261,13 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add("sk-secret-key-123");
         let call = Call { secrets: &secrets, ..*CALL };
-        for name in
-            ["제 전화번호는 010-1234-5678", "Bearer sk-secret-key-123", "sk-secret-key-123", &"x".repeat(80)]
-        {
+        for name in [
+            "제 전화번호는 010-1234-5678",
+            "hong.gildong@example.com",
+            "Bearer sk-secret-key-123",
+            "sk-secret-key-123",
+            &"x".repeat(80),
+        ] {
             let body =
                 json!({"model": name, "choices": [{"message": {"content": "a"}, "finish_reason": name}]});
             let answer = Answer::whole(&body, call).unwrap();
@@ -271,6 +281,7 @@ mod tests {
         let answer = Answer::whole(&body, call).unwrap();
         assert_eq!(answer.finish_reason, FinishReason::Other("paused".to_owned()));
         assert_eq!(answer.model, "gpt-4o:free/x");
+        assert_eq!(model_name("google/claude-3-5@20240620").as_deref(), Some("google/claude-3-5@20240620"));
     }
 
     #[test]

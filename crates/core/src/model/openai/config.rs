@@ -85,6 +85,9 @@ impl fmt::Debug for Secret {
 /// its user name, where they are at least eight bytes long; but not for what is known to be public: `api-version` and other
 /// names that end in `version` or `beta`, `Accept`, `Content-Type`, `User-Agent`, `Referer`, `X-Title`, `alt`, `deployment`, and
 /// whatever is the model's name. What a [client of one's own](Self::with_client) adds to requests is not known here.
+///
+/// Nor does an error repeat what people wrote: of a server's own words only codes are taken (at most 64 letters, digits, `_`, `.`,
+/// `-` and `:`), and of those none with a word of the request's texts, other than the words that errors are named by.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent switches")]
 pub struct OpenAiBuilder {

@@ -85,7 +85,7 @@ impl OpenAiEmbedder {
     }
 
     async fn batch(&self, Batch { body, count, tokens }: Batch) -> Result<(Vec<Embedding>, Usage)> {
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let attempt = || {
             let body = body.clone();
             async move {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::own_words::OwnWords;
 use super::retry_after::span;
 use super::secrets::Secrets;
-use crate::http::{self, LONGEST_WAIT, printable};
+use crate::http::{self, LONGEST_WAIT, identifier, name_with};
 use crate::{Error, ErrorKind, Retry};
 
 /// What a server's error body says, whichever shape it has.
@@ -98,7 +99,8 @@ impl ServerError {
                 this.retry_delay = Some(delay.min(LONGEST_WAIT));
             }
         }
-        this.param = error.get("param").and_then(Value::as_str).and_then(printable);
+        let param = error.get("param").and_then(Value::as_str);
+        this.param = param.and_then(|param| name_with(param, b"[]/"));
         this.status = [error.get("code"), error.get("statusCode"), error.get("status")]
             .into_iter()
             .flatten()
@@ -114,7 +116,7 @@ impl ServerError {
 
     fn name(&mut self, name: &Value) {
         if self.names.len() < NAMES
-            && let Some(name) = name.as_str().and_then(printable)
+            && let Some(name) = name.as_str().and_then(identifier)
             && !self.names.contains(&name)
         {
             self.names.push(name);
@@ -208,6 +210,8 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     /// Who was asked: a host, without path, query or credentials.
     pub(super) host: &'a str,
+    /// The body of the request, of whose texts no word is repeated.
+    pub(super) sent: &'a [u8],
     /// What is never repeated, whatever the server echoes.
     pub(super) secrets: &'a Secrets,
     /// Whether the server's own words are kept as the error's source.
@@ -233,10 +237,12 @@ impl Call<'_> {
         if let (Retry::Now, Some(delay)) = (retry, asked_delay.or(body_error.retry_delay)) {
             retry = Retry::After(delay);
         }
+        let own = OwnWords::of(self.sent);
+        let may_tell = |name: &str| self.is_harmless(name) && !own.are_in(name);
         let names: Vec<&str> =
-            body_error.names.iter().map(String::as_str).filter(|name| self.is_harmless(name)).collect();
+            body_error.names.iter().map(String::as_str).filter(|name| may_tell(name)).collect();
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-        let param = body_error.param.as_ref().filter(|param| self.is_harmless(param));
+        let param = body_error.param.as_ref().filter(|param| may_tell(param));
         let param = param.map(|param| format!(" on {param}")).unwrap_or_default();
         let why = match kind {
             ErrorKind::ContextTooLong => ": the messages do not fit the model's context window",
@@ -254,6 +260,12 @@ impl Call<'_> {
     /// Tells whether a name that the server wrote has nothing of a secret: neither all of it nor a good part.
     pub(super) fn is_harmless(&self, name: &str) -> bool {
         !self.secrets.are_in(name)
+    }
+
+    /// Tells whether a name that the server wrote may be repeated where it is no model's: it has nothing of a secret, and no
+    /// word of the request's texts.
+    pub(super) fn may_tell(&self, name: &str) -> bool {
+        self.is_harmless(name) && !OwnWords::of(self.sent).are_in(name)
     }
 
     /// Makes an error of `kind` about this call.
@@ -306,7 +318,7 @@ mod tests {
             secrets.add("secret-key-1");
             secrets
         });
-        Call { operation: "chat completion", host: "h", secrets: &SECRETS, with_message: false }
+        Call { operation: "chat completion", host: "h", sent: b"{}", secrets: &SECRETS, with_message: false }
     });
 
     fn kind(status: u16, body: &Value) -> (ErrorKind, bool) {

@@ -6,6 +6,7 @@ mod dialect;
 mod embed;
 mod failure;
 mod observe;
+mod own_words;
 mod retry_after;
 mod secrets;
 mod sse;
@@ -148,7 +149,7 @@ impl OpenAiCompatible {
     async fn answer(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let body = self.body(request, false);
         let tokens = estimate(&body, request);
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let attempt = || {
             let body = body.clone();
             async move {
@@ -170,15 +171,15 @@ impl OpenAiCompatible {
     async fn open(&self, request: &ChatRequest) -> Result<Open> {
         let body = self.body(request, true);
         let tokens = estimate(&body, request);
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
         let deadline = Instant::from_std(crate::time::after(Instant::now().into_std(), timeout));
         let attempt = || {
             let (body, transport) = (body.clone(), Arc::clone(&self.transport));
             async move {
                 let reservation = transport.reserve(tokens).await?;
-                let response = transport.send(call, body).await?;
-                match Streaming::open(transport, OPERATION, response, deadline).await {
+                let response = transport.send(call, body.clone()).await?;
+                match Streaming::open(transport, OPERATION, body, response, deadline).await {
                     Ok(streaming) => Ok((streaming, reservation)),
                     Err(error) => {
                         settle(reservation, error.usage());

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use reqwest::Response;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ const WITHIN_A_PIECE: &str = "broke off within a piece of the answer";
 pub(super) struct Streaming {
     transport: Arc<Transport>,
     operation: &'static str,
+    /// The body of the request.
+    sent: Bytes,
     body: Option<Body>,
     parser: Parser,
     answer: Answer,
@@ -51,6 +54,7 @@ impl Streaming {
     pub(super) async fn open(
         transport: Arc<Transport>,
         operation: &'static str,
+        sent: Bytes,
         response: Response,
         deadline: Instant,
     ) -> Result<Self> {
@@ -62,6 +66,7 @@ impl Streaming {
         let mut this = Self {
             parser: Parser::new(transport.max_response_bytes),
             operation,
+            sent,
             body: None,
             answer: Answer::default(),
             ready: VecDeque::new(),
@@ -75,7 +80,8 @@ impl Streaming {
         if is_json {
             // A server that does not stream, or an error that came with status 200.
             let transport = Arc::clone(&this.transport);
-            let value = transport.json(transport.call(operation), response).await?;
+            let sent = this.sent.clone();
+            let value = transport.json(transport.call(operation, &sent), response).await?;
             this.take(&value);
             this.conclude();
         } else {
@@ -110,8 +116,8 @@ impl Streaming {
     async fn fill(&mut self) {
         while self.ready.is_empty() && self.failure.is_none() {
             let Some(body) = &mut self.body else { return };
-            let transport = Arc::clone(&self.transport);
-            let call = transport.call(self.operation);
+            let (transport, sent) = (Arc::clone(&self.transport), self.sent.clone());
+            let call = transport.call(self.operation, &sent);
             let deadline = if self.answer.is_settled() {
                 self.deadline.min(*self.grace.get_or_insert_with(|| Instant::now() + GRACE))
             } else {
@@ -247,8 +253,8 @@ impl Streaming {
     /// Ends the stream with its last chunk, or with what is wrong with it.
     fn conclude(&mut self) {
         self.body = None;
-        let transport = Arc::clone(&self.transport);
-        match std::mem::take(&mut self.answer).end(transport.call(self.operation)) {
+        let (transport, sent) = (Arc::clone(&self.transport), self.sent.clone());
+        match std::mem::take(&mut self.answer).end(transport.call(self.operation, &sent)) {
             Ok(chunk) => self.ready.push_back(chunk),
             Err(error) => self.failure = Some(error),
         }

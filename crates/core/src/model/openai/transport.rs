@@ -50,8 +50,8 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call { operation, host: &self.host, secrets: &self.secrets, with_message: self.server_messages }
+    pub(super) fn call<'a>(&'a self, operation: &'static str, sent: &'a [u8]) -> Call<'a> {
+        Call { operation, host: &self.host, sent, secrets: &self.secrets, with_message: self.server_messages }
     }
 
     /// Waits for the rate limit's leave to use an estimated `tokens`.
