@@ -38,7 +38,7 @@ impl Answer {
             self.model = model_name(model).unwrap_or_default();
         }
         self.note_usage(body);
-        let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
+        let first = |choice: &&Value| choice.get("index").and_then(whole_number).unwrap_or(0) == 0;
         let choices = body.get("choices").and_then(Value::as_array);
         let Some(choice) = choices.and_then(|choices| choices.iter().find(first)) else {
             return String::new();
@@ -185,10 +185,21 @@ fn finish_reason(name: &str) -> FinishReason {
     }
 }
 
+/// Reads a number that is none below zero; servers written in languages without whole numbers write `3.0`.
+pub(super) fn whole_number(value: &Value) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what is too large is as large as numbers are"
+    )]
+    let rounded = |number: f64| number.round() as u64;
+    value.as_u64().or_else(|| value.as_f64().filter(|number| *number >= 0.0).map(rounded))
+}
+
 /// Reads a usage; what is missing or no number counts as zero, and nothing but zeros as no usage.
 pub(super) fn usage(usage: Option<&Value>) -> Option<Usage> {
     let usage = usage?;
-    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
+    let number = |value: Option<&Value>| value.and_then(whole_number).unwrap_or(0);
     let prompt = number(usage.get("prompt_tokens"));
     let completion = number(usage.get("completion_tokens"));
     // Gemini leaves the tokens of its reasoning out of the completion, but not out of the total.
@@ -221,6 +232,11 @@ mod tests {
         let reasoning = json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 111});
         assert_eq!(usage(Some(&reasoning)), Some(Usage::new(9, 102)));
         assert_eq!(usage(Some(&json!({"prompt_tokens": 9}))), Some(Usage::new(9, 0)));
+        let decimals = json!({"prompt_tokens": 90_000.0, "completion_tokens": 3.0, "total_tokens": 90_003.0, "prompt_tokens_details": {"cached_tokens": 4e3}});
+        let mut expected = Usage::new(90_000, 3);
+        expected.cached_tokens = 4_000;
+        assert_eq!(usage(Some(&decimals)), Some(expected));
+        assert_eq!(usage(Some(&json!({"prompt_tokens": 1e300}))), Some(Usage::new(u64::MAX, 0)));
         for none in
             [json!(null), json!({}), json!({"prompt_tokens": null, "completion_tokens": -1}), json!("x")]
         {

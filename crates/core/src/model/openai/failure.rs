@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::answer::whole_number;
 use super::own_words::OwnWords;
 use super::retry_after::span;
 use super::secrets::Secrets;
@@ -104,7 +105,7 @@ impl ServerError {
         this.status = [error.get("code"), error.get("statusCode"), error.get("status")]
             .into_iter()
             .flatten()
-            .find_map(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
+            .find_map(|code| whole_number(code).or_else(|| code.as_str()?.parse().ok()))
             .and_then(|code| u16::try_from(code).ok())
             .filter(|code| (400..=599).contains(code));
         this

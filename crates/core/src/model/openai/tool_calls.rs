@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::answer::whole_number;
 use crate::model::ToolCall;
 
 /// The calls of one answer, as their fragments arrive.
@@ -51,7 +52,7 @@ impl ToolCalls {
             let function = fragment.get("function").unwrap_or(fragment);
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
             let fragment = Partial {
-                index: fragment.get("index").and_then(Value::as_u64),
+                index: fragment.get("index").and_then(whole_number),
                 id: text(fragment.get("id")),
                 name: text(function.get("name")),
                 arguments: match function.get("arguments") {
