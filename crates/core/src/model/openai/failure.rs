@@ -57,13 +57,16 @@ impl ServerError {
             Value::Array(items) => items.is_empty(),
             _ => false,
         };
-        let answered =
-            ["choices", "data"].iter().any(|name| body.get(*name).is_some_and(|value| !empty(value)));
-        if answered {
-            // Gateways write fields of an error beside a good answer: only one that says something counts.
+        let lists = || ["choices", "data"].iter().filter_map(|name| body.get(*name));
+        let is_named = body.get("object").and_then(Value::as_str) == Some("error");
+        if lists().any(|list| !empty(list) || list.is_array()) {
+            // Gateways write fields of an error beside a good answer, or its last chunk: only one that says something counts.
             return match body.get("error") {
                 Some(Value::String(message)) if !message.is_empty() => Some(Self::of_text(message)),
                 Some(error @ Value::Object(_)) => Some(Self::of_object(error)).filter(Self::says_something),
+                _ if lists().all(empty) => {
+                    Some(Self::of_object(body)).filter(|error| is_named || error.status.is_some())
+                }
                 _ => None,
             };
         }
@@ -76,7 +79,7 @@ impl ServerError {
         if let Some(detail) = told("detail") {
             return Some(Self::of_text(detail.as_str().unwrap_or_default()));
         }
-        let is_error = body.get("object").and_then(Value::as_str) == Some("error")
+        let is_error = is_named
             || body.get("statusCode").is_some()
             || (body.get("message").is_some_and(Value::is_string) && body.get("choices").is_none());
         is_error.then(|| Self::of_object(body))
@@ -394,6 +397,14 @@ mod tests {
             (200, error(json!({"code": 429, "message": "busy"})), ErrorKind::RateLimited),
             (200, error(json!({"type": "server_error"})), ErrorKind::Unavailable),
             (200, json!({"error": "oops"}), ErrorKind::Unavailable),
+            (200, json!({"choices": [], "statusCode": 429, "message": "busy"}), ErrorKind::RateLimited),
+            (
+                200,
+                json!({"choices": [], "object": "error", "message": "bad", "code": 400}),
+                ErrorKind::InvalidInput,
+            ),
+            (200, json!({"choices": null, "statusCode": 401, "message": "no"}), ErrorKind::Unauthorized),
+            (200, json!({"choices": [], "error": {"message": "bad"}}), ErrorKind::Unavailable),
             (
                 200,
                 json!({"object": "error", "message": "bad", "type": "BadRequestError", "code": 400}),
@@ -468,6 +479,9 @@ mod tests {
             json!({"choices": [{"index": 0}], "error": {"code": 0, "message": ""}}),
             json!({"choices": [{"index": 0}], "error": false}),
             json!({"data": []}),
+            json!({"choices": [], "statusCode": 200, "usage": {"prompt_tokens": 1}}),
+            json!({"choices": [], "detail": "served from cache", "message": "OK", "error": {}}),
+            json!({"choices": [], "error": {"code": null, "message": ""}}),
             json!([]),
             json!("x"),
             json!(null),

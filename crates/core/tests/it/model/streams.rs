@@ -279,3 +279,17 @@ async fn an_answer_of_which_every_piece_says_stop_is_not_over_before_its_end() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_last_chunk_with_a_gateways_status_ends_a_good_stream() {
+    for last in [
+        "{\"choices\":[],\"statusCode\":200,\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}",
+        "{\"choices\":[],\"detail\":\"served\",\"message\":\"OK\",\"error\":{},\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}",
+    ] {
+        let body = chunk("가") + &end() + &format!("data: {last}\n\ndata: [DONE]\n\n");
+        let server = Server::start([Reply::events(body)]).await;
+        let (answer, error) = streamed(&once(Dialect::Generic, &server)).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!((answer.text(), answer.usage), ("가", Some(Usage::new(1, 1))));
+    }
+}
