@@ -43,11 +43,14 @@ fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(date.as_microsecond()))
 }
 
-/// Takes a name that is safe to repeat: short, of letters, digits and a few signs, with a letter at least.
-pub(crate) fn printable(name: &str) -> Option<String> {
-    let fits = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']' | b':' | b'/' | b'@')
-    };
+/// Takes a code that is safe to repeat: short, of letters, digits, `_`, `.`, `-` and `:`, with a letter at least.
+pub(crate) fn identifier(name: &str) -> Option<String> {
+    name_with(name, b"")
+}
+
+/// Takes a name as [`identifier`] does, which may have these signs too.
+pub(crate) fn name_with(name: &str, signs: &[u8]) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:".contains(&byte) || signs.contains(&byte);
     let named = name.bytes().any(|byte| byte.is_ascii_alphabetic());
     (named && name.len() <= NAME_BYTES && name.bytes().all(fits)).then(|| name.to_owned())
 }

@@ -106,7 +106,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 
     /// Joins the call for `key`, or starts it; the call is told whether it was revoked meanwhile.
-    pub(super) fn board<F, Fut>(&self, key: &str, call: F) -> Boarded<T>
+    pub(crate) fn board<F, Fut>(&self, key: &str, call: F) -> Boarded<T>
     where
         F: FnOnce(Arc<AtomicBool>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
@@ -143,15 +143,15 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     }
 
     /// Returns how many calls have ended so far.
-    pub(super) fn landed(&self) -> u64 {
+    pub(crate) fn landed(&self) -> u64 {
         self.inner.landed.load(Ordering::SeqCst)
     }
 }
 
 /// A call that is waited for.
-pub(super) struct Boarded<T> {
-    pub(super) flight: Flight<T>,
-    pub(super) joined: bool,
+pub(crate) struct Boarded<T> {
+    pub(crate) flight: Flight<T>,
+    pub(crate) joined: bool,
 }
 
 impl<T> Clone for SingleFlight<T> {

@@ -55,6 +55,8 @@ pub use self::aside::{CacheAside, CacheFailure, Served, Source};
 #[cfg(any(all(test, feature = "runtime"), feature = "conformance"))]
 pub use self::flaky::{Fault, FlakyCache};
 #[cfg(feature = "runtime")]
+pub(crate) use self::flight::Boarded;
+#[cfg(feature = "runtime")]
 pub use self::flight::SingleFlight;
 pub use self::memory::MemoryCache;
 #[cfg(feature = "cache")]

@@ -8,7 +8,7 @@
 //! | `OpenAiCompatible`, `OpenAiEmbedder` | `openai` | OpenAI, Azure, vLLM, llama.cpp, Ollama, Gemini, and whoever speaks their protocol |
 //! | [`ScriptedModel`] | | tests that say what is answered: texts, pieces, delays, errors, cuts |
 //! | [`RecordedModel`], [`RecordedEmbedder`] | | tests on real answers, recorded once on a [`Cassette`] |
-//! | [`CachedEmbedder`] | | vectors that are paid for once, of any embedder, in any cache |
+//! | `CachedEmbedder` | `runtime` | vectors that are paid for once, of any embedder, in any cache |
 //! | [`HashingEmbedder`] | | embeddings by shared words, without a file or a network |
 //!
 //! # A call, from question to bill
@@ -58,6 +58,7 @@
 //! `gen_ai.client.token.usage`, and a span `gen_ai` for each call, with operation, model, server and kind of error. Texts and
 //! keys are in none of them.
 
+#[cfg(feature = "runtime")]
 mod cached;
 mod cassette;
 mod chat;
@@ -71,6 +72,7 @@ mod scripted;
 #[cfg(feature = "tokens")]
 mod tokens;
 
+#[cfg(feature = "runtime")]
 pub use cached::CachedEmbedder;
 pub use cassette::{Cassette, RecordedEmbedder, RecordedModel};
 pub use chat::{

@@ -301,7 +301,7 @@ pub(super) async fn send(
     let asked = http::retry_after(response.headers(), SystemTime::now().into());
     // An incoming webhook says in the body what was wrong with the message.
     let body = http::first_bytes(response, 1 << 10).await;
-    let name = std::str::from_utf8(&body).ok().map(str::trim).and_then(http::printable);
+    let name = std::str::from_utf8(&body).ok().map(str::trim).and_then(http::identifier);
     let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
     let (kind, undone) = match status.as_u16() {
         429 => (ErrorKind::RateLimited, true),
@@ -330,7 +330,7 @@ async fn answer<T: DeserializeOwned>(what: &str, response: Response) -> Result<T
     if outcome.ok {
         return serde_json::from_slice(&body).map_err(|_| unreadable());
     }
-    let name = outcome.error.as_deref().and_then(http::printable).unwrap_or_default();
+    let name = outcome.error.as_deref().and_then(http::identifier).unwrap_or_default();
     let error = Error::new(kind_of(&name), format!("{what} was refused: {name}"));
     Err(match asked {
         Some(delay) if error.retry().is_retryable() => error.with_retry(Retry::After(delay)),

@@ -10,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::dialect::Dialect;
+use super::secrets::Secrets;
 use super::transport::Transport;
 use super::{OpenAiCompatible, OpenAiEmbedder};
 use crate::http;
@@ -76,6 +77,17 @@ impl fmt::Debug for Secret {
 /// | [rate limit](Self::with_rate_limit) | none |
 /// | [proxy](Self::with_proxy) | what the environment says |
 /// | [size of an answer](Self::with_max_response_bytes) | 16 MiB |
+///
+/// # Secrets
+///
+/// Whatever a server echoes, no error, no answer's `model` or `finish_reason` and no `Debug` shows the key, a password in the base
+/// URL, or any eight bytes of them in a row. The same holds for the values of custom headers and of the base URL's query, and for
+/// its user name, where they are at least eight bytes long; but not for what is known to be public: `api-version` and other
+/// names that end in `version` or `beta`, `Accept`, `Content-Type`, `User-Agent`, `Referer`, `X-Title`, `alt`, `deployment`, and
+/// whatever is the model's name. What a [client of one's own](Self::with_client) adds to requests is not known here.
+///
+/// Nor does an error repeat what people wrote: of a server's own words only codes are taken (at most 64 letters, digits, `_`, `.`,
+/// `-` and `:`), and of those none with a word of the request's texts, other than the words that errors are named by.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent switches")]
 pub struct OpenAiBuilder {
@@ -141,7 +153,8 @@ impl OpenAiBuilder {
 
     /// Sets the base of the server's addresses, for example `http://localhost:8080/v1`.
     ///
-    /// Without a path `/v1` is added, with `/chat/completions` at its end that is taken off, and a query is kept.
+    /// Without a path `/v1` is added, with `/chat/completions` at its end that is taken off, and a query is kept. The values
+    /// of the query are [secrets](Self#secrets); the path is none.
     #[must_use]
     pub fn with_base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(Secret(url.into()));
@@ -182,7 +195,7 @@ impl OpenAiBuilder {
         self.with_header("openai-project", project)
     }
 
-    /// Adds a header to every request. Its value is treated as a secret.
+    /// Adds a header to every request. Its value is a [secret](Self#secrets).
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -245,7 +258,8 @@ impl OpenAiBuilder {
     /// Sets a limit of requests and tokens per minute; clients of the same account should share one.
     ///
     /// Every attempt counts. A call's tokens are estimated before it (from its size and the longest answer allowed), and
-    /// corrected by the usage that the server reports. A server that answers 429 all the same pauses the limit.
+    /// corrected by the usage that the server reports. A server that answers 429 all the same, or says
+    /// so within an answer or a stream, pauses the limit for the time it states, in a header or in the error, or else for a second.
     #[must_use]
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.limit = Some(limit);
@@ -291,7 +305,7 @@ impl OpenAiBuilder {
 
     /// Keeps the server's own words as the source of its errors, for finding out what is wrong with a request.
     ///
-    /// They may quote the prompt, which is why they are left out by default. The key is taken out of them.
+    /// They may quote the prompt, which is why they are left out by default. [Secrets](Self#secrets) are taken out of them.
     #[must_use]
     pub fn with_server_messages(mut self) -> Self {
         self.server_messages = true;
@@ -344,12 +358,13 @@ impl OpenAiBuilder {
         let headers = self.header_map()?;
         let client = self.http_client()?;
         let policy = self.policy.unwrap_or_else(|| RetryPolicy::new(self.dialect.provider()));
+        let secrets = Secrets::of(&client, &url, &headers, self.key.as_ref(), &self.model);
         let transport = Transport {
             client,
             host: http::host(&url),
             url,
             headers,
-            key: self.key,
+            secrets,
             dialect: self.dialect,
             policy,
             limit: self.limit,

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tracing::Instrument;
 
-use super::answer::usage;
+use super::answer::{usage, whole_number};
 use super::failure::Call;
 use super::observe::Observation;
 use super::transport::Transport;
@@ -85,7 +85,7 @@ impl OpenAiEmbedder {
     }
 
     async fn batch(&self, Batch { body, count, tokens }: Batch) -> Result<(Vec<Embedding>, Usage)> {
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let attempt = || {
             let body = body.clone();
             async move {
@@ -119,7 +119,7 @@ impl OpenAiEmbedder {
         for (position, item) in data.iter().enumerate() {
             let index = match item.get("index") {
                 None | Some(Value::Null) => Some(position),
-                Some(index) => index.as_u64().and_then(|index| usize::try_from(index).ok()),
+                Some(index) => whole_number(index).and_then(|index| usize::try_from(index).ok()),
             };
             let slot = index.and_then(|index| vectors.get_mut(index)).filter(|slot| slot.is_none());
             let slot =

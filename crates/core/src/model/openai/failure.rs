@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::answer::whole_number;
+use super::own_words::OwnWords;
 use super::retry_after::span;
-use crate::http::{self, printable};
+use super::secrets::Secrets;
+use crate::http::{self, LONGEST_WAIT, identifier, name_with};
 use crate::{Error, ErrorKind, Retry};
 
 /// What a server's error body says, whichever shape it has.
@@ -54,13 +57,16 @@ impl ServerError {
             Value::Array(items) => items.is_empty(),
             _ => false,
         };
-        let answered =
-            ["choices", "data"].iter().any(|name| body.get(*name).is_some_and(|value| !empty(value)));
-        if answered {
-            // Gateways write fields of an error beside a good answer: only one that says something counts.
+        let lists = || ["choices", "data"].iter().filter_map(|name| body.get(*name));
+        let is_named = body.get("object").and_then(Value::as_str) == Some("error");
+        if lists().any(|list| !empty(list) || list.is_array()) {
+            // Gateways write fields of an error beside a good answer, or its last chunk: only one that says something counts.
             return match body.get("error") {
                 Some(Value::String(message)) if !message.is_empty() => Some(Self::of_text(message)),
                 Some(error @ Value::Object(_)) => Some(Self::of_object(error)).filter(Self::says_something),
+                _ if lists().all(empty) => {
+                    Some(Self::of_object(body)).filter(|error| is_named || error.status.is_some())
+                }
                 _ => None,
             };
         }
@@ -73,7 +79,7 @@ impl ServerError {
         if let Some(detail) = told("detail") {
             return Some(Self::of_text(detail.as_str().unwrap_or_default()));
         }
-        let is_error = body.get("object").and_then(Value::as_str) == Some("error")
+        let is_error = is_named
             || body.get("statusCode").is_some()
             || (body.get("message").is_some_and(Value::is_string) && body.get("choices").is_none());
         is_error.then(|| Self::of_object(body))
@@ -94,14 +100,15 @@ impl ServerError {
                 this.name(reason);
             }
             if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str).and_then(span) {
-                this.retry_delay = Some(delay);
+                this.retry_delay = Some(delay.min(LONGEST_WAIT));
             }
         }
-        this.param = error.get("param").and_then(Value::as_str).and_then(printable);
+        let param = error.get("param").and_then(Value::as_str);
+        this.param = param.and_then(|param| name_with(param, b"[]/"));
         this.status = [error.get("code"), error.get("statusCode"), error.get("status")]
             .into_iter()
             .flatten()
-            .find_map(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
+            .find_map(|code| whole_number(code).or_else(|| code.as_str()?.parse().ok()))
             .and_then(|code| u16::try_from(code).ok())
             .filter(|code| (400..=599).contains(code));
         this
@@ -113,7 +120,7 @@ impl ServerError {
 
     fn name(&mut self, name: &Value) {
         if self.names.len() < NAMES
-            && let Some(name) = name.as_str().and_then(printable)
+            && let Some(name) = name.as_str().and_then(identifier)
             && !self.names.contains(&name)
         {
             self.names.push(name);
@@ -207,8 +214,10 @@ pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     /// Who was asked: a host, without path, query or credentials.
     pub(super) host: &'a str,
-    /// The key, so that it is never repeated, whatever the server echoes.
-    pub(super) key: Option<&'a str>,
+    /// The body of the request, of whose texts no word is repeated.
+    pub(super) sent: &'a [u8],
+    /// What is never repeated, whatever the server echoes.
+    pub(super) secrets: &'a Secrets,
     /// Whether the server's own words are kept as the error's source.
     pub(super) with_message: bool,
 }
@@ -232,10 +241,12 @@ impl Call<'_> {
         if let (Retry::Now, Some(delay)) = (retry, asked_delay.or(body_error.retry_delay)) {
             retry = Retry::After(delay);
         }
+        let own = OwnWords::of(self.sent);
+        let may_tell = |name: &str| self.is_harmless(name) && !own.are_in(name);
         let names: Vec<&str> =
-            body_error.names.iter().map(String::as_str).filter(|name| self.is_harmless(name)).collect();
+            body_error.names.iter().map(String::as_str).filter(|name| may_tell(name)).collect();
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-        let param = body_error.param.as_ref().filter(|param| self.is_harmless(param));
+        let param = body_error.param.as_ref().filter(|param| may_tell(param));
         let param = param.map(|param| format!(" on {param}")).unwrap_or_default();
         let why = match kind {
             ErrorKind::ContextTooLong => ": the messages do not fit the model's context window",
@@ -245,17 +256,20 @@ impl Call<'_> {
             format!("{} at {} failed with status {status}{names}{param}{why}", self.operation, self.host);
         let error = Error::new(kind, message).with_retry(retry);
         if self.with_message && !body_error.message.is_empty() {
-            return error.with_source(ServerMessage::new(&body_error.message, self.key));
+            return error.with_source(ServerMessage::new(&body_error.message, self.secrets));
         }
         error
     }
 
-    /// Tells whether a name that the server wrote has nothing of the key: neither all of it nor a good part.
+    /// Tells whether a name that the server wrote has nothing of a secret: neither all of it nor a good part.
     pub(super) fn is_harmless(&self, name: &str) -> bool {
-        const PART: usize = 8;
-        let Some(key) = self.key.filter(|key| !key.is_empty()) else { return true };
-        !name.contains(key)
-            && !name.as_bytes().windows(PART).any(|part| key.as_bytes().windows(PART).any(|own| own == part))
+        !self.secrets.are_in(name)
+    }
+
+    /// Tells whether a name that the server wrote may be repeated where it is no model's: it has nothing of a secret, and no
+    /// word of the request's texts.
+    pub(super) fn may_tell(&self, name: &str) -> bool {
+        self.is_harmless(name) && !OwnWords::of(self.sent).are_in(name)
     }
 
     /// Makes an error of `kind` about this call.
@@ -281,12 +295,8 @@ struct ServerMessage(String);
 impl ServerMessage {
     const LONGEST: usize = 500;
 
-    fn new(message: &str, key: Option<&str>) -> Self {
-        let text = match key {
-            Some(key) if !key.is_empty() => message.replace(key, "[redacted]"),
-            _ => message.to_owned(),
-        };
-        let mut text = crate::model::cassette::scrub(&text);
+    fn new(message: &str, secrets: &Secrets) -> Self {
+        let mut text = crate::model::cassette::scrub(&secrets.redact(message));
         text.truncate(text.floor_char_boundary(Self::LONGEST));
         Self(text)
     }
@@ -304,9 +314,16 @@ impl std::error::Error for ServerMessage {}
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::sync::LazyLock;
 
-    const CALL: Call<'_> =
-        Call { operation: "chat completion", host: "h", key: Some("secret-key-1"), with_message: false };
+    static CALL: LazyLock<Call<'_>> = LazyLock::new(|| {
+        static SECRETS: LazyLock<Secrets> = LazyLock::new(|| {
+            let mut secrets = Secrets::default();
+            secrets.add("secret-key-1");
+            secrets
+        });
+        Call { operation: "chat completion", host: "h", sent: b"{}", secrets: &SECRETS, with_message: false }
+    });
 
     fn kind(status: u16, body: &Value) -> (ErrorKind, bool) {
         let error = CALL.failed(status, ServerError::read(body).as_ref(), None, None);
@@ -380,6 +397,14 @@ mod tests {
             (200, error(json!({"code": 429, "message": "busy"})), ErrorKind::RateLimited),
             (200, error(json!({"type": "server_error"})), ErrorKind::Unavailable),
             (200, json!({"error": "oops"}), ErrorKind::Unavailable),
+            (200, json!({"choices": [], "statusCode": 429, "message": "busy"}), ErrorKind::RateLimited),
+            (
+                200,
+                json!({"choices": [], "object": "error", "message": "bad", "code": 400}),
+                ErrorKind::InvalidInput,
+            ),
+            (200, json!({"choices": null, "statusCode": 401, "message": "no"}), ErrorKind::Unauthorized),
+            (200, json!({"choices": [], "error": {"message": "bad"}}), ErrorKind::Unavailable),
             (
                 200,
                 json!({"object": "error", "message": "bad", "type": "BadRequestError", "code": 400}),
@@ -403,7 +428,7 @@ mod tests {
         let error = CALL.failed(401, server.as_ref(), None, None);
         assert_eq!(error.message(), "chat completion at h failed with status 401 on messages[0].content");
         assert!(!format!("{error:?} {server:?}").contains("비밀"));
-        let told = Call { with_message: true, ..CALL }.failed(401, server.as_ref(), None, None);
+        let told = Call { with_message: true, ..*CALL }.failed(401, server.as_ref(), None, None);
         let source = std::error::Error::source(&told).unwrap().to_string();
         assert_eq!(source, "the server says: Incorrect API key [redacted]: you said 비밀");
     }
@@ -422,8 +447,10 @@ mod tests {
             }
         }
         let named = ServerError::read(&json!({"error": {"type": "invalid_request_error", "param": "model"}}));
-        let told = Call { key: Some(""), ..CALL }.failed(400, named.as_ref(), None, None).to_string();
-        assert!(told.contains("(invalid_request_error) on model"), "an empty key hides nothing: {told}");
+        let told = Call { secrets: &Secrets::default(), ..*CALL }
+            .failed(400, named.as_ref(), None, None)
+            .to_string();
+        assert!(told.contains("(invalid_request_error) on model"), "no secret hides nothing: {told}");
     }
 
     #[test]
@@ -452,6 +479,9 @@ mod tests {
             json!({"choices": [{"index": 0}], "error": {"code": 0, "message": ""}}),
             json!({"choices": [{"index": 0}], "error": false}),
             json!({"data": []}),
+            json!({"choices": [], "statusCode": 200, "usage": {"prompt_tokens": 1}}),
+            json!({"choices": [], "detail": "served from cache", "message": "OK", "error": {}}),
+            json!({"choices": [], "error": {"code": null, "message": ""}}),
             json!([]),
             json!("x"),
             json!(null),

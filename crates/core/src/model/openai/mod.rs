@@ -6,7 +6,9 @@ mod dialect;
 mod embed;
 mod failure;
 mod observe;
+mod own_words;
 mod retry_after;
+mod secrets;
 mod sse;
 mod stream;
 mod tool_calls;
@@ -65,8 +67,8 @@ const OPERATION: &str = "chat completion";
 ///
 /// | what happens | kind | retried |
 /// |---|---|---|
-/// | no connection; status 409, 5xx; a body or stream that breaks off | `Unavailable` | yes |
-/// | status 429 | `RateLimited` | yes, not before the server's time |
+/// | no connection; status 409, 5xx; a body or stream that breaks off, or where no length is told ends within its JSON | `Unavailable` | yes |
+/// | status 429 | `RateLimited` | yes, not before the time that the server states, if it does |
 /// | 429 that says more than a minute's allowance was asked for at once | `RateLimited` | no |
 /// | 429 with `insufficient_quota`, 402 | `BudgetExhausted` | no |
 /// | status 408, a server that stays silent | `Timeout` | yes |
@@ -80,8 +82,9 @@ const OPERATION: &str = "chat completion";
 /// | an error within an answer of status 200, or within a stream | as its code or type says, else `Unavailable` | before the first piece |
 /// | the [rate limit](OpenAiBuilder::with_rate_limit) of this client | `Overloaded` | yes, when there is room |
 ///
-/// An answer that a filter cut in the middle is an answer, with [`FinishReason::ContentFilter`](super::FinishReason). The
-/// reasoning that some servers send beside the answer is left out of it.
+/// An answer that a filter cut in the middle is an answer, with [`FinishReason::ContentFilter`](super::FinishReason), and so is
+/// one that was over when its stream broke off: all that can be missing is its usage. The reasoning that some servers send
+/// beside the answer is left out of it.
 ///
 /// The usage of an answer or an error is that of all tries of the call, as far as the server told what those that failed used.
 #[derive(Clone)]
@@ -146,7 +149,7 @@ impl OpenAiCompatible {
     async fn answer(&self, request: &ChatRequest) -> Result<ChatResponse> {
         let body = self.body(request, false);
         let tokens = estimate(&body, request);
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let attempt = || {
             let body = body.clone();
             async move {
@@ -168,15 +171,15 @@ impl OpenAiCompatible {
     async fn open(&self, request: &ChatRequest) -> Result<Open> {
         let body = self.body(request, true);
         let tokens = estimate(&body, request);
-        let call = self.transport.call(OPERATION);
+        let call = self.transport.call(OPERATION, &body);
         let timeout = request.timeout.unwrap_or(self.transport.timeout);
         let deadline = Instant::from_std(crate::time::after(Instant::now().into_std(), timeout));
         let attempt = || {
             let (body, transport) = (body.clone(), Arc::clone(&self.transport));
             async move {
                 let reservation = transport.reserve(tokens).await?;
-                let response = transport.send(call, body).await?;
-                match Streaming::open(transport, OPERATION, response, deadline).await {
+                let response = transport.send(call, body.clone()).await?;
+                match Streaming::open(transport, OPERATION, body, response, deadline).await {
                     Ok(streaming) => Ok((streaming, reservation)),
                     Err(error) => {
                         settle(reservation, error.usage());

@@ -14,10 +14,13 @@ use crate::time::Timestamp;
 /// (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>), and there is room for a call long before
 /// that: no more than [`RESET_WAIT`] of them is waited.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    milliseconds(headers)
-        .or_else(|| http::retry_after(headers, now))
-        .or_else(|| reset(headers))
-        .map(|delay| delay.min(LONGEST_WAIT))
+    stated(headers, now).or_else(|| reset(headers)).map(|delay| delay.min(LONGEST_WAIT))
+}
+
+/// Reads from the headers of any answer how long to wait: only what is said of this call, and not of the limits, which good
+/// answers tell too.
+pub(super) fn stated(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    milliseconds(headers).or_else(|| http::retry_after(headers, now)).map(|delay| delay.min(LONGEST_WAIT))
 }
 
 /// The longest wait for a limit of which only is known when it is full again.

@@ -7,6 +7,8 @@ pub(super) struct Event {
     pub(super) data: String,
     /// Whether the server named it an error.
     pub(super) is_error: bool,
+    /// Whether the stream ended before the event did: it may be the half of one.
+    pub(super) is_open: bool,
 }
 
 /// Why a stream is not one of events.
@@ -14,6 +16,8 @@ pub(super) struct Event {
 pub(super) enum Malformed {
     NotUtf8,
     TooLong,
+    /// It ends within a letter.
+    Cut,
 }
 
 /// A push parser of an event stream: bytes in, however they are cut, events out, in linear time.
@@ -30,13 +34,32 @@ pub(super) struct Parser {
     is_error: bool,
     after_cr: bool,
     begun: bool,
+    stray: Option<Stray>,
     limit: usize,
 }
+
+/// What came instead of lines of an event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stray {
+    Page,
+    Text,
+}
+
+/// The fields that a line of a stream may begin with.
+const FIELDS: [&str; 5] = ["data", "event", "id", "retry", "error"];
 
 impl Parser {
     /// Makes a parser that takes no event longer than `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), data: None, is_error: false, after_cr: false, begun: false, limit }
+        Self {
+            line: Vec::new(),
+            data: None,
+            is_error: false,
+            after_cr: false,
+            begun: false,
+            stray: None,
+            limit,
+        }
     }
 
     /// Takes the next bytes and appends the events they complete.
@@ -48,7 +71,7 @@ impl Parser {
         while let Some(at) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let (head, tail) = bytes.split_at(at);
             self.extend(head)?;
-            self.end_line(events)?;
+            self.end_line(false, events)?;
             bytes = match tail {
                 [b'\r'] => {
                     self.after_cr = true;
@@ -63,9 +86,17 @@ impl Parser {
 
     /// Takes the end of the stream and appends the event that was left open.
     pub(super) fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), Malformed> {
-        self.end_line(events)?;
-        self.dispatch(events);
+        if std::str::from_utf8(&self.line).is_err_and(|error| error.error_len().is_none()) {
+            return Err(Malformed::Cut);
+        }
+        self.end_line(true, events)?;
+        self.dispatch(true, events);
         Ok(())
+    }
+
+    /// Tells what the first line was that belongs to no event stream, if there was one.
+    pub(super) fn stray(&self) -> Option<Stray> {
+        self.stray
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
@@ -76,15 +107,18 @@ impl Parser {
         Ok(())
     }
 
-    fn end_line(&mut self, events: &mut Vec<Event>) -> Result<(), Malformed> {
+    fn end_line(&mut self, is_open: bool, events: &mut Vec<Event>) -> Result<(), Malformed> {
         let bytes = std::mem::take(&mut self.line);
         let line = std::str::from_utf8(&bytes).map_err(|_| Malformed::NotUtf8)?;
         let line = if self.begun { line } else { line.strip_prefix('\u{FEFF}').unwrap_or(line) };
         self.begun = true;
         if line.is_empty() {
-            self.dispatch(events);
+            self.dispatch(is_open, events);
         } else if line.starts_with('{') {
             self.append(line);
+        } else if !is_field(line, is_open) {
+            let stray = if line.trim_start().starts_with('<') { Stray::Page } else { Stray::Text };
+            self.stray.get_or_insert(stray);
         } else if let Some((field, value)) = line.split_once(':') {
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
@@ -94,7 +128,7 @@ impl Parser {
                     self.append(value);
                 }
                 "event" => self.is_error = value == "error",
-                // `id`, `retry`, a comment (an empty name) or something unknown
+                // `id`, `retry` or a comment (an empty name)
                 _ => {}
             }
         }
@@ -114,12 +148,18 @@ impl Parser {
         }
     }
 
-    fn dispatch(&mut self, events: &mut Vec<Event>) {
+    fn dispatch(&mut self, is_open: bool, events: &mut Vec<Event>) {
         let is_error = std::mem::take(&mut self.is_error);
         if let Some(data) = self.data.take() {
-            events.push(Event { data, is_error });
+            events.push(Event { data, is_error, is_open });
         }
     }
+}
+
+/// Tells whether a line is a field or a comment, or was going to be one where the stream ended within it.
+fn is_field(line: &str, is_open: bool) -> bool {
+    let name = line.split_once(':').map_or(line, |(name, _)| name);
+    name.is_empty() || FIELDS.iter().any(|field| *field == name || (is_open && field.starts_with(line)))
 }
 
 #[cfg(test)]
@@ -151,7 +191,7 @@ mod tests {
 
     #[test]
     fn comments_and_other_fields_are_no_data() {
-        assert_eq!(data(": keep-alive\n\nid: 7\nretry: 10\nevent: x\ndata: a\nfoo\n\n: bye\n"), ["a"]);
+        assert_eq!(data(": keep-alive\n\nid: 7\nretry: 10\nevent: x\ndata: a\nfoo: b\n\n: bye\n"), ["a"]);
         assert_eq!(data("\n\n\n"), Vec::<String>::new());
     }
 
@@ -169,9 +209,24 @@ mod tests {
     fn errors_are_known_by_event_by_field_and_by_bare_json() {
         for stream in ["event: error\ndata: {\"m\":1}\n\n", "error: {\"m\":1}\n\n"] {
             let events = parse(&[stream.as_bytes()]).unwrap();
-            assert_eq!(events, [Event { data: "{\"m\":1}".into(), is_error: true }]);
+            assert_eq!(events, [Event { data: "{\"m\":1}".into(), is_error: true, is_open: false }]);
         }
         assert_eq!(data("data: a\n\n{\"error\": {}}\n"), ["a", "{\"error\": {}}"]);
+    }
+
+    #[test]
+    fn what_is_no_stream_and_what_is_the_half_of_one_are_told_apart() {
+        let end = |text: &[u8]| {
+            let (mut parser, mut events) = (Parser::new(1_000), Vec::new());
+            let outcome = parser.push(text, &mut events).and_then(|()| parser.finish(&mut events));
+            (outcome, parser.stray(), events.iter().map(|event| event.is_open).collect::<Vec<_>>())
+        };
+        assert_eq!(end(b"\xef\xbb\xbf<html a=\"b: c\">\nx"), (Ok(()), Some(Stray::Page), vec![]));
+        assert_eq!(end(b"hello: there"), (Ok(()), Some(Stray::Text), vec![]));
+        assert_eq!(end(b": c\ndata\nretry: 1\nid\n\nda"), (Ok(()), None, vec![]));
+        assert_eq!(end(b"data: a\n\ndata: b\n"), (Ok(()), None, vec![false, true]));
+        assert_eq!(end(b"data: \xea\xb0"), (Err(Malformed::Cut), None, vec![]));
+        assert_eq!(end(b"data: \xea\xb0\n").0, Err(Malformed::NotUtf8));
     }
 
     #[test]

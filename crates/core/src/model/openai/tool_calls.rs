@@ -1,20 +1,22 @@
 //! Tool calls, put together from what servers send of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::answer::whole_number;
 use crate::model::ToolCall;
 
 /// The calls of one answer, as their fragments arrive.
 ///
 /// OpenAI numbers the fragments of parallel calls by `index` and sends id and name with the first one only. Others send
-/// calls whole, without an index or an id (Ollama), all under index 0 with ids of their own (Gemini), or with the arguments as
-/// an object instead of text.
+/// calls whole, without an index or an id (Ollama), all under index 0 with ids of their own or without any (Gemini), or with the
+/// arguments as an object instead of text. So a fragment begins another call, whatever its index, where it brings another id or
+/// another name, or a name once more: after arguments that are whole, or within one message for the same call.
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     calls: Vec<Partial>,
-    /// The last call under each index, and the first of each id: an answer may have very many.
+    /// The last call under each index and of each id: an answer may have very many.
     by_index: HashMap<u64, usize>,
     by_id: HashMap<String, usize>,
 }
@@ -25,6 +27,17 @@ struct Partial {
     id: String,
     name: String,
     arguments: String,
+    /// How much of the arguments has come.
+    progress: Progress,
+}
+
+impl Partial {
+    /// Tells whether a fragment says once more what is there already, under the same id.
+    fn repeats(&self, fragment: &Self) -> bool {
+        let same =
+            self.id == fragment.id && self.name == fragment.name && self.arguments == fragment.arguments;
+        same && !self.id.is_empty() && self.progress.is_whole()
+    }
 }
 
 impl ToolCalls {
@@ -34,11 +47,12 @@ impl ToolCalls {
 
     /// Takes the `tool_calls` of a message or a delta.
     pub(super) fn absorb(&mut self, fragments: &Value) {
+        let mut touched = HashSet::new();
         for fragment in fragments.as_array().into_iter().flatten() {
             let function = fragment.get("function").unwrap_or(fragment);
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.add(Partial {
-                index: fragment.get("index").and_then(Value::as_u64),
+            let fragment = Partial {
+                index: fragment.get("index").and_then(whole_number),
                 id: text(fragment.get("id")),
                 name: text(function.get("name")),
                 arguments: match function.get("arguments") {
@@ -46,20 +60,24 @@ impl ToolCalls {
                     Some(Value::String(text)) => text.clone(),
                     Some(object) => object.to_string(),
                 },
-            });
+                progress: Progress::default(),
+            };
+            touched.insert(self.add(fragment, &touched));
         }
     }
 
-    fn add(&mut self, fragment: Partial) {
-        let continued = self.continued_by(&fragment);
+    /// Takes a fragment of a message of which earlier ones went to the calls `touched`; tells which call this one went to.
+    fn add(&mut self, mut fragment: Partial, touched: &HashSet<usize>) -> usize {
+        let continued = self.candidate(&fragment).filter(|place| self.goes_on(*place, &fragment, touched));
         let place = continued.unwrap_or(self.calls.len());
         if let Some(index) = fragment.index {
             self.by_index.insert(index, place);
         }
         if !fragment.id.is_empty() {
-            self.by_id.entry(fragment.id.clone()).or_insert(place);
+            self.by_id.insert(fragment.id.clone(), place);
         }
         match self.calls.get_mut(place) {
+            Some(call) if call.repeats(&fragment) => {}
             Some(call) => {
                 if call.id.is_empty() {
                     call.id = fragment.id;
@@ -67,33 +85,87 @@ impl ToolCalls {
                 if call.name.is_empty() {
                     call.name = fragment.name;
                 }
+                call.progress.read(&fragment.arguments);
                 call.arguments.push_str(&fragment.arguments);
             }
-            None => self.calls.push(fragment),
+            None => {
+                fragment.progress.read(&fragment.arguments);
+                self.calls.push(fragment);
+            }
         }
+        place
     }
 
-    /// Finds the call that a fragment continues; none if it begins one.
-    fn continued_by(&self, fragment: &Partial) -> Option<usize> {
-        let same_id = |call: &Partial| call.id.is_empty() || fragment.id.is_empty() || call.id == fragment.id;
+    /// Tells whether a fragment goes on with the call at `place`.
+    fn goes_on(&self, place: usize, fragment: &Partial, touched: &HashSet<usize>) -> bool {
+        let Some(call) = self.calls.get(place) else { return false };
+        let same = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        if !same(&call.id, &fragment.id) || !same(&call.name, &fragment.name) {
+            return false;
+        }
+        // Some servers repeat id and name with every fragment, and some the whole call at the end.
+        let is_named_again = !call.name.is_empty() && !fragment.name.is_empty();
+        let has_its_id = !call.id.is_empty() && call.id == fragment.id;
+        let is_second = !has_its_id && touched.contains(&place);
+        let is_over =
+            call.progress.is_whole() && !fragment.arguments.trim().is_empty() && !call.repeats(fragment);
+        !(is_named_again && (is_second || is_over))
+    }
+
+    /// Finds the call that a fragment continues, if it does not begin one.
+    fn candidate(&self, fragment: &Partial) -> Option<usize> {
         match fragment.index {
-            Some(index) => {
-                let last = self.by_index.get(&index).copied();
-                last.filter(|place| self.calls.get(*place).is_some_and(same_id))
-            }
+            Some(index) => self.by_index.get(&index).copied(),
             None if !fragment.id.is_empty() => self.by_id.get(&fragment.id).copied(),
             None if fragment.name.is_empty() => self.calls.len().checked_sub(1),
             None => None,
         }
     }
 
-    /// Gives the calls, each with an id, in the order in which they began.
+    /// Gives the calls, each with an id of its own, in the order in which they began.
     pub(super) fn finish(self) -> Vec<ToolCall> {
-        let named = self.calls.into_iter().enumerate().map(|(at, call)| {
-            let id = if call.id.is_empty() { format!("call_{at}") } else { call.id };
+        let mut taken: HashSet<String> = self.calls.iter().map(|call| call.id.clone()).collect();
+        let mut given = HashSet::new();
+        let mut next = 0_usize..;
+        let mut fresh = || next.by_ref().map(|at| format!("call_{at}")).find(|id| taken.insert(id.clone()));
+        let named = self.calls.into_iter().map(|call| {
+            let is_new = !call.id.is_empty() && given.insert(call.id.clone());
+            let id = if is_new { call.id } else { fresh().unwrap_or_default() };
             ToolCall::new(id, call.name, call.arguments)
         });
         named.collect()
+    }
+}
+
+/// How far some JSON has come, byte by byte: only whether an object or a list has ended.
+#[derive(Debug, Default)]
+struct Progress {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    closed: bool,
+}
+
+impl Progress {
+    fn read(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.closed = self.depth == 0;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.closed && self.depth == 0 && !self.in_string
     }
 }
 
@@ -145,6 +217,61 @@ mod tests {
             json!([{"index": 0, "function": {"arguments": "1}"}}]),
         ]);
         assert_eq!(calls, [call("a", "f", "{}"), call("b", "f", "{\"x\":1}")]);
+    }
+
+    #[test]
+    fn parallel_calls_under_one_index_without_ids_are_told_apart() {
+        for id in [json!(null), json!("")] {
+            let one = |name: &str, arguments: &str| json!({"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+            let (london, paris, time) = (
+                one("weather", "{\"city\":\"London\"}"),
+                one("weather", "{\"city\":\"Paris\"}"),
+                one("time", "{}"),
+            );
+            let expected = [
+                call("call_0", "weather", "{\"city\":\"London\"}"),
+                call("call_1", "weather", "{\"city\":\"Paris\"}"),
+                call("call_2", "time", "{}"),
+            ];
+            assert_eq!(assemble(&[json!([london]), json!([paris]), json!([time])]), expected);
+            assert_eq!(assemble(&[json!([london, paris, time])]), expected);
+            // a call of which nothing has come but the name
+            assert_eq!(assemble(&[json!([one("f", "")]), json!([one("g", "")])]).len(), 2);
+            assert_eq!(assemble(&[json!([one("f", ""), one("f", "")])]).len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_name_that_comes_with_every_fragment_is_one_call() {
+        let one = |arguments: &str| json!([{"index": 0, "function": {"name": "f", "arguments": arguments}}]);
+        let pieces = ["", "{\"x\": \"}", "{\\\"", "\", \"y\": [{}", ", {}]", "}", ""].map(one);
+        assert_eq!(assemble(&pieces), [call("call_0", "f", "{\"x\": \"}{\\\"\", \"y\": [{}, {}]}")]);
+    }
+
+    #[test]
+    fn an_id_does_not_join_what_is_over_and_a_repetition_is_none() {
+        let one = |id: &str, name: &str, city: &str| json!([{"index": 0, "id": id, "function": {"name": name, "arguments": city}}]);
+        let calls = assemble(&[
+            one("a", "f", "{\"x\":"),
+            one("a", "f", "1}"),
+            one("a", "f", "{\"x\":1}"),
+            one("a", "f", "{\"x\":2}"),
+            one("a", "g", ""),
+        ]);
+        assert_eq!(
+            calls,
+            [call("a", "f", "{\"x\":1}"), call("call_0", "f", "{\"x\":2}"), call("call_1", "g", "")]
+        );
+    }
+
+    #[test]
+    fn no_two_calls_have_one_id() {
+        let calls = assemble(&[json!([
+            {"id": "call_0", "function": {"name": "f", "arguments": "{}"}},
+            {"function": {"name": "g", "arguments": "{}"}},
+            {"id": "call_0", "function": {"name": "h", "arguments": "{}"}},
+        ])]);
+        assert_eq!(calls, [call("call_0", "f", "{}"), call("call_1", "g", "{}"), call("call_2", "h", "{}")]);
     }
 
     #[test]

@@ -4,16 +4,16 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Response, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::usage;
-use super::config::ApiKey;
 use super::dialect::Dialect;
 use super::failure::{Call, ServerError};
-use super::retry_after::{retry_after, should_retry};
+use super::retry_after::{retry_after, should_retry, stated};
+use super::secrets::Secrets;
 use crate::http;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -21,13 +21,16 @@ use crate::{Error, ErrorKind, Result, Retry};
 /// The most bytes of an error's body that are read.
 const ERROR_BYTES: usize = 64 << 10;
 
+/// How long a limit is paused for a server that says that it is called too often, and not for how long.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How a client reaches one address.
 pub(super) struct Transport {
     pub(super) client: reqwest::Client,
     pub(super) url: Url,
     pub(super) host: String,
     pub(super) headers: HeaderMap,
-    pub(super) key: Option<ApiKey>,
+    pub(super) secrets: Secrets,
     pub(super) dialect: Dialect,
     pub(super) policy: RetryPolicy,
     pub(super) limit: Option<RateLimit>,
@@ -47,13 +50,8 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call {
-            operation,
-            host: &self.host,
-            key: self.key.as_ref().map(ApiKey::expose),
-            with_message: self.server_messages,
-        }
+    pub(super) fn call<'a>(&'a self, operation: &'static str, sent: &'a [u8]) -> Call<'a> {
+        Call { operation, host: &self.host, sent, secrets: &self.secrets, with_message: self.server_messages }
     }
 
     /// Waits for the rate limit's leave to use an estimated `tokens`.
@@ -95,11 +93,18 @@ impl Transport {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let server = ServerError::read(&body);
         let error = call.failed(status, server.as_ref(), asked_delay, should_retry);
-        let error = error.with_known_usage(usage(body.get("usage")));
-        if let (Some(limit), ErrorKind::RateLimited, Retry::After(delay)) =
-            (&self.limit, error.kind(), error.retry())
-        {
-            limit.pause(delay);
+        self.paused(error.with_known_usage(usage(body.get("usage"))))
+    }
+
+    /// Pauses the limit where a server says that it is called too often, however it says so.
+    pub(super) fn paused(&self, error: Error) -> Error {
+        if let (Some(limit), ErrorKind::RateLimited) = (&self.limit, error.kind()) {
+            match error.retry() {
+                Retry::After(delay) => limit.pause(delay),
+                Retry::Now => limit.pause(PAUSE),
+                // one call that is too large for any minute
+                Retry::Never => {}
+            }
         }
         error
     }
@@ -109,33 +114,44 @@ impl Transport {
     /// # Errors
     ///
     /// `Protocol` if it is too long, no JSON, or not UTF-8; what the server says if it is an error; `Timeout` if the server
-    /// falls silent; `Unavailable` if it breaks off.
+    /// falls silent; `Unavailable` if it breaks off. Where no length was told, an answer that ends within its JSON broke off.
     pub(super) async fn json(&self, call: Call<'_>, response: Response) -> Result<Value> {
+        let has_length = response.headers().contains_key(CONTENT_LENGTH);
+        let asked_delay = stated(response.headers(), SystemTime::now().into());
         let mut body = Body::new(response, self.idle_timeout, self.max_response_bytes);
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next(call, None).await? {
             bytes.extend_from_slice(&chunk);
         }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| not_json(call, &bytes))?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|fault| {
+            if fault.is_eof() && !has_length { call.broke_off(TOO_EARLY) } else { not_json(call, &bytes) }
+        })?;
         match ServerError::read(&value) {
             Some(server) => {
-                Err(call.failed(200, Some(&server), None, None).with_known_usage(usage(value.get("usage"))))
+                let error = call.failed(200, Some(&server), asked_delay, None);
+                Err(self.paused(error.with_known_usage(usage(value.get("usage")))))
             }
             None => Ok(value),
         }
     }
 }
 
+pub(super) const NOT_UTF8: &str = "was answered with something that is not UTF-8";
+pub(super) const NOT_JSON: &str = "was answered with something that is not JSON";
+pub(super) const PAGE: &str = "was answered with a page instead of JSON";
+pub(super) const TOO_EARLY: &str = "broke off before the answer was whole";
+pub(super) const TOO_LONG: &str = "was answered with more bytes than the client takes";
+
 /// Says what came instead of JSON, without repeating it.
 fn not_json(call: Call<'_>, bytes: &[u8]) -> Error {
     let what = if std::str::from_utf8(bytes).is_err() {
-        "was answered with something that is not UTF-8"
+        NOT_UTF8
     } else if bytes.trim_ascii_start().starts_with(b"<") {
-        "was answered with a page instead of JSON"
+        PAGE
     } else if bytes.trim_ascii().is_empty() {
         "was answered with nothing"
     } else {
-        "was answered with something that is not JSON"
+        NOT_JSON
     };
     call.error(ErrorKind::Protocol, what)
 }
@@ -172,13 +188,12 @@ impl Body {
             }
             Err(_) => return Err(silent(call, self.idle_timeout)),
         };
-        let bytes = read.map_err(|source| {
-            call.broke_off("broke off before the answer was whole").with_source(source.without_url())
-        })?;
+        let bytes = read.map_err(|source| call.broke_off(TOO_EARLY).with_source(source.without_url()))?;
         if let Some(bytes) = &bytes {
-            self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
-                call.error(ErrorKind::Protocol, "was answered with more bytes than the client takes")
-            })?;
+            self.left = self
+                .left
+                .checked_sub(bytes.len())
+                .ok_or_else(|| call.error(ErrorKind::Protocol, TOO_LONG))?;
         }
         Ok(bytes)
     }

@@ -200,6 +200,32 @@ async fn an_answer_that_breaks_off_may_be_tried_again() {
 }
 
 #[tokio::test]
+async fn an_answer_cut_on_a_connection_without_a_length_may_be_tried_again() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let (half, letter) =
+        (b"{\"choices\":[{\"message\":{\"content\":\"hal".to_vec(), b"{\"a\":\"\xea\xb0".to_vec());
+    for cut in [half.clone(), letter, Vec::new()] {
+        let until_closed = [format!("{head}connection: close\r\n\r\n").as_bytes(), &cut].concat();
+        let mut replies = vec![Reply::bytes(until_closed)];
+        // a proxy that goes on with the half of an answer in well-formed chunks
+        if !cut.is_empty() {
+            let head = format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n", cut.len());
+            replies.push(Reply::bytes([head.as_bytes(), &cut, b"\r\n0\r\n\r\n"].concat()));
+        }
+        for reply in replies {
+            let server = Server::start([reply, Reply::json(200, ANSWER)]).await;
+            let model = builder(Dialect::OpenAi, &server).build().unwrap();
+            assert_eq!(model.complete(ask()).await.unwrap().text(), "가");
+            assert_eq!(server.received().len(), 2);
+        }
+    }
+    let page = format!("{head}connection: close\r\n\r\n<html>");
+    let server = Server::start([Reply::bytes(page)]).await;
+    let error = builder(Dialect::OpenAi, &server).build().unwrap().complete(ask()).await.unwrap_err();
+    assert_eq!((error.kind(), server.received().len()), (ErrorKind::Protocol, 1));
+}
+
+#[tokio::test]
 async fn nobody_there_is_unavailable_and_no_secret_is_told() {
     let server = Server::start([]).await;
     let address = server.address();

@@ -58,6 +58,51 @@ async fn a_server_that_says_too_many_pauses_everyone_who_shares_the_limit() {
 }
 
 #[tokio::test]
+async fn every_way_of_saying_too_many_pauses_the_limit() {
+    let told = r#"{"error":{"code":429,"message":"busy","details":[{"retryDelay":"30s"}]}}"#;
+    let untold = r#"{"error":{"message":"busy","type":"rate_limit_error"}}"#;
+    let events =
+        |data: &str| Reply::of(200, &[("content-type", "text/event-stream")], format!("data: {data}\n\n"));
+    let within = format!("{}\n\ndata: {told}", r#"{"choices":[{"delta":{"content":"a"}}]}"#);
+    let (thirty, unstated) = (Duration::from_secs(30), Duration::from_secs(1));
+    for (reply, pause) in [
+        (Reply::json(429, "{}"), unstated),
+        (Reply::json(429, told), thirty),
+        (Reply::json(200, told), thirty),
+        (Reply::json(200, untold), unstated),
+        (Reply::of(200, &[("retry-after", "30")], untold), thirty),
+        (events(told), thirty),
+        (events(untold), unstated),
+        (events(&within), thirty),
+    ] {
+        let server = Server::start([reply.clone()]).await;
+        let shared = limit(100);
+        let model = builder(Dialect::OpenAi, &server)
+            .with_retry_policy(pumasi_core::resilience::RetryPolicy::never("test"))
+            .with_rate_limit(shared.clone())
+            .build()
+            .unwrap();
+        let (_, error) = super::streamed(&model).await;
+        assert_eq!(error.unwrap().kind(), ErrorKind::RateLimited, "{reply:?}");
+        let Retry::After(wait) = shared.try_acquire(1).unwrap_err().retry() else {
+            panic!("a delay is told")
+        };
+        assert!(wait <= pause && wait > pause.mul_f64(0.5), "{wait:?} of {pause:?}: {reply:?}");
+    }
+    // what can never pass, and what must be paid first, holds nobody else up
+    for body in [
+        r#"{"error":{"message":"Request too large for m","code":"rate_limit_exceeded"}}"#,
+        r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#,
+    ] {
+        let server = Server::start([Reply::json(429, body)]).await;
+        let shared = limit(100);
+        let model = builder(Dialect::OpenAi, &server).with_rate_limit(shared.clone()).build().unwrap();
+        model.complete(ask()).await.unwrap_err();
+        let _next = shared.try_acquire(1).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn when_a_limit_is_full_again_is_not_when_there_is_room() {
     let headers = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")];
     let server = Server::start([Reply::of(200, &headers, ANSWER)]).await;

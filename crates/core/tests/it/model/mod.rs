@@ -1,5 +1,6 @@
 //! The OpenAI-compatible client against a real socket.
 
+mod echoes;
 mod embeddings;
 mod failures;
 #[cfg(feature = "conformance")]

@@ -184,3 +184,112 @@ async fn dropping_a_stream_or_a_call_closes_the_connection() {
     };
     tokio::time::timeout(Duration::from_secs(5), closed).await.expect("both connections are closed");
 }
+
+#[tokio::test]
+async fn what_is_no_stream_is_against_the_protocol() {
+    let kind = |kind: &'static str| [("content-type", kind)];
+    for (reply, says) in [
+        (Reply::of(200, &kind("text/html"), "<!doctype html>\n<p style=\"a: b\">Log in, 비밀"), "page"),
+        (Reply::of(200, &kind("text/html; charset=utf-8"), "<html xmlns='http://x'><body></html>"), "page"),
+        (Reply::of(200, &kind("text/plain"), "비밀 hello: there"), "not JSON"),
+        (Reply::events("비밀 hello there\n\n"), "not JSON"),
+        (Reply::events("data: 비밀 this is not json\n\ndata: nor this\n\n"), "not JSON"),
+        (Reply::events("data: 비밀 this\ndata: nor this\n\n"), "not JSON"),
+        (Reply::events("data: \"비밀\"\n\ndata: 7\n\n"), "no choice"),
+    ] {
+        let server = Server::start([reply]).await;
+        let (_, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Protocol, Retry::Never), "{error}");
+        assert!(error.message().contains(says) && server.received().len() == 1, "{error}");
+        assert_silent(&error);
+    }
+    let middle = chunk("반쯤") + "data: oops\n\n" + &chunk("나") + &end();
+    let server = Server::start([Reply::events(middle)]).await;
+    let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+    assert_eq!((answer.text(), error.unwrap().kind()), ("반쯤", ErrorKind::Protocol));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_before_its_first_piece_is_tried_again() {
+    let good = chunk("가") + &end() + "data: [DONE]\n\n";
+    let letter = b"data: {\"choices\":[{\"delta\":{\"content\":\"\xea\xb0".to_vec();
+    for begun in [b"".to_vec(), b": hello\n\n".to_vec(), b"dat".to_vec(), b"data: {\"choi".to_vec(), letter] {
+        let server = Server::start([Reply::events(&begun), Reply::events(&good)]).await;
+        let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!((answer.text(), server.received().len()), ("가", 2), "{begun:?}");
+    }
+}
+
+/// The same stream with a connection that ends well and with one that is lost.
+fn cut(stream: &str) -> [Reply; 2] {
+    [Reply::events(stream), Reply::chunked([stream.as_bytes()])]
+}
+
+#[tokio::test]
+async fn an_answer_that_is_over_is_kept_whatever_its_end_mark_and_usage_come_to() {
+    let last = |text: &str| {
+        chunk("가") + &chunk(text).replace("\"index\":0", "\"index\":0,\"finish_reason\":\"stop\"")
+    };
+    let whole = [chunk("가") + &chunk("나") + &end(), last("나")];
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}";
+    for whole in &whole {
+        for rest in [
+            "",
+            "d",
+            "data: [DON",
+            "data: [DONE]",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tok",
+            "data: 비밀\n\n",
+            usage,
+        ] {
+            for reply in cut(&format!("{whole}{rest}")) {
+                let server = Server::start([reply]).await;
+                let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+                assert!(error.is_none(), "{rest}: {error:?}");
+                assert_eq!((answer.text(), &answer.finish_reason), ("가나", &FinishReason::Stop), "{rest}");
+                assert_eq!(answer.usage, (rest == usage).then_some(Usage::new(3, 2)), "{rest}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_which_every_piece_says_stop_is_not_over_before_its_end() {
+    let eager = |text: &str| chunk(text).replace("\"index\":0", "\"index\":0,\"finish_reason\":\"stop\"");
+    for (pieces, rest) in [
+        (1, "data: {\"choices\":[{\"delta\":{\"con"),
+        (2, "data: {\"choices\":[{\"delta\":{\"con"),
+        (2, "data: {\"ch"),
+    ] {
+        for reply in cut(&(eager("반쯤").repeat(pieces) + rest)) {
+            let server = Server::start([reply]).await;
+            let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+            assert_eq!(answer.text(), "반쯤".repeat(pieces));
+            assert_eq!(error.unwrap().kind(), ErrorKind::Unavailable);
+        }
+    }
+    // only an end mark, or a usage, can follow it
+    for rest in ["data: [DON", "data: {\"choices\": [], \"usage\": {\"prompt_tok"] {
+        for reply in cut(&(eager("가") + rest)) {
+            let server = Server::start([reply]).await;
+            let (answer, error) = streamed(&builder(Dialect::Generic, &server).build().unwrap()).await;
+            assert!(error.is_none() && answer.text() == "가", "{rest}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_last_chunk_with_a_gateways_status_ends_a_good_stream() {
+    for last in [
+        "{\"choices\":[],\"statusCode\":200,\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}",
+        "{\"choices\":[],\"detail\":\"served\",\"message\":\"OK\",\"error\":{},\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}",
+    ] {
+        let body = chunk("가") + &end() + &format!("data: {last}\n\ndata: [DONE]\n\n");
+        let server = Server::start([Reply::events(body)]).await;
+        let (answer, error) = streamed(&once(Dialect::Generic, &server)).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!((answer.text(), answer.usage), ("가", Some(Usage::new(1, 1))));
+    }
+}
