@@ -2,7 +2,7 @@
 
 use super::clause::{clauses, retracts};
 use super::marks::{Mark, around, beside};
-use super::stance::{Stance, stance};
+use super::stance::{Stance, is_plain, stance, undoes};
 
 /// What a text says as a truth value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,10 +166,28 @@ fn is_partial(clause: &str) -> bool {
         })
 }
 
+/// Tells whether words beside a truth value may make something else of it: "was true", "true when asked", "no it is".
+fn is_bent(clause: &str, (start, end): (usize, usize)) -> bool {
+    let lower = |text: Option<&str>| text.unwrap_or("").trim().to_lowercase();
+    let (head, word, tail) =
+        (lower(clause.get(..start)), lower(clause.get(start..end)), lower(clause.get(end..)));
+    // an answer stands for itself, whatever follows
+    if head.is_empty()
+        && matches!(&*word, "yes" | "yep" | "no" | "nope" | "예" | "네" | "아니오" | "아니요" | "아뇨")
+    {
+        return matches!(&*word, "no" | "nope")
+            && matches!(&*tail, "it is" | "this is" | "that is" | "it was");
+    }
+    matches!(&*head, "was" | "were") || !is_plain(clause, &[(start, end)])
+}
+
 /// `No. 1`: a number of something.
-fn is_ordinal(text: &str) -> bool {
-    text.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("no."))
-        && text.get(3..).is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+pub(super) fn is_ordinal(text: &str) -> bool {
+    text.to_ascii_lowercase().match_indices("no.").any(|(at, no)| {
+        let (before, rest) = (text.get(..at).unwrap_or(""), text.get(at + no.len()..).unwrap_or(""));
+        !before.ends_with(char::is_alphanumeric)
+            && rest.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 fn sentence(text: &str) -> Reading {
@@ -209,6 +227,7 @@ fn sentence(text: &str) -> Reading {
             (Some(Mark::Denied | Mark::Crossed), _) => Stance::Denied,
             (Some(Mark::Bound), Stance::Affirmed) => Stance::Open,
             (None, Stance::Affirmed) if in_clause.is_some() && is_partial(clause.text) => Stance::Open,
+            (None, Stance::Affirmed) if at.is_some_and(|at| is_bent(clause.text, at)) => Stance::Open,
             (_, stance) => stance,
         };
         match (stance, in_clause) {
@@ -225,7 +244,8 @@ fn sentence(text: &str) -> Reading {
             (Stance::Open, None) => open |= clause.question,
             // “true, mostly”
             (Stance::Affirmed, None) => {
-                open |= any.is_none() && words(clause.text).count() < 3 && is_partial(clause.text);
+                let short = any.is_none() && words(clause.text).count() < 3;
+                open |= short && (is_partial(clause.text) || undoes(clause.text));
             }
         }
     }

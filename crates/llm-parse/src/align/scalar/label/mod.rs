@@ -2,15 +2,15 @@
 
 mod hits;
 
-use super::boolean::words;
+use super::boolean::{is_ordinal, words};
 use super::clause::{clauses, retracts};
 use super::fuzzy::is_slip;
 use super::marks::{Mark, around, beside, is_cross};
-use super::stance::{Stance, stance};
+use super::stance::{Stance, is_plain, is_small_share, stance, undoes};
 use crate::report::{Rule, Severity};
 use crate::schema::fold;
 use crate::schema::shape::Labels;
-use hits::hits;
+use hits::{Hit, hits};
 
 /// What a text says as one of the labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,12 +186,19 @@ fn in_sentence(text: &str, labels: &Labels) -> Reading {
     let mut denied = Vec::new();
     let mut open = false;
     let mut bare_denial = false;
+    let ordinal = is_ordinal(text);
     for clause in clauses(text) {
-        let hits = hits(clause.text, labels);
+        let mut hits = hits(clause.text, labels);
+        if ordinal {
+            let no =
+                |hit: &Hit| clause.text.get(hit.start..hit.end).is_some_and(|t| t.eq_ignore_ascii_case("no"));
+            hits.retain(|hit| !no(hit));
+        }
         if hits.is_empty() {
             bare_denial |= is_no_mark(clause.text);
             let short = clause.text.split_whitespace().count() <= 4;
             bare_denial |= short && stance(clause.text, clause.question, &[]) == Stance::Denied;
+            open |= is_small_share(clause.text) || (short && undoes(clause.text));
             continue;
         }
         let first = hits.first().map_or(0, |hit| hit.number);
@@ -203,6 +210,7 @@ fn in_sentence(text: &str, labels: &Labels) -> Reading {
             (Some(Mark::Crossed), stance) if is_no(labels, first) => stance,
             (Some(Mark::Denied | Mark::Crossed), _) => Stance::Denied,
             (Some(Mark::Bound), Stance::Affirmed) => Stance::Open,
+            (None, Stance::Affirmed) if !distinct && !is_plain(clause.text, &named) => Stance::Open,
             (_, stance) => stance,
         };
         match stance {
@@ -301,6 +309,54 @@ mod tests {
         {
             assert_eq!(read(text, &labels(&["긍정", "부정"]), true), Reading::Negated, "{text}");
         }
+    }
+
+    #[test]
+    fn words_that_are_not_known_to_be_harmless_are_refused() {
+        for text in [
+            "other than POSITIVE",
+            "seldom positive",
+            "POSITIVE is unlikely",
+            "mislabelled as POSITIVE",
+            "P(POSITIVE)=0.1",
+            "zero POSITIVE",
+            "a quasi POSITIVE",
+            "people claim it is POSITIVE",
+            "It pretends to be POSITIVE",
+            "POSITIVE on the surface",
+            "yeah right, POSITIVE",
+            "POSITIVE at best",
+            "90% POSITIVE",
+        ] {
+            assert_eq!(name(text, MOOD), None, "{text}");
+        }
+        for text in [
+            "The overall sentiment of this review is POSITIVE.",
+            "It has a positive tone.",
+            "POSITIVE because the customer loved the food",
+            "POSITIVE is the best fit.",
+            "I'd label this POSITIVE.",
+            "The reviewer expresses a positive attitude towards the product.",
+            "POSITIVE (0.97)",
+            "This text should be labelled POSITIVE.",
+            "<b>POSITIVE</b>",
+        ] {
+            assert_eq!(name(text, MOOD).as_deref(), Some("POSITIVE"), "{text}");
+        }
+        for text in
+            ["긍정 안함", "긍정 이외", "긍정과 거리가 멀다", "긍정으로 오분류", "긍정인 척", "긍정 확률 10%"]
+        {
+            assert_eq!(name(text, &["긍정", "부정"]), None, "{text}");
+        }
+        for text in [
+            "맛을 칭찬하고 있으므로 긍정입니다",
+            "긍정으로 분류할 수 있습니다",
+            "긍정 확률 95%",
+            "긍정적인 평가를 내리고 있습니다",
+        ] {
+            assert_eq!(name(text, &["긍정", "부정"]).as_deref(), Some("긍정"), "{text}");
+        }
+        assert_eq!(name("No. 5", &["yes", "no"]), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Whether a clause denies, asks or hedges what it names.
 
+mod frame;
 mod words;
+
+pub(crate) use frame::{is_plain, is_small_share, undoes};
 
 use words::{
     AWAITED_KO, BOUND_WORDS_KO, BOUNDS_KO, DENIALS, DENIALS_KO, IDIOMS, LOSSES_KO, OPEN, OPEN_KO, PARTS_KO,
