@@ -132,7 +132,9 @@ impl<'a> Aligner<'a> {
     ) -> Result<(Number, bool), Fitted> {
         let kind = self.kind(node);
         let reading = match kind {
-            Kind::Number | Kind::Word | Kind::String(_) => number::read(self.text(node)),
+            Kind::Number | Kind::Word | Kind::String(_) => {
+                number::read_for(self.text(node), name.unwrap_or(""))
+            }
             _ => return Err(self.fail(node, id, ErrorKind::Mismatch)),
         };
         match reading {
@@ -170,6 +172,15 @@ impl<'a> Aligner<'a> {
         }
     }
 
+    /// Notes that a number without a sign stands in parentheses, as accountants write a negative one.
+    fn note_parentheses(&mut self, fitted: &mut Fitted, node: NodeId) {
+        let span = self.span(node);
+        let opens = self.source().get(span.start..).is_some_and(|text| text.starts_with(['(', '（']));
+        if fitted.1.errors == 0 && opens && self.text(node).starts_with(|c: char| c.is_ascii_digit()) {
+            self.noted(fitted, Rule::NumberForm, Severity::Ambiguous);
+        }
+    }
+
     pub(super) fn note_number(&mut self, fitted: &mut Fitted, number: &Number, from_text: bool) {
         for (rule, severity) in &number.notes {
             self.noted(fitted, *rule, *severity);
@@ -192,7 +203,8 @@ impl<'a> Aligner<'a> {
         if let Kind::Number = self.kind(node)
             && let Some(value) = plain_integer(self.text(node))
         {
-            let fitted = self.integer(node, id, rule, value);
+            let mut fitted = self.integer(node, id, rule, value);
+            self.note_parentheses(&mut fitted, node);
             return self.unfinished(node, id, fitted);
         }
         if matches!(self.kind(node), Kind::Array | Kind::Object) {
@@ -261,13 +273,14 @@ impl<'a> Aligner<'a> {
             let text = self.text(node);
             if let Some(value) = plain_integer(text) {
                 if value.unsigned_abs() <= EXACT {
-                    let fitted = self.number_slot(
+                    let mut fitted = self.number_slot(
                         node,
                         id,
                         rule,
                         Exact::Whole(value),
                         plain_value(Exact::Whole(value)),
                     );
+                    self.note_parentheses(&mut fitted, node);
                     return self.unfinished(node, id, fitted);
                 }
             } else if is_json_number(text)
@@ -278,6 +291,7 @@ impl<'a> Aligner<'a> {
                 if value == 0.0 && is_underflow(text) {
                     self.noted(&mut fitted, Rule::PrecisionLost, Severity::Lossy);
                 }
+                self.note_parentheses(&mut fitted, node);
                 return self.unfinished(node, id, fitted);
             }
         }

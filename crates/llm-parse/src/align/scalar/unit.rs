@@ -62,8 +62,13 @@ pub(crate) fn magnitude(word: &str) -> Option<(i128, &str)> {
     let whole = |factor| Some((factor, ""));
     match word {
         "k" | "thousand" | "천" => return whole(1_000),
-        "million" | "millions" | "mn" | "mio" | "mil" | "백만" => return whole(1_000_000),
-        "b" | "bn" | "billion" | "billions" => return whole(1_000_000_000),
+        "million" | "millions" | "mn" | "mio" | "mil" | "mln" | "млн" | "백만" => {
+            return whole(1_000_000);
+        }
+        "b" | "bn" | "bil" | "billion" | "billions" | "mrd" | "mld" | "milliard" | "milliards" | "млрд" =>
+        {
+            return whole(1_000_000_000);
+        }
         "trillion" | "trillions" | "tn" => return whole(1_000_000_000_000),
         "lakh" | "lakhs" => return whole(100_000),
         "crore" | "crores" => return whole(10_000_000),
@@ -76,12 +81,12 @@ pub(crate) fn magnitude(word: &str) -> Option<(i128, &str)> {
     let mut any = false;
     while let Some(c) = rest.chars().next() {
         let step = match c {
-            '십' => 10,
-            '백' => 100,
-            '천' => 1_000,
-            '만' => 10_000,
-            '억' => 100_000_000,
-            '조' => 1_000_000_000_000,
+            '십' | '十' => 10,
+            '백' | '百' => 100,
+            '천' | '千' => 1_000,
+            '만' | '万' | '萬' => 10_000,
+            '억' | '億' | '亿' => 100_000_000,
+            '조' | '兆' => 1_000_000_000_000,
             _ => break,
         };
         factor = factor.checked_mul(step)?;
@@ -267,7 +272,7 @@ pub(crate) fn classify(word: &str) -> Word {
         }
         "or" | "to" | "between" | "through" | "versus" | "vs" | "out" | "per" | "of" | "또는" | "혹은"
         | "에서" | "부터" | "내지" | "중" | "대" => Word::Alternative,
-        "minus" | "negative" | "마이너스" | "영하" => Word::Minus,
+        "minus" | "negative" | "마이너스" | "영하" | "음수" => Word::Minus,
         "half" | "quarter" | "dozen" | "hundred" | "thousand" | "million" | "billion" | "반" | "one"
         | "two" | "three" | "four" | "five" | "six" | "seven" | "eight" | "nine" | "ten" => Word::NumberWord,
         _ if word.ends_with("아닙니다")

@@ -1,5 +1,6 @@
 //! Numbers as people and models write them, in Korean and English.
 
+mod context;
 mod scan;
 mod sign;
 mod token;
@@ -13,6 +14,7 @@ use super::marks;
 use super::number_word;
 use super::unit::{self, Unit};
 use crate::report::{Rule, Severity};
+use context::{Effect, effect};
 use scan::Scan;
 use token::{Token, tokens, with_leading_ones};
 
@@ -53,6 +55,23 @@ impl Number {
 
 /// Reads the one number that `text` states.
 pub(crate) fn read(text: &str) -> Reading {
+    read_for(text, "")
+}
+
+/// Reads the number that `text` states for a field of this name: the loss of a field `loss` is no fall of another.
+pub(crate) fn read_for(text: &str, field: &str) -> Reading {
+    let mut reading = read_digits(text);
+    if let Reading::Number(number) = &mut reading {
+        match effect(text.trim(), field) {
+            Effect::None => {}
+            Effect::Refused(why) => return Reading::Ambiguous(why),
+            Effect::Unclear => number.note(Rule::NumberInText, Severity::Ambiguous),
+        }
+    }
+    reading
+}
+
+fn read_digits(text: &str) -> Reading {
     let text = text.trim();
     if text.is_empty() || text.len() > MAX_LEN {
         return Reading::None;
@@ -81,7 +100,7 @@ pub(crate) fn read(text: &str) -> Reading {
 
 /// Reads the number in a box, unless the words before it deny it or make a bound or a choice of it.
 fn read_boxed(boxed: &Boxed<'_>) -> Reading {
-    let mut reading = read(boxed.inner);
+    let mut reading = read_digits(boxed.inner);
     let Reading::Number(number) = &mut reading else { return reading };
     let lead = boxed.lead.rsplit(['\n', '!', '?', ';']).next().unwrap_or("");
     let lead = lead.rsplit(". ").next().unwrap_or(lead).to_lowercase();
