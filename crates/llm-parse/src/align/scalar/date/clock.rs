@@ -58,6 +58,10 @@ pub(super) fn find_time(text: &str) -> Option<(Clock, &str)> {
         return None;
     }
     let [mut hour, minute, second] = parts;
+    // "14:30 am" and "0:30 pm" say two things; 오후 0시 is noon
+    if (half == Some("오전") && hour > 12) || (meridiem.is_some() && half == Some("오후") && hour == 0) {
+        return None;
+    }
     match half {
         Some("오전") if hour == 12 => hour = 0,
         Some("오후") if hour < 12 => hour += 12,

@@ -1,6 +1,7 @@
 //! Dates and times, Korean and English, into the forms of RFC 3339.
 
 mod clock;
+mod lead;
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -287,20 +288,18 @@ fn with_month_name(text: &str, numbers: &[Number]) -> Option<Found> {
         ([_], []) | ([], [_]) => return Some(Found::Ambiguous("a date without a year or a day")),
         _ => return Some(Found::None),
     };
+    // "You may be 5": the verb
+    let between = text.get(start.min(day.end)..start.max(day.start)).unwrap_or("");
+    let within = between.strip_prefix(word).unwrap_or(between);
+    let joins = |word: &str| matches!(word, "st" | "nd" | "rd" | "th" | "of" | "the" | "de");
+    if crate::align::scalar::boolean::words(within).any(|(_, word)| !joins(&word.to_lowercase())) {
+        return Some(Found::Ambiguous("words within the date"));
+    }
     let lead = text.get(..start.min(day.start)).unwrap_or("");
-    if crate::align::scalar::boolean::words(lead).any(|(_, word)| is_bound(word)) {
-        return Some(Found::Ambiguous("a bound, not a date"));
+    if let Some(why) = lead::alters(lead) {
+        return Some(Found::Ambiguous(why));
     }
     Some(Found::Date(Date { year: year.value, month, day: day.value }, year.end))
-}
-
-/// Words before a date that make another day of it.
-fn is_bound(word: &str) -> bool {
-    const BOUNDS: [&str; 14] = [
-        "before", "after", "until", "till", "by", "since", "from", "not", "around", "about", "circa",
-        "early", "late", "between",
-    ];
-    BOUNDS.iter().any(|bound| word.eq_ignore_ascii_case(bound))
 }
 
 struct Number {
