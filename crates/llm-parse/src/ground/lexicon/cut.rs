@@ -29,6 +29,12 @@ const BETWEEN: &[&str] = &[
 pub(in crate::ground) fn negates_next(before: &[&str], first: &str) -> bool {
     match before {
         [.., "안" | "못"] => is_predicate(first),
+        // "철수만 빼고 모두 합격했다", "거의 완주했다"
+        [.., left] if LEFT_OUT_KO.iter().any(|start| left.starts_with(start)) => {
+            WHOLES_KO.iter().any(|all| first.starts_with(all))
+        }
+        [.., "거의" | "하마터면"] => first == "다" || is_past(first),
+        _ if leaves_out(before) || denies_clause(before) || keeps_from(before, first) => true,
         [.., "or" | "why" | "if" | "whether", "not"] => false,
         // "not really finished", "no longer smoke"
         [.., deny, "really" | "ever" | "even" | "actually" | "quite" | "fully" | "yet" | "properly"]
@@ -51,6 +57,117 @@ pub(in crate::ground) fn negates_next(before: &[&str], first: &str) -> bool {
             first.ends_with("ed") || matches!(first, "quit" | "won" | "lost" | "made" | "ran")
         }
         [.., last] if denies(last) => !begins_noun(first),
+        _ => false,
+    }
+}
+
+/// Korean words that leave out who or what stands before them, and those that name all the rest.
+const LEFT_OUT_KO: &[&str] = &["빼고", "뺀", "제외하", "제외한", "제하고", "말고"];
+const WHOLES_KO: &[&str] = &["모두", "다", "전부", "전원", "나머지", "모든", "누구나", "온"];
+
+fn is_past(word: &str) -> bool {
+    word.chars().any(|c| letters(c).is_some_and(|[_, _, last]| last == 20))
+}
+
+/// Tells whether what follows is left out of what is said: `Everyone except Tom may leave`, `instead of running 10 km`.
+fn leaves_out(before: &[&str]) -> bool {
+    matches!(
+        before,
+        [.., "except" | "excluding" | "excepting" | "barring"]
+            | [.., "except", "for"]
+            | [.., "other" | "rather", "than"]
+            | [.., "apart" | "aside" | "excused", "from"]
+            | [.., "instead", "of"]
+            | [
+                ..,
+                "everyone"
+                    | "everybody"
+                    | "everything"
+                    | "nobody"
+                    | "nothing"
+                    | "none"
+                    | "all"
+                    | "anyone"
+                    | "anything"
+                    | "no-one",
+                "but"
+            ]
+    )
+}
+
+/// Tells whether the clause before says that the one behind is not so: `It is false that`, `no evidence that`, `I doubt that`.
+fn denies_clause(before: &[&str]) -> bool {
+    const DENY: [&str; 21] = [
+        "false",
+        "untrue",
+        "wrong",
+        "incorrect",
+        "unlikely",
+        "impossible",
+        "doubt",
+        "doubts",
+        "doubted",
+        "doubtful",
+        "deny",
+        "denies",
+        "denied",
+        "disproved",
+        "refuted",
+        "pretend",
+        "pretended",
+        "pretends",
+        "lie",
+        "myth",
+        "wish",
+    ];
+    const PROOF: [&str; 9] =
+        ["evidence", "proof", "sign", "indication", "reason", "guarantee", "chance", "case", "true"];
+    let Some((last, head)) = before.split_last() else { return false };
+    if *last != "that" {
+        return matches!(
+            before,
+            [.., "i" | "we" | "they" | "he" | "she", "wish"]
+                | [.., "doubt" | "doubts" | "doubted", "if" | "whether"]
+        );
+    }
+    let near = head.get(head.len().saturating_sub(4)..).unwrap_or_default();
+    let no = near
+        .iter()
+        .any(|word| matches!(*word, "no" | "not" | "without" | "little" | "never") || word.ends_with("n't"));
+    let doubt = near.last().is_some_and(|word| DENY.contains(word));
+    let proof = near.last().is_some_and(|word| PROOF.contains(word) || *word == "mean" || *word == "imply");
+    // "no doubt that", "not false that"
+    doubt != (doubt && no) || (proof && no)
+}
+
+/// Tells whether what follows did not come about: `failed to finish`, `stop taking aspirin`, `prevented from going`,
+/// `could have won`, `used to run`.
+fn keeps_from(before: &[&str], first: &str) -> bool {
+    match before {
+        [
+            ..,
+            "fail" | "fails" | "failed" | "failing" | "refuse" | "refuses" | "refused" | "refusing"
+            | "unable" | "unwilling" | "forgot" | "forget" | "forgets" | "forgotten" | "declined"
+            | "declines" | "neglected" | "neglects" | "used" | "forbidden" | "reluctant" | "supposed"
+            | "pretended" | "pretends" | "pretending",
+            "to",
+        ] => true,
+        [.., "too", _, "to"] => true,
+        [
+            ..,
+            "stop" | "stops" | "stopped" | "quit" | "quits" | "avoid" | "avoids" | "avoided" | "avoiding"
+            | "cease" | "ceased" | "stopping" | "quitting" | "skip" | "skipped" | "denied" | "denies"
+            | "discontinue" | "discontinued",
+        ]
+        | [.., "gave" | "give" | "given" | "giving", "up"] => first.ends_with("ing"),
+        [
+            ..,
+            "prevented" | "kept" | "refrain" | "refrained" | "abstain" | "abstained" | "prohibited"
+            | "banned" | "discouraged",
+            "from",
+        ]
+        | [.., "prevented" | "kept" | "prevents" | "stopped", _, "from"] => first.ends_with("ing"),
+        [.., "could" | "should" | "would" | "might", "have"] => !begins_noun(first),
         _ => false,
     }
 }
@@ -144,6 +261,40 @@ pub(in crate::ground) fn loses_negation(last: &str, left_out: &str, after: &[&st
         return true;
     }
     let whole = [last, left_out].concat();
+    match after {
+        // "마시면 안 됩니다", "먹어서는 안 된다"
+        ["안", may, ..] if may.starts_with(['되', '된', '됩', '됐', '돼', '될']) && is_condition(&whole) =>
+        {
+            return true;
+        }
+        [may, ..]
+            if may.starts_with(['안', '못'])
+                && may.contains(['되', '된', '됩', '됐', '돼', '될'])
+                && is_condition(&whole) =>
+        {
+            return true;
+        }
+        ["곤란하" | "곤란합니다" | "큰일" | "큰일납니다", ..] if is_condition(&whole) => {
+            return true;
+        }
+        // "합격했을 리가 없다", "완주하는 데 실패했다"
+        [
+            "리" | "리가" | "리는" | "필요" | "필요가" | "필요는" | "이유" | "이유가" | "생각" | "생각이"
+            | "수가",
+            no,
+            ..,
+        ] if no.starts_with('없') => return true,
+        ["데" | "데에" | "것을" | "걸" | "것에" | "일을", fails, ..] if takes_back(fails) => {
+            return true;
+        }
+        _ => {}
+    }
+    if left_out.starts_with("는커녕")
+        || left_out.starts_with("커녕")
+        || matches!(after, [never, ..] if never.starts_with("커녕"))
+    {
+        return true;
+    }
     let linked =
         |word: &str| ["지", "지는", "지도", "지를", "진", "질"].iter().any(|end| word.ends_with(end));
     let negated = |word: &&str| word.starts_with(['않', '못', '말', '안', '마']);
@@ -189,11 +340,37 @@ pub(in crate::ground) fn loses_negation(last: &str, left_out: &str, after: &[&st
     }
 }
 
+/// A Korean verb in the form that 안 된다 forbids: 마시면, 먹어서는.
+fn is_condition(word: &str) -> bool {
+    ["면", "서는", "서", "선"].iter().any(|end| word.ends_with(end))
+}
+
 /// Tells whether a Korean word takes back what stands before it: `합격 취소`, `계약이 무산되었다`.
 fn takes_back(word: &str) -> bool {
-    const BACK: [&str; 17] = [
-        "거부", "거절", "금지", "무산", "무효", "반려", "불가", "불발", "불허", "실패", "제외", "좌절",
-        "중단", "철회", "취소", "탈락", "포기",
+    const BACK: [&str; 23] = [
+        "그만두",
+        "그만뒀",
+        "멈췄",
+        "멈추",
+        "중지",
+        "삼가",
+        "거부",
+        "거절",
+        "금지",
+        "무산",
+        "무효",
+        "반려",
+        "불가",
+        "불발",
+        "불허",
+        "실패",
+        "제외",
+        "좌절",
+        "중단",
+        "철회",
+        "취소",
+        "탈락",
+        "포기",
     ];
     // "실패 없이", "포기하지 않고": what is taken back there is not what stands before
     BACK.iter().any(|back| word.starts_with(back)) && !word.contains("하지") && !word.contains("없")
