@@ -9,6 +9,8 @@ use super::verify::{Vocabulary, extra, is_common};
 
 pub(super) enum Slip {
     Particle,
+    /// A particle of another role in its place.
+    Role(lexicon::Role, lexicon::Role),
     Typo,
 }
 
@@ -53,7 +55,9 @@ fn latin(known: &Vocabulary, word: &Word, ours: &str, theirs: &str) -> Result<Sl
             Err(Miss::Negation)
         };
     }
-    let same_stem = same_stem(ours, theirs);
+    // "sever" and "severe" have one stem and are two words
+    let by_e = ours.strip_suffix('e') == Some(theirs) || theirs.strip_suffix('e') == Some(ours);
+    let same_stem = same_stem(ours, theirs) && !(by_e && lexicon::is_word(theirs));
     let other_word = (known.knows(theirs) || is_common(theirs) || lexicon::is_word(theirs)) && !same_stem;
     if lexicon::NUMBERS.contains(&theirs) || (lexicon::NUMBERS.contains(&ours) && (other_word || same_stem)) {
         return Err(Miss::Number);
@@ -70,7 +74,7 @@ fn latin(known: &Vocabulary, word: &Word, ours: &str, theirs: &str) -> Result<Sl
     if lexicon::are_variants(ours, theirs) {
         return Ok(Slip::Typo);
     }
-    if other_word {
+    if other_word || lexicon::are_confused(ours, theirs) {
         return Err(Miss::Wording);
     }
     let (a, b): (Vec<char>, Vec<char>) = (ours.chars().collect(), theirs.chars().collect());
@@ -79,17 +83,31 @@ fn latin(known: &Vocabulary, word: &Word, ours: &str, theirs: &str) -> Result<Sl
     let slip = match distance(&a, &b) {
         1 => a.len() >= 2 && !other_first_letter(&a, &b, theirs),
         // two slips stand apart; two letters side by side are another beginning, end or word: prednisone, prednisolone
-        2 => a.len() >= 9 && changed(&a, &b).is_none_or(|(ours, theirs)| ours.len().max(theirs.len()) > 2),
+        2 => {
+            a.len() >= 9
+                && !are_exchanged(&a, &b)
+                && changed(&a, &b).is_none_or(|(ours, theirs)| ours.len().max(theirs.len()) > 2)
+        }
         _ => false,
     };
     let slip = slip || lexicon::differ_in_doubling(ours, theirs);
     if slip && !prefixed { Ok(Slip::Typo) } else { Err(Miss::Wording) }
 }
 
+/// Tells whether two letters that do not stand side by side changed places: `customers`, `costumers`.
+fn are_exchanged(ours: &[char], theirs: &[char]) -> bool {
+    let differing: Vec<_> = ours.iter().zip(theirs).filter(|(one, two)| one != two).collect();
+    ours.len() == theirs.len() && matches!(differing.as_slice(), [(a, b), (c, d)] if a == d && b == c)
+}
+
 /// Tells whether the first letter was replaced by one that is no neighbour on the keyboard, with a word's look: who writes
 /// by slip keeps the first letter.
 fn other_first_letter(ours: &[char], theirs: &[char], word: &str) -> bool {
     match (ours, theirs) {
+        // "ileum", "pileum": a letter in front begins another word
+        (_, [_, rest @ ..]) if rest == ours && rest.first() != theirs.first() => {
+            lexicon::begins_as_a_word(word)
+        }
         ([one, rest @ ..], [two, other @ ..]) => {
             one != two
                 && rest == other
@@ -131,7 +149,11 @@ fn hangul(known: &Vocabulary, ours: &str, theirs: &str, unit: bool, whole: bool)
         && !(negating
             && (ours.contains('않') || theirs.contains('않') || ours.contains('없') || theirs.contains('없')))
     {
-        return Ok(Slip::Particle);
+        return match lexicon::roles(ours, theirs) {
+            Some((one, other)) if !lexicon::may_stand_for(one, other) => Err(Miss::Wording),
+            Some((one, other)) => Ok(Slip::Role(one, other)),
+            None => Ok(Slip::Particle),
+        };
     }
     let opposed = at == 0
         && matches!((ours_changed, theirs_changed), ([one], []) | ([], [one]) if lexicon::OPPOSING.contains(one));

@@ -12,13 +12,13 @@
 //! | difference | verdict |
 //! |---|---|
 //! | Unicode form, width, case, white space, line breaks, punctuation | none: [`Fit::Normalized`] |
-//! | a Korean particle more, less or other; an English article less; a compound written apart | [`Fit::Fuzzy`] |
+//! | a Korean particle more or less, or another of a like role (은 for 이 or 을); an English article less; a compound written apart | [`Fit::Fuzzy`] |
 //! | one letter of an English word added, lost, changed or swapped, giving no other word of the source or of everyday language | [`Fit::Fuzzy`] |
 //! | a Korean syllable spelled as it sounds, one that no word has, or one letter of it in an ending or a long word | [`Fit::Fuzzy`] |
 //! | a digit, sign, decimal point, unit or number word; a part of a number cut off | [`Miss::Number`] |
 //! | `not`, `never`, `-n't`, `without`, 안, 못, 않, 없, 아니, an `un-` or 불- cut off, what an ellipsis leaves out; `hypo-` for `hyper-`, `ex-` for `in-` | [`Miss::Negation`] |
 //! | a letter of a name: a capitalised word, a word before 씨 or 님, a surname and two syllables; a syllable of a short Korean noun | [`Miss::Name`] |
-//! | a word added, lost or replaced | [`Miss::Wording`] |
+//! | a word added, lost or replaced; Korean particles that change places, or one of another role (까지 for 부터, 를 for 가) | [`Miss::Wording`] |
 //!
 //! ```
 //! use pumasi_llm_parse::ground::{Aligner, Fit, Miss};
@@ -209,7 +209,13 @@ impl<'a> Aligner<'a> {
     /// - begins or ends inside a word: `Anna` of `Annabelle`, `김민` of `김민수`, `war` of `anti-war`. A Korean particle or ending
     ///   may be left out, and one noun of a compound;
     /// - leaves out what negates it or takes it back: `able` of `unable`, `합격` of `불합격` or `합격 취소`, `합격하지` of
-    ///   `합격하지 못했다`, `finish` of `not finish`, `passed` of `Nobody passed`.
+    ///   `합격하지 못했다`, `finish` of `not finish` or `failed to finish`, `passed` of `Nobody passed`, `Tom may leave` of
+    ///   `except Tom may leave`, `the drug works` of `no evidence that the drug works`, `물을 마시면` of `물을 마시면 안 됩니다`.
+    ///
+    /// Looked at are the eight words before the quote and the four behind it, as far as no punctuation or line break parts
+    /// them from it, and these are compared with lists of words: negations and words of leaving out, of failing, stopping and
+    /// denying, and the subject of an English clause. A condition (`if it rains`), a wish, hearsay, irony, and what is denied
+    /// in another sentence or behind a comma are not told.
     pub fn locate(&self, quote: &str) -> Option<Grounded> {
         self.lookup(quote).found.into_iter().next()
     }

@@ -141,6 +141,7 @@ pub(super) fn verify(
     let pairs = pair(source, quote, found).map_err(|reason| heavier(reason, cut))?;
     let mut slips = 0_usize;
     let mut particles = 0_usize;
+    let mut turned = Vec::new();
     let mut worst: Option<(u8, Miss)> = cut.map(|reason| (weight(reason), reason));
     for pair in &pairs {
         let from = pair.word.start.max(found.start);
@@ -153,6 +154,14 @@ pub(super) fn verify(
         let whole = from == pair.word.start && to == pair.word.end;
         match judge(source, known, pair.word, ours, theirs, whole) {
             Ok(Slip::Particle) => particles += 1,
+            Ok(Slip::Role(one, other)) => {
+                particles += 1;
+                // "철수가 영희를", "철수를 영희가"
+                if one != other && turned.contains(&(other, one)) {
+                    worst = worst.max(Some((weight(Miss::Wording), Miss::Wording)));
+                }
+                turned.push((one, other));
+            }
             Ok(Slip::Typo) => slips += 1,
             Err(reason) => worst = worst.max(Some((weight(reason), reason))),
         }

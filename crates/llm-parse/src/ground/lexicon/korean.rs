@@ -156,30 +156,103 @@ pub(in crate::ground) fn is_particle(word: &str) -> bool {
     !word.is_empty() && PARTICLES.contains(&word)
 }
 
+/// What a particle makes of its noun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ground) enum Role {
+    /// None, or one that says nothing of its own.
+    Plain,
+    Topic,
+    Subject,
+    Object,
+    Place,
+    To,
+    From,
+    Until,
+    Of,
+    With,
+    Also,
+    Than,
+    Like,
+    Or,
+    Each,
+    Must,
+    As,
+}
+
+fn role(particle: &str) -> Role {
+    match particle {
+        "은" | "는" | "들은" => Role::Topic,
+        "이" | "가" | "들이" | "께서" | "께서는" => Role::Subject,
+        "을" | "를" | "들을" => Role::Object,
+        "에" | "엔" | "에는" | "에서" | "에서는" => Role::Place,
+        "에게" | "한테" | "께" | "에게는" | "로" | "으로" | "로는" | "으로는" => Role::To,
+        "부터" | "부터는" | "에게서" | "한테서" => Role::From,
+        "까지" | "까지는" => Role::Until,
+        "의" | "들의" => Role::Of,
+        "와" | "과" | "랑" | "이랑" | "와는" | "과는" => Role::With,
+        "도" | "에도" | "에서도" | "으로도" | "로도" => Role::Also,
+        "보다" => Role::Than,
+        "처럼" => Role::Like,
+        "나" | "이나" => Role::Or,
+        "마다" => Role::Each,
+        "야" => Role::Must,
+        "으로써" | "으로서" | "로서" | "로써" => Role::As,
+        _ => Role::Plain,
+    }
+}
+
+/// The roles that two words with the same noun have, if they differ in their particles only.
+pub(in crate::ground) fn roles(one: &str, other: &str) -> Option<(Role, Role)> {
+    let (rest, other_rest) = particles(one, other)?;
+    Some((role(rest), role(other_rest)))
+}
+
+/// Tells whether a particle of one role may stand for one of the other by a slip of the pen.
+pub(in crate::ground) fn may_stand_for(one: Role, other: Role) -> bool {
+    let pair = |a: Role, b: Role| (one, other) == (a, b) || (other, one) == (a, b);
+    one == other
+        || pair(Role::Topic, Role::Subject)
+        || pair(Role::Topic, Role::Object)
+        || pair(Role::Place, Role::Topic)
+        || pair(Role::To, Role::As)
+        || (one == Role::Plain && drops(other))
+        || (other == Role::Plain && drops(one))
+}
+
+/// What people leave out in writing and in speech.
+fn drops(role: Role) -> bool {
+    !matches!(role, Role::Until | Role::From | Role::Also | Role::Than | Role::Or | Role::Each | Role::Must)
+}
+
 /// Tells whether two Korean words differ in their particles only.
 pub(in crate::ground) fn same_but_particles(one: &str, other: &str) -> bool {
+    particles(one, other).is_some()
+}
+
+/// The particles of two words that differ in nothing else.
+fn particles<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
     let shared: usize =
         one.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
     if shared == 0 {
-        return false;
+        return None;
     }
     // the split may also lie a syllable or two before the first difference: "학교에서" and "학교에"
     let mut cut = shared;
     for _ in 0..3 {
         let (Some(stem), Some(rest), Some(other_rest)) = (one.get(..cut), one.get(cut..), other.get(cut..))
         else {
-            return false;
+            return None;
         };
-        let Some(last) = stem.chars().next_back() else { return false };
+        let last = stem.chars().next_back()?;
         if PARTICLES.contains(&rest) && PARTICLES.contains(&other_rest) {
-            return true;
+            return Some((rest, other_rest));
         }
         cut -= last.len_utf8();
         if cut == 0 {
-            return false;
+            return None;
         }
     }
-    false
+    None
 }
 
 /// The letters of a Hangul syllable: initial, vowel, final (Unicode Standard, 3.12).

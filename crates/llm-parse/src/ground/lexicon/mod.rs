@@ -15,9 +15,11 @@ pub(super) use common::COMMON;
 pub(super) use common::COMMON_KOREAN;
 pub(super) use cut::{denies_subject, loses_negation, negates_next};
 pub(super) use english::{
-    are_neighbours, are_variants, begins_as_a_word, differ_in_doubling, is_word, opposes,
+    are_confused, are_neighbours, are_variants, begins_as_a_word, differ_in_doubling, is_word, opposes,
 };
-pub(super) use korean::{HONORIFICS, is_full_name, is_particle, is_verbal, letters, same_but_particles};
+pub(super) use korean::{
+    HONORIFICS, Role, is_full_name, is_particle, is_verbal, letters, may_stand_for, roles, same_but_particles,
+};
 #[cfg(test)]
 pub(super) use neighbours::NEIGHBOURS;
 pub(super) use number::{Part, cuts_korean, goes_on, loses_compound};

@@ -26,6 +26,8 @@ pub(in crate::ground) struct Base {
     /// Its syllables.
     len: usize,
     verbal: bool,
+    /// Whether it is a noun, alone or before a verb that is made of it: 사용, 사용하다.
+    nominal: bool,
     /// Whether everybody knows the noun, so that its look decides.
     everyday: bool,
 }
@@ -38,7 +40,13 @@ impl Base {
         let noun = is_in(COMMON_KOREAN, stem);
         let verbal = is_verbal(word) && !noun;
         let len = if verbal { verb_base(word) } else { stem.chars().count() };
-        Self { len, verbal, everyday: noun || is_in(COMMON_KOREAN, text(word, len)) }
+        let made = verbal && word.chars().nth(len).is_some_and(|c| "하했한할해함합되됐된될됩돼".contains(c));
+        Self {
+            len,
+            verbal,
+            nominal: !verbal || made,
+            everyday: noun || is_in(COMMON_KOREAN, text(word, len)),
+        }
     }
 
     /// Tells whether everybody knows it, so that it is no name.
@@ -96,6 +104,12 @@ pub(in crate::ground) fn is_slip(base: Base, at: usize, one: char, two: char, ne
         return true;
     }
     let ending = at >= base.len;
+    // a syllable of a short noun makes another noun: 이혼 and 이온, 가격 and 가결
+    let glided = at == 0 && matches!(other_v, 2 | 6 | 12 | 17) && glide(v) == glide(other_v) && f == other_f;
+    let lost = base.everyday && i == other_i && (glided || (v == other_v && other_f == 0));
+    if !ending && base.len <= 2 && base.nominal && is_nominal(two) && !lost {
+        return matches!((one, two), ('할', '활') | ('한', '안') | ('째', '채'));
+    }
     if ending && next.is_none() && LAST.contains(&one) && LAST.contains(&two) {
         return false;
     }
@@ -135,6 +149,15 @@ pub(in crate::ground) fn is_slip(base: Base, at: usize, one: char, two: char, ne
         (true, true, false) => deep,
         _ => false,
     }
+}
+
+/// Tells whether a syllable is built as those are that Chinese characters are read as, of which most nouns are made.
+fn is_nominal(syllable: char) -> bool {
+    letters(syllable).is_some_and(|[initial, vowel, last]| {
+        !matches!(initial, 1 | 4 | 8 | 10 | 13 | 15)
+            && matches!(last, 0 | 1 | 4 | 8 | 16 | 17 | 21)
+            && (last == 0 || last == 21 || !matches!(vowel, 3 | 5 | 7 | 10 | 11 | 12 | 15 | 16 | 19))
+    })
 }
 
 /// Tells whether two syllables that sound alike begin two words all the same: 내가 and 네가, 개 and 게, 묶다 and 묵다.

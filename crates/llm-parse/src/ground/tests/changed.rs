@@ -107,6 +107,19 @@ fn another_korean_word_is_no_slip() {
         ("갑니다", "갑니까"),
         ("걷었습니다", "얻었습니다"),
         ("받았다", "찾았다"),
+        ("이혼을", "이온을"),
+        ("지양을", "지향을"),
+        ("가격을", "가결을"),
+        ("배달을", "배당을"),
+        ("사용했습니다", "사양했습니다"),
+        ("결제를", "결재를"),
+        ("체중이", "체증이"),
+        ("먹어도", "먹어야"),
+        ("월요일부터", "월요일까지"),
+        ("아이에게", "아이가"),
+        ("아이에게", "아이의"),
+        ("학교까지", "학교에서"),
+        ("형이", "형보다"),
     ];
     let taken = taken(&pairs, KOREAN);
     println!("{} of {} taken", taken.len(), 2 * pairs.len());
@@ -243,6 +256,21 @@ fn another_english_word_is_no_slip() {
         ("third", "thirds"),
         ("sixteen", "sixty"),
         ("pre-tax", "pro-tax"),
+        ("ethanol", "methanol"),
+        ("nitrate", "nitrite"),
+        ("sulfates", "sulfites"),
+        ("lactose", "lactase"),
+        ("propane", "propene"),
+        ("ferrous", "ferric"),
+        ("abduction", "adduction"),
+        ("dysphagia", "dysphasia"),
+        ("ileum", "ilium"),
+        ("sever", "severe"),
+        ("moral", "morale"),
+        ("customers", "costumers"),
+        ("conversation", "conservation"),
+        ("prostate", "prostrate"),
+        ("perineal", "peroneal"),
     ];
     let taken = taken(&pairs, ENGLISH);
     println!("{} of {} taken", taken.len(), 2 * pairs.len());
@@ -306,4 +334,29 @@ fn an_english_slip_of_the_keyboard_is_a_slip() {
     let refused = refused(&pairs, ENGLISH);
     println!("{} of {} refused: {refused:#?}", refused.len(), pairs.len());
     assert!(refused.len() <= 1, "{refused:#?}");
+}
+
+#[test]
+fn particles_that_change_places_are_no_slip() {
+    let turned = [
+        ("철수가 영희를 도왔다고 모두가 말했다", "철수를 영희가 도왔다고 모두가 말했다"),
+        ("개가 사람을 물었다는 소식을 들었다", "개를 사람이 물었다는 소식을 들었다"),
+        ("은행이 회사에 돈을 빌려줬다고 한다", "은행에 회사가 돈을 빌려줬다고 한다"),
+        ("서울에서 부산까지 달렸습니다", "서울까지 부산에서 달렸습니다"),
+        ("친구와 선생님을 만났습니다", "친구를 선생님과 만났습니다"),
+    ];
+    for (source, quote) in turned {
+        let lookup = Aligner::new(source).lookup(quote);
+        assert!(lookup.found.is_empty() && lookup.miss.is_some(), "{quote}");
+    }
+    let kept = [
+        ("동생이 학교에 다닙니다 지금", "동생은 학교에 다닙니다 지금"),
+        ("저는 마라톤을 시작했습니다 봄에", "저는 마라톤은 시작했습니다 봄에"),
+        ("팀장님에게 보고서를 보냈습니다", "팀장님한테 보고서를 보냈습니다"),
+        ("아버지께서 책을 읽으셨습니다", "아버지가 책을 읽으셨습니다"),
+        ("친구와 함께 산에 올랐습니다", "친구랑 함께 산에 올랐습니다"),
+    ];
+    for (source, quote) in kept {
+        assert!(Aligner::new(source).locate(quote).is_some(), "{quote}");
+    }
 }
