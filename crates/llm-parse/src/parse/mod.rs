@@ -2,6 +2,7 @@
 
 mod choose;
 mod confidence;
+mod empty;
 mod mapping;
 mod plain;
 #[cfg(test)]
