@@ -314,8 +314,19 @@ fn choose_tier(
         let repairs = candidates.get(tried.at).map(|c| document.repairs(c).collect()).unwrap_or_default();
         Picked { at: tried.at, slot: tried.slot, fit: tried.fit, repairs, rivals: false }
     };
-    // The last correction counts.
+    // The last correction counts; of several values under one heading all do.
     if cue {
+        let run = last_run(candidates, raw, &near);
+        let differ = |tried: &&&Tried| {
+            near.last().is_some_and(|last| !aligner.equal(&(tried.slot, tried.fit), &(last.slot, last.fit)))
+        };
+        if run.iter().any(|tried| differ(&tried)) {
+            let roots: Vec<usize> = run.iter().map(|tried| tried.at).collect();
+            return match merge(aligner, document, raw, &roots, rules, schema) {
+                Some(merged) => Ok(Some(Picked { rivals, ..merged })),
+                None => Err(several(run.len())),
+            };
+        }
         return Ok(near.last().map(|tried| Picked { rivals, ..pick(tried) }));
     }
     let first = near.iter().min_by_key(|tried| tried.fit.cost).copied();
@@ -346,9 +357,30 @@ fn choose_tier(
     if let Some(merged) = merge(aligner, document, raw, &roots, rules, schema) {
         return Ok(Some(merged));
     }
-    let message =
-        format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
-    Err(Error::new(ErrorKind::Ambiguous, message))
+    Err(several(different.len() + 1))
+}
+
+fn several(number: usize) -> Error {
+    let message = format!("{number} different answers fit, and nothing says which one is meant");
+    Error::new(ErrorKind::Ambiguous, message)
+}
+
+/// The values, the last of them among it, that follow one another directly.
+fn last_run<'t>(candidates: &[Candidate], raw: &str, tried: &[&'t Tried]) -> Vec<&'t Tried> {
+    let mut run: Vec<&Tried> = Vec::new();
+    for tried in tried.iter().rev() {
+        let Some(candidate) = candidates.get(tried.at) else { break };
+        let next = run.last().and_then(|next| candidates.get(next.at));
+        let follows = |next: &Candidate| {
+            is_explicit(next) && raw.get(candidate.span().end..next.span().start).is_some_and(is_separator)
+        };
+        if !is_explicit(candidate) || next.is_some_and(|next| !follows(next)) {
+            break;
+        }
+        run.push(tried);
+    }
+    run.reverse();
+    run
 }
 
 fn is_quotes(text: &str) -> bool {
