@@ -5,7 +5,7 @@ use super::choose::takes_any;
 use crate::align::Aligner;
 use crate::schema::Schema;
 use crate::schema::fold;
-use crate::schema::shape::{Kind as ShapeKind, Record};
+use crate::schema::shape::Kind as ShapeKind;
 use crate::syntax::{Candidate, Cue, Document, Origin};
 use crate::tree::{Kind, NodeId, Span};
 
@@ -319,11 +319,7 @@ fn is_known_pair(document: &Document, raw: &str, schema: &Schema, outline: &Cand
         .next()
         .filter(|child| is_compound(document, *child))
         .and_then(|child| tree.key(child, raw))
-        .is_some_and(|key| knows(record, key))
-}
-
-fn knows(record: &Record, key: &str) -> bool {
-    record.exact.contains_key(key) || record.folded.get(&fold(key)).copied().flatten().is_some()
+        .is_some_and(|key| record.knows(key))
 }
 
 /// Tells whether some object of the schema has a field of this name.
@@ -332,5 +328,5 @@ fn is_known(schema: &Schema, key: &str) -> bool {
         .shapes()
         .all
         .iter()
-        .any(|shape| matches!(&shape.kind, ShapeKind::Record(record) if knows(record, key)))
+        .any(|shape| matches!(&shape.kind, ShapeKind::Record(record) if record.knows(key)))
 }

@@ -173,6 +173,13 @@ pub(crate) struct Record {
     pub(crate) max: Option<u64>,
 }
 
+impl Record {
+    /// Tells whether a key names a field, in whatever form it is written.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.exact.contains_key(key) || self.folded.get(&fold(key)).copied().flatten().is_some()
+    }
+}
+
 /// What happens to a key that names no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
