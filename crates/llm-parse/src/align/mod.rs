@@ -56,6 +56,11 @@ fn cost_of(severity: Severity) -> u32 {
     }
 }
 
+/// Tells whether a fitted value is a list.
+pub(crate) fn is_list(slot: &Slot) -> bool {
+    matches!(slot.value, Value::List { .. })
+}
+
 /// A fitted value before it is linked to its parent.
 pub(crate) type Fitted = (Slot, Fit);
 

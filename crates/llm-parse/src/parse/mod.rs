@@ -3,6 +3,7 @@
 mod choose;
 mod confidence;
 mod empty;
+mod listed;
 mod mapping;
 mod plain;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::syntax::{self, Document, Limits};
 use crate::tree::Span;
 
 pub(crate) use choose::{is_explicit, rank};
+pub(crate) use listed::Listed;
 
 /// Says which repairs a value may have needed.
 ///
