@@ -299,8 +299,16 @@ pub(super) fn is_lead_in(
 ) -> bool {
     let all = document.candidates();
     let Some(outline) = all.get(at).filter(|outline| outline.origin() == Origin::Yaml) else { return false };
-    let mut children = document.tree().children(outline.root());
-    let one = children.next().is_some() && children.next().is_none();
+    let tree = document.tree();
+    let only = |node: NodeId| {
+        let mut children = tree.children(node);
+        children.next().filter(|_| children.next().is_none())
+    };
+    // A row of several fields is one row of a list.
+    let row =
+        |child: NodeId| tree.node(child).kind() == Kind::Object && tree.children(child).nth(1).is_some();
+    let list = tree.node(outline.root()).kind() == Kind::Array;
+    let one = only(outline.root()).is_some_and(|child| !(list && row(child)));
     let around = |at: &usize| all.get(*at).is_some_and(|inner| is_outline_around(outline, inner));
     one && inside(document, outline, brackets).iter().any(around)
         && !is_known_pair(document, raw, schema, outline)
