@@ -152,7 +152,7 @@ impl<'a> Aligner<'a> {
         let mut children = self.tree().children(node).filter(|child| self.kind(*child) == Kind::Array);
         let only = match (children.next(), children.next()) {
             (Some(only), None)
-                if !self.tree().key(only, self.source()).is_some_and(super::record::is_no_answer) =>
+                if !self.tree().key(only, self.source()).is_some_and(super::wrapper::is_no_answer) =>
             {
                 Some(only)
             }
@@ -161,15 +161,15 @@ impl<'a> Aligner<'a> {
         let mut unwrapped = only.map(|only| self.fit(only, id, None));
         self.unions -= 1;
         let (Some(inner), Some(only)) = (&mut unwrapped, only) else {
-            return match wrapped.1.errors > 0 && self.tree().children(node).next().is_none() {
-                true => self.empty(node, Severity::Ambiguous),
-                false => wrapped,
-            };
+            if wrapped.1.errors > 0 && self.tree().children(node).next().is_none() {
+                return self.empty(node, Severity::Ambiguous);
+            }
+            return wrapped;
         };
         let empty = self.tree().children(only).next().is_none();
         let more = self.tree().children(node).nth(1).is_some();
         let mine = list.item.map_or(0, |item| self.own_fields(node, only, item));
-        let mut severity = if more { Severity::Lossy } else { Severity::Repaired };
+        let mut severity = self.unwrapping(node);
         match (wrapped.1.errors, inner.1.errors) {
             // An item with a list in it, which is none of its own fields or does not matter.
             (0, _) if mine > 0 && (empty || inner.1.errors > 0) => return wrapped,

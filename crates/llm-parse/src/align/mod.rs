@@ -7,11 +7,13 @@ mod constant;
 mod de;
 mod leaf;
 mod list;
+mod measure;
 mod plan;
 mod record;
 mod row;
 pub(crate) mod scalar;
 mod union;
+mod wrapper;
 
 use std::collections::HashMap;
 
@@ -20,6 +22,7 @@ pub(crate) use de::Access;
 use plan::{Fail, Key, NONE, Value, index};
 pub(crate) use plan::{Fit, Plan, Slot};
 use scalar::null;
+pub(crate) use wrapper::is_no_answer;
 
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};

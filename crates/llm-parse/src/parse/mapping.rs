@@ -2,7 +2,7 @@
 //! answer of their own.
 
 use super::choose::takes_any;
-use crate::align::Aligner;
+use crate::align::{Aligner, is_no_answer};
 use crate::schema::Schema;
 use crate::schema::fold;
 use crate::schema::shape::Kind as ShapeKind;
@@ -189,9 +189,12 @@ impl Look<'_> {
         let known = is_known(self.schema, key);
         let beside = facts.known > usize::from(known && !compound);
         // A row of a list leads in to nothing.
-        let lead = !known && !(row && beside) && LEADS.contains(&&*fold(key));
+        let lead = !(known || row && beside) && LEADS.contains(&&*fold(key));
         let any = takes_any(self.schema) && facts.fields > 1 && facts.names;
-        let part = (part && !lead) || (!lead && (beside || (known && compound && facts.strange == 0)));
+        // Nor is what a key denies an answer.
+        let denied = !known && self.is_plain(inner) && is_denial(key);
+        let part =
+            denied || (part && !lead) || (!lead && (beside || (known && compound && facts.strange == 0)));
         self.value(child, inner, part, any);
     }
 
@@ -214,6 +217,12 @@ impl Look<'_> {
         ));
         let plain = words && facts.plain == facts.items - facts.brackets;
         self.value(child, inner, part || plain, words && !facts.sentences && !led);
+    }
+
+    /// Tells whether no words speak for or against brackets.
+    fn is_plain(&self, inner: &[usize]) -> bool {
+        let candidates = self.document.candidates();
+        inner.iter().all(|at| candidates.get(*at).is_some_and(|inner| inner.cue() == Cue::None))
     }
 
     /// Settles what is in a value, a bracket itself or words around some, or goes on into it.
@@ -284,6 +293,11 @@ struct Facts {
     sentences: bool,
 }
 
+/// `rejected: […]`; what is said in more words is for those who read words.
+fn is_denial(key: &str) -> bool {
+    !key.trim().contains(char::is_whitespace) && is_no_answer(key)
+}
+
 fn is_sentence(text: &str) -> bool {
     text.trim_end().ends_with(['.', '!', '?', ':', '。'])
 }
@@ -308,7 +322,8 @@ pub(super) fn is_lead_in(
     let row =
         |child: NodeId| tree.node(child).kind() == Kind::Object && tree.children(child).nth(1).is_some();
     let list = tree.node(outline.root()).kind() == Kind::Array;
-    let one = only(outline.root()).is_some_and(|child| !(list && row(child)));
+    let denies = |child: NodeId| tree.key(child, raw).is_some_and(is_denial);
+    let one = only(outline.root()).is_some_and(|child| !(denies(child) || list && row(child)));
     let around = |at: &usize| all.get(*at).is_some_and(|inner| is_outline_around(outline, inner));
     one && inside(document, outline, brackets).iter().any(around)
         && !is_known_pair(document, raw, schema, outline)
