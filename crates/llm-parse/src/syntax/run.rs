@@ -7,6 +7,9 @@ use super::machine::Machine;
 impl Machine {
     /// Gives the values of each run the cue that stands before or below it.
     pub(super) fn runs(&mut self, source: &str) {
+        if self.candidates.iter().all(|candidate| !explicit(candidate) || candidate.cue == Cue::None) {
+            return;
+        }
         let mut order: Vec<usize> = (0..self.candidates.len())
             .filter(|at| self.candidates.get(*at).is_some_and(|c| explicit(c) && !c.thinking))
             .collect();
