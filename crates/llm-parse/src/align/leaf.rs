@@ -3,7 +3,7 @@
 use super::plan::{Value, index};
 use super::scalar::number::{self, Number};
 use super::scalar::{boolean, currency, date, label, null, stance::denies, unit};
-use super::{Aligner, Fitted};
+use super::{Aligner, Fitted, measure};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
 use crate::schema::exact::Exact;
@@ -93,8 +93,11 @@ impl<'a> Aligner<'a> {
             };
             return self.fail_with(node, id, kind, detail);
         }
-        let key = self.tree().key(only, self.source()).unwrap_or("").to_lowercase();
-        if super::record::is_no_answer(&key) || matches!(key.as_str(), "errors" | "unlikely" | "improbable") {
+        let written = self.tree().key(only, self.source()).unwrap_or("");
+        let key = written.to_lowercase();
+        if super::wrapper::is_no_answer(written)
+            || matches!(key.as_str(), "errors" | "unlikely" | "improbable")
+        {
             return self.fail(node, id, ErrorKind::Negated);
         }
         if denies(&key) {
@@ -140,7 +143,16 @@ impl<'a> Aligner<'a> {
         match reading {
             number::Reading::Number(number) => {
                 let wanted = name.and_then(unit::of_field);
-                let other = number.unit.zip(wanted).is_some_and(|(own, wanted)| own.contradicts(wanted));
+                let implied = || {
+                    let description = self.shapes.get(id).description.as_deref();
+                    name.and_then(measure::of_name).or_else(|| description.and_then(measure::of_description))
+                };
+                let other = number.unit.is_some_and(|own| match wanted {
+                    Some(wanted) => own.contradicts(wanted),
+                    None => implied().is_some_and(|implied| {
+                        own.dimension == implied.dimension && own.contradicts(implied)
+                    }),
+                });
                 // "150 pounds" are money as well as a weight.
                 let pounds = number.currency == Some(currency::Currency::Other)
                     && wanted.is_some_and(|wanted| wanted.dimension == unit::Dimension::Mass);

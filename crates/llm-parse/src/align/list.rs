@@ -7,6 +7,7 @@ use super::scalar::null;
 use super::{Aligner, Fit, Fitted, cost_of};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
+use crate::schema::fold;
 use crate::schema::shape::{Kind as ShapeKind, List, ShapeId};
 use crate::tree::{Kind, NodeId};
 
@@ -144,34 +145,91 @@ impl<'a> Aligner<'a> {
         fitted
     }
 
+    /// One item without its list, or an object around the list.
     fn list_from_object(&mut self, node: NodeId, id: ShapeId, list: &'a List) -> Fitted {
         self.unions += 1;
-        let wrapped = self.one(node, id, list);
+        let mut wrapped = self.one(node, id, list);
         let mut children = self.tree().children(node).filter(|child| self.kind(*child) == Kind::Array);
-        let unwrapped = match (children.next(), children.next()) {
+        let only = match (children.next(), children.next()) {
             (Some(only), None)
-                if !self.tree().key(only, self.source()).is_some_and(super::record::is_no_answer) =>
+                if !self.tree().key(only, self.source()).is_some_and(super::wrapper::is_no_answer) =>
             {
-                let mut fitted = self.fit(only, id, None);
-                let span = self.span(node);
-                let severity = if self.tree().children(node).nth(1).is_some() {
-                    Severity::Lossy
-                } else {
-                    Severity::Repaired
-                };
-                self.noted_at(&mut fitted, Rule::Unwrapped, severity, span);
-                Some(fitted)
+                Some(only)
             }
             _ => None,
         };
+        let mut unwrapped = only.map(|only| self.fit(only, id, None));
         self.unions -= 1;
-        match unwrapped {
-            Some(inner) if inner.1 < wrapped.1 => inner,
-            _ if wrapped.1.errors > 0 && self.tree().children(node).next().is_none() => {
-                self.empty(node, Severity::Ambiguous)
+        let (Some(inner), Some(only)) = (&mut unwrapped, only) else {
+            if wrapped.1.errors > 0 && self.tree().children(node).next().is_none() {
+                return self.empty(node, Severity::Ambiguous);
             }
-            _ => wrapped,
+            return wrapped;
+        };
+        let empty = self.tree().children(only).next().is_none();
+        let more = self.tree().children(node).nth(1).is_some();
+        let mine = list.item.map_or(0, |item| self.own_fields(node, only, item));
+        let mut severity = self.unwrapping(node);
+        match (wrapped.1.errors, inner.1.errors) {
+            // An item with a list in it, which is none of its own fields or does not matter.
+            (0, _) if mine > 0 && (empty || inner.1.errors > 0) => return wrapped,
+            // An item with others in it, or others under a title.
+            (0, 0) if mine > 1 => {
+                self.noted(&mut wrapped, Rule::Wrapped, Severity::Ambiguous);
+                return wrapped;
+            }
+            (0, 0) if mine > 0 => severity = Severity::Ambiguous,
+            // An item that lacks something is not nothing.
+            (1.., 0) if mine > 0 && empty => return wrapped,
+            (1.., 0) if more && empty && !self.names_a_list(only) => severity = Severity::Ambiguous,
+            _ => {}
         }
+        let span = self.span(node);
+        self.noted_at(inner, Rule::Unwrapped, severity, span);
+        if inner.1 < wrapped.1 || severity == Severity::Ambiguous { *inner } else { wrapped }
+    }
+
+    /// How many fields of the item's shape stand beside `list` in an object, by their name.
+    fn own_fields(&self, node: NodeId, list: NodeId, item: ShapeId) -> usize {
+        let shapes: Vec<ShapeId> = match &self.shapes.get(item).kind {
+            ShapeKind::Union(union) => union.variants.clone(),
+            _ => vec![item],
+        };
+        let keys = || {
+            self.tree()
+                .children(node)
+                .filter(|child| *child != list)
+                .filter_map(|child| self.tree().key(child, self.source()))
+        };
+        let fields = |id: &ShapeId| match &self.shapes.get(*id).kind {
+            ShapeKind::Record(record) => keys().filter(|key| record.knows(key)).count(),
+            _ => 0,
+        };
+        shapes.iter().map(fields).max().unwrap_or(0)
+    }
+
+    /// Tells whether the key of a node says no more than that a list of what was asked for follows.
+    fn names_a_list(&self, node: NodeId) -> bool {
+        let key = self.tree().key(node, self.source()).map(fold).unwrap_or_default();
+        matches!(
+            &*key,
+            "items"
+                | "list"
+                | "data"
+                | "result"
+                | "results"
+                | "answer"
+                | "answers"
+                | "output"
+                | "values"
+                | "tasks"
+                | "목록"
+                | "결과"
+                | "답"
+                | "정답"
+                | "항목"
+                | "할일"
+        )
     }
 
     fn list_from_scalar(&mut self, node: NodeId, id: ShapeId, list: &'a List) -> Fitted {

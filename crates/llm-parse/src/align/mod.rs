@@ -7,11 +7,13 @@ mod constant;
 mod de;
 mod leaf;
 mod list;
+mod measure;
 mod plan;
 mod record;
 mod row;
 pub(crate) mod scalar;
 mod union;
+mod wrapper;
 
 use std::collections::HashMap;
 
@@ -20,6 +22,7 @@ pub(crate) use de::Access;
 use plan::{Fail, Key, NONE, Value, index};
 pub(crate) use plan::{Fit, Plan, Slot};
 use scalar::null;
+pub(crate) use wrapper::is_no_answer;
 
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
@@ -54,6 +57,11 @@ fn cost_of(severity: Severity) -> u32 {
         Severity::Lossy => 30,
         Severity::Ambiguous => 60,
     }
+}
+
+/// Tells whether a fitted value is a list.
+pub(crate) fn is_list(slot: &Slot) -> bool {
+    matches!(slot.value, Value::List { .. })
 }
 
 /// A fitted value before it is linked to its parent.

@@ -179,6 +179,14 @@ impl Plan {
         Children { plan: self, next: first }
     }
 
+    /// The items or fields of a value.
+    pub(crate) fn parts(&self, slot: &Slot) -> Children<'_> {
+        match slot.value {
+            Value::List { first, .. } | Value::Record { first, .. } => self.children(first),
+            _ => self.children(NONE),
+        }
+    }
+
     pub(crate) fn notes(&self, slot: &Slot) -> impl Iterator<Item = &Note> {
         let mut next = slot.notes;
         std::iter::from_fn(move || {

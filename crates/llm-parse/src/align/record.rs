@@ -3,7 +3,7 @@
 use super::list::Chain;
 use super::plan::{Fail, Key, NONE, Value, index};
 use super::scalar::fuzzy::is_slip;
-use super::{Aligner, Fit, Fitted, cost_of};
+use super::{Aligner, Fit, Fitted, cost_of, wrapper};
 use crate::error::ErrorKind;
 use crate::report::{Rule, Severity};
 use crate::schema::fold;
@@ -294,7 +294,13 @@ impl<'a> Aligner<'a> {
             match number {
                 // Found under its own name already: the other spelling is an extra key, or a twin of another spelling.
                 Some(number) if self.seen_slot(open, number).is_some_and(|at| self.is_own_name(at)) => {
-                    self.drop_key(open, child);
+                    let twin = alias.is_none() && self.is_other_value(open, number, child);
+                    let (rule, severity) = if twin {
+                        (Rule::DuplicateKey, Severity::Ambiguous)
+                    } else {
+                        (Rule::ExtraKey, Severity::Lossy)
+                    };
+                    self.drop_key(open, child, rule, severity);
                 }
                 Some(number) => self.take(open, id, record, child, number, Some(note)),
                 None => left.push(child),
@@ -314,7 +320,7 @@ impl<'a> Aligner<'a> {
             let shape = match (by_pattern, record.extra) {
                 (Some(shape), _) | (None, Extra::Keep(shape)) => shape,
                 (None, Extra::Drop) => {
-                    self.drop_key(open, child);
+                    self.drop_key(open, child, Rule::ExtraKey, Severity::Lossy);
                     continue;
                 }
             };
@@ -394,11 +400,17 @@ impl<'a> Aligner<'a> {
         }
     }
 
-    fn drop_key(&mut self, open: &mut Open, child: NodeId) {
+    /// Tells whether a node says something else than the value of the field `number`.
+    fn is_other_value(&self, open: &Open, number: u32, child: NodeId) -> bool {
+        let known = self.seen_slot(open, number).and_then(|at| self.plan.slots.get(at as usize));
+        self.kind(child) != Kind::Null && known.is_some_and(|known| !self.same(known.node, child))
+    }
+
+    fn drop_key(&mut self, open: &mut Open, child: NodeId, rule: Rule, severity: Severity) {
         let span = self.tree().node(child).key_span().unwrap_or_else(|| self.span(child));
-        self.plan.note_at(&mut open.slot, Rule::ExtraKey, Severity::Lossy, span, Key::Node(child), NONE);
+        self.plan.note_at(&mut open.slot, rule, severity, span, Key::Node(child), NONE);
         // Nothing that is only read in another form costs more than what is lost.
-        open.fit.cost = open.fit.cost.saturating_add(cost_of(Severity::Lossy));
+        open.fit.cost = open.fit.cost.saturating_add(cost_of(severity));
     }
 
     /// Fills or reports the fields that have no value; tells whether a required one is missing.
@@ -479,7 +491,7 @@ impl<'a> Aligner<'a> {
             _ => false,
         });
         let (only, None) = (inside.next()?, inside.next()) else { return None };
-        if self.tree().key(only, self.source()).is_some_and(is_no_answer) {
+        if self.tree().key(only, self.source()).is_some_and(wrapper::is_no_answer) {
             return None;
         }
         self.unions += 1;
@@ -488,42 +500,9 @@ impl<'a> Aligner<'a> {
         if fitted.1.errors > 0 {
             return None;
         }
-        let more = self.tree().children(node).nth(1).is_some();
-        let severity = if more { Severity::Lossy } else { Severity::Repaired };
+        let severity = self.unwrapping(node);
         let span = self.span(node);
         self.noted_at(&mut fitted, Rule::Unwrapped, severity, span);
         Some(fitted)
     }
-}
-
-/// A key that says that what it holds is not the answer.
-pub(super) fn is_no_answer(key: &str) -> bool {
-    matches!(
-        &*fold(key),
-        "example"
-            | "examples"
-            | "sample"
-            | "schema"
-            | "template"
-            | "previous"
-            | "prev"
-            | "old"
-            | "before"
-            | "draft"
-            | "wrong"
-            | "incorrect"
-            | "invalid"
-            | "rejected"
-            | "error"
-            | "errorcode"
-            | "errno"
-            | "예시"
-            | "예제"
-            | "이전"
-            | "기존"
-            | "초안"
-            | "오답"
-            | "오류"
-            | "에러"
-    )
 }

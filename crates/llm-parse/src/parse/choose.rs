@@ -1,6 +1,6 @@
 //! Which of an answer's candidates is the answer.
 
-use super::{Policy, mapping};
+use super::{Policy, empty, mapping};
 use crate::align::collect;
 use crate::align::{Aligner, Fit, Slot};
 use crate::error::{Error, ErrorKind, Result};
@@ -103,9 +103,9 @@ pub(super) fn choose(
     let (explicit, mut implied): (Vec<usize>, Vec<usize>) =
         outside.iter().copied().partition(|at| candidates.get(*at).is_some_and(is_explicit));
     let before = implied.len();
-    if explicit.len() <= mapping::MAX_BRACKETS {
-        implied.retain(|at| !mapping::is_lead_in(document, raw, schema, &explicit, *at));
-    }
+    let brackets =
+        if implied.is_empty() { Vec::new() } else { mapping::in_order(document, explicit.clone()) };
+    implied.retain(|at| !mapping::is_lead_in(document, raw, schema, &brackets, *at));
     // Nor is `Example: 5` read as a mapping a way around what its label says.
     if wants == Wants::Scalar
         && let Some(text) = text.and_then(|at| candidates.get(at))
@@ -114,13 +114,16 @@ pub(super) fn choose(
         implied.retain(|at| candidates.get(*at).is_some_and(|other| !other.span().contains(text.span())));
     }
     let read = candidates.len() - (before - implied.len());
-    let few = explicit.len() <= mapping::MAX_BRACKETS;
-    let (held, explicit): (Vec<usize>, Vec<usize>) =
-        explicit.into_iter().partition(|at| few && mapping::holds(document, raw, schema, &implied, *at));
-    // The keys and values around a bracket come first where the bracket is one of the values.
-    let around: Vec<usize> =
-        implied.iter().copied().filter(|at| mapping::is_around(candidates, *at, &held)).collect();
+    let mapping::Outlines { around, held } =
+        mapping::outlines(aligner, document, raw, schema, &implied, &brackets);
+    let explicit: Vec<usize> = explicit.into_iter().filter(|at| held.binary_search(at).is_err()).collect();
+    // The keys and values around a bracket come first where the bracket is one of the values, but for a value that is called
+    // the final one.
+    let last = |group: &[usize]| group.iter().any(|at| candidates.get(*at).is_some_and(|c| rank(c) == 3));
     let mut groups: Vec<&[usize]> = vec![&around, &explicit];
+    if !around.is_empty() && last(&explicit) && !last(&around) {
+        groups.swap(0, 1);
+    }
     let text = text.map(|at| vec![at]).unwrap_or_default();
     if matches!(wants, Wants::Scalar) {
         groups.extend([text.as_slice(), implied.as_slice()]);
@@ -146,7 +149,7 @@ pub(super) fn choose(
             if let Some(mut chosen) = choose_tier(aligner, document, raw, &tier, &mut failed, rules, schema)?
             {
                 chosen.rivals |= passed_over(candidates, &outside, chosen.at);
-                return Ok(with_cue(chosen, candidates, read));
+                return Ok(with_cue(chosen, document, raw, read));
             }
         }
         // The text named a value only to deny it, or named two: what plain lines could be read as is no way around that.
@@ -209,11 +212,14 @@ struct Picked {
 }
 
 /// Notes how a candidate came to be chosen among `read` of them.
-fn with_cue(picked: Picked, candidates: &[Candidate], read: usize) -> Chosen {
+fn with_cue(picked: Picked, document: &Document, raw: &str, read: usize) -> Chosen {
     let mut repairs = picked.repairs;
-    if let Some(candidate) = candidates.get(picked.at) {
+    if let Some(candidate) = document.candidates().get(picked.at) {
         let note = match rank(candidate) {
             1 => Some((Rule::CandidateGuessed, Severity::Ambiguous)),
+            2 if empty::is_spoken_of(document, raw, candidate) => {
+                Some((Rule::CandidateGuessed, Severity::Ambiguous))
+            }
             3 if read > 2 || picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ if picked.rivals => Some((Rule::CandidateChosen, Severity::Repaired)),
             _ => None,
@@ -308,8 +314,19 @@ fn choose_tier(
         let repairs = candidates.get(tried.at).map(|c| document.repairs(c).collect()).unwrap_or_default();
         Picked { at: tried.at, slot: tried.slot, fit: tried.fit, repairs, rivals: false }
     };
-    // The last correction counts.
+    // The last correction counts; of several values under one heading all do.
     if cue {
+        let run = last_run(candidates, raw, &near);
+        let differ = |tried: &&&Tried| {
+            near.last().is_some_and(|last| !aligner.equal(&(tried.slot, tried.fit), &(last.slot, last.fit)))
+        };
+        if run.iter().any(|tried| differ(&tried)) {
+            let roots: Vec<usize> = run.iter().map(|tried| tried.at).collect();
+            return match merge(aligner, document, raw, &roots, rules, schema) {
+                Some(merged) => Ok(Some(Picked { rivals, ..merged })),
+                None => Err(several(run.len())),
+            };
+        }
         return Ok(near.last().map(|tried| Picked { rivals, ..pick(tried) }));
     }
     let first = near.iter().min_by_key(|tried| tried.fit.cost).copied();
@@ -340,9 +357,30 @@ fn choose_tier(
     if let Some(merged) = merge(aligner, document, raw, &roots, rules, schema) {
         return Ok(Some(merged));
     }
-    let message =
-        format!("{} different answers fit, and nothing says which one is meant", different.len() + 1);
-    Err(Error::new(ErrorKind::Ambiguous, message))
+    Err(several(different.len() + 1))
+}
+
+fn several(number: usize) -> Error {
+    let message = format!("{number} different answers fit, and nothing says which one is meant");
+    Error::new(ErrorKind::Ambiguous, message)
+}
+
+/// The values, the last of them among it, that follow one another directly.
+fn last_run<'t>(candidates: &[Candidate], raw: &str, tried: &[&'t Tried]) -> Vec<&'t Tried> {
+    let mut run: Vec<&Tried> = Vec::new();
+    for tried in tried.iter().rev() {
+        let Some(candidate) = candidates.get(tried.at) else { break };
+        let next = run.last().and_then(|next| candidates.get(next.at));
+        let follows = |next: &Candidate| {
+            is_explicit(next) && raw.get(candidate.span().end..next.span().start).is_some_and(is_separator)
+        };
+        if !is_explicit(candidate) || next.is_some_and(|next| !follows(next)) {
+            break;
+        }
+        run.push(tried);
+    }
+    run.reverse();
+    run
 }
 
 fn is_quotes(text: &str) -> bool {

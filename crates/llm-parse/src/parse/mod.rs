@@ -2,6 +2,8 @@
 
 mod choose;
 mod confidence;
+mod empty;
+mod listed;
 mod mapping;
 mod plain;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::syntax::{self, Document, Limits};
 use crate::tree::Span;
 
 pub(crate) use choose::{is_explicit, rank};
+pub(crate) use listed::Listed;
 
 /// Says which repairs a value may have needed.
 ///

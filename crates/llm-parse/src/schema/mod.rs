@@ -191,6 +191,22 @@ impl Schema {
         Some(Self { inner: Arc::new(inner) })
     }
 
+    /// The schema of a list of such values, or of an object whose `field` holds it.
+    pub(crate) fn listed(&self, field: Option<&str>) -> Self {
+        let mut shapes = self.inner.shapes.clone();
+        shapes.root = shapes.list_of(shapes.root);
+        if let Some(field) = field {
+            shapes.root = shapes.object_with(field, shapes.root);
+        }
+        let inner = Inner {
+            shapes,
+            json: self.inner.json.clone(),
+            unchecked: self.inner.unchecked.clone(),
+            traits: Traits { constrained: true },
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Tells whether every JSON value fits.
     #[must_use]
     pub fn is_any(&self) -> bool {

@@ -173,6 +173,13 @@ pub(crate) struct Record {
     pub(crate) max: Option<u64>,
 }
 
+impl Record {
+    /// Tells whether a key names a field, in whatever form it is written.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.exact.contains_key(key) || self.folded.get(&fold(key)).copied().flatten().is_some()
+    }
+}
+
 /// What happens to a key that names no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extra {
@@ -217,6 +224,41 @@ pub(crate) struct Shapes {
 pub(crate) static ANY: Shape = Shape { kind: Kind::Any, nullable: true, description: None, name: None };
 
 impl Shapes {
+    fn push(&mut self, kind: Kind) -> ShapeId {
+        let id = ShapeId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(Shape { kind, nullable: false, description: None, name: None });
+        id
+    }
+
+    /// Adds a list of a shape.
+    pub(crate) fn list_of(&mut self, item: ShapeId) -> ShapeId {
+        let list = List { prefix: Vec::new(), item: Some(item), min: 0, max: None, unique: false };
+        self.push(Kind::List(Box::new(list)))
+    }
+
+    /// Adds an object of one field.
+    pub(crate) fn object_with(&mut self, name: &str, shape: ShapeId) -> ShapeId {
+        let folded: Box<str> = fold(name).as_ref().into();
+        let field = Field {
+            name: name.into(),
+            folded: folded.clone(),
+            aliases: Vec::new(),
+            shape,
+            required: true,
+            default: None,
+        };
+        let record = Record {
+            fields: vec![field],
+            exact: HashMap::from([(name.into(), 0)]),
+            folded: HashMap::from([(folded, Some(0))]),
+            patterns: Vec::new(),
+            extra: Extra::Drop,
+            min: 0,
+            max: None,
+        };
+        self.push(Kind::Record(Box::new(record)))
+    }
+
     /// The shape behind `id`, and whether it or an alias on the way to it allows `null`.
     pub(crate) fn resolve(&self, id: ShapeId) -> (ShapeId, &Shape, bool) {
         let mut id = id;

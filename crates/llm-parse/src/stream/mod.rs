@@ -6,6 +6,7 @@
 //! before; an owned [`snapshot`](Stream::snapshot) costs its size and is made only when asked for.
 
 mod refusal;
+mod told;
 mod typed;
 
 use std::ops::ControlFlow;

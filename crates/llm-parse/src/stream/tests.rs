@@ -167,6 +167,7 @@ fn items(pieces: &[&str]) -> (Vec<serde_json::Value>, Vec<usize>) {
                 back.push(candidate);
                 kept.retain(|(number, _)| *number != candidate);
             }
+            ItemEvent::Failed(_) => {}
         }
     }
     (kept.into_iter().map(|(_, value)| value).collect(), back)

@@ -1,12 +1,11 @@
 //! Typed values while the answer arrives: whole answers and the items of a list.
 
-use std::collections::HashMap;
-
 use serde::de::DeserializeOwned;
 
+use super::told::Told;
 use super::{Event, Outlook, Stream};
-use crate::error::Result;
-use crate::parse::{Parsed, Parser, is_explicit, rank};
+use crate::error::{Error, Result};
+use crate::parse::{Parsed, Parser};
 use crate::report::{Path, Step};
 use crate::tree::{Kind, NodeId, Span};
 
@@ -35,7 +34,8 @@ impl<T: DeserializeOwned> Parser<T> {
     ///
     /// This parser is for one item. Items are those of a list that is the answer itself, and objects that follow one
     /// another (JSON Lines); [`Items::with_list`] names a field that holds the list instead. A list that turns out to be a
-    /// draft or part of the reasoning is taken back with [`ItemEvent::Retracted`].
+    /// draft or part of the reasoning is taken back with [`ItemEvent::Retracted`]. Items of an answer in another form come at
+    /// its [end](Items::end).
     ///
     /// ```
     /// use pumasi_llm_parse::Parser;
@@ -66,9 +66,7 @@ impl<T: DeserializeOwned> Parser<T> {
             stream: Stream::with_limits(self.limits()),
             parser: self.clone(),
             list: None,
-            given: Vec::new(),
-            started: (0, 0),
-            retracted: 0,
+            told: Told::default(),
         }
     }
 }
@@ -154,11 +152,14 @@ pub enum ItemEvent<T> {
     Completed(Item<T>),
     /// The items of a value that were handed out before are none of the answer: it stood in a reasoning block whose
     /// beginning was not in the text, or the words around it say that it is an example, a draft, or wrong, or that another
-    /// one replaces it.
+    /// one replaces it; or the whole answer reads otherwise ([`Items::end`]).
     Retracted {
         /// The number of the value: [`Item::candidate`].
         candidate: usize,
     },
+    /// At the end: the text as a whole holds no such list, or does not say which of several values is meant. Items that were
+    /// not taken back still stand.
+    Failed(Error),
 }
 
 /// Hands out the items of a list that arrives in pieces; made by [`Parser::items`].
@@ -167,12 +168,7 @@ pub struct Items<T> {
     stream: Stream,
     parser: Parser<T>,
     list: Option<String>,
-    /// The values of which items were handed out, and where each begins.
-    given: Vec<(usize, usize)>,
-    /// The value that began last.
-    started: (usize, usize),
-    /// How many values were retracted: all that stood before the end of a reasoning block.
-    retracted: usize,
+    told: Told,
 }
 
 impl<T: DeserializeOwned> Items<T> {
@@ -199,31 +195,18 @@ impl<T: DeserializeOwned> Items<T> {
 
     /// Ends the text and returns the last items. An item that was cut off is not among them.
     ///
-    /// What the words around a value say is known only now: a value that is called an example, a draft beside a better one,
-    /// or wrong is taken back here, by the rules of [`Parser::parse`]. Of several values that nothing tells apart, which
-    /// `parse` calls ambiguous, all items stay.
+    /// What the words around a value say is known only now, and so is what stands in no list of the kind that was waited for:
+    /// under a name written otherwise (`Tasks` for `tasks`), in a wrapper, alone without its list, in a text, line by line.
+    /// The text is read as [`Parser::parse`] reads a list of such items (or an object with the named field), and what that
+    /// finds is handed out now as far as it was not before; values of which it finds nothing are taken back. Items that come
+    /// in another order are taken back and handed out anew. Of several values that nothing tells apart, which `parse` calls
+    /// ambiguous, all items stay. Where `parse` has an error for the whole and not for an item of it, that is told by
+    /// [`ItemEvent::Failed`]. After [`stop`](Self::stop) nothing more is handed out.
     pub fn end(&mut self) -> Vec<ItemEvent<T>> {
         let events = self.stream.end();
         let mut items = self.pick(events);
-        items.extend(self.outdone().map(|candidate| ItemEvent::Retracted { candidate }));
+        self.told.settle(&self.stream, &self.parser, self.list.as_deref(), &mut items);
         items
-    }
-
-    /// Returns the values whose words around them speak against them, or for another one.
-    fn outdone(&self) -> impl Iterator<Item = usize> {
-        let document = self.stream.snapshot();
-        let ranks: HashMap<usize, u8> = document
-            .candidates()
-            .iter()
-            .filter(|candidate| is_explicit(candidate))
-            .map(|candidate| (candidate.span().start, rank(candidate)))
-            .collect();
-        let rank = |(_, at): &(usize, usize)| ranks.get(at).copied().unwrap_or(2);
-        let given = self.given.iter().filter(|(number, _)| *number >= self.retracted);
-        let best = given.clone().map(rank).max().unwrap_or(0).max(1);
-        let outdone: Vec<usize> =
-            given.filter(|given| rank(given) < best).map(|(number, _)| *number).collect();
-        outdone.into_iter()
     }
 
     /// Returns the stream below, for its tree, text and [`Outlook`].
@@ -241,7 +224,7 @@ impl<T: DeserializeOwned> Items<T> {
         let mut items = Vec::new();
         for event in events {
             match event {
-                Event::Started { candidate, at } => self.started = (candidate, at),
+                Event::Started { candidate, at } => self.told.started(candidate, at),
                 Event::ItemCompleted { candidate, path, node, .. } if self.is_item(&path) => {
                     items.push(self.give(candidate, path, node));
                 }
@@ -250,10 +233,7 @@ impl<T: DeserializeOwned> Items<T> {
                 {
                     items.push(self.give(candidate, Path::root(), node));
                 }
-                Event::Retracted { candidate }
-                    if self.given.binary_search_by_key(&candidate, |(number, _)| *number).is_ok() =>
-                {
-                    self.retracted = candidate + 1;
+                Event::Retracted { candidate } if self.told.retract(candidate) => {
                     items.push(ItemEvent::Retracted { candidate });
                 }
                 _ => {}
@@ -263,12 +243,9 @@ impl<T: DeserializeOwned> Items<T> {
     }
 
     fn give(&mut self, candidate: usize, path: Path, node: NodeId) -> ItemEvent<T> {
-        if self.given.last().is_none_or(|(number, _)| *number != candidate) {
-            let (number, at) = self.started;
-            let at = if number == candidate { at } else { self.stream.span(node).start };
-            self.given.push((candidate, at));
-        }
-        ItemEvent::Completed(self.item(candidate, path, node))
+        let item = self.item(candidate, path, node);
+        self.told.give(candidate, item.span, item.outcome.is_ok());
+        ItemEvent::Completed(item)
     }
 
     fn is_item(&self, path: &Path) -> bool {
@@ -281,6 +258,15 @@ impl<T: DeserializeOwned> Items<T> {
 
     fn item(&self, candidate: usize, path: Path, node: NodeId) -> Item<T> {
         let span = self.stream.span(node);
-        Item { candidate, path, span, outcome: self.parser.parse(span.of(self.stream.text())) }
+        let text = span.of(self.stream.text());
+        // Inside a text that holds JSON an item is written with escapes; a text may lack its last quote.
+        let string = matches!(self.stream.tree().node(node).kind(), Kind::String(_));
+        let unclosed = string && text.starts_with('"') && (text.len() < 2 || !text.ends_with('"'));
+        let outcome = if unclosed || text.starts_with('\\') {
+            self.parser.parse(&self.stream.to_value(node).to_string())
+        } else {
+            self.parser.parse(text)
+        };
+        Item { candidate, path, span, outcome }
     }
 }

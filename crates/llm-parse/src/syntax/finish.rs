@@ -367,6 +367,7 @@ impl Machine {
         for order in [own, other] {
             self.surround(source, order);
         }
+        self.runs(source);
     }
 
     fn surround(&mut self, source: &str, mut order: Vec<usize>) {
@@ -423,7 +424,7 @@ impl Machine {
 }
 
 /// Tells whether brackets of its own made a candidate.
-fn explicit(candidate: &Candidate) -> bool {
+pub(super) fn explicit(candidate: &Candidate) -> bool {
     matches!(candidate.origin, Origin::Whole | Origin::Fence { .. } | Origin::Prose)
 }
 

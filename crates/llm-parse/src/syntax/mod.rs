@@ -20,6 +20,7 @@ mod place;
 mod prose;
 mod quote;
 mod region;
+mod run;
 mod scan;
 mod stray;
 mod string;

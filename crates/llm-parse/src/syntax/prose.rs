@@ -276,7 +276,10 @@ impl Machine {
             Tag::Wait => Tri::Wait,
             Tag::Other => {
                 let next = cx.at(at + 1);
-                if next.is_ascii_alphabetic() && self.around.tag.is_none() && !self.around.thinking {
+                if (next.is_ascii_alphabetic() || next >= 0x80)
+                    && self.around.tag.is_none()
+                    && !self.around.thinking
+                {
                     self.around.tag = Some(at);
                 }
                 self.pos = at + 1;

@@ -53,6 +53,7 @@ pub(crate) const PROBES: &str = concat!(
     include_str!("../cases/probes.jsonl"),
     include_str!("../cases/cues.jsonl"),
     include_str!("../cases/scalars.jsonl"),
+    include_str!("../cases/structure.jsonl"),
 );
 
 pub(crate) fn input(case: &Value) -> String {

@@ -205,7 +205,7 @@ pub(crate) fn of_field(name: &str) -> Option<Unit> {
 }
 
 /// The last word of a name in snake, kebab or camel case.
-pub(super) fn last_word(name: &str) -> &str {
+pub(crate) fn last_word(name: &str) -> &str {
     let mut start = 0;
     let mut last_lower = false;
     for (at, c) in name.char_indices() {
