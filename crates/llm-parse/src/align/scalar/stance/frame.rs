@@ -108,8 +108,9 @@ fn leads(head: &str, label: &str) -> Option<Lead> {
             Some(link) if at == link => {}
             Some(link) => {
                 let link = all.get(link).map_or("", |(_, word)| *word);
-                // "appears to be x", "is friendly and x"
+                // "falls in category x", "appears to be x", "is friendly and x"
                 let known = is_soft(word)
+                    || (holds(NOUNS, word) && next.is_empty())
                     || (*word == "be" && (holds(APPEARING, link) || before == "must" || sorts))
                     || (next == "and" && !word.ends_with("ly"))
                     || *word == "and";
