@@ -99,11 +99,17 @@ async fn replace(
 }
 
 /// Deletes a post: its text and tasks are gone with the answer; whoever listens is told.
+///
+/// Sent again, after an answer that got lost, it is accepted again until that is done.
 #[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), responses(
     (status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn remove(State(service): Shared, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
     let _editing = service.editing.lock().await;
-    let version = service.record(&id).await?.version + 1;
+    let version = match service.store.get(&id).await? {
+        Some(record) if record.state == TaskState::Withdrawing => record.version,
+        Some(record) if record.state != TaskState::Withdrawn => record.version + 1,
+        _ => return Err(Problem::not_found("post")),
+    };
     service.pipeline.withdraw(&id, version, None).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
 }

@@ -2,10 +2,11 @@
 //!
 //! # Why nothing is lost or doubled
 //!
-//! A change is put into the store first, then published: what a kill or a broken bus keeps from being published is
-//! published by [`TaskPipeline::recover`]. For each event about a post the handler then does, in this order: (1) count the
-//! attempt in the store, (2) find the tasks, (3) put them into the store under the post's version, (4) publish the outcome
-//! under an id derived from the event, (5) acknowledge. A process that is killed
+//! A change is put into the store first, then published: what a kill keeps from being published is published by
+//! [`TaskPipeline::recover`] at the next start, and what a broken bus or a call dropped in the middle keeps from it by
+//! [`TaskPipeline::keep_recovering`] meanwhile. For each event about a post the handler then does, in this order: (1) count
+//! the attempt in the store, (2) find the tasks, (3) put them into the store under the post's version, (4) publish the
+//! outcome under an id derived from the event, (5) acknowledge. A process that is killed
 //!
 //! - before 3, leaves no more than the count: the event comes back, and the model is asked again;
 //! - between 3 and 4, comes back to a stored result, asks no model, and publishes;
@@ -19,6 +20,7 @@
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
 
 mod memory;
+mod recovery;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
@@ -31,19 +33,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use pumasi_core::event::{
-    Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, Shutdown, State, Subscription,
+    Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, State, Subscription,
 };
 use pumasi_core::model::Usage;
-use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 
 pub use memory::MemoryTaskStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteTaskStore;
 pub use store::{TaskFailure, TaskQuery, TaskRecord, TaskState, TaskStore};
 
+use self::recovery::{Debt, Owed};
 use super::{ExtractTasks, Post, Task};
 use crate::extract::{ExtractError, Extraction};
 
@@ -101,8 +102,8 @@ pub struct TaskPipeline {
     store: Arc<dyn TaskStore>,
     extractor: Arc<dyn ExtractTasks>,
     max_attempts: u32,
-    /// Told when a change stands in the store and the bus did not take it.
-    owed: Arc<Notify>,
+    /// The changes whose call came to no end, shared by all clones.
+    owed: Arc<Owed>,
 }
 
 impl TaskPipeline {
@@ -142,16 +143,19 @@ impl TaskPipeline {
     /// # Errors
     ///
     /// `Conflict` if the store has a later version, or another text or a deletion under this one. Otherwise those of store
-    /// and bus; the post may then be accepted or not, and can be submitted again. If it stands in the store,
-    /// [`recover`](Self::recover) publishes it.
+    /// and bus; the post may then be accepted or not, and can be submitted again. The same holds of a call that is dropped
+    /// before its end. If the post stands in the store then, or comes to stand there, [`keep_recovering`](Self::keep_recovering)
+    /// publishes it.
     pub async fn submit(&self, post: Post, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let event = Self::accepted(&post, version, 0)?;
         event.check()?;
+        let debt = self.owed.debt(&post.id, version, 0);
         let standing = self.store.put(TaskRecord::pending(post.clone(), version, 0, event.id)).await?;
         if standing.version != version || standing.post.as_ref() != Some(&post) {
+            debt.paid();
             return Err(late(&standing, version));
         }
-        self.publish(event, actor).await
+        self.publish(event, actor, debt).await
     }
 
     /// Accepts that a post was deleted: once this returns, its text and tasks are gone from the store.
@@ -164,11 +168,13 @@ impl TaskPipeline {
     pub async fn withdraw(&self, post_id: &str, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let event = Self::event(post_id, State::Deleted, version, 0);
         event.check()?;
+        let debt = self.owed.debt(post_id, version, 0);
         let standing = self.store.put(TaskRecord::withdrawing(post_id, version, event.id)).await?;
         if standing.version != version || !standing.state.is_deleted() {
+            debt.paid();
             return Err(late(&standing, version));
         }
-        self.publish(event, actor).await
+        self.publish(event, actor, debt).await
     }
 
     /// Begins the extraction of a failed post anew.
@@ -187,74 +193,13 @@ impl TaskPipeline {
         let event = Self::event(post_id, State::Updated, record.version, round).with_payload(&post)?;
         let mut begun = TaskRecord::pending(post, record.version, round, event.id);
         begun.usage = record.usage;
+        let debt = self.owed.debt(post_id, record.version, round);
         let standing = self.store.put(begun).await?;
         if (standing.version, standing.round) != (record.version, round) {
+            debt.paid();
             return Err(late(&standing, record.version));
         }
-        self.publish(event, actor).await
-    }
-
-    /// Publishes once more whatever the store has as accepted and not done; for the start of a service that was killed
-    /// between storing and publishing. The bus drops what it already has. Returns how many posts there were.
-    ///
-    /// # Errors
-    ///
-    /// Those of store and bus.
-    pub async fn recover(&self) -> Result<usize> {
-        let mut count = 0;
-        for state in [TaskState::Pending, TaskState::Withdrawing] {
-            let mut query = TaskQuery::in_state(state);
-            loop {
-                let page = self.store.list(&query).await?;
-                let Some(last) = page.last() else { break };
-                query = TaskQuery::in_state(state).after(last.post_id.clone());
-                for record in page {
-                    let (id, version) = (&record.post_id, record.version);
-                    let event = match &record.post {
-                        None => Self::event(id, State::Deleted, version, record.round),
-                        Some(post) => Self::accepted(post, version, record.round)?,
-                    };
-                    self.bus.publish(&[event]).await?;
-                    count += 1;
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// Recovers at once, and again whenever a change was stored that the bus did not take, until `shutdown`.
-    ///
-    /// A service runs this beside its [`consumer`](Self::consumer). A store or a bus that fails is asked again, after 1 to 30
-    /// seconds.
-    pub async fn keep_recovering(&self, shutdown: Shutdown) {
-        let (backoff, random) =
-            (Backoff::new(Duration::from_secs(1), Duration::from_secs(30)), Random::default());
-        let mut failures = 0;
-        loop {
-            let next = match self.recover().await {
-                Ok(posts) => {
-                    if failures > 0 {
-                        tracing::info!(posts, failures, "what was owed to the bus is published");
-                    }
-                    failures = 0;
-                    None
-                }
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "accepted posts are still owed to the bus");
-                    Some(backoff.delay(failures, &random))
-                }
-            };
-            tokio::select! {
-                () = shutdown.triggered() => return,
-                () = async {
-                    match next {
-                        Some(pause) => tokio::time::sleep(pause).await,
-                        None => self.owed.notified().await,
-                    }
-                } => {}
-            }
-        }
+        self.publish(event, actor, debt).await
     }
 
     /// The event of a post that was accepted.
@@ -271,13 +216,11 @@ impl TaskPipeline {
         if round == 0 { event } else { event.with_header(ROUND, round.to_string()) }
     }
 
-    async fn publish(&self, mut event: Envelope, actor: Option<Actor>) -> Result<EventId> {
+    async fn publish(&self, mut event: Envelope, actor: Option<Actor>, debt: Debt<'_>) -> Result<EventId> {
         event.actor = actor;
-        let published = self.bus.publish(std::slice::from_ref(&event)).await;
-        if published.is_err() {
-            self.owed.notify_one();
-        }
-        published.map(|_| event.id)
+        self.bus.publish(std::slice::from_ref(&event)).await?;
+        debt.paid();
+        Ok(event.id)
     }
 
     /// Publishes what stands in the store about `event`'s post.

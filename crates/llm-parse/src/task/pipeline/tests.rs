@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pumasi_core::event::{BusCapabilities, DeadLetter, MemoryBus, Page, Published, Receipt, Subscriber};
+use pumasi_core::event::{MemoryBus, Page, Receipt, Shutdown};
 
 use super::*;
 use crate::extract::{AskMode, Attempt, AttemptKind, ExtractErrorKind};
@@ -37,10 +37,10 @@ impl ExtractTasks for Failing {
     }
 }
 
-struct Bench {
-    bus: Arc<MemoryBus>,
-    store: Arc<MemoryTaskStore>,
-    pipeline: TaskPipeline,
+pub(super) struct Bench {
+    pub(super) bus: Arc<MemoryBus>,
+    pub(super) store: Arc<MemoryTaskStore>,
+    pub(super) pipeline: TaskPipeline,
 }
 
 fn bench(extractor: Arc<dyn ExtractTasks>) -> Bench {
@@ -49,11 +49,11 @@ fn bench(extractor: Arc<dyn ExtractTasks>) -> Bench {
     Bench { bus, store, pipeline }
 }
 
-fn rules() -> Bench {
+pub(super) fn rules() -> Bench {
     bench(Arc::new(RuleTaskExtractor::new()))
 }
 
-fn post(body: &str) -> Post {
+pub(super) fn post(body: &str) -> Post {
     Post::new("p", PostKind::Question, body)
 }
 
@@ -68,7 +68,7 @@ impl Bench {
         self.pipeline.handle(&delivery(event.clone(), attempt)).await
     }
 
-    fn event(body: &str, version: u64) -> Envelope {
+    pub(super) fn event(body: &str, version: u64) -> Envelope {
         let state = if version <= 1 { State::Created } else { State::Updated };
         TaskPipeline::event("p", state, version, 0).with_payload(&post(body)).unwrap()
     }
@@ -97,7 +97,7 @@ impl Bench {
     }
 }
 
-const WISH: &str = "스페인어를 배우고 싶습니다.";
+pub(super) const WISH: &str = "스페인어를 배우고 싶습니다.";
 
 #[tokio::test]
 async fn a_doubled_event_is_announced_once() {
@@ -352,76 +352,6 @@ async fn a_store_that_fails_puts_posts_off_and_none_aside_however_long_it_takes(
     assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Extracted);
     shutdown.trigger();
     assert!(worker.await.unwrap().unwrap().retried > 50);
-}
-
-/// A bus without room until it has some.
-#[derive(Debug)]
-struct Full {
-    inner: MemoryBus,
-    full: std::sync::atomic::AtomicBool,
-}
-
-#[async_trait]
-impl EventBus for Full {
-    fn capabilities(&self) -> BusCapabilities {
-        self.inner.capabilities()
-    }
-
-    async fn publish(&self, events: &[Envelope]) -> Result<Published> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Storage, "no room"));
-        }
-        self.inner.publish(events).await
-    }
-
-    async fn subscribe(&self, subscription: &Subscription) -> Result<Arc<dyn Subscriber>> {
-        self.inner.subscribe(subscription).await
-    }
-
-    async fn dead_letters(&self, group: &str, page: Page) -> Result<Vec<DeadLetter>> {
-        self.inner.dead_letters(group, page).await
-    }
-
-    async fn replay(&self, group: &str, ids: &[EventId]) -> Result<usize> {
-        self.inner.replay(group, ids).await
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_bus_did_not_take_is_published_as_soon_as_it_takes_it() {
-    let store = Arc::new(MemoryTaskStore::new());
-    let bus = Arc::new(Full { inner: MemoryBus::new(), full: true.into() });
-    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), Arc::new(RuleTaskExtractor::new()));
-    let shutdown = Shutdown::new();
-    let recovering = tokio::spawn({
-        let (pipeline, shutdown) = (pipeline.clone(), shutdown.clone());
-        async move { pipeline.keep_recovering(shutdown).await }
-    });
-    tokio::task::yield_now().await;
-    assert_eq!(pipeline.submit(post(WISH), 1, None).await.unwrap_err().kind(), ErrorKind::Storage);
-    assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Pending);
-    tokio::time::sleep(Duration::from_mins(3)).await;
-    bus.full.store(false, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_secs(31)).await;
-    let worker = tokio::spawn(pipeline.consumer().run(shutdown.clone()));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(store.get("p").await.unwrap().unwrap().state, TaskState::Extracted);
-    shutdown.trigger();
-    recovering.await.unwrap();
-    worker.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn what_was_stored_but_not_published_is_published_on_recovery() {
-    let bench = rules();
-    let event = Bench::event(WISH, 1);
-    bench.store.put(TaskRecord::pending(post(WISH), 1, 0, event.id)).await.unwrap();
-    assert_eq!(bench.pipeline.recover().await.unwrap(), 1);
-    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
-    let subscriber = bench.bus.subscribe(&Subscription::new("g", [TaskPipeline::POSTS])).await.unwrap();
-    let found =
-        subscriber.fetch(std::num::NonZeroUsize::MIN.saturating_add(9), Duration::ZERO).await.unwrap();
-    assert_eq!(found.len(), 1, "the submission and the recovery are one event");
 }
 
 #[tokio::test]
