@@ -43,7 +43,8 @@ use crate::Result;
 /// 12. **Start position.** Where a group begins is decided when it first subscribes to a topic, and is not moved by later
 ///     subscriptions.
 /// 13. **Cancellation.** A `publish` whose future is dropped has stored all of its events or none. A `fetch` whose
-///     future is dropped leaves no event behind with a lease: it is available to the next fetch.
+///     future is dropped leaves no event behind with a lease: it is available again, its attempt unused, as soon as the
+///     backend has noticed; a fetch that waits is handed it then, one that does not may come too early.
 /// 14. **Attempts survive.** A delivery that was lost with its member is counted as an attempt.
 /// 15. **Forgotten groups.** After [`forget_group`](Self::forget_group) a group holds nothing back, and begins anew when it
 ///     subscribes again.
