@@ -100,7 +100,9 @@ impl Hedge {
     /// Makes the second call after the time within which the share `percentile` (from 0 to 1) of the last 256 first calls
     /// had answered; after `initial` until 20 are known.
     ///
-    /// A first call that was overtaken counts with the time it had taken by then.
+    /// A value counts, and so does a "no" ([`Verdict::Success`]): both are answers. A call that failed or was turned away, by an
+    /// open circuit for instance, says nothing of how long an answer takes, and does not count. One that was overtaken counts
+    /// with the time it had taken by then, which is the least that its answer would have taken.
     pub fn at_percentile(name: impl Into<Arc<str>>, percentile: f64, initial: Duration) -> Self {
         let latencies = Arc::new(Mutex::new(Latencies::new(percentile)));
         Self::build(name.into(), Delay::Learned { initial, latencies })
@@ -228,7 +230,9 @@ impl Hedge {
             };
         }
         if let Some(outcome) = early {
-            self.observe(began);
+            if !outcome.as_ref().is_err_and(is_failure) {
+                self.observe(began);
+            }
             return match outcome {
                 Ok(value) => Ok(Raced { value, winner: Contender::First }),
                 Err(error) if elsewhere && is_failure(&error) => {
@@ -244,6 +248,7 @@ impl Hedge {
 
         let mut second = pin!(second());
         let (mut first_error, mut second_error) = (None, None);
+        let mut failed = false;
         let outcome = std::future::poll_fn(|context| {
             if first_error.is_none()
                 && let Poll::Ready(outcome) = first.as_mut().poll(context)
@@ -251,7 +256,10 @@ impl Hedge {
                 match outcome {
                     Ok(value) => return Poll::Ready(Ok(Raced { value, winner: Contender::First })),
                     Err(error) if !is_failure(&error) => return Poll::Ready(Err(error)),
-                    Err(error) => first_error = Some(error),
+                    Err(error) => {
+                        failed = true;
+                        first_error = Some(error);
+                    }
                 }
             }
             if second_error.is_none()
@@ -273,7 +281,9 @@ impl Hedge {
             }
         })
         .await;
-        self.observe(began);
+        if !failed {
+            self.observe(began);
+        }
         let winner = match &outcome {
             Ok(Raced { winner: Contender::First, .. }) => "first",
             Ok(Raced { winner: Contender::Second, .. }) => "second",

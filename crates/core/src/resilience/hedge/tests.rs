@@ -227,6 +227,25 @@ async fn the_delay_is_learned_and_the_overtaken_count_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_were_turned_away_teach_no_delay_and_answers_of_every_kind_do() {
+    use ErrorKind::{CircuitOpen, NotFound, Unavailable};
+    let learned = async |first: (u64, Result<&'static str, ErrorKind>)| {
+        let hedge = Hedge::at_percentile("test", 0.95, DELAY);
+        for _ in 0..64 {
+            let _ = hedge.run(|_| answer(first.0, first.1)).await;
+            let _ = hedge.race(answer(first.0, first.1), || answer(5, Ok("b"))).await;
+        }
+        hedge.delay()
+    };
+    for failed in [(0, Err(CircuitOpen)), (3, Err(Unavailable)), (52, Err(Unavailable))] {
+        assert_eq!(learned(failed).await, DELAY, "{failed:?}");
+    }
+    for answered in [(20, Ok("a")), (20, Err(NotFound))] {
+        assert_eq!(learned(answered).await, Duration::from_millis(20), "{answered:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_the_budget_used_up_another_callee_is_asked_after_the_time_for_that() {
     let hedge = Hedge::after("test", DELAY)
         .with_budget(RetryBudget::new(0.0, 0.0))
