@@ -8,6 +8,7 @@ use std::path::Path;
 
 use pumasi_core::filter::Filter;
 use pumasi_llm_parse::task::{Post, PostKind, check_filter};
+use serde_json::Map;
 use serde_json::value::RawValue;
 
 const COMMITTED: &str = include_str!("posts.jsonl");
@@ -20,7 +21,7 @@ pub(crate) struct Input {
     ids: HashSet<String>,
 }
 
-/// Reads posts as JSON lines or a JSON array, or one post as plain text.
+/// Reads posts as JSON lines, a JSON array or one JSON object on several lines, or one post as plain text.
 ///
 /// They are JSON lines if the first begins like an object, or any is a post.
 pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dyn Error>> {
@@ -50,6 +51,9 @@ pub(crate) fn posts(file: Option<&Path>, kind: PostKind) -> Result<Input, Box<dy
         for (index, item) in items.into_iter().enumerate() {
             input.take(&format!("{name}, post {}", index + 1), serde_json::from_value(item));
         }
+    } else if text.contains(&b'\n') && serde_json::from_slice::<Map<String, serde_json::Value>>(text).is_ok()
+    {
+        input.take(&name, serde_json::from_slice(text));
     } else if text.starts_with(b"{") || whole.split(|byte| *byte == b'\n').any(is_post) {
         let lines = whole.split(|byte| *byte == b'\n').enumerate();
         for (index, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {

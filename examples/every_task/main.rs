@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! cargo run --example every_task                     the 24 committed posts
-//! cargo run --example every_task -- posts.jsonl      a file of posts, one JSON object a line; `-` reads standard input
+//! cargo run --example every_task -- posts.jsonl      a file of posts: JSON lines, an array or one object; `-`: standard input
 //! cargo run --example every_task -- eval             precision and recall on the committed posts
 //! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
 //! ```
 //!
-//! A post is `{"id", "kind": "story" | "question", "title"?, "body"}`; a line that is none is told and passed over.
+//! A post is `{"id", "kind": "story" | "question", "title"?, "body"}`; one that is none is told and passed over.
 //! Exit status: 0 if every post was read, 1 if one failed or the journal did.
 //!
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
@@ -42,8 +42,8 @@ use pumasi_llm_parse::task::{
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Posts as JSON lines or a JSON array, or one post as plain text; `-` reads standard input. The committed posts if
-    /// left out.
+    /// Posts as JSON lines, a JSON array or one JSON object, or one post as plain text; `-` reads standard input. The
+    /// committed posts if left out.
     ///
     /// A post is {"id", "kind": "story" | "question", "title"?, "body", "author"?, "language"?: "ko" | "en"}.
     file: Option<PathBuf>,
@@ -124,7 +124,7 @@ fn matcher() -> pumasi_core::Result<TaskMatcher> {
 async fn extract(args: Args, extractor: Arc<dyn ExtractTasks>) -> Result<ExitCode, Box<dyn Error>> {
     let input::Input { posts, bad, .. } = input::posts(args.file.as_deref(), args.kind)?;
     for line in &bad {
-        eprintln!("every_task: {line}");
+        eprintln!("every_task: {}", support::print::plain(line));
     }
     print::extractor(&*extractor);
 
