@@ -47,7 +47,8 @@ pub(crate) fn tasks<'a>(
         {
             continue;
         }
-        say!("{} {}  {}", kind(post), post.id, post.title.as_deref().unwrap_or("(no title)"));
+        let title = post.title.as_deref().map_or("(no title)".to_owned(), one_line);
+        say!("{} {}  {title}", kind(post), one_line(&post.id));
         match &outcome.result {
             Err(error) => say!(
                 "   failed: {} after {} — {} (try again: {})",
@@ -62,7 +63,7 @@ pub(crate) fn tasks<'a>(
                     say!("   (no tasks)");
                 }
                 for task in extraction.value.iter().filter(shown) {
-                    say!("  {:>2}. {}{}", task.order, task.title, facts(task));
+                    say!("  {:>2}. {}{}", task.order, one_line(&task.title), facts(task));
                     say!(
                         "      “{}”{}",
                         one_line(&task.quote),

@@ -313,6 +313,27 @@ fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
     assert_eq!((status, told.as_str()), (Some(0), ""), "a text may quote a line of JSON");
     assert!(printed.contains("1 post, 0 failed"), "{printed}");
 
+    let one =
+        path("one.json", "{\n  \"id\": \"d\",\n  \"kind\": \"story\",\n  \"body\": \"I read a book.\"\n}\n");
+    let (status, told, printed) = run(&[one.as_os_str()]);
+    assert_eq!((status, told.as_str()), (Some(0), ""), "one object on several lines is a post");
+    assert!(printed.contains("STORY    d"), "{printed}");
+    let none = path("none.json", "{\n  \"id\": \"d\",\n  \"kind\": \"story\"\n}\n");
+    let (status, told, _) = run(&[none.as_os_str()]);
+    assert!(status == Some(1) && told.contains("missing field `body`"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+
+    let escapes = path(
+        "escapes.jsonl",
+        "{\"id\": \"e\\u001b[2J\", \"kind\": \"story\", \"title\": \"\\u001b]0;x\\u0007\\r\", \"body\": \"- Run \\u001b[31m5 km\"}\n\
+         {\"id\": \"f\", \"kind\": \"\\u001b[31m\", \"body\": \"x\"}\n",
+    );
+    let (_, told, printed) = run(&[escapes.as_os_str()]);
+    for text in [told, printed] {
+        let raw = text.chars().find(|letter| *letter != '\n' && letter.is_control());
+        assert!(raw.is_none() && text.contains(r"\u{1b}"), "{raw:?} in {text}");
+    }
+
     for (filter, words) in [
         (r#"{"exists": {"field": "titel"}}"#, "no field titel"),
         (r#"{"eq": {"field": "difficulty", "value": "hrad"}}"#, "one of easy, medium, hard"),
