@@ -1,5 +1,7 @@
 //! Logs, metrics, and the signal to stop.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::prelude::*;
@@ -19,13 +21,26 @@ pub fn logs_and<L: Layer<Registry> + Send + Sync>(layer: Option<L>) {
     }
 }
 
-/// Begins to collect metrics; the handle renders them for Prometheus.
+/// How often what was measured is put into its buckets, whether somebody asks for it or not: until then each sample is kept.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Begins to collect metrics; the handle renders them for Prometheus. Of the runtime, because what was measured is put into
+/// order every five seconds.
 ///
 /// # Errors
 ///
 /// If metrics are being collected already.
 pub fn metrics() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new().install_recorder()
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    let kept = handle.clone();
+    tokio::spawn(async move {
+        let mut times = tokio::time::interval(UPKEEP);
+        loop {
+            times.tick().await;
+            kept.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// Completes when the process is asked to stop, by Ctrl-C or SIGTERM.
