@@ -46,9 +46,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Known<T> {
     }
 }
 
-/// Refuses parameters where a path takes none: everywhere but in a `GET` of these.
+/// Refuses parameters where a path takes none: everywhere but in a `GET` or a `HEAD` of these.
 pub async fn none_but(lists: &'static [&'static str], request: Request, next: Next) -> Response {
-    let is_list = request.method() == Method::GET && lists.contains(&request.uri().path());
+    let is_list =
+        matches!(*request.method(), Method::GET | Method::HEAD) && lists.contains(&request.uri().path());
     match request.uri().query() {
         Some(query) if !is_list && !query.is_empty() => {
             let name = query.split(['=', '&']).next().unwrap_or_default();

@@ -159,6 +159,9 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
     assert_eq!(send("other", 1).await.status(), StatusCode::ACCEPTED);
     assert_eq!(send("", 1).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!((ids.len(), settled(&client, &service).await.len()), (1, 2));
+    let two =
+        client.post(service.url("/posts")).header("idempotency-key", "one").header("idempotency-key", "two");
+    assert_eq!(two.json(&post(3)).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
@@ -184,6 +187,14 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), status, "{}", &body[..body.len().min(40)]);
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    for (path, status) in [
+        ("/posts?limit=1", StatusCode::OK),
+        ("/tasks?limit=1", StatusCode::OK),
+        ("/posts?limit=0", StatusCode::BAD_REQUEST),
+        ("/about?limit=1", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(client.head(url(path)).send().await.unwrap().status(), status, "HEAD {path}");
     }
     for path in ["/posts/none", "/posts/none/matches", "/nowhere"] {
         assert_eq!(client.get(url(path)).send().await.unwrap().status(), StatusCode::NOT_FOUND);

@@ -71,7 +71,12 @@ async fn create(
     headers: HeaderMap,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
-    let id = match headers.get("idempotency-key").map(|key| key.to_str()) {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let (first, more) = (keys.next(), keys.next());
+    if more.is_some() {
+        return Err(bad("Idempotency-Key must be given once"));
+    }
+    let id = match first.map(|key| key.to_str()) {
         None => EventId::random(),
         Some(Ok(key)) if (1..=255).contains(&key.len()) => EventId::named("every-task", key),
         Some(_) => return Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
