@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
+use pumasi_core::time::Timestamp;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use support::child::Running;
@@ -109,6 +110,11 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
     assert_eq!(matches[0]["story_title"], "토익 이야기");
 
     let often = r#"{"and": [{"exists": {"field": "timing.frequency"}}, {"eq": {"field": "post.kind", "value": "question"}}]}"#;
+    let posts = get(&client, &url("/posts")).await;
+    let posted = |post: &Value| post["posted_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let mine = posts.as_array().unwrap().iter().find(|post| post["id"] == id.as_str()).unwrap();
+    assert!(posts.as_array().unwrap().iter().all(|post| posted(post) <= posted(mine)), "it came last");
+
     let listed = client
         .get(url("/tasks"))
         .query(&[("filter", often)])

@@ -127,7 +127,8 @@ async function refresh() {
     page = await call("GET", posts.length ? `posts?limit=500&after=${encodeURIComponent(posts.at(-1).id)}` : "posts?limit=500");
     posts.push(...page);
   }
-  posts.reverse(); // newest first
+  const posted = post => post.posted_at ? Date.parse(post.posted_at) : 0;
+  posts.sort((one, other) => posted(other) - posted(one)); // newest first
   swap($("posts"), ...posts.map(post => make("li", {},
     button(`show ${post.id}`, post.title || t("untitled"), () => guarded(() => show(post.id)), { className: "grow" }),
     make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),

@@ -128,7 +128,7 @@ async fn retry(State(service): Shared, Id(id): Id) -> Answer<StatusCode> {
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Lists posts in the order of their identifiers, which is that of their making for those without an `Idempotency-Key`.
+/// Lists posts in the order of their identifiers; `posted_at` says when each was accepted.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/posts", params(PageQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]

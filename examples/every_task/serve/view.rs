@@ -80,6 +80,8 @@ pub(super) struct PostRow {
     #[schema(value_type = String)]
     state: TaskState,
     tasks: usize,
+    /// When it was accepted first, as RFC 3339, whatever was edited since.
+    posted_at: Option<String>,
 }
 
 impl PostRow {
@@ -92,6 +94,7 @@ impl PostRow {
             title: post.title,
             state: record.state,
             tasks: record.tasks.len(),
+            posted_at: record.posted_at.map(|at| at.to_string()),
         })
     }
 }

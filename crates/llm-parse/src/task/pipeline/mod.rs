@@ -36,6 +36,7 @@ use pumasi_core::event::{
     Actor, Consumer, Delivery, Envelope, EventBus, EventId, Handler, State, Subscription,
 };
 use pumasi_core::model::Usage;
+use pumasi_core::time::{Clock as _, SystemClock};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
 
@@ -149,8 +150,11 @@ impl TaskPipeline {
     pub async fn submit(&self, post: Post, version: u64, actor: Option<Actor>) -> Result<EventId> {
         let event = Self::accepted(&post, version, 0)?;
         event.check()?;
+        let mut record = TaskRecord::pending(post.clone(), version, 0, event.id);
+        let earlier = if version > 1 { self.store.get(&post.id).await? } else { None };
+        record.posted_at = TaskRecord::post_since(earlier.as_ref(), SystemClock.now());
         let debt = self.owed.debt(&post.id, version, 0);
-        let standing = self.store.put(TaskRecord::pending(post.clone(), version, 0, event.id)).await?;
+        let standing = self.store.put(record).await?;
         if standing.version != version || standing.post.as_ref() != Some(&post) {
             debt.paid();
             return Err(late(&standing, version));
@@ -192,7 +196,7 @@ impl TaskPipeline {
         let round = record.round.saturating_add(1);
         let event = Self::event(post_id, State::Updated, record.version, round).with_payload(&post)?;
         let mut begun = TaskRecord::pending(post, record.version, round, event.id);
-        begun.usage = record.usage;
+        (begun.usage, begun.posted_at) = (record.usage, record.posted_at);
         let debt = self.owed.debt(post_id, record.version, round);
         let standing = self.store.put(begun).await?;
         if (standing.version, standing.round) != (record.version, round) {
@@ -296,7 +300,9 @@ impl Handler for TaskPipeline {
         let event = &*delivery.event;
         let round = event.headers.get(ROUND).and_then(|round| round.parse().ok()).unwrap_or(0);
         let (mut attempts, mut hand_out, mut usage) = (0, 0, Usage::default());
-        if let Some(standing) = self.store.get(&event.key).await.map_err(later)? {
+        let standing = self.store.get(&event.key).await.map_err(later)?;
+        let posted_at = TaskRecord::post_since(standing.as_ref(), event.occurred_at);
+        if let Some(standing) = standing {
             let (seen, known) = ((event.version, round), (standing.version, standing.round));
             if seen < known {
                 return Ok(()); // a later version or round is there: this one is stale
@@ -312,6 +318,7 @@ impl Handler for TaskPipeline {
             TaskRecord::withdrawn(&event.key, event.version, event.id)
         } else {
             let mut record = TaskRecord::pending(post_of(event)?, event.version, round, event.id);
+            record.posted_at = posted_at;
             (record.attempts, record.hand_out, record.usage) = (attempts, hand_out, usage);
             if delivery.attempt <= hand_out {
                 self.extract(record).await? // the attempt that a stop of the service broke off

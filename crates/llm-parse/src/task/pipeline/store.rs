@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use pumasi_core::Result;
 use pumasi_core::event::EventId;
 use pumasi_core::model::Usage;
+use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::task::{Post, Task};
@@ -88,6 +89,9 @@ pub struct TaskRecord {
     pub cause: EventId,
     /// How far it is.
     pub state: TaskState,
+    /// When the post was first accepted, whatever was changed since; `None` if that is not known, or it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posted_at: Option<Timestamp>,
     /// How many attempts at the tasks were begun in this round.
     #[serde(default)]
     pub attempts: u32,
@@ -130,6 +134,7 @@ impl TaskRecord {
             round: 0,
             cause,
             state,
+            posted_at: None,
             attempts: 0,
             hand_out: 0,
             post: None,
@@ -151,6 +156,14 @@ impl TaskRecord {
         new > old
             || (new == old && self.state.is_settled() && !standing.state.is_settled())
             || (new == old && both_pending && self.spent() > standing.spent())
+    }
+
+    /// When the post that this version is one of was first accepted, if it was not deleted since.
+    pub(super) fn post_since(standing: Option<&Self>, now: Timestamp) -> Option<Timestamp> {
+        match standing.filter(|standing| !standing.state.is_deleted()) {
+            Some(standing) => standing.posted_at,
+            None => Some(now),
+        }
     }
 
     fn spent(&self) -> (u32, u64) {

@@ -355,6 +355,27 @@ async fn a_store_that_fails_puts_posts_off_and_none_aside_however_long_it_takes(
 }
 
 #[tokio::test]
+async fn a_post_keeps_the_time_at_which_it_was_first_accepted() {
+    let bench = bench(Failing::new(ExtractErrorKind::Refused, 1));
+    bench.pipeline.submit(post(WISH), 1, None).await.unwrap();
+    let posted_at = bench.record().await.posted_at;
+    assert!(posted_at.is_some());
+    bench.handle(&Bench::event(WISH, 1), 1).await.unwrap();
+    bench.pipeline.retry("p", None).await.unwrap();
+    assert_eq!((bench.record().await.posted_at, bench.record().await.round), (posted_at, 1));
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    bench.pipeline.submit(post(WISH), 2, None).await.unwrap();
+    bench.handle(&Bench::event(WISH, 2), 1).await.unwrap();
+    assert_eq!(
+        (bench.record().await.posted_at, bench.record().await.state),
+        (posted_at, TaskState::Extracted)
+    );
+    bench.pipeline.withdraw("p", 3, None).await.unwrap();
+    bench.pipeline.submit(post(WISH), 4, None).await.unwrap();
+    assert!(bench.record().await.posted_at > posted_at, "what was deleted begins anew");
+}
+
+#[tokio::test]
 async fn a_payload_that_is_no_post_is_refused_for_good() {
     let bench = rules();
     let event = Envelope::new(TaskPipeline::POSTS, "p", State::Created, 1).with_payload("text").unwrap();
