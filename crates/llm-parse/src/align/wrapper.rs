@@ -49,7 +49,7 @@ const STEMS: &[&str] =
 
 /// Tells whether a key says that what it holds is not the answer.
 pub(crate) fn is_no_answer(key: &str) -> bool {
-    ALONE.contains(&&*fold(key)) || words(key).any(|word| denies(&word))
+    ALONE.contains(&&*fold(key)) || words(key).any(|word| denies(&word)) || crate::syntax::denies(key)
 }
 
 fn denies(word: &str) -> bool {

@@ -374,11 +374,28 @@ impl Machine {
         order.sort_by_key(|i| {
             self.candidates.get(*i).map_or((0, 0), |c| (c.span.start, usize::MAX - c.span.end))
         });
-        let starts: Vec<Span> =
-            order.iter().filter_map(|i| self.candidates.get(*i)).map(|c| c.span).collect();
+        // A line such as `Correction: price: 5` is no value beside the one above it.
+        let starts: Vec<Span> = order
+            .iter()
+            .filter_map(|i| self.candidates.get(*i))
+            .filter(|c| c.origin != Origin::Yaml || !cue::is_remark(&self.tree, c.root, source))
+            .map(|c| c.span)
+            .collect();
         // The next start after each candidate's end, by a second pointer: ends are not sorted, but bounded by halves.
         let reasoning_end = self.around.reasoning.last().map_or(0, |span| span.end);
         let mut reached = 0;
+        let mut previous = Span::default();
+        // Where labels stand matters only where there are several values.
+        let layout = match (starts.first(), starts.len()) {
+            (Some(first), 2..) => {
+                let last = order.iter().filter_map(|i| self.candidates.get(*i)).map(|c| c.span.end).max();
+                cue::layout(
+                    source.get(reasoning_end.min(first.start)..first.start).unwrap_or(""),
+                    last.and_then(|end| source.get(end..)).unwrap_or(""),
+                )
+            }
+            _ => cue::Layout::default(),
+        };
         for index in order {
             let Some(candidate) = self.candidates.get_mut(index) else { continue };
             let span = candidate.span;
@@ -386,7 +403,10 @@ impl Machine {
             let from = reached.max(floor).min(span.start);
             let next = starts.partition_point(|other| other.start < span.end);
             let to = starts.get(next).map_or(source.len(), |other| other.start);
-            let reached_before = reached;
+            let (reached_before, known) = (reached, previous);
+            if span.end > reached {
+                previous = span;
+            }
             reached = reached.max(span.end);
             let mut before = source.get(from..span.start).unwrap_or("");
             if let Origin::Fence { language } = candidate.origin {
@@ -407,8 +427,25 @@ impl Machine {
                 let start = span.end + (after.len() - trail.len());
                 candidate.after = (clip(start), clip(start + trail.trim_end().len()));
             }
-            let values = Neighbours { before: reached_before > floor, after: next < starts.len() };
+            let values = Neighbours {
+                before: reached_before > floor,
+                previous: known.of(source),
+                after: next < starts.len(),
+                layout,
+            };
             candidate.cue = cue::cue(before, span.of(source), after, values);
+            if matches!(
+                candidate.origin,
+                Origin::Yaml | Origin::Markdown | Origin::Fence { .. } | Origin::Bare
+            ) && let Some(said) = cue::outline(&self.tree, candidate.root, source)
+            {
+                candidate.cue = said;
+            }
+            if matches!(candidate.origin, Origin::Yaml | Origin::Markdown)
+                && cue::ends_corrected(span.of(source))
+            {
+                candidate.cue = Cue::Rejected;
+            }
             let inside = match candidate.origin {
                 Origin::Fence { language } => language.end.clamp(from, span.start),
                 _ => from,

@@ -33,6 +33,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cue::denies;
 pub(crate) use document::{LARGEST, Recycled};
 pub(crate) use machine::{Machine, Recorded};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::cue;
 use super::document::{Candidate, Cue, Origin, clip};
 use super::machine::Machine;
 use super::scan::{Input, Solid};
@@ -285,7 +286,9 @@ impl Machine {
             after: (0, 0),
             fixes,
         };
-        if count == 1 {
+        let denied =
+            self.tree.node(NodeId(only)).key_span().is_some_and(|name| cue::denies(name.of(cx.text)));
+        if count == 1 && !denied {
             // The content of a single root element first, then the element itself.
             self.candidates.push(Candidate { root: NodeId(only), ..candidate });
         }

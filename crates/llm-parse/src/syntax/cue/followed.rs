@@ -7,7 +7,7 @@ pub(super) fn is_cleared(words: &[&str], at: usize) -> bool {
     let word = words.get(at).copied().unwrap_or("");
     let (before, after) = (words.get(..at).unwrap_or(&[]), words.get(at + 1..).unwrap_or(&[]));
     if !word.is_ascii() {
-        return ["잘못", "틀린", "틀렸", "오답", "오류"].iter().any(|stem| word.starts_with(stem))
+        return ["잘못", "틀린", "틀렸", "오답", "오류", "실수"].iter().any(|stem| word.starts_with(stem))
             && (words.iter().any(|other| other.contains('없'))
                 || after.iter().any(|other| {
                     [
@@ -144,6 +144,15 @@ pub(super) fn is_followed(words: &[&str], at: usize) -> bool {
             () if is_one_of(word, &["in"]) => {
                 return is_one_of(previous, &["as", "like"]) || (asked && form_from(words, at, form));
             }
+            () if is_one_of(word, &["using"])
+                && is_one_of(words.get(at + 1).copied().unwrap_or(""), &["the", "this", "that"])
+                && !is_one_of(
+                    words.first().copied().unwrap_or(""),
+                    &["answer", "respond", "reply", "return", "please", "write", "output", "give", "use"],
+                ) =>
+            {
+                return true;
+            }
             () if is_one_of(word, &["using", "under", "with", "for"]) => {
                 return (asked && form_from(words, at, form))
                     || is_one_of(
@@ -247,6 +256,7 @@ fn is_followed_in_korean(words: &[&str], at: usize) -> bool {
             "" => false,
             "대로" | "처럼" | "에서" | "대로의" => true,
             "와" | "과" => ["같", "동일", "유사", "비슷", "똑같"].iter().any(|stem| next.starts_with(stem)),
+            "은" | "는" => asked && !example,
             "에" | "을" | "를" | "의" | "에도" => {
                 follows(next)
                     || (asked && !example)

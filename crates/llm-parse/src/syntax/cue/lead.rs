@@ -10,6 +10,9 @@ pub(super) fn read(sentence: &str) -> Cue {
     let mut rank = 0;
     let words: Vec<&str> =
         sentence.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).collect();
+    if let Some(supposed) = supposes(&words) {
+        return supposed;
+    }
     let word_at = |at: Option<usize>| at.and_then(|at| words.get(at)).copied().unwrap_or("");
     for (at, word) in words.iter().copied().enumerate() {
         // “that was wrong, so the answer is {…}”: what was wrong stands before it
@@ -31,6 +34,11 @@ pub(super) fn read(sentence: &str) -> Cue {
         let negated = negated || next.starts_with("아닌") || next.starts_with("아니");
         let cleared = match cue {
             // “틀렸으니 답은 {…}”: what was wrong stands before it
+            // “Instead of prose, here is JSON: {…}”
+            Cue::Rejected if is_one_of(word, &["instead", "than"]) => sentence
+                .rfind(word)
+                .and_then(|from| sentence.get(from..))
+                .is_some_and(|rest| rest.contains([',', ':'])),
             Cue::Rejected => is_cleared(&words, at) || word.ends_with(['니', '서']) || word.ends_with("므로"),
             Cue::Example | Cue::Schema => is_followed(&words, at),
             _ => false,
@@ -43,6 +51,32 @@ pub(super) fn read(sentence: &str) -> Cue {
     found
 }
 
+/// Reads a sentence that only supposes: “Imagine”, “had the text said so”, “a valid answer would look like”, “…했다면”.
+fn supposes(words: &[&str]) -> Option<Cue> {
+    let first = words.first().copied().unwrap_or("");
+    let has = |list: &[&str]| words.iter().any(|word| is_one_of(word, list));
+    let would = has(&["would", "were"]);
+    if is_one_of(first, &["imagine", "pretend", "todo"])
+        || (is_one_of(first, &["if", "had", "were"]) && (would || first.eq_ignore_ascii_case("had")))
+        || (first.eq_ignore_ascii_case("say") && has(&["were"]))
+        || (first.eq_ignore_ascii_case("what")
+            && words.get(1).is_some_and(|next| next.eq_ignore_ascii_case("if")))
+        || words.iter().any(|word| {
+            ["었다면", "았다면", "였다면", "했다면", "셨다면", "더라면"].iter().any(|end| word.ends_with(end))
+        })
+    {
+        return Some(Cue::Example);
+    }
+    let like = words.windows(2).position(
+        |pair| matches!(pair, [look, like] if is_one_of(look, &["look"]) && is_one_of(like, &["like"])),
+    )?;
+    let modal = words
+        .get(..like)?
+        .iter()
+        .any(|word| is_one_of(word, &["should", "would", "could", "must", "might", "may"]));
+    (modal && words.len() <= like + 4).then_some(Cue::Schema)
+}
+
 /// Returns the cue of one word and its weight: of equal weights, the later word counts.
 fn english(word: &str, previous: &str, next: &str) -> (Cue, u8) {
     let strong = is_one_of(previous, &["an", "for", "as"]);
@@ -53,6 +87,27 @@ fn english(word: &str, previous: &str, next: &str) -> (Cue, u8) {
         ) =>
         {
             (Cue::Example, if strong { 4 } else { 1 })
+        }
+        () if (word.eq_ignore_ascii_case("instance") && previous.eq_ignore_ascii_case("for"))
+            || (is_one_of(
+                word,
+                &["mock", "dummy", "illustrative", "fictional", "imaginary", "fake", "fabricated"],
+            ) && (next.is_empty()
+                || is_one_of(
+                    next,
+                    &[
+                        "output", "response", "answer", "json", "data", "result", "values", "value", "reply",
+                        "object", "record", "version",
+                    ],
+                ))) =>
+        {
+            (Cue::Example, 4)
+        }
+        () if word.eq_ignore_ascii_case("form")
+            && previous.eq_ignore_ascii_case("the")
+            && next.is_empty() =>
+        {
+            (Cue::Schema, 1)
         }
         () if is_one_of(word, &["eg", "e"]) && (next.eq_ignore_ascii_case("g") || word.len() == 2) => {
             (Cue::Example, 4)
@@ -159,7 +214,11 @@ fn korean(word: &str, next: &str) -> (Cue, u8) {
     if starts(&["기존", "이전"]) && starts_answer(next) {
         return (Cue::Draft, 3);
     }
-    if starts(&["잘못", "틀린", "틀렸", "오답", "오류", "대신"]) {
+    if matches!(word, "가령" | "이를테면" | "예컨데") {
+        return (Cue::Example, 4);
+    }
+    if starts(&["잘못", "틀린", "틀렸", "오답", "오류"]) || matches!(word, "실수" | "실수는" | "실수의")
+    {
         return (Cue::Rejected, 3);
     }
     if starts(&["수정", "정정", "고친", "고쳤", "바로잡", "교정", "올바른", "개선", "다시"])

@@ -1,13 +1,20 @@
 //! What the words around a candidate say about it, in Korean and English.
 
+mod clause;
 mod english;
 mod followed;
+mod gap;
 mod korean;
 mod lead;
+mod outline;
 mod remark;
+mod verdict;
 
 use super::document::Cue;
+pub(super) use gap::{Layout, layout};
 use lead::read;
+pub(crate) use outline::denies;
+pub(super) use outline::{ends_corrected, is_remark, outline};
 
 /// Bounds the text that is looked at before a candidate, in bytes.
 const BEFORE: usize = 240;
@@ -16,48 +23,245 @@ const AFTER: usize = 160;
 
 /// What stands on either side of a candidate.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Neighbours {
+pub(super) struct Neighbours<'a> {
     /// Another value stands before it.
     pub(super) before: bool,
+    /// The text of that value.
+    pub(super) previous: &'a str,
     /// Another value stands after it.
     pub(super) after: bool,
+    pub(super) layout: Layout,
 }
 
 /// Reads the cue of a candidate, written as `value`, from the text since the value before it, if one stands before it, and
 /// the text up to the next one.
-pub(super) fn cue(before: &str, value: &str, after: &str, values: Neighbours) -> Cue {
-    let before = tail(before);
+pub(super) fn cue(before: &str, value: &str, after: &str, values: Neighbours<'_>) -> Cue {
+    let lead = lead_in(before, values);
+    if lead.1 {
+        return Cue::Rejected;
+    }
+    let lead = lead.0;
+    let said = said_behind(before, value, after, values);
+    match (lead, said) {
+        (lead, Cue::None) => lead,
+        // A final answer stays one where drafts are spoken of after it.
+        (lead, Cue::Draft) if !matches!(lead, Cue::None | Cue::Draft) => lead,
+        (lead, Cue::Final | Cue::Corrected) if lead != Cue::None => lead,
+        (_, said) => said,
+    }
+}
+
+/// Reads what leads to a value, and whether it denies the value outright.
+fn lead_in(before: &str, values: Neighbours<'_>) -> (Cue, bool) {
+    let whole = before;
+    let mut before = tail(before);
+    let mut given = None;
+    if values.before {
+        let named = remark::Sentence::new("", values.previous);
+        let between = gap::between(whole, values.layout, |word| named.is_key(word));
+        if between.unclear {
+            return (Cue::None, false);
+        }
+        given = between.ahead;
+        before = tail(between.lead);
+    }
     let sentence = last_sentence(before);
     let mut lead = match label(sentence) {
-        // `예: {…}` may say yes where nothing follows it.
-        Cue::None if values.after && heads_example(before) => Cue::Example,
         Cue::None => read(sentence),
         label => label,
     };
+    // `예: {…}` may say yes where nothing follows it.
+    if lead == Cue::None && heads_example(before) {
+        lead = if values.after || !last_line(before).contains("예") { Cue::Example } else { Cue::Draft };
+    }
+    if lead == Cue::None && frames_thought(before) {
+        return (Cue::Rejected, false);
+    }
+    if lead == Cue::None
+        && let Some(said) = verdict::verdict(sentence)
+        && !matches!(said.cue, Cue::Final | Cue::Corrected)
+        && !said.predicate
+    {
+        lead = said.cue;
+    }
+    // What a turn before this one got wrong is not what follows.
+    if lead == Cue::Rejected && !values.before && gap::speaks_of_earlier(sentence) {
+        lead = Cue::None;
+    }
+    if lead == Cue::None && values.after && is_given(sentence) {
+        lead = Cue::Draft;
+    }
+    if lead == Cue::None {
+        lead = verdict::mark(last_line(before), true);
+        if lead == Cue::Corrected && !values.before && !values.after {
+            lead = Cue::None;
+        }
+    }
     // “Wait, that is wrong. {…}” is said of the value before it.
     let told = before.trim_end().ends_with(['.', '!']);
     if values.before && (lead == Cue::None || (lead == Cue::Rejected && told)) && takes_back(before) {
         lead = Cue::Corrected;
     }
-    if is_denial(sentence) {
-        return Cue::Rejected;
+    if let Some(given) = given {
+        return (given, false);
     }
-    if values.after && heads_correction(after) {
-        return Cue::Rejected;
+    (lead, is_denial(sentence) || (!told && is_withheld(sentence)) || denies_by_mark(before))
+}
+
+/// `!{…}`, `No: {…}`
+fn denies_by_mark(before: &str) -> bool {
+    let text = before.trim_end_matches(' ');
+    let alone = before.trim().trim_matches('*');
+    (text.ends_with('!') && text.trim_end_matches('!').chars().next_back().is_none_or(char::is_whitespace))
+        || (alone.eq_ignore_ascii_case("no:") || alone == "아니요:")
+}
+
+/// `Input: {…}`: what was given, where what comes of it follows.
+fn is_given(sentence: &str) -> bool {
+    let mut words = words(sentence);
+    let (first, more) = (words.next().unwrap_or(""), words.next().is_some());
+    !more
+        && (is_one_of(first, &["input", "question", "q", "user", "prompt"])
+            || matches!(first, "입력" | "질문" | "사용자"))
+}
+
+/// Tells whether a tag right before a value opens a stretch of reasoning that is not written as `<think>` is.
+fn frames_thought(before: &str) -> bool {
+    let text = before.trim_end();
+    let Some(close) = text.chars().next_back().filter(|c| matches!(c, '>' | ']' | '▷')) else {
+        return false;
+    };
+    let open = match close {
+        '>' => '<',
+        ']' => '[',
+        _ => '◁',
+    };
+    let Some(name) = text.rsplit(open).next().and_then(|name| name.strip_suffix(close)) else { return false };
+    if name.starts_with('/') {
+        return false;
     }
-    let note = remark::remark(after, value, values.after);
+    let name = name.trim_matches('|').rsplit(':').next().unwrap_or("");
+    !text.ends_with("/>")
+        && is_one_of(
+            name,
+            &[
+                "think",
+                "thinking",
+                "thought",
+                "thoughts",
+                "reason",
+                "reasoning",
+                "scratchpad",
+                "analysis",
+                "reflection",
+                "plan",
+                "critique",
+                "inner_monologue",
+                "monologue",
+                "cot",
+                "생각",
+                "추론",
+            ],
+        )
+}
+
+/// Reads what the words behind a value say of it.
+fn said_behind(before: &str, value: &str, after: &str, values: Neighbours<'_>) -> Cue {
+    if values.after {
+        let named = remark::Sentence::new("", value);
+        let between = gap::between(after, values.layout, |word| named.is_key(word));
+        if between.unclear {
+            return Cue::None;
+        }
+        if let Some(back) = between.back {
+            return back;
+        }
+        if changes(last_sentence(tail(before)), after) {
+            return Cue::Rejected;
+        }
+        if heads_correction(after) {
+            return Cue::Rejected;
+        }
+    } else if let Some(said) = gap::label_behind(after) {
+        let positive = matches!(said.cue, Cue::Final | Cue::Corrected);
+        if !said.unsure && (!positive || values.before) {
+            return said.cue;
+        }
+    }
+    match clause::around(last_sentence(tail(before)), after) {
+        Cue::None => {}
+        said => return said,
+    }
+    if values.before && takes_over(before, after) {
+        return Cue::Corrected;
+    }
+    let note = remark::remark(after, value, values.after, values.before || values.after);
     // `… instead of {…}`, `an earlier draft said {…}`: said of the value that follows.
-    let note = match values.after && leads_on(after) {
+    match values.after && leads_on(after) {
         true if note == Cue::Rejected && !starts_contrast(after) => note,
         true => Cue::None,
         false => note,
-    };
-    match (lead, note) {
-        (lead, Cue::None) => lead,
-        // A final answer stays one where drafts are spoken of after it.
-        (lead, Cue::Draft) if lead != Cue::None => lead,
-        (_, note) => note,
     }
+}
+
+/// Tells whether a value is changed into the next one: “Changed {…} to {…}”.
+fn changes(lead: &str, after: &str) -> bool {
+    let last = words(lead).next_back().unwrap_or("");
+    is_one_of(
+        last,
+        &[
+            "changed",
+            "change",
+            "changing",
+            "replace",
+            "replaced",
+            "replacing",
+            "correct",
+            "corrected",
+            "updated",
+            "update",
+            "fixed",
+            "revised",
+            "edited",
+            "from",
+            "turned",
+            "amended",
+        ],
+    ) && is_one_of(after.trim(), &["to", "with", "by", "into"])
+}
+
+/// Tells whether a value takes the place of the one before it: `{…}를 {…}로 수정했습니다`.
+fn takes_over(before: &str, after: &str) -> bool {
+    let turned =
+        after.strip_prefix("으로").or_else(|| after.strip_prefix("로")).or_else(|| after.strip_prefix(" 로"));
+    matches!(before.trim(), "를" | "을" | "에서" | "→" | "->")
+        && turned.is_some_and(|rest| {
+            let rest = rest.trim_start();
+            [
+                "수정",
+                "교체",
+                "변경",
+                "바꾸",
+                "바꿨",
+                "바꿔",
+                "바꿉",
+                "바뀌",
+                "고쳤",
+                "고쳐",
+                "고칩",
+                "정정",
+                "대체",
+                "갱신",
+                "업데이트",
+            ]
+            .iter()
+            .any(|verb| rest.starts_with(verb))
+        })
+}
+
+fn last_line(text: &str) -> &str {
+    let text = text.trim_end();
+    text.rsplit('\n').next().unwrap_or(text)
 }
 
 /// Reads what a plain answer says of itself: by its label, as in `Example: 5` and `오답: 긍정`, or below its first line.
@@ -73,7 +277,7 @@ pub(super) fn headed(text: &str) -> Cue {
             && line.len() < NAME
             && !line.contains([':', '：'])
             && line.split_whitespace().count() < 4;
-        return if short { remark::remark(below, line, false) } else { Cue::None };
+        return if short { remark::remark(below, line, false, false) } else { Cue::None };
     }
     let Some((head, value)) = line.split_once([':', '：']) else { return Cue::None };
     let head = head.trim_matches(|c: char| !c.is_alphanumeric());
@@ -100,9 +304,10 @@ fn is_denial(lead: &str) -> bool {
     let mut back = words(&text).rev();
     let (last, before) = (back.next().unwrap_or(""), back.next().unwrap_or(""));
     let denied = matches!(last, "not" | "never") || last.ends_with("n't");
-    if denied && !before.is_empty() && !matches!(before, "if" | "why" | "or") {
+    if denied && !matches!(before, "if" | "why" | "or") {
         return true;
     }
+
     // “This is not it”
     if matches!(last, "it" | "this" | "that") && (before == "not" || before.ends_with("n't")) {
         return true;
@@ -125,6 +330,47 @@ fn is_denial(lead: &str) -> bool {
     count <= 4 && (turned || turned_ko)
 }
 
+/// Tells whether the value that follows is what the writer does not give: “I refuse to answer”, “there is no evidence for”.
+fn is_withheld(text: &str) -> bool {
+    const GIVES: &[&str] = &[
+        "give", "output", "return", "answer", "provide", "produce", "write", "say", "confirm", "submit",
+        "accept", "generate", "emit", "repeat", "support", "claim",
+    ];
+    let text = text.to_lowercase().replace('’', "'");
+    let clause =
+        text.rsplit([',', ';', ':']).find(|part| part.contains(char::is_alphanumeric)).unwrap_or(&text);
+    let list: Vec<&str> = words(clause).collect();
+    let last = list.last().copied().unwrap_or("");
+    let at = match last {
+        "with" | "as" | "that" => list.len().saturating_sub(2),
+        _ => list.len().saturating_sub(1),
+    };
+    let verb = list.get(at).copied().unwrap_or("");
+    let near = list.get(at.saturating_sub(4)..at).unwrap_or(&[]);
+    let denied = near.iter().any(|word| {
+        word.ends_with("n't")
+            || is_one_of(
+                word,
+                &[
+                    "refuse", "refuses", "cannot", "unable", "nobody", "never", "not", "decline", "dont",
+                    "cant", "wont",
+                ],
+            )
+    });
+    if is_one_of(verb, GIVES) && denied && !near.contains(&"only") {
+        return true;
+    }
+    if is_one_of(last, &["contradicts", "contradict", "disproves", "refutes", "denies", "excludes"]) {
+        return true;
+    }
+    matches!(last, "for" | "that")
+        && list.iter().any(|word| is_one_of(word, &["no", "not", "without"]))
+        && is_one_of(
+            list.len().checked_sub(2).and_then(|at| list.get(at)).unwrap_or(&""),
+            &["evidence", "basis", "support", "proof", "reason"],
+        )
+}
+
 /// Tells whether the value that follows is announced as a correction: `Correction:`, `수정:`.
 fn heads_correction(between: &str) -> bool {
     let line = between.trim_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '~' | '*'));
@@ -141,6 +387,11 @@ fn is_correction_word(word: &str) -> bool {
             | "update"
             | "edit"
             | "amendment"
+            | "fix"
+            | "errata"
+            | "corrigendum"
+            | "typo"
+            | "오타"
             | "정정"
             | "수정"
             | "업데이트"
@@ -195,10 +446,22 @@ fn label(sentence: &str) -> Cue {
         Some(_) => return Cue::Corrected,
         None => {}
     }
-    if second.is_some() {
-        return Cue::None;
+    if let Some(second) = second {
+        let changed = is_one_of(first, &["변경", "수정", "교체", "적용", "편집", "개선", "교정"]);
+        return match second {
+            // What `수정 전` heads is to be replaced.
+            "전" if changed && last => Cue::Rejected,
+            "후" if changed && last => Cue::Corrected,
+            _ if first.eq_ignore_ascii_case("as") && second.eq_ignore_ascii_case("is") && last => Cue::Draft,
+            _ if first.eq_ignore_ascii_case("to") && second.eq_ignore_ascii_case("be") && last => {
+                Cue::Corrected
+            }
+            _ => Cue::None,
+        };
     }
     match first {
+        "전" => Cue::Draft,
+        "후" => Cue::Corrected,
         _ if is_one_of(
             first,
             &["old", "before", "original", "initial", "previous", "previously", "earlier"],
@@ -271,188 +534,4 @@ fn is_one_of(word: &str, list: &[&str]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_before_and_after_tell_what_a_value_is() {
-        for (before, after, expected) in [
-            ("For example:", "", Cue::Example),
-            ("예시:", "", Cue::Example),
-            ("예를 들어 다음과 같습니다.", "", Cue::Example),
-            ("Here is my first draft:\n", "", Cue::Draft),
-            ("초안은 다음과 같습니다:\n", "", Cue::Draft),
-            ("Wait, the corrected version:\n", "", Cue::Corrected),
-            ("수정된 결과:", "", Cue::Corrected),
-            ("Final answer:", "", Cue::Final),
-            ("최종 답변입니다.\n", "", Cue::Final),
-            ("The format is ", "", Cue::Schema),
-            ("Instead of ", "", Cue::Rejected),
-            ("Do not use ", "", Cue::Rejected),
-            ("잘못된 답:", "", Cue::Rejected),
-            ("수정 전:", "", Cue::Rejected),
-            ("I tried this. Then I wrote the answer:", "", Cue::None),
-            ("The final answer (not the example above):", "", Cue::Final),
-            (" but that was wrong, so the final answer is ", "", Cue::Final),
-            ("는 틀렸으니 최종 답은 ", "", Cue::Final),
-            ("The final answer is wrong: ", "", Cue::Rejected),
-            ("최종 답이 틀렸습니다: ", "", Cue::Rejected),
-            ("This answer is so wrong: ", "", Cue::Rejected),
-            ("", " is wrong.", Cue::Rejected),
-            ("", "\n위는 예시입니다.", Cue::Example),
-            ("", "\nAnd the corrected version:", Cue::None),
-            ("Here is the result:", "", Cue::None),
-        ] {
-            assert_eq!(
-                cue(before, "", after, Neighbours { before: false, after: true }),
-                expected,
-                "{before:?} … {after:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn words_between_two_values_take_the_first_back() {
-        for (between, expected) in [
-            ("Scratch that. The answer is:", Cue::Corrected),
-            ("No, wait.", Cue::Corrected),
-            ("On second thought, the answer is:", Cue::Corrected),
-            ("아니, 다음과 같습니다:", Cue::Corrected),
-            ("v2:", Cue::Corrected),
-            ("2차 답변:", Cue::Corrected),
-            ("After:", Cue::Corrected),
-            ("Attempt 1:", Cue::Draft),
-            ("기존 답변:", Cue::Draft),
-            ("Option 2:", Cue::None),
-            ("And the second order:", Cue::None),
-            ("다음 사람:", Cue::None),
-        ] {
-            assert_eq!(
-                cue(between, "", "", Neighbours { before: true, after: false }),
-                expected,
-                "{between:?}"
-            );
-        }
-        assert_eq!(cue("Wait for it, here it comes:", "", "", Neighbours::default()), Cue::None);
-    }
-
-    #[test]
-    fn a_remark_at_the_end_of_the_answer_needs_no_full_stop() {
-        for after in [
-            "\nCorrection: n should be 2",
-            "\n정정: n은 2",
-            "\nActually, n is 2",
-            "\nActually, n is 2.\n",
-            "\nThe above is incorrect\n",
-            "\nThat is wrong ",
-        ] {
-            assert_eq!(cue("", "{\"n\": 1}", after, Neighbours::default()), Cue::Rejected, "{after:?}");
-        }
-        assert_eq!(cue("", "{\"n\": 1}", "\nThis is only an example\n", Neighbours::default()), Cue::Example);
-        assert_eq!(
-            cue("", "{\"n\": 1}", "\nActually, this is the whole list.", Neighbours::default()),
-            Cue::None
-        );
-    }
-
-    /// How a remark may stand below a value.
-    const BELOW: [&str; 7] =
-        ["\n", "\n\n", "\n```\n\n", "\n\n\n\n", "\n\n---\n\n", "</answer>\n", "\n```\n\nHere it is. "];
-
-    #[test]
-    fn a_retraction_is_seen_wherever_it_stands_below() {
-        for remark in [
-            "This is wrong.",
-            "The above JSON is incorrect.",
-            "**Correction:** n = 2",
-            "Actually it's 3.",
-            "Please ignore the above.",
-            "The correct n is 3.",
-            "I misread the text.",
-            "위 값은 틀렸습니다.",
-            "정정: n은 2입니다.",
-            "죄송합니다, n은 2입니다.",
-            "무시해 주세요.",
-            "정답은 2입니다.",
-        ] {
-            for below in BELOW {
-                let after = format!("{below}{remark}\n");
-                assert_eq!(cue("", "{\"n\": 1}", &after, Neighbours::default()), Cue::Rejected, "{after:?}");
-            }
-        }
-        for remark in
-            ["This is just an example.", "These are placeholder values.", "위 값은 예시일 뿐입니다."]
-        {
-            for below in BELOW {
-                let after = format!("{below}{remark}\n");
-                assert_eq!(cue("", "{\"n\": 1}", &after, Neighbours::default()), Cue::Example, "{after:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_said_of_the_source_or_under_a_condition_is_no_retraction() {
-        for remark in [
-            "If this is wrong, let me know.",
-            "This follows the schema.",
-            "I double-checked: nothing is wrong.",
-            "There was a typo in the original text.",
-            "The correct answer is 1.",
-            "This may be wrong.",
-            "Sorry that the text wasn't clearer.",
-            "틀린 부분이 있으면 알려주세요.",
-            "예시와 같은 형식으로 작성했습니다.",
-            "원문의 수량이 잘못되었습니다.",
-            "초안은 무시했습니다.",
-            "정답은 1입니다.",
-        ] {
-            for below in BELOW {
-                let after = format!("{below}{remark}\n");
-                assert_eq!(cue("", "{\"n\": 1}", &after, Neighbours::default()), Cue::None, "{after:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_form_that_is_followed_is_not_the_value() {
-        for before in [
-            "스키마에 맞춘 답입니다:",
-            "예시 형식을 따르면 다음과 같습니다:",
-            "요청하신 형식으로 정리했습니다:",
-            "As in the example format, the result is:",
-            "Here is the JSON in the requested format:",
-            "Using the example format:",
-            "I removed the wrong entries:",
-        ] {
-            assert_eq!(cue(before, "", "", Neighbours::default()), Cue::None, "{before:?}");
-        }
-        for (before, expected) in [
-            ("Use the following format:", Cue::Schema),
-            ("다음 형식으로 답해 주세요:", Cue::Schema),
-            ("형식은 다음과 같습니다:", Cue::Schema),
-            ("예시를 들면 다음과 같습니다:", Cue::Example),
-            ("Example output following the schema:", Cue::Example),
-            ("A wrong answer would be:", Cue::Rejected),
-        ] {
-            assert_eq!(cue(before, "", "", Neighbours::default()), expected, "{before:?}");
-        }
-    }
-
-    #[test]
-    fn a_plain_answer_says_by_its_label_what_it_is() {
-        for (text, expected) in [
-            ("오답: 긍정", Cue::Rejected),
-            ("Example: 5", Cue::Example),
-            ("**예시:** 5", Cue::Example),
-            ("Draft: true", Cue::Draft),
-            ("긍정\n\n위 답은 틀렸습니다.", Cue::Rejected),
-            ("Answer: 5", Cue::None),
-            ("Final answer: 5", Cue::None),
-            ("Format: JSON", Cue::None),
-            ("긍정\n\n틀린 부분이 있으면 알려주세요.", Cue::None),
-            ("The example shows: 5 of them are wrong", Cue::None),
-        ] {
-            assert_eq!(headed(text), expected, "{text:?}");
-        }
-    }
-}
+mod tests;

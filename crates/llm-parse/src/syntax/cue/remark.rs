@@ -37,8 +37,9 @@ impl<'a> Sentence<'a> {
 
     /// Tells whether the value has a key of this name.
     pub(super) fn is_key(&self, name: &str) -> bool {
-        self.found(name)
-            .any(|rest| rest.trim_start_matches(['"', '\'', '*', ' ']).starts_with([':', '=', '：']))
+        self.found(name).any(|rest| {
+            rest.trim_start_matches(['"', '\'', '*', ' ']).starts_with([':', '=', '：', '>', '|'])
+        })
     }
 
     /// Tells whether the value says this already.
@@ -61,17 +62,19 @@ impl<'a> Sentence<'a> {
 }
 
 /// Reads what the first sentences after a value say of it, and where no other value follows, also what the last ones say.
-pub(super) fn remark(after: &str, value: &str, value_follows: bool) -> Cue {
+///
+/// `among` tells that it is one of several values.
+pub(super) fn remark(after: &str, value: &str, value_follows: bool, among: bool) -> Cue {
     let head = head(after, HEAD);
-    let mut found = read(head, value, true, value_follows);
+    let mut found = read(head, value, true, value_follows, among);
     let rest = after.get(head.len()..).unwrap_or("").trim_end();
     if found == Cue::None && !value_follows && !rest.is_empty() {
-        found = read(tail(rest, TAIL), value, false, false);
+        found = read(tail(rest, TAIL), value, false, false, among);
     }
     found
 }
 
-fn read(text: &str, value: &str, first: bool, value_follows: bool) -> Cue {
+fn read(text: &str, value: &str, first: bool, value_follows: bool, among: bool) -> Cue {
     let mut found = Cue::None;
     let mut count = 0;
     let mut headed = false;
@@ -99,6 +102,9 @@ fn read(text: &str, value: &str, first: bool, value_follows: bool) -> Cue {
             return if english::is_nothing(line) || korean::is_nothing(line) { found } else { Cue::Rejected };
         }
         for sentence in sentences(line) {
+            if among && super::gap::counts_off(sentence) {
+                return Cue::None;
+            }
             let sentence = Sentence { beside, interjected, ..Sentence::new(sentence, value) };
             let says = if sentence.text.chars().any(is_hangul) {
                 korean::says(sentence)

@@ -40,6 +40,8 @@ pub(super) const SAMPLES: &[&str] = &[
     "imaginary",
     "fabricated",
     "invented",
+    "joke",
+    "random",
 ];
 pub(super) const SCHEMAS: &[&str] = &["schema", "template", "skeleton"];
 pub(super) const DRAFTS: &[&str] = &["draft", "drafts", "tentative", "preliminary", "provisional"];
@@ -179,6 +181,9 @@ pub(super) const INTERJECTIONS: &[&str] = &[
     "oh",
     "nope",
     "nevermind",
+    "err",
+    "er",
+    "ugh",
 ];
 /// Words that may stand before a sentence and change nothing about it.
 pub(super) const OPENERS: &[&str] = &[

@@ -52,6 +52,12 @@ pub(super) fn says(sentence: Sentence<'_>) -> Cue {
     if conditional || question {
         return Cue::None;
     }
+    if takes_back(&words) {
+        return Cue::Rejected;
+    }
+    if asks_to_fill(&words) {
+        return Cue::Example;
+    }
     if replaced::is_replaced(&text, &words, sentence) {
         return Cue::Rejected;
     }
@@ -67,6 +73,73 @@ pub(super) fn says(sentence: Sentence<'_>) -> Cue {
         }
     }
     found
+}
+
+/// Tells whether the writer takes the value back, or goes at it anew: “I take that back.”, “My mistake!”, “Let me redo this.”
+fn takes_back(words: &[&str]) -> bool {
+    if matches!(words, ["my", "mistake" | "bad" | "error" | "apologies", ..] if words.len() < 4)
+        || words.windows(4).any(|w| matches!(w, ["i", "take", "that" | "this" | "it", "back"]))
+        || words
+            .windows(3)
+            .any(|w| matches!(w, ["i", "retract" | "withdraw" | "ignore" | "reject", "this" | "that" | "it"]))
+    {
+        return true;
+    }
+    // “None of this is in the text.”
+    if matches!(words, ["none" | "nothing", "of" | "in", "this" | "that" | "these" | "it", ..])
+        && words.iter().any(|w| matches!(*w, "is" | "are" | "was" | "were"))
+        && !words.iter().any(|w| matches!(*w, "not" | "missing" | "invented" | "wrong" | "made" | "guessed"))
+    {
+        return true;
+    }
+    // “This is what a wrong answer looks like.”
+    if matches!(words, ["this" | "that" | "it", "is" | "was", "what" | "how", ..])
+        && words.iter().any(|w| is_one_of(w, WRONG) || matches!(*w, "bad" | "not"))
+    {
+        return true;
+    }
+    let announces =
+        words.iter().position(|w| matches!(*w, "let" | "will" | "need" | "must" | "should" | "going"));
+    announces.is_some_and(|at| {
+        let starts = match words.get(at) {
+            Some(&"let") => words.get(at + 1) == Some(&"me"),
+            _ => at > 0 && words.get(at - 1).is_some_and(|w| matches!(*w, "i" | "am" | "now")),
+        };
+        let verb = words
+            .get(at + 1..)
+            .unwrap_or(&[])
+            .iter()
+            .find(|w| !matches!(**w, "me" | "to" | "now" | "just" | "quickly"));
+        let object = words.last().copied().unwrap_or("");
+        starts
+            && verb.is_some_and(|w| {
+                matches!(
+                    *w,
+                    "redo"
+                        | "recheck"
+                        | "revise"
+                        | "rewrite"
+                        | "retry"
+                        | "recompute"
+                        | "recalculate"
+                        | "recount"
+                        | "reconsider"
+                ) || (matches!(*w, "fix" | "correct" | "try" | "start")
+                    && matches!(
+                        object,
+                        "this" | "that" | "it" | "again" | "over" | "answer" | "json" | "output"
+                    ))
+            })
+    })
+}
+
+/// “Fill in the actual values.”
+fn asks_to_fill(words: &[&str]) -> bool {
+    let at = words.iter().take_while(|w| is_one_of(w, OPENERS)).count();
+    words
+        .get(at)
+        .is_some_and(|w| matches!(*w, "fill" | "insert" | "put" | "enter" | "add" | "substitute" | "plug"))
+        && words.iter().any(|w| matches!(*w, "actual" | "real" | "own" | "your" | "yours"))
 }
 
 /// Tells whether a sentence tells the reader to pass over the value, or to pass over something else.
@@ -167,6 +240,22 @@ fn clause_says(clause: &[&str], words: &[&str], beside: bool, sentence: Sentence
         } else {
             continue;
         };
+        // “a valid example of the schema”
+        if is_one_of(word, SAMPLES)
+            && clause
+                .get(at + 1..)
+                .unwrap_or(&[])
+                .iter()
+                .take(4)
+                .any(|w| is_one_of(w, SCHEMAS) || *w == "format")
+        {
+            continue;
+        }
+        if is_one_of(word, SCHEMAS)
+            && clause.get(..at).unwrap_or(&[]).iter().any(|w| is_one_of(w, SAMPLES) || *w == "of")
+        {
+            continue;
+        }
         let Some((verb, denied)) = governed(clause, at) else { continue };
         // “not right” and “no longer valid” say what “wrong” says; “not wrong” says nothing.
         if denies != denied {

@@ -24,7 +24,7 @@ pub(super) fn is_replaced(text: &str, words: &[&str], sentence: Sentence<'_>) ->
         return words.len() > 1 && !is_nothing(text);
     }
     let set_off = behind.starts_with([',', ':', '：', '!', '-', '–', '—', '.', '…'])
-        || matches!(first, "actually" | "oops" | "whoops" | "hmm" | "apologies");
+        || matches!(first, "actually" | "oops" | "whoops" | "hmm" | "apologies" | "err");
     let interjected = sentence.interjected
         || (is_one_of(first, INTERJECTIONS) && set_off)
         || matches!(
@@ -35,7 +35,7 @@ pub(super) fn is_replaced(text: &str, words: &[&str], sentence: Sentence<'_>) ->
         || words.windows(2).any(|pair| pair == ["correct", "myself"]);
     let source = words.iter().any(|word| is_one_of(word, SOURCES));
     let claim = Claim { words, sentence, interjected, source };
-    claim.sets() || claim.wants() || claim.tells() || claim.knows_better() || claim.admits()
+    claim.gives() || claim.sets() || claim.wants() || claim.tells() || claim.knows_better() || claim.admits()
 }
 
 impl Claim<'_> {
@@ -48,6 +48,16 @@ impl Claim<'_> {
         at.checked_sub(1).map_or("", |at| self.word(at))
     }
 
+    /// “Sorry, 5.”, “Err, age: 5”
+    fn gives(&self) -> bool {
+        let last = self.words.last().copied().unwrap_or("");
+        let key = self.before(self.words.len().saturating_sub(1));
+        self.interjected
+            && is_value(last)
+            && !self.sentence.holds(last)
+            && (self.words.len() < 3 || (self.words.len() < 5 && self.sentence.is_key(key)))
+    }
+
     /// “Actually it's 3.”, “It is 3, not 1.”, “The name is not apple.”
     fn sets(&self) -> bool {
         let pair = |w: &[&str]| matches!(w, [a, "not", b] if is_value(a) && is_value(b));
@@ -57,7 +67,10 @@ impl Claim<'_> {
                 return false;
             }
             let (next, third) = (self.word(at + 1), self.word(at + 2));
-            if is_value(next) && (self.interjected || contrast) {
+            // “The age is 4, not 3.” says again what the value says.
+            let kept = self.sentence.holds(next);
+            let again = contrast && kept;
+            if is_value(next) && !again && (self.interjected || contrast) {
                 return true;
             }
             let subject = self.before(at);
@@ -65,7 +78,9 @@ impl Claim<'_> {
             let other = !is_one_of(next, FILLERS) && !matches!(next, "not" | "given" | "");
             let denied =
                 next == "not" && third.len() > 2 && !is_one_of(third, FILLERS) && self.sentence.holds(third);
-            (named && self.interjected && other && !self.sentence.holds(next))
+            let claimed = is_value(next) && !kept && at + 2 == self.words.len() && !self.source;
+            (named && claimed)
+                || (named && self.interjected && other && !self.sentence.holds(next))
                 || (named && denied)
                 || ((named || matches!(subject, "it" | "this" | "that"))
                     && next == "actually"

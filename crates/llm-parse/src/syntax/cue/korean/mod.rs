@@ -167,6 +167,28 @@ pub(super) fn says(sentence: Sentence<'_>) -> Cue {
     {
         return Cue::Rejected;
     }
+    // “위 내용 무시”, “취소”
+    if list.len() < 4
+        && matches!(list.last(), Some(&("무시" | "취소" | "폐기" | "철회" | "무효")))
+        && (list.len() == 1 || starts(first, ANSWERS))
+    {
+        return Cue::Rejected;
+    }
+    // “값은 직접 채워 넣으세요.”
+    if ["채워", "채우", "입력해", "넣어"].iter().any(|word| text.contains(word))
+        && ["세요", "십시오", "주세요", "바랍니다"].iter().any(|last| end.ends_with(last))
+        && (text.contains("직접") || text.contains("실제") || text.contains("본인"))
+    {
+        return Cue::Example;
+    }
+    // “이 값들은 지어낸 것입니다.”
+    if ["지어낸", "꾸며낸", "만들어낸", "만들어 낸", "지어 낸"].iter().any(|word| text.contains(word))
+        && starts(first, ANSWERS)
+        && !text.contains("아닙니다")
+        && !text.contains("없")
+    {
+        return Cue::Example;
+    }
     if let Some(turned) = dismissal(&text, &list) {
         return if turned { Cue::Rejected } else { Cue::None };
     }
@@ -196,6 +218,15 @@ pub(super) fn says(sentence: Sentence<'_>) -> Cue {
     // “틀릴 수 있습니다”: may be, and nobody knows.
     if conditional || text.contains("수 있") || text.contains("수도 있") {
         return Cue::None;
+    }
+    // “다시 작성하겠습니다.”
+    if list.len() < 7
+        && list.iter().any(|word| matches!(*word, "다시" | "새로"))
+        && end.ends_with("겠습니다")
+        && !text.contains("확인")
+        && !text.contains("말씀")
+    {
+        return Cue::Rejected;
     }
     if replaced::is_replaced(&text, &list, sentence) || is_fault(&text, &list, sentence) {
         return Cue::Rejected;

@@ -53,7 +53,7 @@ pub(super) fn is_replaced(text: &str, words: &[&str], sentence: Sentence<'_>) ->
     let behind = text.split_once(first).map_or("", |(_, rest)| rest);
     // “정정: …”, “**정정** …”
     let behind = behind.trim_start_matches([' ', '_']);
-    if is_correction_word(first) && behind.starts_with(['*', ':', '：', ',', '-', '–', '—']) {
+    if is_correction_word(first) && behind.starts_with(['*', ':', '：', ',', '-', '–', '—', ')']) {
         return words.len() > 1 && !is_nothing(text);
     }
     let performed = |word: &&str| {
@@ -74,11 +74,30 @@ pub(super) fn is_replaced(text: &str, words: &[&str], sentence: Sentence<'_>) ->
     let interjected = sentence.interjected
         || INTERJECTIONS.contains(&first) && (apart || !matches!(first, "아" | "아니"))
         || ["다시 보니", "다시 확인", "확인해 보니", "잘못 봤"].iter().any(|words| text.contains(words));
+    // “아니, price: 5”
+    if let [.., key, last] = words
+        && interjected
+        && words.len() < 5
+        && is_digit(last)
+        && !sentence.holds(last)
+        && sentence.is_key(key)
+    {
+        return true;
+    }
     let topic = words.iter().find(|word| ends(word, &["은", "는"])).copied().unwrap_or("");
     let key = topic.strip_suffix(['은', '는']).is_some_and(|name| sentence.is_key(name));
     words.iter().enumerate().any(|(at, word)| {
         let next = words.get(at + 1).copied().unwrap_or("");
         let before = at.checked_sub(1).and_then(|at| words.get(at)).copied().unwrap_or("");
+        // “3이 아니라 4입니다” says again what a value of 4 says.
+        let digits = |word: &str| word.chars().take_while(char::is_ascii_digit).collect::<String>();
+        let kept = word.starts_with("아니라")
+            && is_digit(next)
+            && sentence.holds(&digits(next))
+            && !sentence.holds(&digits(before));
+        if kept {
+            return false;
+        }
         if sets(before, word, next)
             || (interjected && claims(word))
             || (at == 0 && word.starts_with("아니라"))
@@ -93,7 +112,12 @@ pub(super) fn is_replaced(text: &str, words: &[&str], sentence: Sentence<'_>) ->
         }
         let Some(claim) = bare(word).filter(|_| *word != topic) else { return false };
         // “죄송합니다, 이름은 바나나입니다.”
-        let told = interjected && !topic.is_empty() && at < 6 && (key || STRONG.contains(&first));
+        // “이름은 사실 바나나입니다.”
+        let truly = words.iter().take(3).skip(1).any(|word| matches!(*word, "사실" | "사실은" | "실은"));
+        let told = (interjected || truly)
+            && !topic.is_empty()
+            && at < 6
+            && (key || truly || STRONG.contains(&first));
         (told && !KEPT.contains(&claim) && !sentence.holds(claim))
             || (is_proper(topic, words) && !claim.is_empty() && claim.is_ascii() && !sentence.holds(claim))
             || (is_proper(topic, words) && is_digit(claim) && !sentence.holds(claim))
