@@ -19,6 +19,8 @@
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
@@ -40,6 +42,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 pub use memory::MemoryTaskStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresTaskStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteTaskStore;
 pub use store::{TaskFailure, TaskQuery, TaskRecord, TaskState, TaskStore};
