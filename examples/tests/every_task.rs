@@ -8,15 +8,27 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use support::auth::Keys;
 use support::child::Running;
+
+const KEY: &str = "a key of the tests, of more than 32 bytes";
 
 fn start(data: &Path) -> Running {
     let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--requests-per-second", "2000", "--data"]);
+        command.arg(data).env("PUMASI_TOKEN_KEY", KEY);
     };
     Running::start("every_task", serve).unwrap()
+}
+
+/// A client that asks as a member.
+fn member() -> Client {
+    let token = Keys::new(KEY).unwrap().issue("민수", "member", Duration::from_mins(10)).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    Client::builder().default_headers(headers).build().unwrap()
 }
 
 fn post(number: usize) -> Value {
@@ -47,7 +59,7 @@ async fn settled_within(limit: Duration, client: &Client, service: &Running) -> 
 
 #[tokio::test]
 async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
     for round in 0..4_usize {
         let service = start(folder.path());
@@ -84,7 +96,7 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
 
 #[tokio::test]
 async fn a_post_is_written_read_edited_matched_and_deleted() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let url = |path: &str| service.url(path);
     let send = async |post: Value| {
@@ -138,7 +150,7 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
 
 #[tokio::test]
 async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let send = async |key: &str, number: usize| {
         let request = client.post(service.url("/posts")).header("idempotency-key", key).json(&post(number));
@@ -158,7 +170,7 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let url = |path: &str| service.url(path);
     let long = "가".repeat(20_001);
@@ -196,7 +208,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/posts?limit=501", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?after=nowhere", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?offset=3", StatusCode::BAD_REQUEST),
-        (Method::GET, "/posts?state=failed", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?state=withdrawn", StatusCode::BAD_REQUEST),
         (Method::GET, "/about?verbose=1", StatusCode::BAD_REQUEST),
         (Method::POST, "/posts?wait=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/events?since=1", StatusCode::BAD_REQUEST),
@@ -208,7 +220,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     }
     for (path, hint) in [
         ("/tasks?offset=3", "`filter`, `after`, `limit`"),
-        ("/posts?state=failed", "`after` or `limit`"),
+        ("/posts?status=failed", "`state`, `after`, `limit`"),
         ("/about?verbose=1", "no query parameters"),
     ] {
         let answer = client.get(url(path)).send().await.unwrap().json::<Value>().await.unwrap();
@@ -305,7 +317,7 @@ fn a_journal_that_cannot_be_written_ends_the_run_with_an_error() {
 
 #[tokio::test]
 async fn lists_come_in_pages_that_lose_and_double_nothing() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     for number in 1..=5 {
         let body = format!("- 단어 {number}개 외우기\n- 모의고사 {number}회 풀기\n- 쉬기 {number}번");
@@ -347,7 +359,7 @@ async fn lists_come_in_pages_that_lose_and_double_nothing() {
 
 #[tokio::test]
 async fn events_tell_how_far_a_post_is() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     let post = json!({"kind": "question", "body": "단어를 매일 외우려고 합니다."});
@@ -384,7 +396,7 @@ async fn events_tell_how_far_a_post_is() {
 
 #[tokio::test]
 async fn it_stops_when_asked_even_while_a_page_listens() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let mut service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     service.signal("-TERM").unwrap();
@@ -413,10 +425,10 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
         ("PUMASI_LLM_MODEL", &*model),
         ("NO_PROXY", "*"),
     ];
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--budget-tokens", "15000", "--data"]);
-        command.arg(folder.path()).envs(environment);
+        command.arg(folder.path()).envs(environment).env("PUMASI_TOKEN_KEY", KEY);
     };
     let service = Running::start("every_task", serve).unwrap();
     for post in [
