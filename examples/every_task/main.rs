@@ -6,6 +6,7 @@
 //! cargo run --example every_task -- posts.jsonl      a file of posts: JSON lines, an array or one object; `-`: standard input
 //! cargo run --example every_task -- eval             precision and recall on the committed posts
 //! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
+//! cargo run --example every_task -- token 민수        a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
 //! A post is `{"id", "kind": "story" | "question", "title"?, "body"}`; one that is none is told and passed over.
@@ -14,6 +15,18 @@
 //! Without a model it uses rules and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local server (and
 //! `PUMASI_LLM_MODEL`, `PUMASI_LLM_KEY`), it asks the model. Tasks are matched by their words, and with
 //! `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` by their meaning, too.
+//!
+//! The service:
+//!
+//! - A *member* writes posts, and edits and deletes the own ones; a *moderator* deletes and retries those of others, too.
+//! - Members' nicknames are a projection of the events of the *membership* service: on the topic `members`, or by
+//!   `PUT /members/{id}` from a service that has no bus.
+//! - It keeps everything in one folder, `--data`. With `PUMASI_POSTGRES_URL` posts, tasks and members are in PostgreSQL, with
+//!   `PUMASI_KAFKA_URL` or `PUMASI_REDIS_URL` events travel there (`--features postgres,kafka,redis`), and several processes
+//!   share the work.
+//!
+//! `PUMASI_TOKEN_KEY` signs and checks tokens (JWT, HS256; claims `sub`, `role`, `exp`); without it the key is random, and the
+//! page hands out tokens to whoever asks: for development. `PUMASI_CORS_ORIGINS` names the origins whose pages may use the API.
 
 mod eval;
 mod input;
@@ -69,6 +82,8 @@ struct Args {
 enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
+    Token(serve::TokenOptions),
     /// Measures the extractor on the committed posts.
     Eval(eval::Options),
 }
@@ -90,6 +105,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Serve(options)) => {
             serve::run(options, extractor, matcher()?).await.map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Token(options)) => options.print().map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
             print::extractor(&*extractor);
             eval::run(options, extractor).await.map(|()| ExitCode::SUCCESS)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::Result;
-use pumasi_core::cache::MemoryCache;
+use pumasi_core::cache::Cache;
 use pumasi_core::model::ChatModel;
 use pumasi_rag::Retriever;
 use pumasi_rag::answer::{Assistant, FollowUps};
@@ -17,12 +17,16 @@ const INSTRUCTIONS: &str = "Begin with one short sentence that shows you have un
                             medicine.";
 
 /// The coach, with a model or without.
-pub(crate) fn assistant(retriever: Retriever, model: Option<Arc<dyn ChatModel>>) -> Result<Assistant> {
+pub(crate) fn assistant(
+    retriever: Retriever,
+    model: Option<Arc<dyn ChatModel>>,
+    cache: Arc<dyn Cache>,
+) -> Result<Assistant> {
     let coach = Assistant::builder(retriever)
         .persona(PERSONA)
         .instructions(INSTRUCTIONS)
         .follow_ups(FollowUps::Condensed)
-        .cache(Arc::new(MemoryCache::new(16 << 20)), Duration::from_hours(1));
+        .cache(cache, Duration::from_hours(1));
     match model {
         Some(model) => coach.model(model).build(),
         None => coach.build(),

@@ -4,22 +4,30 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use pumasi_core::model::HashingEmbedder;
+use pumasi_core::model::{Embedder, HashingEmbedder};
 use pumasi_rag::{Document, Ingest, Retriever, Space, SqliteStore, Store, Tenant};
 use serde::Deserialize;
+use support::servers::Pool;
 
 /// The store of one club, and what embeds for it.
 #[derive(Clone)]
 pub(crate) struct Knowledge {
     pub(crate) store: Arc<dyn Store>,
-    embedder: Arc<HashingEmbedder>,
+    embedder: Arc<dyn Embedder>,
 }
 
-/// Opens the store that needs nothing: a file, and vectors of shared words.
-pub(crate) async fn open(file: &Path) -> pumasi_rag::Result<Knowledge> {
-    let embedder = Arc::new(HashingEmbedder::new());
-    let store = SqliteStore::open(file, Space::of(&embedder), Tenant::single()).await?;
-    Ok(Knowledge { store: Arc::new(store), embedder })
+/// Opens the store in the database, or else in a file that needs nothing else.
+///
+/// Vectors are of the embedder that the environment names, or else of shared words.
+pub(crate) async fn open(file: &Path, database: Option<Pool>) -> pumasi_rag::Result<Knowledge> {
+    let embedder = support::model::embedder()?.unwrap_or_else(|| Arc::new(HashingEmbedder::new()));
+    let (space, tenant) = (Space::of(&*embedder), Tenant::single());
+    let store: Arc<dyn Store> = match database {
+        #[cfg(feature = "postgres")]
+        Some(pool) => Arc::new(pumasi_rag::PostgresStore::open(pool, space, tenant).await?),
+        _ => Arc::new(SqliteStore::open(file, space, tenant).await?),
+    };
+    Ok(Knowledge { store, embedder })
 }
 
 impl Knowledge {

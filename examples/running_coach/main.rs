@@ -4,12 +4,22 @@
 //! cargo run --example running_coach                  stores the committed knowledge in a file and answers some questions
 //! cargo run --example running_coach -- "질문"         answers one
 //! cargo run --example running_coach -- serve         the service, with a page at http://127.0.0.1:8789
+//! cargo run --example running_coach -- token 지영     an admin's token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
 //! Offline and the same at every run: without a model an answer is sentences of the sources, and says so; with `OPENAI_API_KEY`, or
 //! `PUMASI_LLM_URL` for a local server (and `PUMASI_LLM_MODEL`), the model writes it in the voice of a former athlete, and every
-//! sentence that cites is held against its source. `serve` keeps its knowledge in `running_coach.sqlite` (or `--data`), and takes knowledge from whoever has `RUNNING_COACH_ADMIN_TOKEN`; without that
-//! variable it makes a token up and writes it to standard error.
+//! sentence that cites is held against its source.
+//!
+//! The service:
+//!
+//! - A *runner* asks; the answer streams, and each of its sources opens the passage in the document it stands in.
+//! - An *admin* stores documents (text, Markdown, HTML, PDF) and removes them. Tokens are JWTs (HS256; claims `sub`, `role`: `admin`,
+//!   `exp`) that `PUMASI_TOKEN_KEY` signs; without it the key is random, and a token is written to standard error.
+//! - It keeps its knowledge in `running_coach.sqlite` (or `--data`); with `PUMASI_POSTGRES_URL` in PostgreSQL with pgvector, and with
+//!   `PUMASI_REDIS_URL` its answers in Redis (`--features postgres,redis`). `PUMASI_EMBEDDING_MODEL` and
+//!   `PUMASI_EMBEDDING_DIMENSIONS` name a model of vectors; what was stored with another one is to be stored anew elsewhere.
+//!   `PUMASI_CORS_ORIGINS` names the origins whose pages may use the API.
 
 mod coach;
 mod knowledge;
@@ -20,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use pumasi_core::cache::{Cache, MemoryCache};
 use pumasi_core::model::{Reply, ScriptedModel};
 use pumasi_rag::Retriever;
 use pumasi_rag::answer::{Answer, Ask, Assistant, Outcome, Verdict};
@@ -42,6 +53,8 @@ struct Args {
 enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Prints an admin's token that the service takes, signed with `PUMASI_TOKEN_KEY`.
+    Token(serve::TokenOptions),
 }
 
 #[tokio::main]
@@ -57,11 +70,13 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let model = support::model::chat_model()?;
-    if let Some(Command::Serve(options)) = args.command {
-        return serve::run(options, model).await;
+    match args.command {
+        Some(Command::Serve(options)) => return serve::run(options, model).await,
+        Some(Command::Token(options)) => return options.print(),
+        None => {}
     }
     let folder = tempfile::tempdir()?;
-    let knowledge = knowledge::open(&folder.path().join("knowledge.sqlite")).await?;
+    let knowledge = knowledge::open(&folder.path().join("knowledge.sqlite"), None).await?;
     let first = knowledge.ingest().run(knowledge::committed()?).await?;
     let again = knowledge.ingest().run(knowledge::committed()?).await?;
     say!(
@@ -70,7 +85,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         first.chunks_embedded,
         again.unchanged
     );
-    let coach = coach::assistant(knowledge.retriever(), model.clone())?;
+    let coach = coach::assistant(knowledge.retriever(), model.clone(), memory())?;
     say!(
         "model: {}\n",
         coach.model().unwrap_or(
@@ -82,6 +97,10 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         None => demonstrate(&coach, knowledge.retriever(), model.is_none()).await?,
     }
     Ok(())
+}
+
+fn memory() -> Arc<dyn Cache> {
+    Arc::new(MemoryCache::new(16 << 20))
 }
 
 async fn demonstrate(
@@ -110,7 +129,7 @@ async fn demonstrate(
         let recorded = "무릎이 많이 불편하시죠. 우선 사흘은 달리기를 쉬세요 [1]. 걸을 때 안 아프면 걷기와 달리기를 1분씩 번갈아 40분 해 보세요 [1]. 소염제를 미리 드시면 더 좋습니다 [1].";
         let model = ScriptedModel::always(Reply::text(recorded)).with_name("recorded");
         print(
-            &coach::assistant(retriever, Some(Arc::new(model)))?,
+            &coach::assistant(retriever, Some(Arc::new(model)), memory())?,
             Ask::new("무릎 앞쪽이 아픈데 뛰어도 될까요?"),
         )
         .await?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pumasi_core::cache::{CacheAside, MokaCache};
+use pumasi_core::cache::{Cache, CacheAside, MokaCache};
 use pumasi_core::event::{
     Actor, Consumer, Delivery, Envelope, EventBus, EventId, SqliteBus, State, Subscription, handler_fn,
 };
@@ -16,12 +16,15 @@ use pumasi_core::slack::{
 use pumasi_core::time::Timestamp;
 use pumasi_core::{ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+use support::servers;
 
 use super::question::key;
 use super::store::{Posting, Store};
 
 /// The topic of questions that were accepted.
 const QUESTIONS: &str = "slack.questions";
+/// The room for answers in memory, in bytes.
+const REMEMBERED: u64 = 16 << 20;
 /// How long an answer is good.
 const GOOD_FOR: Duration = Duration::from_hours(24);
 const INSTRUCTIONS: &str = "You answer questions that members of a community ask in Slack. Answer in the language of the \
@@ -49,7 +52,7 @@ pub(crate) enum Accepted {
 
 #[derive(Clone)]
 pub(crate) struct Bot {
-    bus: SqliteBus,
+    pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) store: Store,
     answers: CacheAside<String>,
     model: Arc<dyn ChatModel>,
@@ -57,15 +60,37 @@ pub(crate) struct Bot {
 }
 
 impl Bot {
-    /// Opens the files in `folder`, and makes them if they do not exist.
-    pub(crate) async fn open(folder: &Path, model: Arc<dyn ChatModel>, slack: SlackClient) -> Result<Self> {
-        Ok(Self {
-            bus: SqliteBus::open(folder.join("events.sqlite")).await?,
-            store: Store::open(folder.join("bot.sqlite")).await?,
-            answers: CacheAside::new(Arc::new(MokaCache::new(16 << 20)), "answers").with_ttl(GOOD_FOR),
-            model,
-            slack,
-        })
+    /// Makes a bot on files in `folder`, which are made if they do not exist.
+    pub(crate) async fn on_files(
+        folder: &Path,
+        model: Arc<dyn ChatModel>,
+        slack: SlackClient,
+    ) -> Result<Self> {
+        let bus = Arc::new(SqliteBus::open(folder.join("events.sqlite")).await?);
+        let store = Store::open(&folder.join("bot.sqlite"), None).await?;
+        Ok(Self::new(bus, store, Arc::new(MokaCache::new(REMEMBERED)), model, slack))
+    }
+
+    /// Makes a bot on the servers that the environment names, and else on files in `folder`.
+    pub(crate) async fn on_servers(
+        folder: &Path,
+        model: Arc<dyn ChatModel>,
+        slack: SlackClient,
+    ) -> Result<Self> {
+        let bus = servers::bus(&folder.join("events.sqlite")).await?;
+        let store = Store::open(&folder.join("bot.sqlite"), servers::postgres().await?).await?;
+        Ok(Self::new(bus, store, servers::cache(REMEMBERED)?, model, slack))
+    }
+
+    fn new(
+        bus: Arc<dyn EventBus>,
+        store: Store,
+        cache: Arc<dyn Cache>,
+        model: Arc<dyn ChatModel>,
+        slack: SlackClient,
+    ) -> Self {
+        let answers = CacheAside::new(cache, "slack-answers").with_ttl(GOOD_FOR);
+        Self { bus, store, answers, model, slack }
     }
 
     /// Puts a question on the bus; when this returns it is on the disk, and Slack may be told so.

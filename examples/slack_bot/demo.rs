@@ -1,6 +1,7 @@
 //! The whole path within one process: a small Slack on the loopback, the bot, and signed events over HTTP.
 
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -58,8 +59,10 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let folder = tempfile::tempdir()?;
     let secret = SigningSecret::new("a secret that only Slack and the bot know");
     let shutdown = Shutdown::new();
+    let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
     let service = Service {
-        bot: Bot::open(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?,
+        ready: serve::ready(&bot, &shutdown),
+        bot,
         // while it is rotated, the new secret and the old one are good
         verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),
         metrics: None,
@@ -67,7 +70,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = async { serve::serve(listener, service).await };
+    let serving = async { serve::serve(listener, service, NonZeroU32::MAX).await };
     let telling = async {
         let sender = Sender { client: reqwest::Client::new(), url, secret };
         let told = tell(&slack, &sender).await;

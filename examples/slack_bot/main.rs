@@ -13,7 +13,9 @@
 //! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
 //! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is
 //! rotated) and `SLACK_BOT_TOKEN`; it takes `SLACK_API_URL` in place of Slack's, and sends its errors to
-//! `SLACK_ALERT_WEBHOOK_URL`. The app needs the scopes `app_mentions:read`, `im:history`, `chat:write` and
+//! `SLACK_ALERT_WEBHOOK_URL`. It keeps everything in one folder, `--data`; with `PUMASI_POSTGRES_URL` questions and answers are in
+//! PostgreSQL, with `PUMASI_KAFKA_URL` or `PUMASI_REDIS_URL` events travel there, and with the latter answers are cached there
+//! (`--features postgres,kafka,redis`). The app needs the scopes `app_mentions:read`, `im:history`, `chat:write` and
 //! `channels:history`, and the events `app_mention` and `message.im`.
 
 mod book;

@@ -102,6 +102,21 @@ impl Keys {
     }
 }
 
+/// Prints a token that is signed with the key of the environment.
+///
+/// # Errors
+///
+/// If there is none, or the name is none.
+pub fn print_token(name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
+    let keys = Keys::from_env()?;
+    if keys.is_random() {
+        return Err(format!("{KEY} is not set: the service would not know the token"));
+    }
+    let token = keys.issue(name, role, lifetime).map_err(|problem| problem.detail)?;
+    crate::say!("{token}");
+    Ok(())
+}
+
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("is_random", &self.is_random).finish_non_exhaustive()

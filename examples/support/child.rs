@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::{serve, servers};
+
 /// A service that runs until it is dropped.
 #[derive(Debug)]
 pub struct Running {
@@ -15,7 +17,7 @@ pub struct Running {
 
 impl Running {
     /// Starts the example `name`, whose arguments and environment `command` adds, and waits until it tells its address; no
-    /// model is configured.
+    /// model and no server is configured.
     ///
     /// # Errors
     ///
@@ -27,6 +29,9 @@ impl Running {
             .env_remove("PUMASI_LLM_URL")
             .env_remove("PUMASI_LLM_KEY")
             .env_remove("RUST_LOG");
+        for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA, servers::PREFIX, serve::ORIGINS] {
+            command.env_remove(variable);
+        }
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         configure(&mut command);
         let mut child = command.spawn()?;
@@ -35,8 +40,10 @@ impl Running {
         let prefix = format!("{name}: ");
         let url = loop {
             let line = lines.next().ok_or_else(ended)??;
-            if let Some(url) = line.strip_prefix(&prefix) {
-                break url.to_owned();
+            match line.strip_prefix(&prefix) {
+                Some(url) if url.starts_with("http://") => break url.to_owned(),
+                Some(error) => return Err(io::Error::other(error.to_owned())),
+                None => {}
             }
         };
         let logs = Arc::new(Mutex::new(String::new()));

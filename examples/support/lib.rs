@@ -1,16 +1,20 @@
-//! What the example services share: which model to ask, who asks and how often, what a request says, how errors are told, the
-//! page's style, logs and metrics, how to stop, and what stands in for Slack.
+//! What the example services share: which model to ask and which servers to use, who asks and how often, what a request says,
+//! how errors are told, whether all is there, the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod auth;
 pub mod body;
 pub mod child;
+pub mod database;
 pub mod model;
+pub mod openapi;
 pub mod page;
 pub mod print;
 pub mod problem;
 pub mod query;
 pub mod rate;
+pub mod ready;
 pub mod serve;
+pub mod servers;
 pub mod slack;
 pub mod telemetry;
 pub mod webhook;

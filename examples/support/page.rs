@@ -1,4 +1,4 @@
-//! A page of three files and the style that all pages share: no build step, nothing from elsewhere.
+//! A page of three files, and what all pages share: the style, and a notice of what is down: no build step, nothing from elsewhere.
 
 use axum::Router;
 use axum::http::{HeaderName, header};
@@ -8,7 +8,7 @@ use axum::routing::get;
 /// Nothing but the page's own files: no inline script, no frame, no form that leaves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What `/`, `/style.css` and `/app.js` are; `/base.css` comes with them.
+/// What `/`, `/style.css` and `/app.js` are; `/base.css` and `/base.js` come with them.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
     /// HTML.
@@ -26,6 +26,10 @@ impl Page {
             .route("/", get(move || async move { file("text/html; charset=utf-8", self.index) }))
             .route("/style.css", get(move || async move { file("text/css; charset=utf-8", self.style) }))
             .route("/app.js", get(move || async move { file("text/javascript; charset=utf-8", self.script) }))
+            .route(
+                "/base.js",
+                get(|| async { file("text/javascript; charset=utf-8", include_str!("page/base.js")) }),
+            )
             .route(
                 "/base.css",
                 get(|| async { file("text/css; charset=utf-8", include_str!("page/base.css")) }),

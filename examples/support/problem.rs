@@ -18,6 +18,14 @@ pub struct Problem {
     pub title: String,
     /// What went wrong with this request.
     pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(value_type = Option<String>)]
+    pub hint: &'static str,
+    /// The dependencies that are down, where that is what went wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub down: Vec<&'static str>,
     #[serde(skip)]
     retry_after: Option<u64>,
 }
@@ -25,7 +33,21 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem.
     pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), title: title.into(), detail: detail.into(), retry_after: None }
+        Self {
+            status: status.as_u16(),
+            title: title.into(),
+            detail: detail.into(),
+            hint: hint(status),
+            down: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Names the dependencies that are down.
+    #[must_use]
+    pub fn with_down(mut self, down: Vec<&'static str>) -> Self {
+        self.down = down;
+        self
     }
 
     /// Tells that something does not exist.
@@ -45,6 +67,30 @@ impl Problem {
             retry_after,
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests in a short time")
         }
+    }
+}
+
+/// What whoever asked can do next.
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            "correct what the detail names; /openapi.json has the form of each request"
+        }
+        StatusCode::UNAUTHORIZED => {
+            "send `Authorization: Bearer …` with a token that is still good; a webhook is signed with the secret agreed on"
+        }
+        StatusCode::FORBIDDEN => "ask somebody who has the right to do this",
+        StatusCode::NOT_FOUND => "it may be deleted, or never was: ask for the list",
+        StatusCode::METHOD_NOT_ALLOWED => "/openapi.json has the methods of each path",
+        StatusCode::CONFLICT => "look how it stands now, and decide anew",
+        StatusCode::PAYLOAD_TOO_LARGE => "send less at once",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "send a Content-Type that /openapi.json names for this path",
+        StatusCode::TOO_MANY_REQUESTS => "wait as many seconds as Retry-After says",
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            "send it again, after as many seconds as Retry-After says if it is there"
+        }
+        status if status.is_server_error() => "tell whoever runs the service: its log says more",
+        _ => "",
     }
 }
 

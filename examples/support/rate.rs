@@ -1,9 +1,10 @@
 //! How often one caller may ask.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use governor::clock::{Clock as _, DefaultClock};
@@ -15,7 +16,7 @@ use crate::problem::Problem;
 /// How many callers are remembered before those are forgotten who have been quiet.
 const REMEMBERED: usize = 10_000;
 
-/// So many requests a second from each caller, and as many at once; who has no token shares one allowance with all such.
+/// So many requests a second from each caller, and as many at once; who has no token is known by the address.
 #[derive(Clone, Debug)]
 pub struct Rate {
     callers: Arc<DefaultKeyedRateLimiter<Arc<str>>>,
@@ -32,8 +33,13 @@ impl Rate {
 
 /// Answers 429 to whoever asks too often. Stands behind [`identify`](crate::auth::identify).
 pub async fn limited(State(rate): State<Rate>, request: Request, next: Next) -> Response {
-    let caller = request.extensions().get::<Caller>();
-    let name = caller.map_or_else(|| Arc::from(""), |caller| Arc::clone(caller.name()));
+    let extensions = request.extensions();
+    let name = match (extensions.get::<Caller>(), extensions.get::<ConnectInfo<SocketAddr>>()) {
+        (Some(caller), _) => Arc::clone(caller.name()),
+        // No name is a line of its own.
+        (None, Some(ConnectInfo(address))) => Arc::from(format!("\n{}", address.ip())),
+        (None, None) => Arc::from("\n"),
+    };
     if rate.callers.len() > REMEMBERED {
         rate.callers.retain_recent();
     }

@@ -1,12 +1,56 @@
-//! Serving HTTP until it is told to stop.
+//! Serving HTTP until it is told to stop, and what every service's answers have in common.
 
 use std::future::{Future, IntoFuture as _};
-use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
+use std::{env, io};
 
 use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use pumasi_core::event::Shutdown;
 use tokio::net::TcpListener;
+use tower_http::cors::CorsLayer;
+use tower_http::trace::TraceLayer;
+
+/// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
+pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
+
+/// Logs requests, and lets pages of other origins in as far as [`ORIGINS`] names them.
+///
+/// Nobody is known by a cookie, so that no other page can act for whoever looks at it: tokens travel in `Authorization`, which
+/// a browser adds to no request by itself.
+///
+/// # Errors
+///
+/// If an origin is none.
+pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Result<Router<S>, String> {
+    let origins = env::var(ORIGINS).unwrap_or_default();
+    let origin = |text: &str| {
+        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+            matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+        });
+        let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
+        value.ok_or_else(|| format!("{ORIGINS}: `{text}` is no origin like https://example.org"))
+    };
+    let origins = origins.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let origins = origins.map(origin).collect::<Result<Vec<_>, _>>()?;
+    let router = router.layer(TraceLayer::new_for_http());
+    if origins.is_empty() {
+        return Ok(router);
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([header::LINK, header::RETRY_AFTER])
+        .max_age(Duration::from_hours(1));
+    Ok(router.layer(cors))
+}
 
 /// How long requests that are under way may go on after the signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -24,7 +68,8 @@ pub async fn until(
 ) -> io::Result<()> {
     let stopping = Shutdown::new();
     let told = stopping.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         stop.await;
         told.trigger();
     });

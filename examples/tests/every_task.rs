@@ -9,17 +9,33 @@ use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
 use pumasi_core::time::Timestamp;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use support::auth::Keys;
 use support::child::Running;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+const KEY: &str = "a key of the tests, of more than 32 bytes";
+
 fn start(data: &Path) -> Running {
     let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--requests-per-second", "2000", "--data"]);
+        command.arg(data).env("PUMASI_TOKEN_KEY", KEY);
     };
     Running::start("every_task", serve).unwrap()
+}
+
+fn bearer() -> String {
+    let token = Keys::new(KEY).unwrap().issue("민수", "member", Duration::from_mins(10)).unwrap();
+    format!("Bearer {token}")
+}
+
+/// A client that asks as a member.
+fn member() -> Client {
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer().parse().unwrap())]);
+    Client::builder().default_headers(headers).build().unwrap()
 }
 
 fn post(number: usize) -> Value {
@@ -50,7 +66,7 @@ async fn settled_within(limit: Duration, client: &Client, service: &Running) -> 
 
 #[tokio::test]
 async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
     for round in 0..4_usize {
         let service = start(folder.path());
@@ -87,7 +103,7 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
 
 #[tokio::test]
 async fn a_post_is_written_read_edited_matched_and_deleted() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let url = |path: &str| service.url(path);
     let send = async |post: Value| {
@@ -149,7 +165,7 @@ async fn a_post_is_written_read_edited_matched_and_deleted() {
 
 #[tokio::test]
 async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let send = async |key: &str, number: usize| {
         let request = client.post(service.url("/posts")).header("idempotency-key", key).json(&post(number));
@@ -172,7 +188,7 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let url = |path: &str| service.url(path);
     let long = "가".repeat(20_001);
@@ -218,7 +234,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/posts?limit=501", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?after=nowhere", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?offset=3", StatusCode::BAD_REQUEST),
-        (Method::GET, "/posts?state=failed", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?state=withdrawn", StatusCode::BAD_REQUEST),
         (Method::GET, "/about?verbose=1", StatusCode::BAD_REQUEST),
         (Method::POST, "/posts?wait=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/events?since=1", StatusCode::BAD_REQUEST),
@@ -230,7 +246,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     }
     for (path, hint) in [
         ("/tasks?offset=3", "`filter`, `after`, `limit`"),
-        ("/posts?state=failed", "`after` or `limit`"),
+        ("/posts?status=failed", "`state`, `after`, `limit`"),
         ("/about?verbose=1", "no query parameters"),
     ] {
         let answer = client.get(url(path)).send().await.unwrap().json::<Value>().await.unwrap();
@@ -250,13 +266,16 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
 
 #[tokio::test]
 async fn clients_that_go_away_before_the_answer_leave_nothing_half_done() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     let address = service.url("").trim_start_matches("http://").to_owned();
+    let bearer = bearer();
     let send_and_leave = async |method: &str, path: &str, body: &str, after: u64| {
         let mut socket = TcpStream::connect(&address).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Type: application/json"
+        );
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         socket.write_all(request.as_bytes()).await.unwrap();
         tokio::time::sleep(Duration::from_micros(after)).await;
@@ -386,7 +405,7 @@ fn a_journal_that_cannot_be_written_ends_the_run_with_an_error() {
 
 #[tokio::test]
 async fn lists_come_in_pages_that_lose_and_double_nothing() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     for number in 1..=5 {
         let body = format!("- 단어 {number}개 외우기\n- 모의고사 {number}회 풀기\n- 쉬기 {number}번");
@@ -428,7 +447,7 @@ async fn lists_come_in_pages_that_lose_and_double_nothing() {
 
 #[tokio::test]
 async fn events_tell_how_far_a_post_is() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     let post = json!({"kind": "question", "body": "단어를 매일 외우려고 합니다."});
@@ -465,7 +484,7 @@ async fn events_tell_how_far_a_post_is() {
 
 #[tokio::test]
 async fn it_stops_when_asked_even_while_a_page_listens() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let mut service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     service.signal("-TERM").unwrap();
@@ -494,10 +513,10 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
         ("PUMASI_LLM_MODEL", &*model),
         ("NO_PROXY", "*"),
     ];
-    let (folder, client) = (tempfile::tempdir().unwrap(), Client::new());
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--budget-tokens", "15000", "--data"]);
-        command.arg(folder.path()).envs(environment);
+        command.arg(folder.path()).envs(environment).env("PUMASI_TOKEN_KEY", KEY);
     };
     let service = Running::start("every_task", serve).unwrap();
     for post in [

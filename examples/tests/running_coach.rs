@@ -2,21 +2,28 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use support::auth::Keys;
 use support::child::Running;
 
-const TOKEN: &str = "a token for this test";
+const KEY: &str = "a key of the tests, of more than 32 bytes";
 
 fn start(folder: &Path) -> Running {
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("knowledge.sqlite"));
-        command.env("RUNNING_COACH_ADMIN_TOKEN", TOKEN);
+        command.args(["--requests-per-second", "2000"]).env("PUMASI_TOKEN_KEY", KEY);
     };
     Running::start("running_coach", serve).unwrap()
+}
+
+fn token(role: &str) -> String {
+    Keys::new(KEY).unwrap().issue("지영", role, Duration::from_mins(10)).unwrap()
 }
 
 /// The events of an answer: ids, names, data.
@@ -48,7 +55,7 @@ async fn ask(client: &Client, service: &Running, question: &str) -> Vec<(String,
 async fn what_an_admin_stores_is_answered_from_at_once_and_not_after_it_is_removed() {
     let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
     let service = start(folder.path());
-    let url = service.url("/knowledge/ko/tape");
+    let url = service.url("/knowledge/ko%2Ftape");
     let document =
         json!({"title": "테이핑", "text": "스포츠 테이프는 여섯 시간 뒤에 뗍니다.", "topic": "gear"});
     let question = "스포츠 테이프는 언제 떼나요?";
@@ -56,12 +63,16 @@ async fn what_an_admin_stores_is_answered_from_at_once_and_not_after_it_is_remov
         |events: &[(String, String, Value)]| events.last().unwrap().2["outcome"].as_str().unwrap().to_owned();
     assert_eq!(outcome(&ask(&client, &service, question).await), "not_found");
 
-    for token in [None, Some("another token")] {
+    for (token, status) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some("another token".to_owned()), StatusCode::UNAUTHORIZED),
+        (Some(token("runner")), StatusCode::FORBIDDEN),
+    ] {
         let request = client.put(&url).json(&document);
         let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
-        assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(request.send().await.unwrap().status(), status);
     }
-    let stored = client.put(&url).bearer_auth(TOKEN).json(&document).send().await.unwrap();
+    let stored = client.put(&url).bearer_auth(token("admin")).json(&document).send().await.unwrap();
     assert_eq!(stored.status(), StatusCode::CREATED);
 
     let answer = ask(&client, &service, question).await;
@@ -76,7 +87,10 @@ async fn what_an_admin_stores_is_answered_from_at_once_and_not_after_it_is_remov
     let over = client.get(service.url("/answers")).header("last-event-id", &answer.last().unwrap().0);
     assert_eq!(over.send().await.unwrap().status(), StatusCode::NO_CONTENT);
 
-    assert_eq!(client.delete(&url).bearer_auth(TOKEN).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        client.delete(&url).bearer_auth(token("admin")).send().await.unwrap().status(),
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(outcome(&ask(&client, &service, question).await), "not_found");
 }
 
@@ -94,10 +108,158 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
     let empty = json!({"title": "x", "text": " "});
-    let answer =
-        client.put(service.url("/knowledge/x")).bearer_auth(TOKEN).json(&empty).send().await.unwrap();
+    let answer = client
+        .put(service.url("/knowledge/x"))
+        .bearer_auth(token("admin"))
+        .json(&empty)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(client.get(service.url("/answers")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     let unknown = client.get(service.url("/answers")).header("last-event-id", "x.1").send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    for (method, path, status) in [
+        (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
+        (Method::GET, "/knowledge/nothing", StatusCode::NOT_FOUND),
+        (Method::DELETE, "/knowledge/nothing", StatusCode::NOT_FOUND),
+        (Method::PATCH, "/knowledge", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::GET, "/knowledge?limit=0", StatusCode::BAD_REQUEST),
+        (Method::GET, "/knowledge?offset=1", StatusCode::BAD_REQUEST),
+        (Method::GET, "/knowledge/%ff", StatusCode::BAD_REQUEST),
+    ] {
+        let answer =
+            client.request(method, service.url(path)).bearer_auth(token("admin")).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+        assert!(answer.json::<Value>().await.unwrap()["hint"].is_string(), "{path}");
+    }
+    let large = "가".repeat(40_000);
+    let large = client.put(service.url("/knowledge/x")).header("content-type", "text/plain").body(large);
+    assert_eq!(large.send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE, "of a stranger");
+
+    for path in ["/", "/app.js", "/base.js", "/healthz", "/readyz", "/metrics"] {
+        assert_eq!(client.get(service.url(path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+    let ready: Value = client.get(service.url("/readyz")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready, json!({"dependencies": {"store": "up"}}));
+    let openapi: Value = client.get(service.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
+    let files = &openapi["paths"]["/knowledge/{id}"]["put"]["requestBody"]["content"];
+    assert!(files["application/pdf"].is_object() && files["text/html"].is_object(), "{openapi}");
+}
+
+/// A PDF of one page that says this, in Helvetica; the reader finds objects where the table of places is wrong.
+fn pdf(text: &str) -> Vec<u8> {
+    let stream = format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET");
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_owned(),
+        format!("<< /Length {} >>\nstream\n{stream}\nendstream", stream.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
+    ];
+    let (mut file, mut places) = ("%PDF-1.4\n".to_owned(), Vec::new());
+    for (number, object) in objects.iter().enumerate() {
+        places.push(file.len());
+        write!(file, "{} 0 obj\n{object}\nendobj\n", number + 1).unwrap();
+    }
+    let table = file.len();
+    file.push_str("xref\n0 6\n0000000000 65535 f \n");
+    for place in places {
+        writeln!(file, "{place:010} 00000 n ").unwrap();
+    }
+    write!(file, "trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").unwrap();
+    file.into_bytes()
+}
+
+#[tokio::test]
+async fn text_markdown_html_and_pdf_are_answered_from_and_each_source_opens_its_passage() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    let service = start(folder.path());
+    let page = "<html><head><title>Shoe glue</title></head><body><h1>Repairs</h1><script>alert('glue')</script>\
+                <p>Shoe glue dries for nine hours before a run.</p></body></html>";
+    let markdown = "# 준비물\n\n## 허리 전등\n\n허리 전등은 새벽 달리기에 씁니다. 전등은 두 개를 챙깁니다.";
+    for (id, kind, body, question, quoted) in [
+        (
+            "en%2Fblister",
+            "text/plain",
+            b"A blister patch stays on for two days.".to_vec(),
+            "How long does a blister patch stay on?",
+            "blister patch",
+        ),
+        (
+            "ko%2Flamp",
+            "text/markdown; charset=utf-8",
+            markdown.into(),
+            "허리 전등은 언제 쓰나요?",
+            "허리 전등은 새벽",
+        ),
+        (
+            "en%2Fglue",
+            "text/html",
+            page.into(),
+            "How long does shoe glue dry before a run?",
+            "Shoe glue dries",
+        ),
+        (
+            "en%2Fvest",
+            "application/pdf",
+            pdf("A reflective vest is washed at thirty degrees."),
+            "How is a reflective vest washed?",
+            "reflective vest",
+        ),
+    ] {
+        let request = client.put(service.url(&format!("/knowledge/{id}"))).header("content-type", kind);
+        let stored = request.bearer_auth(token("admin")).body(body).send().await.unwrap();
+        let status = stored.status();
+        assert_eq!(status, StatusCode::CREATED, "{id}: {}", stored.text().await.unwrap());
+        let answer = ask(&client, &service, question).await;
+        let document = id.replace("%2F", "/");
+        let sources = answer[0].2["sources"].as_array().unwrap();
+        let source = sources.iter().find(|source| source["document"] == document.as_str());
+        let source = source.unwrap_or_else(|| panic!("{document} is no source: {sources:?}"));
+
+        // The passage, found in the whole document by its bytes.
+        let url = service.url(&format!("/knowledge/{id}"));
+        let whole: Value = client.get(url).send().await.unwrap().json().await.unwrap();
+        let at = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+        let (start, end) = (at(&source["span"]["start"]), at(&source["span"]["end"]));
+        let section = whole["sections"].as_array().unwrap().iter().find(|section| {
+            let text = section["text"].as_str().unwrap();
+            (at(&section["start"])..at(&section["start"]) + text.len()).contains(&start)
+        });
+        let section = section.unwrap();
+        let text = section["text"].as_str().unwrap();
+        let passage = &text[start - at(&section["start"])..end - at(&section["start"])];
+        assert_eq!(passage, source["text"].as_str().unwrap());
+        assert!(passage.contains(quoted), "{passage}");
+        assert!(!whole.to_string().contains("alert"), "a script became knowledge");
+    }
+    // A book is more than what others may send.
+    let book = format!("<!-- {} --><p>달리기는 즐겁습니다.</p>", "x".repeat(3 << 20));
+    let request =
+        client.put(service.url("/knowledge/ko%2Fbook?title=책")).header("content-type", "text/html");
+    let stored = request.bearer_auth(token("admin")).body(book).send().await.unwrap();
+    assert_eq!(stored.status(), StatusCode::CREATED);
+    let rows: Value =
+        client.get(service.url("/knowledge?limit=500")).send().await.unwrap().json().await.unwrap();
+    let title =
+        |id: &str| rows.as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()["title"].clone();
+    assert_eq!((title("en/glue"), title("en/blister")), (json!("Shoe glue"), json!("blister")));
+
+    for (kind, body, status) in [
+        ("application/zip", b"PK".to_vec(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/pdf", b"%PDF-1.4 and no more".to_vec(), StatusCode::UNPROCESSABLE_ENTITY),
+        ("application/pdf", pdf(""), StatusCode::UNPROCESSABLE_ENTITY),
+        ("application/json", br#"["title", "text", "topic"]"#.to_vec(), StatusCode::UNPROCESSABLE_ENTITY),
+        ("text/plain", vec![0xff, 0xfe], StatusCode::UNPROCESSABLE_ENTITY),
+        ("text/plain", b"  ".to_vec(), StatusCode::UNPROCESSABLE_ENTITY),
+        ("text/html", b"<p> </p>".to_vec(), StatusCode::UNPROCESSABLE_ENTITY),
+        ("text/plain", vec![b'x'; (16 << 20) + 1], StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let request = client.put(service.url("/knowledge/bad")).header("content-type", kind);
+        let answer = request.bearer_auth(token("admin")).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{kind}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{kind}");
+    }
 }

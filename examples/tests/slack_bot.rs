@@ -9,6 +9,7 @@ mod question;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use pumasi_core::slack::{RETRY_NUM_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER};
@@ -116,7 +117,8 @@ async fn what_was_acknowledged_before_a_kill_is_answered_once_after_it() {
     let (folder, client, slack) =
         (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
     let (mut acknowledged, mut sent) = (Vec::new(), 0);
-    for round in 0..5_u64 {
+    let counted = AtomicUsize::new(0);
+    for round in 0..5_u8 {
         let bot = start(folder.path(), &slack);
         // When it is killed, some answers are with Slack and the bot has not heard so, and some are not there yet.
         let faults =
@@ -131,11 +133,16 @@ async fn what_was_acknowledged_before_a_kill_is_answered_once_after_it() {
                 };
                 assert_eq!(answer.status(), StatusCode::OK);
                 acknowledged.push(sent);
+                counted.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let killing = async {
-            tokio::time::sleep(Duration::from_millis(100 + 130 * round)).await;
+            // in the middle of whatever comes after three more were acknowledged
+            while counted.load(Ordering::Relaxed) < 3 * (usize::from(round) + 1) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(60 + 110 * u64::from(round))).await;
             bot.signal("-KILL").unwrap();
         };
         tokio::join!(asking, killing);

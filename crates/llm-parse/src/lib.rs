@@ -28,7 +28,7 @@
 //! | read an answer while it is being written | [`stream`] | nothing |
 //! | find where in a source a quote stands, and whether it supports a value | [`ground`] | nothing |
 //! | ask a model, repair, ask again for what failed, ground, validate, bound | `extract` | `extract` (default) |
-//! | tasks from posts: prompts, rules, matching, a pipeline over events | `task` | `extract`; `sqlite` to keep them |
+//! | tasks from posts: prompts, rules, matching, a pipeline over events | `task` | `extract`; `sqlite` or `postgres` to keep them |
 //! | compare prompts, damage answers on purpose | [`eval`] | `extract` for the runs |
 //!
 //! # What it promises
@@ -47,6 +47,7 @@
 //! | `extract` (default) | everything that talks to a model; tokio, no network of its own |
 //! | `tokens` | counting tokens with `tiktoken-rs` before sending |
 //! | `sqlite` | the durable store of tasks |
+//! | `postgres` | the store of tasks on PostgreSQL, shared by many processes |
 //! | `garde` | validators derived with `garde` |
 //!
 //! # What it does not do

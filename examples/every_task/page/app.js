@@ -7,6 +7,8 @@ const words = {
     pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", reason: "까닭", by: "찾는 이", after: "먼저 할 일", minutes: "분", due: "까지",
     tries: "시도", again: "다시 시도하면", doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
+    enter: "들어가기", who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", enterButton: "들어가기", leave: "나가기", show: "보기", all: "모두",
+    iAm: (name, role) => `${name}${role === "moderator" ? " (운영자)" : ""}(으)로 들어와 있습니다.`, enterFirst: "글을 쓰려면 먼저 들어가세요.",
   },
   en: {
     skip: "Skip to content", title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
@@ -15,6 +17,8 @@ const words = {
     pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, trouble: "The server cannot be reached. Try again in a moment.", reason: "Reason", by: "Found by", after: "after", minutes: "min", due: "by",
     tries: "tries", again: "try again", doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
+    enter: "Enter", who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", leave: "Leave", show: "Show", all: "all",
+    iAm: (name, role) => `You are ${name}${role === "moderator" ? " (moderator)" : ""}.`, enterFirst: "Enter first, to write.",
   },
 };
 const samples = {
@@ -26,6 +30,8 @@ let shown = null;
 let editing = null;
 let sending = false;
 let name = null; // of the post that is being sent, so that sending it again does not make two
+let me = JSON.parse(sessionStorage.getItem("me") ?? "null"); // the name, the role and the token of whoever entered
+let development = false;
 let drawn = ""; // what `result` shows, so that news of other posts neither redraws it nor has it read out again
 const $ = id => document.getElementById(id);
 const t = key => words[language][key];
@@ -52,10 +58,17 @@ function translate() {
   other.lang = language === "ko" ? "en" : "ko";
   if (editing) $("form").querySelector(".main").textContent = t("update");
   $("cancel").hidden = !editing;
+  $("enter-form").hidden = Boolean(me);
+  $("me").hidden = !me;
+  if (me) $("me-text").textContent = t("iAm")(me.name, me.role);
 }
+const mine = author => Boolean(me) && author?.id === me.name;
+const inCharge = author => mine(author) || me?.role === "moderator";
 
 async function call(method, path, body, more = {}) {
-  const answer = await fetch(path, { method, headers: body ? { "content-type": "application/json", ...more } : more, body: body && JSON.stringify(body) });
+  const known = me ? { authorization: `Bearer ${me.token}`, ...more } : more;
+  const answer = await fetch(path, { method, headers: body ? { "content-type": "application/json", ...known } : known, body: body && JSON.stringify(body) });
+  if (answer.status === 401 && me) { me = null; sessionStorage.removeItem("me"); translate(); }
   const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (!answer.ok) throw new Error(value?.detail || value?.title || `${answer.status}`);
   return value;
@@ -100,7 +113,7 @@ async function show(id) {
   const result = $("result");
   if (view.state === "pending") { swap(result, make("p", { className: "muted" }, t("waiting"))); return; }
   if (view.state === "failed") {
-    swap(result, make("p", { className: "bad" }, why), button("retry", t("retry"), () => retry(id)));
+    swap(result, make("p", { className: "bad" }, why), ...(inCharge(view.post.author) ? [button("retry", t("retry"), () => retry(id))] : []));
     return;
   }
   const list = make("ol", { className: "tasks" });
@@ -123,17 +136,18 @@ function point(order) {
 
 async function refresh() {
   const posts = [];
+  const state = $("state").value ? `&state=${$("state").value}` : "";
   for (let page; !page || page.length === 500;) {
-    page = await call("GET", posts.length ? `posts?limit=500&after=${encodeURIComponent(posts.at(-1).id)}` : "posts?limit=500");
+    page = await call("GET", posts.length ? `posts?limit=500${state}&after=${encodeURIComponent(posts.at(-1).id)}` : `posts?limit=500${state}`);
     posts.push(...page);
   }
   const posted = post => post.posted_at ? Date.parse(post.posted_at) : 0;
   posts.sort((one, other) => posted(other) - posted(one)); // newest first
   swap($("posts"), ...posts.map(post => make("li", {},
     button(`show ${post.id}`, post.title || t("untitled"), () => guarded(() => show(post.id)), { className: "grow" }),
-    make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
-    button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` }),
-    button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` }))));
+    make("span", { className: "muted", lang: "" }, post.author?.nickname ?? post.author?.id ?? ""), make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
+    ...(mine(post.author) ? [button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` })] : []),
+    ...(inCharge(post.author) ? [button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` })] : []))));
 }
 
 async function guarded(work) {
@@ -153,6 +167,7 @@ const edit = id => guarded(async () => { const view = await call("GET", `posts/$
 $("form").addEventListener("submit", event => {
   event.preventDefault();
   if (sending) return;
+  if (!me) { $("status").textContent = t("enterFirst"); ($("by-name").hidden ? $("token") : $("who")).focus(); return; }
   const form = event.target, submit = form.querySelector(".main");
   const post = { kind: form.elements.kind.value, title: form.elements.title.value.trim() || null, body: form.elements.body.value };
   // Not `disabled`, which would take the focus from it.
@@ -171,7 +186,22 @@ $("cancel").addEventListener("click", cancel);
 $("form").addEventListener("keydown", event => { if (event.key === "Escape" && editing && !event.isComposing) cancel(); });
 $("sample").addEventListener("click", () => fill(samples[language]));
 $("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); guarded(async () => { await about(); await refresh(); if (shown) await show(shown); }); });
-const about = async () => { const who = await call("GET", "about"); $("by").textContent = `${t("by")}: ${who.extractor}${who.offline ? (language === "ko" ? " — 언어 모델이 아니라 규칙으로 찾습니다" : " — rules standing in for a language model") : ""}`; };
+const about = async () => { const who = await call("GET", "about"); development = who.development; $("by-name").hidden = !development; $("by-token").hidden = development; $("by").textContent = `${t("by")}: ${who.extractor}${who.offline ? (language === "ko" ? " — 언어 모델이 아니라 규칙으로 찾습니다" : " — rules standing in for a language model") : ""}`; };
+$("enter-form").addEventListener("submit", event => {
+  event.preventDefault();
+  const { who, nickname, moderator, token } = event.target.elements;
+  guarded(async () => {
+    const given = development ? (await call("POST", "tokens", { name: who.value, role: moderator.checked ? "moderator" : "member", nickname: nickname.value.trim() || null })).token : token.value.trim();
+    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(given.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0))));
+    me = { token: given, name: claims.sub, role: claims.role };
+    sessionStorage.setItem("me", JSON.stringify(me));
+    translate();
+    await refresh();
+    $("body").focus();
+  });
+});
+$("leave").addEventListener("click", () => { me = null; sessionStorage.removeItem("me"); translate(); guarded(refresh); $("enter-h").focus(); });
+$("state").addEventListener("change", () => guarded(refresh));
 translate();
 guarded(async () => { await about(); await refresh(); });
 const events = new EventSource("events");

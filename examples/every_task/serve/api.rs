@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -10,14 +10,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
-use pumasi_core::event::EventId;
+use pumasi_core::event::{Actor, EventId};
 use pumasi_core::filter::Filter;
+use pumasi_core::time::Timestamp;
 use pumasi_llm_parse::task::{
     Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState, check_filter,
 };
+use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
+use support::ready::Readiness;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
@@ -25,19 +28,23 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Service;
+use super::members::Nicknames;
 use super::news::News;
 use super::query::{Cursor, FilterQuery, PageQuery};
-use super::view::{About, Accepted, MatchView, NewPost, PostRow, PostView, TaskRow};
+use super::view::{
+    About, Accepted, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role, TaskRow, Token,
+    WantsToken,
+};
+use super::{LIFETIME, Service};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Every task",
-    description = "Posts in, tasks out: each with the words it comes from."
-))]
+#[openapi(
+    info(title = "Every task", description = "Posts in, tasks out: each with the words it comes from."),
+    modifiers(&Bearer)
+)]
 struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
@@ -47,10 +54,14 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(tasks))
         .routes(routes!(retry))
         .routes(routes!(matches))
+        .routes(routes!(member, sync_member))
+        .routes(routes!(token))
         .routes(routes!(about))
-        .routes(routes!(healthy))
-        .routes(routes!(ready))
-        .routes(routes!(metrics))
+}
+
+/// What whoever watches the service asks, and is not told to come back later.
+pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
 }
 
 /// The routes that stay open as long as whoever asks: no limit of time stands over them.
@@ -61,13 +72,14 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 /// Accepts a post; its tasks follow.
 ///
 /// After an answer that got lost, or an error of the server, the post may be accepted or not: sent again under the same
-/// `Idempotency-Key` it is accepted once.
-#[utoipa::path(post, path = "/posts", request_body = NewPost, params(
+/// `Idempotency-Key` it is accepted once. Whose token it is has written it.
+#[utoipa::path(post, path = "/posts", request_body = NewPost, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
-    responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 409, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 409, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
+    caller: Caller,
     headers: HeaderMap,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
@@ -78,53 +90,68 @@ async fn create(
     }
     let id = match first.map(|key| key.to_str()) {
         None => EventId::random(),
-        Some(Ok(key)) if (1..=255).contains(&key.len()) => EventId::named("every-task", key),
+        Some(Ok(key)) if (1..=255).contains(&key.len()) => {
+            // No name of a caller is of two lines, so nobody meets the key of somebody else.
+            EventId::named("every-task", &format!("{}\n{key}", caller.name()))
+        }
         Some(_) => return Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
     };
     let id = id.to_string();
-    let post = post.into_post(id.clone()).map_err(Problem::invalid)?;
-    service.pipeline.submit(post, 1, None).await?;
+    let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
+    service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
 }
 
-/// Accepts an edit; the post's tasks are found anew.
-#[utoipa::path(put, path = "/posts/{id}", params(("id" = String, Path)), request_body = NewPost, responses(
-    (status = 202, body = Accepted), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+/// Accepts an edit of whoever wrote the post; its tasks are found anew.
+#[utoipa::path(put, path = "/posts/{id}", params(("id" = String, Path)), request_body = NewPost, security(("bearer" = [])), responses(
+    (status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem),
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn replace(
     State(service): Shared,
+    caller: Caller,
     Id(id): Id,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
-    let post = post.into_post(id.clone()).map_err(Problem::invalid)?;
+    let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
     let _editing = service.editing.lock().await;
-    let version = service.record(&id).await?.version + 1;
-    service.pipeline.submit(post, version, None).await?;
+    let record = service.record(&id).await?;
+    if !has_written(&caller, &record) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "only who wrote a post may edit it"));
+    }
+    let version = record.version + 1;
+    service.pipeline.submit(post, version, Some(Actor::new(&**caller.name()))).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
 }
 
-/// Deletes a post: its text and tasks are gone with the answer; whoever listens is told.
+/// Deletes a post: its text and tasks are gone with the answer; whoever listens is told. Takes whoever wrote it, or a moderator.
 ///
 /// Sent again, after an answer that got lost, it is accepted again until that is done.
-#[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), responses(
-    (status = 202, body = Accepted), (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn remove(State(service): Shared, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
+#[utoipa::path(delete, path = "/posts/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 202, body = Accepted), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
     let _editing = service.editing.lock().await;
     let version = match service.store.get(&id).await? {
+        // Whoever began it might; whose it was is gone with the text.
         Some(record) if record.state == TaskState::Withdrawing => record.version,
-        Some(record) if record.state != TaskState::Withdrawn => record.version + 1,
+        Some(record) if record.state != TaskState::Withdrawn => {
+            is_in_charge(&caller, &record)?;
+            record.version + 1
+        }
         _ => return Err(Problem::not_found("post")),
     };
-    service.pipeline.withdraw(&id, version, None).await?;
+    service.pipeline.withdraw(&id, version, Some(Actor::new(&**caller.name()))).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version })))
 }
 
-/// Begins a failed post anew.
-#[utoipa::path(post, path = "/posts/{id}/retry", params(("id" = String, Path)), responses(
-    (status = 202), (status = 404, body = Problem), (status = 409, body = Problem)))]
-async fn retry(State(service): Shared, Id(id): Id) -> Answer<StatusCode> {
-    service.record(&id).await?;
-    service.pipeline.retry(&id, None).await?;
+/// Begins a failed post anew. Takes whoever wrote it, or a moderator.
+#[utoipa::path(post, path = "/posts/{id}/retry", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 202), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<StatusCode> {
+    is_in_charge(&caller, &service.record(&id).await?)?;
+    service.pipeline.retry(&id, Some(Actor::new(&**caller.name()))).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -138,7 +165,8 @@ async fn list(
     Known(page): Known<PageQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<PostRow>>)> {
     let limit = limit(page.limit)?;
-    let mut query = TaskQuery::default().with_limit(NonZeroUsize::MIN.saturating_add(limit));
+    let mut query = page.state.map_or_else(TaskQuery::default, |state| TaskQuery::in_state(state.into()));
+    query = query.with_limit(NonZeroUsize::MIN.saturating_add(limit));
     if let Some(after) = page.after {
         query = query.after(after);
     }
@@ -147,7 +175,8 @@ async fn list(
     records.truncate(limit);
     let last = records.last().filter(|_| more).map(|record| record.post_id.clone());
     let link = last.map(|last| next_page("/posts", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(records.into_iter().filter_map(PostRow::of).collect())))
+    let nicknames = service.nicknames(&records).await?;
+    Ok((link, Json(records.into_iter().filter_map(|record| PostRow::of(record, &nicknames)).collect())))
 }
 
 /// Shows a post and its tasks.
@@ -155,7 +184,8 @@ async fn list(
     (status = 200, body = PostView), (status = 404, body = Problem)))]
 async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<PostView>> {
     let record = service.record(&id).await?;
-    PostView::of(record).map(Json).ok_or_else(|| Problem::not_found("post"))
+    let nicknames = service.nicknames([&record]).await?;
+    PostView::of(record, &nicknames).map(Json).ok_or_else(|| Problem::not_found("post"))
 }
 
 /// Lists the tasks of all posts that match a filter, in the order of the posts.
@@ -223,11 +253,66 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
     views.await.map_err(failed)?.map(Json)
 }
 
+/// Shows what this service knows of a member.
+#[utoipa::path(get, path = "/members/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = MemberView), (status = 404, body = Problem)))]
+async fn member(State(service): Shared, Id(id): Id) -> Answer<Json<MemberView>> {
+    let nickname = service.members.nicknames([id.as_str()]).await?.of(&id);
+    let nickname = nickname.ok_or_else(|| Problem::not_found("member"))?;
+    Ok(Json(MemberView { id, nickname }))
+}
+
+/// Takes a change of a member from the membership service: it goes the way of that service's events, by version.
+///
+/// For a membership service that does not publish on the topic `members` itself. Takes its token.
+#[utoipa::path(put, path = "/members/{id}", params(("id" = String, Path)), request_body = MemberChange, security(("bearer" = [])),
+    responses((status = 202), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+async fn sync_member(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(change): Object<MemberChange>,
+) -> Answer<StatusCode> {
+    caller.require(Role::Membership.as_str())?;
+    let nickname = change.nickname.map(nickname).transpose()?;
+    service.members.publish(&id, change.version, nickname).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn nickname(text: String) -> Answer<String> {
+    let is_line =
+        !text.trim().is_empty() && text.chars().count() <= 50 && !text.chars().any(char::is_control);
+    if is_line { Ok(text) } else { Err(Problem::invalid("a nickname is a line of 1 to 50 characters")) }
+}
+
+/// Hands out a token, in development, and plays the membership service for whoever gives a nickname.
+#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
+    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn token(
+    State(service): Shared,
+    Object(wanted): Object<WantsToken>,
+) -> Answer<(StatusCode, Json<Token>)> {
+    if !service.keys.is_random() {
+        let detail = "tokens come from whoever holds the key: every_task token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
+    if let Some(text) = wanted.nickname {
+        let now: Timestamp = SystemTime::now().into();
+        let version = u64::try_from(now.as_micros()).unwrap_or_default();
+        service.members.publish(wanted.name.trim(), version, Some(nickname(text)?)).await?;
+    }
+    Ok((StatusCode::CREATED, Json(Token { token })))
+}
+
 /// Tells who finds the tasks.
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
     let extractor = service.extractor.version().to_owned();
-    Json(About { offline: extractor == RuleTaskExtractor::NAME, extractor })
+    let development = service.keys.is_random();
+    Json(About { offline: extractor == RuleTaskExtractor::NAME, extractor, development })
 }
 
 /// Tells that the process lives.
@@ -236,14 +321,10 @@ async fn healthy() -> StatusCode {
     StatusCode::OK
 }
 
-/// Tells whether posts can be taken.
-#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<StatusCode> {
-    if service.shutdown.is_triggered() {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
-    }
-    service.store.get("").await?;
-    Ok(StatusCode::OK)
+/// Tells whether posts can be taken, and what is down if not.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
 }
 
 /// Shows the metrics in Prometheus' text format.
@@ -273,7 +354,22 @@ async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, 
     Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
+fn has_written(caller: &Caller, record: &TaskRecord) -> bool {
+    record.post.as_ref().and_then(|post| post.author.as_deref()) == Some(&**caller.name())
+}
+
+/// Lets whoever wrote a post pass, and a moderator.
+fn is_in_charge(caller: &Caller, record: &TaskRecord) -> Answer<()> {
+    if has_written(caller, record) { Ok(()) } else { caller.require(Role::Moderator.as_str()) }
+}
+
 impl Service {
+    /// The nicknames of those who wrote these posts.
+    async fn nicknames<'a>(&self, records: impl IntoIterator<Item = &'a TaskRecord>) -> Answer<Nicknames> {
+        let authors = records.into_iter().filter_map(|record| record.post.as_ref()?.author.as_deref());
+        Ok(self.members.nicknames(authors).await?)
+    }
+
     /// Hands every known task behind the cursor to `visit`, until it returns false.
     async fn each_extracted(
         &self,

@@ -1,12 +1,14 @@
 //! The service: posts in, tasks out, progress as it happens.
 
 mod api;
+mod members;
 mod news;
 mod query;
 mod view;
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +18,23 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pumasi_core::event::{Shutdown, SqliteBus};
+use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
+use support::auth::{self, Keys};
 use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
-use support::telemetry;
+use support::rate::{self, Rate};
+use support::ready::Ready;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, broadcast};
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 
+use members::Members;
 use news::{News, Told};
+use view::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
@@ -49,12 +54,36 @@ pub(crate) struct Options {
     /// The folder for posts, tasks and events; made if it does not exist.
     #[arg(long, default_value = "every_task.data")]
     data: PathBuf,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "50")]
+    requests_per_second: NonZeroU32,
+}
+
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The member's identifier.
+    name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+}
+
+impl TokenOptions {
+    /// Prints the token.
+    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
+        Ok(auth::print_token(&self.name, self.role.as_str(), LIFETIME)?)
+    }
 }
 
 /// What every request can reach.
 struct Service {
     pipeline: TaskPipeline,
     store: Arc<dyn TaskStore>,
+    members: Members,
     matcher: TaskMatcher,
     /// The places of requests that match.
     matching: Semaphore,
@@ -63,6 +92,8 @@ struct Service {
     listeners: broadcast::Sender<News>,
     /// Held while a post's next version is chosen.
     editing: Mutex<()>,
+    keys: Keys,
+    ready: Ready,
     metrics: PrometheusHandle,
     shutdown: Shutdown,
 }
@@ -74,30 +105,52 @@ pub(crate) async fn run(
     matcher: TaskMatcher,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
+    let keys = Keys::from_env()?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let bus = Arc::new(SqliteBus::open(options.data.join("events.sqlite")).await?);
-    let store = Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?);
+    let database = servers::postgres().await?;
+    let bus = servers::bus(&options.data.join("events.sqlite")).await?;
+    let members = Members::open(bus.clone(), database.clone(), &options.data.join("members.sqlite")).await?;
+    let store: Arc<dyn TaskStore> = match database {
+        #[cfg(feature = "postgres")]
+        Some(pool) => {
+            let store = pumasi_llm_parse::task::PostgresTaskStore::new(pool);
+            store.migrate().await?;
+            Arc::new(store)
+        }
+        _ => Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?),
+    };
     let listeners = broadcast::channel(256).0;
     let told = Arc::new(Told::new(extractor.clone(), listeners.clone()));
     let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told);
     let shutdown = Shutdown::new();
+    let asked = store.clone();
+    let ready = Ready::new(shutdown.clone()).with_bus(bus.clone()).with("store", move || {
+        let store = asked.clone();
+        async move { store.get("").await.map(drop) }
+    });
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,
+        members,
         matcher,
         matching: Semaphore::new(2),
         extractor,
         listeners,
         editing: Mutex::new(()),
+        keys,
+        ready,
         metrics: telemetry::metrics()?,
         shutdown: shutdown.clone(),
     });
 
     let workers = tokio::spawn(or_none(shutdown.clone(), pipeline.consumer().run(shutdown.clone())));
-    let watch = news::watch(bus, service.listeners.clone()).run(shutdown.clone());
+    let group = news::group();
+    let watch = news::watch(bus.clone(), group.clone(), service.listeners.clone()).run(shutdown.clone());
     let watcher = tokio::spawn(or_none(shutdown.clone(), watch));
+    let replica = service.members.consumer().run(shutdown.clone());
+    let replica = tokio::spawn(or_none(shutdown.clone(), replica));
     let told = shutdown.clone();
     let recovery = tokio::spawn(async move { pipeline.keep_recovering(told).await });
     tracing::info!(address = %listener.local_addr()?, "listening");
@@ -109,9 +162,12 @@ pub(crate) async fn run(
             () = shutdown.triggered() => {}
         }
     };
-    support::serve::until(stop, listener, router(service)).await?;
+    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
     workers.await??;
     watcher.await??;
+    // Nobody reads on from where the page was.
+    bus.forget_group(&group).await?;
+    replica.await??;
     recovery.await?;
     tracing::info!("stopped");
     Ok(())
@@ -130,20 +186,23 @@ async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
     part.await
 }
 
-fn router(service: Arc<Service>) -> Router {
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
     let (api, mut openapi) = api::router().split_for_parts();
     let (endless, more) = api::endless().split_for_parts();
     openapi.merge(more);
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(BODY_BYTES, request, next)))
-        .layer(middleware::from_fn(no_query))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
-    let router = Router::new()
-        .merge(limited)
-        .merge(PAGE.router())
-        .merge(endless.layer(middleware::from_fn(no_query)))
-        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
-    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+    let guarded = limited
+        .merge(endless)
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
+        .merge(machines)
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pumasi_core::event::{Consumer, Delivery, SqliteBus, Start, State, Subscription, handler_fn};
+use pumasi_core::event::{Consumer, Delivery, EventBus, Start, State, Subscription, handler_fn};
 use pumasi_llm_parse::extract::{Extraction, Result};
 use pumasi_llm_parse::task::{ExtractTasks, Post, Task, TaskEvent, TaskPipeline};
 use serde::Serialize;
@@ -92,10 +92,16 @@ impl News {
     }
 }
 
+/// The group of this process: those that share a bus each hear everything, if their `HOSTNAME` differs.
+pub(super) fn group() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    host.map_or_else(|| "page".to_owned(), |host| format!("page-{host}"))
+}
+
 /// Follows the bus.
-pub(super) fn watch(bus: Arc<SqliteBus>, listeners: Sender<News>) -> Consumer {
+pub(super) fn watch(bus: Arc<dyn EventBus>, group: String, listeners: Sender<News>) -> Consumer {
     let topics = [TaskPipeline::POSTS, TaskPipeline::TASKS];
-    let subscription = Subscription::new("page", topics).with_start(Start::Latest);
+    let subscription = Subscription::new(group, topics).with_start(Start::Latest);
     let tell = handler_fn(move |delivery: Delivery| {
         let listeners = listeners.clone();
         async move {

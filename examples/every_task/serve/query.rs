@@ -1,15 +1,38 @@
 //! What a list is asked for by, and where its next page begins.
 
+use pumasi_llm_parse::task::TaskState;
 use serde::Deserialize;
 use support::problem::Problem;
 use support::query::bad;
 use utoipa::IntoParams;
+
+/// How a post stands, as far as it can be seen.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Seen {
+    Pending,
+    Extracted,
+    Failed,
+}
+
+impl From<Seen> for TaskState {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Pending => Self::Pending,
+            Seen::Extracted => Self::Extracted,
+            Seen::Failed => Self::Failed,
+        }
+    }
+}
 
 /// A page of posts.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// Only posts that stand so: `pending`, `extracted` or `failed`.
+    #[param(value_type = Option<String>, pattern = "^(pending|extracted|failed)$")]
+    pub(super) state: Option<Seen>,
     /// Only posts after this identifier.
     pub(super) after: Option<String>,
     /// At most this many.

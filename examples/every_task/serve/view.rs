@@ -5,6 +5,8 @@ use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskPart, 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::members::Nicknames;
+
 /// A post as a client writes it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,14 +24,11 @@ pub(super) struct NewPost {
         example = "토익 900점을 넘기는 게 목표예요. 단어를 매일 외우려고 합니다."
     )]
     pub(super) body: String,
-    /// Who wrote it.
-    #[schema(max_length = 100)]
-    pub(super) author: Option<String>,
 }
 
 impl NewPost {
     /// Checks the sizes and makes the post.
-    pub(super) fn into_post(self, id: String) -> Result<Post, String> {
+    pub(super) fn into_post(self, id: String, author: Option<String>) -> Result<Post, String> {
         let fits = |text: &str, most: usize| text.chars().count() <= most;
         if self.body.trim().is_empty() || !fits(&self.body, 20_000) {
             return Err("the body must have 1 to 20,000 characters".to_owned());
@@ -37,12 +36,9 @@ impl NewPost {
         if !self.title.as_deref().is_none_or(|title| fits(title, 200)) {
             return Err("the title must have at most 200 characters".to_owned());
         }
-        if !self.author.as_deref().is_none_or(|author| fits(author, 100)) {
-            return Err("the author must have at most 100 characters".to_owned());
-        }
         let mut post = Post::new(id, self.kind, self.body);
         post.title = self.title.filter(|title| !title.trim().is_empty());
-        post.author = self.author;
+        post.author = author;
         Ok(post)
     }
 }
@@ -82,12 +78,28 @@ pub(super) struct PostRow {
     tasks: usize,
     /// When it was accepted first, as RFC 3339, whatever was edited since.
     posted_at: Option<String>,
+    author: Option<Author>,
+}
+
+/// Who wrote a post.
+#[derive(Serialize, ToSchema)]
+struct Author {
+    id: String,
+    /// As the membership service tells; none of who has left.
+    nickname: Option<String>,
+}
+
+impl Author {
+    fn of(id: Option<String>, nicknames: &Nicknames) -> Option<Self> {
+        id.map(|id| Self { nickname: nicknames.of(&id), id })
+    }
 }
 
 impl PostRow {
-    pub(super) fn of(record: TaskRecord) -> Option<Self> {
+    pub(super) fn of(record: TaskRecord, nicknames: &Nicknames) -> Option<Self> {
         let post = record.post?;
         Some(Self {
+            author: Author::of(post.author, nicknames),
             id: record.post_id,
             version: record.version,
             kind: post.kind,
@@ -121,7 +133,7 @@ struct PostText {
     kind: PostKind,
     title: Option<String>,
     body: String,
-    author: Option<String>,
+    author: Option<Author>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -139,13 +151,14 @@ struct FailureView {
 }
 
 impl PostView {
-    pub(super) fn of(record: TaskRecord) -> Option<Self> {
+    pub(super) fn of(record: TaskRecord, nicknames: &Nicknames) -> Option<Self> {
         let post = record.post?;
+        let author = Author::of(post.author, nicknames);
         Some(Self {
             id: record.post_id,
             version: record.version,
             state: record.state,
-            post: PostText { kind: post.kind, title: post.title, body: post.body, author: post.author },
+            post: PostText { kind: post.kind, title: post.title, body: post.body, author },
             tasks: record.tasks.into_iter().map(TaskView::of).collect(),
             extractor: record.extractor,
             failure: record.failure.map(|failure| FailureView {
@@ -253,4 +266,68 @@ pub(super) struct About {
     pub(super) extractor: String,
     /// Whether rules stand in for a language model.
     pub(super) offline: bool,
+    /// Whether the service hands out tokens to whoever asks.
+    pub(super) development: bool,
+}
+
+/// A member, as far as this service knows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MemberView {
+    pub(super) id: String,
+    pub(super) nickname: String,
+}
+
+/// A member as the membership service tells.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberChange {
+    /// The service's own count of this member's changes: what is older than what is known changes nothing.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
+    pub(super) version: u64,
+    /// The nickname; none of who has left.
+    #[schema(min_length = 1, max_length = 50)]
+    pub(super) nickname: Option<String>,
+}
+
+/// Who wants a token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantsToken {
+    /// The member's identifier.
+    #[schema(min_length = 1, max_length = 100)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) role: Role,
+    /// How others shall see the member.
+    #[schema(min_length = 1, max_length = 50)]
+    pub(super) nickname: Option<String>,
+}
+
+/// What a token lets one do.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Write, and edit and delete one's own.
+    #[default]
+    Member,
+    /// Delete and retry what others wrote, too.
+    Moderator,
+    /// Tell of members: the membership service.
+    Membership,
+}
+
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Membership => "membership",
+        }
+    }
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Token {
+    pub(super) token: String,
 }

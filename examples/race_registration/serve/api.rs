@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind};
 use pumasi_saga::capacity::Draw;
-use pumasi_saga::store::{SagaId, SagaStore as _, Status};
+use pumasi_saga::store::{SagaStore as _, Status};
 use pumasi_saga::{Decision, Signal};
 use serde_json::json;
 use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
+use support::ready::Readiness;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -265,15 +266,10 @@ async fn healthy() -> StatusCode {
     StatusCode::OK
 }
 
-/// Tells whether registrations can be taken.
-#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<StatusCode> {
-    if service.shutdown.is_triggered() {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
-    }
-    service.books.ping().await?;
-    service.store.load(SagaId::from_bytes([0; 16])).await?;
-    Ok(StatusCode::OK)
+/// Tells whether registrations can be taken, and what is down if not.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
 }
 
 /// Shows the metrics in Prometheus' text format.

@@ -1,25 +1,34 @@
-//! The service's own books, in one SQLite file: races, places, lots, payments and messages.
+//! The service's own books, in one SQLite file or in PostgreSQL: races, places, lots, payments and messages.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pumasi_core::database::failed;
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind, Result};
+#[cfg(feature = "postgres")]
+use pumasi_saga::barrier::PostgresBarrier;
 use pumasi_saga::barrier::SqliteBarrier;
-use pumasi_saga::capacity::{Capacity, Draw, Entrants, Places, Seed, SqliteCapacity};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{FromRow, Row as _, SqlitePool};
+#[cfg(feature = "postgres")]
+use pumasi_saga::capacity::PostgresCapacity;
+use pumasi_saga::capacity::{Capacity, CapacityStore, Draw, Entrants, Places, Seed, SqliteCapacity};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use support::database::{Database, Sql};
+use support::on;
+use support::servers::Pool;
 
-/// An SQLite file; what its functions returned is on the disk. Clones share it.
+const SCHEMA: Sql =
+    Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
+
+const ENTRANTS: &str = "SELECT registration FROM entrants WHERE race = $1";
+const PAYMENT: &str = "SELECT * FROM payments WHERE id = $1";
+
+/// An SQLite file or a PostgreSQL database; what its functions returned is on the disk. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Books {
-    pub(super) pool: SqlitePool,
-    places: SqliteCapacity,
+    pub(super) database: Database,
+    places: Arc<dyn CapacityStore>,
     /// The desk of each race: whoever asks at the same time shares a transaction.
     desks: Arc<Mutex<HashMap<String, Capacity>>>,
 }
@@ -59,9 +68,13 @@ impl Race {
 
     /// What was drawn, if it was.
     pub(super) fn draw(&self) -> Result<Option<Draw>> {
-        let draw = self.draw.as_deref().map(serde_json::from_str).transpose();
-        draw.map_err(|_| Error::new(ErrorKind::Storage, "the draw of a race cannot be read"))
+        self.draw.as_deref().map(read).transpose()
     }
+}
+
+fn read(draw: &str) -> Result<Draw> {
+    serde_json::from_str(draw)
+        .map_err(|_| Error::new(ErrorKind::Storage, "the draw of a race cannot be read"))
 }
 
 /// A payment, as the gateway and we know it.
@@ -87,34 +100,26 @@ impl Payment {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Race {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            name: row.try_get("name")?,
-            is_lottery: row.try_get("is_lottery")?,
-            places: row.try_get("places")?,
-            price_krw: row.try_get("price_krw")?,
-            organiser: row.try_get("organiser")?,
-            seed: row.try_get("seed")?,
-            draw: row.try_get("draw")?,
-        })
-    }
+/// Reads a value from a row of either engine, each field from the column of its name.
+macro_rules! from_row {
+    ($type:ident { $($field:ident),+ }) => {
+        impl<'r, R: Row> FromRow<'r, R> for $type
+        where
+            &'static str: ColumnIndex<R>,
+            String: Decode<'r, R::Database> + Type<R::Database>,
+            bool: Decode<'r, R::Database> + Type<R::Database>,
+            i64: Decode<'r, R::Database> + Type<R::Database>,
+            Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+        {
+            fn from_row(row: &'r R) -> sqlx::Result<Self> {
+                Ok(Self { $($field: row.try_get(stringify!($field))?),+ })
+            }
+        }
+    };
 }
 
-impl FromRow<'_, SqliteRow> for Payment {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            race: row.try_get("race")?,
-            runner: row.try_get("runner")?,
-            amount_krw: row.try_get("amount_krw")?,
-            cancelled: row.try_get("cancelled")?,
-            paid_by: row.try_get("paid_by")?,
-            refunded: row.try_get("refunded")?,
-        })
-    }
-}
+from_row!(Race { id, name, is_lottery, places, price_krw, organiser, seed, draw });
+from_row!(Payment { id, race, runner, amount_krw, cancelled, paid_by, refunded });
 
 /// What became of money that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,27 +133,31 @@ pub(super) enum Paid {
 }
 
 impl Books {
-    pub(super) async fn open(path: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
-        let opening = |error| failed("opening the books", error);
-        let pool =
-            SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(opening)?;
-        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&pool).await.map_err(opening)?;
-        let places = SqliteCapacity::new(pool.clone());
-        places.migrate().await?;
-        SqliteBarrier::migrate(&pool).await?;
-        Ok(Self { pool, places, desks: Arc::default() })
+    pub(super) async fn open(file: &Path, database: Option<Pool>) -> Result<Self> {
+        let database = Database::open(file, database, SCHEMA).await?;
+        let places: Arc<dyn CapacityStore> = match &database {
+            Database::Sqlite(pool) => {
+                SqliteBarrier::migrate(pool).await?;
+                let places = SqliteCapacity::new(pool.clone());
+                places.migrate().await?;
+                Arc::new(places)
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => {
+                PostgresBarrier::migrate(pool).await?;
+                let places = PostgresCapacity::new(pool.clone());
+                places.migrate().await?;
+                Arc::new(places)
+            }
+        };
+        Ok(Self { database, places, desks: Arc::default() })
     }
 
-    /// Tells whether the file answers.
+    /// Tells whether the books answer.
     pub(super) async fn ping(&self) -> Result<()> {
-        let asked = sqlx::query("SELECT 1 FROM races LIMIT 1").fetch_optional(&self.pool).await;
-        asked.map(|_| ()).map_err(|error| failed("reading the books", error))
+        let query = "SELECT 1 FROM races LIMIT 1";
+        on!(&self.database, pool => sqlx::query(query).fetch_optional(pool).await.map(drop))
+            .map_err(|error| failed("reading the books", error))
     }
 
     /// The places of a race.
@@ -161,34 +170,28 @@ impl Books {
     pub(super) async fn add(&self, race: &Race) -> Result<()> {
         // Places first: a race that can be seen has them.
         self.desk(&race.id).open(u64::try_from(race.places).unwrap_or(0)).await?;
-        sqlx::query("INSERT INTO races (id, name, is_lottery, places, price_krw, organiser, seed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-            .bind(&race.id)
-            .bind(&race.name)
-            .bind(race.is_lottery)
-            .bind(race.places)
-            .bind(race.price_krw)
-            .bind(&race.organiser)
-            .bind(&race.seed)
-            .execute(&self.pool)
-            .await
-            .map_err(|error| failed("adding a race", error))?;
-        Ok(())
+        let insert = "INSERT INTO races (id, name, is_lottery, places, price_krw, organiser, seed) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        on!(&self.database, pool => {
+            let insert = sqlx::query(insert).bind(&race.id).bind(&race.name).bind(race.is_lottery);
+            let insert = insert.bind(race.places).bind(race.price_krw).bind(&race.organiser);
+            insert.bind(&race.seed).execute(pool).await.map(drop)
+        })
+        .map_err(|error| failed("adding a race", error))
     }
 
     /// Lists races in the order of their identifiers, which is that of their making.
     pub(super) async fn races(&self, after: &str, limit: usize) -> Result<Vec<Race>> {
-        sqlx::query_as("SELECT * FROM races WHERE id > ?1 ORDER BY id LIMIT ?2")
-            .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
+        let query = "SELECT * FROM races WHERE id > $1 ORDER BY id LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        on!(&self.database, pool => sqlx::query_as(query).bind(after).bind(limit).fetch_all(pool).await)
             .map_err(|error| failed("listing races", error))
     }
 
     pub(super) async fn race(&self, id: &str) -> Result<Race> {
-        let race =
-            sqlx::query_as("SELECT * FROM races WHERE id = ?1").bind(id).fetch_optional(&self.pool).await;
-        race.map_err(|error| failed("reading a race", error))?
+        let query = "SELECT * FROM races WHERE id = $1";
+        on!(&self.database, pool => sqlx::query_as(query).bind(id).fetch_optional(pool).await)
+            .map_err(|error| failed("reading a race", error))?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such race"))
     }
 
@@ -197,41 +200,36 @@ impl Books {
     }
 
     pub(super) async fn bar(&self, race: &str, runner: &str, who: &str, why: &str) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO barred (race, runner, who, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        )
-        .bind(race)
-        .bind(runner)
-        .bind(who)
-        .bind(why)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| failed("barring a runner", error))?;
-        Ok(())
+        let insert =
+            "INSERT INTO barred (race, runner, who, why) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        on!(&self.database, pool => {
+            sqlx::query(insert).bind(race).bind(runner).bind(who).bind(why).execute(pool).await.map(drop)
+        })
+        .map_err(|error| failed("barring a runner", error))
     }
 
     pub(super) async fn is_barred(&self, race: &str, runner: &str) -> Result<bool> {
-        let row = sqlx::query("SELECT 1 FROM barred WHERE race = ?1 AND runner = ?2").bind(race).bind(runner);
-        let row = row.fetch_optional(&self.pool).await;
-        Ok(row.map_err(|error| failed("looking for a runner", error))?.is_some())
+        let query = "SELECT 1 FROM barred WHERE race = $1 AND runner = $2";
+        on!(&self.database, pool => {
+            sqlx::query(query).bind(race).bind(runner).fetch_optional(pool).await.map(|row| row.is_some())
+        })
+        .map_err(|error| failed("looking for a runner", error))
     }
 
     /// Who takes part in a lottery: registrations, which name nobody.
     pub(super) async fn entrants(&self, race: &str) -> Result<Entrants> {
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT registration FROM entrants WHERE race = ?1")
-            .bind(race)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("listing entrants", error))?;
+        let rows: Vec<(String,)> =
+            on!(&self.database, pool => sqlx::query_as(ENTRANTS).bind(race).fetch_all(pool).await)
+                .map_err(|error| failed("listing entrants", error))?;
         Entrants::new(rows.into_iter().map(|(registration,)| registration))
     }
 
     pub(super) async fn has_entered(&self, race: &str, registration: &str) -> Result<bool> {
-        let row = sqlx::query("SELECT 1 FROM entrants WHERE race = ?1 AND registration = ?2")
-            .bind(race)
-            .bind(registration);
-        let row = row.fetch_optional(&self.pool).await;
-        Ok(row.map_err(|error| failed("looking for an entrant", error))?.is_some())
+        let query = "SELECT 1 FROM entrants WHERE race = $1 AND registration = $2";
+        on!(&self.database, pool => {
+            sqlx::query(query).bind(race).bind(registration).fetch_optional(pool).await.map(|row| row.is_some())
+        })
+        .map_err(|error| failed("looking for an entrant", error))
     }
 
     /// Draws, once: whoever asks again is told the same. Nobody enters from then on.
@@ -239,71 +237,58 @@ impl Books {
         let failed = |error| failed("drawing a race", error);
         let seed =
             race.seed.clone().ok_or_else(|| Error::new(ErrorKind::Conflict, "the race is no lottery"))?;
-        // Immediate: nobody enters between the list and the draw.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let drawn: (Option<String>,) = sqlx::query_as("SELECT draw FROM races WHERE id = ?1")
-            .bind(&race.id)
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        if let (Some(draw),) = drawn {
-            return Race { draw: Some(draw), ..race.clone() }
-                .draw()?
-                .ok_or_else(|| Error::new(ErrorKind::Storage, "the draw of a race cannot be read"));
-        }
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT registration FROM entrants WHERE race = ?1")
-            .bind(&race.id)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        let entrants = Entrants::new(rows.into_iter().map(|(registration,)| registration))?;
-        let draw = Draw::new(&Seed::new(seed)?, &entrants, usize::try_from(race.places).unwrap_or(0));
-        let json = serde_json::to_string(&draw)
-            .map_err(|_| Error::new(ErrorKind::Other, "a draw cannot be written as JSON"))?;
-        sqlx::query("UPDATE races SET draw = ?2 WHERE id = ?1")
-            .bind(&race.id)
-            .bind(json)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(draw)
+        // Nobody enters between the list and the draw: a file has one writer, and PostgreSQL locks the race.
+        let lock = match &self.database {
+            Database::Sqlite(_) => "SELECT draw FROM races WHERE id = $1",
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => "SELECT draw FROM races WHERE id = $1 FOR UPDATE",
+        };
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(failed)?;
+            let (drawn,): (Option<String>,) =
+                sqlx::query_as(lock).bind(&race.id).fetch_one(&mut *transaction).await.map_err(failed)?;
+            if let Some(drawn) = drawn {
+                return read(&drawn);
+            }
+            let rows: Vec<(String,)> =
+                sqlx::query_as(ENTRANTS).bind(&race.id).fetch_all(&mut *transaction).await.map_err(failed)?;
+            let entrants = Entrants::new(rows.into_iter().map(|(registration,)| registration))?;
+            let draw = Draw::new(&Seed::new(seed)?, &entrants, usize::try_from(race.places).unwrap_or(0));
+            let json = serde_json::to_string(&draw)
+                .map_err(|_| Error::new(ErrorKind::Other, "a draw cannot be written as JSON"))?;
+            let update = sqlx::query("UPDATE races SET draw = $2 WHERE id = $1").bind(&race.id).bind(json);
+            update.execute(&mut *transaction).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)?;
+            Ok(draw)
+        })
     }
 
     pub(super) async fn payment(&self, id: &str) -> Result<Option<Payment>> {
-        let payment =
-            sqlx::query_as("SELECT * FROM payments WHERE id = ?1").bind(id).fetch_optional(&self.pool).await;
-        payment.map_err(|error| failed("reading a payment", error))
+        on!(&self.database, pool => sqlx::query_as(PAYMENT).bind(id).fetch_optional(pool).await)
+            .map_err(|error| failed("reading a payment", error))
     }
 
     /// Notes that money came, once for each event; what nobody waits for is given back at once.
     pub(super) async fn take_payment(&self, id: &str, event: &str, amount_krw: u64) -> Result<Paid> {
-        let failed = |error| failed("taking a payment", error);
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        sqlx::query(include_str!("sql/take_payment.sql"))
-            .bind(id)
-            .bind(event)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        let payment: Payment = sqlx::query_as("SELECT * FROM payments WHERE id = ?1")
-            .bind(id)
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        let is_first = payment.paid_by.as_deref() == Some(event);
-        if !is_first {
-            sqlx::query(
-                "INSERT INTO surplus (event, payment, amount_krw) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            )
-            .bind(event)
-            .bind(id)
-            .bind(i64::try_from(amount_krw).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        }
-        transaction.commit().await.map_err(failed)?;
+        let surplus =
+            "INSERT INTO surplus (event, payment, amount_krw) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let amount_krw = i64::try_from(amount_krw).unwrap_or(i64::MAX);
+        let taken = async {
+            on!(&self.database, pool, begin => {
+                let mut transaction = pool.begin_with(begin).await?;
+                let take = sqlx::query(include_str!("sql/take_payment.sql")).bind(id).bind(event);
+                take.execute(&mut *transaction).await?;
+                let payment: Payment = sqlx::query_as(PAYMENT).bind(id).fetch_one(&mut *transaction).await?;
+                let is_first = payment.paid_by.as_deref() == Some(event);
+                if !is_first {
+                    let note = sqlx::query(surplus).bind(event).bind(id).bind(amount_krw);
+                    note.execute(&mut *transaction).await?;
+                }
+                transaction.commit().await?;
+                Ok((is_first, payment))
+            })
+        };
+        let (is_first, payment) = taken.await.map_err(|error| failed("taking a payment", error))?;
         Ok(match (is_first, payment.refunded) {
             (false, _) => Paid::Surplus,
             (true, true) => Paid::Late,

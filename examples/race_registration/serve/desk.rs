@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use pumasi_core::database::failed;
+#[cfg(feature = "postgres")]
+use pumasi_saga::barrier::PostgresBarrier;
 use pumasi_saga::barrier::{Entry, Operation, SqliteBarrier};
 use pumasi_saga::capacity::{Hold, HoldState, Ticket};
 use pumasi_saga::{Cx, Error, ErrorKind, Outcome, Probe, Result};
-use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, SqliteConnection};
+use support::database::{Database, Sql};
+use support::on;
 
 use super::books::Books;
 use crate::partners::{Lots, Partners};
@@ -31,23 +32,42 @@ pub(crate) struct Desk {
     pub(super) delay: Duration,
 }
 
+/// A value in a statement.
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+    Maybe(Option<&'a str>),
+}
+
 impl Desk {
     /// Carries out a statement once under a key, in one transaction with the note of that.
-    async fn once(
-        &self,
-        key: &str,
-        operation: Operation,
-        statement: Query<'_, Sqlite, SqliteArguments>,
-    ) -> Result<Entry> {
-        let broken = |error| failed("carrying out a step", error);
-        let mut transaction = self.books.pool.begin_with("BEGIN IMMEDIATE").await.map_err(broken)?;
-        let entry = SqliteBarrier::enter(&mut transaction, key, operation).await?;
-        if entry == Entry::First {
-            let connection: &mut SqliteConnection = &mut transaction;
-            statement.execute(connection).await.map_err(broken)?;
+    async fn once(&self, key: &str, operation: Operation, sql: Sql, values: &[Value<'_>]) -> Result<Entry> {
+        // The two engines' connections are of two types, and so are their barriers.
+        macro_rules! once {
+            ($pool:ident, $begin:literal, $barrier:ident, $sql:expr) => {{
+                let broken = |error| failed("carrying out a step", error);
+                let mut transaction = $pool.begin_with($begin).await.map_err(broken)?;
+                let entry = $barrier::enter(&mut transaction, key, operation).await?;
+                if entry == Entry::First {
+                    let mut statement = sqlx::query($sql);
+                    for value in values {
+                        statement = match *value {
+                            Value::Text(text) => statement.bind(text),
+                            Value::Number(number) => statement.bind(number),
+                            Value::Maybe(text) => statement.bind(text),
+                        };
+                    }
+                    statement.execute(&mut *transaction).await.map_err(broken)?;
+                }
+                transaction.commit().await.map_err(broken)?;
+                Ok(entry)
+            }};
         }
-        transaction.commit().await.map_err(broken)?;
-        Ok(entry)
+        match &self.books.database {
+            Database::Sqlite(pool) => once!(pool, "BEGIN IMMEDIATE", SqliteBarrier, sql.sqlite),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => once!(pool, "BEGIN", PostgresBarrier, sql.postgres),
+        }
     }
 
     async fn answer_slowly(&self) {
@@ -89,13 +109,14 @@ impl Partners for Desk {
         let id = cx.step_key();
         let started = async {
             let race = self.books.race(&key.competition).await?;
-            let insert =
-                sqlx::query("INSERT INTO payments (id, race, runner, amount_krw) VALUES (?1, ?2, ?3, ?4)")
-                    .bind(&id)
-                    .bind(&race.id)
-                    .bind(&key.participant)
-                    .bind(race.price_krw);
-            match self.once(&id, Operation::Do, insert).await? {
+            let insert = "INSERT INTO payments (id, race, runner, amount_krw) VALUES ($1, $2, $3, $4)";
+            let values = [
+                Value::Text(&id),
+                Value::Text(&race.id),
+                Value::Text(&key.participant),
+                Value::Number(race.price_krw),
+            ];
+            match self.once(&id, Operation::Do, Sql::both(insert), &values).await? {
                 Entry::TooLate => Err(undone()),
                 _ => Ok(()),
             }
@@ -114,14 +135,16 @@ impl Partners for Desk {
     async fn cancel_payment(&self, cx: &Cx<Self>, _: &RegistrationKey) -> Outcome<(), Error> {
         self.answer_slowly().await;
         let id = cx.step_key();
-        let cancel = sqlx::query(include_str!("sql/cancel_payment.sql")).bind(&id);
-        self.once(&id, Operation::Undo, cancel).await.map(|_| ()).into()
+        let cancel = Sql::both(include_str!("sql/cancel_payment.sql"));
+        self.once(&id, Operation::Undo, cancel, &[Value::Text(&id)]).await.map(|_| ()).into()
     }
 
     async fn refund(&self, _: &Cx<Self>, paid: &PaymentCompleted) -> Outcome<(), Error> {
-        let refund = sqlx::query("UPDATE payments SET refunded = 1 WHERE id = ?1").bind(&paid.payment);
-        let refunded = refund.execute(&self.books.pool).await;
-        refunded.map(|_| ()).map_err(|error| failed("refunding a payment", error)).into()
+        let refund = "UPDATE payments SET refunded = TRUE WHERE id = $1";
+        let refunded = on!(&self.books.database, pool => {
+            sqlx::query(refund).bind(&paid.payment).execute(pool).await.map(drop)
+        });
+        refunded.map_err(|error| failed("refunding a payment", error)).into()
     }
 
     async fn check(
@@ -176,28 +199,31 @@ impl Partners for Desk {
             return Outcome::Failed(Error::new(ErrorKind::Refused, "the mailbox does not exist"));
         }
         let id = cx.step_key();
-        let insert =
-            sqlx::query("INSERT INTO messages (id, race, runner, email, bib) VALUES (?1, ?2, ?3, ?4, ?5)")
-                .bind(&id)
-                .bind(&key.competition)
-                .bind(&key.participant)
-                .bind(email)
-                .bind(i64::try_from(bib.0).unwrap_or(i64::MAX));
-        self.once(&id, Operation::Do, insert).await.map(|_| ()).into()
+        let insert = "INSERT INTO messages (id, race, runner, email, bib) VALUES ($1, $2, $3, $4, $5)";
+        let values = [
+            Value::Text(&id),
+            Value::Text(&key.competition),
+            Value::Text(&key.participant),
+            Value::Maybe(email),
+            Value::Number(i64::try_from(bib.0).unwrap_or(i64::MAX)),
+        ];
+        self.once(&id, Operation::Do, Sql::both(insert), &values).await.map(|_| ()).into()
     }
 }
 
 impl Lots for Desk {
     async fn enter(&self, cx: &Cx<Self>, key: &RegistrationKey) -> Outcome<(), Error> {
         let id = cx.step_key();
+        let registration = cx.saga_id().to_string();
         let enter =
-            sqlx::query(include_str!("sql/enter.sql")).bind(&key.competition).bind(cx.saga_id().to_string());
+            Sql { sqlite: include_str!("sql/enter.sql"), postgres: include_str!("sql/enter.postgres.sql") };
+        let values = [Value::Text(&key.competition), Value::Text(&registration)];
         let entered = async {
-            if self.once(&id, Operation::Do, enter).await? == Entry::TooLate {
+            if self.once(&id, Operation::Do, enter, &values).await? == Entry::TooLate {
                 return Err(undone());
             }
             // Whoever came too late for the draw is told so however often it is asked.
-            if self.books.has_entered(&key.competition, &cx.saga_id().to_string()).await? {
+            if self.books.has_entered(&key.competition, &registration).await? {
                 return Ok(());
             }
             Err(Error::new(ErrorKind::Conflict, "the lots are drawn already"))
@@ -207,8 +233,10 @@ impl Lots for Desk {
 
     async fn leave(&self, cx: &Cx<Self>, key: &RegistrationKey) -> Outcome<(), Error> {
         let id = cx.step_key();
+        let registration = cx.saga_id().to_string();
         let leave =
-            sqlx::query(include_str!("sql/leave.sql")).bind(&key.competition).bind(cx.saga_id().to_string());
-        self.once(&id, Operation::Undo, leave).await.map(|_| ()).into()
+            Sql { sqlite: include_str!("sql/leave.sql"), postgres: include_str!("sql/leave.postgres.sql") };
+        let values = [Value::Text(&key.competition), Value::Text(&registration)];
+        self.once(&id, Operation::Undo, leave, &values).await.map(|_| ()).into()
     }
 }

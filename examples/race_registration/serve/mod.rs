@@ -20,21 +20,20 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
-use pumasi_saga::store::{SqliteStore, Status, Watched, WatchedStore};
+use pumasi_saga::store::{SagaId, SagaStore, SqliteStore, Status, Watched, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
 use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
+use support::ready::Ready;
 use support::webhook::Secret;
-use support::{say, telemetry};
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 
 use crate::Told;
 use crate::saga::{RegistrationKey, lottery, registration};
@@ -88,13 +87,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
-        let keys = Keys::from_env()?;
-        if keys.is_random() {
-            return Err(format!("{} is not set: the service would not know the token", auth::KEY).into());
-        }
-        let token = keys.issue(&self.name, self.role.as_str(), LIFETIME).map_err(|problem| problem.detail)?;
-        say!("{token}");
-        Ok(())
+        Ok(auth::print_token(&self.name, self.role.as_str(), LIFETIME)?)
     }
 }
 
@@ -106,7 +99,7 @@ struct Service {
     registrations: Registrations,
     /// Races whose places are drawn.
     lotteries: Registrations,
-    store: WatchedStore<SqliteStore>,
+    store: WatchedStore<Arc<dyn SagaStore>>,
     books: Books,
     keys: Keys,
     secret: Secret,
@@ -114,6 +107,7 @@ struct Service {
     plays_gateway: bool,
     /// For how long a payment may take.
     payment: Duration,
+    ready: Ready,
     metrics: PrometheusHandle,
     shutdown: Shutdown,
 }
@@ -173,12 +167,32 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let metrics = telemetry::metrics()?;
 
     let payment = Duration::from_secs(options.payment_seconds);
-    let books = Books::open(&options.data.join("books.sqlite")).await?;
-    let store = WatchedStore::new(SqliteStore::open(options.data.join("sagas.sqlite")).await?);
+    let database = servers::postgres().await?;
+    let books = Books::open(&options.data.join("books.sqlite"), database.clone()).await?;
+    let store: Arc<dyn SagaStore> = match database {
+        #[cfg(feature = "postgres")]
+        Some(pool) => {
+            let store = pumasi_saga::store::PostgresStore::new(pool);
+            store.migrate().await?;
+            Arc::new(store)
+        }
+        _ => Arc::new(SqliteStore::open(options.data.join("sagas.sqlite")).await?),
+    };
+    let store = WatchedStore::new(store);
     let desk = Desk { books: books.clone(), payment, delay: Duration::from_millis(options.partner_delay_ms) };
     let engine =
         Engine::with_options(store.clone(), desk, EngineOptions::new().with_lease(LEASE).keeping_ended());
     let shutdown = Shutdown::new();
+    let (asked, kept) = (books.clone(), store.clone());
+    let ready = Ready::new(shutdown.clone())
+        .with("books", move || {
+            let books = asked.clone();
+            async move { books.ping().await }
+        })
+        .with("store", move || {
+            let store = kept.clone();
+            async move { store.load(SagaId::from_bytes([0; 16])).await.map(drop) }
+        });
     let service = Arc::new(Service {
         registrations: engine.register(registration(payment)?)?,
         lotteries: engine.register(lottery(payment)?)?,
@@ -188,6 +202,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         secret,
         plays_gateway,
         payment,
+        ready,
         metrics,
         shutdown: shutdown.clone(),
     });
@@ -209,7 +224,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, options.requests_per_second);
+    let router = router(service, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     calling.await?;
     worker.await??;
@@ -217,7 +232,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
     let (api, mut openapi) = api::router().merge(office::router()).split_for_parts();
     let (machines, more) = api::machines().split_for_parts();
     openapi.merge(more);
@@ -236,11 +251,8 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
         .layer(middleware::from_fn_with_state(keys, auth::identify))
         .merge(bounded(machines))
         .layer(middleware::from_fn(no_query));
-    let router = Router::new()
-        .merge(guarded)
-        .merge(PAGE.router())
-        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
-    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.

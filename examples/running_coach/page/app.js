@@ -3,7 +3,7 @@ const words = {
   ko: {
     skip: "질문으로 가기", title: "러닝 코치", lead: "저장된 달리기 지식으로 답하고, 문장마다 출처를 보여 줍니다. 출처에 없는 말은 표시하고, 아는 것이 없으면 없다고 말합니다.",
     chat: "대화", question: "질문", send: "물어보기", stop: "그만", fresh: "새 대화", sources: "출처", nosource: "답이 오면 출처가 여기에 보입니다.", knowledge: "지식 관리",
-    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목", text: "본문 (마크다운)", save: "저장", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
+    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", metrics: "지표", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
     done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", stopped: "멈췄습니다.", trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.",
     broke: "답이 끊겼습니다", doubt: "출처에 없음", source: "출처", saved: "저장했습니다.", by: n => `문서 ${n}개에서 답합니다.`, model: "쓰는 이", offline: "언어 모델 없이 자료의 문장을 그대로 옮깁니다.",
     samples: ["계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?", "김치찌개는 어떻게 끓이나요?"],
@@ -11,7 +11,7 @@ const words = {
   en: {
     skip: "Skip to the question", title: "Running coach", lead: "Answers from stored running knowledge and shows the source of each sentence. What no source says is marked, and what is not known is said to be unknown.",
     chat: "Conversation", question: "Question", send: "Ask", stop: "Stop", fresh: "New conversation", sources: "Sources", nosource: "Sources appear here with an answer.", knowledge: "Manage knowledge",
-    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title", text: "Text (Markdown)", save: "Save", waiting: "The coach is looking…", writing: "The coach is writing…",
+    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", remove: "Remove", removed: "Removed.", close: "Close", metrics: "Metrics", waiting: "The coach is looking…", writing: "The coach is writing…",
     done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", stopped: "Stopped.", trouble: "The server cannot be reached. Try again in a moment.",
     broke: "The answer broke off", doubt: "not in the source", source: "Source", saved: "Saved.", by: n => `Answers from ${n} documents.`, model: "Written by", offline: "There is no language model: sentences of the sources, word for word.",
     samples: ["The outside of my knee hurts", "When should I take gels in a race?", "Who won the 2012 Olympic marathon?"],
@@ -74,13 +74,39 @@ function showSources(answer) {
       at = to;
     }
     text.append(cut(at));
-    return make("li", { id: `source-${source.number}`, tabIndex: -1, value: source.number }, make("strong", { lang: "" }, source.place), ` (${source.document})`, text);
+    return make("li", { id: `source-${source.number}`, tabIndex: -1, value: source.number }, make("strong", { lang: "" }, source.place), ` (${source.document})`, text,
+      make("button", { type: "button", onclick: () => openWhole(source.document, source.span) }, t("open")));
   };
   const cited = new Set(answer.citations.flatMap(citation => citation.sources));
   const wanted = answer.isOver ? answer.sources.filter(source => cited.has(source.number)) : answer.sources;
   $("sources").replaceChildren(...wanted.map(item));
   $("nosource").hidden = wanted.length > 0;
 }
+
+// Shows a document whole, with the passage marked and in view. Spans are bytes.
+async function openWhole(id, span) {
+  let whole;
+  try {
+    const response = await fetch(`knowledge/${encodeURIComponent(id)}`);
+    whole = await response.json();
+    if (!response.ok) throw new Error(whole.detail);
+  } catch (error) { $("status").textContent = error instanceof TypeError ? t("trouble") : error.message; return; }
+  $("whole-h").textContent = whole.title;
+  let above = "";
+  $("whole-body").replaceChildren(...whole.sections.flatMap(section => {
+    const bytes = encoder.encode(section.text), cut = (from, to) => decoder.decode(bytes.slice(from, to));
+    const clamp = at => Math.min(Math.max(at - section.start, 0), bytes.length);
+    const [from, to] = span ? [clamp(span.start), clamp(span.end)] : [0, 0];
+    const path = section.headings.join(" › "), head = path && path !== above ? [make("h3", {}, path)] : [];
+    above = path;
+    return [...head, make("p", {}, cut(0, from), ...(to > from ? [make("mark", {}, cut(from, to))] : []), cut(to))];
+  }));
+  $("whole").showModal();
+  $("whole-h").focus();
+  $("whole-body").querySelector("mark")?.scrollIntoView({ block: "center" });
+}
+
+$("close").addEventListener("click", () => $("whole").close());
 
 function point(answer, number) {
   showSources(answer);
@@ -168,20 +194,41 @@ async function about() {
   try {
     const who = await (await fetch("about")).json();
     $("by").textContent = `${t("by")(who.documents)} ${who.model ? `${t("model")}: ${who.model}.` : t("offline")}`;
-    const documents = await (await fetch("knowledge")).json();
-    $("documents").replaceChildren(...documents.map(one => make("li", { lang: "" }, one.title, make("span", { className: "muted" }, ` ${one.id}`))));
+    const documents = [];
+    for (let page; !page || page.length === 500;) {
+      page = await (await fetch(`knowledge?limit=500&after=${encodeURIComponent(documents.at(-1)?.id ?? "")}`)).json();
+      documents.push(...page);
+    }
+    $("documents").replaceChildren(...documents.map(one => make("li", {},
+      make("button", { type: "button", className: "plain", lang: "", onclick: () => openWhole(one.id) }, one.title), make("span", { className: "muted" }, ` ${one.id} `),
+      make("button", { type: "button", ariaLabel: `${t("remove")}: ${one.title}`, onclick: () => remove(one.id) }, t("remove")))));
   } catch { $("by").textContent = t("trouble"); }
 }
 
+const bearer = () => ({ authorization: `Bearer ${$("token").value.trim()}` });
+// By the name's end, because browsers know no type for Markdown.
+const kinds = { txt: "text/plain", md: "text/markdown", markdown: "text/markdown", html: "text/html", htm: "text/html", pdf: "application/pdf" };
+
+async function send(path, request, said) {
+  try {
+    const response = await fetch(path, request);
+    const problem = response.ok ? null : await response.json();
+    $("stored").textContent = problem ? `${problem.detail}. ${problem.hint ?? ""}` : said;
+    if (response.ok) about();
+    return response.ok;
+  } catch { $("stored").textContent = t("trouble"); return false; }
+}
+const remove = id => send(`knowledge/${encodeURIComponent(id)}`, { method: "DELETE", headers: bearer() }, t("removed"));
+
 $("store").addEventListener("submit", async event => {
   event.preventDefault();
-  const form = event.target.elements;
-  const path = form.id.value.split("/").map(encodeURIComponent).join("/");
-  try {
-    const response = await fetch(`knowledge/${path}`, { method: "PUT", headers: { "content-type": "application/json", authorization: `Bearer ${form.token.value}` }, body: JSON.stringify({ title: form.title.value, text: form.text.value }) });
-    $("stored").textContent = response.ok ? t("saved") : (await response.json()).detail;
-    if (response.ok) { form.text.value = ""; form.title.value = ""; about(); }
-  } catch { $("stored").textContent = t("trouble"); }
+  const form = event.target.elements, file = form.file.files[0], title = form.title.value.trim();
+  if (!file && !form.text.value.trim()) { $("stored").textContent = t("either"); return; }
+  if (!file && !title) { $("stored").textContent = t("titled"); return; }
+  const kind = file ? kinds[file.name.split(".").pop().toLowerCase()] ?? file.type : "application/json";
+  const query = file && title ? `?title=${encodeURIComponent(title)}` : "";
+  const request = { method: "PUT", headers: { "content-type": kind, ...bearer() }, body: file ?? JSON.stringify({ title, text: form.text.value }) };
+  if (await send(`knowledge/${encodeURIComponent(form.id.value.trim())}${query}`, request, t("saved"))) for (const field of [form.text, form.title, form.file]) field.value = "";
 });
 translate();
 about();

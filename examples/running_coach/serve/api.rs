@@ -2,41 +2,64 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
 use pumasi_core::filter::{Field, Filter};
 use pumasi_rag::answer::Ask;
 use pumasi_rag::memory::Conversation;
 use pumasi_rag::sse::last_event_id;
-use pumasi_rag::{Document, Question};
+use pumasi_rag::store::Entry;
+use pumasi_rag::{DocumentRecord, Question};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use support::auth::{Bearer, Caller};
+use support::body::Object;
 use support::problem::Problem;
+use support::query::{Id, Known, bad, limit, next_page};
+use support::ready::Readiness;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::Service;
+use super::upload::{self, NewDocument};
+use super::{ADMIN, Service};
 
 const TOPIC: Field<String> = Field::new("topic");
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 
-pub(super) fn router() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/answers", post(ask).get(resume))
-        .route("/knowledge", get(list))
-        .route("/knowledge/{*id}", put(store).delete(remove))
-        .route("/about", get(about))
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Running coach", description = "Answers from stored knowledge, with the source of each sentence."),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(ask, resume))
+        .routes(routes!(list))
+        .routes(routes!(show, store, remove))
+        .routes(routes!(about))
 }
 
-/// A question. `conversation` is a name that the client drew by chance: who knows it goes on with the conversation.
-#[derive(Deserialize)]
+/// What whoever watches the service asks, and is not told to come back later.
+pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
+}
+
+/// A question.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Asked {
+    #[schema(min_length = 1, max_length = 2000, example = "무릎 앞쪽이 아픈데 뛰어도 될까요?")]
     question: String,
+    /// A name that the client drew by chance, of 16 to 64 characters: who knows it goes on with the conversation.
     conversation: Option<String>,
+    /// Only from knowledge about this.
     topic: Option<String>,
 }
 
@@ -44,9 +67,13 @@ struct Asked {
 const LONGEST: usize = 2_000;
 
 /// Streams the answer as server-sent events.
-async fn ask(State(service): Shared, body: Result<Json<Asked>, JsonRejection>) -> Answer<Response> {
-    let Json(asked) =
-        body.map_err(|error| Problem::new(error.status(), "invalid_input", error.body_text()))?;
+///
+/// `retrieved` tells the sources, `delta` the words, `citation` which sentence rests on which source and whether that bears it out,
+/// `done` how it ended, `error` why it broke off.
+#[utoipa::path(post, path = "/answers", request_body = Asked, responses(
+    (status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+async fn ask(State(service): Shared, Object(asked): Object<Asked>) -> Answer<Response> {
     let text = asked.question.trim();
     if text.is_empty() || text.chars().count() > LONGEST {
         return Err(Problem::invalid(format!("a question has 1 to {LONGEST} characters")));
@@ -65,61 +92,122 @@ async fn ask(State(service): Shared, body: Result<Json<Asked>, JsonRejection>) -
     Ok(stream.into_response())
 }
 
-/// Goes on with an answer whose connection broke, after the event that `Last-Event-ID` names.
+/// Goes on with an answer whose connection broke, after the event that `Last-Event-ID` names; 204 if that was the last one.
+#[utoipa::path(get, path = "/answers", params(("Last-Event-ID" = String, Header)), responses(
+    (status = 200, body = String, content_type = "text/event-stream"), (status = 204), (status = 400, body = Problem),
+    (status = 404)))]
 async fn resume(State(service): Shared, headers: HeaderMap) -> Answer<Response> {
-    let last = last_event_id(&headers).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_input", "the header Last-Event-ID is missing")
-    })?;
+    let last = last_event_id(&headers).ok_or_else(|| bad("the header Last-Event-ID is missing"))?;
     Ok(service.streams.resume(last).into_response())
 }
 
-#[derive(Serialize)]
+/// A document in a list.
+#[derive(Serialize, ToSchema)]
 struct Row {
     id: String,
     title: String,
     topic: Option<String>,
 }
 
-#[derive(Deserialize)]
+impl Row {
+    fn of(record: DocumentRecord) -> Self {
+        let topic = record.metadata.get("topic").and_then(|topic| topic.as_str()).map(str::to_owned);
+        Self { id: record.id, title: record.title, topic: topic.filter(|topic| !topic.is_empty()) }
+    }
+}
+
+/// A page of documents.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 struct Page {
+    /// Only documents after this identifier.
     #[serde(default)]
     after: String,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u16>,
 }
 
-/// Lists the documents in the order of their ids, 200 a page.
-async fn list(State(service): Shared, Query(page): Query<Page>) -> Answer<Json<Vec<Row>>> {
-    let records = service.knowledge.store.scan(&page.after, 200).await?;
-    let topic = |value: Option<&serde_json::Value>| value.and_then(|topic| topic.as_str()).map(str::to_owned);
-    let row = |record: pumasi_rag::DocumentRecord| Row {
-        topic: topic(record.metadata.get("topic")),
-        id: record.id,
-        title: record.title,
-    };
-    Ok(Json(records.into_iter().map(row).collect()))
+/// Lists the documents in the order of their identifiers.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/knowledge", params(Page), responses((status = 200, body = Vec<Row>), (status = 400, body = Problem)))]
+async fn list(
+    State(service): Shared,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<Page>,
+) -> Answer<(HeaderMap, Json<Vec<Row>>)> {
+    let limit = limit(page.limit)?;
+    let mut records = service.knowledge.store.scan(&page.after, limit + 1).await?;
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let last = records.last().filter(|_| more).map(|last| url_encoded(&last.id));
+    let link = last.map(|last| next_page("/knowledge", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(records.into_iter().map(Row::of).collect())))
 }
 
-/// What an admin knows.
-#[derive(Deserialize)]
-struct NewDocument {
-    title: String,
+/// An identifier as it stands in an address.
+fn url_encoded(id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    id.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// A document whole, as answers cite it.
+#[derive(Serialize, ToSchema)]
+struct Whole {
+    #[serde(flatten)]
+    row: Row,
+    /// Its sections, in order.
+    sections: Vec<Section>,
+}
+
+/// A section of a document.
+#[derive(Serialize, ToSchema)]
+struct Section {
+    /// The headings above it, outermost first.
+    headings: Vec<String>,
+    /// Where it begins, in bytes of the document: a source's span counts alike.
+    start: usize,
     text: String,
-    #[serde(default)]
-    topic: String,
 }
 
-/// Stores a document, in place of one with the same id.
+/// Shows a document, so that a source can be read in its place.
+///
+/// A `/` of the identifier is written as `%2F`.
+#[utoipa::path(get, path = "/knowledge/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = Whole), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<Whole>> {
+    let found = service.knowledge.store.entries(&[&id]).await?.pop().flatten();
+    let Entry { record, sections, .. } = found.ok_or_else(|| Problem::not_found("document"))?;
+    let sections = sections
+        .into_iter()
+        .map(|section| Section { headings: section.headings, start: section.span.start, text: section.text })
+        .collect();
+    Ok(Json(Whole { row: Row::of(record), sections }))
+}
+
+/// Stores a document, in place of one with the same identifier. Takes an admin.
+///
+/// The body is JSON, or a file: a text, Markdown, a page of HTML, or a PDF with text in it. A `/` of the identifier is written
+/// as `%2F`.
+#[utoipa::path(put, path = "/knowledge/{id}", params(("id" = String, Path), upload::About), security(("bearer" = [])),
+    request_body(content((NewDocument = "application/json"), (String = "text/plain"), (String = "text/markdown"),
+        (String = "text/html"), (Vec<u8> = "application/pdf"))),
+    responses((status = 201), (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 501, body = Problem)))]
 async fn store(
     State(service): Shared,
-    Path(id): Path<String>,
+    caller: Caller,
+    Id(id): Id,
+    Known(about): Known<upload::About>,
     headers: HeaderMap,
-    body: Result<Json<NewDocument>, JsonRejection>,
+    body: Bytes,
 ) -> Answer<StatusCode> {
-    service.admit(&headers)?;
-    let Json(new) = body.map_err(|error| Problem::new(error.status(), "invalid_input", error.body_text()))?;
-    if new.text.trim().is_empty() || new.title.trim().is_empty() {
-        return Err(Problem::invalid("a document has a title and a text"));
-    }
-    let document = Document::markdown(id, new.text).with_title(new.title).with_metadata("topic", new.topic);
+    caller.require(ADMIN)?;
+    let document = upload::document(id, about, &headers, body).await?;
     let report = service.knowledge.ingest().run([document]).await?;
     match report.rejected.first() {
         Some(rejected) => Err(Problem::invalid(rejected.error.to_string())),
@@ -128,37 +216,48 @@ async fn store(
     }
 }
 
-/// Removes a document; what was answered from it is not given again.
-async fn remove(State(service): Shared, Path(id): Path<String>, headers: HeaderMap) -> Answer<StatusCode> {
-    service.admit(&headers)?;
+/// Removes a document; what was answered from it is not given again. Takes an admin.
+#[utoipa::path(delete, path = "/knowledge/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem)))]
+async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<StatusCode> {
+    caller.require(ADMIN)?;
     match service.knowledge.store.remove(&[&id]).await? {
         0 => Err(Problem::not_found("document")),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }
 
-#[derive(Serialize)]
+/// Who answers.
+#[derive(Serialize, ToSchema)]
 struct About {
+    /// The model; none where answers are sentences of the sources.
     model: Option<String>,
     documents: u64,
 }
 
 /// Tells who answers, and from how much.
+#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Answer<Json<About>> {
     let counts = service.knowledge.store.count(&Filter::And(Vec::new())).await?;
     Ok(Json(About { model: service.coach.model().map(str::to_owned), documents: counts.documents }))
 }
 
-impl Service {
-    /// Lets an admin in.
-    fn admit(&self, headers: &HeaderMap) -> Answer<()> {
-        let given =
-            headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        // hashes, so that how long the comparison takes says nothing of the token
-        let is_admin = given.is_some_and(|given| Sha256::digest(given) == Sha256::digest(&self.admin_token));
-        if is_admin {
-            return Ok(());
-        }
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "this takes an admin's token"))
-    }
+/// Tells that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
+async fn healthy() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Tells whether questions can be answered, and what is down if not.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
+}
+
+/// Shows the metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(service): Shared) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
+        .into_response()
 }

@@ -1,28 +1,36 @@
 //! The service: an admin stores knowledge, runners ask.
 
 mod api;
+mod upload;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::middleware;
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::event::Shutdown;
+use pumasi_core::filter::Filter;
 use pumasi_core::model::ChatModel;
 use pumasi_rag::answer::Assistant;
 use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
+use support::auth::{self, Caller, Keys};
 use support::page::Page;
 use support::problem::fallbacks;
-use support::telemetry;
+use support::query::none_but;
+use support::rate::{self, Rate};
+use support::ready::Ready;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -33,6 +41,18 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
+/// Who may store and remove knowledge.
+const ADMIN: &str = "admin";
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+/// How many conversations are remembered.
+const CONVERSATIONS: usize = 10_000;
+/// The room for answers that are given again, in bytes.
+const ANSWERS: u64 = 16 << 20;
+/// The largest body, in bytes; and the largest of an admin, whose files may be books.
+const LARGEST: usize = 64 * 1024;
+const LARGEST_FILE: usize = 16 << 20;
+
 /// Where the service listens.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -42,10 +62,24 @@ pub(crate) struct Options {
     /// The file of the knowledge; made, with the committed documents, if it does not exist.
     #[arg(long, default_value = "running_coach.sqlite")]
     data: PathBuf,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "20")]
+    requests_per_second: NonZeroU32,
 }
 
-/// How many conversations are remembered.
-const CONVERSATIONS: usize = 10_000;
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The admin's name.
+    name: String,
+}
+
+impl TokenOptions {
+    /// Prints an admin's token.
+    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
+        Ok(auth::print_token(&self.name, ADMIN, LIFETIME)?)
+    }
+}
 
 /// What every request can reach.
 struct Service {
@@ -53,44 +87,80 @@ struct Service {
     knowledge: Knowledge,
     memory: Arc<Memory>,
     streams: Streams,
-    admin_token: String,
+    keys: Keys,
+    ready: Ready,
+    metrics: PrometheusHandle,
 }
 
 /// Serves until the process is asked to stop.
 pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
+    let keys = Keys::from_env()?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let is_new = !options.data.exists();
-    let knowledge = knowledge::open(&options.data).await?;
-    if is_new {
+    let database = servers::postgres().await?;
+    let knowledge = knowledge::open(&options.data, database).await?;
+    if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
         tracing::info!(documents = report.added, "stored the committed knowledge");
     }
-    let set = std::env::var("RUNNING_COACH_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-    let admin_token = set.unwrap_or_else(|| {
-        let token = pumasi_core::event::EventId::random().to_string();
+    if keys.is_random() {
+        let token = keys.issue("admin", ADMIN, LIFETIME).map_err(|problem| problem.detail)?;
         eprintln!("admin token: {token}");
-        token
+    }
+    let shutdown = Shutdown::new();
+    let (asked, cache) = (knowledge.store.clone(), servers::cache(ANSWERS)?);
+    let ready = Ready::new(shutdown.clone()).with("store", move || {
+        let store = asked.clone();
+        async move { store.count(&Filter::And(Vec::new())).await.map(drop) }
     });
     let service = Arc::new(Service {
-        coach: coach::assistant(knowledge.retriever(), model)?,
+        coach: coach::assistant(knowledge.retriever(), model, cache)?,
         knowledge,
         memory: Arc::new(Memory::new(NonZeroUsize::new(CONVERSATIONS).unwrap_or(NonZeroUsize::MIN))),
         // without grace: a runner who leaves ends the model's call, which costs money
         streams: Streams::new(),
-        admin_token,
+        keys,
+        ready,
+        metrics: telemetry::metrics()?,
     });
+    tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("running_coach: http://{}", listener.local_addr()?);
-    support::serve::until(telemetry::stop_signal(), listener, router(service)).await?;
+    let stop = async move {
+        telemetry::stop_signal().await;
+        shutdown.trigger();
+    };
+    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    tracing::info!("stopped");
     Ok(())
 }
 
-fn router(service: Arc<Service>) -> Router {
-    let limited = api::router()
-        .layer(middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next)))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
-    let router =
-        Router::new().merge(limited).merge(PAGE.router()).route("/healthz", get(|| async { StatusCode::OK }));
-    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().split_for_parts();
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
+    let guarded = api
+        // `limited` is the limit.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(limited))
+        // A book takes its time to be read and embedded.
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_mins(2)))
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
+        .merge(machines)
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+}
+
+/// Reads a body into memory, as much of it as whoever asks may send.
+async fn limited(request: Request, next: Next) -> Response {
+    let is_admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.is(ADMIN));
+    support::body::limited(if is_admin { LARGEST_FILE } else { LARGEST }, request, next).await
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    let is_file = request.method() == Method::PUT && request.uri().path().starts_with("/knowledge/");
+    if is_file { next.run(request).await } else { none_but(&["/knowledge"], request, next).await }
 }

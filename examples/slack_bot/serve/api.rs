@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
 use serde::{Deserialize, Serialize};
 use support::problem::Problem;
+use support::query::{Known, bad};
+use support::ready::Readiness;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -31,10 +32,14 @@ struct Document;
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(events))
-        .routes(routes!(questions))
         .routes(routes!(healthy))
         .routes(routes!(ready))
         .routes(routes!(metrics))
+}
+
+/// What people ask.
+pub(super) fn people() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(questions))
 }
 
 /// Takes what Slack's Events API sends.
@@ -68,8 +73,10 @@ async fn events(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answ
 /// How many questions to list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 struct Limit {
-    /// At most so many, from 1 to 100; 10 if left out.
+    /// At most so many; 10 if left out.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -85,13 +92,12 @@ struct QuestionRow {
 /// Lists the questions asked most.
 #[utoipa::path(get, path = "/questions", params(Limit), responses(
     (status = 200, body = Vec<QuestionRow>), (status = 400, body = Problem)))]
-async fn questions(
-    State(service): Shared,
-    query: Result<Query<Limit>, QueryRejection>,
-) -> Answer<Json<Vec<QuestionRow>>> {
-    let Query(query) =
-        query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_input", error.body_text()))?;
-    let asked = service.bot.store.most_asked(query.limit.unwrap_or(10).clamp(1, 100)).await?;
+async fn questions(State(service): Shared, Known(query): Known<Limit>) -> Answer<Json<Vec<QuestionRow>>> {
+    let limit = query.limit.unwrap_or(10);
+    if !(1..=100).contains(&limit) {
+        return Err(bad(format!("the limit must be 1 to 100, not {limit}")));
+    }
+    let asked = service.bot.store.most_asked(limit).await?;
     Ok(Json(asked.into_iter().map(|row| QuestionRow { question: row.words, asked: row.count }).collect()))
 }
 
@@ -101,14 +107,10 @@ async fn healthy() -> StatusCode {
     StatusCode::OK
 }
 
-/// Tells whether events can be taken.
-#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<StatusCode> {
-    if service.shutdown.is_triggered() {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
-    }
-    service.bot.store.most_asked(1).await?;
-    Ok(StatusCode::OK)
+/// Tells whether events can be taken, and what is down if not.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
 }
 
 /// Shows the metrics in Prometheus' text format.

@@ -5,6 +5,7 @@ mod api;
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +13,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
+use support::problem::fallbacks;
+use support::rate::{self, Rate};
+use support::ready::Ready;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 
 use super::bot::Bot;
 
@@ -34,6 +36,9 @@ pub(crate) struct Options {
     /// The folder for questions and events; made if it does not exist.
     #[arg(long, default_value = "slack_bot.data")]
     data: PathBuf,
+    /// How many times a second one address may ask for the list of questions; what Slack signs is not bounded.
+    #[arg(long, default_value = "20")]
+    requests_per_second: NonZeroU32,
 }
 
 /// What every request can reach.
@@ -41,7 +46,17 @@ pub(crate) struct Service {
     pub(crate) bot: Bot,
     pub(crate) verifier: SignatureVerifier,
     pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
+}
+
+/// What the bot cannot do without.
+pub(crate) fn ready(bot: &Bot, shutdown: &Shutdown) -> Ready {
+    let store = bot.store.clone();
+    Ready::new(shutdown.clone()).with_bus(bot.bus.clone()).with("store", move || {
+        let store = store.clone();
+        async move { store.most_asked(1).await.map(drop) }
+    })
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
@@ -63,8 +78,10 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let shutdown = Shutdown::new();
+    let bot = Bot::on_servers(&options.data, model, slack).await?;
     let service = Service {
-        bot: Bot::open(&options.data, model, slack).await?,
+        ready: ready(&bot, &shutdown),
+        bot,
         verifier,
         metrics: Some(telemetry::metrics()?),
         shutdown: shutdown.clone(),
@@ -76,7 +93,7 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         shutdown.trigger();
     };
     tokio::spawn(stop);
-    serve(listener, service).await?;
+    serve(listener, service, options.requests_per_second).await?;
     tracing::info!("stopped");
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
@@ -85,7 +102,11 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
 }
 
 /// Serves on a socket until the shutdown signal.
-pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: Service,
+    requests: NonZeroU32,
+) -> Result<(), Box<dyn Error>> {
     let shutdown = service.shutdown.clone();
     let consumer = service.bot.consumer().run(shutdown.clone());
     let stop = shutdown.clone();
@@ -98,21 +119,22 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) -> Result<(),
         stop.trigger();
         ended
     });
-    let router = router(Arc::new(service));
+    let router = router(Arc::new(service), requests)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;
     Ok(())
 }
 
-fn router(service: Arc<Service>) -> Router {
-    let (api, openapi) = api::router().split_for_parts();
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().split_for_parts();
+    let (people, more) = api::people().split_for_parts();
+    openapi.merge(more);
+    let people = people.layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited));
     // Slack waits three seconds.
     let patience = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
     let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
-    Router::new()
-        .merge(api.layer(limit).layer(patience))
-        .route("/openapi.json", get(|| async move { axum::Json(openapi) }))
-        .fallback(|| async { support::problem::Problem::not_found("page") })
-        .layer(TraceLayer::new_for_http())
-        .with_state(service)
+    let router = Router::new()
+        .merge(api.merge(people).layer(limit).layer(patience))
+        .merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
 }

@@ -20,6 +20,8 @@ pub use draft::TaskDraft;
 pub use extractor::TaskExtractor;
 pub use fields::check_filter;
 pub use matcher::{Match, TaskMatcher};
+#[cfg(feature = "postgres")]
+pub use pipeline::PostgresTaskStore;
 #[cfg(feature = "sqlite")]
 pub use pipeline::SqliteTaskStore;
 pub use pipeline::{

@@ -1,2 +1,2 @@
 DELETE FROM entrants
-WHERE race = ?1 AND registration = ?2 AND (SELECT draw IS NULL FROM races WHERE id = ?1)
+WHERE race = $1 AND registration = $2 AND (SELECT draw IS NULL FROM races WHERE id = $1)

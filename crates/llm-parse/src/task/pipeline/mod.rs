@@ -20,6 +20,8 @@
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod recovery;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -41,6 +43,8 @@ use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
 
 pub use memory::MemoryTaskStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresTaskStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteTaskStore;
 pub use store::{TaskFailure, TaskQuery, TaskRecord, TaskState, TaskStore};

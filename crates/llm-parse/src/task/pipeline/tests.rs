@@ -445,6 +445,40 @@ async fn of_any_records_the_same_one_stands_in_sqlite_and_after_reopening() {
     assert_eq!(again.get("p").await.unwrap().unwrap().state, TaskState::Withdrawn);
 }
 
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn of_any_records_the_same_one_stands_in_postgres_and_every_text_comes_back() {
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+    let Some(url) = pumasi_core::conformance::Server::Postgres.url("the store of tasks on PostgreSQL") else {
+        return;
+    };
+    let server: PgConnectOptions = url.parse().unwrap();
+    let schema = format!("tasks_{}", EventId::random().to_string().replace('-', ""));
+    let mut connection = PgConnection::connect_with(&server).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+    sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+    let options = server.options([("search_path", schema.as_str())]);
+    let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+    let store = PostgresTaskStore::new(pool);
+    let (one, other) = tokio::join!(store.migrate(), store.migrate());
+    one.and(other).unwrap();
+    one_winner(&store).await;
+
+    // What JSON escapes and PostgreSQL has no letter for; and the order is that of bytes, as on every store.
+    for id in ["b", "B", "가", "a"] {
+        let record = TaskRecord::pending(Post::new(id, PostKind::Story, "a\0b 😀"), 1, 0, EventId::random());
+        assert_eq!(store.put(record.clone()).await.unwrap(), record);
+        assert_eq!(store.get(id).await.unwrap().unwrap(), record);
+    }
+    let listed = store.list(&TaskQuery::default()).await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|record| record.post_id.as_str()).collect();
+    assert_eq!(ids, ["B", "a", "b", "가"]);
+    let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
+    sqlx::raw_sql(drop).execute(&mut connection).await.unwrap();
+}
+
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_file_that_is_no_database_is_a_clear_error() {

@@ -1,0 +1,45 @@
+CREATE TABLE IF NOT EXISTS races (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    name TEXT NOT NULL,
+    is_lottery BOOLEAN NOT NULL,
+    places BIGINT NOT NULL,
+    price_krw BIGINT NOT NULL,
+    organiser TEXT NOT NULL,
+    seed TEXT,
+    draw TEXT
+);
+CREATE TABLE IF NOT EXISTS barred (
+    race TEXT NOT NULL,
+    runner TEXT NOT NULL,
+    who TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (race, runner)
+);
+CREATE TABLE IF NOT EXISTS entrants (
+    race TEXT NOT NULL,
+    registration TEXT NOT NULL,
+    PRIMARY KEY (race, registration)
+);
+-- What the gateway and we know of a payment; its id is the key of the step that started it.
+CREATE TABLE IF NOT EXISTS payments (
+    id TEXT PRIMARY KEY,
+    race TEXT NOT NULL,
+    runner TEXT NOT NULL,
+    amount_krw BIGINT NOT NULL,
+    cancelled BOOLEAN NOT NULL DEFAULT FALSE,
+    paid_by TEXT,
+    refunded BOOLEAN NOT NULL DEFAULT FALSE
+);
+-- What was paid for a payment that had been paid already, and is given back.
+CREATE TABLE IF NOT EXISTS surplus (
+    event TEXT PRIMARY KEY,
+    payment TEXT NOT NULL,
+    amount_krw BIGINT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS messages (
+    id TEXT PRIMARY KEY,
+    race TEXT NOT NULL,
+    runner TEXT NOT NULL,
+    email TEXT,
+    bib BIGINT NOT NULL
+);

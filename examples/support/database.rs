@@ -1,0 +1,101 @@
+//! A service's own tables, in a file or in PostgreSQL: one SQL for both, as far as it goes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pumasi_core::Result;
+use pumasi_core::database::failed;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::servers::Pool;
+
+/// Where the tables are. What a call on it returned is on the disk. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// An SQLite file.
+    Sqlite(SqlitePool),
+    /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(Pool),
+}
+
+/// What is said to each engine, where one SQL does not do.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    /// For SQLite.
+    pub sqlite: &'static str,
+    /// For PostgreSQL.
+    pub postgres: &'static str,
+}
+
+impl Sql {
+    /// Says the same to both.
+    pub const fn both(sql: &'static str) -> Self {
+        Self { sqlite: sql, postgres: sql }
+    }
+}
+
+impl Database {
+    /// Opens the database, or else the file, and makes the tables that are missing: `schema` may run again.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub async fn open(file: &Path, database: Option<Pool>, schema: Sql) -> Result<Self> {
+        let opening = |error| failed("opening the tables of the service", error);
+        match database {
+            #[cfg(feature = "postgres")]
+            Some(pool) => {
+                let mut transaction = pool.begin().await.map_err(opening)?;
+                // Two processes that make one table at once fail even with IF NOT EXISTS.
+                sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('example'))")
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(opening)?;
+                sqlx::raw_sql(schema.postgres).execute(&mut *transaction).await.map_err(opening)?;
+                transaction.commit().await.map_err(opening)?;
+                Ok(Self::Postgres(pool))
+            }
+            _ => {
+                let options = SqliteConnectOptions::new()
+                    .filename(file)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(Duration::from_secs(10));
+                let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+                let pool = pool.map_err(opening)?;
+                sqlx::raw_sql(schema.sqlite).execute(&pool).await.map_err(opening)?;
+                Ok(Self::Sqlite(pool))
+            }
+        }
+    }
+}
+
+/// Does the same on whichever [`Database`](crate::database::Database) it is: `on!(database, pool => …)`, or, for a transaction
+/// that writes, `on!(database, pool, begin => …pool.begin_with(begin)…)`. Parameters are `$1`, `$2`, … in both engines.
+#[macro_export]
+macro_rules! on {
+    ($database:expr, $pool:ident => $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite($pool) => $body,
+            #[cfg(feature = "postgres")]
+            $crate::database::Database::Postgres($pool) => $body,
+        }
+    };
+    // The second name is the statement that begins a writing transaction: in a file nobody else writes from its beginning on.
+    ($database:expr, $pool:ident, $begin:ident => $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite($pool) => {
+                let $begin = "BEGIN IMMEDIATE";
+                $body
+            }
+            #[cfg(feature = "postgres")]
+            $crate::database::Database::Postgres($pool) => {
+                let $begin = "BEGIN";
+                $body
+            }
+        }
+    };
+}

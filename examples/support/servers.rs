@@ -1,0 +1,151 @@
+//! What a service keeps its state in: files of its own, or the servers that the environment names.
+//!
+//! | variable | instead of files and memory | feature |
+//! |---|---|---|
+//! | `PUMASI_POSTGRES_URL` | what is stored: `postgres://user:password@host/database` | `postgres` |
+//! | `PUMASI_KAFKA_URL` | events: `host:port`, several by comma | `kafka` |
+//! | `PUMASI_REDIS_URL` | events, where there is no Kafka, and what is cached: `redis://host:port` | `redis` |
+//! | `PUMASI_PREFIX` | what keys, topics and groups begin with, where several installations share servers | |
+
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+
+use pumasi_core::cache::{Cache, MokaCache};
+use pumasi_core::event::{EventBus, SqliteBus};
+use pumasi_core::{Error, ErrorKind, Result};
+
+/// The variable with the URL of PostgreSQL.
+pub const POSTGRES: &str = "PUMASI_POSTGRES_URL";
+/// The variable with the URL of Redis.
+pub const REDIS: &str = "PUMASI_REDIS_URL";
+/// The variable with the addresses of Kafka.
+pub const KAFKA: &str = "PUMASI_KAFKA_URL";
+/// The variable with what tells one installation from others on the same servers.
+pub const PREFIX: &str = "PUMASI_PREFIX";
+
+/// A pool of connections to PostgreSQL.
+#[cfg(feature = "postgres")]
+pub type Pool = sqlx::PgPool;
+/// Nothing: this program was built without PostgreSQL.
+#[cfg(not(feature = "postgres"))]
+pub type Pool = std::convert::Infallible;
+
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(any(feature = "kafka", feature = "redis"))]
+fn prefixed(start: &str, end: char) -> String {
+    set(PREFIX).map_or_else(|| start.to_owned(), |prefix| format!("{prefix}{end}{start}"))
+}
+
+/// A server that is asked for is used, or the service does not start.
+#[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres")))]
+fn not_built<T>(variable: &str, feature: &str) -> Result<T> {
+    let said =
+        format!("{variable} is set, and this program was built without it: cargo run --features {feature} …");
+    Err(Error::new(ErrorKind::Unsupported, said))
+}
+
+/// Opens the bus: on Kafka, else on Redis, else in this file.
+///
+/// # Errors
+///
+/// `Unsupported` if the program was built without what the environment asks for; otherwise the bus's.
+pub async fn bus(file: &Path) -> Result<Arc<dyn EventBus>> {
+    if let Some(brokers) = set(KAFKA) {
+        return kafka(brokers).await;
+    }
+    match set(REDIS) {
+        Some(url) => redis(url).await,
+        None => Ok(Arc::new(SqliteBus::open(file).await?)),
+    }
+}
+
+#[cfg(feature = "kafka")]
+async fn kafka(brokers: String) -> Result<Arc<dyn EventBus>> {
+    use std::num::{NonZeroU16, NonZeroU32};
+    // Twelve partitions share out to 2, 3, 4 or 6 processes alike. Brokers that keep replicas have topics made by their operator.
+    let partitions = NonZeroU32::MIN.saturating_add(11);
+    let bus = pumasi_core::event::KafkaBusOptions::new(brokers)
+        .with_prefix(prefixed("", '.'))
+        .with_create_topics(partitions, NonZeroU16::MIN)
+        .open()
+        .await?;
+    Ok(Arc::new(bus))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka(_: String) -> std::future::Ready<Result<Arc<dyn EventBus>>> {
+    std::future::ready(not_built(KAFKA, "kafka"))
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: String) -> Result<Arc<dyn EventBus>> {
+    let options = pumasi_core::event::RedisBusOptions::new(url).with_prefix(prefixed("pumasi", '.'));
+    Ok(Arc::new(options.open().await?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: String) -> std::future::Ready<Result<Arc<dyn EventBus>>> {
+    std::future::ready(not_built(REDIS, "redis"))
+}
+
+/// Opens the cache: on Redis, else in memory with room for so many bytes.
+///
+/// # Errors
+///
+/// `Unsupported` as with [`bus`]; `InvalidInput` if the URL is none.
+pub fn cache(bytes: u64) -> Result<Arc<dyn Cache>> {
+    match set(REDIS) {
+        Some(url) => redis_cache(&url),
+        None => Ok(Arc::new(MokaCache::new(bytes))),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis_cache(url: &str) -> Result<Arc<dyn Cache>> {
+    let cache = pumasi_core::cache::RedisCache::open(url)?;
+    Ok(Arc::new(cache.with_prefix(&prefixed("pumasi:cache:", ':'))))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis_cache(_: &str) -> Result<Arc<dyn Cache>> {
+    not_built(REDIS, "redis")
+}
+
+/// Connects to PostgreSQL, if the environment asks for it.
+///
+/// # Errors
+///
+/// `Unsupported` as with [`bus`]; `InvalidInput` if the URL is none, and what the server says.
+pub async fn postgres() -> Result<Option<Pool>> {
+    match set(POSTGRES) {
+        Some(url) => connect(&url).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn connect(url: &str) -> Result<Pool> {
+    use std::time::Duration;
+
+    use pumasi_core::database::failed;
+    use sqlx::ConnectOptions as _;
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    // The source would quote the URL, with its password.
+    let bad = |_| Error::new(ErrorKind::InvalidInput, format!("{POSTGRES} is no URL of PostgreSQL"));
+    let options: PgConnectOptions = url.parse().map_err(bad)?;
+    PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.disable_statement_logging())
+        .await
+        .map_err(|error| failed("connecting to PostgreSQL", error))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn connect(_: &str) -> std::future::Ready<Result<Pool>> {
+    std::future::ready(not_built(POSTGRES, "postgres"))
+}

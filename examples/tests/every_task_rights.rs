@@ -1,0 +1,228 @@
+//! Who may do what in `every_task`, who its members are, and what is seen of a failure.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::routing::post;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use support::auth::Keys;
+use support::child::Running;
+use tokio::net::TcpListener;
+
+const KEY: &str = "a key of the tests, of more than 32 bytes";
+
+fn start(data: &Path, configure: impl FnOnce(&mut Command)) -> Running {
+    let serve = |command: &mut Command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("PUMASI_TOKEN_KEY", KEY);
+        configure(command);
+    };
+    Running::start("every_task", serve).unwrap()
+}
+
+fn client(name: &str, role: &str) -> Client {
+    let token = Keys::new(KEY).unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    Client::builder().default_headers(headers).build().unwrap()
+}
+
+async fn status(client: &Client, method: Method, url: String, body: Option<Value>) -> StatusCode {
+    let request = client.request(method, url);
+    let answer = body.into_iter().fold(request, |request, body| request.json(&body)).send().await.unwrap();
+    if !answer.status().is_success() {
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+    answer.status()
+}
+
+async fn write(client: &Client, service: &Running, text: &str) -> String {
+    let post = json!({"kind": "question", "body": text});
+    let answer = client.post(service.url("/posts")).json(&post).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let answer = client.get(url).send().await.unwrap().json().await.unwrap();
+        if is_wanted(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{url}: {answer}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_edits_or_deletes_what_somebody_else_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path(), |_| ());
+    let (minsu, jane) = (client("민수", "member"), client("Jane", "member"));
+    let (moderator, nobody) = (client("지영", "moderator"), Client::new());
+    let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
+    let url = || service.url(&format!("/posts/{id}"));
+    let edit = || Some(json!({"kind": "question", "body": "책 4권을 읽고 싶습니다."}));
+    let view = until(&minsu, &url(), |view| view["state"] == "extracted").await;
+    assert_eq!(view["post"]["author"], json!({"id": "민수", "nickname": null}));
+
+    for (who, allowed) in [(&nobody, StatusCode::UNAUTHORIZED), (&jane, StatusCode::FORBIDDEN)] {
+        assert_eq!(status(who, Method::PUT, url(), edit()).await, allowed);
+        assert_eq!(status(who, Method::DELETE, url(), None).await, allowed);
+        assert_eq!(
+            status(who, Method::POST, service.url(&format!("/posts/{id}/retry")), None).await,
+            allowed
+        );
+    }
+    let claimed = json!({"kind": "question", "body": "책 3권", "author": "Jane"});
+    let posts = service.url("/posts");
+    assert_eq!(status(&minsu, Method::POST, posts, Some(claimed)).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(status(&moderator, Method::PUT, url(), edit()).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(&minsu, Method::PUT, url(), edit()).await, StatusCode::ACCEPTED);
+    assert_eq!(status(&moderator, Method::DELETE, url(), None).await, StatusCode::ACCEPTED);
+    assert_eq!(status(&minsu, Method::GET, url(), None).await, StatusCode::NOT_FOUND);
+
+    // The key of one is not the key of another.
+    let body = json!({"kind": "question", "body": "책 3권을 읽고 싶습니다."});
+    let under_key = async |client: &Client| {
+        let request = client.post(service.url("/posts")).header("idempotency-key", "1").json(&body);
+        request.send().await.unwrap().json::<Value>().await.unwrap()["id"].clone()
+    };
+    assert_ne!(under_key(&minsu).await, under_key(&jane).await);
+    // The service knows the key, and so hands out no tokens.
+    let wanted = Some(json!({"name": "민수"}));
+    assert_eq!(status(&nobody, Method::POST, service.url("/tokens"), wanted).await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let (minsu, membership) = (client("민수", "member"), client("members", "membership"));
+    let mut service = start(folder.path(), |_| ());
+    let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
+    let change =
+        |version: u64, nickname: Option<&str>| Some(json!({"version": version, "nickname": nickname}));
+    let member = |service: &Running| service.url("/members/민수");
+    assert_eq!(
+        status(&minsu, Method::PUT, member(&service), change(9, Some("Jane"))).await,
+        StatusCode::FORBIDDEN
+    );
+    for (version, nickname) in [(2, Some("달리는곰")), (1, Some("곰")), (2, Some("달리는곰"))] {
+        let told = status(&membership, Method::PUT, member(&service), change(version, nickname)).await;
+        assert_eq!(told, StatusCode::ACCEPTED);
+    }
+    let named = |nickname: &'static str| move |view: &Value| view["post"]["author"]["nickname"] == nickname;
+    until(&minsu, &service.url(&format!("/posts/{id}")), named("달리는곰")).await;
+    // It is there after a kill, and what is older changes nothing.
+    service.signal("-KILL").unwrap();
+    while service.ended().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    service = start(folder.path(), |_| ());
+    until(&minsu, &service.url(&format!("/posts/{id}")), named("달리는곰")).await;
+    let posts = until(&minsu, &service.url("/posts"), |_| true).await;
+    assert_eq!(posts[0]["author"], json!({"id": "민수", "nickname": "달리는곰"}));
+    for nickname in ["", " ", "a\nb", &"가".repeat(51)] {
+        let refused = status(&membership, Method::PUT, member(&service), change(7, Some(nickname))).await;
+        assert_eq!(refused, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // Who left is not named any more.
+    status(&membership, Method::PUT, member(&service), change(3, None)).await;
+    until(&minsu, &service.url(&format!("/posts/{id}")), |view| view["post"]["author"]["nickname"].is_null())
+        .await;
+    assert_eq!(status(&minsu, Method::GET, member(&service), None).await, StatusCode::NOT_FOUND);
+}
+
+/// A model that answers noise until it is told to answer what was asked for.
+async fn model(is_well: Arc<AtomicBool>) -> String {
+    let answer = move |_: Json<Value>| {
+        let tasks = json!({"tasks": [{"title": "책 읽기", "quote": "책 3권을 읽고 싶습니다"}]}).to_string();
+        let content =
+            if is_well.load(Ordering::SeqCst) { tasks } else { "잘 모르겠습니다.".to_owned() };
+        async move {
+            Json(json!({"id": "1", "object": "chat.completion", "model": "m",
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}))
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/v1/chat/completions", post(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_failure_is_seen_with_its_reason_and_retried() {
+    let (folder, is_well) = (tempfile::tempdir().unwrap(), Arc::new(AtomicBool::new(false)));
+    let url = model(is_well.clone()).await;
+    let service = start(folder.path(), |command| {
+        command.env("PUMASI_LLM_URL", url).env("NO_PROXY", "*");
+    });
+    let (minsu, jane) = (client("민수", "member"), client("Jane", "member"));
+    let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
+    let view = until(&minsu, &service.url(&format!("/posts/{id}")), |view| view["state"] == "failed").await;
+    assert_eq!(view["failure"]["reason"], "off_schema", "{view}");
+    assert!(!view["failure"].to_string().contains("책"), "{view}");
+    let failed = service.url("/posts?state=failed");
+    assert_eq!(until(&minsu, &failed, |_| true).await[0]["id"], id.as_str());
+
+    is_well.store(true, Ordering::SeqCst);
+    let retry = service.url(&format!("/posts/{id}/retry"));
+    assert_eq!(status(&jane, Method::POST, retry.clone(), None).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(&minsu, Method::POST, retry, None).await, StatusCode::ACCEPTED);
+    let view =
+        until(&minsu, &service.url(&format!("/posts/{id}")), |view| view["state"] == "extracted").await;
+    assert_eq!(view["tasks"][0]["title"], "책 읽기");
+    assert_eq!(until(&minsu, &failed, |_| true).await, json!([]));
+    let metrics = minsu.get(service.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("pumasi_"), "{metrics}");
+    assert!(!service.logs().contains("책"), "{}", service.logs());
+}
+
+#[tokio::test]
+async fn pages_of_others_are_let_in_only_if_they_are_named_and_strangers_are_slowed_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path(), |command| {
+        command.env("PUMASI_CORS_ORIGINS", "https://club.example");
+        command.args(["--requests-per-second", "5"]);
+    });
+    let preflight = async |origin: &str| {
+        let request = Client::new().request(Method::OPTIONS, service.url("/posts")).header("origin", origin);
+        let request = request.header("access-control-request-method", "POST");
+        let answer = request.header("access-control-request-headers", "authorization").send().await.unwrap();
+        answer.headers().get("access-control-allow-origin").cloned()
+    };
+    assert_eq!(preflight("https://club.example").await.unwrap(), "https://club.example");
+    assert!(preflight("https://evil.example").await.is_none());
+    // What a form of another page can send by itself: no token, and no JSON.
+    let forged = Client::new().post(service.url("/posts")).header("origin", "https://evil.example");
+    let forged = forged.header("content-type", "text/plain").body(r#"{"kind": "story", "body": "x"}"#);
+    let answer = forged.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().get("set-cookie").is_none(), "nobody is known by a cookie");
+
+    let mut refused = None;
+    for _ in 0..40 {
+        let answer = Client::new().get(service.url("/about")).send().await.unwrap();
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("a stranger was never slowed down");
+    assert!(refused.headers().contains_key("retry-after"));
+    assert!(refused.json::<Value>().await.unwrap()["hint"].as_str().unwrap().contains("Retry-After"));
+    assert_eq!(
+        client("민수", "member").get(service.url("/about")).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(Client::new().get(service.url("/healthz")).send().await.unwrap().status(), StatusCode::OK);
+}

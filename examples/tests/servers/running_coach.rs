@@ -1,0 +1,43 @@
+//! Knowledge in PostgreSQL with pgvector, answers in Redis.
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use support::child::Running;
+
+use super::trial::{Bus, Trial, client};
+
+async fn ask(service: &Running) -> String {
+    let body = json!({"question": "스포츠 테이프는 언제 떼나요?"});
+    let answer = Client::new().post(service.url("/answers")).json(&body).send().await.unwrap();
+    answer.error_for_status().unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_one_process_stores_another_answers_from_and_opens() {
+    let Some(trial) = Trial::new("running_coach on PostgreSQL and Redis", Bus::Redis).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        trial.start("running_coach", |command| {
+            command.arg("--data").arg(folder.path().join("knowledge.sqlite"));
+        })
+    };
+    let (one, other) = (start(), start());
+    let admin = client("지영", "admin");
+    let knowledge = |service: &Running| service.url("/knowledge/ko%2Ftape?title=테이핑");
+    let text = "스포츠 테이프는 여섯 시간 뒤에 뗍니다.";
+    let request = admin.put(knowledge(&one)).header("content-type", "text/plain").body(text);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::CREATED);
+    assert!(ask(&other).await.contains(r#""document":"ko/tape""#));
+    let whole: Value =
+        Client::new().get(other.url("/knowledge/ko%2Ftape")).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&whole["title"], &whole["sections"][0]["text"]), (&json!("테이핑"), &json!(text)));
+
+    assert_eq!(
+        admin.delete(other.url("/knowledge/ko%2Ftape")).send().await.unwrap().status(),
+        StatusCode::NO_CONTENT
+    );
+    assert!(!ask(&one).await.contains(r#""document":"ko/tape""#), "an answer of what was removed");
+    assert!(!folder.path().join("knowledge.sqlite").exists(), "a file was written");
+    drop((one, other));
+    trial.end().await;
+}
