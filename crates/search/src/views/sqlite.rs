@@ -1,6 +1,7 @@
 //! Views in a SQLite file.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pumasi_core::database::{Migration, Writing, failed};
@@ -9,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteExecutor, SqlitePool};
 
 use super::{Mark, Seen, ViewStore, ViewWindow};
+use crate::gather::Gather;
 use crate::reactions::check_id;
 use crate::{Error, Result};
 
@@ -23,18 +25,19 @@ const MIGRATION: Migration = Migration {
 /// past windows.
 ///
 /// A view that has counted is answered by reading alone. How durable an answer is depends on the pool: with the write-ahead log
-/// and `synchronous = FULL` it outlives a loss of power. Views that count wait for one another.
+/// and `synchronous = FULL` it outlives a loss of power. Views that come at the same time share a transaction.
 ///
 /// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_view`. Clones share the pool.
 #[derive(Clone)]
 pub struct SqliteViews {
     pool: SqlitePool,
+    views: Arc<Gather<(String, i64, i64), Seen>>,
 }
 
 impl SqliteViews {
     /// Makes a store on the pool's file.
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+        Self { pool, views: Arc::default() }
     }
 
     /// Makes the tables, or brings them up to date.
@@ -50,6 +53,27 @@ impl SqliteViews {
 impl fmt::Debug for SqliteViews {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteViews").finish_non_exhaustive()
+    }
+}
+
+impl SqliteViews {
+    /// Counts views, each an item, a window and a mark.
+    async fn see_all(&self, views: Vec<(String, i64, i64)>) -> Result<Vec<Seen>> {
+        let mut writing = Writing::begin(&self.pool).await.map_err(keeping)?;
+        let mut seen = Vec::with_capacity(views.len());
+        for (item, window, mark) in &views {
+            let done = sqlx::query(include_str!("sql/sqlite/see.sql"))
+                .bind(window)
+                .bind(item)
+                .bind(mark)
+                .execute(&mut *writing)
+                .await
+                .map_err(keeping)?;
+            let totals = totals(&mut *writing, &[item]).await?;
+            seen.push(Seen::new(done.rows_affected() > 0, totals.first().copied().unwrap_or(0)));
+        }
+        writing.commit().await.map_err(keeping)?;
+        Ok(seen)
     }
 }
 
@@ -71,7 +95,6 @@ async fn totals(executor: impl SqliteExecutor<'_>, items: &[&str]) -> Result<Vec
 impl ViewStore for SqliteViews {
     async fn see(&self, item: &str, window: ViewWindow, mark: Mark) -> Result<Seen> {
         check_id("an item", item)?;
-        let seen = |counted, totals: Vec<u64>| Seen::new(counted, totals.first().copied().unwrap_or(0));
         let known = "SELECT 1 FROM pumasi_view_mark WHERE \"window\" = ?1 AND item = ?2 AND mark = ?3";
         let known = sqlx::query(known)
             .bind(window.number)
@@ -81,19 +104,11 @@ impl ViewStore for SqliteViews {
             .await
             .map_err(keeping)?;
         if known.is_some() {
-            return Ok(seen(false, totals(&self.pool, &[item]).await?));
+            let totals = totals(&self.pool, &[item]).await?;
+            return Ok(Seen::new(false, totals.first().copied().unwrap_or(0)));
         }
-        let mut writing = Writing::begin(&self.pool).await.map_err(keeping)?;
-        let done = sqlx::query(include_str!("sql/sqlite/see.sql"))
-            .bind(window.number)
-            .bind(item)
-            .bind(mark.number())
-            .execute(&mut *writing)
-            .await
-            .map_err(keeping)?;
-        let totals = totals(&mut *writing, &[item]).await?;
-        writing.commit().await.map_err(keeping)?;
-        Ok(seen(done.rows_affected() > 0, totals))
+        let view = (item.to_owned(), window.number, mark.number());
+        self.views.ask(view, |views| self.see_all(views)).await
     }
 
     async fn totals(&self, items: &[&str]) -> Result<Vec<u64>> {
