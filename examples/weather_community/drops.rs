@@ -99,9 +99,9 @@ impl Drops {
         code.update(&drop.to_be_bytes());
         code.update(person.as_bytes());
         let hash: [u8; 32] = code.finalize().into_bytes().into();
-        let parts =
-            hash.chunks(2).take(5).map(|part| part.iter().map(|byte| format!("{byte:02X}")).collect());
-        parts.collect::<Vec<String>>().join("-")
+        let (words, _) = hash.as_chunks::<2>();
+        let parts = words.iter().take(5).map(|word| format!("{:04X}", u16::from_be_bytes(*word)));
+        parts.collect::<Vec<_>>().join("-")
     }
 
     async fn desk(&self, id: i64) -> Result<Capacity> {
