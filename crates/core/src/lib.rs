@@ -15,6 +15,7 @@
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
 //! | `redis_link` | how a Redis server is reached, and what its failures mean (feature `redis`) |
 //! | [`resilience`] | how to call what may fail: retries and their budget, limits, circuit breakers, hedges |
+//! | `room` | what people say to one another, in order, to who comes later and to who listens (feature `runtime`) |
 //! | `schedule` | when work is due, which node does it, and where a batch resumes (feature `schedule`) |
 //! | `slack` | what Slack sends, and how to answer it (feature `slack`) |
 //! | [`text`] | which terms, sentences and spans a Korean or English text has, and how well it answers a query |
@@ -40,6 +41,8 @@ pub mod model;
 #[cfg(feature = "redis")]
 pub mod redis_link;
 pub mod resilience;
+#[cfg(feature = "runtime")]
+pub mod room;
 #[cfg(feature = "schedule")]
 pub mod schedule;
 #[cfg(feature = "slack")]

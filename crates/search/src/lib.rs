@@ -41,6 +41,8 @@
 pub mod conformance;
 pub mod engine;
 pub mod fallback;
+#[cfg(feature = "sqlite")]
+mod gather;
 pub mod geo;
 pub mod indexer;
 pub mod leaderboard;

@@ -52,6 +52,7 @@ pub mod model;
 pub mod outbox;
 pub mod process;
 pub mod projection;
+pub mod room;
 #[cfg(feature = "schedule")]
 pub mod schedule;
 mod server;

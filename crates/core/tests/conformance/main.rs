@@ -39,6 +39,7 @@ mod redis;
 mod redis_cache;
 #[cfg(feature = "redis")]
 mod redis_server;
+mod rooms;
 #[cfg(feature = "schedule")]
 mod schedules;
 #[cfg(feature = "postgres")]

@@ -12,6 +12,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many requests wait before callers have to.
 const QUEUE: usize = 16_384;
+/// For how long a place is held that is kept in the same transaction.
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 /// One pool of places, first come, first served.
 ///
@@ -47,7 +49,9 @@ pub struct Capacity {
 }
 
 struct Asked {
+    /// What is asked, in one transaction and one after the other: something, and what follows if it is granted.
     request: Request,
+    then: Option<Request>,
     reply: oneshot::Sender<Result<Answer>>,
 }
 
@@ -92,6 +96,36 @@ impl Capacity {
     /// As [`CapacityStore::apply`].
     pub async fn hold(&self, holder: impl Into<Arc<str>>, ttl: Duration) -> Result<Option<Hold>> {
         match self.ask(Request::Hold { holder: holder.into(), ttl }).await? {
+            Answer::Granted(hold) => Ok(Some(hold)),
+            Answer::Full => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Takes a place for good, where nothing has to be paid or checked first; `None` if there is none left.
+    ///
+    /// It is held and confirmed in one transaction: whatever dies meanwhile, the place is taken or free. Who has one is given that.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// use pumasi_saga::capacity::{Capacity, MemoryCapacity};
+    ///
+    /// let coupons = Capacity::new(MemoryCapacity::new(), "umbrella-coupons");
+    /// coupons.open(1).await?;
+    /// let taken = coupons.take("민지").await?.expect("one is left");
+    /// assert!(taken.is_confirmed());
+    /// assert_eq!(coupons.take("민지").await?, Some(taken)); // the same one
+    /// assert!(coupons.take("Jane").await?.is_none());
+    /// # Ok::<(), pumasi_saga::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`CapacityStore::apply`].
+    pub async fn take(&self, holder: impl Into<Arc<str>>) -> Result<Option<Hold>> {
+        let holder = holder.into();
+        let then = Request::Confirm { holder: Arc::clone(&holder) };
+        match self.ask_both(Request::Hold { holder, ttl: AT_ONCE }, Some(then)).await? {
             Answer::Granted(hold) => Ok(Some(hold)),
             Answer::Full => Ok(None),
             _ => Err(unexpected()),
@@ -151,9 +185,13 @@ impl Capacity {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer> {
+        self.ask_both(request, None).await
+    }
+
+    async fn ask_both(&self, request: Request, then: Option<Request>) -> Result<Answer> {
         let gone = || Error::new(ErrorKind::Unavailable, "the desk of places has ended with its runtime");
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Asked { request, reply }).await.map_err(|_| gone())?;
+        self.queue.send(Asked { request, then, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -181,19 +219,31 @@ async fn work(
     while incoming.recv_many(&mut asked, batch.get()).await > 0 {
         // Who has gone is not served.
         asked.retain(|asked| !asked.reply.is_closed());
-        let (requests, replies): (Vec<Request>, Vec<_>) =
-            asked.drain(..).map(|asked| (asked.request, asked.reply)).unzip();
+        let (mut requests, mut replies) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
+        for Asked { request, then, reply } in asked.drain(..) {
+            replies.push((reply, then.is_some()));
+            requests.push(request);
+            requests.extend(then);
+        }
         if requests.is_empty() {
             continue;
         }
         match store.apply(&pool, &requests).await {
             Ok(answers) => {
-                for (reply, answer) in replies.into_iter().zip(answers) {
+                let mut answers = answers.into_iter();
+                for (reply, has_both) in replies {
+                    let first = answers.next().unwrap_or_else(|| Err(unexpected()));
+                    let then = if has_both { answers.next() } else { None };
+                    // What was not granted has nothing that follows.
+                    let answer = match (first, then) {
+                        (Ok(Answer::Granted(_)), Some(then)) => then,
+                        (first, _) => first,
+                    };
                     let _ = reply.send(answer);
                 }
             }
             Err(error) => {
-                for reply in replies {
+                for (reply, _) in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
@@ -208,5 +258,37 @@ impl fmt::Debug for Capacity {
             .field("pool", &self.pool)
             .field("batch", &self.batch)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use pumasi_core::time::ManualClock;
+
+    use super::super::MemoryCapacity;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_taken_at_once_is_kept_and_nobody_takes_two() {
+        let clock = ManualClock::new();
+        let store = MemoryCapacity::new().with_clock(Arc::new(clock.clone()));
+        let coupons = Capacity::new(store, "coupons");
+        coupons.open(10).await.unwrap();
+        let held = coupons.hold("person 3", Duration::from_secs(1)).await.unwrap().unwrap();
+        // Some in one transaction and some apart, each asking twice.
+        let taken = join_all((0..40).map(|number| coupons.take(format!("person {}", number % 20)))).await;
+        let taken: Vec<Hold> = taken.into_iter().filter_map(|hold| hold.unwrap()).collect();
+        assert!(taken.iter().all(Hold::is_confirmed));
+        let mut tickets: Vec<u64> = taken.iter().map(|hold| hold.ticket.number()).collect();
+        tickets.sort_unstable();
+        assert_eq!(tickets, (1..=10).flat_map(|ticket| [ticket, ticket]).collect::<Vec<_>>());
+        clock.advance(Duration::from_hours(1));
+        let places = coupons.places().await.unwrap();
+        assert_eq!((places.held, places.confirmed, places.free()), (0, 10, 0));
+        // A place that was held is that which is taken.
+        assert_eq!(coupons.take("person 3").await.unwrap().unwrap().ticket, held.ticket);
+        assert_eq!(coupons.take("").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(coupons.take("person 19").await.unwrap().is_none());
     }
 }

@@ -1,14 +1,16 @@
 //! Reactions in a SQLite file.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, Writing, failed};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteExecutor, SqlitePool};
 
 use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, last};
+use crate::gather::Gather;
 use crate::{Error, Result};
 
 const MIGRATION: Migration = Migration {
@@ -21,18 +23,20 @@ const MIGRATION: Migration = Migration {
 /// Keeps reactions in a SQLite file, beside your own tables.
 ///
 /// A row a person and item, and the counts by triggers from the row as it was and as it is. How durable an answer is depends
-/// on the pool: with the write-ahead log and `synchronous = FULL` it outlives a loss of power. Votes wait for one another.
+/// on the pool: with the write-ahead log and `synchronous = FULL` it outlives a loss of power. Votes that come at the same time
+/// share a transaction, so that the file is synced once for them.
 ///
 /// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_reaction`. Clones share the pool.
 #[derive(Clone)]
 pub struct SqliteReactions {
     pool: SqlitePool,
+    votes: Arc<Gather<Vec<Vote>, Vec<Tally>>>,
 }
 
 impl SqliteReactions {
     /// Makes a store on the pool's file.
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+        Self { pool, votes: Arc::default() }
     }
 
     /// Makes the tables, or brings them up to date.
@@ -48,6 +52,25 @@ impl SqliteReactions {
 impl fmt::Debug for SqliteReactions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteReactions").finish_non_exhaustive()
+    }
+}
+
+impl SqliteReactions {
+    /// Casts the votes of several calls, and answers each call with its own.
+    async fn cast_all(&self, calls: Vec<Vec<Vote>>) -> Result<Vec<Vec<Tally>>> {
+        let votes = calls.concat();
+        let each = |vote: &Vote| json!([vote.item, vote.person, vote.reaction.code(), vote.at.as_micros()]);
+        let rows = last(&votes).into_iter().map(each).collect::<Value>().to_string();
+        let mut writing = Writing::begin(&self.pool).await.map_err(keeping)?;
+        sqlx::query(include_str!("sql/sqlite/cast.sql"))
+            .bind(rows)
+            .execute(&mut *writing)
+            .await
+            .map_err(keeping)?;
+        let tallies = tally(&mut *writing, votes.iter().map(|vote| (vote.item(), vote.person()))).await?;
+        writing.commit().await.map_err(keeping)?;
+        let mut tallies = tallies.into_iter();
+        Ok(calls.iter().map(|call| tallies.by_ref().take(call.len()).collect()).collect())
     }
 }
 
@@ -78,17 +101,7 @@ async fn tally<'a>(
 impl Reactions for SqliteReactions {
     async fn cast(&self, votes: &[Vote]) -> Result<Vec<Tally>> {
         check(votes)?;
-        let each = |vote: &Vote| json!([vote.item, vote.person, vote.reaction.code(), vote.at.as_micros()]);
-        let rows = last(votes).into_iter().map(each).collect::<Value>().to_string();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(keeping)?;
-        sqlx::query(include_str!("sql/sqlite/cast.sql"))
-            .bind(rows)
-            .execute(&mut *transaction)
-            .await
-            .map_err(keeping)?;
-        let tallies = tally(&mut *transaction, votes.iter().map(|vote| (vote.item(), vote.person()))).await?;
-        transaction.commit().await.map_err(keeping)?;
-        Ok(tallies)
+        self.votes.ask(votes.to_vec(), |calls| self.cast_all(calls)).await
     }
 
     async fn counts(&self, items: &[&str]) -> Result<Vec<Counts>> {

@@ -6,6 +6,7 @@
 //! | store | feature | memory |
 //! |---|---|---|
 //! | [`MemoryViews`] | – | the marks of the current window and the one before, up to a limit |
+//! | `SqliteViews` | `sqlite` (default) | a row a viewer in the file, until [`clean_up`](ViewStore::clean_up) |
 //! | `RedisViews` | `redis` | 8 bytes a viewer of an item while it has up to 512 a window, some 50 beyond; gone when the window is over |
 //! | `PostgresViews` | `postgres` | a row a viewer, until [`clean_up`](ViewStore::clean_up) |
 
@@ -14,6 +15,8 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -30,6 +33,8 @@ pub use memory::MemoryViews;
 pub use postgres::PostgresViews;
 #[cfg(feature = "redis")]
 pub use redis::RedisViews;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteViews;
 
 use crate::Result;
 use crate::reactions::check_id;

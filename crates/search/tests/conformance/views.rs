@@ -17,6 +17,32 @@ impl ViewHarness for Memory {
 
 pumasi_search::view_laws!(memory, Memory(MemoryViews::new()));
 
+#[cfg(feature = "sqlite")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_search::views::SqliteViews;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+
+    struct Sqlite(tempfile::TempDir);
+
+    #[async_trait]
+    impl ViewHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn ViewStore> {
+            let options = SqliteConnectOptions::new()
+                .filename(self.0.path().join("views.db"))
+                .create_if_missing(true)
+                .busy_timeout(std::time::Duration::from_mins(1))
+                .journal_mode(SqliteJournalMode::Wal);
+            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let store = SqliteViews::new(pool);
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+    }
+
+    pumasi_search::view_laws!(sqlite, Sqlite(tempfile::tempdir().unwrap()));
+}
+
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;

@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS pumasi_room_schema (version INTEGER NOT NULL);

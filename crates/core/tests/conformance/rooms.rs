@@ -1,0 +1,49 @@
+//! The laws of rooms.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pumasi_core::conformance::room::RoomHarness;
+use pumasi_core::room::{MemoryRooms, RoomStore};
+
+struct Memory(MemoryRooms);
+
+#[async_trait]
+impl RoomHarness for Memory {
+    async fn open(&self) -> Arc<dyn RoomStore> {
+        Arc::new(self.0.clone())
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+pumasi_core::room_laws!(memory, Memory(MemoryRooms::new()));
+
+#[cfg(feature = "sqlite")]
+mod on_sqlite {
+    use super::*;
+    use pumasi_core::room::SqliteRooms;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+    use std::time::Duration;
+
+    struct Sqlite(tempfile::TempDir);
+
+    #[async_trait]
+    impl RoomHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn RoomStore> {
+            let options = SqliteConnectOptions::new()
+                .filename(self.0.path().join("rooms.db"))
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .busy_timeout(Duration::from_mins(1));
+            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let store = SqliteRooms::new(pool);
+            store.migrate().await.unwrap();
+            Arc::new(store)
+        }
+    }
+
+    pumasi_core::room_laws!(sqlite, Sqlite(tempfile::tempdir().unwrap()));
+}

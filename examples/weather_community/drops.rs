@@ -1,0 +1,124 @@
+//! Coupons for those who come first: so many, and one a person.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hmac::{Hmac, Mac as _};
+use pumasi_core::database::failed;
+use pumasi_core::time::Clock;
+use pumasi_core::{Error, ErrorKind, Result};
+use pumasi_saga::capacity::{Capacity, Places, SqliteCapacity};
+use sha2::Sha256;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _, SqliteConnection, SqlitePool};
+
+#[derive(Clone)]
+pub(crate) struct Drops {
+    pool: SqlitePool,
+    clock: Arc<dyn Clock>,
+    places: SqliteCapacity,
+    /// The desk of each drop: those who ask at the same time share a transaction.
+    desks: Arc<Mutex<HashMap<i64, Capacity>>>,
+    codes: Hmac<Sha256>,
+}
+
+/// A drop of coupons.
+pub(crate) struct Drop {
+    pub(crate) id: i64,
+    pub(crate) title: String,
+    pub(crate) places: i64,
+}
+
+impl FromRow<'_, SqliteRow> for Drop {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self { id: row.try_get("id")?, title: row.try_get("title")?, places: row.try_get("places")? })
+    }
+}
+
+/// What a person got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Coupon {
+    /// How manieth it was.
+    pub(crate) ticket: u64,
+    pub(crate) code: String,
+}
+
+impl Drops {
+    pub(crate) async fn open(pool: SqlitePool, secret: &str, clock: Arc<dyn Clock>) -> Result<Self> {
+        let places = SqliteCapacity::new(pool.clone()).with_clock(Arc::clone(&clock));
+        places.migrate().await?;
+        let codes = Hmac::new_from_slice(secret.as_bytes())
+            .map_err(|_| Error::new(ErrorKind::Other, "the secret of the coupons cannot be used"))?;
+        Ok(Self { pool, clock, places, desks: Arc::default(), codes })
+    }
+
+    /// Writes a drop within a transaction.
+    pub(crate) async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        title: String,
+        places: u32,
+    ) -> Result<Drop> {
+        sqlx::query_as(
+            "INSERT INTO drops (title, places, at) VALUES (?1, ?2, ?3) RETURNING id, title, places",
+        )
+        .bind(title)
+        .bind(places)
+        .bind(self.clock.now().as_micros())
+        .fetch_one(connection)
+        .await
+        .map_err(|error| failed("writing a drop", error))
+    }
+
+    /// Lists drops, the newest first and only those before `before`.
+    pub(crate) async fn list(&self, before: Option<i64>, limit: usize) -> Result<Vec<Drop>> {
+        let list =
+            "SELECT id, title, places FROM drops WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2";
+        sqlx::query_as(list)
+            .bind(before)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| failed("listing drops", error))
+    }
+
+    /// Counts the places of a drop.
+    pub(crate) async fn places(&self, drop: i64) -> Result<Places> {
+        self.desk(drop).await?.places().await
+    }
+
+    /// Gives `person` a coupon, or the one that they have; nothing if there is none left.
+    pub(crate) async fn ask(&self, drop: i64, person: &Arc<str>) -> Result<Option<Coupon>> {
+        let taken = self.desk(drop).await?.take(Arc::clone(person)).await?;
+        Ok(taken.map(|place| Coupon { ticket: place.ticket.number(), code: self.code(drop, person) }))
+    }
+
+    /// The code of a person's coupon: nobody can guess it, and it is the same whenever it is asked for.
+    fn code(&self, drop: i64, person: &str) -> String {
+        let mut code = self.codes.clone();
+        code.update(&drop.to_be_bytes());
+        code.update(person.as_bytes());
+        let hash: [u8; 32] = code.finalize().into_bytes().into();
+        let (words, _) = hash.as_chunks::<2>();
+        let parts = words.iter().take(5).map(|word| format!("{:04X}", u16::from_be_bytes(*word)));
+        parts.collect::<Vec<_>>().join("-")
+    }
+
+    async fn desk(&self, id: i64) -> Result<Capacity> {
+        let known = self.desks.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(desk) = known {
+            return Ok(desk);
+        }
+        let drop: Option<(i64,)> = sqlx::query_as("SELECT places FROM drops WHERE id = ?1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| failed("reading a drop", error))?;
+        let (places,) = drop.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such drop"))?;
+        let desk = Capacity::new(self.places.clone(), format!("drop-{id}"));
+        // As often as is liked: a pool that is there stays as it is.
+        desk.open(u64::try_from(places).unwrap_or(0)).await?;
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(desks.entry(id).or_insert(desk).clone())
+    }
+}

@@ -1,0 +1,177 @@
+//! The service: members post, vote, talk and take part; forecasters warn.
+
+mod api;
+mod input;
+mod live;
+mod rewards;
+mod rooms;
+mod sky;
+mod view;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::event::Shutdown;
+use pumasi_core::time::SystemClock;
+use support::auth::{self, Keys};
+use support::page::Page;
+use support::problem::fallbacks;
+use support::query::none_but;
+use support::rate::{self, Rate};
+use support::{say, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::Told;
+use crate::community::Community;
+use input::Role;
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
+
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+/// The largest body, in bytes.
+const LARGEST: usize = 16 * 1024;
+/// How many connections may listen at once.
+const LISTENERS: usize = 2_000;
+
+/// Where the service listens and what it keeps.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8792")]
+    listen: SocketAddr,
+    /// The folder for everything; made if it does not exist.
+    #[arg(long, default_value = "weather_community.data")]
+    data: PathBuf,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "50")]
+    requests_per_second: NonZeroU32,
+}
+
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The name.
+    name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t = Role::Member)]
+    role: Role,
+}
+
+impl TokenOptions {
+    /// Prints the token.
+    pub(crate) fn print(&self) -> Told {
+        let keys = Keys::from_env()?;
+        if keys.is_random() {
+            return Err(format!("{} is not set: the service would not know the token", auth::KEY).into());
+        }
+        let token = keys.issue(&self.name, self.role.as_str(), LIFETIME).map_err(|problem| problem.detail)?;
+        say!("{token}");
+        Ok(())
+    }
+}
+
+/// What every request can reach.
+struct Service {
+    community: Community,
+    keys: Keys,
+    listeners: Arc<Semaphore>,
+    metrics: PrometheusHandle,
+    shutdown: Shutdown,
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    telemetry::logs();
+    let keys = Keys::from_env()?;
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let metrics = telemetry::metrics()?;
+    let community = Community::open(&options.data, Arc::new(SystemClock)).await?;
+    let shutdown = Shutdown::new();
+    let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
+    let listeners = Arc::new(Semaphore::new(LISTENERS));
+    let service = Arc::new(Service { community, keys, listeners, metrics, shutdown: shutdown.clone() });
+
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    eprintln!("weather_community: http://{}", listener.local_addr()?);
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        telemetry::stop_signal().await;
+        told.trigger();
+    });
+    let router = router(service, options.requests_per_second);
+    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
+    tidying.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Forgets once an hour what nobody asks for any more.
+async fn tidy(community: Community, shutdown: Shutdown) {
+    let mut hour = tokio::time::interval(Duration::from_hours(1));
+    loop {
+        tokio::select! {
+            _ = hour.tick() => {}
+            () = shutdown.triggered() => return,
+        }
+        if let Err(error) = community.clean_up().await {
+            tracing::warn!(error = &error as &dyn Error, "what is over could not be forgotten");
+        }
+    }
+}
+
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
+    let (api, mut openapi) =
+        api::router().merge(sky::router()).merge(rooms::router()).merge(rewards::router()).split_for_parts();
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
+    let (endless, more) = rooms::endless().split_for_parts();
+    openapi.merge(more);
+    let keys = service.keys.clone();
+    let bounded = |router: Router<Arc<Service>>| {
+        router
+            .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+    };
+    let guarded = Router::new()
+        .merge(bounded(api))
+        .merge(endless)
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(keys, auth::identify))
+        .merge(bounded(machines))
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new()
+        .merge(guarded)
+        .merge(PAGE.router())
+        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
+    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_room = path.starts_with("/warnings/") && (path.ends_with("/messages") || path.ends_with("/live"));
+    if is_room && request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    none_but(&["/posts", "/warnings", "/missions", "/drops"], request, next).await
+}

@@ -1,0 +1,141 @@
+//! The API of missions and coupons.
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::{Extension, Json};
+use futures_util::FutureExt as _;
+use support::auth::Caller;
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, limit, next_page};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::api::{Answer, Shared, replied};
+use super::input::{NewDrop, NewMission, NewProof, PageQuery, Role, number, position, request};
+use super::view::{CouponView, DropView, MissionView, ProofView};
+
+pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(missions, add_mission))
+        .routes(routes!(prove))
+        .routes(routes!(drops, add_drop))
+        .routes(routes!(ask))
+}
+
+/// Lists missions in the order of their making, and which of them the caller has proven.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/missions", params(PageQuery), responses((status = 200, body = Vec<MissionView>), (status = 400, body = Problem)))]
+async fn missions(
+    State(service): Shared,
+    caller: Option<Extension<Caller>>,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<PageQuery>,
+) -> Answer<(HeaderMap, Json<Vec<MissionView>>)> {
+    let (limit, after) = (limit(page.limit)?, position(page.after.as_deref())?);
+    let person = caller.as_ref().map_or("", |Extension(caller)| &**caller.name());
+    let mut missions = service.community.missions.list(person, after.unwrap_or(0), limit + 1).await?;
+    let more = missions.len() > limit;
+    missions.truncate(limit);
+    let last = missions.last().filter(|_| more).map(|mission| mission.id.to_string());
+    let link = last.map(|last| next_page("/missions", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(missions.into_iter().map(Into::into).collect())))
+}
+
+/// Makes a mission. Takes a forecaster.
+#[utoipa::path(post, path = "/missions", request_body = NewMission, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this mission: sent again it is made once.")),
+    responses((status = 201, body = MissionView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn add_mission(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(new): Object<NewMission>,
+) -> Answer<Response> {
+    caller.require(Role::Forecaster.as_str())?;
+    let request = request(&headers, caller.name(), "/missions", &new)?;
+    let ((title, circle), missions) = (new.read()?, service.community.missions.clone());
+    let made = service.community.once(&request, |connection| {
+        async move { Ok(MissionView::from(missions.insert(connection, title, circle).await?)) }.boxed()
+    });
+    Ok(replied(made.await?))
+}
+
+/// Proves a mission by being there: once a person.
+///
+/// The same proof again is answered alike, with 200; another one is refused.
+#[utoipa::path(put, path = "/missions/{id}/proof", params(("id" = String, Path)), request_body = NewProof, security(("bearer" = [])), responses(
+    (status = 201, body = ProofView), (status = 200, body = ProofView), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem)))]
+async fn prove(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(new): Object<NewProof>,
+) -> Answer<(StatusCode, Json<ProofView>)> {
+    let (mission, (place, note)) = (number(&id, "mission")?, new.read()?);
+    let proof = service.community.missions.prove(mission, caller.name(), place, note).await?;
+    let status = if proof.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(proof.into())))
+}
+
+/// Lists drops of coupons, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/drops", params(PageQuery), responses((status = 200, body = Vec<DropView>), (status = 400, body = Problem)))]
+async fn drops(
+    State(service): Shared,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<PageQuery>,
+) -> Answer<(HeaderMap, Json<Vec<DropView>>)> {
+    let (limit, before) = (limit(page.limit)?, position(page.after.as_deref())?);
+    let mut drops = service.community.drops.list(before, limit + 1).await?;
+    let more = drops.len() > limit;
+    drops.truncate(limit);
+    let last = drops.last().filter(|_| more).map(|drop| drop.id.to_string());
+    let link = last.map(|last| next_page("/drops", raw.as_deref(), &last)).unwrap_or_default();
+    let mut views = Vec::with_capacity(drops.len());
+    for drop in drops {
+        let places = service.community.drops.places(drop.id).await?;
+        views.push(DropView::of(drop, Some(places)));
+    }
+    Ok((link, Json(views)))
+}
+
+/// Opens a drop of coupons, first come, first served. Takes a forecaster.
+#[utoipa::path(post, path = "/drops", request_body = NewDrop, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this drop: sent again it is made once.")),
+    responses((status = 201, body = DropView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn add_drop(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(new): Object<NewDrop>,
+) -> Answer<Response> {
+    caller.require(Role::Forecaster.as_str())?;
+    let request = request(&headers, caller.name(), "/drops", &new)?;
+    let ((title, places), drops) = (new.read()?, service.community.drops.clone());
+    let made = service.community.once(&request, |connection| {
+        async move { Ok(DropView::of(drops.insert(connection, title, places).await?, None)) }.boxed()
+    });
+    Ok(replied(made.await?))
+}
+
+/// Asks for a coupon of a drop: one a person, to those who come first.
+///
+/// Whoever has one is told it again. With 409 there is none left.
+#[utoipa::path(post, path = "/drops/{id}/coupon", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = CouponView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn ask(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<CouponView>> {
+    let coupon = service.community.drops.ask(number(&id, "drop")?, caller.name()).await?;
+    let outcome = if coupon.is_some() { "granted" } else { "none_left" };
+    metrics::counter!("weather_coupons_total", "outcome" => outcome).increment(1);
+    let none_left = || Problem::new(StatusCode::CONFLICT, "none_left", "all coupons of this drop are taken");
+    coupon.map(|coupon| Json(coupon.into())).ok_or_else(none_left)
+}

@@ -1,0 +1,166 @@
+//! The API of warnings and their rooms.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use support::auth::Caller;
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, limit, next_page};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::api::{Answer, Shared};
+use super::input::{LiveQuery, NewMessage, NewWarning, PageQuery, Role, WarningsQuery, number, position};
+use super::view::{MessageView, WarningView};
+use super::{Service, live};
+use crate::warnings::Warning;
+
+/// How many messages somebody sees who comes into a room.
+const HISTORY: usize = 100;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(warnings, issue))
+        .routes(routes!(warning, lift))
+        .routes(routes!(messages, say))
+}
+
+/// What goes on for as long as somebody listens.
+pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(listen))
+}
+
+/// Lists the warnings in force, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/warnings", params(WarningsQuery), responses((status = 200, body = Vec<WarningView>), (status = 400, body = Problem)))]
+async fn warnings(
+    State(service): Shared,
+    RawQuery(raw): RawQuery,
+    Known(query): Known<WarningsQuery>,
+) -> Answer<(HeaderMap, Json<Vec<WarningView>>)> {
+    let (limit, before) = (limit(query.limit)?, position(query.after.as_deref())?);
+    let region = query.region.map(crate::region::Region::as_str);
+    let mut warnings = service.community.warnings.in_force(region, before, limit + 1).await?;
+    let more = warnings.len() > limit;
+    warnings.truncate(limit);
+    let last = warnings.last().filter(|_| more).map(|warning| warning.id.to_string());
+    let link = last.map(|last| next_page("/warnings", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(warnings.into_iter().map(Into::into).collect())))
+}
+
+/// Issues a warning, and opens its room. Takes a forecaster.
+///
+/// Of a kind a region has one warning at a time: issued again, the one in force is answered, with 200.
+#[utoipa::path(post, path = "/warnings", request_body = NewWarning, security(("bearer" = [])), responses(
+    (status = 201, body = WarningView), (status = 200, body = WarningView), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn issue(
+    State(service): Shared,
+    caller: Caller,
+    Object(new): Object<NewWarning>,
+) -> Answer<(StatusCode, Json<WarningView>)> {
+    caller.require(Role::Forecaster.as_str())?;
+    let (region, kind) = (new.region.as_str(), new.kind.as_str());
+    let (warning, is_new) =
+        service.community.warnings.issue(region, kind, new.text()?, caller.name()).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(warning.into())))
+}
+
+/// Shows a warning, in force or lifted.
+#[utoipa::path(get, path = "/warnings/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = WarningView), (status = 404, body = Problem)))]
+async fn warning(State(service): Shared, Id(id): Id) -> Answer<Json<WarningView>> {
+    Ok(Json(service.warning(&id).await?.into()))
+}
+
+/// Lifts a warning: its room can be read from then on. Takes a forecaster.
+#[utoipa::path(delete, path = "/warnings/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = WarningView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn lift(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<WarningView>> {
+    caller.require(Role::Forecaster.as_str())?;
+    let warning = service.community.warnings.lift(number(&id, "warning")?).await?;
+    Ok(Json(warning.into()))
+}
+
+/// Shows what was said in a warning's room: the last 100 messages, or those after a number, in their order.
+#[utoipa::path(get, path = "/warnings/{id}/messages", params(("id" = String, Path), PageQuery), responses(
+    (status = 200, body = Vec<MessageView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn messages(
+    State(service): Shared,
+    Id(id): Id,
+    Known(page): Known<PageQuery>,
+) -> Answer<Json<Vec<MessageView>>> {
+    let (limit, after) = (limit(page.limit)?, position(page.after.as_deref())?);
+    let room = service.warning(&id).await?.room();
+    let rooms = &service.community.rooms;
+    let messages = match after {
+        Some(after) => rooms.after(&room, u64::try_from(after).unwrap_or(0), limit).await?,
+        None => rooms.last(&room, limit).await?,
+    };
+    Ok(Json(messages.into_iter().map(Into::into).collect()))
+}
+
+/// Says something in a warning's room, for as long as the warning is in force.
+///
+/// Sent again under its `id` it is said once, and answered alike.
+#[utoipa::path(post, path = "/warnings/{id}/messages", params(("id" = String, Path)), request_body = NewMessage, security(("bearer" = [])),
+    responses((status = 201, body = MessageView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn say(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(new): Object<NewMessage>,
+) -> Answer<(StatusCode, Json<MessageView>)> {
+    let message = new.by(caller.name())?;
+    let warning = service.warning(&id).await?;
+    warning.must_be_in_force()?;
+    let said = service.community.rooms.say(&warning.room(), &message).await?;
+    Ok((StatusCode::CREATED, Json(said.into())))
+}
+
+/// Listens to a warning's room by WebSocket: the last 100 messages, or those after a number, and then what is said.
+///
+/// Each frame is a text, one message as JSON as `GET /warnings/{id}/messages` shows it; each comes once, in the order of the numbers.
+/// Whoever lost the connection goes on after the last number that came. People speak by `POST`.
+#[utoipa::path(get, path = "/warnings/{id}/live", params(("id" = String, Path), LiveQuery), responses(
+    (status = 101), (status = 400, body = Problem), (status = 404, body = Problem), (status = 426, body = Problem), (status = 503, body = Problem)))]
+async fn listen(
+    State(service): Shared,
+    Id(id): Id,
+    Known(query): Known<LiveQuery>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
+    let after = position(query.after.as_deref())?;
+    let room = service.warning(&id).await?.room();
+    let upgrade = upgrade
+        .map_err(|error| Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", error.body_text()))?;
+    let Ok(place) = Arc::clone(&service.listeners).try_acquire_owned() else {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many people listen"));
+    };
+    let history = match after {
+        Some(_) => Vec::new(),
+        None => service.community.rooms.last(&room, HISTORY).await?,
+    };
+    let position = history.last().map_or_else(|| after.map_or(0, i64::unsigned_abs), |last| last.number);
+    let listener = service.community.rooms.listen(&room, position)?;
+    let shutdown = service.shutdown.clone();
+    // Nobody is to send anything but the control frames.
+    Ok(upgrade
+        .max_message_size(4 * 1024)
+        .on_upgrade(move |socket| live::send(socket, history, listener, shutdown, place)))
+}
+
+impl Service {
+    async fn warning(&self, id: &str) -> Answer<Warning> {
+        Ok(self.community.warnings.warning(number(id, "warning")?).await?)
+    }
+}
