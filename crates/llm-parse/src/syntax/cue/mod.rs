@@ -36,6 +36,11 @@ pub(super) struct Neighbours<'a> {
 /// Reads the cue of a candidate, written as `value`, from the text since the value before it, if one stands before it, and
 /// the text up to the next one.
 pub(super) fn cue(before: &str, value: &str, after: &str, values: Neighbours<'_>) -> Cue {
+    // A row of values has nothing to say between them.
+    let silent = |text: &str| text.bytes().all(|byte| byte.is_ascii_whitespace() || byte == b',');
+    if silent(before) && silent(after) {
+        return Cue::None;
+    }
     let lead = lead_in(before, values);
     if lead.1 {
         return Cue::Rejected;
