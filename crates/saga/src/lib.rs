@@ -28,13 +28,19 @@
 //! |---|---|---|
 //! | `saga_step_total` | counter | `saga`, `step`, `outcome`: `done`, `failed`, `unknown`, `undone`, `undo_failed`, `handled`, `handle_failed` |
 //! | `saga_step_seconds` | histogram | `saga`, `step` |
-//! | `saga_rest_total` | counter: the funnel | `saga`, `step`, `status` |
+//! | `saga_started_total` | counter: the funnel's mouth; a restart counts again | `saga` |
+//! | `saga_passed_total` | counter: the funnel; a step or wait that is done, and once more where it was undone and is done again | `saga`, `step` |
+//! | `saga_rest_total` | counter: where a drive has come to rest, as often as it does | `saga`, `step`, `status` |
 //! | `saga_ended_total` | counter | `saga`, `status` |
 //! | `saga_seconds` | histogram, from begin to end | `saga`, `status` |
 //! | `saga_signals_total` | counter | `saga`, `reception`: `taken`, `kept`, `duplicate`, `late`, `dropped`, `unknown` |
 //! | `saga_parked_total`, `saga_store_failures_total` | counter | – |
 //! | `saga_sagas` | gauge | `saga`, `status` |
 //! | `saga_claimable`, `saga_overdue_seconds`, `saga_held`, `saga_workers` | gauge | – |
+//!
+//! The funnel's counters are there, at zero, from the [registration](Engine::register) on. The share of those who came to a step and
+//! completed it is the growth of its `saga_passed_total` over that of the step before; that of the whole is the growth of
+//! `saga_ended_total{status="completed"}` over that of `saga_started_total`.
 //!
 //! The outbox's lag is measured by its [`Relay`](pumasi_core::event::Relay).
 //!

@@ -146,6 +146,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             self.commit_until_known(commit).await?;
         }
         job.committed = true;
+        self.measure_record(job);
         if !holds {
             self.measure_rest(job);
         }

@@ -10,7 +10,9 @@ use super::{Core, check_definition};
 use crate::Result;
 use crate::definition::Untyped;
 use crate::machine::record::{self, Note};
-use crate::machine::{self, Audit, Cause, Command, Input, Moment, Outcome, Phase, Reception, State};
+use crate::machine::{
+    self, Audit, Cause, Command, Input, Moment, Outcome, Phase, Reception, State, UnitStatus,
+};
 use crate::planted::{self, Bug};
 use crate::store::{Commit, Head, Lease, SagaId, Status, Stored, StoredSignal, WorkerId};
 
@@ -40,6 +42,24 @@ pub(super) struct Job<App> {
     pub(super) committed: bool,
     /// When each unit was begun here.
     pub(super) began: Vec<(usize, Instant)>,
+    /// How far the saga has been counted.
+    pub(super) counted: Counted,
+}
+
+/// What of a saga the metrics have been told.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// The run whose begin was counted.
+    pub(super) run: Option<u32>,
+    /// Whether each unit was done at the last record.
+    pub(super) done: Vec<bool>,
+}
+
+impl Counted {
+    fn of(state: &State) -> Self {
+        let done = state.units.iter().map(|unit| unit.status == UnitStatus::Done).collect();
+        Self { run: Some(state.run), done }
+    }
 }
 
 impl<App> Job<App> {
@@ -64,6 +84,7 @@ impl<App> Job<App> {
             events: Vec::new(),
             committed: false,
             began: Vec::new(),
+            counted: Counted::default(),
         }
     }
 
@@ -80,6 +101,7 @@ impl<App> Job<App> {
             id: stored.head.id,
             key: stored.head.key,
             resumed: machine::in_flight(&log.state),
+            counted: Counted::of(&log.state),
             state: log.state,
             lease,
             signals: stored.signals,

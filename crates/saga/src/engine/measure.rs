@@ -9,7 +9,8 @@ use tracing::field::{Empty, display};
 
 use super::Core;
 use super::job::Job;
-use crate::machine::{self, Command, Settled};
+use crate::definition::Plan;
+use crate::machine::{self, Command, Settled, UnitStatus};
 use crate::store::Status;
 
 /// How often the store's sagas are counted.
@@ -85,6 +86,40 @@ impl<App> Core<App> {
             let took = self.options.clock.instant().saturating_duration_since(began);
             metrics::histogram!("saga_step_seconds", "saga" => saga, "step" => step)
                 .record(took.as_secs_f64());
+        }
+    }
+
+    /// Counts what the last record says for the first time: that the saga has begun, and which of its steps it has passed.
+    pub(super) fn measure_record(&self, job: &mut Job<App>) {
+        let saga = &job.definition.plan.saga;
+        if job.counted.run != Some(job.state.run) {
+            job.counted.run = Some(job.state.run);
+            metrics::counter!("saga_started_total", "saga" => Arc::clone(saga)).increment(1);
+        }
+        let plans = &job.definition.plan.units;
+        job.counted.done.resize(plans.len(), false);
+        for ((unit, plan), counted) in plans.iter().enumerate().zip(&mut job.counted.done) {
+            let done = job.state.status(unit) == UnitStatus::Done;
+            if done && !*counted {
+                let (saga, step) = (Arc::clone(saga), Arc::clone(&plan.name));
+                metrics::counter!("saga_passed_total", "saga" => saga, "step" => step).increment(1);
+            }
+            *counted = done;
+        }
+    }
+
+    /// Shows the counters of a definition's funnel before anything is counted: a counter that appears as 1 has, to whoever
+    /// asks how it grew, never been raised.
+    pub(super) fn measure_definition(plan: &Plan) {
+        let saga = &plan.saga;
+        metrics::counter!("saga_started_total", "saga" => Arc::clone(saga)).increment(0);
+        for unit in &plan.units {
+            metrics::counter!("saga_passed_total", "saga" => Arc::clone(saga), "step" => Arc::clone(&unit.name))
+                .increment(0);
+        }
+        for status in Status::ALL.into_iter().filter(|status| status.is_final()) {
+            metrics::counter!("saga_ended_total", "saga" => Arc::clone(saga), "status" => status.as_str())
+                .increment(0);
         }
     }
 

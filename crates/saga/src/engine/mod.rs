@@ -189,6 +189,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
             })
             .collect();
         drop(definitions);
+        Core::<App>::measure_definition(plan);
         Ok(SagaHandle::new(self.clone(), name))
     }
 

@@ -90,6 +90,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             }
         }
+        self.measure_record(job);
         if !holds {
             self.measure_rest(job);
         }

@@ -13,6 +13,7 @@
 mod driven;
 mod engine;
 mod faults;
+mod funnel;
 mod jobs;
 mod operator;
 mod order;
