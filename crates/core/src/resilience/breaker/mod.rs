@@ -150,6 +150,7 @@ impl CircuitBreaker {
 
     fn build(name: Arc<str>, config: Config, ticks: Ticks) -> Self {
         let machine = Mutex::new(Machine::new(config.clone(), ticks.instant()));
+        show(&name, BreakerState::Closed);
         Self { inner: Arc::new(Inner { name, config, ticks, machine }) }
     }
 
@@ -347,17 +348,22 @@ impl Inner {
 
     fn report(&self, change: machine::Change) {
         let to = change.to.as_str();
-        let level = match change.to {
-            BreakerState::Closed => 0.0,
-            BreakerState::HalfOpen => 1.0,
-            BreakerState::Open => 2.0,
-        };
         metrics::counter!("pumasi_breaker_changes_total", "name" => Arc::clone(&self.name), "to" => to)
             .increment(1);
-        metrics::gauge!("pumasi_breaker_state", "name" => Arc::clone(&self.name)).set(level);
+        show(&self.name, change.to);
         let machine::Change { counts: BreakerCounts { calls, failed, slow }, open_for, .. } = change;
         tracing::warn!(name = &*self.name, to, calls, failed, slow, ?open_for, "the circuit changed");
     }
+}
+
+/// Sets the gauge. A breaker that has never changed shows itself, too.
+fn show(name: &Arc<str>, state: BreakerState) {
+    let level = match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    };
+    metrics::gauge!("pumasi_breaker_state", "name" => Arc::clone(name)).set(level);
 }
 
 impl fmt::Debug for CircuitBreaker {

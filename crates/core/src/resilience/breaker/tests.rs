@@ -1,6 +1,8 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use super::*;
 use crate::time::ManualClock;
 
@@ -310,4 +312,15 @@ fn half_open_it_lets_nobody_through_who_leaves_probing_to_others() {
     breaker.try_acquire().unwrap().record(Verdict::Success);
     breaker.try_acquire_closed().unwrap().record(Verdict::Success);
     assert_eq!(breaker.counts().calls, 1);
+}
+
+#[test]
+fn the_gauge_of_a_breaker_is_there_before_it_has_ever_changed() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        let (breaker, _) = breaker();
+        assert!(recorder.handle().render().contains("pumasi_breaker_state{name=\"test\"} 0\n"));
+        breaker.trip();
+        assert!(recorder.handle().render().contains("pumasi_breaker_state{name=\"test\"} 2\n"));
+    });
 }
