@@ -14,7 +14,7 @@ use super::secrets::Secrets;
 use super::transport::Transport;
 use super::{OpenAiCompatible, OpenAiEmbedder};
 use crate::http;
-use crate::model::ModelCapabilities;
+use crate::model::{ModelCapabilities, Price};
 use crate::resilience::{RateLimit, RetryPolicy};
 use crate::{Error, ErrorKind, Result};
 
@@ -112,6 +112,7 @@ pub struct OpenAiBuilder {
     stream_usage: bool,
     server_messages: bool,
     shortened: bool,
+    price: Option<Price>,
 }
 
 impl OpenAiBuilder {
@@ -138,6 +139,7 @@ impl OpenAiBuilder {
             stream_usage: true,
             server_messages: false,
             shortened: false,
+            price: None,
         }
     }
 
@@ -312,6 +314,15 @@ impl OpenAiBuilder {
         self
     }
 
+    /// Sets what tokens cost, so that what calls have cost is [counted](OpenAiCompatible#metrics); without a price it is not.
+    ///
+    /// [`CostTable::published`](crate::model::CostTable::published) knows list prices.
+    #[must_use]
+    pub fn with_price(mut self, price: Price) -> Self {
+        self.price = Some(price);
+        self
+    }
+
     /// Asks the server to shorten embeddings to the embedder's dimensions (text-embedding-3 and later).
     #[must_use]
     pub fn with_shortened_embeddings(mut self) -> Self {
@@ -372,6 +383,7 @@ impl OpenAiBuilder {
             idle_timeout: self.idle_timeout,
             max_response_bytes: self.max_response_bytes,
             server_messages: self.server_messages,
+            price: self.price,
         };
         Ok((self.model, transport))
     }

@@ -87,6 +87,20 @@ const OPERATION: &str = "chat completion";
 /// beside the answer is left out of it.
 ///
 /// The usage of an answer or an error is that of all tries of the call, as far as the server told what those that failed used.
+///
+/// # Metrics
+///
+/// Through the `metrics` facade, of chats and embeddings alike; an exporter for Prometheus writes the dots as `_`. The labels of all
+/// are `gen_ai.operation.name`, `gen_ai.provider.name`, `gen_ai.request.model` and `server.address`.
+///
+/// | name | kind | further labels |
+/// |---|---|---|
+/// | `gen_ai.client.operation.duration` | histogram, seconds | `error.type`, the kind of the error if there was one |
+/// | `gen_ai.client.operation.time_to_first_chunk` | histogram, seconds | |
+/// | `gen_ai.client.token.usage` | counter | `gen_ai.token.type`: `input`, `output` |
+/// | `pumasi_model_cost_microdollars_total` | counter, millionths of a dollar; only with a [price](OpenAiBuilder::with_price) | |
+///
+/// What the server does not tell the usage of, as of a stream that is dropped, is in none of the last two.
 #[derive(Clone)]
 pub struct OpenAiCompatible {
     model: String,

@@ -1,7 +1,7 @@
 //! What is told of calls: metrics and a span each, without texts.
 //!
 //! The names are those of OpenTelemetry's conventions for generative AI
-//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>).
+//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>), which have none for money.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::transport::Transport;
-use crate::model::{FinishReason, Usage};
+use crate::model::{FinishReason, Price, Usage};
 use crate::{Error, ErrorKind};
 
 /// Measures one call, from its beginning until it ends or is dropped.
@@ -18,6 +18,7 @@ pub(super) struct Observation {
     provider: &'static str,
     model: String,
     server: String,
+    price: Option<Price>,
     began: Instant,
     span: Span,
     over: bool,
@@ -37,8 +38,8 @@ impl Observation {
             gen_ai.usage.output_tokens = Empty,
             error.type = Empty,
         );
-        let (model, server) = (model.to_owned(), transport.host.clone());
-        Self { operation, provider, model, server, began: Instant::now(), span, over: false }
+        let (model, server, price) = (model.to_owned(), transport.host.clone(), transport.price);
+        Self { operation, provider, model, server, price, began: Instant::now(), span, over: false }
     }
 
     pub(super) fn span(&self) -> Span {
@@ -83,6 +84,10 @@ impl Observation {
                 labels.push(metrics::Label::new("gen_ai.token.type", kind));
                 metrics::counter!("gen_ai.client.token.usage", labels.iter()).increment(tokens);
             }
+        }
+        if let (Some(usage), Some(price)) = (usage, self.price) {
+            metrics::counter!("pumasi_model_cost_microdollars_total", labels.iter())
+                .increment(price.cost(&usage).as_micros());
         }
         if let Some(kind) = error {
             self.span.record("error.type", kind.as_str());

@@ -15,6 +15,7 @@ use super::failure::{Call, ServerError};
 use super::retry_after::{retry_after, should_retry, stated};
 use super::secrets::Secrets;
 use crate::http;
+use crate::model::Price;
 use crate::resilience::{RateLimit, RateReservation, RetryPolicy};
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -38,6 +39,7 @@ pub(super) struct Transport {
     pub(super) idle_timeout: Duration,
     pub(super) max_response_bytes: usize,
     pub(super) server_messages: bool,
+    pub(super) price: Option<Price>,
 }
 
 impl fmt::Debug for Transport {

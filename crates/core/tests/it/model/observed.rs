@@ -4,12 +4,14 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use pumasi_core::model::{ChatModel, Dialect};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use pumasi_core::model::{ChatModel, Dialect, Price};
+use pumasi_core::resilience::RetryPolicy;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 
-use super::{KEY, ask, once, streamed};
+use super::{KEY, ask, builder, once, streamed};
 use crate::server::{Reply, Server};
 
 /// Writes down the names and labels of what is recorded, and the fields of spans.
@@ -124,4 +126,32 @@ fn calls_are_measured_by_model_and_kind_and_without_a_text() {
         assert!(!told.contains(secret), "{secret} is in {told}");
     }
     drop(other);
+}
+
+#[test]
+fn what_calls_cost_is_counted_by_the_price_of_the_model() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let server = Server::start([
+                Reply::payload(include_str!("payloads/openai_chat.http")),
+                Reply::payload(include_str!("payloads/openai_key.http")),
+            ])
+            .await;
+            let model = builder(Dialect::OpenAi, &server)
+                .with_retry_policy(RetryPolicy::never("test"))
+                .with_price(Price::new(2_000_000, 5_000_000))
+                .build()
+                .unwrap();
+            let usage = model.complete(ask()).await.unwrap().usage.unwrap();
+            assert_eq!((usage.prompt_tokens, usage.completion_tokens), (1190, 10));
+            model.complete(ask()).await.unwrap_err();
+        });
+    });
+    let told = recorder.handle().render();
+    let cost: Vec<&str> =
+        told.lines().filter(|line| line.starts_with("pumasi_model_cost_microdollars_total{")).collect();
+    assert_eq!(cost.len(), 1, "{told}");
+    assert!(cost[0].contains("gen_ai_request_model=\"test-model\"") && cost[0].ends_with(" 2430"), "{told}");
 }
