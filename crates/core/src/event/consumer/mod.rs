@@ -54,6 +54,11 @@ const LAG_PERIOD: Duration = Duration::from_secs(15);
 /// - On [`Shutdown`] it takes nothing more, finishes what is being handled within the
 ///   [drain limit](Self::with_drain_limit), and gives the rest back at once.
 ///
+/// Metrics, labelled with the `group`: the counter `pumasi_event_deliveries_total` with the label `outcome` (`handled` and the ways
+/// not to be), the histogram `pumasi_event_handler_seconds`, and the gauges `pumasi_event_in_flight`, `pumasi_event_lag` (what the
+/// group has not settled) and `pumasi_event_dead_letters`, the last two measured every 15 seconds: each process of a group tells them
+/// of the whole group.
+///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// use std::sync::Arc;
