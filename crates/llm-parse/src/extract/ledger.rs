@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pumasi_core::model::{Cost, Price, Usage};
 use pumasi_core::time::Clock;
 
-use super::{Attempt, Budget, ExtractError, ExtractErrorKind, Result, total_usage};
+use super::{Attempt, AttemptOutcome, Budget, ExtractError, ExtractErrorKind, Result, total_usage};
 
 /// The fewest tokens that an answer is worth asking for.
 const MIN_ANSWER: u64 = 64;
@@ -126,7 +126,13 @@ impl Ledger {
     }
 
     /// Changes how the last attempt of `chunk` ended: what it was worth is known only after it was read.
-    pub(crate) fn amend(&self, chunk: Option<usize>, outcome: super::AttemptOutcome) {
+    pub(crate) fn amend(&self, chunk: Option<usize>, outcome: AttemptOutcome) {
+        let label = match &outcome {
+            AttemptOutcome::Accepted => "accepted",
+            AttemptOutcome::Partial { .. } => "partial",
+            AttemptOutcome::Rejected { reason, .. } | AttemptOutcome::Failed { reason } => reason.as_str(),
+        };
+        metrics::counter!("pumasi_extract_answers_total", "outcome" => label).increment(1);
         let mut books = self.lock();
         if let Some(attempt) = books.attempts.iter_mut().rev().find(|attempt| attempt.chunk == chunk) {
             attempt.outcome = outcome;

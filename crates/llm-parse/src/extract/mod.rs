@@ -4,6 +4,24 @@
 //! that needs no network. [`Extraction`] carries the value and how it came about: the spans of its quotes, every call
 //! with its tokens and cost, and what was left out. A failure is an [`ExtractError`], which keeps the same ledger, so
 //! that tokens that were paid for are never lost from the books.
+//!
+//! # Metrics
+//!
+//! Through the `metrics` facade, of every [`Extractor`]:
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `pumasi_extractions_total` | counter | `outcome`: `ok`, or the [kind](ExtractErrorKind::as_str) of the error |
+//! | `pumasi_extract_seconds` | histogram, re-asks included | |
+//! | `pumasi_extract_calls_total` | counter | `mode`, `outcome`: `answered`, or why there was no answer |
+//! | `pumasi_extract_call_seconds` | histogram | `mode` |
+//! | `pumasi_extract_answers_total` | counter: what answers were worth | `outcome`: `accepted` whole, `partial`, or why nothing was taken (`off_schema`, `truncated`, …) |
+//! | `pumasi_extract_tokens_total` | counter, estimates included | `direction`: `prompt`, `answer` |
+//! | `pumasi_extract_cache_total` | counter | `outcome`: `hit`, `miss`, `damaged`, `error`, `not_stored` |
+//!
+//! The parse rate is the growth of `pumasi_extract_answers_total{outcome="accepted"}` over that of all outcomes: how often the first
+//! answer, or that to a re-ask, needs nothing more. Beside it, that of `pumasi_extractions_total{outcome="ok"}` is what re-asks made
+//! of it. What calls cost is told by [`OpenAiCompatible`](pumasi_core::model::ChatModel).
 
 mod batch;
 mod budget;

@@ -4,6 +4,7 @@ mod bad_input;
 mod grounding;
 mod injection;
 mod long;
+mod measured;
 mod reask;
 mod savings;
 mod watch;
