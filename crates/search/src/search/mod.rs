@@ -34,6 +34,11 @@
 //! # Ok::<(), pumasi_core::Error>(())
 //! # }).unwrap();
 //! ```
+//!
+//! # Metrics
+//!
+//! Beside those of [`fallback`](crate::fallback), with every look at an engine: the gauges `pumasi_search_documents{engine}` and, where
+//! changes say when they were made, `pumasi_search_lag_seconds{engine}`, how far it is behind the newest of them.
 
 mod builder;
 mod doctor;

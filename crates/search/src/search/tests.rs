@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use pumasi_core::filter::Field;
 use pumasi_core::time::Timestamp;
 use serde_json::json;
@@ -229,6 +230,8 @@ async fn another_engines_order_of_texts_is_said_to_be_another_and_its_order_of_f
 
 #[tokio::test(start_paused = true)]
 async fn how_far_the_other_engine_lags_is_told() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
     let (engine, database) = filled(10).await;
     let search = builder(&engine, &database).build().unwrap();
     engine.apply(&[post(3, 5_000_001)]).await.unwrap();
@@ -237,6 +240,12 @@ async fn how_far_the_other_engine_lags_is_told() {
     engine.set(Mode::Down);
     let Served::Degraded { lag, .. } = search.search(sorted()).await.unwrap() else { panic!("degraded") };
     assert_eq!(lag, Some(Duration::from_secs(5)));
+    let (told, name) = (recorder.handle().render(), database.name());
+    for gauge in
+        [format!("documents{{engine=\"{name}\"}} 10\n"), format!("lag_seconds{{engine=\"{name}\"}} 5\n")]
+    {
+        assert!(told.contains(&format!("pumasi_search_{gauge}")), "{gauge} is not in {told}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,6 +90,10 @@ impl Watched {
         });
         metrics::gauge!("pumasi_search_documents", "engine" => self.name().to_owned())
             .set(u32::try_from(status.documents).map_or(f64::MAX, f64::from));
+        if let Some(lag) = self.lag() {
+            metrics::gauge!("pumasi_search_lag_seconds", "engine" => self.name().to_owned())
+                .set(lag.as_secs_f64());
+        }
         if wiped { Err(self.lost()) } else { Ok(status) }
     }
 
