@@ -12,7 +12,7 @@ use super::cache::Answers;
 use super::follow_up::FollowUps;
 use super::language::Language;
 use super::relevance::Relevance;
-use super::{Assistant, Inner};
+use super::{Assistant, Inner, measure};
 use crate::chunk::{CountTokens, EstimatedTokens};
 use crate::retrieve::Retriever;
 use crate::{Error, ErrorKind, Result};
@@ -134,6 +134,7 @@ impl AssistantBuilder {
                 "an assistant needs tokens for passages and for the answer, and times above zero",
             ));
         }
+        measure::show();
         Ok(Assistant { inner: Arc::new(self.inner) })
     }
 }

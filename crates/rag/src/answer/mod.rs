@@ -51,6 +51,16 @@
 //!
 //! A verdict is a matter of words, numbers and negations ([`Grounding`]): it does not understand. What it is worth is measured on a
 //! labelled set (`tests/it/grounding.rs`).
+//!
+//! # Metrics
+//!
+//! Through the `metrics` facade, beside those of [`retrieve`](crate::retrieve); counters are there, at zero, from the beginning on.
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `pumasi_rag_answers_total` | counter | `outcome`: `answered`, `extracted`, `not_found`, `cached`, `failed`, `cancelled` by its reader |
+//! | `pumasi_rag_answer_seconds` | histogram, to the last word as its reader takes it | |
+//! | `pumasi_rag_sentences_total` | counter | `verdict`: `supported`, `unsupported`, `uncited` |
 
 mod ask;
 mod budget;
@@ -62,6 +72,7 @@ mod extract;
 mod follow_up;
 mod language;
 mod marks;
+mod measure;
 mod prompt;
 mod relevance;
 mod run;

@@ -13,6 +13,7 @@ use super::event::{AnswerEvent, Citation, Outcome, Source, Summary, Verdict};
 use super::extract::extract;
 use super::language::Said;
 use super::marks::Marks;
+use super::measure::Measure;
 use super::prompt::{Fence, NO_ANSWER, Prompt};
 use super::stream::Ready;
 use super::{FollowUps, Inner, follow_up};
@@ -21,6 +22,15 @@ use crate::{Question, Result};
 
 /// Answers, event by event.
 pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()> {
+    let mut measure = Measure::begin();
+    let told = answer(inner, ask, ready, &mut measure).await;
+    if told.is_err() {
+        measure.failed();
+    }
+    told
+}
+
+async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure) -> Result<()> {
     let said = inner.language.of(&ask.question.text);
     let history = ask.conversation.within(inner.budget.history_tokens, &inner.counter);
     let mut out = Out { ready, kept: Vec::new(), usage: None };
@@ -37,6 +47,7 @@ pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()>
         for mut event in events {
             if let AnswerEvent::Done(summary) = &mut event {
                 summary.is_cached = true;
+                measure.done(summary);
             }
             out.ready.send(event).await;
         }
@@ -71,7 +82,8 @@ pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()>
     // a change between the look at the version and the search would be kept under the wrong one
     let key =
         key.filter(|key| is_worth_keeping(&summary) && *key == inner.key(&ask.question, said, found.version));
-    // kept before it is told: whoever has read the last event does not poll again
+    // counted and kept before it is told: whoever has read the last event does not poll again
+    measure.done(&summary);
     let done = AnswerEvent::Done(summary);
     if let (Some(answers), Some(key)) = (answers, key) {
         out.kept.push(done.clone());

@@ -1,7 +1,19 @@
 //! Which passages speak of a question, and why each.
+//!
+//! # Metrics
+//!
+//! Through the `metrics` facade; never a word of a question or a passage.
+//!
+//! | name | kind | labels |
+//! |---|---|---|
+//! | `pumasi_rag_retrievals_total` | counter | `outcome`: `relevant`, `irrelevant` (below the threshold), `nothing` (no passage at all), `failed` |
+//! | `pumasi_rag_retrieval_seconds` | histogram | |
+//! | `pumasi_rag_retrieved_passages_total` | counter | |
+//! | `pumasi_rag_retrieval_notes_total` | counter: what could not be done for a question | `note`: `cannot_read`, `not_embedded`, `not_reranked` |
 
 mod explanation;
 mod gate;
+mod measure;
 mod question;
 mod rerank;
 mod select;
@@ -143,6 +155,7 @@ const DEPTH: NonZeroUsize = match NonZeroUsize::new(100) {
 impl Retriever {
     /// Makes a retriever of both rankings, each 100 deep, joined by [`Fusion::default`].
     pub fn new(store: Arc<dyn Store>, embedder: Arc<dyn Embedder>) -> Self {
+        measure::show();
         Self {
             store,
             embedder,
@@ -258,6 +271,13 @@ impl Retriever {
     ///
     /// `InvalidInput` for a filter or an embedder that does not fit the store; the embedder's and the store's errors.
     pub async fn retrieve(&self, question: &Question) -> Result<Retrieved> {
+        let began = self.clock.instant();
+        let found = self.find(question).await;
+        measure::retrieval(&found, self.clock.instant().saturating_duration_since(began));
+        found
+    }
+
+    async fn find(&self, question: &Question) -> Result<Retrieved> {
         Space::of(&self.embedder).check_held(self.store.space())?;
         let wanted = question.limit.get();
         let depth = self.depth.get().max(wanted);

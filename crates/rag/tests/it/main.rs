@@ -14,6 +14,7 @@ mod kills;
 mod knowledge;
 #[cfg(feature = "embedded")]
 mod layout;
+mod measured;
 #[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
 #[cfg(feature = "html")]
