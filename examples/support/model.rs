@@ -7,23 +7,49 @@ use std::time::Duration;
 
 use pumasi_core::cache::MokaCache;
 use pumasi_core::model::{
-    CachedEmbedder, ChatModel, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible,
+    CachedEmbedder, ChatModel, CostTable, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible, Price,
 };
 use pumasi_core::{Error, ErrorKind, Result};
 
 /// Reads `PUMASI_LLM_URL` (a local or other OpenAI-compatible server) and `PUMASI_LLM_KEY` (its key, if it wants one), or else
 /// `OPENAI_API_KEY`; and `PUMASI_LLM_MODEL`. The key of `OpenAI` goes to `OpenAI` alone.
 ///
+/// What calls cost is counted by the price in `PUMASI_LLM_PRICE` (dollars per million tokens of prompt and of answer, as `0.25,2`), or
+/// else by the list price of a model of `OpenAI`'s.
+///
 /// Returns `None` if there is neither an address nor a key of `OpenAI`: the caller then does without a model, and should
 /// say so.
 ///
 /// # Errors
 ///
-/// `InvalidInput` if the address is no URL.
+/// `InvalidInput` if the address is no URL, or the price is none.
 pub fn chat_model() -> Result<Option<Arc<dyn ChatModel>>> {
     let name = set("PUMASI_LLM_MODEL").unwrap_or_else(|| "gpt-5-mini".to_owned());
+    let price = match set("PUMASI_LLM_PRICE") {
+        Some(price) => Some(dollars(&price)?),
+        None => set("PUMASI_LLM_URL").is_none().then(|| CostTable::published().price(&name)).flatten(),
+    };
     let Some(server) = server(name) else { return Ok(None) };
+    let server = match price {
+        Some(price) => server.with_price(price),
+        None => server,
+    };
     Ok(Some(Arc::new(server.build()?)))
+}
+
+/// Reads `PROMPT,ANSWER`, dollars per million tokens.
+fn dollars(text: &str) -> Result<Price> {
+    let micros = |dollars: &str| {
+        let dollars: f64 = dollars.trim().parse().ok()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is held to a range")]
+        (0.0..=1e6).contains(&dollars).then_some((dollars * 1e6).round() as u64)
+    };
+    let price =
+        text.split_once(',').and_then(|(prompt, answer)| Some(Price::new(micros(prompt)?, micros(answer)?)));
+    price.ok_or_else(|| {
+        let said = "PUMASI_LLM_PRICE must be dollars per million tokens of prompt and of answer, as 0.25,2";
+        Error::new(ErrorKind::InvalidInput, said)
+    })
 }
 
 /// Reads `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` (how long its vectors are); it is asked where the
@@ -65,5 +91,19 @@ fn server(model: String) -> Option<OpenAiBuilder> {
         }
         (None, Some(key)) => Some(OpenAiCompatible::openai(model, key)),
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_two_numbers_of_dollars() {
+        assert_eq!(dollars("0.25, 2").unwrap(), Price::new(250_000, 2_000_000));
+        assert_eq!(dollars("0,0").unwrap(), Price::new(0, 0));
+        for bad in ["", "1", "1,", "-1,2", "1,NaN", "1,inf", "1,2,3", "$1,$2"] {
+            assert!(dollars(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -95,6 +95,7 @@ struct Service {
 /// Serves until the process is asked to stop.
 pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
+    let metrics = telemetry::metrics()?;
     let keys = Keys::from_env()?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
@@ -122,7 +123,7 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         streams: Streams::new(),
         keys,
         ready,
-        metrics: telemetry::metrics()?,
+        metrics,
     });
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("running_coach: http://{}", listener.local_addr()?);
