@@ -7,12 +7,18 @@ use async_trait::async_trait;
 use pumasi_search::{
     Applied, Change, Error, ErrorKind, MemoryEngine, Page, Query, Result, Schema, SearchEngine, Stamp, Status,
 };
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// What becomes of questions on the way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Line {
+    /// They arrive.
     Whole,
+    /// Connections are refused.
     Refused,
+    /// They are taken, and never answered.
     Silent,
 }
 

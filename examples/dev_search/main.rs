@@ -1,20 +1,28 @@
 //! Search for a developers' community that goes on when its engine is gone, and says so.
 //!
 //! ```text
-//! cargo run --example dev_search
+//! cargo run --example dev_search                    the story, in some seconds
+//! cargo run --example dev_search -- serve           the service, at http://127.0.0.1:8791
 //! ```
 //!
 //! Indexes thirty committed posts in two engines, asks in Korean and in English with categories counted and matches marked,
 //! then cuts the primary off in four ways (refused, hanging, wiped, back again), and last both engines. Every page says where it
 //! came from. Offline and the same at every run: the engines are the in-memory ones, the primary at the end of a cable that
-//! can be pulled; a service puts `OpenSearchEngine`, `PostgresEngine` or `TantivyEngine` in their place.
+//! can be pulled; a service of one's own puts `OpenSearchEngine`, `PostgresEngine` or `TantivyEngine` in their place.
+//!
+//! `serve` answers `GET /search?q=…` from the same two engines, says with each answer who gave it, and tells how they stand at
+//! `/engines` and `/metrics`. An operator pulls the cable (`PUT /engines/primary`, with the token that is written to standard error, or
+//! one of the role `operator` that is signed with `PUMASI_TOKEN_KEY`) and watches it fall back and recover.
 
 mod cable;
+mod serve;
 
 use std::error::Error;
-use std::time::Duration;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use cable::{Cable, Line};
+use clap::{Parser, Subcommand};
 use pumasi_core::filter::Field;
 use pumasi_search::fallback::Served;
 use pumasi_search::{
@@ -30,27 +38,67 @@ const CATEGORY: Field<String> = Field::new("category");
 const LANG: Field<String> = Field::new("lang");
 const LIKES: Field<i64> = Field::new("likes");
 
+#[derive(Parser)]
+#[command(about = "Finds posts, also when the engine is gone")]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the search.
+    Serve(serve::Options),
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let told = match Args::parse().command {
+        Some(Command::Serve(options)) => serve::run(options).await,
+        None => tell().await,
+    };
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dev_search: {}", support::print::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Two engines with the same posts, and the search before them.
+struct Engines {
+    search: Search,
+    primary: Cable,
+    fallback: Cable,
+    posts: Vec<Change>,
+}
+
+async fn engines() -> Result<Engines, Box<dyn Error>> {
     let schema = Schema::new("posts")
         .with_text(TITLE.boosted(2.0).with_prefixes())
         .with_text(BODY)
         .with_field(&CATEGORY)
         .with_field(&LANG)
         .with_field(&LIKES);
-    let engine = Cable::to(MemoryEngine::new(schema.clone()).with_name("engine"));
-    let database = Cable::to(MemoryEngine::new(schema).with_name("database"));
+    let primary = Cable::to(MemoryEngine::new(schema.clone()).with_name("engine"));
+    let fallback = Cable::to(MemoryEngine::new(schema).with_name("database"));
     let posts = posts()?;
-    index(&engine, &posts).await?;
-    index(&database, &posts).await?;
+    index(&primary, &posts).await?;
+    index(&fallback, &posts).await?;
 
     let search = Search::builder("posts")
-        .primary(engine.clone())
-        .fallback(database.clone())
+        .primary(primary.clone())
+        .fallback(fallback.clone())
         .cache(PageCache::memory(1_000).with_max_age(Duration::ZERO))
         .deadline(Duration::from_millis(500))
         .tune(|fallback| fallback.probe_every(Duration::from_millis(50)))
         .build()?;
+    Ok(Engines { search, primary, fallback, posts })
+}
+
+async fn tell() -> Result<(), Box<dyn Error>> {
+    let Engines { search, primary: engine, fallback: database, posts } = engines().await?;
     let report = search.doctor(Duration::from_secs(1)).await.to_string();
     // how long each took differs from run to run
     for line in report.lines() {
@@ -103,12 +151,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn posts() -> Result<Vec<Change>, Box<dyn Error>> {
+    let now = SystemTime::now().into();
     let lines = include_str!("posts.jsonl").lines();
     lines
         .map(|line| {
             let mut post: Value = serde_json::from_str(line)?;
             let id = post.pointer_mut("/id").map(Value::take).unwrap_or_default();
-            Ok(Change::upsert(Document::new(id.as_str().unwrap_or_default(), post), 1))
+            Ok(Change::upsert(Document::new(id.as_str().unwrap_or_default(), post), 1).with_at(now))
         })
         .collect()
 }
