@@ -1,20 +1,22 @@
 //! The bot: what it takes from Slack, and what it does about it later.
 
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pumasi_core::cache::{Cache, CacheAside, MokaCache};
 use pumasi_core::event::{
     Actor, Consumer, Delivery, Envelope, EventBus, EventId, SqliteBus, State, Subscription, handler_fn,
 };
-use pumasi_core::model::{ChatModel, ChatRequest, Message};
-use pumasi_core::resilience::Backoff;
+use pumasi_core::model::{ChatModel, ChatRequest, FinishReason, Message};
+use pumasi_core::resilience::{Backoff, RateLimit};
 use pumasi_core::slack::{
     EventCallback, MessageMetadata, SlackClient, SlackEvent, SlackMessage, SlackMessageEvent, escape,
 };
 use pumasi_core::time::Timestamp;
-use pumasi_core::{ErrorKind, Result};
+use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
 use support::servers;
 
@@ -25,6 +27,16 @@ use super::store::{Posting, Store};
 const QUESTIONS: &str = "slack.questions";
 /// The room for answers in memory, in bytes.
 const REMEMBERED: u64 = 16 << 20;
+/// How often a question is tried: for about a day, once the pause between two attempts has grown to a minute.
+const TRIES: u32 = 3_000;
+/// How often a model may answer nothing, or without an end, before the person is told.
+const EMPTY_ANSWERS: u32 = 3;
+/// How many answers are under way at once; those that wait for their channel's turn are among them.
+const AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+/// How many answers may come to a channel in one go.
+const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+/// How many channels have a pace of their own before those at rest are forgotten.
+const CHANNELS: usize = 1_000;
 /// How long an answer is good.
 const GOOD_FOR: Duration = Duration::from_hours(24);
 const INSTRUCTIONS: &str = "You answer questions that members of a community ask in Slack. Answer in the language of the \
@@ -37,6 +49,9 @@ struct Question {
     channel: String,
     thread: String,
     words: String,
+    /// It was asked in private: the list of questions does not show it.
+    #[serde(default)]
+    private: bool,
 }
 
 /// What became of an event.
@@ -57,9 +72,38 @@ pub(crate) struct Bot {
     answers: CacheAside<String>,
     model: Arc<dyn ChatModel>,
     slack: SlackClient,
+    pace: Arc<Pace>,
+}
+
+/// The turns of each channel.
+struct Pace {
+    per_minute: NonZeroU32,
+    channels: Mutex<HashMap<String, RateLimit>>,
+}
+
+impl Pace {
+    fn of(per_minute: NonZeroU32) -> Arc<Self> {
+        Arc::new(Self { per_minute, channels: Mutex::default() })
+    }
+
+    /// Waits for the channel's turn.
+    async fn turn(&self, channel: &str) -> Result<()> {
+        let limit = {
+            let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+            if channels.len() >= CHANNELS && !channels.contains_key(channel) {
+                channels.clear();
+            }
+            let new = || RateLimit::per_minute("slack", self.per_minute).with_request_burst(BURST);
+            channels.entry(channel.to_owned()).or_insert_with(new).clone()
+        };
+        limit.acquire(0).await.map(drop)
+    }
 }
 
 impl Bot {
+    /// How many messages a minute Slack takes for one channel.
+    pub(crate) const PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
     /// Makes a bot on files in `folder`, which are made if they do not exist.
     pub(crate) async fn on_files(
         folder: &Path,
@@ -90,7 +134,13 @@ impl Bot {
         slack: SlackClient,
     ) -> Self {
         let answers = CacheAside::new(cache, "slack-answers").with_ttl(GOOD_FOR);
-        Self { bus, store, answers, model, slack }
+        Self { bus, store, answers, model, slack, pace: Pace::of(Self::PER_MINUTE) }
+    }
+
+    /// Sets how many answers a minute one channel gets (default what Slack takes, 60).
+    pub(crate) fn with_posts_per_minute(mut self, posts: NonZeroU32) -> Self {
+        self.pace = Pace::of(posts);
+        self
     }
 
     /// Puts a question on the bus; when this returns it is on the disk, and Slack may be told so.
@@ -100,6 +150,7 @@ impl Bot {
             channel: message.channel.clone(),
             thread: message.thread().to_owned(),
             words: message.words().into_owned(),
+            private: message.is_direct(),
         };
         let lane = format!("{}/{}", question.channel, question.thread);
         let mut event = Envelope::new(QUESTIONS, lane, State::Created, 1)
@@ -117,22 +168,26 @@ impl Bot {
         let bot = self.clone();
         let answer = handler_fn(move |delivery: Delivery| {
             let bot = bot.clone();
-            async move { bot.answer(&delivery.event).await }
+            async move { bot.answer(&delivery).await }
         });
         let subscription = Subscription::new("slack-bot", [QUESTIONS]).with_lease(Duration::from_secs(10));
         Consumer::new(self.bus.clone(), subscription, answer)
+            .with_concurrency(AT_ONCE)
+            .with_max_attempts(TRIES)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
     }
 
-    async fn answer(&self, event: &Envelope) -> Result<()> {
+    async fn answer(&self, delivery: &Delivery) -> Result<()> {
+        let event = &*delivery.event;
         let question: Question = event.payload()?;
         let key = key(&question.words);
-        self.store.count(event.id, &key, &question.words, SystemTime::now().into()).await?;
+        let shown = if question.private { "" } else { &question.words };
+        self.store.count(event.id, &key, shown, SystemTime::now().into()).await?;
         let (bot, asked, words) = (self.clone(), key.clone(), question.words.clone());
         let served = self.answers.serve(&key, || async move { bot.find(&asked, words).await }).await;
         let text = match &served {
             Ok(served) => served.value.as_str(),
-            Err(error) if error.retry().is_retryable() => return Err(error.clone()),
+            Err(error) if is_worth_another_try(error, delivery.attempt) => return Err(error.clone()),
             Err(error) => {
                 tracing::error!(error = error as &dyn std::error::Error, "a question cannot be answered");
                 "I cannot answer that. / 답할 수 없는 질문입니다."
@@ -153,7 +208,13 @@ impl Bot {
         }
         let request = ChatRequest::new([Message::system(INSTRUCTIONS), Message::user(words)])
             .with_timeout(Duration::from_mins(5));
-        let answer = self.model.complete(request).await?.text().to_owned();
+        let response = self.model.complete(request).await?;
+        let answer = response.text().trim().to_owned();
+        // What is empty or breaks off is no answer to keep for everybody who asks.
+        if answer.is_empty() || response.finish_reason != FinishReason::Stop {
+            let message = "the model answered nothing, or without an end";
+            return Err(Error::new(ErrorKind::Protocol, message).with_retry(Retry::Now));
+        }
         self.store.keep_answer(key, &answer, now).await?;
         Ok(answer)
     }
@@ -165,6 +226,8 @@ impl Bot {
     /// double remains possible where Slack does not let the bot look (no scope `channels:history`), or shows a message
     /// later than the bus's next attempt.
     async fn post(&self, event: &Envelope, question: &Question, text: &str) -> Result<()> {
+        // First, so that nothing is noted as begun that only waits.
+        self.pace.turn(&question.channel).await?;
         let id = EventId::derived(event.id, "answer").to_string();
         let metadata = MessageMetadata::new("answer").with("answer_id", id);
         let posted = match self.store.begin_posting(event.id).await? {
@@ -189,6 +252,11 @@ impl Bot {
         };
         self.store.end_posting(event.id, &posted.ts).await
     }
+}
+
+/// Tells whether what went wrong may be right the next time.
+fn is_worth_another_try(error: &Error, attempt: u32) -> bool {
+    error.retry().is_retryable() && (error.kind() != ErrorKind::Protocol || attempt < EMPTY_ANSWERS)
 }
 
 /// What a person asked the bot: by its name in a channel, or in private.

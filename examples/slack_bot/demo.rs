@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
@@ -14,6 +14,7 @@ use pumasi_core::slack::{
 use pumasi_core::time::Timestamp;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use support::auth::{Keys, random_secret};
 use support::say;
 use support::slack::{FakeSlack, Fault, TOKEN};
 use tokio::net::TcpListener;
@@ -28,6 +29,8 @@ struct Sender {
     client: reqwest::Client,
     url: String,
     secret: SigningSecret,
+    /// Reads the list of questions.
+    reader: String,
 }
 
 impl Sender {
@@ -58,6 +61,9 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let slack = FakeSlack::start().await?;
     let folder = tempfile::tempdir()?;
     let secret = SigningSecret::new("a secret that only Slack and the bot know");
+    let keys = Keys::new(&random_secret())?;
+    let reader =
+        keys.issue("operator", serve::READER, Duration::from_mins(10)).map_err(|problem| problem.detail)?;
     let shutdown = Shutdown::new();
     let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
     let service = Service {
@@ -65,6 +71,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         bot,
         // while it is rotated, the new secret and the old one are good
         verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),
+        keys: keys.clone(),
         metrics: None,
         shutdown: shutdown.clone(),
     };
@@ -72,7 +79,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let url = format!("http://{}", listener.local_addr()?);
     let serving = async { serve::serve(listener, service, NonZeroU32::MAX).await };
     let telling = async {
-        let sender = Sender { client: reqwest::Client::new(), url, secret };
+        let sender = Sender { client: reqwest::Client::new(), url, secret, reader };
         let told = tell(&slack, &sender).await;
         shutdown.trigger();
         told
@@ -94,6 +101,7 @@ async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
         client: sender.client.clone(),
         url: sender.url.clone(),
         secret: SigningSecret::new("guessed"),
+        reader: String::new(),
     };
     let (status, _) = forger.send(&mention("Ev0", "1.0", "let me in"), &[]).await?;
     say!("somebody forges an event: {status}\n");
@@ -134,7 +142,8 @@ async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
     }
 
     say!("\nasked most (GET /questions):");
-    let rows = sender.client.get(format!("{}/questions", sender.url)).send().await?.json::<Value>().await?;
+    let list = sender.client.get(format!("{}/questions", sender.url)).bearer_auth(&sender.reader);
+    let rows = list.send().await?.json::<Value>().await?;
     for row in rows.as_array().into_iter().flatten() {
         say!("  {}  {}", row["asked"], row["question"].as_str().unwrap_or_default());
     }

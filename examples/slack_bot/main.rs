@@ -8,7 +8,8 @@
 //!
 //! An event is checked (signature, age), put on the durable bus under an id named after Slack's `event_id`, and
 //! acknowledged. A consumer counts the question, takes its answer from the cache or asks the model, and posts it into the
-//! question's thread. `GET /questions` lists what is asked most.
+//! question's thread. `GET /questions` lists what is asked most, but for
+//! what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
 //!
 //! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
 //! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is
@@ -45,6 +46,8 @@ struct Args {
 enum Command {
     /// Serves Slack's Events API.
     Serve(serve::Options),
+    /// Prints a token that reads the list of questions, signed with `PUMASI_TOKEN_KEY`.
+    Token(serve::TokenOptions),
 }
 
 #[tokio::main]
@@ -65,6 +68,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let model = model.unwrap_or_else(|| book.clone());
     match args.command {
         Some(Command::Serve(options)) => serve::run(options, model).await,
+        Some(Command::Token(options)) => options.print(),
         None => {
             if is_offline {
                 say!(

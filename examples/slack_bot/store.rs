@@ -115,9 +115,9 @@ impl Store {
             .map_err(failed)
     }
 
-    /// The questions asked most, most asked first.
+    /// The questions asked most, most asked first; of those that were only asked in private there are no words.
     pub(crate) async fn most_asked(&self, limit: u32) -> Result<Vec<Asked>> {
-        let query = "SELECT words, asked FROM questions ORDER BY asked DESC, key LIMIT $1";
+        let query = "SELECT words, asked FROM questions WHERE words <> '' ORDER BY asked DESC, key LIMIT $1";
         let limit = i64::from(limit);
         let rows: Vec<(String, i64)> =
             on!(&self.database, pool => sqlx::query_as(query).bind(limit).fetch_all(pool).await)

@@ -22,6 +22,8 @@ pub const TOKEN: &str = "xoxb-not-a-real-token";
 pub enum Fault {
     /// It is turned away, and may come back after so many seconds.
     RateLimited(u64),
+    /// It is turned away for an error of Slack's own.
+    Refused,
     /// The message is taken, and the answer says that something broke.
     TakenAndFailed,
     /// The message is taken, and the answer takes so long.
@@ -146,11 +148,15 @@ async fn post_message(
             return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())])
                 .into_response();
         }
+        Some(Fault::Refused) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
         _ => {}
     }
     let text = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (Some(channel), Some(words)) = (text("channel"), text("text")) else { return refused("no_text") };
+    let (Some(channel), Some(words)) = (text("channel"), text("text").filter(|words| !words.is_empty()))
+    else {
+        return refused("no_text");
+    };
     let ts = {
         let mut inside = shared.lock();
         let ts = format!("1767225700.{:06}", inside.posts.len() + 1);

@@ -16,6 +16,7 @@ use pumasi_core::slack::{RETRY_NUM_HEADER, SIGNATURE_HEADER, SigningSecret, TIME
 use pumasi_core::time::Timestamp;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use support::auth::Keys;
 use support::child::Running;
 use support::slack::{FakeSlack, Fault, TOKEN};
 
@@ -23,13 +24,24 @@ const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const QUESTION: &str = "달나라여행은 어떻게 준비하나요?";
 
 fn start(data: &Path, slack: &FakeSlack) -> Running {
+    start_with(data, slack, "60000")
+}
+
+fn start_with(data: &Path, slack: &FakeSlack, posts_per_minute: &str) -> Running {
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["--posts-per-minute", posts_per_minute]).env("PUMASI_TOKEN_KEY", KEY);
         command.env("SLACK_SIGNING_SECRET", format!("the new one,{SECRET}"));
         command.env("SLACK_BOT_TOKEN", TOKEN).env("SLACK_API_URL", slack.url());
         command.env_remove("SLACK_ALERT_WEBHOOK_URL");
     };
     Running::start("slack_bot", serve).unwrap()
+}
+
+const KEY: &str = "a key of the tests, of more than 32 bytes";
+
+fn token(role: &str) -> String {
+    Keys::new(KEY).unwrap().issue("운영자", role, Duration::from_mins(10)).unwrap()
 }
 
 fn question(number: usize, text: &str) -> Value {
@@ -64,7 +76,8 @@ fn signed(
 }
 
 async fn most_asked(client: &Client, bot: &Running) -> Vec<(String, u64)> {
-    let rows: Value = client.get(bot.url("/questions?limit=100")).send().await.unwrap().json().await.unwrap();
+    let list = client.get(bot.url("/questions?limit=100")).bearer_auth(token("reader"));
+    let rows: Value = list.send().await.unwrap().json().await.unwrap();
     let row = |row: &Value| (row["question"].as_str().unwrap().to_owned(), row["asked"].as_u64().unwrap());
     rows.as_array().unwrap().iter().map(row).collect()
 }
@@ -194,6 +207,37 @@ async fn an_answer_that_slack_took_without_saying_so_is_not_posted_again() {
 }
 
 #[tokio::test]
+async fn an_outage_and_a_kill_lose_no_question() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    slack.fail_next([Fault::Slow(Duration::from_mins(1))]);
+    send(&client, &bot, &question(1, QUESTION)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    bot.signal("-KILL").unwrap();
+    // With the one that ended by the kill, as many attempts as a consumer makes by default.
+    slack.fail_next([Fault::Refused; 7]);
+    let bot = start(folder.path(), &slack);
+    let posts = tokio::time::timeout(Duration::from_mins(2), slack.wait_for(1)).await.unwrap();
+    assert_eq!(posts.len(), 1);
+    drop(bot);
+}
+
+#[tokio::test]
+async fn a_channel_gets_no_more_answers_than_slack_takes() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start_with(folder.path(), &slack, "60");
+    let begun = Instant::now();
+    for number in 1..=8 {
+        send(&client, &bot, &question(number, QUESTION)).await.unwrap();
+    }
+    answered(&slack, 8).await;
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(3), "four at once and the others a second apart: {took:?}");
+}
+
+#[tokio::test]
 async fn only_slack_is_listened_to_and_it_stops_when_asked() {
     let (folder, client, slack) =
         (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
@@ -234,13 +278,22 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
     let body = json!({"type": "event_callback", "event_id": "EvD", "event": direct});
     send(&client, &bot, &body).await.unwrap();
     assert_eq!(answered(&slack, 2).await[1].channel, "D1");
+    let secret = json!({"type": "message", "channel": "D1", "channel_type": "im", "user": "U2", "ts": "2.2", "text": "제 연봉은 비밀입니다?"});
+    let body = json!({"type": "event_callback", "event_id": "EvS", "event": secret});
+    send(&client, &bot, &body).await.unwrap();
+    answered(&slack, 3).await;
+    assert_eq!(most_asked(&client, &bot).await, [(QUESTION.to_owned(), 2)], "what was asked in private only");
+    let list = client.get(bot.url("/questions"));
+    assert_eq!(list.try_clone().unwrap().send().await.unwrap().status(), 401);
+    assert_eq!(list.bearer_auth(token("member")).send().await.unwrap().status(), 403);
 
     let document: Value = client.get(bot.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     assert!(document["paths"]["/slack/events"]["post"].is_object());
     for (path, status) in
         [("/healthz", 200), ("/readyz", 200), ("/questions?limit=x", 400), ("/nowhere", 404)]
     {
-        assert_eq!(client.get(bot.url(path)).send().await.unwrap().status(), status, "{path}");
+        let request = client.get(bot.url(path)).bearer_auth(token("reader"));
+        assert_eq!(request.send().await.unwrap().status(), status, "{path}");
     }
     bot.signal("-TERM").unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -111,7 +111,8 @@ pub(crate) async fn run(
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let database = servers::postgres().await?;
     let bus = servers::bus(&options.data.join("events.sqlite")).await?;
-    let members = Members::open(bus.clone(), database.clone(), &options.data.join("members.sqlite")).await?;
+    let members =
+        Members::open(bus.clone(), Clone::clone(&database), &options.data.join("members.sqlite")).await?;
     let store: Arc<dyn TaskStore> = match database {
         #[cfg(feature = "postgres")]
         Some(pool) => {

@@ -168,7 +168,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
     let payment = Duration::from_secs(options.payment_seconds);
     let database = servers::postgres().await?;
-    let books = Books::open(&options.data.join("books.sqlite"), database.clone()).await?;
+    let books = Books::open(&options.data.join("books.sqlite"), Clone::clone(&database)).await?;
     let store: Arc<dyn SagaStore> = match database {
         #[cfg(feature = "postgres")]
         Some(pool) => {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
 use serde::{Deserialize, Serialize};
+use support::auth::{Bearer, Caller};
 use support::problem::Problem;
 use support::query::{Known, bad};
 use support::ready::Readiness;
@@ -17,16 +18,16 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Service;
+use super::{READER, Service};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Slack bot",
-    description = "Questions from Slack, answered later; and what is asked most."
-))]
+#[openapi(
+    info(title = "Slack bot", description = "Questions from Slack, answered later; and what is asked most."),
+    modifiers(&Bearer)
+)]
 struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
@@ -89,10 +90,16 @@ struct QuestionRow {
     asked: i64,
 }
 
-/// Lists the questions asked most.
-#[utoipa::path(get, path = "/questions", params(Limit), responses(
-    (status = 200, body = Vec<QuestionRow>), (status = 400, body = Problem)))]
-async fn questions(State(service): Shared, Known(query): Known<Limit>) -> Answer<Json<Vec<QuestionRow>>> {
+/// Lists the questions asked most, but for those that were only asked in private. Takes a reader's token.
+#[utoipa::path(get, path = "/questions", params(Limit), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<QuestionRow>), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem)))]
+async fn questions(
+    State(service): Shared,
+    caller: Caller,
+    Known(query): Known<Limit>,
+) -> Answer<Json<Vec<QuestionRow>>> {
+    caller.require(READER)?;
     let limit = query.limit.unwrap_or(10);
     if !(1..=100).contains(&limit) {
         return Err(bad(format!("the limit must be 1 to 100, not {limit}")));

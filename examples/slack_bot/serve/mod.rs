@@ -18,6 +18,7 @@ use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
+use support::auth::{self, Keys};
 use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::Ready;
@@ -39,12 +40,34 @@ pub(crate) struct Options {
     /// How many times a second one address may ask for the list of questions; what Slack signs is not bounded.
     #[arg(long, default_value = "20")]
     requests_per_second: NonZeroU32,
+    /// How many answers a minute one channel gets; Slack takes one a second.
+    #[arg(long, default_value_t = Bot::PER_MINUTE)]
+    posts_per_minute: NonZeroU32,
 }
+
+/// Whose token to print.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The name of whoever reads the list of questions.
+    name: String,
+}
+
+impl TokenOptions {
+    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
+        Ok(auth::print_token(&self.name, READER, LIFETIME)?)
+    }
+}
+
+/// The role that reads the list of questions.
+pub(crate) const READER: &str = "reader";
+/// How long a token is good.
+const LIFETIME: Duration = Duration::from_hours(24 * 30);
 
 /// What every request can reach.
 pub(crate) struct Service {
     pub(crate) bot: Bot,
     pub(crate) verifier: SignatureVerifier,
+    pub(crate) keys: Keys,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
@@ -78,11 +101,18 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let shutdown = Shutdown::new();
+    let keys = Keys::from_env()?;
+    if keys.is_random() {
+        let token = keys.issue("operator", READER, LIFETIME).map_err(|problem| problem.detail)?;
+        eprintln!("token for the list of questions: {token}");
+    }
     let bot = Bot::on_servers(&options.data, model, slack).await?;
+    let bot = bot.with_posts_per_minute(options.posts_per_minute);
     let service = Service {
         ready: ready(&bot, &shutdown),
         bot,
         verifier,
+        keys,
         metrics: Some(telemetry::metrics()?),
         shutdown: shutdown.clone(),
     };
@@ -129,7 +159,9 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
     let (api, mut openapi) = api::router().split_for_parts();
     let (people, more) = api::people().split_for_parts();
     openapi.merge(more);
-    let people = people.layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited));
+    let people = people
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify));
     // Slack waits three seconds.
     let patience = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
     let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));

@@ -10,7 +10,7 @@ use serde_json::json;
 use support::child::Running;
 use support::slack::{FakeSlack, TOKEN};
 
-use super::trial::{Bus, Trial, until};
+use super::trial::{Bus, Trial, client, until};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
@@ -45,7 +45,7 @@ async fn shared(test: &str, bus: Bus) {
         trial.start("slack_bot", |command| {
             command.env("SLACK_SIGNING_SECRET", SECRET).env("SLACK_BOT_TOKEN", TOKEN);
             command.env("SLACK_API_URL", slack.url()).env_remove("SLACK_ALERT_WEBHOOK_URL");
-            command.arg("--data").arg(folder.path());
+            command.args(["--posts-per-minute", "60000", "--data"]).arg(folder.path());
         })
     };
     let (one, other) = (start(), start());
@@ -72,7 +72,7 @@ async fn shared(test: &str, bus: Bus) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(per_thread.values().all(|count| *count == 1), "an answer stands twice");
-    let asked = until(&Client::new(), &other.url("/questions"), |asked| {
+    let asked = until(&client("운영자", "reader"), &other.url("/questions"), |asked| {
         asked.as_array().is_some_and(|asked| asked.iter().all(|row| row["asked"] == 10))
     })
     .await;
