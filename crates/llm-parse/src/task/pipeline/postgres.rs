@@ -86,7 +86,7 @@ impl TaskStore for PostgresTaskStore {
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(|error| failed("reading a task record", error))?;
-        row.map(|(record,)| parse(&record)).transpose()
+        row.map(|(record,)| TaskRecord::read(&record)).transpose()
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
@@ -103,11 +103,6 @@ impl TaskStore for PostgresTaskStore {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| failed("listing task records", error))?;
-        rows.iter().map(|(record,)| parse(record)).collect()
+        rows.iter().map(|(record,)| TaskRecord::read(record)).collect()
     }
-}
-
-fn parse(record: &str) -> Result<TaskRecord> {
-    serde_json::from_str(record)
-        .map_err(|_| Error::new(ErrorKind::Storage, "a task record in the table is damaged"))
 }

@@ -58,7 +58,7 @@ impl SqliteTaskStore {
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(|error| storage("reading a record", error))?;
-        row.map(|(record,)| parse(&record)).transpose()
+        row.map(|(record,)| TaskRecord::read(&record)).transpose()
     }
 }
 
@@ -106,13 +106,8 @@ impl TaskStore for SqliteTaskStore {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| storage("listing records", error))?;
-        rows.iter().map(|(record,)| parse(record)).collect()
+        rows.iter().map(|(record,)| TaskRecord::read(record)).collect()
     }
-}
-
-fn parse(record: &str) -> Result<TaskRecord> {
-    serde_json::from_str(record)
-        .map_err(|_| Error::new(ErrorKind::Storage, "a task record in the table is damaged"))
 }
 
 /// A busy file may be tried again at once, a full or failing disk when there may be room again, a damaged file never.

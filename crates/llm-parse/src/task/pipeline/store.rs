@@ -112,6 +112,14 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// Reads what a table keeps of it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn read(stored: &str) -> Result<Self> {
+        serde_json::from_str(stored).map_err(|_| {
+            pumasi_core::Error::new(pumasi_core::ErrorKind::Storage, "a task record in the table is damaged")
+        })
+    }
+
     /// Makes the record of a post that was just accepted.
     pub fn pending(post: Post, version: u64, round: u32, cause: EventId) -> Self {
         Self { round, post: Some(post.clone()), ..Self::bare(post.id, version, cause, TaskState::Pending) }
