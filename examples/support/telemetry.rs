@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::prelude::*;
@@ -48,6 +50,11 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
         }
     });
     Ok(handle)
+}
+
+/// Answers with metrics in Prometheus' text format.
+pub fn exposition(rendered: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered).into_response()
 }
 
 /// Completes when the process is asked to stop, by Ctrl-C or SIGTERM.

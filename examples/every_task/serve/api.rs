@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::event::{Actor, EventId};
 use pumasi_core::filter::Filter;
@@ -21,6 +21,7 @@ use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
 use support::ready::Readiness;
+use support::telemetry;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
@@ -330,8 +331,7 @@ async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
 /// Shows the metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
-        .into_response()
+    telemetry::exposition(service.metrics.render())
 }
 
 /// Streams what happens to posts, as server-sent events.

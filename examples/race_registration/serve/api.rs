@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind};
 use pumasi_saga::capacity::Draw;
@@ -19,6 +19,7 @@ use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
 use support::ready::Readiness;
+use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -275,8 +276,7 @@ async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
 /// Shows the metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
-        .into_response()
+    telemetry::exposition(service.metrics.render())
 }
 
 fn seconds_now() -> u64 {

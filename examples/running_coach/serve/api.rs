@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pumasi_core::filter::{Field, Filter};
 use pumasi_rag::answer::Ask;
@@ -19,6 +19,7 @@ use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
 use support::ready::Readiness;
+use support::telemetry;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -258,6 +259,5 @@ async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
 /// Shows the metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
-        .into_response()
+    telemetry::exposition(service.metrics.render())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
@@ -14,6 +14,7 @@ use support::auth::{Bearer, Caller};
 use support::problem::Problem;
 use support::query::{Known, bad};
 use support::ready::Readiness;
+use support::telemetry;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -124,5 +125,5 @@ async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
     let rendered = service.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], rendered).into_response()
+    telemetry::exposition(rendered)
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use support::auth::Bearer;
 use support::body::Object;
 use support::problem::Problem;
+use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -83,6 +84,5 @@ async fn ready(State(service): Shared) -> Answer<StatusCode> {
 /// Shows the metrics in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(service): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render())
-        .into_response()
+    telemetry::exposition(service.metrics.render())
 }
