@@ -207,12 +207,14 @@ async fn pay(orders: &Orders, order: u64) -> Result<(), String> {
     insist(|| async { orders.advance(&order, paid()).await.map(drop) }).await
 }
 
-/// Asks again while the store or the other worker is busy.
+/// Asks again while the store or the other worker is busy, and where an order has ended and was forgotten in the middle of a call.
 async fn insist<F: Future<Output = pumasi_saga::Result<()>>>(ask: impl Fn() -> F) -> Result<(), String> {
     loop {
         match ask().await {
             Ok(()) => return Ok(()),
-            Err(error) if is_passing(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) if is_passing(&error) || error.kind() == ErrorKind::NotFound => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
             Err(error) => return Err(format!("{error:?}")),
         }
     }

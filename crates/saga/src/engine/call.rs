@@ -13,7 +13,7 @@ use super::operator::{Decision, check_value};
 use super::signal::Signal;
 use super::stored::{is_for_people, missing, parked};
 use super::view::View;
-use super::{Active, Core};
+use super::{Active, Core, Driving};
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Order};
 use crate::store::{Lease, SagaId, Status, Stored};
@@ -57,7 +57,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         let newest = self.newest(saga)?;
         let id = SagaId::of(saga, key);
         let begun = self.options.clock.instant();
-        let (mut conflicts, mut looked, mut recorded) = (0, false, false);
+        // Whether the saga was there when this call looked for it, or left something with it.
+        let (mut conflicts, mut looked, mut was_there) = (0, false, false);
         while conflicts < ATTEMPTS {
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
             // Most sagas that are started are new: that they are is found out by creating them.
@@ -67,15 +68,20 @@ impl<App: Send + Sync + 'static> Core<App> {
                 Ok(active) => active,
                 Err(other) => {
                     let ended = other.ended.notified();
-                    self.leave_with_driver(id, &mut message).await?;
+                    was_there |= self.leave_with_driver(id, &mut message).await?;
                     if left.is_zero() {
                         return match message {
-                            None => self.stored_view(id).await,
+                            None => self.view_from(id, &other).await,
                             Some(_) => Err(not_left()),
                         };
                     }
                     if self.active().contains_key(&id) {
                         let _ = pumasi_core::resilience::within(&*self.options.clock, left, ended).await;
+                    }
+                    if message.is_none()
+                        && let Some(view) = other.forgotten()
+                    {
+                        return Ok(view);
                     }
                     continue;
                 }
@@ -84,13 +90,12 @@ impl<App: Send + Sync + 'static> Core<App> {
             let stored = if presumed_new { None } else { self.store.load(id).await? };
             let mut was_parked = false;
             let mut job = match stored {
-                // What this call recorded and is not there any more has ended and was forgotten.
-                None if create && !recorded => {
-                    Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now())
-                }
+                None if was_there => return Err(forgotten(id)),
+                None if create => Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now()),
                 None => return Err(missing(id)),
                 Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
                     drop(active);
+                    was_there = true;
                     self.leave_with_driver(id, &mut message).await?;
                     if left.is_zero() {
                         return if message.is_some() { Err(not_left()) } else { self.view_of(&stored) };
@@ -99,6 +104,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                     continue;
                 }
                 Some(stored) => {
+                    was_there = true;
                     was_parked = stored.head.status == Status::Parked;
                     self.take(stored, message.as_ref()).await?
                 }
@@ -120,7 +126,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                     conflicts += 1;
                     if driven.committed {
                         message = None;
-                        recorded = true;
+                        was_there = true;
                     }
                 }
                 Err(error) => return Err(error),
@@ -202,6 +208,16 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(commands)
     }
 
+    /// Shows a saga that another call drives here.
+    async fn view_from(&self, id: SagaId, driving: &Driving) -> Result<View> {
+        match self.store.load(id).await? {
+            Some(stored) => self.view_of(&stored),
+            None => driving.forgotten().ok_or_else(|| {
+                Error::new(ErrorKind::Overloaded, "the saga is being created by another call at the moment")
+            }),
+        }
+    }
+
     /// Drives a job in a task of its own, so that it goes on when the caller goes away.
     async fn run_job(
         self: &Arc<Self>,
@@ -231,7 +247,13 @@ impl<App: Send + Sync + 'static> Core<App> {
         let driven = self.drive(&mut job, first, &active.driving.told).instrument(span.clone()).await;
         Self::end_span(&span, &job);
         let result = match driven {
-            Ok(()) => Ok(View::of_job(&job)),
+            Ok(()) => {
+                let view = View::of_job(&job);
+                if self.forgets() && job.state.is_final() {
+                    active.driving.forget(view.clone());
+                }
+                Ok(view)
+            }
             Err(error) => {
                 if is_for_people(&error) {
                     self.park(job.id, job.held(), &error).await;
@@ -243,6 +265,12 @@ impl<App: Send + Sync + 'static> Core<App> {
         drop(active);
         Driven { result, committed, permit }
     }
+}
+
+/// The error of a call whose saga was there, and is not any more.
+fn forgotten(id: SagaId) -> Error {
+    let message = format!("saga {id} has ended, and was forgotten before this call could look how");
+    Error::new(ErrorKind::NotFound, message)
 }
 
 /// The error of an answer that could not be left: nothing of it is recorded.

@@ -57,10 +57,10 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
     }
 
-    /// Leaves a message with whoever drives the saga.
-    pub(super) async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<()> {
+    /// Leaves a message with whoever drives the saga, and tells whether that was done and the saga there for it.
+    pub(super) async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<bool> {
         let signal = match message {
-            None => return Ok(()),
+            None => return Ok(false),
             Some(Message::Restart(_)) => {
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
             }
@@ -79,10 +79,10 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             }
             Some(Message::Signal(signal)) => {
-                let Some(stored) = self.store.load(id).await? else { return Ok(()) };
+                let Some(stored) = self.store.load(id).await? else { return Ok(false) };
                 let Ok(signal) = self.to_deliver(&stored, signal)? else {
                     *message = None;
-                    return Ok(());
+                    return Ok(true);
                 };
                 signal
             }
@@ -91,12 +91,12 @@ impl<App: Send + Sync + 'static> Core<App> {
             Ok(_) => {
                 *message = None;
                 self.tell_driver(id);
+                Ok(true)
             }
             // It is being created here at the moment.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }
 

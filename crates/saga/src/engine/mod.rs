@@ -19,7 +19,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use pumasi_core::time::Timestamp;
 use tokio::sync::{Notify, Semaphore};
@@ -92,6 +92,18 @@ struct Driving {
     ended: Notify,
     /// Something was left for it.
     told: Notify,
+    /// How it ended, if it was forgotten with that.
+    forgotten: OnceLock<View>,
+}
+
+impl Driving {
+    fn forget(&self, view: View) {
+        let _ = self.forgotten.set(view);
+    }
+
+    fn forgotten(&self) -> Option<View> {
+        self.forgotten.get().cloned()
+    }
 }
 
 struct Definitions<App> {

@@ -353,3 +353,49 @@ async fn a_call_does_not_wait_for_a_renewal_that_does_not_go_on() {
     let started = tokio::time::timeout(Duration::from_secs(10), tickets.start(&3)).await;
     assert_eq!(started.expect("an answer").unwrap().status, Status::Completed);
 }
+
+#[tokio::test]
+async fn who_starts_what_ends_and_is_forgotten_meanwhile_is_told_how_and_begins_nothing() {
+    let hall = Hall::gated("print");
+    let tickets = tickets(MemoryStore::new(), &hall, forgetting());
+    let started = begun(&tickets, &hall).await;
+    let again = tokio::spawn({
+        let tickets = tickets.clone();
+        async move { tickets.start(&1).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hall.open();
+    assert_eq!(started.await.unwrap(), Status::Completed);
+    assert_eq!(again.await.unwrap().unwrap().status, Status::Completed);
+    assert_eq!(*hall.did.lock().unwrap(), ["book", "pay", "print"]);
+}
+
+#[tokio::test]
+async fn what_another_process_ends_and_forgets_meanwhile_is_told_as_gone_and_not_begun_anew() {
+    let (store, hall) = (MemoryStore::new(), Hall::gated("print"));
+    let here = tickets(store.clone(), &hall, forgetting());
+    let started = begun(&here, &hall).await;
+    let other = tickets(store, &hall, forgetting());
+    let again = tokio::spawn(async move { other.start(&1).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hall.open();
+    assert_eq!(started.await.unwrap(), Status::Completed);
+    assert_eq!(again.await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(*hall.did.lock().unwrap(), ["book", "pay", "print"]);
+}
+
+#[tokio::test]
+async fn what_is_being_created_is_busy_for_a_call_that_does_not_wait() {
+    let options = EngineOptions::new().with_patience(Duration::ZERO);
+    let tickets = tickets(MemoryStore::new(), &Arc::default(), options);
+    let mut creating = Box::pin(tickets.start(&1));
+    assert!(creating.as_mut().now_or_never().is_none(), "it stands before its first record");
+    let busy = tickets.start(&1).await.unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Overloaded);
+    assert!(busy.retry().is_retryable());
+    assert_eq!(creating.await.unwrap().status, Status::Completed);
+}
+
+fn forgetting() -> EngineOptions {
+    EngineOptions::new().with_retention(Duration::ZERO)
+}
