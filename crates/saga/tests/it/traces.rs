@@ -41,9 +41,18 @@ impl<S: tracing::Subscriber> Layer<S> for Recorder {
     }
 }
 
+/// Lets a saga go its way before anybody listens. Where a span is met for the first time by a thread that nobody listens to, while
+/// another thread begins to listen, `tracing` takes it for one that nobody ever wants (tracing-core 0.1.36, `Rebuilder::JustOne`).
+async fn make_spans_known() {
+    let options = EngineOptions::new().inline();
+    let engine = Engine::with_options(MemoryStore::new(), Bank::new(), options);
+    engine.register(registration().unwrap()).unwrap().start(&RegistrationKey::of(2)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_drive_follows_the_rest_before_it_in_one_trace_also_in_another_process() {
     let spans = Spans::default();
+    make_spans_known().await;
     let _guard = tracing::subscriber::set_default(Registry::default().with(Recorder(Arc::clone(&spans))));
     let clock = ManualClock::new();
     let store = MemoryStore::with_clock(Arc::new(clock.clone()));
