@@ -94,6 +94,36 @@ async fn what_an_admin_stores_is_answered_from_at_once_and_not_after_it_is_remov
     assert_eq!(outcome(&ask(&client, &service, question).await), "not_found");
 }
 
+/// The samples of the page one after the other, as a person presses them, and a question in another language.
+#[tokio::test]
+async fn a_conversation_that_changes_its_subject_is_answered_about_that() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    let service = start(folder.path());
+    let mut outcomes = Vec::new();
+    for question in [
+        "계단 내려갈 때 무릎 앞쪽이 아파요",
+        "하프 마라톤은 몇 주 준비하나요?",
+        "김치찌개는 어떻게 끓이나요?",
+        "When should I take gels in a race?",
+    ] {
+        let body = json!({"question": question, "conversation": "a-runner's-conversation"});
+        let answer = client.post(service.url("/answers")).json(&body).send().await.unwrap();
+        let answer = events(&answer.text().await.unwrap());
+        let source = answer[0].2["sources"][0]["document"].as_str().unwrap_or("none").to_owned();
+        outcomes.push((source, answer.last().unwrap().2["outcome"].as_str().unwrap().to_owned()));
+    }
+    let outcomes: Vec<_> = outcomes.iter().map(|(source, outcome)| (&**source, &**outcome)).collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("ko/knee-front", "extracted"),
+            ("ko/half-plan", "extracted"),
+            ("none", "not_found"),
+            ("en/gels", "extracted"),
+        ]
+    );
+}
+
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
@@ -102,6 +132,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (json!({"question": " "}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({"question": "가".repeat(2_001)}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"question": "왜?", "conversation": "short"}), StatusCode::UNPROCESSABLE_ENTITY),
     ] {
         let answer = client.post(service.url("/answers")).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), status);
@@ -119,6 +150,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     assert_eq!(client.get(service.url("/answers")).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
     let unknown = client.get(service.url("/answers")).header("last-event-id", "x.1").send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    assert_eq!(unknown.headers()["content-type"], "application/problem+json");
     for (method, path, status) in [
         (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
         (Method::GET, "/knowledge/nothing", StatusCode::NOT_FOUND),

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use pumasi_core::filter::{Field, Filter};
 use pumasi_rag::answer::Ask;
 use pumasi_rag::memory::Conversation;
-use pumasi_rag::sse::last_event_id;
+use pumasi_rag::sse::{Resumed, last_event_id};
 use pumasi_rag::store::Entry;
 use pumasi_rag::{DocumentRecord, Question};
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,8 @@ pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
 struct Asked {
     #[schema(min_length = 1, max_length = 2000, example = "무릎 앞쪽이 아픈데 뛰어도 될까요?")]
     question: String,
-    /// A name that the client drew by chance, of 16 to 64 characters: who knows it goes on with the conversation.
+    /// A name that the client drew by chance: who knows it goes on with the conversation.
+    #[schema(min_length = 16, max_length = 64)]
     conversation: Option<String>,
     /// Only from knowledge about this.
     topic: Option<String>,
@@ -79,7 +80,10 @@ async fn ask(State(service): Shared, Object(asked): Object<Asked>) -> Answer<Res
     if text.is_empty() || text.chars().count() > LONGEST {
         return Err(Problem::invalid(format!("a question has 1 to {LONGEST} characters")));
     }
-    let name = asked.conversation.filter(|name| (16..=64).contains(&name.len()));
+    let name = asked.conversation;
+    if name.as_ref().is_some_and(|name| !(16..=64).contains(&name.chars().count())) {
+        return Err(Problem::invalid("the name of a conversation has 16 to 64 characters"));
+    }
     let conversation = name.as_ref().map_or_else(Conversation::new, |name| service.memory.get(name));
     let mut question = Question::new(text);
     if let Some(topic) = asked.topic.filter(|topic| !topic.is_empty()) {
@@ -96,10 +100,13 @@ async fn ask(State(service): Shared, Object(asked): Object<Asked>) -> Answer<Res
 /// Goes on with an answer whose connection broke, after the event that `Last-Event-ID` names; 204 if that was the last one.
 #[utoipa::path(get, path = "/answers", params(("Last-Event-ID" = String, Header)), responses(
     (status = 200, body = String, content_type = "text/event-stream"), (status = 204), (status = 400, body = Problem),
-    (status = 404)))]
+    (status = 404, body = Problem)))]
 async fn resume(State(service): Shared, headers: HeaderMap) -> Answer<Response> {
     let last = last_event_id(&headers).ok_or_else(|| bad("the header Last-Event-ID is missing"))?;
-    Ok(service.streams.resume(last).into_response())
+    match service.streams.resume(last) {
+        Resumed::Unknown => Err(Problem::not_found("answer; it is kept for a few minutes")),
+        resumed => Ok(resumed.into_response()),
+    }
 }
 
 /// A document in a list.

@@ -99,7 +99,7 @@ async fn looked_up(inner: &Inner, asked: &Question, history: &[Turn], out: &mut 
     match (inner.follow_ups, history.last(), &inner.model) {
         (FollowUps::AsTheyAre, ..) | (_, None, _) => {}
         (FollowUps::Joined, Some(last), _) | (FollowUps::Condensed, Some(last), None) => {
-            question.text = format!("{}\n{}", last.question, asked.text);
+            question.text = follow_up::joined(&last.question, &asked.text);
         }
         (FollowUps::Condensed, Some(last), Some(model)) => {
             match follow_up::condense(model, history, &asked.text, inner.call_timeout).await {
@@ -111,7 +111,7 @@ async fn looked_up(inner: &Inner, asked: &Question, history: &[Turn], out: &mut 
                 Err(error) => {
                     tracing::warn!(%error, "a follow-up could not be condensed");
                     out.count(error.usage());
-                    question.text = format!("{}\n{}", last.question, asked.text);
+                    question.text = follow_up::joined(&last.question, &asked.text);
                 }
             }
         }
