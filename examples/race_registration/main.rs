@@ -23,7 +23,7 @@
 //! | variable | |
 //! |---|---|
 //! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `organiser` or `runner`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
-//! | `PAYMENT_WEBHOOK_SECRET` | signs webhooks; without it the secret is random, and only the page can pay |
+//! | `PAYMENT_WEBHOOK_SECRET` | signs the gateway's webhooks. Without it the secret is random, and no gateway can tell of payments; where the key of tokens is random, too, or with `--play-gateway`, the page plays the gateway |
 //! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |
 //!
 //! Everything is kept in one folder, `--data`: what was acknowledged is there after a SIGKILL, and goes on by itself.

@@ -30,6 +30,19 @@ pub fn random_secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
+/// Checks the name of a person, and returns it without white space around it.
+///
+/// # Errors
+///
+/// If it is empty, longer than 100 characters or holds a control character.
+pub fn name(text: &str) -> Result<&str, Problem> {
+    let name = text.trim();
+    if name.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!("a name is a line of 1 to {LONGEST_NAME} characters")));
+    }
+    Ok(name)
+}
+
 /// What tokens are signed and checked with.
 #[derive(Clone)]
 pub struct Keys {
@@ -83,12 +96,9 @@ impl Keys {
     ///
     /// If the name is empty, longer than 100 characters or holds a control character.
     pub fn issue(&self, name: &str, role: &str, lifetime: Duration) -> Result<String, Problem> {
-        if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control)
-        {
-            return Err(Problem::invalid(format!("a name is a line of 1 to {LONGEST_NAME} characters")));
-        }
+        let name = self::name(name)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let claims = Claims { sub: name.trim().into(), role: role.into(), exp: (now + lifetime).as_secs() };
+        let claims = Claims { sub: name.into(), role: role.into(), exp: (now + lifetime).as_secs() };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign).map_err(|error| {
             tracing::error!(error = %error, "a token could not be signed");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "a token could not be signed")

@@ -1,5 +1,6 @@
 //! What stands in a request's address: identifiers, pages, and nothing that nobody knows.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -26,10 +27,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(id)) => Ok(Self(id)),
-            Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
-        }
+        named(Path::from_request_parts(parts, state).await, |id: &String| id.contains('\0')).map(Self)
+    }
+}
+
+/// A path's two identifiers.
+#[derive(Clone, Debug)]
+pub struct Ids(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let holds_nul = |(one, two): &(String, String)| one.contains('\0') || two.contains('\0');
+        named(Path::from_request_parts(parts, state).await, holds_nul).map(|(one, two)| Self(one, two))
+    }
+}
+
+/// What a path names; a NUL is in no name, and PostgreSQL takes none.
+fn named<T>(path: Result<Path<T>, PathRejection>, holds_nul: impl Fn(&T) -> bool) -> Result<T, Problem> {
+    match path {
+        Ok(Path(named)) if holds_nul(&named) => Err(Problem::not_found("thing")),
+        Ok(Path(named)) => Ok(named),
+        Err(error) => Err(Problem::new(error.status(), "invalid_input", error.body_text())),
     }
 }
 

@@ -24,9 +24,10 @@ const SECRET: &str = "a secret of the tests, of more than 24 bytes";
 enum Who {
     Nobody,
     Organiser,
+    OtherOrganiser,
     Runner(&'static str),
 }
-use Who::{Nobody, Organiser, Runner};
+use Who::{Nobody, Organiser, OtherOrganiser, Runner};
 
 struct Desk {
     service: Running,
@@ -63,6 +64,7 @@ impl Desk {
         request = match who {
             Nobody => request,
             Organiser => request.bearer_auth(token("지영", "organiser")),
+            OtherOrganiser => request.bearer_auth(token("서연", "organiser")),
             Runner(name) => request.bearer_auth(token(name, "runner")),
         };
         body.into_iter().fold(request, |request, body| request.json(&body)).send().await
@@ -222,9 +224,63 @@ async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
 }
 
 #[tokio::test]
-async fn where_no_gateway_knows_the_secret_the_page_plays_it_and_nobody_pays_for_somebody_else() {
+async fn an_organiser_decides_about_the_own_races_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::start(folder.path(), &[]);
+    let (race, lottery) = (desk.race("first_come", 2).await, desk.race("lottery", 1).await);
+    desk.answer_all(&race, "민수", None).await;
+    let rows = desk.get("/registrations", Organiser).await;
+    let id = rows[0]["id"].as_str().unwrap();
+    assert_eq!(desk.get("/registrations", OtherOrganiser).await, json!([]));
+    let why = Some(json!({"why": "a false name"}));
+    let cancel = Some(json!({"decision": "cancel", "why": "no"}));
+    for (method, path, body) in [
+        (Method::GET, format!("/registrations/{id}"), None),
+        (Method::POST, format!("/registrations/{id}/decisions"), cancel),
+        (Method::PUT, format!("/races/{race}/barred/민수"), why.clone()),
+        (Method::DELETE, format!("/races/{race}/barred/민수"), None),
+        (Method::GET, format!("/races/{race}/barred"), None),
+        (Method::POST, format!("/races/{lottery}/draw"), None),
+    ] {
+        let (status, problem) = desk.ask(method, &path, OtherOrganiser, body).await;
+        assert_eq!(
+            (status, problem["detail"].as_str()),
+            (StatusCode::FORBIDDEN, Some("this is another organiser's race"))
+        );
+    }
+
+    let long = format!("/races/{race}/barred/{}", "가".repeat(101));
+    assert_eq!(
+        desk.ask(Method::PUT, &long, Organiser, why.clone()).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let nul = format!("/races/{race}/barred/a%00");
+    assert_eq!(desk.ask(Method::PUT, &nul, Organiser, why.clone()).await.0, StatusCode::NOT_FOUND);
+    let barred = format!("/races/{race}/barred/Jane");
+    assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    let bars = json!([{"runner": "Jane", "who": "지영", "why": "a false name"}]);
+    assert_eq!(desk.get(&format!("/races/{race}/barred"), Organiser).await, bars);
+    assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NOT_FOUND);
+    let view = desk.get(&format!("/races/{race}/registration"), Runner("민수")).await;
+    assert_eq!(view["status"], "waiting", "nobody else has decided");
+}
+
+#[tokio::test]
+async fn where_no_gateway_knows_the_secret_nobody_pays_unless_the_page_is_told_to_play_it() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Desk::start_with(folder.path(), &[], None);
+    assert_eq!(desk.get("/about", Nobody).await["plays_gateway"], false);
+    let race = desk.race("first_come", 1).await;
+    let view = desk.answer_all(&race, "민수", None).await;
+    let pay = format!("/payments/{}/pay", view["payment"]["id"].as_str().unwrap());
+    assert_eq!(desk.ask(Method::POST, &pay, Runner("민수"), None).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_page_that_plays_the_gateway_lets_nobody_pay_for_somebody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::start_with(folder.path(), &["--play-gateway"], None);
     let race = desk.race("first_come", 2).await;
     let view = desk.answer_all(&race, "민수", None).await;
     let pay = format!("/payments/{}/pay", view["payment"]["id"].as_str().unwrap());

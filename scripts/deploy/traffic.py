@@ -55,6 +55,8 @@ class World:
             command = [str(examples / name), "serve", "--listen", "127.0.0.1:0"]
             if data:
                 command += ["--data", str(folder / data)]
+            if name == "race_registration":
+                command.append("--play-gateway")
             self.processes[name] = Process(command, folder / f"{name}.log", environment)
             running.append(self.processes[name])
         self.urls = {name: process.told(rf"^{name}: (http://\S+)") for name, process in self.processes.items()}

@@ -14,17 +14,17 @@ use pumasi_saga::capacity::Draw;
 use pumasi_saga::store::{SagaStore as _, Status};
 use pumasi_saga::{Decision, Signal};
 use serde_json::json;
-use support::auth::{Bearer, Caller};
+use support::auth::{self, Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::{Id, Ids, Known, limit, next_page};
 use support::ready::Readiness;
 use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::books::{Paid, Race};
+use super::books::{Bar, Paid, Race};
 use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, Said, WantsToken, reason};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, Token};
 use super::{LIFETIME, Service};
@@ -44,7 +44,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(races, add_race))
         .routes(routes!(race))
-        .routes(routes!(bar))
+        .routes(routes!(barred))
+        .routes(routes!(bar, unbar))
         .routes(routes!(drawn, draw))
         .routes(routes!(mine, register, withdraw))
         .routes(routes!(pay))
@@ -106,7 +107,15 @@ async fn race(State(service): Shared, Id(id): Id) -> Answer<Json<RaceView>> {
     Ok(Json(service.race_view(race).await?))
 }
 
-/// Bars a runner from a race: a registration is undone when it comes to that. Takes an organiser.
+/// Lists who is barred from a race, and why. Takes the race's organiser.
+#[utoipa::path(get, path = "/races/{id}/barred", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<Bar>), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn barred(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<Vec<Bar>>> {
+    let race = service.own_race(&caller, &id).await?;
+    Ok(Json(service.books.barred(&race.id).await?))
+}
+
+/// Bars a runner from a race: a registration is undone when it comes to that. Takes the race's organiser.
 #[utoipa::path(put, path = "/races/{id}/barred/{runner}", params(("id" = String, Path), ("runner" = String, Path)),
     request_body = NewBar, security(("bearer" = [])), responses(
     (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -114,13 +123,24 @@ async fn race(State(service): Shared, Id(id): Id) -> Answer<Json<RaceView>> {
 async fn bar(
     State(service): Shared,
     caller: Caller,
-    path: Result<axum::extract::Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    Ids(race, runner): Ids,
     Object(new): Object<NewBar>,
 ) -> Answer<StatusCode> {
-    caller.require(Role::Organiser.as_str())?;
-    let axum::extract::Path((race, runner)) = path.map_err(|error| bad(error.body_text()))?;
-    let race = service.books.race(&race).await?;
-    service.books.bar(&race.id, &runner, caller.name(), reason(&new.why)?).await?;
+    let race = service.own_race(&caller, &race).await?;
+    service.books.bar(&race.id, auth::name(&runner)?, caller.name(), reason(&new.why)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a runner in again who was barred; what was undone stays undone until the runner begins anew. Takes the race's organiser.
+#[utoipa::path(delete, path = "/races/{id}/barred/{runner}", params(("id" = String, Path), ("runner" = String, Path)),
+    security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem)))]
+async fn unbar(State(service): Shared, caller: Caller, Ids(race, runner): Ids) -> Answer<StatusCode> {
+    let race = service.own_race(&caller, &race).await?;
+    if !service.books.unbar(&race.id, &runner).await? {
+        return Err(Problem::not_found("bar"));
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -134,13 +154,12 @@ async fn drawn(State(service): Shared, Id(id): Id) -> Answer<Json<DrawView>> {
     Ok(Json(DrawView::of(draw, entrants.canonical())))
 }
 
-/// Draws a lottery, once, and calls those up whose turn it is. Takes an organiser.
+/// Draws a lottery, once, and calls those up whose turn it is. Takes the race's organiser.
 #[utoipa::path(post, path = "/races/{id}/draw", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 200, body = DrawView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]
 async fn draw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<DrawView>> {
-    caller.require(Role::Organiser.as_str())?;
-    let race = service.books.race(&id).await?;
+    let race = service.own_race(&caller, &id).await?;
     let draw = service.books.draw(&race).await?;
     service.call_up(&race, &draw).await?;
     let entrants = service.books.entrants(&race.id).await?;
@@ -175,7 +194,7 @@ async fn register(
     let key = RegistrationKey::new(caller.name(), &race.id);
     let handle = service.handle(race.is_lottery);
     if said.again {
-        handle.restart(&key).await?;
+        handle.restart(&key).await.map_err(no_registration)?;
     }
     match (said.answer, said.value) {
         (Some(answer), Some(value)) => {
@@ -198,7 +217,7 @@ async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<
     let race = service.books.race(&id).await?;
     let key = RegistrationKey::new(caller.name(), &race.id);
     let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the runner");
-    service.handle(race.is_lottery).decide(&key, decision).await?;
+    service.handle(race.is_lottery).decide(&key, decision).await.map_err(no_registration)?;
     Ok(Json(service.registration(&key, &race).await?.0))
 }
 
@@ -279,11 +298,28 @@ async fn metrics(State(service): Shared) -> Response {
     telemetry::exposition(service.metrics.render())
 }
 
+fn no_registration(error: pumasi_saga::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::NotFound => Problem::not_found("registration"),
+        _ => error.into(),
+    }
+}
+
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Service {
+    /// Returns a race to its organiser alone.
+    pub(super) async fn own_race(&self, caller: &Caller, id: &str) -> Answer<Race> {
+        caller.require(Role::Organiser.as_str())?;
+        let race = self.books.race(id).await?;
+        if race.organiser != **caller.name() {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this is another organiser's race"));
+        }
+        Ok(race)
+    }
+
     async fn race_view(&self, race: Race) -> Answer<RaceView> {
         let places = self.books.places(&race.id).await?;
         Ok(RaceView::of(race, places)?)
@@ -348,7 +384,7 @@ impl Service {
         key: &RegistrationKey,
         race: &Race,
     ) -> Answer<(RegistrationView, pumasi_saga::Snapshot)> {
-        let snapshot = self.handle(race.is_lottery).snapshot(key).await?;
+        let snapshot = self.handle(race.is_lottery).snapshot(key).await.map_err(no_registration)?;
         let payment = match snapshot.output::<crate::steps::PaymentRef>("start_payment")? {
             Some(crate::steps::PaymentRef(id)) => self.books.payment(&id).await?,
             None => None,

@@ -13,10 +13,12 @@ use pumasi_saga::barrier::SqliteBarrier;
 #[cfg(feature = "postgres")]
 use pumasi_saga::capacity::PostgresCapacity;
 use pumasi_saga::capacity::{Capacity, CapacityStore, Draw, Entrants, Places, Seed, SqliteCapacity};
+use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use support::database::{Database, Sql};
 use support::on;
 use support::servers::Pool;
+use utoipa::ToSchema;
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
@@ -100,6 +102,15 @@ impl Payment {
     }
 }
 
+/// A runner who is barred from a race.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Bar {
+    pub(super) runner: String,
+    /// Who barred the runner.
+    pub(super) who: String,
+    pub(super) why: String,
+}
+
 /// Reads a value from a row of either engine, each field from the column of its name.
 macro_rules! from_row {
     ($type:ident { $($field:ident),+ }) => {
@@ -119,6 +130,7 @@ macro_rules! from_row {
 }
 
 from_row!(Race { id, name, is_lottery, places, price_krw, organiser, seed, draw });
+from_row!(Bar { runner, who, why });
 from_row!(Payment { id, race, runner, amount_krw, cancelled, paid_by, refunded });
 
 /// What became of money that came.
@@ -206,6 +218,23 @@ impl Books {
             sqlx::query(insert).bind(race).bind(runner).bind(who).bind(why).execute(pool).await.map(drop)
         })
         .map_err(|error| failed("barring a runner", error))
+    }
+
+    /// Lists who is barred, the first 1,000 by name.
+    pub(super) async fn barred(&self, race: &str) -> Result<Vec<Bar>> {
+        let query = "SELECT runner, who, why FROM barred WHERE race = $1 ORDER BY runner LIMIT 1000";
+        on!(&self.database, pool => sqlx::query_as(query).bind(race).fetch_all(pool).await)
+            .map_err(|error| failed("listing the barred", error))
+    }
+
+    /// Returns whether there was something to lift.
+    pub(super) async fn unbar(&self, race: &str, runner: &str) -> Result<bool> {
+        let delete = "DELETE FROM barred WHERE race = $1 AND runner = $2";
+        on!(&self.database, pool => {
+            let deleted = sqlx::query(delete).bind(race).bind(runner).execute(pool).await;
+            deleted.map(|done| done.rows_affected() > 0)
+        })
+        .map_err(|error| failed("lifting a bar", error))
     }
 
     pub(super) async fn is_barred(&self, race: &str, runner: &str) -> Result<bool> {

@@ -25,7 +25,7 @@ pub(super) struct NewRace {
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub(super) places: u32,
     /// What it costs, in won.
-    #[schema(maximum = 10_000_000)]
+    #[schema(minimum = 1, maximum = 10_000_000)]
     pub(super) price_krw: u32,
 }
 
@@ -46,10 +46,8 @@ impl NewRace {
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
             return Err(Problem::invalid("the name of a race is a line of 1 to 200 characters"));
         }
-        if !(1..=1_000_000).contains(&self.places) || self.price_krw > 10_000_000 {
-            return Err(Problem::invalid(
-                "a race has 1 to 1,000,000 places, and costs at most 10,000,000 won",
-            ));
+        if !(1..=1_000_000).contains(&self.places) || !(1..=10_000_000).contains(&self.price_krw) {
+            return Err(Problem::invalid("a race has 1 to 1,000,000 places, and costs 1 to 10,000,000 won"));
         }
         Ok(Race::new(name.to_owned(), self.kind == Kind::Lottery, self.places, self.price_krw, organiser))
     }

@@ -51,6 +51,8 @@ const PAGE: Page = Page {
 const LIFETIME: Duration = Duration::from_hours(12);
 /// How long after its death what a process held is taken up.
 const LEASE: Duration = Duration::from_secs(5);
+/// How often every draw is looked at.
+const CALLING: Duration = Duration::from_mins(1);
 /// The largest body, in bytes.
 const LARGEST: usize = 64 * 1024;
 
@@ -69,6 +71,10 @@ pub(crate) struct Options {
     /// How many milliseconds every partner takes to answer, so that one can watch a registration move.
     #[arg(long, default_value_t = 0)]
     partner_delay_ms: u64,
+    /// Lets whoever a payment is for have it taken as paid, as a gateway's own page would, though `PUMASI_TOKEN_KEY` is set: for
+    /// trials.
+    #[arg(long)]
+    play_gateway: bool,
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "50")]
     requests_per_second: NonZeroU32,
@@ -103,7 +109,7 @@ struct Service {
     books: Books,
     keys: Keys,
     secret: Secret,
-    /// Whether nobody else knows the secret, and so no other gateway can tell of payments.
+    /// Whether the page stands in for the gateway.
     plays_gateway: bool,
     /// For how long a payment may take.
     payment: Duration,
@@ -117,7 +123,8 @@ impl Service {
         if is_lottery { &self.lotteries } else { &self.registrations }
     }
 
-    /// Goes on with every draw: at the start, and whenever a registration was undone whose place goes to the next.
+    /// Goes on with every draw: at the start, whenever a registration was undone whose place goes to the next, and every minute, for
+    /// what another process undid or an error kept from being told.
     async fn call_up_the_next(self: Arc<Self>) {
         let mut changes = self.store.watch();
         let mut again = true;
@@ -127,6 +134,10 @@ impl Service {
             }
             let changed = tokio::select! {
                 changed = changes.next() => changed,
+                () = tokio::time::sleep(CALLING) => {
+                    again = true;
+                    continue;
+                }
                 () = self.shutdown.triggered() => return,
             };
             again = match changed {
@@ -159,7 +170,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
     let keys = Keys::from_env()?;
     let secret = env::var("PAYMENT_WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty());
-    let plays_gateway = secret.is_none();
+    let plays_gateway = options.play_gateway || (secret.is_none() && keys.is_random());
+    if secret.is_none() && !plays_gateway {
+        tracing::warn!("PAYMENT_WEBHOOK_SECRET is not set: no gateway can tell of payments");
+    }
     let secret = Secret::new(&secret.unwrap_or_else(auth::random_secret))?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;

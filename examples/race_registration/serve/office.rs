@@ -1,5 +1,6 @@
 //! The organiser's side: every registration, its history, and decisions; and news of both.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,9 @@ use super::input::{NewDecision, PageQuery, Role};
 use super::view::{RegistrationDetail, RegistrationRow};
 use crate::saga::RegistrationKey;
 
+/// How many registrations are read at once.
+const PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not zero");
+
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(decide))
 }
@@ -34,7 +38,7 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// Lists registrations in the order of their identifiers. Takes an organiser.
+/// Lists the registrations of the caller's races, in the order of their identifiers. Takes an organiser.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/registrations", params(PageQuery), security(("bearer" = [])), responses(
@@ -48,33 +52,46 @@ async fn list(
 ) -> Answer<(HeaderMap, Json<Vec<RegistrationRow>>)> {
     caller.require(Role::Organiser.as_str())?;
     let limit = limit(page.limit)?;
-    let mut query =
-        Query::new().with_statuses(page.status).with_limit(NonZeroUsize::MIN.saturating_add(limit));
+    let mut query = Query::new().with_statuses(page.status).with_limit(PAGE);
     if let Some(step) = page.step {
         query = query.with_step(step);
     }
     if let Some(after) = page.after {
         query = query.with_after(saga_id(&after).map_err(|_| bad("`after` is a registration's identifier"))?);
     }
-    let mut found = service.store.query(&query).await?;
+    let mut races = Races::default();
+    let mut found = Vec::new();
+    while found.len() <= limit {
+        let registrations = service.store.query(&query).await?;
+        let Some(last) = registrations.last() else { break };
+        query = query.with_after(last.head.id);
+        let is_last = registrations.len() < PAGE.get();
+        for row in registrations.into_iter().filter_map(RegistrationRow::of) {
+            if races.are_of(&service, &caller, &row.race).await? {
+                found.push(row);
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
     let more = found.len() > limit;
     found.truncate(limit);
-    let last = found.last().filter(|_| more).map(|last| last.head.id.to_string());
+    let last = found.last().filter(|_| more).map(|last| last.id.clone());
     let link = last.map(|last| next_page("/registrations", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(found.into_iter().filter_map(RegistrationRow::of).collect())))
+    Ok((link, Json(found)))
 }
 
-/// Shows a registration in full: steps, history, decisions and diagram. Takes an organiser.
+/// Shows a registration in full: steps, history, decisions and diagram. Takes the race's organiser.
 #[utoipa::path(get, path = "/registrations/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 200, body = RegistrationDetail), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem)))]
 async fn show(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationDetail>> {
-    caller.require(Role::Organiser.as_str())?;
-    let (key, race) = service.find(&id).await?;
+    let (key, race) = service.find(&caller, &id).await?;
     service.detail(&key, &race).await.map(Json)
 }
 
-/// Decides about a registration; who and why are recorded. Takes an organiser.
+/// Decides about a registration; who and why are recorded. Takes the race's organiser.
 ///
 /// What fits depends on where it stands: `retry`, `skip` and `force_done` where it needs an operator, `force_failed` at a
 /// confirmation of which nobody knows whether it happened, `resume_forward` in a rollback that stands, `place_anew` and `cancel`
@@ -90,13 +107,12 @@ async fn decide(
     Id(id): Id,
     Object(new): Object<NewDecision>,
 ) -> Answer<Json<RegistrationDetail>> {
-    caller.require(Role::Organiser.as_str())?;
-    let (key, race) = service.find(&id).await?;
+    let (key, race) = service.find(&caller, &id).await?;
     service.handle(race.is_lottery).decide(&key, new.by(caller.name())?).await?;
     service.detail(&key, &race).await.map(Json)
 }
 
-/// Streams what happens to registrations, as server-sent events: to a runner the own ones, to an organiser all.
+/// Streams what happens to registrations, as server-sent events: to a runner the own ones, to an organiser those of the own races.
 ///
 /// An event is named `changed`, with a row as in the list, or `missed`, if changes came too fast to be told.
 #[utoipa::path(get, path = "/registrations/events", security(("bearer" = [])), responses(
@@ -106,25 +122,46 @@ async fn events(
     caller: Caller,
 ) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
     let shutdown = service.shutdown.clone();
-    let news = stream::unfold(service.store.watch(), move |mut changes| {
-        let caller = caller.clone();
-        async move {
-            loop {
-                match changes.next().await? {
-                    Watched::Changed(head) => {
-                        let row = RegistrationRow::of_head(head);
-                        let is_all = caller.is(Role::Organiser.as_str());
-                        if let Some(row) = row.filter(|row| is_all || row.runner == **caller.name()) {
-                            return Some((Event::default().event("changed").json_data(row), changes));
-                        }
+    let missed = || Event::default().event("missed").json_data(json!({}));
+    let state = (service.store.watch(), Races::default(), service, caller);
+    let news = stream::unfold(state, move |(mut changes, mut races, service, caller)| async move {
+        loop {
+            let event = match changes.next().await? {
+                Watched::Changed(head) => {
+                    let Some(row) = RegistrationRow::of_head(head) else { continue };
+                    let is_own = row.runner == **caller.name();
+                    match races.are_of(&service, &caller, &row.race).await {
+                        Ok(false) if !is_own => continue,
+                        Err(_) if !is_own => missed(),
+                        _ => Event::default().event("changed").json_data(row),
                     }
-                    _ => return Some((Event::default().event("missed").json_data(json!({})), changes)),
                 }
-            }
+                _ => missed(),
+            };
+            return Some((event, (changes, races, service, caller)));
         }
     });
     let until_stop = news.take_until(async move { shutdown.triggered().await });
     Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// Whose races they are; a race stays its organiser's.
+#[derive(Default)]
+struct Races(HashMap<String, bool>);
+
+impl Races {
+    /// Tells whether the caller organises a race.
+    async fn are_of(&mut self, service: &Service, caller: &Caller, race: &str) -> Answer<bool> {
+        if !caller.is(Role::Organiser.as_str()) {
+            return Ok(false);
+        }
+        if let Some(known) = self.0.get(race) {
+            return Ok(*known);
+        }
+        let is_own = service.books.race(race).await?.organiser == **caller.name();
+        self.0.insert(race.to_owned(), is_own);
+        Ok(is_own)
+    }
 }
 
 fn saga_id(text: &str) -> Answer<SagaId> {
@@ -132,13 +169,14 @@ fn saga_id(text: &str) -> Answer<SagaId> {
 }
 
 impl Service {
-    /// Finds a registration by its identifier.
-    async fn find(&self, id: &str) -> Answer<(RegistrationKey, Race)> {
+    /// Finds a registration by its identifier, for the organiser of its race.
+    async fn find(&self, caller: &Caller, id: &str) -> Answer<(RegistrationKey, Race)> {
+        caller.require(Role::Organiser.as_str())?;
         let stored =
             self.store.load(saga_id(id)?).await?.ok_or_else(|| Problem::not_found("registration"))?;
         let key: RegistrationKey =
             serde_json::from_str(&stored.head.key).map_err(|_| Problem::not_found("registration"))?;
-        let race = self.books.race(&key.competition).await?;
+        let race = self.own_race(caller, &key.competition).await?;
         Ok((key, race))
     }
 

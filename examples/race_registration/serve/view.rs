@@ -238,7 +238,7 @@ impl RegistrationDetail {
 #[derive(Serialize, ToSchema)]
 pub(super) struct RegistrationRow {
     pub(super) id: String,
-    race: String,
+    pub(super) race: String,
     pub(super) runner: String,
     #[schema(value_type = String)]
     status: Status,
