@@ -107,6 +107,11 @@ async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
     let (minsu, membership) = (client("민수", "member"), client("members", "membership"));
     let mut service = start(folder.path(), |_| ());
     let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
+    for version in [0, 9_007_199_254_740_992_u64, u64::MAX] {
+        let change = Some(json!({"version": version, "nickname": "밥"}));
+        let answer = status(&membership, Method::PUT, service.url("/members/bob"), change).await;
+        assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY, "{version}");
+    }
     let change =
         |version: u64, nickname: Option<&str>| Some(json!({"version": version, "nickname": nickname}));
     let member = |service: &Running| service.url("/members/민수");

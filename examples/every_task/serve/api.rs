@@ -33,8 +33,8 @@ use super::members::Nicknames;
 use super::news::News;
 use super::query::{Cursor, FilterQuery, PageQuery};
 use super::view::{
-    About, Accepted, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role, TaskRow, Token,
-    WantsToken,
+    About, Accepted, MAX_VERSION, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role,
+    TaskRow, Token, WantsToken,
 };
 use super::{LIFETIME, Service};
 
@@ -232,6 +232,9 @@ async fn tasks(
     (status = 200, body = Vec<MatchView>), (status = 404, body = Problem)))]
 async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchView>>> {
     let needs = service.record(&id).await?.tasks;
+    // Stories are read and paired for two requests at once, and the pairing goes on when nobody waits for it any more.
+    let stopping = |_| bad("the service is stopping");
+    let place = Arc::clone(&service.matching).acquire_owned().await.map_err(stopping)?;
     let (mut deeds, mut stories) = (Vec::new(), Vec::new());
     service
         .each_extracted(None, |post, task| {
@@ -242,10 +245,9 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
             true
         })
         .await?;
-    // Pairing all stories' tasks takes its time: two requests at once, and away from the threads that answer others.
-    let _place = service.matching.acquire().await.map_err(|_| bad("the service is stopping"))?;
     let (runtime, matching) = (Handle::current(), Arc::clone(&service));
     let views = spawn_blocking(move || {
+        let _place = place;
         let found = runtime.block_on(matching.matcher.match_tasks(&needs, &deeds))?;
         let views = found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories));
         Ok::<_, Problem>(views.collect())
@@ -276,6 +278,9 @@ async fn sync_member(
     Object(change): Object<MemberChange>,
 ) -> Answer<StatusCode> {
     caller.require(Role::Membership.as_str())?;
+    if !(1..=MAX_VERSION).contains(&change.version) {
+        return Err(Problem::invalid(format!("a version is 1 to {MAX_VERSION}")));
+    }
     let nickname = change.nickname.map(nickname).transpose()?;
     service.members.publish(&id, change.version, nickname).await?;
     Ok(StatusCode::ACCEPTED)

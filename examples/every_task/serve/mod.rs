@@ -86,7 +86,7 @@ struct Service {
     members: Members,
     matcher: TaskMatcher,
     /// The places of requests that match.
-    matching: Semaphore,
+    matching: Arc<Semaphore>,
     extractor: Arc<dyn ExtractTasks>,
     /// Those who want to know what happens to posts.
     listeners: broadcast::Sender<News>,
@@ -136,7 +136,7 @@ pub(crate) async fn run(
         store,
         members,
         matcher,
-        matching: Semaphore::new(2),
+        matching: Arc::new(Semaphore::new(2)),
         extractor,
         listeners,
         editing: Mutex::new(()),

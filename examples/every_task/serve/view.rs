@@ -277,6 +277,9 @@ pub(super) struct MemberView {
     pub(super) nickname: String,
 }
 
+/// The highest version of a member: what every client can write as a number of JSON.
+pub(super) const MAX_VERSION: u64 = 9_007_199_254_740_991;
+
 /// A member as the membership service tells.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
