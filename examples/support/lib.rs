@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod body;
 pub mod child;
+pub mod client;
 pub mod database;
 pub mod model;
 pub mod openapi;

@@ -87,7 +87,7 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send a Content-Type that /openapi.json names for this path",
         StatusCode::TOO_MANY_REQUESTS => "wait as many seconds as Retry-After says",
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            "send it again, after as many seconds as Retry-After says if it is there"
+            "send it again, after as many seconds as Retry-After says if it is there; /readyz names what is down"
         }
         status if status.is_server_error() => "tell whoever runs the service: its log says more",
         _ => "",
@@ -120,7 +120,7 @@ impl From<Error> for Problem {
         }
         let retry_after = match error.retry() {
             Retry::After(after) => Some(after.as_secs().max(1)),
-            _ => None,
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         Self { retry_after, ..Self::new(status, error.kind().as_str(), error.message().to_owned()) }
     }

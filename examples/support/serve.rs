@@ -1,28 +1,32 @@
 //! Serving HTTP until it is told to stop, and what every service's answers have in common.
 
-use std::future::{Future, IntoFuture as _};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{env, io};
 
-use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use pumasi_core::event::Shutdown;
+use axum::{Router, middleware};
+use axum_server::Handle;
 use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::client::Proxies;
+use crate::rate::{self, Refusals};
+
 /// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
 pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
 
-/// Logs requests, and lets pages of other origins in as far as [`ORIGINS`] names them.
+/// What stands around a service: requests are logged, each client is [known](crate::client::Client) by its address, who is refused again and again
+/// is slowed down, and pages of other origins are let in as far as [`ORIGINS`] names them.
 ///
 /// Nobody is known by a cookie, so that no other page can act for whoever looks at it: tokens travel in `Authorization`, which
 /// a browser adds to no request by itself.
 ///
 /// # Errors
 ///
-/// If an origin is none.
+/// If an origin is none, or the number of proxies.
 pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Result<Router<S>, String> {
     let origins = env::var(ORIGINS).unwrap_or_default();
     let origin = |text: &str| {
@@ -34,7 +38,10 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
     };
     let origins = origins.split(',').map(str::trim).filter(|text| !text.is_empty());
     let origins = origins.map(origin).collect::<Result<Vec<_>, _>>()?;
-    let router = router.layer(TraceLayer::new_for_http());
+    let router = router
+        .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
+        .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
+        .layer(TraceLayer::new_for_http());
     if origins.is_empty() {
         return Ok(router);
     }
@@ -54,9 +61,11 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
 
 /// How long requests that are under way may go on after the signal.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a client may take for the header of a request.
+const FOR_A_HEADER: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then finishes what is under way within ten seconds: a client that never ends its request keeps
-/// nobody from stopping.
+/// nobody from stopping. One that does not end the header of its request within ten seconds is left.
 ///
 /// # Errors
 ///
@@ -66,22 +75,14 @@ pub async fn until(
     listener: TcpListener,
     router: Router,
 ) -> io::Result<()> {
-    let stopping = Shutdown::new();
-    let told = stopping.clone();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let handle = Handle::new();
+    let stopping = handle.clone();
+    tokio::spawn(async move {
         stop.await;
-        told.trigger();
+        stopping.listening().await;
+        stopping.graceful_shutdown(Some(DRAIN));
     });
-    let patience = async {
-        stopping.triggered().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        () = patience => {
-            tracing::warn!(after = ?DRAIN, "requests that did not end were cut off");
-            Ok(())
-        }
-    }
+    let mut server = axum_server::from_tcp(listener.into_std()?)?.handle(handle);
+    server.http_builder().http1().header_read_timeout(FOR_A_HEADER);
+    server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
 }

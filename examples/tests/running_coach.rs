@@ -295,3 +295,26 @@ async fn text_markdown_html_and_pdf_are_answered_from_and_each_source_opens_its_
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{kind}");
     }
 }
+
+#[tokio::test]
+async fn who_goes_on_trying_tokens_is_slowed_down_and_who_never_ends_a_request_is_left() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    let service = start(folder.path());
+    let address = service.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let mut endless = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut endless, b"GET /healthz HTTP/1.1\r\nhost: x").await.unwrap();
+
+    let mut answers = Vec::new();
+    for _ in 0..60 {
+        let guess = client.get(service.url("/knowledge")).bearer_auth("guess").send().await.unwrap();
+        answers.push(guess.status());
+    }
+    assert_eq!(answers[..30], [StatusCode::UNAUTHORIZED; 30]);
+    assert!(answers.contains(&StatusCode::TOO_MANY_REQUESTS), "{answers:?}");
+    let known = client.get(service.url("/knowledge")).bearer_auth(token("admin")).send().await.unwrap();
+    assert_eq!(known.status(), StatusCode::OK, "who is known is not held up by others' guesses");
+
+    let mut rest = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut endless, &mut rest);
+    tokio::time::timeout(Duration::from_secs(40), read).await.expect("the connection is closed").unwrap();
+}
