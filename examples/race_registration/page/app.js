@@ -9,7 +9,7 @@ const words = {
     mine: "내 접수", pick: "대회를 고르면 접수가 시작됩니다.", start: "접수 시작", again: "다시 접수하기", withdraw: "접수 취소", next: "다음", submit: "보내기", pay: n => `${n.toLocaleString("ko")}원 결제하기`, gateway: (n, id) => `${n.toLocaleString("ko")}원을 결제 창구에서 내 주세요 (${id}).`, until: t => `${t}까지`, bib: n => `배번 ${n}번`, refunded: "돈을 돌려드렸습니다.",
     agree_terms: "약관 동의", choose_souvenir: "기념품 고르기", shipping_address: "받을 곳", enter_draw: "추첨 명단에 올리기", drawn: "당첨", hold_place: "자리 잡기", start_payment: "결제 시작", payment_completed: "결제 완료", check_eligibility: "참가 자격 확인", confirm: "접수 확정", notify: "알림",
     agree: "대회 약관에 동의합니다.", souvenir: "기념품", souvenirs: ["티셔츠 S", "티셔츠 M", "티셔츠 L", "모자", "받지 않음"], city: "주소", email: "알림을 받을 전자우편 (없어도 됩니다)", waitDraw: "추첨을 기다립니다. 바로 당첨되지 않아도 빈자리가 나면 차례대로 부릅니다.", moving: "처리하고 있습니다…", organiserLooks: "주최자가 살펴보고 있습니다.",
-    office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.",
+    diagram: "그림", office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.",
     retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기",
     status: { running: "진행 중", waiting: "기다림", compensating: "되돌리는 중", needs_operator: "주최자 필요", parked: "세워 둠", completed: "끝남", compensated: "되돌림" },
     look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
@@ -26,7 +26,7 @@ const words = {
     mine: "My registration", pick: "Choose a race to register.", start: "Begin", again: "Register again", withdraw: "Withdraw", next: "Next", submit: "Send", pay: n => `Pay ${n.toLocaleString("en")} won`, gateway: (n, id) => `Pay ${n.toLocaleString("en")} won at the gateway (${id}).`, until: t => `until ${t}`, bib: n => `Bib ${n}`, refunded: "Your money was given back.",
     agree_terms: "Terms", choose_souvenir: "Souvenir", shipping_address: "Address", enter_draw: "On the list for the draw", drawn: "Drawn", hold_place: "Place held", start_payment: "Payment started", payment_completed: "Payment completed", check_eligibility: "Right to run checked", confirm: "Confirmed", notify: "Told",
     agree: "I agree to the terms of the race.", souvenir: "Souvenir", souvenirs: ["T-shirt S", "T-shirt M", "T-shirt L", "Cap", "None"], city: "Address", email: "E-mail to be told at (optional)", waitDraw: "Waiting for the draw. Whoever is not drawn at once is called up in order when a place comes free.", moving: "On its way…", organiserLooks: "The organiser is looking at it.",
-    office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.",
+    diagram: "Diagram", office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.",
     retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything",
     status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
     look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
@@ -274,6 +274,7 @@ async function show(id, focus) {
     elements.why.value = "";
     say(t("barred"));
   });
+  const picture = document.importNode(new DOMParser().parseFromString(it.svg, "image/svg+xml").documentElement, true);
   const mermaid = make("details", {}, make("summary", {}, t("mermaid")), make("pre", { lang: "en", tabIndex: 0 }, it.mermaid));
   mermaid.dataset.key = "mermaid";
   mermaid.firstChild.dataset.key = "mermaid";
@@ -285,7 +286,7 @@ async function show(id, focus) {
         form && make("h3", {}, t("decide")), form, bar && make("h3", {}, t("bar")), bar,
         make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · ${one.who} · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${t(one.step)}): ${one.why}`))) : make("p", { className: "muted" }, t("none")),
         make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${t(one.step)}: ${t("look")[one.look]}`).join(", ") || entry.what}`))))),
-    mermaid);
+    make("h3", {}, t("diagram")), make("div", { className: "picture", tabIndex: 0, role: "group", ariaLabel: t("diagram") }, picture), mermaid);
   if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }
 }
 const keep = node => { node.dataset.keep = ""; return node; };

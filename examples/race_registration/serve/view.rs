@@ -171,6 +171,8 @@ pub(super) struct RegistrationDetail {
     history: Vec<HistoryRow>,
     /// The steps as a Mermaid flow chart.
     mermaid: String,
+    /// The same as a picture (SVG).
+    svg: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -230,6 +232,7 @@ impl RegistrationDetail {
             decisions: snapshot.audits.iter().map(Into::into).collect(),
             history: snapshot.history.iter().map(Into::into).collect(),
             mermaid: snapshot.mermaid().to_owned(),
+            svg: snapshot.svg().to_owned(),
         }
     }
 }

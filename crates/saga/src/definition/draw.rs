@@ -37,7 +37,7 @@ impl Look {
         }
     }
 
-    const fn fill(self) -> &'static str {
+    pub(super) const fn fill(self) -> &'static str {
         match self {
             Self::Ahead => "#ffffff",
             Self::Active => "#cfe8ff",

@@ -8,6 +8,7 @@ mod draw;
 pub(crate) mod erased;
 mod plan;
 mod policy;
+mod svg;
 mod versions;
 
 use std::borrow::Cow;
@@ -89,6 +90,11 @@ impl<K, App> Definition<K, App> {
     /// Draws the definition in Graphviz's DOT.
     pub fn dot(&self) -> String {
         self.plan().dot()
+    }
+
+    /// Draws the definition as an SVG picture, as [`Plan::svg`] does.
+    pub fn svg(&self) -> String {
+        self.plan().svg()
     }
 }
 

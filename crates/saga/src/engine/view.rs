@@ -116,6 +116,7 @@ pub struct Snapshot {
     outputs: Vec<Option<Arc<[u8]>>>,
     mermaid: String,
     dot: String,
+    svg: String,
 }
 
 impl Snapshot {
@@ -149,6 +150,7 @@ impl Snapshot {
             outputs: state.outputs.clone(),
             mermaid: plan.draw_mermaid(|unit| Some(look(unit))),
             dot: plan.draw_dot(|unit| Some(look(unit))),
+            svg: plan.draw_svg(|unit| Some(look(unit))),
         }
     }
 
@@ -175,6 +177,11 @@ impl Snapshot {
     /// Draws it in Graphviz's DOT.
     pub fn dot(&self) -> &str {
         &self.dot
+    }
+
+    /// Draws it as an SVG picture, as [`Plan::svg`](crate::Plan::svg) does.
+    pub fn svg(&self) -> &str {
+        &self.svg
     }
 }
 

@@ -49,6 +49,9 @@ async fn one_endpoint_leads_a_registration_to_its_end() {
     assert_eq!(listed.len(), 1);
     let snapshot = handle.snapshot(&key).await.unwrap();
     assert!(snapshot.mermaid().contains("classDef done"), "{}", snapshot.mermaid());
+    let steps = snapshot.svg().matches("fill=\"#c9f2d0\"").count();
+    assert_eq!(steps, snapshot.steps.len(), "all are done: {}", snapshot.svg());
+    assert_eq!(snapshot.svg().matches("<rect").count(), snapshot.svg().matches("</text>").count());
     assert!(snapshot.dot().starts_with("digraph \"registration\""));
 }
 
