@@ -118,7 +118,9 @@ impl Race {
             if books.barrier.enter(key, Operation::Undo) == Entry::First
                 && let Some(payment) = books.payments.get(key).cloned()
             {
-                books.ledger.push(format!("payment {payment} of {participant} cancelled, and given back"));
+                books
+                    .ledger
+                    .push(format!("payment {payment} of {participant} cancelled; what was paid goes back"));
             }
         });
     }

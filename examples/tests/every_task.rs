@@ -177,7 +177,10 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         ids.insert(answer.json::<Value>().await.unwrap()["id"].to_string());
     }
-    assert_eq!(send("mine", 2).await.status(), StatusCode::CONFLICT, "another text under the same key");
+    let other = send("mine", 2).await;
+    assert_eq!(other.status(), StatusCode::CONFLICT, "another text under the same key");
+    let problem: Value = other.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"), "{problem}");
     assert_eq!(send("other", 1).await.status(), StatusCode::ACCEPTED);
     assert_eq!(send("", 1).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!((ids.len(), settled(&client, &service).await.len()), (1, 2));

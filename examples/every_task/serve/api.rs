@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt, stream};
+use pumasi_core::ErrorKind;
 use pumasi_core::event::{Actor, EventId};
 use pumasi_core::filter::Filter;
 use pumasi_core::time::Timestamp;
@@ -99,7 +100,15 @@ async fn create(
     };
     let id = id.to_string();
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
-    service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await?;
+    let submitted = service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await;
+    submitted.map_err(|error| match error.kind() {
+        ErrorKind::Conflict => Problem::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "this Idempotency-Key was sent with another post, or that was edited since",
+        ),
+        _ => error.into(),
+    })?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
 }
 
