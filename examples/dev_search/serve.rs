@@ -57,7 +57,7 @@ type Answer<T> = Result<T, Problem>;
 /// Serves until the process is asked to stop.
 pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("dev_search")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;

@@ -25,7 +25,7 @@
 //!   `PUMASI_KAFKA_URL` or `PUMASI_REDIS_URL` events travel there (`--features postgres,kafka,redis`), and several processes
 //!   share the work.
 //!
-//! `PUMASI_TOKEN_KEY` signs and checks tokens (JWT, HS256; claims `sub`, `role`, `exp`); without it the key is random, and the
+//! `PUMASI_TOKEN_KEY` signs and checks tokens (JWT, HS256; claims `sub`, `role`, `aud`: the service's name, `exp`); without it the key is random, and the
 //! page hands out tokens to whoever asks: for development. `PUMASI_CORS_ORIGINS` names the origins whose pages may use the API.
 
 mod eval;

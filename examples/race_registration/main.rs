@@ -22,7 +22,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `organiser` or `runner`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `organiser` or `runner`, `aud`: `race_registration`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
 //! | `PAYMENT_WEBHOOK_SECRET` | signs the gateway's webhooks. Without it the secret is random, and no gateway can tell of payments; where the key of tokens is random, too, or with `--play-gateway`, the page plays the gateway |
 //! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |
 //!

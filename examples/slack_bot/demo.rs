@@ -61,7 +61,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let slack = FakeSlack::start().await?;
     let folder = tempfile::tempdir()?;
     let secret = SigningSecret::new("a secret that only Slack and the bot know");
-    let keys = Keys::new(&random_secret())?;
+    let keys = Keys::new(&random_secret(), "slack_bot")?;
     let reader =
         keys.issue("operator", serve::READER, Duration::from_mins(10)).map_err(|problem| problem.detail)?;
     let shutdown = Shutdown::new();

@@ -43,11 +43,13 @@ pub fn name(text: &str) -> Result<&str, Problem> {
     Ok(name)
 }
 
-/// What tokens are signed and checked with.
+/// What the tokens of one service are signed and checked with: services that share a key do not take each other's tokens.
 #[derive(Clone)]
 pub struct Keys {
+    service: Arc<str>,
     sign: EncodingKey,
     check: DecodingKey,
+    validation: Validation,
     is_random: bool,
 }
 
@@ -55,6 +57,7 @@ pub struct Keys {
 struct Claims {
     sub: Arc<str>,
     role: Arc<str>,
+    aud: Arc<str>,
     exp: u64,
 }
 
@@ -64,25 +67,28 @@ impl Keys {
     /// # Errors
     ///
     /// If the key is too short.
-    pub fn from_env() -> Result<Self, String> {
+    pub fn from_env(service: &str) -> Result<Self, String> {
         match env::var(KEY).ok().filter(|key| !key.is_empty()) {
-            Some(key) => Self::new(&key),
-            None => Ok(Self { is_random: true, ..Self::new(&random_secret())? }),
+            Some(key) => Self::new(&key, service),
+            None => Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? }),
         }
     }
 
-    /// Takes a key of at least 32 bytes.
+    /// Takes a key of at least 32 bytes, and the name of the service, which stands in its tokens as the audience.
     ///
     /// # Errors
     ///
     /// If it is shorter.
-    pub fn new(secret: &str) -> Result<Self, String> {
+    pub fn new(secret: &str, service: &str) -> Result<Self, String> {
         if secret.len() < SHORTEST {
             return Err(format!("{KEY} has to have at least {SHORTEST} bytes"));
         }
         let secret = secret.as_bytes();
         let (sign, check) = (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret));
-        Ok(Self { sign, check, is_random: false })
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_audience(&[service]);
+        validation.set_required_spec_claims(&["exp", "aud"]);
+        Ok(Self { service: service.into(), sign, check, validation, is_random: false })
     }
 
     /// Tells whether the key was made up: then nobody else can sign, and the service hands out tokens itself.
@@ -98,7 +104,8 @@ impl Keys {
     pub fn issue(&self, name: &str, role: &str, lifetime: Duration) -> Result<String, Problem> {
         let name = self::name(name)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let claims = Claims { sub: name.into(), role: role.into(), exp: (now + lifetime).as_secs() };
+        let (aud, exp) = (Arc::clone(&self.service), (now + lifetime).as_secs());
+        let claims = Claims { sub: name.into(), role: role.into(), aud, exp };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign).map_err(|error| {
             tracing::error!(error = %error, "a token could not be signed");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "a token could not be signed")
@@ -106,19 +113,19 @@ impl Keys {
     }
 
     fn caller(&self, token: &str) -> Option<Caller> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.check, &Validation::new(Algorithm::HS256));
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.check, &self.validation);
         let Claims { sub, role, .. } = claims.ok()?.claims;
         (!sub.is_empty()).then_some(Caller { name: sub, role })
     }
 }
 
-/// Prints a token that is signed with the key of the environment.
+/// Prints a token for a service that is signed with the key of the environment.
 ///
 /// # Errors
 ///
 /// If there is none, or the name is none.
-pub fn print_token(name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
-    let keys = Keys::from_env()?;
+pub fn print_token(service: &str, name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
+    let keys = Keys::from_env(service)?;
     if keys.is_random() {
         return Err(format!("{KEY} is not set: the service would not know the token"));
     }
@@ -215,16 +222,21 @@ impl Modify for Bearer {
 mod tests {
     use super::*;
 
+    const SECRET: &str = "a key of at least thirty-two bytes";
+
     #[test]
     fn a_token_is_good_for_its_time_and_its_key() {
-        let keys = Keys::new("a key of at least thirty-two bytes").unwrap();
+        let keys = Keys::new(SECRET, "races").unwrap();
         let token = keys.issue(" 민수 ", "runner", Duration::from_mins(1)).unwrap();
         let caller = keys.caller(&token).unwrap();
         assert_eq!((&**caller.name(), caller.is("runner")), ("민수", true));
         assert_eq!(caller.require("organiser").unwrap_err().status, 403);
-        assert!(Keys::new(&random_secret()).unwrap().caller(&token).is_none());
+        assert!(Keys::new(&random_secret(), "races").unwrap().caller(&token).is_none());
 
-        let claims = Claims { sub: "민수".into(), role: "runner".into(), exp: 1_000 };
+        let elsewhere = Keys::new(SECRET, "coach").unwrap();
+        assert!(elsewhere.caller(&token).is_none(), "another service has the key, too");
+
+        let claims = Claims { sub: "민수".into(), role: "runner".into(), aud: "races".into(), exp: 1_000 };
         let expired = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &keys.sign).unwrap();
         assert!(keys.caller(&expired).is_none());
         let other = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &keys.sign).unwrap();
@@ -232,6 +244,6 @@ mod tests {
         for name in ["", " ", "a\nb", &"가".repeat(101)] {
             assert!(keys.issue(name, "runner", Duration::from_mins(1)).is_err());
         }
-        assert!(Keys::new("short").is_err());
+        assert!(Keys::new("short", "races").is_err());
     }
 }

@@ -20,7 +20,7 @@ fn start() -> Running {
 }
 
 fn token(role: &str) -> String {
-    Keys::new(SIGNED_WITH).unwrap().issue("하나", role, Duration::from_mins(5)).unwrap()
+    Keys::new(SIGNED_WITH, "dev_search").unwrap().issue("하나", role, Duration::from_mins(5)).unwrap()
 }
 
 async fn search(client: &Client, service: &Running, words: &str) -> Value {

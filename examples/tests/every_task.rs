@@ -28,7 +28,8 @@ fn start(data: &Path) -> Running {
 }
 
 fn bearer() -> String {
-    let token = Keys::new(KEY).unwrap().issue("민수", "member", Duration::from_mins(10)).unwrap();
+    let token =
+        Keys::new(KEY, "every_task").unwrap().issue("민수", "member", Duration::from_mins(10)).unwrap();
     format!("Bearer {token}")
 }
 

@@ -28,7 +28,7 @@ fn start(data: &Path, configure: impl FnOnce(&mut Command)) -> Running {
 }
 
 fn client(name: &str, role: &str) -> Client {
-    let token = Keys::new(KEY).unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
+    let token = Keys::new(KEY, "every_task").unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
     Client::builder().default_headers(headers).build().unwrap()
 }

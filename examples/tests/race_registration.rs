@@ -58,7 +58,7 @@ impl Desk {
         who: Who,
         body: Option<Value>,
     ) -> reqwest::Result<Response> {
-        let keys = Keys::new(KEY).unwrap();
+        let keys = Keys::new(KEY, "race_registration").unwrap();
         let token = |name, role| keys.issue(name, role, Duration::from_mins(1)).unwrap();
         let mut request = self.client.request(method, self.service.url(path));
         request = match who {
@@ -593,7 +593,8 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
     let raw = |body: String| {
         client.post(desk.service.url(&path)).header("content-type", "application/json").body(body)
     };
-    let token = Keys::new(KEY).unwrap().issue("민수", "runner", Duration::from_mins(1)).unwrap();
+    let token =
+        Keys::new(KEY, "race_registration").unwrap().issue("민수", "runner", Duration::from_mins(1)).unwrap();
     for (body, status) in [
         ("{".to_owned(), StatusCode::BAD_REQUEST),
         ("x".repeat(64 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
@@ -601,7 +602,7 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
     ] {
         assert_eq!(raw(body).bearer_auth(&token).send().await.unwrap().status(), status);
     }
-    let forged = Keys::new("another key, of more than 32 bytes too").unwrap();
+    let forged = Keys::new("another key, of more than 32 bytes too", "race_registration").unwrap();
     let forged = forged.issue("민수", "organiser", Duration::from_mins(1)).unwrap();
     // {"alg":"none"}
     let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());

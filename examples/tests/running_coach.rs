@@ -23,7 +23,7 @@ fn start(folder: &Path) -> Running {
 }
 
 fn token(role: &str) -> String {
-    Keys::new(KEY).unwrap().issue("지영", role, Duration::from_mins(10)).unwrap()
+    Keys::new(KEY, "running_coach").unwrap().issue("지영", role, Duration::from_mins(10)).unwrap()
 }
 
 /// The events of an answer: ids, names, data.

@@ -41,7 +41,7 @@ fn start_with(data: &Path, slack: &FakeSlack, posts_per_minute: &str) -> Running
 const KEY: &str = "a key of the tests, of more than 32 bytes";
 
 fn token(role: &str) -> String {
-    Keys::new(KEY).unwrap().issue("운영자", role, Duration::from_mins(10)).unwrap()
+    Keys::new(KEY, "slack_bot").unwrap().issue("운영자", role, Duration::from_mins(10)).unwrap()
 }
 
 fn question(number: usize, text: &str) -> Value {

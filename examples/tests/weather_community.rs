@@ -53,7 +53,7 @@ impl Town {
             command.env("PUMASI_TOKEN_KEY", KEY);
         };
         let service = Running::start("weather_community", serve).unwrap();
-        Self { service, client: Client::new(), keys: Keys::new(KEY).unwrap() }
+        Self { service, client: Client::new(), keys: Keys::new(KEY, "weather_community").unwrap() }
     }
 
     async fn send(

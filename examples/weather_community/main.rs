@@ -18,7 +18,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member` or `forecaster`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member` or `forecaster`, `aud`: `weather_community`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
 //! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |
 //!
 //! Everything is kept in one folder, `--data`: what was acknowledged is there after a SIGKILL.

@@ -23,10 +23,10 @@ SERVICES = {
 }
 
 
-def token(name, role):
+def token(service, name, role):
     """A bearer token as whoever holds the key would sign it."""
     encode = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=")
-    claims = {"sub": name, "role": role, "exp": int(time.time()) + 3600}
+    claims = {"sub": name, "role": role, "aud": service, "exp": int(time.time()) + 3600}
     signed = encode(b'{"alg":"HS256","typ":"JWT"}') + b"." + encode(json.dumps(claims).encode())
     return (signed + b"." + encode(hmac.digest(KEY.encode(), signed, hashlib.sha256))).decode()
 
@@ -69,7 +69,7 @@ class World:
         connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.urls[service]).netloc, timeout=20)
         headers = dict(headers or {})
         if as_whom:
-            headers["authorization"] = f"Bearer {token(*as_whom)}"
+            headers["authorization"] = f"Bearer {token(service, *as_whom)}"
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body, ensure_ascii=False).encode()
         if body is not None:

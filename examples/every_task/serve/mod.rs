@@ -75,7 +75,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token(&self.name, self.role.as_str(), LIFETIME)?)
+        Ok(auth::print_token("every_task", &self.name, self.role.as_str(), LIFETIME)?)
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn run(
     matcher: TaskMatcher,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("every_task")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;

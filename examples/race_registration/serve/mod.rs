@@ -93,7 +93,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
-        Ok(auth::print_token(&self.name, self.role.as_str(), LIFETIME)?)
+        Ok(auth::print_token("race_registration", &self.name, self.role.as_str(), LIFETIME)?)
     }
 }
 
@@ -168,7 +168,7 @@ impl Service {
 /// Serves until the process is asked to stop, then finishes what is under way.
 pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("race_registration")?;
     let secret = env::var("PAYMENT_WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty());
     let plays_gateway = options.play_gateway || (secret.is_none() && keys.is_random());
     if secret.is_none() && !plays_gateway {

@@ -77,7 +77,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints an admin's token.
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token(&self.name, ADMIN, LIFETIME)?)
+        Ok(auth::print_token("running_coach", &self.name, ADMIN, LIFETIME)?)
     }
 }
 
@@ -96,7 +96,7 @@ struct Service {
 pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
     let metrics = telemetry::metrics()?;
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("running_coach")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let database = servers::postgres().await?;

@@ -54,7 +54,7 @@ pub(crate) struct TokenOptions {
 
 impl TokenOptions {
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token(&self.name, READER, LIFETIME)?)
+        Ok(auth::print_token("slack_bot", &self.name, READER, LIFETIME)?)
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let shutdown = Shutdown::new();
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("slack_bot")?;
     if keys.is_random() {
         let token = keys.issue("operator", READER, LIFETIME).map_err(|problem| problem.detail)?;
         eprintln!("token for the list of questions: {token}");

@@ -31,7 +31,8 @@ async fn shared(test: &str, bus: Bus) {
         })
     };
     let (one, other) = (start("one"), start("other"));
-    let (minsu, membership) = (client("민수", "member"), client("members", "membership"));
+    let (minsu, membership) =
+        (client("every_task", "민수", "member"), client("every_task", "members", "membership"));
     let mut accepted = HashSet::new();
     for number in 0..40 {
         let service = if number % 2 == 0 { &one } else { &other };
@@ -78,7 +79,7 @@ async fn a_server_that_is_gone_is_named_and_what_was_accepted_goes_on_when_it_is
     let service = trial.start(EXAMPLE, |command| {
         command.env(support::servers::REDIS, through).arg("--data").arg(folder.path());
     });
-    let minsu = client("민수", "member");
+    let minsu = client("every_task", "민수", "member");
     let ready = async || minsu.get(service.url("/readyz")).send().await.unwrap();
     assert_eq!(ready().await.status(), StatusCode::OK);
 

@@ -28,12 +28,16 @@ async fn post(client: &Client, url: String, body: Value) -> Value {
 
 async fn race(service: &Running, kind: &str, places: u32) -> String {
     let race = json!({"name": "서울마라톤", "kind": kind, "places": places, "price_krw": 35_000});
-    post(&client("지영", "organiser"), service.url("/races"), race).await["id"].as_str().unwrap().to_owned()
+    post(&client("race_registration", "지영", "organiser"), service.url("/races"), race).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// Answers everything that a runner is asked; the last view, or the problem that ended it.
 async fn register(service: &Running, race: &str, runner: &str) -> Value {
-    let (client, url) = (client(runner, "runner"), service.url(&format!("/races/{race}/registration")));
+    let (client, url) =
+        (client("race_registration", runner, "runner"), service.url(&format!("/races/{race}/registration")));
     let mut view = Value::Null;
     for (answer, value) in [
         ("agree_terms", json!({"agreed": true})),
@@ -79,7 +83,9 @@ async fn processes_on_postgres_grant_no_place_twice_and_everybody_who_paid_runs_
     let mut bibs = HashSet::new();
     for (name, _) in waiting {
         let url = other.url(&format!("/races/{race}/registration"));
-        let view = until(&client(name, "runner"), &url, |view| view["status"] == "completed").await;
+        let view =
+            until(&client("race_registration", name, "runner"), &url, |view| view["status"] == "completed")
+                .await;
         assert!(bibs.insert(view["bib"].as_u64().unwrap()), "a bib twice");
     }
     let places = until(&Client::new(), &other.url(&format!("/races/{race}")), |_| true).await;
@@ -101,7 +107,7 @@ async fn lots_that_are_drawn_on_postgres_are_of_all_who_entered_by_any_process()
         register(service, &race, name)
     });
     futures_util::future::join_all(entering).await;
-    let organiser = client("지영", "organiser");
+    let organiser = client("race_registration", "지영", "organiser");
     let draw = |service: &Running| post(&organiser, service.url(&format!("/races/{race}/draw")), json!({}));
     let (drawn, again) = tokio::join!(draw(&one), draw(&other));
     assert_eq!(drawn, again, "drawn twice");
@@ -109,7 +115,10 @@ async fn lots_that_are_drawn_on_postgres_are_of_all_who_entered_by_any_process()
     assert_eq!((list("winners").len(), list("waiting").len()), (2, 4));
     let late = register(&other, &race, "too late").await;
     let url = other.url(&format!("/races/{race}/registration"));
-    let ended = until(&client("too late", "runner"), &url, |view| view["status"] == "compensated").await;
+    let ended = until(&client("race_registration", "too late", "runner"), &url, |view| {
+        view["status"] == "compensated"
+    })
+    .await;
     assert_eq!(ended["id"], late["id"], "who came after the draw was let in");
     drop((one, other));
     trial.end().await;

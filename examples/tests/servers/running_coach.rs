@@ -22,7 +22,7 @@ async fn what_one_process_stores_another_answers_from_and_opens() {
         })
     };
     let (one, other) = (start(), start());
-    let admin = client("지영", "admin");
+    let admin = client("running_coach", "지영", "admin");
     let knowledge = |service: &Running| service.url("/knowledge/ko%2Ftape?title=테이핑");
     let text = "스포츠 테이프는 여섯 시간 뒤에 뗍니다.";
     let request = admin.put(knowledge(&one)).header("content-type", "text/plain").body(text);

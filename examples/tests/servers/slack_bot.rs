@@ -72,7 +72,7 @@ async fn shared(test: &str, bus: Bus) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(per_thread.values().all(|count| *count == 1), "an answer stands twice");
-    let asked = until(&client("운영자", "reader"), &other.url("/questions"), |asked| {
+    let asked = until(&client("slack_bot", "운영자", "reader"), &other.url("/questions"), |asked| {
         asked.as_array().is_some_and(|asked| asked.iter().all(|row| row["asked"] == 10))
     })
     .await;

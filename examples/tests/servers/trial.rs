@@ -83,9 +83,9 @@ impl Trial {
     }
 }
 
-/// A client that has a token.
-pub(crate) fn client(name: &str, role: &str) -> Client {
-    let token = Keys::new(KEY).unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
+/// A client that has a service's token.
+pub(crate) fn client(service: &str, name: &str, role: &str) -> Client {
+    let token = Keys::new(KEY, service).unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
     Client::builder().default_headers(headers).build().unwrap()
 }

@@ -79,7 +79,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
-        let keys = Keys::from_env()?;
+        let keys = Keys::from_env("weather_community")?;
         if keys.is_random() {
             return Err(format!("{} is not set: the service would not know the token", auth::KEY).into());
         }
@@ -101,7 +101,7 @@ struct Service {
 /// Serves until the process is asked to stop, then finishes what is under way.
 pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env()?;
+    let keys = Keys::from_env("weather_community")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
