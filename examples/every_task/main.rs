@@ -6,6 +6,7 @@
 //! cargo run --example every_task -- posts.jsonl      a file of posts: JSON lines, an array or one object; `-`: standard input
 //! cargo run --example every_task -- eval             precision and recall on the committed posts
 //! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
+//! cargo run --example every_task -- put-aside        events that were put aside, and why; --deliver-again: once more
 //! cargo run --example every_task -- token 민수        a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
@@ -46,6 +47,7 @@ use pumasi_llm_parse::extract::{Batch, Budget, Journal};
 use pumasi_llm_parse::task::{
     ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskExtractor, TaskMatcher,
 };
+use support::model::Watched;
 
 #[derive(Parser)]
 #[command(
@@ -82,6 +84,8 @@ struct Args {
 enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Lists the events that were put aside, with the reason, and has them delivered again.
+    PutAside(serve::AsideOptions),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
     /// Measures the extractor on the committed posts.
@@ -100,11 +104,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let extractor = extractor(args.budget_tokens)?;
+    let model = support::model::chat_model()?.map(|model| Arc::new(Watched::new(model)));
+    let health = model.as_deref().map(Watched::health);
+    let extractor = extractor(model, args.budget_tokens)?;
     match args.command {
         Some(Command::Serve(options)) => {
-            serve::run(options, extractor, matcher()?).await.map(|()| ExitCode::SUCCESS)
+            serve::run(options, extractor, health, matcher()?).await.map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::PutAside(options)) => options.run().await.map(|()| ExitCode::SUCCESS),
         Some(Command::Token(options)) => options.print().map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
             print::extractor(&*extractor);
@@ -114,9 +121,12 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// The model that the environment names, or the rules that stand in for one.
-fn extractor(budget_tokens: Option<u64>) -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
-    Ok(match support::model::chat_model()? {
+/// The model, or the rules that stand in for one.
+fn extractor(
+    model: Option<Arc<Watched>>,
+    budget_tokens: Option<u64>,
+) -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
+    Ok(match model {
         Some(model) => Arc::new(TaskExtractor::configured(model, |prompt| {
             let prompt = prompt.with_call_timeout(Duration::from_mins(2));
             match budget_tokens {

@@ -75,7 +75,7 @@ function translate() {
   $("filter").replaceChildren(make("option", { value: "" }, t("all")), ...Object.entries(t("status")).map(([value, text]) => make("option", { value }, text)));
   $("filter").value = chosen;
   $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}`;
+  if (me) $("me-text").replaceChildren(`${t(me.role)}: `, make("span", { lang: "" }, me.name));
 }
 
 async function call(method, path, body) {
@@ -237,7 +237,7 @@ function drawRows() {
   swap($("registrations"), [rows, shown, races.length], ...rows.map(row => make("li", {},
     button(`show ${row.id}`, row.runner, () => guarded(() => show(row.id, true)), { className: "grow", ariaCurrent: shown === row.id ? "true" : null, lang: "" }),
     make("span", { className: "tag" + (["needs_operator", "parked"].includes(row.status) ? " bad" : "") }, t("status")[row.status]),
-    make("span", { className: "facts" }, [raceName(row.race), row.step && t(row.step), row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).join(" · ")))));
+    make("span", { className: "facts" }, make("span", { lang: "" }, raceName(row.race)), ...[row.step && t(row.step), row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).map(fact => ` · ${fact}`)))));
 }
 function fitting(it) {
   switch (it.status) {
@@ -284,7 +284,7 @@ async function show(id, focus) {
       make("div", {},
         it.payment && make("h3", {}, t("payment")), it.payment && make("p", {}, `${t("won")(it.payment.amount_krw)} · ${t("state")[it.payment.state]}`),
         form && make("h3", {}, t("decide")), form, bar && make("h3", {}, t("bar")), bar,
-        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · ${one.who} · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${t(one.step)}): ${one.why}`))) : make("p", { className: "muted" }, t("none")),
+        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · `, make("span", { lang: "" }, one.who), ` · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${t(one.step)}): `, make("span", { lang: "" }, one.why)))) : make("p", { className: "muted" }, t("none")),
         make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${t(one.step)}: ${t("look")[one.look]}`).join(", ") || entry.what}`))))),
     make("h3", {}, t("diagram")), make("div", { className: "picture", tabIndex: 0, role: "group", ariaLabel: t("diagram") }, picture), mermaid);
   if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }
@@ -348,3 +348,5 @@ $("language").addEventListener("click", () => {
 });
 translate();
 guarded(async () => { setup = (await call("GET", "about")).value; sides(); if (me) await come(); });
+// News tell of registrations; new races and free places show within some seconds.
+setInterval(() => { if (me && !document.hidden) refreshRaces().catch(() => {}); }, 5_000);

@@ -19,6 +19,7 @@ const words = {
 };
 let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
 let conversation = crypto.randomUUID();
+let answers = []; // of this conversation, to be drawn anew in the other language
 let running = null; // the AbortController of the answer that is being read
 const $ = id => document.getElementById(id);
 const t = key => words[language][key];
@@ -151,6 +152,7 @@ async function ask(question) {
   running = controller;
   const log = $("log");
   const answer = { text: "", sources: [], citations: [], isOver: false, last: null, node: make("p", { className: "said", lang: "" }) };
+  answers.push(answer);
   log.append(make("p", { className: "asked", lang: "" }, question), answer.node);
   log.ariaBusy = "true";
   $("stop").hidden = false;
@@ -187,8 +189,8 @@ $("ask").addEventListener("submit", event => {
 $("question").addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); $("ask").requestSubmit(); } });
 document.addEventListener("keydown", event => { if (event.key === "Escape") running?.abort(); });
 $("stop").addEventListener("click", () => running?.abort());
-$("fresh").addEventListener("click", () => { running?.abort(); conversation = crypto.randomUUID(); $("log").replaceChildren(); $("sources").replaceChildren(); $("nosource").hidden = false; $("status").textContent = ""; $("question").focus(); });
-$("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); about(); });
+$("fresh").addEventListener("click", () => { running?.abort(); conversation = crypto.randomUUID(); answers = []; $("log").replaceChildren(); $("sources").replaceChildren(); $("nosource").hidden = false; $("status").textContent = ""; $("question").focus(); });
+$("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); for (const line of ["status", "stored"]) $(line).textContent = ""; translate(); answers.forEach(draw); if (answers.length) showSources(answers.at(-1)); about(); });
 
 async function about() {
   try {

@@ -23,6 +23,7 @@ use pumasi_rag::answer::Assistant;
 use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
 use support::auth::{self, Caller, Keys};
+use support::model::Watched;
 use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
@@ -105,16 +106,16 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
         tracing::info!(documents = report.added, "stored the committed knowledge");
     }
-    if keys.is_random() {
-        let token = keys.issue("admin", ADMIN, LIFETIME).map_err(|problem| problem.detail)?;
-        eprintln!("admin token: {token}");
-    }
+    keys.offer("admin", ADMIN, LIFETIME)?;
     let shutdown = Shutdown::new();
     let (asked, cache) = (knowledge.store.clone(), servers::cache(ANSWERS)?);
-    let ready = Ready::new(shutdown.clone()).with("store", move || {
+    let model = model.map(|model| Arc::new(Watched::new(model)));
+    let ready = Ready::new(shutdown.clone()).with_cache(cache.clone());
+    let ready = ready.with_model(model.as_deref().map(Watched::health)).with("store", move || {
         let store = asked.clone();
         async move { store.count(&Filter::And(Vec::new())).await.map(drop) }
     });
+    let model = model.map(|model| model as Arc<dyn ChatModel>);
     let service = Arc::new(Service {
         coach: coach::assistant(knowledge.retriever(), model, cache)?,
         knowledge,

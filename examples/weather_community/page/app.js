@@ -79,7 +79,7 @@ function translate() {
   options($("warn-kind"), t("dangers"));
   options($("filter"), t("regions"), t("all"));
   $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}`;
+  if (me) $("me-text").replaceChildren(`${t(me.role)}: `, make("span", { lang: "" }, me.name));
 }
 
 async function call(method, path, body, key) {
@@ -238,7 +238,7 @@ function show(message) {
   if (message.number <= room.last) return;
   room.last = message.number;
   const box = $("messages"), atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  box.append(make("li", {}, make("time", { dateTime: message.at }, clock(message.at)), " ", make("strong", { lang: "" }, message.author), " ", make("span", { lang: "" }, message.text)));
+  box.append(make("p", {}, make("time", { dateTime: message.at }, clock(message.at)), " ", make("strong", { lang: "" }, message.author), " ", make("span", { lang: "" }, message.text)));
   while (box.children.length > 300) box.firstChild.remove();
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
@@ -336,7 +336,7 @@ onSubmit($("drop-form"), async (elements, key) => {
 $("leave").onclick = leave;
 $("more").onclick = () => guarded(more);
 $("filter").onchange = () => guarded(refreshWarnings);
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); drawAll(); };
+$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); translate(); drawAll(); };
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
   if (!navigator.geolocation) return unknown();
