@@ -233,9 +233,10 @@ impl Ready {
         if self.shutdown.is_triggered() {
             return Err(unavailable("the service is stopping".to_owned()));
         }
-        let asked = self.dependencies.iter().map(|dependency| async move {
-            (dependency, Arc::clone(dependency).is_up().await)
-        });
+        let asked = self
+            .dependencies
+            .iter()
+            .map(|dependency| async move { (dependency, Arc::clone(dependency).is_up().await) });
         let asked = join_all(asked).await;
         let down = || asked.iter().filter(|(_, is_up)| !is_up).map(|(dependency, _)| dependency);
         let names: Vec<&'static str> = down().map(|dependency| dependency.name).collect();

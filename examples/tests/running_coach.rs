@@ -210,14 +210,19 @@ async fn a_model_that_is_down_is_named_and_leaves_the_service_ready() {
     let service = start_with(folder.path(), |command| {
         command.env("PUMASI_LLM_URL", "http://127.0.0.1:1/v1").env("NO_PROXY", "*");
     });
-    let ready = async || client.get(service.url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap();
+    let ready =
+        async || client.get(service.url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(ready().await["status"], "ready", "no call was made");
     let events = ask(&client, &service, "발목이 아픈데 뛰어도 되나요?").await;
     assert!(events.iter().any(|(_, name, _)| name == "error"), "{events:?}");
     // What was asked a moment ago counts for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let degraded = ready().await;
-    assert_eq!((&degraded["status"], &degraded["down"]), (&json!("degraded"), &json!(["model"])), "{degraded}");
+    assert_eq!(
+        (&degraded["status"], &degraded["down"]),
+        (&json!("degraded"), &json!(["model"])),
+        "{degraded}"
+    );
     assert_eq!(client.get(service.url("/readyz")).send().await.unwrap().status(), StatusCode::OK);
 }
 

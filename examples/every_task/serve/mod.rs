@@ -149,10 +149,11 @@ pub(crate) async fn run(
     let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told);
     let shutdown = Shutdown::new();
     let asked = store.clone();
-    let ready = Ready::new(shutdown.clone()).with_bus(bus.clone()).with_model(model).with("store", move || {
-        let store = asked.clone();
-        async move { store.get("").await.map(drop) }
-    });
+    let ready =
+        Ready::new(shutdown.clone()).with_bus(bus.clone()).with_model(model).with("store", move || {
+            let store = asked.clone();
+            async move { store.get("").await.map(drop) }
+        });
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,

@@ -1,7 +1,9 @@
 //! What goes over the wire.
 
 use pumasi_llm_parse::extract::Support;
-use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskFailure, TaskPart, TaskRecord, TaskState};
+use pumasi_llm_parse::task::{
+    Difficulty, Match, Post, PostKind, Task, TaskFailure, TaskPart, TaskRecord, TaskState,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -50,7 +50,10 @@ async fn a_cache_that_is_gone_is_named_and_questions_are_answered_without_it() {
     let mut cable = Cable::to(trial.redis.strip_prefix("redis://").unwrap());
     let through = format!("redis://{}", cable.address());
     let service = trial.start("running_coach", |command| {
-        command.env(support::servers::REDIS, through).arg("--data").arg(folder.path().join("knowledge.sqlite"));
+        command
+            .env(support::servers::REDIS, through)
+            .arg("--data")
+            .arg(folder.path().join("knowledge.sqlite"));
     });
     let (client, ready) = (Client::new(), service.url("/readyz"));
     until(&client, &ready, |ready| ready["status"] == "ready").await;

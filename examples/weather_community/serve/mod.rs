@@ -116,7 +116,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         let community = asked.clone();
         async move { community.ping().await }
     });
-    let service = Arc::new(Service { community, keys, listeners, metrics, ready, shutdown: shutdown.clone() });
+    let service =
+        Arc::new(Service { community, keys, listeners, metrics, ready, shutdown: shutdown.clone() });
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("weather_community: http://{}", listener.local_addr()?);

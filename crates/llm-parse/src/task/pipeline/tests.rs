@@ -164,7 +164,10 @@ async fn a_model_that_is_down_uses_up_no_attempts_for_as_long_as_there_is_patien
         for attempt in 1..=20 {
             assert!(bench.handle(&event, attempt).await.unwrap_err().retry().is_retryable(), "{kind}");
             let record = bench.record().await;
-            assert_eq!((record.attempts, record.spared, record.state), (attempt, attempt, TaskState::Pending));
+            assert_eq!(
+                (record.attempts, record.spared, record.state),
+                (attempt, attempt, TaskState::Pending)
+            );
         }
         bench.handle(&event, 21).await.unwrap();
         assert_eq!(bench.record().await.state, TaskState::Extracted);
