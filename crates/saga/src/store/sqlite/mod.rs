@@ -149,14 +149,17 @@ impl SqliteStoreOptions {
         let (requests, incoming) = mpsc::unbounded_channel();
         let changed = Arc::new(Notify::new());
         let transactions = Arc::default();
+        let (replies, answered) = std::sync::mpsc::channel();
         let writer = Writer::new(
             connection,
             outbox.clone(),
             Arc::clone(&self.clock),
-            Arc::clone(&changed),
+            replies,
             Arc::clone(&transactions),
         );
-        tokio::spawn(writer.run(incoming));
+        let (runtime, woken) = (tokio::runtime::Handle::current(), Arc::clone(&changed));
+        start("pumasi-saga-file", move || runtime.block_on(writer.run(incoming)))?;
+        start("pumasi-saga-told", move || writer::reply(&answered, &woken))?;
         Ok(SqliteStore {
             shared: Arc::new(Shared {
                 requests,
@@ -201,6 +204,14 @@ impl SqliteStoreOptions {
             .pragma("cache_size", "-16384")
             .disable_statement_logging()
     }
+}
+
+/// Starts a thread: a task would wait for its turn behind whatever else is ready, with the lock of the file in its hands.
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| {
+        Error::new(ErrorKind::Storage, "starting the writer of the store of sagas").with_source(error)
+    })
 }
 
 /// Reads back what was set: a level that SQLite does not know is ignored by it, without a word.
@@ -270,13 +281,11 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-/// How many commits are worth gathering into one call.
-const BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-
 #[async_trait]
 impl SagaStore for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities { durable: true, batch: BATCH, ..StoreCapabilities::none() }
+        // The writer gathers by itself.
+        StoreCapabilities { durable: true, ..StoreCapabilities::none() }
     }
 
     async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp> {
