@@ -44,6 +44,8 @@ const MIGRATION: Migration = Migration {
 /// - **Group commit.** What is asked at the same time, of however many sagas, shares one transaction and one sync. A transaction
 ///   appends one entry with all of its changes to a journal in the file; the rows that they make are written into tables every
 ///   32,768 changes, or when somebody lists or counts sagas. Rows as such cost ten times as much to write.
+/// - **Threads.** The writer has a thread of its own, and a second one wakes those who asked: as tasks they would wait, with the file
+///   locked, for their turn behind the sagas that are ready to go on.
 /// - **Shared.** Several processes of one machine may open the file (not over a network file system); an engine sees what
 ///   another process stored within the [polling interval](SqliteStoreOptions::with_poll).
 /// - **Clock.** Leases and deadlines are measured by the machine's clock. When it jumps ahead, leases end early, and epochs
@@ -262,7 +264,7 @@ impl SqliteStore {
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
         let gone = || {
-            Error::new(ErrorKind::Unavailable, "the writer of the store of sagas has ended with its runtime")
+            Error::new(ErrorKind::Unavailable, "the writer of the store of sagas has ended")
                 .with_retry(Retry::Never)
         };
         let (reply, answer) = oneshot::channel();
