@@ -71,6 +71,12 @@ impl Options {
     }
 }
 
+/// Bare group commits: how many sagas a second, and microseconds of this process's CPU for each.
+struct Ceiling {
+    rate: f64,
+    cpu: f64,
+}
+
 /// A store under load, and what its numbers are read from.
 struct Subject {
     store: Arc<dyn SagaStore>,
@@ -114,14 +120,14 @@ impl Subject {
         Ok(Self { store, sqlite, postgres, folder })
     }
 
-    async fn ceiling(&self, options: &Options) -> Option<f64> {
-        match (&self.sqlite, &self.postgres) {
-            (_, Some(pool)) => {
-                Some(ceiling::postgres(pool, options.lanes.get(), options.in_flight, CEILING).await)
-            }
-            (Some(_), None) => Some(ceiling::file(self.folder.path(), options.in_flight, CEILING).await),
-            (None, None) => None,
-        }
+    async fn ceiling(&self, options: &Options) -> Option<Ceiling> {
+        let meter = Meter::start();
+        let rate = match (&self.sqlite, &self.postgres) {
+            (_, Some(pool)) => ceiling::postgres(pool, options.lanes.get(), options.in_flight, CEILING).await,
+            (Some(_), None) => ceiling::file(self.folder.path(), options.in_flight, CEILING).await,
+            (None, None) => return None,
+        };
+        Some(Ceiling { rate, cpu: meter.cpu_micros() / (rate * meter.seconds()) })
     }
 
     async fn log(&self) -> ServerLog {
@@ -153,7 +159,12 @@ async fn main() -> Result<(), String> {
     #[expect(clippy::cast_precision_loss, reason = "rates")]
     let (sagas, syncs, bytes) = (latencies.len() as f64, log.syncs as f64, log.bytes as f64);
     let rate = sagas / seconds;
-    let ceiling = before.zip(after).map(|(before, after)| f64::midpoint(before, after));
+    let ceilings = before.zip(after).map(|(before, after)| [before, after]);
+    let of_both = |value: fn(&Ceiling) -> f64| {
+        let [before, after] = ceilings.as_ref()?;
+        Some([value(before).round(), value(after).round()])
+    };
+    let ceiling = ceilings.as_ref().map(|[before, after]| f64::midpoint(before.rate, after.rate));
     let report = json!({
         "store": options.store,
         "layer": options.layer,
@@ -168,7 +179,8 @@ async fn main() -> Result<(), String> {
         "log_bytes_per_saga": (bytes / sagas).round(),
         "resident_kib_start": resident,
         "resident_kib_end": resident_after,
-        "ceiling_sagas_per_second": before.zip(after).map(|(before, after)| [before.round(), after.round()]),
+        "ceiling_sagas_per_second": of_both(|ceiling| ceiling.rate),
+        "ceiling_cpu_us_per_saga": of_both(|ceiling| ceiling.cpu),
         "of_ceiling": ceiling.map(|ceiling| (rate / ceiling * 100.0).round() / 100.0),
     });
     println!("{report}");

@@ -259,7 +259,7 @@ pub struct StoreCapabilities {
     /// What was committed outlives the process (and, for a store that syncs, the machine's power).
     pub durable: bool,
     /// How many commits of different sagas are worth gathering into one call of [`SagaStore::commit`]; 1 where a call
-    /// costs as much for each of them.
+    /// costs as much for each of them, or where the store gathers calls itself.
     pub batch: NonZeroUsize,
     /// How many calls of [`SagaStore::commit`] are worth having under way at the same time.
     pub lanes: NonZeroUsize,

@@ -64,6 +64,7 @@ impl Row {
         self.head.status.is_final() && self.holder.is_none() && self.wake.is_none() && self.signals.is_empty()
     }
 
+    #[cfg(feature = "embedded")]
     pub(in crate::store) fn has_signals(&self) -> bool {
         !self.signals.is_empty()
     }
@@ -215,6 +216,10 @@ fn read_worker(from: &mut Reader<'_>) -> Result<Option<WorkerId>> {
 }
 
 /// One change of one row, as the journal has it. It has been decided: applying it asks nothing.
+#[cfg_attr(
+    not(feature = "embedded"),
+    expect(dead_code, reason = "a journal alone asks which saga it is about")
+)]
 pub(in crate::store) enum Change<'a> {
     Commit(&'a Commit),
     Signal(&'a NewSignal),
@@ -224,6 +229,7 @@ pub(in crate::store) enum Change<'a> {
 }
 
 impl Change<'_> {
+    #[cfg(feature = "embedded")]
     pub(in crate::store) fn id(&self) -> SagaId {
         match self {
             Self::Commit(commit) => commit.head.id,

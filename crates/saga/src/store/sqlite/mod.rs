@@ -44,6 +44,8 @@ const MIGRATION: Migration = Migration {
 /// - **Group commit.** What is asked at the same time, of however many sagas, shares one transaction and one sync. A transaction
 ///   appends one entry with all of its changes to a journal in the file; the rows that they make are written into tables every
 ///   32,768 changes, or when somebody lists or counts sagas. Rows as such cost ten times as much to write.
+/// - **Threads.** The writer has a thread of its own, and a second one wakes those who asked: as tasks they would wait, with the file
+///   locked, for their turn behind the sagas that are ready to go on.
 /// - **Shared.** Several processes of one machine may open the file (not over a network file system); an engine sees what
 ///   another process stored within the [polling interval](SqliteStoreOptions::with_poll).
 /// - **Clock.** Leases and deadlines are measured by the machine's clock. When it jumps ahead, leases end early, and epochs
@@ -149,14 +151,17 @@ impl SqliteStoreOptions {
         let (requests, incoming) = mpsc::unbounded_channel();
         let changed = Arc::new(Notify::new());
         let transactions = Arc::default();
+        let (replies, answered) = std::sync::mpsc::channel();
         let writer = Writer::new(
             connection,
             outbox.clone(),
             Arc::clone(&self.clock),
-            Arc::clone(&changed),
+            replies,
             Arc::clone(&transactions),
         );
-        tokio::spawn(writer.run(incoming));
+        let (runtime, woken) = (tokio::runtime::Handle::current(), Arc::clone(&changed));
+        start("pumasi-saga-file", move || runtime.block_on(writer.run(incoming)))?;
+        start("pumasi-saga-told", move || writer::reply(&answered, &woken))?;
         Ok(SqliteStore {
             shared: Arc::new(Shared {
                 requests,
@@ -201,6 +206,14 @@ impl SqliteStoreOptions {
             .pragma("cache_size", "-16384")
             .disable_statement_logging()
     }
+}
+
+/// Starts a thread: a task would wait for its turn behind whatever else is ready, with the lock of the file in its hands.
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| {
+        Error::new(ErrorKind::Storage, "starting the writer of the store of sagas").with_source(error)
+    })
 }
 
 /// Reads back what was set: a level that SQLite does not know is ignored by it, without a word.
@@ -251,7 +264,7 @@ impl SqliteStore {
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
         let gone = || {
-            Error::new(ErrorKind::Unavailable, "the writer of the store of sagas has ended with its runtime")
+            Error::new(ErrorKind::Unavailable, "the writer of the store of sagas has ended")
                 .with_retry(Retry::Never)
         };
         let (reply, answer) = oneshot::channel();
@@ -270,13 +283,11 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-/// How many commits are worth gathering into one call.
-const BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-
 #[async_trait]
 impl SagaStore for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities { durable: true, batch: BATCH, ..StoreCapabilities::none() }
+        // The writer gathers by itself.
+        StoreCapabilities { durable: true, ..StoreCapabilities::none() }
     }
 
     async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp> {

@@ -35,12 +35,57 @@ fn sixteen(bytes: &[u8]) -> Result<[u8; 16]> {
     bytes.try_into().map_err(|_| sqlx::Error::Decode("an id has not sixteen bytes".into()))
 }
 
-/// Which entry the tables have, and which is the journal's last.
-pub(super) async fn marks(connection: &mut SqliteConnection) -> Result<(i64, i64)> {
-    let marks =
-        "SELECT settled, coalesce((SELECT max(no) FROM pumasi_saga_journal), settled) FROM pumasi_saga_mark";
-    let row = sqlx::query(marks).fetch_one(connection).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+/// What a transaction begins with.
+pub(super) struct Begun {
+    /// The last entry of the journal that the tables have.
+    pub(super) settled: i64,
+    /// The journal's last entry.
+    pub(super) last: i64,
+    /// Who has a lease, and until when.
+    pub(super) workers: HashMap<WorkerId, Timestamp>,
+    /// The rows that were asked for, as far as they are there.
+    pub(super) found: Found,
+}
+
+pub(super) type Found = HashMap<SagaId, Result<Row, Damage>>;
+
+/// Begins a transaction, and reads what every one needs, and the rows of `ids`: each question alone would cost its way to the
+/// engine's thread and back.
+pub(super) async fn begin(connection: &mut SqliteConnection, writes: bool, ids: &[SagaId]) -> Result<Begun> {
+    // Immediate: a transaction that begins by reading could not be turned into a writing one when another process wrote.
+    let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+    sqlx::query(begin).execute(&mut *connection).await?;
+    let rows = sqlx::query(include_str!("sql/begun.sql")).bind(hex(ids)).fetch_all(connection).await?;
+    let mut begun = Begun { settled: 0, last: 0, workers: HashMap::new(), found: HashMap::new() };
+    for row in &rows {
+        match row.try_get(0)? {
+            0 => (begun.settled, begun.last) = (row.try_get(1)?, row.try_get(2)?),
+            1 => {
+                let worker = WorkerId::from_bytes(sixteen(row.try_get(3)?)?);
+                begun.workers.insert(worker, Timestamp::from_micros(row.try_get(1)?));
+            }
+            _ => {
+                let (id, read) = read(row.try_get(3)?, row.try_get(4)?)?;
+                begun.found.insert(id, read);
+            }
+        }
+    }
+    Ok(begun)
+}
+
+/// Commits, after the entry was appended if there is one.
+pub(super) async fn commit(connection: &mut SqliteConnection, entry: Option<Entry>) -> Result<()> {
+    match entry {
+        None => sqlx::query("COMMIT").execute(connection).await?,
+        Some(Entry { no, bytes }) => {
+            sqlx::query(concat!(include_str!("sql/append.sql"), "; COMMIT"))
+                .bind(no)
+                .bind(bytes)
+                .execute(connection)
+                .await?
+        }
+    };
+    Ok(())
 }
 
 /// Reads the entries after `after`; the last one's number with them.
@@ -63,13 +108,16 @@ pub(super) async fn journal(
     Ok(Ok((last, entries)))
 }
 
+/// An entry of the journal, and its number.
+pub(super) struct Entry {
+    pub(super) no: i64,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// Appends an entry.
-pub(super) async fn append(connection: &mut SqliteConnection, no: i64, entry: Vec<u8>) -> Result<()> {
-    sqlx::query("INSERT INTO pumasi_saga_journal (no, entry) VALUES (?1, ?2)")
-        .bind(no)
-        .bind(entry)
-        .execute(connection)
-        .await?;
+pub(super) async fn append(connection: &mut SqliteConnection, entry: Entry) -> Result<()> {
+    let Entry { no, bytes } = entry;
+    sqlx::query(include_str!("sql/append.sql")).bind(no).bind(bytes).execute(connection).await?;
     Ok(())
 }
 
@@ -122,25 +170,24 @@ pub(super) async fn mark_broken(connection: &mut SqliteConnection, id: SagaId, n
 }
 
 /// Reads rows of the tables; those that are not there are left out.
-pub(super) async fn fetch(
-    connection: &mut SqliteConnection,
-    ids: &[SagaId],
-) -> Result<HashMap<SagaId, Result<Row, Damage>>> {
-    let hex = |id: &SagaId| format!("{:032x}", u128::from_be_bytes(*id.as_bytes()));
-    let ids: Vec<String> = ids.iter().map(hex).collect();
+pub(super) async fn fetch(connection: &mut SqliteConnection, ids: &[SagaId]) -> Result<Found> {
     let rows =
         sqlx::query("SELECT id, row FROM pumasi_saga WHERE id IN (SELECT unhex(value) FROM json_each(?1))")
-            .bind(json!(ids).to_string())
+            .bind(hex(ids))
             .fetch_all(connection)
             .await?;
-    rows.iter()
-        .map(|row| {
-            let id = SagaId::from_bytes(sixteen(row.try_get(0)?)?);
-            // A row that is whole, but not this one's, is as damaged.
-            let read = Row::decode(row.try_get(1)?);
-            Ok((id, read.and_then(|row| if row.head.id == id { Ok(row) } else { Err(Damage::Nonsense) })))
-        })
-        .collect()
+    rows.iter().map(|row| read(row.try_get(0)?, row.try_get(1)?)).collect()
+}
+
+fn hex(ids: &[SagaId]) -> String {
+    let hex = |id: &SagaId| format!("{:032x}", u128::from_be_bytes(*id.as_bytes()));
+    json!(ids.iter().map(hex).collect::<Vec<_>>()).to_string()
+}
+
+/// Reads a row; one that is whole, but not this one's, is as damaged as one that is not.
+fn read(id: &[u8], row: &[u8]) -> Result<(SagaId, Result<Row, Damage>)> {
+    let id = SagaId::from_bytes(sixteen(id)?);
+    Ok((id, Row::decode(row).and_then(|row| if row.head.id == id { Ok(row) } else { Err(Damage::Nonsense) })))
 }
 
 /// Lists the ids of the rows that a worker holds.
@@ -160,17 +207,6 @@ pub(super) async fn know_worker(connection: &mut SqliteConnection, worker: Worke
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Reads who has a lease, and until when.
-pub(super) async fn workers(connection: &mut SqliteConnection) -> Result<HashMap<WorkerId, Timestamp>> {
-    let rows = sqlx::query("SELECT id, until FROM pumasi_saga_worker").fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let worker = WorkerId::from_bytes(sixteen(row.try_get(0)?)?);
-            Ok((worker, Timestamp::from_micros(row.try_get(1)?)))
-        })
-        .collect()
 }
 
 pub(super) async fn renew(

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::image::{Batch, Image};
 use super::request::{Answer, Request};
-use super::rows;
+use super::rows::{self, Begun, Entry, Found};
 use crate::machine::record::code::Damage;
 use crate::store::admit::{Admitted, admit};
 use crate::store::row::{Change, delivered};
@@ -56,6 +56,36 @@ impl Failure {
     }
 }
 
+/// What became of the requests of one transaction.
+pub(super) struct Replies {
+    batch: Vec<Request>,
+    outcome: Result<Vec<Answer>>,
+    now: Timestamp,
+}
+
+/// Tells those who asked, until the writer has ended: to wake a thousand of them takes about as long as a transaction, and the next
+/// one need not wait for that.
+pub(super) fn reply(replies: &std::sync::mpsc::Receiver<Replies>, changed: &Notify) {
+    while let Ok(Replies { batch, outcome, now }) = replies.recv() {
+        let wakes = batch.iter().any(Request::wakes);
+        match outcome {
+            Ok(answers) => {
+                for (request, answer) in batch.into_iter().zip(answers) {
+                    request.reply(Ok(answer), now);
+                }
+            }
+            Err(error) => {
+                for request in batch {
+                    request.reply(Err(error.clone()), now);
+                }
+            }
+        }
+        if wakes {
+            changed.notify_waiters();
+        }
+    }
+}
+
 fn damaged(id: SagaId, damage: Damage) -> Error {
     Error::new(ErrorKind::Storage, format!("what is stored of saga {id} is damaged: {}", damage.as_str()))
 }
@@ -64,7 +94,7 @@ pub(super) struct Writer {
     connection: SqliteConnection,
     outbox: SqliteOutbox,
     clock: Arc<dyn Clock>,
-    changed: Arc<Notify>,
+    replies: std::sync::mpsc::Sender<Replies>,
     transactions: Arc<AtomicU64>,
     image: Image,
     /// Rows of the tables that cannot be read.
@@ -86,14 +116,14 @@ impl Writer {
         connection: SqliteConnection,
         outbox: SqliteOutbox,
         clock: Arc<dyn Clock>,
-        changed: Arc<Notify>,
+        replies: std::sync::mpsc::Sender<Replies>,
         transactions: Arc<AtomicU64>,
     ) -> Self {
         Self {
             connection,
             outbox,
             clock,
-            changed,
+            replies,
             transactions,
             image: Image::default(),
             damaged: HashMap::new(),
@@ -118,7 +148,6 @@ impl Writer {
     }
 
     async fn handle(&mut self, batch: Vec<Request>) {
-        let wakes = batch.iter().any(Request::wakes);
         let settles = batch.iter().any(Request::settles);
         let mut writes = batch.iter().any(Request::writes);
         let (now, outcome) = loop {
@@ -127,22 +156,8 @@ impl Writer {
                 done => break done,
             }
         };
-        match outcome {
-            Ok(answers) => {
-                for (request, answer) in batch.into_iter().zip(answers) {
-                    request.reply(Ok(answer), now);
-                }
-            }
-            Err(failure) => {
-                let error = failure.error();
-                for request in batch {
-                    request.reply(Err(error.clone()), now);
-                }
-            }
-        }
-        if wakes {
-            self.changed.notify_waiters();
-        }
+        // Fails where nobody replies any more, and then nobody waits.
+        let _ = self.replies.send(Replies { batch, outcome: outcome.map_err(Failure::error), now });
     }
 
     /// Carries everything out in one transaction, or nothing.
@@ -153,16 +168,22 @@ impl Writer {
         settles: bool,
     ) -> (Timestamp, Result<Vec<Answer>, Failure>) {
         let mut now = self.clock.now();
+        let mut ids = Vec::new();
+        for request in batch {
+            request.ids(&mut ids);
+        }
         let attempt = async {
-            // Immediate: a transaction that begins by reading could not be turned into a writing one when another process
-            // wrote.
-            let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
-            sqlx::query(begin).execute(&mut self.connection).await?;
+            let missing = self.missing(&ids);
+            let begun = rows::begin(&mut self.connection, writes, &missing).await?;
             // After the lock, for which another process may have made us wait.
             now = self.clock.now();
-            self.catch_up().await?;
-            let answers = self.carry_out(batch, writes, now).await?;
+            let workers = self.catch_up(begun, &missing).await?;
+            self.take_in(&ids).await?;
+            let (answers, mut entry) = self.carry_out(batch, writes, workers, now).await?;
             if writes && (settles || self.image.pending >= SETTLE) {
+                if let Some(entry) = entry.take() {
+                    rows::append(&mut self.connection, entry).await?;
+                }
                 let (dirty, deleted) = self.image.dirty();
                 if self.image.pending > 0 || !self.broken.is_empty() {
                     rows::settle(&mut self.connection, &dirty, &deleted, self.applied).await?;
@@ -172,7 +193,7 @@ impl Writer {
                 }
             }
             let answers = self.finish(batch, answers, now).await?;
-            sqlx::query("COMMIT").execute(&mut self.connection).await?;
+            rows::commit(&mut self.connection, entry).await?;
             Ok::<_, Failure>(answers)
         };
         let outcome = attempt.await;
@@ -204,14 +225,20 @@ impl Writer {
         (now, outcome)
     }
 
-    /// Repeats what other processes did since.
-    async fn catch_up(&mut self) -> Result<(), Failure> {
-        let (settled, last) = rows::marks(&mut self.connection).await?;
+    /// Repeats what other processes did since, and takes in the rows that were `missing` when the transaction was begun; returns
+    /// who has a lease.
+    async fn catch_up(
+        &mut self,
+        begun: Begun,
+        missing: &[SagaId],
+    ) -> Result<HashMap<WorkerId, Timestamp>, Failure> {
+        let Begun { settled, last, workers, found } = begun;
         if settled != self.settled {
             self.image.clear();
             self.broken.clear();
             (self.settled, self.applied) = (settled, settled);
         }
+        self.accept(missing, found);
         if last > self.applied {
             let (last, entries) =
                 rows::journal(&mut self.connection, self.applied).await?.map_err(Failure::Journal)?;
@@ -225,45 +252,50 @@ impl Writer {
             }
             self.applied = last;
         }
-        Ok(())
+        Ok(workers)
+    }
+
+    /// Those of which the image knows nothing.
+    fn missing(&self, ids: &[SagaId]) -> Vec<SagaId> {
+        let mut missing: Vec<SagaId> = ids.iter().copied().filter(|id| !self.image.has(*id)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
     }
 
     /// Takes rows in from the tables.
     async fn take_in(&mut self, ids: &[SagaId]) -> Result<(), Failure> {
-        let mut missing: Vec<SagaId> = ids.iter().copied().filter(|id| !self.image.has(*id)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        missing.sort_unstable();
-        missing.dedup();
-        let mut found = rows::fetch(&mut self.connection, &missing).await?;
-        for id in missing {
-            self.damaged.remove(&id);
-            if self.broken.contains(&id) {
-                self.damaged.insert(id, Damage::Gap);
-                continue;
-            }
-            match found.remove(&id) {
-                Some(Ok(row)) => self.image.insert_settled(id, Some(row)),
-                Some(Err(damage)) => drop(self.damaged.insert(id, damage)),
-                None => self.image.insert_settled(id, None),
-            }
+        let missing = self.missing(ids);
+        if !missing.is_empty() {
+            let found = rows::fetch(&mut self.connection, &missing).await?;
+            self.accept(&missing, found);
         }
         Ok(())
+    }
+
+    /// Takes in what was found of the rows that were missing.
+    fn accept(&mut self, missing: &[SagaId], mut found: Found) {
+        for id in missing {
+            self.damaged.remove(id);
+            if self.broken.contains(id) {
+                self.damaged.insert(*id, Damage::Gap);
+                continue;
+            }
+            match found.remove(id) {
+                Some(Ok(row)) => self.image.insert_settled(*id, Some(row)),
+                Some(Err(damage)) => drop(self.damaged.insert(*id, damage)),
+                None => self.image.insert_settled(*id, None),
+            }
+        }
     }
 
     async fn carry_out(
         &mut self,
         requests: &[Request],
         writes: bool,
+        mut workers: HashMap<WorkerId, Timestamp>,
         now: Timestamp,
-    ) -> Result<Vec<Answer>, Failure> {
-        let mut ids = Vec::new();
-        for request in requests {
-            request.ids(&mut ids);
-        }
-        self.take_in(&ids).await?;
-        let mut workers = rows::workers(&mut self.connection).await?;
+    ) -> Result<(Vec<Answer>, Option<Entry>), Failure> {
         let (mut batch, mut events) = (Batch::new(now), Vec::new());
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
@@ -318,14 +350,14 @@ impl Writer {
             };
             answers.push(answer);
         }
-        if batch.count > 0 {
+        let entry = (batch.count > 0).then(|| {
             self.applied += 1;
-            rows::append(&mut self.connection, self.applied, batch.seal()).await?;
-        }
+            Entry { no: self.applied, bytes: batch.seal() }
+        });
         if !events.is_empty() {
             self.outbox.publish_in(&mut self.connection, &events).await.map_err(Failure::Outbox)?;
         }
-        Ok(answers)
+        Ok((answers, entry))
     }
 
     /// Does what needs the tables as they are now.

@@ -1,16 +1,18 @@
 -- Commits of different sagas: those that make their sagas ($1 to $12), those that change them ($13 to $29), and the signals that the
 -- latter consumed ($30). Returns those that found their rows as they should be, by their numbers or, where they are new, by their ids,
--- and the time. Nothing here joins what was sent with what was made: for a thousand commits that would be a million comparisons.
+-- and the time. Each column is unnested for itself in a list of columns, which keeps no copy of it, as a function in FROM would. Nothing here joins what was sent with what was made: for a thousand commits that would be a million comparisons.
 WITH at AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
 ), made AS (
     INSERT INTO pumasi_saga
         (created_at, id, definition, epoch, holder, due, tail_1, version, token, updated_at, status, loose, step, reason, saga, key)
     SELECT now, id, definition, epoch, worker, due, record, 1, token, now, status, 1, step, reason, saga, key
-    FROM at, unnest(
-        $1::bytea[], $2::text[], $3::integer[], $4::text[], $5::smallint[], $6::text[], $7::bigint[], $8::text[], $9::bytea[],
-        $10::bigint[], $11::bigint[], $12::bytea[]
-    ) AS i (id, saga, definition, key, status, step, due, reason, worker, epoch, token, record)
+    FROM at, (
+        SELECT unnest($1::bytea[]) AS id, unnest($2::text[]) AS saga, unnest($3::integer[]) AS definition, unnest($4::text[]) AS key,
+            unnest($5::smallint[]) AS status, unnest($6::text[]) AS step, unnest($7::bigint[]) AS due, unnest($8::text[]) AS reason,
+            unnest($9::bytea[]) AS worker, unnest($10::bigint[]) AS epoch, unnest($11::bigint[]) AS token,
+            unnest($12::bytea[]) AS record
+    ) AS i
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), changed AS (
@@ -39,14 +41,14 @@ WITH at AS MATERIALIZED (
         tail_4 = CASE
             WHEN length(i.record) = 0 THEN s.tail_4 WHEN i.replaces OR s.loose = 4 THEN '' WHEN s.loose = 3 THEN i.record ELSE s.tail_4
         END
-    FROM at, unnest(
-        $13::integer[], $14::bytea[], $15::integer[], $16::smallint[], $17::text[], $18::bigint[], $19::text[], $20::bytea[],
-        $21::boolean[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bytea[], $27::boolean[],
-        $28::boolean[], $29::integer[]
-    ) AS i (
-        n, id, definition, status, step, due, reason, worker, takes, epoch, expected, version, token, record, replaces, holds,
-        consumes
-    )
+    FROM at, (
+        SELECT unnest($13::integer[]) AS n, unnest($14::bytea[]) AS id, unnest($15::integer[]) AS definition,
+            unnest($16::smallint[]) AS status, unnest($17::text[]) AS step, unnest($18::bigint[]) AS due,
+            unnest($19::text[]) AS reason, unnest($20::bytea[]) AS worker, unnest($21::boolean[]) AS takes,
+            unnest($22::bigint[]) AS epoch, unnest($23::bigint[]) AS expected, unnest($24::bigint[]) AS version,
+            unnest($25::bigint[]) AS token, unnest($26::bytea[]) AS record, unnest($27::boolean[]) AS replaces,
+            unnest($28::boolean[]) AS holds, unnest($29::integer[]) AS consumes
+    ) AS i
     WHERE s.id = i.id AND s.version = i.expected AND s.epoch = CASE WHEN i.takes THEN i.epoch - 1 ELSE i.epoch END
         AND (
             s.holder = i.worker

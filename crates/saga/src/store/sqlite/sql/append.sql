@@ -1,0 +1,1 @@
+INSERT INTO pumasi_saga_journal (no, entry) VALUES (?1, ?2)
