@@ -25,7 +25,8 @@ async fn engine(folder: &std::path::Path) -> TantivyEngine {
             let words: Vec<&str> = (0..random.usize(1..6))
                 .map(|_| ["한강", "러닝", "run", "night"][random.usize(..4)])
                 .collect();
-            let mut source = json!({"body": words.join(" "), "open": random.bool(), "rating": [-0.0, 0.0, 1.5][random.usize(..3)]});
+            let rating = [-0.0, 0.0, 1.5][random.usize(..3)];
+            let mut source = json!({"body": words.join(" "), "open": random.bool(), "rating": rating});
             if random.u8(..5) > 0 {
                 source["likes"] = json!(random.i64(-3..3));
                 source["city"] = json!(["서울", "부산", "Jeju"][random.usize(..3)]);
@@ -54,10 +55,10 @@ async fn a_short_page_is_the_beginning_of_a_long_one_and_a_walk_is_the_whole() {
         vec![Sort::ascending(&LIKES), Sort::descending(&RATING)],
         vec![Sort::descending(&RATING)],
         vec![Sort::descending(&CITY)],
-        vec![Sort::ascending(&CITY), Sort::descending(&OPEN), Sort::ascending(&LIKES)],
-        vec![Sort::descending(&OPEN), Sort::ascending(&CITY)],
+        vec![Sort::ascending(&CITY), Sort::descending_at(&OPEN.path()), Sort::ascending(&LIKES)],
+        vec![Sort::descending_at(&OPEN.path()), Sort::ascending(&CITY)],
     ];
-    let ranks = sorts.into_iter().map(|sorts| Rank::sorted(sorts)).chain([Rank::Text]);
+    let ranks = sorts.into_iter().map(Rank::sorted).chain([Rank::Text]);
     for rank in ranks {
         for text in ["한강", "러닝 night", "run 한강 러닝", ""] {
             let query = Query::new(text).with_rank(rank.clone());

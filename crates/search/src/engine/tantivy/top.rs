@@ -333,7 +333,8 @@ impl<const N: usize> Segment<N> {
     fn threshold(&self) -> Score {
         let Some((_, worst)) = self.worst else { return Score::MIN };
         let bits = u32::MAX - u32::try_from(worst).unwrap_or(u32::MAX);
-        Score::from_bits(bits.saturating_sub(16)).min(Score::MAX)
+        // what scores nothing may equal the worst as well
+        bits.checked_sub(16).map_or(Score::MIN, |bits| Score::from_bits(bits).min(Score::MAX))
     }
 
     fn collect(&mut self, top: &Top, weight: &dyn Weight, reader: &SegmentReader) -> tantivy::Result<()> {
