@@ -113,6 +113,7 @@ impl Plan {
     }
 
     /// Tells whether it asks nothing of the text.
+    #[cfg(feature = "embedded")]
     pub(crate) fn is_empty(&self) -> bool {
         self.must.is_empty() && self.should.is_empty() && self.must_not.is_empty()
     }
