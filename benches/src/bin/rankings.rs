@@ -4,6 +4,7 @@
 //! comparison with a server.
 //!
 //! - **bare**: `indexset::BTreeSet<(Reverse(score), member)>`. It is told the score; a service has to know it from elsewhere.
+//! - **bare with a map**: the same beside a `HashMap` of scores, told the member as ours is.
 //! - **ours**: `leaderboard::Ranking`. It is told the member, and tells rank, ties and, where it says so, ten neighbours.
 //! - **redis**: one `ZREVRANK` or `ZADD` at a time on a sorted set of the same members. Only here is time on the wall.
 //! - **store**: `SqliteBoards` with all members: how long a durable snapshot takes, and how long the slowest of the reads that
@@ -13,6 +14,7 @@
 //! rounds of 200,000 operations each.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::error::Error;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -50,6 +52,7 @@ struct Contest {
     ours: Ranking<Reverse<i64>, u64>,
     bare: BTreeSet<(Reverse<i64>, u64)>,
     scores: Vec<i64>,
+    map: HashMap<u64, i64>,
     random: fastrand::Rng,
 }
 
@@ -63,7 +66,8 @@ impl Contest {
             ours.set(member as u64, Reverse(*score));
             bare.insert((Reverse(*score), member as u64));
         }
-        Self { ours, bare, scores, random }
+        let map = (0..).zip(scores.iter().copied()).collect();
+        Self { ours, bare, scores, map, random }
     }
 
     fn members(&mut self) -> Vec<u64> {
@@ -114,6 +118,15 @@ impl Contest {
         })
     }
 
+    fn rank_bare_with_a_map(&mut self) -> f64 {
+        let members = self.members();
+        time(|| {
+            for member in &members {
+                black_box(self.bare.rank(&(Reverse(self.map[member]), *member)));
+            }
+        })
+    }
+
     fn rank_bare_with_neighbours(&mut self) -> f64 {
         let asked = self.entries();
         time(|| {
@@ -131,6 +144,23 @@ impl Contest {
         self.members().into_iter().map(|member| (member, self.random.i64(0..20_000_000))).collect()
     }
 
+    fn update_with_a_map(&mut self) -> f64 {
+        let changes = self.changes();
+        let taken = time(|| {
+            for (member, score) in &changes {
+                if let Some(old) = self.map.insert(*member, *score) {
+                    self.bare.remove(&(Reverse(old), *member));
+                }
+                black_box(self.bare.insert((Reverse(*score), *member)));
+            }
+        });
+        for (member, score) in changes {
+            self.scores[member as usize] = score;
+            self.ours.set(member, Reverse(score));
+        }
+        taken
+    }
+
     /// Both are given the same changes, one after the other.
     fn update(&mut self) -> (f64, f64) {
         let changes = self.changes();
@@ -146,6 +176,7 @@ impl Contest {
                 black_box(self.bare.insert((Reverse(*score), *member)));
             }
         });
+        self.map.extend(changes);
         (ours, bare)
     }
 }
@@ -316,7 +347,7 @@ fn main() -> Result<(), Failed> {
     let rounds = words.next().transpose()?.unwrap_or(5);
     let mut contest = Contest::new(members);
     contest.check();
-    let mut least = [f64::MAX; 6];
+    let mut least = [f64::MAX; 8];
     for _ in 0..rounds {
         let (update_ours, update_bare) = contest.update();
         let taken = [
@@ -326,6 +357,8 @@ fn main() -> Result<(), Failed> {
             contest.rank_bare_with_neighbours(),
             update_ours,
             update_bare,
+            contest.rank_bare_with_a_map(),
+            contest.update_with_a_map(),
         ];
         for (least, taken) in least.iter_mut().zip(taken) {
             *least = least.min(taken);
@@ -342,7 +375,7 @@ fn main() -> Result<(), Failed> {
     snapshots.sort_by(f64::total_cmp);
     let bytes = contest.ours.bytes() as f64 / members as f64;
     let redis = redis(&mut contest)?;
-    let [rank, around, bare_rank, bare_around, update, bare_update] = least;
+    let [rank, around, bare_rank, bare_around, update, bare_update, map_rank, map_update] = least;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let store = runtime.block_on(store(&contest.scores, 9))?;
     let report = json!({
@@ -354,12 +387,16 @@ fn main() -> Result<(), Failed> {
             "rank_ns": bare_rank.round(),
             "rank_ties_neighbours_ns": bare_around.round(),
             "update_ns": bare_update.round(),
+            "rank_with_a_map_ns": map_rank.round(),
+            "update_with_a_map_ns": map_update.round(),
         },
         "ratio": {
             "rank": hundredth(rank / bare_rank),
             "rank_with_neighbours_to_bare_rank": hundredth(around / bare_rank),
             "rank_with_neighbours_to_the_same_on_bare": hundredth(around / bare_around),
             "update": hundredth(update / bare_update),
+            "rank_to_bare_with_a_map": hundredth(rank / map_rank),
+            "update_to_bare_with_a_map": hundredth(update / map_update),
         },
         "bytes_a_member": tenth(bytes),
         "snapshot_in_memory_ms": hundredth(snapshots[snapshots.len() / 2]),

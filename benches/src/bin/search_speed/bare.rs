@@ -8,8 +8,8 @@ use serde_json::Value;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{
-    BytesOptions, FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing,
-    TextOptions, Value as _,
+    FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
+    Value as _,
 };
 use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{DocAddress, Index, IndexReader, IndexWriter, Order, ReloadPolicy, TantivyDocument, Term};
@@ -55,9 +55,9 @@ impl Bare {
         let indexing = TextFieldIndexing::default()
             .set_tokenizer("raw")
             .set_index_option(IndexRecordOption::WithFreqsAndPositions);
-        let id = schema.add_text_field("id", keyword());
+        let id = schema.add_text_field("id", keyword().set_stored());
         let version = schema.add_u64_field("version", FAST);
-        let source = schema.add_bytes_field("source", BytesOptions::default() | STORED);
+        let source = schema.add_text_field("source", STORED);
         let text = schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing));
         let category = schema.add_text_field("category", keyword());
         let likes = schema.add_i64_field("likes", NumericOptions::default().set_fast());
@@ -76,7 +76,7 @@ impl Bare {
             let mut out = TantivyDocument::default();
             out.add_text(self.id, corpus::id(from + number));
             out.add_u64(self.version, 1);
-            out.add_bytes(self.source, &serde_json::to_vec(document).unwrap_or_default());
+            out.add_text(self.source, serde_json::to_string(document).unwrap_or_default());
             let token = |(text, position): (String, u32)| Token {
                 offset_from: 0,
                 offset_to: 0,
@@ -113,7 +113,7 @@ impl Bare {
         terms: &[(String, u32)],
         limit: usize,
         by_likes: bool,
-    ) -> Result<Vec<Value>, Failed> {
+    ) -> Result<Vec<(String, Value)>, Failed> {
         let searcher = self.reader.searcher();
         let look = |(text, _): &(String, u32)| -> (Occur, Box<dyn Query>) {
             let term = Term::from_field_text(self.text, text);
@@ -131,9 +131,9 @@ impl Bare {
             .into_iter()
             .map(|address| {
                 let document: TantivyDocument = searcher.doc(address)?;
-                let bytes =
-                    document.get_first(self.source).and_then(|value| value.as_bytes()).unwrap_or_default();
-                Ok(serde_json::from_slice(bytes)?)
+                let text =
+                    |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default();
+                Ok((text(self.id).to_owned(), serde_json::from_str(text(self.source))?))
             })
             .collect()
     }

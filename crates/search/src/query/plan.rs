@@ -69,13 +69,13 @@ impl Plan {
         let analyzed: Vec<Vec<Term>> = pieces.iter().map(|piece| analyze(schema, piece.text)).collect();
         let builder = Builder { schema, query };
         let count = pieces.len();
-        let meaningful = pieces.iter().any(|piece| !only_stops(schema, piece.text));
+        let meaningful = analyzed.iter().any(|terms| !only_stops(terms));
         let mut plan = Self::default();
         let mut groups: Vec<(Occur, Vec<Node>)> = Vec::new();
         for (index, (piece, terms)) in pieces.iter().zip(&analyzed).enumerate() {
             let last = unfinished && index + 1 == count && piece.kind == Kind::Word;
             // function words count only where there is nothing else
-            if piece.kind == Kind::Word && !last && meaningful && only_stops(schema, piece.text) {
+            if piece.kind == Kind::Word && !last && meaningful && only_stops(terms) {
                 continue;
             }
             let Some(node) = builder.piece(piece, terms, last) else { continue };
@@ -110,6 +110,12 @@ impl Plan {
         }
         plan.flatten();
         plan
+    }
+
+    /// Tells whether it asks nothing of the text.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.must.is_empty() && self.should.is_empty() && self.must_not.is_empty()
     }
 
     /// Returns what is looked for, for marking it in the hits.
@@ -154,10 +160,9 @@ impl Plan {
     }
 }
 
-fn only_stops(schema: &Schema, text: &str) -> bool {
-    let mut stops = true;
-    schema.analyzer().for_each(text, |token| stops &= token.kind == TokenKind::Stop);
-    stops
+/// Tells whether a text, taken apart, is nothing but function words.
+fn only_stops(terms: &[Term]) -> bool {
+    terms.iter().all(|term| term.kind == TokenKind::Stop)
 }
 
 struct Builder<'a> {

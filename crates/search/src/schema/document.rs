@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use pumasi_core::filter::{Datum, FieldPath, Record};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde_json::Value as Json;
 
 /// A document: its id and its fields, as a JSON object.
 ///
-/// `Debug` shows the id, never what the document says.
+/// A clone shares the object. `Debug` shows the id, never what the document says.
 ///
 /// ```
 /// use pumasi_search::Document;
@@ -24,7 +25,7 @@ use serde_json::Value as Json;
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     id: String,
-    source: Json,
+    source: Arc<Json>,
 }
 
 impl fmt::Debug for Document {
@@ -36,7 +37,7 @@ impl fmt::Debug for Document {
 impl Document {
     /// Makes a document of a JSON object.
     pub fn new(id: impl Into<String>, source: Json) -> Self {
-        Self { id: id.into(), source }
+        Self { id: id.into(), source: Arc::new(source) }
     }
 
     /// Makes a document of a value of your own type.
@@ -58,13 +59,13 @@ impl Document {
     }
 
     /// Returns the fields.
-    pub const fn source(&self) -> &Json {
+    pub fn source(&self) -> &Json {
         &self.source
     }
 
     /// Takes the fields out.
     pub fn into_source(self) -> Json {
-        self.source
+        Arc::unwrap_or_clone(self.source)
     }
 }
 

@@ -6,16 +6,16 @@ use pumasi_core::filter::{FieldPath, GeoPoint};
 use pumasi_core::time::Timestamp;
 use serde_json::Value as Json;
 use tantivy::schema::{
-    BytesOptions, FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema as Layout,
-    TextFieldIndexing, TextOptions,
+    FAST, Field, INDEXED, IndexRecordOption, NumericOptions, STORED, Schema as Layout, TextFieldIndexing,
+    TextOptions,
 };
-use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{TantivyDocument, Term as IndexTerm};
 
 use super::geo::cell;
+use super::tokens::{TOKENS, written};
 use crate::engine::{Change, ChangeKind};
 use crate::schema::{FieldKind, Schema, value_at};
-use crate::terms::{Term, terms};
+use crate::terms::terms;
 
 /// A field that is filtered by, in the index.
 #[derive(Clone, Debug)]
@@ -83,13 +83,13 @@ impl Fields {
         let keyword = || TextOptions::default().set_indexing_options(whole());
         let text = || {
             let indexing = TextFieldIndexing::default()
-                .set_tokenizer("raw")
+                .set_tokenizer(TOKENS)
                 .set_index_option(IndexRecordOption::WithFreqsAndPositions);
             TextOptions::default().set_indexing_options(indexing)
         };
-        let id = layout.add_text_field(ID, keyword().set_fast("raw"));
+        let id = layout.add_text_field(ID, keyword().set_fast("raw").set_stored());
         let version = layout.add_u64_field(VERSION, FAST);
-        let source = layout.add_bytes_field("_source", BytesOptions::default() | STORED);
+        let source = layout.add_text_field("_source", STORED);
         let state = layout.add_u64_field("_state", INDEXED);
         let present = layout.add_text_field("_present", keyword());
         let all = layout.add_text_field("t", text());
@@ -152,12 +152,12 @@ impl Fields {
         };
         let source = document.source();
         out.add_u64(self.state, LIVE);
-        out.add_bytes(self.source, &serde_json::to_vec(source).unwrap_or_default());
+        out.add_text(self.source, serde_json::to_string(source).unwrap_or_default());
         let taken = terms(schema, source);
-        out.add_pre_tokenized_text(self.all, pre_tokenized(taken.all));
+        out.add_text(self.all, written(&taken.all));
         for (index, terms) in taken.apart {
             if let Some(field) = self.apart.get(&index) {
-                out.add_pre_tokenized_text(*field, pre_tokenized(terms));
+                out.add_text(*field, written(&terms));
             }
         }
         for (index, begins) in taken.prefixes {
@@ -202,15 +202,4 @@ impl Column {
             }
         }
     }
-}
-
-fn pre_tokenized(terms: Vec<Term>) -> PreTokenizedString {
-    let token = |term: Term| Token {
-        offset_from: 0,
-        offset_to: 0,
-        position: term.position as usize,
-        text: term.text,
-        position_length: 1,
-    };
-    PreTokenizedString { text: String::new(), tokens: terms.into_iter().map(token).collect() }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use pumasi_core::filter::{Bounds, Circle, Datum, FieldPath, Filter, GeoPoint, Record, Value};
 use pumasi_core::time::Timestamp;
@@ -12,8 +13,10 @@ use tantivy::query::{
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, SegmentReader, Term};
 
+use super::columns::Columns;
 use super::fields::{Column, Fields, LIVE};
 use super::geo::cells;
+use super::within::Within;
 use crate::schema::FieldKind;
 
 type Boxed = Box<dyn Query>;
@@ -21,8 +24,7 @@ type Boxed = Box<dyn Query>;
 /// Turns filters into queries. A record of which a filter is unknown is in neither half, as in the reference.
 pub(super) struct Lowering<'a> {
     pub(super) fields: &'a Fields,
-    /// Whether the index remembers documents that were deleted, which nothing may find.
-    pub(super) gone: bool,
+    pub(super) columns: &'a Arc<Columns>,
 }
 
 /// A record of one field, for asking the reference.
@@ -64,7 +66,12 @@ where
 impl Lowering<'_> {
     /// Every document that can be found.
     pub(super) fn everything(&self) -> Boxed {
-        if self.gone { term(Term::from_field_u64(self.fields.state, LIVE)) } else { Box::new(AllQuery) }
+        // nothing may find what was deleted
+        if self.columns.gone {
+            term(Term::from_field_u64(self.fields.state, LIVE))
+        } else {
+            Box::new(AllQuery)
+        }
     }
 
     fn present(&self, path: &FieldPath) -> Boxed {
@@ -109,7 +116,7 @@ impl Lowering<'_> {
                 substring(column, part)
             }
             (FieldKind::Keyword | FieldKind::Keywords, _) => keywords(column, leaf),
-            (FieldKind::Place, Filter::Near { circle, .. }) => near(column, *circle),
+            (FieldKind::Place, Filter::Near { circle, .. }) => near(column, *circle, self.columns),
             (FieldKind::Bool | FieldKind::Int | FieldKind::Time, _) => match range(column, leaf) {
                 Some(range) => range,
                 None => return by_reference(leaf, column, truth),
@@ -238,20 +245,16 @@ fn by_reference(leaf: &Filter, column: &Column, truth: bool) -> Boxed {
     })
 }
 
-fn near(column: &Column, circle: Circle) -> Boxed {
+fn near(column: &Column, circle: Circle, columns: &Arc<Columns>) -> Boxed {
+    if let (Some(cells), Some(field)) = (cells(circle), column.cells()) {
+        return Box::new(Within::new(circle, cells, field, column, Arc::clone(columns)));
+    }
     let (north, east) = (column.name.clone(), column.east());
-    let inside = predicate(move |reader| {
+    predicate(move |reader| {
         let (north, east) = (reader.fast_fields().f64(&north)?, reader.fast_fields().f64(&east)?);
         Ok(move |doc| match (north.first(doc), east.first(doc)) {
             (Some(lat), Some(lon)) => circle.holds(GeoPoint::new(lat, lon)),
             _ => false,
         })
-    });
-    match (cells(circle), column.cells()) {
-        (Some(cells), Some(field)) => {
-            let cells = cells.into_iter().map(|cell| Term::from_field_u64(field, cell));
-            all_of(vec![Box::new(TermSetQuery::new(cells)), inside])
-        }
-        _ => inside,
-    }
+    })
 }

@@ -1,5 +1,6 @@
 //! One search on one snapshot of the index.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -7,17 +8,18 @@ use pumasi_core::filter::{FieldPath, Filter};
 use serde_json::Value as Json;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query as IndexQuery};
 use tantivy::schema::{IndexRecordOption, Value as _};
-use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, Term};
+use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument};
 
+use super::columns::Columns;
 use super::failed;
-use super::fields::{Fields, GONE};
+use super::fields::Fields;
 use super::filter::Lowering;
 use super::lookup::Lookup;
 use super::tally::Tally;
-use super::top::{Additions, After, Columns, Found, KeyColumn, OrderKey, Top};
-use crate::engine::order::{Candidate, additions, compare, reciprocal};
+use super::top::{Additions, After, Collected, Found, KeyColumn, OrderKey, Top};
+use crate::engine::order::{Candidate, additions, reciprocal};
 use crate::page::{Cursor, Explanation, Facet, FacetCount, Gap, Hit, Key, Marker, Page, Total};
-use crate::query::{Count, Fusion, Plan, Query, Rank, Sort};
+use crate::query::{Count, Fusion, Plan, Query, Rank};
 use crate::schema::{FieldKind, Schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +34,15 @@ pub(super) struct Search<'a> {
     pub(super) stop: Arc<AtomicBool>,
 }
 
+/// The documents of a page.
+struct Best {
+    found: Vec<Found>,
+    /// The keys of the last of them, where there are more.
+    next: Option<Vec<Key>>,
+    /// How many matched, where all were looked at.
+    seen: Option<u64>,
+}
+
 fn searching(error: tantivy::TantivyError) -> Error {
     failed("searching", error)
 }
@@ -42,7 +53,7 @@ impl Search<'_> {
         let plan = Plan::of(self.schema, query);
         let rank =
             query.after.as_ref().map_or_else(|| query.rank.clone(), |after| after.carried(&query.rank));
-        let lookup = self.lookup(query, &plan)?;
+        let lookup = self.lookup(query, &plan);
         let mut page = Page::new(self.name, self.generation);
         if let Some(after) = &query.after
             && rank.needs_scores()
@@ -50,31 +61,25 @@ impl Search<'_> {
         {
             page.gaps.push(Gap::Ranking);
         }
-        let (mut found, seen) = match &rank {
-            Rank::Fused(fusion) if fusion.rrf.is_some() => {
-                (self.fused(fusion, query, lookup.as_ref())?, None)
-            }
+        let best = match &rank {
+            Rank::Fused(fusion) if fusion.rrf.is_some() => self.fused(fusion, query, lookup.as_ref())?,
             rank => self.ordered(rank, query, lookup.as_ref())?,
         };
-        self.count(query, lookup.as_ref(), seen, &mut page)?;
-        let more = found.len() > query.limit;
-        found.truncate(query.limit);
-        if let (true, Some(last)) = (more, found.last()) {
-            let at = Query { rank: rank.clone(), ..query.clone() };
-            page.next = Some(Cursor::new(&at, last.keys.clone(), &last.id, self.name));
-        }
+        self.count(query, lookup.as_ref(), best.seen, &mut page)?;
         let marker = query.highlight.then(|| Marker::new(self.schema, &plan));
-        for found in found {
+        for found in best.found {
             page.hits.push(self.hit(found, &rank, query, lookup.as_ref(), marker.as_ref())?);
+        }
+        if let (Some(last), Some(hit)) = (best.next, page.hits.last()) {
+            let at = Query { rank, ..query.clone() };
+            page.next = Some(Cursor::new(&at, last, &hit.id, self.name));
         }
         Ok(page)
     }
 
     /// What is found, and how the text scores it.
-    fn lookup(&self, query: &Query, plan: &Plan) -> Result<Box<dyn IndexQuery>> {
-        let gone = Term::from_field_u64(self.fields.state, GONE);
-        let gone = self.searcher.doc_freq(&gone).map_err(searching)? > 0;
-        let lowering = Lowering { fields: self.fields, gone };
+    fn lookup(&self, query: &Query, plan: &Plan) -> Box<dyn IndexQuery> {
+        let lowering = Lowering { fields: self.fields, columns: &self.columns };
         let text = Lookup { schema: self.schema, fields: self.fields }.plan(plan, &lowering);
         let canonical = query.filter.canonical().into_filter();
         let open = matches!(&canonical, Filter::And(all) if all.is_empty());
@@ -91,61 +96,116 @@ impl Search<'_> {
             })
             .collect();
         if open && boosts.is_empty() {
-            return Ok(text);
+            return text;
         }
-        let mut clauses = vec![(Occur::Must, text)];
+        let mut clauses = Vec::new();
+        // a filter finds nothing that cannot be found, so that it needs nothing beside it that finds everything
+        if open || !plan.is_empty() {
+            clauses.push((Occur::Must, text));
+        }
         if !open {
             clauses.push((Occur::Must, constant(lowering.lower(&canonical, true), 0.0)));
         }
         clauses.extend(boosts);
-        Ok(Box::new(BooleanQuery::new(clauses)))
+        if clauses.len() == 1 {
+            return clauses.swap_remove(0).1;
+        }
+        Box::new(BooleanQuery::new(clauses))
     }
 
-    /// The page and one more, in the order; and how many documents matched, where all were looked at.
-    fn ordered(
-        &self,
-        rank: &Rank,
-        query: &Query,
-        lookup: &dyn IndexQuery,
-    ) -> Result<(Vec<Found>, Option<u64>)> {
-        let (order, sorts) = self.order(rank);
+    /// The page in the order.
+    fn ordered(&self, rank: &Rank, query: &Query, lookup: &dyn IndexQuery) -> Result<Best> {
         let additions = match rank {
             Rank::Fused(fusion) => Some(self.additions(fusion)),
             _ => None,
         };
         let mut top = Top {
-            limit: query.limit.saturating_add(1),
-            order,
+            // a walk by scores may meet the document that it stands at again
+            limit: query.limit.saturating_add(1 + usize::from(query.after.is_some())),
+            order: self.order(rank),
             after: None,
             additions,
             columns: Arc::clone(&self.columns),
             stop: Arc::clone(&self.stop),
         };
+        let mut here = None;
         if let Some(cursor) = &query.after {
             let mut after = After { keys: cursor.keys.clone(), id: cursor.id.clone() };
             // scores are of today: the walk goes on behind the document itself where it is still found
-            if rank.needs_scores()
-                && let Some(key) = self.score_of(&top, lookup, &cursor.id).map_err(searching)?
-            {
-                after.keys = vec![key];
+            if rank.needs_scores() {
+                here = address(&self.searcher, self.fields, &cursor.id).map_err(searching)?;
+                if let Some(here) = here
+                    && let Some(key) = self.score_of(&top, lookup, here).map_err(searching)?
+                {
+                    after.keys = vec![key];
+                }
             }
             top.after = Some(after);
         }
-        let collected = self.searcher.search(lookup, &top).map_err(searching)?;
-        let seen = collected.seen;
-        // a walk by scores may meet the document that it stands at again
-        let best = top.limit.saturating_add(usize::from(query.after.is_some()));
-        let mut found = collected.best(best, &sorts, &self.columns).map_err(searching)?;
-        if let Some(cursor) = query.after.as_ref().filter(|_| rank.needs_scores()) {
-            found.retain(|hit| hit.id != cursor.id);
-        }
-        Ok((found, seen))
+        let Collected { mut found, seen } = top.search(&self.searcher, lookup).map_err(searching)?;
+        found.retain(|hit| Some(hit.address) != here);
+        let more = found.len() > query.limit;
+        let found = self.best(found, query.limit, &top.order).map_err(searching)?;
+        let next = found.last().filter(|_| more).map(|last| last.keys(&top.order));
+        Ok(Best { found, next, seen })
     }
 
-    fn order(&self, rank: &Rank) -> (Vec<OrderKey>, Vec<Sort>) {
+    /// The first of all segments in their order. To know which of several with the same keys come first, their ids are needed; those
+    /// of one segment are in order already, so that only the first of each has to be read.
+    fn best(&self, mut found: Vec<Found>, limit: usize, order: &[OrderKey]) -> tantivy::Result<Vec<Found>> {
+        found.sort_by(|a, b| a.compare(b, order));
+        let mut best: Vec<Found> = Vec::with_capacity(limit.min(found.len()));
+        let mut rest = found.into_iter().peekable();
+        while best.len() < limit
+            && let Some(first) = rest.next()
+        {
+            let mut equals = vec![first];
+            while let Some(next) =
+                rest.next_if(|next| equals.first().is_some_and(|a| a.compare(next, order).is_eq()))
+            {
+                equals.push(next);
+            }
+            let wanted = limit - best.len();
+            self.merge(equals, wanted, &mut best)?;
+        }
+        Ok(best)
+    }
+
+    /// Appends the first of equals.
+    fn merge(&self, equals: Vec<Found>, wanted: usize, best: &mut Vec<Found>) -> tantivy::Result<()> {
+        let mut lists: BTreeMap<u32, VecDeque<Found>> = BTreeMap::new();
+        for found in equals {
+            lists.entry(found.address.segment_ord).or_default().push_back(found);
+        }
+        if lists.len() == 1 {
+            best.extend(lists.into_values().flatten().take(wanted));
+            return Ok(());
+        }
+        let mut heads = BTreeMap::new();
+        let mut behind: Vec<u32> = lists.keys().copied().collect();
+        for _ in 0..wanted {
+            for segment in behind.drain(..) {
+                if let Some(mut head) = lists.get_mut(&segment).and_then(VecDeque::pop_front) {
+                    let document: TantivyDocument = self.searcher.doc(head.address)?;
+                    let id = self.id(&document).to_owned();
+                    head.document = Some(document);
+                    heads.insert(id, head);
+                }
+            }
+            let Some((_, first)) = heads.pop_first() else { break };
+            behind.push(first.address.segment_ord);
+            best.push(first);
+        }
+        Ok(())
+    }
+
+    fn id<'d>(&self, document: &'d TantivyDocument) -> &'d str {
+        document.get_first(self.fields.id).and_then(|value| value.as_str()).unwrap_or_default()
+    }
+
+    fn order(&self, rank: &Rank) -> Vec<OrderKey> {
         let Rank::Fields(sorts) = rank else {
-            let order = vec![OrderKey { column: KeyColumn::Score, descending: false, bool: false }];
-            return (order, vec![Sort::descending_at(&FieldPath::from_static("score"))]);
+            return vec![OrderKey { column: KeyColumn::Score, descending: false, bool: false }];
         };
         let keys = sorts.iter().filter_map(|sort| {
             let column = self.fields.column(&sort.path())?;
@@ -157,7 +217,7 @@ impl Search<'_> {
             };
             Some(OrderKey { column: key, descending: sort.descending, bool })
         });
-        (keys.collect(), sorts.clone())
+        keys.collect()
     }
 
     fn additions(&self, fusion: &Fusion) -> Additions {
@@ -172,46 +232,63 @@ impl Search<'_> {
     }
 
     /// The best texts by their ranks, behind the cursor.
-    fn fused(&self, fusion: &Fusion, query: &Query, lookup: &dyn IndexQuery) -> Result<Vec<Found>> {
-        let (order, sorts) = self.order(&Rank::Text);
+    fn fused(&self, fusion: &Fusion, query: &Query, lookup: &dyn IndexQuery) -> Result<Best> {
         let top = Top {
             limit: fusion.window,
-            order,
+            order: self.order(&Rank::Text),
             after: None,
             additions: None,
             columns: Arc::clone(&self.columns),
             stop: Arc::clone(&self.stop),
         };
-        let collected = self.searcher.search(lookup, &top).map_err(searching)?;
-        let mut found = collected.best(fusion.window, &sorts, &self.columns).map_err(searching)?;
+        let collected = top.search(&self.searcher, lookup).map_err(searching)?;
+        let found = self.best(collected.found, fusion.window, &top.order).map_err(searching)?;
+        let ids: Vec<String> = found
+            .iter()
+            .map(|hit| self.columns.id(hit.address))
+            .collect::<tantivy::Result<_>>()
+            .map_err(searching)?;
         let parts = self.additions(fusion);
         let mut candidates = Vec::with_capacity(found.len());
-        for hit in &found {
+        for (hit, id) in found.iter().zip(&ids) {
             let values = super::top::added(&self.searcher, &parts, hit.address).map_err(searching)?;
-            candidates.push(Candidate { id: &hit.id, text: hit.score, additions: values });
+            candidates.push(Candidate { id, text: hit.score, additions: values });
         }
         let scores = reciprocal(fusion, fusion.rrf.unwrap_or(60.0), &candidates);
-        for (hit, score) in found.iter_mut().zip(scores) {
-            hit.score = score;
-            hit.keys = vec![Key::float(f64::from(score))];
-        }
-        found.sort_by(|a, b| compare(&sorts, (&a.keys, &a.id), (&b.keys, &b.id)));
+        let mut ranked: Vec<(Key, &str, Found)> = found
+            .into_iter()
+            .zip(ids.iter().map(String::as_str))
+            .zip(scores)
+            .map(|((mut hit, id), score)| {
+                hit.score = score;
+                (Key::float(f64::from(score)), id, hit)
+            })
+            .collect();
+        ranked.sort_by(|a, b| a.0.compare(&b.0, true).then_with(|| a.1.cmp(b.1)));
         if let Some(cursor) = &query.after {
-            let same = found.iter().position(|hit| hit.id == cursor.id);
+            let same = ranked.iter().position(|(_, id, _)| *id == cursor.id);
+            let at = cursor.keys.first().unwrap_or(&Key::Missing);
             let behind = || {
-                found.partition_point(|hit| {
-                    compare(&sorts, (&hit.keys, &hit.id), (&cursor.keys, &cursor.id)).is_le()
+                ranked.partition_point(|(key, id, _)| {
+                    key.compare(at, true).then_with(|| (*id).cmp(cursor.id.as_str())).is_le()
                 })
             };
             let start = same.map_or_else(behind, |place| place + 1);
-            found.drain(..start.min(found.len()));
+            ranked.drain(..start.min(ranked.len()));
         }
-        Ok(found)
+        let more = ranked.len() > query.limit;
+        ranked.truncate(query.limit);
+        let next = ranked.last().filter(|_| more).map(|(key, ..)| vec![key.clone()]);
+        Ok(Best { found: ranked.into_iter().map(|(_, _, found)| found).collect(), next, seen: None })
     }
 
     /// What a document scores now, if it is found.
-    fn score_of(&self, top: &Top, lookup: &dyn IndexQuery, id: &str) -> tantivy::Result<Option<Key>> {
-        let Some(address) = address(&self.searcher, self.fields, id)? else { return Ok(None) };
+    fn score_of(
+        &self,
+        top: &Top,
+        lookup: &dyn IndexQuery,
+        address: DocAddress,
+    ) -> tantivy::Result<Option<Key>> {
         let weight = lookup.weight(EnableScoring::enabled_from_searcher(&self.searcher))?;
         let reader = self.searcher.segment_reader(address.segment_ord);
         let mut scorer = weight.scorer(reader, 1.0)?;
@@ -266,14 +343,18 @@ impl Search<'_> {
         lookup: &dyn IndexQuery,
         marker: Option<&Marker<'_>>,
     ) -> Result<Hit> {
-        let document: TantivyDocument = self.searcher.doc(found.address).map_err(searching)?;
-        let bytes =
-            document.get_first(self.fields.source).and_then(|value| value.as_bytes()).unwrap_or_default();
-        let source: Json = serde_json::from_slice(bytes).map_err(|_| {
-            Error::new(ErrorKind::Storage, format!("the index holds no readable document under {}", found.id))
+        let document = match found.document {
+            Some(document) => document,
+            None => self.searcher.doc(found.address).map_err(searching)?,
+        };
+        let id = self.id(&document);
+        let source =
+            document.get_first(self.fields.source).and_then(|value| value.as_str()).unwrap_or_default();
+        let source: Json = serde_json::from_str(source).map_err(|_| {
+            Error::new(ErrorKind::Storage, format!("the index holds no readable document under {id}"))
         })?;
         let version = self.columns.version(found.address).map_err(searching)?;
-        let mut hit = Hit::new(found.id, version, source);
+        let mut hit = Hit::new(id, version, source);
         if rank.needs_scores() {
             hit.score = Some(found.score);
         }

@@ -1,12 +1,17 @@
 //! The embedded engine: an index in a folder, by tantivy.
 
+mod columns;
 mod fields;
 mod filter;
 mod find;
 mod geo;
 mod lookup;
 mod tally;
+#[cfg(test)]
+mod tests;
+mod tokens;
 mod top;
+mod within;
 mod writer;
 
 use std::fs::File;
@@ -26,9 +31,10 @@ use crate::page::Page;
 use crate::query::Query;
 use crate::schema::Schema;
 use crate::{Error, ErrorKind, Result};
+use columns::Columns;
 use fields::{Fields, ID, VERSION};
 use find::Search;
-use top::Columns;
+use tokens::{TOKENS, Tokens};
 use writer::{Prepared, Writer};
 
 /// The file that names the index in use.
@@ -36,6 +42,9 @@ const CURRENT: &str = "CURRENT";
 
 /// The file beside an index that says what it was built for.
 const SCHEMA: &str = "schema.json";
+
+/// How documents are laid out in an index; one of another layout has to be built anew.
+const LAYOUT: u32 = 2;
 
 /// How an index is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +104,7 @@ impl TantivyOptions {
 /// ```
 #[derive(Debug)]
 pub struct TantivyEngine {
-    schema: Schema,
+    schema: Arc<Schema>,
     name: String,
     folder: PathBuf,
     options: TantivyOptions,
@@ -196,7 +205,8 @@ impl TantivyEngine {
             Err(error) => return Err(stored("reading the folder", error)),
         };
         let shelf = Shelf::open(&schema, &folder, generation, options)?;
-        Ok(Self { schema, name: "tantivy".to_owned(), folder, options, shelf: RwLock::new(Arc::new(shelf)) })
+        let (schema, name) = (Arc::new(schema), "tantivy".to_owned());
+        Ok(Self { schema, name, folder, options, shelf: RwLock::new(Arc::new(shelf)) })
     }
 
     /// Gives the engine another name, where there are several.
@@ -232,7 +242,7 @@ impl TantivyEngine {
         }
         let shelf = Shelf::open(&self.schema, &self.folder, generation, self.options)?;
         Ok(Self {
-            schema: self.schema.clone(),
+            schema: Arc::clone(&self.schema),
             name: self.name.clone(),
             folder: self.folder.clone(),
             options: self.options,
@@ -299,14 +309,14 @@ impl Shelf {
     fn open(schema: &Schema, folder: &Path, generation: u64, options: TantivyOptions) -> Result<Self> {
         let folder = folder.join(format!("g{generation}"));
         std::fs::create_dir_all(&folder).map_err(|error| stored("making the folder", error))?;
-        let wanted = schema.fingerprint();
+        let wanted = format!("{{\"layout\":{LAYOUT},\"schema\":{}}}", schema.fingerprint());
         let beside = folder.join(SCHEMA);
         match std::fs::read_to_string(&beside) {
             Ok(known) if known == wanted => {}
             Ok(_) => {
                 return Err(Error::new(
                     ErrorKind::Conflict,
-                    "the embedded index was built for another schema or analyzer",
+                    "the embedded index was built for another schema, analyzer or version of this crate",
                 ));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -318,6 +328,7 @@ impl Shelf {
         let directory = MmapDirectory::open(&folder).map_err(|error| failed("opening", error.into()))?;
         let index = Index::open_or_create(directory, fields.layout.clone())
             .map_err(|error| failed("opening", error))?;
+        index.tokenizers().register(TOKENS, Tokens::default());
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -326,7 +337,7 @@ impl Shelf {
         let writer =
             Writer::start(index.clone(), reader.clone(), fields.clone(), options.threads, options.memory)?;
         let searcher = reader.searcher();
-        let columns = Columns::open(&searcher, None).map_err(|error| failed("reading", error))?;
+        let columns = Columns::open(&searcher, &fields, None).map_err(|error| failed("reading", error))?;
         let columns = RwLock::new((searcher.generation().generation_id(), Arc::new(columns)));
         Ok(Self { fields, generation, index, reader, writer, columns })
     }
@@ -340,7 +351,8 @@ impl Shelf {
         if known == number {
             return Ok((searcher, columns));
         }
-        let opened = Columns::open(&searcher, Some(&columns)).map_err(|error| failed("searching", error))?;
+        let opened = Columns::open(&searcher, &self.fields, Some(&columns));
+        let opened = opened.map_err(|error| failed("searching", error))?;
         let opened = Arc::new(opened);
         let mut kept = self.columns.write().map_err(|_| poisoned())?;
         if kept.0 < number {
@@ -446,7 +458,7 @@ impl SearchEngine for TantivyEngine {
         if time_left.is_zero() {
             return Err(out_of_time());
         }
-        let (shelf, schema, name) = (self.shelf()?, self.schema.clone(), self.name.clone());
+        let (shelf, schema, name) = (self.shelf()?, Arc::clone(&self.schema), self.name.clone());
         let query = query.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let waiting = Waiting(Arc::clone(&stop));
@@ -472,7 +484,7 @@ impl SearchEngine for TantivyEngine {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let (shelf, schema, changes) = (self.shelf()?, self.schema.clone(), changes.to_vec());
+        let (shelf, schema, changes) = (self.shelf()?, Arc::clone(&self.schema), changes.to_vec());
         let preparing = Arc::clone(&shelf);
         let prepared = blocking(move || Ok(preparing.prepare(&schema, &changes))).await?;
         shelf.writer.apply(prepared).await

@@ -1,26 +1,31 @@
-//! The best documents of each segment behind a place in the order: O(page) memory at any depth, no offsets.
+//! The best documents behind a place in the order: O(page) memory at any depth, no offsets.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
-use tantivy::collector::{Collector, SegmentCollector};
-use tantivy::columnar::{Column as Values, Dictionary, StrColumn};
-use tantivy::index::SegmentId;
-use tantivy::query::Weight;
-use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader, TantivyError};
+use tantivy::columnar::Column as Values;
+use tantivy::query::{EnableScoring, Query as IndexQuery, Weight};
+use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader, TantivyDocument};
 
-use super::fields::{ID, VERSION};
-use crate::engine::order::{compare, decay, popularity};
+use super::columns::{Columns, Numbers, SegmentColumns, Strings, read};
+use crate::engine::order::{decay, popularity};
 use crate::page::Key;
-use crate::query::{Decay, Popularity, Sort};
+use crate::query::{Decay, Popularity};
 
 /// The most keys of an order.
 const KEYS: usize = 3;
 
-/// What one document is sorted by within a segment: for each key whether it is missing, and a number that grows towards the
-/// end of the order; then twice the number of its id plus one.
-type Rank = ([(bool, u64); KEYS], u64);
+/// Documents whose numbers are read together, as many as the index hands over at once.
+const BLOCK: usize = 64;
+
+/// A key: whether it is missing, and a number that grows towards the end of the order. Of strings it is their number within a
+/// segment; all others can be compared with those of other segments.
+type Place = (bool, u64);
+
+/// What one document is sorted by within a segment: its keys, then twice the number of its id plus one.
+type Rank<const N: usize> = ([Place; N], u64);
 
 /// What a key is read from.
 #[derive(Clone, Debug)]
@@ -61,15 +66,7 @@ pub(super) struct After {
     pub(super) id: String,
 }
 
-/// Columns that every search reads; to open them takes as long as many a search.
-pub(super) struct Columns(Vec<(SegmentId, Arc<SegmentColumns>)>);
-
-struct SegmentColumns {
-    ids: Option<(Arc<Dictionary>, Values<u64>)>,
-    versions: Values<u64>,
-}
-
-/// Collects the best documents.
+/// Looks for the best documents.
 pub(super) struct Top {
     pub(super) limit: usize,
     pub(super) order: Vec<OrderKey>,
@@ -82,87 +79,83 @@ pub(super) struct Top {
 }
 
 /// A document that was found, with what orders it among all segments.
-#[derive(Clone)]
 pub(super) struct Found {
     pub(super) address: DocAddress,
-    /// Empty until it is [read](Collected::best).
-    pub(super) id: String,
-    pub(super) keys: Vec<Key>,
     pub(super) score: Score,
+    places: [Place; KEYS],
+    /// The keys that are strings, each in its place; empty where none is.
+    texts: Vec<Option<String>>,
+    /// What is stored of it, where that was read already.
+    pub(super) document: Option<TantivyDocument>,
 }
 
-/// What was found, best first within each segment, and how many matched where all were looked at.
+impl Found {
+    /// Orders two documents by their keys.
+    pub(super) fn compare(&self, other: &Self, order: &[OrderKey]) -> Ordering {
+        if self.texts.is_empty() {
+            return self.places.cmp(&other.places);
+        }
+        let keys = order.iter().zip(self.places.iter().zip(&other.places));
+        let texts = self.texts.iter().zip(&other.texts);
+        let mut each = keys.zip(texts).map(|((key, places), texts)| match (texts, &key.column) {
+            ((Some(a), Some(b)), KeyColumn::Text(_)) if key.descending => b.as_bytes().cmp(a.as_bytes()),
+            ((Some(a), Some(b)), KeyColumn::Text(_)) => a.as_bytes().cmp(b.as_bytes()),
+            ((a, b), KeyColumn::Text(_)) => a.is_none().cmp(&b.is_none()),
+            _ => places.0.cmp(places.1),
+        });
+        each.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// Returns what a cursor says of it.
+    pub(super) fn keys(&self, order: &[OrderKey]) -> Vec<Key> {
+        let key = |(index, key): (usize, &OrderKey)| {
+            let (missing, number) = self.places.get(index).copied().unwrap_or_default();
+            if missing {
+                return Key::Missing;
+            }
+            let number = if key.descending { !number } else { number };
+            match &key.column {
+                KeyColumn::Score => score_key(self.score),
+                KeyColumn::Int(_) if key.bool => Key::Bool(to_int(number) != 0),
+                KeyColumn::Int(_) => Key::Int(to_int(number)),
+                KeyColumn::Float(_) => Key::float(tantivy::u64_to_f64(number)),
+                KeyColumn::Text(_) => {
+                    self.texts.get(index).cloned().flatten().map_or(Key::Missing, Key::Text)
+                }
+            }
+        };
+        order.iter().enumerate().map(key).collect()
+    }
+}
+
+fn score_key(score: Score) -> Key {
+    Key::float(f64::from(Score::from_bits(rounded(score.to_bits()))))
+}
+
+/// What was found, in its order within each segment, and how many matched where all were looked at.
 pub(super) struct Collected {
     pub(super) found: Vec<Found>,
     pub(super) seen: Option<u64>,
 }
 
-impl Columns {
-    /// Opens the columns of an index; those of segments that were there before are taken over.
-    pub(super) fn open(searcher: &Searcher, before: Option<&Self>) -> tantivy::Result<Self> {
-        let open = |reader: &SegmentReader| {
-            let id = reader.segment_id();
-            if let Some(known) = before.and_then(|before| before.0.iter().find(|(other, _)| *other == id)) {
-                return Ok(known.clone());
-            }
-            let columns = reader.fast_fields();
-            let kept = SegmentColumns { ids: text(columns.str(ID)?), versions: columns.u64(VERSION)? };
-            Ok((id, Arc::new(kept)))
-        };
-        searcher.segment_readers().iter().map(open).collect::<tantivy::Result<_>>().map(Self)
-    }
-
-    fn of(&self, ord: u32) -> tantivy::Result<Arc<SegmentColumns>> {
-        let kept = self.0.get(ord as usize).map(|(_, kept)| Arc::clone(kept));
-        kept.ok_or_else(|| TantivyError::InternalError("a segment without columns".to_owned()))
-    }
-
-    pub(super) fn version(&self, address: DocAddress) -> tantivy::Result<u64> {
-        Ok(self.of(address.segment_ord)?.versions.first(address.doc_id).unwrap_or_default())
-    }
-}
-
-impl Collected {
-    /// Returns the best `limit` of all segments in their order, with their ids.
-    ///
-    /// An id is read out of a dictionary, which takes longer than finding the document: those that are not among the best are left.
-    pub(super) fn best(self, limit: usize, sorts: &[Sort], columns: &Columns) -> tantivy::Result<Vec<Found>> {
-        let mut found = self.found;
-        found.sort_by(|a, b| compare(sorts, (&a.keys, ""), (&b.keys, "")));
-        // what equals the last of them may come before it by its id
-        if let Some(last) =
-            limit.checked_sub(1).and_then(|last| found.get(last)).map(|last| last.keys.clone())
-        {
-            let end = found.partition_point(|hit| compare(sorts, (&hit.keys, ""), (&last, "")).is_le());
-            found.truncate(end);
-        }
-        for hit in &mut found {
-            let kept = columns.of(hit.address.segment_ord)?;
-            hit.id = read(kept.ids.as_ref(), hit.address.doc_id)?.unwrap_or_default();
-        }
-        found.sort_by(|a, b| compare(sorts, (&a.keys, &a.id), (&b.keys, &b.id)));
-        found.truncate(limit);
-        Ok(found)
-    }
-}
-
 enum Reader {
     Score,
-    Int(Values<i64>),
-    Float(Values<f64>),
-    Text(Option<(Arc<Dictionary>, Values<u64>)>),
+    Int(Numbers),
+    Float(Numbers),
+    Text(Option<Strings>),
 }
 
-pub(super) struct Segment {
+struct Segment<const N: usize> {
     ord: u32,
     limit: usize,
     readers: Vec<(Reader, OrderKey)>,
     columns: Arc<SegmentColumns>,
-    after: Option<Rank>,
+    after: Option<Rank<N>>,
     additions: Option<Added>,
-    heap: BinaryHeap<(Rank, DocId, u32)>,
+    heap: BinaryHeap<(Rank<N>, DocId, u32)>,
+    /// The first key that a document may have at most to be among the best; none while there are too few.
+    worst: Option<Place>,
     seen: u64,
-    stop: Arc<AtomicBool>,
 }
 
 struct Added {
@@ -187,47 +180,52 @@ const fn rounded(bits: u32) -> u32 {
     bits.saturating_add(8) & !15
 }
 
+/// The number that stands for a whole one in a column, whose order it keeps.
 const fn from_int(value: i64) -> u64 {
     value.cast_unsigned() ^ (1 << 63)
 }
 
-fn from_float(value: f64) -> u64 {
-    let value = if value == 0.0 { 0.0 } else { value };
-    tantivy::f64_to_u64(value)
+const fn to_int(number: u64) -> i64 {
+    (number ^ (1 << 63)).cast_signed()
 }
 
-fn text(column: Option<StrColumn>) -> Option<(Arc<Dictionary>, Values<u64>)> {
-    column.map(StrColumn::into_parts)
+fn from_float(value: f64) -> u64 {
+    tantivy::f64_to_u64(if value == 0.0 { 0.0 } else { value })
+}
+
+/// As the column has it, but that there is one zero only.
+fn float(number: u64) -> u64 {
+    if number == tantivy::f64_to_u64(-0.0) { tantivy::f64_to_u64(0.0) } else { number }
 }
 
 /// The place of a string among those of a segment: between two of them where it is not there itself.
-fn place(dictionary: Option<&Arc<Dictionary>>, text: &str) -> tantivy::Result<u64> {
+fn place(strings: Option<&Strings>, text: &str) -> tantivy::Result<u64> {
     use tantivy::columnar::TermOrdHit;
-    let Some(dictionary) = dictionary else { return Ok(0) };
+    let Some((dictionary, _)) = strings else { return Ok(0) };
     Ok(match dictionary.term_ord_or_next(text.as_bytes())? {
         TermOrdHit::Exact(ord) => ord * 2 + 1,
         TermOrdHit::Next(ord) => ord.saturating_mul(2),
     })
 }
 
-impl Segment {
-    fn open(top: &Top, ord: u32, reader: &SegmentReader) -> tantivy::Result<Self> {
-        let columns = reader.fast_fields();
+impl<const N: usize> Segment<N> {
+    fn open(top: &Top, ord: u32, reader: &SegmentReader, worst: Option<Place>) -> tantivy::Result<Self> {
+        let kept = top.columns.of(ord)?;
         let open = |key: &OrderKey| -> tantivy::Result<(Reader, OrderKey)> {
             let reader = match &key.column {
                 KeyColumn::Score => Reader::Score,
-                KeyColumn::Int(name) => Reader::Int(columns.i64(name)?),
-                KeyColumn::Float(name) => Reader::Float(columns.f64(name)?),
-                KeyColumn::Text(name) => Reader::Text(text(columns.str(name)?)),
+                KeyColumn::Int(name) => Reader::Int(kept.numbers(reader, name)?),
+                KeyColumn::Float(name) => Reader::Float(kept.numbers(reader, name)?),
+                KeyColumn::Text(name) => Reader::Text(kept.strings(reader, name)?),
             };
             Ok((reader, key.clone()))
         };
         let readers: Vec<_> = top.order.iter().map(open).collect::<tantivy::Result<_>>()?;
-        let kept = top.columns.of(ord)?;
         let after = match &top.after {
             Some(after) => Some(rank_of(after, &readers, kept.ids.as_ref())?),
             None => None,
         };
+        let columns = reader.fast_fields();
         let additions = match &top.additions {
             Some(additions) => {
                 let mut added = Added { text: additions.text, numbers: Vec::new(), moments: Vec::new() };
@@ -246,17 +244,16 @@ impl Segment {
             }
             None => None,
         };
-        let (limit, stop) = (top.limit, Arc::clone(&top.stop));
         Ok(Self {
             ord,
-            limit,
+            limit: top.limit,
             readers,
             columns: kept,
             after,
             additions,
-            heap: BinaryHeap::new(),
+            heap: BinaryHeap::with_capacity(top.limit.min(1_024)),
+            worst,
             seen: 0,
-            stop,
         })
     }
 
@@ -278,81 +275,130 @@ impl Segment {
         self.columns.ids.as_ref().and_then(|(_, ids)| ids.first(doc)).map_or(0, |ord| ord * 2 + 1)
     }
 
-    fn rank(&self, doc: DocId, score: Score) -> Rank {
-        let mut keys = [(false, 0); KEYS];
-        for (slot, (reader, key)) in keys.iter_mut().zip(&self.readers) {
-            let value = match reader {
-                Reader::Score => Some(inverted(score)),
-                Reader::Int(values) => values.first(doc).map(from_int),
-                Reader::Float(values) => values.first(doc).map(from_float),
-                Reader::Text(Some((_, ords))) => ords.first(doc).map(|ord| ord * 2 + 1),
-                Reader::Text(None) => None,
-            };
-            *slot = turned(value, key.descending);
-        }
-        (keys, self.id(doc))
+    fn place(&self, reader: &Reader, key: &OrderKey, doc: DocId, score: Score) -> Place {
+        let first = |numbers: &Numbers| numbers.as_ref().and_then(|values| values.first(doc));
+        let value = match reader {
+            Reader::Score => Some(inverted(score)),
+            Reader::Int(numbers) => first(numbers),
+            Reader::Float(numbers) => first(numbers).map(float),
+            Reader::Text(Some((_, ords))) => ords.first(doc).map(|ord| ord * 2 + 1),
+            Reader::Text(None) => None,
+        };
+        turned(value, key.descending)
     }
 
-    /// Takes a document where it is behind the place to begin at and among the best; tells the rank to beat.
     fn offer(&mut self, doc: DocId, score: Score) {
         self.seen += 1;
         let score = self.score(doc, score);
-        let full = self.heap.len() >= self.limit;
+        let first = self.readers.first().map(|(reader, key)| self.place(reader, key, doc, score));
+        self.offer_at(first.unwrap_or_default(), doc, score);
+    }
+
+    /// Takes a document whose first key is known where it is behind the place to begin at and among the best.
+    #[inline]
+    fn offer_at(&mut self, first: Place, doc: DocId, score: Score) {
         // what is first in the order decides most: the rest is read only where that is equal
-        if full
-            && let (Some((Reader::Score, _)), Some(((keys, _), ..))) =
-                (self.readers.first(), self.heap.peek())
-            && keys.first().is_some_and(|(_, worst)| inverted(score) > *worst)
-        {
+        if self.worst.is_none_or(|worst| first <= worst) {
+            self.compare(first, doc, score);
+        }
+    }
+
+    fn compare(&mut self, first: Place, doc: DocId, score: Score) {
+        if self.after.as_ref().is_some_and(|(keys, _)| keys.first().is_some_and(|after| first < *after)) {
             return;
         }
-        let rank = self.rank(doc, score);
+        let place = |(reader, key): &(Reader, OrderKey)| self.place(reader, key, doc, score);
+        let readers = self.readers.iter().skip(1);
+        let mut keys = [first; N];
+        let rest = readers.map(place).chain(std::iter::repeat((false, 0)));
+        keys.iter_mut().skip(1).zip(rest).for_each(|(slot, key)| *slot = key);
+        let rank = (keys, self.id(doc));
         if self.after.as_ref().is_some_and(|after| rank <= *after) {
             return;
         }
-        if full {
-            if let Some(mut worst) = self.heap.peek_mut()
-                && rank < worst.0
-            {
-                *worst = (rank, doc, score.to_bits());
-            }
-        } else {
+        if self.heap.len() < self.limit {
             self.heap.push((rank, doc, score.to_bits()));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && rank < worst.0
+        {
+            *worst = (rank, doc, score.to_bits());
+        }
+        if self.heap.len() >= self.limit {
+            let own = self.heap.peek().and_then(|((keys, _), ..)| keys.first().copied());
+            self.worst = own.into_iter().chain(self.worst).min();
         }
     }
 
     /// The score that a document must have to be among the best; a little less, since equals are ordered by id.
     fn threshold(&self) -> Score {
-        if self.stop.load(Atomic::Relaxed) {
-            return Score::MAX;
-        }
-        match self.heap.peek() {
-            Some((_, _, worst)) if self.heap.len() >= self.limit => {
-                Score::from_bits(rounded(*worst).saturating_sub(16)).min(Score::MAX)
-            }
-            _ => Score::MIN,
-        }
+        let Some((_, worst)) = self.worst else { return Score::MIN };
+        let bits = u32::MAX - u32::try_from(worst).unwrap_or(u32::MAX);
+        // what scores nothing may equal the worst as well
+        bits.checked_sub(16).map_or(Score::MIN, |bits| Score::from_bits(bits).min(Score::MAX))
     }
 
-    fn found(self) -> tantivy::Result<Collected> {
-        let mut found = Vec::with_capacity(self.heap.len());
-        for (_, doc, score) in self.heap.into_sorted_vec() {
-            let score = Score::from_bits(score);
-            let mut keys = Vec::with_capacity(self.readers.len());
-            for (reader, key) in &self.readers {
-                keys.push(match reader {
-                    Reader::Score => Key::float(f64::from(Score::from_bits(rounded(score.to_bits())))),
-                    Reader::Int(values) if key.bool => {
-                        values.first(doc).map_or(Key::Missing, |value| Key::Bool(value != 0))
+    fn collect(&mut self, top: &Top, weight: &dyn Weight, reader: &SegmentReader) -> tantivy::Result<()> {
+        let alive = reader.alive_bitset();
+        let is_alive = |doc| alive.is_none_or(|alive| alive.is_alive(doc));
+        let stopped = || top.stop.load(Atomic::Relaxed);
+        if let (true, Some((Reader::Int(Some(values)), key))) = (alive.is_none(), self.readers.first()) {
+            let (values, descending) = (values.clone(), key.descending);
+            let mut numbers = [None; BLOCK];
+            return weight.for_each_no_score(reader, &mut |docs| {
+                for docs in docs.chunks(BLOCK) {
+                    if stopped() {
+                        return;
                     }
-                    Reader::Int(values) => values.first(doc).map_or(Key::Missing, Key::Int),
-                    Reader::Float(values) => values.first(doc).map_or(Key::Missing, Key::float),
-                    Reader::Text(column) => read(column.as_ref(), doc)?.map_or(Key::Missing, Key::Text),
-                });
-            }
-            found.push(Found { address: DocAddress::new(self.ord, doc), id: String::new(), keys, score });
+                    self.seen += docs.len() as u64;
+                    numbers.fill(None);
+                    let Some(numbers) = numbers.get_mut(..docs.len()) else { return };
+                    values.first_vals(docs, numbers);
+                    for (doc, number) in docs.iter().zip(numbers) {
+                        self.offer_at(turned(*number, descending), *doc, 0.0);
+                    }
+                }
+            });
         }
-        Ok(Collected { found, seen: Some(self.seen) })
+        if !top.needs_scores() {
+            return weight.for_each_no_score(reader, &mut |docs| {
+                if !stopped() {
+                    docs.iter().filter(|doc| is_alive(**doc)).for_each(|doc| self.offer(*doc, 0.0));
+                }
+            });
+        }
+        if self.additions.is_some() {
+            return weight.for_each(reader, &mut |doc, score| {
+                if is_alive(doc) && !stopped() {
+                    self.offer(doc, score);
+                }
+            });
+        }
+        weight.for_each_pruning(self.threshold(), reader, &mut |doc, score| {
+            if is_alive(doc) {
+                self.offer(doc, score);
+            }
+            if stopped() { Score::MAX } else { self.threshold() }
+        })
+    }
+
+    fn found(self, found: &mut Vec<Found>) -> tantivy::Result<()> {
+        let has_texts = self.readers.iter().any(|(reader, _)| matches!(reader, Reader::Text(_)));
+        for ((keys, _), doc, score) in self.heap.into_sorted_vec() {
+            let mut places = [(false, 0); KEYS];
+            places.iter_mut().zip(keys).for_each(|(slot, key)| *slot = key);
+            let text = |(reader, _): &(Reader, OrderKey)| match reader {
+                Reader::Text(strings) => read(strings.as_ref(), doc),
+                _ => Ok(None),
+            };
+            let texts = if has_texts {
+                self.readers.iter().map(text).collect::<tantivy::Result<_>>()?
+            } else {
+                Vec::new()
+            };
+            let (address, score) = (DocAddress::new(self.ord, doc), Score::from_bits(score));
+            found.push(Found { address, score, places, texts, document: None });
+        }
+        Ok(())
     }
 }
 
@@ -363,21 +409,13 @@ fn turned(value: Option<u64>, descending: bool) -> (bool, u64) {
     }
 }
 
-fn read(column: Option<&(Arc<Dictionary>, Values<u64>)>, doc: DocId) -> tantivy::Result<Option<String>> {
-    let Some((dictionary, ords)) = column else { return Ok(None) };
-    let Some(ord) = ords.first(doc) else { return Ok(None) };
-    let mut bytes = Vec::new();
-    dictionary.ord_to_term(ord, &mut bytes)?;
-    Ok(String::from_utf8(bytes).ok())
-}
-
 /// A place in the order as a rank of this segment.
-fn rank_of(
+fn rank_of<const N: usize>(
     after: &After,
     readers: &[(Reader, OrderKey)],
-    ids: Option<&(Arc<Dictionary>, Values<u64>)>,
-) -> tantivy::Result<Rank> {
-    let mut keys = [(false, 0); KEYS];
+    ids: Option<&Strings>,
+) -> tantivy::Result<Rank<N>> {
+    let mut keys = [(false, 0); N];
     for ((slot, (reader, key)), at) in keys.iter_mut().zip(readers).zip(&after.keys) {
         #[expect(clippy::cast_possible_truncation, reason = "it was made of an f32")]
         let value = match (reader, at) {
@@ -385,90 +423,60 @@ fn rank_of(
             (Reader::Int(_), Key::Int(value)) => Some(from_int(*value)),
             (Reader::Int(_), Key::Bool(value)) => Some(from_int(i64::from(*value))),
             (Reader::Float(_), Key::Float(bits)) => Some(from_float(f64::from_bits(*bits))),
-            (Reader::Text(column), Key::Text(text)) => {
-                Some(place(column.as_ref().map(|(dictionary, _)| dictionary), text)?)
-            }
+            (Reader::Text(column), Key::Text(text)) => Some(place(column.as_ref(), text)?),
             _ => None,
         };
         *slot = turned(value, key.descending);
     }
-    Ok((keys, place(ids.map(|(dictionary, _)| dictionary), &after.id)?))
-}
-
-impl SegmentCollector for Segment {
-    type Fruit = tantivy::Result<Collected>;
-
-    fn collect(&mut self, doc: DocId, score: Score) {
-        if self.stop.load(Atomic::Relaxed) {
-            return;
-        }
-        self.offer(doc, score);
-    }
-
-    fn harvest(self) -> Self::Fruit {
-        self.found()
-    }
-}
-
-impl Collector for Top {
-    type Fruit = Collected;
-    type Child = Segment;
-
-    fn for_segment(&self, ord: u32, reader: &SegmentReader) -> tantivy::Result<Segment> {
-        Segment::open(self, ord, reader)
-    }
-
-    fn requires_scoring(&self) -> bool {
-        self.order.iter().any(|key| matches!(key.column, KeyColumn::Score))
-    }
-
-    fn merge_fruits(&self, segments: Vec<tantivy::Result<Collected>>) -> tantivy::Result<Collected> {
-        let mut all = Collected { found: Vec::new(), seen: Some(0) };
-        for segment in segments {
-            let segment = segment?;
-            all.found.extend(segment.found);
-            all.seen = all.seen.zip(segment.seen).map(|(a, b)| a.saturating_add(b));
-        }
-        Ok(all)
-    }
-
-    fn collect_segment(
-        &self,
-        weight: &dyn Weight,
-        ord: u32,
-        reader: &SegmentReader,
-    ) -> tantivy::Result<tantivy::Result<Collected>> {
-        let mut segment = self.for_segment(ord, reader)?;
-        let alive = reader.alive_bitset();
-        let is_alive = |doc| alive.is_none_or(|alive| alive.is_alive(doc));
-        if self.requires_scoring() && self.additions.is_none() {
-            weight.for_each_pruning(Score::MIN, reader, &mut |doc, score| {
-                if is_alive(doc) {
-                    segment.offer(doc, score);
-                }
-                segment.threshold()
-            })?;
-            segment.seen = 0;
-            let mut collected = segment.found()?;
-            collected.seen = None;
-            return Ok(Ok(collected));
-        }
-        if self.requires_scoring() {
-            weight.for_each(reader, &mut |doc, score| {
-                if is_alive(doc) {
-                    segment.collect(doc, score);
-                }
-            })?;
-        } else {
-            weight.for_each_no_score(reader, &mut |docs| {
-                docs.iter().filter(|doc| is_alive(**doc)).for_each(|doc| segment.collect(*doc, 0.0));
-            })?;
-        }
-        Ok(segment.found())
-    }
+    Ok((keys, place(ids, &after.id)?))
 }
 
 impl Top {
+    fn needs_scores(&self) -> bool {
+        self.order.iter().any(|key| matches!(key.column, KeyColumn::Score))
+    }
+
+    /// Looks through the whole index.
+    pub(super) fn search(&self, searcher: &Searcher, lookup: &dyn IndexQuery) -> tantivy::Result<Collected> {
+        match self.order.len() {
+            0 | 1 => self.through::<1>(searcher, lookup),
+            2 => self.through::<2>(searcher, lookup),
+            _ => self.through::<KEYS>(searcher, lookup),
+        }
+    }
+
+    /// The largest segment first: what is the worst of the best there need not be beaten elsewhere any more.
+    fn through<const N: usize>(
+        &self,
+        searcher: &Searcher,
+        lookup: &dyn IndexQuery,
+    ) -> tantivy::Result<Collected> {
+        let weight = lookup.weight(if self.needs_scores() {
+            EnableScoring::enabled_from_searcher(searcher)
+        } else {
+            EnableScoring::disabled_from_searcher(searcher)
+        })?;
+        let mut segments: Vec<_> = (0..).zip(searcher.segment_readers()).collect();
+        segments.sort_by_key(|(_, reader)| Reverse(reader.max_doc()));
+        let shared = !matches!(self.order.first(), Some(OrderKey { column: KeyColumn::Text(_), .. }));
+        let (mut found, mut seen, mut worst) = (Vec::new(), 0_u64, None);
+        for (ord, reader) in segments {
+            let mut segment = Segment::<N>::open(self, ord, reader, worst)?;
+            segment.collect(self, weight.as_ref(), reader)?;
+            seen = seen.saturating_add(segment.seen);
+            segment.found(&mut found)?;
+            if shared && found.len() >= self.limit && self.limit > 0 {
+                let first = |found: &Found| found.places.first().copied().unwrap_or_default();
+                let mut firsts: Vec<Place> = found.iter().map(first).collect();
+                let (_, last, _) = firsts.select_nth_unstable(self.limit - 1);
+                worst = Some(*last);
+                found.retain(|found| first(found) <= *last);
+            }
+        }
+        let all = !self.needs_scores() || self.additions.is_some();
+        Ok(Collected { found, seen: all.then_some(seen) })
+    }
+
     /// Returns what a document that scores so is sorted by.
     pub(super) fn key(
         &self,
@@ -477,8 +485,7 @@ impl Top {
         doc: DocId,
         score: Score,
     ) -> tantivy::Result<Key> {
-        let score = Segment::open(self, ord, reader)?.score(doc, score);
-        Ok(Key::float(f64::from(Score::from_bits(rounded(score.to_bits())))))
+        Ok(score_key(Segment::<1>::open(self, ord, reader, None)?.score(doc, score)))
     }
 }
 

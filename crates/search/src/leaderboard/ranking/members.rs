@@ -8,7 +8,7 @@ use std::iter::once;
 use std::sync::Arc;
 
 /// How many members a bucket has on average, at most.
-const LOAD: usize = 16;
+const LOAD: usize = 32;
 /// How many buckets a page has; a clone copies as many pointers as there are pages.
 const PAGE: usize = 64;
 
