@@ -3,30 +3,87 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
-use futures_util::future::join_all;
-use pumasi_core::event::{EventBus, Page, Shutdown};
-use pumasi_core::{Error, Result};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use pumasi_core::event::{EventBus, Shutdown};
+use pumasi_core::{Error, ErrorKind, Result};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
 /// How long a dependency may take to answer: less than a load balancer waits.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After how long a question without an answer is given up, and the dependency asked again.
+const LONGEST: Duration = Duration::from_secs(15);
+/// How long an answer counts, for whoever asks meanwhile.
+const FRESH: Duration = Duration::from_secs(1);
 
-type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
+type Ask = Box<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type Asked = Shared<BoxFuture<'static, Answer>>;
+
+#[derive(Clone)]
+struct Answer {
+    at: Instant,
+    is_up: bool,
+}
 
 /// What a service depends on, by name.
+///
+/// Each dependency is asked once at a time and at most once a second, however many want to know.
 #[derive(Clone)]
 pub struct Ready {
     shutdown: Shutdown,
-    checks: Vec<(&'static str, Check)>,
+    dependencies: Vec<Arc<Dependency>>,
+}
+
+struct Dependency {
+    name: &'static str,
+    ask: Ask,
+    asked: Mutex<Option<Asked>>,
+}
+
+impl Dependency {
+    async fn is_up(self: Arc<Self>) -> bool {
+        let asked = self.asked();
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => answer.is_up,
+            Err(_) => {
+                tracing::warn!(dependency = self.name, after = ?PATIENCE, "down: no answer");
+                false
+            }
+        }
+    }
+
+    /// The question that is under way, or was answered just now; or else a new one.
+    fn asked(&self) -> Asked {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // Polled, because whoever waited for it may have gone before it came to its end.
+        let good = |asked: &&Asked| {
+            Asked::clone(asked).now_or_never().is_none_or(|answer| answer.at.elapsed() < FRESH)
+        };
+        if let Some(asked) = asked.as_ref().filter(good) {
+            return asked.clone();
+        }
+        let (name, question) = (self.name, (self.ask)());
+        // In a task of its own: it goes on to its end when whoever asked has gone, so that no other is begun meanwhile.
+        let answer = tokio::spawn(async move {
+            let answer = tokio::time::timeout(LONGEST, question).await;
+            let answer = answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer")));
+            if let Err(error) = &answer {
+                tracing::warn!(dependency = name, error = error as &dyn std::error::Error, "down");
+            }
+            Answer { at: Instant::now(), is_up: answer.is_ok() }
+        });
+        let answer = async { answer.await.unwrap_or(Answer { at: Instant::now(), is_up: false }) };
+        asked.insert(answer.boxed().shared()).clone()
+    }
 }
 
 /// How each dependency is.
@@ -40,23 +97,21 @@ pub struct Readiness {
 impl Ready {
     /// Is ready until the service is told to stop.
     pub const fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown, checks: Vec::new() }
+        Self { shutdown, dependencies: Vec::new() }
     }
 
     /// Adds a dependency, and how it is asked.
     #[must_use]
-    pub fn with<F, E>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn with<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Error> + 'static,
     {
-        self.checks.push((
-            name,
-            Arc::new(move || {
-                let asked = check();
-                Box::pin(async move { asked.await.map_err(Into::into) })
-            }),
-        ));
+        let ask: Ask = Box::new(move || {
+            let asked = ask();
+            async move { asked.await.map_err(Into::into) }.boxed()
+        });
+        self.dependencies.push(Arc::new(Dependency { name, ask, asked: Mutex::default() }));
         self
     }
 
@@ -65,7 +120,7 @@ impl Ready {
     pub fn with_bus(self, bus: Arc<dyn EventBus>) -> Self {
         self.with("events", move || {
             let bus = Arc::clone(&bus);
-            async move { bus.dead_letters("readiness", Page::default()).await.map(drop) }
+            async move { bus.ping().await }
         })
     }
 
@@ -79,20 +134,8 @@ impl Ready {
         if self.shutdown.is_triggered() {
             return Err(unavailable("the service is stopping".to_owned()));
         }
-        let asked = self.checks.iter().map(|(name, check)| async move {
-            let answer = tokio::time::timeout(PATIENCE, check()).await;
-            let is_up = match answer {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => {
-                    tracing::warn!(dependency = name, error = &error as &dyn std::error::Error, "not ready");
-                    false
-                }
-                Err(_) => {
-                    tracing::warn!(dependency = name, after = ?PATIENCE, "not ready: no answer");
-                    false
-                }
-            };
-            (*name, is_up)
+        let asked = self.dependencies.iter().map(|dependency| async move {
+            (dependency.name, Arc::clone(dependency).is_up().await)
         });
         let (up, down): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().partition(|(_, is_up)| *is_up);
         if down.is_empty() {
@@ -107,17 +150,17 @@ impl Ready {
 
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.checks.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.dependencies.iter().map(|dependency| dependency.name)).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pumasi_core::ErrorKind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_down_or_does_not_answer_is_named() {
         let shutdown = Shutdown::new();
         let ready = Ready::new(shutdown.clone()).with("store", || async { Ok::<(), Error>(()) });
@@ -130,5 +173,34 @@ mod tests {
         assert_eq!(problem.down, ["events", "cache"]);
         shutdown.trigger();
         assert!(ready.check().await.unwrap_err().detail.contains("stopping"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_while_a_question_is_under_way_or_just_after_begins_no_other() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&begun);
+        let ready = Ready::new(Shutdown::new()).with("events", move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Ok::<(), Error>(())
+            }
+        });
+        for _ in 0..2 {
+            let answers = join_all((0..20).map(|_| ready.check())).await;
+            assert!(answers.iter().all(std::result::Result::is_err), "none has answered within two seconds");
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        for _ in 0..20 {
+            assert!(ready.check().await.is_ok());
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        tokio::time::sleep(FRESH).await;
+        assert!(ready.check().await.is_err());
+        assert_eq!(begun.load(Ordering::Relaxed), 2);
+        // Nobody waited for that one to its end, and it tells nothing any more.
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(ready.check().await.is_err());
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
     }
 }

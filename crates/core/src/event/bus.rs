@@ -103,6 +103,18 @@ pub trait EventBus: fmt::Debug + Send + Sync {
         let _ = group;
         Ok(false)
     }
+
+    /// Tells whether the bus answers now: for a service that is asked over and over whether it is ready.
+    ///
+    /// It changes nothing and costs one small request, whatever is stored. The default asks for the dead letters of a group
+    /// that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// `Storage`, `Unavailable` or `Timeout` if the bus cannot be reached.
+    async fn ping(&self) -> Result<()> {
+        self.dead_letters("ping", Page { after: 0, limit: NonZeroUsize::MIN }).await.map(drop)
+    }
 }
 
 /// One member of a group, as [`EventBus::subscribe`] makes it.
@@ -191,6 +203,10 @@ macro_rules! forward {
 
             async fn forget_group(&self, group: &str) -> Result<bool> {
                 (**self).forget_group(group).await
+            }
+
+            async fn ping(&self) -> Result<()> {
+                (**self).ping().await
             }
         }
     )+};

@@ -82,9 +82,14 @@ impl Cluster {
         let producer = RwLock::new(Producing { generation: 0, client });
         let asking = BaseConsumer::from_config_and_context(&options.asking(), Logs).map_err(made)?;
         let cluster = Arc::new(Self { options, producer, asking, known: Mutex::default() });
-        // The list of topics can be long; one that is not there is answered with the brokers alone.
-        cluster.ask("opening the bus", |asking, limit| asking.fetch_metadata(Some("pumasi"), limit)).await?;
+        cluster.ping("opening the bus").await?;
         Ok(cluster)
+    }
+
+    /// Asks the cluster for its brokers.
+    pub(super) async fn ping(self: &Arc<Self>, what: &'static str) -> Result<()> {
+        // The list of topics can be long; one that is not there is answered with the brokers alone.
+        self.ask(what, |asking, limit| asking.fetch_metadata(Some("pumasi"), limit)).await.map(drop)
     }
 
     /// Runs a request that blocks, apart from the runtime's threads.

@@ -265,4 +265,8 @@ impl EventBus for KafkaBus {
         self.shared.groups.lock().await.remove(group);
         self.shared.cluster.forget_group(&self.shared.id(group)).await
     }
+
+    async fn ping(&self) -> Result<()> {
+        self.shared.cluster.ping("asking for the brokers").await
+    }
 }
