@@ -46,6 +46,7 @@ use pumasi_llm_parse::extract::{Batch, Budget, Journal};
 use pumasi_llm_parse::task::{
     ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskExtractor, TaskMatcher,
 };
+use support::model::Watched;
 
 #[derive(Parser)]
 #[command(
@@ -100,10 +101,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    let extractor = extractor(args.budget_tokens)?;
+    let model = support::model::chat_model()?.map(|model| Arc::new(Watched::new(model)));
+    let health = model.as_deref().map(Watched::health);
+    let extractor = extractor(model, args.budget_tokens)?;
     match args.command {
         Some(Command::Serve(options)) => {
-            serve::run(options, extractor, matcher()?).await.map(|()| ExitCode::SUCCESS)
+            serve::run(options, extractor, health, matcher()?).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Token(options)) => options.print().map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
@@ -114,9 +117,12 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// The model that the environment names, or the rules that stand in for one.
-fn extractor(budget_tokens: Option<u64>) -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
-    Ok(match support::model::chat_model()? {
+/// The model, or the rules that stand in for one.
+fn extractor(
+    model: Option<Arc<Watched>>,
+    budget_tokens: Option<u64>,
+) -> Result<Arc<dyn ExtractTasks>, Box<dyn Error>> {
+    Ok(match model {
         Some(model) => Arc::new(TaskExtractor::configured(model, |prompt| {
             let prompt = prompt.with_call_timeout(Duration::from_mins(2));
             match budget_tokens {

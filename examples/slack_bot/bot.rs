@@ -69,6 +69,7 @@ pub(crate) enum Accepted {
 pub(crate) struct Bot {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) store: Store,
+    pub(crate) cache: Arc<dyn Cache>,
     answers: CacheAside<String>,
     model: Arc<dyn ChatModel>,
     slack: SlackClient,
@@ -133,8 +134,8 @@ impl Bot {
         model: Arc<dyn ChatModel>,
         slack: SlackClient,
     ) -> Self {
-        let answers = CacheAside::new(cache, "slack-answers").with_ttl(GOOD_FOR);
-        Self { bus, store, answers, model, slack, pace: Pace::of(Self::PER_MINUTE) }
+        let answers = CacheAside::new(cache.clone(), "slack-answers").with_ttl(GOOD_FOR);
+        Self { bus, store, cache, answers, model, slack, pace: Pace::of(Self::PER_MINUTE) }
     }
 
     /// Sets how many answers a minute one channel gets (default what Slack takes, 60).

@@ -15,6 +15,7 @@ use pumasi_core::time::Timestamp;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::auth::{Keys, random_secret};
+use support::ready::Health;
 use support::say;
 use support::slack::{FakeSlack, Fault, TOKEN};
 use tokio::net::TcpListener;
@@ -67,7 +68,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let shutdown = Shutdown::new();
     let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
     let service = Service {
-        ready: serve::ready(&bot, &shutdown),
+        ready: serve::ready(&bot, Health::default(), &shutdown),
         bot,
         // while it is rotated, the new secret and the old one are good
         verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),

@@ -5,11 +5,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use pumasi_core::cache::MokaCache;
 use pumasi_core::model::{
-    CachedEmbedder, ChatModel, CostTable, Embedder, ModelCapabilities, OpenAiBuilder, OpenAiCompatible, Price,
+    CachedEmbedder, ChatModel, ChatRequest, ChatResponse, ChatStream, CostTable, Embedder, ModelCapabilities,
+    OpenAiBuilder, OpenAiCompatible, Price,
 };
 use pumasi_core::{Error, ErrorKind, Result};
+
+use crate::ready::Health;
 
 /// Reads `PUMASI_LLM_URL` (a local or other OpenAI-compatible server) and `PUMASI_LLM_KEY` (its key, if it wants one), or else
 /// `OPENAI_API_KEY`; and `PUMASI_LLM_MODEL`. The key of `OpenAI` goes to `OpenAI` alone.
@@ -35,6 +40,54 @@ pub fn chat_model() -> Result<Option<Arc<dyn ChatModel>>> {
         None => server,
     };
     Ok(Some(Arc::new(server.build()?)))
+}
+
+/// A model whose [health](Health) is known by the calls that are made anyway.
+#[derive(Debug)]
+pub struct Watched {
+    model: Arc<dyn ChatModel>,
+    health: Health,
+}
+
+impl Watched {
+    /// Watches a model.
+    pub fn new(model: Arc<dyn ChatModel>) -> Self {
+        Self { model, health: Health::default() }
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+}
+
+#[async_trait]
+impl ChatModel for Watched {
+    fn name(&self) -> &str {
+        self.model.name()
+    }
+
+    fn capabilities(&self) -> ModelCapabilities {
+        self.model.capabilities()
+    }
+
+    async fn complete(&self, request: ChatRequest) -> Result<ChatResponse> {
+        let answer = self.model.complete(request).await;
+        self.health.note(&answer);
+        answer
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        let health = self.health();
+        match self.model.stream(request).await {
+            Ok(stream) => Ok(Box::pin(stream.inspect(move |chunk| health.note(chunk)))),
+            Err(error) => {
+                let answer = Err(error);
+                health.note(&answer);
+                answer
+            }
+        }
+    }
 }
 
 /// Reads `PROMPT,ANSWER`, dollars per million tokens.
@@ -96,7 +149,32 @@ fn server(model: String) -> Option<OpenAiBuilder> {
 
 #[cfg(test)]
 mod tests {
+    use pumasi_core::model::{Message, Reply, ScriptedModel};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_model_is_down_from_a_call_that_it_fails_to_one_that_it_answers() {
+        let gone = || Reply::error(ErrorKind::Unavailable);
+        let refused = Reply::error(ErrorKind::InvalidInput);
+        let scripted = ScriptedModel::new([gone(), gone(), Reply::text("네"), gone(), refused]);
+        let model = Watched::new(Arc::new(scripted));
+        let health = model.health();
+        let request = || ChatRequest::new([Message::user("?")]);
+        assert!(health.check().is_ok());
+        model.complete(request()).await.unwrap_err();
+        assert_eq!(health.check().unwrap_err().kind(), ErrorKind::Unavailable);
+        if let Ok(mut stream) = model.stream(request()).await {
+            while stream.next().await.is_some() {}
+        }
+        assert!(health.check().is_err());
+        model.stream(request()).await.unwrap().collect::<Vec<_>>().await;
+        assert!(health.check().is_ok());
+        model.complete(request()).await.unwrap_err();
+        assert!(health.check().is_err());
+        model.complete(request()).await.unwrap_err();
+        assert!(health.check().is_ok(), "a model that refuses a question is there");
+    }
 
     #[test]
     fn a_price_is_two_numbers_of_dollars() {

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join_all};
+use pumasi_core::cache::Cache;
 use pumasi_core::event::{EventBus, Shutdown};
 use pumasi_core::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub struct Ready {
 
 struct Dependency {
     name: &'static str,
+    /// The service goes on without it.
+    is_spare: bool,
     ask: Ask,
     asked: Mutex<Option<Asked>>,
 }
@@ -86,12 +89,63 @@ impl Dependency {
     }
 }
 
+/// How long a call that failed tells that its callee is down: no call is made to learn more.
+const TELLING: Duration = Duration::from_mins(10);
+
+/// How something is by the last call of it: a model, whose calls cost money.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<Option<(Instant, Error)>>>);
+
+impl Health {
+    /// Fails with what the last call failed with, if that was the callee's fault and not long ago.
+    ///
+    /// # Errors
+    ///
+    /// That error.
+    pub fn check(&self) -> Result<()> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((at, error)) if at.elapsed() < TELLING => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of a call's end.
+    pub fn note<T>(&self, answer: &Result<T>) {
+        use ErrorKind::{
+            BudgetExhausted, NotFound, Overloaded, RateLimited, Timeout, Unauthorized, Unavailable,
+        };
+        let failed = match answer {
+            Ok(_) => None,
+            Err(error) => match error.kind() {
+                Timeout | RateLimited | Unavailable | Overloaded | Unauthorized | NotFound
+                | BudgetExhausted => Some((Instant::now(), error.clone())),
+                // It is there, and did not like the question.
+                _ => None,
+            },
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Health").field(&self.check()).finish()
+    }
+}
+
 /// How each dependency is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// By name: `up`.
+    /// `ready`, or `degraded` where something is down that the service goes on without.
+    status: &'static str,
+    /// By name: `up`, or `down`.
     #[schema(value_type = std::collections::HashMap<String, String>)]
     dependencies: BTreeMap<&'static str, &'static str>,
+    /// The dependencies that are down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<String>>)]
+    down: Vec<&'static str>,
 }
 
 impl Ready {
@@ -102,7 +156,30 @@ impl Ready {
 
     /// Adds a dependency, and how it is asked.
     #[must_use]
-    pub fn with<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn with<F, E>(self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Error> + 'static,
+    {
+        self.and(name, false, ask)
+    }
+
+    /// Adds a dependency that the service goes on without, if with less.
+    #[must_use]
+    pub fn with_spare<F, E>(self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Error> + 'static,
+    {
+        self.and(name, true, ask)
+    }
+
+    fn and<F, E>(
+        mut self,
+        name: &'static str,
+        is_spare: bool,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Error> + 'static,
@@ -111,7 +188,7 @@ impl Ready {
             let asked = ask();
             async move { asked.await.map_err(Into::into) }.boxed()
         });
-        self.dependencies.push(Arc::new(Dependency { name, ask, asked: Mutex::default() }));
+        self.dependencies.push(Arc::new(Dependency { name, is_spare, ask, asked: Mutex::default() }));
         self
     }
 
@@ -124,27 +201,57 @@ impl Ready {
         })
     }
 
+    /// Adds a cache, which is asked for what nobody keeps there; a service goes on without it.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<dyn Cache>) -> Self {
+        self.with_spare("cache", move || {
+            let cache = Arc::clone(&cache);
+            async move { cache.get("readiness").await.map(drop) }
+        })
+    }
+
+    /// Adds what only the last call tells of, and what the service goes on without.
+    #[must_use]
+    pub fn with_last_call(self, name: &'static str, health: Health) -> Self {
+        self.with_spare(name, move || std::future::ready(health.check()))
+    }
+
+    /// Adds a model, if there is one: what needs it waits, and everything else goes on.
+    #[must_use]
+    pub fn with_model(self, health: Option<Health>) -> Self {
+        match health {
+            Some(health) => self.with_last_call("model", health),
+            None => self,
+        }
+    }
+
     /// Asks all of them.
     ///
     /// # Errors
     ///
-    /// A 503 that names those that are down, or says that the service is stopping.
+    /// A 503 that names those that are down, if the service cannot go on without one of them, or says that the service is
+    /// stopping.
     pub async fn check(&self) -> std::result::Result<Json<Readiness>, Problem> {
         let unavailable = |detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
         if self.shutdown.is_triggered() {
             return Err(unavailable("the service is stopping".to_owned()));
         }
-        let asked = self.dependencies.iter().map(|dependency| async move {
-            (dependency.name, Arc::clone(dependency).is_up().await)
-        });
-        let (up, down): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().partition(|(_, is_up)| *is_up);
-        if down.is_empty() {
-            return Ok(Json(Readiness {
-                dependencies: up.into_iter().map(|(name, _)| (name, "up")).collect(),
-            }));
+        let asked = self
+            .dependencies
+            .iter()
+            .map(|dependency| async move { (dependency, Arc::clone(dependency).is_up().await) });
+        let asked = join_all(asked).await;
+        let down = || asked.iter().filter(|(_, is_up)| !is_up).map(|(dependency, _)| dependency);
+        let names: Vec<&'static str> = down().map(|dependency| dependency.name).collect();
+        if down().any(|dependency| !dependency.is_spare) {
+            return Err(unavailable(format!("down: {}", names.join(", "))).with_down(names));
         }
-        let down: Vec<&'static str> = down.into_iter().map(|(name, _)| name).collect();
-        Err(unavailable(format!("down: {}", down.join(", "))).with_down(down))
+        let word = |is_up| if is_up { "up" } else { "down" };
+        Ok(Json(Readiness {
+            status: if names.is_empty() { "ready" } else { "degraded" },
+            dependencies: asked.iter().map(|(dependency, is_up)| (dependency.name, word(*is_up))).collect(),
+            down: names,
+        }))
     }
 }
 
@@ -173,6 +280,22 @@ mod tests {
         assert_eq!(problem.down, ["events", "cache"]);
         shutdown.trigger();
         assert!(ready.check().await.unwrap_err().detail.contains("stopping"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_service_goes_on_without_leaves_it_ready_and_is_named() {
+        let gone = || async { Err::<(), _>(Error::new(ErrorKind::Unavailable, "no server")) };
+        let ready = Ready::new(Shutdown::new()).with("store", || async { Ok::<(), Error>(()) });
+        let whole = serde_json::to_value(&ready.check().await.unwrap().0).unwrap();
+        assert_eq!(whole, serde_json::json!({"status": "ready", "dependencies": {"store": "up"}}));
+        let ready = ready.with_spare("model", gone);
+        let degraded = serde_json::to_value(&ready.check().await.unwrap().0).unwrap();
+        let dependencies = serde_json::json!({"store": "up", "model": "down"});
+        assert_eq!(
+            degraded,
+            serde_json::json!({"status": "degraded", "dependencies": dependencies, "down": ["model"]})
+        );
+        assert_eq!(ready.with("events", gone).check().await.unwrap_err().down, ["model", "events"]);
     }
 
     #[tokio::test(start_paused = true)]

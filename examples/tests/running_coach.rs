@@ -15,9 +15,14 @@ use support::child::Running;
 const KEY: &str = "a key of the tests, of more than 32 bytes";
 
 fn start(folder: &Path) -> Running {
+    start_with(folder, |_| ())
+}
+
+fn start_with(folder: &Path, configure: impl FnOnce(&mut Command)) -> Running {
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("knowledge.sqlite"));
         command.args(["--requests-per-second", "2000"]).env("PUMASI_TOKEN_KEY", KEY);
+        configure(command);
     };
     Running::start("running_coach", serve).unwrap()
 }
@@ -142,10 +147,33 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         assert_eq!(client.get(service.url(path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
     }
     let ready: Value = client.get(service.url("/readyz")).send().await.unwrap().json().await.unwrap();
-    assert_eq!(ready, json!({"dependencies": {"store": "up"}}));
+    assert_eq!(ready, json!({"status": "ready", "dependencies": {"cache": "up", "store": "up"}}));
     let openapi: Value = client.get(service.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     let files = &openapi["paths"]["/knowledge/{id}"]["put"]["requestBody"]["content"];
     assert!(files["application/pdf"].is_object() && files["text/html"].is_object(), "{openapi}");
+}
+
+#[tokio::test]
+async fn a_model_that_is_down_is_named_and_leaves_the_service_ready() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    // Nobody listens there.
+    let service = start_with(folder.path(), |command| {
+        command.env("PUMASI_LLM_URL", "http://127.0.0.1:1/v1").env("NO_PROXY", "*");
+    });
+    let ready =
+        async || client.get(service.url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(ready().await["status"], "ready", "no call was made");
+    let events = ask(&client, &service, "발목이 아픈데 뛰어도 되나요?").await;
+    assert!(events.iter().any(|(_, name, _)| name == "error"), "{events:?}");
+    // What was asked a moment ago counts for a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let degraded = ready().await;
+    assert_eq!(
+        (&degraded["status"], &degraded["down"]),
+        (&json!("degraded"), &json!(["model"])),
+        "{degraded}"
+    );
+    assert_eq!(client.get(service.url("/readyz")).send().await.unwrap().status(), StatusCode::OK);
 }
 
 /// A PDF of one page that says this, in Helvetica; the reader finds objects where the table of places is wrong.

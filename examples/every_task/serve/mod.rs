@@ -26,7 +26,7 @@ use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, broadcast};
@@ -102,6 +102,7 @@ struct Service {
 pub(crate) async fn run(
     options: Options,
     extractor: Arc<dyn ExtractTasks>,
+    model: Option<Health>,
     matcher: TaskMatcher,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
@@ -127,10 +128,11 @@ pub(crate) async fn run(
     let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told);
     let shutdown = Shutdown::new();
     let asked = store.clone();
-    let ready = Ready::new(shutdown.clone()).with_bus(bus.clone()).with("store", move || {
-        let store = asked.clone();
-        async move { store.get("").await.map(drop) }
-    });
+    let ready =
+        Ready::new(shutdown.clone()).with_bus(bus.clone()).with_model(model).with("store", move || {
+            let store = asked.clone();
+            async move { store.get("").await.map(drop) }
+        });
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,

@@ -23,6 +23,7 @@ use pumasi_rag::answer::Assistant;
 use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
 use support::auth::{self, Caller, Keys};
+use support::model::Watched;
 use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
@@ -111,10 +112,13 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     }
     let shutdown = Shutdown::new();
     let (asked, cache) = (knowledge.store.clone(), servers::cache(ANSWERS)?);
-    let ready = Ready::new(shutdown.clone()).with("store", move || {
+    let model = model.map(|model| Arc::new(Watched::new(model)));
+    let ready = Ready::new(shutdown.clone()).with_cache(cache.clone());
+    let ready = ready.with_model(model.as_deref().map(Watched::health)).with("store", move || {
         let store = asked.clone();
         async move { store.count(&Filter::And(Vec::new())).await.map(drop) }
     });
+    let model = model.map(|model| model as Arc<dyn ChatModel>);
     let service = Arc::new(Service {
         coach: coach::assistant(knowledge.retriever(), model, cache)?,
         knowledge,

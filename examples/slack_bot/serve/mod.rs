@@ -19,9 +19,10 @@ use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
+use support::model::Watched;
 use support::problem::fallbacks;
 use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::ready::{Health, Ready};
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
@@ -74,9 +75,10 @@ pub(crate) struct Service {
 }
 
 /// What the bot cannot do without.
-pub(crate) fn ready(bot: &Bot, shutdown: &Shutdown) -> Ready {
+pub(crate) fn ready(bot: &Bot, model: Health, shutdown: &Shutdown) -> Ready {
     let store = bot.store.clone();
-    Ready::new(shutdown.clone()).with_bus(bot.bus.clone()).with("store", move || {
+    let ready = Ready::new(shutdown.clone()).with_bus(bot.bus.clone()).with_cache(bot.cache.clone());
+    ready.with_model(Some(model)).with("store", move || {
         let store = store.clone();
         async move { store.most_asked(1).await.map(drop) }
     })
@@ -106,10 +108,12 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         let token = keys.issue("operator", READER, LIFETIME).map_err(|problem| problem.detail)?;
         eprintln!("token for the list of questions: {token}");
     }
+    let model = Arc::new(Watched::new(model));
+    let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
     let bot = bot.with_posts_per_minute(options.posts_per_minute);
     let service = Service {
-        ready: ready(&bot, &shutdown),
+        ready: ready(&bot, health, &shutdown),
         bot,
         verifier,
         keys,

@@ -4,7 +4,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use support::child::Running;
 
-use super::trial::{Bus, Trial, client};
+use super::trial::{Bus, Cable, Trial, client, until};
 
 async fn ask(service: &Running) -> String {
     let body = json!({"question": "스포츠 테이프는 언제 떼나요?"});
@@ -39,5 +39,30 @@ async fn what_one_process_stores_another_answers_from_and_opens() {
     assert!(!ask(&one).await.contains(r#""document":"ko/tape""#), "an answer of what was removed");
     assert!(!folder.path().join("knowledge.sqlite").exists(), "a file was written");
     drop((one, other));
+    trial.end().await;
+}
+
+// The cable carries while the test waits for the service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_is_gone_is_named_and_questions_are_answered_without_it() {
+    let Some(trial) = Trial::new("running_coach without its cache", Bus::Redis).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut cable = Cable::to(trial.redis.strip_prefix("redis://").unwrap());
+    let through = format!("redis://{}", cable.address());
+    let service = trial.start("running_coach", |command| {
+        command
+            .env(support::servers::REDIS, through)
+            .arg("--data")
+            .arg(folder.path().join("knowledge.sqlite"));
+    });
+    let (client, ready) = (Client::new(), service.url("/readyz"));
+    until(&client, &ready, |ready| ready["status"] == "ready").await;
+    cable.pull();
+    let degraded = until(&client, &ready, |ready| ready["status"] == "degraded").await;
+    assert_eq!(degraded["down"], json!(["cache"]), "{degraded}");
+    assert!(ask(&service).await.contains("event: "), "an answer without the cache");
+    cable.plug_in();
+    until(&client, &ready, |ready| ready["status"] == "ready").await;
+    drop(service);
     trial.end().await;
 }

@@ -29,6 +29,7 @@ use support::page::Page;
 use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
+use support::ready::Ready;
 use support::{say, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -95,6 +96,7 @@ struct Service {
     keys: Keys,
     listeners: Arc<Semaphore>,
     metrics: PrometheusHandle,
+    ready: Ready,
     shutdown: Shutdown,
 }
 
@@ -109,7 +111,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::new();
     let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
     let listeners = Arc::new(Semaphore::new(LISTENERS));
-    let service = Arc::new(Service { community, keys, listeners, metrics, shutdown: shutdown.clone() });
+    let asked = community.clone();
+    let ready = Ready::new(shutdown.clone()).with("store", move || {
+        let community = asked.clone();
+        async move { community.ping().await }
+    });
+    let service =
+        Arc::new(Service { community, keys, listeners, metrics, ready, shutdown: shutdown.clone() });
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("weather_community: http://{}", listener.local_addr()?);
