@@ -6,6 +6,7 @@
 //! cargo run --example every_task -- posts.jsonl      a file of posts: JSON lines, an array or one object; `-`: standard input
 //! cargo run --example every_task -- eval             precision and recall on the committed posts
 //! cargo run --example every_task -- serve            the service, with a page at http://127.0.0.1:8787
+//! cargo run --example every_task -- put-aside        events that were put aside, and why; --deliver-again: once more
 //! cargo run --example every_task -- token 민수        a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
@@ -83,6 +84,8 @@ struct Args {
 enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Lists the events that were put aside, with the reason, and has them delivered again.
+    PutAside(serve::AsideOptions),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
     /// Measures the extractor on the committed posts.
@@ -108,6 +111,7 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Serve(options)) => {
             serve::run(options, extractor, health, matcher()?).await.map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::PutAside(options)) => options.run().await.map(|()| ExitCode::SUCCESS),
         Some(Command::Token(options)) => options.print().map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
             print::extractor(&*extractor);

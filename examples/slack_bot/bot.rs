@@ -18,11 +18,16 @@ use pumasi_core::slack::{
 use pumasi_core::time::Timestamp;
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
+use support::ready::Health;
 use support::servers;
 
 use super::question::key;
 use super::store::{Posting, Store};
 
+/// The group that answers.
+pub(crate) const GROUP: &str = "slack-bot";
+/// The file of the events, where they are not on a server.
+pub(crate) const EVENTS: &str = "events.sqlite";
 /// The topic of questions that were accepted.
 const QUESTIONS: &str = "slack.questions";
 /// The room for answers in memory, in bytes.
@@ -73,6 +78,8 @@ pub(crate) struct Bot {
     answers: CacheAside<String>,
     model: Arc<dyn ChatModel>,
     slack: SlackClient,
+    /// How Slack is, by the last post.
+    pub(crate) posting: Health,
     pace: Arc<Pace>,
 }
 
@@ -111,7 +118,7 @@ impl Bot {
         model: Arc<dyn ChatModel>,
         slack: SlackClient,
     ) -> Result<Self> {
-        let bus = Arc::new(SqliteBus::open(folder.join("events.sqlite")).await?);
+        let bus = Arc::new(SqliteBus::open(folder.join(EVENTS)).await?);
         let store = Store::open(&folder.join("bot.sqlite"), None).await?;
         Ok(Self::new(bus, store, Arc::new(MokaCache::new(REMEMBERED)), model, slack))
     }
@@ -122,7 +129,7 @@ impl Bot {
         model: Arc<dyn ChatModel>,
         slack: SlackClient,
     ) -> Result<Self> {
-        let bus = servers::bus(&folder.join("events.sqlite")).await?;
+        let bus = servers::bus(&folder.join(EVENTS)).await?;
         let store = Store::open(&folder.join("bot.sqlite"), servers::postgres().await?).await?;
         Ok(Self::new(bus, store, servers::cache(REMEMBERED)?, model, slack))
     }
@@ -135,7 +142,8 @@ impl Bot {
         slack: SlackClient,
     ) -> Self {
         let answers = CacheAside::new(cache.clone(), "slack-answers").with_ttl(GOOD_FOR);
-        Self { bus, store, cache, answers, model, slack, pace: Pace::of(Self::PER_MINUTE) }
+        let (posting, pace) = (Health::default(), Pace::of(Self::PER_MINUTE));
+        Self { bus, store, cache, answers, model, slack, posting, pace }
     }
 
     /// Sets how many answers a minute one channel gets (default what Slack takes, 60).
@@ -171,7 +179,7 @@ impl Bot {
             let bot = bot.clone();
             async move { bot.answer(&delivery).await }
         });
-        let subscription = Subscription::new("slack-bot", [QUESTIONS]).with_lease(Duration::from_secs(10));
+        let subscription = Subscription::new(GROUP, [QUESTIONS]).with_lease(Duration::from_secs(10));
         Consumer::new(self.bus.clone(), subscription, answer)
             .with_concurrency(AT_ONCE)
             .with_max_attempts(TRIES)
@@ -188,13 +196,19 @@ impl Bot {
         let served = self.answers.serve(&key, || async move { bot.find(&asked, words).await }).await;
         let text = match &served {
             Ok(served) => served.value.as_str(),
+            Err(error) if is_of_the_bot(error) => return Err(error.clone().with_retry(Retry::Now)),
             Err(error) if is_worth_another_try(error, delivery.attempt) => return Err(error.clone()),
             Err(error) => {
                 tracing::error!(error = error as &dyn std::error::Error, "a question cannot be answered");
                 "I cannot answer that. / 답할 수 없는 질문입니다."
             }
         };
-        self.post(event, &question, text).await?;
+        let posted = self.post(event, &question, text).await;
+        // A channel that is gone tells nothing of Slack.
+        if !matches!(&posted, Err(error) if error.kind() == ErrorKind::NotFound) {
+            self.posting.note(&posted);
+        }
+        posted.map_err(|error| if is_of_the_bot(&error) { error.with_retry(Retry::Now) } else { error })?;
         tracing::info!(source = ?served.ok().map(|served| served.source), "answered");
         Ok(())
     }
@@ -237,7 +251,7 @@ impl Bot {
             Posting::Unknown => {
                 let found = self.slack.find_reply(&question.channel, &question.thread, &metadata).await;
                 match found {
-                    Err(error) if error.kind() == ErrorKind::Unauthorized => {
+                    Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::NotFound) => {
                         tracing::warn!("the bot may not look for its own answers, and one may stand twice");
                         None
                     }
@@ -253,6 +267,12 @@ impl Bot {
         };
         self.store.end_posting(event.id, &posted.ts).await
     }
+}
+
+/// Tells whether the bot is at fault, and not the question: its token or key is refused, or its account's money is used up.
+/// Questions wait for whoever mends that, as they do while Slack or the model is away.
+fn is_of_the_bot(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::BudgetExhausted)
 }
 
 /// Tells whether what went wrong may be right the next time.

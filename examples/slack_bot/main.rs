@@ -4,12 +4,14 @@
 //! ```text
 //! cargo run --example slack_bot              the whole path over HTTP, with a small Slack on the loopback
 //! cargo run --example slack_bot -- serve     the service, for Slack's Events API at http://127.0.0.1:8788/slack/events
+//! cargo run --example slack_bot -- put-aside  what was put aside, and why; --deliver-again has it delivered again
 //! ```
 //!
 //! An event is checked (signature, age), put on the durable bus under an id named after Slack's `event_id`, and
 //! acknowledged. A consumer counts the question, takes its answer from the cache or asks the model, and posts it into the
-//! question's thread. `GET /questions` lists what is asked most, but for
-//! what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
+//! question's thread. What the bot itself is to blame for, a token that Slack refuses or a model's key, is tried again for a day, as
+//! is an outage; what one channel refuses is put aside until an operator has it delivered again. `GET /questions`
+//! lists what is asked most, but for what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
 //!
 //! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
 //! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is
@@ -46,6 +48,8 @@ struct Args {
 enum Command {
     /// Serves Slack's Events API.
     Serve(serve::Options),
+    /// Lists the questions that were put aside, with the reason, and has them delivered again.
+    PutAside(serve::AsideOptions),
     /// Prints a token that reads the list of questions, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
@@ -68,6 +72,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let model = model.unwrap_or_else(|| book.clone());
     match args.command {
         Some(Command::Serve(options)) => serve::run(options, model).await,
+        Some(Command::PutAside(options)) => options.run().await,
         Some(Command::Token(options)) => options.print(),
         None => {
             if is_offline {

@@ -38,15 +38,19 @@ impl Running {
         let ended = || io::Error::other("the service ended before it listened");
         let mut lines = BufReader::new(child.stderr.take().ok_or_else(ended)?).lines();
         let prefix = format!("{name}: ");
+        let mut before = String::new();
         let url = loop {
             let line = lines.next().ok_or_else(ended)??;
             match line.strip_prefix(&prefix) {
                 Some(url) if url.starts_with("http://") => break url.to_owned(),
                 Some(error) => return Err(io::Error::other(error.to_owned())),
-                None => {}
+                None => {
+                    before.push_str(&line);
+                    before.push('\n');
+                }
             }
         };
-        let logs = Arc::new(Mutex::new(String::new()));
+        let logs = Arc::new(Mutex::new(before));
         let into = Arc::clone(&logs);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -63,7 +67,7 @@ impl Running {
         format!("{}{path}", self.url)
     }
 
-    /// What it has logged since it listens.
+    /// What it has written to standard error, but for its address.
     pub fn logs(&self) -> String {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -24,6 +24,8 @@ pub enum Fault {
     RateLimited(u64),
     /// It is turned away for an error of Slack's own.
     Refused,
+    /// It is refused under this name: `invalid_auth`, `not_in_channel`.
+    Denied(&'static str),
     /// The message is taken, and the answer says that something broke.
     TakenAndFailed,
     /// The message is taken, and the answer takes so long.
@@ -149,6 +151,7 @@ async fn post_message(
                 .into_response();
         }
         Some(Fault::Refused) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(Fault::Denied(name)) => return refused(name),
         Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
         _ => {}
     }

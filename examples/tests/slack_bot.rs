@@ -28,14 +28,35 @@ fn start(data: &Path, slack: &FakeSlack) -> Running {
 }
 
 fn start_with(data: &Path, slack: &FakeSlack, posts_per_minute: &str) -> Running {
+    try_start(data, slack, posts_per_minute, TOKEN).unwrap()
+}
+
+fn try_start(
+    data: &Path,
+    slack: &FakeSlack,
+    posts_per_minute: &str,
+    token: &str,
+) -> std::io::Result<Running> {
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         command.args(["--posts-per-minute", posts_per_minute]).env("PUMASI_TOKEN_KEY", KEY);
         command.env("SLACK_SIGNING_SECRET", format!("the new one,{SECRET}"));
-        command.env("SLACK_BOT_TOKEN", TOKEN).env("SLACK_API_URL", slack.url());
-        command.env_remove("SLACK_ALERT_WEBHOOK_URL");
+        command.env("SLACK_BOT_TOKEN", token).env("SLACK_API_URL", slack.url());
+        // As compose.yaml passes what is not set.
+        command.env("SLACK_ALERT_WEBHOOK_URL", "");
     };
-    Running::start("slack_bot", serve).unwrap()
+    Running::start("slack_bot", serve)
+}
+
+/// Runs `put-aside` beside the service.
+fn put_aside(data: &Path, more: &[&str]) -> String {
+    let mut command = Command::new(support::child::example("slack_bot").unwrap());
+    for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+        command.env_remove(variable);
+    }
+    let done = command.args(["put-aside", "--data"]).arg(data).args(more).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap()
 }
 
 const KEY: &str = "a key of the tests, of more than 32 bytes";
@@ -221,6 +242,64 @@ async fn an_outage_and_a_kill_lose_no_question() {
     let posts = tokio::time::timeout(Duration::from_mins(2), slack.wait_for(1)).await.unwrap();
     assert_eq!(posts.len(), 1);
     drop(bot);
+}
+
+#[tokio::test]
+async fn questions_wait_while_slack_refuses_the_token_and_are_answered_with_a_good_one() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = try_start(folder.path(), &slack, "60000", "xoxb-revoked").unwrap();
+    send(&client, &bot, &question(1, QUESTION)).await.unwrap();
+    let ready = bot.url("/readyz");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ready: Value = client.get(&ready).send().await.unwrap().json().await.unwrap();
+        if ready["down"] == json!(["slack"]) && bot.logs().matches("an attempt failed").count() > 1 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{ready} {}", bot.logs());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bot.signal("-KILL").unwrap();
+    assert_eq!(put_aside(folder.path(), &[]).trim(), "nothing is put aside");
+    let faults = ["token_revoked", "account_inactive", "missing_scope"];
+    slack.fail_next(faults.map(Fault::Denied));
+    let bot = start(folder.path(), &slack);
+    for number in 2..=3 {
+        send(&client, &bot, &question(number, QUESTION)).await.unwrap();
+    }
+    answered(&slack, 3).await;
+    drop(bot);
+    for token in ["", " "] {
+        let refused = try_start(folder.path(), &slack, "60000", token).unwrap_err().to_string();
+        assert!(refused.contains("SLACK_BOT_TOKEN"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_channel_refuses_is_put_aside_until_it_is_delivered_again() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    slack.fail_next(["not_in_channel", "channel_not_found"].map(Fault::Denied));
+    for number in 1..=2 {
+        send(&client, &bot, &question(number, QUESTION)).await.unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while bot.logs().matches("was put aside").count() < 2 {
+        assert!(Instant::now() < deadline, "{}", bot.logs());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let listed = put_aside(folder.path(), &[]);
+    for told in ["not_in_channel", "channel_not_found", "tried once", "2 are put aside"] {
+        assert!(listed.contains(told), "{told} in {listed}");
+    }
+    assert!(!listed.contains("달나라"), "{listed}");
+    // Beside the service, which goes on.
+    let told = put_aside(folder.path(), &["--deliver-again"]);
+    assert!(told.contains("2 of 2 are delivered again"), "{told}");
+    answered(&slack, 2).await;
+    assert_eq!(put_aside(folder.path(), &[]).trim(), "nothing is put aside");
 }
 
 #[tokio::test]

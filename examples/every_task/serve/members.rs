@@ -22,6 +22,9 @@ pub(super) struct Member {
     pub(super) nickname: String,
 }
 
+/// The group that keeps the replica, which has its name.
+pub(super) const GROUP: &str = "every-task-members";
+
 /// The nicknames of some members.
 pub(super) struct Nicknames(BTreeMap<String, Entity<Member>>);
 
@@ -60,7 +63,7 @@ impl Members {
                 Arc::new(store)
             }
         };
-        let replica = Projection::open("every-task-members", MEMBERS, store).await?;
+        let replica = Projection::open(GROUP, MEMBERS, store).await?;
         Ok(Self { replica, bus })
     }
 

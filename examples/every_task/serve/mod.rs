@@ -59,6 +59,8 @@ pub(crate) struct Options {
     requests_per_second: NonZeroU32,
 }
 
+/// The file of the events, where they are not on a server.
+const EVENTS: &str = "events.sqlite";
 /// For how long a token is good.
 const LIFETIME: Duration = Duration::from_hours(12);
 
@@ -70,6 +72,25 @@ pub(crate) struct TokenOptions {
     /// What it lets one do.
     #[arg(long, value_enum, default_value_t)]
     role: Role,
+}
+
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "every_task.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        let groups = [TaskPipeline::GROUP, members::GROUP];
+        Ok(support::aside::run(&*bus, &groups, self.deliver_again).await?)
+    }
 }
 
 impl TokenOptions {
@@ -111,7 +132,7 @@ pub(crate) async fn run(
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let database = servers::postgres().await?;
-    let bus = servers::bus(&options.data.join("events.sqlite")).await?;
+    let bus = servers::bus(&options.data.join(EVENTS)).await?;
     let members =
         Members::open(bus.clone(), Clone::clone(&database), &options.data.join("members.sqlite")).await?;
     let store: Arc<dyn TaskStore> = match database {

@@ -23,11 +23,11 @@ use support::model::Watched;
 use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
-use support::telemetry;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
-use super::bot::Bot;
+use super::bot::{Bot, EVENTS, GROUP};
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -53,9 +53,27 @@ pub(crate) struct TokenOptions {
     name: String,
 }
 
+/// What to do about questions that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "slack_bot.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
 impl TokenOptions {
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
         Ok(auth::print_token(&self.name, READER, LIFETIME)?)
+    }
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        Ok(support::aside::run(&*bus, &[GROUP], self.deliver_again).await?)
     }
 }
 
@@ -78,7 +96,7 @@ pub(crate) struct Service {
 pub(crate) fn ready(bot: &Bot, model: Health, shutdown: &Shutdown) -> Ready {
     let store = bot.store.clone();
     let ready = Ready::new(shutdown.clone()).with_bus(bot.bus.clone()).with_cache(bot.cache.clone());
-    ready.with_model(Some(model)).with("store", move || {
+    ready.with_model(Some(model)).with_last_call("slack", bot.posting.clone()).with("store", move || {
         let store = store.clone();
         async move { store.most_asked(1).await.map(drop) }
     })
@@ -86,16 +104,17 @@ pub(crate) fn ready(bot: &Bot, model: Health, shutdown: &Shutdown) -> Ready {
 
 /// Serves until the process is asked to stop, then finishes what is under way.
 pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(), Box<dyn Error>> {
-    let needed = |name: &str| env::var(name).map_err(|_| format!("{name} is not set"));
+    let given = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let needed = |name: &str| given(name).ok_or_else(|| format!("{name} is not set, or empty"));
     let secrets = needed("SLACK_SIGNING_SECRET")?;
     let mut secrets = secrets.split(',').filter(|secret| !secret.trim().is_empty());
     let verifier = SignatureVerifier::new(secrets.next().ok_or("SLACK_SIGNING_SECRET is empty")?);
     let verifier = secrets.fold(verifier, SignatureVerifier::with_secret);
-    let api = env::var("SLACK_API_URL").unwrap_or_else(|_| SlackClient::BASE_URL.to_owned());
+    let api = given("SLACK_API_URL").unwrap_or_else(|| SlackClient::BASE_URL.to_owned());
     let slack = SlackClient::at(&api, needed("SLACK_BOT_TOKEN")?)?;
-    let alerts = match env::var("SLACK_ALERT_WEBHOOK_URL") {
-        Ok(url) => Some(Alerts::to_webhook("slack_bot", SlackWebhook::new(url)?).start()?),
-        Err(_) => None,
+    let alerts = match given("SLACK_ALERT_WEBHOOK_URL") {
+        Some(url) => Some(Alerts::to_webhook("slack_bot", SlackWebhook::new(url)?).start()?),
+        None => None,
     };
     telemetry::logs_and(alerts.as_ref().map(Alerts::layer));
 

@@ -55,8 +55,8 @@ impl<T: AsRef<str>> From<T> for SlackToken {
 /// | 5xx, `internal_error`, `fatal_error`, `service_unavailable`, a connection that broke | `Unavailable` | perhaps |
 /// | no answer in time, `request_timeout` | `Timeout` | perhaps |
 /// | no JSON, a redirect | `Protocol` | perhaps |
-/// | a token or a permission that is missing, `not_in_channel` | `Unauthorized` | no |
-/// | no such channel, thread or method | `NotFound` | no |
+/// | a token or a permission that is missing, as for every channel | `Unauthorized` | no |
+/// | no such channel, thread or method, or a channel that the bot is not in | `NotFound` | no |
 /// | anything else that Slack refuses | `InvalidInput` | no |
 ///
 /// Errors name the method, the host and Slack's own name for the error; never the token or a text.
@@ -355,15 +355,14 @@ fn kind_of(name: &str) -> ErrorKind {
         | "no_permission"
         | "not_allowed_token_type"
         | "not_authed"
-        | "not_in_channel"
         | "org_login_required"
         | "restricted_action"
         | "team_access_not_granted"
         | "token_expired"
         | "token_revoked"
         | "two_factor_setup_required" => ErrorKind::Unauthorized,
-        "channel_not_found" | "thread_not_found" | "message_not_found" | "user_not_found"
-        | "unknown_method" => ErrorKind::NotFound,
+        "channel_not_found" | "not_in_channel" | "thread_not_found" | "message_not_found"
+        | "user_not_found" | "unknown_method" => ErrorKind::NotFound,
         _ => ErrorKind::InvalidInput,
     }
 }

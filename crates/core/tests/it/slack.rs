@@ -82,7 +82,7 @@ async fn a_refusal_is_named_as_slack_names_it() {
     for (name, kind) in [
         ("channel_not_found", ErrorKind::NotFound),
         ("invalid_auth", ErrorKind::Unauthorized),
-        ("not_in_channel", ErrorKind::Unauthorized),
+        ("not_in_channel", ErrorKind::NotFound),
         ("msg_too_long", ErrorKind::InvalidInput),
         ("an error of tomorrow", ErrorKind::InvalidInput),
     ] {
