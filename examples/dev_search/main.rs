@@ -11,8 +11,8 @@
 //! can be pulled; a service of one's own puts `OpenSearchEngine`, `PostgresEngine` or `TantivyEngine` in their place.
 //!
 //! `serve` answers `GET /search?q=…` from the same two engines, says with each answer who gave it, and tells how they stand at
-//! `/engines` and `/metrics`. An operator pulls the cable (`PUT /engines/primary`, with the token that is written to standard error, or
-//! one of the role `operator` that is signed with `PUMASI_TOKEN_KEY`) and watches it fall back and recover.
+//! `/engines` and `/metrics`. An operator pulls the cable (`PUT /engines/primary`, with the token that is shown on the terminal, or one
+//! of the role `operator` that is signed with `PUMASI_TOKEN_KEY`) and watches it fall back and recover.
 
 mod cable;
 mod serve;

@@ -64,11 +64,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let Engines { search, primary, .. } = crate::engines().await?;
     let shutdown = Shutdown::new();
     let service = Arc::new(Service { search, primary, metrics, shutdown: shutdown.clone() });
-    if keys.is_random() {
-        // for development: elsewhere whoever holds the key signs
-        let token = keys.issue(OPERATOR, OPERATOR, LIFETIME).map_err(|problem| problem.detail)?;
-        eprintln!("operator's token: {token}");
-    }
+    keys.offer(OPERATOR, OPERATOR, LIFETIME)?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("dev_search: http://{}", listener.local_addr()?);
     let stop = async move {

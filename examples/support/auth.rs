@@ -1,6 +1,7 @@
 //! Who asks: bearer tokens (JWT), signed and checked with one key.
 
 use std::env;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -93,6 +94,27 @@ impl Keys {
             tracing::error!(error = %error, "a token could not be signed");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "a token could not be signed")
         })
+    }
+
+    /// Shows a token on the terminal where the key was made up, so that nobody else can sign one: for development.
+    ///
+    /// Where standard error is no terminal its lines are kept as logs, which a token must not come into: then the service says
+    /// that nobody has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`issue`](Self::issue).
+    pub fn offer(&self, name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
+        if !self.is_random {
+            return Ok(());
+        }
+        if std::io::stderr().is_terminal() {
+            let token = self.issue(name, role, lifetime).map_err(|problem| problem.detail)?;
+            eprintln!("{role} token: {token}");
+        } else {
+            tracing::warn!(role, "nobody has a token: set {KEY}, and whoever holds it signs them");
+        }
+        Ok(())
     }
 
     fn caller(&self, token: &str) -> Option<Caller> {

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { Person } from "./person.mjs";
 
-const named = ["tools", "chromium", "service", "url", "log", "screenshots"];
+const named = ["tools", "chromium", "service", "url", "token", "screenshots"];
 const { values: flags } = parseArgs({ options: Object.fromEntries(named.map(name => [name, { type: "string" }])) });
 const require = createRequire(`${flags.tools}/`);
 const { chromium } = require("playwright-core");
@@ -30,9 +30,7 @@ const step = async (name, work) => {
 let failed = false;
 let at = "";
 try {
-  // What the service has logged, for tokens that it hands out there.
-  const log = () => readFile(flags.log, "utf8");
-  await journey({ meet, log, step: async (name, work) => { at = name; await step(name, work); } });
+  await journey({ meet, token: flags.token, step: async (name, work) => { at = name; await step(name, work); } });
 } catch (error) {
   failed = true;
   console.error(stripVTControlCharacters(`not ok: ${at}\n${error.stack ?? error}`));

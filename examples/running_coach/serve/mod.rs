@@ -106,10 +106,7 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
         tracing::info!(documents = report.added, "stored the committed knowledge");
     }
-    if keys.is_random() {
-        let token = keys.issue("admin", ADMIN, LIFETIME).map_err(|problem| problem.detail)?;
-        eprintln!("admin token: {token}");
-    }
+    keys.offer("admin", ADMIN, LIFETIME)?;
     let shutdown = Shutdown::new();
     let (asked, cache) = (knowledge.store.clone(), servers::cache(ANSWERS)?);
     let model = model.map(|model| Arc::new(Watched::new(model)));
