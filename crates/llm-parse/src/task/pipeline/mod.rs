@@ -14,7 +14,9 @@
 //!
 //! A store or a bus that fails is never the post's fault: the event comes back, later and later, until it could be worked
 //! on, and only attempts at the tasks count towards the limit after which the post has failed. An attempt that was broken
-//! off because the service was asked to stop counts once, however often that happens.
+//! off because the service was asked to stop counts once, however often that happens. A model that is down, or turns calls
+//! away, is not the post's fault either: what used no tokens is tried again for a [day](TaskPipeline::with_patience) before
+//! it counts.
 //!
 //! Two workers on one event (a lease that ran out) agree, because the store keeps the first result of a version and both
 //! publish what stands. What the store has of a later version makes an event stale: it is acknowledged and nothing else.
@@ -51,7 +53,7 @@ pub use store::{TaskFailure, TaskQuery, TaskRecord, TaskState, TaskStore};
 
 use self::recovery::{Debt, Owed};
 use super::{ExtractTasks, Post, Task};
-use crate::extract::{ExtractError, Extraction};
+use crate::extract::{ExtractError, ExtractErrorKind, Extraction};
 
 /// What the pipeline publishes, under the post's id and version, on [`TaskPipeline::TASKS`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,6 +109,7 @@ pub struct TaskPipeline {
     store: Arc<dyn TaskStore>,
     extractor: Arc<dyn ExtractTasks>,
     max_attempts: u32,
+    patience: Duration,
     /// The changes whose call came to no end, shared by all clones.
     owed: Arc<Owed>,
 }
@@ -119,15 +122,25 @@ impl TaskPipeline {
     /// The group under which the pipeline reads.
     pub const GROUP: &str = "task-extraction";
 
-    /// Makes a pipeline with five attempts for a post.
+    /// Makes a pipeline with five attempts for a post, and a day's patience with a model that is down.
     pub fn new(bus: Arc<dyn EventBus>, store: Arc<dyn TaskStore>, extractor: Arc<dyn ExtractTasks>) -> Self {
-        Self { bus, store, extractor, max_attempts: 5, owed: Arc::default() }
+        let patience = Duration::from_hours(24);
+        Self { bus, store, extractor, max_attempts: 5, patience, owed: Arc::default() }
     }
 
     /// Sets after how many attempts a post has failed (at least 1).
     #[must_use]
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets how long after its event a post is tried again without an attempt being counted where the model is at fault
+    /// (default a day): it could not be reached, did not answer in time, turned the call away, or does not know the caller,
+    /// and the attempt used no tokens. Afterwards such attempts count as all others do.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -256,34 +269,48 @@ impl TaskPipeline {
     }
 
     /// Looks for the tasks in an attempt that is counted already.
-    async fn extract(&self, mut record: TaskRecord) -> Result<TaskRecord> {
+    async fn extract(&self, event: &Envelope, mut record: TaskRecord) -> Result<TaskRecord> {
         let Some(post) = &record.post else { return Ok(record) };
-        let attempt = record.attempts;
-        match AssertUnwindSafe(self.extractor.extract_tasks(post)).catch_unwind().await {
-            Ok(Ok(found)) => match found.incomplete {
-                // tasks are known to be missing: to announce the rest as the post's would settle that
-                Some(reason) if !found.is_final() => {
-                    let error = ExtractError::new(reason, "some tasks could not be asked about to the end")
-                        .with_attempts(found.attempts);
-                    failed(&mut record, reason.as_str(), Some(&error));
-                }
-                _ => succeeded(&mut record, found),
-            },
-            Ok(Err(error)) if error.retry().is_retryable() && attempt < self.max_attempts => {
-                record.usage += error.usage();
-                // A store that fails here costs no more than the count of tokens.
-                if let Err(error) = self.store.put(record).await {
-                    tracing::warn!(%error, "what an attempt used could not be written down");
-                }
-                return Err(again(&error));
-            }
-            Ok(Err(error)) => failed(&mut record, error.kind().as_str(), Some(&error)),
-            Err(_) if attempt < self.max_attempts => {
+        let is_last = record.counted() >= self.max_attempts;
+        let found = match AssertUnwindSafe(self.extractor.extract_tasks(post)).catch_unwind().await {
+            Ok(found) => found,
+            Err(_) if !is_last => {
                 return Err(Error::new(ErrorKind::Other, "the extractor panicked").with_retry(Retry::Now));
             }
-            Err(_) => failed(&mut record, "panic", None),
+            Err(_) => {
+                failed(&mut record, "panic", None);
+                return Ok(record);
+            }
+        };
+        let error = match found.map(|found| (found.incomplete, found)) {
+            // tasks are known to be missing: to announce the rest as the post's would settle that
+            Ok((Some(reason), found)) if !found.is_final() => {
+                ExtractError::new(reason, "some tasks could not be asked about to the end")
+                    .with_attempts(found.attempts)
+            }
+            Ok((_, found)) => {
+                succeeded(&mut record, found);
+                return Ok(record);
+            }
+            Err(error) => error,
+        };
+        let is_spared = is_of_the_model(&error) && self.has_patience(event);
+        if !is_spared && (is_last || !error.retry().is_retryable()) {
+            failed(&mut record, error.kind().as_str(), Some(&error));
+            return Ok(record);
         }
-        Ok(record)
+        record.usage += error.usage();
+        record.spared += u32::from(is_spared);
+        // A store that fails here costs no more than the count of tokens, or one attempt.
+        if let Err(error) = self.store.put(record).await {
+            tracing::warn!(%error, "what an attempt used could not be written down");
+        }
+        Err(again(&error))
+    }
+
+    fn has_patience(&self, event: &Envelope) -> bool {
+        let waited = SystemClock.now().as_micros().saturating_sub(event.occurred_at.as_micros());
+        u128::try_from(waited.max(0)).is_ok_and(|waited| waited < self.patience.as_micros())
     }
 }
 
@@ -294,6 +321,7 @@ impl fmt::Debug for TaskPipeline {
             .field("store", &self.store)
             .field("extractor", &self.extractor.version())
             .field("max_attempts", &self.max_attempts)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }
@@ -303,7 +331,7 @@ impl Handler for TaskPipeline {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         let round = event.headers.get(ROUND).and_then(|round| round.parse().ok()).unwrap_or(0);
-        let (mut attempts, mut hand_out, mut usage) = (0, 0, Usage::default());
+        let (mut attempts, mut spared, mut hand_out, mut usage) = (0, 0, 0, Usage::default());
         let standing = self.store.get(&event.key).await.map_err(later)?;
         let posted_at = TaskRecord::post_since(standing.as_ref(), event.occurred_at);
         if let Some(standing) = standing {
@@ -315,7 +343,8 @@ impl Handler for TaskPipeline {
                 return self.announce(event, &standing).await; // done before, perhaps not announced
             }
             if seen == known {
-                (attempts, hand_out, usage) = (standing.attempts, standing.hand_out, standing.usage);
+                (attempts, spared) = (standing.attempts, standing.spared);
+                (hand_out, usage) = (standing.hand_out, standing.usage);
             }
         }
         let record = if event.state == State::Deleted {
@@ -323,10 +352,11 @@ impl Handler for TaskPipeline {
         } else {
             let mut record = TaskRecord::pending(post_of(event)?, event.version, round, event.id);
             record.posted_at = posted_at;
-            (record.attempts, record.hand_out, record.usage) = (attempts, hand_out, usage);
+            (record.attempts, record.spared) = (attempts, spared);
+            (record.hand_out, record.usage) = (hand_out, usage);
             if delivery.attempt <= hand_out {
-                self.extract(record).await? // the attempt that a stop of the service broke off
-            } else if attempts >= self.max_attempts {
+                self.extract(event, record).await? // the attempt that a stop of the service broke off
+            } else if record.counted() >= self.max_attempts {
                 failed(&mut record, "attempts", None);
                 record
             } else {
@@ -338,7 +368,7 @@ impl Handler for TaskPipeline {
                 if standing.state.is_settled() {
                     return self.announce(event, &standing).await; // another worker was faster
                 }
-                self.extract(record).await?
+                self.extract(event, record).await?
             }
         };
         let mine = (record.version, record.round);
@@ -402,10 +432,18 @@ fn later(error: Error) -> Error {
     error.with_retry(Retry::After(Duration::from_secs(30)))
 }
 
+/// Tells whether it was the model's side that failed, before it cost anything: the same post may go through when that is
+/// mended.
+fn is_of_the_model(error: &ExtractError) -> bool {
+    use ExtractErrorKind::{Overloaded, RateLimited, Timeout, Unauthorized, Unavailable};
+    matches!(error.kind(), Timeout | RateLimited | Unavailable | Overloaded | Unauthorized)
+        && error.usage().total_tokens() == 0
+}
+
 /// The bus's view of a failed attempt: its kind and when to come back, nothing of its text.
 fn again(error: &ExtractError) -> Error {
-    Error::new(ErrorKind::Other, format!("the extraction failed ({})", error.kind()))
-        .with_retry(error.retry())
+    let retry = if error.retry().is_retryable() { error.retry() } else { Retry::Now };
+    Error::new(ErrorKind::Other, format!("the extraction failed ({})", error.kind())).with_retry(retry)
 }
 
 #[cfg(test)]

@@ -95,6 +95,9 @@ pub struct TaskRecord {
     /// How many attempts at the tasks were begun in this round.
     #[serde(default)]
     pub attempts: u32,
+    /// How many of them do not count, because the model's side was at fault.
+    #[serde(default)]
+    pub spared: u32,
     /// In which hand-out of its event the last of them was begun, as the bus counts. One that was given back unharmed comes
     /// under the same number, and goes on with the same attempt.
     #[serde(default)]
@@ -144,6 +147,7 @@ impl TaskRecord {
             state,
             posted_at: None,
             attempts: 0,
+            spared: 0,
             hand_out: 0,
             post: None,
             tasks: Vec::new(),
@@ -156,8 +160,8 @@ impl TaskRecord {
     /// Tells whether `self` may take the place of `standing`.
     ///
     /// A later version or round may. Within a round, a [settled](TaskState::is_settled) record may take the place of one
-    /// that is not, and a pending one that of a pending one with fewer attempts, or with as many that used fewer tokens.
-    /// Nothing else may.
+    /// that is not, and a pending one that of a pending one with fewer attempts, or with as many that used fewer tokens, or of which
+    /// fewer are [spared](Self::spared). Nothing else may.
     pub fn replaces(&self, standing: &Self) -> bool {
         let (new, old) = ((self.version, self.round), (standing.version, standing.round));
         let both_pending = self.state == TaskState::Pending && standing.state == TaskState::Pending;
@@ -174,8 +178,13 @@ impl TaskRecord {
         }
     }
 
-    fn spent(&self) -> (u32, u64) {
-        (self.attempts, self.usage.total_tokens())
+    fn spent(&self) -> (u32, u64, u32) {
+        (self.attempts, self.usage.total_tokens(), self.spared)
+    }
+
+    /// How many attempts count towards the limit.
+    pub(super) fn counted(&self) -> u32 {
+        self.attempts.saturating_sub(self.spared)
     }
 }
 

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use pumasi_core::event::{MemoryBus, Page, Receipt, Shutdown};
 
+use pumasi_core::time::Timestamp;
+
 use super::*;
 use crate::extract::{AskMode, Attempt, AttemptKind, ExtractErrorKind};
 use crate::task::{PostKind, RuleTaskExtractor};
@@ -13,11 +15,16 @@ struct Failing {
     kind: ExtractErrorKind,
     times: u32,
     calls: AtomicU32,
+    tokens: u64,
 }
 
 impl Failing {
     fn new(kind: ExtractErrorKind, times: u32) -> Arc<Self> {
-        Arc::new(Self { kind, times, calls: AtomicU32::new(0) })
+        Arc::new(Self { kind, times, calls: AtomicU32::new(0), tokens: 20 })
+    }
+
+    fn at_no_cost(kind: ExtractErrorKind, times: u32) -> Arc<Self> {
+        Arc::new(Self { kind, times, calls: AtomicU32::new(0), tokens: 0 })
     }
 }
 
@@ -30,7 +37,7 @@ impl ExtractTasks for Failing {
     async fn extract_tasks(&self, post: &Post) -> crate::extract::Result<Extraction<Vec<Task>>> {
         if self.calls.fetch_add(1, Ordering::Relaxed) < self.times {
             let mut attempt = Attempt::new(AttemptKind::Ask, AskMode::Text, "failing");
-            attempt.usage = Usage::new(20, 3);
+            attempt.usage = Usage::new(self.tokens, self.tokens.min(3));
             return Err(ExtractError::new(self.kind, "as told").with_attempts(vec![attempt]));
         }
         RuleTaskExtractor::new().extract_tasks(post).await
@@ -146,6 +153,39 @@ async fn a_passing_failure_comes_back_and_a_lasting_one_is_announced() {
     assert_eq!(failure.retry.as_deref(), Some("never"));
     assert!(failure.message.is_some_and(|message| !message.is_empty()));
     assert!(matches!(bench.published().await.as_slice(), [(1, TaskEvent::ExtractionFailed { .. })]));
+}
+
+#[tokio::test]
+async fn a_model_that_is_down_uses_up_no_attempts_for_as_long_as_there_is_patience() {
+    use ExtractErrorKind::{RateLimited, Timeout, Unauthorized, Unavailable};
+    for kind in [Unavailable, Timeout, RateLimited, Unauthorized] {
+        let bench = bench(Failing::at_no_cost(kind, 20));
+        let event = Bench::event(WISH, 1);
+        for attempt in 1..=20 {
+            assert!(bench.handle(&event, attempt).await.unwrap_err().retry().is_retryable(), "{kind}");
+            let record = bench.record().await;
+            assert_eq!(
+                (record.attempts, record.spared, record.state),
+                (attempt, attempt, TaskState::Pending)
+            );
+        }
+        bench.handle(&event, 21).await.unwrap();
+        assert_eq!(bench.record().await.state, TaskState::Extracted);
+    }
+    let mut bench = bench(Failing::at_no_cost(Unavailable, u32::MAX));
+    let mut event = Bench::event(WISH, 1);
+    bench.handle(&event, 1).await.unwrap_err();
+    let day_ago = event.occurred_at.as_micros() - 24 * 3_600_000_000;
+    event.occurred_at = Timestamp::from_micros(day_ago);
+    for attempt in 2..=3 {
+        bench.handle(&event, attempt).await.unwrap_err();
+    }
+    bench.handle(&event, 4).await.unwrap();
+    let failure = bench.record().await.failure.unwrap();
+    assert_eq!((failure.reason.as_str(), failure.attempts), ("unavailable", 4));
+    bench.pipeline = bench.pipeline.with_patience(Duration::ZERO).with_max_attempts(1);
+    bench.handle(&Bench::event(WISH, 2), 1).await.unwrap();
+    assert_eq!(bench.record().await.state, TaskState::Failed);
 }
 
 #[tokio::test]
