@@ -172,7 +172,8 @@ async fn a_failure_is_seen_with_its_reason_and_retried() {
     assert_eq!(view["failure"]["reason"], "off_schema", "{view}");
     assert!(!view["failure"].to_string().contains("책"), "{view}");
     let failed = service.url("/posts?state=failed");
-    assert_eq!(until(&minsu, &failed, |_| true).await[0]["id"], id.as_str());
+    let listed = until(&minsu, &failed, |_| true).await;
+    assert_eq!((&listed[0]["id"], &listed[0]["failure"]), (&json!(id), &view["failure"]), "{listed}");
 
     is_well.store(true, Ordering::SeqCst);
     let retry = service.url(&format!("/posts/{id}/retry"));

@@ -1,7 +1,9 @@
 //! What goes over the wire.
 
 use pumasi_llm_parse::extract::Support;
-use pumasi_llm_parse::task::{Difficulty, Match, Post, PostKind, Task, TaskPart, TaskRecord, TaskState};
+use pumasi_llm_parse::task::{
+    Difficulty, Match, Post, PostKind, Task, TaskFailure, TaskPart, TaskRecord, TaskState,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -76,6 +78,8 @@ pub(super) struct PostRow {
     #[schema(value_type = String)]
     state: TaskState,
     tasks: usize,
+    /// Why its tasks could not be found, if they could not.
+    failure: Option<FailureView>,
     /// When it was accepted first, as RFC 3339, whatever was edited since.
     posted_at: Option<String>,
     author: Option<Author>,
@@ -106,6 +110,7 @@ impl PostRow {
             title: post.title,
             state: record.state,
             tasks: record.tasks.len(),
+            failure: record.failure.map(FailureView::of),
             posted_at: record.posted_at.map(|at| at.to_string()),
         })
     }
@@ -150,6 +155,18 @@ struct FailureView {
     retry: Option<String>,
 }
 
+impl FailureView {
+    fn of(failure: TaskFailure) -> Self {
+        Self {
+            reason: failure.reason,
+            message: failure.message,
+            attempts: failure.attempts,
+            calls: failure.calls,
+            retry: failure.retry,
+        }
+    }
+}
+
 impl PostView {
     pub(super) fn of(record: TaskRecord, nicknames: &Nicknames) -> Option<Self> {
         let post = record.post?;
@@ -161,13 +178,7 @@ impl PostView {
             post: PostText { kind: post.kind, title: post.title, body: post.body, author },
             tasks: record.tasks.into_iter().map(TaskView::of).collect(),
             extractor: record.extractor,
-            failure: record.failure.map(|failure| FailureView {
-                reason: failure.reason,
-                message: failure.message,
-                attempts: failure.attempts,
-                calls: failure.calls,
-                retry: failure.retry,
-            }),
+            failure: record.failure.map(FailureView::of),
             tokens: record.usage.total_tokens(),
         })
     }
