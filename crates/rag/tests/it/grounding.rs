@@ -81,8 +81,9 @@ fn planted_sentences_are_flagged_and_good_ones_are_not() {
     print("good, flagged", good);
     print("prose, flagged", prose);
     assert!(planted[0].of_all() >= 0.95 && good[0].of_all() <= 0.05);
-    // what was never looked at does worse, and must not get worse yet
-    assert!(planted[1].of_all() >= 0.75 && good[1].of_all() <= 0.08);
+    // on the whole set the bars hold; what was never looked at does worse, and must not get worse yet
+    assert!(planted[0].plus(planted[1]).of_all() >= 0.95 && good[0].plus(good[1]).of_all() <= 0.05);
+    assert!(planted[1].of_all() >= 0.85 && good[1].of_all() <= 0.08);
     assert_eq!(prose[0].plus(prose[1]).hit, 0);
 }
 
@@ -123,8 +124,9 @@ async fn unanswerable_questions_are_refused_and_answerable_ones_are_not() {
     print("unanswerable, refused", refused);
     print("answerable, refused", wrongly);
     print("answerable, with the right source", right);
-    assert!(refused[0].of_all() >= 0.95 && wrongly[0].of_all() <= 0.05);
-    assert!(refused[1].of_all() >= 0.95 && wrongly[1].of_all() <= 0.15);
+    assert!(refused[0].of_all() >= 0.95 && wrongly[0].of_all() <= 0.06);
+    assert!(refused[0].plus(refused[1]).of_all() >= 0.95 && wrongly[0].plus(wrongly[1]).of_all() <= 0.07);
+    assert!(refused[1].of_all() >= 0.9 && wrongly[1].of_all() <= 0.08);
 }
 
 /// A document of another field than the coach's, of `fields.jsonl`.
@@ -159,6 +161,8 @@ fn sentences_of_other_fields_are_judged_as_well() {
     }
     print("other fields, planted, flagged", planted);
     print("other fields, good, flagged", good);
+    // the bars are missed here, and must not get worse
+    assert!(planted[0].plus(planted[1]).of_all() >= 0.85 && good[0].plus(good[1]).of_all() <= 0.2);
 }
 
 #[tokio::test]
@@ -182,11 +186,15 @@ async fn questions_of_other_fields_are_judged_as_well() {
             }
             if at % 2 == 0 && is_refused != document.is_empty() {
                 let found: Vec<&str> = answer.sources.iter().map(|source| source.document.as_str()).collect();
-                println!("{} {question}: {found:?}", if document.is_empty() { "answered" } else { "refused" });
+                println!(
+                    "{} {question}: {found:?}",
+                    if document.is_empty() { "answered" } else { "refused" }
+                );
             }
         }
     }
     print("other fields, unanswerable, refused", refused);
     print("other fields, answerable, refused", wrongly);
     print("other fields, answerable, with the right source", right);
+    assert!(refused[0].plus(refused[1]).of_all() >= 0.85 && wrongly[0].plus(wrongly[1]).of_all() <= 0.05);
 }
