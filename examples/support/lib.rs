@@ -13,6 +13,7 @@ pub mod problem;
 pub mod query;
 pub mod rate;
 pub mod ready;
+pub mod sagas;
 pub mod serve;
 pub mod servers;
 pub mod slack;
