@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod child;
 pub mod database;
+pub mod etag;
 pub mod model;
 pub mod openapi;
 pub mod page;
