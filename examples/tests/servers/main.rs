@@ -2,6 +2,7 @@
 #![cfg(all(unix, feature = "postgres", feature = "redis"))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+mod dev_search;
 mod every_task;
 mod race_registration;
 mod running_coach;
