@@ -90,7 +90,7 @@ impl Site {
 
     /// Searches until the answer is as wanted, some seconds at most; every search has to be answered.
     async fn search_until(&self, words: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let found = self.search(&[("q", words)]).await;
             if is_wanted(&found) {
@@ -110,7 +110,7 @@ impl Site {
 
     /// Waits until an order has ended.
     async fn ended(&self, entry: &str, person: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let order = self.get(&format!("/entries/{entry}/order"), Member(person)).await;
             if ["completed", "compensated"].contains(&order["status"].as_str().unwrap()) {
@@ -398,7 +398,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
         tokio::spawn(request.send());
     }
     let is_paid_for = |order: &Value| order["steps"][1]["look"] == "active";
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while site
         .get("/orders", Operator)
         .await
