@@ -19,7 +19,7 @@ SERVICES = {
     "slack_bot": "slack",
     "running_coach": "coach.sqlite",
     "race_registration": "races",
-    "dev_search": None,
+    "dev_search": "search",
 }
 
 

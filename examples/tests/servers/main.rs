@@ -6,6 +6,8 @@
 )]
 
 #[cfg(all(feature = "postgres", feature = "redis"))]
+mod dev_search;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod race_registration;
