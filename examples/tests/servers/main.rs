@@ -4,6 +4,7 @@
 
 mod every_task;
 mod race_registration;
+mod running_club;
 mod running_coach;
 mod slack_bot;
 mod trial;
