@@ -49,13 +49,15 @@ const make = (tag, props = {}, ...children) => { const node = Object.assign(docu
 const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 const moment = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short", timeZone: setup.zone });
 const day = at => new Date(at).toLocaleDateString(language, { month: "short", day: "numeric", weekday: "short", timeZone: setup.zone });
+// The club's days end at two in the morning.
+const lastDay = to => day(new Date(to) - 3 * 3_600_000);
 const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 const called = badge => language === "ko" ? badge.korean : badge.english;
 const isOrganiser = () => me?.role === "organiser";
 const km = metres => `${(metres / 1000).toLocaleString(language, { maximumFractionDigits: 3 })} km`;
 const two = number => String(number).padStart(2, "0");
 const time = seconds => seconds < 3600 ? `${Math.floor(seconds / 60)}:${two(seconds % 60)}` : `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-const pace = seconds => `${Math.floor(seconds / 60)}′${two(Math.round(seconds) % 60)}″/km`;
+const pace = seconds => `${Math.floor(Math.round(seconds) / 60)}′${two(Math.round(seconds) % 60)}″/km`;
 const sign = (number, text) => number > 0 ? `+${text}` : number < 0 ? `−${text}` : text;
 function value(name, number) {
   if (name === "distance_change_m") return sign(number, km(Math.abs(number)));
@@ -162,7 +164,7 @@ async function refreshBoard() {
   const own = me ? call("GET", `${asked()}/mine?${spanned()}&neighbours=2`).catch(error => { if (error.status === 404) return { value: null }; throw error; }) : { value: null };
   const [{ value, link }, around] = await Promise.all([list, own]);
   if (JSON.stringify(wanted) !== JSON.stringify(shown)) return;
-  board = value; next = link ? value.places.length : null; mine = around.value;
+  board = value; next = link ? value.places.length : null; mine = around.value?.rank ? around.value : null;
   drawBoard();
 }
 async function more() {
@@ -183,7 +185,7 @@ function table(id, places) {
 }
 function drawBoard() {
   if (!board) return;
-  $("window").textContent = t("windowOf")(day(board.from), day(new Date(new Date(board.to) - 1)), t(board.closed ? "closed" : "open"));
+  $("window").textContent = t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"));
   $("later").disabled = new Date(board.to) > new Date();
   $("no-places").hidden = board.places.length > 0;
   $("more").hidden = !next;
@@ -230,7 +232,7 @@ function drawMine() {
   swap($("badges"), badges, ...badges.map(badge => make("li", { className: badge.earned_at ? "has" : "", title: badge.earned_at ? t("earnedOn")(day(badge.earned_at)) : t("notYet") }, called(badge), make("span", { className: "sr" }, ` (${badge.earned_at ? t("earnedOn")(day(badge.earned_at)) : t("notYet")})`))));
   $("no-recaps").hidden = recaps.length > 0;
   swap($("recaps"), recaps, ...recaps.map(recap => make("li", {},
-    make("strong", { className: "grow" }, `${t("spans")[recap.span]} ${day(recap.from)} – ${day(new Date(new Date(recap.to) - 1))}`),
+    make("strong", { className: "grow" }, `${t("spans")[recap.span]} ${day(recap.from)} – ${lastDay(recap.to)}`),
     make("span", { className: "tag" }, recap.closed ? t("closed") : t("soFar")(moment(recap.until))),
     make("dl", {}, ...[...Object.keys(t("figures")).filter(name => name in recap.figures), ...Object.keys(recap.figures).filter(name => !(name in t("figures")))].map(name => make("div", {}, make("dt", {}, t("figures")[name] ?? name), make("dd", {}, value(name, recap.figures[name]))))))));
   $("no-jobs").hidden = jobs.length > 0;

@@ -1,5 +1,6 @@
 //! The API of what people do: runs, crews, achievements, recaps.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -99,7 +100,8 @@ fn percent_encoded(name: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
         encoded
     })
