@@ -194,3 +194,64 @@ impl Handler for Badges {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(began_at: &str, distance_m: i64, crew: Option<&str>) -> Run {
+        let at: Timestamp = began_at.parse().unwrap();
+        Run {
+            id: began_at.to_owned(),
+            runner: "민지".to_owned(),
+            crew: crew.map(str::to_owned),
+            began_at: at,
+            distance_m,
+            time_s: distance_m / 3,
+            recorded_at: at,
+        }
+    }
+
+    fn earned(runs: &[Run]) -> Vec<&'static str> {
+        let feats = Feats::of(runs, &Calendar::in_zone("Asia/Seoul").unwrap()).unwrap();
+        BADGES.iter().filter(|badge| (badge.is_earned)(&feats)).map(|badge| badge.name).collect()
+    }
+
+    #[test]
+    fn a_badge_is_earned_where_its_bound_is_reached_and_not_before() {
+        assert!(earned(&[]).is_empty());
+        assert_eq!(earned(&[run("2026-11-24T19:00:00+09:00", 9_999, None)]), ["first_run"]);
+        assert_eq!(earned(&[run("2026-11-24T19:00:00+09:00", 10_000, None)]), ["first_run", "ten_k"]);
+        let ultra = run("2026-11-24T19:00:00+09:00", 100_000, None);
+        assert_eq!(earned(&[ultra]), ["first_run", "ten_k", "half", "marathon", "hundred_km"]);
+        for (time, is_dawn) in
+            [("03:59:59", false), ("04:00:00", true), ("05:59:59", true), ("06:00:00", false)]
+        {
+            let runs = [run(&format!("2026-11-24T{time}+09:00"), 1_000, None)];
+            assert_eq!(earned(&runs).contains(&"dawn"), is_dawn, "{time}");
+        }
+    }
+
+    #[test]
+    fn weeks_in_a_row_and_days_with_a_crew_are_those_of_the_club() {
+        // A Monday at one in the morning is still last week.
+        let mut runs: Vec<Run> = ["2026-11-03", "2026-11-10", "2026-11-17"]
+            .iter()
+            .map(|day| run(&format!("{day}T12:00:00+09:00"), 1_000, None))
+            .collect();
+        assert!(!earned(&runs).contains(&"four_weeks"));
+        runs.push(run("2026-11-23T01:00:00+09:00", 1_000, None));
+        assert!(!earned(&runs).contains(&"four_weeks"));
+        runs.push(run("2026-11-23T02:00:00+09:00", 1_000, None));
+        assert!(earned(&runs).contains(&"four_weeks"));
+        runs.retain(|run| run.id != "2026-11-10T12:00:00+09:00");
+        assert!(!earned(&runs).contains(&"four_weeks"), "a week is missing");
+
+        let with_crew = |days: std::ops::RangeInclusive<u32>| -> Vec<Run> {
+            let both = |day: u32| ["06", "20"].map(|hour| format!("2026-11-{day:02}T{hour}:00:00+09:00"));
+            days.flat_map(both).map(|at| run(&at, 1_000, Some("한강러너스"))).collect()
+        };
+        assert!(!earned(&with_crew(1..=9)).contains(&"with_crew"), "two runs of a day are one day");
+        assert!(earned(&with_crew(1..=10)).contains(&"with_crew"));
+    }
+}

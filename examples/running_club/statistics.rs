@@ -55,7 +55,8 @@ fn seconds(runs: &[Run]) -> i64 {
 }
 
 fn pace(runs: &[Run]) -> Option<i64> {
-    seconds(runs).checked_mul(1_000)?.checked_div(metres(runs))
+    let (time, distance) = (seconds(runs), metres(runs));
+    time.checked_mul(1_000)?.checked_add(distance / 2)?.checked_div(distance)
 }
 
 /// The statistics that come with the club.
@@ -88,4 +89,52 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Arc<dyn Statistic>>> {
         })
     };
     if names.is_empty() { Ok(all.clone()) } else { names.iter().map(choose).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(distance_m: i64, time_s: i64, began_at: &str) -> Run {
+        let at: pumasi_core::time::Timestamp = began_at.parse().unwrap();
+        Run {
+            id: began_at.to_owned(),
+            runner: "민지".to_owned(),
+            crew: None,
+            began_at: at,
+            distance_m,
+            time_s,
+            recorded_at: at,
+        }
+    }
+
+    #[test]
+    fn a_recap_tells_what_was_chosen_and_leaves_out_what_has_nothing_to_say() {
+        let calendar = Calendar::in_zone("Asia/Seoul").unwrap();
+        let runs =
+            [run(10_000, 3_305, "2026-11-24T06:00:00+09:00"), run(3_000, 1_000, "2026-11-24T20:00:00+09:00")];
+        let before = [run(8_000, 2_400, "2026-11-17T06:00:00+09:00")];
+        let tell = |names: &[&str], before: &[Run], rank| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let ran = Ran { runs: &runs, before, rank, calendar: &calendar };
+            let told = chosen(&names)
+                .unwrap()
+                .into_iter()
+                .filter_map(|each| Some((each.name().to_owned(), each.of(&ran)?)));
+            told.collect::<Vec<_>>()
+        };
+        let told = |list: &[(&str, i64)]| {
+            list.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>()
+        };
+        assert_eq!(tell(&["runs", "days"], &before, None), told(&[("runs", 2), ("days", 1)]));
+        // 331.15 and 300 seconds a kilometre
+        let changes = ["pace_s_per_km", "pace_change_s_per_km", "distance_change_m", "rank"];
+        let expected =
+            [("pace_s_per_km", 331), ("pace_change_s_per_km", 31), ("distance_change_m", 5_000), ("rank", 2)];
+        assert_eq!(tell(&changes, &before, Some(2)), told(&expected));
+        assert_eq!(tell(&changes, &[], None), told(&[("pace_s_per_km", 331)]));
+        assert_eq!(tell(&[], &before, Some(1)).len(), all().len());
+        let error = chosen(&["luck".to_owned()]).err().unwrap();
+        assert!(error.to_string().contains("distance_m"), "{error}");
+    }
 }

@@ -161,7 +161,7 @@ const spanned = () => `span=${shown.span}${shown.on ? `&on=${shown.on}` : ""}`;
 async function refreshBoard() {
   const wanted = { ...shown }, count = Math.min(Math.max(board?.places.length ?? 0, 20), 500);
   const list = call("GET", `${asked()}?${spanned()}&limit=${count}`);
-  const own = me ? call("GET", `${asked()}/mine?${spanned()}&neighbours=2`).catch(error => { if (error.status === 404) return { value: null }; throw error; }) : { value: null };
+  const own = me ? call("GET", `${asked()}/mine?${spanned()}&neighbours=2`) : { value: null };
   const [{ value, link }, around] = await Promise.all([list, own]);
   if (JSON.stringify(wanted) !== JSON.stringify(shown)) return;
   board = value; next = link ? value.places.length : null; mine = around.value?.rank ? around.value : null;

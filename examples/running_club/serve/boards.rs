@@ -78,12 +78,19 @@ async fn mine(
         return Err(bad(format!("neighbours are 0 to {MOST}")));
     }
     let asked = Asked { name: kind.name, span: query.span, at: moment(query.on.as_deref(), now)? };
-    let unranked = || Problem::not_found("place on this board: nothing of yours counts on it");
-    let me = service.member(kind, &caller).await?.ok_or_else(unranked)?;
-    let found = boards.around(asked, &me, u64::from(neighbours)).await?;
-    let (page, around) = found.ok_or_else(unranked)?;
-    let view = BoardView::of(asked, page, Some(&me), now);
-    Ok(Json(MineView::of(around.place.rank, around.percentile(), view)))
+    let me = service.member(kind, &caller).await?;
+    let found = match &me {
+        Some(me) => boards.around(asked, me, u64::from(neighbours)).await?,
+        None => None,
+    };
+    let Some((page, around)) = found else {
+        let mut page = boards.page(asked, 0, 1).await?;
+        page.rows.clear();
+        let board = BoardView::of(asked, page, None, now);
+        return Ok(Json(MineView { rank: None, percentile: None, board }));
+    };
+    let (rank, percentile) = (Some(around.place.rank), Some(around.percentile()));
+    Ok(Json(MineView { rank, percentile, board: BoardView::of(asked, page, me.as_deref(), now) }))
 }
 
 fn kind(name: &str) -> Answer<&'static Kind> {

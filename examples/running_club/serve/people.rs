@@ -1,6 +1,5 @@
 //! The API of what people do: runs, crews, achievements, recaps.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use support::auth::Caller;
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Known, limit, next_page};
+use support::query::{Known, limit, next_page, url_encoded};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -90,21 +89,9 @@ async fn crews(
     let mut crews = service.club.crews.list(&after, limit + 1).await?;
     let more = crews.len() > limit;
     crews.truncate(limit);
-    let last = crews.last().filter(|_| more).map(|last| percent_encoded(&last.name));
+    let last = crews.last().filter(|_| more).map(|last| url_encoded(&last.name));
     let link = last.map(|last| next_page("/crews", raw.as_deref(), &last)).unwrap_or_default();
     Ok((link, Json(crews.into_iter().map(CrewView::from).collect())))
-}
-
-fn percent_encoded(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 /// Founds a crew, which the caller joins.

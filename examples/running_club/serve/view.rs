@@ -106,18 +106,15 @@ impl BoardView {
 /// Where the caller, or the caller's crew, stands.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MineView {
-    rank: u64,
+    /// Missing where nothing of the caller's counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rank: Option<u64>,
     /// How many of a hundred are worse, the equal ones counted half.
-    percentile: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) percentile: Option<f64>,
     /// The neighbours, and the caller among them.
     #[serde(flatten)]
-    board: BoardView,
-}
-
-impl MineView {
-    pub(super) const fn of(rank: u64, percentile: f64, board: BoardView) -> Self {
-        Self { rank, percentile, board }
-    }
+    pub(super) board: BoardView,
 }
 
 /// A crew.
