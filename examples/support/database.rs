@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::Result;
 use pumasi_core::database::failed;
+use pumasi_core::event::SqliteOutbox;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -70,6 +71,32 @@ impl Database {
                 Ok(Self::Sqlite(pool))
             }
         }
+    }
+}
+
+/// What has an outbox beside its tables: events that are written in a transaction of theirs.
+pub trait WithOutbox {
+    /// The outbox.
+    type Outbox;
+
+    /// Returns it; its tables are made by its own `migrate`.
+    fn outbox(&self) -> Self::Outbox;
+}
+
+impl WithOutbox for SqlitePool {
+    type Outbox = SqliteOutbox;
+
+    fn outbox(&self) -> SqliteOutbox {
+        SqliteOutbox::new(self.clone())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl WithOutbox for Pool {
+    type Outbox = pumasi_core::event::PostgresOutbox;
+
+    fn outbox(&self) -> Self::Outbox {
+        pumasi_core::event::PostgresOutbox::new(self.clone())
     }
 }
 

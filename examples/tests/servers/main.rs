@@ -12,6 +12,8 @@ mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod race_registration;
 #[cfg(all(feature = "postgres", feature = "redis"))]
+mod running_club;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod running_coach;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod slack_bot;
