@@ -26,7 +26,8 @@ async fn processes_share_everything(test: &str, bus: Bus) {
     let Some(trial) = Trial::new(test, bus).await else { return };
     let (folder, another) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (one, other) = (start(&trial, folder.path()), start(&trial, another.path()));
-    let (nobody, minsu, operator) = (Client::new(), client("dev_search", "민수", "member"), client("dev_search", "하나", "operator"));
+    let (nobody, minsu, operator) =
+        (Client::new(), client("dev_search", "민수", "member"), client("dev_search", "하나", "operator"));
 
     // Written by one, found by the other: by its own index, and by PostgreSQL when that is cut off.
     let entry = json!({"kind": "post", "category": "database", "lang": "ko", "title": "고래와 함께 헤엄치기", "body": "본문"});
@@ -57,7 +58,7 @@ async fn processes_share_everything(test: &str, bus: Bus) {
     let buyers: Vec<String> = (0..8).map(|number| format!("buyer {number}")).collect();
     let ordering = buyers.iter().enumerate().map(|(number, buyer)| {
         let service = if number % 2 == 0 { &one } else { &other };
-        client(buyer, "member").post(service.url("/entries/l02/order")).json(&json!({})).send()
+        client("dev_search", buyer, "member").post(service.url("/entries/l02/order")).json(&json!({})).send()
     });
     let answers = join_all(ordering).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status() == StatusCode::OK));
@@ -66,7 +67,7 @@ async fn processes_share_everything(test: &str, bus: Bus) {
     for buyer in &buyers {
         let url = other.url("/entries/l02/order");
         let has_ended = |order: &Value| order["status"] == "completed" || order["status"] == "compensated";
-        let order = until(&client(buyer, "member"), &url, has_ended).await;
+        let order = until(&client("dev_search", buyer, "member"), &url, has_ended).await;
         completed += usize::from(order["status"] == "completed");
     }
     assert_eq!(completed, 2);

@@ -24,7 +24,8 @@ async fn clubs_on_postgres_and_kafka_count_each_run_once_though_one_is_killed() 
 async fn record(service: &Running, runner: &str, key: &str) -> reqwest::Result<StatusCode> {
     let now: Timestamp = SystemTime::now().into();
     let run = json!({"began_at": now.to_string(), "distance_m": 1_000, "time_s": 300});
-    let request = client("running_club", runner, "runner").post(service.url("/runs")).header("idempotency-key", key);
+    let request =
+        client("running_club", runner, "runner").post(service.url("/runs")).header("idempotency-key", key);
     request.json(&run).send().await.map(|answer| answer.status())
 }
 
@@ -44,7 +45,9 @@ async fn shared(test: &str, bus: Bus) {
         })
     };
     let (one, other) = (start(), start());
-    let founded = client("running_club", "runner 0", "runner").post(one.url("/crews")).json(&json!({"name": "한강러너스"}));
+    let founded = client("running_club", "runner 0", "runner")
+        .post(one.url("/crews"))
+        .json(&json!({"name": "한강러너스"}));
     assert_eq!(founded.send().await.unwrap().status(), StatusCode::CREATED);
     for number in 0..30 {
         let service = if number % 2 == 0 { &one } else { &other };
