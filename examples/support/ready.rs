@@ -55,13 +55,11 @@ struct Dependency {
 impl Dependency {
     async fn is_up(self: Arc<Self>) -> bool {
         let asked = self.asked();
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(answer) => answer.is_up,
-            Err(_) => {
-                tracing::warn!(dependency = self.name, after = ?PATIENCE, "down: no answer");
-                false
-            }
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await {
+            return answer.is_up;
         }
+        tracing::warn!(dependency = self.name, after = ?PATIENCE, "down: no answer");
+        false
     }
 
     /// The question that is under way, or was answered just now; or else a new one.

@@ -440,7 +440,7 @@ async fn bad_requests_are_told_what_is_wrong_with_them() {
         club.ask(Method::POST, "/crews", Runner("a"), Some(large)).await.0,
         StatusCode::PAYLOAD_TOO_LARGE
     );
-    let forged = Keys::new("another key, of more than 32 bytes, too").unwrap();
+    let forged = Keys::new("another key, of more than 32 bytes, too", "running_club").unwrap();
     let forged = forged.issue("운영진", "organiser", Duration::from_mins(1)).unwrap();
     let answer = club.client.get(club.service.url("/jobs")).bearer_auth(forged).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);

@@ -77,13 +77,6 @@ impl AsideOptions {
     }
 }
 
-impl AsideOptions {
-    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
-        let bus = servers::bus(&self.data.join(EVENTS)).await?;
-        Ok(support::aside::run(&*bus, &[GROUP], self.deliver_again).await?)
-    }
-}
-
 /// The role that reads the list of questions.
 pub(crate) const READER: &str = "reader";
 /// How long a token is good.
