@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use support::auth::Bearer;
 use support::body::Object;
 use support::problem::Problem;
+use support::ready::Readiness;
 use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,13 +73,9 @@ async fn healthy() -> StatusCode {
 }
 
 /// Tells whether the service can do its work.
-#[utoipa::path(get, path = "/readyz", responses((status = 200), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<StatusCode> {
-    if service.shutdown.is_triggered() {
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is stopping"));
-    }
-    service.community.ping().await?;
-    Ok(StatusCode::OK)
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
 }
 
 /// Shows the metrics in Prometheus' text format.
