@@ -10,8 +10,8 @@
 //! An event is checked (signature, age), put on the durable bus under an id named after Slack's `event_id`, and
 //! acknowledged. A consumer counts the question, takes its answer from the cache or asks the model, and posts it into the
 //! question's thread. What the bot itself is to blame for, a token that Slack refuses or a model's key, is tried again for a day, as
-//! is an outage; what one channel refuses is put aside until an operator has it delivered again. `GET /questions` lists what is asked most, but for
-//! what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
+//! is an outage; what one channel refuses is put aside until an operator has it delivered again. `GET /questions`
+//! lists what is asked most, but for what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
 //!
 //! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
 //! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::Result;
 use pumasi_core::database::failed;
+use pumasi_core::event::SqliteOutbox;
 #[cfg(feature = "postgres")]
 use sqlx::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -104,6 +105,32 @@ macro_rules! within {
             $crate::database::Connection::Postgres($open) => $body,
         }
     };
+}
+
+/// What has an outbox beside its tables: events that are written in a transaction of theirs.
+pub trait WithOutbox {
+    /// The outbox.
+    type Outbox;
+
+    /// Returns it; its tables are made by its own `migrate`.
+    fn outbox(&self) -> Self::Outbox;
+}
+
+impl WithOutbox for SqlitePool {
+    type Outbox = SqliteOutbox;
+
+    fn outbox(&self) -> SqliteOutbox {
+        SqliteOutbox::new(self.clone())
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl WithOutbox for Pool {
+    type Outbox = pumasi_core::event::PostgresOutbox;
+
+    fn outbox(&self) -> Self::Outbox {
+        pumasi_core::event::PostgresOutbox::new(self.clone())
+    }
 }
 
 /// Does the same on whichever [`Database`](crate::database::Database) it is: `on!(database, pool => …)`, or, for a transaction

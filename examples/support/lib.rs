@@ -1,5 +1,6 @@
 //! What the example services share: which model to ask and which servers to use, who asks and how often, what a request says,
-//! how errors are told, whether all is there, what to do about events that were put aside, the page's style, logs and metrics, how to stop, and what stands in for Slack.
+//! how errors are told, whether all is there, what to do about events that were put aside,
+//! the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod aside;
 pub mod auth;
@@ -7,6 +8,7 @@ pub mod body;
 pub mod child;
 pub mod client;
 pub mod database;
+pub mod etag;
 pub mod model;
 pub mod openapi;
 pub mod page;
@@ -15,6 +17,7 @@ pub mod problem;
 pub mod query;
 pub mod rate;
 pub mod ready;
+pub mod sagas;
 pub mod serve;
 pub mod servers;
 pub mod slack;

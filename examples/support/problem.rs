@@ -83,6 +83,10 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "it may be deleted, or never was: ask for the list",
         StatusCode::METHOD_NOT_ALLOWED => "/openapi.json has the methods of each path",
         StatusCode::CONFLICT => "look how it stands now, and decide anew",
+        StatusCode::PRECONDITION_FAILED => {
+            "read it again: what stands now has another ETag, and your change is yours to make anew"
+        }
+        StatusCode::PRECONDITION_REQUIRED => "read it first, and send its ETag back in If-Match",
         StatusCode::PAYLOAD_TOO_LARGE => "send less at once",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send a Content-Type that /openapi.json names for this path",
         StatusCode::TOO_MANY_REQUESTS => "wait as many seconds as Retry-After says",

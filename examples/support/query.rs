@@ -103,3 +103,11 @@ pub fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
     let value = HeaderValue::try_from(format!("<{path}?{query}after={last}>; rel=\"next\""));
     value.into_iter().map(|value| (header::LINK, value)).collect()
 }
+
+/// Writes an identifier as it stands in an address.
+pub fn url_encoded(id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    id.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

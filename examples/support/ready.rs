@@ -55,19 +55,20 @@ struct Dependency {
 impl Dependency {
     async fn is_up(self: Arc<Self>) -> bool {
         let asked = self.asked();
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(answer) => answer.is_up,
-            Err(_) => {
-                tracing::warn!(dependency = self.name, after = ?PATIENCE, "down: no answer");
-                false
-            }
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await {
+            return answer.is_up;
         }
+        tracing::warn!(dependency = self.name, after = ?PATIENCE, "down: no answer");
+        false
     }
 
     /// The question that is under way, or was answered just now; or else a new one.
     fn asked(&self) -> Asked {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = |asked: &&Asked| asked.peek().is_none_or(|answer| answer.at.elapsed() < FRESH);
+        // Polled, because whoever waited for it may have gone before it came to its end.
+        let good = |asked: &&Asked| {
+            Asked::clone(asked).now_or_never().is_none_or(|answer| answer.at.elapsed() < FRESH)
+        };
         if let Some(asked) = asked.as_ref().filter(good) {
             return asked.clone();
         }
@@ -318,5 +319,9 @@ mod tests {
         tokio::time::sleep(FRESH).await;
         assert!(ready.check().await.is_err());
         assert_eq!(begun.load(Ordering::Relaxed), 2);
+        // Nobody waited for that one to its end, and it tells nothing any more.
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(ready.check().await.is_err());
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
     }
 }

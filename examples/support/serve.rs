@@ -51,10 +51,12 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::LINK, header::RETRY_AFTER])
+        .expose_headers([header::ETAG, header::LINK, header::RETRY_AFTER])
         .max_age(Duration::from_hours(1));
     Ok(router.layer(cors))
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `PUMASI_POSTGRES_URL` | what is stored: `postgres://user:password@host/database` | `postgres` |
 //! | `PUMASI_KAFKA_URL` | events: `host:port`, several by comma | `kafka` |
-//! | `PUMASI_REDIS_URL` | events, where there is no Kafka, and what is cached: `redis://host:port` | `redis` |
+//! | `PUMASI_REDIS_URL` | events, where there is no Kafka, what is cached, and leaderboards: `redis://host:port` | `redis` |
 //! | `PUMASI_PREFIX` | what keys, topics and groups begin with, where several installations share servers | |
 
 use std::env;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use pumasi_core::cache::{Cache, MokaCache};
 use pumasi_core::event::{EventBus, SqliteBus};
 use pumasi_core::{Error, ErrorKind, Result};
+use pumasi_search::leaderboard::{BoardStore, MemberId, SqliteBoards};
 
 /// The variable with the URL of PostgreSQL.
 pub const POSTGRES: &str = "PUMASI_POSTGRES_URL";
@@ -112,6 +113,37 @@ fn redis_cache(url: &str) -> Result<Arc<dyn Cache>> {
 
 #[cfg(not(feature = "redis"))]
 fn redis_cache(_: &str) -> Result<Arc<dyn Cache>> {
+    not_built(REDIS, "redis")
+}
+
+/// Opens leaderboards: on Redis, else in PostgreSQL, else in this file.
+///
+/// # Errors
+///
+/// `Unsupported` as with [`bus`]; otherwise the store's.
+pub async fn boards<M: MemberId>(file: &Path, database: Option<Pool>) -> Result<Arc<dyn BoardStore<M>>> {
+    if let Some(url) = set(REDIS) {
+        return redis_boards(&url);
+    }
+    match database {
+        #[cfg(feature = "postgres")]
+        Some(pool) => {
+            let boards = pumasi_search::leaderboard::PostgresBoards::new(pool);
+            boards.migrate().await?;
+            Ok(Arc::new(boards))
+        }
+        _ => Ok(Arc::new(SqliteBoards::open(file).await?)),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn redis_boards<M: MemberId>(url: &str) -> Result<Arc<dyn BoardStore<M>>> {
+    let boards = pumasi_search::leaderboard::RedisBoards::open(url)?;
+    Ok(Arc::new(boards.with_prefix(&prefixed("pumasi:boards:", ':'))))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis_boards<M: MemberId>(_: &str) -> Result<Arc<dyn BoardStore<M>>> {
     not_built(REDIS, "redis")
 }
 

@@ -19,7 +19,8 @@ SERVICES = {
     "slack_bot": "slack",
     "running_coach": "coach.sqlite",
     "race_registration": "races",
-    "dev_search": None,
+    "dev_search": "search",
+    "running_club": "club",
     "weather_community": "weather",
 }
 
@@ -44,6 +45,7 @@ class World:
             "PUMASI_TOKEN_KEY": KEY,
             "SLACK_SIGNING_SECRET": SECRET,
             "SLACK_BOT_TOKEN": "xoxb-not-a-real-token",
+            "SLACK_CHANNEL": "C-CLUB",
             "SLACK_API_URL": f"{standins.url}/api",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -95,6 +97,7 @@ class World:
         self.questions_to_the_coach(number)
         self.registrations(number)
         self.searches(number)
+        self.club(number)
         self.weather(number)
 
     def weather(self, number):
@@ -163,6 +166,13 @@ class World:
                 return
             time.sleep(0.05)
         raise SystemExit(f"race_registration: no payment is asked for: {registration}")
+
+    def club(self, number):
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for at, name in enumerate(("민지", "Alex", "지훈", "Sora")):
+            run = {"began_at": now, "distance_m": 5000 * (at + 1), "time_s": 1600 * (at + 1)}
+            self.must("running_club", "POST", "/runs", run, as_whom=(f"{name} {number}", "runner"))
+        self.must("running_club", "POST", "/recaps", {"span": "week"}, as_whom=("hana", "organiser"))
 
     def searches(self, number):
         # whole for a while, then refused, then silent, and whole again

@@ -62,7 +62,7 @@ pub use engine::PostgresEngine;
 pub use engine::{Applied, Change, ChangeKind, MemoryEngine, SearchEngine, Stamp, Status};
 #[cfg(feature = "embedded")]
 pub use engine::{TantivyEngine, TantivyOptions};
-pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight, Hit, Page, Total};
+pub use page::{Cursor, CursorKey, Explanation, Facet, FacetCount, Gap, Highlight, Hit, Page, Piece, Total};
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use query::{Boost, Count, Decay, FacetRequest, Fusion, Matching, Popularity, Query, Rank, Sort};
 pub use schema::{Document, FieldKind, Schema, TextField};

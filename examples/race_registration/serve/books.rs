@@ -1,22 +1,16 @@
 //! The service's own books, in one SQLite file or in PostgreSQL: races, places, lots, payments and messages.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use pumasi_core::database::failed;
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind, Result};
-#[cfg(feature = "postgres")]
-use pumasi_saga::barrier::PostgresBarrier;
-use pumasi_saga::barrier::SqliteBarrier;
-#[cfg(feature = "postgres")]
-use pumasi_saga::capacity::PostgresCapacity;
-use pumasi_saga::capacity::{Capacity, CapacityStore, Draw, Entrants, Places, Seed, SqliteCapacity};
+use pumasi_saga::capacity::{Capacity, Draw, Entrants, Places, Seed};
 use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use support::database::{Database, Sql};
 use support::on;
+use support::sagas::Pools;
 use support::servers::Pool;
 use utoipa::ToSchema;
 
@@ -30,9 +24,7 @@ const PAYMENT: &str = "SELECT * FROM payments WHERE id = $1";
 #[derive(Clone)]
 pub(crate) struct Books {
     pub(super) database: Database,
-    places: Arc<dyn CapacityStore>,
-    /// The desk of each race: whoever asks at the same time shares a transaction.
-    desks: Arc<Mutex<HashMap<String, Capacity>>>,
+    places: Pools,
 }
 
 /// A race.
@@ -147,22 +139,8 @@ pub(super) enum Paid {
 impl Books {
     pub(super) async fn open(file: &Path, database: Option<Pool>) -> Result<Self> {
         let database = Database::open(file, database, SCHEMA).await?;
-        let places: Arc<dyn CapacityStore> = match &database {
-            Database::Sqlite(pool) => {
-                SqliteBarrier::migrate(pool).await?;
-                let places = SqliteCapacity::new(pool.clone());
-                places.migrate().await?;
-                Arc::new(places)
-            }
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => {
-                PostgresBarrier::migrate(pool).await?;
-                let places = PostgresCapacity::new(pool.clone());
-                places.migrate().await?;
-                Arc::new(places)
-            }
-        };
-        Ok(Self { database, places, desks: Arc::default() })
+        database.keep_keys().await?;
+        Ok(Self { places: Pools::open(&database).await?, database })
     }
 
     /// Tells whether the books answer.
@@ -174,9 +152,7 @@ impl Books {
 
     /// The places of a race.
     pub(super) fn desk(&self, race: &str) -> Capacity {
-        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        let desk = desks.entry(race.to_owned());
-        desk.or_insert_with(|| Capacity::new(self.places.clone(), race)).clone()
+        self.places.desk(race)
     }
 
     pub(super) async fn add(&self, race: &Race) -> Result<()> {

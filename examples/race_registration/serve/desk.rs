@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use pumasi_core::database::failed;
-#[cfg(feature = "postgres")]
-use pumasi_saga::barrier::PostgresBarrier;
-use pumasi_saga::barrier::{Entry, Operation, SqliteBarrier};
+use pumasi_saga::barrier::{Entry, Operation};
 use pumasi_saga::capacity::{Hold, HoldState, Ticket};
-use pumasi_saga::{Cx, Error, ErrorKind, Outcome, Probe, Result};
-use support::database::{Database, Sql};
+use pumasi_saga::{Cx, Error, ErrorKind, Outcome, Probe};
+use support::database::Sql;
 use support::on;
+use support::sagas::Value;
 
 use super::books::Books;
 use crate::partners::{Lots, Partners};
@@ -32,44 +31,7 @@ pub(crate) struct Desk {
     pub(super) delay: Duration,
 }
 
-/// A value in a statement.
-enum Value<'a> {
-    Text(&'a str),
-    Number(i64),
-    Maybe(Option<&'a str>),
-}
-
 impl Desk {
-    /// Carries out a statement once under a key, in one transaction with the note of that.
-    async fn once(&self, key: &str, operation: Operation, sql: Sql, values: &[Value<'_>]) -> Result<Entry> {
-        // The two engines' connections are of two types, and so are their barriers.
-        macro_rules! once {
-            ($pool:ident, $begin:literal, $barrier:ident, $sql:expr) => {{
-                let broken = |error| failed("carrying out a step", error);
-                let mut transaction = $pool.begin_with($begin).await.map_err(broken)?;
-                let entry = $barrier::enter(&mut transaction, key, operation).await?;
-                if entry == Entry::First {
-                    let mut statement = sqlx::query($sql);
-                    for value in values {
-                        statement = match *value {
-                            Value::Text(text) => statement.bind(text),
-                            Value::Number(number) => statement.bind(number),
-                            Value::Maybe(text) => statement.bind(text),
-                        };
-                    }
-                    statement.execute(&mut *transaction).await.map_err(broken)?;
-                }
-                transaction.commit().await.map_err(broken)?;
-                Ok(entry)
-            }};
-        }
-        match &self.books.database {
-            Database::Sqlite(pool) => once!(pool, "BEGIN IMMEDIATE", SqliteBarrier, sql.sqlite),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => once!(pool, "BEGIN", PostgresBarrier, sql.postgres),
-        }
-    }
-
     async fn answer_slowly(&self) {
         tokio::time::sleep(self.delay).await;
     }
@@ -116,7 +78,7 @@ impl Partners for Desk {
                 Value::Text(&key.participant),
                 Value::Number(race.price_krw),
             ];
-            match self.once(&id, Operation::Do, Sql::both(insert), &values).await? {
+            match self.books.database.once(&id, Operation::Do, Sql::both(insert), &values).await? {
                 Entry::TooLate => Err(undone()),
                 _ => Ok(()),
             }
@@ -136,7 +98,7 @@ impl Partners for Desk {
         self.answer_slowly().await;
         let id = cx.step_key();
         let cancel = Sql::both(include_str!("sql/cancel_payment.sql"));
-        self.once(&id, Operation::Undo, cancel, &[Value::Text(&id)]).await.map(|_| ()).into()
+        self.books.database.once(&id, Operation::Undo, cancel, &[Value::Text(&id)]).await.map(|_| ()).into()
     }
 
     async fn refund(&self, _: &Cx<Self>, paid: &PaymentCompleted) -> Outcome<(), Error> {
@@ -207,7 +169,7 @@ impl Partners for Desk {
             Value::Maybe(email),
             Value::Number(i64::try_from(bib.0).unwrap_or(i64::MAX)),
         ];
-        self.once(&id, Operation::Do, Sql::both(insert), &values).await.map(|_| ()).into()
+        self.books.database.once(&id, Operation::Do, Sql::both(insert), &values).await.map(|_| ()).into()
     }
 }
 
@@ -219,7 +181,7 @@ impl Lots for Desk {
             Sql { sqlite: include_str!("sql/enter.sql"), postgres: include_str!("sql/enter.postgres.sql") };
         let values = [Value::Text(&key.competition), Value::Text(&registration)];
         let entered = async {
-            if self.once(&id, Operation::Do, enter, &values).await? == Entry::TooLate {
+            if self.books.database.once(&id, Operation::Do, enter, &values).await? == Entry::TooLate {
                 return Err(undone());
             }
             // Whoever came too late for the draw is told so however often it is asked.
@@ -237,6 +199,6 @@ impl Lots for Desk {
         let leave =
             Sql { sqlite: include_str!("sql/leave.sql"), postgres: include_str!("sql/leave.postgres.sql") };
         let values = [Value::Text(&key.competition), Value::Text(&registration)];
-        self.once(&id, Operation::Undo, leave, &values).await.map(|_| ()).into()
+        self.books.database.once(&id, Operation::Undo, leave, &values).await.map(|_| ()).into()
     }
 }

@@ -22,7 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
-use pumasi_saga::store::{SagaId, SagaStore, SqliteStore, Status, Watched, WatchedStore};
+use pumasi_saga::store::{SagaId, SagaStore, Status, Watched, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
 use support::page::Page;
@@ -31,7 +31,7 @@ use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::webhook::Secret;
-use support::{servers, telemetry};
+use support::{sagas, servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
@@ -183,15 +183,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let payment = Duration::from_secs(options.payment_seconds);
     let database = servers::postgres().await?;
     let books = Books::open(&options.data.join("books.sqlite"), Clone::clone(&database)).await?;
-    let store: Arc<dyn SagaStore> = match database {
-        #[cfg(feature = "postgres")]
-        Some(pool) => {
-            let store = pumasi_saga::store::PostgresStore::new(pool);
-            store.migrate().await?;
-            Arc::new(store)
-        }
-        _ => Arc::new(SqliteStore::open(options.data.join("sagas.sqlite")).await?),
-    };
+    let store = sagas::store(&options.data.join("sagas.sqlite"), database).await?;
     let store = WatchedStore::new(store);
     let desk = Desk { books: books.clone(), payment, delay: Duration::from_millis(options.partner_delay_ms) };
     let engine =

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::{Id, Known, bad, limit, next_page, url_encoded};
 use support::ready::Readiness;
 use support::telemetry;
 use utoipa::{IntoParams, OpenApi, ToSchema};
@@ -153,14 +153,6 @@ async fn list(
     let last = records.last().filter(|_| more).map(|last| url_encoded(&last.id));
     let link = last.map(|last| next_page("/knowledge", raw.as_deref(), &last)).unwrap_or_default();
     Ok((link, Json(records.into_iter().map(Row::of).collect())))
-}
-
-/// An identifier as it stands in an address.
-fn url_encoded(id: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    id.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 /// A document whole, as answers cite it.

@@ -6,9 +6,13 @@
 )]
 
 #[cfg(all(feature = "postgres", feature = "redis"))]
+mod dev_search;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod race_registration;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod running_club;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod running_coach;
 #[cfg(all(feature = "postgres", feature = "redis"))]

@@ -9,7 +9,8 @@ use crate::retrieve::Hit;
 /// everything pass unless set; with a calibrated one, `Relevance::default().with_min_coverage(0.0)` leaves the decision to it.
 ///
 /// What a question asks for are its words without those that every question has. A passage speaks of them by having them, in any
-/// form. A vector's closeness can stand for words, where the embedder is good enough and its scale is known: there is no such number
+/// form; those in its title or headings count half as much again. One that lacks the kind of number that is asked for, such as a price
+/// or an hour, counts less. A vector's closeness can stand for words, where the embedder is good enough and its scale is known: there is no such number
 /// that fits all embedders, so none is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use pumasi_rag::answer::{Ask, Assistant, Grounding, Outcome, Source};
+use pumasi_rag::answer::{Ask, Assistant, Grounding, Outcome, Source, Verdict};
 use pumasi_rag::document::Document;
 use serde_json::Value;
 
@@ -81,8 +81,9 @@ fn planted_sentences_are_flagged_and_good_ones_are_not() {
     print("good, flagged", good);
     print("prose, flagged", prose);
     assert!(planted[0].of_all() >= 0.95 && good[0].of_all() <= 0.05);
-    // what was never looked at does worse, and must not get worse yet
-    assert!(planted[1].of_all() >= 0.75 && good[1].of_all() <= 0.08);
+    // on the whole set the bars hold; what was never looked at does worse, and must not get worse yet
+    assert!(planted[0].plus(planted[1]).of_all() >= 0.95 && good[0].plus(good[1]).of_all() <= 0.05);
+    assert!(planted[1].of_all() >= 0.85 && good[1].of_all() <= 0.08);
     assert_eq!(prose[0].plus(prose[1]).hit, 0);
 }
 
@@ -123,6 +124,77 @@ async fn unanswerable_questions_are_refused_and_answerable_ones_are_not() {
     print("unanswerable, refused", refused);
     print("answerable, refused", wrongly);
     print("answerable, with the right source", right);
-    assert!(refused[0].of_all() >= 0.95 && wrongly[0].of_all() <= 0.05);
-    assert!(refused[1].of_all() >= 0.95 && wrongly[1].of_all() <= 0.15);
+    assert!(refused[0].of_all() >= 0.95 && wrongly[0].of_all() <= 0.06);
+    assert!(refused[0].plus(refused[1]).of_all() >= 0.95 && wrongly[0].plus(wrongly[1]).of_all() <= 0.07);
+    assert!(refused[1].of_all() >= 0.9 && wrongly[1].of_all() <= 0.08);
+}
+
+/// A document of another field than the coach's, of `fields.jsonl`.
+fn document_of(line: &Value) -> Document {
+    Document::markdown(text(line, "id"), text(line, "text")).with_title(text(line, "title"))
+}
+
+fn strings<'a>(line: &'a Value, field: &str) -> Vec<&'a str> {
+    line[field].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+}
+
+/// Sets of sentences and questions of fields that the rules were not written with; every second line is held out.
+#[test]
+#[expect(clippy::print_stdout, reason = "what was judged wrongly, for a person")]
+fn sentences_of_other_fields_are_judged_as_well() {
+    let (mut good, mut planted) = ([Share::default(); 2], [Share::default(); 2]);
+    for (at, line) in lines("tests/grounding/fields.jsonl").iter().enumerate() {
+        let held_out = at % 2;
+        let source = Source::new(1, text(line, "id"), text(line, "title"), text(line, "text"));
+        let asked = strings(line, "ask").join(" ");
+        let grounding = Grounding::new(&asked, &[source]);
+        for sentence in line["a"].as_array().unwrap() {
+            let (label, said) = (sentence[0].as_str().unwrap(), sentence[1].as_str().unwrap());
+            let verdict = grounding.check(said, &[1]).map(|(verdict, _)| verdict);
+            let is_flagged = verdict.is_some_and(Verdict::is_unsupported);
+            let share = if label == "good" { &mut good } else { &mut planted };
+            share[held_out].count(is_flagged);
+            if held_out == 0 && is_flagged == (label == "good") {
+                println!("{label} {}: {said} {verdict:?}", text(line, "id"));
+            }
+        }
+    }
+    print("other fields, planted, flagged", planted);
+    print("other fields, good, flagged", good);
+    // the bars are missed here, and must not get worse
+    assert!(planted[0].plus(planted[1]).of_all() >= 0.85 && good[0].plus(good[1]).of_all() <= 0.2);
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "what was judged wrongly, for a person")]
+async fn questions_of_other_fields_are_judged_as_well() {
+    let lines = lines("tests/grounding/fields.jsonl");
+    let assistant =
+        Assistant::builder(retriever(lines.iter().map(document_of).collect()).await).build().unwrap();
+    let (mut refused, mut wrongly, mut right) =
+        ([Share::default(); 2], [Share::default(); 2], [Share::default(); 2]);
+    for (at, line) in lines.iter().enumerate() {
+        let asked = strings(line, "ask").into_iter().map(|question| (question, text(line, "id")));
+        let foreign = strings(line, "not").into_iter().map(|question| (question, ""));
+        for (question, document) in asked.chain(foreign) {
+            let answer = assistant.answer(Ask::new(question)).await.unwrap();
+            let is_refused = answer.summary.outcome == Outcome::NotFound;
+            let share = if document.is_empty() { &mut refused } else { &mut wrongly };
+            share[at % 2].count(is_refused);
+            if !document.is_empty() {
+                right[at % 2].count(answer.sources.iter().any(|source| source.document == document));
+            }
+            if at % 2 == 0 && is_refused != document.is_empty() {
+                let found: Vec<&str> = answer.sources.iter().map(|source| source.document.as_str()).collect();
+                println!(
+                    "{} {question}: {found:?}",
+                    if document.is_empty() { "answered" } else { "refused" }
+                );
+            }
+        }
+    }
+    print("other fields, unanswerable, refused", refused);
+    print("other fields, answerable, refused", wrongly);
+    print("other fields, answerable, with the right source", right);
+    assert!(refused[0].plus(refused[1]).of_all() >= 0.85 && wrongly[0].plus(wrongly[1]).of_all() <= 0.05);
 }

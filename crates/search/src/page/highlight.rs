@@ -38,7 +38,52 @@ impl fmt::Debug for Highlight {
     }
 }
 
+/// A piece of a [`Highlight`]. `Debug` does not show the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Piece<'a> {
+    /// What it says; never empty.
+    pub text: &'a str,
+    /// Whether it is what was looked for.
+    pub is_marked: bool,
+}
+
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece").field("is_marked", &self.is_marked).finish_non_exhaustive()
+    }
+}
+
 impl Highlight {
+    /// Returns the fragment in pieces, in order: what matches, and what stands between. For pages that write no HTML from strings.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # use std::time::Duration;
+    /// # use pumasi_search::*;
+    /// # use serde_json::json;
+    /// let engine = MemoryEngine::new(Schema::new("posts").with_text(TextField::new("title")));
+    /// engine.apply(&[Change::upsert(Document::new("1", json!({"title": "한강 러닝크루에서"})), 1)]).await?;
+    ///
+    /// let page = engine.search(&Query::new("러닝크루").with_highlight(), Duration::from_secs(1)).await?;
+    /// let pieces: Vec<_> = page.hits[0].highlights[0].pieces().map(|piece| (piece.text, piece.is_marked)).collect();
+    /// assert_eq!(pieces, [("한강 ", false), ("러닝크루", true), ("에서", false)]);
+    /// # Ok::<(), pumasi_core::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let ends = std::iter::once(0).chain(self.marks.iter().map(|mark| mark.end));
+        let starts = self.marks.iter().map(|mark| mark.start).chain(std::iter::once(self.text.len()));
+        let between = ends.zip(starts).map(|(start, end)| Span::new(start, end));
+        let marks = self.marks.iter().copied().map(Some).chain(std::iter::once(None));
+        let both = between.zip(marks).flat_map(|(between, mark)| {
+            let plain = Piece { text: between.of(&self.text), is_marked: false };
+            let marked = mark.map(|mark| Piece { text: mark.of(&self.text), is_marked: true });
+            std::iter::once(plain).chain(marked)
+        });
+        both.filter(|piece| !piece.text.is_empty())
+    }
+
     /// Writes the fragment as HTML: what matches in `<mark>`, and everything else escaped.
     ///
     /// ```
@@ -57,15 +102,11 @@ impl Highlight {
     /// ```
     pub fn to_html(&self) -> String {
         let mut html = String::with_capacity(self.text.len() + self.marks.len() * 13);
-        let mut at = 0;
-        for mark in &self.marks {
-            escape(&mut html, Span::new(at, mark.start).of(&self.text));
-            html.push_str("<mark>");
-            escape(&mut html, mark.of(&self.text));
-            html.push_str("</mark>");
-            at = mark.end;
+        for Piece { text, is_marked } in self.pieces() {
+            html.push_str(if is_marked { "<mark>" } else { "" });
+            escape(&mut html, text);
+            html.push_str(if is_marked { "</mark>" } else { "" });
         }
-        escape(&mut html, Span::new(at, self.text.len()).of(&self.text));
         html
     }
 }

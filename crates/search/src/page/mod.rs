@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) use cursor::Key;
 pub use cursor::{Cursor, CursorKey};
 pub use explain::Explanation;
-pub use highlight::Highlight;
+pub use highlight::{Highlight, Piece};
 pub(crate) use highlight::{Marker, within};
 
 /// What an engine could not do of a query, so that its answer is less than it should be.

@@ -310,7 +310,7 @@ impl TaskPipeline {
 
     fn has_patience(&self, event: &Envelope) -> bool {
         let waited = SystemClock.now().as_micros().saturating_sub(event.occurred_at.as_micros());
-        u128::try_from(waited).is_ok_and(|waited| waited < self.patience.as_micros())
+        u128::try_from(waited.max(0)).is_ok_and(|waited| waited < self.patience.as_micros())
     }
 }
 

@@ -1,7 +1,10 @@
 //! Whether a sentence follows from the passages that it cites, as far as words and numbers can tell.
 
+mod empty;
 mod lexicon;
 mod numbers;
+mod rules;
+mod wanted;
 mod words;
 
 use std::fmt;
@@ -9,8 +12,9 @@ use std::fmt;
 use pumasi_core::text::{Span, normalize, sentences};
 
 use super::event::{Doubt, Evidence, Source, Verdict};
-use lexicon::OPPOSITES;
 use numbers::{Number, Unit, numbers};
+use rules::{is_allowing, is_crossed, is_denied, is_opposed, is_replaced, is_waved_through};
+use wanted::Wanted;
 pub(super) use words::words;
 use words::{Kind, Word};
 
@@ -22,6 +26,12 @@ const COVERED_WITH_NEWS: f32 = 0.85;
 
 /// How much less a word of a question counts that all passages have.
 const COMMON: f32 = 0.7;
+
+/// How much more a word of a question counts that stands in a passage's title or headings.
+const IN_A_TITLE: f32 = 1.5;
+
+/// How much of a passage's share is left if it lacks the kind of number that is asked for.
+const WITHOUT_THE_NUMBER: f32 = 0.6;
 
 /// How many sentences of the sources may bear out one of the answer.
 const MOST_EVIDENCE: usize = 3;
@@ -74,6 +84,25 @@ impl Claim {
     fn is_korean(&self) -> bool {
         self.words.iter().any(Word::is_korean)
     }
+
+    /// The numbers that are claimed, and not said by the way.
+    fn claimed(&self) -> impl Iterator<Item = &Number> {
+        self.numbers.iter().filter(|number| !number.is_weak)
+    }
+
+    fn has(&self, word: &Word) -> bool {
+        self.words.iter().any(|known| known.bears_out(word))
+    }
+
+    /// How many words say something, and how many of those the other has.
+    fn share(&self, other: &Self) -> (usize, usize) {
+        let said = || self.words.iter().filter(|word| !word.is_empty);
+        (said().filter(|word| other.has(word)).count(), said().count())
+    }
+
+    fn counts(&self, number: Number) -> bool {
+        self.numbers.iter().any(|known| known.bears_out(number))
+    }
 }
 
 impl Grounding {
@@ -111,7 +140,7 @@ impl Grounding {
 
     /// Doubts a sentence without a citation only where it claims numbers that nothing has.
     fn check_uncited(&self, claim: &Claim) -> Option<(Verdict, Vec<Evidence>)> {
-        let claimed = claim.numbers.iter().filter(|number| number.unit != Unit::None);
+        let claimed = claim.claimed().filter(|number| number.unit != Unit::None);
         let known = |number: &&Number| {
             let mut all =
                 self.sources.iter().flat_map(|source| &source.sentences).flat_map(|claim| &claim.numbers);
@@ -124,7 +153,7 @@ impl Grounding {
     /// Chooses the sentences that say most of what is claimed: each adds something to those before it.
     fn evidence<'a>(&self, claim: &Claim, sources: &[&'a Read]) -> Vec<(&'a Read, &'a Claim)> {
         let mut left: Vec<&Word> = claim.words.iter().filter(|word| !word.is_empty).collect();
-        let mut wanted: Vec<Number> = claim.numbers.clone();
+        let mut wanted: Vec<Number> = claim.claimed().copied().collect();
         let mut chosen: Vec<(&Read, &Claim)> = Vec::new();
         while chosen.len() < MOST_EVIDENCE {
             let gain = |candidate: &Claim| -> f32 {
@@ -156,15 +185,17 @@ impl Grounding {
         let places = || sources.iter().flat_map(|source| &source.place_numbers);
         let known_numbers = || found.iter().flat_map(|(_, claim)| &claim.numbers).chain(places());
         let lacks = |number: &Number| !known_numbers().any(|known| known.bears_out(*number));
-        if claim.numbers.iter().any(lacks) {
+        if claim.claimed().any(lacks) || found.first().is_some_and(|(_, best)| is_replaced(claim, best)) {
             return Verdict::Unsupported(Doubt::Number);
         }
-        let known: Vec<&Word> = found
-            .iter()
-            .flat_map(|(_, claim)| &claim.words)
-            .chain(sources.iter().flat_map(|source| &source.place))
-            .collect();
-        let is_known = |word: &Word| known.iter().any(|known| known.is(word));
+        // a sentence that shares but one word speaks of something else
+        let speaks = |(at, (_, other)): &(usize, &(&Read, &Claim))| *at == 0 || claim.share(other).0 > 1;
+        let known: Vec<&Word> =
+            found.iter().enumerate().filter(speaks).flat_map(|(_, (_, claim))| &claim.words).collect();
+        let is_placed = |word: &Word| {
+            sources.iter().any(|source| source.place.iter().any(|known| known.stem == word.stem))
+        };
+        let is_known = |word: &Word| known.iter().any(|known| known.bears_out(word)) || is_placed(word);
         let is_asked = |word: &Word| self.question.iter().any(|asked| asked.is(word));
         let is_other_language = sources
             .iter()
@@ -185,22 +216,41 @@ impl Grounding {
         if is_denied(claim, found) {
             return Verdict::Unsupported(Doubt::Negation);
         }
-        if found.first().is_some_and(|(_, best)| is_opposed(claim, best)) {
+        let is_near = |other: &Claim| {
+            let (shared, said) = claim.share(other);
+            shared * 2 >= said
+        };
+        let near = || {
+            found
+                .iter()
+                .enumerate()
+                .filter(|(at, (_, other))| *at == 0 || is_near(other))
+                .map(|(_, (_, other))| *other)
+        };
+        if near().any(|other| is_opposed(claim, other))
+            || is_crossed(claim, found)
+            || (is_waved_through(claim) && !near().any(is_allowing))
+        {
             return Verdict::Unsupported(Doubt::Opposite);
         }
         let is_akin = |word: &Word| known.iter().any(|known| known.is_akin(word));
         // numbers that agree with their units say as much as words
-        let agreed = claim.numbers.iter().filter(|number| number.unit != Unit::None).count();
-        let agreed = f32::from(u8::try_from(agreed).unwrap_or(u8::MAX));
+        let agreed = claim.claimed().filter(|number| number.unit != Unit::None).count();
+        let by_the_way = claim.numbers.iter().filter(|number| number.is_weak && number.unit.is_time());
+        let by_the_way =
+            by_the_way.filter(|number| known_numbers().any(|known| known.bears_out(**number))).count();
+        let agreed = f32::from(u8::try_from(agreed).unwrap_or(u8::MAX))
+            + 0.5 * f32::from(u8::try_from(by_the_way).unwrap_or(u8::MAX));
         let (mut total, mut covered) = (agreed, agreed);
         let mut is_new = false;
-        for word in claim.words.iter().filter(|word| !word.is_empty) {
+        for (at, word) in claim.words.iter().enumerate().filter(|(_, word)| !word.is_empty) {
             if is_known(word) {
                 total += word.weight();
                 covered += word.weight();
             } else if !is_asked(word) {
-                total += word.weight();
-                covered += if is_akin(word) { word.weight() / 2.0 } else { 0.0 };
+                let weight = word.weight_as_new(at == 0);
+                total += weight;
+                covered += if is_akin(word) { weight / 2.0 } else { 0.0 };
                 is_new |= word.is_argument() && !is_akin(word);
             }
         }
@@ -215,49 +265,17 @@ impl Grounding {
     }
 }
 
-/// Tells whether the claim denies what its evidence says, or says what that denies.
-fn is_denied(claim: &Claim, found: &[(&Read, &Claim)]) -> bool {
-    let denies = |words: &[Word]| words.iter().any(|word| word.is_denied);
-    // only somebody may: the others may not
-    let is_only = |word: &Word| {
-        word.raw == "only"
-            || (word.is_korean() && word.raw.ends_with('만') && word.stem.len() < word.raw.len())
-    };
-    if denies(&claim.words) && found.iter().any(|(_, claim)| claim.words.iter().any(is_only)) {
-        return false;
+/// Divides a sentence where a semicolon does.
+fn clauses(text: &str, sentence: Span) -> Vec<Span> {
+    let mut from = sentence.start;
+    let mut spans = Vec::new();
+    for piece in sentence.of(text).split_inclusive(';') {
+        let end = from + piece.len();
+        let begin = end - piece.trim_start().len();
+        spans.push(Span::new(begin, end));
+        from = end;
     }
-    // a sentence that shares but one word speaks of something else
-    let shared = |evidence: &Claim| {
-        let said = claim.words.iter().filter(|word| !word.is_empty);
-        said.filter(|word| evidence.words.iter().any(|known| known.is(word))).count()
-    };
-    let near = found.iter().enumerate().filter(|(at, (_, claim))| *at == 0 || shared(claim) > 1);
-    let near: Vec<&Claim> = near.map(|(_, (_, claim))| *claim).collect();
-    claim.words.iter().filter(|word| !word.is_empty).any(|word| {
-        let same = |evidence: &Claim| {
-            evidence.words.iter().any(|known| known.is(word) && known.is_denied == word.is_denied)
-        };
-        let has = |evidence: &Claim| evidence.words.iter().any(|known| known.is(word));
-        let mut evidence = near.iter().copied().filter(|claim| has(claim)).peekable();
-        // where both deny something, how far each denial reaches is not known well enough
-        evidence.peek().is_some()
-            && evidence.all(|other| !same(other) && denies(&other.words) != denies(&claim.words))
-    })
-}
-
-/// Tells whether the claim has a word whose opposite stands in the sentence that bears it out best, and the word itself does not.
-fn is_opposed(claim: &Claim, best: &Claim) -> bool {
-    let stands = |side: &[&str], words: &[Word]| {
-        let is_one = |word: &Word, entry: &str| {
-            if word.is_korean() { word.raw.starts_with(entry) } else { word.raw == entry }
-        };
-        words.iter().any(|word| side.iter().any(|entry| is_one(word, entry)))
-    };
-    let has = |one: &[&str], other: &[&str], words: &[Word]| stands(one, words) && !stands(other, words);
-    OPPOSITES.iter().any(|(one, other)| {
-        (has(one, other, &claim.words) && has(other, one, &best.words))
-            || (has(other, one, &claim.words) && has(one, other, &best.words))
-    })
+    spans
 }
 
 /// Finds a sentence that stands in a source word for word.
@@ -285,7 +303,8 @@ fn plain(text: &str) -> String {
 
 impl Read {
     fn new(number: u32, start: usize, place: &str, text: &str) -> Self {
-        let claims = sentences(text).into_iter().map(|span| Claim::new(span.of(text), span));
+        let claims = sentences(text).into_iter().flat_map(|span| clauses(text, span));
+        let claims = claims.map(|span| Claim::new(span.of(text), span));
         Self {
             number,
             start,
@@ -309,31 +328,41 @@ impl fmt::Debug for Grounding {
 
 /// Tells for each passage (place and text) what share of what a question asks for it has.
 ///
-/// A word that most of the passages have tells them apart less than one that few have, and counts less.
+/// A word that most of the passages have tells them apart less than one that few have, and counts less; one that stands in a title
+/// or a heading says what all of the text is about, and counts more. A passage without the kind of number that is asked for
+/// answers hardly, whatever its words.
 pub(super) fn coverage<'a>(
     question: &str,
     passages: impl IntoIterator<Item = (String, &'a str)>,
 ) -> Vec<f32> {
     let asked: Vec<Word> = words(question).into_iter().filter(|word| !word.is_empty).collect();
-    let held: Vec<Vec<bool>> = passages
+    let wanted = Wanted::of(question);
+    // how much of each word a passage has, and how much of all that it could be asked for
+    let held: Vec<(Vec<f32>, f32)> = passages
         .into_iter()
         .map(|(place, text)| {
-            let mut known = words(&place);
-            known.extend(words(text));
-            asked.iter().map(|word| known.iter().any(|known| known.is(word))).collect()
+            let (place, known) = (words(&place), words(text));
+            let has = |words: &[Word], word: &Word| words.iter().any(|known| known.bears_out(word));
+            let held = asked.iter().map(|word| match (has(&place, word), has(&known, word)) {
+                (true, _) => IN_A_TITLE,
+                (false, true) => 1.0,
+                (false, false) => 0.0,
+            });
+            (held.collect(), if wanted.is_in(text) { 1.0 } else { WITHOUT_THE_NUMBER })
         })
         .collect();
-    let count = |at: usize| held.iter().filter(|held| held.get(at) == Some(&true)).count();
+    let count =
+        |at: usize| held.iter().filter(|(held, _)| held.get(at).is_some_and(|held| *held > 0.0)).count();
     let number = |count: usize| f32::from(u16::try_from(count).unwrap_or(u16::MAX));
     let weigh = |(at, word): (usize, &Word)| {
         word.weight() * (1.0 - COMMON * number(count(at)) / number(held.len().max(4)))
     };
     let weights: Vec<f32> = asked.iter().enumerate().map(weigh).collect();
-    let total: f32 = weights.iter().sum();
-    let share = |held: &Vec<bool>| -> f32 {
-        let covered: f32 =
-            weights.iter().zip(held).filter(|(_, held)| **held).map(|(weight, _)| weight).sum();
-        if total > 0.0 { covered / total } else { 0.0 }
+    let share = |(held, answers): &(Vec<f32>, f32)| -> f32 {
+        let covered: f32 = weights.iter().zip(held).map(|(weight, held)| weight * held).sum();
+        let missing: f32 =
+            weights.iter().zip(held).filter(|(_, held)| **held == 0.0).map(|(weight, _)| weight).sum();
+        if covered > 0.0 { answers * covered / (covered + missing) } else { 0.0 }
     };
     held.iter().map(share).collect()
 }

@@ -7,6 +7,8 @@ use pumasi_core::text::normalize;
 pub(super) struct Number {
     pub(super) value: f64,
     pub(super) unit: Unit,
+    /// Whether it is one of something in words, or a day that something happens on: what bears a claim out, and mostly is none.
+    pub(super) is_weak: bool,
 }
 
 /// What is counted. Lengths of time are brought to seconds and days, distances to metres, masses to grams.
@@ -27,12 +29,34 @@ pub(super) enum Unit {
     Sets,
     Money,
     Steps,
+    /// Minutes of a clock, which may or may not have said which half of the day it is.
+    Clock,
+    /// What a Korean counter counts, by one counter for all that count the same.
+    Counted(char),
+}
+
+impl Unit {
+    pub(super) const fn is_time(self) -> bool {
+        matches!(self, Self::Seconds | Self::Days | Self::Months | Self::Years)
+    }
 }
 
 impl Number {
+    const fn weak(value: f64, unit: Unit) -> Self {
+        Self { value, unit, is_weak: true }
+    }
+
+    /// Tells whether the two measure the same, so that one could stand in the other's place.
+    pub(super) fn is_of_the_kind_of(self, other: Self) -> bool {
+        self.unit == other.unit || (self.unit.is_time() && other.unit.is_time())
+    }
+
     /// Tells whether a source that names `self` bears out a claim of `other`.
     pub(super) fn bears_out(self, other: Self) -> bool {
-        let near = (self.value - other.value).abs() <= self.value.abs().max(other.value.abs()) * 1e-6;
+        let half_days =
+            if self.unit == Unit::Clock && other.unit == Unit::Clock { 720.0 } else { f64::INFINITY };
+        let apart = (self.value - other.value).abs() % half_days;
+        let near = apart <= self.value.abs().max(other.value.abs()) * 1e-6;
         near && (self.unit == other.unit || self.unit == Unit::None || other.unit == Unit::None)
     }
 }
@@ -70,6 +94,9 @@ const UNITS: &[(&str, Unit, f64)] = &[
     ("liter", Unit::Litres, 1.0),
     ("euro", Unit::Money, 1.0),
     ("won", Unit::Money, 1.0),
+    ("dollar", Unit::Money, 1.0),
+    ("pound", Unit::Money, 1.0),
+    ("달러", Unit::Money, 1.0),
     ("step", Unit::Steps, 1.0),
     ("시간", Unit::Seconds, 3_600.0),
     ("개월", Unit::Months, 1.0),
@@ -85,8 +112,12 @@ const UNITS: &[(&str, Unit, f64)] = &[
     ("mm", Unit::Metres, 0.001),
     ("cm", Unit::Metres, 0.01),
     ("min", Unit::Seconds, 60.0),
+    ("pm", Unit::Clock, 60.0),
+    ("am", Unit::Clock, 60.0),
+    ("o'clock", Unit::Clock, 60.0),
     ("번", Unit::Times, 1.0),
     ("회", Unit::Times, 1.0),
+    ("시", Unit::Clock, 60.0),
     ("분", Unit::Seconds, 60.0),
     ("초", Unit::Seconds, 1.0),
     ("일", Unit::Days, 1.0),
@@ -95,6 +126,20 @@ const UNITS: &[(&str, Unit, f64)] = &[
     ("년", Unit::Years, 1.0),
     ("도", Unit::Degrees, 1.0),
     ("원", Unit::Money, 1.0),
+    ("세", Unit::Years, 1.0),
+    ("살", Unit::Years, 1.0),
+    ("명", Unit::Counted('명'), 1.0),
+    ("사람", Unit::Counted('명'), 1.0),
+    ("인", Unit::Counted('명'), 1.0),
+    ("권", Unit::Counted('권'), 1.0),
+    ("장", Unit::Counted('장'), 1.0),
+    ("개", Unit::Counted('개'), 1.0),
+    ("컵", Unit::Counted('컵'), 1.0),
+    ("잔", Unit::Counted('잔'), 1.0),
+    ("병", Unit::Counted('병'), 1.0),
+    ("마리", Unit::Counted('마'), 1.0),
+    ("층", Unit::Counted('층'), 1.0),
+    ("대", Unit::Counted('대'), 1.0),
     ("%", Unit::Percent, 1.0),
     ("g", Unit::Grams, 1.0),
     ("m", Unit::Metres, 1.0),
@@ -109,22 +154,15 @@ const WORDS: &[(&str, f64, Unit)] = &[
     ("닷새", 5.0, Unit::Days),
     ("열흘", 10.0, Unit::Days),
     ("보름", 15.0, Unit::Days),
+    ("일주일", 7.0, Unit::Days),
     ("절반", 50.0, Unit::Percent),
     ("반으로", 50.0, Unit::Percent),
     ("반 ", 50.0, Unit::Percent),
+    ("half an hour", 1_800.0, Unit::Seconds),
+    ("half a day", 12.0 * 3_600.0, Unit::Seconds),
+    ("half a year", 6.0, Unit::Months),
     ("half", 50.0, Unit::Percent),
     ("twice", 2.0, Unit::Times),
-    ("두", 2.0, Unit::None),
-    ("세", 3.0, Unit::None),
-    ("네", 4.0, Unit::None),
-    ("다섯", 5.0, Unit::None),
-    ("여섯", 6.0, Unit::None),
-    ("일곱", 7.0, Unit::None),
-    ("여덟", 8.0, Unit::None),
-    ("아홉", 9.0, Unit::None),
-    ("열", 10.0, Unit::None),
-    ("스무", 20.0, Unit::None),
-    ("서른", 30.0, Unit::None),
     ("two", 2.0, Unit::None),
     ("three", 3.0, Unit::None),
     ("four", 4.0, Unit::None),
@@ -142,9 +180,52 @@ const WORDS: &[(&str, f64, Unit)] = &[
     ("ninety", 90.0, Unit::None),
 ];
 
+/// Native Korean numerals: tens and ones, as they stand before a counter and alone.
+const TENS: &[(&str, f64)] = &[
+    ("열", 10.0),
+    ("스물", 20.0),
+    ("스무", 20.0),
+    ("서른", 30.0),
+    ("마흔", 40.0),
+    ("쉰", 50.0),
+    ("예순", 60.0),
+    ("일흔", 70.0),
+    ("여든", 80.0),
+    ("아흔", 90.0),
+];
+const ONES: &[(&str, f64)] = &[
+    ("한", 1.0),
+    ("두", 2.0),
+    ("세", 3.0),
+    ("네", 4.0),
+    ("다섯", 5.0),
+    ("여섯", 6.0),
+    ("일곱", 7.0),
+    ("여덟", 8.0),
+    ("아홉", 9.0),
+];
+
+/// One of something, in words.
+const WEAK: &[(&str, f64, Unit)] = &[
+    ("하루", 1.0, Unit::Days),
+    ("매일", 1.0, Unit::Days),
+    ("매주", 7.0, Unit::Days),
+    ("매달", 1.0, Unit::Months),
+    ("매월", 1.0, Unit::Months),
+    ("매년", 1.0, Unit::Years),
+    ("당일", 0.0, Unit::Days),
+    ("daily", 1.0, Unit::Days),
+    ("nightly", 1.0, Unit::Days),
+    ("weekly", 7.0, Unit::Days),
+    ("monthly", 1.0, Unit::Months),
+    ("yearly", 1.0, Unit::Years),
+    ("once", 1.0, Unit::Times),
+    ("on the day", 0.0, Unit::Days),
+];
+
 /// Collects the numbers that a text names.
 ///
-/// One of something (`한 달`, `a week`, `one day`) is no claim unless it is written in digits: it mostly says how often, not how much.
+/// One of something (`한 달`, `a week`, `one day`) is weak unless it is written in digits: it mostly says how often, not how much.
 pub(super) fn numbers(text: &str) -> Vec<Number> {
     let normal = normalize(text);
     let text = normal.as_str();
@@ -156,12 +237,21 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = text.get(at..).unwrap_or_default();
         let starts_word = !before.is_alphanumeric();
-        let (length, value, unit) = if c.is_ascii_digit() {
+        if starts_word && let Some((length, number)) = weak(rest) {
+            found.push(number);
+            open = 0;
+            before = ' ';
+            at += length;
+            continue;
+        }
+        let (length, value, unit) = if starts_word && let Some((length, minutes)) = clock(rest) {
+            (length, Some(minutes), Unit::Clock)
+        } else if c.is_ascii_digit() {
             let (length, value) = literal(rest);
             // letters with digits are names: mp3
             (length, (!before.is_ascii_alphabetic()).then_some(value), Unit::None)
-        } else if starts_word && let Some((word, value, unit)) = word(rest) {
-            (word.len(), Some(value), unit)
+        } else if starts_word && let Some((length, value, unit)) = word(rest) {
+            (length, Some(value), unit)
         } else {
             (c.len_utf8(), None, Unit::None)
         };
@@ -172,7 +262,7 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
                 if c.is_ascii_digit() { magnitude(value, after) } else { (value, after) };
             let (number, is_open) = match unit {
                 Unit::None => unit_of(value, after_magnitude),
-                unit => (Number { value, unit }, false),
+                unit => (Number { value, unit, is_weak: false }, false),
             };
             if !is_open {
                 for waiting in found.iter_mut().rev().take(open) {
@@ -188,6 +278,20 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
         at += length;
     }
     found
+}
+
+/// Reads a time of day, 14:30, as minutes.
+fn clock(rest: &str) -> Option<(usize, f64)> {
+    let (hours, after) = rest.split_once(':').filter(|(hours, _)| matches!(hours.len(), 1 | 2))?;
+    let minutes = after.get(..2).filter(|_| {
+        !after
+            .get(2..)
+            .is_some_and(|more| more.starts_with([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']))
+    })?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (hour, minute): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let is_one = is_number(hours) && is_number(minutes) && hour < 25 && minute < 60;
+    is_one.then(|| (hours.len() + 3, f64::from(hour * 60 + minute)))
 }
 
 /// Reads digits with thousands separators and decimals.
@@ -211,16 +315,73 @@ fn literal(rest: &str) -> (usize, f64) {
     (length, digits.parse().unwrap_or(0.0))
 }
 
-fn word(rest: &str) -> Option<(&'static str, f64, Unit)> {
-    WORDS.iter().copied().find(|(word, _, unit)| {
+/// Reads a number that is written in words: its length, its value, and its unit if it has one.
+fn word(rest: &str) -> Option<(usize, f64, Unit)> {
+    let is_word = |(word, _, unit): &(&str, f64, Unit)| {
         let Some(after) = rest.strip_prefix(word) else { return false };
         let ends = !after.starts_with(char::is_alphanumeric);
+        // how often, not how long: 일주일에
         if word.is_ascii() {
-            return ends;
+            ends
+        } else {
+            *unit != Unit::None && !(*word == "일주일" && after.starts_with("에"))
         }
-        // 두 번, 세트; but not 두통, 네모: a bare numeral is followed by a space or its counter
-        *unit != Unit::None || after.starts_with([' ', '번', '시', '달', '주', '켤', '걸', '명', '가'])
-    })
+    };
+    if let Some((word, value, unit)) = WORDS.iter().copied().find(is_word) {
+        return Some((word.len(), value, unit));
+    }
+    let (length, value) = numeral(rest)?;
+    (value > 1.0).then_some((length, value, Unit::None))
+}
+
+/// Tells whether a word is a native Korean numeral, whole.
+pub(super) fn is_numeral(word: &str) -> bool {
+    let strip = |list: &[(&str, f64)], rest: &str| {
+        list.iter().find_map(|(word, _)| rest.strip_prefix(word)).map_or(rest.len(), str::len)
+    };
+    let after_tens = strip(TENS, word);
+    let rest = word.get(word.len() - after_tens..).unwrap_or_default();
+    !word.is_empty() && (rest.is_empty() || strip(ONES, rest) == 0)
+}
+
+/// Reads a native Korean numeral: 두 번, 세트, 열세 살; but not 두통, 네모, 열이 나면: what follows is a space or a counter.
+fn numeral(rest: &str) -> Option<(usize, f64)> {
+    let begins = |list: &[(&str, f64)], rest: &str| {
+        list.iter().find(|(word, _)| rest.starts_with(word)).map(|(word, value)| (word.len(), *value))
+    };
+    let (tens, ten) = begins(TENS, rest).unwrap_or_default();
+    let (ones, one) = begins(ONES, rest.get(tens..)?).unwrap_or_default();
+    let after = rest.get(tens + ones..)?;
+    let is_counted = after.starts_with([
+        ' ', '번', '시', '달', '주', '켤', '걸', '명', '가', '살', '권', '장', '개', '컵', '잔', '병', '마',
+        '대', '배', '줄', '조', '차', '군', '사',
+    ]);
+    (tens + ones > 0 && is_counted).then_some((tens + ones, ten + one))
+}
+
+/// Reads one of something, and days that something happens on.
+fn weak(rest: &str) -> Option<(usize, Number)> {
+    let is_word = |(word, ..): &(&str, f64, Unit)| {
+        let after = rest.strip_prefix(word);
+        after.is_some_and(|after| !word.is_ascii() || !after.starts_with(char::is_alphanumeric))
+    };
+    if let Some((word, value, unit)) = WEAK.iter().copied().find(is_word) {
+        return Some((word.len(), Number::weak(value, unit)));
+    }
+    if let Some(length) =
+        rest.strip_prefix("일주일").filter(|after| after.starts_with("에")).map(|_| "일주일".len())
+    {
+        return Some((length, Number::weak(7.0, Unit::Days)));
+    }
+    if let Some((length, 1.0)) = numeral(rest) {
+        let number = scaled(1.0, rest.get(length..)?).unwrap_or(Number::weak(1.0, Unit::None));
+        return Some((length, Number { is_weak: true, ..number }));
+    }
+    let article =
+        ["an ", "a ", "one ", "every ", "each ", "per "].iter().find(|word| rest.starts_with(**word))?;
+    let number = scaled(1.0, rest.get(article.len()..)?);
+    let number = if *article == "one " { number.or(Some(Number::weak(1.0, Unit::None))) } else { number };
+    number.map(|number| (article.len(), Number { is_weak: true, ..number }))
 }
 
 /// Multiplies by what Korean writes behind a number: `2만`, `3천`.
@@ -243,7 +404,7 @@ fn unit_of(value: f64, after: &str) -> (Number, bool) {
     let is_range = ["~", "-", "–", "to ", "and ", "or ", "에서", "내지"]
         .iter()
         .any(|sign| next.strip_prefix(sign).is_some_and(goes_on));
-    (Number { value, unit: Unit::None }, is_range)
+    (Number { value, unit: Unit::None, is_weak: false }, is_range)
 }
 
 fn scaled(value: f64, after: &str) -> Option<Number> {
@@ -256,7 +417,7 @@ fn scaled(value: f64, after: &str) -> Option<Number> {
     })?;
     // 시 of a clock, 분 of people and 일 of a date cannot be told apart; they are compared all the same
     let _ = name;
-    Some(Number { value: value * factor, unit })
+    Some(Number { value: value * factor, unit, is_weak: false })
 }
 
 #[cfg(test)]
@@ -264,7 +425,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(f64, Unit)> {
-        numbers(text).into_iter().map(|number| (number.value, number.unit)).collect()
+        let strong = numbers(text).into_iter().filter(|number| !number.is_weak);
+        strong.map(|number| (number.value, number.unit)).collect()
     }
 
     #[test]
@@ -281,7 +443,23 @@ mod tests {
         assert_eq!(read("거리의 절반, half"), [(50.0, Unit::Percent), (50.0, Unit::Percent)]);
         assert_eq!(read("거리의 절반만"), [(50.0, Unit::Percent)]);
         assert_eq!(read("65~75%"), [(65.0, Unit::Percent), (75.0, Unit::Percent)]);
-        assert_eq!(read("두통과 세상과 네모"), []);
+        assert_eq!(read("두통과 세상과 네모, 열이 나면"), []);
+        assert_eq!(read("열세 살, 책 다섯 권"), [(13.0, Unit::Years), (5.0, Unit::Counted('권'))]);
+        assert_eq!(read("일주일 전까지, 일주일에 한 번"), [(7.0, Unit::Days)]);
+    }
+
+    #[test]
+    fn one_of_something_is_weak() {
+        let weak = |text: &str| {
+            let weak = numbers(text).into_iter().filter(|number| number.is_weak);
+            weak.map(|number| (number.value, number.unit)).collect::<Vec<_>>()
+        };
+        assert_eq!(weak("사진 한 장을 하루에"), [(1.0, Unit::Counted('장')), (1.0, Unit::Days)]);
+        assert_eq!(
+            weak("once an hour, every day"),
+            [(1.0, Unit::Times), (3_600.0, Unit::Seconds), (1.0, Unit::Days)]
+        );
+        assert_eq!(weak("접종한 당일에 운동합니다"), [(0.0, Unit::Days)]);
     }
 
     #[test]

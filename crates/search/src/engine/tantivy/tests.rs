@@ -55,8 +55,8 @@ async fn a_short_page_is_the_beginning_of_a_long_one_and_a_walk_is_the_whole() {
         vec![Sort::ascending(&LIKES), Sort::descending(&RATING)],
         vec![Sort::descending(&RATING)],
         vec![Sort::descending(&CITY)],
-        vec![Sort::ascending(&CITY), Sort::descending_at(&OPEN.path()), Sort::ascending(&LIKES)],
-        vec![Sort::descending_at(&OPEN.path()), Sort::ascending(&CITY)],
+        vec![Sort::ascending(&CITY), Sort::descending_at(OPEN.path()), Sort::ascending(&LIKES)],
+        vec![Sort::descending_at(OPEN.path()), Sort::ascending(&CITY)],
     ];
     let ranks = sorts.into_iter().map(Rank::sorted).chain([Rank::Text]);
     for rank in ranks {

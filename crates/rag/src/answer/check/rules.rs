@@ -1,0 +1,119 @@
+//! What a sentence of an answer may say that its sources do not, in their own words.
+
+use super::lexicon::{OPPOSITES, SOFT};
+use super::numbers::{Number, Unit};
+use super::words::{Kind, Word};
+use super::{Claim, Read};
+
+/// Tells whether the claim denies what its evidence says, or says what that denies.
+pub(super) fn is_denied(claim: &Claim, found: &[(&Read, &Claim)]) -> bool {
+    let denies = |words: &[Word]| words.iter().any(|word| word.is_denied);
+    // only somebody may: the others may not
+    let is_only = |word: &Word| {
+        word.raw == "only"
+            || (word.is_korean() && word.raw.ends_with('만') && word.stem.len() < word.raw.len())
+    };
+    let is_soft = |word: &Word| SOFT.iter().any(|soft| word.raw.starts_with(soft));
+    if !denies(&claim.words) && claim.words.iter().any(is_soft) {
+        return false;
+    }
+    if denies(&claim.words) && found.iter().any(|(_, claim)| claim.words.iter().any(is_only)) {
+        return false;
+    }
+    // a sentence that shares less than half with the claim speaks of something else
+    let is_near = |other: &Claim| {
+        let ((shared, said), (held, all)) = (claim.share(other), other.share(claim));
+        shared * 2 > said || held == all
+    };
+    let near = found.iter().enumerate().filter(|(at, (_, other))| *at == 0 || is_near(other));
+    let near: Vec<&Claim> = near.map(|(_, (_, claim))| *claim).collect();
+    claim.words.iter().filter(|word| !word.is_empty).any(|word| {
+        let same = |evidence: &Claim| {
+            evidence.words.iter().any(|known| known.is(word) && known.is_denied == word.is_denied)
+        };
+        let has = |evidence: &Claim| evidence.words.iter().any(|known| known.is(word));
+        let mut evidence = near.iter().copied().filter(|claim| has(claim)).peekable();
+        // where both deny something, how far each denial reaches is not known well enough, unless they deny the same and one more
+        evidence.peek().is_some()
+            && evidence.all(|other| {
+                !same(other)
+                    && (denies(&other.words) != denies(&claim.words)
+                        || (word.kind != Kind::Noun && is_aligned(claim, other)))
+            })
+    })
+}
+
+/// Tells whether the two deny the same thing, and one of them more than that.
+fn is_aligned(claim: &Claim, other: &Claim) -> bool {
+    let denied =
+        |claim: &Claim, word: &Word| claim.words.iter().any(|known| known.is(word) && known.is_denied);
+    let count = |one: &Claim, other: &Claim| {
+        one.words.iter().filter(|word| word.is_denied && other.has(word)).count()
+    };
+    count(claim, other) != count(other, claim)
+        && claim.words.iter().any(|word| word.is_denied && denied(other, word))
+}
+
+/// Tells whether the claim has a number in the place of one that the sentence has which bears it out best.
+pub(super) fn is_replaced(claim: &Claim, best: &Claim) -> bool {
+    let said: Vec<&Word> = claim.words.iter().filter(|word| !word.is_empty).collect();
+    let shared = said.iter().filter(|word| best.has(word)).count();
+    if shared * 2 < said.len() {
+        return false;
+    }
+    claim.numbers.iter().filter(|number| !best.counts(**number)).any(|number| {
+        let counts = |other: &&Number| !other.is_weak || (!number.is_weak && number.unit == Unit::None);
+        let other = best.numbers.iter().filter(counts).filter(|other| other.is_of_the_kind_of(*number));
+        let holds = |number: &Number, other: &Number| {
+            number.bears_out(*other) && (number.unit == other.unit || !number.is_weak)
+        };
+        other.into_iter().any(|other| !claim.numbers.iter().any(|number| holds(number, other)))
+    })
+}
+
+/// Tells whether the claim says that something does not matter: 못해도 괜찮습니다.
+pub(super) fn is_waved_through(claim: &Claim) -> bool {
+    let begins =
+        |words: &[&str]| claim.words.iter().any(|word| words.iter().any(|other| word.raw.starts_with(other)));
+    let is_conceded = claim.words.iter().any(|word| word.kind == Kind::Verb && word.raw.ends_with('도'));
+    (is_conceded && begins(&["괜찮", "걱정", "상관없", "무방"])) || begins(&["harmless"])
+}
+
+/// Tells whether a sentence allows something.
+pub(super) fn is_allowing(other: &Claim) -> bool {
+    const WORDS: [&str; 5] = ["괜찮", "상관없", "무방", "harmless", "safe"];
+    let is_conceded = other.words.iter().any(|word| word.raw.ends_with('도'));
+    is_conceded || other.words.iter().any(|word| WORDS.iter().any(|other| word.raw.starts_with(other)))
+}
+
+/// Tells whether the claim takes its condition from one sentence and what follows from it from another, which has another condition.
+pub(super) fn is_crossed(claim: &Claim, found: &[(&Read, &Claim)]) -> bool {
+    let is_conditional = |claim: &Claim| claim.words.iter().any(Word::is_condition);
+    let Some(((_, first), others)) = found.split_first() else { return false };
+    if !is_conditional(claim) || !is_conditional(first) {
+        return false;
+    }
+    let said = || claim.words.iter().filter(|word| !word.is_empty);
+    others.iter().filter(|(_, other)| is_conditional(other)).any(|(_, other)| {
+        let shared = said().any(|word| first.has(word) && other.has(word));
+        let own = |one: &Claim, other: &Claim| {
+            said().any(|word| word.kind != Kind::Verb && one.has(word) && !other.has(word))
+        };
+        shared && own(first, other) && own(other, first)
+    })
+}
+
+/// Tells whether the claim has a word whose opposite stands in the sentence that bears it out best, and the word itself does not.
+pub(super) fn is_opposed(claim: &Claim, best: &Claim) -> bool {
+    let stands = |side: &[&str], words: &[Word]| {
+        let is_one = |word: &Word, entry: &str| {
+            if word.is_korean() { word.raw.starts_with(entry) } else { word.raw == entry }
+        };
+        words.iter().any(|word| side.iter().any(|entry| is_one(word, entry)))
+    };
+    let has = |one: &[&str], other: &[&str], words: &[Word]| stands(one, words) && !stands(other, words);
+    OPPOSITES.iter().any(|(one, other)| {
+        (has(one, other, &claim.words) && has(other, one, &best.words))
+            || (has(other, one, &claim.words) && has(one, other, &best.words))
+    })
+}

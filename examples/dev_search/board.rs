@@ -1,0 +1,176 @@
+//! The entries' table, which is the truth that engines follow: every change is an event, in the transaction of the row.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pumasi_core::database::failed;
+#[cfg(feature = "postgres")]
+use pumasi_core::event::PostgresOutbox;
+use pumasi_core::event::{Envelope, OutboxStore, SqliteOutbox, State};
+use pumasi_core::time::Timestamp;
+use pumasi_core::{Error, Result};
+use pumasi_search::Change;
+use pumasi_search::indexer::Source;
+use serde_json::json;
+use support::auth::random_secret;
+use support::database::{Database, Sql};
+use support::on;
+use support::servers::Pool;
+
+use crate::entries::{Entry, TOPIC, sample, version};
+use crate::shop::Shop;
+
+const SCHEMA: Sql =
+    Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
+
+/// An SQLite file or a PostgreSQL database; what its functions returned is on the disk. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Board {
+    pub(crate) database: Database,
+}
+
+fn reading(error: sqlx::Error) -> Error {
+    failed("reading entries", error)
+}
+
+impl Board {
+    pub(crate) async fn open(file: &Path, database: Option<Pool>) -> Result<Self> {
+        let database = Database::open(file, database, SCHEMA).await?;
+        match &database {
+            Database::Sqlite(pool) => SqliteOutbox::new(pool.clone()).migrate().await?,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => PostgresOutbox::new(pool.clone()).migrate().await?,
+        }
+        Ok(Self { database })
+    }
+
+    /// Where changes wait until they are announced.
+    pub(crate) fn outbox(&self) -> Arc<dyn OutboxStore> {
+        match &self.database {
+            Database::Sqlite(pool) => Arc::new(SqliteOutbox::new(pool.clone())),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => Arc::new(PostgresOutbox::new(pool.clone())),
+        }
+    }
+
+    /// Adds the committed entries, if there are none yet.
+    pub(crate) async fn add_sample(&self, shop: &Shop, now: Timestamp) -> Result<()> {
+        if self.count().await? > 0 {
+            return Ok(());
+        }
+        let entries = sample(now)?;
+        for entry in &entries {
+            shop.stock(entry).await?;
+        }
+        self.add(&entries).await
+    }
+
+    /// Writes entries, and announces them; those that are there already stay as they are.
+    pub(crate) async fn add(&self, entries: &[Entry]) -> Result<()> {
+        let insert = "INSERT INTO entries (id, kind, category, lang, title, body, author, likes, price_krw, places, at) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
+        let writing = |error| failed("writing an entry", error);
+        // The two engines' connections are of two types, and so are their outboxes.
+        macro_rules! write {
+            ($pool:ident, $begin:literal, $outbox:ident) => {{
+                let mut transaction = $pool.begin_with($begin).await.map_err(writing)?;
+                let mut events = Vec::new();
+                for entry in entries {
+                    let insert = sqlx::query(insert).bind(&entry.id).bind(&entry.kind).bind(&entry.category);
+                    let insert = insert.bind(&entry.lang).bind(&entry.title).bind(&entry.body);
+                    let insert = insert.bind(&entry.author).bind(entry.likes).bind(entry.price_krw);
+                    let insert = insert.bind(entry.places).bind(entry.at);
+                    if insert.execute(&mut *transaction).await.map_err(writing)?.rows_affected() > 0 {
+                        events.push(entry.event()?);
+                    }
+                }
+                $outbox::new($pool.clone()).publish_in(&mut transaction, &events).await?;
+                transaction.commit().await.map_err(writing)
+            }};
+        }
+        match &self.database {
+            Database::Sqlite(pool) => write!(pool, "BEGIN IMMEDIATE", SqliteOutbox),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => write!(pool, "BEGIN", PostgresOutbox),
+        }
+    }
+
+    /// Takes an entry out, and announces that; tells whether it was there.
+    pub(crate) async fn remove(&self, id: &str, now: Timestamp) -> Result<bool> {
+        let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
+        let removing = |error| failed("removing an entry", error);
+        macro_rules! remove {
+            ($pool:ident, $begin:literal, $outbox:ident) => {{
+                let mut transaction = $pool.begin_with($begin).await.map_err(removing)?;
+                let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id);
+                let is_gone = delete.execute(&mut *transaction).await.map_err(removing)?.rows_affected() > 0;
+                if is_gone {
+                    $outbox::new($pool.clone()).publish_in(&mut transaction, &[event]).await?;
+                }
+                transaction.commit().await.map_err(removing)?;
+                Ok(is_gone)
+            }};
+        }
+        match &self.database {
+            Database::Sqlite(pool) => remove!(pool, "BEGIN IMMEDIATE", SqliteOutbox),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => remove!(pool, "BEGIN", PostgresOutbox),
+        }
+    }
+
+    pub(crate) async fn entry(&self, id: &str) -> Result<Option<Entry>> {
+        let query = "SELECT * FROM entries WHERE id = $1";
+        on!(&self.database, pool => sqlx::query_as(query).bind(id).fetch_optional(pool).await)
+            .map_err(reading)
+    }
+
+    /// Counts the entries.
+    pub(crate) async fn count(&self) -> Result<u64> {
+        let query = "SELECT count(*) FROM entries";
+        let (count,): (i64,) =
+            on!(&self.database, pool => sqlx::query_as(query).fetch_one(pool).await).map_err(reading)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// A secret of the service, made up when it is first asked for, and the same for all of its processes.
+    pub(crate) async fn secret(&self, name: &str) -> Result<String> {
+        let insert = "INSERT INTO board_secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let kept = async {
+            on!(&self.database, pool => {
+                sqlx::query(insert).bind(name).bind(random_secret()).execute(pool).await?;
+                sqlx::query_as("SELECT secret FROM board_secrets WHERE name = $1").bind(name).fetch_one(pool).await
+            })
+        };
+        let (secret,): (String,) = kept.await.map_err(|error| failed("keeping a secret", error))?;
+        Ok(secret)
+    }
+}
+
+#[async_trait]
+impl Source for Board {
+    async fn documents(&self, after: Option<&str>, limit: usize) -> Result<Vec<Change>> {
+        let query = "SELECT * FROM entries WHERE id > $1 ORDER BY id LIMIT $2";
+        let (after, limit) = (after.unwrap_or_default(), i64::try_from(limit).unwrap_or(i64::MAX));
+        let entries: Vec<Entry> = on!(&self.database, pool => {
+            sqlx::query_as(query).bind(after).bind(limit).fetch_all(pool).await
+        })
+        .map_err(reading)?;
+        entries.iter().map(Entry::change).collect()
+    }
+
+    async fn pick(&self, ids: &[String]) -> Result<Vec<Change>> {
+        let ids = json!(ids).to_string();
+        let query = match &self.database {
+            Database::Sqlite(_) => "SELECT * FROM entries WHERE id IN (SELECT value FROM json_each($1))",
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {
+                "SELECT * FROM entries WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))"
+            }
+        };
+        let entries: Vec<Entry> =
+            on!(&self.database, pool => sqlx::query_as(query).bind(ids).fetch_all(pool).await)
+                .map_err(reading)?;
+        entries.iter().map(Entry::change).collect()
+    }
+}

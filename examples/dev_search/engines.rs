@@ -1,0 +1,33 @@
+//! Two engines with the same entries, each at the end of a cable, and the search before them.
+
+use std::time::Duration;
+
+use pumasi_core::Result;
+use pumasi_search::{PageCache, Search, SearchEngine};
+
+use crate::cable::Cable;
+
+#[derive(Clone)]
+pub(crate) struct Engines {
+    pub(crate) search: Search,
+    pub(crate) primary: Cable,
+    pub(crate) fallback: Cable,
+}
+
+impl Engines {
+    pub(crate) fn new(
+        primary: impl SearchEngine + 'static,
+        fallback: impl SearchEngine + 'static,
+        cache: PageCache,
+    ) -> Result<Self> {
+        let (primary, fallback) = (Cable::to(primary), Cable::to(fallback));
+        let search = Search::builder("posts")
+            .primary(primary.clone())
+            .fallback(fallback.clone())
+            .cache(cache)
+            .deadline(Duration::from_millis(500))
+            .tune(|fallback| fallback.probe_every(Duration::from_millis(50)))
+            .build()?;
+        Ok(Self { search, primary, fallback })
+    }
+}

@@ -1,0 +1,410 @@
+"use strict";
+const words = {
+  ko: {
+    skip: "본문으로 가기", title: "개발자 통합 검색", lead: "글, 스터디와 팀 모집, 튜터 프로젝트, 강의를 한 상자에서 찾습니다. 검색 엔진이 죽어도 답하고, 누가 답했는지 말합니다. 자리를 주문하면 결제가 안 될 때 자리도 돌아옵니다.",
+    enter: "들어가기", side: "어느 쪽인가요?", member: "회원", tutor: "튜터", operator: "운영자", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
+    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: dev_search token 이름",
+    find: "찾기", q: "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.", findButton: "찾기", order: "순서", best: "잘 맞는 순", likes: "좋아요 순", more: "더 보기", all: "모두", total: (n, exact) => `${n}개${exact ? "" : " 이상"} 찾음`, nothing: "찾은 것이 없습니다.",
+    kindGroup: "종류", categoryGroup: "분야", kinds: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, one: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, categories: { backend: "백엔드", career: "커리어", database: "데이터베이스", devops: "데브옵스", frontend: "프론트엔드", search: "검색", study: "스터디" },
+    served: { fresh: "새 답", cached: "캐시", stale: "오래된 답", degraded: "대신한 답", failed: "답 없음" },
+    by: engine => `답한 곳: ${engineNames.ko[engine] ?? engine}`, age: ms => `${(ms / 1000).toFixed(1)}초 전의 답입니다`, took: ms => `${ms}ms`, nobody: "아무 엔진도 답하지 못하고, 캐시에도 없습니다.",
+    causes: { failed: "주 엔진이 실패했습니다", slow: "주 엔진이 느립니다", circuit_open: "주 엔진을 쉬게 두고 뒤에서 시험하고 있습니다", incomplete: "주 엔진의 답이 온전하지 않습니다", revalidating: "새 답을 가져오는 중입니다" },
+    gaps: { "the order is another than usual": "순서가 평소와 다를 수 있습니다", "words with typos are not found": "오타가 있는 낱말은 찾지 못합니다", "facets were not counted": "개수를 세지 못했습니다" },
+    engines: "엔진", enginesLead: "운영자는 엔진을 실제로 끊을 수 있습니다. 끊긴 동안 쓴 글은 기다렸다가, 돌아오면 이어서 색인됩니다.", primary: "주 엔진", fallback: "예비", circuit: { closed: "정상", half_open: "시험 중", open: "차단됨" }, documents: n => `문서 ${n}개`, wiped: "문서를 잃음", lag: ms => `${(ms / 1000).toFixed(1)}초 뒤처짐`,
+    line: { whole: "이어짐", refused: "연결 거부", silent: "묵묵부답" }, do: { whole: "다시 잇기", refused: "끊기", silent: "침묵시키기" }, cutDone: { whole: "다시 이었습니다.", refused: "끊었습니다.", silent: "침묵시켰습니다." },
+    watch: "지켜보기", unwatch: "그만 보기", watched: (n, failed, now) => `질문 ${n}번, 답 없음 ${failed}번 · 지금은 ${now}`, strip: "지난 질문들이 어떻게 답해졌는지",
+    partner: "결제사", moods: { moody: "변덕: 넷 중 하나는 거절, 하나는 답을 잃음", well: "멀쩡함", declines: "모두 거절", forgets: "결제하고 답을 잃음", away: "무응답" }, partnerDone: "결제사를 바꾸었습니다.",
+    orders: "내 주문", allOrders: "모든 주문", noOrders: "아직 주문이 없습니다. 프로젝트나 강의를 찾아 주문해 보세요.", orderButton: "주문하기", again: "다시 주문", withdraw: "주문 취소", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => n ? `${n.toLocaleString("ko")}원` : "무료", ticket: n => `표 ${n}번`, charged: n => `${n.toLocaleString("ko")}원 결제`, refunded: n => `${n.toLocaleString("ko")}원 결제했다가 돌려줌`,
+    status: { running: "진행 중", waiting: "기다리는 중", completed: "확정", compensating: "되돌리는 중", compensated: "되돌림", needs_operator: "운영자 확인 중", parked: "멈춤" }, steps: { hold_place: "자리 잡기", charge: "결제", confirm: "확정" },
+    reasons: { "the card was declined": "카드가 거절되었습니다", "no place is left": "남은 자리가 없습니다", "the payment partner does not answer": "결제사가 답하지 않습니다", "the payment partner's answer was lost": "결제사의 답을 잃었습니다", "withdrawn by the buyer": "주문자가 취소했습니다" },
+    todos: "할 일", todosLead: "두 창에서 같은 할 일을 고쳐 보세요. 먼저 쓴 것을 덮어쓰지 않고 묻습니다.", todoText: "무엇을 할까요?", todoButton: "더하기", noTodos: "할 일이 없습니다.", edit: "고치기", save: "저장", cancel: "그만두기", remove: "지우기", version: n => `${n}번째 판`, done: "끝냄",
+    conflict: "그사이 다른 창에서 바뀌었습니다.", theirs: "지금 있는 것", mine: "내가 쓴 것", gone: "지워졌습니다.", keepTheirs: "있는 것 두기", takeMine: "내 것으로 쓰기", saved: "저장했습니다.", removed: "지웠습니다.",
+    write: "쓰기", what: "무엇을 쓰나요?", kind: "종류", category: "분야", lang: "언어", offer: "자리", places: "몇 자리", price: "한 자리 값 (원)", writeTitle: "제목", writeBody: "내용", writeButton: "올리기", written: "올렸습니다. 곧 검색됩니다.", author: "쓴 사람", liked: n => `좋아요 ${n}`,
+    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표",
+    problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", ordered: "누군가 주문한 것은 지울 수 없습니다.", unavailable: "지금은 답할 수 없습니다. 잠시 뒤 다시 해 보세요." },
+  },
+  en: {
+    skip: "Skip to content", title: "Developers' search", lead: "One box over posts, parties, tutors' projects and lectures. It answers also when its engine is gone, and says who did. Order a place: if the payment fails, the place goes back.",
+    enter: "Come in", side: "Which side are you on?", member: "Member", tutor: "Tutor", operator: "Operator", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
+    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: dev_search token NAME",
+    find: "Search", q: "What are you looking for? Typos, Korean initials (ㄹㅅㅌ) and unfinished words will do.", findButton: "Search", order: "Order", best: "best match first", likes: "best liked first", more: "Show more", all: "all", total: (n, exact) => `${n}${exact ? "" : " or more"} found`, nothing: "Nothing was found.",
+    kindGroup: "Kind", categoryGroup: "Category", kinds: { post: "posts", party: "parties", project: "projects", lecture: "lectures" }, one: { post: "post", party: "party", project: "project", lecture: "lecture" }, categories: { backend: "backend", career: "career", database: "database", devops: "devops", frontend: "frontend", search: "search", study: "study" },
+    served: { fresh: "Fresh", cached: "Cached", stale: "Stale", degraded: "Degraded", failed: "No answer" },
+    by: engine => `answered by the ${engineNames.en[engine] ?? engine}`, age: ms => `${(ms / 1000).toFixed(1)} s old`, took: ms => `${ms} ms`, nobody: "No engine can answer, and the cache does not know.",
+    causes: { failed: "the primary failed", slow: "the primary is slow", circuit_open: "the primary is spared, and tried in the background", incomplete: "the primary's answer had gaps", revalidating: "a new answer is being fetched" },
+    gaps: {},
+    engines: "Engines", enginesLead: "An operator really cuts an engine off. What is written meanwhile waits, and is indexed when it is back.", primary: "primary", fallback: "fallback", circuit: { closed: "healthy", half_open: "on trial", open: "spared" }, documents: n => `${n} documents`, wiped: "lost its documents", lag: ms => `${(ms / 1000).toFixed(1)} s behind`,
+    line: { whole: "connected", refused: "refuses", silent: "does not answer" }, do: { whole: "Connect", refused: "Cut off", silent: "Silence" }, cutDone: { whole: "It is connected again.", refused: "It is cut off.", silent: "It is silent." },
+    watch: "Watch", unwatch: "Stop watching", watched: (n, failed, now) => `${n} questions, ${failed} without an answer · now: ${now}`, strip: "how the last questions were answered",
+    partner: "Payment partner", moods: { moody: "moody: of four it refuses one, and loses the answer to another", well: "well", declines: "refuses all", forgets: "charges, and loses the answer", away: "does not answer" }, partnerDone: "The partner is changed.",
+    orders: "My orders", allOrders: "All orders", noOrders: "There is no order yet: find a project or a lecture, and order a place.", orderButton: "Order a place", again: "Order again", withdraw: "Take it back", free: (free, all) => `${free} of ${all} places left`, won: n => n ? `${n.toLocaleString("en")} won` : "free of charge", ticket: n => `ticket no. ${n}`, charged: n => `${n.toLocaleString("en")} won charged`, refunded: n => `${n.toLocaleString("en")} won charged and given back`,
+    status: { running: "under way", waiting: "waiting", completed: "confirmed", compensating: "going back", compensated: "undone", needs_operator: "with an operator", parked: "parked" }, steps: { hold_place: "hold a place", charge: "pay", confirm: "confirm" },
+    reasons: {},
+    todos: "Todos", todosLead: "Edit one in two windows: what was written first is not overwritten, you are asked.", todoText: "What is to be done?", todoButton: "Add", noTodos: "Nothing is to be done.", edit: "Edit", save: "Save", cancel: "Cancel", remove: "Delete", version: n => `version ${n}`, done: "done",
+    conflict: "It was changed in another window meanwhile.", theirs: "What stands", mine: "What you wrote", gone: "It was deleted.", keepTheirs: "Keep what stands", takeMine: "Write mine", saved: "Saved.", removed: "Deleted.",
+    write: "Write", what: "What is it?", kind: "Kind", category: "Category", lang: "Language", offer: "Places", places: "How many", price: "Price of a place (won)", writeTitle: "Title", writeBody: "Text", writeButton: "Publish", written: "Published. It will be found in a moment.", author: "by", liked: n => n === 1 ? "1 like" : `${n} likes`,
+    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics",
+    problem: { rate_limited: "Too often. Try again in a moment.", ordered: "Somebody has ordered a place in it.", unavailable: "There is no answer now. Try again in a moment." },
+  },
+};
+const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
+let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
+let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
+let setup = { development: true };
+let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {};
+let engines = [], orders = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
+let watching = null, answers = []; // how the last questions were served
+let drawn = {}; // what each box shows, so that it is neither drawn nor read out again
+const $ = id => document.getElementById(id);
+const t = key => words[language][key] ?? key;
+const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
+const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
+const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
+const is = role => me?.role === role;
+const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
+
+// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
+function swap(box, what, ...children) {
+  const now = JSON.stringify([what, language, me?.name]);
+  if (drawn[box.id] === now) return;
+  drawn[box.id] = now;
+  const at = box.contains(document.activeElement) ? document.activeElement : null;
+  const typed = [...box.querySelectorAll("input:not([type=checkbox])")].map(node => [node.id, node.value]);
+  box.replaceChildren(...children);
+  for (const [id, value] of typed) if ($(id)) $(id).value = value;
+  if (!at) return;
+  const same = (at.dataset.key && [...box.querySelectorAll("[data-key]")].find(node => node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
+  (same || box.closest("section").querySelector("h2")).focus();
+}
+function options(select, of) {
+  const chosen = select.value;
+  select.replaceChildren(...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
+  if (chosen && of[chosen]) select.value = chosen;
+}
+function translate() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  const other = $("language");
+  other.textContent = language === "ko" ? "English" : "한국어";
+  other.lang = language === "ko" ? "en" : "ko";
+  for (const option of $("order").options) option.textContent = t(option.value);
+  options($("mood"), t("moods"));
+  options($("write-category"), t("categories"));
+  options($("write-kind"), Object.fromEntries(Object.entries(t("one")).filter(([kind]) => is("tutor") || kind === "post" || kind === "party")));
+  $("offer").hidden = !["project", "lecture"].includes($("write-kind").value);
+  $("kinds").ariaLabel = t("kindGroup");
+  $("categories").ariaLabel = t("categoryGroup");
+  $("orders-h").textContent = t(is("operator") ? "allOrders" : "orders");
+  $("enter-note").textContent = t(setup.development ? "development" : "production");
+  $("legend").replaceChildren(...Object.entries(t("served")).map(([kind, text]) => make("li", { className: kind }, text)));
+  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}`;
+  drawWatch();
+}
+
+async function call(method, path, body, more) {
+  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...more, ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
+  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
+  if (!answer.ok) throw Object.assign(new Error(t("problem")[value?.title] || value?.detail || `${answer.status}`), { status: answer.status });
+  return { value, status: answer.status, link: answer.headers.get("link") };
+}
+async function guarded(work) {
+  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
+}
+// Sends a form once, however often it is asked for; under one key until an answer came, so that a retry makes nothing twice.
+const busy = new WeakSet(), keys = new WeakMap();
+function onSubmit(form, work) {
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    if (busy.has(form)) return;
+    busy.add(form);
+    const main = form.querySelector("[type=submit]");
+    main.ariaDisabled = "true";
+    if (!keys.has(form)) keys.set(form, random());
+    guarded(async () => {
+      try { await work(form.elements, keys.get(form)); } catch (error) {
+        if (error.status) keys.delete(form);
+        throw error;
+      }
+      keys.delete(form);
+    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
+  });
+  return form;
+}
+
+function sides() {
+  $("enter").hidden = Boolean(me);
+  $("me").hidden = !me;
+  for (const id of ["orders-box", "todos-box", "write"]) $(id).hidden = !me;
+  $("partner-form").hidden = !is("operator");
+  $("by-name").hidden = !setup.development;
+  $("by-token").hidden = setup.development;
+  translate();
+  drawAll();
+}
+function leave() {
+  me = null; orders = []; todos = []; editing = conflict = null;
+  sessionStorage.removeItem("me");
+  sides();
+  $("enter-h").focus();
+}
+async function come({ name, token, role }) {
+  me = { name, token, role };
+  sessionStorage.setItem("me", JSON.stringify(me));
+  sides();
+  await refresh();
+  $("find-h").focus();
+}
+
+// ---- searching
+function address(after, limit) {
+  const query = new URLSearchParams({ limit });
+  if (wanted.q) query.set("q", wanted.q);
+  if (wanted.typing && wanted.q) query.set("typing", "true");
+  for (const name of ["kind", "category"]) if (wanted[name]) query.set(name, wanted[name]);
+  if (wanted.order !== "best") query.set("order", wanted.order);
+  if (after) query.set("after", after);
+  return `search?${query}`;
+}
+// What is asked for last is shown, whichever answer comes last.
+let turn = 0;
+async function search(after) {
+  const mine = ++turn, began = performance.now();
+  let value, trouble = null;
+  try { value = (await call("GET", address(after, 10))).value; } catch (error) { if (error instanceof TypeError || error.status < 500) throw error; trouble = error; }
+  if (mine !== turn) return;
+  const ms = Math.round(performance.now() - began);
+  if (trouble) { drawServed({ served: "failed" }, ms); return; }
+  found = value;
+  hits = after ? [...hits, ...value.hits] : value.hits;
+  drawServed(value, ms);
+  drawFound();
+  await Promise.all(value.hits.filter(hit => hit.places > 0).map(look));
+}
+async function look(hit) {
+  try { free[hit.id] = (await call("GET", `entries/${hit.id}`)).value.free; } catch { delete free[hit.id]; }
+  drawFound();
+}
+function drawServed(value, ms) {
+  const box = $("served"), gap = text => t("gaps")[text] ?? text;
+  box.className = value.served;
+  const parts = value.served === "failed" ? [t("nobody")] : [
+    value.engine ? t("by")(value.engine) : t("age")(value.age_ms), t("took")(ms), value.cause && t("causes")[value.cause], ...value.gaps.map(gap)].filter(Boolean);
+  box.replaceChildren(make("strong", {}, t("served")[value.served]), ` · ${parts.join(" · ")}`);
+  box.dataset.served = value.served;
+}
+function chips(box, counts, names, chosen, choose) {
+  const known = counts.some(count => count.value === chosen) || !chosen ? counts : [{ value: chosen, count: 0 }, ...counts];
+  swap(box, [known, chosen], button("all", t("all"), () => choose(null), { ariaPressed: String(!chosen) }),
+    ...known.map(count => button(count.value, `${names[count.value] ?? count.value} ${count.count}`, () => choose(count.value === chosen ? null : count.value), { ariaPressed: String(count.value === chosen) })));
+}
+const pieces = list => list.map(piece => piece.marked ? make("mark", {}, piece.text) : piece.text);
+function drawFound() {
+  if (!found) return;
+  const choose = name => value => { wanted[name] = value; guarded(() => search()); };
+  chips($("kinds"), found.kinds, t("kinds"), wanted.kind, choose("kind"));
+  chips($("categories"), found.categories, t("categories"), wanted.category, choose("category"));
+  const total = found.total === null ? "" : hits.length ? t("total")(found.total, found.total_is_exact) : t("nothing");
+  if ($("total").textContent !== total) $("total").textContent = total;
+  $("more").hidden = !found.next;
+  swap($("hits"), [hits, free, orders.map(order => [order.entry, order.status]), me?.role], ...hits.map(hit => {
+    const order = orders.find(order => order.entry === hit.id && order.person === me?.name);
+    return make("li", {},
+      make("span", { className: "tag" }, t("one")[hit.kind] ?? hit.kind), make("strong", { className: "grow", lang: hit.lang }, ...pieces(hit.title)),
+      hit.places > 0 && me && free[hit.id] !== 0 && (!order || order.status === "compensated") && button(`order ${hit.id}`, t(order ? "again" : "orderButton"), () => guarded(() => buy(hit.id, Boolean(order))), { className: "main", ariaLabel: `${t(order ? "again" : "orderButton")}: ${hit.title.map(piece => piece.text).join("")}` }),
+      order && order.status !== "compensated" && make("span", { className: "tag" }, t("status")[order.status]),
+      (is("operator") || (me && hit.author === me.name)) && button(`remove ${hit.id}`, t("remove"), () => guarded(async () => { await call("DELETE", `entries/${hit.id}`); say(t("removed")); hits = hits.filter(one => one.id !== hit.id); drawFound(); }), { ariaLabel: `${t("remove")}: ${hit.title.map(piece => piece.text).join("")}` }),
+      make("span", { className: "facts", lang: hit.lang }, ...pieces(hit.body)),
+      make("span", { className: "facts" }, [t("categories")[hit.category] ?? hit.category, t("liked")(hit.likes), hit.author && `${t("author")} ${hit.author}`, hit.places > 0 && t("won")(hit.price_krw), hit.places > 0 && free[hit.id] !== undefined && t("free")(free[hit.id], hit.places)].filter(Boolean).join(" · ")));
+  }));
+}
+
+// ---- engines
+async function refreshEngines() { engines = (await call("GET", "engines")).value; drawEngines(); }
+function drawEngines() {
+  const stands = engines.map(({ engine, line, circuit, wiped }) => [engine, line, circuit, wiped]);
+  swap($("engine-rows"), [stands, me?.role], ...engines.map((engine, at) => {
+    const name = at === 0 ? "primary" : "fallback", others = ["whole", "refused", "silent"].filter(line => line !== engine.line);
+    return make("li", {},
+      make("strong", { className: "grow" }, `${t(name)}: ${engineNames[language][engine.engine] ?? engine.engine}`),
+      make("span", { className: "tag" + (engine.line === "whole" ? "" : " bad") }, t("line")[engine.line]),
+      engine.circuit && make("span", { className: "tag" + (engine.circuit === "closed" ? "" : " bad") }, t("circuit")[engine.circuit]),
+      engine.wiped && make("span", { className: "tag bad" }, t("wiped")),
+      make("span", { className: "muted", id: `holds-${name}` }),
+      ...(is("operator") ? others.map(line => button(`${name} ${line}`, t("do")[line], () => guarded(() => cut(name, line)), { ariaLabel: `${t(name)}: ${t("do")[line]}` })) : []));
+  }));
+  // What grows by itself is told without drawing anew what somebody is about to press.
+  engines.forEach((engine, at) => {
+    const holds = [engine.documents !== null && t("documents")(engine.documents), engine.lag_ms > 0 && t("lag")(engine.lag_ms)].filter(Boolean).join(" · ");
+    const box = $(at === 0 ? "holds-primary" : "holds-fallback");
+    if (box.textContent !== holds) box.textContent = holds;
+  });
+}
+async function cut(name, line) {
+  await call("PUT", `engines/${name}`, { line });
+  say(`${t(name)}: ${t("cutDone")[line]}`);
+  if (!watching) watch();
+  await refreshEngines();
+}
+function watch() {
+  if (watching) { clearInterval(watching); watching = null; } else { watching = setInterval(probe, 500); probe(); }
+  drawWatch();
+}
+// Asks what is asked in the box, twice a second, and shows each answer: nothing is asked again while one is awaited.
+let probing = false;
+async function probe() {
+  if (probing || document.hidden) return;
+  probing = true;
+  const began = performance.now();
+  let value;
+  try { value = (await call("GET", address(null, 10))).value; } catch { value = { served: "failed" }; }
+  probing = false;
+  const ms = Math.round(performance.now() - began);
+  answers = [...answers.slice(-89), value.served];
+  drawWatch();
+  drawServed(value, ms);
+  refreshEngines().catch(() => {});
+}
+function drawWatch() {
+  $("watch").textContent = t(watching ? "unwatch" : "watch");
+  $("watch").ariaPressed = String(Boolean(watching));
+  $("watched").textContent = answers.length ? t("watched")(answers.length, answers.filter(served => served === "failed").length, t("served")[answers.at(-1)]) : "";
+  $("strip").ariaLabel = `${t("strip")}: ${Object.entries(t("served")).map(([kind, text]) => `${text} ${answers.filter(served => served === kind).length}`).join(", ")}`;
+  $("strip").replaceChildren(...answers.map(served => make("span", { className: served })));
+}
+async function refreshPartner() { if (is("operator")) $("mood").value = (await call("GET", "partner")).value.mood; }
+
+// ---- orders
+async function buy(id, again) {
+  const { value } = await call("POST", `entries/${id}/order`, { again });
+  orders = [...orders.filter(order => order.id !== value.id), value];
+  say(value.status === "completed" ? `${t("status").completed}: ${t("ticket")(value.ticket)}` : value.reason ? `${t("status")[value.status]}: ${t("reasons")[value.reason] ?? value.reason}` : t("status")[value.status], value.status !== "completed");
+  const hit = hits.find(hit => hit.id === id);
+  await Promise.all([refreshOrders(), hit && look(hit)]);
+}
+async function refreshOrders() {
+  if (!me) return;
+  const all = [];
+  let after = "";
+  do {
+    const { value, link } = await call("GET", `orders?limit=500${after && `&after=${after}`}`);
+    all.push(...value);
+    after = link ? value.at(-1).id : "";
+  } while (after);
+  orders = all;
+  drawOrders();
+  drawFound();
+}
+function drawOrders() {
+  $("no-orders").hidden = orders.length > 0;
+  swap($("orders"), orders, ...[...orders].reverse().map(order => make("li", {},
+    make("strong", { className: "grow", lang: "" }, order.title ?? order.entry),
+    make("span", { className: "tag" + (["compensated", "compensating", "needs_operator"].includes(order.status) ? " bad" : "") }, t("status")[order.status] ?? order.status),
+    order.person === me?.name && order.status === "compensated" && button(`again ${order.id}`, t("again"), () => guarded(() => buy(order.entry, true)), { ariaLabel: `${t("again")}: ${order.title ?? ""}` }),
+    order.person === me?.name && order.status === "running" && button(`withdraw ${order.id}`, t("withdraw"), () => guarded(async () => { await call("DELETE", `entries/${order.entry}/order`); await refreshOrders(); }), { ariaLabel: `${t("withdraw")}: ${order.title ?? ""}` }),
+    make("ol", { className: "steps" }, ...order.steps.map(step => make("li", { className: step.look }, (t("steps")[step.name] ?? step.name) + (step.attempt > 1 ? ` × ${step.attempt}` : "")))),
+    make("span", { className: "facts" }, [is("operator") && order.person, order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && (t("reasons")[order.reason] ?? order.reason)].filter(Boolean).join(" · ")))));
+}
+
+// ---- todos
+async function refreshTodos() { if (me) { todos = (await call("GET", "todos")).value; drawTodos(); } }
+const tag = version => ({ "if-match": `"${version}"` });
+// Writes over the version that was read. If another one stands, both are shown, and whoever wrote decides.
+async function writeTodo(id, mine, version) {
+  try {
+    await call("PUT", `todos/${id}`, mine, tag(version));
+    conflict = null; editing = null;
+    say(t("saved"));
+  } catch (error) {
+    if (error.status !== 412) throw error;
+    conflict = { id, mine, theirs: null };
+    try { conflict.theirs = (await call("GET", `todos/${id}`)).value; } catch (missing) { if (missing.status !== 404) throw missing; }
+    editing = null;
+    say(t("conflict"), true);
+  }
+  await refreshTodos();
+  if (conflict) [...$("todos").querySelectorAll("button")].find(node => node.dataset.key === `theirs ${id}`)?.focus();
+}
+const state = todo => `${todo.done ? "☑" : "☐"} ${todo.text}`;
+function settle({ id, mine, theirs }) {
+  return make("div", { className: "conflict" },
+    make("p", {}, make("strong", {}, t("conflict"))),
+    make("p", {}, `${t("theirs")}: `, theirs ? make("span", { lang: "" }, state(theirs)) : t("gone")), make("p", {}, `${t("mine")}: `, make("span", { lang: "" }, state(mine))),
+    make("p", { className: "row" }, button(`theirs ${id}`, t("keepTheirs"), () => { conflict = null; drawTodos(); }),
+      button(`mine ${id}`, t("takeMine"), () => guarded(async () => {
+        if (theirs) return writeTodo(id, mine, theirs.version);
+        await call("PUT", `todos/${id}`, mine, { "if-none-match": "*" });
+        conflict = null;
+        say(t("saved"));
+        await refreshTodos();
+      }))));
+}
+function drawTodos() {
+  const list = conflict && !todos.some(todo => todo.id === conflict.id) ? [...todos, { ...conflict.mine, id: conflict.id, version: 0 }] : todos;
+  $("no-todos").hidden = list.length > 0;
+  swap($("todos"), [list, editing, conflict], ...list.map(todo => {
+    if (conflict?.id === todo.id) return make("li", {}, settle(conflict));
+    if (editing?.id === todo.id) return make("li", {}, onSubmit(make("form", {},
+      make("label", { htmlFor: `edit-${todo.id}` }, t("todoText")), make("input", { id: `edit-${todo.id}`, name: "text", maxLength: 500, required: true, autocomplete: "off", value: editing.text }),
+      make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("save")), button(`cancel ${todo.id}`, t("cancel"), () => { editing = null; drawTodos(); }))),
+      elements => writeTodo(todo.id, { text: elements.text.value, done: editing.done }, editing.version)));
+    const check = make("input", { type: "checkbox", id: `done-${todo.id}`, checked: todo.done, onchange: () => guarded(() => writeTodo(todo.id, { text: todo.text, done: !todo.done }, todo.version)) });
+    return make("li", {}, make("label", { className: "todo" }, check, " ", make("span", { className: todo.done ? "todo-done" : "", lang: "" }, todo.text)),
+      make("span", { className: "muted" }, t("version")(todo.version)),
+      button(`edit ${todo.id}`, t("edit"), () => { editing = { ...todo }; drawTodos(); $(`edit-${todo.id}`).focus(); }, { ariaLabel: `${t("edit")}: ${todo.text}` }),
+      button(`delete ${todo.id}`, t("remove"), () => guarded(async () => {
+        try { await call("DELETE", `todos/${todo.id}`, undefined, tag(todo.version)); say(t("removed")); } catch (error) { if (error.status !== 412 && error.status !== 404) throw error; say(t("conflict"), true); }
+        await refreshTodos();
+      }), { ariaLabel: `${t("remove")}: ${todo.text}` }));
+  }));
+}
+
+function drawAll() { drawFound(); drawEngines(); drawOrders(); drawTodos(); }
+async function refresh() { await Promise.all([refreshEngines(), refreshPartner(), refreshOrders(), refreshTodos()]); }
+
+onSubmit($("enter-form"), async elements => {
+  if (!setup.development) {
+    const token = elements.token.value.trim(), [, claims] = token.split(".");
+    let who;
+    try { who = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), byte => byte.charCodeAt(0)))); } catch { throw new Error(t("expired")); }
+    return come({ name: who.sub, role: who.role, token });
+  }
+  const name = elements.name.value.trim(), role = elements.role.value;
+  const { value } = await call("POST", "tokens", { name, role });
+  await come({ name, role, token: value.token });
+});
+onSubmit($("find-form"), async elements => { clearTimeout(pause); wanted = { ...wanted, q: elements.q.value.trim(), typing: false }; await search(); });
+let pause = null;
+$("q").oninput = () => {
+  clearTimeout(pause);
+  pause = setTimeout(() => { wanted = { ...wanted, q: $("q").value.trim(), typing: true }; guarded(() => search()); }, 200);
+};
+onSubmit($("todo-form"), async (elements, key) => {
+  await call("PUT", `todos/${key}`, { text: elements.text.value, done: false }, { "if-none-match": "*" });
+  elements.text.value = "";
+  say(t("saved"));
+  await refreshTodos();
+});
+onSubmit($("write-form"), async (elements, key) => {
+  const offer = ["project", "lecture"].includes(elements.kind.value) ? { places: Number(elements.places.value), price_krw: Number(elements.price.value) } : {};
+  await call("POST", "entries", { kind: elements.kind.value, category: elements.category.value, lang: elements.lang.value, title: elements.title.value, body: elements.body.value, ...offer }, { "idempotency-key": key });
+  elements.title.value = elements.body.value = "";
+  say(t("written"));
+});
+$("write-kind").onchange = () => { $("offer").hidden = !["project", "lecture"].includes($("write-kind").value); };
+$("order").onchange = () => { wanted.order = $("order").value; guarded(() => search()); };
+$("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { mood: $("mood").value }); say(t("partnerDone")); });
+$("partner-form").addEventListener("submit", event => event.preventDefault());
+$("more").onclick = () => guarded(() => search(found.next));
+$("watch").onclick = watch;
+$("leave").onclick = leave;
+$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); drawn = {}; say(""); translate(); drawAll(); if ($("served").dataset.served) guarded(() => search()); };
+
+(async () => {
+  sides();
+  await guarded(async () => { setup = (await call("GET", "about")).value; sides(); await Promise.all([search(), refresh()]); });
+  // What others do shows within some seconds.
+  setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, 2_000);
+})();

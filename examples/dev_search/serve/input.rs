@@ -1,0 +1,272 @@
+//! What comes over the wire.
+
+use axum::http::HeaderMap;
+use pumasi_core::event::EventId;
+use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
+use pumasi_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use support::problem::Problem;
+use support::query::bad;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::cable::Line;
+use crate::entries::Entry;
+use crate::shop::Mood;
+
+/// The most places an entry may have.
+const MOST_PLACES: u32 = 10_000;
+/// The most a place may cost, in won.
+const MOST_KRW: u32 = 10_000_000;
+
+/// Checks a text that people read: not empty, not too long, no control characters but line breaks.
+fn text<'a>(what: &str, text: &'a str, longest: usize) -> Result<&'a str, Problem> {
+    let text = text.trim();
+    let is_odd = |character: char| character.is_control() && character != '\n';
+    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
+        return Err(Problem::invalid(format!(
+            "{what} has 1 to {longest} characters, none of them a control character"
+        )));
+    }
+    Ok(text)
+}
+
+/// Names of a few things, over the wire and in the table.
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        pub(super) enum $type {
+            $(#[serde(rename = $name)] $variant),+
+        }
+
+        impl $type {
+            pub(super) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// What an entry is.
+    Kind { Post => "post", Party => "party", Project => "project", Lecture => "lecture" }
+}
+names! {
+    /// What an entry is about.
+    Category {
+        Backend => "backend", Career => "career", Database => "database", Devops => "devops",
+        Frontend => "frontend", Search => "search", Study => "study",
+    }
+}
+names! {
+    /// The language that an entry is written in.
+    Lang { Korean => "ko", English => "en" }
+}
+
+/// In which order.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// The best match first.
+    #[default]
+    Best,
+    /// The best liked first: pages go on where they were, also when the engine changes between them.
+    Likes,
+}
+
+/// What is looked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Words in Korean or English; everything, if they are left out. Words with a typo are found too.
+    #[serde(default)]
+    #[param(max_length = 500)]
+    q: String,
+    /// Whether the last word may be unfinished, down to initial consonants (`ㄹㅅㅌ` finds 러스트): for a box that searches while
+    /// somebody types.
+    #[serde(default)]
+    pub(super) typing: bool,
+    #[param(inline)]
+    pub(super) kind: Option<Kind>,
+    #[param(inline)]
+    pub(super) category: Option<Category>,
+    #[param(inline)]
+    pub(super) lang: Option<Lang>,
+    #[serde(default)]
+    #[param(inline, required = false)]
+    pub(super) order: Order,
+    /// Where the page before ended, as its `next` says.
+    pub(super) after: Option<String>,
+    /// At most so many, 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+impl Asked {
+    pub(super) fn words(&self) -> Result<&str, Problem> {
+        let words = self.q.trim();
+        if words.chars().count() > 500 {
+            return Err(bad("`q` has at most 500 characters"));
+        }
+        Ok(words)
+    }
+}
+
+/// What becomes of questions and changes on their way to an engine.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cut {
+    pub(super) line: Line,
+}
+
+/// How the payment partner is.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Partner {
+    pub(super) mood: Mood,
+}
+
+/// An entry as somebody writes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewEntry {
+    pub(super) kind: Kind,
+    category: Category,
+    lang: Lang,
+    #[schema(min_length = 1, max_length = 200, example = "러스트로 배우는 비동기 프로그래밍")]
+    title: String,
+    #[schema(min_length = 1, max_length = 4000)]
+    body: String,
+    /// How many places a project or a lecture has.
+    #[serde(default)]
+    #[schema(maximum = 10_000)]
+    places: u32,
+    /// What a place costs, in won.
+    #[serde(default)]
+    #[schema(maximum = 10_000_000)]
+    price_krw: u32,
+}
+
+impl Kind {
+    /// Whether it has places that are ordered.
+    pub(super) const fn has_places(self) -> bool {
+        matches!(self, Self::Project | Self::Lecture)
+    }
+}
+
+impl NewEntry {
+    pub(super) fn by(self, author: &str, id: String, now: Timestamp) -> Result<Entry, Problem> {
+        if self.kind.has_places() != (1..=MOST_PLACES).contains(&self.places) || self.price_krw > MOST_KRW {
+            return Err(Problem::invalid(
+                "a project or a lecture has 1 to 10,000 places for at most 10,000,000 won each; a post or a party has none",
+            ));
+        }
+        if !self.kind.has_places() && self.price_krw > 0 {
+            return Err(Problem::invalid("a post or a party costs nothing"));
+        }
+        Ok(Entry {
+            id,
+            kind: self.kind.as_str().to_owned(),
+            category: self.category.as_str().to_owned(),
+            lang: self.lang.as_str().to_owned(),
+            title: text("a title", &self.title, 200)?.to_owned(),
+            body: text("a body", &self.body, 4_000)?.to_owned(),
+            author: author.to_owned(),
+            likes: 0,
+            price_krw: self.price_krw.into(),
+            places: self.places.into(),
+            at: now.as_micros(),
+        })
+    }
+}
+
+/// Names what a request makes: by the client's key, so that a request which is sent again makes nothing twice, or by chance.
+pub(super) fn entry_id(headers: &HeaderMap, caller: &str) -> Result<String, Problem> {
+    let id = match headers.get(IdempotencyKey::HEADER).map(|key| key.to_str()) {
+        None => EventId::random(),
+        Some(Ok(key)) => {
+            let key = IdempotencyKey::from_header(key).map_err(|error| bad(error.message()))?;
+            let request = IdempotentRequest::new(caller, &key, Fingerprint::of(&[]));
+            request.id().as_bytes().first_chunk().map_or_else(EventId::random, |id| EventId::from_bytes(*id))
+        }
+        Some(Err(_)) => return Err(bad("the header Idempotency-Key is not visible ASCII")),
+    };
+    Ok(id.to_string())
+}
+
+/// An order of a place.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrder {
+    /// Begins anew an order that was undone.
+    #[serde(default)]
+    pub(super) again: bool,
+}
+
+/// A page of orders.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrdersQuery {
+    /// Only orders after this one.
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// A todo as its owner writes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewTodo {
+    #[schema(min_length = 1, max_length = 500, example = "과제 리뷰 받기")]
+    text: String,
+    #[serde(default)]
+    pub(super) done: bool,
+}
+
+impl NewTodo {
+    pub(super) fn text(&self) -> Result<&str, Problem> {
+        text("a todo", &self.text, 500)
+    }
+}
+
+/// A todo's name, which its owner chooses.
+pub(super) fn todo_id(id: &str) -> Result<&str, Problem> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=64).contains(&id.len()) && id.bytes().all(is_name) {
+        return Ok(id);
+    }
+    Err(Problem::invalid("a todo's name has 1 to 64 letters, digits, hyphens and underscores"))
+}
+
+/// Who wants a token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantsToken {
+    #[schema(min_length = 1, max_length = 100, example = "민수")]
+    pub(super) name: String,
+    pub(super) role: Role,
+}
+
+/// What a token lets one do.
+#[derive(Clone, Copy, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    Member,
+    Tutor,
+    Operator,
+}
+
+impl Role {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Tutor => "tutor",
+            Self::Operator => "operator",
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The API of entries, and of orders of places in them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use pumasi_core::ErrorKind;
+use pumasi_core::time::{Clock as _, SystemClock};
+use pumasi_saga::Decision;
+use pumasi_saga::capacity::Places;
+use support::auth::Caller;
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, limit, next_page};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::api::{Answer, Shared};
+use super::input::{NewEntry, NewOrder, OrdersQuery, Partner, Role, entry_id};
+use super::view::{EntryView, OrderView};
+use crate::entries::Entry;
+use crate::orders::{CHARGE, OrderKey};
+use crate::shop::Order;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(add))
+        .routes(routes!(entry, remove))
+        .routes(routes!(mine, order, withdraw))
+        .routes(routes!(orders))
+        .routes(routes!(partner, set_partner))
+}
+
+/// Writes a post or a party; or, as a tutor, a project or a lecture. It is found soon after.
+#[utoipa::path(post, path = "/entries", request_body = NewEntry, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this entry: sent again it is written once.")),
+    responses((status = 201, body = EntryView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn add(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(new): Object<NewEntry>,
+) -> Answer<(StatusCode, Json<EntryView>)> {
+    if new.kind.has_places() {
+        caller.require(Role::Tutor.as_str())?;
+    }
+    let id = entry_id(&headers, caller.name())?;
+    let entry = new.by(caller.name(), id, SystemClock.now())?;
+    if let Some(standing) = service.board.entry(&entry.id).await? {
+        let again = Entry { at: standing.at, likes: standing.likes, ..entry };
+        if again != standing {
+            return Err(Problem::invalid("the Idempotency-Key was used for another entry"));
+        }
+        return Ok((StatusCode::CREATED, Json(service.entry_view(standing).await?)));
+    }
+    // Places first: an entry that can be seen has them.
+    service.shop.stock(&entry).await?;
+    service.board.add(std::slice::from_ref(&entry)).await?;
+    Ok((StatusCode::CREATED, Json(service.entry_view(entry).await?)))
+}
+
+/// Shows an entry, and how many of its places are free.
+#[utoipa::path(get, path = "/entries/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = EntryView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+async fn entry(State(service): Shared, Id(id): Id) -> Answer<Json<EntryView>> {
+    let entry = service.entry(&id).await?;
+    Ok(Json(service.entry_view(entry).await?))
+}
+
+/// Takes an entry back that nobody has ordered: the author's own, or for an operator any.
+#[utoipa::path(delete, path = "/entries/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<StatusCode> {
+    let entry = service.entry(&id).await?;
+    if entry.author != **caller.name() {
+        caller.require(Role::Operator.as_str())?;
+    }
+    if service.shop.is_ordered(&entry.id).await? {
+        return Err(Problem::new(StatusCode::CONFLICT, "ordered", "somebody has ordered a place in it"));
+    }
+    service.board.remove(&entry.id, SystemClock.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows the caller's order.
+#[utoipa::path(get, path = "/entries/{id}/order", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = OrderView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn mine(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<OrderView>> {
+    Ok(Json(service.order(&id, caller.name()).await?))
+}
+
+/// Orders a place for the caller: holds it, pays for it and confirms it; or undoes all of that, and says why.
+///
+/// Whoever has an order is told of that one. One that was undone begins anew with `again`.
+#[utoipa::path(post, path = "/entries/{id}/order", params(("id" = String, Path)), request_body = NewOrder, security(("bearer" = [])),
+    responses((status = 200, body = OrderView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 503, body = Problem)))]
+async fn order(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(new): Object<NewOrder>,
+) -> Answer<Json<OrderView>> {
+    let entry = service.entry(&id).await?;
+    if entry.places == 0 {
+        return Err(Problem::new(StatusCode::CONFLICT, "nothing_to_order", "there are no places in this"));
+    }
+    let key = OrderKey { entry: entry.id, person: caller.name().to_string() };
+    if new.again {
+        service.orders.restart(&key).await?;
+    } else {
+        service.shop.note(&key).await?;
+        service.orders.start(&key).await?;
+    }
+    Ok(Json(service.order(&key.entry, &key.person).await?))
+}
+
+/// Takes the caller's order back, as long as it is not confirmed: everything is undone.
+#[utoipa::path(delete, path = "/entries/{id}/order", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = OrderView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<OrderView>> {
+    let key = OrderKey { entry: id, person: caller.name().to_string() };
+    let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the buyer");
+    service.orders.decide(&key, decision).await?;
+    Ok(Json(service.order(&key.entry, &key.person).await?))
+}
+
+/// Lists orders in the order of their making: the caller's, or for an operator everybody's.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/orders", params(OrdersQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<OrderView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn orders(
+    State(service): Shared,
+    caller: Caller,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<OrdersQuery>,
+) -> Answer<(HeaderMap, Json<Vec<OrderView>>)> {
+    let limit = limit(page.limit)?;
+    let person = (!caller.is(Role::Operator.as_str())).then(|| &**caller.name());
+    let after = page.after.as_deref().unwrap_or_default();
+    let mut orders = service.shop.orders(person, after, limit + 1).await?;
+    let more = orders.len() > limit;
+    orders.truncate(limit);
+    let last = orders.last().filter(|_| more).map(|order| order.id.clone());
+    let link = last.map(|last| next_page("/orders", raw.as_deref(), &last)).unwrap_or_default();
+    let mut views = Vec::with_capacity(orders.len());
+    for order in orders {
+        // One whose process died before it began was never acknowledged.
+        views.extend(service.order_view(order).await?);
+    }
+    Ok((link, Json(views)))
+}
+
+/// Tells how the payment partner is.
+#[utoipa::path(get, path = "/partner", responses((status = 200, body = Partner)))]
+async fn partner(State(service): Shared) -> Json<Partner> {
+    Json(Partner { mood: service.shop.mood() })
+}
+
+/// Says how the payment partner is, to see what becomes of orders. Takes an operator.
+#[utoipa::path(put, path = "/partner", request_body = Partner, security(("bearer" = [])), responses(
+    (status = 200, body = Partner), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn set_partner(
+    State(service): Shared,
+    caller: Caller,
+    Object(wanted): Object<Partner>,
+) -> Answer<Json<Partner>> {
+    caller.require(Role::Operator.as_str())?;
+    service.shop.set_mood(wanted.mood);
+    tracing::warn!(mood = ?wanted.mood, "the payment partner was changed");
+    Ok(Json(wanted))
+}
+
+impl Service {
+    async fn entry(&self, id: &str) -> Answer<Entry> {
+        self.board.entry(id).await?.ok_or_else(|| Problem::not_found("entry"))
+    }
+
+    async fn entry_view(&self, entry: Entry) -> Answer<EntryView> {
+        let places =
+            if entry.places > 0 { self.shop.desk(&entry.id).places().await? } else { Places::default() };
+        Ok(EntryView::of(entry, places))
+    }
+
+    async fn order(&self, entry: &str, person: &str) -> Answer<OrderView> {
+        let order = self.shop.order(entry, person).await?.ok_or_else(|| Problem::not_found("order"))?;
+        self.order_view(order).await?.ok_or_else(|| Problem::not_found("order"))
+    }
+
+    async fn order_view(&self, order: Order) -> Answer<Option<OrderView>> {
+        let key = OrderKey { entry: order.entry.clone(), person: order.person.clone() };
+        let snapshot = match self.orders.snapshot(&key).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            snapshot => snapshot?,
+        };
+        let charge = match snapshot.steps.iter().find(|step| &*step.name == CHARGE) {
+            Some(step) => self.shop.charged(&step.key).await?,
+            None => None,
+        };
+        let title = self.board.entry(&order.entry).await?.map(|entry| entry.title);
+        Ok(Some(OrderView::of(order, title, &snapshot, charge.as_ref())?))
+    }
+}

@@ -1,0 +1,214 @@
+//! What orders ask: places that are few, and a payment partner that fails sometimes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pumasi_core::database::failed;
+use pumasi_core::event::EventId;
+use pumasi_saga::barrier::{Entry as Seen, Operation};
+use pumasi_saga::capacity::Capacity;
+use pumasi_saga::{Error, ErrorKind, Outcome, Probe, Result};
+use serde::{Deserialize, Serialize};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use support::database::{Database, Sql};
+use support::on;
+use support::sagas::{Pools, Value};
+use utoipa::ToSchema;
+
+use crate::entries::Entry;
+use crate::orders::{Charged, OrderKey};
+
+/// How the payment partner is today.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mood {
+    /// Of four orders it refuses about one, and loses the answer to another.
+    Moody,
+    /// It charges.
+    Well,
+    /// It refuses.
+    Declines,
+    /// It charges, and its answer is lost.
+    Forgets,
+    /// It does not answer at all.
+    Away,
+}
+
+/// Places, charges and orders, in the service's database. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Shop {
+    database: Database,
+    places: Pools,
+    mood: Arc<Mutex<Mood>>,
+    /// How long the partner takes to answer, so that one can see an order move.
+    delay: Duration,
+}
+
+/// An order that was asked for.
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) entry: String,
+    pub(crate) person: String,
+}
+
+/// What the partner charged for an order, and whether it went back.
+pub(crate) struct Charge {
+    pub(crate) amount_krw: i64,
+    pub(crate) refunded: bool,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for Order
+where
+    &'static str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        Ok(Self { id: row.try_get("id")?, entry: row.try_get("entry")?, person: row.try_get("person")? })
+    }
+}
+
+impl Shop {
+    pub(crate) async fn open(database: Database, mood: Mood, delay: Duration) -> Result<Self> {
+        database.keep_keys().await?;
+        let places = Pools::open(&database).await?;
+        Ok(Self { database, places, mood: Arc::new(Mutex::new(mood)), delay })
+    }
+
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
+    }
+
+    pub(crate) fn mood(&self) -> Mood {
+        *self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that an entry has its places, before it can be ordered.
+    pub(crate) async fn stock(&self, entry: &Entry) -> Result<()> {
+        match u64::try_from(entry.places) {
+            Ok(places @ 1..) => self.desk(&entry.id).open(places).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The places of an entry.
+    pub(crate) fn desk(&self, entry: &str) -> Capacity {
+        self.places.desk(entry)
+    }
+
+    /// Notes that somebody orders, so that the order is listed.
+    pub(crate) async fn note(&self, key: &OrderKey) -> Result<()> {
+        let insert = "INSERT INTO orders (id, entry, person) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let id = EventId::random().to_string();
+        on!(&self.database, pool => {
+            sqlx::query(insert).bind(id).bind(&key.entry).bind(&key.person).execute(pool).await.map(drop)
+        })
+        .map_err(|error| failed("noting an order", error))
+    }
+
+    /// Lists orders in the order of their making: a person's, or everybody's.
+    pub(crate) async fn orders(&self, person: Option<&str>, after: &str, limit: usize) -> Result<Vec<Order>> {
+        let query = "SELECT * FROM orders WHERE ($1 IS NULL OR person = $1) AND id > $2 ORDER BY id LIMIT $3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        on!(&self.database, pool => {
+            sqlx::query_as(query).bind(person).bind(after).bind(limit).fetch_all(pool).await
+        })
+        .map_err(|error| failed("listing orders", error))
+    }
+
+    /// The order of a person for an entry.
+    pub(crate) async fn order(&self, entry: &str, person: &str) -> Result<Option<Order>> {
+        let query = "SELECT * FROM orders WHERE entry = $1 AND person = $2";
+        on!(&self.database, pool => sqlx::query_as(query).bind(entry).bind(person).fetch_optional(pool).await)
+            .map_err(|error| failed("reading an order", error))
+    }
+
+    /// Tells whether anybody has ordered a place.
+    pub(crate) async fn is_ordered(&self, entry: &str) -> Result<bool> {
+        let query = "SELECT 1 FROM orders WHERE entry = $1 LIMIT 1";
+        on!(&self.database, pool => {
+            sqlx::query(query).bind(entry).fetch_optional(pool).await.map(|row| row.is_some())
+        })
+        .map_err(|error| failed("looking for orders", error))
+    }
+
+    /// What was charged under a key.
+    pub(crate) async fn charged(&self, key: &str) -> Result<Option<Charge>> {
+        let query = "SELECT amount_krw, refunded FROM charges WHERE id = $1";
+        let row: Option<(i64, bool)> =
+            on!(&self.database, pool => sqlx::query_as(query).bind(key).fetch_optional(pool).await)
+                .map_err(|error| failed("reading a charge", error))?;
+        Ok(row.map(|(amount_krw, refunded)| Charge { amount_krw, refunded }))
+    }
+
+    /// The partner: charges what the place costs, once under each key.
+    pub(crate) async fn charge(&self, step: &str, key: &OrderKey) -> Outcome<Charged, Error> {
+        tokio::time::sleep(self.delay).await;
+        let mood = match self.mood() {
+            Mood::Moody => moody(step),
+            mood => mood,
+        };
+        match mood {
+            Mood::Declines => Outcome::Failed(Error::new(ErrorKind::Refused, "the card was declined")),
+            Mood::Away => Outcome::Unknown(away()),
+            mood => match self.take(step, key).await {
+                Ok(_) if mood == Mood::Forgets => {
+                    let lost = "the payment partner's answer was lost";
+                    Outcome::Unknown(Error::new(ErrorKind::Timeout, lost))
+                }
+                charged => charged.into(),
+            },
+        }
+    }
+
+    async fn take(&self, step: &str, key: &OrderKey) -> Result<Charged> {
+        let query = "SELECT price_krw FROM entries WHERE id = $1";
+        let price: Option<(i64,)> = on!(&self.database, pool => {
+            sqlx::query_as(query).bind(&key.entry).fetch_optional(pool).await
+        })
+        .map_err(|error| failed("reading a price", error))?;
+        let (amount_krw,) =
+            price.ok_or_else(|| Error::new(ErrorKind::NotFound, "what was ordered is gone"))?;
+        let insert = "INSERT INTO charges (id, entry, person, amount_krw) VALUES ($1, $2, $3, $4)";
+        let values =
+            [Value::Text(step), Value::Text(&key.entry), Value::Text(&key.person), Value::Number(amount_krw)];
+        match self.database.once(step, Operation::Do, Sql::both(insert), &values).await? {
+            Seen::TooLate => Err(Error::new(ErrorKind::Conflict, "it was undone before it was done")),
+            _ => Ok(Charged { amount_krw }),
+        }
+    }
+
+    /// The partner: tells whether it charged under a key.
+    pub(crate) async fn was_charged(&self, step: &str) -> Probe<Charged> {
+        if self.mood() == Mood::Away {
+            return Probe::CannotTell;
+        }
+        match self.charged(step).await {
+            Ok(Some(charge)) => Probe::Happened(Charged { amount_krw: charge.amount_krw }),
+            Ok(None) => Probe::DidNotHappen,
+            Err(_) => Probe::CannotTell,
+        }
+    }
+
+    /// The partner: gives back what it charged under a key, and refuses what comes late under it.
+    pub(crate) async fn refund(&self, step: &str) -> Outcome<(), Error> {
+        tokio::time::sleep(self.delay).await;
+        if self.mood() == Mood::Away {
+            return Outcome::Unknown(away());
+        }
+        let refund = Sql::both("UPDATE charges SET refunded = TRUE WHERE id = $1");
+        self.database.once(step, Operation::Undo, refund, &[Value::Text(step)]).await.map(|_| ()).into()
+    }
+}
+
+fn away() -> Error {
+    Error::new(ErrorKind::Unavailable, "the payment partner does not answer")
+}
+
+/// How a moody partner takes a charge: by its key, so that it is the same whenever it is asked.
+fn moody(step: &str) -> Mood {
+    match EventId::named("mood", step).as_bytes().last().map(|byte| byte % 4) {
+        Some(0) => Mood::Declines,
+        Some(1) => Mood::Forgets,
+        _ => Mood::Well,
+    }
+}

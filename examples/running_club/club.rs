@@ -1,0 +1,231 @@
+//! The club: its parts on files or on servers, and the work that goes on behind the requests.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pumasi_core::event::{Consumer, EventBus, EventId, Handler, OutboxStore, Relay, Shutdown, Subscription};
+use pumasi_core::resilience::Backoff;
+use pumasi_core::schedule::{Job, Missed, Run as DueRun, Schedule, ScheduleStore, Scheduler, job_fn};
+use pumasi_core::time::Clock;
+use pumasi_core::{Error, ErrorKind, Result};
+use support::database::{Database, Sql, WithOutbox as _};
+use support::{on, servers};
+use tokio::task::JoinSet;
+
+use super::badges::{ACHIEVEMENTS, Badges};
+use super::boards::Boards;
+use super::calendar::{Calendar, Span};
+use super::crews::Crews;
+use super::notices::{Channel, Notices};
+use super::recaps::{RECAPPED, Recaps, WANTED, Wanted};
+use super::runs::{NewRun, RUNS, Run, Runs};
+use super::statistics::Statistic;
+
+/// After how long what a killed process was at is begun again.
+const LEASE: Duration = Duration::from_secs(5);
+
+const SCHEMA: Sql = Sql::both(include_str!("sql/schema.sql"));
+
+/// How a club is set up.
+pub(crate) struct Setup {
+    /// Where everything is kept that is on no server.
+    pub(crate) folder: PathBuf,
+    pub(crate) calendar: Calendar,
+    pub(crate) statistics: Vec<Arc<dyn Statistic>>,
+    /// When weeks and months are closed and recapped.
+    pub(crate) weekly: Schedule,
+    pub(crate) monthly: Schedule,
+    pub(crate) notices: Option<Channel>,
+}
+
+impl Setup {
+    /// Mondays, and firsts of a month, at nine: an hour after nothing more counts.
+    pub(crate) const WEEKLY: &str = "0 9 * * MON";
+    pub(crate) const MONTHLY: &str = "0 9 1 * *";
+}
+
+/// A club; clones share it.
+#[derive(Clone)]
+pub(crate) struct Club {
+    pub(crate) runs: Runs,
+    pub(crate) crews: Crews,
+    pub(crate) boards: Boards,
+    pub(crate) badges: Badges,
+    pub(crate) recaps: Recaps,
+    pub(crate) calendar: Calendar,
+    pub(crate) schedule: Arc<dyn ScheduleStore>,
+    pub(crate) bus: Arc<dyn EventBus>,
+    database: Database,
+    clock: Arc<dyn Clock>,
+    turned: Option<Arc<dyn Clock>>,
+    shutdown: Shutdown,
+}
+
+/// The names of the scheduled jobs.
+pub(crate) const JOBS: [(&str, Span); 2] = [("weekly-recap", Span::Week), ("monthly-recap", Span::Month)];
+
+impl Club {
+    /// Opens the club; `turned` is a clock that somebody turns, in place of the machine's and the servers'.
+    pub(crate) async fn open(
+        setup: &Setup,
+        turned: Option<Arc<dyn Clock>>,
+        shutdown: Shutdown,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(&setup.folder).map_err(|error| {
+            Error::new(ErrorKind::Storage, "the folder cannot be made").with_source(error)
+        })?;
+        let clock = turned.clone().unwrap_or_else(|| Arc::new(pumasi_core::time::SystemClock));
+        let calendar = setup.calendar.clone();
+        let postgres = servers::postgres().await?;
+        let bus = servers::bus(&setup.folder.join("events.sqlite")).await?;
+        let boards = servers::boards(&setup.folder.join("boards.sqlite"), Clone::clone(&postgres)).await?;
+        let database = Database::open(&setup.folder.join("club.sqlite"), postgres, SCHEMA).await?;
+        on!(&database, pool => pool.outbox().migrate().await?);
+        let schedule = schedule(&database, turned.clone()).await?;
+        let boards = Boards::new(&boards, calendar.clone(), Arc::clone(&clock))?;
+        let recaps = Recaps::new(
+            &database,
+            &boards,
+            &calendar,
+            setup.statistics.clone(),
+            Arc::clone(&bus),
+            turned.clone(),
+            shutdown.clone(),
+        );
+        Ok(Self {
+            runs: Runs(database.clone()),
+            crews: Crews(database.clone()),
+            badges: Badges::new(database.clone(), calendar.clone()),
+            boards,
+            recaps,
+            calendar,
+            schedule,
+            bus,
+            database,
+            clock,
+            turned,
+            shutdown,
+        })
+    }
+
+    /// Records a run; what it means for boards, badges and Slack follows from its event.
+    pub(crate) async fn record(&self, id: EventId, runner: &Arc<str>, new: NewRun) -> Result<Run> {
+        self.runs.record(id, runner, new, self.clock.now()).await
+    }
+
+    /// Tells whether a run still counts in its week.
+    pub(crate) fn counts(&self, run: &Run) -> Result<bool> {
+        let week = self.calendar.window(Span::Week, run.began_at)?;
+        Ok(run.recorded_at < Calendar::closes(&week))
+    }
+
+    /// Tells whether the tables answer.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        self.crews.list("", 1).await.map(drop)
+    }
+
+    /// Does what follows from what was recorded, until the club's shutdown: relays events, feeds the boards, finds achievements,
+    /// makes recaps and posts notices.
+    pub(crate) async fn work(self, setup: Setup) -> Result<()> {
+        let stop = self.shutdown.clone();
+        let mut parts: JoinSet<Result<()>> = JoinSet::new();
+        let outbox: Arc<dyn OutboxStore> = on!(&self.database, pool => Arc::new(pool.outbox()));
+        let relay = Relay::new(outbox, Arc::clone(&self.bus)).with_name("club").with_lease(LEASE);
+        parts.spawn(whole(relay.run(stop.clone())));
+        parts.spawn(whole(self.consumer("club-boards", &[RUNS], self.boards.feed()).run(stop.clone())));
+        parts.spawn(whole(self.consumer("club-badges", &[RUNS], self.badges.clone()).run(stop.clone())));
+        parts.spawn(whole(self.consumer("club-recaps", &[WANTED], self.recaps.clone()).run(stop.clone())));
+        parts.spawn(whole(self.scheduler(&setup).run(stop.clone())));
+        if let Some(to) = setup.notices {
+            let notices = Notices {
+                database: self.database.clone(),
+                boards: self.boards.clone(),
+                calendar: self.calendar.clone(),
+                clock: Arc::clone(&self.clock),
+                to,
+            };
+            // Slack takes one message a second for a channel, and says when to come back.
+            let consumer = self.consumer("club-notices", &[ACHIEVEMENTS, RECAPPED], notices);
+            let patient = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
+            let consumer =
+                consumer.with_concurrency(NonZeroUsize::MIN).with_max_attempts(3_000).with_backoff(patient);
+            parts.spawn(whole(consumer.run(stop.clone())));
+        }
+        let mut ended = Ok(());
+        while let Some(part) = parts.join_next().await {
+            // Runs that nobody would count must not be accepted.
+            stop.trigger();
+            let part = part
+                .unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a part of the club's work panicked")));
+            ended = ended.and(part);
+        }
+        ended
+    }
+
+    fn consumer(&self, group: &str, topics: &[&str], handler: impl Handler + 'static) -> Consumer {
+        let subscription = Subscription::new(group, topics.iter().copied()).with_lease(LEASE);
+        Consumer::new(Arc::clone(&self.bus), subscription, handler)
+            .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
+            .with_max_attempts(100)
+    }
+
+    fn scheduler(&self, setup: &Setup) -> Scheduler {
+        let mut scheduler = Scheduler::new(Arc::clone(&self.schedule));
+        if let Some(clock) = &self.turned {
+            scheduler = scheduler.with_clock(Arc::clone(clock));
+        }
+        for ((name, span), schedule) in JOBS.into_iter().zip([&setup.weekly, &setup.monthly]) {
+            let club = self.clone();
+            let work = job_fn(move |run: DueRun| {
+                let club = club.clone();
+                async move { club.end_of(span, &run).await }
+            });
+            // What came due while nothing ran is made up for, as far as a month back.
+            let at_most = NonZeroU32::MIN.saturating_add(3);
+            let job = Job::new(name, schedule.clone(), work).with_missed(Missed::CatchUp { at_most });
+            scheduler = scheduler.with_job(job);
+        }
+        scheduler
+    }
+
+    /// Closes the week, or month, that was over when the run was due, and makes its recaps.
+    async fn end_of(&self, span: Span, run: &DueRun) -> Result<()> {
+        let window = self.calendar.before(span, &self.calendar.window(span, run.due)?)?;
+        if run.due < Calendar::closes(&window) {
+            tracing::warn!(
+                job = run.job,
+                window = window.name(),
+                "due while runs still count: nothing is closed"
+            );
+            return Ok(());
+        }
+        self.boards.close_last(span).await?;
+        self.recaps.make(Wanted::of(span, &window, run.due)).await
+    }
+}
+
+async fn whole<T>(part: impl Future<Output = Result<T>>) -> Result<()> {
+    part.await.map(drop)
+}
+
+async fn schedule(database: &Database, turned: Option<Arc<dyn Clock>>) -> Result<Arc<dyn ScheduleStore>> {
+    Ok(match database {
+        Database::Sqlite(pool) => {
+            let store = pumasi_core::schedule::SqliteSchedule::new(pool.clone()).await?;
+            match turned {
+                Some(clock) => Arc::new(store.with_clock(clock)),
+                None => Arc::new(store),
+            }
+        }
+        #[cfg(feature = "postgres")]
+        Database::Postgres(pool) => {
+            let store = pumasi_core::schedule::PostgresSchedule::new(pool.clone()).await?;
+            match turned {
+                Some(clock) => Arc::new(store.with_clock(clock)),
+                None => Arc::new(store),
+            }
+        }
+    })
+}

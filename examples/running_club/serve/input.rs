@@ -1,0 +1,266 @@
+//! What comes over the wire.
+
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pumasi_core::event::EventId;
+use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
+use pumasi_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use support::problem::Problem;
+use support::query::bad;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::calendar::Span;
+use crate::runs::NewRun;
+
+/// What a person may have run at once, in metres and seconds.
+const DISTANCES: std::ops::RangeInclusive<i64> = 100..=300_000;
+const TIMES: std::ops::RangeInclusive<i64> = 20..=172_800;
+/// Seconds a kilometre: faster than any record, and slower than walking.
+const PACES: std::ops::RangeInclusive<i64> = 130..=1_800;
+/// How far a phone's clock may be ahead, in seconds.
+const AHEAD_S: u64 = 300;
+/// How old a run may be, in seconds: a year.
+const OLDEST_S: u64 = 366 * 24 * 3600;
+/// The longest name of a crew.
+const LONGEST_NAME: usize = 50;
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    #[default]
+    Runner,
+    Organiser,
+}
+
+impl Role {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Runner => "runner",
+            Self::Organiser => "organiser",
+        }
+    }
+}
+
+/// Names what a request makes, by the client's key or at random: the same key of the same caller is the same thing.
+pub(super) fn id(headers: &HeaderMap, what: &str, caller: &str) -> Result<EventId, Problem> {
+    let key = match headers.get(IdempotencyKey::HEADER).map(|key| key.to_str()) {
+        None => return Ok(EventId::random()),
+        Some(Ok(key)) => IdempotencyKey::from_header(key).map_err(|error| bad(error.message()))?,
+        Some(Err(_)) => return Err(bad("the header Idempotency-Key is not visible ASCII")),
+    };
+    let request = IdempotentRequest::new(caller, &key, Fingerprint::of(&[]));
+    Ok(EventId::named(what, &STANDARD.encode(request.id().as_bytes())))
+}
+
+/// A run.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunInput {
+    /// When it began, as RFC 3339.
+    #[schema(format = DateTime, example = "2026-11-24T06:30:00+09:00")]
+    began_at: String,
+    /// How far, in metres.
+    #[schema(minimum = 100, maximum = 300_000, example = 10_000)]
+    distance_m: i64,
+    /// How long, in seconds; 130 to 1,800 a kilometre.
+    #[schema(minimum = 20, maximum = 172_800, example = 3_200)]
+    time_s: i64,
+}
+
+impl RunInput {
+    pub(super) fn read(&self, now: Timestamp) -> Result<NewRun, Problem> {
+        let Self { began_at, distance_m, time_s } = self;
+        let began_at: Timestamp = began_at
+            .parse()
+            .map_err(|_| Problem::invalid("began_at is a moment like 2026-11-24T06:30:00+09:00"))?;
+        if !DISTANCES.contains(distance_m) || !TIMES.contains(time_s) {
+            return Err(Problem::invalid("a run has 100 to 300000 metres and 20 to 172800 seconds"));
+        }
+        let pace = time_s * 1_000 / distance_m;
+        if !PACES.contains(&pace) {
+            return Err(Problem::invalid(format!(
+                "{pace} seconds a kilometre is no run: it takes 130 to 1800"
+            )));
+        }
+        if began_at.saturating_since(now).as_secs() > AHEAD_S
+            || now.saturating_since(began_at).as_secs() > OLDEST_S
+        {
+            return Err(Problem::invalid("a run began within the last year, and not in the future"));
+        }
+        Ok(NewRun { began_at, distance_m: *distance_m, time_s: *time_s })
+    }
+}
+
+/// A crew to be founded.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CrewInput {
+    #[schema(min_length = 1, max_length = 50, example = "한강러너스")]
+    name: String,
+}
+
+impl CrewInput {
+    pub(super) fn name(&self) -> Result<&str, Problem> {
+        crew_name(&self.name)
+    }
+}
+
+/// The crew that the caller runs with.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MembershipInput {
+    #[schema(min_length = 1, max_length = 50, example = "한강러너스")]
+    crew: String,
+}
+
+impl MembershipInput {
+    pub(super) fn crew(&self) -> Result<&str, Problem> {
+        crew_name(&self.crew)
+    }
+}
+
+fn crew_name(name: &str) -> Result<&str, Problem> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!(
+            "the name of a crew is a line of 1 to {LONGEST_NAME} characters"
+        )));
+    }
+    Ok(name)
+}
+
+/// Which recaps to make now.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecapInput {
+    pub(super) span: Span,
+}
+
+/// Which part of a board.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BoardQuery {
+    /// A week (what is usual) or a month.
+    #[serde(default)]
+    #[param(inline)]
+    pub(super) span: Span,
+    /// A day of it, as `2026-11-24`; today if left out.
+    #[param(value_type = Option<String>, format = Date)]
+    pub(super) on: Option<String>,
+    /// How many places to pass over.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// Which neighbours.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MineQuery {
+    /// A week (what is usual) or a month.
+    #[serde(default)]
+    #[param(inline)]
+    pub(super) span: Span,
+    /// A day of it, as `2026-11-24`; today if left out.
+    #[param(value_type = Option<String>, format = Date)]
+    pub(super) on: Option<String>,
+    /// How many on each side; 5 if left out.
+    #[param(minimum = 0, maximum = 50)]
+    pub(super) neighbours: Option<u8>,
+}
+
+/// A moment of a day: noon of UTC, which is that day in most places.
+pub(super) fn moment(on: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
+    let Some(on) = on else { return Ok(now) };
+    let is_date = on.len() == 10
+        && on.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    let moment = is_date.then(|| format!("{on}T12:00:00Z").parse().ok()).flatten();
+    // Where nobody has run, a month before the first year of the calendar is no month.
+    let moment = moment.filter(|_| ("1970-01-02"..="2999-12-31").contains(&on));
+    moment.ok_or_else(|| bad("`on` is a day like 2026-11-24, from 1970 to 2999"))
+}
+
+/// How many places to pass over.
+pub(super) fn skip(after: Option<&str>) -> Result<u64, Problem> {
+    let Some(after) = after else { return Ok(0) };
+    let skip = after.parse::<u32>().ok().filter(|_| !after.starts_with('+'));
+    skip.map(u64::from).ok_or_else(|| bad("`after` is a number that a page ended with"))
+}
+
+/// A page of the caller's runs.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunsQuery {
+    /// Where the page before ended: the moment and the id of a run, with a comma between.
+    pub(super) after: Option<String>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+impl RunsQuery {
+    pub(super) fn position(&self) -> Result<Option<(Timestamp, String)>, Problem> {
+        let Some(after) = &self.after else { return Ok(None) };
+        let position = after.split_once(',').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+        let position = position.filter(|(_, id)| !id.contains('\0'));
+        position.map(Some).ok_or_else(|| bad("`after` is what a page's link has"))
+    }
+}
+
+/// A page of a list by name.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamesQuery {
+    /// The name that the page before ended with.
+    #[serde(default)]
+    pub(super) after: String,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// How many.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LatestQuery {
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// Which of the caller's recaps.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecapsQuery {
+    /// Of weeks (what is usual) or of months.
+    #[serde(default)]
+    #[param(inline)]
+    pub(super) span: Span,
+    /// At most this many, the newest.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// Whom a token is for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantsToken {
+    #[schema(min_length = 1, max_length = 100, example = "민지")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) role: Role,
+}

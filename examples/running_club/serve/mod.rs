@@ -1,0 +1,189 @@
+//! The service: runners record runs and look where they stand.
+
+mod api;
+mod boards;
+mod input;
+mod people;
+mod view;
+
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::alert::Alerts;
+use pumasi_core::event::Shutdown;
+use pumasi_core::schedule::Schedule;
+use pumasi_core::slack::{SlackClient, SlackWebhook};
+use support::auth::{self, Keys};
+use support::page::Page;
+use support::problem::fallbacks;
+use support::query::none_but;
+use support::rate::{self, Rate};
+use support::ready::Ready;
+use support::telemetry;
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::Told;
+use crate::calendar::Calendar;
+use crate::club::{Club, Setup};
+use crate::notices::Channel;
+use crate::statistics::chosen;
+use input::Role;
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
+
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+/// The largest body, in bytes.
+const LARGEST: usize = 16 * 1024;
+
+/// Where the service listens, what it keeps, and how the club is set up.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8793")]
+    listen: SocketAddr,
+    /// The folder for everything that is on no server; made if it does not exist.
+    #[arg(long, default_value = "running_club.data")]
+    data: PathBuf,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "50")]
+    requests_per_second: NonZeroU32,
+    /// Where the club runs: its days begin at two in the morning there.
+    #[arg(long, default_value = "Asia/Seoul", value_name = "ZONE")]
+    zone: String,
+    /// When weeks are closed and recapped, as a cron expression.
+    #[arg(long, default_value = Setup::WEEKLY, value_name = "CRON")]
+    weekly: String,
+    /// When months are closed and recapped, as a cron expression.
+    #[arg(long, default_value = Setup::MONTHLY, value_name = "CRON")]
+    monthly: String,
+    /// What recaps tell, by comma; all that there is if left out.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    statistics: Vec<String>,
+}
+
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The name.
+    name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+}
+
+impl TokenOptions {
+    /// Prints the token.
+    pub(crate) fn print(&self) -> Told {
+        Ok(auth::print_token("running_club", &self.name, self.role.as_str(), LIFETIME)?)
+    }
+}
+
+/// What every request can reach.
+struct Service {
+    club: Club,
+    has_slack: bool,
+    keys: Keys,
+    ready: Ready,
+    metrics: PrometheusHandle,
+}
+
+/// The channel that the environment names, if it does.
+fn channel() -> Result<Option<Channel>, Box<dyn Error>> {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let (Some(token), Some(channel)) = (set("SLACK_BOT_TOKEN"), set("SLACK_CHANNEL")) else {
+        return Ok(None);
+    };
+    let api = set("SLACK_API_URL").unwrap_or_else(|| SlackClient::BASE_URL.to_owned());
+    Ok(Some(Channel { slack: SlackClient::at(&api, token)?, channel }))
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(options: Options) -> Told {
+    let alerts = match env::var("SLACK_ALERT_WEBHOOK_URL") {
+        Ok(url) => Some(Alerts::to_webhook("running_club", SlackWebhook::new(url)?).start()?),
+        Err(_) => None,
+    };
+    telemetry::logs_and(alerts.as_ref().map(Alerts::layer));
+    let keys = Keys::from_env("running_club")?;
+    let setup = Setup {
+        folder: options.data,
+        calendar: Calendar::in_zone(&options.zone)?,
+        statistics: chosen(&options.statistics)?,
+        weekly: Schedule::cron(&options.weekly, &options.zone)?,
+        monthly: Schedule::cron(&options.monthly, &options.zone)?,
+        notices: channel()?,
+    };
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());
+    let club = Club::open(&setup, None, shutdown.clone()).await?;
+    let has_slack = setup.notices.is_some();
+    let work = tokio::spawn(club.clone().work(setup));
+    let asked = club.clone();
+    let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&club.bus)).with("store", move || {
+        let club = asked.clone();
+        async move { club.ping().await }
+    });
+    let asked = club.clone();
+    let ready = ready.with("boards", move || {
+        let club = asked.clone();
+        async move { club.boards.ping().await }
+    });
+    let service = Arc::new(Service { club, has_slack, keys, ready, metrics });
+
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    eprintln!("running_club: http://{}", listener.local_addr()?);
+    let stop = async move {
+        tokio::select! {
+            () = telemetry::stop_signal() => shutdown.trigger(),
+            () = shutdown.triggered() => {}
+        }
+    };
+    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    work.await??;
+    tracing::info!("stopped");
+    if let Some(alerts) = alerts {
+        alerts.shutdown().await;
+    }
+    Ok(())
+}
+
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().merge(boards::router()).merge(people::router()).split_for_parts();
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
+    let guarded = api
+        .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
+        .merge(machines)
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/boards/") && request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    none_but(&["/runs", "/crews", "/recaps", "/news", "/jobs"], request, next).await
+}

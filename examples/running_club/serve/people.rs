@@ -1,0 +1,205 @@
+//! The API of what people do: runs, crews, achievements, recaps.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use support::auth::Caller;
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Known, limit, next_page, url_encoded};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::api::{Answer, Shared};
+use super::input::{
+    CrewInput, LatestQuery, MembershipInput, NamesQuery, RecapInput, RecapsQuery, Role, RunInput, RunsQuery,
+    id,
+};
+use super::view::{AskedView, BadgeView, CrewView, JobView, MeView, NewsView, RecapView, RunView};
+use crate::badges::BADGES;
+use crate::club::JOBS;
+use crate::recaps::Wanted;
+use crate::runs::Run;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(runs, record))
+        .routes(routes!(crews, found))
+        .routes(routes!(me))
+        .routes(routes!(join, leave))
+        .routes(routes!(achievements))
+        .routes(routes!(news))
+        .routes(routes!(recaps, ask_for_recaps))
+        .routes(routes!(jobs))
+}
+
+/// Records a run of the caller's. It stands as it is recorded; boards, achievements and notices follow.
+#[utoipa::path(post, path = "/runs", request_body = RunInput, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this run: sent again it is recorded once.")),
+    responses((status = 201, body = RunView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn record(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(new): Object<RunInput>,
+) -> Answer<(StatusCode, Json<RunView>)> {
+    let id = id(&headers, "club.run", caller.name())?;
+    let new = new.read(service.club.boards.now())?;
+    let run = service.club.record(id, caller.name(), new).await?;
+    let view = service.run_view(run)?;
+    metrics::counter!("club_runs_total").increment(1);
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Lists the caller's runs, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/runs", params(RunsQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<RunView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn runs(
+    State(service): Shared,
+    caller: Caller,
+    RawQuery(raw): RawQuery,
+    Known(query): Known<RunsQuery>,
+) -> Answer<(HeaderMap, Json<Vec<RunView>>)> {
+    let limit = limit(query.limit)?;
+    let mut runs = service.club.runs.newest(caller.name(), query.position()?, limit + 1).await?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let last = runs.last().filter(|_| more).map(|last| format!("{},{}", last.began_at, last.id));
+    let link = last.map(|last| next_page("/runs", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(runs.into_iter().map(|run| service.run_view(run)).collect::<Answer<_>>()?)))
+}
+
+/// Lists crews by name.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/crews", params(NamesQuery), responses((status = 200, body = Vec<CrewView>), (status = 400, body = Problem)))]
+async fn crews(
+    State(service): Shared,
+    RawQuery(raw): RawQuery,
+    Known(query): Known<NamesQuery>,
+) -> Answer<(HeaderMap, Json<Vec<CrewView>>)> {
+    let limit = limit(query.limit)?;
+    let after = query.after.replace('\0', "");
+    let mut crews = service.club.crews.list(&after, limit + 1).await?;
+    let more = crews.len() > limit;
+    crews.truncate(limit);
+    let last = crews.last().filter(|_| more).map(|last| url_encoded(&last.name));
+    let link = last.map(|last| next_page("/crews", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(crews.into_iter().map(CrewView::from).collect())))
+}
+
+/// Founds a crew, which the caller joins.
+#[utoipa::path(post, path = "/crews", request_body = CrewInput, security(("bearer" = [])), responses(
+    (status = 201), (status = 200, description = "The caller founded it before."), (status = 400, body = Problem),
+    (status = 401, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem)))]
+async fn found(State(service): Shared, caller: Caller, Object(new): Object<CrewInput>) -> Answer<StatusCode> {
+    let club = &service.club;
+    let is_new = club.crews.found(new.name()?, caller.name(), club.boards.now()).await?;
+    Ok(if is_new { StatusCode::CREATED } else { StatusCode::OK })
+}
+
+/// Tells who the caller is to the club.
+#[utoipa::path(get, path = "/me", security(("bearer" = [])), responses((status = 200, body = MeView), (status = 401, body = Problem)))]
+async fn me(State(service): Shared, caller: Caller) -> Answer<Json<MeView>> {
+    let crew = service.club.crews.of(caller.name()).await?;
+    Ok(Json(MeView { name: caller.name().as_ref().to_owned(), crew }))
+}
+
+/// Lets the caller run with a crew, and no longer with another: runs that are recorded from now on count for it.
+#[utoipa::path(put, path = "/me/crew", request_body = MembershipInput, security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn join(
+    State(service): Shared,
+    caller: Caller,
+    Object(wanted): Object<MembershipInput>,
+) -> Answer<StatusCode> {
+    service.club.crews.join(caller.name(), wanted.crew()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets the caller run alone.
+#[utoipa::path(delete, path = "/me/crew", security(("bearer" = [])), responses((status = 204), (status = 401, body = Problem)))]
+async fn leave(State(service): Shared, caller: Caller) -> Answer<StatusCode> {
+    service.club.crews.leave(caller.name()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the badges that there are, and when the caller earned each.
+#[utoipa::path(get, path = "/achievements", security(("bearer" = [])), responses(
+    (status = 200, body = Vec<BadgeView>), (status = 401, body = Problem)))]
+async fn achievements(State(service): Shared, caller: Caller) -> Answer<Json<Vec<BadgeView>>> {
+    let earned = service.club.badges.of(caller.name()).await?;
+    Ok(Json(BADGES.iter().map(|badge| BadgeView::of(badge, &earned)).collect()))
+}
+
+/// Lists the club's latest achievements.
+#[utoipa::path(get, path = "/news", params(LatestQuery), responses((status = 200, body = Vec<NewsView>), (status = 400, body = Problem)))]
+async fn news(State(service): Shared, Known(query): Known<LatestQuery>) -> Answer<Json<Vec<NewsView>>> {
+    let latest = service.club.badges.latest(limit(query.limit)?).await?;
+    Ok(Json(latest.into_iter().map(NewsView::from).collect()))
+}
+
+/// Lists the caller's recaps, the newest first.
+#[utoipa::path(get, path = "/recaps", params(RecapsQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<RecapView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn recaps(
+    State(service): Shared,
+    caller: Caller,
+    Known(query): Known<RecapsQuery>,
+) -> Answer<Json<Vec<RecapView>>> {
+    let recaps = service.club.recaps.of(caller.name(), query.span, None, limit(query.limit)?).await?;
+    Ok(Json(recaps.into_iter().map(RecapView::from).collect()))
+}
+
+/// Asks for everybody's recaps of the week or month so far; for an organiser.
+#[utoipa::path(post, path = "/recaps", request_body = RecapInput, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this request: sent again they are made once.")),
+    responses((status = 202, body = AskedView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn ask_for_recaps(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(input): Object<RecapInput>,
+) -> Answer<(StatusCode, Json<AskedView>)> {
+    caller.require(Role::Organiser.as_str())?;
+    let club = &service.club;
+    let now = club.boards.now();
+    let window = club.calendar.window(input.span, now)?;
+    let wanted = Wanted::of(input.span, &window, now);
+    club.recaps.ask(id(&headers, "club.recaps", caller.name())?, wanted).await?;
+    let (from, until) = (window.start().to_string(), wanted.until.to_string());
+    Ok((StatusCode::ACCEPTED, Json(AskedView { span: input.span, from, until })))
+}
+
+/// Lists what became of the scheduled jobs, of each the newest first; for an organiser.
+#[utoipa::path(get, path = "/jobs", params(LatestQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<JobView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn jobs(
+    State(service): Shared,
+    caller: Caller,
+    Known(query): Known<LatestQuery>,
+) -> Answer<Json<Vec<JobView>>> {
+    caller.require(Role::Organiser.as_str())?;
+    let limit = u32::try_from(limit(query.limit)?).unwrap_or(u32::MAX);
+    let mut jobs = Vec::new();
+    for (job, _) in JOBS {
+        jobs.extend(service.club.schedule.history(job, limit).await?.into_iter().map(JobView::from));
+    }
+    Ok(Json(jobs))
+}
+
+impl Service {
+    fn run_view(&self, run: Run) -> Answer<RunView> {
+        let in_time = self.club.counts(&run)?;
+        Ok(RunView::of(run, in_time))
+    }
+}
