@@ -6,8 +6,10 @@ use std::time::Duration;
 use pumasi_core::Result;
 use pumasi_core::database::failed;
 use pumasi_core::event::SqliteOutbox;
-use sqlx::SqlitePool;
+#[cfg(feature = "postgres")]
+use sqlx::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::servers::Pool;
 
@@ -19,6 +21,16 @@ pub enum Database {
     /// A PostgreSQL database.
     #[cfg(feature = "postgres")]
     Postgres(Pool),
+}
+
+/// A connection within a transaction of whichever database it is; [`within!`](crate::within) does the same on each.
+#[derive(Debug)]
+pub enum Connection<'c> {
+    /// To an SQLite file.
+    Sqlite(&'c mut SqliteConnection),
+    /// To a PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(&'c mut PgConnection),
 }
 
 /// What is said to each engine, where one SQL does not do.
@@ -34,6 +46,15 @@ impl Sql {
     /// Says the same to both.
     pub const fn both(sql: &'static str) -> Self {
         Self { sqlite: sql, postgres: sql }
+    }
+
+    /// What is said to this database.
+    pub const fn to(self, database: &Database) -> &'static str {
+        match database {
+            Database::Sqlite(_) => self.sqlite,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => self.postgres,
+        }
     }
 }
 
@@ -72,6 +93,18 @@ impl Database {
             }
         }
     }
+}
+
+/// Does the same within a transaction of whichever [`Database`](crate::database::Database) it is: `within!(connection, open => …)`.
+#[macro_export]
+macro_rules! within {
+    ($connection:expr, $open:ident => $body:expr) => {
+        match $connection {
+            $crate::database::Connection::Sqlite($open) => $body,
+            #[cfg(feature = "postgres")]
+            $crate::database::Connection::Postgres($open) => $body,
+        }
+    };
 }
 
 /// What has an outbox beside its tables: events that are written in a transaction of theirs.

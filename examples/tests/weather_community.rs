@@ -584,7 +584,7 @@ async fn asked_to_stop_it_lets_listeners_go_and_ends_in_peace() {
     let asking = (0..10).map(|_| town.send(Method::GET, "/drops", Member("민지"), None, None));
     let answers = join_all(asking).await;
     assert!(answers.into_iter().flatten().any(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS));
-    assert_eq!(town.get("/readyz", Nobody).await["status"], "ready");
+    assert_eq!(town.get("/readyz", Nobody).await["dependencies"], json!({"store": "up"}));
     let id = town.warning().await;
     let mut room = town.listen(id, None).await;
     town.service.signal("-TERM").unwrap();

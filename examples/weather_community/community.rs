@@ -1,114 +1,116 @@
-//! The community: everything in one folder, and each part by what the crates have for it.
+//! The community: everything in one folder or in one database, and each part by what the crates have for it.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use pumasi_core::database::{Writing, failed};
-use pumasi_core::idempotency::{Idempotency, IdempotentRequest, Reply, Response, SqliteIdempotency};
-use pumasi_core::room::{Rooms, SqliteRooms};
+use pumasi_core::database::failed;
+#[cfg(feature = "postgres")]
+use pumasi_core::room::PostgresRooms;
+use pumasi_core::room::{RoomStore, Rooms, SqliteRooms};
 use pumasi_core::time::Clock;
 use pumasi_core::{Error, ErrorKind, Result};
-use pumasi_search::reactions::{Reactions as _, SqliteReactions};
-use pumasi_search::views::{SqliteViews, ViewCounter, ViewStore as _};
-use serde::Serialize;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqliteConnection, SqlitePool};
+#[cfg(feature = "postgres")]
+use pumasi_search::reactions::PostgresReactions;
+use pumasi_search::reactions::{Reactions, SqliteReactions};
+#[cfg(feature = "postgres")]
+use pumasi_search::views::PostgresViews;
+use pumasi_search::views::{SqliteViews, ViewCounter, ViewStore};
 use support::auth::random_secret;
+use support::database::{Database, Sql};
+use support::on;
+use support::servers::Pool;
 
 use crate::drops::Drops;
 use crate::missions::Missions;
+use crate::once::Once;
 use crate::posts::Posts;
 use crate::warnings::Warnings;
+
+const SCHEMA: Sql =
+    Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
 
 /// One community; what its functions returned is on the disk. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Community {
     pub(crate) posts: Posts,
-    pub(crate) reactions: SqliteReactions,
+    pub(crate) reactions: Arc<dyn Reactions>,
     pub(crate) views: ViewCounter,
-    seen: SqliteViews,
+    seen: Arc<dyn ViewStore>,
     pub(crate) warnings: Warnings,
     pub(crate) rooms: Rooms,
     pub(crate) missions: Missions,
     pub(crate) drops: Drops,
-    pool: SqlitePool,
-    answers: SqliteIdempotency,
-    idempotency: Idempotency,
+    pub(crate) once: Once,
+    database: Database,
+}
+
+/// What the crates keep for the community.
+struct Stores {
+    reactions: Arc<dyn Reactions>,
+    seen: Arc<dyn ViewStore>,
+    rooms: Arc<dyn RoomStore>,
+}
+
+impl Stores {
+    async fn open(database: &Database, clock: &Arc<dyn Clock>) -> Result<Self> {
+        match database {
+            Database::Sqlite(pool) => {
+                let (reactions, seen) = (SqliteReactions::new(pool.clone()), SqliteViews::new(pool.clone()));
+                let rooms = SqliteRooms::new(pool.clone()).with_clock(Arc::clone(clock));
+                reactions.migrate().await?;
+                seen.migrate().await?;
+                rooms.migrate().await?;
+                Ok(Self { reactions: Arc::new(reactions), seen: Arc::new(seen), rooms: Arc::new(rooms) })
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => {
+                let reactions = PostgresReactions::new(pool.clone());
+                let (seen, rooms) = (PostgresViews::new(pool.clone()), PostgresRooms::new(pool.clone()));
+                reactions.migrate().await?;
+                seen.migrate().await?;
+                rooms.migrate().await?;
+                Ok(Self { reactions: Arc::new(reactions), seen: Arc::new(seen), rooms: Arc::new(rooms) })
+            }
+        }
+    }
 }
 
 impl Community {
-    /// Opens the community in a folder, which is made if it does not exist.
-    pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Error::new(ErrorKind::Storage, "the folder cannot be made").with_source(error)
-        })?;
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join("community.sqlite"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(20));
-        let opening = |error| failed("opening the community", error);
-        let pool =
-            SqlitePoolOptions::new().max_connections(8).connect_with(options).await.map_err(opening)?;
-        sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&pool).await.map_err(opening)?;
-
-        let (reactions, seen) = (SqliteReactions::new(pool.clone()), SqliteViews::new(pool.clone()));
-        let rooms = SqliteRooms::new(pool.clone()).with_clock(Arc::clone(&clock));
-        let answers = SqliteIdempotency::new(pool.clone()).with_clock(Arc::clone(&clock));
-        reactions.migrate().await?;
-        seen.migrate().await?;
-        rooms.migrate().await?;
-        answers.migrate().await?;
-        // Kept, so that who was counted, and which coupon is whose, is the same after a restart.
-        let (who, coupons) = (secret(&pool, "views").await?, secret(&pool, "coupons").await?);
+    /// Opens the community in a database, or else in a folder, which is made if it does not exist.
+    pub(crate) async fn open(folder: &Path, database: Option<Pool>, clock: Arc<dyn Clock>) -> Result<Self> {
+        if database.is_none() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Error::new(ErrorKind::Storage, "the folder cannot be made").with_source(error)
+            })?;
+        }
+        let database = Database::open(&folder.join("community.sqlite"), database, SCHEMA).await?;
+        let Stores { reactions, seen, rooms } = Stores::open(&database, &clock).await?;
+        // Kept, so that who was counted, and which coupon is whose, is the same after a restart and in every process.
+        let (who, coupons) = (secret(&database, "views").await?, secret(&database, "coupons").await?);
         Ok(Self {
-            posts: Posts::new(pool.clone(), Arc::clone(&clock)),
+            posts: Posts::new(database.clone(), Arc::clone(&clock)),
             reactions,
-            views: ViewCounter::new(seen.clone(), who.as_bytes()).with_clock(Arc::clone(&clock)),
-            warnings: Warnings::new(pool.clone(), Arc::clone(&clock)),
-            rooms: Rooms::new(rooms),
-            missions: Missions::new(pool.clone(), Arc::clone(&clock)),
-            drops: Drops::open(pool.clone(), &coupons, clock).await?,
+            views: ViewCounter::new(Arc::clone(&seen), who.as_bytes()).with_clock(Arc::clone(&clock)),
             seen,
-            idempotency: Idempotency::new(answers.clone()),
-            pool,
-            answers,
+            warnings: Warnings::new(database.clone(), Arc::clone(&clock)),
+            rooms: Rooms::new(rooms),
+            missions: Missions::new(database.clone(), Arc::clone(&clock)),
+            once: Once::open(&database, Arc::clone(&clock)).await?,
+            drops: Drops::open(database.clone(), &coupons, clock).await?,
+            database,
         })
     }
 
-    /// Makes something once for each request, however often that is sent, and answers it alike.
-    pub(crate) async fn once<T: Serialize>(
-        &self,
-        request: &IdempotentRequest,
-        make: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send,
-    ) -> Result<Response> {
-        let making = |error| failed("making what was asked for", error);
-        let work = |execution: Arc<_>| async move {
-            let mut writing = Writing::begin(&self.pool).await.map_err(making)?;
-            let made = serde_json::to_vec(&make(&mut writing).await?)
-                .map_err(|_| Error::new(ErrorKind::Other, "what was made cannot be written as JSON"))?;
-            let response = Response::new(201, made);
-            self.answers.complete_in(&mut writing, &execution, &response).await?;
-            writing.commit().await.map_err(making)?;
-            Ok(Reply::Stored(response))
-        };
-        Ok(self.idempotency.run(request, work).await?.response)
-    }
-
-    /// Tells whether the file answers.
+    /// Tells whether the database answers.
     pub(crate) async fn ping(&self) -> Result<()> {
-        let asked = sqlx::query("SELECT 1 FROM posts LIMIT 1").fetch_optional(&self.pool).await;
-        asked.map(|_| ()).map_err(|error| failed("reading the community", error))
+        let asked = on!(&self.database, pool => sqlx::query("SELECT 1 FROM posts LIMIT 1").fetch_optional(pool).await.map(drop));
+        asked.map_err(|error| failed("reading the community", error))
     }
 
     /// Forgets what nobody asks for any more: who saw what in hours that are over, and answers of a day ago.
     pub(crate) async fn clean_up(&self) -> Result<()> {
         self.views.clean_up().await?;
-        while self.answers.clean_up(1_000).await? > 0 {}
-        Ok(())
+        self.once.clean_up().await
     }
 
     /// Takes a post back, with what was said of it; tells whether it was there.
@@ -121,14 +123,12 @@ impl Community {
 }
 
 /// A secret of the community, made up when it is first asked for.
-async fn secret(pool: &SqlitePool, name: &str) -> Result<String> {
+async fn secret(database: &Database, name: &str) -> Result<String> {
     let keeping = |error| failed("keeping a secret", error);
-    sqlx::query("INSERT INTO secrets (name, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-        .bind(name)
-        .bind(random_secret())
-        .execute(pool)
-        .await
+    let insert = "INSERT INTO secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let new = random_secret();
+    on!(database, pool => sqlx::query(insert).bind(name).bind(new).execute(pool).await.map(drop))
         .map_err(keeping)?;
-    let kept = sqlx::query("SELECT secret FROM secrets WHERE name = ?1").bind(name).fetch_one(pool).await;
-    kept.and_then(|row| row.try_get(0)).map_err(keeping)
+    let kept = "SELECT secret FROM secrets WHERE name = $1";
+    on!(database, pool => sqlx::query_scalar(kept).bind(name).fetch_one(pool).await).map_err(keeping)
 }

@@ -7,16 +7,18 @@ use hmac::{Hmac, Mac as _};
 use pumasi_core::database::failed;
 use pumasi_core::time::Clock;
 use pumasi_core::{Error, ErrorKind, Result};
-use pumasi_saga::capacity::{Capacity, Places, SqliteCapacity};
+#[cfg(feature = "postgres")]
+use pumasi_saga::capacity::PostgresCapacity;
+use pumasi_saga::capacity::{Capacity, CapacityStore, Places, SqliteCapacity};
 use sha2::Sha256;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _, SqliteConnection, SqlitePool};
+use support::database::{Connection, Database};
+use support::{on, within};
 
 #[derive(Clone)]
 pub(crate) struct Drops {
-    pool: SqlitePool,
+    database: Database,
     clock: Arc<dyn Clock>,
-    places: SqliteCapacity,
+    places: Arc<dyn CapacityStore>,
     /// The desk of each drop: those who ask at the same time share a transaction.
     desks: Arc<Mutex<HashMap<i64, Capacity>>>,
     codes: Hmac<Sha256>,
@@ -29,12 +31,6 @@ pub(crate) struct Drop {
     pub(crate) places: i64,
 }
 
-impl FromRow<'_, SqliteRow> for Drop {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self { id: row.try_get("id")?, title: row.try_get("title")?, places: row.try_get("places")? })
-    }
-}
-
 /// What a person got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Coupon {
@@ -44,42 +40,55 @@ pub(crate) struct Coupon {
 }
 
 impl Drops {
-    pub(crate) async fn open(pool: SqlitePool, secret: &str, clock: Arc<dyn Clock>) -> Result<Self> {
-        let places = SqliteCapacity::new(pool.clone()).with_clock(Arc::clone(&clock));
-        places.migrate().await?;
+    pub(crate) async fn open(database: Database, secret: &str, clock: Arc<dyn Clock>) -> Result<Self> {
+        let places: Arc<dyn CapacityStore> = match &database {
+            Database::Sqlite(pool) => {
+                let places = SqliteCapacity::new(pool.clone()).with_clock(Arc::clone(&clock));
+                places.migrate().await?;
+                Arc::new(places)
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => {
+                let places = PostgresCapacity::new(pool.clone());
+                places.migrate().await?;
+                Arc::new(places)
+            }
+        };
         let codes = Hmac::new_from_slice(secret.as_bytes())
             .map_err(|_| Error::new(ErrorKind::Other, "the secret of the coupons cannot be used"))?;
-        Ok(Self { pool, clock, places, desks: Arc::default(), codes })
+        Ok(Self { database, clock, places, desks: Arc::default(), codes })
     }
 
     /// Writes a drop within a transaction.
     pub(crate) async fn insert(
         &self,
-        connection: &mut SqliteConnection,
+        connection: Connection<'_>,
         title: String,
         places: u32,
     ) -> Result<Drop> {
-        sqlx::query_as(
-            "INSERT INTO drops (title, places, at) VALUES (?1, ?2, ?3) RETURNING id, title, places",
-        )
-        .bind(title)
-        .bind(places)
-        .bind(self.clock.now().as_micros())
-        .fetch_one(connection)
-        .await
-        .map_err(|error| failed("writing a drop", error))
+        let (insert, places) =
+            ("INSERT INTO drops (title, places, at) VALUES ($1, $2, $3) RETURNING id", i64::from(places));
+        let id = within!(connection, open => sqlx::query_scalar(insert)
+            .bind(&title)
+            .bind(places)
+            .bind(self.clock.now().as_micros())
+            .fetch_one(open)
+            .await);
+        Ok(Drop { id: id.map_err(|error| failed("writing a drop", error))?, title, places })
     }
 
     /// Lists drops, the newest first and only those before `before`.
     pub(crate) async fn list(&self, before: Option<i64>, limit: usize) -> Result<Vec<Drop>> {
         let list =
-            "SELECT id, title, places FROM drops WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2";
-        sqlx::query_as(list)
+            "SELECT id, title, places FROM drops WHERE $1 IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: sqlx::Result<Vec<(i64, String, i64)>> = on!(&self.database, pool => sqlx::query_as(list)
             .bind(before)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("listing drops", error))
+            .bind(limit)
+            .fetch_all(pool)
+            .await);
+        let rows = rows.map_err(|error| failed("listing drops", error))?;
+        Ok(rows.into_iter().map(|(id, title, places)| Drop { id, title, places }).collect())
     }
 
     /// Counts the places of a drop.
@@ -109,13 +118,12 @@ impl Drops {
         if let Some(desk) = known {
             return Ok(desk);
         }
-        let drop: Option<(i64,)> = sqlx::query_as("SELECT places FROM drops WHERE id = ?1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| failed("reading a drop", error))?;
-        let (places,) = drop.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such drop"))?;
-        let desk = Capacity::new(self.places.clone(), format!("drop-{id}"));
+        let drop = "SELECT places FROM drops WHERE id = $1";
+        let drop: sqlx::Result<Option<i64>> =
+            on!(&self.database, pool => sqlx::query_scalar(drop).bind(id).fetch_optional(pool).await);
+        let drop = drop.map_err(|error| failed("reading a drop", error))?;
+        let places = drop.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such drop"))?;
+        let desk = Capacity::new(Arc::clone(&self.places), format!("drop-{id}"));
         // As often as is liked: a pool that is there stays as it is.
         desk.open(u64::try_from(places).unwrap_or(0)).await?;
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);

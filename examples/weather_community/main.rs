@@ -19,13 +19,16 @@
 //! | variable | |
 //! |---|---|
 //! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member` or `forecaster`, `aud`: `weather_community`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PUMASI_POSTGRES_URL` | keeps everything in PostgreSQL, shared by any number of processes (`--features postgres`) |
+//! | `PUMASI_CORS_ORIGINS` | the origins, by comma, whose pages may use the API |
 //! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |
 //!
-//! Everything is kept in one folder, `--data`: what was acknowledged is there after a SIGKILL.
+//! Without a server everything is kept in one folder, `--data`: what was acknowledged is there after a SIGKILL.
 
 mod community;
 mod drops;
 mod missions;
+mod once;
 mod posts;
 mod region;
 mod serve;

@@ -6,12 +6,12 @@ use pumasi_core::database::failed;
 use pumasi_core::filter::{Circle, GeoPoint};
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _, SqliteConnection, SqlitePool};
+use support::database::{Connection, Database};
+use support::{on, within};
 
 #[derive(Clone)]
 pub(crate) struct Missions {
-    pool: SqlitePool,
+    database: Database,
     clock: Arc<dyn Clock>,
 }
 
@@ -26,16 +26,13 @@ pub(crate) struct Mission {
     pub(crate) mine: bool,
 }
 
-impl FromRow<'_, SqliteRow> for Mission {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        let center = GeoPoint::new(row.try_get("lat")?, row.try_get("lon")?);
-        Ok(Self {
-            id: row.try_get("id")?,
-            title: row.try_get("title")?,
-            circle: Circle::new(center, row.try_get("radius_m")?),
-            proven: u64::try_from(row.try_get::<i64, _>("proven")?).unwrap_or(0),
-            mine: row.try_get("mine")?,
-        })
+/// The columns of `missions.sql`.
+type Row = (i64, String, f64, f64, f64, i64, bool);
+
+impl From<Row> for Mission {
+    fn from((id, title, lat, lon, radius_m, proven, mine): Row) -> Self {
+        let circle = Circle::new(GeoPoint::new(lat, lon), radius_m);
+        Self { id, title, circle, proven: u64::try_from(proven).unwrap_or(0), mine }
     }
 }
 
@@ -47,38 +44,42 @@ pub(crate) struct Proof {
 }
 
 impl Missions {
-    pub(crate) const fn new(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
+    pub(crate) const fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
     }
 
     /// Writes a mission within a transaction.
     pub(crate) async fn insert(
         &self,
-        connection: &mut SqliteConnection,
+        connection: Connection<'_>,
         title: String,
         circle: Circle,
     ) -> Result<Mission> {
-        let insert = "INSERT INTO missions (title, lat, lon, radius_m, at) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *, 0 AS proven, 0 AS mine";
-        sqlx::query_as(insert)
-            .bind(title)
+        let insert =
+            "INSERT INTO missions (title, lat, lon, radius_m, at) VALUES ($1, $2, $3, $4, $5) RETURNING id";
+        let id = within!(connection, open => sqlx::query_scalar(insert)
+            .bind(&title)
             .bind(circle.center.lat)
             .bind(circle.center.lon)
             .bind(circle.radius_m)
             .bind(self.clock.now().as_micros())
-            .fetch_one(connection)
-            .await
-            .map_err(|error| failed("writing a mission", error))
+            .fetch_one(open)
+            .await);
+        let id = id.map_err(|error| failed("writing a mission", error))?;
+        Ok(Mission { id, title, circle, proven: 0, mine: false })
     }
 
     /// Lists missions in the order of their making, as `person` sees them.
     pub(crate) async fn list(&self, person: &str, after: i64, limit: usize) -> Result<Vec<Mission>> {
-        sqlx::query_as(include_str!("sql/missions.sql"))
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: sqlx::Result<Vec<Row>> = on!(&self.database, pool => sqlx::query_as(include_str!("sql/missions.sql"))
             .bind(person)
             .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("listing missions", error))
+            .bind(limit)
+            .fetch_all(pool)
+            .await);
+        let rows = rows.map_err(|error| failed("listing missions", error))?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     /// Proves a mission: whoever is there, once. The same proof again is answered alike; another one is refused.
@@ -93,25 +94,27 @@ impl Missions {
         }
         let proving = |error| failed("proving a mission", error);
         let insert =
-            "INSERT INTO proofs (mission, person, note, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-        let done = sqlx::query(insert)
+            "INSERT INTO proofs (mission, person, note, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        let at = self.clock.now().as_micros();
+        let written = on!(&self.database, pool => sqlx::query(insert)
             .bind(id)
             .bind(person)
             .bind(note)
-            .bind(self.clock.now().as_micros())
-            .execute(&self.pool)
+            .bind(at)
+            .execute(pool)
             .await
-            .map_err(proving)?;
-        let (stands, at): (String, i64) =
-            sqlx::query_as("SELECT note, at FROM proofs WHERE mission = ?1 AND person = ?2")
-                .bind(id)
-                .bind(person)
-                .fetch_one(&self.pool)
-                .await
-                .map_err(proving)?;
+            .map(|done| done.rows_affected()));
+        let written = written.map_err(proving)?;
+        let proof = "SELECT note, at FROM proofs WHERE mission = $1 AND person = $2";
+        let proof: sqlx::Result<(String, i64)> = on!(&self.database, pool => sqlx::query_as(proof)
+            .bind(id)
+            .bind(person)
+            .fetch_one(pool)
+            .await);
+        let (stands, at) = proof.map_err(proving)?;
         if stands != note {
             return Err(Error::new(ErrorKind::Conflict, "you have proven this mission, and once is enough"));
         }
-        Ok(Proof { note: stands, at: Timestamp::from_micros(at), is_new: done.rows_affected() > 0 })
+        Ok(Proof { note: stands, at: Timestamp::from_micros(at), is_new: written > 0 })
     }
 }

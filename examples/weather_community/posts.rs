@@ -1,6 +1,7 @@
 //! How the sky looks, and where: posts, found by an index of places.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use pumasi_core::Result;
@@ -9,13 +10,22 @@ use pumasi_core::filter::{Circle, GeoPoint};
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_search::geo::GeoIndex;
 use serde_json::json;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _, SqliteConnection, SqlitePool};
+use support::database::{Connection, Database, Sql};
+use support::{on, within};
+
+/// Identifiers of those who write at the same time become visible in their order: whoever has read up to one misses none below.
+/// In a file nobody else writes anyway.
+const IN_TURN: Sql = Sql {
+    sqlite: "SELECT 1",
+    postgres: "SELECT pg_advisory_xact_lock(hashtext('weather_community'), hashtext('posts'))",
+};
+const NEARBY: Sql =
+    Sql { sqlite: include_str!("sql/nearby.sql"), postgres: include_str!("sql/nearby.postgres.sql") };
 
 /// The posts: in a table, and where each is also in memory.
 #[derive(Clone)]
 pub(crate) struct Posts {
-    pool: SqlitePool,
+    database: Database,
     clock: Arc<dyn Clock>,
     places: Arc<RwLock<Places>>,
 }
@@ -45,43 +55,46 @@ pub(crate) struct Post {
     pub(crate) at: Timestamp,
 }
 
-impl FromRow<'_, SqliteRow> for Post {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            author: row.try_get("author")?,
-            sky: row.try_get("sky")?,
-            text: row.try_get("text")?,
-            place: GeoPoint::new(row.try_get("lat")?, row.try_get("lon")?),
-            at: Timestamp::from_micros(row.try_get("at")?),
-        })
+/// A post's columns in the order of their names in every statement: `id, author, sky, text, lat, lon, at`.
+type Row = (i64, String, String, String, f64, f64, i64);
+
+impl From<Row> for Post {
+    fn from((id, author, sky, text, lat, lon, at): Row) -> Self {
+        let (place, at) = (GeoPoint::new(lat, lon), Timestamp::from_micros(at));
+        Self { id, author, sky, text, place, at }
     }
 }
 
 impl Posts {
-    pub(crate) fn new(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock, places: Arc::default() }
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock, places: Arc::default() }
     }
 
     /// Writes a post within a transaction; it is found once that has committed.
-    pub(crate) async fn insert(&self, connection: &mut SqliteConnection, new: NewPost) -> Result<Post> {
-        let insert =
-            "INSERT INTO posts (author, sky, text, lat, lon, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING *";
-        sqlx::query_as(insert)
+    pub(crate) async fn insert(&self, mut connection: Connection<'_>, new: NewPost) -> Result<Post> {
+        let writing = |error| failed("writing a post", error);
+        let in_turn = IN_TURN.to(&self.database);
+        within!(&mut connection, open => sqlx::query(in_turn).execute(&mut **open).await.map(drop))
+            .map_err(writing)?;
+        let insert = "INSERT INTO posts (author, sky, text, lat, lon, at) VALUES ($1, $2, $3, $4, $5, $6) \
+                      RETURNING id, author, sky, text, lat, lon, at";
+        let post: sqlx::Result<Row> = within!(connection, open => sqlx::query_as(insert)
             .bind(new.author)
             .bind(new.sky)
             .bind(new.text)
             .bind(new.at.lat)
             .bind(new.at.lon)
             .bind(self.clock.now().as_micros())
-            .fetch_one(connection)
-            .await
-            .map_err(|error| failed("writing a post", error))
+            .fetch_one(open)
+            .await);
+        post.map(Into::into).map_err(writing)
     }
 
     pub(crate) async fn post(&self, id: i64) -> Result<Option<Post>> {
-        let post = sqlx::query_as("SELECT * FROM posts WHERE id = ?1").bind(id).fetch_optional(&self.pool);
-        post.await.map_err(|error| failed("reading a post", error))
+        let one = "SELECT id, author, sky, text, lat, lon, at FROM posts WHERE id = $1";
+        let post: sqlx::Result<Option<Row>> =
+            on!(&self.database, pool => sqlx::query_as(one).bind(id).fetch_optional(pool).await);
+        Ok(post.map_err(|error| failed("reading a post", error))?.map(Into::into))
     }
 
     /// Lists posts within a circle, the newest first and only those before `before`; tells whether there are more.
@@ -92,39 +105,47 @@ impl Posts {
         limit: usize,
     ) -> Result<(Vec<Post>, bool)> {
         self.catch_up().await?;
-        let mut ids: Vec<i64> = {
-            let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-            let found = places.index.within(circle).map(|(id, _)| *id);
-            found.filter(|id| before.is_none_or(|before| *id < before)).collect()
-        };
-        ids.sort_unstable_by_key(|id| Reverse(*id));
-        let more = ids.len() > limit;
-        ids.truncate(limit);
-        let posts = sqlx::query_as(include_str!("sql/nearby.sql"))
-            .bind(json!(ids).to_string())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("listing posts", error))?;
-        Ok((posts, more))
+        loop {
+            let mut ids: Vec<i64> = {
+                let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+                let found = places.index.within(circle).map(|(id, _)| *id);
+                found.filter(|id| before.is_none_or(|before| *id < before)).collect()
+            };
+            ids.sort_unstable_by_key(|id| Reverse(*id));
+            let more = ids.len() > limit;
+            ids.truncate(limit);
+            let (nearby, wanted) = (NEARBY.to(&self.database), json!(ids).to_string());
+            let posts: sqlx::Result<Vec<Row>> =
+                on!(&self.database, pool => sqlx::query_as(nearby).bind(wanted).fetch_all(pool).await);
+            let posts = posts.map_err(|error| failed("listing posts", error))?;
+            if posts.len() == ids.len() {
+                return Ok((posts.into_iter().map(Into::into).collect(), more));
+            }
+            // What another process has deleted is looked for no more, and what comes after it fills its place.
+            let there: HashSet<i64> = posts.iter().map(|(id, ..)| *id).collect();
+            let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+            for id in ids.iter().filter(|id| !there.contains(id)) {
+                places.index.remove(id);
+            }
+        }
     }
 
     /// Takes a post out; tells whether it was there.
     pub(crate) async fn remove(&self, id: i64) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM posts WHERE id = ?1").bind(id).execute(&self.pool).await;
-        let done = done.map_err(|error| failed("deleting a post", error))?;
+        let delete = "DELETE FROM posts WHERE id = $1";
+        let deleted = on!(&self.database, pool => sqlx::query(delete).bind(id).execute(pool).await.map(|done| done.rows_affected()));
+        let deleted = deleted.map_err(|error| failed("deleting a post", error))?;
         self.places.write().unwrap_or_else(PoisonError::into_inner).index.remove(&id);
-        Ok(done.rows_affected() > 0)
+        Ok(deleted > 0)
     }
 
     /// Brings the index of places up to the newest post: after a start all of them, else what was written meanwhile.
     async fn catch_up(&self) -> Result<()> {
         let known = self.places.read().unwrap_or_else(PoisonError::into_inner).newest;
-        let rows: Vec<(i64, f64, f64)> =
-            sqlx::query_as("SELECT id, lat, lon FROM posts WHERE id > ?1 ORDER BY id")
-                .bind(known)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|error| failed("reading where posts are", error))?;
+        let newer = "SELECT id, lat, lon FROM posts WHERE id > $1 ORDER BY id";
+        let rows: sqlx::Result<Vec<(i64, f64, f64)>> =
+            on!(&self.database, pool => sqlx::query_as(newer).bind(known).fetch_all(pool).await);
+        let rows = rows.map_err(|error| failed("reading where posts are", error))?;
         if !rows.is_empty() {
             let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
             for (id, lat, lon) in rows {

@@ -13,7 +13,7 @@ use pumasi_core::filter::{Circle, GeoPoint};
 use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::room::NewMessage;
 use pumasi_core::time::{Clock as _, ManualClock, SystemClock};
-use pumasi_search::reactions::{Reaction, Reactions as _, Vote};
+use pumasi_search::reactions::{Reaction, Vote};
 use pumasi_search::views::Viewer;
 use support::say;
 
@@ -31,7 +31,7 @@ const ASKERS: usize = 100;
 pub(crate) async fn tell() -> Told {
     let folder = tempfile::tempdir()?;
     let clock = ManualClock::new();
-    let community = Community::open(&folder.path().join("day"), Arc::new(clock.clone())).await?;
+    let community = Community::open(&folder.path().join("day"), None, Arc::new(clock.clone())).await?;
     nearby(&community).await?;
     votes(&community, &clock).await?;
     views(&community, &clock).await?;
@@ -59,7 +59,8 @@ async fn nearby(community: &Community) -> Told {
         let posts = community.posts.clone();
         let asked = request(author, text)?;
         let once = community
-            .once(&asked, |connection| async move { Ok(posts.insert(connection, new).await?.id) }.boxed());
+            .once
+            .run(&asked, |connection| async move { Ok(posts.insert(connection, new).await?.id) }.boxed());
         once.await?;
     }
     let (found, _) = community.posts.within(Circle::new(HERE, 5_000.0), None, 10).await?;
@@ -161,7 +162,7 @@ async fn mission(community: &Community) -> Told {
     say!("\n== A mission is proven once, by who is there");
     let asked = request("예보관", "mission")?;
     let (missions, circle) = (community.missions.clone(), Circle::new(HERE, 500.0));
-    let once = community.once(&asked, |connection| {
+    let once = community.once.run(&asked, |connection| {
         async move { Ok(missions.insert(connection, "청계천 물높이 보기".to_owned(), circle).await?.id) }
             .boxed()
     });
@@ -200,7 +201,7 @@ async fn drop_of_coupons(folder: &Path) -> Told {
     }
     say!("  the process ended: {}", process.wait()?);
 
-    let community = Community::open(folder, Arc::new(SystemClock)).await?;
+    let community = Community::open(folder, None, Arc::new(SystemClock)).await?;
     let mut coupons: HashMap<String, String> = HashMap::new();
     for _ in 0..2 {
         let granted = join_all((0..ASKERS).map(|number| ask(&community, number))).await;
@@ -226,9 +227,9 @@ async fn drop_of_coupons(folder: &Path) -> Told {
 
 /// The process that is killed.
 pub(crate) async fn until_killed(folder: &Path) -> Told {
-    let community = Community::open(folder, Arc::new(SystemClock)).await?;
+    let community = Community::open(folder, None, Arc::new(SystemClock)).await?;
     let (drops, asked) = (community.drops.clone(), request("예보관", "drop")?);
-    let once = community.once(&asked, |connection| {
+    let once = community.once.run(&asked, |connection| {
         async move { Ok(drops.insert(connection, "우산".to_owned(), COUPONS).await?.id) }.boxed()
     });
     once.await?;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use pumasi_core::database::{Writing, failed};
+use pumasi_core::database::failed;
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _, SqlitePool};
+use support::database::Database;
+use support::on;
 
 #[derive(Clone)]
 pub(crate) struct Warnings {
-    pool: SqlitePool,
+    database: Database,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,23 +41,19 @@ impl Warning {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Warning {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            region: row.try_get("region")?,
-            kind: row.try_get("kind")?,
-            text: row.try_get("text")?,
-            forecaster: row.try_get("forecaster")?,
-            at: Timestamp::from_micros(row.try_get("at")?),
-            lifted_at: row.try_get::<Option<i64>, _>("lifted_at")?.map(Timestamp::from_micros),
-        })
+/// A warning's columns in the order of their names in every statement: `id, region, kind, text, forecaster, at, lifted_at`.
+type Row = (i64, String, String, String, String, i64, Option<i64>);
+
+impl From<Row> for Warning {
+    fn from((id, region, kind, text, forecaster, at, lifted_at): Row) -> Self {
+        let (at, lifted_at) = (Timestamp::from_micros(at), lifted_at.map(Timestamp::from_micros));
+        Self { id, region, kind, text, forecaster, at, lifted_at }
     }
 }
 
 impl Warnings {
-    pub(crate) const fn new(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
+    pub(crate) const fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
     }
 
     /// Issues a warning, unless one of that kind is in force in the region; tells whether it is new.
@@ -69,41 +65,52 @@ impl Warnings {
         forecaster: &str,
     ) -> Result<(Warning, bool)> {
         let issuing = |error| failed("issuing a warning", error);
-        let mut writing = Writing::begin(&self.pool).await.map_err(issuing)?;
-        let insert = "INSERT INTO warnings (region, kind, text, forecaster, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-        let done = sqlx::query(insert)
-            .bind(region)
-            .bind(kind)
-            .bind(text)
-            .bind(forecaster)
-            .bind(self.clock.now().as_micros())
-            .execute(&mut *writing)
-            .await
-            .map_err(issuing)?;
-        let in_force = "SELECT * FROM warnings WHERE region = ?1 AND kind = ?2 AND lifted_at IS NULL";
-        let warning = sqlx::query_as(in_force).bind(region).bind(kind).fetch_one(&mut *writing).await;
-        let warning = warning.map_err(issuing)?;
-        writing.commit().await.map_err(issuing)?;
-        Ok((warning, done.rows_affected() > 0))
+        let insert = "INSERT INTO warnings (region, kind, text, forecaster, at) VALUES ($1, $2, $3, $4, $5) \
+                      ON CONFLICT DO NOTHING RETURNING id, region, kind, text, forecaster, at, lifted_at";
+        let in_force = "SELECT id, region, kind, text, forecaster, at, lifted_at FROM warnings \
+                        WHERE region = $1 AND kind = $2 AND lifted_at IS NULL";
+        loop {
+            let at = self.clock.now().as_micros();
+            let new: sqlx::Result<Option<Row>> = on!(&self.database, pool => sqlx::query_as(insert)
+                .bind(region)
+                .bind(kind)
+                .bind(text)
+                .bind(forecaster)
+                .bind(at)
+                .fetch_optional(pool)
+                .await);
+            if let Some(new) = new.map_err(issuing)? {
+                return Ok((new.into(), true));
+            }
+            let known: sqlx::Result<Option<Row>> = on!(&self.database, pool => sqlx::query_as(in_force)
+                .bind(region)
+                .bind(kind)
+                .fetch_optional(pool)
+                .await);
+            if let Some(known) = known.map_err(issuing)? {
+                return Ok((known.into(), false));
+            }
+            // It was lifted between the two.
+        }
     }
 
     /// Lifts a warning; one that is lifted stays as it is.
     pub(crate) async fn lift(&self, id: i64) -> Result<Warning> {
-        sqlx::query("UPDATE warnings SET lifted_at = ?2 WHERE id = ?1 AND lifted_at IS NULL")
-            .bind(id)
-            .bind(self.clock.now().as_micros())
-            .execute(&self.pool)
-            .await
+        let (lift, at) = (
+            "UPDATE warnings SET lifted_at = $2 WHERE id = $1 AND lifted_at IS NULL",
+            self.clock.now().as_micros(),
+        );
+        on!(&self.database, pool => sqlx::query(lift).bind(id).bind(at).execute(pool).await.map(drop))
             .map_err(|error| failed("lifting a warning", error))?;
         self.warning(id).await
     }
 
     pub(crate) async fn warning(&self, id: i64) -> Result<Warning> {
-        let warning =
-            sqlx::query_as("SELECT * FROM warnings WHERE id = ?1").bind(id).fetch_optional(&self.pool).await;
-        warning
-            .map_err(|error| failed("reading a warning", error))?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such warning"))
+        let one = "SELECT id, region, kind, text, forecaster, at, lifted_at FROM warnings WHERE id = $1";
+        let warning: sqlx::Result<Option<Row>> =
+            on!(&self.database, pool => sqlx::query_as(one).bind(id).fetch_optional(pool).await);
+        let warning = warning.map_err(|error| failed("reading a warning", error))?;
+        warning.map(Into::into).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such warning"))
     }
 
     /// Lists warnings in force, of one region or of all, the newest first and only those before `before`.
@@ -113,13 +120,16 @@ impl Warnings {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Warning>> {
-        let list = "SELECT * FROM warnings WHERE lifted_at IS NULL AND (?1 IS NULL OR region = ?1) AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3";
-        sqlx::query_as(list)
+        let list = "SELECT id, region, kind, text, forecaster, at, lifted_at FROM warnings WHERE lifted_at IS NULL \
+                    AND ($1 IS NULL OR region = $1) AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: sqlx::Result<Vec<Row>> = on!(&self.database, pool => sqlx::query_as(list)
             .bind(region)
             .bind(before)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("listing warnings", error))
+            .bind(limit)
+            .fetch_all(pool)
+            .await);
+        let rows = rows.map_err(|error| failed("listing warnings", error))?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 }

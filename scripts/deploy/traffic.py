@@ -21,6 +21,7 @@ SERVICES = {
     "race_registration": "races",
     "dev_search": "search",
     "running_club": "club",
+    "weather_community": "weather",
 }
 
 
@@ -97,6 +98,21 @@ class World:
         self.registrations(number)
         self.searches(number)
         self.club(number)
+        self.weather(number)
+
+    def weather(self, number):
+        member, forecaster = (f"이웃 {number}", "member"), ("예보관", "forecaster")
+        must = lambda *request, **more: self.must("weather_community", *request, **more)
+        place = {"lat": 37.5665, "lon": 126.978}
+        post = must("POST", "/posts", {"sky": "rain", "text": f"{number}일째 비", **place}, as_whom=member)["id"]
+        must("PUT", f"/posts/{post}/reaction", {"reaction": "like"}, as_whom=member)
+        for _ in range(2):
+            must("POST", f"/posts/{post}/views", as_whom=member)
+        warning = must("POST", "/warnings", {"region": "seoul", "kind": "heavy_rain", "text": "비"}, as_whom=forecaster)["id"]
+        must("POST", f"/warnings/{warning}/messages", {"id": f"m{number}", "text": "물이 차요"}, as_whom=member)
+        drop = must("POST", "/drops", {"title": "우산", "places": 1}, as_whom=forecaster)["id"]
+        must("POST", f"/drops/{drop}/coupon", as_whom=member)
+        self.ask("weather_community", "POST", f"/drops/{drop}/coupon", as_whom=("지각", "member"))
 
     def posts(self, number):
         for text in (GOOD, GOOD, HALF, USELESS, REFUSED):

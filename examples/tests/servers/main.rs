@@ -19,6 +19,8 @@ mod running_coach;
 mod slack_bot;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod trial;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod weather_community;
 
 /// What is left out of this program leaves no trace in it but this.
 #[cfg(not(all(feature = "postgres", feature = "redis", feature = "kafka")))]

@@ -72,7 +72,7 @@ async fn healthy() -> StatusCode {
     StatusCode::OK
 }
 
-/// Tells whether the service can do its work, and what is down if not.
+/// Tells whether the service can do its work.
 #[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
 async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
     service.ready.check().await

@@ -20,7 +20,6 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
@@ -30,11 +29,10 @@ use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
-use support::{say, telemetry};
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 
 use crate::Told;
 use crate::community::Community;
@@ -80,13 +78,7 @@ pub(crate) struct TokenOptions {
 impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
-        let keys = Keys::from_env("weather_community")?;
-        if keys.is_random() {
-            return Err(format!("{} is not set: the service would not know the token", auth::KEY).into());
-        }
-        let token = keys.issue(&self.name, self.role.as_str(), LIFETIME).map_err(|problem| problem.detail)?;
-        say!("{token}");
-        Ok(())
+        Ok(auth::print_token("weather_community", &self.name, self.role.as_str(), LIFETIME)?)
     }
 }
 
@@ -107,15 +99,15 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
-    let community = Community::open(&options.data, Arc::new(SystemClock)).await?;
+    let community = Community::open(&options.data, servers::postgres().await?, Arc::new(SystemClock)).await?;
     let shutdown = Shutdown::new();
-    let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
-    let listeners = Arc::new(Semaphore::new(LISTENERS));
     let asked = community.clone();
     let ready = Ready::new(shutdown.clone()).with("store", move || {
         let community = asked.clone();
         async move { community.ping().await }
     });
+    let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
+    let listeners = Arc::new(Semaphore::new(LISTENERS));
     let service =
         Arc::new(Service { community, keys, listeners, metrics, ready, shutdown: shutdown.clone() });
 
@@ -126,7 +118,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, options.requests_per_second);
+    let router = router(service, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     tidying.await?;
     tracing::info!("stopped");
@@ -147,7 +139,7 @@ async fn tidy(community: Community, shutdown: Shutdown) {
     }
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
     let (api, mut openapi) =
         api::router().merge(sky::router()).merge(rooms::router()).merge(rewards::router()).split_for_parts();
     let (machines, more) = api::machines().split_for_parts();
@@ -167,11 +159,8 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Router {
         .layer(middleware::from_fn_with_state(keys, auth::identify))
         .merge(bounded(machines))
         .layer(middleware::from_fn(no_query));
-    let router = Router::new()
-        .merge(guarded)
-        .merge(PAGE.router())
-        .route("/openapi.json", get(|| async move { axum::Json(openapi) }));
-    fallbacks(router).layer(TraceLayer::new_for_http()).with_state(service)
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.

@@ -59,7 +59,7 @@ async fn add_mission(
     caller.require(Role::Forecaster.as_str())?;
     let request = request(&headers, caller.name(), "/missions", &new)?;
     let ((title, circle), missions) = (new.read()?, service.community.missions.clone());
-    let made = service.community.once(&request, |connection| {
+    let made = service.community.once.run(&request, |connection| {
         async move { Ok(MissionView::from(missions.insert(connection, title, circle).await?)) }.boxed()
     });
     Ok(replied(made.await?))
@@ -121,7 +121,7 @@ async fn add_drop(
     caller.require(Role::Forecaster.as_str())?;
     let request = request(&headers, caller.name(), "/drops", &new)?;
     let ((title, places), drops) = (new.read()?, service.community.drops.clone());
-    let made = service.community.once(&request, |connection| {
+    let made = service.community.once.run(&request, |connection| {
         async move { Ok(DropView::of(drops.insert(connection, title, places).await?, None)) }.boxed()
     });
     Ok(replied(made.await?))

@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use futures_util::FutureExt as _;
 use pumasi_core::time::{Clock as _, SystemClock};
-use pumasi_search::reactions::{Counts, Reaction, Reactions as _, Vote};
+use pumasi_search::reactions::{Counts, Reaction, Vote};
 use pumasi_search::views::Viewer;
 use support::auth::Caller;
 use support::body::Object;
@@ -59,7 +59,7 @@ async fn add(
 ) -> Answer<Response> {
     let request = request(&headers, caller.name(), "/posts", &new)?;
     let (new, posts) = (new.by(caller.name())?, service.community.posts.clone());
-    let made = service.community.once(&request, |connection| {
+    let made = service.community.once.run(&request, |connection| {
         async move {
             let post = posts.insert(connection, new).await?;
             Ok(PostView::of(post, None, Counts::default(), 0, Reaction::None))

@@ -1,2 +1,3 @@
--- ?1: ids, in the order in which they are wanted
-SELECT posts.* FROM json_each(?1) AS wanted JOIN posts ON posts.id = wanted.value ORDER BY wanted.key
+-- $1: ids, as a list in JSON
+SELECT id, author, sky, text, lat, lon, at FROM posts
+WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id DESC

@@ -7,6 +7,7 @@
 //! | [`RoomStore`] | the seam; its documentation is the contract | `runtime` |
 //! | [`MemoryRooms`] | the reference, for tests and for what may be forgotten | `runtime` |
 //! | `SqliteRooms` | in a file, beside your own tables | `sqlite` |
+//! | `PostgresRooms` | in a database, for any number of processes | `postgres` |
 //!
 //! A message has a number, which is one more than that of the message before it. So somebody who knows the last number they saw
 //! goes on from there: after the history, after a connection that broke, after a restart of the service.
@@ -32,6 +33,8 @@
 
 mod live;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(test)]
@@ -45,6 +48,8 @@ use serde::{Deserialize, Serialize};
 
 pub use live::{Listener, Rooms};
 pub use memory::MemoryRooms;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresRooms;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteRooms;
 

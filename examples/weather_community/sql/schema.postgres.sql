@@ -1,0 +1,47 @@
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL);
+
+CREATE TABLE IF NOT EXISTS posts (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    author TEXT NOT NULL,
+    sky TEXT NOT NULL,
+    text TEXT NOT NULL,
+    lat DOUBLE PRECISION NOT NULL,
+    lon DOUBLE PRECISION NOT NULL,
+    at BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS warnings (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    region TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    forecaster TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    lifted_at BIGINT
+);
+-- Of a kind a region has one warning at a time.
+CREATE UNIQUE INDEX IF NOT EXISTS warnings_in_force ON warnings (region, kind) WHERE lifted_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS missions (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    title TEXT NOT NULL,
+    lat DOUBLE PRECISION NOT NULL,
+    lon DOUBLE PRECISION NOT NULL,
+    radius_m DOUBLE PRECISION NOT NULL,
+    at BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS proofs (
+    mission BIGINT NOT NULL REFERENCES missions (id),
+    person TEXT NOT NULL,
+    note TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (mission, person)
+);
+
+CREATE TABLE IF NOT EXISTS drops (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    title TEXT NOT NULL,
+    places BIGINT NOT NULL,
+    at BIGINT NOT NULL
+);
