@@ -29,7 +29,10 @@ pub(super) fn check(plans: &[Plan], ending: &Ending, bank: &Bank, calls: &[Calle
             _ => nothing_stands(child, bank)?,
         }
     }
-    plans.iter().try_for_each(|plan| check_order(plan, ending, calls))
+    plans.iter().try_for_each(|plan| {
+        check_order(plan, ending, calls)?;
+        check_children(plan, plans, calls)
+    })
 }
 
 /// Tells whether an operator took a step for done, or passed it over: then it is as the operator says.
@@ -94,7 +97,9 @@ fn check_one(
 
 /// Compensations in strict reverse order, and no effect after its compensation.
 ///
-/// A step that is made anew after a rollback to a savepoint has another key, and begins another round.
+/// A step that is made anew after a rollback to a savepoint has another key, and begins another round. When a parent hears that a
+/// child has ended says nothing of when it did: a parent that stood still may hear it after the child was undone. What a child did
+/// when is what its own steps did.
 fn check_order(plan: &Plan, ending: &Ending, calls: &[Called]) -> Result<(), String> {
     let mut dead: BTreeSet<&str> = BTreeSet::new();
     let mut undone: BTreeSet<usize> = BTreeSet::new();
@@ -116,6 +121,9 @@ fn check_order(plan: &Plan, ending: &Ending, calls: &[Called]) -> Result<(), Str
             Point::Run(name) => {
                 let Some(unit) = plan.unit(name) else { continue };
                 if dead.contains(&*call.key) {
+                    if is_child(plan, unit) {
+                        continue;
+                    }
                     return Err(format!("step {name} had its effect after it was undone"));
                 }
                 if undone.remove(&unit) {
@@ -128,4 +136,136 @@ fn check_order(plan: &Plan, ending: &Ending, calls: &[Called]) -> Result<(), Str
         }
     }
     Ok(())
+}
+
+fn is_child(plan: &Plan, unit: usize) -> bool {
+    plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
+}
+
+/// No effect of a child, nor of a child of its own, between its compensation and the next time that its parent comes to make it.
+fn check_children(plan: &Plan, plans: &[Plan], calls: &[Called]) -> Result<(), String> {
+    for child in plan.units.iter().filter(|unit| unit.kind == UnitKind::Child) {
+        let steps = steps_of(&child.name, plans);
+        let mut dead: BTreeSet<&str> = BTreeSet::new();
+        let mut is_undone = false;
+        for call in calls {
+            match &call.point {
+                Point::Undo(name) if *name == *child.name && call.done => {
+                    is_undone |= dead.insert(&call.key);
+                }
+                Point::Run(name) if *name == *child.name => is_undone &= dead.contains(&*call.key),
+                Point::Run(name) if is_undone && call.done && steps.contains(&**name) => {
+                    return Err(format!("step {name} had its effect after saga {} was undone", child.name));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The steps of a saga that have effects of their own, and those of its children.
+fn steps_of<'a>(saga: &str, plans: &'a [Plan]) -> BTreeSet<&'a str> {
+    let mut steps = BTreeSet::new();
+    for unit in plans.iter().filter(|plan| *plan.saga == *saga).flat_map(|plan| &plan.units) {
+        if unit.kind == UnitKind::Child {
+            steps.append(&mut steps_of(&unit.name, plans));
+        } else {
+            steps.insert(&*unit.name);
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{Compensate, Cx, Outcome, Saga, Step, Undo};
+
+    struct Pack;
+
+    impl Step<()> for Pack {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, _: &Cx<()>, (): ()) -> Outcome<(), &'static str> {
+            Outcome::Done(())
+        }
+    }
+
+    struct Unpack;
+
+    impl Compensate<(), Pack> for Unpack {
+        type Error = &'static str;
+
+        async fn undo(&self, _: &Cx<()>, _: Undo<(), Pack>) -> Outcome<(), &'static str> {
+            Outcome::Done(())
+        }
+    }
+
+    /// Checks the calls of a parcel whose packing is a child, each given as its point, its key, and whether it was done.
+    fn checked(calls: &[(Point, &str, bool)]) -> Result<(), String> {
+        let packing = Saga::<u64, ()>::new("packing", 1).step(Pack).compensate(Unpack).build().unwrap();
+        let parcel = Saga::<u64, ()>::new("parcel", 1).child(&packing, |(key,): (u64,)| key).build().unwrap();
+        let ending = Ending {
+            status: Status::Compensated,
+            ledger: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            events: Vec::new(),
+            audits: Vec::new(),
+            children: BTreeMap::from([("packing".to_owned(), Status::Compensated)]),
+        };
+        let called = |(point, key, done): &(Point, &str, bool)| Called {
+            point: point.clone(),
+            key: (*key).to_owned(),
+            done: *done,
+        };
+        let calls: Vec<Called> = calls.iter().map(called).collect();
+        check(&[parcel.plan().clone(), packing.plan().clone()], &ending, &Bank::new(), &calls)
+    }
+
+    fn run(name: &str) -> Point {
+        Point::Run(name.to_owned())
+    }
+
+    fn undo(name: &str) -> Point {
+        Point::Undo(name.to_owned())
+    }
+
+    fn made_and_undone() -> Vec<(Point, &'static str, bool)> {
+        vec![
+            (run("packing"), "child", false),
+            (run("pack"), "step", true),
+            (undo("pack"), "step", true),
+            (undo("packing"), "child", true),
+        ]
+    }
+
+    #[test]
+    fn a_parent_that_hears_late_how_its_child_ended_is_no_effect() {
+        let mut calls = made_and_undone();
+        calls.push((run("packing"), "child", true));
+        assert_eq!(checked(&calls), Ok(()));
+    }
+
+    #[test]
+    fn a_step_of_a_child_that_was_undone_has_no_effect() {
+        let mut calls = made_and_undone();
+        calls.push((run("pack"), "other step", true));
+        let after = Err("step pack had its effect after saga packing was undone".to_owned());
+        assert_eq!(checked(&calls), after);
+        // A parent that comes to it for the time that was undone does not begin it anew.
+        calls.insert(4, (run("packing"), "child", false));
+        assert_eq!(checked(&calls), after);
+    }
+
+    #[test]
+    fn a_child_that_is_made_another_time_has_its_effects_anew() {
+        let mut calls = made_and_undone();
+        calls.extend([(run("packing"), "other child", false), (run("pack"), "other step", true)]);
+        assert_eq!(checked(&calls), Ok(()));
+    }
 }

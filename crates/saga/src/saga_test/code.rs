@@ -58,6 +58,7 @@ impl Around {
         let Self { injector, point, retry } = self.clone();
         Box::pin(async move {
             let unknown = || Settled::Unknown { reason: Arc::from("injected") };
+            injector.called(Called { point: point.clone(), key: key.clone(), done: false });
             let fault = injector.strike(point.clone());
             let done = |settled: Settled| {
                 injector.called(called(&point, &key, &settled));

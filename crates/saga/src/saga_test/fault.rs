@@ -189,7 +189,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// What a call of the user's code came to.
+/// What a call of the user's code came to; that it begins is noted as not done, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Called {
     pub(super) point: Point,

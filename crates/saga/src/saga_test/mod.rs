@@ -16,7 +16,8 @@
 //! 4. a done pivot is never undone, and neither is anything before it then;
 //! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation;
 //! 6. what was acknowledged is stored: answers, and what an operator [decided](Scenario::decide), made or refused;
-//! 7. a child has ended as its parent has, or was never begun where that went back, and all of this holds of it, too;
+//! 7. a child has ended as its parent has, or was never begun where that went back, all of this holds of it, too, and no step of
+//!    it has its effect between its compensation and the next time that its parent makes it;
 //! 8. a purge takes what has ended and leaves nothing of it, and nothing else, also while the saga is under way;
 //! 9. what the [`Scenario::check`] says.
 //!

@@ -84,6 +84,15 @@ fn a_saga_within_a_saga_survives_every_fault() {
     survives(&Parcel);
 }
 
+/// In these a parent stands still after its child has ended, and hears so when another has undone it.
+#[test]
+fn a_parent_that_hears_late_that_its_child_has_ended_does_no_harm() {
+    for seed in [5083, 6031, 8123, 10659, 12842] {
+        let report = saga_test::seeds(&Parcel, seed..seed + 1);
+        assert_eq!(report.violations, []);
+    }
+}
+
 #[test]
 fn a_saga_of_which_nothing_is_kept_survives_every_fault() {
     let report = survives(&Forgotten);
