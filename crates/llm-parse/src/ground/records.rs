@@ -1,13 +1,14 @@
 //! Claims over many records, each of which has to be proven by the one that it names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 
-use pumasi_core::text::Span as Bytes;
 use pumasi_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
+use super::skeleton::Skeleton;
+use super::support::{negates, terms};
 use super::{Aligner, Doubt, Fit, Miss, Support, support};
 use crate::Span;
 
@@ -217,8 +218,7 @@ impl Records {
                 other.map_or(Unproven::NotQuoted(miss), |other| Unproven::Elsewhere(other.id.clone()))
             );
         };
-        let words = Bytes::new(found.span.start, found.span.end).of(&record.text);
-        let is_said = said(words, claim.text).map_err(Unproven::NotSaid)?;
+        let is_said = said(found.span.of(&record.text), claim.text).map_err(Unproven::NotSaid)?;
         Ok(Proof { span: found.span, fit: found.fit, is_said })
     }
 }
@@ -236,15 +236,20 @@ fn said(words: &str, claim: &str) -> std::result::Result<bool, Doubt> {
         Support::Supported => Ok(true),
         Support::Unsupported(doubt) => Err(doubt),
         Support::Unknown => {
-            let (there, claimed) = (super::support::terms(words), super::support::terms(claim));
+            let there = terms(words);
             let scripts: Vec<Script> = there.iter().map(|term| Script::of(term)).collect();
-            let mut comparable = claimed.iter().filter(|term| scripts.contains(&Script::of(term)));
-            let (mut all, mut shared) = (0, 0);
-            for term in comparable.by_ref() {
-                all += 1;
-                shared += usize::from(there.contains(term));
+            // Korean words change their endings: one is found if its stem is, or two letters of it.
+            let claimed: Vec<_> =
+                claim.split_whitespace().map(terms).filter(|word| !word.is_empty()).collect();
+            let can_be_found =
+                |word: &&HashSet<String>| word.iter().any(|term| scripts.contains(&Script::of(term)));
+            let comparable: Vec<_> = claimed.iter().filter(can_be_found).collect();
+            let found = comparable.iter().filter(|word| !word.is_disjoint(&there)).count();
+            if found * 2 < comparable.len() {
+                return Err(Doubt::Words);
             }
-            if shared * 2 < all { Err(Doubt::Words) } else { Ok(false) }
+            let agree = negates(&Skeleton::new(words)) == negates(&Skeleton::new(claim));
+            Ok(agree && comparable.len() == claimed.len() && !claimed.is_empty())
         }
     }
 }
