@@ -291,13 +291,11 @@ mod tests {
 
     #[test]
     fn a_claim_is_proven_by_the_words_of_the_record_that_it_names() {
-        let proof =
-            prove("사전 조회를 캐시해 첫 조회를 400ms로 줄임", "9f2c", "첫 조회 900ms에서 400ms로 줄었다")
-                .unwrap();
+        let proof = prove("첫 조회가 400ms로 줄었다", "9f2c", "첫 조회 900ms에서 400ms로 줄었다").unwrap();
         let records = records();
         let text = records.get("9f2c").unwrap().text();
         assert_eq!(proof.span.of(text), "첫 조회 900ms에서 400ms로 줄었다");
-        assert!(prove("412 stars on GitHub", "nari/geul", "412 stars").unwrap().is_said);
+        assert!(prove("412 stars", "nari/geul", "412 stars").unwrap().is_said);
     }
 
     #[test]
