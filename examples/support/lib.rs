@@ -1,5 +1,5 @@
 //! What the example services share: which model to ask and which servers to use, who asks and how often, what a request says,
-//! how errors are told, whether all is there, the page's style, logs and metrics, how to stop, and what stands in for Slack.
+//! how errors are told, whether all is there, which events leave with a transaction, the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod auth;
 pub mod body;
@@ -7,6 +7,7 @@ pub mod child;
 pub mod database;
 pub mod model;
 pub mod openapi;
+pub mod outbox;
 pub mod page;
 pub mod print;
 pub mod problem;

@@ -46,6 +46,7 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
             header::CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("share-key"),
         ])
         .expose_headers([header::LINK, header::RETRY_AFTER])
         .max_age(Duration::from_hours(1));
