@@ -1,6 +1,6 @@
 //! Reading GitHub's REST API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -233,8 +233,9 @@ impl GithubClient {
             return Ok(rows);
         }
         url.query_pairs_mut().append_pair("per_page", &most.min(PAGE).to_string());
-        // A server whose pages lead round in a circle is left after as many as there may be.
-        for _ in 0..most.div_ceil(PAGE).saturating_mul(2) {
+        // However few rows a page has, and wherever pages lead, even round in a circle.
+        let mut seen = HashSet::new();
+        while seen.len() < most && seen.insert(url.clone()) {
             let (next, page) = self.get::<Vec<T>>(call, &url, true).await?;
             rows.extend(page.unwrap_or_default());
             match next {

@@ -105,6 +105,24 @@ async fn no_more_is_read_than_was_asked_for() {
     assert!(client(&server.url()).commits("Nari/a", "Nari", 0).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn pages_of_fewer_rows_than_were_asked_for_are_read_to_the_last() {
+    let server = Server::answering(|request| {
+        let page: usize =
+            request.target.split_once("&page=").map_or(1, |(_, number)| number.parse().unwrap());
+        let link = format!(
+            "<http://{}/v1/users/Nari/repos?type=owner&page={}>; rel=\"next\"",
+            request.headers["host"],
+            page + 1
+        );
+        let links = if page < 7 { vec![("link", link.as_str())] } else { Vec::new() };
+        Reply::of(200, &links, json!([repository(&format!("r{page}"), false)]).to_string())
+    })
+    .await;
+    let found = client(&server.url()).repositories("Nari", 30).await.unwrap();
+    assert_eq!((found.len(), server.received().len()), (7, 7));
+}
+
 async fn refused(replies: impl IntoIterator<Item = Reply>) -> (Error, usize) {
     let server = Server::start(replies).await;
     let error = client(&server.url()).user("nari").await.unwrap_err();
@@ -178,7 +196,15 @@ async fn pages_that_lead_in_a_circle_and_answers_that_hang_come_to_an_end() {
     })
     .await;
     assert!(client(&server.url()).commits("Nari/a", "nari", 300).await.unwrap().is_empty());
-    assert_eq!(server.received().len(), 6);
+    assert_eq!(server.received().len(), 1);
+
+    let server = Server::answering(|request| {
+        let link = format!("<http://{}{}0>; rel=\"next\"", request.headers["host"], request.target);
+        Reply::of(200, &[("link", &link)], "[]")
+    })
+    .await;
+    assert!(client(&server.url()).commits("Nari/a", "nari", 20).await.unwrap().is_empty());
+    assert_eq!(server.received().len(), 20);
 
     let server = Server::start([Reply::default().then_hang()]).await;
     let hurried = client(&server.url())
