@@ -39,6 +39,8 @@ let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it 
 const $ = id => document.getElementById(id);
 const t = name => words[language][name] ?? name;
 const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
+// A sentence with a person's name in it, of whose language nothing is known.
+const named = (sentence, name) => { const [before, after] = sentence("\0").split("\0"); return [before, make("span", { lang: "" }, name), after]; };
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
 const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 const drawn = {};
@@ -129,11 +131,11 @@ function draw() {
     return make("li", {}, make("strong", {}, row.account), make("span", { className: `tag${row.state === "failed" ? " bad" : ""}` }, t("states")[row.state]), row.version > 0 && make("span", { className: "muted" }, t("version")(row.version)), open);
   }));
   $("no-resumes").hidden = resumes.length > 0;
-  swap($("notices"), notices, ...notices.map(notice => make("li", {}, t("kinds")[notice.kind](notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
+  swap($("notices"), notices, ...notices.map(notice => make("li", {}, ...named(t("kinds")[notice.kind], notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
   $("no-notices").hidden = notices.length > 0;
   if (current) {
     const { resume } = current;
-    $("one-h").textContent = t("opened")(resume?.name ?? current.account);
+    $("one-h").replaceChildren(...named(t("opened"), resume?.name ?? current.account));
     $("state").textContent = current.failure ?? [t("states")[current.state], current.version ? t("version")(current.version) : "", current.records ? t("records")(current.records) : ""].filter(Boolean).join(" · ");
     swap($("lines"), resume?.lines, ...sectioned(resume?.lines ?? [], shown));
     $("refused-box").hidden = !resume?.refused.length;
@@ -151,13 +153,13 @@ function draw() {
     $("accept").hidden = !told.length;
   }
   if (key) {
-    $("shared-h").textContent = visit ? t("opened")(visit.name) : t("closed");
+    $("shared-h").replaceChildren(...(visit ? named(t("opened"), visit.name) : [t("closed")]));
     swap($("shared-lines"), visit?.lines, ...sectioned(visit?.lines ?? [], shown));
     $("like").hidden = $("comments-h").hidden = !visit;
     if (visit) { $("like").textContent = t("like")(visit.likes); $("like").ariaPressed = String(visit.liked); $("like").disabled = !me || visit.own; $("like").title = me ? "" : t("enterToLike"); }
     swap($("comments"), [comments, visit?.own], ...comments.map(comment => {
       const cut = me && (comment.author === me.name || visit?.own) && make("button", { type: "button", onclick: () => guarded(async () => { await call("DELETE", `shared/comments/${comment.number}`); await refresh(); }) }, t("cut"));
-      return make("li", {}, make("strong", {}, comment.author), " ", make("span", { className: "muted" }, day(comment.at)), make("p", { lang: "" }, comment.text), cut);
+      return make("li", {}, make("strong", { lang: "" }, comment.author), " ", make("span", { className: "muted" }, day(comment.at)), make("p", { lang: "" }, comment.text), cut);
     }));
     $("no-comments").hidden = !visit || comments.length > 0;
     $("comment-form").hidden = !me || !visit;
