@@ -55,6 +55,7 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("share-key"),
         ])
         .expose_headers([header::ETAG, header::LINK, header::RETRY_AFTER])
         .max_age(Duration::from_hours(1));

@@ -12,6 +12,7 @@ use crate::{Error, ErrorKind};
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// The longest name that is repeated in a message.
+#[cfg(any(feature = "openai", feature = "slack"))]
 const NAME_BYTES: usize = 64;
 
 /// Reads `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
@@ -44,11 +45,13 @@ fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// Takes a code that is safe to repeat: short, of letters, digits, `_`, `.`, `-` and `:`, with a letter at least.
+#[cfg(any(feature = "openai", feature = "slack"))]
 pub(crate) fn identifier(name: &str) -> Option<String> {
     name_with(name, b"")
 }
 
 /// Takes a name as [`identifier`] does, which may have these signs too.
+#[cfg(any(feature = "openai", feature = "slack"))]
 pub(crate) fn name_with(name: &str, signs: &[u8]) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:".contains(&byte) || signs.contains(&byte);
     let named = name.bytes().any(|byte| byte.is_ascii_alphabetic());

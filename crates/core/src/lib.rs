@@ -10,6 +10,7 @@
 //! | `database` | how tables come to be, and what a database's failures mean (features `sqlite`, `postgres`) |
 //! | [`event`] | how services tell each other what happened, and lose none of it |
 //! | [`filter`] | which records are meant, in memory and in every store |
+//! | `github` | what GitHub tells of an account, and which commits are its own (feature `github`) |
 //! | `idempotency` | how a request that is made twice is carried out once (feature `runtime`) |
 //! | `lock` | how one of many processes does something alone, and is refused when it no longer is (feature `runtime`) |
 //! | [`model`] | how to ask a language model or an embedder, whoever serves it |
@@ -31,7 +32,9 @@ pub mod database;
 mod error;
 pub mod event;
 pub mod filter;
-#[cfg(any(feature = "openai", feature = "slack"))]
+#[cfg(feature = "github")]
+pub mod github;
+#[cfg(any(feature = "github", feature = "openai", feature = "slack"))]
 mod http;
 #[cfg(feature = "runtime")]
 pub mod idempotency;

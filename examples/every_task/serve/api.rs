@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::ErrorKind;
-use pumasi_core::event::{Actor, EventId};
+use pumasi_core::event::Actor;
 use pumasi_core::filter::Filter;
 use pumasi_core::time::Timestamp;
 use pumasi_llm_parse::task::{
@@ -20,7 +20,7 @@ use pumasi_llm_parse::task::{
 use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::{Id, Known, bad, limit, made_by, next_page};
 use support::ready::Readiness;
 use support::telemetry;
 use tokio::runtime::Handle;
@@ -85,20 +85,7 @@ async fn create(
     headers: HeaderMap,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
-    let mut keys = headers.get_all("idempotency-key").iter();
-    let (first, more) = (keys.next(), keys.next());
-    if more.is_some() {
-        return Err(bad("Idempotency-Key must be given once"));
-    }
-    let id = match first.map(|key| key.to_str()) {
-        None => EventId::random(),
-        Some(Ok(key)) if (1..=255).contains(&key.len()) => {
-            // No name of a caller is of two lines, so nobody meets the key of somebody else.
-            EventId::named("every-task", &format!("{}\n{key}", caller.name()))
-        }
-        Some(_) => return Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
-    };
-    let id = id.to_string();
+    let id = made_by("every-task", caller.name(), &headers)?.to_string();
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
     let submitted = service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await;
     submitted.map_err(|error| match error.kind() {

@@ -1,7 +1,7 @@
 //! Tests of the public interface.
 #![expect(clippy::unwrap_used, reason = "the tests' own parts fail by panicking")]
 #![cfg_attr(
-    any(feature = "openai", feature = "slack"),
+    any(feature = "github", feature = "openai", feature = "slack"),
     expect(clippy::indexing_slicing, reason = "the same")
 )]
 
@@ -24,6 +24,8 @@ mod event_kafka;
 #[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "conformance"))]
 #[expect(clippy::indexing_slicing, clippy::panic, reason = "what differs from the reference fails the test")]
 mod filter_sql;
+#[cfg(feature = "github")]
+mod github;
 #[cfg(feature = "openai")]
 mod model;
 #[cfg(all(any(feature = "sqlite", feature = "postgres"), feature = "conformance"))]
@@ -62,8 +64,8 @@ mod schedule;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 #[path = "../support/schema.rs"]
 mod schema;
-#[cfg(any(feature = "openai", feature = "slack"))]
-#[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "it can do more than Slack's tests need"))]
+#[cfg(any(feature = "github", feature = "openai", feature = "slack"))]
+#[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "it can do more than the other clients' tests need"))]
 mod server;
 mod silence;
 #[cfg(feature = "slack")]

@@ -5,7 +5,8 @@
 //! changed number, name or negation is another statement, however few letters it takes.
 //!
 //! That a quote [exists](Aligner::locate) is one question; whether it [supports](support) the value it is given for is
-//! another. Whether a quote came from the source or from an example of the prompt is told by [`Aligner::origin`].
+//! another. Whether a quote came from the source or from an example of the prompt is told by [`Aligner::origin`]. Claims over
+//! many sources are held against the one that each names by [`Records`].
 //!
 //! What is a slip, and what is not:
 //!
@@ -40,6 +41,7 @@ mod edit;
 mod index;
 mod judge;
 mod lexicon;
+mod records;
 mod skeleton;
 mod support;
 pub(crate) mod time;
@@ -56,6 +58,7 @@ use serde::Serialize;
 pub(crate) use contradiction::{Known, bears_out, denies, length_support, names_number, names_time, opposes};
 #[cfg(feature = "extract")]
 pub(crate) use support::date_support;
+pub use records::{Claim, Proof, Record, Records, Unproven};
 pub use support::{Doubt, Support, support};
 
 use crate::Span;

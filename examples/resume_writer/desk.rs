@@ -1,0 +1,211 @@
+//! Where résumés are asked for, written, edited, shared and spoken of.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Relay, SqliteBus, Subscription, handler_fn};
+use pumasi_core::resilience::Backoff;
+use pumasi_core::time::Timestamp;
+use pumasi_core::{Error, ErrorKind, Result};
+use support::auth::random_secret;
+use support::servers;
+
+use crate::evidence::{Accounts, Evidence};
+use crate::partner::Partner;
+use crate::resume::{Language, Resume};
+use crate::store::{Kept, KeptEdit, Proposal, SOCIAL, Social, Store, WORK, Work};
+use crate::writer::Writer;
+
+/// How often writing is tried: some five minutes.
+const TRIES: u32 = 8;
+/// How often a partner is tried: for about a day.
+const CALLS: u32 = 3_000;
+
+/// The service's work, apart from HTTP. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) store: Store,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) writer: Writer,
+    pub(crate) accounts: Accounts,
+    partner: Option<Partner>,
+}
+
+/// The moment.
+pub(crate) fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+impl Desk {
+    /// Opens a desk on files in a folder, which is made if it does not exist.
+    pub(crate) async fn on_files(
+        folder: &Path,
+        writer: Writer,
+        accounts: Accounts,
+        partner: Option<Partner>,
+    ) -> Result<Self> {
+        make(folder)?;
+        let bus = Arc::new(SqliteBus::open(folder.join("events.sqlite")).await?);
+        let store = Store::open(&folder.join("resumes.sqlite"), None).await?;
+        Ok(Self { store, bus, writer, accounts, partner })
+    }
+
+    /// Opens a desk on the servers that the environment names, and else on files in a folder.
+    pub(crate) async fn on_servers(
+        folder: &Path,
+        writer: Writer,
+        accounts: Accounts,
+        partner: Option<Partner>,
+    ) -> Result<Self> {
+        make(folder)?;
+        let bus = servers::bus(&folder.join("events.sqlite")).await?;
+        let store = Store::open(&folder.join("resumes.sqlite"), servers::postgres().await?).await?;
+        Ok(Self { store, bus, writer, accounts, partner })
+    }
+
+    /// Asks for a résumé; it is written later.
+    pub(crate) async fn ask(
+        &self,
+        id: EventId,
+        owner: &str,
+        account: &str,
+        language: Language,
+    ) -> Result<String> {
+        let new = Kept::new(id, owner, account, language.as_str(), now());
+        self.store.add(&new).await?;
+        Ok(new.id)
+    }
+
+    /// Gives an instruction for a version of a résumé; what it comes to is proposed later.
+    pub(crate) async fn instruct(
+        &self,
+        id: EventId,
+        resume: &str,
+        version: i64,
+        instruction: &str,
+    ) -> Result<String> {
+        let edit = KeptEdit::new(id, resume, version, instruction, now());
+        self.store.instruct(&edit).await?;
+        Ok(edit.id)
+    }
+
+    /// Makes a proposal the next version.
+    pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<()> {
+        let gone = || Error::new(ErrorKind::NotFound, "there is no such instruction");
+        let edit = self.store.edit(resume, edit).await?.ok_or_else(gone)?;
+        let Some(proposal) = edit.proposal()? else {
+            return Err(Error::new(ErrorKind::Conflict, "nothing is proposed yet"));
+        };
+        let accepted = self.store.accept(&edit, &proposal.after).await;
+        let outcome = if accepted.is_ok() { "accepted" } else { "conflict" };
+        metrics::counter!("resume_edits_total", "outcome" => outcome).increment(1);
+        accepted
+    }
+
+    /// Opens a résumé to whoever has the key that is returned; it is kept nowhere, only its hash is.
+    pub(crate) async fn share(&self, resume: &str) -> Result<String> {
+        let key = random_secret();
+        self.store.share(resume, Some(&hash(&key))).await?;
+        Ok(key)
+    }
+
+    /// Finds what a key opens.
+    pub(crate) async fn shared(&self, key: &str) -> Result<Option<(Kept, Resume)>> {
+        let Some(kept) = self.store.shared(&hash(key)).await? else { return Ok(None) };
+        Ok(kept.resume()?.map(|resume| (kept, resume)))
+    }
+
+    /// Publishes what was written with the tables.
+    pub(crate) fn relay(&self) -> Relay {
+        Relay::new(Arc::clone(&self.store.outbox), Arc::clone(&self.bus)).with_name("resumes")
+    }
+
+    /// Writes what was asked for.
+    pub(crate) fn work(&self) -> Consumer {
+        let desk = self.clone();
+        let work = handler_fn(move |delivery: Delivery| {
+            let desk = desk.clone();
+            async move {
+                let (resume, work): (&str, Work) = (&delivery.event.key, delivery.event.payload()?);
+                match desk.do_work(resume, work.edit.as_deref()).await {
+                    Err(error) if error.retry().is_retryable() && delivery.attempt < TRIES => Err(error),
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "writing came to nothing");
+                        desk.store.fail(resume, work.edit.as_deref(), error.message()).await
+                    }
+                    Ok(()) => Ok(()),
+                }
+            }
+        });
+        let subscription = Subscription::new("resume-writer", [WORK]).with_lease(Duration::from_secs(15));
+        Consumer::new(Arc::clone(&self.bus), subscription, work)
+            // Shorter than it takes to try eight times, so that it is noted why it failed.
+            .with_max_attempts(TRIES + 2)
+            .with_backoff(Backoff::new(Duration::from_millis(500), Duration::from_mins(1)))
+    }
+
+    async fn do_work(&self, id: &str, edit: Option<&str>) -> Result<()> {
+        let Some(kept) = self.store.get(id).await? else { return Ok(()) };
+        let language = Language::of(&kept.language);
+        match (edit, kept.state.as_str()) {
+            (None, "pending") => {
+                let account = self.accounts.read(&kept.account).await?;
+                let evidence = Evidence::of(&account)?;
+                let name = account.user.name.clone().unwrap_or_else(|| account.user.login.clone());
+                let resume = self.writer.write(name, &evidence, language).await?;
+                self.store.write(id, &resume, &evidence.sources).await
+            }
+            (Some(edit), "ready") => {
+                let Some(edit) = self.store.edit(id, edit).await?.filter(|edit| edit.state == "pending")
+                else {
+                    return Ok(());
+                };
+                let Some(before) = kept.resume()? else { return Ok(()) };
+                let evidence = Evidence::new(kept.sources()?)?;
+                let edits = self.writer.edits(&before, &evidence, language, &edit.instruction).await?;
+                let (after, not_done) = before.edited(edits, &evidence);
+                self.store.propose(&edit.id, &Proposal { before, after, not_done }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells owners what people did, in the app and by the partner.
+    pub(crate) fn notify(&self) -> Consumer {
+        let desk = self.clone();
+        let tell = handler_fn(move |delivery: Delivery| {
+            let desk = desk.clone();
+            async move {
+                let social: Social = delivery.event.payload()?;
+                let id = delivery.event.id;
+                if desk.store.notice(id, &social).await? {
+                    return Ok(());
+                }
+                let Some(partner) = &desk.partner else { return Ok(()) };
+                let told = partner.tell(id, &social).await;
+                let outcome = if told.is_ok() { "told" } else { "failed" };
+                metrics::counter!("resume_notices_total", "outcome" => outcome).increment(1);
+                told?;
+                let waited = now().saturating_since(Timestamp::from_micros(social.at));
+                metrics::histogram!("resume_notice_seconds").record(waited.as_secs_f64());
+                desk.store.told(id, now()).await
+            }
+        });
+        let subscription = Subscription::new("resume-notices", [SOCIAL]).with_lease(Duration::from_secs(15));
+        Consumer::new(Arc::clone(&self.bus), subscription, tell)
+            .with_max_attempts(CALLS)
+            .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
+    }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Error::new(ErrorKind::Storage, "the folder cannot be made").with_source(error))
+}
+
+/// What a key is known by: who reads the store learns no key.
+fn hash(key: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

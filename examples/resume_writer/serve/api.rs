@@ -1,0 +1,235 @@
+//! The API of owners: have a résumé written, edit it by instruction, share it, hear of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use support::auth::{Bearer, Caller};
+use support::body::Object;
+use support::problem::Problem;
+use support::query::{Id, Known, limit, made_by};
+use support::ready::Readiness;
+use support::telemetry;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::view::{
+    About, Accepted, EditView, Instruction, NoticeQuery, NoticeView, ResumeRow, ResumeView, ShareKey, Token,
+    Wanted, WantsToken, text,
+};
+use super::{LIFETIME, Service};
+use crate::store::Kept;
+
+pub(super) type Shared = State<Arc<Service>>;
+pub(super) type Answer<T> = Result<T, Problem>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Résumé writer", description = "Résumés out of GitHub accounts: every line with the commit or repository that proves it."),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(list, ask))
+        .routes(routes!(show, remove))
+        .routes(routes!(instruct))
+        .routes(routes!(edit))
+        .routes(routes!(accept))
+        .routes(routes!(share, unshare))
+        .routes(routes!(notices))
+        .routes(routes!(token))
+        .routes(routes!(about))
+}
+
+/// What whoever watches the service asks, and is not told to come back later.
+pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
+}
+
+/// Asks for a résumé of a GitHub account; `GET /resumes/{id}` tells when it is written.
+///
+/// Sent again under the same `Idempotency-Key` it is written once.
+#[utoipa::path(post, path = "/resumes", request_body = Wanted, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this résumé, 1 to 255 characters.")),
+    responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn ask(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Object(wanted): Object<Wanted>,
+) -> Answer<(StatusCode, Json<Accepted>)> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !(1..=100).contains(&wanted.account.len()) || !wanted.account.bytes().all(fits) {
+        return Err(Problem::invalid("an account's name is 1 to 100 letters, digits and hyphens"));
+    }
+    let id = made_by("resume", caller.name(), &headers)?;
+    let id = service.desk.ask(id, caller.name(), &wanted.account, wanted.language).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
+}
+
+/// Lists the caller's own résumés, the oldest first.
+#[utoipa::path(get, path = "/resumes", security(("bearer" = [])), responses(
+    (status = 200, body = Vec<ResumeRow>), (status = 401, body = Problem)))]
+async fn list(State(service): Shared, caller: Caller) -> Answer<Json<Vec<ResumeRow>>> {
+    let resumes = service.desk.store.of(caller.name()).await?;
+    Ok(Json(resumes.into_iter().map(ResumeRow::from).collect()))
+}
+
+/// Shows a résumé of the caller's, with what was refused and why.
+#[utoipa::path(get, path = "/resumes/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = ResumeView), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn show(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<ResumeView>> {
+    Ok(Json(ResumeView::of(service.own(&caller, &id).await?)?))
+}
+
+/// Deletes a résumé of the caller's, with its comments and likes; its link is dead with the answer.
+#[utoipa::path(delete, path = "/resumes/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<StatusCode> {
+    let kept = service.own(&caller, &id).await?;
+    service.desk.store.remove(&kept.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
+///
+/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict.
+#[utoipa::path(post, path = "/resumes/{id}/edits", params(("id" = String, Path),
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
+    request_body = Instruction, security(("bearer" = [])), responses((status = 202, body = Accepted), (status = 400, body = Problem),
+    (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn instruct(
+    State(service): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    Id(id): Id,
+    Object(wanted): Object<Instruction>,
+) -> Answer<(StatusCode, Json<Accepted>)> {
+    let instruction = text("an instruction", &wanted.instruction, 1_000)?;
+    let kept = service.own(&caller, &id).await?;
+    let name = made_by("resume-edit", caller.name(), &headers)?;
+    let id = service.desk.instruct(name, &kept.id, wanted.version, &instruction).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
+}
+
+/// Shows what an instruction comes to: the difference, and what is not done.
+#[utoipa::path(get, path = "/resumes/{id}/edits/{edit}", params(("id" = String, Path), ("edit" = String, Path)),
+    security(("bearer" = [])), responses((status = 200, body = EditView), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn edit(
+    State(service): Shared,
+    caller: Caller,
+    Path((id, edit)): Path<(String, String)>,
+) -> Answer<Json<EditView>> {
+    let kept = service.own(&caller, &id).await?;
+    let edit = service.desk.store.edit(&kept.id, &edit).await?;
+    Ok(Json(EditView::of(edit.ok_or_else(|| Problem::not_found("instruction"))?)?))
+}
+
+/// Makes a proposal the next version, if the résumé is still the version that it was made for.
+#[utoipa::path(post, path = "/resumes/{id}/edits/{edit}/accept", params(("id" = String, Path), ("edit" = String, Path)),
+    security(("bearer" = [])), responses((status = 200, body = ResumeView), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn accept(
+    State(service): Shared,
+    caller: Caller,
+    Path((id, edit)): Path<(String, String)>,
+) -> Answer<Json<ResumeView>> {
+    let kept = service.own(&caller, &id).await?;
+    service.desk.accept(&kept.id, &edit).await?;
+    Ok(Json(ResumeView::of(service.own(&caller, &id).await?)?))
+}
+
+/// Opens a résumé to whoever has the key, which is told once; an earlier key opens nothing any more.
+#[utoipa::path(post, path = "/resumes/{id}/share", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 201, body = ShareKey), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn share(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(StatusCode, Json<ShareKey>)> {
+    let kept = service.own(&caller, &id).await?;
+    if kept.state != "ready" {
+        return Err(Problem::new(StatusCode::CONFLICT, "conflict", "the résumé is not written yet"));
+    }
+    let key = service.desk.share(&kept.id).await?;
+    Ok((StatusCode::CREATED, Json(ShareKey { key })))
+}
+
+/// Closes a résumé to everybody but its owner.
+#[utoipa::path(delete, path = "/resumes/{id}/share", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn unshare(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<StatusCode> {
+    let kept = service.own(&caller, &id).await?;
+    service.desk.store.share(&kept.id, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists what people did with the caller's résumés, the newest first.
+#[utoipa::path(get, path = "/notices", params(NoticeQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<NoticeView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn notices(
+    State(service): Shared,
+    caller: Caller,
+    Known(query): Known<NoticeQuery>,
+) -> Answer<Json<Vec<NoticeView>>> {
+    let notices = service.desk.store.notices(caller.name(), limit(query.limit)?).await?;
+    Ok(Json(notices.into_iter().map(NoticeView::from).collect()))
+}
+
+/// Hands out a token, in development: where the key is known to others, they sign.
+#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
+    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn token(
+    State(service): Shared,
+    Object(wanted): Object<WantsToken>,
+) -> Answer<(StatusCode, Json<Token>)> {
+    if !service.keys.is_random() {
+        let detail = "tokens come from whoever holds the key: resume_writer token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
+    Ok((StatusCode::CREATED, Json(Token { token })))
+}
+
+/// Tells how the service is set up.
+#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
+async fn about(State(service): Shared) -> Answer<Json<About>> {
+    let writer = &service.desk.writer;
+    Ok(Json(About {
+        model: writer.name().to_owned(),
+        offline: writer.is_offline(),
+        account: service.desk.accounts.sample()?,
+        instructions: service.samples.clone(),
+        development: service.keys.is_random(),
+    }))
+}
+
+/// Tells that the process lives.
+#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
+async fn healthy() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Tells whether the service can do its work, and what is down if not.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
+async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
+    service.ready.check().await
+}
+
+/// Shows the metrics in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics(State(service): Shared) -> Response {
+    telemetry::exposition(service.metrics.render())
+}
+
+impl Service {
+    /// A résumé of the caller's: of those of others it is not told that they exist.
+    async fn own(&self, caller: &Caller, id: &str) -> Answer<Kept> {
+        let kept = self.desk.store.get(id).await?.filter(|kept| kept.owner == **caller.name());
+        kept.ok_or_else(|| Problem::not_found("résumé"))
+    }
+}

@@ -1,0 +1,172 @@
+//! The service: people have résumés written and edited, share them, and hear what others think.
+
+mod api;
+mod shared;
+mod view;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use metrics_exporter_prometheus::PrometheusHandle;
+use pumasi_core::event::Shutdown;
+use support::auth::{self, Keys};
+use support::page::Page;
+use support::problem::fallbacks;
+use support::query::none_but;
+use support::rate::{self, Rate};
+use support::ready::Ready;
+use support::telemetry;
+use tokio::net::TcpListener;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::desk::Desk;
+use crate::evidence::Accounts;
+use crate::partner::Partner;
+use crate::writer::Writer;
+use view::Role;
+
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
+
+/// For how long a token is good.
+const LIFETIME: Duration = Duration::from_hours(12);
+/// The largest body, in bytes: a comment or an instruction, every character of which is written as two escapes.
+const LARGEST: usize = 32 * 1024;
+
+/// Where the service listens and what it keeps.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8794")]
+    listen: SocketAddr,
+    /// The folder for everything; made if it does not exist.
+    #[arg(long, default_value = "resume_writer.data")]
+    data: PathBuf,
+    /// How many requests a second one caller may make.
+    #[arg(long, default_value = "50")]
+    requests_per_second: NonZeroU32,
+}
+
+/// Whom a token is for.
+#[derive(clap::Args)]
+pub(crate) struct TokenOptions {
+    /// The name.
+    name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t)]
+    role: Role,
+}
+
+impl TokenOptions {
+    /// Prints the token.
+    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
+        Ok(auth::print_token("resume_writer", &self.name, self.role.as_str(), LIFETIME)?)
+    }
+}
+
+/// What every request can reach.
+struct Service {
+    desk: Desk,
+    /// The instructions to which there are committed answers, where these stand in for a model.
+    samples: Vec<String>,
+    keys: Keys,
+    ready: Ready,
+    metrics: PrometheusHandle,
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(
+    options: Options,
+    writer: Writer,
+    samples: Vec<String>,
+) -> Result<(), Box<dyn Error>> {
+    telemetry::logs();
+    let keys = Keys::from_env("resume_writer")?;
+    let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let metrics = telemetry::metrics()?;
+    let desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
+    let shutdown = Shutdown::new();
+    let store = desk.store.clone();
+    let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&desk.bus)).with("store", move || {
+        let store = store.clone();
+        async move { store.ping().await }
+    });
+    let (work, notify, relay) = (desk.work(), desk.notify(), desk.relay());
+    let parts = [
+        tokio::spawn(or_none(shutdown.clone(), {
+            let told = shutdown.clone();
+            async move { work.run(told).await.map(drop) }
+        })),
+        tokio::spawn(or_none(shutdown.clone(), {
+            let told = shutdown.clone();
+            async move { notify.run(told).await.map(drop) }
+        })),
+        tokio::spawn(or_none(shutdown.clone(), {
+            let told = shutdown.clone();
+            async move { relay.run(told).await.map(drop) }
+        })),
+    ];
+    let service = Arc::new(Service { desk, samples, keys, ready, metrics });
+
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    eprintln!("resume_writer: http://{}", listener.local_addr()?);
+    let stop = async move {
+        tokio::select! {
+            () = telemetry::stop_signal() => shutdown.trigger(),
+            () = shutdown.triggered() => {}
+        }
+    };
+    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    for part in parts {
+        part.await??;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Does a part of the service's work, and stops the service when the part ends, in whatever way: what nobody would work on
+/// must not be accepted.
+async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
+    struct Stops(Shutdown);
+    impl Drop for Stops {
+        fn drop(&mut self) {
+            self.0.trigger();
+        }
+    }
+    let _stops = Stops(shutdown);
+    part.await
+}
+
+fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().merge(shared::router()).split_for_parts();
+    let (machines, more) = api::machines().split_for_parts();
+    openapi.merge(more);
+    let guarded = api
+        .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
+        .merge(machines)
+        .layer(middleware::from_fn(no_query));
+    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
+    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+}
+
+/// Refuses parameters where a path takes none.
+async fn no_query(request: Request, next: Next) -> Response {
+    none_but(&["/shared/comments", "/notices"], request, next).await
+}

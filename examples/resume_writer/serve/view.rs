@@ -1,0 +1,289 @@
+//! What goes over the wire.
+
+use pumasi_core::Result;
+use pumasi_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use support::problem::Problem;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::diff::{Change, changes};
+use crate::resume::{Language, Line, Refused, Resume};
+use crate::store::{Comment, Kept, KeptEdit, Notice};
+
+fn at(micros: i64) -> String {
+    Timestamp::from_micros(micros).to_string()
+}
+
+/// Checks a text that people read: not empty, not too long, no control characters but line breaks.
+pub(super) fn text(what: &str, text: &str, longest: usize) -> std::result::Result<String, Problem> {
+    let text = text.trim();
+    let is_odd = |character: char| character.is_control() && character != '\n';
+    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
+        let detail = format!("{what} has 1 to {longest} characters, none of them a control character");
+        return Err(Problem::invalid(detail));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whose work is to be written up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// The GitHub account.
+    #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_-]+$", example = "haneul-example")]
+    pub(super) account: String,
+    pub(super) language: Language,
+}
+
+/// What an owner wants changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Instruction {
+    #[schema(min_length = 1, max_length = 1000, example = "Shorten the summary")]
+    pub(super) instruction: String,
+    /// The version that the owner looks at.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
+    pub(super) version: i64,
+}
+
+/// What was accepted, and will be done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Accepted {
+    pub(super) id: String,
+}
+
+/// A résumé in its owner's list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ResumeRow {
+    id: String,
+    account: String,
+    language: String,
+    state: String,
+    version: i64,
+    shared: bool,
+    at: String,
+}
+
+impl From<Kept> for ResumeRow {
+    fn from(kept: Kept) -> Self {
+        let shared = kept.is_shared();
+        let Kept { id, account, language, state, version, at: when, .. } = kept;
+        Self { id, account, language, state, version, shared, at: at(when) }
+    }
+}
+
+/// A résumé as its owner sees it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ResumeView {
+    id: String,
+    account: String,
+    language: String,
+    /// `pending`, `ready` or `failed`.
+    state: String,
+    /// Why it failed: what was tried, and nothing that anybody wrote.
+    failure: Option<String>,
+    version: i64,
+    shared: bool,
+    resume: Option<Resume>,
+    /// How many records were read.
+    records: usize,
+}
+
+impl ResumeView {
+    pub(super) fn of(kept: Kept) -> Result<Self> {
+        let (resume, records, shared) = (kept.resume()?, kept.sources()?.len(), kept.is_shared());
+        let Kept { id, account, language, state, failure, version, .. } = kept;
+        Ok(Self { id, account, language, state, failure, version, shared, resume, records })
+    }
+}
+
+/// What an instruction comes to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EditView {
+    id: String,
+    /// `pending`, `proposed`, `accepted` or `failed`.
+    state: String,
+    failure: Option<String>,
+    instruction: String,
+    /// The version that it was given for.
+    version: i64,
+    /// What becomes of each line.
+    changes: Vec<Change>,
+    /// What is not done, because nothing proves it or it cannot be.
+    not_done: Vec<Refused>,
+}
+
+impl EditView {
+    pub(super) fn of(kept: KeptEdit) -> Result<Self> {
+        let proposal = kept.proposal()?;
+        let changes = proposal.as_ref().map(|proposal| changes(&proposal.before, &proposal.after));
+        let KeptEdit { id, state, failure, instruction, base: version, .. } = kept;
+        Ok(Self {
+            id,
+            state,
+            failure,
+            instruction,
+            version,
+            changes: changes.unwrap_or_default(),
+            not_done: proposal.map(|proposal| proposal.not_done).unwrap_or_default(),
+        })
+    }
+}
+
+/// The key of a shared résumé: told once, and kept nowhere.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShareKey {
+    pub(super) key: String,
+}
+
+/// A résumé as it is shared: what was refused stays with its owner.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SharedView {
+    name: String,
+    account: String,
+    language: String,
+    version: i64,
+    lines: Vec<Line>,
+    likes: u64,
+    /// Whether the caller likes it.
+    liked: bool,
+    /// Whether it is the caller's.
+    own: bool,
+}
+
+impl SharedView {
+    pub(super) fn of(kept: Kept, resume: Resume, (likes, liked): (u64, bool), own: bool) -> Self {
+        let Kept { account, language, version, .. } = kept;
+        Self { name: resume.name, account, language, version, lines: resume.lines, likes, liked, own }
+    }
+}
+
+/// Whether somebody likes a résumé.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewLike {
+    pub(super) like: bool,
+}
+
+/// How many like a résumé.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LikesView {
+    pub(super) likes: u64,
+    pub(super) liked: bool,
+}
+
+/// What somebody says.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewComment {
+    #[schema(min_length = 1, max_length = 1000, example = "재현율을 어떻게 재셨나요?")]
+    pub(super) text: String,
+}
+
+/// A comment.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CommentView {
+    number: i64,
+    author: String,
+    text: String,
+    at: String,
+}
+
+impl From<Comment> for CommentView {
+    fn from(comment: Comment) -> Self {
+        Self { number: comment.number, author: comment.author, text: comment.text, at: at(comment.at) }
+    }
+}
+
+/// What an owner is told.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NoticeView {
+    id: String,
+    resume: String,
+    /// `like` or `comment`.
+    kind: String,
+    /// Whose.
+    person: String,
+    at: String,
+}
+
+impl From<Notice> for NoticeView {
+    fn from(notice: Notice) -> Self {
+        let Notice { id, resume, kind, person, at: when } = notice;
+        Self { id, resume, kind, person, at: at(when) }
+    }
+}
+
+/// A page of comments.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommentQuery {
+    /// Only comments after this number.
+    #[param(minimum = 0)]
+    pub(super) after: Option<u32>,
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// How many notices.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoticeQuery {
+    /// At most this many.
+    #[param(minimum = 1, maximum = 500)]
+    pub(super) limit: Option<u16>,
+}
+
+/// Who wants a token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantsToken {
+    #[schema(min_length = 1, max_length = 100)]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) role: Role,
+}
+
+/// What a token lets one do.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Have résumés written, like and comment.
+    #[default]
+    Member,
+    /// Delete comments of others, too.
+    Moderator,
+}
+
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+        }
+    }
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Token {
+    pub(super) token: String,
+}
+
+/// How the service is set up.
+#[derive(Serialize, ToSchema)]
+pub(super) struct About {
+    /// The model that writes.
+    pub(super) model: String,
+    /// Whether committed answers stand in for it.
+    pub(super) offline: bool,
+    /// The account to try, where only the committed export is there.
+    pub(super) account: Option<String>,
+    /// The instructions to which there are committed answers.
+    pub(super) instructions: Vec<String>,
+    /// Whether the service hands out tokens to whoever asks.
+    pub(super) development: bool,
+}

@@ -1,0 +1,51 @@
+CREATE TABLE IF NOT EXISTS resumes (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    account TEXT NOT NULL,
+    language TEXT NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT,
+    version BIGINT NOT NULL,
+    body TEXT,
+    sources TEXT,
+    share TEXT UNIQUE,
+    said BIGINT NOT NULL DEFAULT 0,
+    at BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS resumes_by_owner ON resumes (owner, at);
+CREATE TABLE IF NOT EXISTS edits (
+    id TEXT PRIMARY KEY,
+    resume TEXT NOT NULL,
+    base BIGINT NOT NULL,
+    instruction TEXT NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT,
+    body TEXT,
+    at BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS edits_by_resume ON edits (resume, at);
+CREATE TABLE IF NOT EXISTS likes (
+    resume TEXT NOT NULL,
+    person TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (resume, person)
+);
+CREATE TABLE IF NOT EXISTS comments (
+    id TEXT PRIMARY KEY,
+    resume TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    author TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS comments_by_resume ON comments (resume, number);
+CREATE TABLE IF NOT EXISTS notices (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    resume TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    person TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    told BIGINT
+);
+CREATE INDEX IF NOT EXISTS notices_by_owner ON notices (owner, at);

@@ -1,0 +1,88 @@
+// An owner, a reader with the link, and whoever only looks.
+import assert from "node:assert/strict";
+import { hostile } from "../../../scripts/browser/person.mjs";
+
+async function enter(person, name, hearing) {
+  await person.write("이름", name);
+  await person.page.keyboard.press("Enter");
+  await person.standsAt(hearing);
+}
+
+export default async function ({ meet, step }) {
+  const owner = await meet();
+  const lines = owner.page.locator("#lines");
+  await step("a résumé is written, with the record of each line, and what was refused with the reason", async () => {
+    await enter(owner, "하늘", "#mine-h");
+    assert.equal(await owner.field("GitHub 계정").inputValue(), "haneul-example");
+    await owner.press("이력서 쓰기");
+    await owner.told("받았습니다. 곧 씁니다.");
+    await owner.sees("재현율을 71%에서 94%로 높임", lines);
+    assert.match(await lines.getByRole("link", { name: "d81a7d885316" }).getAttribute("href"), /^https:\/\/github\.com\//);
+    assert.equal(await lines.getByText("쿠버네티스").count(), 0);
+    await owner.page.getByText("거절한 말 4개").click();
+    await owner.sees("기록의 숫자와 다름");
+    await owner.sees("그런 기록이 없음 (남의 것이거나 지어낸 것)");
+  });
+  await step("an instruction is shown as a difference, and accepted", async () => {
+    await owner.press("도서관 예약 API 이야기를 앞세우고, 스크린 리더 항목은 빼 줘");
+    await owner.press("고친 안 보기");
+    await owner.standsAt("#proposal-h");
+    const changes = owner.page.locator("#changes");
+    await owner.sees("새 줄", changes);
+    await owner.sees("뺀 줄", changes);
+    await owner.sees("고친 줄", changes);
+    await owner.judge("proposal");
+    await owner.press("받아들이기");
+    await owner.told("받아들였습니다: 버전 2");
+    await owner.sees("결제와 예약을 사가로 묶은 개발자", lines);
+    assert.equal(await lines.getByText("스크린 리더").count(), 0);
+  });
+  let address;
+  await step("what nothing proves is not done, and is left", async () => {
+    await owner.press("Make it more impressive");
+    await owner.press("고친 안 보기");
+    await owner.standsAt("#proposal-h");
+    await owner.sees("기록의 숫자와 다름", owner.page.locator("#not-done"));
+    await owner.press("그만두기");
+    await owner.standsAt("#instruction");
+  });
+  await step("a link opens it to whoever has it, who likes it and speaks of it", async () => {
+    await owner.press("나눌 링크 만들기");
+    await owner.told("링크를 만들었습니다.");
+    await owner.standsAt("#link");
+    address = await owner.page.locator("#link").inputValue();
+    const reader = await meet();
+    await reader.page.goto(address);
+    await reader.page.reload({ waitUntil: "load" });
+    await reader.sees("김하늘 님의 이력서");
+    assert.equal(await reader.button("좋아요 0").isDisabled(), true);
+    await enter(reader, "민지", "#shared-h");
+    await reader.press("좋아요 0");
+    await reader.button("좋아요 1").waitFor();
+    assert.equal(await reader.button("좋아요 1").getAttribute("aria-pressed"), "true");
+    await reader.write("한마디", hostile);
+    await reader.press("댓글 달기");
+    await reader.told("댓글을 달았습니다.");
+    await reader.sees(hostile, reader.page.locator("#comments"));
+    await owner.sees("민지 님이 이력서를 좋아합니다.");
+    await owner.sees("민지 님이 댓글을 달았습니다.");
+    await reader.judge("reader", { showsHostile: true });
+  });
+  await step("the page is fit for all", async () => {
+    await owner.judge("owner");
+    const stranger = await meet({ language: "en" });
+    await stranger.judge("stranger");
+  });
+  await step("a link that was taken back opens nothing", async () => {
+    await owner.press("나누기 그만");
+    await owner.told("이제 링크로 볼 수 없습니다.");
+    const late = await meet();
+    await late.refused(404, async () => {
+      await late.page.goto(address);
+      await late.page.reload({ waitUntil: "load" });
+    });
+    await late.sees("이 링크로 볼 수 있는 이력서가 없습니다.");
+    await late.page.close();
+  });
+  await step("an outage is told, and over when it is over", () => owner.survivesAnOutage());
+}
