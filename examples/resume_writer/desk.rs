@@ -206,6 +206,7 @@ fn make(folder: &Path) -> Result<()> {
 
 /// What a key is known by: who reads the store learns no key.
 fn hash(key: &str) -> String {
+    use base64::Engine as _;
     use sha2::Digest as _;
-    sha2::Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(key.as_bytes()))
 }

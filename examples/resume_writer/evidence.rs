@@ -20,7 +20,7 @@ const DIGITS: usize = 12;
 #[derive(Clone, Debug)]
 pub(crate) enum Accounts {
     /// GitHub itself, or what stands in for it.
-    Api(GithubClient),
+    Api(Box<GithubClient>),
     /// Exports: the committed one, or a file.
     Export(Option<PathBuf>),
 }
@@ -33,7 +33,7 @@ impl Accounts {
             return Ok(Self::Export(set("PUMASI_GITHUB_EXPORT").map(PathBuf::from)));
         };
         let url = set("PUMASI_GITHUB_URL").unwrap_or_else(|| GithubClient::BASE_URL.to_owned());
-        GithubClient::at(&url, token).map(Self::Api)
+        GithubClient::at(&url, token).map(|client| Self::Api(Box::new(client)))
     }
 
     /// Reads an account.

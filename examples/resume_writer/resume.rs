@@ -202,8 +202,8 @@ impl Resume {
                 let record = if has_proof { record } else { line.record.clone() };
                 let quote = if has_proof { quote } else { line.quote.clone() };
                 let (quote, is_said) = prove(&text, &record, &quote, evidence)?;
-                line.text = text.trim().to_owned();
-                line.url = evidence.url(&record).to_owned();
+                text.trim().clone_into(&mut line.text);
+                evidence.url(&record).clone_into(&mut line.url);
                 (line.record, line.quote, line.is_said) = (record, quote, is_said);
                 Ok(())
             }

@@ -112,6 +112,7 @@ const fn prompt(language: Language) -> PromptLanguage {
 }
 
 /// What the service says of a failure: what was tried, and whether it may be tried again; no text of anybody's.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn failed(error: ExtractError) -> Error {
     let retry = error.retry();
     Error::new(ErrorKind::Other, error.explanation()).with_retry(retry)

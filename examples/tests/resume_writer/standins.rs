@@ -76,13 +76,16 @@ pub(crate) struct Github {
     inner: Arc<Export>,
 }
 
+/// A status, and headers.
+type Refusal = (u16, Vec<(&'static str, String)>);
+
 struct Export {
     json: Value,
-    refusals: Mutex<Vec<(u16, Vec<(&'static str, String)>)>>,
+    refusals: Mutex<Vec<Refusal>>,
 }
 
 impl Github {
-    pub(crate) async fn start(refusals: Vec<(u16, Vec<(&'static str, String)>)>) -> Self {
+    pub(crate) async fn start(refusals: Vec<Refusal>) -> Self {
         let json = serde_json::from_str(include_str!("../../resume_writer/github.json")).unwrap();
         let inner = Arc::new(Export { json, refusals: Mutex::new(refusals) });
         let mut github = Self { url: String::new(), answered: Arc::default(), inner };

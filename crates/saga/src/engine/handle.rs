@@ -38,7 +38,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// # Errors
     ///
     /// `InvalidInput` if the key is longer than 1,024 bytes as JSON; `Unsupported` or `Protocol` if the saga is there and this code
-    /// cannot drive it; `NotFound` if it was there, and has ended and been [forgotten](EngineOptions::with_retention) by another
+    /// cannot drive it; `NotFound` if it was there, and has ended and been [forgotten](crate::EngineOptions::with_retention) by another
     /// process before this call could look how; `Overloaded`, `Unavailable` or `Storage` if it is busy or the store failed: call
     /// again.
     pub async fn start(&self, key: &K) -> Result<View> {

@@ -179,7 +179,7 @@ impl Snapshot {
         &self.dot
     }
 
-    /// Draws it as an SVG picture, as [`Plan::svg`](crate::Plan::svg) does.
+    /// Draws it as an SVG picture, as [`Definition::svg`](crate::Definition::svg) does.
     pub fn svg(&self) -> &str {
         &self.svg
     }
