@@ -1,10 +1,13 @@
 //! Knowledge in one SQLite file, searched in memory.
 
 mod codes;
+mod packed;
 mod rows;
 mod segment;
 mod shelf;
+mod texts;
 mod top;
+mod varint;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -31,7 +34,11 @@ const MIGRATION: Migration = Migration {
     component: "knowledge",
     begin: include_str!("sql/schema.sql"),
     read: "SELECT coalesce(max(version), 0) FROM pumasi_rag_schema",
-    steps: &[include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")],
+    steps: &[
+        include_str!("sql/schema_1.sql"),
+        include_str!("sql/schema_2.sql"),
+        include_str!("sql/schema_3.sql"),
+    ],
 };
 
 /// From so many chunks on, a search leaves the runtime's thread to others.
@@ -45,7 +52,9 @@ const MANY: usize = 4_096;
 ///   (twice as many as wanted, and 30) by the whole vectors from the file. Terms are weighed by postings in memory.
 /// - **Loaded when asked.** Opening reads nothing of a tenant; its first call reads what it is searched by. In memory a chunk takes
 ///   its vector's codes (one byte a number), about six bytes a term, and about 150 more; texts and whole vectors stay in the file.
-/// - **Checked.** What is searched by carries checksums; a damaged file is `Storage`, not another answer.
+/// - **Small.** Of a whole vector the file holds what its codes do not say, to the last bit; texts are packed by DEFLATE.
+/// - **Checked.** What is searched by and packed texts carry checksums; a damaged file is `Storage`, not another answer. Of a whole
+///   vector its length is checked, and that its numbers are finite.
 /// - **One process** has the file open, by a lock on a file beside it; another one is told `Unavailable`.
 ///
 /// Clones are handles on the same file, which is closed when the last one is dropped. Replaced documents leave room in the file
@@ -233,10 +242,10 @@ impl SqliteStore {
         let failed = |error| failed("reading vectors", error);
         let depth = query.depth.saturating_mul(2).saturating_add(30);
         let (mut found, near) = self.find(query, depth).await?;
-        let numbers: Vec<i64> = near.iter().map(|near| near.number).collect();
-        let vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let vectors =
+            rows::vectors(&self.shared.pool, near.iter().map(|near| &near.vector)).await.map_err(failed)?;
         let scored = near.iter().map(|near| {
-            let vector = vectors.get(&near.number)?;
+            let vector = vectors.get(&near.vector.number)?;
             Some(Scored::new(near.id, dot(&query.embedding, vector)))
         });
         let Some(dense) = scored.collect() else { return Ok(None) };
@@ -249,18 +258,19 @@ impl SqliteStore {
         let failed = |error| failed("reading passages", error);
         let chunks = self
             .ask(|shelf| {
-                let chunk =
-                    |id: &ChunkId| shelf.chunk(*id).map(|(chunk, document)| (chunk, document.clone()));
+                let chunk = |id: &ChunkId| {
+                    shelf.chunk(*id).map(|(chunk, document, vector)| (chunk, document.clone(), vector))
+                };
                 ids.iter().filter_map(chunk).collect::<Vec<_>>()
             })
             .await?;
         let wanted: Vec<(i64, u32)> =
-            chunks.iter().map(|(chunk, document)| (document.number, chunk.section)).collect();
+            chunks.iter().map(|(chunk, document, _)| (document.number, chunk.section)).collect();
         let sections = rows::some_sections(&self.shared.pool, &wanted).await.map_err(failed)?;
-        let numbers: Vec<i64> = chunks.iter().map(|(chunk, _)| chunk.number).collect();
-        let vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let wanted = chunks.iter().map(|(.., vector)| vector);
+        let vectors = rows::vectors(&self.shared.pool, wanted).await.map_err(failed)?;
         let mut records: HashMap<i64, Arc<DocumentRecord>> = HashMap::new();
-        let passage = |(chunk, document): (segment::SegmentChunk, segment::SegmentDocument)| {
+        let passage = |(chunk, document, _): (segment::SegmentChunk, segment::SegmentDocument, _)| {
             let section = sections.get(&(document.number, chunk.section))?.clone();
             let record = records.entry(document.number).or_insert_with(|| Arc::new(document.record));
             let passage = Passage::new(chunk.id, Arc::clone(record), section, chunk.span());
@@ -276,12 +286,12 @@ impl SqliteStore {
         let numbers: Vec<i64> = known.values().map(|known| known.document.number).collect();
         let mut sections = rows::sections(&self.shared.pool, &numbers).await.map_err(failed)?;
         let chunks = known.values().flat_map(|known| &known.chunks);
-        let numbers: Vec<i64> = chunks.map(|(chunk, _)| chunk.number).collect();
-        let mut vectors = rows::vectors(&self.shared.pool, &numbers).await.map_err(failed)?;
+        let wanted = chunks.map(|(.., vector)| vector);
+        let mut vectors = rows::vectors(&self.shared.pool, wanted).await.map_err(failed)?;
         let entry = |(id, known): (String, WithTerms)| -> Option<(String, Entry)> {
             let number = known.document.number;
             let sections = (0..).map_while(|at| sections.remove(&(number, at))).collect();
-            let chunk = |(chunk, terms): (segment::SegmentChunk, Vec<(u32, u32)>)| {
+            let chunk = |(chunk, terms, _): (segment::SegmentChunk, Vec<(u32, u32)>, _)| {
                 let vector = vectors.remove(&chunk.number)?;
                 Some(ChunkEntry::new(chunk.id, chunk.section as usize, chunk.span(), vector, terms))
             };
@@ -375,8 +385,8 @@ impl SqliteStore {
             rows::put_segment(&mut writing, tenant, free.segment, segment.to_bytes()?)
                 .await
                 .map_err(failed)?;
+            free = rows::put_documents(&mut writing, entries, &segment, free).await.map_err(failed)?;
             segments.push((free.segment, Arc::new(segment)));
-            free = rows::put_documents(&mut writing, entries, free).await.map_err(failed)?;
             free.segment += 1;
         }
         rows::set_free(&mut writing, free).await.map_err(failed)?;

@@ -10,6 +10,10 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use tokio::sync::mpsc;
 
+use super::packed::pack;
+use super::segment::Segment;
+use super::shelf::VectorAt;
+use super::texts;
 use crate::store::{Entry, SectionEntry, Space, Statistics};
 
 /// How many rows one statement writes.
@@ -158,10 +162,12 @@ pub(super) async fn take_away(
     sqlx::query(statement).bind(list(chunks)).execute(connection).await.map(drop)
 }
 
-/// Writes sections and vectors of documents with numbers from `free` on, and returns the numbers that are free then.
+/// Writes sections and vectors of documents, which the segment was made of, with numbers from `free` on, and returns the numbers that
+/// are free then.
 pub(super) async fn put_documents(
     connection: &mut SqliteConnection,
     entries: &[Entry],
+    segment: &Segment,
     mut free: Free,
 ) -> sqlx::Result<Free> {
     let numbered: Vec<(i64, usize, &SectionEntry)> = (free.document..)
@@ -176,14 +182,18 @@ pub(super) async fn put_documents(
             row.push_bind(*document)
                 .push_bind(i64::try_from(*at).unwrap_or(i64::MAX))
                 .push_bind(i64::try_from(section.span.start).unwrap_or(i64::MAX))
-                .push_bind(serde_json::Value::from(section.headings.clone()).to_string())
-                .push_bind(section.text.as_str());
+                .push_bind(serde_json::Value::from(section.headings.clone()).to_string());
+            match texts::pack(&section.text) {
+                Some(packed) => row.push_bind(packed),
+                None => row.push_bind(section.text.as_str()),
+            };
         });
         query.build().execute(&mut *connection).await?;
     }
+    let chunks = entries.iter().flat_map(|entry| &entry.chunks).enumerate();
     let vectors: Vec<(i64, Vec<u8>)> = (free.chunk..)
-        .zip(entries.iter().flat_map(|entry| &entry.chunks))
-        .map(|(number, chunk)| (number, chunk.embedding.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .zip(chunks)
+        .filter_map(|(number, (at, chunk))| Some((number, pack(&chunk.embedding, segment.coded(at)?))))
         .collect();
     free.chunk += i64::try_from(vectors.len()).unwrap_or(i64::MAX);
     free.document += i64::try_from(entries.len()).unwrap_or(i64::MAX);
@@ -198,17 +208,26 @@ pub(super) async fn put_documents(
 }
 
 /// Returns vectors by the numbers of their chunks; those that are gone are missing.
-pub(super) async fn vectors(pool: &SqlitePool, chunks: &[i64]) -> sqlx::Result<HashMap<i64, Embedding>> {
+pub(super) async fn vectors<'a>(
+    pool: &SqlitePool,
+    wanted: impl Iterator<Item = &'a VectorAt>,
+) -> sqlx::Result<HashMap<i64, Embedding>> {
     let statement =
         "SELECT chunk, vector FROM pumasi_rag_vector WHERE chunk IN (SELECT value FROM json_each(?))";
-    let rows = sqlx::query(statement).bind(list(chunks)).fetch_all(pool).await?;
+    let wanted: HashMap<i64, &VectorAt> = wanted.map(|vector| (vector.number, vector)).collect();
+    let numbers: Vec<i64> = wanted.keys().copied().collect();
+    let rows = sqlx::query(statement).bind(list(&numbers)).fetch_all(pool).await?;
     let mut vectors = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let bytes: &[u8] = row.try_get(1)?;
-        let vector = bytes.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
-        vectors.insert(row.try_get(0)?, vector);
+        let number = row.try_get(0)?;
+        let read = wanted.get(&number).and_then(|vector| vector.read(row.try_get(1).ok()?));
+        vectors.insert(number, read.ok_or_else(|| damaged("a vector does not fit its codes"))?);
     }
     Ok(vectors)
+}
+
+fn damaged(what: &'static str) -> sqlx::Error {
+    sqlx::Error::Decode(what.into())
 }
 
 /// Returns sections by their documents' numbers and their places; those that are gone are missing.
@@ -241,7 +260,12 @@ fn section_entries(rows: &[SqliteRow]) -> sqlx::Result<HashMap<(i64, u32), Secti
     for row in rows {
         let at: i64 = row.try_get(1)?;
         let start: i64 = row.try_get(2)?;
-        let (headings, text): (&str, String) = (row.try_get(3)?, row.try_get(4)?);
+        let headings: &str = row.try_get(3)?;
+        // a text that is packed is a BLOB
+        let text = match row.try_get::<String, _>(4) {
+            Ok(text) => text,
+            Err(_) => texts::unpack(row.try_get(4)?).ok_or_else(|| damaged("a section's text is damaged"))?,
+        };
         let headings = serde_json::from_str(headings).map_err(|error| sqlx::Error::Decode(error.into()))?;
         let start = usize::try_from(start).unwrap_or_default();
         let span = Span::new(start, start + text.len());

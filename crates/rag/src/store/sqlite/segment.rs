@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pumasi_core::text::Span;
 
-use super::codes::{Codes, encode};
+use super::codes::{Coded, Codes, encode};
+use super::varint;
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint};
 use crate::store::{ChunkEntry, Entry};
@@ -189,6 +190,13 @@ impl Segment {
         (first, self.chunks.get(first..end).unwrap_or_default())
     }
 
+    /// Returns the codes of the chunk at a place.
+    pub(super) fn coded(&self, at: usize) -> Option<Coded<'_>> {
+        let dimensions = self.codes.len().checked_div(self.chunks.len())?;
+        let codes = self.codes.get(at * dimensions..(at + 1) * dimensions)?;
+        Some(Coded { codes, scale: *self.scales.get(at)? })
+    }
+
     /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes.
     pub(super) fn scan(&self, question: &Codes, admitted: &[bool], mut found: impl FnMut(usize, f32)) {
         let mut document = 0;
@@ -245,17 +253,30 @@ impl Segment {
             out.extend_from_slice(&narrow(record.len())?.to_le_bytes());
             out.extend_from_slice(&record);
         }
+        let mut before = Before::default();
         for (chunk, scale) in self.chunks.iter().zip(&self.scales) {
             out.extend_from_slice(chunk.id.0.as_bytes());
-            out.extend_from_slice(&chunk.number.to_le_bytes());
-            for number in [chunk.document, chunk.section, chunk.start, chunk.end, chunk.length] {
-                out.extend_from_slice(&number.to_le_bytes());
-            }
             out.extend_from_slice(&scale.to_le_bytes());
+            for number in before.differences(chunk) {
+                varint::put(&mut out, number);
+            }
         }
         out.extend(self.codes.iter().map(|code| code.to_le_bytes()[0]));
-        for list in [&self.terms, &self.offsets, &self.postings] {
-            out.extend(list.iter().flat_map(|number| number.to_le_bytes()));
+        let mut last = 0;
+        for (term, postings) in self.lists() {
+            varint::put(&mut out, u64::from(term.wrapping_sub(last)));
+            varint::put(&mut out, postings.len() as u64);
+            last = term;
+            let mut place = 0;
+            for posting in postings {
+                // how far it is from the one before, and whether the term stands there more than once
+                let (apart, count) = ((posting >> 16).wrapping_sub(place), posting & 0xFFFF);
+                varint::put(&mut out, u64::from(apart) << 1 | u64::from(count != 1));
+                if count != 1 {
+                    varint::put(&mut out, u64::from(count));
+                }
+                place = posting >> 16;
+            }
         }
         let checksum = crc32fast::hash(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -270,7 +291,65 @@ impl Segment {
     }
 }
 
-const MAGIC: &[u8; 4] = b"prs1";
+/// How a segment begins, and how it did when all of its numbers had four bytes.
+const MAGIC: &[u8; 4] = b"prs2";
+const FIRST_MAGIC: &[u8; 4] = b"prs1";
+
+/// The numbers of the chunk before, from which the next one's differ little.
+#[derive(Default)]
+struct Before {
+    document: u32,
+    number: i64,
+    section: u32,
+    start: u32,
+}
+
+impl Before {
+    fn take(&mut self, chunk: &SegmentChunk) {
+        if chunk.document != self.document {
+            (self.section, self.start) = (0, 0);
+        }
+        (self.document, self.number) = (chunk.document, chunk.number);
+        (self.section, self.start) = (chunk.section, chunk.start);
+    }
+
+    fn differences(&mut self, chunk: &SegmentChunk) -> [u64; 6] {
+        let apart = |now: u32, then: u32| u64::from(now.wrapping_sub(then));
+        let (section, start) =
+            if chunk.document == self.document { (self.section, self.start) } else { (0, 0) };
+        let differences = [
+            apart(chunk.document, self.document),
+            chunk.number.wrapping_sub(self.number).cast_unsigned(),
+            apart(chunk.section, section),
+            apart(chunk.start, start),
+            apart(chunk.end, chunk.start),
+            u64::from(chunk.length),
+        ];
+        self.take(chunk);
+        differences
+    }
+
+    /// Reads what [`differences`](Self::differences) made, but for the id.
+    fn chunk(&mut self, id: ChunkId, differences: [u64; 6]) -> Option<SegmentChunk> {
+        let [document, number, section, start, end, length] = differences;
+        let then = |apart: u64, then: u32| Some(then.wrapping_add(u32::try_from(apart).ok()?));
+        let document = then(document, self.document)?;
+        let (last_section, last_start) =
+            if document == self.document { (self.section, self.start) } else { (0, 0) };
+        let start = then(start, last_start)?;
+        let chunk = SegmentChunk {
+            id,
+            document,
+            number: self.number.wrapping_add(number.cast_signed()),
+            section: then(section, last_section)?,
+            start,
+            end: then(end, start)?,
+            length: u32::try_from(length).ok()?,
+        };
+        self.take(&chunk);
+        Some(chunk)
+    }
+}
 
 /// What of a segment has not been read yet.
 struct Reader<'a>(&'a [u8]);
@@ -299,23 +378,51 @@ impl<'a> Reader<'a> {
         Some(bytes.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number)).collect())
     }
 
-    fn segment(mut self, dimensions: usize) -> Option<Segment> {
-        let (content, checksum) = self.0.split_last_chunk::<4>()?;
-        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-            return None;
+    fn varint(&mut self) -> Option<u64> {
+        varint::take(&mut self.0)
+    }
+
+    fn codes(&mut self, count: usize) -> Option<Vec<i8>> {
+        Some(self.take(count)?.iter().map(|code| i8::from_le_bytes([*code])).collect())
+    }
+
+    fn layout(&mut self, segment: &mut Segment, counts: [usize; 4]) -> Option<()> {
+        let [chunks, codes, terms, postings] = counts;
+        let mut before = Before::default();
+        for _ in 0..chunks {
+            let id = ChunkId(Fingerprint::from_bytes(self.array()?));
+            segment.scales.push(f32::from_le_bytes(self.array()?));
+            let mut differences = [0; 6];
+            for difference in &mut differences {
+                *difference = self.varint()?;
+            }
+            segment.chunks.push(before.chunk(id, differences)?);
         }
-        self.0 = content;
-        if self.take(4)? != MAGIC {
-            return None;
+        segment.codes = self.codes(codes)?;
+        // a posting has a byte at least
+        segment.postings.reserve(postings.min(self.0.len()));
+        let mut term = 0_u32;
+        for _ in 0..terms {
+            term = term.wrapping_add(u32::try_from(self.varint()?).ok()?);
+            segment.terms.push(term);
+            segment.offsets.push(narrow(segment.postings.len()).ok()?);
+            let mut place = 0;
+            for _ in 0..self.varint()? {
+                let posting = self.varint()?;
+                place += u32::try_from(posting >> 1).ok().filter(|apart| *apart < 1 << 16)?;
+                let count = if posting & 1 == 0 { 1 } else { u32::try_from(self.varint()?).ok()? };
+                if place >= 1 << 16 || count >= 1 << 16 {
+                    return None;
+                }
+                segment.postings.push(place << 16 | count);
+            }
         }
-        let [documents, chunks, codes, terms, postings] =
-            [self.u32()?, self.u32()?, self.u32()?, self.u32()?, self.u32()?].map(|count| count as usize);
-        let mut segment = Segment::default();
-        for _ in 0..documents {
-            let (number, length) = (self.i64()?, self.u32()?);
-            let record = serde_json::from_slice(self.take(length as usize)?).ok()?;
-            segment.documents.push(SegmentDocument { number, record });
-        }
+        segment.offsets.push(narrow(segment.postings.len()).ok()?);
+        (segment.postings.len() == postings).then_some(())
+    }
+
+    fn first_layout(&mut self, segment: &mut Segment, counts: [usize; 4]) -> Option<()> {
+        let [chunks, codes, terms, postings] = counts;
         for _ in 0..chunks {
             let id = ChunkId(Fingerprint::from_bytes(self.array()?));
             let number = self.i64()?;
@@ -324,10 +431,37 @@ impl<'a> Reader<'a> {
             segment.scales.push(f32::from_le_bytes(self.array()?));
             segment.chunks.push(SegmentChunk { id, document, number, section, start, end, length });
         }
-        segment.codes = self.take(codes)?.iter().map(|code| i8::from_le_bytes([*code])).collect();
+        segment.codes = self.codes(codes)?;
         segment.terms = self.list(terms)?;
         segment.offsets = self.list(terms + 1)?;
         segment.postings = self.list(postings)?;
+        Some(())
+    }
+
+    fn segment(mut self, dimensions: usize) -> Option<Segment> {
+        let (content, checksum) = self.0.split_last_chunk::<4>()?;
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            return None;
+        }
+        self.0 = content;
+        let is_first = match self.take(4)? {
+            magic if magic == MAGIC => false,
+            magic if magic == FIRST_MAGIC => true,
+            _ => return None,
+        };
+        let [documents, chunks, codes, terms, postings] =
+            [self.u32()?, self.u32()?, self.u32()?, self.u32()?, self.u32()?].map(|count| count as usize);
+        let mut segment = Segment::default();
+        for _ in 0..documents {
+            let (number, length) = (self.i64()?, self.u32()?);
+            let record = serde_json::from_slice(self.take(length as usize)?).ok()?;
+            segment.documents.push(SegmentDocument { number, record });
+        }
+        if is_first {
+            self.first_layout(&mut segment, [chunks, codes, terms, postings])?;
+        } else {
+            self.layout(&mut segment, [chunks, codes, terms, postings])?;
+        }
         let whole = codes == chunks.checked_mul(dimensions)? && self.0.is_empty();
         let places = segment.chunks.is_sorted_by_key(|chunk| chunk.document)
             && segment.chunks.last().is_none_or(|chunk| (chunk.document as usize) < documents);
@@ -339,6 +473,52 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As segments were written at first.
+    fn first_bytes(segment: &Segment) -> Vec<u8> {
+        let mut out = FIRST_MAGIC.to_vec();
+        let counts =
+            [segment.documents.len(), segment.chunks.len(), segment.codes.len(), segment.terms.len()];
+        for count in counts.into_iter().chain([segment.postings.len()]) {
+            out.extend_from_slice(&u32::try_from(count).unwrap().to_le_bytes());
+        }
+        for SegmentDocument { number, record } in &segment.documents {
+            let record = serde_json::to_vec(record).unwrap();
+            out.extend_from_slice(&number.to_le_bytes());
+            out.extend_from_slice(&u32::try_from(record.len()).unwrap().to_le_bytes());
+            out.extend_from_slice(&record);
+        }
+        for (chunk, scale) in segment.chunks.iter().zip(&segment.scales) {
+            out.extend_from_slice(chunk.id.0.as_bytes());
+            out.extend_from_slice(&chunk.number.to_le_bytes());
+            for number in [chunk.document, chunk.section, chunk.start, chunk.end, chunk.length] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            out.extend_from_slice(&scale.to_le_bytes());
+        }
+        out.extend(segment.codes.iter().map(|code| code.to_le_bytes()[0]));
+        for list in [&segment.terms, &segment.offsets, &segment.postings] {
+            out.extend(list.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        let checksum = crc32fast::hash(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_so_is_the_first_layout() {
+        let texts = ["달리기를 합니다. 달리기는 즐겁습니다", "천천히 걷습니다", "run run run, and rest"];
+        let entries: Vec<Entry> = (0..3)
+            .flat_map(|nth| texts.map(|text| crate::store::sample::entry(&format!("{nth} {text}"), text, 8)))
+            .collect();
+        let segment = Segment::of(&entries, 7, 900).unwrap();
+        let same = |read: &Segment| format!("{read:?}") == format!("{segment:?}");
+        let bytes = segment.to_bytes().unwrap();
+        assert!(same(&Segment::from_bytes(&bytes, 8).unwrap()));
+        let first = first_bytes(&segment);
+        assert!(same(&Segment::from_bytes(&first, 8).unwrap()));
+        assert!(bytes.len() < first.len());
+    }
 
     #[test]
     fn damage_is_noticed_wherever_it_is() {

@@ -5,8 +5,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use pumasi_core::filter::Filter;
+use pumasi_core::model::Embedding;
 
 use super::codes::Codes;
+use super::packed::unpack;
 use super::segment::{MAX_CHUNKS, Segment, SegmentChunk, SegmentDocument};
 use super::top::Top;
 use crate::Result;
@@ -26,6 +28,11 @@ struct Held {
 }
 
 impl Held {
+    fn vector(&self, place: usize) -> Option<VectorAt> {
+        let number = self.segment.chunks.get(place)?.number;
+        Some(VectorAt { number, segment: Arc::clone(&self.segment), place })
+    }
+
     /// Tells whether all of its documents are there.
     fn whole(&self) -> bool {
         self.gone == 0
@@ -51,11 +58,26 @@ pub(super) struct Shelf {
     chunks: HashMap<ChunkId, At>,
 }
 
-/// A chunk that codes say is near: its number in the file, and its id.
-#[derive(Clone, Copy, Debug)]
+/// A chunk that codes say is near.
+#[derive(Clone, Debug)]
 pub(super) struct Near {
-    pub(super) number: i64,
     pub(super) id: ChunkId,
+    pub(super) vector: VectorAt,
+}
+
+/// Where a chunk's whole vector stands in the file, and where its codes do.
+#[derive(Clone, Debug)]
+pub(super) struct VectorAt {
+    pub(super) number: i64,
+    segment: Arc<Segment>,
+    place: usize,
+}
+
+impl VectorAt {
+    /// Reads the vector from what the file holds of it.
+    pub(super) fn read(&self, bytes: &[u8]) -> Option<Embedding> {
+        unpack(bytes, self.segment.coded(self.place)?)
+    }
 }
 
 /// Segments that are to be joined, and what becomes of them.
@@ -153,11 +175,12 @@ impl Shelf {
     }
 
     /// Returns a chunk that is there, with its document.
-    pub(super) fn chunk(&self, id: ChunkId) -> Option<(SegmentChunk, &SegmentDocument)> {
+    pub(super) fn chunk(&self, id: ChunkId) -> Option<(SegmentChunk, &SegmentDocument, VectorAt)> {
         let (number, place) = self.chunks.get(&id)?;
-        let segment = &self.segments.get(number)?.segment;
-        let chunk = segment.chunks.get(*place as usize)?;
-        Some((*chunk, segment.documents.get(chunk.document as usize)?))
+        let held = self.segments.get(number)?;
+        let chunk = held.segment.chunks.get(*place as usize)?;
+        let document = held.segment.documents.get(chunk.document as usize)?;
+        Some((*chunk, document, held.vector(*place as usize)?))
     }
 
     /// Returns a document that is there, with its chunks.
@@ -175,7 +198,8 @@ impl Shelf {
         }
         let mut all = HashMap::new();
         for (number, places) in wanted {
-            let Some(Held { segment, .. }) = self.segments.get(&number) else { continue };
+            let Some(held) = self.segments.get(&number) else { continue };
+            let segment = &held.segment;
             // all postings are looked at once: there is no way from a chunk to its terms
             let mut terms: HashMap<usize, Vec<(u32, u32)>> = HashMap::new();
             for place in &places {
@@ -192,8 +216,9 @@ impl Shelf {
             for place in places {
                 let Some(document) = segment.documents.get(place as usize) else { continue };
                 let (first, chunks) = segment.chunks_of(place);
-                let chunks = (first..).zip(chunks);
-                let chunks = chunks.map(|(at, chunk)| (*chunk, terms.remove(&at).unwrap_or_default()));
+                let chunks = (first..).zip(chunks).filter_map(|(at, chunk)| {
+                    Some((*chunk, terms.remove(&at).unwrap_or_default(), held.vector(at)?))
+                });
                 let with = WithTerms { document: document.clone(), chunks: chunks.collect() };
                 all.insert(document.record.id.clone(), with);
             }
@@ -236,8 +261,7 @@ impl Shelf {
             held.segment.scan(&question, admitted, |at, score| top.push(score, (held, at)));
         }
         let near = top.into_items().into_iter().filter_map(|(held, at)| {
-            let chunk = held.segment.chunks.get(at)?;
-            Some(Near { number: chunk.number, id: chunk.id })
+            Some(Near { id: held.segment.chunks.get(at)?.id, vector: held.vector(at)? })
         });
         let near = near.collect();
         let containing = |term: u32| -> u64 {
@@ -287,7 +311,7 @@ impl Shelf {
 #[derive(Debug)]
 pub(super) struct WithTerms {
     pub(super) document: SegmentDocument,
-    pub(super) chunks: Vec<(SegmentChunk, Vec<(u32, u32)>)>,
+    pub(super) chunks: Vec<(SegmentChunk, Vec<(u32, u32)>, VectorAt)>,
 }
 
 /// Tells which documents of a segment are there and match.
