@@ -65,7 +65,10 @@ mod schedule;
 #[path = "../support/schema.rs"]
 mod schema;
 #[cfg(any(feature = "github", feature = "openai", feature = "slack"))]
-#[cfg_attr(not(feature = "openai"), expect(dead_code, reason = "it can do more than the other clients' tests need"))]
+#[cfg_attr(
+    not(feature = "openai"),
+    expect(dead_code, reason = "it can do more than the other clients' tests need")
+)]
 mod server;
 mod silence;
 #[cfg(feature = "slack")]

@@ -56,9 +56,9 @@ use serde::Serialize;
 
 #[cfg(any(test, feature = "extract"))]
 pub(crate) use contradiction::{Known, bears_out, denies, length_support, names_number, names_time, opposes};
+pub use records::{Claim, Proof, Record, Records, Unproven};
 #[cfg(feature = "extract")]
 pub(crate) use support::date_support;
-pub use records::{Claim, Proof, Record, Records, Unproven};
 pub use support::{Doubt, Support, support};
 
 use crate::Span;
