@@ -37,7 +37,7 @@ fn vector(seed: u32) -> Vec<f32> {
     let all = 0..u32::try_from(DIMENSIONS).unwrap();
     match seed {
         // far apart in size, and nothing at all
-        _ if seed % 5 == 0 => all.map(|at| number(at) * 0.125_f32.powi(at.cast_signed())).collect(),
+        _ if seed.is_multiple_of(5) => all.map(|at| number(at) * 0.125_f32.powi(at.cast_signed())).collect(),
         1 => vec![0.0; DIMENSIONS],
         _ => all.map(|at| number(at) / 1_001.0 - 1.0).collect(),
     }

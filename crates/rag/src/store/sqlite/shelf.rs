@@ -307,11 +307,14 @@ impl Shelf {
     }
 }
 
+/// The terms of a chunk, each with how often it stands there.
+type TermCounts = Vec<(u32, u32)>;
+
 /// A document and its chunks, each with its terms.
 #[derive(Debug)]
 pub(super) struct WithTerms {
     pub(super) document: SegmentDocument,
-    pub(super) chunks: Vec<(SegmentChunk, Vec<(u32, u32)>, VectorAt)>,
+    pub(super) chunks: Vec<(SegmentChunk, TermCounts, VectorAt)>,
 }
 
 /// Tells which documents of a segment are there and match.

@@ -38,7 +38,9 @@ mod tests {
     use super::*;
 
     fn text() -> String {
-        (0..40).map(|n| format!("{n}번째 문장은 달리기를 말합니다. Run {n}.\n")).collect()
+        let lines: Vec<String> =
+            (0..40).map(|n| format!("{n}번째 문장은 달리기를 말합니다. Run {n}.\n")).collect();
+        lines.concat()
     }
 
     #[test]
