@@ -241,7 +241,7 @@ $("remove").onclick = () => guarded(async () => {
 $("like").onclick = () => guarded(async () => { Object.assign(visit, await call("PUT", "shared/like", { like: !visit.liked })); draw(); });
 onSubmit($("comment-form"), async (form, once) => { await call("POST", "shared/comments", { text: form.text.value }, once); form.text.value = ""; say(t("said")); await refresh(); });
 $("leave").onclick = leave;
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); sides(); };
+$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); sides(); };
 addEventListener("hashchange", () => location.reload());
 guarded(async () => {
   translate();
