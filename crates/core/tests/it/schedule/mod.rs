@@ -18,7 +18,18 @@ async fn sqlite(folder: &std::path::Path) -> SqlitePool {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(20));
-    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap()
+    let mut tries = 0;
+    loop {
+        match SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await {
+            Ok(pool) => return pool,
+            // SQLite waits for no lock where it turns to a log of writes that a killed process has left.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("5") && tries < 100 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn clock() -> (ManualClock, Arc<ManualClock>) {
