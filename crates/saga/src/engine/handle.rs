@@ -102,7 +102,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// `NotFound` if there is none; `Unsupported` or `Protocol` if this code cannot read it.
     pub async fn view(&self, key: &K) -> Result<View> {
-        Ok(self.snapshot(key).await?.view)
+        self.engine.core.stored_view(SagaId::of(&self.saga, &json(key)?)).await
     }
 
     /// Shows the saga in full.
