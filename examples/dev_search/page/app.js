@@ -1,9 +1,9 @@
-"use strict";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, request, say, swap, t } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "개발자 통합 검색", lead: "글, 스터디와 팀 모집, 튜터 프로젝트, 강의를 한 상자에서 찾습니다. 검색 엔진이 죽어도 답하고, 누가 답했는지 말합니다. 자리를 주문하면 결제가 안 될 때 자리도 돌아옵니다.",
-    enter: "들어가기", side: "어느 쪽인가요?", member: "회원", tutor: "튜터", operator: "운영자", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
-    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: dev_search token 이름",
+    title: "개발자 통합 검색", lead: "글, 스터디와 팀 모집, 튜터 프로젝트, 강의를 한 상자에서 찾습니다. 검색 엔진이 죽어도 답하고, 누가 답했는지 말합니다. 자리를 주문하면 결제가 안 될 때 자리도 돌아옵니다.",
+    member: "회원", tutor: "튜터", operator: "운영자",
     find: "찾기", q: "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.", findButton: "찾기", order: "순서", best: "잘 맞는 순", likes: "좋아요 순", more: "더 보기", all: "모두", total: (n, exact) => `${n}개${exact ? "" : " 이상"} 찾음`, nothing: "찾은 것이 없습니다.",
     kindGroup: "종류", categoryGroup: "분야", kinds: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, one: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, categories: { backend: "백엔드", career: "커리어", database: "데이터베이스", devops: "데브옵스", frontend: "프론트엔드", search: "검색", study: "스터디" },
     served: { fresh: "새 답", cached: "캐시", stale: "오래된 답", degraded: "대신한 답", failed: "답 없음" },
@@ -20,13 +20,11 @@ const words = {
     todos: "할 일", todosLead: "두 창에서 같은 할 일을 고쳐 보세요. 먼저 쓴 것을 덮어쓰지 않고 묻습니다.", todoText: "무엇을 할까요?", todoButton: "더하기", noTodos: "할 일이 없습니다.", edit: "고치기", save: "저장", cancel: "그만두기", remove: "지우기", version: n => `${n}번째 판`, done: "끝냄",
     conflict: "그사이 다른 창에서 바뀌었습니다.", theirs: "지금 있는 것", mine: "내가 쓴 것", gone: "지워졌습니다.", keepTheirs: "있는 것 두기", takeMine: "내 것으로 쓰기", saved: "저장했습니다.", removed: "지웠습니다.",
     write: "쓰기", what: "무엇을 쓰나요?", kind: "종류", category: "분야", lang: "언어", offer: "자리", places: "몇 자리", price: "한 자리 값 (원)", writeTitle: "제목", writeBody: "내용", writeButton: "올리기", written: "올렸습니다. 곧 검색됩니다.", author: "쓴 사람", liked: n => `좋아요 ${n}`,
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표",
-    problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", ordered: "누군가 주문한 것은 지울 수 없습니다.", unavailable: "지금은 답할 수 없습니다. 잠시 뒤 다시 해 보세요." },
+    problem: { ordered: "누군가 주문한 것은 지울 수 없습니다.", unavailable: "지금은 답할 수 없습니다. 잠시 뒤 다시 해 보세요." },
   },
   en: {
-    skip: "Skip to content", title: "Developers' search", lead: "One box over posts, parties, tutors' projects and lectures. It answers also when its engine is gone, and says who did. Order a place: if the payment fails, the place goes back.",
-    enter: "Come in", side: "Which side are you on?", member: "Member", tutor: "Tutor", operator: "Operator", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
-    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: dev_search token NAME",
+    title: "Developers' search", lead: "One box over posts, parties, tutors' projects and lectures. It answers also when its engine is gone, and says who did. Order a place: if the payment fails, the place goes back.",
+    member: "Member", tutor: "Tutor", operator: "Operator",
     find: "Search", q: "What are you looking for? Typos, Korean initials (ㄹㅅㅌ) and unfinished words will do.", findButton: "Search", order: "Order", best: "best match first", likes: "best liked first", more: "Show more", all: "all", total: (n, exact) => `${n}${exact ? "" : " or more"} found`, nothing: "Nothing was found.",
     kindGroup: "Kind", categoryGroup: "Category", kinds: { post: "posts", party: "parties", project: "projects", lecture: "lectures" }, one: { post: "post", party: "party", project: "project", lecture: "lecture" }, categories: { backend: "backend", career: "career", database: "database", devops: "devops", frontend: "frontend", search: "search", study: "study" },
     served: { fresh: "Fresh", cached: "Cached", stale: "Stale", degraded: "Degraded", failed: "No answer" },
@@ -43,120 +41,14 @@ const words = {
     todos: "Todos", todosLead: "Edit one in two windows: what was written first is not overwritten, you are asked.", todoText: "What is to be done?", todoButton: "Add", noTodos: "Nothing is to be done.", edit: "Edit", save: "Save", cancel: "Cancel", remove: "Delete", version: n => `version ${n}`, done: "done",
     conflict: "It was changed in another window meanwhile.", theirs: "What stands", mine: "What you wrote", gone: "It was deleted.", keepTheirs: "Keep what stands", takeMine: "Write mine", saved: "Saved.", removed: "Deleted.",
     write: "Write", what: "What is it?", kind: "Kind", category: "Category", lang: "Language", offer: "Places", places: "How many", price: "Price of a place (won)", writeTitle: "Title", writeBody: "Text", writeButton: "Publish", written: "Published. It will be found in a moment.", author: "by", liked: n => n === 1 ? "1 like" : `${n} likes`,
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics",
-    problem: { rate_limited: "Too often. Try again in a moment.", ordered: "Somebody has ordered a place in it.", unavailable: "There is no answer now. Try again in a moment." },
+    problem: { ordered: "Somebody has ordered a place in it.", unavailable: "There is no answer now. Try again in a moment." },
   },
 };
 const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
-let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
-let setup = { development: true };
 let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {};
 let engines = [], orders = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
 let watching = null, answers = []; // how the last questions were served
-let drawn = {}; // what each box shows, so that it is neither drawn nor read out again
-const $ = id => document.getElementById(id);
-const t = key => words[language][key] ?? key;
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
-const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
-const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 const is = role => me?.role === role;
-const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
-
-// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
-function swap(box, what, ...children) {
-  const now = JSON.stringify([what, language, me?.name]);
-  if (drawn[box.id] === now) return;
-  drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  const typed = [...box.querySelectorAll("input:not([type=checkbox])")].map(node => [node.id, node.value]);
-  box.replaceChildren(...children);
-  for (const [id, value] of typed) if ($(id)) $(id).value = value;
-  if (!at) return;
-  const same = (at.dataset.key && [...box.querySelectorAll("[data-key]")].find(node => node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
-  (same || box.closest("section").querySelector("h2")).focus();
-}
-function options(select, of) {
-  const chosen = select.value;
-  select.replaceChildren(...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
-  if (chosen && of[chosen]) select.value = chosen;
-}
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  for (const option of $("order").options) option.textContent = t(option.value);
-  options($("mood"), t("moods"));
-  options($("write-category"), t("categories"));
-  options($("write-kind"), Object.fromEntries(Object.entries(t("one")).filter(([kind]) => is("tutor") || kind === "post" || kind === "party")));
-  $("offer").hidden = !["project", "lecture"].includes($("write-kind").value);
-  $("kinds").ariaLabel = t("kindGroup");
-  $("categories").ariaLabel = t("categoryGroup");
-  $("orders-h").textContent = t(is("operator") ? "allOrders" : "orders");
-  $("enter-note").textContent = t(setup.development ? "development" : "production");
-  $("legend").replaceChildren(...Object.entries(t("served")).map(([kind, text]) => make("li", { className: kind }, text)));
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}`;
-  drawWatch();
-}
-
-async function call(method, path, body, more) {
-  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...more, ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) throw Object.assign(new Error(t("problem")[value?.title] || value?.detail || `${answer.status}`), { status: answer.status });
-  return { value, status: answer.status, link: answer.headers.get("link") };
-}
-async function guarded(work) {
-  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
-}
-// Sends a form once, however often it is asked for; under one key until an answer came, so that a retry makes nothing twice.
-const busy = new WeakSet(), keys = new WeakMap();
-function onSubmit(form, work) {
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    if (busy.has(form)) return;
-    busy.add(form);
-    const main = form.querySelector("[type=submit]");
-    main.ariaDisabled = "true";
-    if (!keys.has(form)) keys.set(form, random());
-    guarded(async () => {
-      try { await work(form.elements, keys.get(form)); } catch (error) {
-        if (error.status) keys.delete(form);
-        throw error;
-      }
-      keys.delete(form);
-    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
-  });
-  return form;
-}
-
-function sides() {
-  $("enter").hidden = Boolean(me);
-  $("me").hidden = !me;
-  for (const id of ["orders-box", "todos-box", "write"]) $(id).hidden = !me;
-  $("partner-form").hidden = !is("operator");
-  $("by-name").hidden = !setup.development;
-  $("by-token").hidden = setup.development;
-  translate();
-  drawAll();
-}
-function leave() {
-  me = null; orders = []; todos = []; editing = conflict = null;
-  sessionStorage.removeItem("me");
-  sides();
-  $("enter-h").focus();
-}
-async function come({ name, token, role }) {
-  me = { name, token, role };
-  sessionStorage.setItem("me", JSON.stringify(me));
-  sides();
-  await refresh();
-  $("find-h").focus();
-}
 
 // ---- searching
 function address(after, limit) {
@@ -173,7 +65,7 @@ let turn = 0;
 async function search(after) {
   const mine = ++turn, began = performance.now();
   let value, trouble = null;
-  try { value = (await call("GET", address(after, 10))).value; } catch (error) { if (error instanceof TypeError || error.status < 500) throw error; trouble = error; }
+  try { value = await call("GET", address(after, 10)); } catch (error) { if (error.isAway || error.status < 500) throw error; trouble = error; }
   if (mine !== turn) return;
   const ms = Math.round(performance.now() - began);
   if (trouble) { drawServed({ served: "failed" }, ms); return; }
@@ -184,10 +76,12 @@ async function search(after) {
   await Promise.all(value.hits.filter(hit => hit.places > 0).map(look));
 }
 async function look(hit) {
-  try { free[hit.id] = (await call("GET", `entries/${hit.id}`)).value.free; } catch { delete free[hit.id]; }
+  try { free[hit.id] = await call("GET", `entries/${hit.id}`).free; } catch { delete free[hit.id]; }
   drawFound();
 }
+let served = null; // how the last question was answered
 function drawServed(value, ms) {
+  served = { value, ms };
   const box = $("served"), gap = text => t("gaps")[text] ?? text;
   box.className = value.served;
   const parts = value.served === "failed" ? [t("nobody")] : [
@@ -222,7 +116,7 @@ function drawFound() {
 }
 
 // ---- engines
-async function refreshEngines() { engines = (await call("GET", "engines")).value; drawEngines(); }
+async function refreshEngines() { engines = await call("GET", "engines"); drawEngines(); }
 function drawEngines() {
   const stands = engines.map(({ engine, line, circuit, wiped }) => [engine, line, circuit, wiped]);
   swap($("engine-rows"), [stands, me?.role], ...engines.map((engine, at) => {
@@ -259,7 +153,7 @@ async function probe() {
   probing = true;
   const began = performance.now();
   let value;
-  try { value = (await call("GET", address(null, 10))).value; } catch { value = { served: "failed" }; }
+  try { value = await call("GET", address(null, 10)); } catch { value = { served: "failed" }; }
   probing = false;
   const ms = Math.round(performance.now() - began);
   answers = [...answers.slice(-89), value.served];
@@ -274,11 +168,11 @@ function drawWatch() {
   $("strip").ariaLabel = `${t("strip")}: ${Object.entries(t("served")).map(([kind, text]) => `${text} ${answers.filter(served => served === kind).length}`).join(", ")}`;
   $("strip").replaceChildren(...answers.map(served => make("span", { className: served })));
 }
-async function refreshPartner() { if (is("operator")) $("mood").value = (await call("GET", "partner")).value.mood; }
+async function refreshPartner() { if (is("operator")) $("mood").value = await call("GET", "partner").mood; }
 
 // ---- orders
 async function buy(id, again) {
-  const { value } = await call("POST", `entries/${id}/order`, { again });
+  const value = await call("POST", `entries/${id}/order`, { again });
   orders = [...orders.filter(order => order.id !== value.id), value];
   say(value.status === "completed" ? `${t("status").completed}: ${t("ticket")(value.ticket)}` : value.reason ? `${t("status")[value.status]}: ${t("reasons")[value.reason] ?? value.reason}` : t("status")[value.status], value.status !== "completed");
   const hit = hits.find(hit => hit.id === id);
@@ -289,7 +183,7 @@ async function refreshOrders() {
   const all = [];
   let after = "";
   do {
-    const { value, link } = await call("GET", `orders?limit=500${after && `&after=${after}`}`);
+    const { value, link } = await request("GET", `orders?limit=500${after && `&after=${after}`}`);
     all.push(...value);
     after = link ? value.at(-1).id : "";
   } while (after);
@@ -309,7 +203,7 @@ function drawOrders() {
 }
 
 // ---- todos
-async function refreshTodos() { if (me) { todos = (await call("GET", "todos")).value; drawTodos(); } }
+async function refreshTodos() { if (me) { todos = await call("GET", "todos"); drawTodos(); } }
 const tag = version => ({ "if-match": `"${version}"` });
 // Writes over the version that was read. If another one stands, both are shown, and whoever wrote decides.
 async function writeTodo(id, mine, version) {
@@ -320,7 +214,7 @@ async function writeTodo(id, mine, version) {
   } catch (error) {
     if (error.status !== 412) throw error;
     conflict = { id, mine, theirs: null };
-    try { conflict.theirs = (await call("GET", `todos/${id}`)).value; } catch (missing) { if (missing.status !== 404) throw missing; }
+    try { conflict.theirs = await call("GET", `todos/${id}`); } catch (missing) { if (missing.status !== 404) throw missing; }
     editing = null;
     say(t("conflict"), true);
   }
@@ -364,16 +258,9 @@ function drawTodos() {
 function drawAll() { drawFound(); drawEngines(); drawOrders(); drawTodos(); }
 async function refresh() { await Promise.all([refreshEngines(), refreshPartner(), refreshOrders(), refreshTodos()]); }
 
-onSubmit($("enter-form"), async elements => {
-  if (!setup.development) {
-    const token = elements.token.value.trim(), [, claims] = token.split(".");
-    let who;
-    try { who = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), byte => byte.charCodeAt(0)))); } catch { throw new Error(t("expired")); }
-    return come({ name: who.sub, role: who.role, token });
-  }
-  const name = elements.name.value.trim(), role = elements.role.value;
-  const { value } = await call("POST", "tokens", { name, role });
-  await come({ name, role, token: value.token });
+onEnter(async () => {
+  await refresh();
+  $("find-h").focus();
 });
 onSubmit($("find-form"), async elements => { clearTimeout(pause); wanted = { ...wanted, q: elements.q.value.trim(), typing: false }; await search(); });
 let pause = null;
@@ -389,7 +276,7 @@ onSubmit($("todo-form"), async (elements, key) => {
 });
 onSubmit($("write-form"), async (elements, key) => {
   const offer = ["project", "lecture"].includes(elements.kind.value) ? { places: Number(elements.places.value), price_krw: Number(elements.price.value) } : {};
-  await call("POST", "entries", { kind: elements.kind.value, category: elements.category.value, lang: elements.lang.value, title: elements.title.value, body: elements.body.value, ...offer }, { "idempotency-key": key });
+  await call("POST", "entries", { kind: elements.kind.value, category: elements.category.value, lang: elements.lang.value, title: elements.title.value, body: elements.body.value, ...offer }, once(key));
   elements.title.value = elements.body.value = "";
   say(t("written"));
 });
@@ -399,12 +286,26 @@ $("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { 
 $("partner-form").addEventListener("submit", event => event.preventDefault());
 $("more").onclick = () => guarded(() => search(found.next));
 $("watch").onclick = watch;
-$("leave").onclick = leave;
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); drawn = {}; say(""); translate(); drawAll(); if ($("served").dataset.served) guarded(() => search()); };
-
-(async () => {
-  sides();
-  await guarded(async () => { setup = (await call("GET", "about")).value; sides(); await Promise.all([search(), refresh()]); });
-  // What others do shows within some seconds.
-  setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, 2_000);
-})();
+begin({
+  service: "dev_search", words,
+  redraw() {
+    for (const id of ["orders-box", "todos-box", "write"]) $(id).hidden = !me;
+    $("partner-form").hidden = !is("operator");
+    for (const option of $("order").options) option.textContent = t(option.value);
+    options($("mood"), t("moods"));
+    options($("write-category"), t("categories"));
+    options($("write-kind"), Object.fromEntries(Object.entries(t("one")).filter(([kind]) => is("tutor") || kind === "post" || kind === "party")));
+    $("offer").hidden = !["project", "lecture"].includes($("write-kind").value);
+    $("kinds").ariaLabel = t("kindGroup");
+    $("categories").ariaLabel = t("categoryGroup");
+    $("orders-h").textContent = t(is("operator") ? "allOrders" : "orders");
+    $("legend").replaceChildren(...Object.entries(t("served")).map(([kind, text]) => make("li", { className: kind }, text)));
+    drawWatch();
+    drawAll();
+    if (served) drawServed(served.value, served.ms);
+  },
+  left() { orders = []; todos = []; editing = conflict = null; },
+  begun: () => Promise.all([search(), refresh()]),
+});
+// What others do shows within some seconds.
+every(2_000, refresh);

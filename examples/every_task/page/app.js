@@ -1,78 +1,35 @@
-"use strict";
+import { $, begin, button, call, guarded, language, make, me, onEnter, onSubmit, once, say, setup, swap, t, written } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "글에서 할 일 찾기", lead: "성공담이나 질문을 붙여 넣으면 그 안의 할 일을 찾아, 근거가 된 문장과 함께 보여 주고, 질문과 성공담의 할 일을 서로 잇습니다.",
+    title: "글에서 할 일 찾기", lead: "성공담이나 질문을 붙여 넣으면 그 안의 할 일을 찾아, 근거가 된 문장과 함께 보여 주고, 질문과 성공담의 할 일을 서로 잇습니다.",
     write: "글쓰기", kind: "종류", story: "성공담", question: "질문", headline: "제목 (없어도 됩니다)", body: "본문", submit: "할 일 찾기", sample: "예시 넣기",
-    result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", metrics: "지표", none: "이 글에는 할 일이 없습니다.",
+    result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", none: "이 글에는 할 일이 없습니다.",
     pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", removed: "보던 글이 지워졌습니다.", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
-    waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", reason: "까닭", by: "찾는 이", after: "먼저 할 일", difficulties: { easy: "쉬움", medium: "보통", hard: "어려움" }, minutes: "분", due: "까지",
+    waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, reason: "까닭", by: "찾는 이", after: "먼저 할 일", difficulties: { easy: "쉬움", medium: "보통", hard: "어려움" }, minutes: "분", due: "까지",
     tries: "시도", again: "다시 시도하면", doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
-    enter: "들어가기", who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", enterButton: "들어가기", leave: "나가기", show: "보기", all: "모두",
-    iAm: (name, role) => [name, `${role === "moderator" ? " (운영자)" : ""}(으)로 들어와 있습니다.`], enterFirst: "글을 쓰려면 먼저 들어가세요.",
+    who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", show: "보기", all: "모두",
+    iAm: (name, role) => [name, `${role === "moderator" ? " (운영자)" : ""}(으)로 들어와 있습니다.`], enterFirst: "글을 쓰려면 먼저 들어가세요.", offline: " — 언어 모델이 아니라 규칙으로 찾습니다",
   },
   en: {
-    skip: "Skip to content", title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
+    title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
     write: "Write", kind: "Kind", story: "Story", question: "Question", headline: "Title (optional)", body: "Text", submit: "Find tasks", sample: "Use a sample",
-    result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", metrics: "Metrics", none: "This post has no tasks.",
+    result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", none: "This post has no tasks.",
     pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", removed: "The post that was shown is deleted.", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
-    waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, trouble: "The server cannot be reached. Try again in a moment.", reason: "Reason", by: "Found by", after: "after", difficulties: { easy: "easy", medium: "medium", hard: "hard" }, minutes: "min", due: "by",
+    waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, reason: "Reason", by: "Found by", after: "after", difficulties: { easy: "easy", medium: "medium", hard: "hard" }, minutes: "min", due: "by",
     tries: "tries", again: "try again", doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
-    enter: "Enter", who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", leave: "Leave", show: "Show", all: "all",
-    iAm: (name, role) => ["You are ", name, `${role === "moderator" ? " (moderator)" : ""}.`], enterFirst: "Enter first, to write.",
+    who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", show: "Show", all: "all",
+    iAm: (name, role) => ["You are ", name, `${role === "moderator" ? " (moderator)" : ""}.`], enterFirst: "Enter first, to write.", offline: " — rules standing in for a language model",
   },
 };
 const samples = {
   ko: { kind: "question", title: "하프 마라톤 처음인데 어떻게 준비하죠?", body: "10월에 하프 마라톤을 뛰고 싶습니다. 일주일에 세 번 달리려고 하는데 무릎이 걱정이에요.\n\n- 하체 근력 키우기\n- 러닝화 새로 사기" },
   en: { kind: "story", title: "Sub-4 marathon at 45", body: "What worked for me:\n* Ran four times a week\n* Did strength training every Tuesday\n\nI also joined a running club." },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
 let shown = null;
 let editing = null;
-let sending = false;
-let name = null; // of the post that is being sent, so that sending it again does not make two
-let me = JSON.parse(sessionStorage.getItem("me") ?? "null"); // the name, the role and the token of whoever entered
-let development = false;
-let drawn = ""; // what `result` shows, so that news of other posts neither redraws it nor has it read out again
-const $ = id => document.getElementById(id);
-const t = key => words[language][key];
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children); return node; };
-
-// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else in the same row, else on the heading.
-function swap(box, ...children) {
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  const row = at ? [...box.children].findIndex(child => child.contains(at)) : -1;
-  box.replaceChildren(...children);
-  if (!at) return;
-  const same = at.dataset.key && [...box.querySelectorAll("button")].find(button => button.dataset.key === at.dataset.key);
-  const near = box.children[Math.min(row, box.children.length - 1)]?.querySelector("button");
-  (same || near || $(`${box.id}-h`)).focus();
-}
-const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
-
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  if (editing) $("form").querySelector(".main").textContent = t("update");
-  $("cancel").hidden = !editing;
-  $("enter-form").hidden = Boolean(me);
-  $("me").hidden = !me;
-  if (me) $("me-text").replaceChildren(...t("iAm")(make("span", { lang: "" }, me.name), me.role));
-}
 const mine = author => Boolean(me) && author?.id === me.name;
 const inCharge = author => mine(author) || me?.role === "moderator";
-
-async function call(method, path, body, more = {}) {
-  const known = me ? { authorization: `Bearer ${me.token}`, ...more } : more;
-  const answer = await fetch(path, { method, headers: body ? { "content-type": "application/json", ...known } : known, body: body && JSON.stringify(body) });
-  if (answer.status === 401 && me) { me = null; sessionStorage.removeItem("me"); translate(); }
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (!answer.ok) throw Object.assign(new Error(value?.detail || value?.title || `${answer.status}`), { status: answer.status });
-  return value;
-}
 
 function highlighted(text, tasks) {
   const bytes = new TextEncoder().encode(text), decoder = new TextDecoder();
@@ -93,8 +50,6 @@ function highlighted(text, tasks) {
   return box;
 }
 
-// What people wrote, in whichever language that is.
-const written = text => make("span", { lang: "" }, text);
 function facts(task) {
   const timing = task.timing || {};
   const parts = [timing.frequency && written(timing.frequency), timing.duration_minutes && `${timing.duration_minutes} ${t("minutes")}`, timing.due && (language === "ko" ? `${timing.due}${t("due")}` : `${t("due")} ${timing.due}`),
@@ -107,17 +62,14 @@ async function show(id) {
   let view;
   try { view = await call("GET", `posts/${encodeURIComponent(id)}`); } catch (error) { if (error.status === 404) return forget(id); throw error; }
   const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`).catch(() => []) : []; // the tasks count more
-  const now = JSON.stringify([view, matches, language]);
   if (shown !== id) return;
   const failure = view.failure;
   const why = failure && [`${t("failed")} — ${t("reason")}: ${failure.reason}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${failure.retry}`].filter(Boolean).join(" · ");
-  if (view.state !== "pending") $("status").textContent = why || t("found")(view.tasks.length);
-  if (drawn === now) return;
-  drawn = now;
-  const result = $("result");
-  if (view.state === "pending") { swap(result, make("p", { className: "muted" }, t("waiting"))); return; }
+  if (view.state !== "pending") say(why || t("found")(view.tasks.length));
+  const result = $("result"), what = [view, matches];
+  if (view.state === "pending") { swap(result, what, make("p", { className: "muted" }, t("waiting"))); return; }
   if (view.state === "failed") {
-    swap(result, make("p", { className: "bad" }, why), ...(inCharge(view.post.author) ? [button("retry", t("retry"), () => retry(id))] : []));
+    swap(result, what, make("p", { className: "bad" }, why), inCharge(view.post.author) && button("retry", t("retry"), () => retry(id)));
     return;
   }
   const list = make("ol", { className: "tasks" });
@@ -129,7 +81,7 @@ async function show(id) {
     list.append(item);
   }
   const text = view.post.title ? `${view.post.title}\n\n${view.post.body}` : view.post.body;
-  swap(result, highlighted(text, view.tasks), view.tasks.length ? list : make("p", { className: "muted" }, t("none")));
+  swap(result, what, highlighted(text, view.tasks), view.tasks.length ? list : make("p", { className: "muted" }, t("none")));
 }
 
 function point(order) {
@@ -147,16 +99,13 @@ async function refresh() {
   }
   const posted = post => post.posted_at ? Date.parse(post.posted_at) : 0;
   posts.sort((one, other) => posted(other) - posted(one)); // newest first
-  swap($("posts"), ...posts.map(post => make("li", {},
+  swap($("posts"), posts, ...posts.map(post => make("li", {},
     button(`show ${post.id}`, post.title || t("untitled"), () => guarded(() => show(post.id)), { className: "grow", lang: post.title ? "" : language }),
     make("span", { className: "muted", lang: "" }, post.author?.nickname ?? post.author?.id ?? ""), make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
-    ...(mine(post.author) ? [button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` })] : []),
-    ...(inCharge(post.author) ? [button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` })] : []))));
+    mine(post.author) && button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` }),
+    inCharge(post.author) && button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` }))));
 }
 
-async function guarded(work) {
-  try { await work(); } catch (error) { $("status").textContent = error instanceof TypeError ? t("trouble") : error.message; }
-}
 const retry = id => guarded(async () => { await call("POST", `posts/${encodeURIComponent(id)}/retry`); await refresh(); await show(id); });
 const remove = id => guarded(async () => {
   await call("DELETE", `posts/${encodeURIComponent(id)}`);
@@ -164,57 +113,49 @@ const remove = id => guarded(async () => {
   await refresh();
 });
 function forget(id) {
-  if (editing === id) leave();
+  if (editing === id) discard();
   if (shown !== id) return;
-  shown = null; drawn = "";
-  swap($("result"), make("p", { className: "muted" }, t("nothing")));
-  $("status").textContent = t("removed");
+  shown = null;
+  showNothing();
+  say(t("removed"));
 }
-const leave = () => { editing = null; $("form").reset(); translate(); };
+const showNothing = () => swap($("result"), null, make("p", { className: "muted" }, t("nothing")));
+// What is being written: a new post, or an edit.
+function drawForm() {
+  $("form").querySelector(".main").textContent = t(editing ? "update" : "submit");
+  $("cancel").hidden = !editing;
+}
+const discard = () => { editing = null; $("form").reset(); drawForm(); };
 const fill = post => { const form = $("form"); form.elements.kind.value = post.kind; form.elements.title.value = post.title || ""; form.elements.body.value = post.body; };
-const edit = id => guarded(async () => { const view = await call("GET", `posts/${encodeURIComponent(id)}`); fill(view.post); editing = id; translate(); $("body").focus(); });
+const edit = id => guarded(async () => { const view = await call("GET", `posts/${encodeURIComponent(id)}`); fill(view.post); editing = id; drawForm(); $("body").focus(); });
 
-$("form").addEventListener("submit", event => {
-  event.preventDefault();
-  if (sending) return;
-  if (!me) { $("status").textContent = t("enterFirst"); ($("by-name").hidden ? $("token") : $("who")).focus(); return; }
-  const form = event.target, submit = form.querySelector(".main");
-  const post = { kind: form.elements.kind.value, title: form.elements.title.value.trim() || null, body: form.elements.body.value };
-  // Not `disabled`, which would take the focus from it.
-  sending = true; submit.ariaDisabled = "true";
-  $("status").textContent = t("sending");
-  guarded(async () => {
-    const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post, { "idempotency-key": name ??= `${Date.now()}-${Math.random()}` });
-    name = null;
-    leave(); $("status").textContent = t("waiting");
-    await refresh(); await show(accepted.id);
-  }).finally(() => { sending = false; submit.ariaDisabled = null; });
+onSubmit($("form"), async (elements, key) => {
+  if (!me) { say(t("enterFirst")); ($("by-name").hidden ? $("token") : $("who")).focus(); return; }
+  const post = { kind: elements.kind.value, title: elements.title.value.trim() || null, body: elements.body.value };
+  say(t("sending"));
+  const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post, once(key));
+  discard(); say(t("waiting"));
+  await refresh(); await show(accepted.id);
 });
-$("form").addEventListener("input", () => { name = null; });
-const cancel = () => { leave(); $("body").focus(); };
+const cancel = () => { discard(); $("body").focus(); };
 $("cancel").addEventListener("click", cancel);
 $("form").addEventListener("keydown", event => { if (event.key === "Escape" && editing && !event.isComposing) cancel(); });
 $("sample").addEventListener("click", () => fill(samples[language]));
-$("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); $("status").textContent = ""; translate(); guarded(async () => { await about(); await refresh(); if (shown) await show(shown); }); });
-const about = async () => { const who = await call("GET", "about"); development = who.development; $("by-name").hidden = !development; $("by-token").hidden = development; $("by").textContent = `${t("by")}: ${who.extractor}${who.offline ? (language === "ko" ? " — 언어 모델이 아니라 규칙으로 찾습니다" : " — rules standing in for a language model") : ""}`; };
-$("enter-form").addEventListener("submit", event => {
-  event.preventDefault();
-  const { who, nickname, moderator, token } = event.target.elements;
-  guarded(async () => {
-    const given = development ? (await call("POST", "tokens", { name: who.value, role: moderator.checked ? "moderator" : "member", nickname: nickname.value.trim() || null })).token : token.value.trim();
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(given.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0))));
-    me = { token: given, name: claims.sub, role: claims.role };
-    sessionStorage.setItem("me", JSON.stringify(me));
-    translate();
-    await refresh();
-    $("body").focus();
-  });
-});
-$("leave").addEventListener("click", () => { me = null; sessionStorage.removeItem("me"); translate(); guarded(refresh); $("enter-h").focus(); });
+onEnter(async () => {
+  await refresh();
+  $("body").focus();
+}, ({ who, nickname, moderator }) => ({ name: who.value, role: moderator.checked ? "moderator" : "member", nickname: nickname.value.trim() || null }));
 $("state").addEventListener("change", () => guarded(refresh));
-translate();
-guarded(async () => { await about(); await refresh(); });
+begin({
+  service: "every_task", words,
+  redraw() {
+    if (me) $("me-text").replaceChildren(...t("iAm")(written(me.name), me.role));
+    $("by").textContent = setup.extractor ? `${t("by")}: ${setup.extractor}${setup.offline ? t("offline") : ""}` : "";
+    drawForm();
+    if (setup.extractor) guarded(async () => { await refresh(); if (shown) await show(shown); else showNothing(); });
+  },
+});
 const events = new EventSource("events");
 for (const name of ["accepted", "extracted", "failed", "missed"]) events.addEventListener(name, () => guarded(async () => { await refresh(); if (shown) await show(shown); }));
 events.addEventListener("withdrawn", event => { forget(JSON.parse(event.data).post_id); guarded(refresh); });
-events.addEventListener("started", event => { if (JSON.parse(event.data).post_id === shown) $("status").textContent = t("waiting"); });
+events.addEventListener("started", event => { if (JSON.parse(event.data).post_id === shown) say(t("waiting")); });

@@ -1,9 +1,9 @@
-"use strict";
+import { $, begin, button, call, every, guarded, language, leave, make, me, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "대회 접수", lead: "약관부터 배번까지 한 창구로 접수합니다. 자리가 없거나 자격이 없으면 한 일을 거꾸로 되돌리고, 늦게 들어온 돈은 돌려줍니다.",
-    enter: "들어가기", side: "어느 쪽인가요?", runner: "참가자", organiser: "주최자", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
-    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: race_registration token 이름",
+    title: "대회 접수", lead: "약관부터 배번까지 한 창구로 접수합니다. 자리가 없거나 자격이 없으면 한 일을 거꾸로 되돌리고, 늦게 들어온 돈은 돌려줍니다.",
+    runner: "참가자", organiser: "주최자",
     make: "대회 만들기", raceName: "대회 이름", kind: "자리를 받는 방법", first_come: "선착순", lottery: "추첨", places: "자리", price: "참가비 (원)", makeButton: "만들기", made: "대회를 만들었습니다.",
     races: "대회", noRaces: "아직 대회가 없습니다.", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => `${n.toLocaleString("ko")}원`, drawButton: "추첨하기", callButton: "빈자리 다시 부르기", drawnAlready: "추첨 끝남", drawResult: (w, q) => `추첨했습니다. 당첨 ${w}명, 대기 ${q}명.`, verify: "추첨 검증 자료",
     mine: "내 접수", pick: "대회를 고르면 접수가 시작됩니다.", start: "접수 시작", again: "다시 접수하기", withdraw: "접수 취소", next: "다음", submit: "보내기", pay: n => `${n.toLocaleString("ko")}원 결제하기`, gateway: (n, id) => `${n.toLocaleString("ko")}원을 결제 창구에서 내 주세요 (${id}).`, until: t => `${t}까지`, bib: n => `배번 ${n}번`, refunded: "돈을 돌려드렸습니다.",
@@ -15,12 +15,11 @@ const words = {
     look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
     state: { started: "결제 전", paid: "결제됨", cancelled: "취소됨", refunded: "환불됨" },
     reason: { deadline: "기한이 지났습니다", "the race is full": "자리가 없습니다", "not eligible": "참가 자격이 없습니다", "the lots are drawn already": "추첨이 이미 끝났습니다", "the mailbox does not exist": "없는 전자우편 주소입니다", cancelled: "취소했습니다", "rolled back by an operator": "주최자가 되돌렸습니다", "something else was paid than was asked for": "청구한 것과 다른 돈이 들어왔습니다" },
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표", nextIs: what => `다음: ${what}`, reasonIs: "까닭",
+    nextIs: what => `다음: ${what}`, reasonIs: "까닭",
   },
   en: {
-    skip: "Skip to content", title: "Race registration", lead: "One desk from the terms to the bib. Where there is no place, or no right to run, what was done is undone in reverse order, and money that comes too late is given back.",
-    enter: "Come in", side: "Which side are you on?", runner: "Runner", organiser: "Organiser", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
-    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: race_registration token NAME",
+    title: "Race registration", lead: "One desk from the terms to the bib. Where there is no place, or no right to run, what was done is undone in reverse order, and money that comes too late is given back.",
+    runner: "Runner", organiser: "Organiser",
     make: "Make a race", raceName: "Name of the race", kind: "Who gets a place", first_come: "First come, first served", lottery: "Lottery", places: "Places", price: "Price (won)", makeButton: "Make it", made: "The race is made.",
     races: "Races", noRaces: "There is no race yet.", free: (free, all) => `${free} of ${all} places free`, won: n => `${n.toLocaleString("en")} won`, drawButton: "Draw", callButton: "Call up for free places", drawnAlready: "drawn", drawResult: (w, q) => `Drawn: ${w} won, ${q} wait.`, verify: "All that is needed to draw again",
     mine: "My registration", pick: "Choose a race to register.", start: "Begin", again: "Register again", withdraw: "Withdraw", next: "Next", submit: "Send", pay: n => `Pay ${n.toLocaleString("en")} won`, gateway: (n, id) => `Pay ${n.toLocaleString("en")} won at the gateway (${id}).`, until: t => `until ${t}`, bib: n => `Bib ${n}`, refunded: "Your money was given back.",
@@ -31,126 +30,41 @@ const words = {
     status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
     look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
     state: { started: "not paid yet", paid: "paid", cancelled: "cancelled", refunded: "given back" },
-    reason: { deadline: "the time for it is over" }, trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics", nextIs: what => `Next: ${what}`, reasonIs: "Reason",
+    reason: { deadline: "the time for it is over" }, nextIs: what => `Next: ${what}`, reasonIs: "Reason",
   },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
-let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
-let setup = { development: true };
 let races = [], race = null, registration = null, rows = [], next = null, shown = null;
-let drawn = {}; // what each box shows, so that news of others neither redraw it nor have it read out again
-const $ = id => document.getElementById(id);
-const t = key => words[language][key] ?? key;
 const why = reason => words[language].reason[reason] ?? reason;
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
-const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
-const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
+const isOrganiser = () => me?.role === "organiser";
 
-// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
-function swap(box, what, ...children) {
-  const now = JSON.stringify([what, language]);
-  if (drawn[box.id] === now) return;
-  drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  const open = [...box.querySelectorAll("details[open]")].map(node => node.dataset.key);
-  const typed = [...box.querySelectorAll("input[data-keep], select[data-keep]")].map(node => [node.id, node.value]);
-  box.replaceChildren(...children);
-  box.querySelectorAll("details").forEach(node => { node.open = open.includes(node.dataset.key); });
-  for (const [id, value] of typed) { const node = $(id); if (node && (node.tagName !== "SELECT" || [...node.options].some(option => option.value === value))) node.value = value; }
-  if (!at) return;
-  const same = (at.dataset.key && [...box.querySelectorAll("button, summary")].find(node => node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
-  (same || box.closest("section").querySelector("h2")).focus();
-}
-
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  const chosen = $("filter").value;
-  $("filter").replaceChildren(make("option", { value: "" }, t("all")), ...Object.entries(t("status")).map(([value, text]) => make("option", { value }, text)));
-  $("filter").value = chosen;
-  $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").replaceChildren(`${t(me.role)}: `, make("span", { lang: "" }, me.name));
-}
-
-async function call(method, path, body) {
-  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) throw Object.assign(new Error(why(value?.detail) || value?.title || `${answer.status}`), { status: answer.status });
-  return { value, link: answer.headers.get("link") };
-}
-async function guarded(work) {
-  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
-}
-// Sends a form once, however often it is asked for; not `disabled`, which would take the focus from the button.
-const busy = new WeakSet();
-function onSubmit(form, work) {
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    if (busy.has(form)) return;
-    busy.add(form);
-    const main = form.querySelector(".main");
-    main.ariaDisabled = "true";
-    guarded(() => work(form.elements)).finally(() => { busy.delete(form); main.ariaDisabled = null; });
-  });
-  return form;
-}
-
-function sides() {
-  const isRunner = me?.role === "runner", isOrganiser = me?.role === "organiser";
-  $("enter").hidden = Boolean(me);
-  $("me").hidden = !me;
-  $("race-box").hidden = !me;
-  $("mine").hidden = !isRunner;
-  for (const id of ["make", "office"]) $(id).hidden = !isOrganiser;
-  $("detail").hidden = !isOrganiser || !shown;
-  $("by-name").hidden = !setup.development;
-  $("by-token").hidden = setup.development;
-  translate();
-}
-function leave() {
-  me = race = registration = shown = null; rows = []; drawn = {};
-  sessionStorage.removeItem("me");
-  for (const id of ["races", "mine-body", "registrations", "detail-body"]) $(id).replaceChildren();
-  listening?.abort();
-  sides();
-  $("enter-h").focus();
-}
 async function come() {
-  sides();
   listen();
   await refreshRaces();
-  if (me.role === "organiser") await refreshRows(); else drawMine();
+  if (isOrganiser()) await refreshRows(); else drawMine();
 }
 
 async function refreshRaces() {
   const found = [];
   for (let page; !page || page.length === 500;) {
-    page = (await call("GET", found.length ? `races?limit=500&after=${found.at(-1).id}` : "races?limit=500")).value;
+    page = await call("GET", found.length ? `races?limit=500&after=${found.at(-1).id}` : "races?limit=500");
     found.push(...page);
   }
   races = found.reverse(); // newest first
   drawRaces();
 }
 function drawRaces() {
-  const isOrganiser = me?.role === "organiser";
   $("no-races").hidden = races.length > 0;
   swap($("races"), [races, race], ...races.map(one => make("li", {},
-    isOrganiser ? make("strong", { className: "grow", lang: "" }, one.name) : button(`race ${one.id}`, one.name, () => guarded(() => choose(one.id)), { className: "grow", ariaCurrent: race === one.id ? "true" : null, lang: "" }),
+    isOrganiser() ? make("strong", { className: "grow", lang: "" }, one.name) : button(`race ${one.id}`, one.name, () => guarded(() => choose(one.id)), { className: "grow", ariaCurrent: race === one.id ? "true" : null, lang: "" }),
     make("span", { className: "tag" }, t(one.kind)),
     one.drawn && make("span", { className: "tag" }, t("drawnAlready")),
-    isOrganiser && one.kind === "lottery" && button(`draw ${one.id}`, t(one.drawn ? "callButton" : "drawButton"), () => guarded(() => draw(one.id)), { ariaLabel: `${t(one.drawn ? "callButton" : "drawButton")}: ${one.name}` }),
+    isOrganiser() && one.kind === "lottery" && button(`draw ${one.id}`, t(one.drawn ? "callButton" : "drawButton"), () => guarded(() => draw(one.id)), { ariaLabel: `${t(one.drawn ? "callButton" : "drawButton")}: ${one.name}` }),
     make("span", { className: "facts" }, `${t("free")(one.free, one.places)} · ${t("won")(one.price_krw)}`, one.drawn ? " · " : null, one.drawn ? make("a", { href: `races/${one.id}/draw` }, t("verify")) : null))));
 }
 async function draw(id) {
-  const { value } = await call("POST", `races/${id}/draw`);
+  const value = await call("POST", `races/${id}/draw`);
   say(t("drawResult")(value.winners.length, value.waiting.length));
   await refreshRaces();
   await refreshRows();
@@ -160,13 +74,14 @@ async function draw(id) {
 async function choose(id) {
   race = id;
   registration = null;
+  swap($("mine-body"), null); // what was typed for another race
   drawRaces();
-  try { registration = (await call("GET", `races/${id}/registration`)).value; } catch (error) { if (error.status !== 404) throw error; }
+  try { registration = await call("GET", `races/${id}/registration`); } catch (error) { if (error.status !== 404) throw error; }
   drawMine();
   $("mine-h").focus();
 }
 async function answer(body) {
-  registration = (await call("POST", `races/${race}/registration`, body)).value;
+  registration = await call("POST", `races/${race}/registration`, body);
   drawMine();
   say(registration.next ? t("nextIs")(t(registration.next)) : t("status")[registration.status]);
   await refreshRaces();
@@ -210,7 +125,7 @@ function drawMine() {
     make("p", {}, make("strong", { lang: "" }, one.name), " ", it && make("span", { className: "tag" }, t("status")[it.status])),
     it?.next && make("h3", {}, t("nextIs")(t(it.next))), ...ask(),
     it && steps(it.steps),
-    it?.status === "waiting" && make("p", { className: "row" }, button("withdraw", t("withdraw"), () => guarded(async () => { registration = (await call("DELETE", `races/${race}/registration`)).value; drawMine(); })))].filter(Boolean));
+    it?.status === "waiting" && make("p", { className: "row" }, button("withdraw", t("withdraw"), () => guarded(async () => { registration = await call("DELETE", `races/${race}/registration`); drawMine(); })))].filter(Boolean));
 }
 
 // ---- the organiser's side
@@ -226,7 +141,7 @@ async function refreshRows() {
   drawRows();
 }
 async function page(into, after) {
-  const { value, link } = await call("GET", wanted(after));
+  const { value, link } = await request("GET", wanted(after));
   into.push(...value);
   return link ? value.at(-1).id : null;
 }
@@ -249,16 +164,16 @@ function fitting(it) {
   }
 }
 async function show(id, focus) {
-  const { value: it } = await call("GET", `registrations/${id}`);
+  const it = await call("GET", `registrations/${id}`);
   shown = id;
   drawRows();
   $("detail").hidden = false;
   $("detail-h").textContent = `${it.runner} · ${raceName(it.race)}`;
   const decisions = fitting(it);
   const form = decisions.length > 0 && onSubmit(make("form", { id: "decide-form" },
-    make("label", { htmlFor: "decision" }, t("whichDecision")), keep(make("select", { id: "decision", name: "decision" }, ...decisions.map(name => make("option", { value: name.replace("skip_", "skip") }, t(name))))),
-    decisions.includes("force_done") && make("label", { htmlFor: "value" }, t("value")), decisions.includes("force_done") && keep(make("input", { id: "value", name: "value", autocomplete: "off", spellcheck: false })),
-    make("label", { htmlFor: "why" }, t("why")), keep(make("input", { id: "why", name: "why", required: true, maxLength: 500, autocomplete: "off" })),
+    make("label", { htmlFor: "decision" }, t("whichDecision")), make("select", { id: "decision", name: "decision" }, ...decisions.map(name => make("option", { value: name.replace("skip_", "skip") }, t(name)))),
+    decisions.includes("force_done") && make("label", { htmlFor: "value" }, t("value")), decisions.includes("force_done") && make("input", { id: "value", name: "value", autocomplete: "off", spellcheck: false }),
+    make("label", { htmlFor: "why" }, t("why")), make("input", { id: "why", name: "why", required: true, maxLength: 500, autocomplete: "off" }),
     make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("decideButton")))), async elements => {
     const body = { decision: elements.decision.value, why: elements.why.value };
     if (elements.value?.value) body.value = JSON.parse(elements.value.value);
@@ -268,7 +183,7 @@ async function show(id, focus) {
     await refreshRows(); await show(id);
   });
   const bar = ["waiting", "running"].includes(it.status) && onSubmit(make("form", { id: "bar-form" },
-    make("label", { htmlFor: "bar-why" }, t("why")), keep(make("input", { id: "bar-why", name: "why", required: true, maxLength: 500, autocomplete: "off" })),
+    make("label", { htmlFor: "bar-why" }, t("why")), make("input", { id: "bar-why", name: "why", required: true, maxLength: 500, autocomplete: "off" }),
     make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("barButton")))), async elements => {
     await call("PUT", `races/${it.race}/barred/${encodeURIComponent(it.runner)}`, { why: elements.why.value });
     elements.why.value = "";
@@ -289,7 +204,6 @@ async function show(id, focus) {
     make("h3", {}, t("diagram")), make("div", { className: "picture", tabIndex: 0, role: "group", ariaLabel: t("diagram") }, picture), mermaid);
   if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }
 }
-const keep = node => { node.dataset.keep = ""; return node; };
 
 // ---- news
 let listening = null, soon = null;
@@ -311,22 +225,16 @@ const later = () => { soon ??= setTimeout(() => { soon = null; guarded(look); },
 async function look() {
   if (!me) return;
   await refreshRaces();
-  if (me.role === "organiser") { await refreshRows(); if (shown) await show(shown); return; }
+  if (isOrganiser()) { await refreshRows(); if (shown) await show(shown); return; }
   if (race && registration) {
     const before = registration;
-    registration = (await call("GET", `races/${race}/registration`)).value;
+    registration = await call("GET", `races/${race}/registration`);
     drawMine();
     if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(t(registration.next)) : [t("status")[registration.status], registration.reason && why(registration.reason)].filter(Boolean).join(": "));
   }
 }
 
-onSubmit($("enter-form"), async elements => {
-  let token = elements.token.value.trim();
-  if (setup.development) token = (await call("POST", "tokens", { name: elements.name.value, role: elements.role.value })).value.token;
-  const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0))));
-  me = { token, name: claims.sub, role: claims.role };
-  sessionStorage.setItem("me", JSON.stringify(me));
-  say("");
+onEnter(async () => {
   await come();
   $("races-h").focus();
 });
@@ -336,17 +244,27 @@ onSubmit($("make-form"), async elements => {
   say(t("made"));
   await refreshRaces();
 });
-$("leave").addEventListener("click", leave);
 $("filter").addEventListener("change", () => guarded(async () => { rows = []; await refreshRows(); }));
 $("more").addEventListener("click", () => guarded(async () => { const found = [...rows]; next = await page(found, next); rows = found; drawRows(); }));
-$("language").addEventListener("click", () => {
-  language = language === "ko" ? "en" : "ko";
-  localStorage.setItem("language", language);
-  say("");
-  translate();
-  if (me) guarded(async () => { drawRaces(); if (me.role === "organiser") { drawRows(); if (shown) await show(shown); } else drawMine(); });
+begin({
+  service: "race_registration", words,
+  redraw() {
+    $("race-box").hidden = !me;
+    $("mine").hidden = me?.role !== "runner";
+    for (const id of ["make", "office"]) $(id).hidden = !isOrganiser();
+    $("detail").hidden = !isOrganiser() || !shown;
+    options($("filter"), t("status"), { first: t("all") });
+    if (!me) return;
+    drawRaces();
+    if (isOrganiser()) { drawRows(); if (shown) guarded(() => show(shown)); } else drawMine();
+  },
+  left() {
+    race = registration = shown = null; rows = [];
+    for (const id of ["races", "mine-body", "registrations", "detail-body"]) swap($(id), null);
+    listening?.abort();
+  },
+  explain: problem => words[language].reason[problem?.detail],
+  begun: () => me && come(),
 });
-translate();
-guarded(async () => { setup = (await call("GET", "about")).value; sides(); if (me) await come(); });
 // News tell of registrations; new races and free places show within some seconds.
-setInterval(() => { if (me && !document.hidden) refreshRaces().catch(() => {}); }, 5_000);
+every(5_000, async () => { if (me) await refreshRaces(); });

@@ -1,9 +1,9 @@
-"use strict";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, redraw, say, setup, swap, t, written } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "이력서 쓰기", lead: "GitHub 계정의 공개 기록으로 이력서를 씁니다. 줄마다 그것을 증명하는 커밋이나 저장소와 그 말을 달고, 증명이 없는 말은 거절해 이유와 함께 보여 줍니다.",
-    enter: "들어가기", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기", mine: "내 이력서", account: "GitHub 계정", written: "쓸 말", askButton: "이력서 쓰기", noResumes: "아직 이력서가 없습니다.",
-    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: resume_writer token 이름",
+    title: "이력서 쓰기", lead: "GitHub 계정의 공개 기록으로 이력서를 씁니다. 줄마다 그것을 증명하는 커밋이나 저장소와 그 말을 달고, 증명이 없는 말은 거절해 이유와 함께 보여 줍니다.",
+    mine: "내 이력서", account: "GitHub 계정", written: "쓸 말", askButton: "이력서 쓰기", noResumes: "아직 이력서가 없습니다.",
     offline: account => `언어 모델 없이, 준비된 답변만 있습니다${account ? `: 계정 ${account}, 아래에 보이는 지시` : ""}.`, model: name => `쓰는 모델: ${name}`,
     states: { pending: "쓰는 중…", ready: "다 씀", failed: "실패" }, version: n => `버전 ${n}`, records: n => `기록 ${n}건에서`, open: "열기", opened: name => `${name} 님의 이력서`,
     sections: { summary: "소개", skills: "기술", projects: "한 일" }, unchecked: "기록이 다른 언어라 숫자와 이름만 확인함",
@@ -13,12 +13,11 @@ const words = {
     share: "나눌 링크 만들기", unshare: "나누기 그만", link: "링크 (지금만 보입니다; 새로 만들면 앞의 것은 닫힙니다)", sharedNow: "링크를 만들었습니다.", unshared: "이제 링크로 볼 수 없습니다.", remove: "지우기", deleted: "지웠습니다.", sure: "정말 지울까요? 댓글과 좋아요도 지워집니다.",
     notices: "알림", noNotices: "아직 알림이 없습니다.", like: n => `좋아요 ${n}`, kinds: { like: who => `${who} 님이 이력서를 좋아합니다.`, comment: who => `${who} 님이 댓글을 달았습니다.` },
     comments: "댓글", noComments: "아직 댓글이 없습니다.", comment: "한마디", commentButton: "댓글 달기", said: "댓글을 달았습니다.", cut: "댓글 지우기", closed: "이 링크로 볼 수 있는 이력서가 없습니다.", enterToLike: "좋아요와 댓글은 들어온 뒤에 할 수 있습니다.",
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", conflict: "그사이 이력서가 바뀌었습니다. 지금 모습을 보고 다시 지시해 주세요.", rate: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", metrics: "지표",
+    conflict: "그사이 이력서가 바뀌었습니다. 지금 모습을 보고 다시 지시해 주세요.", 
   },
   en: {
-    skip: "Skip to content", title: "Résumé writer", lead: "Writes a résumé out of a GitHub account's public records. Every line has the commit or repository that proves it, with its words; what nothing proves is refused, and shown with the reason.",
-    enter: "Come in", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave", mine: "My résumés", account: "GitHub account", written: "Written in", askButton: "Write it", noResumes: "There is no résumé yet.",
-    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: resume_writer token NAME",
+    title: "Résumé writer", lead: "Writes a résumé out of a GitHub account's public records. Every line has the commit or repository that proves it, with its words; what nothing proves is refused, and shown with the reason.",
+    mine: "My résumés", account: "GitHub account", written: "Written in", askButton: "Write it", noResumes: "There is no résumé yet.",
     offline: account => `There is no language model, only prepared answers${account ? `: for the account ${account} and the instructions that are shown` : ""}.`, model: name => `Written by ${name}`,
     states: { pending: "being written…", ready: "written", failed: "failed" }, version: n => `version ${n}`, records: n => `from ${n} records`, open: "Open", opened: name => `The résumé of ${name}`,
     sections: { summary: "Summary", skills: "Skills", projects: "Work" }, unchecked: "the record is of another language: only numbers and names were compared",
@@ -28,89 +27,19 @@ const words = {
     share: "Make a link", unshare: "Stop sharing", link: "Link (shown only now; a new one closes the last)", sharedNow: "The link is made.", unshared: "The link opens nothing any more.", remove: "Delete", deleted: "Deleted.", sure: "Delete it? Its comments and likes go with it.",
     notices: "News", noNotices: "There is no news yet.", like: n => `Like ${n}`, kinds: { like: who => `${who} likes a résumé of yours.`, comment: who => `${who} has commented.` },
     comments: "Comments", noComments: "Nobody has commented yet.", comment: "Your comment", commentButton: "Comment", said: "Said.", cut: "Delete the comment", closed: "This link opens no résumé.", enterToLike: "Come in to like it and to comment.",
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", rate: "Too often. Try again in a moment.", metrics: "Metrics",
+    conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", 
   },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
-let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name}
-let setup = { development: true, instructions: [] };
 let resumes = [], current = null, edit = null, visit = null, comments = [], notices = [];
 let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it is sent to nobody
-const $ = id => document.getElementById(id);
-const t = name => words[language][name] ?? name;
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
+// What is behind the link of somebody's résumé.
+const behind = (method, path, body, headers) => call(method, path, body, { "share-key": key, ...headers });
 // A sentence with a person's name in it, of whose language nothing is known.
-const named = (sentence, name) => { const [before, after] = sentence("\0").split("\0"); return [before, make("span", { lang: "" }, name), after]; };
+const named = (sentence, name) => { const [before, after] = sentence("\0").split("\0"); return [before, written(name), after]; };
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
-const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
-const drawn = {};
-// Shows other children in a box if they are others; whoever stood within it by keyboard stays on the like of it, or goes to the heading.
-function swap(box, what, ...children) {
-  const now = JSON.stringify([what, language, me?.name]);
-  if (drawn[box.id] === now) return;
-  drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  box.replaceChildren(...children);
-  if (at) ([...box.querySelectorAll("button, a")].find(node => node.dataset.key && node.dataset.key === at.dataset.key) || box.closest("section").querySelector("h2")).focus();
-}
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  $("language").textContent = language === "ko" ? "English" : "한국어";
-  $("language").lang = language === "ko" ? "en" : "ko";
-  $("enter-note").textContent = t(setup.development ? "development" : "production");
-  $("by").textContent = setup.model ? (setup.offline ? t("offline")(setup.account) : t("model")(setup.model)) : "";
-  if (me) $("me-text").textContent = me.name;
-}
-async function call(method, path, body, more = {}) {
-  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}), ...(path.startsWith("shared") ? { "share-key": key } : {}), ...more };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) throw Object.assign(new Error(answer.status === 429 ? t("rate") : value?.detail || `${answer.status}`), { status: answer.status });
-  return value;
-}
-async function guarded(work) {
-  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
-}
-// Sends a form once, however often it is asked for; under one key until an answer came, so that a retry makes nothing twice.
-const busy = new WeakSet(), keys = new WeakMap();
-function onSubmit(form, work) {
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    if (busy.has(form)) return;
-    busy.add(form);
-    const main = form.querySelector("[type=submit]");
-    main.ariaDisabled = "true";
-    if (!keys.has(form)) keys.set(form, [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join(""));
-    guarded(async () => {
-      try { await work(form.elements, { "idempotency-key": keys.get(form) }); } catch (error) { if (error.status) keys.delete(form); throw error; }
-      keys.delete(form);
-    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
-  });
-}
-function sides() {
-  $("enter").hidden = Boolean(me);
-  $("me").hidden = !me;
-  $("mine").hidden = $("told").hidden = !me;
-  $("one").hidden = !current;
-  $("shared").hidden = !key;
-  $("comment-form").hidden = !me;
-  $("by-name").hidden = !setup.development;
-  $("by-token").hidden = setup.development;
-  translate();
-  draw();
-}
-function leave() {
-  me = current = edit = null; resumes = []; notices = [];
-  sessionStorage.removeItem("me");
-  sides();
-  $("enter-h").focus();
-}
 // Only what leads to a web page becomes a link, whatever a record says.
 const link = (url, text) => /^https?:\/\//.test(url) ? make("a", { href: url, rel: "noreferrer noopener", target: "_blank" }, text) : make("span", {}, text);
-const proof = line => make("span", { className: "proof" }, link(line.url, line.record), " “", make("span", { lang: "" }, line.quote), "” ", line.is_said === false && make("span", { className: "tag" }, t("unchecked")));
+const proof = line => make("span", { className: "proof" }, link(line.url, line.record), " “", written(line.quote), "” ", line.is_said === false && make("span", { className: "tag" }, t("unchecked")));
 function sectioned(lines, draw) {
   const parts = [];
   for (const section of ["summary", "skills", "projects"]) {
@@ -119,15 +48,13 @@ function sectioned(lines, draw) {
   }
   return parts;
 }
-const shown = line => make("li", { className: "line" }, make("span", { lang: "" }, line.text), proof(line));
+const shown = line => make("li", { className: "line" }, written(line.text), proof(line));
 const turned = one => make("li", {}, make("del", { lang: "" }, one.text || "–"), " ", make("strong", {}, t("reasons")[one.reason] ?? one.reason), one.elsewhere ? ` [${one.elsewhere}]` : "", (one.record || one.quote) && make("span", { className: "proof", lang: "" }, `${one.record} “${one.quote}”`));
 const changed = change => make("li", {}, change.fate !== "same" && make("span", { className: "tag" }, t(change.fate)), " ", ...change.words.map(word => make(word.fate === "added" ? "ins" : word.fate === "removed" ? "del" : "span", { lang: "" }, word.text)), proof(change));
 
 function draw() {
   swap($("resumes"), resumes, ...resumes.map(row => {
-    const open = make("button", { type: "button", onclick: () => guarded(() => show(row.id)) }, t("open"));
-    open.dataset.key = row.id;
-    open.ariaLabel = `${t("open")}: ${row.account}, ${day(row.at)}`;
+    const open = button(row.id, t("open"), () => guarded(() => show(row.id)), { ariaLabel: `${t("open")}: ${row.account}, ${day(row.at)}` });
     return make("li", {}, make("strong", {}, row.account), make("span", { className: `tag${row.state === "failed" ? " bad" : ""}` }, t("states")[row.state]), row.version > 0 && make("span", { className: "muted" }, t("version")(row.version)), open);
   }));
   $("no-resumes").hidden = resumes.length > 0;
@@ -143,7 +70,7 @@ function draw() {
     swap($("refused"), resume?.refused, ...(resume?.refused ?? []).map(turned));
     $("edit-form").hidden = $("share").hidden = current.state !== "ready";
     $("unshare").hidden = !current.shared;
-    swap($("samples"), setup.instructions, ...setup.instructions.map(text => { const button = make("button", { type: "button", lang: "", onclick: () => { $("instruction").value = text; $("instruction").focus(); } }, text); button.dataset.key = text; return button; }));
+    swap($("samples"), setup.instructions, ...setup.instructions.map(text => button(text, text, () => { $("instruction").value = text; $("instruction").focus(); }, { lang: "" })));
   }
   $("proposal").hidden = edit?.state !== "proposed";
   if (edit?.state === "proposed") {
@@ -158,7 +85,7 @@ function draw() {
     $("like").hidden = $("comments-h").hidden = !visit;
     if (visit) { $("like").textContent = t("like")(visit.likes); $("like").ariaPressed = String(visit.liked); $("like").disabled = !me || visit.own; $("like").title = me ? "" : t("enterToLike"); }
     swap($("comments"), [comments, visit?.own], ...comments.map(comment => {
-      const cut = me && (comment.author === me.name || visit?.own) && make("button", { type: "button", onclick: () => guarded(async () => { await call("DELETE", `shared/comments/${comment.number}`); await refresh(); }) }, t("cut"));
+      const cut = me && (comment.author === me.name || visit?.own) && button(`cut ${comment.number}`, t("cut"), () => guarded(async () => { await behind("DELETE", `shared/comments/${comment.number}`); await refresh(); }));
       return make("li", {}, make("strong", { lang: "" }, comment.author), " ", make("span", { className: "muted" }, day(comment.at)), make("p", { lang: "" }, comment.text), cut);
     }));
     $("no-comments").hidden = !visit || comments.length > 0;
@@ -168,7 +95,7 @@ function draw() {
 async function show(id) {
   if (current?.id !== id) { edit = null; $("link-box").hidden = true; }
   current = await call("GET", `resumes/${id}`);
-  sides();
+  redraw();
   $("one-h").focus();
 }
 async function refresh() {
@@ -178,38 +105,29 @@ async function refresh() {
     if (current && edit?.state === "pending") {
       edit = await call("GET", `resumes/${current.id}/edits/${edit.id}`);
       if (edit.state === "failed") say(edit.failure, true);
-      if (edit.state === "proposed") { say(""); sides(); $("proposal-h").focus(); }
+      if (edit.state === "proposed") { say(""); redraw(); $("proposal-h").focus(); }
     }
   }
   if (key) {
-    try { [visit, comments] = await Promise.all([call("GET", "shared"), call("GET", "shared/comments?limit=500")]); } catch (error) { if (error.status !== 404) throw error; visit = null; comments = []; }
+    try { [visit, comments] = await Promise.all([behind("GET", "shared"), behind("GET", "shared/comments?limit=500")]); } catch (error) { if (error.status !== 404) throw error; visit = null; comments = []; }
   }
-  sides();
+  redraw();
 }
-onSubmit($("enter-form"), async form => {
-  const name = form.name.value.trim();
-  if (setup.development) me = { name, token: (await call("POST", "tokens", { name })).token };
-  else {
-    const token = form.token.value.trim();
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), letter => letter.charCodeAt(0))));
-    me = { name: claims.sub, token };
-  }
-  sessionStorage.setItem("me", JSON.stringify(me));
-  say("");
+onEnter(async () => {
   await refresh();
   (key ? $("shared-h") : $("mine-h")).focus();
-});
-onSubmit($("ask-form"), async (form, once) => {
-  const { id } = await call("POST", "resumes", { account: form.account.value.trim(), language: form.written.value }, once);
+}, ({ name }) => ({ name: name.value.trim() }));
+onSubmit($("ask-form"), async (form, name) => {
+  const { id } = await call("POST", "resumes", { account: form.account.value.trim(), language: form.written.value }, once(name));
   say(t("noted"));
   await show(id);
   await refresh();
 });
-onSubmit($("edit-form"), async (form, once) => {
-  try { edit = { state: "pending", ...(await call("POST", `resumes/${current.id}/edits`, { instruction: form.instruction.value, version: current.version }, once)) }; }
+onSubmit($("edit-form"), async (form, name) => {
+  try { edit = { state: "pending", ...(await call("POST", `resumes/${current.id}/edits`, { instruction: form.instruction.value, version: current.version }, once(name))) }; }
   catch (error) { if (error.status === 409) { await refresh(); error.message = t("conflict"); } throw error; }
   say(t("proposing"));
-  sides();
+  redraw();
 });
 $("accept").onclick = () => guarded(async () => {
   try { current = await call("POST", `resumes/${current.id}/edits/${edit.id}/accept`); }
@@ -220,7 +138,7 @@ $("accept").onclick = () => guarded(async () => {
   await refresh();
   $("one-h").focus();
 });
-$("discard").onclick = () => { edit = null; sides(); $("instruction").focus(); };
+$("discard").onclick = () => { edit = null; redraw(); $("instruction").focus(); };
 $("share").onclick = () => guarded(async () => {
   const made = await call("POST", `resumes/${current.id}/share`);
   $("link").value = `${location.origin}${location.pathname}#shared=${made.key}`;
@@ -238,16 +156,25 @@ $("remove").onclick = () => guarded(async () => {
   await refresh();
   $("mine-h").focus();
 });
-$("like").onclick = () => guarded(async () => { Object.assign(visit, await call("PUT", "shared/like", { like: !visit.liked })); draw(); });
-onSubmit($("comment-form"), async (form, once) => { await call("POST", "shared/comments", { text: form.text.value }, once); form.text.value = ""; say(t("said")); await refresh(); });
-$("leave").onclick = leave;
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); sides(); };
+$("like").onclick = () => guarded(async () => { Object.assign(visit, await behind("PUT", "shared/like", { like: !visit.liked })); draw(); });
+onSubmit($("comment-form"), async (form, name) => { await behind("POST", "shared/comments", { text: form.text.value }, once(name)); form.text.value = ""; say(t("said")); await refresh(); });
 addEventListener("hashchange", () => location.reload());
-guarded(async () => {
-  translate();
-  setup = await call("GET", "about");
-  if (setup.account && !$("account").value) $("account").value = setup.account;
-  document.querySelector(`[name=written][value=${language}]`).checked = true;
-  await refresh();
+begin({
+  service: "resume_writer", words,
+  redraw() {
+    if (me) $("me-text").textContent = me.name;
+    $("mine").hidden = $("told").hidden = !me;
+    $("one").hidden = !current;
+    $("shared").hidden = !key;
+    $("comment-form").hidden = !me;
+    $("by").textContent = setup.model ? (setup.offline ? t("offline")(setup.account) : t("model")(setup.model)) : "";
+    draw();
+  },
+  left() { current = edit = null; resumes = []; notices = []; },
+  async begun() {
+    if (setup.account && !$("account").value) $("account").value = setup.account;
+    document.querySelector(`[name=written][value=${language}]`).checked = true;
+    await refresh();
+  },
 });
-setInterval(() => { if (!document.hidden && (me || key)) refresh().catch(() => {}); }, 2000);
+every(2_000, async () => { if (me || key) await refresh(); });

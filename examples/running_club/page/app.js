@@ -1,9 +1,9 @@
-"use strict";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, request, say, setup, swap, t, written } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "러닝 클럽", lead: "달린 기록을 올리면 개인과 크루의 거리·시간·페이스 순위에 바로 반영됩니다. 지난주 대비 변동과 내 앞뒤 러너, 업적, 주간·월간 결산을 봅니다.",
-    enter: "들어가기", side: "어느 쪽인가요?", runner: "러너", organiser: "운영진", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", out: "나가기",
-    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: running_club token 이름",
+    title: "러닝 클럽", lead: "달린 기록을 올리면 개인과 크루의 거리·시간·페이스 순위에 바로 반영됩니다. 지난주 대비 변동과 내 앞뒤 러너, 업적, 주간·월간 결산을 봅니다.",
+    runner: "러너", organiser: "운영진", out: "나가기",
     ranks: "순위", of: "누구", by: "기준", span: "기간", ofs: { runners: "러너", crews: "크루" }, bys: { distance: "거리", time: "시간", pace: "페이스 (5km 이상)", attendance: "출석", members: "참여 인원" }, spans: { week: "주간", month: "월간" },
     earlier: "이전", later: "다음", open: "진행 중", closed: "마감", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
     rank: "순위", who: "이름", moved: "변동", fresh: "새로", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `${n}계단 오름`, downBy: n => `${n}계단 내림`, sameRank: "그대로",
@@ -15,13 +15,11 @@ const words = {
     recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 월요일과 매월 1일 아침 9시에 만들어집니다.", soFar: at => `${at}까지`,
     figures: { distance_m: "거리", time_s: "시간", runs: "횟수", days: "달린 날", longest_m: "가장 긴 거리", pace_s_per_km: "페이스", rank: "거리 순위", distance_change_m: "거리 변화", pace_change_s_per_km: "페이스 변화" },
     news: "클럽 소식", noNews: "아직 소식이 없습니다.", jobs: "예약 작업", noJobs: "아직 돈 작업이 없습니다.", jobNames: { "weekly-recap": "주간 마감과 결산", "monthly-recap": "월간 마감과 결산" }, states: { waiting: "기다림", running: "도는 중", done: "끝남", failed: "실패", skipped: "건너뜀" }, attempts: n => `시도 ${n}번`,
-    problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요." },
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표",
+    problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요." },
   },
   en: {
-    skip: "Skip to content", title: "Running club", lead: "Record a run, and it counts on the boards by distance, time and pace, for you and your crew. See what has moved since last week, who runs right before and behind you, achievements, and recaps of weeks and months.",
-    enter: "Come in", side: "Which side are you on?", runner: "Runner", organiser: "Organiser", name: "Name", token: "Token (JWT)", enterButton: "Come in", out: "Leave",
-    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: running_club token NAME",
+    title: "Running club", lead: "Record a run, and it counts on the boards by distance, time and pace, for you and your crew. See what has moved since last week, who runs right before and behind you, achievements, and recaps of weeks and months.",
+    runner: "Runner", organiser: "Organiser", out: "Leave",
     ranks: "Leaderboards", of: "Who", by: "By", span: "Span", ofs: { runners: "Runners", crews: "Crews" }, bys: { distance: "Distance", time: "Time", pace: "Pace (5 km or more)", attendance: "Attendance", members: "Members" }, spans: { week: "Week", month: "Month" },
     earlier: "Earlier", later: "Later", open: "going on", closed: "closed", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
     rank: "Rank", who: "Name", moved: "Moved", fresh: "new", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `up by ${n}`, downBy: n => `down by ${n}`, sameRank: "as before",
@@ -33,25 +31,15 @@ const words = {
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made on Mondays, and on the first of a month, at nine.", soFar: at => `until ${at}`,
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
     news: "News of the club", noNews: "There is no news yet.", jobs: "Scheduled jobs", noJobs: "None has run yet.", jobNames: { "weekly-recap": "The week's end and recaps", "monthly-recap": "The month's end and recaps" }, states: { waiting: "waiting", running: "running", done: "done", failed: "failed", skipped: "skipped" }, attempts: n => `${n} attempts`,
-    problem: { rate_limited: "Too often. Try again in a moment.", conflict: "There is a crew of this name: join it, or choose another name." },
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics",
+    problem: { conflict: "There is a crew of this name: join it, or choose another name." },
   },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
-let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
-let setup = { development: true, zone: "Asia/Seoul" };
 let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [], recaps = [], news = [], jobs = [];
 let shown = { of: "runners", by: "distance", span: "week", on: null };
-let drawn = {}; // what each box shows, so that news of others neither redraw it nor have it read out again
-const $ = id => document.getElementById(id);
-const t = key => words[language][key] ?? key;
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
-const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 const moment = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short", timeZone: setup.zone });
 const day = at => new Date(at).toLocaleDateString(language, { month: "short", day: "numeric", weekday: "short", timeZone: setup.zone });
 // The club's days end at two in the morning.
 const lastDay = to => day(new Date(to) - 3 * 3_600_000);
-const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 const called = badge => language === "ko" ? badge.korean : badge.english;
 const isOrganiser = () => me?.role === "organiser";
 const km = metres => `${(metres / 1000).toLocaleString(language, { maximumFractionDigits: 3 })} km`;
@@ -69,106 +57,29 @@ function value(name, number) {
   return number.toLocaleString(language);
 }
 
-// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
-function swap(box, what, ...children) {
-  const now = JSON.stringify([what, language, me?.name]);
-  if (drawn[box.id] === now) return;
-  drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  box.replaceChildren(...children);
-  if (!at) return;
-  const same = at.dataset.key && [...box.querySelectorAll("button")].find(node => node.dataset.key === at.dataset.key);
-  (same || box.closest("section").querySelector("h2")).focus();
-}
-function options(select, of, chosen) {
-  select.replaceChildren(...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
-  select.value = chosen;
-}
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  options($("of"), t("ofs"), shown.of);
+// What a leaderboard may be chosen by.
+function choices() {
+  options($("of"), t("ofs"), { chosen: shown.of });
   const { distance, time, pace, attendance, members } = t("bys");
-  options($("by"), shown.of === "crews" ? { distance, time, pace, attendance, members } : { distance, time, pace }, shown.by);
-  options($("span"), t("spans"), shown.span);
-  $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}${crew ? ` · ${crew}` : ""}`;
+  options($("by"), shown.of === "crews" ? { distance, time, pace, attendance, members } : { distance, time, pace }, { chosen: shown.by });
+  options($("span"), t("spans"), { chosen: shown.span });
 }
-
-async function call(method, path, body, key) {
-  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(key ? { "idempotency-key": key } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) throw Object.assign(new Error(t("problem")[value?.title] || value?.detail || `${answer.status}`), { status: answer.status });
-  return { value, status: answer.status, link: answer.headers.get("link") };
-}
-async function guarded(work) {
-  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
-}
-// Sends a form once, however often it is asked for; under one key until an answer came, so that a retry makes nothing twice.
-const busy = new WeakSet(), keys = new WeakMap();
-function onSubmit(form, work) {
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    if (busy.has(form)) return;
-    busy.add(form);
-    const main = form.querySelector("[type=submit]");
-    main.ariaDisabled = "true";
-    if (!keys.has(form)) keys.set(form, [...crypto.getRandomValues(new Uint8Array(16))].map(byte => two(byte.toString(16))).join(""));
-    guarded(async () => {
-      try { await work(form.elements, keys.get(form)); } catch (error) {
-        if (error.status) keys.delete(form);
-        throw error;
-      }
-      keys.delete(form);
-    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
-  });
-}
-
-function sides() {
-  $("enter").hidden = Boolean(me);
-  $("me").hidden = !me;
-  for (const id of ["running", "earned", "recapped", "crew-form"]) $(id).hidden = !me;
-  for (const id of ["ask", "scheduled"]) $(id).hidden = !isOrganiser();
-  $("by-name").hidden = !setup.development;
-  $("by-token").hidden = setup.development;
-  translate();
-  drawAll();
-}
-function leave() {
-  me = null; mine = null; crew = null; runs = []; badges = []; recaps = []; jobs = [];
-  sessionStorage.removeItem("me");
-  sides();
-  guarded(refresh);
-  $("enter-h").focus();
-}
-async function come({ name, token, role }) {
-  me = { name, token, role };
-  sessionStorage.setItem("me", JSON.stringify(me));
-  sides();
-  await refresh();
-  $("ranks-h").focus();
-}
+const sayWho = () => { if (me) $("me-text").replaceChildren(`${t(me.role)}: `, written(me.name), ...(crew ? [" · ", written(crew)] : [])); };
 
 // ---- boards
 const asked = () => `boards/${shown.of}.${shown.by}`;
 const spanned = () => `span=${shown.span}${shown.on ? `&on=${shown.on}` : ""}`;
 async function refreshBoard() {
   const wanted = { ...shown }, count = Math.min(Math.max(board?.places.length ?? 0, 20), 500);
-  const list = call("GET", `${asked()}?${spanned()}&limit=${count}`);
-  const own = me ? call("GET", `${asked()}/mine?${spanned()}&neighbours=2`) : { value: null };
+  const list = request("GET", `${asked()}?${spanned()}&limit=${count}`);
+  const own = me ? call("GET", `${asked()}/mine?${spanned()}&neighbours=2`) : null;
   const [{ value, link }, around] = await Promise.all([list, own]);
   if (JSON.stringify(wanted) !== JSON.stringify(shown)) return;
-  board = value; next = link ? value.places.length : null; mine = around.value?.rank ? around.value : null;
+  board = value; next = link ? value.places.length : null; mine = around?.rank ? around : null;
   drawBoard();
 }
 async function more() {
-  const { value, link } = await call("GET", `${asked()}?${spanned()}&limit=50&after=${next}`);
+  const { value, link } = await request("GET", `${asked()}?${spanned()}&limit=50&after=${next}`);
   board.places.push(...value.places);
   next = link ? board.places.length : null;
   drawBoard();
@@ -201,7 +112,7 @@ function choose(change) {
   shown = { ...shown, ...change };
   if (shown.of === "runners" && ["attendance", "members"].includes(shown.by)) shown.by = "distance";
   board = null; next = null; mine = null;
-  translate();
+  choices();
   guarded(refreshBoard);
 }
 // The middle of the window before or after: away from changes of the clock.
@@ -217,10 +128,10 @@ async function refreshMine() {
   if (!me) return;
   const answers = await Promise.all(["me", "runs?limit=10", "achievements", `recaps?limit=5`, "recaps?span=month&limit=5", ...(isOrganiser() ? ["jobs?limit=5"] : [])].map(path => call("GET", path)));
   if (!me) return;
-  const [who, latest, all, weeks, months, scheduled] = answers.map(answer => answer.value);
+  const [who, latest, all, weeks, months, scheduled] = answers;
   crew = who.crew ?? null; runs = latest; badges = all; jobs = scheduled ?? [];
   recaps = [...weeks, ...months].sort((one, other) => new Date(other.until) - new Date(one.until));
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}${crew ? ` · ${crew}` : ""}`;
+  sayWho();
   drawMine();
 }
 function drawMine() {
@@ -243,7 +154,7 @@ function drawMine() {
 }
 async function refreshClub() {
   const [listed, latest] = await Promise.all([call("GET", "crews?limit=100"), call("GET", "news?limit=10")]);
-  crews = listed.value; news = latest.value;
+  crews = listed; news = latest;
   drawClub();
 }
 function drawClub() {
@@ -262,22 +173,15 @@ function drawClub() {
 function drawAll() { drawBoard(); drawMine(); drawClub(); }
 async function refresh() { await Promise.all([refreshBoard(), refreshMine()]); await refreshClub(); }
 
-onSubmit($("enter-form"), async elements => {
-  if (!setup.development) {
-    const token = elements.token.value.trim(), [, claims] = token.split(".");
-    let who;
-    try { who = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), byte => byte.charCodeAt(0)))); } catch { throw new Error(t("expired")); }
-    return come({ name: who.sub, role: who.role, token });
-  }
-  const name = elements.name.value.trim(), role = elements.role.value;
-  const { value } = await call("POST", "tokens", { name, role });
-  await come({ name, role, token: value.token });
+onEnter(async () => {
+  await refresh();
+  $("ranks-h").focus();
 });
 onSubmit($("run-form"), async (elements, key) => {
   const parts = elements.took.value.split(":").map(Number);
   if (parts.length < 2 || parts.some(Number.isNaN)) throw new Error(t("badTime"));
   const run = { began_at: new Date(elements.began.value).toISOString(), distance_m: Math.round(Number(elements.km.value) * 1000), time_s: parts.reduce((sum, part) => sum * 60 + part, 0) };
-  const { value } = await call("POST", "runs", run, key);
+  const value = await call("POST", "runs", run, once(key));
   elements.km.value = ""; elements.took.value = "";
   say(t(value.in_time ? "recorded" : "recordedLate"));
   await refresh();
@@ -290,20 +194,25 @@ onSubmit($("crew-form"), async elements => {
   await refresh();
 });
 for (const [id, span] of [["ask-week", "week"], ["ask-month", "month"]]) $(id).onclick = () => guarded(async () => { await call("POST", "recaps", { span }); say(t("asked")); setTimeout(() => refresh().catch(() => {}), 700); });
-$("out").onclick = leave;
 $("more").onclick = () => guarded(more);
 $("of").onchange = () => choose({ of: $("of").value });
 $("by").onchange = () => choose({ by: $("by").value });
 $("span").onchange = () => choose({ span: $("span").value, on: null });
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); drawAll(); };
-
-(async () => {
-  const now = new Date();
-  $("began").value = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T06:30`;
-  sides();
-  await guarded(async () => { setup = (await call("GET", "about")).value; sides(); await refresh(); });
-  // What others do shows within some seconds.
-  setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, 5_000);
-})();
+const now = new Date();
+$("began").value = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T06:30`;
+begin({
+  service: "running_club", words,
+  redraw() {
+    for (const id of ["running", "earned", "recapped", "crew-form"]) $(id).hidden = !me;
+    for (const id of ["ask", "scheduled"]) $(id).hidden = !isOrganiser();
+    choices();
+    sayWho();
+    drawAll();
+  },
+  left() { mine = null; crew = null; runs = []; badges = []; recaps = []; jobs = []; guarded(refresh); },
+  begun: refresh,
+});
+// What others do shows within some seconds.
+every(5_000, refresh);

@@ -1,40 +1,28 @@
-"use strict";
+import { $, begin, button, call, language, make, setup, t } from "./base.js";
+
 const words = {
   ko: {
     skip: "질문으로 가기", title: "러닝 코치", lead: "저장된 달리기 지식으로 답하고, 문장마다 출처를 보여 줍니다. 출처에 없는 말은 표시하고, 아는 것이 없으면 없다고 말합니다.",
     chat: "대화", question: "질문", send: "물어보기", stop: "그만", fresh: "새 대화", sources: "출처", nosource: "답이 오면 출처가 여기에 보입니다.", knowledge: "지식 관리",
-    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", metrics: "지표", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
-    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", stopped: "멈췄습니다.", trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.",
+    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
+    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", stopped: "멈췄습니다.", 
     broke: "답이 끊겼습니다", doubt: "출처에 없음", source: "출처", saved: "저장했습니다.", by: n => `문서 ${n}개에서 답합니다.`, model: "쓰는 이", offline: "언어 모델 없이 자료의 문장을 그대로 옮깁니다.",
     samples: ["계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?", "김치찌개는 어떻게 끓이나요?"],
   },
   en: {
     skip: "Skip to the question", title: "Running coach", lead: "Answers from stored running knowledge and shows the source of each sentence. What no source says is marked, and what is not known is said to be unknown.",
     chat: "Conversation", question: "Question", send: "Ask", stop: "Stop", fresh: "New conversation", sources: "Sources", nosource: "Sources appear here with an answer.", knowledge: "Manage knowledge",
-    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", remove: "Remove", removed: "Removed.", close: "Close", metrics: "Metrics", waiting: "The coach is looking…", writing: "The coach is writing…",
-    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", stopped: "Stopped.", trouble: "The server cannot be reached. Try again in a moment.",
+    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", remove: "Remove", removed: "Removed.", close: "Close", waiting: "The coach is looking…", writing: "The coach is writing…",
+    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", stopped: "Stopped.", 
     broke: "The answer broke off", doubt: "not in the source", source: "Source", saved: "Saved.", by: n => `Answers from ${n} documents.`, model: "Written by", offline: "There is no language model: sentences of the sources, word for word.",
     samples: ["The outside of my knee hurts", "When should I take gels in a race?", "Who won the 2012 Olympic marathon?"],
   },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
 let conversation = crypto.randomUUID();
 let answers = []; // of this conversation, to be drawn anew in the other language
+let documents = null; // that are stored, once they are known
 let running = null; // the AbortController of the answer that is being read
-const $ = id => document.getElementById(id);
-const t = key => words[language][key];
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children); return node; };
 const encoder = new TextEncoder(), decoder = new TextDecoder();
-
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  $("samples").replaceChildren(...t("samples").map(text => make("button", { type: "button", onclick: () => { $("question").value = text; $("question").focus(); } }, text)));
-}
 
 // Writes text with its marks as links to the sources; text only, whatever a model wrote.
 function marked(text, answer) {
@@ -190,21 +178,21 @@ $("question").addEventListener("keydown", event => { if (event.key === "Enter" &
 document.addEventListener("keydown", event => { if (event.key === "Escape") running?.abort(); });
 $("stop").addEventListener("click", () => running?.abort());
 $("fresh").addEventListener("click", () => { running?.abort(); conversation = crypto.randomUUID(); answers = []; $("log").replaceChildren(); $("sources").replaceChildren(); $("nosource").hidden = false; $("status").textContent = ""; $("question").focus(); });
-$("language").addEventListener("click", () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); for (const line of ["status", "stored"]) $(line).textContent = ""; translate(); answers.forEach(draw); if (answers.length) showSources(answers.at(-1)); about(); });
 
-async function about() {
-  try {
-    const who = await (await fetch("about")).json();
-    $("by").textContent = `${t("by")(who.documents)} ${who.model ? `${t("model")}: ${who.model}.` : t("offline")}`;
-    const documents = [];
-    for (let page; !page || page.length === 500;) {
-      page = await (await fetch(`knowledge?limit=500&after=${encodeURIComponent(documents.at(-1)?.id ?? "")}`)).json();
-      documents.push(...page);
-    }
-    $("documents").replaceChildren(...documents.map(one => make("li", {},
-      make("button", { type: "button", className: "plain", lang: "", onclick: () => openWhole(one.id) }, one.title), make("span", { className: "muted" }, ` ${one.id} `),
-      make("button", { type: "button", ariaLabel: `${t("remove")}: ${one.title}`, onclick: () => remove(one.id) }, t("remove")))));
-  } catch { $("by").textContent = t("trouble"); }
+async function refresh() {
+  const found = [];
+  for (let page; !page || page.length === 500;) {
+    page = await call("GET", `knowledge?limit=500&after=${encodeURIComponent(found.at(-1)?.id ?? "")}`);
+    found.push(...page);
+  }
+  documents = found;
+  drawDocuments();
+}
+function drawDocuments() {
+  $("by").textContent = `${t("by")(documents.length)} ${setup.model ? `${t("model")}: ${setup.model}.` : t("offline")}`;
+  $("documents").replaceChildren(...documents.map(one => make("li", {},
+    make("button", { type: "button", className: "plain", lang: "", onclick: () => openWhole(one.id) }, one.title), make("span", { className: "muted" }, ` ${one.id} `),
+    make("button", { type: "button", ariaLabel: `${t("remove")}: ${one.title}`, onclick: () => remove(one.id) }, t("remove")))));
 }
 
 const bearer = () => ({ authorization: `Bearer ${$("token").value.trim()}` });
@@ -216,7 +204,7 @@ async function send(path, request, said) {
     const response = await fetch(path, request);
     const problem = response.ok ? null : await response.json();
     $("stored").textContent = problem ? `${problem.detail}. ${problem.hint ?? ""}` : said;
-    if (response.ok) about();
+    if (response.ok) await refresh();
     return response.ok;
   } catch { $("stored").textContent = t("trouble"); return false; }
 }
@@ -232,5 +220,14 @@ $("store").addEventListener("submit", async event => {
   const request = { method: "PUT", headers: { "content-type": kind, ...bearer() }, body: file ?? JSON.stringify({ title, text: form.text.value }) };
   if (await send(`knowledge/${encodeURIComponent(form.id.value.trim())}${query}`, request, t("saved"))) for (const field of [form.text, form.title, form.file]) field.value = "";
 });
-translate();
-about();
+begin({
+  service: "running_coach", words,
+  redraw() {
+    $("stored").textContent = "";
+    $("samples").replaceChildren(...t("samples").map(text => button(text, text, () => { $("question").value = text; $("question").focus(); })));
+    answers.forEach(draw);
+    if (answers.length) showSources(answers.at(-1));
+    if (documents) drawDocuments();
+  },
+  begun: refresh,
+});

@@ -1,14 +1,182 @@
-"use strict";
-// Says on every page which dependency of the service is down, for as long as it is, and whether the service goes on without it.
-(() => {
-  const words = {
-    ko: { down: names => `지금 쓸 수 없는 것: ${names}. 받은 것은 잃지 않으며, 돌아오면 이어서 합니다.`, less: names => `지금 쓸 수 없는 것: ${names}. 그것 없이 되는 일은 그대로 됩니다.`, gone: "서버에 닿지 않습니다.", names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표" } },
-    en: { down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.", names: { model: "language model" } },
-  };
-  const banner = Object.assign(document.createElement("p"), { id: "down", hidden: true });
-  banner.setAttribute("role", "alert");
+// What the pages of all services share: texts in two languages, boxes that are drawn anew under whoever stands in them, requests and
+// forms, who has come in, and a notice of what is down. A page tells with `begin` what is its own.
+
+const common = {
+  ko: {
+    skip: "본문으로 가기", metrics: "지표", enter: "들어가기", side: "어느 쪽인가요?", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
+    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: service => `토큰은 열쇠를 가진 쪽이 발급합니다: ${service} token 이름`,
+    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요." },
+    notice: {
+      down: names => `지금 쓸 수 없는 것: ${names}. 받은 것은 잃지 않으며, 돌아오면 이어서 합니다.`, less: names => `지금 쓸 수 없는 것: ${names}. 그것 없이 되는 일은 그대로 됩니다.`, gone: "서버에 닿지 않습니다.",
+      names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표" },
+    },
+  },
+  en: {
+    skip: "Skip to content", metrics: "Metrics", enter: "Come in", side: "Which side are you on?", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
+    development: "For development: a name is enough for a token of 12 hours.", production: service => `Tokens come from whoever holds the key: ${service} token NAME`,
+    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", problem: { rate_limited: "Too often. Try again in a moment." },
+    notice: {
+      down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
+      names: { model: "language model" },
+    },
+  },
+};
+export let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
+export let me = JSON.parse(sessionStorage.getItem("me") ?? "null"); // whoever has come in: {token, name, role}
+export let setup = { development: true }; // what the service says of itself
+let page = null; // see `begin`
+
+export const $ = id => document.getElementById(id);
+/** The text of this name: the page's own, else the one of all pages, else the name. */
+export const t = name => page.words[language][name] ?? common[language][name] ?? name;
+/** Makes an element. A child that is `null`, `undefined` or `false` is left out. */
+export const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...present(children)); return node; };
+const present = children => children.filter(child => child !== null && child !== undefined && child !== false);
+/** Makes a button with a key, by which `swap` knows it again. */
+export const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
+/** What people wrote, in whichever language that is. */
+export const written = text => make("span", { lang: "" }, text);
+/** Says something in the line that is read out. */
+export const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
+
+const drawn = {};
+/**
+ * Shows other children in a box, if `what` they show is other than before: then nothing is drawn, or read out, for nothing. What was typed in
+ * the box, and what was opened, stays. Whoever stood within it by keyboard stays: on the same thing, else on what opens the same row, else on the heading.
+ */
+export function swap(box, what, ...children) {
+  const now = JSON.stringify([what, language, me?.name, me?.role]);
+  if (drawn[box.id] === now) return;
+  drawn[box.id] = now;
+  const at = box.contains(document.activeElement) ? document.activeElement : null;
+  const row = [...box.children].findIndex(child => child.contains(at));
+  const open = [...box.querySelectorAll("details[open]")].map(node => node.dataset.key);
+  const typed = [...box.querySelectorAll("select, input:not([type=checkbox], [type=radio])")].map(node => [node.id, node.value]);
+  box.replaceChildren(...present(children));
+  for (const node of box.querySelectorAll("details")) node.open = open.includes(node.dataset.key);
+  for (const [id, value] of typed) { const node = id && $(id); if (node && (!node.options || [...node.options].some(option => option.value === value))) node.value = value; }
+  if (!at) return;
+  const same = (at.dataset.key && [...box.querySelectorAll("[data-key]")].find(node => node.tagName === at.tagName && node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
+  const near = box.children[Math.min(row, box.children.length - 1)]?.querySelector("button.grow");
+  (same || near || box.closest("section").querySelector("h2")).focus();
+}
+/** Fills a select anew, by value and text, and keeps what was chosen in it. */
+export function options(select, of, { first, chosen = select.value } = {}) {
+  select.replaceChildren(...(first ? [make("option", { value: "" }, first)] : []), ...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
+  if (chosen in of) select.value = chosen;
+}
+
+/** Writes all texts in the language, and shows what is for whoever has come in. */
+export function redraw() {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  $("language").textContent = language === "ko" ? "English" : "한국어";
+  $("language").lang = language === "ko" ? "en" : "ko";
+  if ($("enter")) {
+    $("enter").hidden = Boolean(me);
+    $("me").hidden = !me;
+    $("by-name").hidden = !setup.development;
+    $("by-token").hidden = setup.development;
+    $("enter-note").textContent = setup.development ? t("development") : t("production")(page.service);
+    if (me) $("me-text").replaceChildren(`${t(me.role)}: `, written(me.name));
+  }
+  page.redraw?.();
+}
+
+/** Asks the service, for whoever has come in; a refusal is an error with the `status`, a service out of reach one that `isAway`, each with a text for people. */
+export async function request(method, path, body, headers = {}) {
+  const all = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}), ...headers };
+  const answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
+  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
+  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
+  if (!answer.ok) throw Object.assign(new Error(explained(value) ?? `${answer.status}`), { status: answer.status });
+  return { value, status: answer.status, link: answer.headers.get("link") };
+}
+/** As `request`: what was answered alone. */
+export const call = async (...asked) => (await request(...asked)).value;
+const explained = problem => page.explain?.(problem) ?? page.words[language].problem?.[problem?.title] ?? common[language].problem[problem?.title] ?? problem?.detail ?? problem?.title;
+/** Does what may fail, and says so. */
+export async function guarded(work) {
+  try { await work(); } catch (error) {
+    say(error.message, true);
+    if (error instanceof TypeError || error instanceof ReferenceError) console.error(error); // of the page, not of the service
+  }
+}
+/** Asks again and again while somebody looks at the page. */
+export const every = (ms, work) => setInterval(() => { if (!document.hidden) work().catch(() => {}); }, ms);
+
+const busy = new WeakSet(), keys = new WeakMap();
+/** The header by which what is sent twice is done once. */
+export const once = key => ({ "idempotency-key": key });
+/** Sends a form once, however often it is asked for; under one key until an answer came or it was changed, so that a retry makes nothing twice. */
+export function onSubmit(form, work) {
+  form.addEventListener("input", () => keys.delete(form));
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    if (busy.has(form)) return;
+    busy.add(form);
+    const main = form.querySelector("[type=submit]");
+    // Not `disabled`, which would take the focus from it.
+    main.ariaDisabled = "true";
+    if (!keys.has(form)) keys.set(form, [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join(""));
+    guarded(async () => {
+      try { await work(form.elements, keys.get(form)); } catch (error) {
+        if (error.status) keys.delete(form);
+        throw error;
+      }
+      keys.delete(form);
+    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
+  });
+  return form;
+}
+
+/** Lets people in: by a name where the service hands out tokens (`wanted` reads the form), and else by the token that they have. */
+export function onEnter(entered, wanted = ({ name, role }) => ({ name: name.value.trim(), role: role.value })) {
+  onSubmit($("enter-form"), async elements => {
+    const token = setup.development ? (await call("POST", "tokens", wanted(elements))).token : elements.token.value.trim();
+    me = { token, ...claimed(token) };
+    sessionStorage.setItem("me", JSON.stringify(me));
+    say("");
+    redraw();
+    await entered();
+  });
+  $("leave").onclick = leave;
+}
+function claimed(token) {
+  try {
+    const letters = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    const { sub, role } = JSON.parse(new TextDecoder().decode(Uint8Array.from(letters, letter => letter.charCodeAt(0))));
+    return { name: sub, role };
+  } catch { throw new Error(t("expired")); }
+}
+/** Lets whoever has come in leave. */
+export function leave() {
+  me = null;
+  sessionStorage.removeItem("me");
+  page.left?.();
+  redraw();
+  $("enter-h").focus();
+}
+
+/**
+ * Begins a page, which is: `service`, its name; `words`, its texts by language; and, where it has them, `redraw`, which shows what depends on
+ * the language and on who has come in; `left`, which forgets what was shown to whoever left; `explain`, which finds words for a problem; and
+ * `begun`, which asks for what is shown first, once `setup` is known.
+ */
+export async function begin(own) {
+  page = own;
+  $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); };
+  redraw();
+  tellWhatIsDown();
+  await guarded(async () => { setup = await call("GET", "about"); redraw(); await page.begun?.(); });
+}
+
+// Says which dependency is down, for as long as it is, and whether the service goes on without it.
+function tellWhatIsDown() {
+  const notice = make("p", { id: "down", role: "alert", hidden: true });
   const look = async () => {
-    const said = words[document.documentElement.lang] ?? words.en;
+    const said = common[language].notice;
     let text = "";
     try {
       const answer = await fetch("readyz");
@@ -17,8 +185,10 @@
       if (!answer.ok) text = names ? said.down(names) : state.detail;
       else if (names) text = said.less(names);
     } catch { text = said.gone; }
-    if (banner.textContent !== text) banner.textContent = text;
-    banner.hidden = !text;
+    if (notice.textContent !== text) notice.textContent = text;
+    notice.hidden = !text;
   };
-  document.addEventListener("DOMContentLoaded", () => { document.querySelector("header").after(banner); look(); setInterval(look, 5000); });
-})();
+  document.querySelector("header").after(notice);
+  look();
+  setInterval(look, 5000);
+}

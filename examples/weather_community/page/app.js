@@ -1,9 +1,9 @@
-"use strict";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, request, say, swap, t } from "./base.js";
+
 const words = {
   ko: {
-    skip: "본문으로 가기", title: "날씨 이웃", lead: "지금 내 하늘이 어떤지 5km 안의 이웃과 나눕니다. 특보가 나면 지역마다 이야기방이 열리고, 미션은 한 번씩 증명하고, 쿠폰은 먼저 온 순서대로 한 사람에 한 장입니다.",
-    enter: "들어가기", side: "어느 쪽인가요?", member: "이웃", forecaster: "예보관", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
-    development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: weather_community token 이름",
+    title: "날씨 이웃", lead: "지금 내 하늘이 어떤지 5km 안의 이웃과 나눕니다. 특보가 나면 지역마다 이야기방이 열리고, 미션은 한 번씩 증명하고, 쿠폰은 먼저 온 순서대로 한 사람에 한 장입니다.",
+    member: "이웃", forecaster: "예보관",
     near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
     like: "좋아요", dislike: "싫어요", views: n => `본 사람 ${n}`, away: m => m < 1000 ? `${m}m 거리` : `${(m / 1000).toFixed(1)}km 거리`, remove: "지우기", removed: "지웠습니다.",
     warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
@@ -13,13 +13,11 @@ const words = {
     skies: { sunny: "맑음", cloudy: "흐림", rain: "비", snow: "눈", wind: "바람", dust: "먼지" },
     dangers: { heavy_rain: "호우", heavy_snow: "대설", strong_wind: "강풍", typhoon: "태풍", heat_wave: "폭염", cold_wave: "한파", fine_dust: "미세먼지" },
     regions: { seoul: "서울", busan: "부산", daegu: "대구", incheon: "인천", gwangju: "광주", daejeon: "대전", ulsan: "울산", sejong: "세종", gyeonggi: "경기", gangwon: "강원", chungbuk: "충북", chungnam: "충남", jeonbuk: "전북", jeonnam: "전남", gyeongbuk: "경북", gyeongnam: "경남", jeju: "제주" },
-    problem: { none_left: "쿠폰이 모두 나갔습니다.", "you have proven this mission, and once is enough": "이미 증명한 미션입니다. 한 번이면 됩니다.", rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", far: "미션이 있는 자리에서 너무 멉니다." },
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", metrics: "지표",
+    problem: { none_left: "쿠폰이 모두 나갔습니다.", "you have proven this mission, and once is enough": "이미 증명한 미션입니다. 한 번이면 됩니다.", far: "미션이 있는 자리에서 너무 멉니다." },
   },
   en: {
-    skip: "Skip to content", title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
-    enter: "Come in", side: "Which side are you on?", member: "Neighbour", forecaster: "Forecaster", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
-    development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: weather_community token NAME",
+    title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
+    member: "Neighbour", forecaster: "Forecaster",
     near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
     like: "Like", dislike: "Dislike", views: n => `seen by ${n}`, away: m => m < 1000 ? `${m} m away` : `${(m / 1000).toFixed(1)} km away`, remove: "Delete", removed: "Deleted.",
     warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
@@ -29,131 +27,27 @@ const words = {
     skies: { sunny: "sunny", cloudy: "cloudy", rain: "rain", snow: "snow", wind: "wind", dust: "dust" },
     dangers: { heavy_rain: "Heavy rain", heavy_snow: "Heavy snow", strong_wind: "Strong wind", typhoon: "Typhoon", heat_wave: "Heat wave", cold_wave: "Cold wave", fine_dust: "Fine dust" },
     regions: { seoul: "Seoul", busan: "Busan", daegu: "Daegu", incheon: "Incheon", gwangju: "Gwangju", daejeon: "Daejeon", ulsan: "Ulsan", sejong: "Sejong", gyeonggi: "Gyeonggi", gangwon: "Gangwon", chungbuk: "Chungbuk", chungnam: "Chungnam", jeonbuk: "Jeonbuk", jeonnam: "Jeonnam", gyeongbuk: "Gyeongbuk", gyeongnam: "Gyeongnam", jeju: "Jeju" },
-    problem: { none_left: "All coupons are taken.", "you have proven this mission, and once is enough": "You have proven this mission, and once is enough.", rate_limited: "Too often. Try again in a moment.", far: "You are too far from the mission's place." },
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", metrics: "Metrics",
+    problem: { none_left: "All coupons are taken.", "you have proven this mission, and once is enough": "You have proven this mission, and once is enough.", far: "You are too far from the mission's place." },
   },
 };
-let language = (localStorage.getItem("language") || navigator.language || "ko").startsWith("ko") ? "ko" : "en";
-let me = JSON.parse(sessionStorage.getItem("me") || "null"); // {token, name, role}
-let setup = { development: true };
 let posts = [], next = null, warnings = [], missions = [], drops = [], coupons = {};
 let room = null; // {id, socket, last, ids}
-let drawn = {}; // what each box shows, so that news of others neither redraw it nor have it read out again
 const seen = new Set(); // posts that were counted as seen since the page was loaded
-const $ = id => document.getElementById(id);
-const t = key => words[language][key] ?? key;
-const make = (tag, props = {}, ...children) => { const node = Object.assign(document.createElement(tag), props); node.append(...children.filter(child => child !== null && child !== undefined && child !== false)); return node; };
-const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
-const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 const isForecaster = () => me?.role === "forecaster";
-
-// Shows other children in a box. Whoever stood within it by keyboard stays: on the same thing, else on the heading.
-function swap(box, what, ...children) {
-  const now = JSON.stringify([what, language, me?.name]);
-  if (drawn[box.id] === now) return;
-  drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  const typed = [...box.querySelectorAll("input")].map(node => [node.id, node.value]);
-  box.replaceChildren(...children);
-  for (const [id, value] of typed) if ($(id)) $(id).value = value;
-  if (!at) return;
-  const same = (at.dataset.key && [...box.querySelectorAll("button")].find(node => node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
-  (same || box.closest("section").querySelector("h2")).focus();
-}
-function options(select, of, first) {
-  const chosen = select.value;
-  select.replaceChildren(...(first ? [make("option", { value: "" }, first)] : []), ...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
-  if (chosen) select.value = chosen;
-}
-function translate() {
-  document.documentElement.lang = language;
-  document.title = t("title");
-  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  const other = $("language");
-  other.textContent = language === "ko" ? "English" : "한국어";
-  other.lang = language === "ko" ? "en" : "ko";
-  options($("sky"), t("skies"));
-  options($("warn-region"), t("regions"));
-  options($("warn-kind"), t("dangers"));
-  options($("filter"), t("regions"), t("all"));
-  $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").replaceChildren(`${t(me.role)}: `, make("span", { lang: "" }, me.name));
-}
-
-async function call(method, path, body, key) {
-  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(key ? { "idempotency-key": key } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
-  if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) {
-    const known = t("problem")[value?.title] || t("problem")[value?.detail] || (value?.detail?.startsWith("the mission is proven from") && t("problem").far);
-    throw Object.assign(new Error(known || value?.detail || `${answer.status}`), { status: answer.status });
-  }
-  return { value, status: answer.status, link: answer.headers.get("link") };
-}
-async function guarded(work) {
-  try { await work(); } catch (error) { say(error instanceof TypeError ? t("trouble") : error.message, true); }
-}
-// Sends a form once, however often it is asked for; under one key until an answer came, so that a retry makes nothing twice.
-const busy = new WeakSet(), keys = new WeakMap();
-function onSubmit(form, work) {
-  form.addEventListener("submit", event => {
-    event.preventDefault();
-    if (busy.has(form)) return;
-    busy.add(form);
-    const main = form.querySelector("[type=submit]");
-    main.ariaDisabled = "true";
-    if (!keys.has(form)) keys.set(form, [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join(""));
-    guarded(async () => {
-      try { await work(form.elements, keys.get(form)); } catch (error) {
-        if (error.status) keys.delete(form);
-        throw error;
-      }
-      keys.delete(form);
-    }).finally(() => { busy.delete(form); main.ariaDisabled = null; });
-  });
-  return form;
-}
 const here = () => ({ lat: Number($("lat").value), lon: Number($("lon").value) });
-
-function sides() {
-  $("enter").hidden = Boolean(me);
-  $("me").hidden = !me;
-  $("post-form").hidden = !me;
-  for (const id of ["warn-form", "mission-form", "drop-form"]) $(id).hidden = !isForecaster();
-  $("by-name").hidden = !setup.development;
-  $("by-token").hidden = setup.development;
-  translate();
-  drawAll();
-}
-function leave() {
-  me = null; coupons = {};
-  sessionStorage.removeItem("me");
-  sides();
-  guarded(refresh);
-  $("enter-h").focus();
-}
-async function come({ name, token, role }) {
-  me = { name, token, role };
-  sessionStorage.setItem("me", JSON.stringify(me));
-  seen.clear();
-  sides();
-  await refresh();
-  $("near-h").focus();
-}
 
 // ---- posts
 const wanted = (limit, after) => `posts?lat=${here().lat}&lon=${here().lon}&limit=${limit}${after ? `&after=${after}` : ""}`;
 async function refreshPosts() {
-  const { value, link } = await call("GET", wanted(Math.min(Math.max(posts.length, 20), 500)));
+  const { value, link } = await request("GET", wanted(Math.min(Math.max(posts.length, 20), 500)));
   posts = value; next = link ? value.at(-1).id : null;
   drawPosts();
   look();
 }
 async function more() {
-  const { value, link } = await call("GET", wanted(20, next));
+  const { value, link } = await request("GET", wanted(20, next));
   posts.push(...value); next = link ? value.at(-1).id : null;
   drawPosts();
   look();
@@ -165,14 +59,14 @@ async function look() {
     if (seen.has(post.id)) continue;
     seen.add(post.id);
     try {
-      const { value } = await call("POST", `posts/${post.id}/views`);
+      const value = await call("POST", `posts/${post.id}/views`);
       post.views = value.views;
     } catch (error) { seen.delete(post.id); if (error.status !== 404) break; }
   }
   drawPosts();
 }
 async function react(post, reaction) {
-  const { value } = await call("PUT", `posts/${post.id}/reaction`, { reaction: post.mine === reaction ? "none" : reaction });
+  const value = await call("PUT", `posts/${post.id}/reaction`, { reaction: post.mine === reaction ? "none" : reaction });
   Object.assign(post, value);
   drawPosts();
 }
@@ -191,9 +85,9 @@ function drawPosts() {
 // ---- warnings and rooms
 async function refreshWarnings() {
   const region = $("filter").value;
-  warnings = (await call("GET", `warnings${region ? `?region=${region}` : ""}`)).value;
+  warnings = await call("GET", `warnings${region ? `?region=${region}` : ""}`);
   const mine = room;
-  if (mine && !mine.warning.lifted_at && !warnings.some(warning => warning.id === mine.warning.id)) mine.warning = (await call("GET", `warnings/${mine.warning.id}`)).value;
+  if (mine && !mine.warning.lifted_at && !warnings.some(warning => warning.id === mine.warning.id)) mine.warning = await call("GET", `warnings/${mine.warning.id}`);
   drawWarnings();
 }
 const heading = warning => `${t("regions")[warning.region]} ${t("dangers")[warning.kind]}`;
@@ -206,7 +100,7 @@ function drawWarnings() {
   drawRoom();
 }
 async function lift(warning) {
-  const { value } = await call("DELETE", `warnings/${warning.id}`);
+  const value = await call("DELETE", `warnings/${warning.id}`);
   if (room?.warning.id === value.id) room.warning = value;
   say(t("lifted"));
   await refreshWarnings();
@@ -223,7 +117,7 @@ function drawRoom() {
 async function openRoom(warning, focus) {
   room?.socket?.close();
   const mine = room = { warning, last: 0, live: false };
-  const { value } = await call("GET", `warnings/${warning.id}/messages?limit=100`);
+  const value = await call("GET", `warnings/${warning.id}/messages?limit=100`);
   if (room !== mine) return;
   $("messages").ariaLive = "off";
   $("messages").replaceChildren();
@@ -257,7 +151,7 @@ function listen(mine, pause) {
 }
 
 // ---- missions and coupons
-async function refreshMissions() { missions = (await call("GET", "missions")).value; drawMissions(); }
+async function refreshMissions() { missions = await call("GET", "missions"); drawMissions(); }
 function drawMissions() {
   $("no-missions").hidden = missions.length > 0;
   swap($("missions"), missions, ...missions.map(mission => make("li", {},
@@ -272,7 +166,7 @@ function drawMissions() {
       await refreshMissions();
     }))));
 }
-async function refreshDrops() { drops = (await call("GET", "drops?limit=20")).value; drawDrops(); }
+async function refreshDrops() { drops = await call("GET", "drops?limit=20"); drawDrops(); }
 function drawDrops() {
   $("no-drops").hidden = drops.length > 0;
   swap($("drops"), [drops, coupons], ...drops.map(drop => make("li", {},
@@ -284,7 +178,7 @@ function drawDrops() {
 async function take(drop) {
   try {
     const again = Boolean(coupons[drop.id]);
-    coupons[drop.id] = (await call("POST", `drops/${drop.id}/coupon`)).value;
+    coupons[drop.id] = await call("POST", `drops/${drop.id}/coupon`);
     say(again ? t("again") : t("got")(coupons[drop.id].ticket, coupons[drop.id].code));
   } finally { await refreshDrops(); }
 }
@@ -292,26 +186,20 @@ async function take(drop) {
 function drawAll() { drawPosts(); drawWarnings(); drawMissions(); drawDrops(); }
 async function refresh() { await Promise.all([refreshPosts(), refreshWarnings(), refreshMissions(), refreshDrops()]); }
 
-onSubmit($("enter-form"), async elements => {
-  if (!setup.development) {
-    const token = elements.token.value.trim(), [, claims] = token.split(".");
-    let who;
-    try { who = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), byte => byte.charCodeAt(0)))); } catch { throw new Error(t("expired")); }
-    return come({ name: who.sub, role: who.role, token });
-  }
-  const name = elements.name.value.trim(), role = elements.role.value;
-  const { value } = await call("POST", "tokens", { name, role });
-  await come({ name, role, token: value.token });
+onEnter(async () => {
+  seen.clear();
+  await refresh();
+  $("near-h").focus();
 });
 onSubmit($("place-form"), refreshPosts);
 onSubmit($("post-form"), async (elements, key) => {
-  await call("POST", "posts", { sky: elements.sky.value, text: elements.text.value, ...here() }, key);
+  await call("POST", "posts", { sky: elements.sky.value, text: elements.text.value, ...here() }, once(key));
   elements.text.value = "";
   say(t("posted"));
   await refreshPosts();
 });
 onSubmit($("warn-form"), async elements => {
-  const { value, status } = await call("POST", "warnings", { region: elements.region.value, kind: elements.kind.value, text: elements.text.value });
+  const { value, status } = await request("POST", "warnings", { region: elements.region.value, kind: elements.kind.value, text: elements.text.value });
   elements.text.value = "";
   say(t(status === 201 ? "warned" : "warnedAlready"));
   await refreshWarnings();
@@ -322,30 +210,39 @@ onSubmit($("say-form"), async (elements, key) => {
   elements.text.value = "";
 });
 onSubmit($("mission-form"), async (elements, key) => {
-  await call("POST", "missions", { title: elements.title.value, radius_m: Number(elements.radius.value), ...here() }, key);
+  await call("POST", "missions", { title: elements.title.value, radius_m: Number(elements.radius.value), ...here() }, once(key));
   elements.title.value = "";
   say(t("missionMade"));
   await refreshMissions();
 });
 onSubmit($("drop-form"), async (elements, key) => {
-  await call("POST", "drops", { title: elements.title.value, places: Number(elements.places.value) }, key);
+  await call("POST", "drops", { title: elements.title.value, places: Number(elements.places.value) }, once(key));
   elements.title.value = "";
   say(t("dropped"));
   await refreshDrops();
 });
-$("leave").onclick = leave;
 $("more").onclick = () => guarded(more);
 $("filter").onchange = () => guarded(refreshWarnings);
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); translate(); drawAll(); };
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
   if (!navigator.geolocation) return unknown();
   navigator.geolocation.getCurrentPosition(({ coords }) => { $("lat").value = coords.latitude.toFixed(5); $("lon").value = coords.longitude.toFixed(5); guarded(refreshPosts); }, unknown, { timeout: 10_000 });
 };
 
-(async () => {
-  sides();
-  await guarded(async () => { setup = (await call("GET", "about")).value; sides(); await refresh(); });
-  // What others do shows within some seconds; messages come at once.
-  setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, 5_000);
-})();
+begin({
+  service: "weather_community", words,
+  redraw() {
+    $("post-form").hidden = !me;
+    for (const id of ["warn-form", "mission-form", "drop-form"]) $(id).hidden = !isForecaster();
+    options($("sky"), t("skies"));
+    options($("warn-region"), t("regions"));
+    options($("warn-kind"), t("dangers"));
+    options($("filter"), t("regions"), { first: t("all") });
+    drawAll();
+  },
+  left() { coupons = {}; guarded(refresh); },
+  explain: problem => t("problem")[problem?.detail] ?? (problem?.detail?.startsWith("the mission is proven from") ? t("problem").far : undefined),
+  begun: refresh,
+});
+// What others do shows within some seconds; messages come at once.
+every(5_000, refresh);
