@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pumasi_core::Result;
-use pumasi_core::database::failed;
+use pumasi_core::database::{failed, open_sqlite};
 use pumasi_core::event::SqliteOutbox;
 #[cfg(feature = "postgres")]
 use sqlx::PgConnection;
@@ -86,7 +86,7 @@ impl Database {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(Duration::from_secs(10));
-                let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+                let pool = open_sqlite(SqlitePoolOptions::new().max_connections(4), options).await;
                 let pool = pool.map_err(opening)?;
                 sqlx::raw_sql(schema.sqlite).execute(&pool).await.map_err(opening)?;
                 Ok(Self::Sqlite(pool))

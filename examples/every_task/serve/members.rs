@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use pumasi_core::Result;
+use pumasi_core::database::{failed, open_sqlite};
 use pumasi_core::event::{
     Consumer, Entity, Envelope, EventBus, Projection, ProjectionStore, SqliteProjectionStore, State,
 };
-use pumasi_core::{Result, database::failed};
 use serde::{Deserialize, Serialize};
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use support::servers::Pool;
 
 /// The topic of the membership service: key is the member's identifier, the payload a [`Member`].
@@ -56,7 +56,7 @@ impl Members {
                     .filename(file)
                     .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal);
-                let pool = SqlitePool::connect_with(options).await;
+                let pool = open_sqlite(SqlitePoolOptions::new(), options).await;
                 let store =
                     SqliteProjectionStore::new(pool.map_err(|error| failed("opening the members", error))?);
                 store.migrate().await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use pumasi_core::database::open_sqlite;
 use pumasi_core::event::{
     Delivery, Envelope, Handler, OutboxStore, PostgresInbox, PostgresOutbox, SqliteInbox, SqliteOutbox,
 };
@@ -73,8 +74,8 @@ impl Database {
         };
         let pool = || SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(60));
         Ok(Self::Sqlite {
-            service: pool().connect_with(file("service.db")).await?,
-            effects: pool().connect_with(file("effects.db")).await?,
+            service: open_sqlite(pool(), file("service.db")).await?,
+            effects: open_sqlite(pool(), file("effects.db")).await?,
         })
     }
 

@@ -57,7 +57,8 @@ impl Bank {
             .journal_mode(SqliteJournalMode::Wal)
             // Processes are killed here, not the machine.
             .synchronous(SqliteSynchronous::Off);
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        let pool =
+            pumasi_core::database::open_sqlite(SqlitePoolOptions::new().max_connections(4), options).await?;
         Ok(Self { pool, apart: None })
     }
 

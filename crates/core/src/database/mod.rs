@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use migration::Migration;
 #[cfg(feature = "sqlite")]
-pub use sqlite::Writing;
+pub use sqlite::{Writing, open_sqlite};
 
 use crate::{Error, ErrorKind, Retry};
 

@@ -1,9 +1,57 @@
-//! Writing transactions on a SQLite file.
+//! Opening a SQLite file, and writing transactions on it.
 
 use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
+
+/// How long opening a file may wait for others that are opening it.
+const OPENING: Duration = Duration::from_secs(30);
+
+/// Opens a pool on a SQLite file that other tasks or processes may be opening at the same moment.
+///
+/// Turning a new file to the write-ahead log, and taking over the log of a process that was killed, need the file alone, and
+/// SQLite does not wait for that whatever the busy timeout is: the others are told at once that the file is locked. Here they
+/// try again, for up to 30 seconds.
+///
+/// # Errors
+///
+/// The engine's: the file cannot be made or opened, is no database, or is locked for too long.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use pumasi_core::database::open_sqlite;
+/// use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+///
+/// let file = SqliteConnectOptions::new()
+///     .filename(folder.path().join("service.db"))
+///     .create_if_missing(true)
+///     .journal_mode(SqliteJournalMode::Wal);
+/// let pool = open_sqlite(SqlitePoolOptions::new().max_connections(4), file).await?;
+/// # pool.close().await;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn open_sqlite(pool: SqlitePoolOptions, file: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let begun = Instant::now();
+    loop {
+        match pool.clone().connect_with(file.clone()).await {
+            Err(error) if is_locked(&error) && begun.elapsed() < OPENING => {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// By the primary result codes of a file and of a table that another connection holds: <https://www.sqlite.org/rescode.html>.
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
 
 /// A transaction that begins as a writing one, on a connection of a pool.
 ///
@@ -85,5 +133,40 @@ impl Drop for Writing {
         if !self.ended {
             self.connection.close_on_drop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteJournalMode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_waits_while_another_holds_the_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteConnectOptions::new().filename(folder.path().join("new.db")).create_if_missing(true);
+        let mut other = file.clone().connect().await.unwrap();
+        sqlx::raw_sql("BEGIN IMMEDIATE; CREATE TABLE begun (n INTEGER)").execute(&mut other).await.unwrap();
+        let file = file.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_mins(1));
+        let alone = SqlitePoolOptions::new().connect_with(file.clone()).await;
+        assert!(alone.is_err_and(|error| is_locked(&error)), "SQLite waits by itself");
+        let opening = tokio::spawn(open_sqlite(SqlitePoolOptions::new().max_connections(2), file));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!opening.is_finished());
+        sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+        let pool = opening.await.unwrap().unwrap();
+        sqlx::raw_sql("INSERT INTO begun VALUES (1)").execute(&pool).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letter.txt");
+        std::fs::write(&path, "no database, and longer than the header of one is: ".repeat(40)).unwrap();
+        let file = SqliteConnectOptions::new().filename(path).journal_mode(SqliteJournalMode::Wal);
+        let error = open_sqlite(SqlitePoolOptions::new(), file).await.unwrap_err();
+        assert!(!is_locked(&error), "{error}");
     }
 }

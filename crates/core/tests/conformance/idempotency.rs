@@ -83,6 +83,7 @@ mod on_redis {
 mod on_sqlite {
     use super::*;
     use pumasi_core::ErrorKind;
+    use pumasi_core::database::open_sqlite;
     use pumasi_core::idempotency::{
         Fingerprint, Idempotency, IdempotencyKey, IdempotentRequest, Reply, Response, SqliteIdempotency,
     };
@@ -107,7 +108,7 @@ mod on_sqlite {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_secs(20));
-            SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap()
+            open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap()
         }
 
         async fn store(&self) -> SqliteIdempotency {

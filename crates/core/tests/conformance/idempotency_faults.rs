@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pumasi_core::ErrorKind;
 use pumasi_core::conformance::process::{Crew, Part, kills};
+use pumasi_core::database::open_sqlite;
 use pumasi_core::idempotency::{
     Execution, Fingerprint, Idempotency, IdempotencyKey, IdempotentRequest, Reply, Response,
     SqliteIdempotency,
@@ -22,7 +23,7 @@ async fn open(folder: &Path) -> SqlitePool {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(Duration::from_secs(20));
-    SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap()
+    open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap()
 }
 
 /// Makes requests 0, 1, 2, … each until it is answered, as clients do that go on after a crash.

@@ -77,9 +77,10 @@ mod on_postgres {
 
 #[cfg(feature = "sqlite")]
 mod on_sqlite {
+    use pumasi_core::database::open_sqlite;
     use pumasi_core::event::SqliteOutbox;
     use pumasi_core::time::ManualClock;
-    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
     use sqlx::{Sqlite, SqlitePool, Transaction};
 
     use super::*;
@@ -98,7 +99,7 @@ mod on_sqlite {
                 .filename(folder.path().join("service.db"))
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal);
-            let pool = SqlitePool::connect_with(file).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new(), file).await.unwrap();
             let clock = ManualClock::new();
             let outbox = SqliteOutbox::new(pool.clone()).with_clock(Arc::new(clock.clone()));
             outbox.migrate().await.unwrap();

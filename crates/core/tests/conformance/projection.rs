@@ -46,9 +46,10 @@ mod on_postgres {
 
 #[cfg(feature = "sqlite")]
 mod on_sqlite {
+    use pumasi_core::database::open_sqlite;
     use pumasi_core::event::SqliteProjectionStore;
     use sqlx::SqlitePool;
-    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
     use super::*;
 
@@ -64,7 +65,7 @@ mod on_sqlite {
                 .filename(folder.path().join("service.db"))
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal);
-            let pool = SqlitePool::connect_with(file).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new(), file).await.unwrap();
             SqliteProjectionStore::new(pool.clone()).migrate().await.unwrap();
             Some(Self { _folder: folder, pool })
         }

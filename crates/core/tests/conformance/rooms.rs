@@ -24,6 +24,7 @@ pumasi_core::room_laws!(memory, Memory(MemoryRooms::new()));
 #[cfg(feature = "sqlite")]
 mod on_sqlite {
     use super::*;
+    use pumasi_core::database::open_sqlite;
     use pumasi_core::room::SqliteRooms;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
     use std::time::Duration;
@@ -38,7 +39,7 @@ mod on_sqlite {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_mins(1));
-            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap();
             let store = SqliteRooms::new(pool);
             store.migrate().await.unwrap();
             Arc::new(store)

@@ -32,6 +32,7 @@ pumasi_core::schedule_laws!(memory, {
 #[cfg(feature = "sqlite")]
 #[expect(clippy::unwrap_used, reason = "a harness that cannot be set up fails its tests")]
 mod on_sqlite {
+    use pumasi_core::database::open_sqlite;
     use pumasi_core::schedule::SqliteSchedule;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
@@ -50,7 +51,7 @@ mod on_sqlite {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .busy_timeout(Duration::from_secs(20));
-            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap();
             Arc::new(SqliteSchedule::new(pool).await.unwrap().with_clock(Arc::new(self.clock.clone())))
         }
 

@@ -72,6 +72,7 @@ macro_rules! table {
 #[cfg(feature = "embedded")]
 #[tokio::test]
 async fn the_barrier_in_sqlite_keeps_the_rules() {
+    use pumasi_core::database::open_sqlite;
     use pumasi_saga::barrier::SqliteBarrier;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
@@ -81,7 +82,7 @@ async fn the_barrier_in_sqlite_keeps_the_rules() {
         .create_if_missing(true)
         .busy_timeout(std::time::Duration::from_secs(20))
         .journal_mode(SqliteJournalMode::Wal);
-    table!(SqliteBarrier, SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap());
+    table!(SqliteBarrier, open_sqlite(SqlitePoolOptions::new().max_connections(4), options).await.unwrap());
 }
 
 #[cfg(feature = "postgres")]

@@ -40,6 +40,7 @@ pumasi_saga::capacity_laws!(memory, Memory::new());
 #[cfg(feature = "embedded")]
 mod on_sqlite {
     use super::*;
+    use pumasi_core::database::open_sqlite;
     use pumasi_saga::capacity::SqliteCapacity;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
@@ -55,7 +56,7 @@ mod on_sqlite {
                 .filename(self.folder.path().join("places.db"))
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal);
-            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap();
             let store = SqliteCapacity::new(pool).with_clock(Arc::new(self.clock.clone()));
             store.migrate().await.unwrap();
             Arc::new(store)

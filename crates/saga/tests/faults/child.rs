@@ -15,8 +15,7 @@ use pumasi_saga::capacity::{Capacity, CapacityStore, SqliteCapacity};
 use pumasi_saga::store::{
     Commit, Head, Known, Lease, NewSignal, SagaId, SagaStore, SqliteStore, Status, Stored, WorkerId,
 };
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 /// The file of the URL of a PostgreSQL schema, where the store is not SQLite.
 pub(crate) const POSTGRES: &str = "PUMASI_FAULT_POSTGRES";
@@ -36,13 +35,8 @@ pub(crate) async fn open_sqlite(folder: &Path) -> (Arc<dyn SagaStore>, Arc<dyn C
         .busy_timeout(Duration::from_secs(20))
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let places = loop {
-        // Switching a new file to the write-ahead log does not wait.
-        if let Ok(pool) = SqlitePool::connect_with(options.clone()).await {
-            break SqliteCapacity::new(pool);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let places = pumasi_core::database::open_sqlite(SqlitePoolOptions::new(), options).await.unwrap();
+    let places = SqliteCapacity::new(places);
     places.migrate().await.unwrap();
     (Arc::new(store), Arc::new(places))
 }

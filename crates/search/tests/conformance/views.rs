@@ -20,6 +20,7 @@ pumasi_search::view_laws!(memory, Memory(MemoryViews::new()));
 #[cfg(feature = "sqlite")]
 mod on_sqlite {
     use super::*;
+    use pumasi_core::database::open_sqlite;
     use pumasi_search::views::SqliteViews;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
@@ -33,7 +34,7 @@ mod on_sqlite {
                 .create_if_missing(true)
                 .busy_timeout(std::time::Duration::from_mins(1))
                 .journal_mode(SqliteJournalMode::Wal);
-            let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+            let pool = open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap();
             let store = SqliteViews::new(pool);
             store.migrate().await.unwrap();
             Arc::new(store)

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pumasi_core::database::open_sqlite;
 use pumasi_core::event::{
     BusCapabilities, Consumer, DeadLetter, Delivery, Envelope, EventBus, EventId, Handler, Lag, Page,
     Published, Receipt, Settlement, Shutdown, SqliteBus, SqliteBusOptions, State, Subscriber, Subscription,
 };
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Mutex;
 
 pub(super) const GROUP: &str = "readers";
@@ -131,15 +132,14 @@ struct Effects(Arc<Mutex<SqliteConnection>>);
 
 impl Effects {
     async fn open(folder: &Path) -> Self {
-        let mut connection = SqliteConnectOptions::new()
+        let file = SqliteConnectOptions::new()
             .filename(folder.join("effects.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(20))
-            .connect()
-            .await
-            .unwrap();
+            .busy_timeout(Duration::from_secs(20));
+        let pool = open_sqlite(SqlitePoolOptions::new().max_connections(1), file).await.unwrap();
+        let mut connection = pool.acquire().await.unwrap().detach();
         sqlx::raw_sql(include_str!("effects.sql")).execute(&mut connection).await.unwrap();
         Self(Arc::new(Mutex::new(connection)))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pumasi_core::database::open_sqlite;
 use pumasi_core::event::{Delivery, Handler, SqliteInbox};
 use pumasi_core::{Error, ErrorKind};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
@@ -32,7 +33,7 @@ async fn counted(folder: &std::path::Path) -> (SqlitePool, Arc<AtomicU64>) {
             Ok(())
         })
     });
-    (options.connect_with(file).await.unwrap(), commits)
+    (open_sqlite(options, file).await.unwrap(), commits)
 }
 
 async fn deliveries(count: u64) -> Vec<Delivery> {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pumasi_core::database::open_sqlite;
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -32,7 +33,7 @@ impl SqliteTaskStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+        let pool = open_sqlite(SqlitePoolOptions::new().max_connections(4), options).await;
         Self::with_pool(pool.map_err(|error| storage("opening the file", error))?).await
     }
 

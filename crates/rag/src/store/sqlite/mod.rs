@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, Writing, failed};
+use pumasi_core::database::{Migration, Writing, failed, open_sqlite};
 use pumasi_core::filter::Filter;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -131,12 +131,8 @@ impl SqliteStore {
             // joining segments writes much at once: its log is not kept at that length
             .pragma("journal_size_limit", "4194304");
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await
-            .map_err(failed)?;
+        let pool = SqlitePoolOptions::new().max_connections(4).max_lifetime(None);
+        let pool = open_sqlite(pool, options).await.map_err(failed)?;
         MIGRATION.on_sqlite(&pool).await?;
         if let Some(held) = rows::space(&pool).await.map_err(failed)? {
             let unreadable = || Error::new(ErrorKind::Storage, "the knowledge's space cannot be read");

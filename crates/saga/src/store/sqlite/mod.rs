@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, failed, open_sqlite};
 use pumasi_core::event::{OutboxStore, SqliteOutbox};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -178,14 +178,10 @@ impl SqliteStoreOptions {
 
     async fn connections(&self) -> Result<(SqliteConnection, SqlitePool, SqliteOutbox)> {
         let failed = |error| failed("opening the store of sagas", error);
+        let readers = SqlitePoolOptions::new().max_connections(4).max_lifetime(None);
+        let readers = open_sqlite(readers, self.connect()).await.map_err(failed)?;
         let mut connection = self.connect().connect().await.map_err(failed)?;
         check_power_safety(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .max_lifetime(None)
-            .connect_with(self.connect())
-            .await
-            .map_err(failed)?;
         MIGRATION.on_sqlite(&readers).await?;
         let outbox =
             SqliteOutbox::new(readers.clone()).with_poll(self.poll).with_clock(Arc::clone(&self.clock));
