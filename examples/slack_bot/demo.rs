@@ -3,16 +3,13 @@
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{
-    RETRY_NUM_HEADER, RETRY_REASON_HEADER, SIGNATURE_HEADER, SignatureVerifier, SigningSecret, SlackClient,
-    TIMESTAMP_HEADER,
+    RETRY_NUM_HEADER, RETRY_REASON_HEADER, SignatureVerifier, SigningSecret, SlackClient,
 };
-use pumasi_core::time::Timestamp;
-use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::auth::{Keys, random_secret};
 use support::ready::Health;
@@ -21,41 +18,10 @@ use support::slack::{FakeSlack, Fault, TOKEN};
 use tokio::net::TcpListener;
 
 use super::bot::Bot;
-use super::serve::{self, Service};
+use super::play::{Sender, mention};
+use super::serve::{self, Role, Service};
 
 type Failed = Box<dyn Error>;
-
-/// Sends what Slack would send.
-struct Sender {
-    client: reqwest::Client,
-    url: String,
-    secret: SigningSecret,
-    /// Reads the list of questions.
-    reader: String,
-}
-
-impl Sender {
-    async fn send(&self, body: &Value, retry: &[(&str, &str)]) -> Result<(StatusCode, String), Failed> {
-        let now: Timestamp = SystemTime::now().into();
-        let body = body.to_string();
-        let mut request = self
-            .client
-            .post(format!("{}/slack/events", self.url))
-            .header(TIMESTAMP_HEADER, now.as_micros() / 1_000_000)
-            .header(SIGNATURE_HEADER, self.secret.sign(now, body.as_bytes()))
-            .header("content-type", "application/json");
-        for (name, value) in retry {
-            request = request.header(*name, *value);
-        }
-        let answer = request.body(body).send().await?;
-        Ok((answer.status(), answer.text().await?))
-    }
-}
-
-fn mention(event_id: &str, ts: &str, text: &str) -> Value {
-    json!({"type": "event_callback", "event_id": event_id, "team_id": "T1", "event_time": 1_767_225_600,
-        "event": {"type": "app_mention", "channel": "C1", "user": "U2", "ts": ts, "text": format!("<@U1> {text}")}})
-}
 
 /// Tells the story; `asked` says how often the stand-in for a model was asked, if it is one.
 pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u64>) -> Result<(), Failed> {
@@ -63,8 +29,9 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     let folder = tempfile::tempdir()?;
     let secret = SigningSecret::new("a secret that only Slack and the bot know");
     let keys = Keys::new(&random_secret(), "slack_bot")?;
-    let reader =
-        keys.issue("operator", serve::READER, Duration::from_mins(10)).map_err(|problem| problem.detail)?;
+    let reader = keys
+        .issue("operator", Role::Reader.as_str(), Duration::from_mins(10))
+        .map_err(|problem| problem.detail)?;
     let shutdown = Shutdown::new();
     let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
     let service = Service {
@@ -74,14 +41,17 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),
         keys: keys.clone(),
         metrics: None,
+        model: None,
+        play: None,
         shutdown: shutdown.clone(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let serving = async { serve::serve(listener, service, NonZeroU32::MAX).await };
     let telling = async {
-        let sender = Sender { client: reqwest::Client::new(), url, secret, reader };
-        let told = tell(&slack, &sender).await;
+        let client = reqwest::Client::new();
+        let sender = Sender { client, url: format!("{url}/slack/events"), secret };
+        let told = tell(&slack, &sender, &format!("{url}/questions"), &reader).await;
         shutdown.trigger();
         told
     };
@@ -94,7 +64,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     Ok(())
 }
 
-async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
+async fn tell(slack: &FakeSlack, sender: &Sender, questions: &str, reader: &str) -> Result<(), Failed> {
     let challenge = json!({"type": "url_verification", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"});
     let (status, answer) = sender.send(&challenge, &[]).await?;
     say!("Slack asks whether the address is ours: {status}, {answer}");
@@ -102,12 +72,11 @@ async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
         client: sender.client.clone(),
         url: sender.url.clone(),
         secret: SigningSecret::new("guessed"),
-        reader: String::new(),
     };
     let (status, _) = forger.send(&mention("Ev0", "1.0", "let me in"), &[]).await?;
     say!("somebody forges an event: {status}\n");
 
-    let questions = [
+    let asked = [
         ("Ev1", "How do I start running?"),
         ("Ev2", "  how do i START   running"),
         ("Ev3", "하프 마라톤은 어떻게 준비하나요?"),
@@ -115,7 +84,7 @@ async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
         ("Ev5", "Ｈｏｗ do I start running ？！"),
         ("Ev6", "다음 회장은 누가 되나요?"),
     ];
-    for (number, (event_id, text)) in (1..).zip(questions) {
+    for (number, (event_id, text)) in (1..).zip(asked) {
         let ts = format!("1767225600.{number:06}");
         let event = mention(event_id, &ts, text);
         say!("{event_id}: {text}");
@@ -143,7 +112,7 @@ async fn tell(slack: &FakeSlack, sender: &Sender) -> Result<(), Failed> {
     }
 
     say!("\nasked most (GET /questions):");
-    let list = sender.client.get(format!("{}/questions", sender.url)).bearer_auth(&sender.reader);
+    let list = sender.client.get(questions).bearer_auth(reader);
     let rows = list.send().await?.json::<Value>().await?;
     for row in rows.as_array().into_iter().flatten() {
         say!("  {}  {}", row["asked"], row["question"].as_str().unwrap_or_default());

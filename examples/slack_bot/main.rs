@@ -3,19 +3,20 @@
 //!
 //! ```text
 //! cargo run --example slack_bot              the whole path over HTTP, with a small Slack on the loopback
-//! cargo run --example slack_bot -- serve     the service, for Slack's Events API at http://127.0.0.1:8788/slack/events
+//! cargo run --example slack_bot -- serve      the service, with a page at http://127.0.0.1:8788 and Slack's Events API at /slack/events
 //! cargo run --example slack_bot -- put-aside  what was put aside, and why; --deliver-again has it delivered again
 //! ```
 //!
 //! An event is checked (signature, age), put on the durable bus under an id named after Slack's `event_id`, and
 //! acknowledged. A consumer counts the question, takes its answer from the cache or asks the model, and posts it into the
 //! question's thread. What the bot itself is to blame for, a token that Slack refuses or a model's key, is tried again for a day, as
-//! is an outage; what one channel refuses is put aside until an operator has it delivered again. `GET /questions`
-//! lists what is asked most, but for what was only asked in private, to whoever has a reader's token (`slack_bot token NAME`, signed with `PUMASI_TOKEN_KEY`).
+//! is an outage; what one channel refuses is put aside until an operator has it delivered again (`slack_bot token NAME --role operator`,
+//! signed with `PUMASI_TOKEN_KEY`). `GET /questions` lists what is asked most, but for what was only asked in private, to whoever has a
+//! reader's token.
 //!
 //! Without a model it answers from a committed list and says so; with `OPENAI_API_KEY`, or `PUMASI_LLM_URL` for a local
-//! server (and `PUMASI_LLM_MODEL`), it asks the model. `serve` needs `SLACK_SIGNING_SECRET` (several by comma while one is
-//! rotated) and `SLACK_BOT_TOKEN`; it takes `SLACK_API_URL` in place of Slack's, and sends its errors to
+//! server (and `PUMASI_LLM_MODEL`), it asks the model. Without `SLACK_SIGNING_SECRET` (several by comma while one is
+//! rotated), `SLACK_BOT_TOKEN` and `PUMASI_TOKEN_KEY`, or with `--play-slack`, the page plays Slack. The service takes `SLACK_API_URL` in place of Slack's, and sends its errors to
 //! `SLACK_ALERT_WEBHOOK_URL`. It keeps everything in one folder, `--data`; with `PUMASI_POSTGRES_URL` questions and answers are in
 //! PostgreSQL, with `PUMASI_KAFKA_URL` or `PUMASI_REDIS_URL` events travel there, and with the latter answers are cached there
 //! (`--features postgres,kafka,redis`). The app needs the scopes `app_mentions:read`, `im:history`, `chat:write` and
@@ -24,6 +25,7 @@
 mod book;
 mod bot;
 mod demo;
+mod play;
 mod question;
 mod serve;
 mod store;
@@ -50,7 +52,7 @@ enum Command {
     Serve(serve::Options),
     /// Lists the questions that were put aside, with the reason, and has them delivered again.
     PutAside(serve::AsideOptions),
-    /// Prints a token that reads the list of questions, signed with `PUMASI_TOKEN_KEY`.
+    /// Prints a token for the list of questions, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
 
@@ -71,7 +73,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let is_offline = model.is_none();
     let model = model.unwrap_or_else(|| book.clone());
     match args.command {
-        Some(Command::Serve(options)) => serve::run(options, model).await,
+        Some(Command::Serve(options)) => serve::run(options, model, is_offline).await,
         Some(Command::PutAside(options)) => options.run().await,
         Some(Command::Token(options)) => options.print(),
         None => {

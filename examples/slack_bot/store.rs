@@ -115,6 +115,12 @@ impl Store {
             .map_err(failed)
     }
 
+    /// How many questions were asked whose answer is not known to be posted.
+    pub(crate) async fn waiting(&self) -> Result<i64> {
+        let count = "SELECT count(*) FROM asks WHERE posted_ts IS NULL";
+        on!(&self.database, pool => sqlx::query_scalar(count).fetch_one(pool).await).map_err(failed)
+    }
+
     /// The questions asked most, most asked first; of those that were only asked in private there are no words.
     pub(crate) async fn most_asked(&self, limit: u32) -> Result<Vec<Asked>> {
         let query = "SELECT words, asked FROM questions WHERE words <> '' ORDER BY asked DESC, key LIMIT $1";

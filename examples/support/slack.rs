@@ -17,6 +17,9 @@ use tokio::task::JoinHandle;
 /// The token that it takes.
 pub const TOKEN: &str = "xoxb-not-a-real-token";
 
+/// How many posts are kept, at least.
+const KEPT: usize = 5_000;
+
 /// What goes wrong with one call of `chat.postMessage`.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -52,6 +55,9 @@ pub struct Post {
 struct Inside {
     posts: Vec<Post>,
     faults: VecDeque<Fault>,
+    /// The name under which every post is refused that meets no fault of its own.
+    refusal: Option<&'static str>,
+    posted: u64,
     lookups: usize,
 }
 
@@ -107,7 +113,17 @@ impl FakeSlack {
         self.shared.lock().faults.extend(faults);
     }
 
-    /// What was posted so far.
+    /// Refuses every further post under this name (`not_in_channel`), or takes them again.
+    pub fn refuse(&self, name: Option<&'static str>) {
+        self.shared.lock().refusal = name;
+    }
+
+    /// Tells whether posts are refused.
+    pub fn refuses(&self) -> bool {
+        self.shared.lock().refusal.is_some()
+    }
+
+    /// What was posted so far; of very many, the last ones.
     pub fn posts(&self) -> Vec<Post> {
         self.shared.lock().posts.clone()
     }
@@ -144,7 +160,11 @@ async fn post_message(
     if !knows(&headers) {
         return refused("invalid_auth");
     }
-    let fault = shared.lock().faults.pop_front();
+    let fault = {
+        let mut inside = shared.lock();
+        let refusal = inside.refusal.map(Fault::Denied);
+        inside.faults.pop_front().or(refusal)
+    };
     match fault {
         Some(Fault::RateLimited(seconds)) => {
             return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())])
@@ -162,7 +182,11 @@ async fn post_message(
     };
     let ts = {
         let mut inside = shared.lock();
-        let ts = format!("1767225700.{:06}", inside.posts.len() + 1);
+        inside.posted += 1;
+        let ts = format!("1767225700.{:06}", inside.posted);
+        if inside.posts.len() >= 2 * KEPT {
+            inside.posts.drain(..KEPT);
+        }
         inside.posts.push(Post {
             channel: channel.clone(),
             thread: text("thread_ts"),

@@ -303,6 +303,127 @@ async fn what_a_channel_refuses_is_put_aside_until_it_is_delivered_again() {
 }
 
 #[tokio::test]
+async fn an_operator_sees_what_was_put_aside_and_has_it_delivered_again() {
+    let (folder, client, slack) =
+        (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    slack.refuse(Some("not_in_channel"));
+    for number in 1..=3 {
+        send(&client, &bot, &question(number, QUESTION)).await.unwrap();
+    }
+    let get = |path: &str, role: &str| client.get(bot.url(path)).bearer_auth(token(role)).send();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let rows: Vec<Value> = loop {
+        let rows: Vec<Value> = get("/put-aside", "operator").await.unwrap().json().await.unwrap();
+        if rows.len() == 3 {
+            break rows;
+        }
+        assert!(Instant::now() < deadline, "{rows:?} {}", bot.logs());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(rows.iter().all(|row| row["reason"].as_str().unwrap().contains("not_in_channel")), "{rows:?}");
+    assert!(!rows.iter().any(|row| row.to_string().contains("달나라")), "{rows:?}");
+    let waiting: Value = get("/questions/waiting", "reader").await.unwrap().json().await.unwrap();
+    assert_eq!(waiting["waiting"], 3);
+    // page by page
+    let page = get("/put-aside?limit=2", "operator").await.unwrap();
+    let next = page.headers()["link"].to_str().unwrap().to_owned();
+    let next = next.trim_start_matches('<').split('>').next().unwrap();
+    let rest: Vec<Value> = get(next, "operator").await.unwrap().json().await.unwrap();
+    assert_eq!(rest, rows[2..]);
+
+    let again = |ids: Value, role: &str| {
+        client
+            .post(bot.url("/put-aside/deliver-again"))
+            .bearer_auth(token(role))
+            .json(&json!({"ids": ids}))
+            .send()
+    };
+    let ids = json!(rows.iter().map(|row| &row["id"]).collect::<Vec<_>>());
+    for (path, role, status) in [
+        ("/put-aside", "reader", 403),
+        ("/put-aside?after=x", "operator", 400),
+        ("/put-aside?limit=501", "operator", 400),
+    ] {
+        assert_eq!(get(path, role).await.unwrap().status(), status, "{path} {role}");
+    }
+    assert_eq!(again(ids.clone(), "reader").await.unwrap().status(), 403);
+    for wrong in [json!([]), json!(["no id"]), json!("all")] {
+        assert_eq!(again(wrong.clone(), "operator").await.unwrap().status(), 422, "{wrong}");
+    }
+    slack.refuse(None);
+    let delivered: Value = again(ids.clone(), "operator").await.unwrap().json().await.unwrap();
+    assert_eq!(delivered["delivered"], 3);
+    answered(&slack, 3).await;
+    let twice: Value = again(ids, "operator").await.unwrap().json().await.unwrap();
+    assert_eq!(twice["delivered"], 0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let waiting: Value = get("/questions/waiting", "operator").await.unwrap().json().await.unwrap();
+        if waiting["waiting"] == 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{waiting}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn slack_is_played_where_there_is_none_and_never_by_half() {
+    let client = Client::new();
+    let start = |data: &Path, given: &[(&str, &str)], more: &[&str]| {
+        Running::start("slack_bot", |command: &mut Command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
+            for variable in ["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN", "SLACK_API_URL", "PUMASI_TOKEN_KEY"] {
+                command.env_remove(variable);
+            }
+            command.envs(given.iter().copied());
+        })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for given in
+        [&[("SLACK_SIGNING_SECRET", SECRET)][..], &[("SLACK_BOT_TOKEN", TOKEN)], &[("PUMASI_TOKEN_KEY", KEY)]]
+    {
+        let refused = start(folder.path(), given, &[]).unwrap_err().to_string();
+        assert!(refused.contains("--play-slack"), "{given:?}: {refused}");
+    }
+    let bot = start(folder.path(), &[("PUMASI_TOKEN_KEY", KEY)], &["--play-slack"]).unwrap();
+    let about: Value = client.get(bot.url("/about")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(about, json!({"development": false, "plays_slack": true, "model": null}));
+    let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "operator"}));
+    assert_eq!(wanted.send().await.unwrap().status(), 403);
+    drop(bot);
+
+    let bot = start(folder.path(), &[], &[]).unwrap();
+    let ask = |text: &str| client.post(bot.url("/played/questions")).json(&json!({"text": text})).send();
+    let asked = ask("  <@U9> How do I start running? & so on ").await.unwrap();
+    assert_eq!(asked.status(), StatusCode::CREATED);
+    let asked: Value = asked.json().await.unwrap();
+    assert!(asked["acknowledged_ms"].as_f64().unwrap() < 3_000.0, "{asked}");
+    for text in ["", "  ", &"가".repeat(2_001)] {
+        assert_eq!(ask(text).await.unwrap().status(), 422);
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let threads: Vec<Value> = loop {
+        let threads = client.get(bot.url("/played/questions")).send().await.unwrap();
+        let threads: Vec<Value> = threads.json().await.unwrap();
+        if threads[0]["answers"].as_array().unwrap().len() == 1 {
+            break threads;
+        }
+        assert!(Instant::now() < deadline, "{threads:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((threads.len(), &threads[0]["thread"]), (1, &asked["thread"]));
+    let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "reader"}));
+    let given: Value = wanted.send().await.unwrap().json().await.unwrap();
+    let list = client.get(bot.url("/questions")).bearer_auth(given["token"].as_str().unwrap());
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    assert_eq!(list, json!([{"question": "<@U9> How do I start running? & so on", "asked": 1}]));
+    let page = client.get(bot.url("/")).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("id=\"threads\""));
+}
+
+#[tokio::test]
 async fn a_channel_gets_no_more_answers_than_slack_takes() {
     let (folder, client, slack) =
         (tempfile::tempdir().unwrap(), Client::new(), FakeSlack::start().await.unwrap());
@@ -362,6 +483,7 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
     send(&client, &bot, &body).await.unwrap();
     answered(&slack, 3).await;
     assert_eq!(most_asked(&client, &bot).await, [(QUESTION.to_owned(), 2)], "what was asked in private only");
+    assert_eq!(client.get(bot.url("/played/questions")).send().await.unwrap().status(), 404);
     let list = client.get(bot.url("/questions"));
     assert_eq!(list.try_clone().unwrap().send().await.unwrap().status(), 401);
     assert_eq!(list.bearer_auth(token("member")).send().await.unwrap().status(), 403);

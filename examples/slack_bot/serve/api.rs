@@ -1,4 +1,4 @@
-//! The HTTP API.
+//! What Slack sends, and how the service is.
 
 use std::sync::Arc;
 
@@ -9,24 +9,22 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
-use serde::{Deserialize, Serialize};
-use support::auth::{Bearer, Caller};
+use support::auth::Bearer;
 use support::problem::Problem;
-use support::query::{Known, bad};
 use support::ready::Readiness;
 use support::telemetry;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{READER, Service};
+use super::Service;
 
-type Shared = State<Arc<Service>>;
-type Answer<T> = Result<T, Problem>;
+pub(super) type Shared = State<Arc<Service>>;
+pub(super) type Answer<T> = Result<T, Problem>;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Slack bot", description = "Questions from Slack, answered later; and what is asked most."),
+    info(title = "Slack bot", description = "Questions from Slack, answered later; what is asked most, and what could not be answered."),
     modifiers(&Bearer)
 )]
 struct Document;
@@ -37,11 +35,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(healthy))
         .routes(routes!(ready))
         .routes(routes!(metrics))
-}
-
-/// What people ask.
-pub(super) fn people() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(questions))
 }
 
 /// Takes what Slack's Events API sends.
@@ -70,43 +63,6 @@ async fn events(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answ
         _ => {}
     }
     Ok(StatusCode::OK.into_response())
-}
-
-/// How many questions to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct Limit {
-    /// At most so many; 10 if left out.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-}
-
-/// A question with its count.
-#[derive(Serialize, ToSchema)]
-struct QuestionRow {
-    /// As it was asked first.
-    question: String,
-    /// How many times it was asked, each event of Slack's counted once.
-    asked: i64,
-}
-
-/// Lists the questions asked most, but for those that were only asked in private. Takes a reader's token.
-#[utoipa::path(get, path = "/questions", params(Limit), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<QuestionRow>), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem)))]
-async fn questions(
-    State(service): Shared,
-    caller: Caller,
-    Known(query): Known<Limit>,
-) -> Answer<Json<Vec<QuestionRow>>> {
-    caller.require(READER)?;
-    let limit = query.limit.unwrap_or(10);
-    if !(1..=100).contains(&limit) {
-        return Err(bad(format!("the limit must be 1 to 100, not {limit}")));
-    }
-    let asked = service.bot.store.most_asked(limit).await?;
-    Ok(Json(asked.into_iter().map(|row| QuestionRow { question: row.words, asked: row.count }).collect()))
 }
 
 /// Tells that the process lives.

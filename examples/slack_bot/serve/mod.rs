@@ -1,6 +1,8 @@
 //! The service: what Slack sends is checked, stored and acknowledged; answers follow.
 
 mod api;
+mod desk;
+mod played;
 
 use std::env;
 use std::error::Error;
@@ -20,6 +22,7 @@ use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::model::Watched;
+use support::page::Page;
 use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
@@ -28,6 +31,7 @@ use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
 
 use super::bot::{Bot, EVENTS, GROUP};
+use super::play::Play;
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -38,19 +42,44 @@ pub(crate) struct Options {
     /// The folder for questions and events; made if it does not exist.
     #[arg(long, default_value = "slack_bot.data")]
     data: PathBuf,
-    /// How many times a second one address may ask for the list of questions; what Slack signs is not bounded.
+    /// How many requests a second one caller may make; what Slack signs is not bounded.
     #[arg(long, default_value = "20")]
     requests_per_second: NonZeroU32,
     /// How many answers a minute one channel gets; Slack takes one a second.
     #[arg(long, default_value_t = Bot::PER_MINUTE)]
     posts_per_minute: NonZeroU32,
+    /// Plays Slack on the page, whatever the environment says of a real one.
+    #[arg(long)]
+    play_slack: bool,
 }
 
 /// Whose token to print.
 #[derive(clap::Args)]
 pub(crate) struct TokenOptions {
-    /// The name of whoever reads the list of questions.
+    /// The name.
     name: String,
+    /// What it lets one do.
+    #[arg(long, value_enum, default_value_t = Role::Reader)]
+    role: Role,
+}
+
+/// What a token lets one do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Reads what is asked most.
+    Reader,
+    /// Sees what was put aside, too, and has it delivered again.
+    Operator,
+}
+
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// What to do about questions that were put aside.
@@ -66,7 +95,7 @@ pub(crate) struct AsideOptions {
 
 impl TokenOptions {
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token("slack_bot", &self.name, READER, LIFETIME)?)
+        Ok(auth::print_token("slack_bot", &self.name, self.role.as_str(), LIFETIME)?)
     }
 }
 
@@ -77,8 +106,14 @@ impl AsideOptions {
     }
 }
 
-/// The role that reads the list of questions.
-pub(crate) const READER: &str = "reader";
+const PAGE: Page = Page {
+    index: include_str!("../page/index.html"),
+    style: include_str!("../page/style.css"),
+    script: include_str!("../page/app.js"),
+};
+
+/// How long a token is good that is handed out in development.
+const SESSION: Duration = Duration::from_hours(12);
 /// How long a token is good.
 const LIFETIME: Duration = Duration::from_hours(24 * 30);
 
@@ -88,6 +123,10 @@ pub(crate) struct Service {
     pub(crate) verifier: SignatureVerifier,
     pub(crate) keys: Keys,
     pub(crate) metrics: Option<PrometheusHandle>,
+    /// The name of the model, if there is one.
+    pub(crate) model: Option<String>,
+    /// The Slack that is played, if it is.
+    pub(crate) play: Option<Play>,
     pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
 }
@@ -102,17 +141,40 @@ pub(crate) fn ready(bot: &Bot, model: Health, shutdown: &Shutdown) -> Ready {
     })
 }
 
-/// Serves until the process is asked to stop, then finishes what is under way.
-pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(), Box<dyn Error>> {
+/// Where questions come from, and where answers go.
+async fn workspace(
+    options: &Options,
+    keys: &Keys,
+    listening: SocketAddr,
+) -> Result<(SignatureVerifier, SlackClient, Option<Play>), Box<dyn Error>> {
     let given = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let needed = |name: &str| given(name).ok_or_else(|| format!("{name} is not set, or empty"));
-    let secrets = needed("SLACK_SIGNING_SECRET")?;
+    let (secrets, token) = (given("SLACK_SIGNING_SECRET"), given("SLACK_BOT_TOKEN"));
+    let is_nowhere = secrets.is_none() && token.is_none() && keys.is_random();
+    if options.play_slack || is_nowhere {
+        let play = Play::start(listening).await?;
+        tracing::warn!(
+            "Slack is played on the page; SLACK_SIGNING_SECRET and SLACK_BOT_TOKEN lead to a real one"
+        );
+        return Ok((SignatureVerifier::new(play.secret()), play.api()?, Some(play)));
+    }
+    let needed = |name, value: Option<String>| {
+        value.ok_or_else(|| format!("{name} is not set, or empty; --play-slack does without"))
+    };
+    let secrets = needed("SLACK_SIGNING_SECRET", secrets)?;
     let mut secrets = secrets.split(',').filter(|secret| !secret.trim().is_empty());
     let verifier = SignatureVerifier::new(secrets.next().ok_or("SLACK_SIGNING_SECRET is empty")?);
     let verifier = secrets.fold(verifier, SignatureVerifier::with_secret);
     let api = given("SLACK_API_URL").unwrap_or_else(|| SlackClient::BASE_URL.to_owned());
-    let slack = SlackClient::at(&api, needed("SLACK_BOT_TOKEN")?)?;
-    let alerts = match given("SLACK_ALERT_WEBHOOK_URL") {
+    Ok((verifier, SlackClient::at(&api, needed("SLACK_BOT_TOKEN", token)?)?, None))
+}
+
+/// Serves until the process is asked to stop, then finishes what is under way.
+pub(crate) async fn run(
+    options: Options,
+    model: Arc<dyn ChatModel>,
+    is_offline: bool,
+) -> Result<(), Box<dyn Error>> {
+    let alerts = match env::var("SLACK_ALERT_WEBHOOK_URL").ok().filter(|url| !url.trim().is_empty()) {
         Some(url) => Some(Alerts::to_webhook("slack_bot", SlackWebhook::new(url)?).start()?),
         None => None,
     };
@@ -120,10 +182,11 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
 
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let keys = Keys::from_env("slack_bot")?;
+    let (verifier, slack, play) = workspace(&options, &keys, listener.local_addr()?).await?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let shutdown = Shutdown::new();
-    let keys = Keys::from_env("slack_bot")?;
-    keys.offer("operator", READER, LIFETIME)?;
+    let name = (!is_offline).then(|| model.name().to_owned());
     let model = Arc::new(Watched::new(model));
     let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
@@ -134,6 +197,8 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         verifier,
         keys,
         metrics: Some(telemetry::metrics()?),
+        model: name,
+        play,
         shutdown: shutdown.clone(),
     };
     tracing::info!(address = %listener.local_addr()?, "listening");
@@ -177,7 +242,7 @@ pub(crate) async fn serve(
 
 fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
     let (api, mut openapi) = api::router().split_for_parts();
-    let (people, more) = api::people().split_for_parts();
+    let (people, more) = desk::router().merge(played::router()).split_for_parts();
     openapi.merge(more);
     let people = people
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
@@ -187,6 +252,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
     let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
     let router = Router::new()
         .merge(api.merge(people).layer(limit).layer(patience))
+        .merge(PAGE.router())
         .merge(support::openapi::router(openapi));
     Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
 }

@@ -14,3 +14,4 @@ CREATE TABLE IF NOT EXISTS asks (
     posted_ts TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS asks_by_age ON asks (asked_at);
+CREATE INDEX IF NOT EXISTS asks_unanswered ON asks (asked_at) WHERE posted_ts IS NULL;
