@@ -33,17 +33,24 @@ pub fn member(value: &Value, name: &str) -> String {
 }
 
 /// Reads judgements in BEIR's or TREC's form; queries without a relevant document are left out.
+///
+/// # Errors
+///
+/// If the file cannot be read, or no query is left.
 pub fn judgements(path: &Path) -> Result<Judgements, Box<dyn Error>> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut all = Judgements::new();
     for line in BufReader::new(file).lines() {
         let line = line?;
-        let columns: Vec<&str> = line.split('\t').collect();
-        // the header has no number, TREC's form has four columns
+        // TREC's form has four columns, and spaces between them as often as tabs; the header has no number.
+        let is_tabbed = line.contains('\t');
+        let columns: Vec<&str> = if is_tabbed {
+            line.split('\t').map(str::trim).collect()
+        } else {
+            line.split_whitespace().collect()
+        };
         let (query, document, score) = match columns.as_slice() {
-            [query, document, score] | [query, _, document, score] => {
-                (query, document, score.trim().parse::<f64>())
-            }
+            [query, document, score] | [query, _, document, score] => (query, document, score.parse::<f64>()),
             _ => continue,
         };
         if let Ok(score) = score {
@@ -51,7 +58,16 @@ pub fn judgements(path: &Path) -> Result<Judgements, Box<dyn Error>> {
         }
     }
     all.retain(|_, documents| documents.values().any(|score| *score > 0.0));
+    if all.is_empty() {
+        return Err(format!("{}: no query has a relevant document", path.display()).into());
+    }
     Ok(all)
+}
+
+/// Returns the name of a folder, wherever it was called from.
+pub fn name(folder: &Path) -> Option<String> {
+    let whole = folder.canonicalize().ok()?;
+    Some(whole.file_name()?.to_string_lossy().into_owned())
 }
 
 /// How well queries were answered: sums over them.

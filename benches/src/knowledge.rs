@@ -29,11 +29,11 @@ pub struct Opened {
 }
 
 impl Place {
-    /// Makes a place for a store of this name: `memory`, `sqlite` (in `folder`) or `postgres`.
+    /// Makes a place for a store of this name: `memory`, `sqlite` or `embedded` (in `folder`) or `postgres`.
     pub async fn new(name: &str, folder: &Path) -> Result<Self, Box<dyn Error>> {
         match name {
             "memory" => Ok(Self::Memory),
-            "sqlite" => Ok(Self::Sqlite(folder.join("knowledge.db"))),
+            "sqlite" | "embedded" => Ok(Self::Sqlite(folder.join("knowledge.db"))),
             "postgres" => {
                 let url =
                     std::env::var("PUMASI_POSTGRES_URL").map_err(|_| "PUMASI_POSTGRES_URL is not set")?;

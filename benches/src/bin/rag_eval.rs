@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use benches::beir::{Judgements, Quality, judgements, lines, member, milliseconds};
+use benches::beir::{self, Judgements, Quality, judgements, lines, member, milliseconds};
 use benches::knowledge::Place;
 use pumasi_core::model::{Embedder, HashingEmbedder};
 use pumasi_rag::retrieve::{Gate, Mode};
@@ -131,32 +131,35 @@ impl Vectors {
     }
 }
 
-/// Puts the corpus into a store, and tells how long it took.
+/// Puts the corpus into a store; tells how long it took, and how many documents were refused.
 async fn build(
     arguments: &Arguments,
     store: &Arc<dyn Store>,
     vectors: &Vectors,
-) -> Result<Duration, Box<dyn Error>> {
+) -> Result<(Duration, usize), Box<dyn Error>> {
     let chunker = StructureChunker::new().with_max_tokens(arguments.max_tokens);
     let mut ingest = Ingest::new(Arc::clone(store), Arc::clone(&vectors.embedder)).with_chunker(chunker);
     if let Some(gate) = &vectors.gate {
         ingest = ingest.with_gate(gate.clone());
     }
-    let started = Instant::now();
+    let (started, mut rejected) = (Instant::now(), 0);
     let mut batch = Vec::with_capacity(BATCH);
     let mut documents = lines(&arguments.folder.join("corpus.jsonl"))?.peekable();
     while let Some(line) = documents.next() {
         let line = line?;
-        let document = Document::new(member(&line, "_id"), member(&line, "text"));
-        batch.push(document.with_title(member(&line, "title")));
+        let (title, text) = (member(&line, "title"), member(&line, "text"));
+        // A heading over nothing is no passage: what has a title alone says no more than that.
+        let text = if text.trim().is_empty() { title.clone() } else { text };
+        batch.push(Document::new(member(&line, "_id"), text).with_title(title));
         if batch.len() == BATCH || documents.peek().is_none() {
             let report = ingest.run(std::mem::take(&mut batch)).await?;
-            if let Some(rejected) = report.rejected.into_iter().next() {
-                return Err(rejected.error.into());
+            for refused in report.rejected {
+                rejected += 1;
+                eprintln!("a document is left out: {}", refused.error);
             }
         }
     }
-    Ok(started.elapsed())
+    Ok((started.elapsed(), rejected))
 }
 
 async fn measure(arguments: &Arguments) -> Result<Vec<Value>, Box<dyn Error>> {
@@ -168,7 +171,7 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Value>, Box<dyn Error>> {
     let place = Place::new(&arguments.store, folder_of_run.path()).await?;
     let opened = place.open(space.clone()).await?;
     let store = Arc::clone(&opened.store);
-    let built = build(arguments, &store, &vectors).await?;
+    let (built, rejected) = build(arguments, &store, &vectors).await?;
     let mut beside = None;
     if let Some(name) = &arguments.beside {
         let folder = folder_of_run.path().join("beside");
@@ -186,11 +189,12 @@ async fn measure(arguments: &Arguments) -> Result<Vec<Value>, Box<dyn Error>> {
         let other = beside.as_ref().map(|(other, _)| vectors.retriever(other, *mode, arguments.fusion));
         let asked = ask(&retriever, other.as_ref(), folder, &judged).await?;
         let mut row = json!({
-            "folder": folder.file_name().map(|name| name.to_string_lossy()),
+            "folder": beir::name(folder),
             "store": store.name(),
             "mode": mode,
             "embedder": store.space().embedder,
             "documents": counts.documents,
+            "rejected": rejected,
             "chunks": counts.chunks,
             "queries": asked.quality.queries,
             "quality": asked.quality.json(),

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use benches::beir::{Quality, judgements, lines, member, milliseconds};
+use benches::beir::{self, Quality, judgements, lines, member, milliseconds};
 use pumasi_core::text::{Analyzer, Bm25, Bm25Index, Dictionary};
 use pumasi_search::{
     Change, Count, Document, Query, Schema, SearchEngine, TantivyEngine, TantivyOptions, TextField,
@@ -28,6 +28,9 @@ const BATCH: usize = 20_000;
 
 /// Hits of a query.
 const DEPTH: usize = 100;
+
+/// The longest query that the engine takes, in bytes; of a longer one it is asked the beginning.
+const LONGEST: usize = 16_384;
 
 const TITLE: TextField = TextField::new("title");
 const TEXT: TextField = TextField::new("text");
@@ -101,7 +104,8 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
     for line in lines(&folder.join("queries.jsonl"))? {
         let line = line?;
         let Some(judged) = judged.get(&member(&line, "_id")) else { continue };
-        let text = member(&line, "text");
+        let mut text = member(&line, "text");
+        text.truncate(text.floor_char_boundary(LONGEST));
         let query = Query::words(text.as_str()).with_limit(DEPTH).with_count(Count::None);
         let asked = Instant::now();
         let page = engine.search(&query, Duration::from_secs(60)).await?;
@@ -118,7 +122,7 @@ async fn measure(arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
     }
     times.sort_unstable();
     let mut out = json!({
-        "folder": folder.file_name().map(|name| name.to_string_lossy()),
+        "folder": beir::name(folder),
         "documents": names.len(),
         "queries": quality.queries,
         "quality": quality.json(),
