@@ -20,7 +20,6 @@ use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::model::Watched;
-use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -188,5 +187,5 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
     let router = Router::new()
         .merge(api.merge(people).layer(limit).layer(patience))
         .merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
