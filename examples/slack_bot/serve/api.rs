@@ -7,14 +7,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
 use serde::{Deserialize, Serialize};
 use support::auth::{Bearer, Caller};
 use support::problem::Problem;
 use support::query::{Known, bad};
-use support::ready::Readiness;
-use support::telemetry;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,11 +29,7 @@ type Answer<T> = Result<T, Problem>;
 struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(events))
-        .routes(routes!(healthy))
-        .routes(routes!(ready))
-        .routes(routes!(metrics))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(events))
 }
 
 /// What people ask.
@@ -107,23 +100,4 @@ async fn questions(
     }
     let asked = service.bot.store.most_asked(limit).await?;
     Ok(Json(asked.into_iter().map(|row| QuestionRow { question: row.words, asked: row.count }).collect()))
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether events can be taken, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    let rendered = service.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
-    telemetry::exposition(rendered)
 }

@@ -10,10 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
@@ -25,6 +23,7 @@ use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::bot::{Bot, EVENTS, GROUP};
 
@@ -86,8 +85,6 @@ pub(crate) struct Service {
     pub(crate) bot: Bot,
     pub(crate) verifier: SignatureVerifier,
     pub(crate) keys: Keys,
-    pub(crate) metrics: Option<PrometheusHandle>,
-    pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -127,14 +124,8 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
     let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
     let bot = bot.with_posts_per_minute(options.posts_per_minute);
-    let service = Service {
-        ready: ready(&bot, health, &shutdown),
-        bot,
-        verifier,
-        keys,
-        metrics: Some(telemetry::metrics()?),
-        shutdown: shutdown.clone(),
-    };
+    let machines = support::machines::router(ready(&bot, health, &shutdown), telemetry::metrics()?);
+    let service = Service { bot, verifier, keys, shutdown: shutdown.clone() };
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("slack_bot: http://{}", listener.local_addr()?);
     let stop = async move {
@@ -142,7 +133,7 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
         shutdown.trigger();
     };
     tokio::spawn(stop);
-    serve(listener, service, options.requests_per_second).await?;
+    serve(listener, service, machines, options.requests_per_second).await?;
     tracing::info!("stopped");
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
@@ -154,6 +145,7 @@ pub(crate) async fn run(options: Options, model: Arc<dyn ChatModel>) -> Result<(
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Service,
+    machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
 ) -> Result<(), Box<dyn Error>> {
     let shutdown = service.shutdown.clone();
@@ -168,14 +160,18 @@ pub(crate) async fn serve(
         stop.trigger();
         ended
     });
-    let router = router(Arc::new(service), requests)?;
+    let router = router(Arc::new(service), machines, requests)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().split_for_parts();
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().merge(machines).split_for_parts();
     let (people, more) = api::people().split_for_parts();
     openapi.merge(more);
     let people = people
