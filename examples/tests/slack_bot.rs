@@ -344,6 +344,7 @@ async fn an_operator_sees_what_was_put_aside_and_has_it_delivered_again() {
         ("/put-aside", "reader", 403),
         ("/put-aside?after=x", "operator", 400),
         ("/put-aside?limit=501", "operator", 400),
+        ("/about?x=1", "reader", 400),
     ] {
         assert_eq!(get(path, role).await.unwrap().status(), status, "{path} {role}");
     }

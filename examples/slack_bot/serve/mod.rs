@@ -12,23 +12,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::model::Watched;
+use support::openapi::Queries;
 use support::page::Page;
-use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::bot::{Bot, EVENTS, GROUP};
 use super::play::Play;
@@ -122,12 +121,10 @@ pub(crate) struct Service {
     pub(crate) bot: Bot,
     pub(crate) verifier: SignatureVerifier,
     pub(crate) keys: Keys,
-    pub(crate) metrics: Option<PrometheusHandle>,
     /// The name of the model, if there is one.
     pub(crate) model: Option<String>,
     /// The Slack that is played, if it is.
     pub(crate) play: Option<Play>,
-    pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -191,16 +188,8 @@ pub(crate) async fn run(
     let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
     let bot = bot.with_posts_per_minute(options.posts_per_minute);
-    let service = Service {
-        ready: ready(&bot, health, &shutdown),
-        bot,
-        verifier,
-        keys,
-        metrics: Some(telemetry::metrics()?),
-        model: name,
-        play,
-        shutdown: shutdown.clone(),
-    };
+    let machines = support::machines::router(ready(&bot, health, &shutdown), telemetry::metrics()?);
+    let service = Service { bot, verifier, keys, model: name, play, shutdown: shutdown.clone() };
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("slack_bot: http://{}", listener.local_addr()?);
     let stop = async move {
@@ -208,7 +197,7 @@ pub(crate) async fn run(
         shutdown.trigger();
     };
     tokio::spawn(stop);
-    serve(listener, service, options.requests_per_second).await?;
+    serve(listener, service, machines, options.requests_per_second).await?;
     tracing::info!("stopped");
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
@@ -220,6 +209,7 @@ pub(crate) async fn run(
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Service,
+    machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
 ) -> Result<(), Box<dyn Error>> {
     let shutdown = service.shutdown.clone();
@@ -234,19 +224,24 @@ pub(crate) async fn serve(
         stop.trigger();
         ended
     });
-    let router = router(Arc::new(service), requests)?;
+    let router = router(Arc::new(service), machines, requests)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().split_for_parts();
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().merge(machines).split_for_parts();
     let (people, more) = desk::router().merge(played::router()).split_for_parts();
     openapi.merge(more);
     let people = people
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify));
+        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     // Slack waits three seconds.
     let patience = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
     let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
@@ -254,5 +249,5 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(api.merge(people).layer(limit).layer(patience))
         .merge(PAGE.router())
         .merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
