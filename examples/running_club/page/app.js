@@ -28,7 +28,7 @@ const words = {
     values: { distance_m: "Distance", time_s: "Time", pace_ms_per_km: "Pace", attendance: "Attendance", members: "Members" },
     mineIs: (rank, total, percentile) => `You are ${rank} of ${total} (percentile ${percentile})`, crewIs: (rank, total, percentile) => `Your crew is ${rank} of ${total} (percentile ${percentile})`,
     record: "Your runs", began: "Began at", km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone",
-    crews: "Crews", crewName: "Name of a new crew", found: "Found it", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
+    crews: "Crews", crewName: "Name of a new crew", found: "Found the crew", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
     badges: "Your achievements", earnedOn: day => `earned on ${day}`, notYet: "not yet",
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made on Mondays, and on the first of a month, at nine.", soFar: at => `until ${at}`,
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
@@ -96,8 +96,10 @@ function translate() {
   options($("by"), shown.of === "crews" ? { distance, time, pace, attendance, members } : { distance, time, pace }, shown.by);
   options($("span"), t("spans"), shown.span);
   $("enter-note").textContent = t(setup.development ? "development" : "production");
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}${crew ? ` · ${crew}` : ""}`;
+  drawMe();
 }
+
+function drawMe() { if (me) $("me-text").replaceChildren(`${t(me.role)}: `, make("span", { lang: "" }, `${me.name}${crew ? ` · ${crew}` : ""}`)); }
 
 async function call(method, path, body, key) {
   const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(key ? { "idempotency-key": key } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}) };
@@ -220,7 +222,7 @@ async function refreshMine() {
   const [who, latest, all, weeks, months, scheduled] = answers.map(answer => answer.value);
   crew = who.crew ?? null; runs = latest; badges = all; jobs = scheduled ?? [];
   recaps = [...weeks, ...months].sort((one, other) => new Date(other.until) - new Date(one.until));
-  if (me) $("me-text").textContent = `${t(me.role)}: ${me.name}${crew ? ` · ${crew}` : ""}`;
+  drawMe();
   drawMine();
 }
 function drawMine() {
@@ -297,11 +299,11 @@ $("by").onchange = () => choose({ by: $("by").value });
 $("span").onchange = () => choose({ span: $("span").value, on: null });
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
-$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); translate(); drawAll(); };
+$("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); translate(); drawAll(); };
 
 (async () => {
-  const now = new Date();
-  $("began").value = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T06:30`;
+  const ago = new Date(Date.now() - 3_600_000);
+  $("began").value = `${ago.getFullYear()}-${two(ago.getMonth() + 1)}-${two(ago.getDate())}T${two(ago.getHours())}:${two(ago.getMinutes())}`;
   sides();
   await guarded(async () => { setup = (await call("GET", "about")).value; sides(); await refresh(); });
   // What others do shows within some seconds.
