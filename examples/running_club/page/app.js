@@ -5,7 +5,7 @@ const words = {
     enter: "들어가기", side: "어느 쪽인가요?", runner: "러너", organiser: "운영진", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", out: "나가기",
     development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: "토큰은 열쇠를 가진 쪽이 발급합니다: running_club token 이름",
     ranks: "순위", of: "누구", by: "기준", span: "기간", ofs: { runners: "러너", crews: "크루" }, bys: { distance: "거리", time: "시간", pace: "페이스 (5km 이상)", attendance: "출석", members: "참여 인원" }, spans: { week: "주간", month: "월간" },
-    earlier: "이전", later: "다음", open: "진행 중", closed: "마감", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
+    earlier: "이전", later: "다음", open: "진행 중", closed: "마감", since: { week_before: "변동은 지난주 대비", closed_week: "변동은 지난 월요일 마감 대비", month_before: "변동은 지난달 대비" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
     rank: "순위", who: "이름", moved: "변동", fresh: "새로", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `${n}계단 오름`, downBy: n => `${n}계단 내림`, sameRank: "그대로",
     values: { distance_m: "거리", time_s: "시간", pace_ms_per_km: "페이스", attendance: "출석", members: "인원" },
     mineIs: (rank, total, percentile) => `내 순위: ${total}명 중 ${rank}위 (백분위 ${percentile})`, crewIs: (rank, total, percentile) => `우리 크루: ${total}크루 중 ${rank}위 (백분위 ${percentile})`,
@@ -23,7 +23,7 @@ const words = {
     enter: "Come in", side: "Which side are you on?", runner: "Runner", organiser: "Organiser", name: "Name", token: "Token (JWT)", enterButton: "Come in", out: "Leave",
     development: "For development: a name is enough for a token of 12 hours.", production: "Tokens come from whoever holds the key: running_club token NAME",
     ranks: "Leaderboards", of: "Who", by: "By", span: "Span", ofs: { runners: "Runners", crews: "Crews" }, bys: { distance: "Distance", time: "Time", pace: "Pace (5 km or more)", attendance: "Attendance", members: "Members" }, spans: { week: "Week", month: "Month" },
-    earlier: "Earlier", later: "Later", open: "going on", closed: "closed", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
+    earlier: "Earlier", later: "Later", open: "going on", closed: "closed", since: { week_before: "moved since the week before", closed_week: "moved since the last week was closed", month_before: "moved since the month before" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
     rank: "Rank", who: "Name", moved: "Moved", fresh: "new", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `up by ${n}`, downBy: n => `down by ${n}`, sameRank: "as before",
     values: { distance_m: "Distance", time_s: "Time", pace_ms_per_km: "Pace", attendance: "Attendance", members: "Members" },
     mineIs: (rank, total, percentile) => `You are ${rank} of ${total} (percentile ${percentile})`, crewIs: (rank, total, percentile) => `Your crew is ${rank} of ${total} (percentile ${percentile})`,
@@ -187,7 +187,7 @@ function table(id, places) {
 }
 function drawBoard() {
   if (!board) return;
-  $("window").textContent = t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"));
+  $("window").textContent = `${t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"))} · ${t("since")[board.moved_since]}`;
   $("later").disabled = new Date(board.to) > new Date();
   $("no-places").hidden = board.places.length > 0;
   $("more").hidden = !next;
