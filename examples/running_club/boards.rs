@@ -12,6 +12,8 @@ use pumasi_search::leaderboard::{
     Around, Board, BoardFeed, BoardStore, Direction, Leaderboard, Metric, Movement, Place, Record, Rules,
     Standings, Total, Window,
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::calendar::{Calendar, Span};
 use super::runs::{RUNS, Run};
@@ -98,7 +100,19 @@ pub(crate) struct Boards {
     clock: Arc<dyn Clock>,
 }
 
-/// A place, and how it has moved since the week or the month before.
+/// What places are told to have moved since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Since {
+    /// Of a week: the end of the one before.
+    WeekBefore,
+    /// Of a month: when its last week was closed.
+    ClosedWeek,
+    /// Of a month in which no week was closed yet: the end of the one before.
+    MonthBefore,
+}
+
+/// A place, and how it has moved.
 pub(crate) struct Row {
     pub(crate) place: Place<String>,
     pub(crate) moved: Option<Movement>,
@@ -108,6 +122,7 @@ pub(crate) struct Row {
 pub(crate) struct Page {
     pub(crate) kind: &'static Kind,
     pub(crate) window: Window,
+    pub(crate) since: Since,
     pub(crate) rows: Vec<Row>,
     pub(crate) total: u64,
 }
@@ -152,10 +167,30 @@ impl Boards {
         Feed(feeds.collect())
     }
 
-    /// Makes the last week, or month, final: nothing counts in it any more, whoever asks for it later.
+    /// Makes the last week, or month, final: nothing counts in it any more, whoever asks for it later. With a week the month's
+    /// standings are kept as they are then, which shows how a month moves from week to week.
     pub(crate) async fn close_last(&self, span: Span) -> Result<()> {
         let boards = self.boards.iter().filter(|board| board.span == span);
-        try_join_all(boards.map(|spanned| spanned.board.previous())).await.map(drop)
+        try_join_all(boards.map(|spanned| spanned.board.previous())).await?;
+        if span == Span::Week { self.keep_month().await } else { Ok(()) }
+    }
+
+    /// Keeps the month's standings under the name of the last week. What is kept stays, however often this is asked for.
+    async fn keep_month(&self) -> Result<()> {
+        let now = self.now();
+        let week = self.calendar.before(Span::Week, &self.calendar.window(Span::Week, now)?)?;
+        // Of a month that has begun since that week's end there is nothing to compare with.
+        if self.calendar.window(Span::Month, now)? != self.calendar.window(Span::Month, week.end())? {
+            return Ok(());
+        }
+        let months = self.boards.iter().filter(|board| board.span == Span::Month);
+        let keeping = months.map(|spanned| async {
+            match spanned.board.snapshot(week.name()).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+                kept => kept.map(drop),
+            }
+        });
+        try_join_all(keeping).await.map(drop)
     }
 
     /// Lists places from after the first `skip` on, with how they moved.
@@ -163,8 +198,10 @@ impl Boards {
         let spanned = self.find(asked.name, asked.span)?;
         let now = spanned.board.at(asked.at)?;
         let listing = now.page(skip, count).await?;
-        let rows = moved(&now, &before(spanned, &now)?, listing.places).await?;
-        Ok(Page { kind: spanned.kind, window: now.window().clone(), rows, total: listing.total })
+        let (before, since) = self.before(spanned, &now).await?;
+        let rows = moved(&now, &before, listing.places).await?;
+        let (kind, window) = (spanned.kind, now.window().clone());
+        Ok(Page { kind, window, since, rows, total: listing.total })
     }
 
     /// Tells where a member stands, and who stands before and after it.
@@ -178,9 +215,34 @@ impl Boards {
         let now = spanned.board.at(asked.at)?;
         let Some(around) = now.around(member, neighbours).await? else { return Ok(None) };
         let places = around.before.iter().chain([&around.place]).chain(&around.after).cloned().collect();
-        let rows = moved(&now, &before(spanned, &now)?, places).await?;
-        let page = Page { kind: spanned.kind, window: now.window().clone(), rows, total: around.total };
-        Ok(Some((page, around)))
+        let (before, since) = self.before(spanned, &now).await?;
+        let rows = moved(&now, &before, places).await?;
+        let (kind, window) = (spanned.kind, now.window().clone());
+        Ok(Some((Page { kind, window, since, rows, total: around.total }, around)))
+    }
+
+    /// What standings are compared with.
+    async fn before(&self, spanned: &Spanned, now: &Standings<String>) -> Result<(Standings<String>, Since)> {
+        let window = now.window();
+        if spanned.span == Span::Month {
+            let mut week = self.calendar.window(Span::Week, self.now().min(window.end()))?;
+            // The last week may not be closed yet, or have ended with the month: what was kept then is of the next.
+            for _ in 0..3 {
+                week = self.calendar.before(Span::Week, &week)?;
+                if week.end() < window.start() {
+                    break;
+                }
+                if week.end() < window.end() {
+                    let kept = spanned.board.kept(week.name())?;
+                    if kept.top(1).await?.total > 0 {
+                        return Ok((kept, Since::ClosedWeek));
+                    }
+                }
+            }
+        }
+        let last = Timestamp::from_micros(window.start().as_micros().saturating_sub(1));
+        let since = if spanned.span == Span::Week { Since::WeekBefore } else { Since::MonthBefore };
+        Ok((spanned.board.at(last)?, since))
     }
 
     /// Tells whether the store answers.
@@ -193,10 +255,6 @@ impl Boards {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
-}
-
-fn before(spanned: &Spanned, now: &Standings<String>) -> Result<Standings<String>> {
-    spanned.board.at(Timestamp::from_micros(now.window().start().as_micros().saturating_sub(1)))
 }
 
 async fn moved(
@@ -235,5 +293,108 @@ pub(crate) struct Feed(Vec<BoardFeed<String>>);
 impl Handler for Feed {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         try_join_all(self.0.iter().map(|feed| feed.handle(delivery))).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumasi_core::time::ManualClock;
+    use pumasi_search::leaderboard::MemoryBoards;
+
+    use super::*;
+
+    struct Club {
+        boards: Boards,
+        clock: ManualClock,
+    }
+
+    impl Club {
+        fn at(moment: &str) -> Self {
+            let (clock, store) =
+                (ManualClock::new(), Arc::new(MemoryBoards::new()) as Arc<dyn BoardStore<_>>);
+            let calendar = Calendar::in_zone("Asia/Seoul").unwrap();
+            let boards = Boards::new(&store, calendar, Arc::new(clock.clone())).unwrap();
+            let club = Self { boards, clock };
+            club.turn_to(moment);
+            club
+        }
+
+        fn turn_to(&self, moment: &str) {
+            let moment: Timestamp = moment.parse().unwrap();
+            self.clock.advance(moment.saturating_since(self.clock.now()));
+        }
+
+        /// Records a run of now.
+        async fn run(&self, runner: &str, metres: i64) {
+            let now = self.clock.now();
+            let record = Record::new(runner.to_owned(), now.to_string(), now).with("distance_m", metres);
+            let board = &self.boards.find("runners.distance", Span::Month).unwrap().board;
+            board.submit(&[record]).await.unwrap();
+            self.clock.advance(std::time::Duration::from_millis(1));
+        }
+
+        /// The month's board: what it is compared with, and who moved how.
+        async fn month(&self, at: &str) -> (Since, Vec<(String, Option<Movement>)>) {
+            let asked = Asked { name: "runners.distance", span: Span::Month, at: at.parse().unwrap() };
+            let page = self.boards.page(asked, 0, 10).await.unwrap();
+            (page.since, page.rows.into_iter().map(|row| (row.place.member, row.moved)).collect())
+        }
+    }
+
+    fn named(moved: &[(&str, Movement)]) -> Vec<(String, Option<Movement>)> {
+        moved.iter().map(|(name, moved)| ((*name).to_owned(), Some(*moved))).collect()
+    }
+
+    #[tokio::test]
+    async fn a_month_moves_since_its_last_week_was_closed_and_what_was_kept_stays() {
+        let club = Club::at("2026-11-18T12:00:00+09:00");
+        club.run("민지", 12_000).await;
+        club.run("Alex", 8_000).await;
+        let new = named(&[("민지", Movement::New), ("Alex", Movement::New)]);
+        assert_eq!(club.month("2026-11-18T12:00:00+09:00").await, (Since::MonthBefore, new));
+
+        club.turn_to("2026-11-23T09:00:00+09:00");
+        club.boards.close_last(Span::Week).await.unwrap();
+        club.run("Alex", 10_000).await;
+        let moved = named(&[("Alex", Movement::Up(1)), ("민지", Movement::Down(1))]);
+        assert_eq!(club.month("2026-11-23T10:00:00+09:00").await, (Since::ClosedWeek, moved.clone()));
+        // A job that runs again, and the next week before it is closed.
+        club.boards.close_last(Span::Week).await.unwrap();
+        club.turn_to("2026-11-30T08:59:00+09:00");
+        assert_eq!(club.month("2026-11-30T08:59:00+09:00").await, (Since::ClosedWeek, moved));
+        club.turn_to("2026-11-30T09:00:00+09:00");
+        club.boards.close_last(Span::Week).await.unwrap();
+        let same = named(&[("Alex", Movement::Same), ("민지", Movement::Same)]);
+        assert_eq!(club.month("2026-11-30T09:00:00+09:00").await, (Since::ClosedWeek, same.clone()));
+
+        // What was kept in November is nothing to compare December with.
+        club.turn_to("2026-12-01T12:00:00+09:00");
+        club.run("민지", 5_000).await;
+        let moved = named(&[("민지", Movement::Up(1))]);
+        assert_eq!(club.month("2026-12-01T12:00:00+09:00").await, (Since::MonthBefore, moved));
+        assert_eq!(club.month("2026-11-20T12:00:00+09:00").await, (Since::ClosedWeek, same));
+    }
+
+    #[tokio::test]
+    async fn a_week_that_ends_with_its_month_or_is_closed_in_the_next_one_keeps_nothing_of_the_old() {
+        // March begins on a Monday.
+        let club = Club::at("2027-02-24T12:00:00+09:00");
+        club.run("민지", 12_000).await;
+        club.turn_to("2027-03-01T08:00:00+09:00");
+        club.run("Alex", 8_000).await;
+        club.turn_to("2027-03-01T09:00:00+09:00");
+        club.boards.close_last(Span::Week).await.unwrap();
+        assert_eq!(club.month("2027-02-24T12:00:00+09:00").await.0, Since::MonthBefore);
+        let kept = named(&[("Alex", Movement::Same)]);
+        assert_eq!(club.month("2027-03-01T09:00:00+09:00").await, (Since::ClosedWeek, kept));
+
+        // The process was away until April.
+        let club = Club::at("2027-03-26T12:00:00+09:00");
+        club.run("민지", 12_000).await;
+        club.turn_to("2027-04-01T12:00:00+09:00");
+        club.run("Alex", 8_000).await;
+        club.boards.close_last(Span::Week).await.unwrap();
+        assert_eq!(club.month("2027-04-01T12:00:00+09:00").await.0, Since::MonthBefore);
+        assert_eq!(club.month("2027-03-26T12:00:00+09:00").await.0, Since::MonthBefore);
     }
 }

@@ -114,7 +114,7 @@ async fn weeks(club: &Club, clock: &ManualClock, slack: &FakeSlack) -> Told {
     let last_week = Timestamp::from_micros(last_week);
     say!("== Last week · 지난주 (Monday, 03:00: late runs still count · 월요일 새벽 3시)");
     for board in ["runners.distance", "runners.time", "runners.pace", "crews.attendance"] {
-        show(club, board, last_week).await?;
+        show(club, board, Span::Week, last_week).await?;
     }
     let mut heard = slack.wait_for(4).await;
     say!("\n== Slack hears of achievements · 업적 알림");
@@ -139,8 +139,10 @@ async fn weeks(club: &Club, clock: &ManualClock, slack: &FakeSlack) -> Told {
     let all: Vec<Line> = LAST_WEEK.into_iter().chain(THIS_WEEK).collect();
     counted(club, &all).await?;
     for board in ["runners.distance", "runners.pace", "crews.distance", "crews.attendance"] {
-        show(club, board, clock.now()).await?;
+        show(club, board, Span::Week, clock.now()).await?;
     }
+    say!("  the month, and how it moved since Monday's closing · 이번 달, 월요일 마감 뒤의 변동");
+    show(club, "runners.distance", Span::Month, clock.now()).await?;
     let asked = Asked { name: "runners.distance", span: Span::Week, at: clock.now() };
     let Some((_, around)) = club.boards.around(asked, &"하늘".to_owned(), 1).await? else {
         return Err("nobody is there".into());
@@ -222,8 +224,8 @@ async fn done(club: &Club, job: &str, times: usize) -> Told {
     .await
 }
 
-async fn show(club: &Club, name: &str, at: Timestamp) -> Told {
-    let page = club.boards.page(Asked { name, span: Span::Week, at }, 0, 10).await?;
+async fn show(club: &Club, name: &str, span: Span, at: Timestamp) -> Told {
+    let page = club.boards.page(Asked { name, span, at }, 0, 10).await?;
     say!("  {name} ({})", page.window.name());
     for Row { place, moved } in &page.rows {
         let moved = match moved {

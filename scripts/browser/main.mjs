@@ -4,13 +4,15 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { Person } from "./person.mjs";
+import { picture } from "./pictures.mjs";
 
-const named = ["tools", "chromium", "service", "url", "token", "screenshots"];
+const named = ["tools", "chromium", "service", "url", "token", "screenshots", "pictures", "story"];
 const { values: flags } = parseArgs({ options: Object.fromEntries(named.map(name => [name, { type: "string" }])) });
 const require = createRequire(`${flags.tools}/`);
 const { chromium } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
-const { default: journey } = await import(resolve("examples/tests/pages", `${flags.service}.mjs`));
+const draw = ({ meet, step }) => step("the picture is drawn", () => picture({ browser, meet, service: flags.service, story: flags.story, folder: flags.pictures }));
+const { default: journey } = flags.pictures ? { default: draw } : await import(resolve("examples/tests/pages", `${flags.service}.mjs`));
 
 const browser = await chromium.launch({ executablePath: flags.chromium, args: ["--no-proxy-server"] });
 const people = [];

@@ -58,7 +58,7 @@ export class Person {
   section(name) { return this.page.getByRole("region", { name, exact: true }); }
   async press(name, within) { await this.button(name, within).click(); }
   async write(label, text, within) { await this.field(label, within).fill(text); }
-  async choose(label, option, within) { await this.field(label, within).selectOption({ label: option }); }
+  async choose(label, option, within = this.page) { await within.getByRole("combobox", { name: label, exact: true }).selectOption({ label: option }); }
   async check(label, within) { await this.field(label, within).check(); }
   /** Waits until this text shows. */
   async sees(text, within = this.page) { await within.getByText(text).filter({ visible: true }).first().waitFor(); }

@@ -81,7 +81,7 @@ def alerts():
 def exported():
     """The names of metrics in the sources, as Prometheus is told them."""
     sources = [*ROOT.glob("crates/*/src/**/*.rs"), *ROOT.glob("examples/**/*.rs")]
-    literal = re.compile(r'"((?:saga_|pumasi_|club_|weather_|gen_ai\.)[a-z0-9_.]+)"')
+    literal = re.compile(r'"((?:saga_|pumasi_|club_|weather_|resume_|dev_search_|gen_ai\.)[a-z0-9_.]+)"')
     return {found.replace(".", "_") for source in sources for found in literal.findall(source.read_text(encoding="utf-8"))}
 
 

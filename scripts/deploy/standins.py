@@ -1,4 +1,4 @@
-"""What stands in for a model's server and for Slack: both are elsewhere and cost money.
+"""What stands in for a model's server, for Slack and for who brings notices: they are elsewhere, and the first costs money.
 
 The model speaks the protocol of OpenAI, whole and streamed, with usage. It answers differently by what it is asked, so that good
 answers, answers that need a re-ask, and errors are all there.
@@ -7,11 +7,15 @@ answers, answers that need a re-ask, and errors are all there.
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 GOOD = "매일 아침 30분씩 달렸습니다"
 HALF = "주말마다 수영을 했습니다"
 USELESS = "아무것도 하지 않은 날이었습니다"
 REFUSED = "모델이 받지 않는 글입니다"
+# What the example has committed in place of a model's answers, with what these get wrong.
+RESUMES = Path(__file__).resolve().parents[2] / "examples" / "resume_writer" / "answers.jsonl"
+INSTRUCTION = "Make it more impressive"
 
 
 def tasks(items):
@@ -19,7 +23,15 @@ def tasks(items):
     return json.dumps({"items": [{**rest, **item} for item in items]}, ensure_ascii=False)
 
 
+def resume(is_edit):
+    known = map(json.loads, RESUMES.read_text(encoding="utf-8").splitlines())
+    fits = lambda one: one.get("instruction") == INSTRUCTION if is_edit else one.get("language") == "ko"
+    return next(one["answer"] for one in known if fits(one))
+
+
 def answer_to(asked):
+    if "GitHub account" in asked:
+        return resume("The owner's instruction" in asked)
     if "<passage key" in asked:
         return "불편하시겠어요. 통증이 있으면 사흘은 쉬세요 [1]. 소염제를 미리 드세요 [1]."
     if GOOD in asked:
@@ -55,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
         if self.path.endswith("/chat/completions"):
             self.complete(body)
-        else:  # Slack's chat.postMessage
+        else:  # Slack's chat.postMessage, or a notice
             self.json(200, {"ok": True, "channel": body.get("channel"), "ts": "1767225700.000001"})
 
     def complete(self, body):

@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 from processes import Process
-from standins import GOOD, HALF, REFUSED, USELESS, StandIns
+from standins import GOOD, HALF, INSTRUCTION, REFUSED, USELESS, StandIns
 
 KEY = "a key for the time of this check, of at least thirty-two bytes"
 SECRET = "a signing secret for the time of this check"
@@ -22,6 +22,7 @@ SERVICES = {
     "dev_search": "search",
     "running_club": "club",
     "weather_community": "weather",
+    "resume_writer": "resumes",
 }
 
 
@@ -47,11 +48,13 @@ class World:
             "SLACK_BOT_TOKEN": "xoxb-not-a-real-token",
             "SLACK_CHANNEL": "C-CLUB",
             "SLACK_API_URL": f"{standins.url}/api",
+            "PUMASI_NOTIFY_URL": f"{standins.url}/notices",
+            "PUMASI_NOTIFY_SECRET": SECRET,
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
         # Files of their own, whatever servers the environment names for tests.
-        for name in ("POSTGRES_URL", "REDIS_URL", "KAFKA_URL", "OPENSEARCH_URL", "QDRANT_URL"):
+        for name in ("POSTGRES_URL", "REDIS_URL", "KAFKA_URL", "OPENSEARCH_URL", "QDRANT_URL", "GITHUB_TOKEN", "GITHUB_URL", "GITHUB_EXPORT"):
             environment.pop(f"PUMASI_{name}", None)
         self.processes = {}
         for name, data in SERVICES.items():
@@ -97,6 +100,9 @@ class World:
         self.questions_to_the_coach(number)
         self.registrations(number)
         self.searches(number)
+        self.orders(number)
+        self.todos(number)
+        self.resumes(number)
         self.club(number)
         self.weather(number)
 
@@ -182,3 +188,37 @@ class World:
             words = ("검색 엔진", "데이터베이스", "circuit breaker", "interview", "")[at % 5]
             self.must("dev_search", "GET", f"/search?q={urllib.parse.quote(words)}")
         time.sleep(0.3)
+
+    def orders(self, number):
+        # The partner is moody: some are confirmed, some undone.
+        for at in range(4):
+            self.must("dev_search", "POST", "/entries/l06/order", {}, as_whom=(f"{number} {at}", "member"))
+
+    def todos(self, number):
+        write = lambda text, **headers: self.ask(
+            "dev_search", "PUT", "/todos/a", {"text": text}, as_whom=(f"민수 {number}", "member"), headers=headers
+        )
+        statuses = [write("하나", **{"if-none-match": "*"})[0], *(write(text, **{"if-match": '"1"'})[0] for text in ("둘", "셋"))]
+        if statuses != [201, 200, 412]:
+            raise SystemExit(f"dev_search: a todo that is written thrice over its first version: {statuses}")
+
+    def resumes(self, number):
+        owner = (f"하늘 {number}", "member")
+        must = lambda *request, as_whom=owner, **more: self.must("resume_writer", *request, as_whom=as_whom, **more)
+        resume = must("POST", "/resumes", {"account": "haneul-example", "language": "ko"})["id"]
+        self.written(owner, f"/resumes/{resume}", "ready")
+        edit = must("POST", f"/resumes/{resume}/edits", {"instruction": INSTRUCTION, "version": 1})["id"]
+        self.written(owner, f"/resumes/{resume}/edits/{edit}", "proposed")
+        must("POST", f"/resumes/{resume}/edits/{edit}/accept")
+        headers = {"share-key": must("POST", f"/resumes/{resume}/share")["key"]}
+        for reader in (("민지", "member"), ("Alex", "member")):
+            must("PUT", "/shared/like", {"like": True}, as_whom=reader, headers=headers)
+            must("POST", "/shared/comments", {"text": "잘 봤습니다"}, as_whom=reader, headers=headers)
+
+    def written(self, owner, path, state):
+        for _ in range(200):
+            answer = self.must("resume_writer", "GET", path, as_whom=owner)
+            if answer["state"] == state:
+                return
+            time.sleep(0.05)
+        raise SystemExit(f"resume_writer: {path} is not {state}: {answer}")

@@ -49,6 +49,8 @@ let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }
 let engines = [], orders = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
 let watching = null, answers = []; // how the last questions were served
 const is = role => me?.role === role;
+// What there is of a list of texts and elements, with dots between.
+const dotted = (...parts) => parts.filter(Boolean).flatMap((part, at) => at ? [" · ", part] : [part]);
 
 // ---- searching
 function address(after, limit) {
@@ -111,29 +113,32 @@ function drawFound() {
       order && order.status !== "compensated" && make("span", { className: "tag" }, t("status")[order.status]),
       (is("operator") || (me && hit.author === me.name)) && button(`remove ${hit.id}`, t("remove"), () => guarded(async () => { await call("DELETE", `entries/${hit.id}`); say(t("removed")); hits = hits.filter(one => one.id !== hit.id); drawFound(); }), { ariaLabel: `${t("remove")}: ${hit.title.map(piece => piece.text).join("")}` }),
       make("span", { className: "facts", lang: hit.lang }, ...pieces(hit.body)),
-      make("span", { className: "facts" }, [t("categories")[hit.category] ?? hit.category, t("liked")(hit.likes), hit.author && `${t("author")} ${hit.author}`, hit.places > 0 && t("won")(hit.price_krw), hit.places > 0 && free[hit.id] !== undefined && t("free")(free[hit.id], hit.places)].filter(Boolean).join(" · ")));
+      make("span", { className: "facts" }, ...dotted(t("categories")[hit.category] ?? hit.category, t("liked")(hit.likes), hit.author && make("span", {}, `${t("author")} `, make("span", { lang: "" }, hit.author)), hit.places > 0 && t("won")(hit.price_krw), hit.places > 0 && free[hit.id] !== undefined && t("free")(free[hit.id], hit.places))));
   }));
 }
 
 // ---- engines
 async function refreshEngines() { engines = await call("GET", "engines"); drawEngines(); }
 function drawEngines() {
-  const stands = engines.map(({ engine, line, circuit, wiped }) => [engine, line, circuit, wiped]);
+  const stands = engines.map(({ engine, line }) => [engine, line]);
   swap($("engine-rows"), [stands, me?.role], ...engines.map((engine, at) => {
     const name = at === 0 ? "primary" : "fallback", others = ["whole", "refused", "silent"].filter(line => line !== engine.line);
     return make("li", {},
       make("strong", { className: "grow" }, `${t(name)}: ${engineNames[language][engine.engine] ?? engine.engine}`),
       make("span", { className: "tag" + (engine.line === "whole" ? "" : " bad") }, t("line")[engine.line]),
-      engine.circuit && make("span", { className: "tag" + (engine.circuit === "closed" ? "" : " bad") }, t("circuit")[engine.circuit]),
-      engine.wiped && make("span", { className: "tag bad" }, t("wiped")),
+      make("span", { id: `circuit-${name}` }), make("span", { className: "tag bad", id: `wiped-${name}`, hidden: true }, t("wiped")),
       make("span", { className: "muted", id: `holds-${name}` }),
       ...(is("operator") ? others.map(line => button(`${name} ${line}`, t("do")[line], () => guarded(() => cut(name, line)), { ariaLabel: `${t(name)}: ${t("do")[line]}` })) : []));
   }));
-  // What grows by itself is told without drawing anew what somebody is about to press.
+  // What changes by itself is told without drawing anew what somebody is about to press.
   engines.forEach((engine, at) => {
-    const holds = [engine.documents !== null && t("documents")(engine.documents), engine.lag_ms > 0 && t("lag")(engine.lag_ms)].filter(Boolean).join(" · ");
-    const box = $(at === 0 ? "holds-primary" : "holds-fallback");
-    if (box.textContent !== holds) box.textContent = holds;
+    const name = at === 0 ? "primary" : "fallback", circuit = $(`circuit-${name}`);
+    const tell = (box, text) => { if (box.textContent !== text) box.textContent = text; };
+    tell($(`holds-${name}`), [engine.documents !== null && t("documents")(engine.documents), engine.lag_ms > 0 && t("lag")(engine.lag_ms)].filter(Boolean).join(" · "));
+    tell(circuit, engine.circuit ? t("circuit")[engine.circuit] : "");
+    circuit.hidden = !engine.circuit;
+    circuit.className = engine.circuit === "closed" ? "tag" : "tag bad";
+    $(`wiped-${name}`).hidden = !engine.wiped;
   });
 }
 async function cut(name, line) {
@@ -199,7 +204,7 @@ function drawOrders() {
     order.person === me?.name && order.status === "compensated" && button(`again ${order.id}`, t("again"), () => guarded(() => buy(order.entry, true)), { ariaLabel: `${t("again")}: ${order.title ?? ""}` }),
     order.person === me?.name && order.status === "running" && button(`withdraw ${order.id}`, t("withdraw"), () => guarded(async () => { await call("DELETE", `entries/${order.entry}/order`); await refreshOrders(); }), { ariaLabel: `${t("withdraw")}: ${order.title ?? ""}` }),
     make("ol", { className: "steps" }, ...order.steps.map(step => make("li", { className: step.look }, (t("steps")[step.name] ?? step.name) + (step.attempt > 1 ? ` × ${step.attempt}` : "")))),
-    make("span", { className: "facts" }, [is("operator") && order.person, order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && (t("reasons")[order.reason] ?? order.reason)].filter(Boolean).join(" · ")))));
+    make("span", { className: "facts" }, ...dotted(is("operator") && make("span", { lang: "" }, order.person), order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && (t("reasons")[order.reason] ?? order.reason))))));
 }
 
 // ---- todos

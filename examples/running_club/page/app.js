@@ -5,7 +5,7 @@ const words = {
     title: "러닝 클럽", lead: "달린 기록을 올리면 개인과 크루의 거리·시간·페이스 순위에 바로 반영됩니다. 지난주 대비 변동과 내 앞뒤 러너, 업적, 주간·월간 결산을 봅니다.",
     runner: "러너", organiser: "운영진", out: "나가기",
     ranks: "순위", of: "누구", by: "기준", span: "기간", ofs: { runners: "러너", crews: "크루" }, bys: { distance: "거리", time: "시간", pace: "페이스 (5km 이상)", attendance: "출석", members: "참여 인원" }, spans: { week: "주간", month: "월간" },
-    earlier: "이전", later: "다음", open: "진행 중", closed: "마감", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
+    earlier: "이전", later: "다음", open: "진행 중", closed: "마감", since: { week_before: "변동은 지난주 대비", closed_week: "변동은 지난 월요일 마감 대비", month_before: "변동은 지난달 대비" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
     rank: "순위", who: "이름", moved: "변동", fresh: "새로", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `${n}계단 오름`, downBy: n => `${n}계단 내림`, sameRank: "그대로",
     values: { distance_m: "거리", time_s: "시간", pace_ms_per_km: "페이스", attendance: "출석", members: "인원" },
     mineIs: (rank, total, percentile) => `내 순위: ${total}명 중 ${rank}위 (백분위 ${percentile})`, crewIs: (rank, total, percentile) => `우리 크루: ${total}크루 중 ${rank}위 (백분위 ${percentile})`,
@@ -21,12 +21,12 @@ const words = {
     title: "Running club", lead: "Record a run, and it counts on the boards by distance, time and pace, for you and your crew. See what has moved since last week, who runs right before and behind you, achievements, and recaps of weeks and months.",
     runner: "Runner", organiser: "Organiser", out: "Leave",
     ranks: "Leaderboards", of: "Who", by: "By", span: "Span", ofs: { runners: "Runners", crews: "Crews" }, bys: { distance: "Distance", time: "Time", pace: "Pace (5 km or more)", attendance: "Attendance", members: "Members" }, spans: { week: "Week", month: "Month" },
-    earlier: "Earlier", later: "Later", open: "going on", closed: "closed", windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
+    earlier: "Earlier", later: "Later", open: "going on", closed: "closed", since: { week_before: "moved since the week before", closed_week: "moved since the last week was closed", month_before: "moved since the month before" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
     rank: "Rank", who: "Name", moved: "Moved", fresh: "new", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `up by ${n}`, downBy: n => `down by ${n}`, sameRank: "as before",
     values: { distance_m: "Distance", time_s: "Time", pace_ms_per_km: "Pace", attendance: "Attendance", members: "Members" },
     mineIs: (rank, total, percentile) => `You are ${rank} of ${total} (percentile ${percentile})`, crewIs: (rank, total, percentile) => `Your crew is ${rank} of ${total} (percentile ${percentile})`,
     record: "Your runs", began: "Began at", km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone",
-    crews: "Crews", crewName: "Name of a new crew", found: "Found it", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
+    crews: "Crews", crewName: "Name of a new crew", found: "Found the crew", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
     badges: "Your achievements", earnedOn: day => `earned on ${day}`, notYet: "not yet",
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made on Mondays, and on the first of a month, at nine.", soFar: at => `until ${at}`,
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
@@ -96,7 +96,7 @@ function table(id, places) {
 }
 function drawBoard() {
   if (!board) return;
-  $("window").textContent = t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"));
+  $("window").textContent = `${t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"))} · ${t("since")[board.moved_since]}`;
   $("later").disabled = new Date(board.to) > new Date();
   $("no-places").hidden = board.places.length > 0;
   $("more").hidden = !next;
@@ -200,8 +200,8 @@ $("by").onchange = () => choose({ by: $("by").value });
 $("span").onchange = () => choose({ span: $("span").value, on: null });
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
-const now = new Date();
-$("began").value = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}T06:30`;
+const ago = new Date(Date.now() - 3_600_000);
+$("began").value = `${ago.getFullYear()}-${two(ago.getMonth() + 1)}-${two(ago.getDate())}T${two(ago.getHours())}:${two(ago.getMinutes())}`;
 begin({
   service: "running_club", words,
   redraw() {

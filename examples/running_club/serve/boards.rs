@@ -31,7 +31,7 @@ async fn names() -> Json<Vec<&'static str>> {
     Json(KINDS.iter().map(|kind| kind.name).collect())
 }
 
-/// Lists a board of a week or a month, with how places moved since the one before.
+/// Lists a board of a week or a month, with how places moved: since the week before, or since the month's last week was closed.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/boards/{board}", params(("board" = String, Path, example = "runners.distance"), BoardQuery), responses(

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::badges::{Achievement, BADGES, Badge};
-use crate::boards::{Asked, Page, Row};
+use crate::boards::{Asked, Page, Row, Since};
 use crate::calendar::{Calendar, Span};
 use crate::crews::Crew;
 use crate::recaps::Recap;
@@ -53,7 +53,7 @@ pub(super) struct PlaceView {
     /// What it is ranked by, the first first decisive: `distance_m`, `time_s`, `pace_ms_per_km`, `attendance`, `members`.
     #[schema(value_type = std::collections::HashMap<String, i64>)]
     values: BTreeMap<&'static str, i64>,
-    /// By how many ranks it climbed since the week, or the month, before; negative if it fell. Missing if it was not there.
+    /// By how many ranks it climbed since `moved_since`; negative if it fell. Missing if it was not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     climbed: Option<i64>,
     /// Whether it is the caller's, or the caller's crew's.
@@ -69,6 +69,9 @@ pub(super) struct BoardView {
     to: String,
     /// Whether it is over, so that nothing counts in it any more.
     closed: bool,
+    /// What places have moved since: of a week the end of the `week_before`, of a month when its last week was closed, or the end
+    /// of the `month_before`.
+    moved_since: Since,
     /// How many are ranked.
     total: u64,
     places: Vec<PlaceView>,
@@ -97,6 +100,7 @@ impl BoardView {
             from: page.window.start().to_string(),
             to: page.window.end().to_string(),
             closed: Calendar::closes(&page.window) <= now,
+            moved_since: page.since,
             total: page.total,
             places: page.rows.into_iter().map(place).collect(),
         }

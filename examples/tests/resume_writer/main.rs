@@ -4,6 +4,7 @@
 
 mod desk;
 mod github;
+mod partner;
 mod sharing;
 mod standins;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 
-use super::standins::{Partner, SECRET};
+use super::partner::{Partner, SECRET};
 use super::*;
 
 fn with(

@@ -1,20 +1,17 @@
-//! What stands in for other services: a partner that takes notices, and GitHub.
+//! What stands in for GitHub.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use support::webhook::Secret;
 use tokio::net::TcpListener;
 
-pub(crate) const SECRET: &str = "a secret of the partner and ours";
 pub(crate) const TOKEN: &str = "ghp_notARealToken0123456789";
 
 async fn listen(router: Router) -> String {
@@ -22,50 +19,6 @@ async fn listen(router: Router) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
-}
-
-/// Takes signed notices, or hangs for as long as it is told to.
-#[derive(Clone)]
-pub(crate) struct Partner {
-    pub(crate) url: String,
-    inside: Arc<Inside>,
-}
-
-#[derive(Default)]
-struct Inside {
-    hangs: AtomicBool,
-    got: Mutex<Vec<(String, Value)>>,
-}
-
-impl Partner {
-    pub(crate) async fn start(hangs: bool) -> Self {
-        let inside = Arc::new(Inside { hangs: AtomicBool::new(hangs), got: Mutex::default() });
-        let router = Router::new().route("/notices", post(take)).with_state(Arc::clone(&inside));
-        Self { url: format!("{}/notices", listen(router).await), inside }
-    }
-
-    pub(crate) fn wake(&self) {
-        self.inside.hangs.store(false, Ordering::SeqCst);
-    }
-
-    /// The ids and bodies that it was told.
-    pub(crate) fn got(&self) -> Vec<(String, Value)> {
-        self.inside.got.lock().unwrap().clone()
-    }
-}
-
-async fn take(State(inside): State<Arc<Inside>>, headers: HeaderMap, body: String) -> StatusCode {
-    if inside.hangs.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_mins(5)).await;
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    match Secret::new(SECRET).unwrap().verify(&headers, body.as_bytes(), now) {
-        Ok(id) => {
-            inside.got.lock().unwrap().push((id.to_owned(), serde_json::from_str(&body).unwrap()));
-            StatusCode::OK
-        }
-        Err(_) => StatusCode::UNAUTHORIZED,
-    }
 }
 
 /// A GitHub that serves the committed export, two rows a page, and turns the first requests away as it is told.

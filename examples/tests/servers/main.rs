@@ -10,7 +10,12 @@ mod dev_search;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
+#[path = "../resume_writer/partner.rs"]
+mod partner;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod race_registration;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod resume_writer;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod running_club;
 #[cfg(all(feature = "postgres", feature = "redis"))]
