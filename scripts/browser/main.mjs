@@ -6,12 +6,12 @@ import { parseArgs, stripVTControlCharacters } from "node:util";
 import { Person } from "./person.mjs";
 import { picture } from "./pictures.mjs";
 
-const named = ["tools", "chromium", "service", "url", "token", "screenshots", "pictures", "story"];
+const named = ["tools", "chromium", "service", "url", "token", "screenshots", "pictures"];
 const { values: flags } = parseArgs({ options: Object.fromEntries(named.map(name => [name, { type: "string" }])) });
 const require = createRequire(`${flags.tools}/`);
 const { chromium } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
-const draw = ({ meet, step }) => step("the picture is drawn", () => picture({ browser, meet, service: flags.service, story: flags.story, folder: flags.pictures }));
+const draw = ({ meet, step }) => step("the picture is drawn", () => picture({ browser, meet, service: flags.service, folder: flags.pictures }));
 const { default: journey } = flags.pictures ? { default: draw } : await import(resolve("examples/tests/pages", `${flags.service}.mjs`));
 
 const browser = await chromium.launch({ executablePath: flags.chromium, args: ["--no-proxy-server"] });

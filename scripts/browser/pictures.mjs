@@ -1,6 +1,6 @@
 // The pictures of the root README: of each service what one sees of it, drawn small (scripts/pages --pictures FOLDER).
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 
 const viewport = { width: 960, height: 620 };
 /** How wide a picture is, in pixels, and how large at most, in bytes. */
@@ -39,6 +39,16 @@ const scenes = {
     await person.press("Ask");
     await person.told(/^Answered/);
     await person.page.locator("#sources li").first().waitFor();
+    return "header";
+  },
+  async slack_bot(person) {
+    await enter(person, "Jane", "Operator");
+    for (const question of ["How do I start running?", "Will it rain on race day?"]) {
+      await person.write("Ask the bot in the channel", question);
+      await person.press("Ask");
+      await person.told(/^The bot acknowledged it/);
+    }
+    await person.section("Asked most").getByRole("listitem").nth(1).waitFor();
     return "header";
   },
   async race_registration(person) {
@@ -112,25 +122,17 @@ async function shrunk(page, png) {
   return Buffer.from(drawn, "base64");
 }
 
-/** Takes the picture of a service; one without a page is seen by its story. */
-export async function picture({ browser, meet, service, story, folder }) {
-  const blank = await browser.newPage({ viewport });
-  let page = blank;
-  if (story) {
-    const text = (await readFile(story, "utf8")).replace(/[&<]/g, one => (one === "&" ? "&amp;" : "&lt;"));
-    await page.setContent(`<body style="margin:0;background:#15171a;color:#e9e7e2"><pre style="font:15px/1.5 monospace;padding:1rem;margin:0;white-space:pre-wrap">$ cargo run --example ${service}\n${text}</pre>`);
-  } else {
-    const person = await meet({ language: "en" });
-    page = person.page;
-    await page.setViewportSize(viewport);
-    const top = await scenes[service](person);
-    await page.evaluate(top => {
-      document.activeElement?.blur();
-      scrollTo(0, document.querySelector(top).getBoundingClientRect().top + scrollY - 48);
-    }, top);
-    await page.waitForTimeout(300);
-  }
-  const drawn = await shrunk(blank, await page.screenshot());
+/** Takes the picture of a service. */
+export async function picture({ browser, meet, service, folder }) {
+  const person = await meet({ language: "en" });
+  await person.page.setViewportSize(viewport);
+  const top = await scenes[service](person);
+  await person.page.evaluate(top => {
+    document.activeElement?.blur();
+    scrollTo(0, document.querySelector(top).getBoundingClientRect().top + scrollY - 48);
+  }, top);
+  await person.page.waitForTimeout(300);
+  const drawn = await shrunk(await browser.newPage({ viewport }), await person.page.screenshot());
   assert.ok(drawn.length <= largest, `the picture of ${service} has ${drawn.length} bytes`);
   await writeFile(`${folder}/${service}.webp`, drawn);
 }

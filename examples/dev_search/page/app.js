@@ -78,7 +78,7 @@ async function search(after) {
   await Promise.all(value.hits.filter(hit => hit.places > 0).map(look));
 }
 async function look(hit) {
-  try { free[hit.id] = await call("GET", `entries/${hit.id}`).free; } catch { delete free[hit.id]; }
+  try { free[hit.id] = (await call("GET", `entries/${hit.id}`)).free; } catch { delete free[hit.id]; }
   drawFound();
 }
 let served = null; // how the last question was answered
@@ -173,7 +173,7 @@ function drawWatch() {
   $("strip").ariaLabel = `${t("strip")}: ${Object.entries(t("served")).map(([kind, text]) => `${text} ${answers.filter(served => served === kind).length}`).join(", ")}`;
   $("strip").replaceChildren(...answers.map(served => make("span", { className: served })));
 }
-async function refreshPartner() { if (is("operator")) $("mood").value = await call("GET", "partner").mood; }
+async function refreshPartner() { if (is("operator")) $("mood").value = (await call("GET", "partner")).mood; }
 
 // ---- orders
 async function buy(id, again) {
