@@ -13,22 +13,29 @@ use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::client::Proxies;
+use crate::problem::fallbacks;
 use crate::rate::{self, Refusals};
 
 /// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
 pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
 
-/// What stands around a service: requests are logged, each client is [known](crate::client::Client) by its address, who is refused again and again
-/// is slowed down, and pages of other origins are let in as far as [`ORIGINS`] names them.
-///
-/// Nobody is known by a cookie, so that no other page can act for whoever looks at it: tokens travel in `Authorization`, which
-/// a browser adds to no request by itself.
+/// Puts around a service what stands around all: problems where no route answers, a limit to who is [refused](Refusals) again and
+/// again, clients that are [known](crate::client::Client) by their addresses, a log of requests, and pages of other origins let in as
+/// far as [`ORIGINS`] names them.
 ///
 /// # Errors
 ///
 /// If an origin is none, or the number of proxies.
-pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Result<Router<S>, String> {
-    let origins = env::var(ORIGINS).unwrap_or_default();
+pub fn with_common_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Result<Router<S>, String> {
+    let router = fallbacks(router)
+        .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
+        .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
+        .layer(TraceLayer::new_for_http());
+    let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;
+    Ok(if origins.is_empty() { router } else { router.layer(open_to(origins)) })
+}
+
+fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
     let origin = |text: &str| {
         let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
             matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
@@ -36,16 +43,15 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
         let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
         value.ok_or_else(|| format!("{ORIGINS}: `{text}` is no origin like https://example.org"))
     };
-    let origins = origins.split(',').map(str::trim).filter(|text| !text.is_empty());
-    let origins = origins.map(origin).collect::<Result<Vec<_>, _>>()?;
-    let router = router
-        .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
-        .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
-        .layer(TraceLayer::new_for_http());
-    if origins.is_empty() {
-        return Ok(router);
-    }
-    let cors = CorsLayer::new()
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()
+}
+
+/// Lets the pages of these origins use the API.
+///
+/// Nobody is known by a cookie, so that no other page can act for whoever looks at it: tokens travel in `Authorization`, which
+/// a browser adds to no request by itself.
+fn open_to(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([
@@ -58,8 +64,7 @@ pub fn open_to_origins<S: Clone + Send + Sync + 'static>(router: Router<S>) -> R
             HeaderName::from_static("share-key"),
         ])
         .expose_headers([header::ETAG, header::LINK, header::RETRY_AFTER])
-        .max_age(Duration::from_hours(1));
-    Ok(router.layer(cors))
+        .max_age(Duration::from_hours(1))
 }
 
 /// How long requests that are under way may go on after the signal.

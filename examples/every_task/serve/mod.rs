@@ -23,7 +23,6 @@ use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::{self, Keys};
 use support::page::Page;
-use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
@@ -226,7 +225,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(machines)
         .layer(middleware::from_fn(no_query));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.

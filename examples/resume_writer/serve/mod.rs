@@ -20,7 +20,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
 use support::auth::{self, Keys};
 use support::page::Page;
-use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
@@ -163,7 +162,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(machines)
         .layer(middleware::from_fn(no_query));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.

@@ -25,7 +25,6 @@ use pumasi_rag::sse::Streams;
 use support::auth::{self, Caller, Keys};
 use support::model::Watched;
 use support::page::Page;
-use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
@@ -152,7 +151,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(machines)
         .layer(middleware::from_fn(no_query));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
 
 /// Reads a body into memory, as much of it as whoever asks may send.

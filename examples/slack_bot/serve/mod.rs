@@ -23,7 +23,6 @@ use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::model::Watched;
 use support::page::Page;
-use support::problem::fallbacks;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -254,5 +253,5 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(api.merge(people).layer(limit).layer(patience))
         .merge(PAGE.router())
         .merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }

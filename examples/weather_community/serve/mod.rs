@@ -25,7 +25,6 @@ use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
 use support::auth::{self, Keys};
 use support::page::Page;
-use support::problem::fallbacks;
 use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
@@ -160,7 +159,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .merge(bounded(machines))
         .layer(middleware::from_fn(no_query));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::open_to_origins(fallbacks(router))?.with_state(service))
+    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
 
 /// Refuses parameters where a path takes none.
