@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{
@@ -34,20 +35,20 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         .map_err(|problem| problem.detail)?;
     let shutdown = Shutdown::new();
     let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
+    let machines =
+        support::machines::router(serve::ready(&bot, Health::default(), &shutdown), None::<PrometheusHandle>);
     let service = Service {
-        ready: serve::ready(&bot, Health::default(), &shutdown),
         bot,
         // while it is rotated, the new secret and the old one are good
         verifier: SignatureVerifier::new("the secret of next month").with_secret(secret.clone()),
         keys: keys.clone(),
-        metrics: None,
         model: None,
         play: None,
         shutdown: shutdown.clone(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = async { serve::serve(listener, service, NonZeroU32::MAX).await };
+    let serving = async { serve::serve(listener, service, machines, NonZeroU32::MAX).await };
     let telling = async {
         let client = reqwest::Client::new();
         let sender = Sender { client, url: format!("{url}/slack/events"), secret };

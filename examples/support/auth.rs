@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Json;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,9 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, ToSchema};
 use uuid::Uuid;
 
 use crate::problem::Problem;
@@ -113,6 +114,24 @@ impl Keys {
         })
     }
 
+    /// Hands out a token, in development: where the key is known to others, they sign.
+    ///
+    /// # Errors
+    ///
+    /// A 403 where the key was not made up; else as [`issue`](Self::issue).
+    pub fn hand_out(
+        &self,
+        name: &str,
+        role: &str,
+        lifetime: Duration,
+    ) -> Result<(StatusCode, Json<Token>), Problem> {
+        if !self.is_random {
+            let detail = format!("tokens come from whoever holds the key: {} token", self.service);
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+        }
+        Ok((StatusCode::CREATED, Json(Token { token: self.issue(name, role, lifetime)? })))
+    }
+
     /// Shows a token on the terminal where the key was made up, so that nobody else can sign one: for development.
     ///
     /// Where standard error is no terminal its lines are kept as logs, which a token must not come into: then the service says
@@ -159,6 +178,18 @@ pub fn print_token(service: &str, name: &str, role: &str, lifetime: Duration) ->
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("is_random", &self.is_random).finish_non_exhaustive()
+    }
+}
+
+/// A token that is handed out.
+#[derive(Serialize, ToSchema)]
+pub struct Token {
+    token: String,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod child;
 pub mod client;
 pub mod database;
 pub mod etag;
+pub mod machines;
 pub mod model;
 pub mod openapi;
 pub mod outbox;

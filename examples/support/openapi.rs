@@ -1,10 +1,19 @@
-//! The OpenAPI document, with what every operation has in common.
+//! The OpenAPI document, with what every operation has in common, and what holds requests to it.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::Ref;
-use utoipa::openapi::{Content, OpenApi, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{self, Content, OpenApi, RefOr, ResponseBuilder, Schema};
+
+use crate::query::bad;
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -37,10 +46,53 @@ fn tell_problems(operation: &mut Operation) {
     responses.entry("default".to_owned()).or_insert_with(|| RefOr::T(any_problem()));
 }
 
-fn any_problem() -> Response {
+fn any_problem() -> openapi::Response {
     let schema: RefOr<Schema> = RefOr::Ref(Ref::from_schema_name("Problem"));
     ResponseBuilder::new()
         .description("What went wrong, and what to do about it")
         .content(PROBLEM, Content::new(Some(schema)))
         .build()
+}
+
+/// The operations of a document that take query parameters.
+#[derive(Clone, Debug)]
+pub struct Queries(Arc<HashSet<(Method, String)>>);
+
+impl Queries {
+    /// Reads the document.
+    pub fn of(document: &OpenApi) -> Self {
+        let takes = |operation: &Option<Operation>| {
+            let mut parameters = operation.iter().flat_map(|operation| &operation.parameters).flatten();
+            parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query))
+        };
+        let mut all = HashSet::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::PUT, &item.put),
+                (Method::POST, &item.post),
+                (Method::DELETE, &item.delete),
+            ];
+            let taking = operations.into_iter().filter(|(_, operation)| takes(operation));
+            all.extend(taking.map(|(method, _)| (method, path.clone())));
+        }
+        Self(Arc::new(all))
+    }
+
+    /// Refuses parameters where the operation takes none.
+    pub async fn only_where_declared(
+        State(Self(declared)): State<Self>,
+        request: Request,
+        next: Next,
+    ) -> Response {
+        let query = request.uri().query().unwrap_or_default();
+        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+        let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        let is_declared = path.is_none_or(|path| declared.contains(&(method, path)));
+        if query.is_empty() || is_declared {
+            return next.run(request).await;
+        }
+        let name = query.split(['=', '&']).next().unwrap_or_default();
+        bad(format!("unknown parameter `{name}`: this path takes no query parameters")).into_response()
+    }
 }

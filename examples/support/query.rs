@@ -1,11 +1,9 @@
 //! What stands in a request's address: identifiers, pages, and nothing that nobody knows.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use pumasi_core::event::EventId;
 use serde::de::DeserializeOwned;
 
@@ -85,19 +83,6 @@ pub fn made_by(scope: &str, caller: &str, headers: &HeaderMap) -> Result<EventId
             Ok(EventId::named(scope, &format!("{caller}\n{key}")))
         }
         Some(_) => Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
-    }
-}
-
-/// Refuses parameters where a path takes none: everywhere but in a `GET` or a `HEAD` of these.
-pub async fn none_but(lists: &'static [&'static str], request: Request, next: Next) -> Response {
-    let is_list =
-        matches!(*request.method(), Method::GET | Method::HEAD) && lists.contains(&request.uri().path());
-    match request.uri().query() {
-        Some(query) if !is_list && !query.is_empty() => {
-            let name = query.split(['=', '&']).next().unwrap_or_default();
-            bad(format!("unknown parameter `{name}`: this path takes no query parameters")).into_response()
-        }
-        _ => next.run(request).await,
     }
 }
 

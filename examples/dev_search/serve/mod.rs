@@ -15,25 +15,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::{Router, middleware};
 use futures_util::future::select_ok;
-use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::{Relay, Shutdown};
 use pumasi_core::time::{Clock as _, SystemClock};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{sagas, servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::board::Board;
@@ -105,8 +102,6 @@ struct Service {
     todos: Todos,
     cursors: CursorKey,
     keys: Keys,
-    ready: Ready,
-    metrics: PrometheusHandle,
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
@@ -150,10 +145,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         engines,
         shop,
         keys,
-        ready,
-        metrics,
         board,
     });
+    let machines = support::machines::router(ready, metrics);
 
     let relay = Relay::new(service.board.outbox(), bus.clone()).run(shutdown.clone());
     let relay = tokio::spawn(or_none(shutdown.clone(), relay));
@@ -171,7 +165,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, options.requests_per_second)?;
+    let router = router(service, machines, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     worker.await??;
     relay.await??;
@@ -195,10 +189,14 @@ async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
     part.await
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) =
         api::router().merge(find::router()).merge(market::router()).merge(todo::router()).split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let keys = service.keys.clone();
     let bounded = |router: Router<Arc<Service>>| {
@@ -210,12 +208,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(keys, auth::identify))
         .merge(bounded(machines))
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    none_but(&["/search", "/orders"], request, next).await
 }

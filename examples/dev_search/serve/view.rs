@@ -302,12 +302,6 @@ impl From<Todo> for TodoView {
     }
 }
 
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}
-
 /// How the service is set up.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::ErrorKind;
@@ -17,12 +16,10 @@ use pumasi_core::time::Timestamp;
 use pumasi_llm_parse::task::{
     Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState, check_filter,
 };
-use support::auth::{Bearer, Caller};
+use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, made_by, next_page};
-use support::ready::Readiness;
-use support::telemetry;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
@@ -35,7 +32,7 @@ use super::news::News;
 use super::query::{Cursor, FilterQuery, PageQuery};
 use super::view::{
     About, Accepted, MAX_VERSION, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role,
-    TaskRow, Token, WantsToken,
+    TaskRow, WantsToken,
 };
 use super::{LIFETIME, Service};
 
@@ -59,11 +56,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(member, sync_member))
         .routes(routes!(token))
         .routes(routes!(about))
-}
-
-/// What whoever watches the service asks, and is not told to come back later.
-pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
 }
 
 /// The routes that stay open as long as whoever asks: no limit of time stands over them.
@@ -296,17 +288,13 @@ async fn token(
     State(service): Shared,
     Object(wanted): Object<WantsToken>,
 ) -> Answer<(StatusCode, Json<Token>)> {
-    if !service.keys.is_random() {
-        let detail = "tokens come from whoever holds the key: every_task token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
-    }
-    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
+    let token = service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)?;
     if let Some(text) = wanted.nickname {
         let now: Timestamp = SystemTime::now().into();
         let version = u64::try_from(now.as_micros()).unwrap_or_default();
         service.members.publish(wanted.name.trim(), version, Some(nickname(text)?)).await?;
     }
-    Ok((StatusCode::CREATED, Json(Token { token })))
+    Ok(token)
 }
 
 /// Tells who finds the tasks.
@@ -315,24 +303,6 @@ async fn about(State(service): Shared) -> Json<About> {
     let extractor = service.extractor.version().to_owned();
     let development = service.keys.is_random();
     Json(About { offline: extractor == RuleTaskExtractor::NAME, extractor, development })
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether posts can be taken, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    telemetry::exposition(service.metrics.render())
 }
 
 /// Streams what happens to posts, as server-sent events.

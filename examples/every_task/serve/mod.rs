@@ -13,23 +13,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, broadcast};
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use members::Members;
 use news::{News, Told};
@@ -113,8 +110,6 @@ struct Service {
     /// Held while a post's next version is chosen.
     editing: Mutex<()>,
     keys: Keys,
-    ready: Ready,
-    metrics: PrometheusHandle,
     shutdown: Shutdown,
 }
 
@@ -163,10 +158,9 @@ pub(crate) async fn run(
         listeners,
         editing: Mutex::new(()),
         keys,
-        ready,
-        metrics: telemetry::metrics()?,
         shutdown: shutdown.clone(),
     });
+    let machines = support::machines::router(ready, telemetry::metrics()?);
 
     let workers = tokio::spawn(or_none(shutdown.clone(), pipeline.consumer().run(shutdown.clone())));
     let group = news::group();
@@ -185,7 +179,7 @@ pub(crate) async fn run(
             () = shutdown.triggered() => {}
         }
     };
-    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
     workers.await??;
     watcher.await??;
     // Nobody reads on from where the page was.
@@ -209,11 +203,15 @@ async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
     part.await
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) = api::router().split_for_parts();
     let (endless, more) = api::endless().split_for_parts();
     openapi.merge(more);
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(BODY_BYTES, request, next)))
@@ -223,12 +221,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    none_but(&["/posts", "/tasks"], request, next).await
 }

@@ -339,9 +339,3 @@ impl Role {
         }
     }
 }
-
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}

@@ -7,26 +7,23 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind};
 use pumasi_saga::capacity::Draw;
 use pumasi_saga::store::{SagaStore as _, Status};
 use pumasi_saga::{Decision, Signal};
 use serde_json::json;
-use support::auth::{self, Bearer, Caller};
+use support::auth::{self, Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Ids, Known, limit, next_page};
-use support::ready::Readiness;
-use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::books::{Bar, Paid, Race};
 use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, Said, WantsToken, reason};
-use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, Token};
+use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView};
 use super::{LIFETIME, Service};
 use crate::saga::{Drawn, PaymentCompleted, RegistrationKey};
 
@@ -53,13 +50,9 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(about))
 }
 
-/// What machines ask, who are not told to come back later: the gateway, which signs, and whoever watches the service.
-pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new()
-        .routes(routes!(webhook))
-        .routes(routes!(healthy))
-        .routes(routes!(ready))
-        .routes(routes!(metrics))
+/// What the payment gateway calls, which signs, and is not told to come back later.
+pub(super) fn gateway() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(webhook))
 }
 
 /// Lists races in the order of their making.
@@ -262,12 +255,7 @@ async fn token(
     State(service): Shared,
     Object(wanted): Object<WantsToken>,
 ) -> Answer<(StatusCode, Json<Token>)> {
-    if !service.keys.is_random() {
-        let detail = "tokens come from whoever holds the key: race_registration token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
-    }
-    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
-    Ok((StatusCode::CREATED, Json(Token { token })))
+    service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)
 }
 
 /// Tells how the service is set up.
@@ -278,24 +266,6 @@ async fn about(State(service): Shared) -> Json<About> {
         plays_gateway: service.plays_gateway,
         payment_seconds: service.payment.as_secs(),
     })
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether registrations can be taken, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    telemetry::exposition(service.metrics.render())
 }
 
 fn no_registration(error: pumasi_saga::Error) -> Problem {

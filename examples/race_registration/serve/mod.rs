@@ -15,24 +15,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_saga::store::{SagaId, SagaStore, Status, Watched, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::webhook::Secret;
 use support::{sagas, servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::saga::{RegistrationKey, lottery, registration};
@@ -112,8 +109,6 @@ struct Service {
     plays_gateway: bool,
     /// For how long a payment may take.
     payment: Duration,
-    ready: Ready,
-    metrics: PrometheusHandle,
     shutdown: Shutdown,
 }
 
@@ -207,10 +202,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         secret,
         plays_gateway,
         payment,
-        ready,
-        metrics,
         shutdown: shutdown.clone(),
     });
+    let machines = support::machines::router(ready, metrics);
 
     let worker = tokio::spawn({
         let shutdown = shutdown.clone();
@@ -229,7 +223,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, options.requests_per_second)?;
+    let router = router(service, machines, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     calling.await?;
     worker.await??;
@@ -237,9 +231,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) = api::router().merge(office::router()).split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.merge(api::gateway()).split_for_parts();
     openapi.merge(more);
     let (endless, more) = office::endless().split_for_parts();
     openapi.merge(more);
@@ -255,12 +253,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(keys, auth::identify))
         .merge(bounded(machines))
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    none_but(&["/races", "/registrations"], request, next).await
 }

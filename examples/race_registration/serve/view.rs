@@ -282,12 +282,6 @@ pub(super) struct Received {
     pub(super) received: bool,
 }
 
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}
-
 /// How the service is set up.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {

@@ -5,20 +5,17 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use support::auth::{Bearer, Caller};
+use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, limit, made_by};
-use support::ready::Readiness;
-use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::view::{
-    About, Accepted, EditView, Instruction, NoticeQuery, NoticeView, ResumeRow, ResumeView, ShareKey, Token,
-    Wanted, WantsToken, text,
+    About, Accepted, EditView, Instruction, NoticeQuery, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
+    WantsToken, text,
 };
 use super::{LIFETIME, Service};
 use crate::store::Kept;
@@ -44,11 +41,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(notices))
         .routes(routes!(token))
         .routes(routes!(about))
-}
-
-/// What whoever watches the service asks, and is not told to come back later.
-pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
 }
 
 /// Asks for a résumé of a GitHub account; `GET /resumes/{id}` tells when it is written.
@@ -187,12 +179,7 @@ async fn token(
     State(service): Shared,
     Object(wanted): Object<WantsToken>,
 ) -> Answer<(StatusCode, Json<Token>)> {
-    if !service.keys.is_random() {
-        let detail = "tokens come from whoever holds the key: resume_writer token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
-    }
-    let token = service.keys.issue(&wanted.name, wanted.role.as_str(), LIFETIME)?;
-    Ok((StatusCode::CREATED, Json(Token { token })))
+    service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)
 }
 
 /// Tells how the service is set up.
@@ -206,24 +193,6 @@ async fn about(State(service): Shared) -> Answer<Json<About>> {
         instructions: service.samples.clone(),
         development: service.keys.is_random(),
     }))
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether the service can do its work, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    telemetry::exposition(service.metrics.render())
 }
 
 impl Service {

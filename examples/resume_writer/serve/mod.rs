@@ -11,21 +11,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::desk::Desk;
 use crate::evidence::Accounts;
@@ -81,8 +78,6 @@ struct Service {
     /// The instructions to which there are committed answers, where these stand in for a model.
     samples: Vec<String>,
     keys: Keys,
-    ready: Ready,
-    metrics: PrometheusHandle,
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
@@ -119,7 +114,8 @@ pub(crate) async fn run(
             async move { relay.run(told).await.map(drop) }
         })),
     ];
-    let service = Arc::new(Service { desk, samples, keys, ready, metrics });
+    let service = Arc::new(Service { desk, samples, keys });
+    let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("resume_writer: http://{}", listener.local_addr()?);
@@ -129,7 +125,7 @@ pub(crate) async fn run(
             () = shutdown.triggered() => {}
         }
     };
-    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
     for part in parts {
         part.await??;
     }
@@ -150,9 +146,13 @@ async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
     part.await
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) = api::router().merge(shared::router()).split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let guarded = api
         .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
@@ -160,12 +160,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    none_but(&["/shared/comments", "/notices"], request, next).await
 }

@@ -267,12 +267,6 @@ impl Role {
     }
 }
 
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}
-
 /// How the service is set up.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {

@@ -14,24 +14,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::http::StatusCode;
+use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::schedule::Schedule;
 use pumasi_core::slack::{SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::calendar::Calendar;
@@ -99,8 +96,6 @@ struct Service {
     club: Club,
     has_slack: bool,
     keys: Keys,
-    ready: Ready,
-    metrics: PrometheusHandle,
 }
 
 /// The channel that the environment names, if it does.
@@ -145,7 +140,8 @@ pub(crate) async fn run(options: Options) -> Told {
         let club = asked.clone();
         async move { club.boards.ping().await }
     });
-    let service = Arc::new(Service { club, has_slack, keys, ready, metrics });
+    let service = Arc::new(Service { club, has_slack, keys });
+    let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("running_club: http://{}", listener.local_addr()?);
@@ -155,7 +151,7 @@ pub(crate) async fn run(options: Options) -> Told {
             () = shutdown.triggered() => {}
         }
     };
-    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
     work.await??;
     tracing::info!("stopped");
     if let Some(alerts) = alerts {
@@ -164,9 +160,13 @@ pub(crate) async fn run(options: Options) -> Told {
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) = api::router().merge(boards::router()).merge(people::router()).split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let guarded = api
         .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
@@ -174,15 +174,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with("/boards/") && request.method() == Method::GET {
-        return next.run(request).await;
-    }
-    none_but(&["/runs", "/crews", "/recaps", "/news", "/jobs"], request, next).await
 }

@@ -251,12 +251,6 @@ impl From<RunRecord> for JobView {
     }
 }
 
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}
-
 /// How the club is set up.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {

@@ -18,8 +18,6 @@ use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page, url_encoded};
-use support::ready::Readiness;
-use support::telemetry;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,11 +43,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(list))
         .routes(routes!(show, store, remove))
         .routes(routes!(about))
-}
-
-/// What whoever watches the service asks, and is not told to come back later.
-pub(super) fn machines() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(healthy)).routes(routes!(ready)).routes(routes!(metrics))
 }
 
 /// A question.
@@ -241,22 +234,4 @@ struct About {
 async fn about(State(service): Shared) -> Answer<Json<About>> {
     let counts = service.knowledge.store.count(&Filter::And(Vec::new())).await?;
     Ok(Json(About { model: service.coach.model().map(str::to_owned), documents: counts.documents }))
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether questions can be answered, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    telemetry::exposition(service.metrics.render())
 }

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::event::Shutdown;
 use pumasi_core::filter::Filter;
 use pumasi_core::model::ChatModel;
@@ -24,13 +23,14 @@ use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
 use support::auth::{self, Caller, Keys};
 use support::model::Watched;
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -88,8 +88,6 @@ struct Service {
     memory: Arc<Memory>,
     streams: Streams,
     keys: Keys,
-    ready: Ready,
-    metrics: PrometheusHandle,
 }
 
 /// Serves until the process is asked to stop.
@@ -122,23 +120,26 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         // without grace: a runner who leaves ends the model's call, which costs money
         streams: Streams::new(),
         keys,
-        ready,
-        metrics,
     });
+    let machines = support::machines::router(ready, metrics);
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("running_coach: http://{}", listener.local_addr()?);
     let stop = async move {
         telemetry::stop_signal().await;
         shutdown.trigger();
     };
-    support::serve::until(stop, listener, router(service, options.requests_per_second)?).await?;
+    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) = api::router().split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let guarded = api
         // `limited` is the limit.
@@ -149,7 +150,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
 }
@@ -158,10 +159,4 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
 async fn limited(request: Request, next: Next) -> Response {
     let is_admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.is(ADMIN));
     support::body::limited(if is_admin { LARGEST_FILE } else { LARGEST }, request, next).await
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    let is_file = request.method() == Method::PUT && request.uri().path().starts_with("/knowledge/");
-    if is_file { next.run(request).await } else { none_but(&["/knowledge"], request, next).await }
 }

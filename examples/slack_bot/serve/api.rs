@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use metrics_exporter_prometheus::PrometheusHandle;
 use pumasi_core::slack::{Callback, SlackHeaders};
 use support::auth::Bearer;
 use support::problem::Problem;
-use support::ready::Readiness;
-use support::telemetry;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -30,11 +26,7 @@ pub(super) type Answer<T> = Result<T, Problem>;
 struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(events))
-        .routes(routes!(healthy))
-        .routes(routes!(ready))
-        .routes(routes!(metrics))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(events))
 }
 
 /// Takes what Slack's Events API sends.
@@ -63,23 +55,4 @@ async fn events(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answ
         _ => {}
     }
     Ok(StatusCode::OK.into_response())
-}
-
-/// Tells that the process lives.
-#[utoipa::path(get, path = "/healthz", responses((status = 200)))]
-async fn healthy() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Tells whether events can be taken, and what is down if not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Readiness), (status = 503, body = Problem)))]
-async fn ready(State(service): Shared) -> Answer<Json<Readiness>> {
-    service.ready.check().await
-}
-
-/// Shows the metrics in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
-async fn metrics(State(service): Shared) -> Response {
-    let rendered = service.metrics.as_ref().map(PrometheusHandle::render).unwrap_or_default();
-    telemetry::exposition(rendered)
 }

@@ -12,10 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
@@ -28,6 +26,7 @@ use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::bot::{Bot, EVENTS, GROUP};
 use super::play::Play;
@@ -121,12 +120,10 @@ pub(crate) struct Service {
     pub(crate) bot: Bot,
     pub(crate) verifier: SignatureVerifier,
     pub(crate) keys: Keys,
-    pub(crate) metrics: Option<PrometheusHandle>,
     /// The name of the model, if there is one.
     pub(crate) model: Option<String>,
     /// The Slack that is played, if it is.
     pub(crate) play: Option<Play>,
-    pub(crate) ready: Ready,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -190,16 +187,8 @@ pub(crate) async fn run(
     let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
     let bot = bot.with_posts_per_minute(options.posts_per_minute);
-    let service = Service {
-        ready: ready(&bot, health, &shutdown),
-        bot,
-        verifier,
-        keys,
-        metrics: Some(telemetry::metrics()?),
-        model: name,
-        play,
-        shutdown: shutdown.clone(),
-    };
+    let machines = support::machines::router(ready(&bot, health, &shutdown), telemetry::metrics()?);
+    let service = Service { bot, verifier, keys, model: name, play, shutdown: shutdown.clone() };
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("slack_bot: http://{}", listener.local_addr()?);
     let stop = async move {
@@ -207,7 +196,7 @@ pub(crate) async fn run(
         shutdown.trigger();
     };
     tokio::spawn(stop);
-    serve(listener, service, options.requests_per_second).await?;
+    serve(listener, service, machines, options.requests_per_second).await?;
     tracing::info!("stopped");
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
@@ -219,6 +208,7 @@ pub(crate) async fn run(
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Service,
+    machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
 ) -> Result<(), Box<dyn Error>> {
     let shutdown = service.shutdown.clone();
@@ -233,14 +223,18 @@ pub(crate) async fn serve(
         stop.trigger();
         ended
     });
-    let router = router(Arc::new(service), requests)?;
+    let router = router(Arc::new(service), machines, requests)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     workers.await??;
     Ok(())
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().split_for_parts();
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
+    let (api, mut openapi) = api::router().merge(machines).split_for_parts();
     let (people, more) = desk::router().merge(played::router()).split_for_parts();
     openapi.merge(more);
     let people = people

@@ -15,23 +15,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use metrics_exporter_prometheus::PrometheusHandle;
+use axum::http::StatusCode;
+use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
 use support::auth::{self, Keys};
+use support::openapi::Queries;
 use support::page::Page;
-use support::query::none_but;
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::community::Community;
@@ -86,8 +83,6 @@ struct Service {
     community: Community,
     keys: Keys,
     listeners: Arc<Semaphore>,
-    metrics: PrometheusHandle,
-    ready: Ready,
     shutdown: Shutdown,
 }
 
@@ -107,8 +102,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     });
     let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
     let listeners = Arc::new(Semaphore::new(LISTENERS));
-    let service =
-        Arc::new(Service { community, keys, listeners, metrics, ready, shutdown: shutdown.clone() });
+    let service = Arc::new(Service { community, keys, listeners, shutdown: shutdown.clone() });
+    let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
     eprintln!("weather_community: http://{}", listener.local_addr()?);
@@ -117,7 +112,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, options.requests_per_second)?;
+    let router = router(service, machines, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     tidying.await?;
     tracing::info!("stopped");
@@ -138,10 +133,14 @@ async fn tidy(community: Community, shutdown: Shutdown) {
     }
 }
 
-fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String> {
+fn router(
+    service: Arc<Service>,
+    machines: OpenApiRouter<Arc<Service>>,
+    requests: NonZeroU32,
+) -> Result<Router, String> {
     let (api, mut openapi) =
         api::router().merge(sky::router()).merge(rooms::router()).merge(rewards::router()).split_for_parts();
-    let (machines, more) = api::machines().split_for_parts();
+    let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let (endless, more) = rooms::endless().split_for_parts();
     openapi.merge(more);
@@ -157,17 +156,7 @@ fn router(service: Arc<Service>, requests: NonZeroU32) -> Result<Router, String>
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(keys, auth::identify))
         .merge(bounded(machines))
-        .layer(middleware::from_fn(no_query));
+        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
     Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Refuses parameters where a path takes none.
-async fn no_query(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_room = path.starts_with("/warnings/") && (path.ends_with("/messages") || path.ends_with("/live"));
-    if is_room && request.method() == Method::GET {
-        return next.run(request).await;
-    }
-    none_but(&["/posts", "/warnings", "/missions", "/drops"], request, next).await
 }

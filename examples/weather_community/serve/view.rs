@@ -209,12 +209,6 @@ impl From<Coupon> for CouponView {
     }
 }
 
-/// A token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Token {
-    pub(super) token: String,
-}
-
 /// How the service is set up.
 #[derive(Serialize, ToSchema)]
 pub(super) struct About {
