@@ -111,6 +111,15 @@ export class Person {
     assert.deepEqual(await this.page.evaluate(judge.endWalk), [], `${name}: what the keyboard does not reach, or does not show where it stands`);
   }
 
+  /** Does something while the connection is broken, and something until all is well again. */
+  async cutOff(meanwhile, after) {
+    this.#forgiven.push(/./);
+    await this.context.setOffline(true);
+    try { await meanwhile(); } finally { await this.context.setOffline(false); }
+    await after();
+    this.#forgiven = [...late];
+  }
+
   /** Breaks the connection, and sees that the page says so and goes on when it is back. */
   async survivesAnOutage() {
     const other = await this.context.newPage();

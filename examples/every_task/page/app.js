@@ -1,4 +1,4 @@
-import { $, begin, button, call, guarded, language, make, me, onEnter, onSubmit, once, say, setup, swap, t, written } from "./base.js";
+import { $, begin, button, call, guarded, language, listen, make, me, onEnter, onSubmit, once, say, sayLive, setup, swap, swapRows, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -26,7 +26,8 @@ const samples = {
   ko: { kind: "question", title: "하프 마라톤 처음인데 어떻게 준비하죠?", body: "10월에 하프 마라톤을 뛰고 싶습니다. 일주일에 세 번 달리려고 하는데 무릎이 걱정이에요.\n\n- 하체 근력 키우기\n- 러닝화 새로 사기" },
   en: { kind: "story", title: "Sub-4 marathon at 45", body: "What worked for me:\n* Ran four times a week\n* Did strength training every Tuesday\n\nI also joined a running club." },
 };
-let shown = null;
+let posts = new Map(); // by their identifiers, as far as they are listed
+let shown = null, seen = null; // the post whose tasks are shown, and what was seen of it
 let editing = null;
 const mine = author => Boolean(me) && author?.id === me.name;
 const inCharge = author => mine(author) || me?.role === "moderator";
@@ -63,25 +64,23 @@ async function show(id) {
   try { view = await call("GET", `posts/${encodeURIComponent(id)}`); } catch (error) { if (error.status === 404) return forget(id); throw error; }
   const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`).catch(() => []) : []; // the tasks count more
   if (shown !== id) return;
-  const failure = view.failure;
-  const why = failure && [`${t("failed")} — ${t("reason")}: ${failure.reason}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${failure.retry}`].filter(Boolean).join(" · ");
+  seen = view;
+  const why = reason(view.failure);
   if (view.state !== "pending") say(why || t("found")(view.tasks.length));
-  const result = $("result"), what = [view, matches];
-  if (view.state === "pending") { swap(result, what, make("p", { className: "muted" }, t("waiting"))); return; }
-  if (view.state === "failed") {
-    swap(result, what, make("p", { className: "bad" }, why), inCharge(view.post.author) && button("retry", t("retry"), () => retry(id)));
-    return;
-  }
-  const list = make("ol", { className: "tasks" });
-  for (const task of view.tasks) {
-    const item = make("li", {}, button(`task ${task.order}`, task.title, () => point(task.order), { lang: "" }), make("span", { className: "facts" }, ...facts(task)));
-    if (task.doubts.length) item.append(make("span", { className: "facts bad" }, `⚠ ${t("doubt")}: ${task.doubts.map(part => t("parts")[part] || part).join(", ")}`));
-    const match = matches.find(match => match.need.order === task.order);
-    if (match) item.append(make("span", { className: "facts" }, `${t("matches")}: `, match.story_title ? written(match.story_title) : t("untitled"), " → ", written(match.deed.title), ` (${Math.round(match.score * 100)} %)`));
-    list.append(item);
-  }
-  const text = view.post.title ? `${view.post.title}\n\n${view.post.body}` : view.post.body;
-  swap(result, what, highlighted(text, view.tasks), view.tasks.length ? list : make("p", { className: "muted" }, t("none")));
+  draw(view, matches);
+}
+const reason = failure => failure && [`${t("failed")} — ${t("reason")}: ${failure.reason}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${failure.retry}`].filter(Boolean).join(" · ");
+function draw(view, matches = []) {
+  const { state, post, tasks } = view;
+  swap($("outcome"), [state, view.failure, tasks.length === 0, inCharge(post.author)],
+    state === "pending" && make("p", { className: "muted" }, t("waiting")), state === "failed" && make("p", { className: "bad" }, reason(view.failure)),
+    state === "failed" && inCharge(post.author) && button("retry", t("retry"), () => retry(view.id)), state === "extracted" && !tasks.length && make("p", { className: "muted" }, t("none")));
+  const isFound = state === "extracted";
+  swap($("source"), isFound && [post, tasks], isFound && highlighted(post.title ? `${post.title}\n\n${post.body}` : post.body, tasks));
+  swapRows($("tasks"), isFound ? tasks.map(task => ({ ...task, id: `${view.id} ${view.version} ${task.order}`, match: matches.find(match => match.need.order === task.order) })) : [], ({ match, ...task }) => make("li", {},
+    button(`task ${task.order}`, task.title, () => point(task.order), { lang: "" }), make("span", { className: "facts" }, ...facts(task)),
+    task.doubts.length > 0 && make("span", { className: "facts bad" }, `⚠ ${t("doubt")}: ${task.doubts.map(part => t("parts")[part] || part).join(", ")}`),
+    match && make("span", { className: "facts" }, `${t("matches")}: `, match.story_title ? written(match.story_title) : t("untitled"), " → ", written(match.deed.title), ` (${Math.round(match.score * 100)} %)`)));
 }
 
 function point(order) {
@@ -90,36 +89,86 @@ function point(order) {
   marks.find(mark => mark.classList.contains("on"))?.scrollIntoView({ block: "nearest" });
 }
 
-async function refresh() {
-  const posts = [];
-  const state = $("state").value ? `&state=${$("state").value}` : "";
+// ---- the list
+// One look after the other, so that what was asked for last is what shows.
+let last = Promise.resolve();
+const inTurn = work => { const mine = last.then(work); last = mine.catch(() => {}); return mine; };
+const wanted = () => $("state").value;
+const refresh = () => inTurn(async () => {
+  const found = [], state = wanted() ? `&state=${wanted()}` : "";
   for (let page; !page || page.length === 500;) {
-    page = await call("GET", posts.length ? `posts?limit=500${state}&after=${encodeURIComponent(posts.at(-1).id)}` : `posts?limit=500${state}`);
-    posts.push(...page);
+    page = await call("GET", found.length ? `posts?limit=500${state}&after=${encodeURIComponent(found.at(-1).id)}` : `posts?limit=500${state}`);
+    found.push(...page);
   }
+  posts = new Map(found.map(post => [post.id, rowOf(post, post)]));
+  drawPosts();
+});
+const rowOf = ({ id, state, posted_at }, { kind, title, author }) => ({ id, state, posted_at, kind, title, author });
+function drawPosts() {
   const posted = post => post.posted_at ? Date.parse(post.posted_at) : 0;
-  posts.sort((one, other) => posted(other) - posted(one)); // newest first
-  swap($("posts"), posts, ...posts.map(post => make("li", {},
+  const newest = [...posts.values()].sort((one, other) => posted(other) - posted(one) || (one.id < other.id ? 1 : -1));
+  swapRows($("posts"), newest, post => make("li", {},
     button(`show ${post.id}`, post.title || t("untitled"), () => guarded(() => show(post.id)), { className: "grow", lang: post.title ? "" : language }),
     make("span", { className: "muted", lang: "" }, post.author?.nickname ?? post.author?.id ?? ""), make("span", { className: "tag" }, t(post.kind)), make("span", { className: "tag" + (post.state === "failed" ? " bad" : "") }, t(post.state)),
     mine(post.author) && button(`edit ${post.id}`, t("edit"), () => edit(post.id), { ariaLabel: `${t("edit")}: ${post.title || post.id}` }),
-    inCharge(post.author) && button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` }))));
+    inCharge(post.author) && button(`remove ${post.id}`, t("remove"), () => remove(post.id), { ariaLabel: `${t("remove")}: ${post.title || post.id}` })));
 }
 
-const retry = id => guarded(async () => { await call("POST", `posts/${encodeURIComponent(id)}/retry`); await refresh(); await show(id); });
+// ---- news
+let changed = new Set(), soon = null;
+// Many changes in a moment are one look.
+function look(id) {
+  changed.add(id);
+  soon ??= setTimeout(() => { const ids = [...changed]; changed = new Set(); soon = null; guarded(() => catchUp(ids)); }, 100);
+}
+// Asks for the posts that changed, or for all if they are many.
+async function catchUp(ids) {
+  if (ids.length >= 20) await refresh();
+  else await inTurn(async () => {
+    await Promise.all(ids.map(async id => {
+      try {
+        const view = await call("GET", `posts/${encodeURIComponent(id)}`);
+        if (wanted() && view.state !== wanted()) posts.delete(id); else posts.set(id, rowOf(view, view.post));
+      } catch (error) { if (error.status !== 404) throw error; posts.delete(id); }
+    }));
+    drawPosts();
+  });
+  await showAgain(ids);
+}
+// A question that is shown may be matched by other stories now.
+async function showAgain(ids) { if (shown && (ids.includes(shown) || seen?.post.kind === "question")) await show(shown); }
+async function catchUpWithAll() { await refresh(); if (shown) await show(shown); }
+async function drop(id) {
+  changed.delete(id);
+  forget(id);
+  await inTurn(() => { posts.delete(id); drawPosts(); });
+  await showAgain([]);
+}
+function hear({ event, data }) {
+  const id = JSON.parse(data).post_id;
+  if (event === "started") { if (id === shown) say(t("waiting")); }
+  else if (event === "missed") guarded(catchUpWithAll);
+  else if (event === "withdrawn") guarded(() => drop(id));
+  else look(id);
+}
+
+const retry = id => guarded(async () => { await call("POST", `posts/${encodeURIComponent(id)}/retry`); shown = id; await catchUp([id]); });
 const remove = id => guarded(async () => {
   await call("DELETE", `posts/${encodeURIComponent(id)}`);
-  forget(id);
-  await refresh();
+  await drop(id);
 });
 function forget(id) {
   if (editing === id) discard();
   if (shown !== id) return;
-  shown = null;
+  shown = seen = null;
   showNothing();
   say(t("removed"));
 }
-const showNothing = () => swap($("result"), null, make("p", { className: "muted" }, t("nothing")));
+function showNothing() {
+  swap($("outcome"), null, make("p", { className: "muted" }, t("nothing")));
+  swap($("source"), null);
+  swapRows($("tasks"), []);
+}
 // What is being written: a new post, or an edit.
 function drawForm() {
   $("form").querySelector(".main").textContent = t(editing ? "update" : "submit");
@@ -135,7 +184,8 @@ onSubmit($("form"), async (elements, key) => {
   say(t("sending"));
   const accepted = editing ? await call("PUT", `posts/${encodeURIComponent(editing)}`, post) : await call("POST", "posts", post, once(key));
   discard(); say(t("waiting"));
-  await refresh(); await show(accepted.id);
+  shown = accepted.id;
+  await catchUp([accepted.id]);
 });
 const cancel = () => { discard(); $("body").focus(); };
 $("cancel").addEventListener("click", cancel);
@@ -152,10 +202,10 @@ begin({
     if (me) $("me-text").replaceChildren(...t("iAm")(written(me.name), me.role));
     $("by").textContent = setup.extractor ? `${t("by")}: ${setup.extractor}${setup.offline ? t("offline") : ""}` : "";
     drawForm();
-    if (setup.extractor) guarded(async () => { await refresh(); if (shown) await show(shown); else showNothing(); });
+    if ($("line").dataset.live) sayLive($("line").dataset.live === "true");
+    drawPosts();
+    if (shown) guarded(() => show(shown)); else showNothing();
   },
 });
-const events = new EventSource("events");
-for (const name of ["accepted", "extracted", "failed", "missed"]) events.addEventListener(name, () => guarded(async () => { await refresh(); if (shown) await show(shown); }));
-events.addEventListener("withdrawn", event => { forget(JSON.parse(event.data).post_id); guarded(refresh); });
-events.addEventListener("started", event => { if (JSON.parse(event.data).post_id === shown) say(t("waiting")); });
+// What was missed while nobody listened is asked for; and without news, now and then.
+listen("events", hear, is => { sayLive(is); if (is) guarded(catchUpWithAll); else catchUpWithAll().catch(() => {}); });

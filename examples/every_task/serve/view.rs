@@ -130,6 +130,8 @@ pub(super) struct PostView {
     extractor: Option<String>,
     failure: Option<FailureView>,
     tokens: u64,
+    /// When it was accepted first, as RFC 3339, whatever was edited since.
+    posted_at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -180,6 +182,7 @@ impl PostView {
             extractor: record.extractor,
             failure: record.failure.map(FailureView::of),
             tokens: record.usage.total_tokens(),
+            posted_at: record.posted_at.map(|at| at.to_string()),
         })
     }
 }

@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, leave, make, me, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, listen, make, me, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -40,7 +40,7 @@ const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", ti
 const isOrganiser = () => me?.role === "organiser";
 
 async function come() {
-  listen();
+  hearNews();
   await refreshRaces();
   if (isOrganiser()) await refreshRows(); else drawMine();
 }
@@ -206,19 +206,11 @@ async function show(id, focus) {
 }
 
 // ---- news
-let listening = null, soon = null;
-async function listen() {
-  listening?.abort();
-  const controller = listening = new AbortController();
-  for (; !controller.signal.aborted; await new Promise(wake => setTimeout(wake, 1500))) {
-    try {
-      const answer = await fetch("registrations/events", { headers: { authorization: `Bearer ${me.token}` }, signal: controller.signal });
-      if (answer.status === 401) return leave();
-      await look(); // what happened while nobody listened
-      const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let piece; !(piece = await pieces.read()).done;) if (piece.value.includes("event:")) later();
-    } catch { /* the connection broke, and is made again */ }
-  }
+let deafen = null, soon = null;
+function hearNews() {
+  deafen?.();
+  // What happened while nobody listened is looked for, too.
+  deafen = listen("registrations/events", later, is => { if (is) later(); });
 }
 // Many changes in a moment are one look.
 const later = () => { soon ??= setTimeout(() => { soon = null; guarded(look); }, 150); };
@@ -261,7 +253,7 @@ begin({
   left() {
     race = registration = shown = null; rows = [];
     for (const id of ["races", "mine-body", "registrations", "detail-body"]) swap($(id), null);
-    listening?.abort();
+    deafen?.();
   },
   explain: problem => words[language].reason[problem?.detail],
   begun: () => me && come(),

@@ -1,4 +1,4 @@
-import { $, begin, button, call, language, make, setup, t } from "./base.js";
+import { $, begin, button, call, eventsOf, language, make, setup, t } from "./base.js";
 
 const words = {
   ko: {
@@ -118,23 +118,6 @@ function take(answer, event) {
   }
 }
 
-// Reads server-sent events from a response; returns the id of the last one.
-async function read(response, answer) {
-  const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let buffer = "";
-  for (;;) {
-    const { done, value } = await lines.read();
-    if (done) return;
-    buffer += value;
-    for (let end; (end = buffer.indexOf("\n\n")) >= 0; buffer = buffer.slice(end + 2)) {
-      const fields = Object.fromEntries(buffer.slice(0, end).split("\n").filter(line => !line.startsWith(":")).map(line => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
-      if (!fields.data) continue;
-      answer.last = fields.id;
-      take(answer, JSON.parse(fields.data));
-    }
-  }
-}
-
 async function ask(question) {
   const controller = new AbortController(), signal = controller.signal;
   running = controller;
@@ -149,7 +132,7 @@ async function ask(question) {
     let response = await fetch("answers", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ question, conversation }), signal });
     if (!response.ok) throw new Error((await response.json()).detail);
     for (let tries = 0; ; tries += 1) {
-      try { await read(response, answer); } catch (error) { if (signal.aborted || tries >= 5) throw error; }
+      try { for await (const event of eventsOf(response)) if (event.data) { answer.last = event.id; take(answer, JSON.parse(event.data)); } } catch (error) { if (signal.aborted || tries >= 5) throw error; }
       if (answer.isOver) break;
       if (tries >= 5) throw new TypeError("the connection broke");
       // the connection broke: go on after what was seen

@@ -6,6 +6,7 @@ const common = {
     skip: "본문으로 가기", metrics: "지표", enter: "들어가기", side: "어느 쪽인가요?", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
     development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: service => `토큰은 열쇠를 가진 쪽이 발급합니다: ${service} token 이름`,
     trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요." },
+    live: "이어짐", broken: "끊김, 다시 잇는 중",
     notice: {
       down: names => `지금 쓸 수 없는 것: ${names}. 받은 것은 잃지 않으며, 돌아오면 이어서 합니다.`, less: names => `지금 쓸 수 없는 것: ${names}. 그것 없이 되는 일은 그대로 됩니다.`, gone: "서버에 닿지 않습니다.",
       names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표" },
@@ -15,6 +16,7 @@ const common = {
     skip: "Skip to content", metrics: "Metrics", enter: "Come in", side: "Which side are you on?", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
     development: "For development: a name is enough for a token of 12 hours.", production: service => `Tokens come from whoever holds the key: ${service} token NAME`,
     trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", problem: { rate_limited: "Too often. Try again in a moment." },
+    live: "live", broken: "broken off, trying again",
     notice: {
       down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
       names: { model: "language model" },
@@ -48,18 +50,44 @@ export function swap(box, what, ...children) {
   const now = JSON.stringify([what, language, me?.name, me?.role]);
   if (drawn[box.id] === now) return;
   drawn[box.id] = now;
-  const at = box.contains(document.activeElement) ? document.activeElement : null;
-  const row = [...box.children].findIndex(child => child.contains(at));
   const open = [...box.querySelectorAll("details[open]")].map(node => node.dataset.key);
   const typed = [...box.querySelectorAll("select, input:not([type=checkbox], [type=radio])")].map(node => [node.id, node.value]);
-  box.replaceChildren(...present(children));
+  keepFocus(box, () => box.replaceChildren(...present(children)));
   for (const node of box.querySelectorAll("details")) node.open = open.includes(node.dataset.key);
   for (const [id, value] of typed) { const node = id && $(id); if (node && (!node.options || [...node.options].some(option => option.value === value))) node.value = value; }
-  if (!at) return;
+}
+function keepFocus(box, change) {
+  const at = box.contains(document.activeElement) ? document.activeElement : null;
+  const row = [...box.children].findIndex(child => child.contains(at));
+  change();
+  if (!at || document.activeElement === at) return;
+  if (at.isConnected) return at.focus();
   const same = (at.dataset.key && [...box.querySelectorAll("[data-key]")].find(node => node.tagName === at.tagName && node.dataset.key === at.dataset.key)) || (at.id && $(at.id));
   const near = box.children[Math.min(row, box.children.length - 1)]?.querySelector("button.grow");
   (same || near || box.closest("section").querySelector("h2")).focus();
 }
+/**
+ * As `swap`, row by row, for rows with an `id`: `draw` makes the element of one. A row that shows the same as before stays the element that it is,
+ * so that news of one row disturb nobody who reads, or stands in, another.
+ */
+export function swapRows(box, rows, draw) {
+  const before = new Map([...box.children].map(node => [node.dataset.row, node]));
+  const wanted = rows.map(row => {
+    const now = JSON.stringify([row, language, me?.name, me?.role]), known = before.get(String(row.id));
+    if (known && drawnRows.get(known) === now) return known;
+    const node = draw(row);
+    node.dataset.row = row.id;
+    drawnRows.set(node, now);
+    return node;
+  });
+  keepFocus(box, () => {
+    const kept = new Set(wanted);
+    for (const node of before.values()) if (!kept.has(node)) node.remove();
+    // Only what stands elsewhere is moved: whoever moves loses the focus.
+    wanted.forEach((node, place) => { if (box.children[place] !== node) box.insertBefore(node, box.children[place] ?? null); });
+  });
+}
+const drawnRows = new WeakMap();
 /** Fills a select anew, by value and text, and keeps what was chosen in it. */
 export function options(select, of, { first, chosen = select.value } = {}) {
   select.replaceChildren(...(first ? [make("option", { value: "" }, first)] : []), ...Object.entries(of).map(([value, text]) => make("option", { value }, text)));
@@ -105,6 +133,64 @@ export async function guarded(work) {
 }
 /** Asks again and again while somebody looks at the page. */
 export const every = (ms, work) => setInterval(() => { if (!document.hidden) work().catch(() => {}); }, ms);
+
+/** Reads server-sent events from an answer: each an object by field. What only keeps the connection alive has no `data`. */
+export async function* eventsOf(answer) {
+  const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let buffer = ""; ;) {
+    const { done, value } = await pieces.read();
+    if (done) return;
+    buffer += value;
+    for (let end; (end = buffer.indexOf("\n\n")) >= 0; buffer = buffer.slice(end + 2)) {
+      const lines = buffer.slice(0, end).split("\n").filter(line => !line.startsWith(":"));
+      yield Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+    }
+  }
+}
+const soonest = 500, latest = 30_000, silence = 45_000; // services send something every 15 seconds
+/**
+ * Listens to the server-sent events at a path, and listens again when the connection breaks, or falls silent: after half a second, then twice as long
+ * each time, spread by chance so that not all come back together, and at once when the network is back. `live` is told when it is heard, and when
+ * not any more; what was missed meanwhile is the page's to ask for. Returns what ends it.
+ */
+export function listen(path, heard, live) {
+  const ended = new AbortController();
+  (async () => {
+    for (let pause = soonest; !ended.signal.aborted; pause = Math.min(pause * 2, latest)) {
+      const broken = new AbortController();
+      // A connection may outlive the network, and hear nothing.
+      addEventListener("offline", () => broken.abort(), { signal: broken.signal });
+      let timer;
+      const wait = () => { clearTimeout(timer); timer = setTimeout(() => broken.abort(), silence); };
+      try {
+        wait();
+        const answer = await fetch(path, { headers: me ? { authorization: `Bearer ${me.token}` } : {}, signal: AbortSignal.any([ended.signal, broken.signal]) });
+        if (answer.status === 401 && me) return leave();
+        if (answer.ok) {
+          pause = soonest / 2;
+          live(true);
+          for await (const event of eventsOf(answer)) { wait(); if (event.data) heard(event); }
+        }
+      } catch { /* the connection broke, and is made again */ }
+      clearTimeout(timer);
+      broken.abort();
+      if (ended.signal.aborted) return;
+      live(false);
+      await new Promise(wake => {
+        const timer = setTimeout(wake, pause * (1 + Math.random()) / 2);
+        addEventListener("online", () => { clearTimeout(timer); wake(); }, { once: true, signal: ended.signal });
+      });
+    }
+  })();
+  return () => ended.abort();
+}
+/** Says whether news are heard, in the line of that name. */
+export function sayLive(is) {
+  const line = $("line");
+  line.dataset.live = is;
+  line.textContent = t(is ? "live" : "broken");
+  line.classList.toggle("bad", !is);
+}
 
 const busy = new WeakSet(), keys = new WeakMap();
 /** The header by which what is sent twice is done once. */

@@ -48,6 +48,35 @@ export default async function ({ meet, step }) {
     await post(minsu, "Sub-4 marathon at 45").getByText("Running bear").waitFor();
     assert.equal(await post(minsu, "Sub-4 marathon at 45").getByRole("button").count(), 1, "Minsu may change Jane's post");
   });
+  await step("news of a post disturb nobody who stands at another, and bring that post alone", async () => {
+    await post(minsu, hostile).getByRole("button", { name: hostile, exact: true }).focus();
+    const at = await minsu.page.evaluateHandle(() => document.activeElement);
+    const asked = [];
+    const note = request => asked.push(new URL(request.url()).pathname + new URL(request.url()).search);
+    minsu.page.on("request", note);
+    await jane.check("Question");
+    await jane.write("Title (optional)", "How do I run 10 km?");
+    await jane.write("Text", "I want to run 10 km.\n* Run three times a week");
+    await jane.press("Find tasks");
+    await post(minsu, "How do I run 10 km?").getByText("찾음").waitFor();
+    minsu.page.off("request", note);
+    assert.equal(await at.evaluate(node => node === document.activeElement), true, "whoever stood at a post was moved");
+    assert.deepEqual(asked.filter(path => path.startsWith("/posts?")), [], "all posts were asked for again");
+  });
+  await step("a page that hears no news says so, and catches up with what it missed", async () => {
+    const line = minsu.section("올라온 글").getByRole("status");
+    await line.filter({ hasText: /^이어짐$/ }).waitFor();
+    await minsu.cutOff(async () => {
+      await line.filter({ hasText: "끊김, 다시 잇는 중" }).waitFor();
+      await jane.write("Title (optional)", "Meanwhile");
+      await jane.write("Text", "I want to read 3 books.");
+      await jane.press("Find tasks");
+      await jane.told(/^\d task/);
+    }, async () => {
+      await line.filter({ hasText: /^이어짐$/ }).waitFor();
+      await post(minsu, "Meanwhile").waitFor();
+    });
+  });
   await step("who wrote a post edits it, and leaves it by Escape", async () => {
     const title = "하프 마라톤 처음인데 어떻게 준비하죠?";
     await minsu.press(`고치기: ${title}`);
