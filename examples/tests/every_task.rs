@@ -103,6 +103,36 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
 }
 
 #[tokio::test]
+async fn without_a_model_a_failure_can_be_had_listed_and_retried() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
+    let service = start(folder.path());
+    let word = get(&client, &service.url("/about")).await["rehearsal"].as_str().unwrap().to_owned();
+    let failing = json!({"kind": "question", "title": word, "body": "책 3권을 읽고 싶습니다."});
+    let answer = client.post(service.url("/posts")).json(&failing).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let posts = settled(&client, &service).await;
+    let failure = &posts[0]["failure"];
+    assert_eq!((&posts[0]["state"], &failure["reason"]), (&json!("failed"), &json!("off_schema")));
+    assert_eq!((&failure["attempts"], &failure["retry"]), (&json!(5), &json!("now")));
+    let listed = get(&client, &service.url("/posts?state=failed")).await;
+    assert_eq!(listed, json!(posts));
+
+    let id = posts[0]["id"].as_str().unwrap();
+    let retried = client.post(service.url(&format!("/posts/{id}/retry"))).send().await.unwrap();
+    assert_eq!(retried.status(), StatusCode::ACCEPTED);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let view = loop {
+        let view = get(&client, &service.url(&format!("/posts/{id}"))).await;
+        if view["state"] == "extracted" {
+            break view;
+        }
+        assert!(Instant::now() < deadline, "the retry was lost: {view}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((view["tasks"].as_array().unwrap().len(), &view["failure"]), (1, &Value::Null));
+}
+
+#[tokio::test]
 async fn a_post_is_written_read_edited_matched_and_deleted() {
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
