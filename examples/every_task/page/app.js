@@ -210,5 +210,5 @@ begin({
     if (shown) guarded(() => show(shown)); else showNothing();
   },
 });
-// What was missed while nobody listened is asked for; and without news, now and then.
-listen("events", hear, is => { sayLive(is); if (is) guarded(catchUpWithAll); else catchUpWithAll().catch(() => {}); });
+// What was missed while nobody listened is asked for; and where the network is there and news are not, now and then.
+listen("events", hear, is => { sayLive(is); if (is) guarded(catchUpWithAll); else if (navigator.onLine) catchUpWithAll().catch(() => {}); });
