@@ -6,6 +6,9 @@
 )]
 
 #[cfg(all(feature = "postgres", feature = "redis"))]
+#[path = "../desk/mod.rs"]
+mod desk;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod dev_search;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
