@@ -380,13 +380,15 @@ async fn slack_is_played_where_there_is_none_and_never_by_half() {
         })
     };
     let folder = tempfile::tempdir().unwrap();
-    for given in
-        [&[("SLACK_SIGNING_SECRET", SECRET)][..], &[("SLACK_BOT_TOKEN", TOKEN)], &[("PUMASI_TOKEN_KEY", KEY)]]
-    {
+    for given in [
+        &[("SLACK_SIGNING_SECRET", SECRET)][..],
+        &[("SLACK_BOT_TOKEN", TOKEN)],
+        &[("PUMASI_TOKEN_KEY", desk::KEY)],
+    ] {
         let refused = start(folder.path(), given, &[]).unwrap_err().to_string();
         assert!(refused.contains("--play-slack"), "{given:?}: {refused}");
     }
-    let bot = start(folder.path(), &[("PUMASI_TOKEN_KEY", KEY)], &["--play-slack"]).unwrap();
+    let bot = start(folder.path(), &[("PUMASI_TOKEN_KEY", desk::KEY)], &["--play-slack"]).unwrap();
     let about: Value = client.get(bot.url("/about")).send().await.unwrap().json().await.unwrap();
     assert_eq!(about, json!({"development": false, "plays_slack": true, "model": null}));
     let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "operator"}));
