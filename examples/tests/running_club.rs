@@ -2,21 +2,23 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+mod desk;
+
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use pumasi_core::time::Timestamp;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::auth::Keys;
-use support::child::Running;
 use support::slack::{FakeSlack, Fault, TOKEN};
 
-const KEY: &str = "a key of the tests, of more than 32 bytes";
+use desk::{Asks, Desk};
 
 /// Who asks.
 #[derive(Clone, Copy)]
@@ -27,10 +29,30 @@ enum Who<'a> {
 }
 use Who::{Nobody, Organiser, Runner};
 
-struct Club {
-    service: Running,
-    client: Client,
-    keys: Keys,
+impl Asks for Who<'_> {
+    fn who(&self) -> Option<(&str, &str)> {
+        match self {
+            Nobody => None,
+            Organiser => Some(("운영진", "organiser")),
+            Runner(name) => Some((name, "runner")),
+        }
+    }
+}
+
+struct Club(Desk);
+
+impl Deref for Club {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.0
+    }
+}
+
+impl DerefMut for Club {
+    fn deref_mut(&mut self) -> &mut Desk {
+        &mut self.0
+    }
 }
 
 impl Club {
@@ -39,77 +61,19 @@ impl Club {
     }
 
     fn start_with(data: &Path, more: impl FnOnce(&mut Command)) -> Self {
-        let serve = |command: &mut Command| {
-            command
-                .args(["serve", "--listen", "127.0.0.1:0", "--requests-per-second", "5000", "--data"])
-                .arg(data);
+        let configure = |command: &mut Command| {
             for variable in ["SLACK_BOT_TOKEN", "SLACK_CHANNEL", "SLACK_API_URL", "SLACK_ALERT_WEBHOOK_URL"] {
                 command.env_remove(variable);
             }
-            command.env("PUMASI_TOKEN_KEY", KEY);
             more(command);
         };
-        let service = Running::start("running_club", serve).unwrap();
-        Self { service, client: Client::new(), keys: Keys::new(KEY, "running_club").unwrap() }
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        who: Who<'_>,
-        key: Option<&str>,
-        body: Option<Value>,
-    ) -> reqwest::Result<Response> {
-        let token = |name, role| self.keys.issue(name, role, Duration::from_mins(1)).unwrap();
-        let mut request = self.client.request(method, self.service.url(path));
-        request = match who {
-            Nobody => request,
-            Organiser => request.bearer_auth(token("운영진", "organiser")),
-            Runner(name) => request.bearer_auth(token(name, "runner")),
-        };
-        request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
-        body.into_iter().fold(request, |request, body| request.json(&body)).send().await
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        who: Who<'_>,
-        body: Option<Value>,
-    ) -> (StatusCode, Value) {
-        let answer = self.send(method, path, who, None, body).await.unwrap();
-        let status = answer.status();
-        if !status.is_success() {
-            assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
-        }
-        (status, answer.json().await.unwrap_or_default())
-    }
-
-    async fn get(&self, path: &str, who: Who<'_>) -> Value {
-        let (status, value) = self.ask(Method::GET, path, who, None).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {value}");
-        value
+        Self(Desk::start("running_club", data, &[], configure))
     }
 
     async fn run(&self, runner: &str, metres: i64, seconds: i64) -> Value {
         let (status, run) = self.ask(Method::POST, "/runs", Runner(runner), Some(run(metres, seconds))).await;
         assert_eq!(status, StatusCode::CREATED, "{run}");
         run
-    }
-
-    /// Asks again until the answer is as wanted.
-    async fn until(&self, path: &str, who: Who<'_>, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let answer = self.get(path, who).await;
-            if is_wanted(&answer) {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "{path}: {answer}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 
@@ -376,14 +340,7 @@ async fn many_who_record_at_the_same_time_lose_nothing_and_the_service_stops_in_
     assert_eq!(ready["dependencies"], json!({"events": "up", "store": "up", "boards": "up"}));
 
     club.service.signal("-TERM").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let status = loop {
-        if let Some(status) = club.service.ended().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "it does not stop");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let status = desk::ended(&mut club.service).await;
     assert!(status.success(), "{status}");
 }
 

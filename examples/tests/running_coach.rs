@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod desk;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -9,26 +11,18 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use support::auth::Keys;
 use support::child::Running;
-
-const KEY: &str = "a key of the tests, of more than 32 bytes";
 
 fn start(folder: &Path) -> Running {
     start_with(folder, |_| ())
 }
 
 fn start_with(folder: &Path, configure: impl FnOnce(&mut Command)) -> Running {
-    let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("knowledge.sqlite"));
-        command.args(["--requests-per-second", "2000"]).env("PUMASI_TOKEN_KEY", KEY);
-        configure(command);
-    };
-    Running::start("running_coach", serve).unwrap()
+    desk::start("running_coach", &folder.join("knowledge.sqlite"), &[], configure)
 }
 
 fn token(role: &str) -> String {
-    Keys::new(KEY, "running_coach").unwrap().issue("지영", role, Duration::from_mins(10)).unwrap()
+    desk::token("running_coach", "지영", role)
 }
 
 /// The events of an answer: ids, names, data.

@@ -6,6 +6,8 @@
 #[path = "../slack_bot/question.rs"]
 mod question;
 
+mod desk;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +18,6 @@ use pumasi_core::slack::{RETRY_NUM_HEADER, SIGNATURE_HEADER, SigningSecret, TIME
 use pumasi_core::time::Timestamp;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use support::auth::Keys;
 use support::child::Running;
 use support::slack::{FakeSlack, Fault, TOKEN};
 
@@ -39,7 +40,7 @@ fn try_start(
 ) -> std::io::Result<Running> {
     let serve = |command: &mut Command| {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        command.args(["--posts-per-minute", posts_per_minute]).env("PUMASI_TOKEN_KEY", KEY);
+        command.args(["--posts-per-minute", posts_per_minute]).env("PUMASI_TOKEN_KEY", desk::KEY);
         command.env("SLACK_SIGNING_SECRET", format!("the new one,{SECRET}"));
         command.env("SLACK_BOT_TOKEN", token).env("SLACK_API_URL", slack.url());
         // As compose.yaml passes what is not set.
@@ -59,10 +60,8 @@ fn put_aside(data: &Path, more: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-const KEY: &str = "a key of the tests, of more than 32 bytes";
-
 fn token(role: &str) -> String {
-    Keys::new(KEY, "slack_bot").unwrap().issue("운영자", role, Duration::from_mins(10)).unwrap()
+    desk::token("slack_bot", "운영자", role)
 }
 
 fn question(number: usize, text: &str) -> Value {
@@ -382,13 +381,15 @@ async fn slack_is_played_where_there_is_none_and_never_by_half() {
         })
     };
     let folder = tempfile::tempdir().unwrap();
-    for given in
-        [&[("SLACK_SIGNING_SECRET", SECRET)][..], &[("SLACK_BOT_TOKEN", TOKEN)], &[("PUMASI_TOKEN_KEY", KEY)]]
-    {
+    for given in [
+        &[("SLACK_SIGNING_SECRET", SECRET)][..],
+        &[("SLACK_BOT_TOKEN", TOKEN)],
+        &[("PUMASI_TOKEN_KEY", desk::KEY)],
+    ] {
         let refused = start(folder.path(), given, &[]).unwrap_err().to_string();
         assert!(refused.contains("--play-slack"), "{given:?}: {refused}");
     }
-    let bot = start(folder.path(), &[("PUMASI_TOKEN_KEY", KEY)], &["--play-slack"]).unwrap();
+    let bot = start(folder.path(), &[("PUMASI_TOKEN_KEY", desk::KEY)], &["--play-slack"]).unwrap();
     let about: Value = client.get(bot.url("/about")).send().await.unwrap().json().await.unwrap();
     assert_eq!(about, json!({"development": false, "plays_slack": true, "model": null}));
     let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "operator"}));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pumasi_core::cache::Cache;
 use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Handler, Shutdown, Subscription};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
@@ -14,7 +15,6 @@ use pumasi_search::PostgresEngine;
 use pumasi_search::indexer::{Indexer, fill};
 use pumasi_search::{Document, MemoryEngine, PageCache, Search, SearchEngine as _, TantivyEngine};
 use support::database::Database;
-use support::servers;
 use tokio::task::JoinSet;
 
 use crate::board::Board;
@@ -23,7 +23,7 @@ use crate::engines::Engines;
 use crate::entries::{TOPIC, schema};
 
 /// What cached pages may take, in bytes.
-const CACHE: u64 = 16 << 20;
+pub(super) const CACHE: u64 = 16 << 20;
 /// For how long a page is served from the cache as it is.
 const FRESH: Duration = Duration::from_secs(2);
 /// How long the start waits for engines to be filled; what takes longer goes on meanwhile.
@@ -33,12 +33,12 @@ const BATCH: usize = 500;
 
 /// Opens the engines: the primary is an index in the folder; the fallback the database itself, or a copy in memory where that
 /// is a file.
-pub(super) async fn open(data: &Path, board: &Board) -> Result<Engines> {
+pub(super) async fn open(data: &Path, board: &Board, cache: Arc<dyn Cache>) -> Result<Engines> {
     let folder = data.join("index");
     let opened = tokio::task::spawn_blocking(move || TantivyEngine::open(schema(), folder)).await;
     let primary = opened.map_err(|_| Error::new(ErrorKind::Other, "opening the index panicked"))??;
     let primary = primary.with_name("engine");
-    let cache = PageCache::shared(servers::cache(CACHE)?, "dev_search").with_max_age(FRESH);
+    let cache = PageCache::shared(cache, "dev_search").with_max_age(FRESH);
     match &board.database {
         Database::Sqlite(_) => {
             Engines::new(primary, MemoryEngine::new(schema()).with_name("database"), cache)

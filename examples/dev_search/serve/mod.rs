@@ -121,7 +121,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     if !options.empty {
         board.add_sample(&shop, SystemClock.now()).await?;
     }
-    let engines = follow::open(&options.data, &board).await?;
+    let cache = servers::cache(follow::CACHE)?;
+    let engines = follow::open(&options.data, &board, cache.clone()).await?;
     let store = sagas::store(&options.data.join("sagas.sqlite"), database).await?;
     let engine =
         Engine::with_options(store, shop.clone(), EngineOptions::new().with_lease(LEASE).keeping_ended());
@@ -137,7 +138,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
             let books = books.clone();
             async move { books.count().await.map(drop) }
         })
-        .with_bus(bus.clone());
+        .with_bus(bus.clone())
+        .with_cache(cache);
     let service = Arc::new(Service {
         cursors: CursorKey::new(board.secret("cursors").await?)?,
         todos: Todos::new(board.database.clone(), Arc::new(SystemClock)),

@@ -3,7 +3,7 @@ import { $, begin, button, call, guarded, language, listen, make, me, onEnter, o
 const words = {
   ko: {
     title: "글에서 할 일 찾기", lead: "성공담이나 질문을 붙여 넣으면 그 안의 할 일을 찾아, 근거가 된 문장과 함께 보여 주고, 질문과 성공담의 할 일을 서로 잇습니다.",
-    write: "글쓰기", kind: "종류", story: "성공담", question: "질문", headline: "제목 (없어도 됩니다)", body: "본문", submit: "할 일 찾기", sample: "예시 넣기",
+    write: "글쓰기", kind: "종류", story: "성공담", question: "질문", headline: "제목 (없어도 됩니다)", body: "본문", submit: "할 일 찾기", sample: "예시 넣기", failing: "실패하는 예시 넣기",
     result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", none: "이 글에는 할 일이 없습니다.",
     pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", removed: "보던 글이 지워졌습니다.", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, reason: "까닭", by: "찾는 이", after: "먼저 할 일", difficulties: { easy: "쉬움", medium: "보통", hard: "어려움" }, minutes: "분", due: "까지",
@@ -13,7 +13,7 @@ const words = {
   },
   en: {
     title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
-    write: "Write", kind: "Kind", story: "Story", question: "Question", headline: "Title (optional)", body: "Text", submit: "Find tasks", sample: "Use a sample",
+    write: "Write", kind: "Kind", story: "Story", question: "Question", headline: "Title (optional)", body: "Text", submit: "Find tasks", sample: "Use a sample", failing: "Use a sample that fails",
     result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", none: "This post has no tasks.",
     pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", removed: "The post that was shown is deleted.", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, reason: "Reason", by: "Found by", after: "after", difficulties: { easy: "easy", medium: "medium", hard: "hard" }, minutes: "min", due: "by",
@@ -22,6 +22,7 @@ const words = {
     iAm: (name, role) => ["You are ", name, `${role === "moderator" ? " (moderator)" : ""}.`], enterFirst: "Enter first, to write.", offline: " — rules standing in for a language model",
   },
 };
+// A word in the title has the rules fail first, as `about` says, where they stand in for a model.
 const samples = {
   ko: { kind: "question", title: "하프 마라톤 처음인데 어떻게 준비하죠?", body: "10월에 하프 마라톤을 뛰고 싶습니다. 일주일에 세 번 달리려고 하는데 무릎이 걱정이에요.\n\n- 하체 근력 키우기\n- 러닝화 새로 사기" },
   en: { kind: "story", title: "Sub-4 marathon at 45", body: "What worked for me:\n* Ran four times a week\n* Did strength training every Tuesday\n\nI also joined a running club." },
@@ -191,6 +192,7 @@ const cancel = () => { discard(); $("body").focus(); };
 $("cancel").addEventListener("click", cancel);
 $("form").addEventListener("keydown", event => { if (event.key === "Escape" && editing && !event.isComposing) cancel(); });
 $("sample").addEventListener("click", () => fill(samples[language]));
+$("failing").addEventListener("click", () => fill({ ...samples[language], title: `${samples[language].title} ${setup.rehearsal}` }));
 onEnter(async () => {
   await refresh();
   $("body").focus();
@@ -201,11 +203,12 @@ begin({
   redraw() {
     if (me) $("me-text").replaceChildren(...t("iAm")(written(me.name), me.role));
     $("by").textContent = setup.extractor ? `${t("by")}: ${setup.extractor}${setup.offline ? t("offline") : ""}` : "";
+    $("failing").hidden = !setup.rehearsal;
     drawForm();
     if ($("line").dataset.live) sayLive($("line").dataset.live === "true");
     drawPosts();
     if (shown) guarded(() => show(shown)); else showNothing();
   },
 });
-// What was missed while nobody listened is asked for; and without news, now and then.
-listen("events", hear, is => { sayLive(is); if (is) guarded(catchUpWithAll); else catchUpWithAll().catch(() => {}); });
+// What was missed while nobody listened is asked for; and where the network is there and news are not, now and then.
+listen("events", hear, is => { sayLive(is); if (is) guarded(catchUpWithAll); else if (navigator.onLine) catchUpWithAll().catch(() => {}); });

@@ -34,7 +34,7 @@ use super::view::{
     About, Accepted, MAX_VERSION, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role,
     TaskRow, WantsToken,
 };
-use super::{LIFETIME, Service};
+use super::{LIFETIME, Service, rehearsal};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
@@ -301,8 +301,9 @@ async fn token(
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
     let extractor = service.extractor.version().to_owned();
+    let offline = extractor == RuleTaskExtractor::NAME;
     let development = service.keys.is_random();
-    Json(About { offline: extractor == RuleTaskExtractor::NAME, extractor, development })
+    Json(About { offline, rehearsal: offline.then_some(rehearsal::WORD), extractor, development })
 }
 
 /// Streams what happens to posts, as server-sent events.

@@ -4,6 +4,7 @@ mod api;
 mod members;
 mod news;
 mod query;
+mod rehearsal;
 mod view;
 
 use std::error::Error;
@@ -30,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use members::Members;
 use news::{News, Told};
+use rehearsal::Rehearsed;
 use view::Role;
 
 const PAGE: Page = Page {
@@ -57,6 +59,8 @@ pub(crate) struct Options {
 
 /// The file of the events, where they are not on a server.
 const EVENTS: &str = "events.sqlite";
+/// How often tasks are looked for before a post has failed.
+const ATTEMPTS: u32 = 5;
 /// For how long a token is good.
 const LIFETIME: Duration = Duration::from_hours(12);
 
@@ -139,8 +143,11 @@ pub(crate) async fn run(
         _ => Arc::new(SqliteTaskStore::open(options.data.join("tasks.sqlite")).await?),
     };
     let listeners = broadcast::channel(256).0;
+    let is_offline = model.is_none();
+    let extractor: Arc<dyn ExtractTasks> =
+        if is_offline { Arc::new(Rehearsed::new(extractor, ATTEMPTS)) } else { extractor };
     let told = Arc::new(Told::new(extractor.clone(), listeners.clone()));
-    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told);
+    let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told).with_max_attempts(ATTEMPTS);
     let shutdown = Shutdown::new();
     let asked = store.clone();
     let ready =

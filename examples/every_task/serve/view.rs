@@ -280,6 +280,8 @@ pub(super) struct About {
     pub(super) extractor: String,
     /// Whether rules stand in for a language model.
     pub(super) offline: bool,
+    /// The word by which a post has the rules fail first, so that there is a failure to look at and to retry.
+    pub(super) rehearsal: Option<&'static str>,
     /// Whether the service hands out tokens to whoever asks.
     pub(super) development: bool,
 }

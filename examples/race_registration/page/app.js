@@ -164,8 +164,9 @@ function fitting(it) {
   }
 }
 async function show(id, focus) {
-  const it = await call("GET", `registrations/${id}`);
   shown = id;
+  const it = await call("GET", `registrations/${id}`);
+  if (shown !== id) return; // another was chosen meanwhile
   drawRows();
   $("detail").hidden = false;
   $("detail-h").textContent = `${it.runner} · ${raceName(it.race)}`;

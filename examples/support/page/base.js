@@ -177,7 +177,8 @@ export function listen(path, heard, live) {
       if (ended.signal.aborted) return;
       live(false);
       await new Promise(wake => {
-        const timer = setTimeout(wake, pause * (1 + Math.random()) / 2);
+        // Without a network there may still be a service, on this machine.
+        const timer = setTimeout(wake, navigator.onLine ? pause * (1 + Math.random()) / 2 : latest);
         addEventListener("online", () => { clearTimeout(timer); wake(); }, { once: true, signal: ended.signal });
       });
     }

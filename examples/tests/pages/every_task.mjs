@@ -90,6 +90,20 @@ export default async function ({ meet, step }) {
     await minsu.sees("러닝화 새로 사기", minsu.section("찾은 할 일").getByRole("list"));
     await minsu.seesNo("하체 근력 키우기");
   });
+  await step("a post that failed says why, and is retried by whoever wrote it", async () => {
+    await minsu.press("실패하는 예시 넣기");
+    await minsu.press("할 일 찾기");
+    await minsu.told(/^실패 — 까닭: off_schema · rehearsed, as the post asks · 시도: 5/);
+    await minsu.choose("보기", "실패");
+    await post(minsu, "하프 마라톤 처음인데 어떻게 준비하죠? #fail-first").waitFor();
+    await minsu.judge("failed");
+    await minsu.button("다시 시도").focus();
+    await minsu.page.keyboard.press("Enter");
+    await minsu.told(/^할 일 [1-9]\d*개를 찾았습니다\.$/);
+    await minsu.standsAt("#result-h");
+    await posts(minsu).first().waitFor({ state: "detached" });
+    await minsu.choose("보기", "모두");
+  });
   const keeper = await meet();
   await step("a moderator deletes what another wrote, and everybody's page follows", async () => {
     await keeper.write("이름", "지영");

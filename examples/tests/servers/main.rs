@@ -6,9 +6,14 @@
 )]
 
 #[cfg(all(feature = "postgres", feature = "redis"))]
+#[path = "../desk/mod.rs"]
+mod desk;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod dev_search;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod outage;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 #[path = "../resume_writer/partner.rs"]
 mod partner;

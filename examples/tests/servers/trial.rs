@@ -1,23 +1,20 @@
 //! A database and a prefix of a test's own on the servers that `scripts/services` starts.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;
 use pumasi_core::event::EventId;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use reqwest::{Client, Url};
-use serde_json::Value;
+use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use support::auth::{self, Keys};
+use support::auth;
 use support::child::Running;
 use support::servers;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What every process of the tests signs and checks tokens with.
-const KEY: &str = "a key of the tests, of more than 32 bytes";
+use super::desk::KEY;
+pub(crate) use super::desk::{client, until};
 
 /// Which bus the processes share.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,26 +77,6 @@ impl Trial {
         let mut connection = PgConnection::connect(&self.server).await.unwrap();
         let drop = AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
         sqlx::raw_sql(drop).execute(&mut connection).await.unwrap();
-    }
-}
-
-/// A client that has a service's token.
-pub(crate) fn client(service: &str, name: &str, role: &str) -> Client {
-    let token = Keys::new(KEY, service).unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    Client::builder().default_headers(headers).build().unwrap()
-}
-
-/// Asks again until the answer is as wanted, for up to a minute.
-pub(crate) async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let answer = client.get(url).send().await.unwrap().json().await.unwrap_or_default();
-        if is_wanted(&answer) {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{url}: {answer}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

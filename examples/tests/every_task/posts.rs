@@ -1,105 +1,35 @@
-//! The service, from outside: what it accepted is there after it was killed, and is there once.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+//! Posts and their tasks: written, listed, edited, followed, refused.
 
-use std::collections::HashSet;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-use pumasi_core::conformance::Server;
-use pumasi_core::time::Timestamp;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use reqwest::{Client, Method, StatusCode};
-use serde_json::{Value, json};
-use support::auth::Keys;
-use support::child::Running;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
-
-const KEY: &str = "a key of the tests, of more than 32 bytes";
-
-fn start(data: &Path) -> Running {
-    let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--requests-per-second", "2000", "--data"]);
-        command.arg(data).env("PUMASI_TOKEN_KEY", KEY);
-    };
-    Running::start("every_task", serve).unwrap()
-}
-
-fn bearer() -> String {
-    let token =
-        Keys::new(KEY, "every_task").unwrap().issue("민수", "member", Duration::from_mins(10)).unwrap();
-    format!("Bearer {token}")
-}
-
-/// A client that asks as a member.
-fn member() -> Client {
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer().parse().unwrap())]);
-    Client::builder().default_headers(headers).build().unwrap()
-}
-
-fn post(number: usize) -> Value {
-    json!({"kind": "question", "title": format!("글 {number}"), "body": format!("책 {number}권을 읽고 싶습니다.")})
-}
-
-async fn get(client: &Client, url: &str) -> Value {
-    client.get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
-}
-
-/// Waits until every post has a result.
-async fn settled(client: &Client, service: &Running) -> Vec<Value> {
-    settled_within(Duration::from_mins(1), client, service).await
-}
-
-async fn settled_within(limit: Duration, client: &Client, service: &Running) -> Vec<Value> {
-    let deadline = Instant::now() + limit;
-    loop {
-        let posts = get(client, &service.url("/posts?limit=500")).await;
-        let posts = posts.as_array().unwrap().clone();
-        if posts.iter().all(|post| post["state"] != "pending") {
-            return posts;
-        }
-        assert!(Instant::now() < deadline, "posts stay pending");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
+use super::*;
 
 #[tokio::test]
-async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
+async fn without_a_model_a_failure_can_be_had_listed_and_retried() {
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
-    let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
-    for round in 0..4_usize {
-        let service = start(folder.path());
-        let posting = async {
-            loop {
-                sent += 1;
-                let answer = client.post(service.url("/posts")).json(&post(sent)).send().await;
-                let Ok(answer) = answer else { break };
-                if answer.status() != StatusCode::ACCEPTED {
-                    break;
-                }
-                let Ok(body) = answer.json::<Value>().await else { break };
-                accepted.insert(body["id"].as_str().unwrap().to_owned());
-            }
-        };
-        let killing = async {
-            tokio::time::sleep(Duration::from_millis(150 + 170 * round as u64)).await;
-            service.signal("-KILL").unwrap();
-            kills += 1;
-        };
-        tokio::join!(posting, killing);
-    }
     let service = start(folder.path());
+    let word = get(&client, &service.url("/about")).await["rehearsal"].as_str().unwrap().to_owned();
+    let failing = json!({"kind": "question", "title": word, "body": "책 3권을 읽고 싶습니다."});
+    let answer = client.post(service.url("/posts")).json(&failing).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
     let posts = settled(&client, &service).await;
-    let ids: Vec<&str> = posts.iter().map(|post| post["id"].as_str().unwrap()).collect();
-    let known: HashSet<&str> = ids.iter().copied().collect();
-    println!("killed {kills} times: {sent} posts sent, {} accepted, {} found", accepted.len(), ids.len());
-    assert!(accepted.len() > 4, "the service accepted too little for a test");
-    assert_eq!(known.len(), ids.len(), "a post stands twice");
-    let lost: Vec<&String> = accepted.iter().filter(|id| !known.contains(id.as_str())).collect();
-    assert!(lost.is_empty(), "{} accepted posts are lost", lost.len());
-    assert!(posts.iter().all(|post| post["state"] == "extracted" && post["tasks"] == 1));
+    let failure = &posts[0]["failure"];
+    assert_eq!((&posts[0]["state"], &failure["reason"]), (&json!("failed"), &json!("off_schema")));
+    assert_eq!((&failure["attempts"], &failure["retry"]), (&json!(5), &json!("now")));
+    let listed = get(&client, &service.url("/posts?state=failed")).await;
+    assert_eq!(listed, json!(posts));
+
+    let id = posts[0]["id"].as_str().unwrap();
+    let retried = client.post(service.url(&format!("/posts/{id}/retry"))).send().await.unwrap();
+    assert_eq!(retried.status(), StatusCode::ACCEPTED);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let view = loop {
+        let view = get(&client, &service.url(&format!("/posts/{id}"))).await;
+        if view["state"] == "extracted" {
+            break view;
+        }
+        assert!(Instant::now() < deadline, "the retry was lost: {view}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((view["tasks"].as_array().unwrap().len(), &view["failure"]), (1, &Value::Null));
 }
 
 #[tokio::test]
@@ -269,145 +199,6 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn clients_that_go_away_before_the_answer_leave_nothing_half_done() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), member());
-    let service = start(folder.path());
-    let mut listening = client.get(service.url("/events")).send().await.unwrap();
-    let address = service.url("").trim_start_matches("http://").to_owned();
-    let bearer = bearer();
-    let send_and_leave = async |method: &str, path: &str, body: &str, after: u64| {
-        let mut socket = TcpStream::connect(&address).await.unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Type: application/json"
-        );
-        let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        socket.write_all(request.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_micros(after)).await;
-    };
-    for number in 0..200 {
-        send_and_leave("POST", "/posts", &post(number).to_string(), 100 * (number as u64 % 200)).await;
-    }
-    let posts = settled(&client, &service).await;
-    assert!(posts.len() > 4, "the clients left too early for a test");
-    for (number, listed) in posts.iter().enumerate() {
-        let path = format!("/posts/{}", listed["id"].as_str().unwrap());
-        send_and_leave("DELETE", &path, "", 100 * (number as u64 % 200)).await;
-    }
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut told = String::new();
-    loop {
-        let left = get(&client, &service.url("/posts?limit=500")).await.as_array().unwrap().len();
-        let withdrawn = told.matches("event: withdrawn").count();
-        println!("{} posts, {left} left, {withdrawn} told as withdrawn", posts.len());
-        if withdrawn > 0 && withdrawn + left == posts.len() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "deletions stay untold");
-        while let Ok(piece) = tokio::time::timeout(Duration::from_millis(500), listening.chunk()).await {
-            told.push_str(std::str::from_utf8(&piece.unwrap().unwrap()).unwrap());
-        }
-    }
-}
-
-#[test]
-fn the_command_leaves_foreign_files_alone_and_says_what_is_no_post() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let run = |arguments: &[&std::ffi::OsStr]| {
-        let output = Command::new(support::child::example("every_task").unwrap())
-            .env_remove("OPENAI_API_KEY")
-            .env_remove("PUMASI_LLM_URL")
-            .args(arguments)
-            .output()
-            .unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stderr).unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
-    };
-    let posts = path(
-        "posts.jsonl",
-        "{\"id\": \"\", \"kind\": \"story\", \"body\": \"I read a book.\"}\n\
-         {\"id\": \"b\", \"kind\": \"story\", \"body\": \" \"}\n\
-         {\"id\": \"c\", \"kind\": \"story\", \"body\": \"I read a book.\"}\n",
-    );
-    let (status, told, printed) = run(&[posts.as_os_str()]);
-    assert_eq!(status, Some(1));
-    assert!(told.contains("line 1: the id is empty") && told.contains("line 2: the body of post"), "{told}");
-    assert!(printed.contains("STORY    c"), "{printed}");
-
-    // a file of the person's own, which even lacks its last line's end
-    let notes = path("notes.txt", "do not lose this");
-    let (status, told, _) = run(&["--journal".as_ref(), notes.as_os_str(), posts.as_os_str()]);
-    assert!(status == Some(1) && told.contains("is no journal"), "{told}");
-    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "do not lose this");
-
-    let diary =
-        path("diary.txt", "I want to log every night.\n{\"kind\":\"story\",\"title\":\"x\"}\n- Run 5 km\n");
-    let (status, told, printed) = run(&[diary.as_os_str()]);
-    assert_eq!((status, told.as_str()), (Some(0), ""), "a text may quote a line of JSON");
-    assert!(printed.contains("1 post, 0 failed"), "{printed}");
-
-    let one =
-        path("one.json", "{\n  \"id\": \"d\",\n  \"kind\": \"story\",\n  \"body\": \"I read a book.\"\n}\n");
-    let (status, told, printed) = run(&[one.as_os_str()]);
-    assert_eq!((status, told.as_str()), (Some(0), ""), "one object on several lines is a post");
-    assert!(printed.contains("STORY    d"), "{printed}");
-    let none = path("none.json", "{\n  \"id\": \"d\",\n  \"kind\": \"story\"\n}\n");
-    let (status, told, _) = run(&[none.as_os_str()]);
-    assert!(status == Some(1) && told.contains("missing field `body`"), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
-
-    let escapes = path(
-        "escapes.jsonl",
-        "{\"id\": \"e\\u001b[2J\", \"kind\": \"story\", \"title\": \"\\u001b]0;x\\u0007\\r\", \"body\": \"- Run \\u001b[31m5 km\"}\n\
-         {\"id\": \"f\", \"kind\": \"\\u001b[31m\", \"body\": \"x\"}\n",
-    );
-    let (_, told, printed) = run(&[escapes.as_os_str()]);
-    for text in [told, printed] {
-        let raw = text.chars().find(|letter| *letter != '\n' && letter.is_control());
-        assert!(raw.is_none() && text.contains(r"\u{1b}"), "{raw:?} in {text}");
-    }
-
-    for (filter, words) in [
-        (r#"{"exists": {"field": "titel"}}"#, "no field titel"),
-        (r#"{"eq": {"field": "difficulty", "value": "hrad"}}"#, "one of easy, medium, hard"),
-    ] {
-        let (status, told, _) = run(&["--only".as_ref(), filter.as_ref(), posts.as_os_str()]);
-        assert!(status == Some(2) && told.contains(words), "{told}");
-    }
-}
-
-#[test]
-fn a_journal_that_cannot_be_written_ends_the_run_with_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let posts = folder.path().join("posts.jsonl");
-    let line = |id: usize| format!("{{\"id\": \"{id}\", \"kind\": \"story\", \"body\": \"- Run 5 km\"}}\n");
-    std::fs::write(&posts, (0..9).map(line).collect::<String>()).unwrap();
-    // Every write to a file fails from here on, as on a full disk.
-    let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" --journal \"$1\" \"$2\""])
-        .arg(support::child::example("every_task").unwrap())
-        .args([folder.path().join("journal"), posts])
-        .env_remove("OPENAI_API_KEY")
-        .env_remove("PUMASI_LLM_URL")
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("stopped after 0 of 9 posts") && told.contains("append"), "{told}");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        !String::from_utf8(output.stdout).unwrap().contains("STORY"),
-        "what could not be kept is not handed out"
-    );
-}
-
-#[tokio::test]
 async fn lists_come_in_pages_that_lose_and_double_nothing() {
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
@@ -486,25 +277,6 @@ async fn events_tell_how_far_a_post_is() {
     assert_eq!(data("extracted"), json!({"post_id": id, "version": 1, "tasks": 1}));
 }
 
-#[tokio::test]
-async fn it_stops_when_asked_even_while_a_page_listens() {
-    let (folder, client) = (tempfile::tempdir().unwrap(), member());
-    let mut service = start(folder.path());
-    let mut listening = client.get(service.url("/events")).send().await.unwrap();
-    service.signal("-TERM").unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(20), listening.chunk()).await;
-    assert!(end.is_ok(), "the stream of events goes on");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let status = loop {
-        if let Some(status) = service.ended().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the service goes on");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert!(status.success());
-}
-
 /// The model of `scripts/services` answers noise; whichever stands behind the URL, no task comes through that is not in the post.
 #[tokio::test]
 async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_failed_with_a_reason() {
@@ -518,11 +290,9 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
         ("NO_PROXY", "*"),
     ];
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
-    let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--budget-tokens", "15000", "--data"]);
-        command.arg(folder.path()).envs(environment).env("PUMASI_TOKEN_KEY", KEY);
-    };
-    let service = Running::start("every_task", serve).unwrap();
+    let service = start_with(folder.path(), &["--budget-tokens", "15000"], |command| {
+        command.envs(environment);
+    });
     for post in [
         json!({"kind": "story", "title": "토익 이야기", "body": "단어를 매일 50개씩 외웠어요. 발음도 고쳤어요."}),
         json!({"kind": "question", "body": "How do I begin to run? I want to run three times a week."}),

@@ -1,37 +1,14 @@
-//! Who may do what in `every_task`, who its members are, and what is seen of a failure.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+//! Who may do what, who the members are, and what is seen of a failure.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::routing::post;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use reqwest::{Client, Method, StatusCode};
-use serde_json::{Value, json};
-use support::auth::Keys;
-use support::child::Running;
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 
-const KEY: &str = "a key of the tests, of more than 32 bytes";
-
-fn start(data: &Path, configure: impl FnOnce(&mut Command)) -> Running {
-    let serve = |command: &mut Command| {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("PUMASI_TOKEN_KEY", KEY);
-        configure(command);
-    };
-    Running::start("every_task", serve).unwrap()
-}
-
-fn client(name: &str, role: &str) -> Client {
-    let token = Keys::new(KEY, "every_task").unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    Client::builder().default_headers(headers).build().unwrap()
-}
+use super::*;
 
 async fn status(client: &Client, method: Method, url: String, body: Option<Value>) -> StatusCode {
     let request = client.request(method, url);
@@ -49,22 +26,10 @@ async fn write(client: &Client, service: &Running, text: &str) -> String {
     answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
-async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let answer = client.get(url).send().await.unwrap().json().await.unwrap();
-        if is_wanted(&answer) {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{url}: {answer}");
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
-}
-
 #[tokio::test]
 async fn nobody_edits_or_deletes_what_somebody_else_wrote() {
     let folder = tempfile::tempdir().unwrap();
-    let service = start(folder.path(), |_| ());
+    let service = start(folder.path());
     let (minsu, jane) = (client("민수", "member"), client("Jane", "member"));
     let (moderator, nobody) = (client("지영", "moderator"), Client::new());
     let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
@@ -105,7 +70,7 @@ async fn nobody_edits_or_deletes_what_somebody_else_wrote() {
 async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
     let folder = tempfile::tempdir().unwrap();
     let (minsu, membership) = (client("민수", "member"), client("members", "membership"));
-    let mut service = start(folder.path(), |_| ());
+    let mut service = start(folder.path());
     let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
     for version in [0, 9_007_199_254_740_992_u64, u64::MAX] {
         let change = Some(json!({"version": version, "nickname": "밥"}));
@@ -130,7 +95,7 @@ async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
     while service.ended().unwrap().is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    service = start(folder.path(), |_| ());
+    service = start(folder.path());
     until(&minsu, &service.url(&format!("/posts/{id}")), named("달리는곰")).await;
     let posts = until(&minsu, &service.url("/posts"), |_| true).await;
     assert_eq!(posts[0]["author"], json!({"id": "민수", "nickname": "달리는곰"}));
@@ -168,7 +133,7 @@ async fn model(is_well: Arc<AtomicBool>) -> String {
 async fn a_failure_is_seen_with_its_reason_and_retried() {
     let (folder, is_well) = (tempfile::tempdir().unwrap(), Arc::new(AtomicBool::new(false)));
     let url = model(is_well.clone()).await;
-    let service = start(folder.path(), |command| {
+    let service = start_with(folder.path(), &[], |command| {
         command.env("PUMASI_LLM_URL", url).env("NO_PROXY", "*");
     });
     let (minsu, jane) = (client("민수", "member"), client("Jane", "member"));
@@ -196,9 +161,8 @@ async fn a_failure_is_seen_with_its_reason_and_retried() {
 #[tokio::test]
 async fn pages_of_others_are_let_in_only_if_they_are_named_and_strangers_are_slowed_down() {
     let folder = tempfile::tempdir().unwrap();
-    let service = start(folder.path(), |command| {
+    let service = start_with(folder.path(), &["--requests-per-second", "5"], |command| {
         command.env("PUMASI_CORS_ORIGINS", "https://club.example");
-        command.args(["--requests-per-second", "5"]);
     });
     let preflight = async |origin: &str| {
         let request = Client::new().request(Method::OPTIONS, service.url("/posts")).header("origin", origin);
@@ -215,14 +179,9 @@ async fn pages_of_others_are_let_in_only_if_they_are_named_and_strangers_are_slo
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(answer.headers().get("set-cookie").is_none(), "nobody is known by a cookie");
 
-    let mut refused = None;
-    for _ in 0..40 {
-        let answer = Client::new().get(service.url("/about")).send().await.unwrap();
-        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            refused = Some(answer);
-            break;
-        }
-    }
+    let asking = (0..40).map(|_| Client::new().get(service.url("/about")).send());
+    let mut answers = join_all(asking).await.into_iter().map(Result::unwrap);
+    let refused = answers.find(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS);
     let refused = refused.expect("a stranger was never slowed down");
     assert!(refused.headers().contains_key("retry-after"));
     assert!(refused.json::<Value>().await.unwrap()["hint"].as_str().unwrap().contains("Retry-After"));

@@ -1,0 +1,165 @@
+//! A service in a process of its own, and people who ask it something.
+#![allow(dead_code, reason = "each program of tests uses what it needs")]
+
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use support::auth::{self, Keys};
+use support::child::Running;
+
+/// What tokens are signed and checked with.
+pub(crate) const KEY: &str = "a key of the tests, of more than 32 bytes";
+
+/// Starts a service with its data at a place and more arguments; `configure` adds to its environment.
+pub(crate) fn start(
+    service: &str,
+    data: &Path,
+    arguments: &[&str],
+    configure: impl FnOnce(&mut Command),
+) -> Running {
+    let serve = |command: &mut Command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        if !arguments.contains(&"--requests-per-second") {
+            command.args(["--requests-per-second", "5000"]);
+        }
+        command.env(auth::KEY, KEY);
+        configure(command);
+    };
+    Running::start(service, serve).unwrap()
+}
+
+/// Signs a token that a service takes.
+pub(crate) fn token(service: &str, name: &str, role: &str) -> String {
+    Keys::new(KEY, service).unwrap().issue(name, role, Duration::from_mins(10)).unwrap()
+}
+
+/// A client that asks as somebody.
+pub(crate) fn client(service: &str, name: &str, role: &str) -> Client {
+    let bearer = format!("Bearer {}", token(service, name, role)).parse().unwrap();
+    Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)])).build().unwrap()
+}
+
+/// Asks again until the answer is as wanted, for up to a minute.
+pub(crate) async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let answer = client.get(url).send().await.unwrap().json().await.unwrap_or_default();
+        if is_wanted(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{url}: {answer}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+/// Waits until a service that was told to has ended, for up to half a minute.
+pub(crate) async fn ended(service: &mut Running) -> ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(status) = service.ended().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "it goes on: {}", service.logs());
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+/// What a request is answered with; a refusal is a problem.
+pub(crate) async fn answered(request: RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    if !status.is_success() {
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{}", answer.url());
+    }
+    (status, answer.json().await.unwrap_or_default())
+}
+
+/// Who asks.
+pub(crate) trait Asks {
+    /// The name and the role; `None` of whoever has no token.
+    fn who(&self) -> Option<(&str, &str)>;
+}
+
+/// A service, and what it is asked.
+pub(crate) struct Desk {
+    name: &'static str,
+    pub(crate) service: Running,
+    pub(crate) client: Client,
+}
+
+impl Desk {
+    /// As [`start`].
+    pub(crate) fn start(
+        name: &'static str,
+        data: &Path,
+        arguments: &[&str],
+        configure: impl FnOnce(&mut Command),
+    ) -> Self {
+        Self { name, service: start(name, data, arguments, configure), client: Client::new() }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, who: impl Asks) -> RequestBuilder {
+        let request = self.client.request(method, self.service.url(path));
+        let token = who.who().map(|(name, role)| token(self.name, name, role));
+        token.into_iter().fold(request, RequestBuilder::bearer_auth)
+    }
+
+    /// Sends a request, under an idempotency key if there is one.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        who: impl Asks,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> reqwest::Result<Response> {
+        let request = self.request(method, path, who);
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        body.into_iter().fold(request, |request, body| request.json(&body)).send().await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        who: impl Asks,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let request = self.request(method, path, who);
+        answered(body.into_iter().fold(request, |request, body| request.json(&body))).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, who: impl Asks) -> Value {
+        let (status, value) = self.ask(Method::GET, path, who, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {value}");
+        value
+    }
+
+    pub(crate) async fn post(&self, path: &str, who: impl Asks, body: Value) -> Value {
+        let (status, value) = self.ask(Method::POST, path, who, Some(body)).await;
+        assert!(status.is_success(), "{path}: {status} {value}");
+        value
+    }
+
+    /// Asks again until the answer is as wanted, for up to a minute.
+    pub(crate) async fn until(
+        &self,
+        path: &str,
+        who: impl Asks + Copy,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let answer = self.get(path, who).await;
+            if is_wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path}: {answer}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Searching, whatever becomes of the engines.
+
+use super::*;
+
+#[tokio::test]
+async fn searches_are_answered_whatever_becomes_of_the_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    let is = |served: &'static str, engine: Value| {
+        move |found: &Value| found["served"] == served && found["engine"] == engine && !ids(found).is_empty()
+    };
+    site.search_until("검색 엔진", is("fresh", json!("engine"))).await;
+    for line in ["refused", "silent"] {
+        site.cut("primary", line).await;
+        site.search_until("검색 엔진", is("degraded", json!("database"))).await;
+        site.cut("primary", "whole").await;
+        site.search_until("검색 엔진", is("fresh", json!("engine"))).await;
+    }
+    site.search_until("검색 엔진", is("cached", Value::Null)).await;
+    site.cut("primary", "refused").await;
+    site.cut("fallback", "refused").await;
+    let stale = site.search_until("검색 엔진", is("stale", Value::Null)).await;
+    assert!(stale["age_ms"].as_u64().unwrap() >= 1_000, "{stale}");
+    let (status, problem) = site.ask(Method::GET, "/search?q=tantivy", Nobody, None).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    let (status, problem) = site.ask(Method::GET, "/readyz", Nobody, None).await;
+    assert_eq!((status, &problem["down"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(["search"])));
+    site.cut("fallback", "whole").await;
+    site.cut("primary", "whole").await;
+    site.search_until("검색 엔진", is("fresh", json!("engine"))).await;
+    let metrics = site.client.get(site.service.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    for told in [
+        "pumasi_breaker_state{name=\"posts/engine\"} 0",
+        "pumasi_search_documents{engine=\"engine\"} 45",
+        "pumasi_fallback_seconds_bucket{name=\"posts\",le=\"0.5\"}",
+    ] {
+        assert!(metrics.contains(told), "{told} is not in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn one_box_finds_every_kind_with_typos_initials_and_counts_and_walks_on_over_a_failover() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    let found = site.search(&[("limit", "1")]).await;
+    let kinds: Vec<_> = found["kinds"].as_array().unwrap().iter().map(|kind| kind["count"].clone()).collect();
+    assert_eq!((found["total"].as_u64(), kinds), (Some(45), vec![json!(30), json!(6), json!(5), json!(4)]));
+    let found = site.search(&[("q", "kubernets")]).await;
+    assert_eq!(
+        (ids(&found), marked(&found["hits"][0]["title"])),
+        (vec!["l03".to_owned()], "Kubernetes".into())
+    );
+    let found = site.search(&[("q", "ㄹㅅㅌ"), ("typing", "true"), ("kind", "lecture")]).await;
+    assert_eq!(ids(&found), ["l01"]);
+    let found = site.search(&[("q", "검색"), ("category", "search"), ("lang", "ko")]).await;
+    assert!(ids(&found).contains(&"l04".to_owned()) && ids(&found).contains(&"r04".to_owned()), "{found}");
+    assert_eq!(found["categories"].as_array().unwrap().len(), 1, "{found}");
+
+    let (mut walked, mut after) = (Vec::new(), None::<String>);
+    for page in 0.. {
+        site.cut("primary", if page % 2 == 0 { "whole" } else { "refused" }).await;
+        let after_this = after.clone().unwrap_or_default();
+        let mut asked = vec![("order", "likes"), ("limit", "7")];
+        if after.is_some() {
+            asked.push(("after", &after_this));
+        }
+        let found = site.search(&asked).await;
+        walked.extend(ids(&found));
+        after = found["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((walked.len(), walked.iter().collect::<BTreeSet<_>>().len()), (45, 45), "{walked:?}");
+    site.cut("primary", "whole").await;
+
+    let next = site.search(&[("order", "likes"), ("limit", "7")]).await["next"].as_str().unwrap().to_owned();
+    let mut forged = next.clone().into_bytes();
+    forged[10] = if forged[10] == b'A' { b'B' } else { b'A' };
+    let forged = String::from_utf8(forged).unwrap();
+    for (path, status) in [
+        (format!("/search?order=likes&after={forged}"), StatusCode::BAD_REQUEST),
+        (format!("/search?after={next}"), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(site.ask(Method::GET, &path, Nobody, None).await.0, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_while_an_engine_is_away_is_found_in_it_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    for line in ["refused", "silent"] {
+        site.cut("primary", line).await;
+        let title = format!("고래가 {line} 바다를 헤엄친다");
+        let (status, entry) = site.ask(Method::POST, "/entries", Member("민수"), Some(post(&title))).await;
+        assert_eq!(status, StatusCode::CREATED, "{entry}");
+        let id = entry["id"].as_str().unwrap().to_owned();
+        site.search_until(&title, |found| ids(found).first() == Some(&id)).await;
+        site.cut("primary", "whole").await;
+        site.search_until(&title, |found| found["served"] == "fresh" && ids(found).first() == Some(&id))
+            .await;
+        let path = format!("/entries/{id}");
+        assert_eq!(site.ask(Method::DELETE, &path, Member("Jane"), None).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(site.ask(Method::DELETE, &path, Member("민수"), None).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(site.ask(Method::DELETE, &path, Member("민수"), None).await.0, StatusCode::NOT_FOUND);
+        site.search_until(&title, |found| !ids(found).contains(&id)).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! Places: none is sold twice, and a kill loses none.
+
+use super::*;
+
+#[tokio::test]
+async fn no_place_is_sold_twice_and_one_whose_payment_fails_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &["--partner", "declines"]);
+    let order = site.order(LECTURE, "민수").await;
+    assert_eq!(
+        (&order["status"], &order["reason"]),
+        (&json!("compensated"), &json!("the card was declined"))
+    );
+    assert_eq!((order["charged_krw"].clone(), site.free(LECTURE).await), (Value::Null, 2));
+
+    site.partner("forgets").await;
+    let order = site.order(LECTURE, "Jane").await;
+    assert_eq!((&order["status"], &order["charged_krw"]), (&json!("completed"), &json!(49_000)), "{order}");
+    assert_eq!(site.order(LECTURE, "Jane").await, order, "ordered again");
+
+    site.partner("away").await;
+    let (going_back, ()) = tokio::join!(site.order(LECTURE, "지우"), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(site.free(LECTURE).await, 0, "the place is held meanwhile");
+    });
+    assert_ne!(going_back["status"], "completed");
+    site.partner("well").await;
+    let order = site.ended(LECTURE, "지우").await;
+    assert!(order["status"] == "compensated" || order["charged_krw"] == 49_000, "{order}");
+    let taken = 1 + u64::from(order["status"] == "completed");
+    assert_eq!(site.free(LECTURE).await, 2 - taken);
+
+    let buyers: Vec<String> = (0..8).map(|number| format!("buyer {number}")).collect();
+    join_all(buyers.iter().map(|buyer| site.order(LECTURE, buyer))).await;
+    let orders = join_all(buyers.iter().map(|buyer| site.ended(LECTURE, buyer))).await;
+    let completed = orders.iter().filter(|order| order["status"] == "completed").count() as u64;
+    assert_eq!((completed, site.free(LECTURE).await), (2 - taken, 0));
+    assert!(
+        orders.iter().all(|order| order["status"] == "completed" || order["reason"] == "no place is left")
+    );
+
+    let all = site.get("/orders", Operator).await;
+    assert_eq!(all.as_array().unwrap().len(), 11);
+    let mine = site.get("/orders", Member("민수")).await;
+    assert_eq!((mine.as_array().unwrap().len(), &mine[0]["person"]), (1, &json!("민수")));
+    let again =
+        site.request(Method::POST, "/entries/l01/order", Member("민수")).json(&json!({"again": true}));
+    assert_eq!(answered(again).await.0, StatusCode::NOT_FOUND);
+    let path = format!("/entries/{LECTURE}/order");
+    let (status, order) = site.ask(Method::POST, &path, Member("민수"), Some(json!({"again": true}))).await;
+    assert_eq!((status, &order["reason"]), (StatusCode::OK, &json!("no place is left")), "{order}");
+    assert_eq!(site.ask(Method::DELETE, &path, Member("Jane"), None).await.0, StatusCode::CONFLICT);
+    let path = format!("/entries/{LECTURE}");
+    assert_eq!(site.ask(Method::DELETE, &path, Operator, None).await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = Site::start(folder.path(), &["--partner-delay-ms", "1500"]);
+    site.write(Member("민수"), "one", "남는다", None).await;
+    let (_, entry) = site.ask(Method::POST, "/entries", Member("민수"), Some(post("죽어도 남는 글"))).await;
+    let names: Vec<String> = (0..5).map(|number| format!("buyer {number}")).collect();
+    for name in &names {
+        let request = site.request(Method::POST, "/entries/l01/order", Member(name)).json(&json!({}));
+        tokio::spawn(request.send());
+    }
+    let is_paid_for = |order: &Value| order["steps"][1]["look"] == "active";
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while site
+        .get("/orders", Operator)
+        .await
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|order| is_paid_for(order))
+        .count()
+        < 5
+    {
+        assert!(Instant::now() < deadline, "no order got as far as its payment");
+    }
+    site.service.signal("-KILL").unwrap();
+    site = Site::start(folder.path(), &["--partner", "moody"]);
+    assert_eq!(site.get("/todos/one", Member("민수")).await["version"], 1);
+    let id = entry["id"].as_str().unwrap().to_owned();
+    site.search_until("죽어도 남는 글", |found| {
+        found["served"] == "fresh" && ids(found).first() == Some(&id)
+    })
+    .await;
+    let mut completed = 0;
+    for name in &names {
+        let order = site.ended("l01", name).await;
+        let is_completed = order["status"] == "completed";
+        completed += u64::from(is_completed);
+        assert!(is_completed || order["charged_krw"].is_null() || order["refunded"] == true, "{order}");
+    }
+    // Of five places each is somebody's who paid, or free.
+    assert_eq!(site.free("l01").await, 5 - completed);
+}

@@ -1,0 +1,209 @@
+//! Organisers: their races, decisions, lots and news.
+
+use super::*;
+
+#[tokio::test]
+async fn an_organiser_decides_about_the_own_races_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let (race, lottery) = (desk.race("first_come", 2).await, desk.race("lottery", 1).await);
+    desk.answer_all(&race, "민수", None).await;
+    let rows = desk.get("/registrations", Organiser).await;
+    let id = rows[0]["id"].as_str().unwrap();
+    assert_eq!(desk.get("/registrations", OtherOrganiser).await, json!([]));
+    let why = Some(json!({"why": "a false name"}));
+    let cancel = Some(json!({"decision": "cancel", "why": "no"}));
+    for (method, path, body) in [
+        (Method::GET, format!("/registrations/{id}"), None),
+        (Method::POST, format!("/registrations/{id}/decisions"), cancel),
+        (Method::PUT, format!("/races/{race}/barred/민수"), why.clone()),
+        (Method::DELETE, format!("/races/{race}/barred/민수"), None),
+        (Method::GET, format!("/races/{race}/barred"), None),
+        (Method::POST, format!("/races/{lottery}/draw"), None),
+    ] {
+        let (status, problem) = desk.ask(method, &path, OtherOrganiser, body).await;
+        assert_eq!(
+            (status, problem["detail"].as_str()),
+            (StatusCode::FORBIDDEN, Some("this is another organiser's race"))
+        );
+    }
+
+    let long = format!("/races/{race}/barred/{}", "가".repeat(101));
+    assert_eq!(
+        desk.ask(Method::PUT, &long, Organiser, why.clone()).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let nul = format!("/races/{race}/barred/a%00");
+    assert_eq!(desk.ask(Method::PUT, &nul, Organiser, why.clone()).await.0, StatusCode::NOT_FOUND);
+    let barred = format!("/races/{race}/barred/Jane");
+    assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    let bars = json!([{"runner": "Jane", "who": "지영", "why": "a false name"}]);
+    assert_eq!(desk.get(&format!("/races/{race}/barred"), Organiser).await, bars);
+    assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NOT_FOUND);
+    let view = desk.get(&format!("/races/{race}/registration"), Runner("민수")).await;
+    assert_eq!(view["status"], "waiting", "nobody else has decided");
+}
+
+#[tokio::test]
+async fn an_operator_decides_with_who_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 5).await;
+    // the mailbox cannot exist: after the confirmation nothing is undone, and a person has to decide
+    let view = desk.answer_all(&race, "Jane", Some("jane@mail.invalid")).await;
+    desk.paid("evt-1", &view["payment"]["id"], 35_000).await.unwrap();
+    let view = desk.until(&race, "Jane", "needs_operator").await;
+    assert_eq!((&view["step"], &view["reason"]), (&json!("notify"), &json!("the mailbox does not exist")));
+    let stuck = desk.get("/registrations?status=needs_operator", Organiser).await;
+    assert_eq!(stuck.as_array().unwrap().len(), 1);
+    let decisions = format!("/registrations/{}/decisions", view["id"].as_str().unwrap());
+    let decide = |decision: &str| Some(json!({"decision": decision, "why": "전화로 알렸음"}));
+    assert_eq!(
+        desk.ask(Method::POST, &decisions, Runner("Jane"), decide("skip")).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(desk.ask(Method::POST, &decisions, Organiser, decide("cancel")).await.0, StatusCode::CONFLICT);
+    let blank = Some(json!({"decision": "skip", "why": " "}));
+    assert_eq!(
+        desk.ask(Method::POST, &decisions, Organiser, blank).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let retried = desk.post(&decisions, Organiser, decide("retry").unwrap()).await;
+    assert_eq!(retried["status"], "needs_operator");
+    let detail = desk.post(&decisions, Organiser, decide("skip").unwrap()).await;
+    assert_eq!(detail["status"], "completed");
+    let told: Vec<_> = detail["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["decision"].as_str().unwrap(),
+                one["who"].as_str().unwrap(),
+                one["why"].as_str().unwrap(),
+                one["step"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [("retry", "지영", "전화로 알렸음", "notify"), ("skip", "지영", "전화로 알렸음", "notify")]
+    );
+
+    // back to before the place, and on again with a new payment
+    let view = desk.answer_all(&race, "민수", None).await;
+    let decisions = format!("/registrations/{}/decisions", view["id"].as_str().unwrap());
+    desk.post(&decisions, Organiser, decide("place_anew").unwrap()).await;
+    let anew = desk.until(&race, "민수", "waiting").await;
+    assert_ne!(anew["payment"]["id"], view["payment"]["id"]);
+    assert_eq!(desk.places(&race).await, (1, 1));
+    // undone by the organiser, and by the runner
+    let cancelled = desk.post(&decisions, Organiser, decide("cancel").unwrap()).await;
+    assert_eq!(
+        (&cancelled["status"], &cancelled["payment"]["state"]),
+        (&json!("compensated"), &json!("cancelled"))
+    );
+    desk.answer_all(&race, "지우", None).await;
+    let (status, view) =
+        desk.ask(Method::DELETE, &format!("/races/{race}/registration"), Runner("지우"), None).await;
+    assert_eq!((status, &view["status"]), (StatusCode::OK, &json!("compensated")));
+    assert_eq!(desk.places(&race).await, (0, 1));
+}
+
+#[tokio::test]
+async fn lots_are_drawn_once_anybody_can_draw_again_and_the_next_is_called_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("lottery", 2).await;
+    let before = desk.get(&format!("/races/{race}"), Nobody).await;
+    assert!(before["commitment"].is_string());
+    let runners = ["민수", "Jane", "지우", "Alex"];
+    for runner in runners {
+        let view = desk.answer_all(&race, runner, None).await;
+        assert_eq!(view["next"], "drawn");
+    }
+    // nobody is drawn by saying so
+    let said = json!({"answer": "drawn", "value": {"rank": 1}});
+    let path = format!("/races/{race}/registration");
+    assert_eq!(
+        desk.ask(Method::POST, &path, Runner("민수"), Some(said)).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let at = format!("/races/{race}/draw");
+    assert_eq!(desk.ask(Method::GET, &at, Nobody, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(desk.ask(Method::POST, &at, Runner("민수"), None).await.0, StatusCode::FORBIDDEN);
+    let draw = desk.post(&at, Organiser, json!({})).await;
+    assert_eq!(draw, desk.post(&at, Organiser, json!({})).await);
+    assert_eq!(draw, desk.get(&at, Nobody).await);
+
+    let entrants = Entrants::new(draw["entrants"].as_str().unwrap().lines()).unwrap();
+    assert_eq!(entrants.names().len(), 4);
+    let published: Draw = serde_json::from_value(json!({
+        "algorithm": draw["algorithm"], "seed": draw["seed"], "entrants": draw["digest"],
+        "places": draw["places"], "winners": draw["winners"], "waiting": draw["waiting"],
+    }))
+    .unwrap();
+    published.verify(&entrants).unwrap();
+    assert_eq!(published.seed.commitment(), before["commitment"]);
+
+    // two are asked to pay, two wait
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let paying = loop {
+        let mut paying = Vec::new();
+        for runner in runners {
+            if desk.get(&path, Runner(runner)).await["next"] == "payment_completed" {
+                paying.push(runner);
+            }
+        }
+        if paying.len() == 2 {
+            break paying;
+        }
+        assert!(Instant::now() < deadline, "{paying:?} are called up");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    };
+    // who comes after the draw is too late
+    let late = desk.answer_all(&race, "늦은이", None).await;
+    assert_eq!(
+        (&late["status"], &late["reason"]),
+        (&json!("compensated"), &json!("the lots are drawn already"))
+    );
+    // one gives up, and the first who waits is called up without anybody asking
+    desk.ask(Method::DELETE, &path, Runner(paying[0]), None).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let next = published.waiting[0].clone();
+    loop {
+        let detail = desk.get(&format!("/registrations/{next}"), Organiser).await;
+        if detail["next"] == "payment_completed" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "nobody is called up: {detail}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(desk.places(&race).await, (2, 0));
+}
+
+#[tokio::test]
+async fn news_reach_the_organiser_and_each_runner_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 3).await;
+    let mut all = desk.send(Method::GET, "/registrations/events", Organiser, None, None).await.unwrap();
+    let mut own = desk.send(Method::GET, "/registrations/events", Runner("Jane"), None, None).await.unwrap();
+    desk.answer_all(&race, "민수", None).await;
+    desk.answer_all(&race, "Jane", None).await;
+    let until = async |stream: &mut Response, mark: &str| {
+        let mut told = String::new();
+        while !told.contains(mark) {
+            let piece = tokio::time::timeout(Duration::from_secs(20), stream.chunk()).await;
+            let Ok(Ok(Some(piece))) = piece else { panic!("{mark} is not told: {told}") };
+            told.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        told
+    };
+    let told =
+        until(&mut all, "\"runner\":\"Jane\",\"status\":\"waiting\",\"step\":\"payment_completed\"").await;
+    assert!(told.contains("event: changed") && told.contains("\"runner\":\"민수\""), "{told}");
+    let told = until(&mut own, "\"step\":\"payment_completed\"").await;
+    assert!(told.contains("Jane") && !told.contains("민수"), "{told}");
+}

@@ -1,0 +1,181 @@
+//! What is refused, and to whom.
+
+use support::auth::Keys;
+
+use super::*;
+
+#[tokio::test]
+async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 1).await;
+    let path = format!("/races/{race}/registration");
+    let runner = Runner("민수");
+    let body = |text: &str| Some(serde_json::from_str::<Value>(text).unwrap());
+    let new_race = r#"{"name": "서울마라톤", "kind": "first_come", "places": 1, "price_krw": 1}"#;
+    for (method, path, who, body, status) in [
+        (Method::POST, path.as_str(), Nobody, body("{}"), StatusCode::UNAUTHORIZED),
+        (Method::GET, &path, Nobody, None, StatusCode::UNAUTHORIZED),
+        (Method::GET, "/registrations", Nobody, None, StatusCode::UNAUTHORIZED),
+        (Method::GET, "/registrations/events", Nobody, None, StatusCode::UNAUTHORIZED),
+        (Method::GET, "/registrations", runner, None, StatusCode::FORBIDDEN),
+        (Method::GET, "/registrations/none", runner, None, StatusCode::FORBIDDEN),
+        (Method::POST, "/races", runner, body(new_race), StatusCode::FORBIDDEN),
+        (Method::POST, "/races", Nobody, body(new_race), StatusCode::UNAUTHORIZED),
+        (
+            Method::POST,
+            "/tokens",
+            Nobody,
+            body(r#"{"name": "x", "role": "organiser"}"#),
+            StatusCode::FORBIDDEN,
+        ),
+        (Method::GET, "/registrations/none", Organiser, None, StatusCode::NOT_FOUND),
+        (Method::GET, "/races/none", Nobody, None, StatusCode::NOT_FOUND),
+        (Method::POST, "/races/none/registration", runner, body("{}"), StatusCode::NOT_FOUND),
+        (Method::GET, "/nowhere", Nobody, None, StatusCode::NOT_FOUND),
+        (Method::PATCH, "/races", Nobody, None, StatusCode::METHOD_NOT_ALLOWED),
+        (Method::POST, &path, runner, body("[]"), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            Method::POST,
+            &path,
+            runner,
+            body(r#"{"answer": "payment_completed", "value": {}}"#),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (Method::POST, &path, runner, body(r#"{"answer": "agree_terms"}"#), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            Method::POST,
+            &path,
+            runner,
+            body(r#"{"answer": "agree_terms", "value": {"agreed": "yes"}}"#),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (Method::POST, &path, runner, body(r#"{"anser": "agree_terms"}"#), StatusCode::UNPROCESSABLE_ENTITY),
+        (Method::POST, &path, runner, body(r#"{"again": true}"#), StatusCode::NOT_FOUND),
+        (
+            Method::POST,
+            "/races",
+            Organiser,
+            body(r#"{"name": " ", "kind": "lottery", "places": 1, "price_krw": 1}"#),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            Method::POST,
+            "/races",
+            Organiser,
+            body(r#"{"name": "x", "kind": "lottery", "places": 0, "price_krw": 1}"#),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            Method::POST,
+            "/races",
+            Organiser,
+            body(r#"{"name": "x", "kind": "auction", "places": 1, "price_krw": 1}"#),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (Method::POST, &format!("/races/{race}/draw"), Organiser, None, StatusCode::CONFLICT),
+        (Method::GET, "/registrations?status=odd", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/registrations?limit=0", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/registrations?after=x", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/registrations?color=red", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/about?x=1", Nobody, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/races/%ff", Nobody, None, StatusCode::BAD_REQUEST),
+    ] {
+        let (got, problem) = desk.ask(method.clone(), path, who, body.clone()).await;
+        assert_eq!(got, status, "{method} {path} {body:?}: {problem}");
+        assert!(problem["detail"].is_string(), "{method} {path}: {problem}");
+    }
+
+    let client = &desk.client;
+    let raw = |body: String| {
+        client.post(desk.service.url(&path)).header("content-type", "application/json").body(body)
+    };
+    let token = desk::token("race_registration", "민수", "runner");
+    for (body, status) in [
+        ("{".to_owned(), StatusCode::BAD_REQUEST),
+        ("x".repeat(64 * 1024 + 1), StatusCode::PAYLOAD_TOO_LARGE),
+        ("x".repeat(800_000), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        assert_eq!(raw(body).bearer_auth(&token).send().await.unwrap().status(), status);
+    }
+    let forged = Keys::new("another key, of more than 32 bytes too", "race_registration").unwrap();
+    let forged = forged.issue("민수", "organiser", Duration::from_mins(1)).unwrap();
+    // {"alg":"none"}
+    let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
+    for bad in [forged.as_str(), &unsigned, "x", ""] {
+        let answer = raw("{}".to_owned()).bearer_auth(bad).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{bad}");
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    }
+
+    // webhooks
+    let body = json!({"type": "payment.completed", "payment": "none", "amount_krw": 1}).to_string();
+    let (secret, other) = (Secret::new(SECRET).unwrap(), Secret::new("another secret of 24 bytes").unwrap());
+    for (headers, body, status) in [
+        (HeaderMap::new(), body.clone(), StatusCode::UNAUTHORIZED),
+        (other.sign("e", now(), body.as_bytes()), body.clone(), StatusCode::UNAUTHORIZED),
+        (secret.sign("e", now() - 600, body.as_bytes()), body.clone(), StatusCode::UNAUTHORIZED),
+        (secret.sign("e", now(), body.as_bytes()), body.clone() + " ", StatusCode::UNAUTHORIZED),
+        (secret.sign("e", now(), body.as_bytes()), body, StatusCode::NOT_FOUND),
+        (secret.sign("e", now(), b"{}"), "{}".to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(desk.webhook(headers, body).await.unwrap().status(), status);
+    }
+
+    let document = desk.get("/openapi.json", Nobody).await;
+    assert!(document["paths"]["/races/{id}/registration"]["post"]["security"][0]["bearer"].is_array());
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    for path in ["/", "/app.js", "/style.css", "/base.css", "/healthz", "/readyz", "/metrics"] {
+        assert_eq!(
+            client.get(desk.service.url(path)).send().await.unwrap().status(),
+            StatusCode::OK,
+            "{path}"
+        );
+    }
+    // no secret and nobody's name in the logs
+    let logs = desk.service.logs();
+    assert!(
+        !logs.contains(KEY) && !logs.contains(SECRET) && !logs.contains(&token) && !logs.contains("민수"),
+        "{logs}"
+    );
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back_and_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &["--requests-per-second", "1"]);
+    let asked = (0..10).map(|_| desk.send(Method::GET, "/races", Runner("민수"), None, None));
+    let answers = futures_util::future::join_all(asked).await;
+    let limited = answers
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)
+        .inspect(|answer| assert_eq!(answer.headers()["retry-after"], "1"))
+        .count();
+    assert!(limited > 0, "10 requests at once pass a limit of 1 a second");
+    assert_eq!(desk.ask(Method::GET, "/races", Runner("Jane"), None).await.0, StatusCode::OK);
+}
+
+#[test]
+fn a_token_is_printed_where_the_key_is_known() {
+    let run = |key: Option<&str>| {
+        let mut command = Command::new(support::child::example("race_registration").unwrap());
+        command.args(["token", "--role", "organiser", "지영"]).env_remove("PUMASI_TOKEN_KEY");
+        let output = key
+            .into_iter()
+            .fold(&mut command, |command, key| command.env("PUMASI_TOKEN_KEY", key))
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (status, token, _) = run(Some(KEY));
+    assert_eq!((status, token.trim().split('.').count()), (Some(0), 3));
+    let (status, _, told) = run(None);
+    assert!(status == Some(1) && told.contains("is not set"), "{told}");
+    let (status, _, told) = run(Some("short"));
+    assert!(status == Some(1) && told.contains("at least 32 bytes"), "{told}");
+}

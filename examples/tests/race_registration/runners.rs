@@ -1,0 +1,166 @@
+//! Runners: from the terms to the bib, or undone.
+
+use super::*;
+
+#[tokio::test]
+async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 2).await;
+    let path = format!("/races/{race}/registration");
+    assert_eq!(desk.ask(Method::GET, &path, Runner("민수"), None).await.0, StatusCode::NOT_FOUND);
+    let view = desk.post(&path, Runner("민수"), json!({})).await;
+    assert_eq!((&view["status"], &view["next"]), (&json!("waiting"), &json!("agree_terms")));
+    assert!(view["deadline"].is_string());
+    let id = view["id"].clone();
+
+    // what is refused is not recorded
+    let refused = json!({"answer": "agree_terms", "value": {"agreed": false}});
+    let (status, problem) = desk.ask(Method::POST, &path, Runner("민수"), Some(refused)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(problem["detail"].as_str().unwrap().contains("nobody runs without agreeing"), "{problem}");
+    assert_eq!(desk.get(&path, Runner("민수")).await["next"], "agree_terms");
+
+    let view = desk.answer_all(&race, "민수", Some("minsu@example.com")).await;
+    assert_eq!((&view["next"], &view["payment"]["state"]), (&json!("payment_completed"), &json!("started")));
+    assert_eq!(desk.places(&race).await, (1, 0));
+    // the same application again is the same registration, and holds one place
+    let again = desk.answer_all(&race, "민수", Some("minsu@example.com")).await;
+    assert_eq!((&again["id"], &again["payment"]["id"]), (&id, &view["payment"]["id"]));
+    assert_eq!(desk.places(&race).await, (1, 0));
+
+    // the gateway's event is answered alike however often it comes
+    let payment = view["payment"]["id"].clone();
+    let pay = format!("/payments/{}/pay", payment.as_str().unwrap());
+    assert_eq!(desk.ask(Method::POST, &pay, Runner("민수"), None).await.0, StatusCode::FORBIDDEN);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let answer = desk.paid("evt-1", &payment, 35_000).await.unwrap();
+        answers.push((answer.status(), answer.text().await.unwrap()));
+    }
+    assert!(
+        answers.iter().all(|answer| *answer == (StatusCode::OK, "{\"received\":true}".to_owned())),
+        "{answers:?}"
+    );
+    let view = desk.until(&race, "민수", "completed").await;
+    assert_eq!((&view["bib"], &view["payment"]["state"]), (&json!(1), &json!("paid")));
+    assert!(looks(&view).iter().all(|(_, look)| *look == "done"), "{view}");
+    assert_eq!(desk.places(&race).await, (0, 1));
+    // money that comes twice is given back, and changes nothing
+    assert_eq!(desk.paid("evt-2", &payment, 35_000).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(desk.get(&path, Runner("민수")).await["payment"]["state"], "paid");
+
+    let listed = desk.get("/registrations?status=completed", Organiser).await;
+    assert_eq!((&listed[0]["id"], &listed[0]["runner"]), (&id, &json!("민수")));
+    let detail = desk.get(&format!("/registrations/{}", id.as_str().unwrap()), Organiser).await;
+    assert!(
+        detail["mermaid"].as_str().unwrap().contains("class u0,u1,u2,u3,u4,u5,u6,u7,u8 done"),
+        "{detail}"
+    );
+    assert!(detail["history"].as_array().unwrap().len() > 5, "{detail}");
+    // after the confirmation there is no way back
+    assert_eq!(desk.ask(Method::DELETE, &path, Runner("민수"), None).await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn where_no_gateway_knows_the_secret_nobody_pays_unless_the_page_is_told_to_play_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start_with(folder.path(), &[], None);
+    assert_eq!(desk.get("/about", Nobody).await["plays_gateway"], false);
+    let race = desk.race("first_come", 1).await;
+    let view = desk.answer_all(&race, "민수", None).await;
+    let pay = format!("/payments/{}/pay", view["payment"]["id"].as_str().unwrap());
+    assert_eq!(desk.ask(Method::POST, &pay, Runner("민수"), None).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_page_that_plays_the_gateway_lets_nobody_pay_for_somebody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start_with(folder.path(), &["--play-gateway"], None);
+    let race = desk.race("first_come", 2).await;
+    let view = desk.answer_all(&race, "민수", None).await;
+    let pay = format!("/payments/{}/pay", view["payment"]["id"].as_str().unwrap());
+    assert_eq!(desk.ask(Method::POST, &pay, Runner("Jane"), None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(desk.ask(Method::POST, &pay, Nobody, None).await.0, StatusCode::UNAUTHORIZED);
+    for _ in 0..2 {
+        assert_eq!(desk.post(&pay, Runner("민수"), json!({})).await["state"], "paid");
+    }
+    assert_eq!(desk.until(&race, "민수", "completed").await["bib"], 1);
+}
+
+#[tokio::test]
+async fn a_full_race_a_failed_check_and_a_late_payment_are_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &["--payment-seconds", "6"]);
+    let race = desk.race("first_come", 1).await;
+    let path = format!("/races/{race}/registration");
+    let jane = desk.answer_all(&race, "Jane", None).await;
+    let alex = desk.answer_all(&race, "Alex", None).await;
+    assert_eq!((&alex["status"], &alex["reason"]), (&json!("compensated"), &json!("the race is full")));
+
+    // barred after the place is held: found out after the payment, and undone in reverse order
+    let bar = Some(json!({"why": "a false name"}));
+    let barred = format!("/races/{race}/barred/Jane");
+    assert_eq!(desk.ask(Method::PUT, &barred, Runner("Alex"), bar.clone()).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(desk.ask(Method::PUT, &barred, Organiser, bar).await.0, StatusCode::NO_CONTENT);
+    desk.paid("evt-1", &jane["payment"]["id"], 35_000).await.unwrap();
+    let view = desk.until(&race, "Jane", "compensated").await;
+    assert_eq!((&view["reason"], &view["payment"]["state"]), (&json!("not eligible"), &json!("refunded")));
+    let looks = looks(&view);
+    for (step, look) in [
+        ("hold_place", "undone"),
+        ("start_payment", "undone"),
+        ("check_eligibility", "failed"),
+        ("confirm", "ahead"),
+    ] {
+        assert!(looks.contains(&(step, look)), "{looks:?}");
+    }
+    let detail = desk.get(&format!("/registrations/{}", view["id"].as_str().unwrap()), Organiser).await;
+    let undone: Vec<&str> = detail["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|entry| entry["changed"].as_array().unwrap())
+        .filter(|changed| changed["look"] == "undone")
+        .map(|changed| changed["step"].as_str().unwrap())
+        .collect();
+    let order: Vec<&str> =
+        undone.iter().copied().filter(|step| ["hold_place", "start_payment"].contains(step)).collect();
+    assert_eq!(order, ["start_payment", "hold_place"]);
+    assert_eq!(desk.places(&race).await, (0, 0));
+
+    // the place is free again: who was turned away tries again, pays too late, and has the money back
+    desk.post(&path, Runner("Alex"), json!({"again": true})).await;
+    let view = desk.answer_all(&race, "Alex", None).await;
+    assert_eq!((&view["run"], &view["next"]), (&json!(1), &json!("payment_completed")));
+    desk.until(&race, "Alex", "compensated").await;
+    desk.until_payment(&race, "Alex", "cancelled").await;
+    for _ in 0..2 {
+        assert_eq!(
+            desk.paid("evt-2", &view["payment"]["id"], 35_000).await.unwrap().status(),
+            StatusCode::OK
+        );
+    }
+    desk.until_payment(&race, "Alex", "refunded").await;
+    assert_eq!(desk.places(&race).await, (0, 0));
+
+    // a payment that was cancelled is not taken for the one that came after it
+    desk.post(&path, Runner("Alex"), json!({"again": true})).await;
+    let cancelled = desk.answer_all(&race, "Alex", None).await;
+    assert_eq!(desk.ask(Method::DELETE, &path, Runner("Alex"), None).await.0, StatusCode::OK);
+    desk.post(&path, Runner("Alex"), json!({"again": true})).await;
+    let anew = desk.answer_all(&race, "Alex", None).await;
+    assert_ne!(anew["payment"]["id"], cancelled["payment"]["id"]);
+    for (event, payment) in [("evt-3", &cancelled["payment"]["id"]), ("evt-4", &anew["payment"]["id"])] {
+        assert_eq!(desk.paid(event, payment, 35_000).await.unwrap().status(), StatusCode::OK);
+    }
+    let done = desk.until(&race, "Alex", "completed").await;
+    assert_eq!((&done["payment"]["id"], &done["payment"]["state"]), (&anew["payment"]["id"], &json!("paid")));
+
+    // something else than the price is no payment
+    let race = desk.race("first_come", 1).await;
+    let view = desk.answer_all(&race, "하나", None).await;
+    desk.paid("evt-5", &view["payment"]["id"], 1).await.unwrap();
+    let view = desk.until(&race, "하나", "compensated").await;
+    assert_eq!((&view["payment"]["state"], desk.places(&race).await), (&json!("refunded"), (0, 0)));
+}
