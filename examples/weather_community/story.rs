@@ -13,7 +13,7 @@ use pumasi_core::filter::{Circle, GeoPoint};
 use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::room::NewMessage;
 use pumasi_core::time::{Clock as _, ManualClock, SystemClock};
-use pumasi_search::reactions::{Reaction, Vote};
+use pumasi_search::reactions::{Counts, Reaction, Vote};
 use pumasi_search::views::Viewer;
 use support::say;
 
@@ -82,12 +82,15 @@ async fn votes(community: &Community, clock: &ManualClock) -> Told {
         community.reactions.cast(&[Vote::new("3", format!("person {person}"), reaction, at)]).await
     });
     join_all(voting).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let counts = community.reactions.counts(&["3"]).await?;
-    say!("  {counts:?}");
+    for Counts { likes, dislikes, .. } in community.reactions.counts(&["3"]).await? {
+        say!("  {likes} like it, {dislikes} dislike it");
+    }
     clock.advance(Duration::from_secs(1));
     let back = Vote::new("3", "person 7", Reaction::None, clock.now());
     let tally = community.reactions.cast(&[back]).await?;
-    say!("  person 7 takes the like back: {:?}", tally.iter().map(|tally| tally.counts).collect::<Vec<_>>());
+    for Counts { likes, dislikes, .. } in tally.iter().map(|tally| tally.counts) {
+        say!("  person 7 takes the like back: {likes} like it, {dislikes} dislike it");
+    }
     Ok(())
 }
 
@@ -122,10 +125,10 @@ async fn warning(community: &Community) -> Told {
     let history = community.rooms.last(&room, 100).await?;
     let numbers: Vec<u64> = history.iter().map(|message| message.number).collect();
     say!(
-        "  Jane comes in and reads {} messages: {:?} to {:?}",
+        "  Jane comes in and reads {} messages: {} to {}",
         numbers.len(),
-        numbers.first(),
-        numbers.last()
+        numbers.first().unwrap_or(&0),
+        numbers.last().unwrap_or(&0)
     );
     let mut listener = community.rooms.listen(&room, numbers.last().copied().unwrap_or(0))?;
     let speaking = join_all((1..=20).map(|number| {

@@ -29,12 +29,13 @@ pub(crate) async fn search() -> Told {
     index(&engine, &changes).await?;
     index(&database, &changes).await?;
     let report = search.doctor(Duration::from_secs(1)).await.to_string();
+    say!("== both engines hold the same documents");
     // how long each took differs from run to run
     for line in report.lines() {
         say!("{}", line.split(", answered in").next().unwrap_or(line));
     }
 
-    say!("== questions");
+    say!("\n== questions");
     let questions = [
         Query::new("검색 엔진"),
         Query::new("데이터베이스").with_filter(LANG.eq("ko")),

@@ -60,8 +60,10 @@ async fn processes_share_everything(test: &str, bus: Bus) {
         let service = if number % 2 == 0 { &one } else { &other };
         client("dev_search", buyer, "member").post(service.url("/entries/l02/order")).json(&json!({})).send()
     });
-    let answers = join_all(ordering).await;
-    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status() == StatusCode::OK));
+    for answer in join_all(ordering).await {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+    }
     one.signal("-KILL").unwrap();
     let mut completed = 0;
     for buyer in &buyers {
