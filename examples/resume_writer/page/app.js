@@ -32,6 +32,7 @@ const words = {
 };
 let resumes = [], current = null, edit = null, visit = null, comments = [], notices = [];
 let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it is sent to nobody
+let isOpen = Boolean(key);
 // What is behind the link of somebody's résumé.
 const behind = (method, path, body, headers) => call(method, path, body, { "share-key": key, ...headers });
 // A sentence with a person's name in it, of whose language nothing is known.
@@ -108,8 +109,12 @@ async function refresh() {
       if (edit.state === "proposed") { say(""); redraw(); $("proposal-h").focus(); }
     }
   }
-  if (key) {
-    try { [visit, comments] = await Promise.all([behind("GET", "shared"), behind("GET", "shared/comments?limit=500")]); } catch (error) { if (error.status !== 404) throw error; visit = null; comments = []; }
+  if (isOpen) {
+    try { visit = await behind("GET", "shared"); comments = await behind("GET", "shared/comments?limit=500"); } catch (error) {
+      if (error.status !== 404) throw error;
+      // A link that was taken back stays so.
+      isOpen = false; visit = null; comments = [];
+    }
   }
   redraw();
 }
@@ -177,4 +182,4 @@ begin({
     await refresh();
   },
 });
-every(2_000, async () => { if (me || key) await refresh(); });
+every(2_000, async () => { if (me || isOpen) await refresh(); });

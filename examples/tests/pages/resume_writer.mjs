@@ -45,12 +45,13 @@ export default async function ({ meet, step }) {
     await owner.press("그만두기");
     await owner.standsAt("#instruction");
   });
+  let reader;
   await step("a link opens it to whoever has it, who likes it and speaks of it", async () => {
     await owner.press("나눌 링크 만들기");
     await owner.told("링크를 만들었습니다.");
     await owner.standsAt("#link");
     const address = await owner.page.locator("#link").inputValue();
-    const reader = await meet();
+    reader = await meet();
     await reader.page.goto(address);
     await reader.sees("김하늘 님의 이력서");
     assert.equal(await reader.button("좋아요 0").isDisabled(), true);
@@ -72,8 +73,11 @@ export default async function ({ meet, step }) {
     await stranger.judge("stranger");
   });
   await step("a link is taken back", async () => {
-    await owner.press("나누기 그만");
-    await owner.told("이제 링크로 볼 수 없습니다.");
+    await reader.refused(404, async () => {
+      await owner.press("나누기 그만");
+      await owner.told("이제 링크로 볼 수 없습니다.");
+      await reader.sees("이 링크로 볼 수 있는 이력서가 없습니다.");
+    });
   });
   await step("an outage is told, and over when it is over", () => owner.survivesAnOutage());
 }
