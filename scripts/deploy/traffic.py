@@ -190,6 +190,9 @@ class World:
         time.sleep(0.3)
 
     def orders(self, number):
+        # What is written is told to the engines by an event.
+        entry = {"kind": "post", "category": "search", "lang": "ko", "title": f"글 {number}", "body": "역색인과 초성 검색"}
+        self.must("dev_search", "POST", "/entries", entry, as_whom=("민수", "member"))
         # The partner is moody: some are confirmed, some undone.
         for at in range(4):
             self.must("dev_search", "POST", "/entries/l06/order", {}, as_whom=(f"{number} {at}", "member"))
