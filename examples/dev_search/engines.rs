@@ -26,7 +26,8 @@ impl Engines {
             .fallback(fallback.clone())
             .cache(cache)
             .deadline(Duration::from_millis(500))
-            .tune(|fallback| fallback.probe_every(Duration::from_millis(50)))
+            // A probe may take half of that pause: an engine that is slow and well has to come back.
+            .tune(|fallback| fallback.probe_every(Duration::from_millis(500)))
             .build()?;
         Ok(Self { search, primary, fallback })
     }

@@ -6,6 +6,7 @@ use super::*;
 async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let (mut accepted, mut sent, mut kills) = (HashSet::new(), 0, 0);
+    let counted = AtomicUsize::new(0);
     for round in 0..4_usize {
         let service = start(folder.path());
         let posting = async {
@@ -18,10 +19,15 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
                 }
                 let Ok(body) = answer.json::<Value>().await else { break };
                 accepted.insert(body["id"].as_str().unwrap().to_owned());
+                counted.fetch_add(1, Ordering::Relaxed);
             }
         };
         let killing = async {
-            tokio::time::sleep(Duration::from_millis(150 + 170 * round as u64)).await;
+            // in the middle of whatever comes after two more were accepted
+            while counted.load(Ordering::Relaxed) < 2 * (round + 1) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(60 + 110 * round as u64)).await;
             service.signal("-KILL").unwrap();
             kills += 1;
         };
@@ -41,28 +47,39 @@ async fn what_was_accepted_before_a_kill_is_there_after_it_once() {
 
 #[tokio::test]
 async fn clients_that_go_away_before_the_answer_leave_nothing_half_done() {
+    const CLIENTS: usize = 100;
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());
     let mut listening = client.get(service.url("/events")).send().await.unwrap();
     let address = service.url("").trim_start_matches("http://").to_owned();
     let bearer = bearer();
-    let send_and_leave = async |method: &str, path: &str, body: &str, after: u64| {
+    let send_and_leave = async |method: &str, path: &str, body: &str, after: Duration| {
         let mut socket = TcpStream::connect(&address).await.unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Type: application/json"
         );
         let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         socket.write_all(request.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_micros(after)).await;
+        tokio::time::sleep(after).await;
     };
-    for number in 0..200 {
-        send_and_leave("POST", "/posts", &post(number).to_string(), 100 * (number as u64 % 200)).await;
+    let begun = Instant::now();
+    for number in CLIENTS..CLIENTS + 5 {
+        client.post(service.url("/posts")).json(&post(number)).send().await.unwrap();
+    }
+    let answer = begun.elapsed() / 5;
+    // Most leave soon, and the last ones after twice the time that an answer takes on this machine.
+    let patience = |place: usize, of: usize| {
+        let part = f64::from(u32::try_from(place).unwrap()) / f64::from(u32::try_from(of).unwrap());
+        answer.mul_f64(2.0 * part.powi(4))
+    };
+    for number in 0..CLIENTS {
+        send_and_leave("POST", "/posts", &post(number).to_string(), patience(number, CLIENTS)).await;
     }
     let posts = settled(&client, &service).await;
-    assert!(posts.len() > 4, "the clients left too early for a test");
+    assert!(posts.len() > 9, "the clients left too early for a test");
     for (number, listed) in posts.iter().enumerate() {
         let path = format!("/posts/{}", listed["id"].as_str().unwrap());
-        send_and_leave("DELETE", &path, "", 100 * (number as u64 % 200)).await;
+        send_and_leave("DELETE", &path, "", patience(number, posts.len())).await;
     }
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut told = String::new();

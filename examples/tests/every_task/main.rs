@@ -12,6 +12,7 @@ mod rights;
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::Server;

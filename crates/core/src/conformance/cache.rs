@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
+use super::pace::{Pace, paced};
 use super::{Broken, Kept, Verdict, holds};
 use crate::cache::Cache;
 use crate::{ErrorKind, Result};
@@ -120,6 +121,11 @@ impl<'a> Subject<'a> {
     async fn pass(&self, duration: Duration) {
         self.harness.pass(duration).await;
     }
+
+    async fn pass_by(&self, pace: &Pace, duration: Duration) {
+        pace.passes(duration);
+        self.pass(duration).await;
+    }
 }
 
 const LONG: Duration = Duration::from_secs(30);
@@ -146,21 +152,25 @@ pub async fn law_01_exact(harness: &dyn CacheHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_02_expiry(harness: &dyn CacheHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    subject.set("short", b"1", SHORT).await?;
-    subject.set("long", b"2", LONG).await?;
-    subject.set("endless", b"3", Duration::MAX).await?;
-    subject.set("brief", b"4", Duration::from_nanos(1)).await?;
-    holds!(subject.get("short").await?.is_some(), "a value was gone before its time");
-    subject.pass(SHORT).await;
-    holds!(subject.get("short").await?.is_none(), "a value outlived its time");
-    holds!(subject.get("brief").await?.is_none(), "a value of a nanosecond outlived its time");
-    holds!(subject.get("long").await?.is_some(), "a value was gone before its time");
-    holds!(subject.get("endless").await?.is_some(), "a value without an end ended");
-    let (short, long) = (subject.key("short"), subject.key("long"));
-    let many = subject.cache.get_many(&[&short, &long]).await?;
-    holds!(matches!(&many[..], [None, Some(_)]), "a value outlived its time among many");
-    Ok(Kept::Whole)
+    paced(SHORT, async |pace| {
+        let short = pace.unit();
+        let subject = &Subject::open(harness).await;
+        subject.set("short", b"1", short).await?;
+        subject.set("long", b"2", LONG).await?;
+        subject.set("endless", b"3", Duration::MAX).await?;
+        subject.set("brief", b"4", Duration::from_nanos(1)).await?;
+        holds!(subject.get("short").await?.is_some(), "a value was gone before its time");
+        subject.pass_by(pace, short).await;
+        holds!(subject.get("short").await?.is_none(), "a value outlived its time");
+        holds!(subject.get("brief").await?.is_none(), "a value of a nanosecond outlived its time");
+        holds!(subject.get("long").await?.is_some(), "a value was gone before its time");
+        holds!(subject.get("endless").await?.is_some(), "a value without an end ended");
+        let (short, long) = (subject.key("short"), subject.key("long"));
+        let many = subject.cache.get_many(&[&short, &long]).await?;
+        holds!(matches!(&many[..], [None, Some(_)]), "a value outlived its time among many");
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 3: setting again replaces the value and its time.

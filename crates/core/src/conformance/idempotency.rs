@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
+use super::pace::{Pace, paced};
 use super::{Broken, Kept, Verdict, holds};
 use crate::idempotency::{
     Begun, Claim, Fingerprint, IdempotencyKey, IdempotencyStore, IdempotentRequest, Response,
@@ -147,6 +148,11 @@ impl Subject {
     }
 }
 
+async fn pass(harness: &dyn IdempotencyHarness, pace: &Pace, time: Duration) {
+    pace.passes(time);
+    harness.pass(time).await;
+}
+
 fn response() -> Response {
     let every_byte: Vec<u8> = (0..=255).collect();
     Response::new(201, every_byte)
@@ -186,30 +192,34 @@ pub async fn law_01_one_execution(harness: &dyn IdempotencyHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_02_replay(harness: &dyn IdempotencyHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let large = Response::new(200, vec![b'\n'; 200_000]);
-    for (name, response) in [("all", response()), ("empty", Response::new(204, "")), ("large", large)] {
-        let claim = subject.claim(name, LEASE)?;
-        let token = subject.execute(&claim).await?;
-        holds!(subject.complete(&claim, token, &response).await?, "an answer was not stored");
-        holds!(
-            subject.complete(&claim, token, &response).await?,
-            "storing the same answer again was refused"
-        );
-        let another = Response::new(500, "another");
-        holds!(!subject.complete(&claim, token, &another).await?, "a stored answer was replaced");
-        let finished = Begun::Finished(response);
-        subject.expect(&claim, &finished, name).await?;
-        let elsewhere = harness.open().await.begin(&claim).await?;
-        holds!(elsewhere == finished, "another handle does not know the answer");
-        holds!(!subject.store.abandon(claim.id, token).await?, "what is completed was abandoned");
-        holds!(!subject.store.renew(claim.id, token, LONG).await?, "what is completed was renewed");
-        subject.expect(&claim, &finished, "after it was abandoned in vain").await?;
-    }
-    harness.pass(LEASE).await;
-    let claim = subject.claim("all", LEASE)?;
-    subject.expect(&claim, &Begun::Finished(response()), "after the lease of its execution").await?;
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let large = Response::new(200, vec![b'\n'; 200_000]);
+        for (name, response) in [("all", response()), ("empty", Response::new(204, "")), ("large", large)] {
+            let claim = subject.claim(name, lease)?;
+            let token = subject.execute(&claim).await?;
+            holds!(subject.complete(&claim, token, &response).await?, "an answer was not stored");
+            holds!(
+                subject.complete(&claim, token, &response).await?,
+                "storing the same answer again was refused"
+            );
+            let another = Response::new(500, "another");
+            holds!(!subject.complete(&claim, token, &another).await?, "a stored answer was replaced");
+            let finished = Begun::Finished(response);
+            subject.expect(&claim, &finished, name).await?;
+            let elsewhere = harness.open().await.begin(&claim).await?;
+            holds!(elsewhere == finished, "another handle does not know the answer");
+            holds!(!subject.store.abandon(claim.id, token).await?, "what is completed was abandoned");
+            holds!(!subject.store.renew(claim.id, token, LONG).await?, "what is completed was renewed");
+            subject.expect(&claim, &finished, "after it was abandoned in vain").await?;
+        }
+        pass(harness, pace, lease).await;
+        let claim = subject.claim("all", lease)?;
+        subject.expect(&claim, &Begun::Finished(response()), "after the lease of its execution").await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 3: a key stands for one request.
@@ -217,20 +227,24 @@ pub async fn law_02_replay(harness: &dyn IdempotencyHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_03_one_request_per_key(harness: &dyn IdempotencyHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let (claim, other) = (subject.claim("a", LEASE)?, subject.other("a")?);
-    subject.execute(&claim).await?;
-    subject.expect(&other, &Begun::OtherRequest, "while the first is at work").await?;
-    harness.pass(LEASE).await;
-    subject.expect(&other, &Begun::OtherRequest, "after the first one's lease").await?;
-    let token = subject.execute(&claim).await?;
-    holds!(subject.store.abandon(claim.id, token).await?, "it could not be abandoned");
-    subject.expect(&other, &Begun::OtherRequest, "after the first was abandoned").await?;
-    let token = subject.execute(&claim).await?;
-    holds!(subject.complete(&claim, token, &response()).await?, "an answer was not stored");
-    subject.expect(&other, &Begun::OtherRequest, "after the first was completed").await?;
-    subject.expect(&claim, &Begun::Finished(response()), "after another request").await?;
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let (claim, other) = (subject.claim("a", lease)?, subject.other("a")?);
+        subject.execute(&claim).await?;
+        subject.expect(&other, &Begun::OtherRequest, "while the first is at work").await?;
+        pass(harness, pace, lease).await;
+        subject.expect(&other, &Begun::OtherRequest, "after the first one's lease").await?;
+        let token = subject.execute(&claim).await?;
+        holds!(subject.store.abandon(claim.id, token).await?, "it could not be abandoned");
+        subject.expect(&other, &Begun::OtherRequest, "after the first was abandoned").await?;
+        let token = subject.execute(&claim).await?;
+        holds!(subject.complete(&claim, token, &response()).await?, "an answer was not stored");
+        subject.expect(&other, &Begun::OtherRequest, "after the first was completed").await?;
+        subject.expect(&claim, &Begun::Finished(response()), "after another request").await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 4: what nobody works on any longer is executed again.
@@ -238,18 +252,22 @@ pub async fn law_03_one_request_per_key(harness: &dyn IdempotencyHarness) -> Ver
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_04_takeover(harness: &dyn IdempotencyHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let (dead, alive) = (subject.claim("dead", LEASE)?, subject.claim("alive", LEASE)?);
-    let first = subject.execute(&dead).await?;
-    let own = subject.execute(&alive).await?;
-    for _ in 0..3 {
-        harness.pass(LEASE / 2).await;
-        holds!(subject.store.renew(alive.id, own, LEASE).await?, "a lease that lasts was not renewed");
-        subject.expect(&alive, &Begun::Running, "while it is renewed").await?;
-    }
-    holds!(subject.execute(&dead).await? > first, "the token did not grow");
-    subject.expect(&dead, &Begun::Running, "after it was taken over").await?;
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let (dead, alive) = (subject.claim("dead", lease)?, subject.claim("alive", lease)?);
+        let first = subject.execute(&dead).await?;
+        let own = subject.execute(&alive).await?;
+        for _ in 0..3 {
+            pass(harness, pace, lease / 2).await;
+            holds!(subject.store.renew(alive.id, own, lease).await?, "a lease that lasts was not renewed");
+            subject.expect(&alive, &Begun::Running, "while it is renewed").await?;
+        }
+        holds!(subject.execute(&dead).await? > first, "the token did not grow");
+        subject.expect(&dead, &Begun::Running, "after it was taken over").await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 5: an older execution changes nothing.
@@ -257,28 +275,35 @@ pub async fn law_04_takeover(harness: &dyn IdempotencyHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_05_fencing(harness: &dyn IdempotencyHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let claim = subject.claim("a", LEASE)?;
-    let mut last = subject.execute(&claim).await?;
-    for round in 0..10 {
-        if round == 5 {
-            harness.pass(LEASE).await;
-        } else {
-            holds!(subject.store.abandon(claim.id, last).await?, "it could not be abandoned");
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let claim = subject.claim("a", lease)?;
+        let mut last = subject.execute(&claim).await?;
+        for round in 0..10 {
+            if round == 5 {
+                pass(harness, pace, lease).await;
+            } else {
+                holds!(subject.store.abandon(claim.id, last).await?, "it could not be abandoned");
+            }
+            let next = subject.execute(&claim).await?;
+            holds!(next > last, "the token did not grow: {last}, {next}");
+            holds!(
+                !subject.complete(&claim, last, &response()).await?,
+                "an older execution stored its answer"
+            );
+            holds!(!subject.store.renew(claim.id, last, LONG).await?, "an older execution renewed the lease");
+            holds!(!subject.store.abandon(claim.id, last).await?, "an older execution abandoned the request");
+            subject.expect(&claim, &Begun::Running, "after an older execution's attempts").await?;
+            last = next;
         }
-        let next = subject.execute(&claim).await?;
-        holds!(next > last, "the token did not grow: {last}, {next}");
-        holds!(!subject.complete(&claim, last, &response()).await?, "an older execution stored its answer");
-        holds!(!subject.store.renew(claim.id, last, LONG).await?, "an older execution renewed the lease");
-        holds!(!subject.store.abandon(claim.id, last).await?, "an older execution abandoned the request");
-        subject.expect(&claim, &Begun::Running, "after an older execution's attempts").await?;
-        last = next;
-    }
-    holds!(
-        subject.complete(&claim, last, &response()).await?,
-        "the last execution could not store its answer"
-    );
-    Ok(Kept::Whole)
+        holds!(
+            subject.complete(&claim, last, &response()).await?,
+            "the last execution could not store its answer"
+        );
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 6: what is abandoned is free at once.
@@ -299,31 +324,38 @@ pub async fn law_06_abandoning(harness: &dyn IdempotencyHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_07_time_to_live(harness: &dyn IdempotencyHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let (done, long) = (subject.claim("done", LEASE)?, subject.claim("long", LEASE)?);
-    let token = subject.execute(&done).await?;
-    holds!(subject.store.complete(done.id, token, &response(), LEASE).await?, "an answer was not stored");
-    let kept = subject.execute(&long).await?;
-    holds!(subject.complete(&long, kept, &response()).await?, "an answer was not stored");
-    let crashed = Claim::new(&subject.request("user-7", "crashed", "body")?, LEASE, LEASE);
-    subject.execute(&crashed).await?;
-    subject.expect(&done, &Begun::Finished(response()), "before its time has passed").await?;
-    harness.pass(LEASE).await;
-    let next = subject.execute(&subject.other("done")?).await?;
-    holds!(next > token, "the token did not grow");
-    holds!(!subject.complete(&done, token, &response()).await?, "a forgotten execution stored its answer");
-    subject.execute(&subject.other("crashed")?).await?;
-    subject.expect(&long, &Begun::Finished(response()), "within its time").await?;
-    // One that is at work for longer than its answer would be kept is still at work.
-    let slow = Claim::new(&subject.request("user-7", "slow", "body")?, LEASE, LEASE);
-    let token = subject.execute(&slow).await?;
-    for _ in 0..3 {
-        harness.pass(LEASE / 2).await;
-        holds!(subject.store.renew(slow.id, token, LEASE).await?, "an execution at work was forgotten");
-    }
-    subject.expect(&slow, &Begun::Running, "longer than its time to live").await?;
-    holds!(subject.complete(&slow, token, &response()).await?, "its answer was not stored");
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let (done, long) = (subject.claim("done", lease)?, subject.claim("long", lease)?);
+        let token = subject.execute(&done).await?;
+        holds!(subject.store.complete(done.id, token, &response(), lease).await?, "an answer was not stored");
+        let kept = subject.execute(&long).await?;
+        holds!(subject.complete(&long, kept, &response()).await?, "an answer was not stored");
+        let crashed = Claim::new(&subject.request("user-7", "crashed", "body")?, lease, lease);
+        subject.execute(&crashed).await?;
+        subject.expect(&done, &Begun::Finished(response()), "before its time has passed").await?;
+        pass(harness, pace, lease).await;
+        let next = subject.execute(&subject.other("done")?).await?;
+        holds!(next > token, "the token did not grow");
+        holds!(
+            !subject.complete(&done, token, &response()).await?,
+            "a forgotten execution stored its answer"
+        );
+        subject.execute(&subject.other("crashed")?).await?;
+        subject.expect(&long, &Begun::Finished(response()), "within its time").await?;
+        // One that is at work for longer than its answer would be kept is still at work.
+        let slow = Claim::new(&subject.request("user-7", "slow", "body")?, lease, lease);
+        let token = subject.execute(&slow).await?;
+        for _ in 0..3 {
+            pass(harness, pace, lease / 2).await;
+            holds!(subject.store.renew(slow.id, token, lease).await?, "an execution at work was forgotten");
+        }
+        subject.expect(&slow, &Begun::Running, "longer than its time to live").await?;
+        holds!(subject.complete(&slow, token, &response()).await?, "its answer was not stored");
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 8: principals and keys are apart.

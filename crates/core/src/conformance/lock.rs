@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
+use super::pace::{Pace, paced};
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::lock::{Claim, FencingToken, Lock, LockStore};
@@ -149,9 +150,14 @@ impl<'a> Subject<'a> {
         }
     }
 
+    async fn pass(&self, pace: &Pace, time: Duration) {
+        pace.passes(time);
+        self.harness.pass(time).await;
+    }
+
     /// Lets a lease pass, with what the store needs to see it.
-    async fn outlast(&self, lease: Duration) {
-        self.harness.pass(lease + self.harness.patience()).await;
+    async fn outlast(&self, pace: &Pace, lease: Duration) {
+        self.pass(pace, lease + self.harness.patience()).await;
     }
 }
 
@@ -216,7 +222,7 @@ pub async fn law_02_tokens_grow(harness: &dyn LockHarness) -> Verdict {
         holds!(token > last, "the token did not grow: {last}, {token}");
         last = token;
         if round % 10 == 9 {
-            subject.outlast(LEASE).await;
+            harness.pass(LEASE + harness.patience()).await;
         } else {
             store.release(&claim).await?;
         }
@@ -229,17 +235,21 @@ pub async fn law_02_tokens_grow(harness: &dyn LockHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_03_leases_end(harness: &dyn LockHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let (short, long) = (subject.claim("a", LEASE)?, subject.claim("b", LONG)?);
-    let first = subject.granted(&short).await?;
-    subject.granted(&long).await?;
-    harness.pass(LEASE / 3).await;
-    subject.refused(&subject.claim("a", LONG)?, "a third of its lease had passed").await?;
-    subject.outlast(LEASE).await;
-    let next = subject.claim("a", LONG)?;
-    holds!(subject.granted(&next).await? > first, "the token did not grow");
-    subject.refused(&subject.claim("b", LONG)?, "its lease lasts").await?;
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let (short, long) = (subject.claim("a", lease)?, subject.claim("b", LONG)?);
+        let first = subject.granted(&short).await?;
+        subject.granted(&long).await?;
+        subject.pass(pace, lease / 3).await;
+        subject.refused(&subject.claim("a", LONG)?, "a third of its lease had passed").await?;
+        subject.outlast(pace, lease).await;
+        let next = subject.claim("a", LONG)?;
+        holds!(subject.granted(&next).await? > first, "the token did not grow");
+        subject.refused(&subject.claim("b", LONG)?, "its lease lasts").await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 4: a renewed lease lasts on, and one that has ended cannot be renewed.
@@ -247,22 +257,26 @@ pub async fn law_03_leases_end(harness: &dyn LockHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_04_renewal(harness: &dyn LockHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let (own, other) = (subject.claim("a", LEASE)?, subject.claim("a", LEASE)?);
-    holds!(!subject.store.renew(&own).await?, "what was never held was renewed");
-    subject.granted(&own).await?;
-    for _ in 0..4 {
-        harness.pass(LEASE / 2).await;
-        holds!(subject.store.renew(&own).await?, "a lease that lasts was not renewed");
-        holds!(!subject.store.renew(&other).await?, "another owner renewed the lease");
-        subject.refused(&other, "it was renewed").await?;
-    }
-    subject.outlast(LEASE).await;
-    holds!(!subject.store.renew(&own).await?, "a lease that had ended was renewed");
-    subject.granted(&other).await?;
-    holds!(!subject.store.renew(&own).await?, "a lost lock was renewed");
-    holds!(subject.store.renew(&other).await?, "the new holder's lease was not renewed");
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let (own, other) = (subject.claim("a", lease)?, subject.claim("a", lease)?);
+        holds!(!subject.store.renew(&own).await?, "what was never held was renewed");
+        subject.granted(&own).await?;
+        for _ in 0..4 {
+            subject.pass(pace, lease / 2).await;
+            holds!(subject.store.renew(&own).await?, "a lease that lasts was not renewed");
+            holds!(!subject.store.renew(&other).await?, "another owner renewed the lease");
+            subject.refused(&other, "it was renewed").await?;
+        }
+        subject.outlast(pace, lease).await;
+        holds!(!subject.store.renew(&own).await?, "a lease that had ended was renewed");
+        subject.granted(&other).await?;
+        holds!(!subject.store.renew(&own).await?, "a lost lock was renewed");
+        holds!(subject.store.renew(&other).await?, "the new holder's lease was not renewed");
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 5: a release frees the lock, and only its owner's.
@@ -346,33 +360,37 @@ async fn turning<T>(subject: &Subject<'_>, call: impl Future<Output = T>) -> T {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_08_loss_is_told(harness: &dyn LockHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let lock = subject.lock("a", LEASE).without_renewal();
-    let guard = lock.acquire(Duration::ZERO).await?;
-    holds!(!guard.is_lost(), "a lock was lost at once");
-    holds!(guard.lost().now_or_never().is_none(), "a lock was lost at once");
-    harness.pass(LEASE / 2).await;
-    guard.renew().await?;
-    harness.pass(LEASE * 3 / 4).await;
-    holds!(!guard.is_lost(), "a renewed lease was said to have ended");
-    subject.outlast(LEASE).await;
-    holds!(guard.is_lost(), "a lease ended and the guard did not say so");
-    guard.lost().await;
-    let cut_off = guard.while_held(std::future::pending::<crate::Result<()>>()).await;
-    same!(
-        cut_off.err().map(|error| error.kind()),
-        Some(ErrorKind::Conflict),
-        "the end of work under a lost lock"
-    );
-    let renewed = guard.renew().await;
-    same!(renewed.err().map(|error| error.kind()), Some(ErrorKind::Conflict), "renewing a lost lock");
-    let next = lock.acquire(Duration::ZERO).await?;
-    holds!(next.token() > guard.token(), "the token did not grow");
-    let released = guard.release().await;
-    same!(released.err().map(|error| error.kind()), Some(ErrorKind::Conflict), "releasing a lost lock");
-    holds!(lock.try_acquire().await?.is_none(), "releasing a lost lock freed the next holder's");
-    next.release().await?;
-    Ok(Kept::Whole)
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let lock = subject.lock("a", lease).without_renewal();
+        let guard = lock.acquire(Duration::ZERO).await?;
+        holds!(!guard.is_lost(), "a lock was lost at once");
+        holds!(guard.lost().now_or_never().is_none(), "a lock was lost at once");
+        subject.pass(pace, lease / 2).await;
+        guard.renew().await?;
+        subject.pass(pace, lease * 3 / 4).await;
+        holds!(!guard.is_lost(), "a renewed lease was said to have ended");
+        subject.outlast(pace, lease).await;
+        holds!(guard.is_lost(), "a lease ended and the guard did not say so");
+        guard.lost().await;
+        let cut_off = guard.while_held(std::future::pending::<crate::Result<()>>()).await;
+        same!(
+            cut_off.err().map(|error| error.kind()),
+            Some(ErrorKind::Conflict),
+            "the end of work under a lost lock"
+        );
+        let renewed = guard.renew().await;
+        same!(renewed.err().map(|error| error.kind()), Some(ErrorKind::Conflict), "renewing a lost lock");
+        let next = lock.acquire(Duration::ZERO).await?;
+        holds!(next.token() > guard.token(), "the token did not grow");
+        let released = guard.release().await;
+        same!(released.err().map(|error| error.kind()), Some(ErrorKind::Conflict), "releasing a lost lock");
+        holds!(lock.try_acquire().await?.is_none(), "releasing a lost lock freed the next holder's");
+        next.release().await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 8: a guard keeps its lock for as long as it is there.
@@ -380,20 +398,24 @@ pub async fn law_08_loss_is_told(harness: &dyn LockHarness) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_08_a_guard_renews_in_time(harness: &dyn LockHarness) -> Verdict {
-    let subject = &Subject::open(harness).await;
-    let lock = subject.lock("a", LEASE);
-    let guard = lock.acquire(Duration::ZERO).await?;
-    for _ in 0..25 {
-        harness.pass(LEASE / 10).await;
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
+    paced(LEASE, async |pace| {
+        let lease = pace.unit();
+        let subject = &Subject::open(harness).await;
+        let lock = subject.lock("a", lease);
+        let guard = lock.acquire(Duration::ZERO).await?;
+        for _ in 0..25 {
+            subject.pass(pace, lease / 10).await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            holds!(!guard.is_lost(), "a renewed lock was lost");
+            holds!(lock.try_acquire().await?.is_none(), "a renewed lock was granted to another");
         }
-        holds!(!guard.is_lost(), "a renewed lock was lost");
-        holds!(lock.try_acquire().await?.is_none(), "a renewed lock was granted to another");
-    }
-    drop(guard);
-    turning(subject, lock.acquire(LONG)).await?;
-    Ok(Kept::Whole)
+        drop(guard);
+        turning(subject, lock.acquire(LONG)).await?;
+        Ok(Kept::Whole)
+    })
+    .await
 }
 
 /// Law 8: a guard whose store cannot be asked is lost no later than its lease ends.
@@ -433,7 +455,7 @@ pub async fn law_09_cancellation(harness: &dyn LockHarness) -> Verdict {
         locks.push(lock);
     }
     // the lease, or sooner
-    subject.outlast(LEASE).await;
+    harness.pass(LEASE + harness.patience()).await;
     for lock in locks {
         holds!(lock.try_acquire().await?.is_some(), "an attempt that was given up holds the lock");
     }

@@ -50,6 +50,7 @@ pub mod idempotency;
 pub mod lock;
 pub mod model;
 pub mod outbox;
+mod pace;
 pub mod process;
 pub mod projection;
 pub mod room;

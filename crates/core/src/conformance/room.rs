@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join, try_join_all};
 
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
@@ -98,7 +98,7 @@ async fn speak(store: &dyn RoomStore, room: &str, count: usize) -> Result<(), Br
 pub async fn law_01_in_order(harness: &impl RoomHarness) -> Verdict {
     const SPEAKERS: usize = 6;
     const EACH: usize = 15;
-    let speaking = join_all((0..SPEAKERS).map(|speaker| async move {
+    let speaking = try_join_all((0..SPEAKERS).map(|speaker| async move {
         let store = harness.open().await;
         let mut said = Vec::new();
         for turn in 0..EACH {
@@ -121,15 +121,14 @@ pub async fn law_01_in_order(harness: &impl RoomHarness) -> Verdict {
         }
         Ok::<_, Broken>(read)
     };
-    let (said, read) = futures_util::future::join(speaking, reading).await;
-    let said = said.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // A speaker who fails ends the reading too, which would wait for what is never said.
+    let (said, read) = try_join(speaking, reading).await?;
     let expected: Vec<u64> = (1..=(SPEAKERS * EACH) as u64).collect();
     same!(
         said.into_iter().flatten().collect::<BTreeSet<_>>(),
         expected.iter().copied().collect(),
         "what was answered"
     );
-    let read = read?;
     same!(numbers(&read), expected, "what a reader found");
     let texts: BTreeSet<_> = read.iter().map(|message| &message.text).collect();
     same!(texts.len(), SPEAKERS * EACH, "how many different texts a reader found");

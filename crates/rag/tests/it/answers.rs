@@ -148,10 +148,8 @@ async fn a_reader_that_leaves_ends_the_call_of_the_model() {
         }
     }
     assert_eq!((model.open_calls(), model.cancelled_calls()), (1, 0));
-    let left = Instant::now();
     drop(events);
-    assert_eq!((model.open_calls(), model.cancelled_calls()), (0, 1));
-    assert!(left.elapsed() < Duration::from_millis(100), "{:?}", left.elapsed());
+    assert_eq!((model.open_calls(), model.cancelled_calls()), (0, 1), "at once");
 }
 
 #[tokio::test]

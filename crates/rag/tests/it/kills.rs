@@ -113,7 +113,7 @@ fn kill(crew: &mut Crew) -> u32 {
     crew.start("putter").unwrap();
     crew.kill_at_random(killed, Duration::from_millis(20)..Duration::from_millis(400)).unwrap();
     crew.kill_all().unwrap();
-    crew.finish("finisher", Duration::from_mins(1)).unwrap();
+    crew.finish("finisher", Duration::from_mins(4)).unwrap();
     killed
 }
 

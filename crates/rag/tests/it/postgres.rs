@@ -245,14 +245,15 @@ async fn a_filter_that_one_in_a_hundred_matches_finds_ten_by_the_index_and_witho
         println!("{what}: {hits} of {all} nearest found");
         assert!(hits * 100 >= all * 95, "{what}: {hits} of {all}");
         pool.close().await;
-        assert_eq!(index_was_asked(&schema).await, what.starts_with("by the graph"), "{what}");
+        let expected = what.starts_with("by the graph");
+        assert_eq!(index_was_asked(&schema, expected).await, expected, "{what}");
     }
 }
 
-/// Tells whether a search has asked the index since it was made.
-async fn index_was_asked(schema: &Schema) -> bool {
+/// Tells whether a search has asked the index since it was made; looks for it for long, if that is expected.
+async fn index_was_asked(schema: &Schema, expected: bool) -> bool {
     // what a session has counted is seen some time after it has ended
-    for _ in 0..40 {
+    for _ in 0..if expected { 600 } else { 40 } {
         let used: Option<i64> = sqlx::query_scalar(
             "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'pumasi_rag_chunk_near' AND schemaname = $1",
         )

@@ -1,7 +1,7 @@
 //! Answers as server-sent events.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use pumasi_core::model::{Reply, ScriptedModel};
@@ -65,7 +65,7 @@ async fn a_reader_that_comes_back_gets_what_it_has_not_seen() {
 }
 
 #[tokio::test]
-async fn the_model_is_stopped_within_100_ms_of_the_last_reader_leaving() {
+async fn the_model_is_stopped_as_soon_as_the_last_reader_has_left() {
     let model = ScriptedModel::always(Reply::chunks(["통증이 ", "있으면"]).stall()).with_clock(SystemClock);
     let streams = Streams::new();
     let mut reader = streams.open(coach(&model).await.ask(ask()));
@@ -74,12 +74,12 @@ async fn the_model_is_stopped_within_100_ms_of_the_last_reader_leaving() {
         last = read(&reader.next().await.unwrap()).0;
     }
     assert_eq!(model.open_calls(), 1);
-    let left = Instant::now();
     drop(reader);
-    while model.open_calls() > 0 {
-        assert!(left.elapsed() < Duration::from_millis(100), "the model still writes");
+    // No timer is waited for: whoever writes is told, and does what it does then.
+    for _ in 0..50 {
         tokio::task::yield_now().await;
     }
+    assert_eq!(model.open_calls(), 0, "the model still writes");
     assert_eq!(model.cancelled_calls(), 1);
     // whoever comes back is told
     tokio::task::yield_now().await;

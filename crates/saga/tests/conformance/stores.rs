@@ -225,6 +225,14 @@ mod on_redis {
             let url = Server::Redis.url("sagas on Redis")?;
             Some(Self { url, prefix: format!("test-{:016x}:", fastrand::u64(..)) })
         }
+
+        async fn connection(&self) -> ::redis::aio::MultiplexedConnection {
+            // By default it gives up after half a second, in which a busy machine may not answer.
+            let limit = Some(Duration::from_secs(30));
+            let patient = ::redis::AsyncConnectionConfig::new().set_response_timeout(limit);
+            let client = ::redis::Client::open(self.url.as_str()).unwrap();
+            client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+        }
     }
 
     #[async_trait]
@@ -238,8 +246,7 @@ mod on_redis {
         }
 
         async fn cut(&self) -> bool {
-            let client = ::redis::Client::open(self.url.as_str()).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let mut connection = self.connection().await;
             // Values of another type under the store's keys: every script that comes to them fails.
             for key in ["workers", "ids", "wake"] {
                 let key = format!("{}{key}", self.prefix);
@@ -275,8 +282,7 @@ mod on_redis {
         let created = begun(1, leaving, true);
         store.commit(vec![created.clone()]).await.pop().unwrap().unwrap();
         // As a claim that arrives while its worker leaves: a row that leaving does not let go.
-        let client = ::redis::Client::open(redis.url.as_str()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = redis.connection().await;
         let key = [redis.prefix.as_bytes(), b"saga:", created.head.id.as_bytes()].concat();
         let row: Vec<u8> =
             ::redis::cmd("HGET").arg(&key).arg("row").query_async(&mut connection).await.unwrap();

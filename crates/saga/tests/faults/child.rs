@@ -5,7 +5,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pumasi_core::ErrorKind;
@@ -96,8 +96,15 @@ impl Worker {
 
     /// What a saga does beside its commits, before the one of this version; whatever is repeated must be safe.
     async fn effect(&self, id: SagaId, version: u64) {
+        while let Err(error) = self.try_effect(id, version).await {
+            assert!(error.retry().is_retryable(), "an effect failed: {error:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn try_effect(&self, id: SagaId, version: u64) -> pumasi_saga::Result<()> {
         let holder = id.to_string();
-        let done = match version {
+        match version {
             2 => self.places.hold(holder, HOUR).await.map(|hold| match hold {
                 Some(hold) => self.ack(&format!("hold {id} {}\n", hold.ticket)),
                 None => self.ack(&format!("full {id} 0\n")),
@@ -116,9 +123,6 @@ impl Worker {
                 self.store.deliver(signal).await.map(drop)
             }
             _ => Ok(()),
-        };
-        if let Err(error) = done {
-            assert!(error.retry().is_retryable(), "an effect failed: {error:?}");
         }
     }
 
@@ -214,11 +218,19 @@ fn plays_its_part() {
         places.open(PLACES).await.unwrap();
         let worker = Arc::new(Worker { store, places, id: WorkerId::random(), acks });
         let renewing = Arc::clone(&worker);
+        let mut renewed = Instant::now();
         worker.store.renew(worker.id, LEASE).await.unwrap();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LEASE / 4).await;
-                let _ = renewing.store.renew(renewing.id, LEASE).await;
+                let asked = Instant::now();
+                let done = renewing.store.renew(renewing.id, LEASE).await;
+                if renewed.elapsed() > LEASE {
+                    renewing.ack(&format!("late {} 0\n", SagaId::of(SAGA, "")));
+                }
+                if done.is_ok() {
+                    renewed = asked;
+                }
             }
         });
         let finishes = part.role == "finisher";

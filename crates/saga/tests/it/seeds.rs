@@ -116,13 +116,18 @@ fn the_same_seeds_end_alike_in_postgres() {
 #[cfg(feature = "redis")]
 #[test]
 fn the_same_seeds_end_alike_in_redis() {
+    use std::time::Duration;
+
     use pumasi_core::conformance::Server;
     use pumasi_saga::store::RedisStore;
 
     let Some(url) = Server::Redis.url("the same seeds") else { return };
     let runtime = runtime();
     let client = redis::Client::open(url.as_str()).unwrap();
-    let connection = runtime.block_on(client.get_multiplexed_async_connection()).unwrap();
+    // By default it gives up after half a second, in which a busy machine may not answer.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+    let connection = client.get_multiplexed_async_connection_with_config(&patient);
+    let connection = runtime.block_on(connection).unwrap();
     let stores = |clock: &ManualClock| -> Result<Arc<dyn SagaStore>> {
         let prefix = format!("pumasi-seeds-{:016x}:", fastrand::u64(..));
         let _inside = runtime.enter();

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::error::failed;
+use super::error::{expelled, failed, passes};
 use super::group::Group;
 use super::partition::{Partition, PartitionId};
 use super::progress::Progress;
@@ -217,11 +219,20 @@ impl Group {
         if list.count() == 0 {
             return Ok(());
         }
-        let ended = self.consumer.commit(&list, rdkafka::consumer::CommitMode::Sync);
-        match ended {
+        let (begun, limit) = (Instant::now(), self.cluster.options.request);
+        loop {
+            let ended = self.consumer.commit(&list, rdkafka::consumer::CommitMode::Sync);
+            let code = ended.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+            // On a cluster whose first group this is, the broker takes its time to find out that it is the coordinator.
+            if code.is_some_and(passes) && begun.elapsed() < limit {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
             // The group has members, and only they may commit: whoever of them gets the partitions decides.
-            Err(error) if error.rdkafka_error_code().is_some_and(super::error::expelled) => Ok(()),
-            ended => ended.map_err(|error| failed("deciding where the group begins", &error)),
+            if code.is_some_and(expelled) {
+                return Ok(());
+            }
+            return ended.map_err(|error| failed("deciding where the group begins", &error));
         }
     }
 }

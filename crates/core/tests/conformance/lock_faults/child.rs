@@ -91,6 +91,8 @@ pub(super) async fn play(role: &str, setting: Setting) {
         "race" => {
             let (mut refused, mut overlaps, mut alternations) = (0, 0, 0);
             let mut last = FencingToken::new(0);
+            println!("@ready");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
             for _ in 0..500 {
                 let guard = lock.acquire(Duration::from_mins(2)).await.unwrap();
                 match resource.begin(guard.token()).await {

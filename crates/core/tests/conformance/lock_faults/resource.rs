@@ -5,6 +5,8 @@ use redis::Script;
 use redis::aio::MultiplexedConnection;
 use sqlx::{PgPool, Row};
 
+use crate::redis_server::patient;
+
 const BEGIN: &str = "
 local before = redis.call('HGET', KEYS[1], 'fence')
 if before and tonumber(before) >= tonumber(ARGV[1]) then return false end
@@ -37,7 +39,7 @@ pub(super) struct Begun {
 impl Resource {
     pub(super) async fn redis(url: &str, name: &str) -> Self {
         let client = redis::Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = client.get_multiplexed_async_connection_with_config(&patient()).await.unwrap();
         Self { store: Store::Redis(connection), name: name.to_owned() }
     }
 

@@ -158,13 +158,13 @@ async fn nothing_is_lost_or_out_of_order_when_members_come_and_go() {
     let all = keys * usize::try_from(versions).unwrap();
     let begun = Instant::now();
     while effects.count() < all {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{} of {all} events", effects.count());
+        assert!(begun.elapsed() < Duration::from_mins(3), "{} of {all} events", effects.count());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // What a member had done and not settled when it was stopped comes again to another one, and is settled there.
     let last = join(&members[0].0).await;
     while last.lag().await.unwrap().unsettled > 0 {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", last.lag().await);
+        assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", last.lag().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(last);

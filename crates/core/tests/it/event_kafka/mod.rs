@@ -23,7 +23,7 @@ use pumasi_core::event::{
 
 const MANY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 /// Long enough for anything that should come.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Options with topics of their own; `None`, after saying so, where there is no broker.
 fn options(test: &str) -> Option<KafkaBusOptions> {

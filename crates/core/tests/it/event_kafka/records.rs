@@ -329,12 +329,7 @@ async fn a_group_that_is_left_in_order_gives_its_partitions_to_others_at_once() 
             waiting.settle(&delivery.receipt, Settlement::Ack).await.unwrap();
             read += 1;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{read} of {} after {:?}",
-            keys.len(),
-            begun.elapsed()
-        );
+        assert!(begun.elapsed() < SOON, "{read} of {} after {:?}", keys.len(), begun.elapsed());
     }
     // The process may join again.
     let member = join(&bus).await;

@@ -52,7 +52,7 @@ async fn a_broker_that_is_stopped_and_killed_and_comes_back_loses_nothing_and_ke
     let goes_on = async |when: &str| {
         let (before, begun) = (effects.count(), Instant::now());
         while effects.count() < before + 200 {
-            assert!(begun.elapsed() < Duration::from_mins(2), "nothing goes on {when}");
+            assert!(begun.elapsed() < Duration::from_mins(5), "nothing goes on {when}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -73,7 +73,7 @@ async fn a_broker_that_is_stopped_and_killed_and_comes_back_loses_nothing_and_ke
     let all = keys * usize::try_from(versions).unwrap();
     let patience = Instant::now();
     while effects.count() < all {
-        assert!(patience.elapsed() < Duration::from_mins(2), "{} of {all} events", effects.count());
+        assert!(patience.elapsed() < Duration::from_mins(5), "{} of {all} events", effects.count());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     shutdown.trigger();

@@ -72,7 +72,7 @@ async fn a_batch_that_was_cut_off_keeps_its_order_when_it_is_repeated_and_others
     let mut read = Vec::new();
     let begun = Instant::now();
     while read.len() < usize::try_from(last).unwrap() + 4 {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{read:?}");
+        assert!(begun.elapsed() < Duration::from_mins(3), "{read:?}");
         read.extend(drain(&member).await);
     }
     let versions = |key: &str| -> Vec<u64> {

@@ -51,7 +51,7 @@ async fn a_cut_connection_is_a_clear_error_and_everything_goes_on_by_itself_afte
     let all = keys * usize::try_from(versions).unwrap();
     let begun = Instant::now();
     while effects.count() < all {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{} of {all} events", effects.count());
+        assert!(begun.elapsed() < Duration::from_mins(3), "{} of {all} events", effects.count());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     shutdown.trigger();
@@ -72,9 +72,7 @@ async fn a_cut_connection_is_a_clear_error_and_everything_goes_on_by_itself_afte
 
 #[tokio::test]
 async fn a_cluster_that_is_not_there_is_unavailable_at_once_or_in_time() {
-    // Nothing listens on this port: it was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options = on(&format!("127.0.0.1:{port}"), "").with_request_timeout(Duration::from_secs(1));
+    let options = on("127.0.0.1:1", "").with_request_timeout(Duration::from_secs(1));
     let error = options.open().await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{error:?}");
     assert!(error.retry().is_retryable());

@@ -71,8 +71,8 @@ async fn a_wait_beyond_the_deadline_is_left_to_the_caller() {
     let server = Server::start([Reply::of(429, &[("retry-after", "30")], "{}")]).await;
     let model = builder(Dialect::OpenAi, &server).build().unwrap();
     let began = Instant::now();
-    let error = model.complete(ask().with_timeout(Duration::from_secs(5))).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(4));
+    let error = model.complete(ask().with_timeout(Duration::from_secs(20))).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(15));
     assert_eq!(
         (error.kind(), error.retry()),
         (ErrorKind::RateLimited, Retry::After(Duration::from_secs(30)))
@@ -84,11 +84,11 @@ async fn a_wait_beyond_the_deadline_is_left_to_the_caller() {
 async fn the_deadline_covers_all_attempts_and_a_slow_loris() {
     let server = Server::start([Reply::default().then_hang()]).await;
     let model =
-        builder(Dialect::OpenAi, &server).with_idle_timeout(Duration::from_millis(80)).build().unwrap();
+        builder(Dialect::OpenAi, &server).with_idle_timeout(Duration::from_millis(600)).build().unwrap();
     let began = Instant::now();
-    let error = model.complete(ask().with_timeout(Duration::from_millis(200))).await.unwrap_err();
+    let error = model.complete(ask().with_timeout(Duration::from_millis(1_500))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(server.received().len() >= 2 && began.elapsed() < Duration::from_secs(3));
+    assert!(server.received().len() >= 2 && began.elapsed() < Duration::from_secs(10));
 
     let loris = Reply::bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{")
         .then_trickle(&[b' '; 1_000], Duration::from_millis(20));
@@ -99,7 +99,7 @@ async fn the_deadline_covers_all_attempts_and_a_slow_loris() {
     request.timeout = None;
     let error = model.complete(request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(10), "its thousand bytes take twenty seconds");
 }
 
 #[tokio::test]

@@ -48,13 +48,13 @@ async fn comments_do_not_hold_an_answer_back_that_is_over() {
     let whole = "data: {\"choices\":[{\"delta\":{\"content\":\"가\"}}]}\n\n\
                  data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-    let comments = ": still here\n\n".repeat(200).into_bytes();
+    let comments = ": still here\n\n".repeat(400).into_bytes();
     let reply = Reply::bytes(format!("{head}{whole}")).then_trickle(&comments, Duration::from_millis(20));
     let server = Server::start([reply]).await;
     let began = Instant::now();
     let (answer, error) = streamed(&once(Dialect::OpenAi, &server)).await;
     assert!(error.is_none() && answer.text() == "가", "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -126,22 +126,22 @@ async fn what_fails_before_the_first_piece_is_tried_again_and_what_fails_after_i
 #[tokio::test]
 async fn a_silent_stream_ends_by_the_idle_timeout_and_a_slow_one_by_the_deadline() {
     let idle = Server::start([Reply::chunked([chunk("반쯤").as_bytes()]).then_hang()]).await;
-    let model =
-        builder(Dialect::Generic, &idle).with_idle_timeout(Duration::from_millis(100)).build().unwrap();
+    let model = builder(Dialect::Generic, &idle).with_idle_timeout(Duration::from_secs(1)).build().unwrap();
     let (answer, error) = streamed(&model).await;
     assert_eq!((answer.text(), error.unwrap().kind()), ("반쯤", ErrorKind::Timeout));
 
     // Each byte comes within the idle timeout: only the deadline ends it.
-    let slow = Reply::events(chunk("반쯤")).then_trickle(&[b':'; 1_000], Duration::from_millis(20));
+    let slow = Reply::events(chunk("반쯤")).then_trickle(&[b':'; 3_000], Duration::from_millis(20));
     let server = Server::start([slow]).await;
-    let model = builder(Dialect::Generic, &server).with_idle_timeout(Duration::from_secs(5)).build().unwrap();
+    let model =
+        builder(Dialect::Generic, &server).with_idle_timeout(Duration::from_secs(20)).build().unwrap();
     let began = Instant::now();
-    let mut stream = model.stream(ask().with_timeout(Duration::from_millis(300))).await.unwrap();
+    let mut stream = model.stream(ask().with_timeout(Duration::from_secs(1))).await.unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap().content, "반쯤");
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(stream.next().await.is_none());
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -176,13 +176,21 @@ async fn dropping_a_stream_or_a_call_closes_the_connection() {
     stream.next().await.unwrap().unwrap();
     drop(stream);
     let call = model.complete(ask());
-    assert!(tokio::time::timeout(Duration::from_millis(200), call).await.is_err());
+    let arrived = async {
+        while server.received().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = call => panic!("a server that hangs answered: {answer:?}"),
+        () = arrived => {}
+    }
     let closed = async {
         while server.gone() < 2 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), closed).await.expect("both connections are closed");
+    tokio::time::timeout(Duration::from_secs(20), closed).await.expect("both connections are closed");
 }
 
 #[tokio::test]

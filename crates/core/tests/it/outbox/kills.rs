@@ -154,7 +154,12 @@ async fn on_sqlite(role: &str, folder: &Path) {
 }
 
 /// Kills and restarts processes at random, then lets relays and consumers finish; returns how many were killed.
-async fn havoc(folder: &Path, place: &Place, pending: impl AsyncFn() -> i64) -> u32 {
+async fn havoc(
+    folder: &Path,
+    place: &Place,
+    committed: impl AsyncFn() -> i64,
+    pending: impl AsyncFn() -> i64,
+) -> u32 {
     let kills = kills(20);
     let mut crew = Crew::new("outbox::kills::plays_its_part_as_a_child", folder);
     if let Place::Postgres { schema } = place {
@@ -166,11 +171,16 @@ async fn havoc(folder: &Path, place: &Place, pending: impl AsyncFn() -> i64) -> 
     tokio::task::block_in_place(|| {
         crew.kill_at_random(kills, Duration::from_millis(30)..Duration::from_millis(500)).unwrap();
     });
+    // A busy machine starts them slowly; they go on until enough has happened to tell anything.
+    let patience = Instant::now();
+    while committed().await <= i64::from(kills) && patience.elapsed() < Duration::from_mins(1) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     tokio::time::sleep(Duration::from_millis(300)).await;
     for role in ROLES.into_iter().filter(|role| role.starts_with("publisher")) {
         crew.kill(role).unwrap();
     }
-    let deadline = Instant::now() + Duration::from_mins(2);
+    let deadline = Instant::now() + Duration::from_mins(4);
     while pending().await > 0 {
         assert!(Instant::now() < deadline, "what was left was not worked off: {}", crew.said());
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -214,7 +224,9 @@ async fn on_postgres_nothing_is_lost_or_doubled_when_every_process_is_killed_aga
         sqlx::query(missing).fetch_one(&schema.pool).await.unwrap().get(0)
     };
     let place = Place::Postgres { schema: schema.name().to_owned() };
-    let kills = havoc(folder.path(), &place, pending).await;
+    let committed =
+        async || sqlx::query("SELECT count(*) FROM truth").fetch_one(&schema.pool).await.unwrap().get(0);
+    let kills = havoc(folder.path(), &place, committed, pending).await;
     let names = async |statement: &'static str| -> Names {
         let rows = sqlx::query(statement).fetch_all(&schema.pool).await.unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
@@ -249,7 +261,8 @@ async fn on_sqlite_nothing_is_lost_or_doubled_when_every_process_is_killed_again
             .await
             - count(&effects, "SELECT count(*) FROM effect").await
     };
-    let kills = havoc(folder.path(), &Place::Sqlite, pending).await;
+    let committed = async || count(&service, "SELECT count(*) FROM truth").await;
+    let kills = havoc(folder.path(), &Place::Sqlite, committed, pending).await;
     let names = async |pool: &SqlitePool, statement: &'static str| -> Names {
         let rows = sqlx::query(statement).fetch_all(pool).await.unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()

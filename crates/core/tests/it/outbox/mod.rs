@@ -64,7 +64,7 @@ fn versions_by_key(events: &[Arc<Envelope>]) -> BTreeMap<String, Vec<u64>> {
 
 /// Waits until `done` says so.
 async fn until<F: Future<Output = bool>>(what: &str, done: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(3);
     while !done().await {
         assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -280,7 +280,7 @@ async fn a_relay_that_stalls_between_publish_and_delete_loses_its_claim_and_harm
     let running = tokio::spawn(other.clone().run(shutdown.clone()));
     table.write(&events(20, 8).split_off(100)).await;
     until("an empty outbox", async || table.outbox.backlog().await.unwrap().pending == 0).await;
-    until("the end of the stall", async || slow.stats().lost == 1).await;
+    until("the end of the stall", async || slow.stats().lost > 0).await;
     shutdown.trigger();
     stalled.await.unwrap().unwrap();
     running.await.unwrap().unwrap();
@@ -291,7 +291,10 @@ async fn a_relay_that_stalls_between_publish_and_delete_loses_its_claim_and_harm
     for (key, versions) in versions_by_key(&there) {
         assert!(versions.iter().copied().eq(1..=8), "{key}: {versions:?}");
     }
-    println!("stalled relay: 160 events, 1 claim lost, {doubles} published again and recognised, order kept");
+    println!(
+        "stalled relay: 160 events, {} claims lost, {doubles} published again and recognised, order kept",
+        slow.stats().lost
+    );
 }
 
 #[tokio::test]

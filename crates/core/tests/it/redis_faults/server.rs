@@ -19,7 +19,9 @@ impl Server {
             return None;
         }
         std::fs::create_dir_all(folder).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Below the range that outgoing connections take: one of those could have it while the server is away.
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(is_free).unwrap();
         let mut server = Self { process: None, port, folder: folder.to_owned() };
         server.restart();
         Some(server)

@@ -21,6 +21,8 @@ use sqlx::{Row, Sqlite};
 use super::*;
 
 const ITEMS: i64 = 40;
+/// How many months are worked on at least, however slowly a busy machine starts the processes.
+const MONTHS: i64 = 2;
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS effect (job TEXT NOT NULL, month BIGINT NOT NULL, n BIGINT NOT NULL); \
     CREATE TABLE IF NOT EXISTS outbox (id TEXT NOT NULL, body TEXT NOT NULL)";
 
@@ -158,7 +160,7 @@ async fn on_sqlite(folder: &Path) {
         let done: i64 = sqlx::query_scalar(COMPLETED).bind("payments").fetch_one(&pool).await.unwrap();
         let stop = folder.join("stop").exists();
         let open: i64 = sqlx::query_scalar(OPEN).fetch_one(&pool).await.unwrap();
-        if !stop || open > 0 {
+        if !stop || open > 0 || done < MONTHS {
             complete(&payments, &month(done)).await;
             continue;
         }
@@ -184,7 +186,7 @@ fn check(effects: &[(String, i64, i64)], completed: &BTreeMap<String, i64>) -> (
     }
     let months = completed["payments"];
     assert_eq!(completed["members"], months);
-    assert!(months > 1, "too little happened to tell anything");
+    assert!(months >= MONTHS, "too little happened to tell anything");
     for job in ["payments", "members"] {
         let written: Vec<i64> =
             found.keys().filter(|(name, _)| *name == job).map(|(_, month)| *month).collect();
@@ -281,7 +283,7 @@ mod postgres {
             let done: i64 = sqlx::query_scalar(COMPLETED).bind("payments").fetch_one(&pool).await.unwrap();
             let stop = folder.join("stop").exists();
             let open: i64 = sqlx::query_scalar(OPEN).fetch_one(&pool).await.unwrap();
-            if !stop || open > 0 {
+            if !stop || open > 0 || done < MONTHS {
                 complete(&payments, &month(done)).await;
             }
             let bodies: Vec<String> =
@@ -294,7 +296,7 @@ mod postgres {
                 }
             }
             let members: i64 = sqlx::query_scalar(COMPLETED).bind("members").fetch_one(&pool).await.unwrap();
-            if stop && open == 0 && members == done {
+            if stop && open == 0 && done >= MONTHS && members == done {
                 break;
             }
         }

@@ -38,14 +38,38 @@ fn every_accepted_post_has_its_tasks_once_when_two_services_are_killed_again_and
         crew.start(&format!("service-{service}")).unwrap();
     }
     crew.kill_at_random(kills, Duration::from_millis(30)..Duration::from_millis(600)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(enough(folder.path(), kills, &mut crew));
     crew.kill_all().unwrap();
     crew.finish("finisher", Duration::from_mins(2)).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(check(folder.path(), kills, begun));
 }
 
-async fn published(bus: &SqliteBus) -> Vec<Envelope> {
-    let member = bus.subscribe(&Subscription::new("check", [TaskPipeline::TASKS])).await.unwrap();
+/// Waits until there is something of everything that is looked at: a busy machine starts the services slowly.
+async fn enough(folder: &Path, kills: u32, crew: &mut Crew) {
+    let bus = SqliteBus::open(folder.join("events.db")).await.unwrap();
+    let (mut extracted, mut failed, mut withdrawn) = (false, false, false);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_mins(1) {
+        for event in published(&bus, "enough").await {
+            match event.payload().unwrap() {
+                TaskEvent::TasksExtracted { .. } => extracted = true,
+                TaskEvent::ExtractionFailed { .. } => failed = true,
+                TaskEvent::TasksWithdrawn => withdrawn = true,
+                _ => {}
+            }
+        }
+        let accepted: usize = (0..SERVICES).map(|service| service::accepted(folder, service).len()).sum();
+        if extracted && failed && withdrawn && accepted > kills as usize {
+            return;
+        }
+        crew.check().unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn published(bus: &SqliteBus, group: &str) -> Vec<Envelope> {
+    let member = bus.subscribe(&Subscription::new(group, [TaskPipeline::TASKS])).await.unwrap();
     let mut all = Vec::new();
     loop {
         let taken = member.fetch(NonZeroUsize::new(100).unwrap(), Duration::ZERO).await.unwrap();
@@ -65,7 +89,7 @@ async fn check(folder: &Path, kills: u32, begun: Instant) {
     bus.verify().await.unwrap();
     assert!(bus.dead_letters(TaskPipeline::GROUP, Page::default()).await.unwrap().is_empty());
 
-    let events = published(&bus).await;
+    let events = published(&bus, "check").await;
     let mut by_post: BTreeMap<&str, Vec<(u64, TaskEvent)>> = BTreeMap::new();
     for event in &events {
         by_post.entry(&event.key).or_default().push((event.version, event.payload().unwrap()));

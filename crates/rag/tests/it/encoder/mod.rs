@@ -167,20 +167,24 @@ async fn a_call_that_nobody_waits_for_stops() {
     let folder = Tiny::bert().write();
     let embedder = LocalEmbedder::load(folder.path()).unwrap();
     let text = "a b c 달리기 무릎 ".repeat(4);
-    let texts = vec![text.as_str(); 4_000];
-    let started = Instant::now();
-    embedder.embed(&texts).await.unwrap();
-    let whole = started.elapsed();
-    let texts = vec![text.as_str(); 16_000];
-    tokio::time::timeout(whole / 8, embedder.embed(&texts)).await.unwrap_err();
-    let started = Instant::now();
-    embedder.embed(&["a"]).await.unwrap();
-    // what is left of the call is the reading of its texts
-    assert!(
-        started.elapsed() < whole * 2 + Duration::from_millis(50),
-        "{:?} of {whole:?}",
-        started.elapsed()
-    );
+    let (few, many) = (vec![text.as_str(); 4_000], vec![text.as_str(); 16_000]);
+    let mut measured = Vec::new();
+    // A measurement that a busy machine disturbed gets two more chances.
+    for _ in 0..3 {
+        let started = Instant::now();
+        embedder.embed(&few).await.unwrap();
+        let whole = started.elapsed();
+        tokio::time::timeout(whole / 8, embedder.embed(&many)).await.unwrap_err();
+        let started = Instant::now();
+        embedder.embed(&["a"]).await.unwrap();
+        let left = started.elapsed();
+        // what is left of the call is the reading of its texts
+        if left < whole * 2 + Duration::from_millis(50) {
+            return;
+        }
+        measured.push((left, whole));
+    }
+    panic!("the call goes on: {measured:?}");
 }
 
 #[test]
