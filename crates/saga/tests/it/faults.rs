@@ -89,8 +89,21 @@ fn a_saga_within_a_saga_survives_every_fault() {
 #[test]
 fn a_child_that_is_made_more_than_once_survives_every_fault() {
     for then in [Then::PackAgain, Then::CallOff] {
-        let report = survives(&Repacked(then));
-        assert!(report.decisions > 0);
+        let scenario = Repacked(then);
+        for report in [saga_test::every_fault(&scenario), saga_test::every_nth_pair(&scenario, nth_pair())] {
+            println!("{report}");
+            report.verify().unwrap();
+            assert!(report.decisions > 0);
+        }
+    }
+}
+
+#[test]
+fn children_that_are_made_more_than_once_survive_what_seeds_draw() {
+    for then in [Then::PackAgain, Then::CallOff] {
+        let report = saga_test::seeds(&Repacked(then), seeds(500));
+        println!("{report}");
+        report.verify().unwrap();
     }
 }
 

@@ -1,5 +1,8 @@
 //! A saga with another one as a step.
 
+use std::sync::Arc;
+
+use pumasi_saga::definition::Look;
 use pumasi_saga::{Decision, Snapshot};
 
 use super::*;
@@ -94,6 +97,11 @@ impl Scenario for Repacked {
         let view = &snapshot.view;
         let is_to_be_weighed = view.next.as_deref() == Some("weigh");
         let is_being_packed = view.status == Status::Running && view.step.as_deref() == Some("packing");
+        // A decision whose answer was lost, and that is made again, may meet it in a rollback, and send it forward.
+        let was_weighed = |(step, look): &(Arc<str>, Look)| &**step == "weigh" && *look == Look::Done;
+        if is_to_be_weighed && snapshot.history.iter().any(|entry| entry.changed.iter().any(was_weighed)) {
+            return Some(Decision::cancel(WHO, "nobody weighs it twice"));
+        }
         match (made, snapshot.audits.len(), self.0) {
             (0, 0, _) if is_to_be_weighed || is_being_packed => {
                 Some(Decision::rollback_to("taken", WHO, "another box"))
