@@ -103,7 +103,7 @@ fn children_that_are_made_more_than_once_survive_what_seeds_draw() {
     for then in [Then::PackAgain, Then::CallOff] {
         let report = saga_test::seeds(&Repacked(then), seeds(500));
         println!("{report}");
-        report.verify().unwrap();
+        assert_eq!(report.violations, []);
     }
 }
 
