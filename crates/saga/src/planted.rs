@@ -47,12 +47,14 @@ pub enum Bug {
     PurgeTakesSignals,
     ForgottenCountsAsLost,
     ForgetsWhatGoesOn,
+    UndoneChildIsBegunLate,
+    NewerChildIsUndone,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -88,6 +90,8 @@ impl Bug {
         Self::PurgeTakesSignals,
         Self::ForgottenCountsAsLost,
         Self::ForgetsWhatGoesOn,
+        Self::UndoneChildIsBegunLate,
+        Self::NewerChildIsUndone,
     ];
 }
 

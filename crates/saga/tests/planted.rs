@@ -22,8 +22,8 @@ use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
 use pumasi_saga::store::MemoryStore;
 use pumasi_saga::{Engine, EngineOptions};
 use sagas::{
-    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, RegistrationKey, Ticket, Transfer,
-    registration,
+    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, RegistrationKey, Repacked, Then,
+    Ticket, Transfer, registration,
 };
 
 type Programme = (&'static str, fn() -> Option<String>);
@@ -49,11 +49,12 @@ fn clocks_apart() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 18] = [
+const PROGRAMMES: [Programme; 19] = [
     ("clocks apart", clocks_apart),
     ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
     ("every fault, ticket", || first_of(&saga_test::every_fault(&Ticket))),
     ("every fault, parcel", || first_of(&saga_test::every_fault(&Parcel))),
+    ("every fault, repacked", || first_of(&saga_test::every_fault(&Repacked(Then::PackAgain)))),
     ("every fault, forgotten", || first_of(&saga_test::every_fault(&Forgotten))),
     ("every fault, errand", || first_of(&saga_test::every_fault(&Errand(Early::Nothing)))),
     ("every fault, errand rolled back", || first_of(&saga_test::every_fault(&Errand(Early::RollBack)))),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::child;
+use super::child::{self, Time};
 use super::deliver::{check_room, check_signal, signal_id};
 use super::job::Job;
 use super::operator::{Decision, check_value};
@@ -31,6 +31,8 @@ pub(super) enum Message {
     Decision(Decision),
     /// Of a child, by this attempt of its parent to make it; nothing if that has begun it anew already.
     Restart(Option<Arc<str>>),
+    /// Undoes a child, as far as it was made at this time of its parent's.
+    Undo(Option<Arc<str>>),
 }
 
 impl<App: Send + Sync + 'static> Core<App> {
@@ -172,6 +174,14 @@ impl<App: Send + Sync + 'static> Core<App> {
             job.never_begin(&decision.who, &decision.why, self.now());
             return Ok(commands);
         }
+        if is_new && let Some(Message::Undo(by)) = message {
+            let decision = child::undoing();
+            job.never_begin(&decision.who, &decision.why, self.now());
+            if let Some(by) = by {
+                job.note_time(child::PASS_OVER, by, self.now());
+            }
+            return Ok(commands);
+        }
         if is_new {
             commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
         }
@@ -181,13 +191,14 @@ impl<App: Send + Sync + 'static> Core<App> {
                 commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
             }
             // It has been begun anew for this already.
-            Some(Message::Restart(Some(by))) if child::was_begun_by(&job.state, by) => {}
+            Some(Message::Restart(Some(by))) if !is_new && Time::of(&job.state, Some(by)) != Time::Ahead => {}
             Some(Message::Restart(Some(by))) => {
                 if !is_new {
                     commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
                 }
-                job.audit("restart", &Arc::from(child::PARENT), by, self.now());
+                job.note_time(child::RESTART, by, self.now());
             }
+            Some(Message::Undo(by)) => commands.extend(self.undo_for(job, by.as_ref())?),
             Some(Message::Decision(decision)) => {
                 check_value(&job.definition, &job.state, decision)?;
                 commands.extend(job.apply(Note::Operator, decision.input(), self.moment())?.commands);

@@ -2,20 +2,73 @@
 
 use std::sync::Arc;
 
+use pumasi_core::time::Timestamp;
+
 use super::Core;
 use super::call::Message;
+use super::job::Job;
 use super::operator::Decision;
+use super::stored::missing;
 use super::view::View;
-use crate::machine::State;
+use crate::Result;
+use crate::machine::record::Note;
+use crate::machine::{self, Command, State};
+use crate::planted::{self, Bug};
 use crate::store::{SagaId, Status};
-use crate::{ErrorKind, Result};
 
 /// Who begins children anew, and undoes them.
 pub(super) const PARENT: &str = "pumasi-saga";
 
-/// Tells whether a parent's attempt to make this child was the reason that it was begun anew.
-pub(super) fn was_begun_by(state: &State, by: &str) -> bool {
-    state.audits.iter().any(|audit| &*audit.who == PARENT && &*audit.why == by)
+/// What is recorded of a child that is begun for another time than the first, and of one that is undone before it was begun for it.
+pub(super) const RESTART: &str = "restart";
+pub(super) const PASS_OVER: &str = "pass_over";
+
+/// How a child stands to one of the times that its parent makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// It ended before that time, and has not been begun for it.
+    Ahead,
+    /// It has been begun for it, and for none since.
+    Now,
+    /// It was undone before it was begun for it, or has been begun for another since.
+    Over,
+}
+
+impl Time {
+    /// Tells how a child stands to the time of this name; the first has none.
+    pub(super) fn of(state: &State, by: Option<&str>) -> Self {
+        let is_time = |action: &str| matches!(action, RESTART | PASS_OVER);
+        let mut times = state.audits.iter().rev().filter(|it| &*it.who == PARENT && is_time(&it.action));
+        match (times.next(), by) {
+            (None, None) => Self::Now,
+            (Some(_), None) => Self::Over,
+            (Some(last), Some(by)) if *last.why == *by && &*last.action == RESTART => Self::Now,
+            (Some(last), Some(by)) if *last.why == *by => Self::Over,
+            (_, Some(by)) if times.any(|time| *time.why == *by) => Self::Over,
+            _ if state.is_final() => Self::Ahead,
+            _ => Self::Now,
+        }
+    }
+}
+
+/// What undoes a child.
+pub(super) fn undoing() -> Decision {
+    Decision::cancel(PARENT, "its parent goes back")
+}
+
+/// Tells whether a child is undone, or about to be.
+pub(super) fn goes_back(status: Status) -> bool {
+    matches!(status, Status::Compensated | Status::Compensating)
+}
+
+impl<App> Job<App> {
+    /// Records that a child is begun for this time, or that it is not to be.
+    pub(super) fn note_time(&mut self, action: &str, by: &Arc<str>, at: Timestamp) {
+        if action == PASS_OVER && planted::is(Bug::UndoneChildIsBegunLate) {
+            return;
+        }
+        self.audit(action, &Arc::from(PARENT), by, at);
+    }
 }
 
 impl<App: Send + Sync + 'static> Core<App> {
@@ -30,16 +83,18 @@ impl<App: Send + Sync + 'static> Core<App> {
         key: &Arc<str>,
         again: Option<Arc<str>>,
     ) -> Result<View> {
-        let had_ended = match &again {
-            Some(by) => self.has_ended_before(saga, key, by).await?,
-            None => false,
+        let message = match again {
+            Some(by) if self.time_of(saga, key, Some(&by)).await?.is_none_or(|time| time == Time::Ahead) => {
+                Some(Message::Restart(Some(by)))
+            }
+            _ => None,
         };
-        let message = again.filter(|_| had_ended).map(|by| Message::Restart(Some(by)));
         self.call_with(saga, key, message, true, None).await
     }
 
-    /// Undoes a child; nothing is left to do if it has not been begun for this time. One that was never started is made as
-    /// undone, so that nobody starts it later.
+    /// Undoes a child, as far as it was made this time: nothing is left to do if it has not been begun for it, and it is seen to
+    /// that nobody begins it for it later; one that was made another time since is left alone. One that was never started is made
+    /// as undone.
     pub(crate) async fn undo_child(
         self: &Arc<Self>,
         saga: &str,
@@ -47,27 +102,37 @@ impl<App: Send + Sync + 'static> Core<App> {
         again: Option<Arc<str>>,
         ended: bool,
     ) -> Result<Option<View>> {
-        if let Some(by) = &again
-            && self.has_ended_before(saga, key, by).await?
-        {
-            return Ok(None);
+        match self.time_of(saga, key, again.as_deref()).await? {
+            Some(Time::Over) if !planted::is(Bug::NewerChildIsUndone) => return Ok(None),
+            None if ended => return Err(missing(SagaId::of(saga, key))),
+            _ => {}
         }
-        let current = match self.stored_view(SagaId::of(saga, key)).await {
-            Ok(view) => Some(view),
-            Err(error) if error.kind() == ErrorKind::NotFound && !ended => None,
-            Err(error) => return Err(error),
-        };
-        let done =
-            current.is_some_and(|view| matches!(view.status, Status::Compensated | Status::Compensating));
-        let message = Message::Decision(Decision::cancel(PARENT, "its parent goes back"));
-        self.call_with(saga, key, (!done).then_some(message), true, None).await.map(Some)
+        let view = self.call_with(saga, key, Some(Message::Undo(again.clone())), true, None).await?;
+        let is_over = self.time_of(saga, key, again.as_deref()).await? == Some(Time::Over);
+        Ok((!is_over).then_some(view))
     }
 
-    /// Tells whether a child is there that ended before its parent came to make it this time.
-    async fn has_ended_before(&self, saga: &str, key: &Arc<str>, by: &str) -> Result<bool> {
-        let Some(stored) = self.store.load(SagaId::of(saga, key)).await? else { return Ok(false) };
+    /// Works in that a child is undone, as far as it was made this time.
+    pub(super) fn undo_for(&self, job: &mut Job<App>, by: Option<&Arc<str>>) -> Result<Vec<Command>> {
+        let time = match Time::of(&job.state, by.map(|by| &**by)) {
+            Time::Over if planted::is(Bug::NewerChildIsUndone) => Time::Now,
+            time => time,
+        };
+        match (time, by) {
+            (Time::Ahead, Some(by)) => job.note_time(PASS_OVER, by, self.now()),
+            (Time::Now, _) if !goes_back(machine::status(&job.state)) => {
+                return Ok(job.apply(Note::Operator, undoing().input(), self.moment())?.commands);
+            }
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+
+    /// Tells how a child that is there stands to one of the times that its parent makes it.
+    async fn time_of(&self, saga: &str, key: &Arc<str>, by: Option<&str>) -> Result<Option<Time>> {
+        let Some(stored) = self.store.load(SagaId::of(saga, key)).await? else { return Ok(None) };
         let (_, state) = self.read(&stored)?;
-        Ok(state.is_final() && !was_begun_by(&state, by))
+        Ok(Some(Time::of(&state, by)))
     }
 }
 
@@ -75,6 +140,8 @@ impl<App: Send + Sync + 'static> Core<App> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::super::deliver::order;
+    use super::super::operator;
     use super::*;
     use crate::store::MemoryStore;
     use crate::{Compensate, Cx, Engine, Outcome, Saga, Step, Undo};
@@ -129,13 +196,76 @@ mod tests {
         let again = |time: &str| Some(Arc::from(time));
         core.start_child("stock", &key, None).await.unwrap();
         core.undo_child("stock", &key, None, true).await.unwrap();
-        let view = core.undo_child("stock", &key, again("second"), false).await.unwrap();
-        assert_eq!(view, None, "what ended before is not undone again");
         for _ in 0..2 {
             let view = core.start_child("stock", &key, again("second")).await.unwrap();
             assert_eq!((view.status, view.run), (Status::Completed, 1));
         }
+        let view = core.undo_child("stock", &key, again("second"), true).await.unwrap().unwrap();
+        assert_eq!((view.status, view.run), (Status::Compensated, 1));
         let view = core.start_child("stock", &key, again("third")).await.unwrap();
         assert_eq!((view.status, view.run), (Status::Completed, 2));
+    }
+
+    #[tokio::test]
+    async fn a_child_is_not_begun_for_a_time_that_was_undone_before_it_came_to_it() {
+        let core = engine().core;
+        let key = Arc::from("1");
+        let again = |time: &str| Some(Arc::from(time));
+        core.start_child("stock", &key, None).await.unwrap();
+        core.undo_child("stock", &key, None, true).await.unwrap();
+        for _ in 0..2 {
+            let view = core.undo_child("stock", &key, again("second"), false).await.unwrap();
+            assert_eq!(view, None, "what ended before is not undone again");
+        }
+        let late = core.start_child("stock", &key, again("second")).await.unwrap();
+        assert_eq!((late.status, late.run, core.app.load(Ordering::SeqCst)), (Status::Compensated, 0, 0));
+        let view = core.start_child("stock", &key, again("third")).await.unwrap();
+        assert_eq!((view.status, view.run, core.app.load(Ordering::SeqCst)), (Status::Completed, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_was_made_another_time_is_not_undone_for_the_time_before() {
+        let core = engine().core;
+        let key = Arc::from("1");
+        let again = |time: &str| Some(Arc::from(time));
+        core.start_child("stock", &key, None).await.unwrap();
+        core.undo_child("stock", &key, None, true).await.unwrap();
+        core.start_child("stock", &key, again("second")).await.unwrap();
+        assert_eq!(core.undo_child("stock", &key, None, true).await.unwrap(), None);
+        assert_eq!(core.app.load(Ordering::SeqCst), 1);
+        core.undo_child("stock", &key, again("second"), true).await.unwrap();
+        core.start_child("stock", &key, again("third")).await.unwrap();
+        assert_eq!(core.undo_child("stock", &key, again("second"), true).await.unwrap(), None);
+        assert_eq!(core.app.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_left_with_the_driver_of_a_child_undoes_it_for_its_own_time_alone() {
+        let core = engine().core;
+        let (key, id) = (Arc::from("1"), SagaId::of("stock", "1"));
+        core.start_child("stock", &key, None).await.unwrap();
+        core.undo_child("stock", &key, None, true).await.unwrap();
+        let second = Some(Arc::from("second"));
+        for (left, standing) in [(None, 1), (Some("second"), 0)] {
+            core.start_child("stock", &key, second.clone()).await.unwrap();
+            core.store.deliver(order(id, operator::write_undo(left))).await.unwrap();
+            core.start_child("stock", &key, second.clone()).await.unwrap();
+            assert_eq!(core.app.load(Ordering::SeqCst), standing, "{left:?}");
+        }
+        assert!(core.store.load(id).await.unwrap().unwrap().signals.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_new_at_a_later_time_is_begun_once_for_it() {
+        let core = engine().core;
+        let key = Arc::from("1");
+        for _ in 0..2 {
+            let view = core.start_child("stock", &key, Some(Arc::from("second"))).await.unwrap();
+            assert_eq!((view.status, view.run, core.app.load(Ordering::SeqCst)), (Status::Completed, 0, 1));
+        }
+        let key = Arc::from("2");
+        core.undo_child("stock", &key, Some(Arc::from("second")), false).await.unwrap();
+        let late = core.start_child("stock", &key, Some(Arc::from("second"))).await.unwrap();
+        assert_eq!((late.status, core.app.load(Ordering::SeqCst)), (Status::Compensated, 1));
     }
 }

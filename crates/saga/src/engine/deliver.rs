@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Core;
 use super::call::Message;
-use super::operator::{ORDER, check_value};
+use super::child::{self, Time};
+use super::operator::{self, ORDER, check_value};
 use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
 use crate::definition::Untyped;
@@ -64,6 +65,21 @@ impl<App: Send + Sync + 'static> Core<App> {
             Some(Message::Restart(_)) => {
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
             }
+            Some(Message::Undo(by)) => {
+                let Some(stored) = self.store.load(id).await? else { return Ok(false) };
+                let (_, state) = self.read(&stored)?;
+                match Time::of(&state, by.as_deref()) {
+                    // It rests for whoever has it here for a moment.
+                    Time::Ahead => return Ok(true),
+                    Time::Now if !child::goes_back(stored.head.status) => {
+                        order(id, operator::write_undo(by.as_deref()))
+                    }
+                    Time::Now | Time::Over => {
+                        *message = None;
+                        return Ok(true);
+                    }
+                }
+            }
             Some(Message::Decision(decision)) => {
                 if matches!(decision.order, Order::ForceDone(_))
                     && let Some(stored) = self.store.load(id).await?
@@ -71,12 +87,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                     let (definition, state) = self.read(&stored)?;
                     check_value(&definition, &state, decision)?;
                 }
-                NewSignal {
-                    saga: id,
-                    name: Arc::from(ORDER),
-                    id: Arc::from(format!("{ORDER}:{:016x}", fastrand::u64(..))),
-                    payload: decision.write(),
-                }
+                order(id, decision.write())
             }
             Some(Message::Signal(signal)) => {
                 let Some(stored) = self.store.load(id).await? else { return Ok(false) };
@@ -143,6 +154,12 @@ pub(super) fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &
     }
     let unit = wait_for(&definition.plan, &signal.name)?;
     Ok(Arc::from(format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round)))
+}
+
+/// What is left with a driver that is no answer, as a signal.
+pub(super) fn order(saga: SagaId, payload: Vec<u8>) -> NewSignal {
+    let id = Arc::from(format!("{ORDER}:{:016x}", fastrand::u64(..)));
+    NewSignal { saga, name: Arc::from(ORDER), id, payload }
 }
 
 fn new_signal(saga: SagaId, signal: &Signal, id: Arc<str>) -> Result<NewSignal> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::child;
 use super::drive::caught;
 use crate::definition::Untyped;
 use crate::machine::{Input, Order, State, StuckAt};
@@ -101,6 +102,7 @@ impl Decision {
             action: self.order.name().to_owned(),
             value,
             savepoint,
+            time: None,
             who: self.who.to_string(),
             why: self.why.to_string(),
         };
@@ -113,12 +115,37 @@ struct Written {
     action: String,
     value: Option<String>,
     savepoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
     who: String,
     why: String,
 }
 
-/// Reads a decision that travelled as a signal.
-pub(super) fn read(payload: &[u8]) -> Result<Decision> {
+/// What was left with the driver of a saga, beside answers.
+pub(super) enum Left {
+    Decision(Decision),
+    /// A child's parent undoes it, as far as it was made at this time.
+    Undo(Option<Arc<str>>),
+}
+
+const UNDO: &str = "undo_child";
+
+/// Writes that a child is undone, as far as it was made at this time, as a signal's payload.
+pub(super) fn write_undo(by: Option<&str>) -> Vec<u8> {
+    let Decision { who, why, .. } = child::undoing();
+    let written = Written {
+        action: UNDO.to_owned(),
+        value: None,
+        savepoint: None,
+        time: by.map(str::to_owned),
+        who: who.to_string(),
+        why: why.to_string(),
+    };
+    serde_json::to_vec(&written).unwrap_or_default()
+}
+
+/// Reads what travelled as a signal.
+pub(super) fn read(payload: &[u8]) -> Result<Left> {
     let unreadable = || Error::new(ErrorKind::Protocol, "an operator's decision cannot be read");
     let written: Written = serde_json::from_slice(payload).map_err(|_| unreadable())?;
     let order = match written.action.as_str() {
@@ -129,9 +156,10 @@ pub(super) fn read(payload: &[u8]) -> Result<Decision> {
         "resume_forward" => Order::ResumeForward,
         "rollback_to" => Order::RollbackTo(Arc::from(written.savepoint.ok_or_else(unreadable)?)),
         "cancel" => Order::Cancel,
+        UNDO => return Ok(Left::Undo(written.time.map(Arc::from))),
         _ => return Err(unreadable()),
     };
-    Ok(Decision::new(order, written.who, written.why))
+    Ok(Left::Decision(Decision::new(order, written.who, written.why)))
 }
 
 /// Checks that a forced value is what the step makes.

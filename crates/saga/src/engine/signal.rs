@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Core;
 use super::job::Job;
-use super::operator::{self, ORDER, check_value};
+use super::operator::{self, Left, ORDER, check_value};
+use super::{Core, child};
 use crate::definition::{Plan, UnitKind};
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Reception};
@@ -124,24 +124,28 @@ impl<App: Send + Sync + 'static> Core<App> {
         if planted::is(Bug::LeftDecisionIsDropped) {
             return Vec::new();
         }
-        let decision = match operator::read(payload) {
-            Ok(decision) => decision,
+        let left = match operator::read(payload) {
+            Ok(left) => left,
             Err(error) => {
                 tracing::warn!(error = %error, saga = %job.id, "an operator's decision is dropped");
                 return Vec::new();
             }
         };
-        let decided = check_value(&job.definition, &job.state, &decision)
-            .and_then(|()| job.apply(Note::Operator, decision.input(), self.moment()));
-        match decided {
-            Ok(outcome) => outcome.commands,
-            Err(error) => {
-                tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
-                let action = format!("refused: {}", decision.order.name());
-                job.audit(&action, &decision.who, &decision.why, self.now());
-                Vec::new()
+        let (decision, decided) = match left {
+            Left::Undo(by) => (child::undoing(), self.undo_for(job, by.as_ref())),
+            Left::Decision(decision) => {
+                let decided = check_value(&job.definition, &job.state, &decision)
+                    .and_then(|()| job.apply(Note::Operator, decision.input(), self.moment()))
+                    .map(|outcome| outcome.commands);
+                (decision, decided)
             }
-        }
+        };
+        decided.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
+            let action = format!("refused: {}", decision.order.name());
+            job.audit(&action, &decision.who, &decision.why, self.now());
+            Vec::new()
+        })
     }
 
     pub(super) fn count_reception(job: &Job<App>, reception: Option<Reception>) {

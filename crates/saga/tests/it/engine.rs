@@ -178,6 +178,43 @@ mod children {
         assert_eq!((bank.standing("hold_place"), bank.standing("reserve")), (1, 1), "the first stands");
     }
 
+    static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
+    /// Fails the first time that it is asked.
+    struct Open;
+
+    impl Step<Bank> for Open {
+        type In = ();
+        type Out = ();
+        type Error = &'static str;
+
+        async fn run(&self, _: &Cx<Bank>, (): ()) -> Outcome<(), &'static str> {
+            if IS_OPEN.swap(true, Ordering::SeqCst) { Outcome::Done(()) } else { Outcome::Failed("not yet") }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_new_when_its_parent_is_begun_anew_is_begun_once() {
+        let (clock, bank) = (ManualClock::new(), Bank::new());
+        let engine = engine(&clock, &bank);
+        let child = Saga::<u64, Bank>::new("consent", 1).wait::<AgreeTerms>().step(Reserve).compensate(Free);
+        let child = child.build().unwrap();
+        let parent = Saga::<u64, Bank>::new("asks first", 1)
+            .step(Open)
+            .child(&child, |(key,): (u64,)| key)
+            .build()
+            .unwrap();
+        let (consents, handle) = (engine.register(child).unwrap(), engine.register(parent).unwrap());
+        assert_eq!(handle.start(&1).await.unwrap().status, Status::Compensated);
+        assert_eq!(handle.restart(&1).await.unwrap().status, Status::Running);
+        let asked = consents.advance(&1, AgreeTerms("예".to_owned())).await.unwrap();
+        assert_eq!((asked.status, asked.run), (Status::Completed, 0));
+        clock.advance(std::time::Duration::from_secs(2));
+        engine.run_due().await.unwrap();
+        assert_eq!(handle.view(&1).await.unwrap().status, Status::Completed);
+        assert_eq!((consents.view(&1).await.unwrap().run, bank.standing("reserve")), (0, 1));
+    }
+
     #[test]
     fn a_child_is_refused_by_an_engine_that_would_forget_it_before_its_parent_has_ended() {
         let options = EngineOptions::new().with_retention(std::time::Duration::ZERO);

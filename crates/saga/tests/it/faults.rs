@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
-use crate::sagas::{Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, Ticket, Transfer};
+use crate::sagas::{
+    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, Repacked, Then, Ticket, Transfer,
+};
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
 pub(crate) fn seeds(few: u64) -> std::ops::Range<u64> {
@@ -82,6 +84,27 @@ fn steps_in_transactions_survive_every_fault() {
 #[test]
 fn a_saga_within_a_saga_survives_every_fault() {
     survives(&Parcel);
+}
+
+#[test]
+fn a_child_that_is_made_more_than_once_survives_every_fault() {
+    for then in [Then::PackAgain, Then::CallOff] {
+        let scenario = Repacked(then);
+        for report in [saga_test::every_fault(&scenario), saga_test::every_nth_pair(&scenario, nth_pair())] {
+            println!("{report}");
+            report.verify().unwrap();
+            assert!(report.decisions > 0);
+        }
+    }
+}
+
+#[test]
+fn children_that_are_made_more_than_once_survive_what_seeds_draw() {
+    for then in [Then::PackAgain, Then::CallOff] {
+        let report = saga_test::seeds(&Repacked(then), seeds(500));
+        println!("{report}");
+        assert_eq!(report.violations, []);
+    }
 }
 
 /// In these a parent stands still after its child has ended, and hears so when another has undone it.

@@ -9,16 +9,17 @@ use pumasi_saga::{Error, Result};
 use tokio::runtime::Runtime;
 
 use crate::faults::seeds;
-use crate::sagas::{Order, Registration};
+use crate::sagas::{Order, Registration, Repacked, Then};
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// Runs both scenarios on these stores and in memory, and compares.
+/// Runs the scenarios on these stores and in memory, and compares.
 fn compare(name: &str, stores: &impl Stores) {
     one(name, &Order, stores);
     one(name, &Registration, stores);
+    one(name, &Repacked(Then::PackAgain), stores);
 }
 
 fn one<S: Scenario>(name: &str, scenario: &S, stores: &impl Stores) {

@@ -99,7 +99,7 @@ mod parcel;
 mod ticket;
 
 pub use errand::{Early, Errand};
-pub use parcel::Parcel;
+pub use parcel::{Parcel, Repacked, Then};
 pub use ticket::Ticket;
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
