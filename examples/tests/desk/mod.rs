@@ -79,7 +79,7 @@ pub(crate) async fn answered(request: RequestBuilder) -> (StatusCode, Value) {
 }
 
 /// Who asks.
-pub(crate) trait Asks {
+pub(crate) trait Asks: Copy {
     /// The name and the role; `None` of whoever has no token.
     fn who(&self) -> Option<(&str, &str)>;
 }
@@ -149,7 +149,7 @@ impl Desk {
     pub(crate) async fn until(
         &self,
         path: &str,
-        who: impl Asks + Copy,
+        who: impl Asks,
         is_wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let deadline = Instant::now() + Duration::from_mins(1);
