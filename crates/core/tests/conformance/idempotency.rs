@@ -37,6 +37,7 @@ pumasi_core::idempotency_laws!(memory, Memory::new());
 mod on_redis {
     use super::*;
     use crate::proxy::{Line, Proxy, authority};
+    use crate::redis_server::PATIENCE;
     use pumasi_core::conformance::Server;
     use pumasi_core::idempotency::RedisIdempotency;
 
@@ -57,7 +58,7 @@ mod on_redis {
     impl IdempotencyHarness for Redis {
         async fn open(&self) -> Arc<dyn IdempotencyStore> {
             let url = format!("redis://{}", self.proxy.address());
-            Arc::new(RedisIdempotency::open(&url).unwrap().with_prefix(&self.prefix))
+            Arc::new(RedisIdempotency::open(&url).unwrap().with_prefix(&self.prefix).with_timeout(PATIENCE))
         }
 
         async fn pass(&self, time: Duration) {

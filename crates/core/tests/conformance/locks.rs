@@ -41,6 +41,7 @@ pumasi_core::lock_laws!(memory, Memory::new());
 mod on_redis {
     use super::*;
     use crate::proxy::{Line, Proxy, authority};
+    use crate::redis_server::PATIENCE;
     use pumasi_core::conformance::Server;
     use pumasi_core::lock::RedisLocks;
 
@@ -61,7 +62,7 @@ mod on_redis {
     impl LockHarness for Redis {
         async fn open(&self) -> Arc<dyn LockStore> {
             let url = format!("redis://{}", self.proxy.address());
-            Arc::new(RedisLocks::open(&url).unwrap().with_prefix(&self.prefix))
+            Arc::new(RedisLocks::open(&url).unwrap().with_prefix(&self.prefix).with_timeout(PATIENCE))
         }
 
         async fn pass(&self, time: Duration) {

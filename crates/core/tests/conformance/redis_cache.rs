@@ -11,7 +11,7 @@ use pumasi_core::conformance::cache::CacheHarness;
 use tokio::runtime::Runtime;
 
 use crate::proxy::{Line, Proxy, authority};
-use crate::redis_server::RedisServer;
+use crate::redis_server::{PATIENCE, RedisServer};
 
 struct Harness {
     proxy: Proxy,
@@ -26,7 +26,8 @@ impl Harness {
     }
 
     fn cache(&self) -> RedisCache {
-        RedisCache::open(&format!("redis://{}", self.proxy.address())).unwrap().with_prefix(&self.prefix)
+        let cache = RedisCache::open(&format!("redis://{}", self.proxy.address())).unwrap();
+        cache.with_prefix(&self.prefix).with_timeout(PATIENCE)
     }
 }
 

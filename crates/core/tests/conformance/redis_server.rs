@@ -66,9 +66,12 @@ impl RedisServer {
     }
 }
 
+/// How long calls may take that are not about a limit: more than a busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How a test's own connections wait: by default they give up after half a second, in which a busy machine may not answer.
 pub(crate) fn patient() -> AsyncConnectionConfig {
-    let limit = Some(Duration::from_secs(30));
+    let limit = Some(PATIENCE);
     AsyncConnectionConfig::new().set_connection_timeout(limit).set_response_timeout(limit)
 }
 

@@ -106,6 +106,7 @@ mod on_postgres {
 mod on_redis {
     use super::*;
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_saga::capacity::RedisCapacity;
     use pumasi_saga::conformance::Kept;
 
@@ -117,7 +118,8 @@ mod on_redis {
     #[async_trait]
     impl CapacityHarness for Redis {
         async fn open(&self) -> Arc<dyn CapacityStore> {
-            Arc::new(RedisCapacity::open(&self.url).unwrap().with_prefix(&self.prefix))
+            let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
+            Arc::new(RedisCapacity::new(link).with_prefix(&self.prefix))
         }
 
         async fn pass(&self, time: Duration) {

@@ -212,6 +212,7 @@ mod on_postgres {
 mod on_redis {
     use super::*;
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_saga::conformance::Kept;
     use pumasi_saga::store::{Known, RedisStore, WorkerId};
 
@@ -238,7 +239,8 @@ mod on_redis {
     #[async_trait]
     impl StoreHarness for Redis {
         async fn open(&self) -> Arc<dyn SagaStore> {
-            Arc::new(RedisStore::open(&self.url).unwrap().with_prefix(&self.prefix))
+            let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
+            Arc::new(RedisStore::new(link).with_prefix(&self.prefix))
         }
 
         async fn pass(&self, time: Duration) {

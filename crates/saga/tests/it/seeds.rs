@@ -120,6 +120,7 @@ fn the_same_seeds_end_alike_in_redis() {
     use std::time::Duration;
 
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_saga::store::RedisStore;
 
     let Some(url) = Server::Redis.url("the same seeds") else { return };
@@ -132,7 +133,8 @@ fn the_same_seeds_end_alike_in_redis() {
     let stores = |clock: &ManualClock| -> Result<Arc<dyn SagaStore>> {
         let prefix = format!("pumasi-seeds-{:016x}:", fastrand::u64(..));
         let _inside = runtime.enter();
-        let store = RedisStore::open(&url)?.with_prefix(&prefix).with_clock_key();
+        let link = RedisLink::open(&url)?.with_timeout(Duration::from_secs(20));
+        let store = RedisStore::new(link).with_prefix(&prefix).with_clock_key();
         let connection = connection.clone();
         let turn = move |now: Timestamp| {
             let (mut connection, key) = (connection.clone(), format!("{prefix}clock"));

@@ -117,7 +117,10 @@ mod on_postgres {
 #[cfg(feature = "redis")]
 mod on_redis {
     use super::*;
+    use std::time::Duration;
+
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_search::conformance::Kept;
     use pumasi_search::leaderboard::RedisBoards;
 
@@ -133,7 +136,8 @@ mod on_redis {
         }
 
         fn boards(&self) -> RedisBoards {
-            RedisBoards::open(&self.url).unwrap().with_prefix(&self.prefix)
+            let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
+            RedisBoards::new(link).with_prefix(&self.prefix)
         }
     }
 

@@ -76,7 +76,10 @@ mod on_postgres {
 #[cfg(feature = "redis")]
 mod on_redis {
     use super::*;
+    use std::time::Duration;
+
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_search::conformance::Kept;
     use pumasi_search::reactions::RedisReactions;
 
@@ -95,7 +98,8 @@ mod on_redis {
     #[async_trait]
     impl ReactionHarness for Redis {
         async fn open(&self) -> Arc<dyn Reactions> {
-            Arc::new(RedisReactions::open(&self.url).unwrap().with_prefix(&self.prefix))
+            let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
+            Arc::new(RedisReactions::new(link).with_prefix(&self.prefix))
         }
     }
 

@@ -72,7 +72,10 @@ mod on_postgres {
 #[cfg(feature = "redis")]
 mod on_redis {
     use super::*;
+    use std::time::Duration;
+
     use pumasi_core::conformance::Server;
+    use pumasi_core::redis_link::RedisLink;
     use pumasi_search::conformance::Kept;
     use pumasi_search::views::RedisViews;
 
@@ -91,7 +94,8 @@ mod on_redis {
     #[async_trait]
     impl ViewHarness for Redis {
         async fn open(&self) -> Arc<dyn ViewStore> {
-            Arc::new(RedisViews::open(&self.url).unwrap().with_prefix(&self.prefix))
+            let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
+            Arc::new(RedisViews::new(link).with_prefix(&self.prefix))
         }
     }
 

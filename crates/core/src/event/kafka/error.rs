@@ -26,7 +26,12 @@ pub(super) fn failed(what: &str, error: &KafkaError) -> Error {
         let message = format!("{what}: librdkafka refuses this combination of properties");
         return Error::new(ErrorKind::InvalidInput, message);
     }
-    match error.rdkafka_error_code() {
+    let code = match error {
+        // It has one, and `rdkafka_error_code` does not tell it.
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    };
+    match code {
         Some(code) => failed_with(what, code),
         None => Error::new(ErrorKind::Other, format!("{what}: the client reported an error without a code")),
     }
@@ -146,6 +151,12 @@ fn classify(code: RDKafkaErrorCode) -> (ErrorKind, Retry, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_that_is_not_made_in_time_may_be_asked_for_again() {
+        let error = failed("creating a topic", &KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Now), "{error}");
+    }
 
     #[test]
     fn a_refused_property_is_named_and_its_value_is_not() {

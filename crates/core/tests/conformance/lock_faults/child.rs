@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::resource::Resource;
 use crate::postgres::Database;
+use crate::redis_server::PATIENCE;
 
 /// A lock of a random name on a server, and its lease; travels to children as text.
 #[derive(Clone)]
@@ -71,8 +72,10 @@ impl Setting {
 
     pub(super) async fn lock(&self) -> Lock {
         let lock = match self.server {
-            Server::Redis => Lock::new(RedisLocks::open(&self.url()).unwrap(), &self.name),
-            _ => Lock::new(PostgresLocks::new(self.pool().await), &self.name),
+            Server::Redis => {
+                Lock::new(RedisLocks::open(&self.url()).unwrap().with_timeout(PATIENCE), &self.name)
+            }
+            _ => Lock::new(PostgresLocks::new(self.pool().await).with_timeout(PATIENCE), &self.name),
         };
         lock.with_lease(self.lease).with_longest_pause(Duration::from_millis(4))
     }

@@ -21,6 +21,8 @@ use pumasi_core::event::{
     Envelope, EventBus, EventId, KafkaBus, KafkaBusOptions, Settlement, State, Subscriber, Subscription,
 };
 
+/// The shortest session of members that fall silent.
+const SESSION: Duration = Duration::from_secs(2);
 const MANY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 /// Long enough for anything that should come.
 const SOON: Duration = Duration::from_mins(1);
@@ -34,7 +36,8 @@ fn on(brokers: &str, prefix: &str) -> KafkaBusOptions {
     KafkaBusOptions::new(brokers)
         .with_prefix(prefix)
         .with_create_topics(NonZeroU32::new(4).unwrap(), NonZeroU16::MIN)
-        .with_session_timeout(Duration::from_secs(2))
+        // Longer than a busy machine lets a process wait: who is expelled holds nothing any more.
+        .with_session_timeout(Duration::from_secs(30))
 }
 
 fn event(key: &str, version: u64) -> Envelope {

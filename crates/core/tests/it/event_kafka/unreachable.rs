@@ -8,7 +8,7 @@ use pumasi_core::event::{Consumer, EventBus, EventId, Shutdown};
 
 use super::proxy::Proxy;
 use super::work::Effects;
-use super::{MANY, event, is_full, join, on, subscription};
+use super::{MANY, SESSION, event, is_full, join, on, subscription};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_is_a_clear_error_and_everything_goes_on_by_itself_afterwards() {
@@ -17,6 +17,7 @@ async fn a_cut_connection_is_a_clear_error_and_everything_goes_on_by_itself_afte
     let proxy = Proxy::before(&url).await;
     let prefix = format!("test-{}.", EventId::random());
     let through = on(&proxy.address.to_string(), &prefix)
+        .with_session_timeout(SESSION)
         .with_request_timeout(Duration::from_secs(1))
         .with_publish_timeout(Duration::from_millis(1500))
         .with_property("reconnect.backoff.max.ms", "200");

@@ -11,6 +11,7 @@ use pumasi_core::event::{
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
 use sqlx::SqlitePool;
+use tokio::sync::Semaphore;
 
 use super::*;
 
@@ -227,6 +228,7 @@ struct Stalling {
     inner: SqliteOutbox,
     stalls: AtomicU64,
     stalled: AtomicU64,
+    end: Semaphore,
 }
 
 #[async_trait]
@@ -240,8 +242,8 @@ impl OutboxStore for Stalling {
         let stall = self.stalls.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if stall.is_ok() {
             self.stalled.fetch_add(1, Ordering::SeqCst);
-            // Its lease ends, and a while after that it goes on.
-            tokio::time::sleep(Duration::from_millis(900)).await;
+            // Its lease ends, another one takes over, and after that it goes on.
+            self.end.acquire().await.unwrap().forget();
         }
         self.inner.complete(claim, outcome).await
     }
@@ -271,7 +273,12 @@ impl OutboxStore for Stalling {
 async fn a_relay_that_stalls_between_publish_and_delete_loses_its_claim_and_harms_nothing() {
     let table = Table::set().await;
     table.write(&events(20, 5)).await;
-    let stalling = Arc::new(Stalling { inner: table.outbox.clone(), stalls: 1.into(), stalled: 0.into() });
+    let stalling = Arc::new(Stalling {
+        inner: table.outbox.clone(),
+        stalls: 1.into(),
+        stalled: 0.into(),
+        end: Semaphore::new(0),
+    });
     let shutdown = Shutdown::new();
     let slow = Relay::new(Arc::clone(&stalling), table.bus.clone()).with_workers(NonZeroUsize::MIN);
     let stalled = tokio::spawn(slow.clone().run(shutdown.clone()));
@@ -280,6 +287,7 @@ async fn a_relay_that_stalls_between_publish_and_delete_loses_its_claim_and_harm
     let running = tokio::spawn(other.clone().run(shutdown.clone()));
     table.write(&events(20, 8).split_off(100)).await;
     until("an empty outbox", async || table.outbox.backlog().await.unwrap().pending == 0).await;
+    stalling.end.add_permits(1);
     until("the end of the stall", async || slow.stats().lost > 0).await;
     shutdown.trigger();
     stalled.await.unwrap().unwrap();
