@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use pumasi_rag::store::{PostgresOptions, SqliteOptions, VectorIndex};
 use pumasi_rag::{MemoryStore, PostgresStore, Space, SqliteStore, Store, Tenant};
+use rustix::time::{ClockId, clock_gettime};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
@@ -51,6 +54,26 @@ impl Place {
 
     /// Opens the store; again, where it keeps anything, with what it holds.
     pub async fn open(&self, space: Space) -> Result<Opened, Box<dyn Error>> {
+        self.open_with(space, SqliteOptions::new()).await
+    }
+
+    /// Opens the store; one in an SQLite file as the options say.
+    pub async fn open_with(&self, space: Space, options: SqliteOptions) -> Result<Opened, Box<dyn Error>> {
+        let index = VectorIndex::for_dimensions(space.dimensions);
+        self.open_for(space, options, index).await
+    }
+
+    /// Opens the store to be filled: in PostgreSQL the index of vectors is made when it is opened to be asked.
+    pub async fn open_to_fill(&self, space: Space) -> Result<Opened, Box<dyn Error>> {
+        self.open_for(space, SqliteOptions::new(), VectorIndex::Exact).await
+    }
+
+    async fn open_for(
+        &self,
+        space: Space,
+        options: SqliteOptions,
+        index: VectorIndex,
+    ) -> Result<Opened, Box<dyn Error>> {
         let tenant = Tenant::single();
         match self {
             Self::Memory => {
@@ -58,14 +81,15 @@ impl Place {
                 Ok(Opened { store, sqlite: None, postgres: None })
             }
             Self::Sqlite(path) => {
-                let store = SqliteStore::open(path, space, tenant).await?;
+                let store = SqliteStore::open_with(path, space, tenant, options).await?;
                 Ok(Opened { store: Arc::new(store.clone()), sqlite: Some(store), postgres: None })
             }
             Self::Postgres(server, schema) => {
                 let path = format!("{schema},public");
-                let options = PgConnectOptions::clone(&server.connect_options());
-                let pool = PgPool::connect_with(options.options([("search_path", path)])).await?;
-                let store = PostgresStore::open(pool, space, tenant).await?;
+                let connect = PgConnectOptions::clone(&server.connect_options());
+                let pool = PgPool::connect_with(connect.options([("search_path", path)])).await?;
+                let options = PostgresOptions::new().with_index(index);
+                let store = PostgresStore::open_with(pool, space, tenant, options).await?;
                 Ok(Opened { store: Arc::new(store.clone()), sqlite: None, postgres: Some(store) })
             }
         }
@@ -100,4 +124,27 @@ impl Opened {
             _ => None,
         })
     }
+}
+
+/// The inner product of two vectors of a length that eight divides, as a plain scan computes it.
+pub fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 8];
+    for (left, right) in left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += left * right;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The processor's time that this process has used.
+pub fn used() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// The median, in milliseconds.
+pub fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64) * 1e3
 }

@@ -32,19 +32,21 @@ store_laws!(memory, Memory);
 #[cfg(feature = "embedded")]
 mod embedded {
     use pumasi_rag::SqliteStore;
+    use pumasi_rag::store::SqliteOptions;
 
     use super::*;
 
-    struct Embedded(tempfile::TempDir);
+    struct Embedded(tempfile::TempDir, SqliteOptions);
 
     impl Embedded {
-        fn new() -> Self {
-            Self(tempfile::tempdir().expect("a folder"))
+        fn new(options: SqliteOptions) -> Self {
+            Self(tempfile::tempdir().expect("a folder"), options)
         }
 
         async fn store(&self) -> Arc<dyn Store> {
             let path = self.0.path().join("knowledge.db");
-            Arc::new(SqliteStore::open(path, space(), Tenant::single()).await.expect("a store"))
+            let store = SqliteStore::open_with(path, space(), Tenant::single(), self.1).await;
+            Arc::new(store.expect("a store"))
         }
     }
 
@@ -61,7 +63,8 @@ mod embedded {
         }
     }
 
-    store_laws!(sqlite, Embedded::new());
+    store_laws!(sqlite, Embedded::new(SqliteOptions::new()));
+    store_laws!(sqlite_with_lists, Embedded::new(SqliteOptions::new().with_recall(0.95).with_exact_below(0)));
 }
 
 #[cfg(feature = "postgres")]

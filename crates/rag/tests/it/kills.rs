@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use pumasi_core::conformance::process::{Crew, Part, kills};
 use pumasi_core::filter::Filter;
 use pumasi_core::model::{Embedder, Embedding, HashingEmbedder};
+use pumasi_rag::store::SqliteOptions;
 use pumasi_rag::{
     Document, Ingest, MemoryStore, Result, Space, SqliteStore, Store, StructureChunker, Tenant,
 };
@@ -71,7 +72,9 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
     // the process before may not have been taken away yet
     loop {
         let path = folder.join("knowledge.db");
-        let opened = SqliteStore::open(path, Space::of(&embedder()), Tenant::single()).await;
+        // with centres of lists, which are written after what is put
+        let options = SqliteOptions::new().with_recall(0.95).with_exact_below(0);
+        let opened = SqliteStore::open_with(path, Space::of(&embedder()), Tenant::single(), options).await;
         if opened.as_ref().is_err_and(|error| error.kind() == pumasi_rag::ErrorKind::Unavailable) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         } else {

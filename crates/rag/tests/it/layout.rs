@@ -23,6 +23,8 @@ const BACK: &str = "ALTER TABLE pumasi_rag_section RENAME TO later;
         headings TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (document, section)) WITHOUT ROWID;
     INSERT INTO pumasi_rag_section SELECT document, section, start, headings, text FROM later;
     DROP TABLE later;
+    DROP TABLE pumasi_rag_centres;
+    DROP TABLE pumasi_rag_lists;
     DELETE FROM pumasi_rag_schema WHERE version > 1";
 
 /// What the code wrote whose layout was the second, as `sqlite3 FILE .dump`: [`entry`]'s documents 0 to 5 in an edition each, 2 once more

@@ -17,6 +17,8 @@ mod layout;
 mod measured;
 #[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
+#[cfg(feature = "embedded")]
+mod nearby;
 #[cfg(feature = "html")]
 mod pages;
 #[cfg(feature = "pdf")]

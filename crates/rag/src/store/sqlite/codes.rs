@@ -35,13 +35,30 @@ impl Codes {
         Self { codes, sizes, scale }
     }
 
+    /// Takes a vector that has been coded before.
+    pub(super) fn from_coded(coded: Coded<'_>) -> Self {
+        let sizes = coded.codes.iter().map(|code| code.unsigned_abs()).collect();
+        Self { codes: coded.codes.to_vec(), sizes, scale: coded.scale }
+    }
+
     pub(super) fn dimensions(&self) -> usize {
         self.codes.len()
     }
 
     /// Hands on where each vector stands in `codes`, and about its product with the question's.
     pub(super) fn products(&self, codes: &[i8], scales: &[f32], found: impl FnMut(usize, f32)) {
-        let scan = Scan { question: self, codes, scales, found };
+        self.products_at(codes, scales, 0..scales.len(), found);
+    }
+
+    /// As [`products`](Self::products), for the vectors at some places only.
+    pub(super) fn products_at(
+        &self,
+        codes: &[i8],
+        scales: &[f32],
+        places: impl Iterator<Item = usize>,
+        found: impl FnMut(usize, f32),
+    ) {
+        let scan = Scan { question: self, codes, scales, places, found };
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = pulp::x86::V3::try_new() {
             return simd.vectorize(x86::Fast { scan, simd });
@@ -51,14 +68,15 @@ impl Codes {
 }
 
 /// All products of a question with some vectors.
-struct Scan<'a, F> {
+struct Scan<'a, P, F> {
     question: &'a Codes,
     codes: &'a [i8],
     scales: &'a [f32],
+    places: P,
     found: F,
 }
 
-impl<F: FnMut(usize, f32)> Scan<'_, F> {
+impl<P: Iterator<Item = usize>, F: FnMut(usize, f32)> Scan<'_, P, F> {
     #[inline(always)]
     #[expect(
         clippy::inline_always,
@@ -67,9 +85,12 @@ impl<F: FnMut(usize, f32)> Scan<'_, F> {
     #[expect(clippy::cast_precision_loss, reason = "an estimate, which is looked at again")]
     fn run(mut self, product: impl Fn(&Codes, &[i8]) -> i32) {
         let question = self.question;
-        let vectors = self.codes.chunks_exact(question.dimensions().max(1)).zip(self.scales);
-        for (at, (vector, scale)) in vectors.enumerate() {
-            (self.found)(at, product(question, vector) as f32 * question.scale * scale);
+        let dimensions = question.dimensions();
+        for at in self.places {
+            let vector = self.codes.get(at * dimensions..(at + 1) * dimensions);
+            if let (Some(vector), Some(scale)) = (vector, self.scales.get(at)) {
+                (self.found)(at, product(question, vector) as f32 * question.scale * scale);
+            }
         }
     }
 }
@@ -99,12 +120,12 @@ mod x86 {
     use super::{Codes, Scan, rest};
 
     /// A scan with AVX2: thirty-two codes an instruction, where the usual build has eight products in several.
-    pub(super) struct Fast<'a, F> {
-        pub(super) scan: Scan<'a, F>,
+    pub(super) struct Fast<'a, P, F> {
+        pub(super) scan: Scan<'a, P, F>,
         pub(super) simd: V3,
     }
 
-    impl<F: FnMut(usize, f32)> NullaryFnOnce for Fast<'_, F> {
+    impl<P: Iterator<Item = usize>, F: FnMut(usize, f32)> NullaryFnOnce for Fast<'_, P, F> {
         type Output = ();
 
         #[inline(always)]
@@ -158,7 +179,7 @@ mod tests {
             let (mut fast, mut plain) = (Vec::new(), Vec::new());
             question.products(&codes, &scales, |at, product| fast.push((at, product)));
             let found = |at, product| plain.push((at, product));
-            Scan { question: &question, codes: &codes, scales: &scales, found }.run(product);
+            Scan { question: &question, codes: &codes, scales: &scales, places: 0..20, found }.run(product);
             assert_eq!(fast, plain);
             assert_eq!(fast.len(), 20);
             for (at, near) in fast {

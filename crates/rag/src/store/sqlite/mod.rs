@@ -1,12 +1,17 @@
 //! Knowledge in one SQLite file, searched in memory.
 
 mod codes;
+mod lists;
+mod matches;
+mod near;
+mod options;
 mod packed;
 mod rows;
 mod segment;
 mod shelf;
 mod texts;
 mod top;
+mod upkeep;
 mod varint;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +28,8 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::MutexGuard;
 
+use self::lists::stored::{self, Stored};
+pub use self::options::SqliteOptions;
 use self::segment::{MAX_CHUNKS, Segment};
 use self::shelf::{Near, Shelf, WithTerms};
 use super::{ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery, dot};
@@ -38,6 +45,7 @@ const MIGRATION: Migration = Migration {
         include_str!("sql/schema_1.sql"),
         include_str!("sql/schema_2.sql"),
         include_str!("sql/schema_3.sql"),
+        include_str!("sql/schema_4.sql"),
     ],
 };
 
@@ -49,9 +57,11 @@ const MANY: usize = 4_096;
 /// - **Durable.** Write-ahead log with `synchronous = FULL`: what was put has been synced to the disk, and outlives `SIGKILL` and
 ///   loss of power. A batch is one transaction: all of its documents, or none.
 /// - **Exact.** A search looks at the vectors of all chunks that the filter admits, coded in 8 bits a number, and scores the nearest
-///   (twice as many as wanted, and 30) by the whole vectors from the file. Terms are weighed by postings in memory.
+///   (twice as many as wanted, and 30) by the whole vectors from the file. Terms are weighed by postings in memory. From some
+///   hundred thousand chunks on, [a share of the nearest](SqliteOptions::with_recall) is found much faster.
 /// - **Loaded when asked.** Opening reads nothing of a tenant; its first call reads what it is searched by. In memory a chunk takes
 ///   its vector's codes (one byte a number), about six bytes a term, and about 150 more; texts and whole vectors stay in the file.
+///   Which documents match the last eight filters is remembered: eight bytes a document at most.
 /// - **Small.** Of a whole vector the file holds what its codes do not say, to the last bit; texts are packed by DEFLATE.
 /// - **Checked.** What is searched by and packed texts carry checksums; a damaged file is `Storage`, not another answer. Of a whole
 ///   vector its length is checked, and that its numbers are finite.
@@ -94,6 +104,7 @@ struct Shared {
     pool: SqlitePool,
     space: Space,
     path: PathBuf,
+    options: SqliteOptions,
     /// One writes at a time, and nobody loads a tenant meanwhile.
     writing: tokio::sync::Mutex<()>,
     shelves: Mutex<HashMap<Tenant, Arc<Slot>>>,
@@ -116,10 +127,25 @@ impl SqliteStore {
     /// `InvalidInput` if the file holds vectors of another space; `Storage` if it cannot be opened or is damaged; `Unavailable` if
     /// another store or process has it; `Unsupported` if a newer version of this crate has changed its layout.
     pub async fn open(path: impl AsRef<Path>, space: Space, tenant: Tenant) -> Result<Self> {
+        Self::open_with(path, space, tenant, SqliteOptions::new()).await
+    }
+
+    /// Opens it to search as the options say; otherwise as [`open`](Self::open). A file may be opened with others each time.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and `InvalidInput` for options that cannot be met.
+    pub async fn open_with(
+        path: impl AsRef<Path>,
+        space: Space,
+        tenant: Tenant,
+        options: SqliteOptions,
+    ) -> Result<Self> {
+        options.check()?;
         let path = path.as_ref().to_path_buf();
         let lock = lock(&path)?;
         let failed = |error| failed("opening the knowledge", error);
-        let options = SqliteConnectOptions::new()
+        let connect = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
             // as large that whole vectors and sections leave little of a page empty
@@ -130,9 +156,9 @@ impl SqliteStore {
             .pragma("cache_size", "-32768")
             // joining segments writes much at once: its log is not kept at that length
             .pragma("journal_size_limit", "4194304");
-        let options = sqlx::ConnectOptions::disable_statement_logging(options);
+        let connect = sqlx::ConnectOptions::disable_statement_logging(connect);
         let pool = SqlitePoolOptions::new().max_connections(4).max_lifetime(None);
-        let pool = open_sqlite(pool, options).await.map_err(failed)?;
+        let pool = open_sqlite(pool, connect).await.map_err(failed)?;
         MIGRATION.on_sqlite(&pool).await?;
         if let Some(held) = rows::space(&pool).await.map_err(failed)? {
             let unreadable = || Error::new(ErrorKind::Storage, "the knowledge's space cannot be read");
@@ -146,7 +172,8 @@ impl SqliteStore {
             writing.commit().await.map_err(failed)?;
         }
         let writing = tokio::sync::Mutex::default();
-        let shared = Arc::new(Shared { pool, space, path, writing, shelves: Mutex::default(), _lock: lock });
+        let shelves = Mutex::default();
+        let shared = Arc::new(Shared { pool, space, path, options, writing, shelves, _lock: lock });
         Ok(Self::handle(shared, tenant))
     }
 
@@ -196,13 +223,23 @@ impl SqliteStore {
         let gone: HashSet<i64> =
             rows::gone(&mut connection, row.tenant).await.map_err(failed)?.into_iter().collect();
         let dimensions = self.shared.space.dimensions;
+        let options = self.shared.options;
+        let stored = if options.is_exact() {
+            Stored::default()
+        } else {
+            stored::read(&mut connection, row.tenant, dimensions).await.map_err(failed)?
+        };
         let (sender, mut segments) = tokio::sync::mpsc::channel::<sqlx::sqlite::SqliteRow>(2);
         let shelf = tokio::task::spawn_blocking(move || -> Result<Shelf> {
-            let mut shelf = Shelf::default();
+            let mut shelf = Shelf::new(options);
             (shelf.tenant, shelf.version) = (row.tenant, row.version);
             while let Some(row) = segments.blocking_recv() {
                 let (number, data) = rows::segment(&row).map_err(failed)?;
                 shelf.add(number, Arc::new(Segment::from_bytes(data, dimensions)?), &gone);
+            }
+            shelf.centres = stored.centres.map(|(generation, centres)| (generation, Arc::new(centres)));
+            for (number, of) in stored.of {
+                shelf.list(number, of)?;
             }
             shelf.statistics.mean_length = row.mean_length;
             shelf.statistics.taken_at = row.taken_at;
@@ -318,6 +355,9 @@ impl SqliteStore {
         while let Ok(true) = written {
             written = self.join().await;
         }
+        if written.is_ok() {
+            written = self.list().await.map(|()| false);
+        }
         if let Err(error) = written {
             // what the file holds is told by the file alone
             *self.shelf.write().map_err(wrong)? = None;
@@ -396,32 +436,6 @@ impl SqliteStore {
             shelf.add(number, segment, &HashSet::new());
         }
         (shelf.tenant, shelf.version, shelf.statistics) = (tenant, plan.version, plan.statistics);
-        Ok(true)
-    }
-
-    /// Joins segments where it is time to, and tells whether it was. A search sees nothing of it.
-    async fn join(&self) -> Result<bool> {
-        let failed = |error| failed("joining segments of the knowledge", error);
-        let (tenant, merge) = {
-            let shelf = self.shelf.read().map_err(wrong)?;
-            let shelf = shelf.as_ref().ok_or_else(|| wrong(()))?;
-            (shelf.tenant, shelf.mergeable(self.shared.space.dimensions)?)
-        };
-        let Some(merge) = merge else { return Ok(false) };
-        let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
-        let mut free = rows::free(&mut writing).await.map_err(failed)?;
-        rows::drop_segments(&mut writing, &merge.from).await.map_err(failed)?;
-        rows::forget(&mut writing, tenant, &merge.forgotten).await.map_err(failed)?;
-        if !merge.into.documents.is_empty() {
-            let bytes = merge.into.to_bytes()?;
-            rows::put_segment(&mut writing, tenant, free.segment, bytes).await.map_err(failed)?;
-        }
-        let number = free.segment;
-        free.segment += 1;
-        rows::set_free(&mut writing, free).await.map_err(failed)?;
-        writing.commit().await.map_err(failed)?;
-        let mut shelf = self.shelf.write().map_err(wrong)?;
-        shelf.as_mut().ok_or_else(|| wrong(()))?.replace(merge, number);
         Ok(true)
     }
 

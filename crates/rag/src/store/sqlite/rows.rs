@@ -132,8 +132,13 @@ pub(super) async fn put_segment(
 }
 
 pub(super) async fn drop_segments(connection: &mut SqliteConnection, segments: &[i64]) -> sqlx::Result<()> {
-    let statement = "DELETE FROM pumasi_rag_segment WHERE segment IN (SELECT value FROM json_each(?))";
-    sqlx::query(statement).bind(list(segments)).execute(connection).await.map(drop)
+    for statement in [
+        "DELETE FROM pumasi_rag_lists WHERE segment IN (SELECT value FROM json_each(?))",
+        "DELETE FROM pumasi_rag_segment WHERE segment IN (SELECT value FROM json_each(?))",
+    ] {
+        sqlx::query(statement).bind(list(segments)).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn forget(

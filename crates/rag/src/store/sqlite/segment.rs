@@ -197,6 +197,28 @@ impl Segment {
         Some(Coded { codes, scale: *self.scales.get(at)? })
     }
 
+    /// Returns the codes of all chunks' vectors, and what they are multiplied by.
+    pub(super) fn vectors(&self) -> (&[i8], &[f32]) {
+        (&self.codes, &self.scales)
+    }
+
+    /// Tells of each chunk whether its document is one of some.
+    pub(super) fn of_documents(&self, documents: &[bool]) -> Vec<bool> {
+        let mut chunks = vec![false; self.chunks.len()];
+        let (mut document, mut first) = (0, 0);
+        for run in documents.chunk_by(|one, next| one == next) {
+            document += run.len();
+            let past = self.first(document);
+            if run.first() == Some(&true)
+                && let Some(chunks) = chunks.get_mut(first..past)
+            {
+                chunks.fill(true);
+            }
+            first = past;
+        }
+        chunks
+    }
+
     /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes.
     pub(super) fn scan(&self, question: &Codes, admitted: &[bool], mut found: impl FnMut(usize, f32)) {
         let mut document = 0;

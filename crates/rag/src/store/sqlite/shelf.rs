@@ -7,34 +7,37 @@ use std::sync::Arc;
 use pumasi_core::filter::Filter;
 use pumasi_core::model::Embedding;
 
-use super::codes::Codes;
+use super::lists::{Centres, Lists};
+use super::matches::Matches;
+use super::options::SqliteOptions;
 use super::packed::unpack;
 use super::segment::{MAX_CHUNKS, Segment, SegmentChunk, SegmentDocument};
-use super::top::Top;
-use crate::Result;
 use crate::chunk::ChunkId;
 use crate::store::{Counts, Found, Scored, Statistics, StoreQuery};
+use crate::{Error, ErrorKind, Result};
 
 /// How many segments of about the same size are joined.
 const FAN: usize = 8;
 
 /// A segment, and which of its documents are still there.
 #[derive(Debug)]
-struct Held {
-    segment: Arc<Segment>,
-    alive: Vec<bool>,
+pub(super) struct Held {
+    pub(super) segment: Arc<Segment>,
+    pub(super) alive: Vec<bool>,
     /// How many are not.
     gone: usize,
+    /// Of the shelf's centres.
+    pub(super) lists: Option<Lists>,
 }
 
 impl Held {
-    fn vector(&self, place: usize) -> Option<VectorAt> {
+    pub(super) fn vector(&self, place: usize) -> Option<VectorAt> {
         let number = self.segment.chunks.get(place)?.number;
         Some(VectorAt { number, segment: Arc::clone(&self.segment), place })
     }
 
     /// Tells whether all of its documents are there.
-    fn whole(&self) -> bool {
+    pub(super) fn whole(&self) -> bool {
         self.gone == 0
     }
 
@@ -53,7 +56,11 @@ pub(super) struct Shelf {
     pub(super) tenant: i64,
     pub(super) version: u64,
     pub(super) statistics: Statistics,
-    segments: BTreeMap<i64, Held>,
+    pub(super) options: SqliteOptions,
+    /// Where the lists stand, if there are any, and which generation of centres these are.
+    pub(super) centres: Option<(i64, Arc<Centres>)>,
+    pub(super) segments: BTreeMap<i64, Held>,
+    matches: Matches,
     documents: BTreeMap<String, At>,
     chunks: HashMap<ChunkId, At>,
 }
@@ -85,11 +92,17 @@ impl VectorAt {
 pub(super) struct Merge {
     pub(super) from: Vec<i64>,
     pub(super) into: Segment,
+    /// The list of each of its chunks, where those of all that it was made of are known.
+    pub(super) lists: Option<Vec<u16>>,
     /// Documents that no segment has any more.
     pub(super) forgotten: Vec<i64>,
 }
 
 impl Shelf {
+    pub(super) fn new(options: SqliteOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
     /// Adds a segment, but for the documents that are gone.
     pub(super) fn add(&mut self, number: i64, segment: Arc<Segment>, gone: &HashSet<i64>) {
         let alive: Vec<bool> =
@@ -107,7 +120,7 @@ impl Shelf {
             }
         }
         let gone = alive.iter().filter(|alive| !**alive).count();
-        self.segments.insert(number, Held { segment, alive, gone });
+        self.segments.insert(number, Held { segment, alive, gone, lists: None });
     }
 
     /// Forgets a document.
@@ -124,7 +137,7 @@ impl Shelf {
     }
 
     /// Puts a joined segment in the place of those that it was made of.
-    pub(super) fn replace(&mut self, merge: Merge, number: i64) {
+    pub(super) fn replace(&mut self, merge: Merge, number: i64) -> Result<()> {
         for from in &merge.from {
             let Some(held) = self.segments.remove(from) else { continue };
             for chunk in held.segment.chunks.iter().filter(|chunk| held.has(chunk.document)) {
@@ -132,6 +145,23 @@ impl Shelf {
             }
         }
         self.add(number, Arc::new(merge.into), &HashSet::new());
+        merge.lists.map_or(Ok(()), |lists| self.list(number, lists))
+    }
+
+    /// Puts a segment's chunks into lists.
+    pub(super) fn list(&mut self, number: i64, of: Vec<u16>) -> Result<()> {
+        let (Some((_, centres)), Some(held)) = (&self.centres, self.segments.get_mut(&number)) else {
+            return Ok(());
+        };
+        let fits = of.len() == held.segment.chunks.len();
+        let lists = Lists::new(of, centres.len()).filter(|_| fits).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Storage,
+                "the knowledge's lists do not fit its segments: the file is damaged",
+            )
+        })?;
+        held.lists = Some(lists);
+        Ok(())
     }
 
     /// Finds segments that should be joined: `FAN` of about the same size, or one that is half empty.
@@ -163,9 +193,15 @@ impl Shelf {
         let parts: Vec<(&Segment, &[bool])> =
             held.iter().map(|held| (&*held.segment, held.alive.as_slice())).collect();
         let into = Segment::merge(&parts, dimensions)?;
+        let lists = held.iter().map(|held| {
+            let lists = held.segment.chunks.iter().zip(&held.lists.as_ref()?.of);
+            let there = lists.filter(|(chunk, _)| held.has(chunk.document));
+            Some(there.map(|(_, list)| *list).collect::<Vec<_>>())
+        });
+        let lists = lists.collect::<Option<Vec<_>>>().map(|lists| lists.concat());
         let gone = held.iter().flat_map(|held| held.segment.documents.iter().zip(&held.alive));
         let forgotten = gone.filter(|(_, alive)| !**alive).map(|(document, _)| document.number).collect();
-        Ok(Merge { from, into, forgotten })
+        Ok(Merge { from, into, lists, forgotten })
     }
 
     /// Returns a document that is there.
@@ -241,8 +277,7 @@ impl Shelf {
 
     pub(super) fn count(&self, filter: &Filter) -> Counts {
         let mut counts = Counts::default();
-        for held in self.segments.values() {
-            let admitted = admitted(held, filter);
+        for (held, admitted) in self.admitted(filter) {
             counts.documents += admitted.iter().filter(|admitted| **admitted).count() as u64;
             let of = |chunk: &&SegmentChunk| admitted.get(chunk.document as usize) == Some(&true);
             counts.chunks += held.segment.chunks.iter().filter(of).count() as u64;
@@ -252,18 +287,9 @@ impl Shelf {
 
     /// Finds the best chunks by terms, and `near` chunks by the codes of their vectors, which have to be looked at again.
     pub(super) fn find(&self, query: &StoreQuery, near: usize) -> (Found, Vec<Near>) {
-        let admitted: Vec<(&Held, Vec<bool>)> =
-            self.segments.values().map(|held| (held, admitted(held, &query.filter))).collect();
+        let admitted = self.admitted(&query.filter);
         let mut found = Found { version: self.version, ..Found::default() };
-        let question = Codes::of(&query.embedding);
-        let mut top = Top::new(near);
-        for (held, admitted) in admitted.iter().filter(|_| !query.embedding.is_empty()) {
-            held.segment.scan(&question, admitted, |at, score| top.push(score, (held, at)));
-        }
-        let near = top.into_items().into_iter().filter_map(|(held, at)| {
-            Some(Near { id: held.segment.chunks.get(at)?.id, vector: held.vector(at)? })
-        });
-        let near = near.collect();
+        let near = if query.embedding.is_empty() { Vec::new() } else { self.near(query, &admitted, near) };
         let containing = |term: u32| -> u64 {
             let count = |held: &Held| {
                 if held.whole() {
@@ -301,6 +327,20 @@ impl Shelf {
         (found, near)
     }
 
+    /// Tells of each segment which of its documents are there and match.
+    fn admitted(&self, filter: &Filter) -> Vec<(&Held, Vec<bool>)> {
+        let segments = self.segments.values();
+        if *filter == crate::store::everything() {
+            return segments.map(|held| (held, held.alive.clone())).collect();
+        }
+        let both = |(held, matching): (_, Arc<Vec<bool>>)| {
+            let held: &Held = held;
+            let both = held.alive.iter().zip(&*matching).map(|(alive, matches)| *alive && *matches);
+            (held, both.collect())
+        };
+        segments.zip(self.matches.of(filter, &self.segments)).map(both).collect()
+    }
+
     /// Counts the chunks that are there.
     pub(super) fn len(&self) -> usize {
         self.chunks.len()
@@ -315,15 +355,6 @@ type TermCounts = Vec<(u32, u32)>;
 pub(super) struct WithTerms {
     pub(super) document: SegmentDocument,
     pub(super) chunks: Vec<(SegmentChunk, TermCounts, VectorAt)>,
-}
-
-/// Tells which documents of a segment are there and match.
-fn admitted(held: &Held, filter: &Filter) -> Vec<bool> {
-    if *filter == crate::store::everything() {
-        return held.alive.clone();
-    }
-    let documents = held.segment.documents.iter().zip(&held.alive);
-    documents.map(|(document, alive)| *alive && admits(filter, document)).collect()
 }
 
 fn admits(filter: &Filter, document: &SegmentDocument) -> bool {

@@ -33,6 +33,13 @@ impl<T> Top<T> {
         }
     }
 
+    /// Returns the best, the best one first.
+    pub(super) fn into_sorted(mut self) -> Vec<T> {
+        self.cut();
+        self.kept.sort_by(|a, b| b.0.total_cmp(&a.0));
+        self.into_items()
+    }
+
     /// Returns the best, in no order.
     pub(super) fn into_items(mut self) -> Vec<T> {
         self.cut();
