@@ -60,7 +60,8 @@ impl Desk {
     ) -> Result<Self> {
         make(folder)?;
         let bus = servers::bus(&folder.join("events.sqlite")).await?;
-        let store = Store::open(&folder.join("resumes.sqlite"), servers::postgres().await?).await?;
+        let store =
+            Store::open(&folder.join("resumes.sqlite"), servers::postgres("resume_writer").await?).await?;
         Ok(Self { store, bus, writer, accounts, partner })
     }
 

@@ -78,7 +78,7 @@ impl Club {
         })?;
         let clock = turned.clone().unwrap_or_else(|| Arc::new(pumasi_core::time::SystemClock));
         let calendar = setup.calendar.clone();
-        let postgres = servers::postgres().await?;
+        let postgres = servers::postgres("running_club").await?;
         let bus = servers::bus(&setup.folder.join("events.sqlite")).await?;
         let boards = servers::boards(&setup.folder.join("boards.sqlite"), Clone::clone(&postgres)).await?;
         let database = Database::open(&setup.folder.join("club.sqlite"), postgres, SCHEMA).await?;

@@ -130,7 +130,7 @@ impl Bot {
         slack: SlackClient,
     ) -> Result<Self> {
         let bus = servers::bus(&folder.join(EVENTS)).await?;
-        let store = Store::open(&folder.join("bot.sqlite"), servers::postgres().await?).await?;
+        let store = Store::open(&folder.join("bot.sqlite"), servers::postgres("slack_bot").await?).await?;
         Ok(Self::new(bus, store, servers::cache(REMEMBERED)?, model, slack))
     }
 

@@ -5,7 +5,7 @@
 //! | `PUMASI_POSTGRES_URL` | what is stored: `postgres://user:password@host/database` | `postgres` |
 //! | `PUMASI_KAFKA_URL` | events: `host:port`, several by comma | `kafka` |
 //! | `PUMASI_REDIS_URL` | events, where there is no Kafka, what is cached, and leaderboards: `redis://host:port` | `redis` |
-//! | `PUMASI_PREFIX` | what keys, topics and groups begin with, where several installations share servers | |
+//! | `PUMASI_PREFIX` | what keys, topics, groups and schemas begin with, where several installations share servers | |
 
 use std::env;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-#[cfg(any(feature = "kafka", feature = "redis"))]
+#[cfg(any(feature = "kafka", feature = "redis", feature = "postgres"))]
 fn prefixed(start: &str, end: char) -> String {
     set(PREFIX).map_or_else(|| start.to_owned(), |prefix| format!("{prefix}{end}{start}"))
 }
@@ -147,37 +147,84 @@ fn redis_boards<M: MemberId>(_: &str) -> Result<Arc<dyn BoardStore<M>>> {
     not_built(REDIS, "redis")
 }
 
-/// Connects to PostgreSQL, if the environment asks for it.
+/// Connects to PostgreSQL, if the environment asks for it, and keeps everything in a schema of the service's own: several
+/// services may share a database, and call their tables alike.
 ///
 /// # Errors
 ///
 /// `Unsupported` as with [`bus`]; `InvalidInput` if the URL is none, and what the server says.
-pub async fn postgres() -> Result<Option<Pool>> {
+pub async fn postgres(service: &str) -> Result<Option<Pool>> {
     match set(POSTGRES) {
-        Some(url) => connect(&url).await.map(Some),
+        Some(url) => connect(&url, service).await.map(Some),
         None => Ok(None),
     }
 }
 
 #[cfg(feature = "postgres")]
-async fn connect(url: &str) -> Result<Pool> {
+async fn connect(url: &str, service: &str) -> Result<Pool> {
     use std::time::Duration;
 
     use pumasi_core::database::failed;
-    use sqlx::ConnectOptions as _;
     use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
     // The source would quote the URL, with its password.
     let bad = |_| Error::new(ErrorKind::InvalidInput, format!("{POSTGRES} is no URL of PostgreSQL"));
     let options: PgConnectOptions = url.parse().map_err(bad)?;
+    let options = sqlx::ConnectOptions::disable_statement_logging(options);
+    let connecting = |error| failed("connecting to PostgreSQL", error);
+    let schema = schema(&prefixed(service, '_'));
+    let mut connection = PgConnection::connect_with(&options).await.map_err(connecting)?;
+    // Two processes that make one schema at once fail even with IF NOT EXISTS.
+    let make = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('example')); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT"
+    );
+    sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut connection).await.map_err(connecting)?;
+    connection.close().await.map_err(connecting)?;
+    // Types of extensions are in `public`.
+    let path = format!("{schema},public");
     PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.disable_statement_logging())
+        .connect_with(options.options([("search_path", path)]))
         .await
-        .map_err(|error| failed("connecting to PostgreSQL", error))
+        .map_err(connecting)
+}
+
+/// Writes a name as one of PostgreSQL's that needs no quotes, at most 63 bytes long.
+#[cfg(feature = "postgres")]
+fn schema(name: &str) -> String {
+    let plain = name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
+    let name: String = if name.starts_with(|first: char| first.is_ascii_digit()) { "_" } else { "" }
+        .chars()
+        .chain(plain)
+        .collect();
+    // What tells services apart stands at the end.
+    name.chars().rev().take(63).collect::<Vec<_>>().into_iter().rev().collect()
 }
 
 #[cfg(not(feature = "postgres"))]
-fn connect(_: &str) -> std::future::Ready<Result<Pool>> {
+fn connect(_: &str, _: &str) -> std::future::Ready<Result<Pool>> {
     std::future::ready(not_built(POSTGRES, "postgres"))
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_are_names_that_need_no_quotes() {
+        for (name, wanted) in [
+            ("every_task", "every_task"),
+            ("Club-A_every_task", "club_a_every_task"),
+            ("2026_slack_bot", "_2026_slack_bot"),
+            ("동네_slack_bot", "___slack_bot"),
+            ("\"; DROP TABLE x; --_slack_bot", "___drop_table_x_____slack_bot"),
+        ] {
+            assert_eq!(schema(name), wanted);
+        }
+        assert!(schema(&format!("{}_slack_bot", "x".repeat(100))).ends_with("x_slack_bot"));
+        assert_eq!(schema(&"x".repeat(100)).len(), 63);
+    }
 }

@@ -113,7 +113,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let metrics = telemetry::metrics()?;
 
-    let database = servers::postgres().await?;
+    let database = servers::postgres("dev_search").await?;
     let bus = servers::bus(&options.data.join("events.sqlite")).await?;
     let board = Board::open(&options.data.join("board.sqlite"), Clone::clone(&database)).await?;
     let delay = Duration::from_millis(options.partner_delay_ms);

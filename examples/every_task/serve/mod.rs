@@ -129,7 +129,7 @@ pub(crate) async fn run(
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let database = servers::postgres().await?;
+    let database = servers::postgres("every_task").await?;
     let bus = servers::bus(&options.data.join(EVENTS)).await?;
     let members =
         Members::open(bus.clone(), Clone::clone(&database), &options.data.join("members.sqlite")).await?;

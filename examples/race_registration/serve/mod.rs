@@ -175,7 +175,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let metrics = telemetry::metrics()?;
 
     let payment = Duration::from_secs(options.payment_seconds);
-    let database = servers::postgres().await?;
+    let database = servers::postgres("race_registration").await?;
     let books = Books::open(&options.data.join("books.sqlite"), Clone::clone(&database)).await?;
     let store = sagas::store(&options.data.join("sagas.sqlite"), database).await?;
     let store = WatchedStore::new(store);

@@ -97,7 +97,7 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     let keys = Keys::from_env("running_coach")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let database = servers::postgres().await?;
+    let database = servers::postgres("running_coach").await?;
     let knowledge = knowledge::open(&options.data, database).await?;
     if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;

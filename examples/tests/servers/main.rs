@@ -13,6 +13,8 @@ mod dev_search;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
+mod neighbours;
+#[cfg(all(feature = "postgres", feature = "redis"))]
 mod outage;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 #[path = "../resume_writer/partner.rs"]

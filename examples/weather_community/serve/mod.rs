@@ -93,7 +93,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
-    let community = Community::open(&options.data, servers::postgres().await?, Arc::new(SystemClock)).await?;
+    let community =
+        Community::open(&options.data, servers::postgres("weather_community").await?, Arc::new(SystemClock))
+            .await?;
     let shutdown = Shutdown::new();
     let asked = community.clone();
     let ready = Ready::new(shutdown.clone()).with("store", move || {
