@@ -304,7 +304,9 @@ pub(in super::super) mod tests {
         seed: u64,
     ) -> (Centres, Vec<Vec<u16>>) {
         let mut table = Table::default();
-        vectors(count, dimensions, seed).iter().for_each(|vector| table.encode(vector));
+        for vector in vectors(count, dimensions, seed) {
+            table.encode(&vector);
+        }
         let there = |count| (0..count).map(|at| at % 10 != 0).collect();
         let half = count / 2;
         let (left, right) = table.codes.split_at(half * dimensions);
@@ -323,7 +325,9 @@ pub(in super::super) mod tests {
         assert_eq!(centres.found_among, 3_600);
         assert_eq!(of.iter().map(Vec::len).collect::<Vec<_>>(), [2_000, 2_000]);
         let mut table = Table::default();
-        vectors(4_000, 16, 3).iter().for_each(|vector| table.encode(vector));
+        for vector in vectors(4_000, 16, 3) {
+            table.encode(&vector);
+        }
         let cosine = |at: usize, list: u16| {
             let vector = Codes::from_coded(table.coded(at).unwrap());
             let centre = usize::from(list);
