@@ -396,6 +396,14 @@ async fn slack_is_played_where_there_is_none_and_never_by_half() {
     let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "operator"}));
     assert_eq!(wanted.send().await.unwrap().status(), 403);
     drop(bot);
+    // A real Slack, and a key that nobody knows: what people ask there is not for whoever comes.
+    let real = [("SLACK_SIGNING_SECRET", SECRET), ("SLACK_BOT_TOKEN", TOKEN)];
+    let bot = start(folder.path(), &real, &[]).unwrap();
+    let about: Value = client.get(bot.url("/about")).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&about["development"], &about["plays_slack"]), (&json!(false), &json!(false)));
+    let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "operator"}));
+    assert_eq!(wanted.send().await.unwrap().status(), 403);
+    drop(bot);
 
     let bot = start(folder.path(), &[], &[]).unwrap();
     let ask = |text: &str| client.post(bot.url("/played/questions")).json(&json!({"text": text})).send();

@@ -32,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
 /// How the service is set up.
 #[derive(Serialize, ToSchema)]
 struct About {
-    /// A name is enough for a token.
+    /// A name is enough for a token: what is asked is played, too.
     development: bool,
     /// Slack is played on the page.
     plays_slack: bool,
@@ -43,7 +43,8 @@ struct About {
 /// Tells how the service is set up.
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
-    let (development, plays_slack) = (service.keys.is_random(), service.play.is_some());
+    let plays_slack = service.play.is_some();
+    let development = plays_slack && service.keys.is_random();
     Json(About { development, plays_slack, model: service.model.clone() })
 }
 
@@ -56,7 +57,7 @@ struct WantsToken {
     role: Role,
 }
 
-/// Hands out a token, in development: where the key is known to others, they sign.
+/// Hands out a token where Slack is played: what people ask in a real one is for those who have a token from elsewhere.
 #[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
     (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem)))]
@@ -64,6 +65,10 @@ async fn token(
     State(service): Shared,
     Object(wanted): Object<WantsToken>,
 ) -> Answer<(StatusCode, Json<Token>)> {
+    if service.play.is_none() {
+        let detail = "tokens come from whoever holds the key: slack_bot token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
     service.keys.hand_out(&wanted.name, wanted.role.as_str(), SESSION)
 }
 

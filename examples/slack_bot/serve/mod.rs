@@ -111,7 +111,7 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// How long a token is good that is handed out in development.
+/// How long a token is good that is handed out where Slack is played.
 const SESSION: Duration = Duration::from_hours(12);
 /// How long a token is good.
 const LIFETIME: Duration = Duration::from_hours(24 * 30);
@@ -181,6 +181,9 @@ pub(crate) async fn run(
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let keys = Keys::from_env("slack_bot")?;
     let (verifier, slack, play) = workspace(&options, &keys, listener.local_addr()?).await?;
+    if play.is_none() {
+        keys.offer("operator", Role::Operator.as_str(), LIFETIME)?;
+    }
     std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
     let shutdown = Shutdown::new();
     let name = (!is_offline).then(|| model.name().to_owned());
