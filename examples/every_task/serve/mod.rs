@@ -170,7 +170,7 @@ pub(crate) async fn run(
     let machines = support::machines::router(ready, telemetry::metrics()?);
 
     let workers = tokio::spawn(or_none(shutdown.clone(), pipeline.consumer().run(shutdown.clone())));
-    let group = news::group();
+    let group = news::group(listener.local_addr()?);
     let watch = news::watch(bus.clone(), group.clone(), service.listeners.clone()).run(shutdown.clone());
     let watcher = tokio::spawn(or_none(shutdown.clone(), watch));
     let replica = service.members.consumer().run(shutdown.clone());

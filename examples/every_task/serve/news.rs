@@ -1,5 +1,6 @@
 //! What happens to posts, told to whoever listens.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -92,10 +93,14 @@ impl News {
     }
 }
 
-/// The group of this process: those that share a bus each hear everything, if their `HOSTNAME` differs.
-pub(super) fn group() -> String {
-    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
-    host.map_or_else(|| "page".to_owned(), |host| format!("page-{host}"))
+/// The group of this process: those that share a bus each hear everything. One that was killed and begins again is the same one, so
+/// that it leaves no group behind for which the bus would keep events.
+pub(super) fn group(listening: SocketAddr) -> String {
+    let told =
+        std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
+    let host: String = told.unwrap_or_default().chars().filter(plain).take(100).collect();
+    format!("page-{host}-{}", listening.port())
 }
 
 /// Follows the bus.

@@ -241,6 +241,56 @@ async fn lists_come_in_pages_that_lose_and_double_nothing() {
 }
 
 #[tokio::test]
+async fn processes_that_share_the_posts_each_tell_all_news_and_one_that_stops_takes_none_along() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
+    let one = start(folder.path());
+    let mut other = start(folder.path());
+    let mut posted = 0;
+    let mut all_are_told = async |services: &[&Running]| {
+        let mut listening = Vec::new();
+        for service in services {
+            listening.push(client.get(service.url("/events")).send().await.unwrap());
+        }
+        let mut wanted = Vec::new();
+        for _ in 0..5 {
+            posted += 1;
+            let sent = client.post(services[0].url("/posts")).json(&post(posted)).send().await.unwrap();
+            wanted.push(sent.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
+        }
+        for news in &mut listening {
+            let mut told = String::new();
+            let extracted = |told: &str, id: &String| {
+                told.split("\n\n")
+                    .any(|event| event.contains(id.as_str()) && event.contains("event: extracted"))
+            };
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !wanted.iter().all(|id| extracted(&told, id)) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let chunk = tokio::time::timeout(left, news.chunk()).await;
+                let chunk = chunk.unwrap_or_else(|_| panic!("some news are missing: {told}"));
+                told.push_str(&String::from_utf8_lossy(&chunk.unwrap().unwrap()));
+            }
+        }
+    };
+    all_are_told(&[&one, &other]).await;
+    other.signal("-TERM").unwrap();
+    assert!(desk::ended(&mut other).await.success());
+    all_are_told(&[&one]).await;
+
+    // What was asked is measured by route and status, and by nothing that a client makes up.
+    client.get(one.url("/posts/nobody-has-this-id")).send().await.unwrap();
+    client.get(one.url("/nowhere-at-all")).send().await.unwrap();
+    let measured = client.get(one.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    for line in [
+        r#"http_server_request_duration_seconds_count{method="GET",route="/posts/{id}",status="404"} 1"#,
+        r#"http_server_request_duration_seconds_count{method="GET",route="unknown",status="404"} 1"#,
+    ] {
+        assert!(measured.contains(line), "{line} in {measured}");
+    }
+    assert!(!measured.contains("nobody-has") && !measured.contains("nowhere"), "{measured}");
+}
+
+#[tokio::test]
 async fn events_tell_how_far_a_post_is() {
     let (folder, client) = (tempfile::tempdir().unwrap(), member());
     let service = start(folder.path());

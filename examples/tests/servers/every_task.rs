@@ -27,7 +27,7 @@ async fn shared(test: &str, bus: Bus) {
     let start = |name: &str| {
         let data = folder.path().join(name);
         trial.start(EXAMPLE, |command| {
-            command.env("HOSTNAME", name).arg("--data").arg(data);
+            command.arg("--data").arg(data);
         })
     };
     let (one, other) = (start("one"), start("other"));
