@@ -72,7 +72,10 @@ impl Keys {
     pub fn from_env(service: &str) -> Result<Self, String> {
         match env::var(KEY).ok().filter(|key| !key.is_empty()) {
             Some(key) => Self::new(&key, service),
-            None => Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? }),
+            None => {
+                tracing::warn!("{KEY} is not set: for development, where whoever asks for a token gets one");
+                Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? })
+            }
         }
     }
 

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod query;
 pub mod rate;
 pub mod ready;
+pub mod requests;
 pub mod sagas;
 pub mod serve;
 pub mod servers;

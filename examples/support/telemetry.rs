@@ -42,6 +42,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// If metrics are being collected already.
 pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    crate::requests::describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {

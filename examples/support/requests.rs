@@ -1,0 +1,61 @@
+//! What is measured of every request, and said of those that failed.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::{Unit, describe_histogram, histogram};
+
+/// Named as OpenTelemetry's conventions for HTTP name it, in Prometheus' letters.
+const DURATION: &str = "http_server_request_duration_seconds";
+
+/// Measures a request by method, route and status, none of which a client can make up, and logs one that the service failed at.
+pub async fn watched(request: Request, next: Next) -> Response {
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unknown", MatchedPath::as_str).to_owned();
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let (status, took) = (response.status(), begun.elapsed());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // What is down tells of itself.
+        tracing::warn!(method, route, status = status.as_u16(), ?took, "a request was put off");
+    } else if status.is_server_error() {
+        tracing::error!(method, route, status = status.as_u16(), ?took, "a request failed");
+    }
+    let status = status.as_str().to_owned();
+    histogram!(DURATION, "method" => method, "route" => route, "status" => status).record(took);
+    response
+}
+
+/// Describes the measurement.
+pub(crate) fn describe() {
+    describe_histogram!(DURATION, Unit::Seconds, "how long requests took until their answer began");
+}
+
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let at = KNOWN.iter().position(|known| known == method);
+    at.and_then(|at| ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].get(at)).unwrap_or(&"other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_that_nobody_knows_are_one() {
+        assert_eq!(known(&Method::DELETE), "DELETE");
+        assert_eq!(known(&Method::from_bytes(b"BREW").unwrap()), "other");
+    }
+}
