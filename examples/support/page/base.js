@@ -5,11 +5,15 @@ const common = {
   ko: {
     skip: "본문으로 가기", metrics: "지표", enter: "들어가기", side: "어느 쪽인가요?", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
     development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: service => `토큰은 열쇠를 가진 쪽이 발급합니다: ${service} token 이름`,
-    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.", problem: { rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요." },
+    trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.",
+    problem: {
+      rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", unauthorized: "토큰이 맞지 않거나 기한이 지났습니다.", forbidden: "이 일을 할 권한이 없습니다.", not_found: "찾는 것이 없습니다.",
+      too_large: "너무 큽니다.", unavailable: "지금은 할 수 없습니다. 잠시 뒤 다시 해 보세요.", overloaded: "지금은 바쁩니다. 잠시 뒤 다시 해 보세요.", timeout: "시간 안에 답하지 못했습니다. 다시 해 보세요.",
+    },
     live: "이어짐", broken: "끊김, 다시 잇는 중",
     notice: {
       down: names => `지금 쓸 수 없는 것: ${names}. 받은 것은 잃지 않으며, 돌아오면 이어서 합니다.`, less: names => `지금 쓸 수 없는 것: ${names}. 그것 없이 되는 일은 그대로 됩니다.`, gone: "서버에 닿지 않습니다.",
-      names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표" },
+      names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표", slack: "슬랙", partner: "결제사", notices: "알림을 전하는 곳", github: "GitHub" },
     },
   },
   en: {
