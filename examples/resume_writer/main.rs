@@ -18,7 +18,7 @@
 //! | `PUMASI_GITHUB_TOKEN` | reads accounts from GitHub's API with this token; it needs no scope. Without it the committed export, or that in the file `PUMASI_GITHUB_EXPORT`, is all there is |
 //! | `PUMASI_GITHUB_URL` | another API than GitHub's own: `https://host/api/v3` |
 //! | `PUMASI_NOTIFY_URL`, `PUMASI_NOTIFY_SECRET` | who is told, by signed webhooks, what people do with shared résumés; without it owners see it on the page alone |
-//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member` or `moderator`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member` or `moderator`, `aud`: `resume_writer`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
 //! | `PUMASI_POSTGRES_URL`, `PUMASI_KAFKA_URL`, `PUMASI_REDIS_URL`, `PUMASI_PREFIX` | servers in place of the files in `--data` (`--features postgres,kafka,redis`) |
 
 mod book;

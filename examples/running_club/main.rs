@@ -21,7 +21,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `runner` or `organiser`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
+//! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `runner` or `organiser`, `aud`: `running_club`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
 //! | `SLACK_BOT_TOKEN`, `SLACK_CHANNEL` | who posts notices, and where; without them nothing is posted. `SLACK_API_URL` names another address than Slack's |
 //! | `SLACK_ALERT_WEBHOOK_URL` | where the service's own errors are told |
 //! | `PUMASI_CORS_ORIGINS` | the origins whose pages may use the API |
