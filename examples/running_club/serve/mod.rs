@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
@@ -27,7 +26,6 @@ use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::telemetry;
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
@@ -170,7 +168,9 @@ fn router(
     openapi.merge(more);
     let guarded = api
         .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(middleware::from_fn(|request, next| {
+            support::serve::in_time(Duration::from_secs(30), request, next)
+        }))
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)
