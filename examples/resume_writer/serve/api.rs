@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Known, limit, made_by};
+use support::query::{Id, Ids, Known, limit, made_by};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -114,11 +114,7 @@ async fn instruct(
 /// Shows what an instruction comes to: the difference, and what is not done.
 #[utoipa::path(get, path = "/resumes/{id}/edits/{edit}", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 200, body = EditView), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn edit(
-    State(service): Shared,
-    caller: Caller,
-    Path((id, edit)): Path<(String, String)>,
-) -> Answer<Json<EditView>> {
+async fn edit(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<Json<EditView>> {
     let kept = service.own(&caller, &id).await?;
     let edit = service.desk.store.edit(&kept.id, &edit).await?;
     Ok(Json(EditView::of(edit.ok_or_else(|| Problem::not_found("instruction"))?)?))
@@ -128,11 +124,7 @@ async fn edit(
 #[utoipa::path(post, path = "/resumes/{id}/edits/{edit}/accept", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 200, body = ResumeView), (status = 401, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]
-async fn accept(
-    State(service): Shared,
-    caller: Caller,
-    Path((id, edit)): Path<(String, String)>,
-) -> Answer<Json<ResumeView>> {
+async fn accept(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<Json<ResumeView>> {
     let kept = service.own(&caller, &id).await?;
     service.desk.accept(&kept.id, &edit).await?;
     Ok(Json(ResumeView::of(service.own(&caller, &id).await?)?))

@@ -202,6 +202,9 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/resumes?x=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/notices?limit=0", StatusCode::BAD_REQUEST),
         (Method::GET, "/resumes/nothing", StatusCode::NOT_FOUND),
+        (Method::GET, "/resumes/%ff/edits/x", StatusCode::BAD_REQUEST),
+        (Method::GET, "/resumes/x/edits/%ff", StatusCode::BAD_REQUEST),
+        (Method::POST, "/resumes/%ff/edits/%fe/accept", StatusCode::BAD_REQUEST),
         (Method::GET, "/shared", StatusCode::NOT_FOUND),
         (Method::POST, "/tokens", StatusCode::UNSUPPORTED_MEDIA_TYPE),
     ] {
