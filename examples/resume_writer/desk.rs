@@ -91,17 +91,20 @@ impl Desk {
         Ok(edit.id)
     }
 
-    /// Makes a proposal the next version.
-    pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<()> {
+    /// Makes a proposal the next version, which is returned; again, if it was that before.
+    pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<(i64, Resume)> {
         let gone = || Error::new(ErrorKind::NotFound, "there is no such instruction");
         let edit = self.store.edit(resume, edit).await?.ok_or_else(gone)?;
         let Some(proposal) = edit.proposal()? else {
             return Err(Error::new(ErrorKind::Conflict, "nothing is proposed yet"));
         };
         let accepted = self.store.accept(&edit, &proposal.after).await;
-        let outcome = if accepted.is_ok() { "accepted" } else { "conflict" };
-        metrics::counter!("resume_edits_total", "outcome" => outcome).increment(1);
-        accepted
+        if !matches!(accepted, Ok(false)) {
+            let outcome = if accepted.is_ok() { "accepted" } else { "conflict" };
+            metrics::counter!("resume_edits_total", "outcome" => outcome).increment(1);
+        }
+        accepted?;
+        Ok((edit.base + 1, proposal.after))
     }
 
     /// Opens a résumé to whoever has the key that is returned; it is kept nowhere, only its hash is.

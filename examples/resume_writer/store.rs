@@ -76,6 +76,11 @@ impl Kept {
         self.sources.as_deref().map_or(Ok(Vec::new()), |json| from_str(json).map_err(|_| unreadable()))
     }
 
+    /// The résumé as it was at a version.
+    pub(crate) fn at_version(self, version: i64, resume: &Resume) -> Result<Self> {
+        Ok(Self { version, body: Some(written(resume)?), ..self })
+    }
+
     pub(crate) fn is_shared(&self) -> bool {
         self.share.is_some()
     }
@@ -304,8 +309,13 @@ impl Store {
                 return transaction.commit().await.map_err(keeping);
             }
         });
-        match self.edit(&edit.resume, &edit.id).await? {
-            Some(old) if old.instruction == edit.instruction => Ok(()),
+        let look = "SELECT * FROM edits WHERE id = $1";
+        let old: Option<KeptEdit> = on!(&self.database, pool => {
+            sqlx::query_as(look).bind(&edit.id).fetch_optional(pool).await.map_err(keeping)?
+        });
+        let asked = (&edit.resume, edit.base, &edit.instruction);
+        match old {
+            Some(old) if (&old.resume, old.base, &old.instruction) == asked => Ok(()),
             Some(_) => Err(conflict("another instruction was given under this Idempotency-Key")),
             None => Err(conflict("the résumé is not written yet, or has another version by now")),
         }
@@ -325,8 +335,8 @@ impl Store {
             .map_err(keeping)
     }
 
-    /// Makes a proposal the next version, if the résumé is still the one that it was made for.
-    pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<()> {
+    /// Makes a proposal the next version, if the résumé is still the one that it was made for; tells whether it was not before.
+    pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<bool> {
         let body = written(after)?;
         on!(&self.database, pool, begin => {
             let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
@@ -337,9 +347,15 @@ impl Store {
                 .execute(&mut *transaction).await.map_err(keeping)?;
             if done.rows_affected() == 0 || changed.rows_affected() == 0 {
                 transaction.rollback().await.map_err(keeping)?;
-                return Err(conflict("the résumé has another version by now: give the instruction again"));
+                let now = self.edit(&edit.resume, &edit.id).await?;
+                return if now.is_some_and(|now| now.state == "accepted") {
+                    Ok(false)
+                } else {
+                    Err(conflict("the résumé has another version by now: give the instruction again"))
+                };
             }
-            transaction.commit().await.map_err(keeping)
+            transaction.commit().await.map_err(keeping)?;
+            Ok(true)
         })
     }
 

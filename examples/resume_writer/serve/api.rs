@@ -121,13 +121,15 @@ async fn edit(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Ans
 }
 
 /// Makes a proposal the next version, if the résumé is still the version that it was made for.
+///
+/// Sent again, after an answer that got lost, it has the same answer.
 #[utoipa::path(post, path = "/resumes/{id}/edits/{edit}/accept", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 200, body = ResumeView), (status = 401, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]
 async fn accept(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<Json<ResumeView>> {
     let kept = service.own(&caller, &id).await?;
-    service.desk.accept(&kept.id, &edit).await?;
-    Ok(Json(ResumeView::of(service.own(&caller, &id).await?)?))
+    let (version, resume) = service.desk.accept(&kept.id, &edit).await?;
+    Ok(Json(ResumeView::of(kept.at_version(version, &resume)?)?))
 }
 
 /// Opens a résumé to whoever has the key, which is told once; an earlier key opens nothing any more.
