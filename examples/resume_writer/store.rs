@@ -23,6 +23,8 @@ pub(crate) const WORK: &str = "resumes.work";
 pub(crate) const SOCIAL: &str = "resumes.social";
 /// The most résumés of one person: each costs a model's call.
 const MOST: i64 = 20;
+/// The most instructions for one résumé that are under way at once: so does each of them.
+const MOST_UNDER_WAY: i64 = 5;
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
@@ -301,9 +303,12 @@ impl Store {
             let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
             let insert = "INSERT INTO edits (id, resume, base, instruction, state, at) \
                 SELECT $1, $2, $3, $4, 'pending', $5 WHERE EXISTS (SELECT 1 FROM resumes WHERE id = $2 AND state = 'ready' AND version = $3) \
-                ON CONFLICT (id) DO NOTHING";
+                AND (SELECT count(*) FROM edits WHERE resume = $2 AND state = 'pending') < $6 ON CONFLICT (id) DO NOTHING";
+            // Held by one at a time, so that no two count the same.
+            sqlx::query("UPDATE resumes SET version = version WHERE id = $1").bind(&edit.resume)
+                .execute(&mut *transaction).await.map_err(keeping)?;
             let added = sqlx::query(insert).bind(&edit.id).bind(&edit.resume).bind(edit.base).bind(&edit.instruction)
-                .bind(edit.at).execute(&mut *transaction).await.map_err(keeping)?;
+                .bind(edit.at).bind(MOST_UNDER_WAY).execute(&mut *transaction).await.map_err(keeping)?;
             if added.rows_affected() > 0 {
                 pool.write_events(&mut transaction, &[event]).await?;
                 return transaction.commit().await.map_err(keeping);
@@ -315,10 +320,16 @@ impl Store {
         });
         let asked = (&edit.resume, edit.base, &edit.instruction);
         match old {
-            Some(old) if (&old.resume, old.base, &old.instruction) == asked => Ok(()),
-            Some(_) => Err(conflict("another instruction was given under this Idempotency-Key")),
-            None => Err(conflict("the résumé is not written yet, or has another version by now")),
+            Some(old) if (&old.resume, old.base, &old.instruction) == asked => return Ok(()),
+            Some(_) => return Err(conflict("another instruction was given under this Idempotency-Key")),
+            None => {}
         }
+        let is_current = |kept: &Kept| kept.state == "ready" && kept.version == edit.base;
+        Err(conflict(if self.get(&edit.resume).await?.as_ref().is_some_and(is_current) {
+            "as many instructions for this résumé are under way as there may be: wait until one is proposed"
+        } else {
+            "the résumé is not written yet, or has another version by now"
+        }))
     }
 
     pub(crate) async fn edit(&self, resume: &str, id: &str) -> Result<Option<KeptEdit>> {

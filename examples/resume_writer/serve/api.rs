@@ -91,7 +91,8 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
 
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
 ///
-/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict.
+/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict, and so is a
+/// sixth instruction while five for the same résumé are under way.
 #[utoipa::path(post, path = "/resumes/{id}/edits", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
     request_body = Instruction, security(("bearer" = [])), responses((status = 202, body = Accepted), (status = 400, body = Problem),
