@@ -38,6 +38,8 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use support::model::Watched;
+
 use book::AnswerBook;
 use writer::Writer;
 
@@ -72,13 +74,16 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         return options.print();
     }
     let book = AnswerBook::new()?;
-    let (model, instructions) = match support::model::chat_model()? {
-        Some(model) => (model, Vec::new()),
-        None => (Arc::new(AnswerBook::new()?) as _, book.instructions()),
+    let (model, health, instructions) = match support::model::chat_model()?.map(Watched::new) {
+        Some(model) => {
+            let health = model.health();
+            (Arc::new(model) as _, Some(health), Vec::new())
+        }
+        None => (Arc::new(AnswerBook::new()?) as _, None, book.instructions()),
     };
     let writer = Writer::new(model)?;
     match args.what {
-        Some(What::Serve(options)) => serve::run(options, writer, instructions).await,
+        Some(What::Serve(options)) => serve::run(options, writer, health, instructions).await,
         _ => story::tell(writer, &book.instructions()).await,
     }
 }

@@ -294,6 +294,25 @@ impl Store {
             .map_err(keeping)
     }
 
+    /// Has a résumé whose writing has failed written anew; one that is being written is left at that.
+    pub(crate) async fn retry(&self, id: &str) -> Result<()> {
+        let event = Envelope::new(WORK, id, State::Updated, 0).with_payload(&Work { edit: None })?;
+        let begin_anew =
+            "UPDATE resumes SET state = 'pending', failure = NULL WHERE id = $1 AND state = 'failed'";
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let begun = sqlx::query(begin_anew).bind(id).execute(&mut *transaction).await.map_err(keeping)?;
+            if begun.rows_affected() > 0 {
+                pool.write_events(&mut transaction, &[event]).await?;
+                return transaction.commit().await.map_err(keeping);
+            }
+        });
+        match self.get(id).await? {
+            Some(kept) if kept.state == "ready" => Err(conflict("the résumé is written")),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes an instruction for a version of a résumé.
     pub(crate) async fn instruct(&self, edit: &KeptEdit) -> Result<()> {
         let event = Envelope::new(WORK, &edit.resume, State::Updated, 0)

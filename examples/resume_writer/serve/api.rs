@@ -34,6 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list, ask))
         .routes(routes!(show, remove))
+        .routes(routes!(retry))
         .routes(routes!(instruct))
         .routes(routes!(edit))
         .routes(routes!(accept))
@@ -87,6 +88,15 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
     let kept = service.own(&caller, &id).await?;
     service.desk.store.remove(&kept.id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has a résumé of the caller's written anew that has failed; sent again, while it is being written, it changes nothing.
+#[utoipa::path(post, path = "/resumes/{id}/retry", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 202, body = Accepted), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
+    let id = service.own(&caller, &id).await?.id;
+    service.desk.store.retry(&id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
 }
 
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.

@@ -17,7 +17,7 @@ use support::auth::{self, Keys};
 use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::ready::{Health, Ready};
 use support::telemetry;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -82,11 +82,13 @@ struct Service {
 pub(crate) async fn run(
     options: Options,
     writer: Writer,
+    model: Option<Health>,
     samples: Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
     let keys = Keys::from_env("resume_writer")?;
     let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
+    let is_told = partner.is_some();
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
@@ -97,6 +99,13 @@ pub(crate) async fn run(
         let store = store.clone();
         async move { store.ping().await }
     });
+    let mut ready = ready.with_model(model);
+    if matches!(desk.accounts, Accounts::Api(_)) {
+        ready = ready.with_last_call("github", desk.reading.clone());
+    }
+    if is_told {
+        ready = ready.with_last_call("partner", desk.telling.clone());
+    }
     let (work, notify, relay) = (desk.work(), desk.notify(), desk.relay());
     let parts = [
         tokio::spawn(or_none(shutdown.clone(), {
