@@ -18,11 +18,11 @@ use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
-use support::telemetry;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, EVENTS, GROUPS};
 use crate::evidence::Accounts;
 use crate::partner::Partner;
 use crate::writer::Writer;
@@ -67,6 +67,24 @@ impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
         Ok(auth::print_token("resume_writer", &self.name, self.role.as_str(), LIFETIME)?)
+    }
+}
+
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "resume_writer.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
     }
 }
 

@@ -24,13 +24,13 @@ use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
 use support::ready::Ready;
-use support::telemetry;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::calendar::Calendar;
-use crate::club::{Club, Setup};
+use crate::club::{Club, EVENTS, GROUPS, Setup};
 use crate::notices::Channel;
 use crate::statistics::chosen;
 use input::Role;
@@ -86,6 +86,24 @@ impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
         Ok(auth::print_token("running_club", &self.name, self.role.as_str(), LIFETIME)?)
+    }
+}
+
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "running_club.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Told {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::http::StatusCode as Status;
 use futures_util::future::join_all;
+use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -92,4 +93,31 @@ async fn an_owner_has_a_failed_resume_written_anew() {
     let written = done(&owner, resume.clone()).await;
     assert_eq!((&written["state"], &written["failure"]), (&json!("ready"), &Value::Null));
     is_refused(retry(&owner).await.unwrap(), StatusCode::CONFLICT).await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_work_on_is_put_aside_and_an_operator_sees_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path());
+    let bus = SqliteBus::open(folder.path().join("events.sqlite")).await.unwrap();
+    let odd = Envelope::new("resumes.work", "x", State::Created, 0).with_payload(&json!("하늘")).unwrap();
+    bus.publish(&[odd]).await.unwrap();
+    let put_aside = |more: &[&str]| {
+        let mut command = Command::new(support::child::example("resume_writer").unwrap());
+        for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+            command.env_remove(variable);
+        }
+        let done = command.args(["put-aside", "--data"]).arg(folder.path()).args(more).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !service.logs().contains("was put aside") {
+        assert!(Instant::now() < deadline, "{}", service.logs());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let listed = put_aside(&[]);
+    assert!(listed.contains("resume-writer") && listed.contains("1 are put aside"), "{listed}");
+    assert!(!listed.contains("하늘"), "{listed}");
+    assert!(put_aside(&["--deliver-again"]).contains("1 of 1 are delivered again"));
 }
