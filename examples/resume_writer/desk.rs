@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Relay, SqliteBus, Subscription, handler_fn};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::time::Timestamp;
-use pumasi_core::{Error, ErrorKind, Result};
+use pumasi_core::{Error, ErrorKind, Result, Retry};
 use support::auth::random_secret;
+use support::ready::Health;
 use support::servers;
 
 use crate::evidence::{Accounts, Evidence};
@@ -17,10 +18,18 @@ use crate::resume::{Language, Resume};
 use crate::store::{Kept, KeptEdit, Proposal, SOCIAL, Social, Store, WORK, Work};
 use crate::writer::Writer;
 
-/// How often writing is tried: some five minutes.
+/// How often a model may answer what is no use before the writing has failed.
 const TRIES: u32 = 8;
-/// How often a partner is tried: for about a day.
+/// How often whoever is away is tried: for about a day, once the pause between two tries has grown to a minute.
 const CALLS: u32 = 3_000;
+/// The group that writes.
+const WRITING: &str = "resume-writer";
+/// The group that tells owners what people did.
+const TELLING: &str = "resume-notices";
+/// The groups that work on events.
+pub(crate) const GROUPS: [&str; 2] = [WRITING, TELLING];
+/// The file of the events, where they are not on a server.
+pub(crate) const EVENTS: &str = "events.sqlite";
 
 /// The service's work, apart from HTTP. Clones share it.
 #[derive(Clone)]
@@ -30,6 +39,9 @@ pub(crate) struct Desk {
     pub(crate) writer: Writer,
     pub(crate) accounts: Accounts,
     partner: Option<Partner>,
+    /// How GitHub is, and the partner.
+    pub(crate) reading: Health,
+    pub(crate) telling: Health,
 }
 
 /// The moment.
@@ -46,9 +58,9 @@ impl Desk {
         partner: Option<Partner>,
     ) -> Result<Self> {
         make(folder)?;
-        let bus = Arc::new(SqliteBus::open(folder.join("events.sqlite")).await?);
+        let bus = Arc::new(SqliteBus::open(folder.join(EVENTS)).await?);
         let store = Store::open(&folder.join("resumes.sqlite"), None).await?;
-        Ok(Self { store, bus, writer, accounts, partner })
+        Ok(Self::of(store, bus, writer, accounts, partner))
     }
 
     /// Opens a desk on the servers that the environment names, and else on files in a folder.
@@ -59,10 +71,21 @@ impl Desk {
         partner: Option<Partner>,
     ) -> Result<Self> {
         make(folder)?;
-        let bus = servers::bus(&folder.join("events.sqlite")).await?;
+        let bus = servers::bus(&folder.join(EVENTS)).await?;
         let store =
             Store::open(&folder.join("resumes.sqlite"), servers::postgres("resume_writer").await?).await?;
-        Ok(Self { store, bus, writer, accounts, partner })
+        Ok(Self::of(store, bus, writer, accounts, partner))
+    }
+
+    fn of(
+        store: Store,
+        bus: Arc<dyn EventBus>,
+        writer: Writer,
+        accounts: Accounts,
+        partner: Option<Partner>,
+    ) -> Self {
+        let (reading, telling) = Default::default();
+        Self { store, bus, writer, accounts, partner, reading, telling }
     }
 
     /// Asks for a résumé; it is written later.
@@ -91,17 +114,20 @@ impl Desk {
         Ok(edit.id)
     }
 
-    /// Makes a proposal the next version.
-    pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<()> {
+    /// Makes a proposal the next version, which is returned; again, if it was that before.
+    pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<(i64, Resume)> {
         let gone = || Error::new(ErrorKind::NotFound, "there is no such instruction");
         let edit = self.store.edit(resume, edit).await?.ok_or_else(gone)?;
         let Some(proposal) = edit.proposal()? else {
             return Err(Error::new(ErrorKind::Conflict, "nothing is proposed yet"));
         };
         let accepted = self.store.accept(&edit, &proposal.after).await;
-        let outcome = if accepted.is_ok() { "accepted" } else { "conflict" };
-        metrics::counter!("resume_edits_total", "outcome" => outcome).increment(1);
-        accepted
+        if !matches!(accepted, Ok(false)) {
+            let outcome = if accepted.is_ok() { "accepted" } else { "conflict" };
+            metrics::counter!("resume_edits_total", "outcome" => outcome).increment(1);
+        }
+        accepted?;
+        Ok((edit.base + 1, proposal.after))
     }
 
     /// Opens a résumé to whoever has the key that is returned; it is kept nowhere, only its hash is.
@@ -130,6 +156,9 @@ impl Desk {
             async move {
                 let (resume, work): (&str, Work) = (&delivery.event.key, delivery.event.payload()?);
                 match desk.do_work(resume, work.edit.as_deref()).await {
+                    Err(error) if is_away(&error) && delivery.attempt < CALLS => {
+                        Err(if error.retry().is_retryable() { error } else { error.with_retry(Retry::Now) })
+                    }
                     Err(error) if error.retry().is_retryable() && delivery.attempt < TRIES => Err(error),
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "writing came to nothing");
@@ -139,10 +168,10 @@ impl Desk {
                 }
             }
         });
-        let subscription = Subscription::new("resume-writer", [WORK]).with_lease(Duration::from_secs(15));
+        let subscription = Subscription::new(WRITING, [WORK]).with_lease(Duration::from_secs(15));
         Consumer::new(Arc::clone(&self.bus), subscription, work)
-            // Shorter than it takes to try eight times, so that it is noted why it failed.
-            .with_max_attempts(TRIES + 2)
+            // More than are made, so that it is noted why it failed.
+            .with_max_attempts(CALLS + 2)
             .with_backoff(Backoff::new(Duration::from_millis(500), Duration::from_mins(1)))
     }
 
@@ -151,7 +180,12 @@ impl Desk {
         let language = Language::of(&kept.language);
         match (edit, kept.state.as_str()) {
             (None, "pending") => {
-                let account = self.accounts.read(&kept.account).await?;
+                let account = self.accounts.read(&kept.account).await;
+                // An account that is not there tells nothing of GitHub.
+                if !matches!(&account, Err(error) if error.kind() == ErrorKind::NotFound) {
+                    self.reading.note(&account);
+                }
+                let account = account?;
                 let evidence = Evidence::of(&account)?;
                 let name = account.user.name.clone().unwrap_or_else(|| account.user.login.clone());
                 let resume = self.writer.write(name, &evidence, language).await?;
@@ -185,6 +219,7 @@ impl Desk {
                 }
                 let Some(partner) = &desk.partner else { return Ok(()) };
                 let told = partner.tell(id, &social).await;
+                desk.telling.note(&told);
                 let outcome = if told.is_ok() { "told" } else { "failed" };
                 metrics::counter!("resume_notices_total", "outcome" => outcome).increment(1);
                 told?;
@@ -193,11 +228,17 @@ impl Desk {
                 desk.store.told(id, now()).await
             }
         });
-        let subscription = Subscription::new("resume-notices", [SOCIAL]).with_lease(Duration::from_secs(15));
+        let subscription = Subscription::new(TELLING, [SOCIAL]).with_lease(Duration::from_secs(15));
         Consumer::new(Arc::clone(&self.bus), subscription, tell)
             .with_max_attempts(CALLS)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
     }
+}
+
+/// Tells whether the model, GitHub or the store is away, or turns the service away: what is to be done waits for whoever mends that.
+fn is_away(error: &Error) -> bool {
+    use ErrorKind::{BudgetExhausted, Overloaded, RateLimited, Timeout, Unauthorized, Unavailable};
+    matches!(error.kind(), Timeout | RateLimited | Unavailable | Overloaded | Unauthorized | BudgetExhausted)
 }
 
 fn make(folder: &Path) -> Result<()> {

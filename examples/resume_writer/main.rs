@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example resume_writer                  the story, in some seconds
 //! cargo run --example resume_writer -- serve         the service, with a page at http://127.0.0.1:8794
+//! cargo run --example resume_writer -- put-aside      events that were put aside, and why; --deliver-again: once more
 //! cargo run --example resume_writer -- token 하늘     a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
@@ -38,6 +39,8 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use support::model::Watched;
+
 use book::AnswerBook;
 use writer::Writer;
 
@@ -52,6 +55,8 @@ struct Args {
 enum What {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Lists the events that were put aside, with the reason, and has them delivered again.
+    PutAside(serve::AsideOptions),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
@@ -68,17 +73,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
-    if let Some(What::Token(options)) = args.what {
-        return options.print();
+    match &args.what {
+        Some(What::Token(options)) => return options.print(),
+        Some(What::PutAside(options)) => return options.run().await,
+        _ => {}
     }
     let book = AnswerBook::new()?;
-    let (model, instructions) = match support::model::chat_model()? {
-        Some(model) => (model, Vec::new()),
-        None => (Arc::new(AnswerBook::new()?) as _, book.instructions()),
+    let (model, health, instructions) = match support::model::chat_model()?.map(Watched::new) {
+        Some(model) => {
+            let health = model.health();
+            (Arc::new(model) as _, Some(health), Vec::new())
+        }
+        None => (Arc::new(AnswerBook::new()?) as _, None, book.instructions()),
     };
     let writer = Writer::new(model)?;
     match args.what {
-        Some(What::Serve(options)) => serve::run(options, writer, instructions).await,
+        Some(What::Serve(options)) => serve::run(options, writer, health, instructions).await,
         _ => story::tell(writer, &book.instructions()).await,
     }
 }

@@ -23,6 +23,8 @@ pub(crate) const WORK: &str = "resumes.work";
 pub(crate) const SOCIAL: &str = "resumes.social";
 /// The most résumés of one person: each costs a model's call.
 const MOST: i64 = 20;
+/// The most instructions for one résumé that are under way at once: so does each of them.
+const MOST_UNDER_WAY: i64 = 5;
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
@@ -74,6 +76,11 @@ impl Kept {
 
     pub(crate) fn sources(&self) -> Result<Vec<Source>> {
         self.sources.as_deref().map_or(Ok(Vec::new()), |json| from_str(json).map_err(|_| unreadable()))
+    }
+
+    /// The résumé as it was at a version.
+    pub(crate) fn at_version(self, version: i64, resume: &Resume) -> Result<Self> {
+        Ok(Self { version, body: Some(written(resume)?), ..self })
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -287,6 +294,25 @@ impl Store {
             .map_err(keeping)
     }
 
+    /// Has a résumé whose writing has failed written anew; one that is being written is left at that.
+    pub(crate) async fn retry(&self, id: &str) -> Result<()> {
+        let event = Envelope::new(WORK, id, State::Updated, 0).with_payload(&Work { edit: None })?;
+        let begin_anew =
+            "UPDATE resumes SET state = 'pending', failure = NULL WHERE id = $1 AND state = 'failed'";
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let begun = sqlx::query(begin_anew).bind(id).execute(&mut *transaction).await.map_err(keeping)?;
+            if begun.rows_affected() > 0 {
+                pool.write_events(&mut transaction, &[event]).await?;
+                return transaction.commit().await.map_err(keeping);
+            }
+        });
+        match self.get(id).await? {
+            Some(kept) if kept.state == "ready" => Err(conflict("the résumé is written")),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes an instruction for a version of a résumé.
     pub(crate) async fn instruct(&self, edit: &KeptEdit) -> Result<()> {
         let event = Envelope::new(WORK, &edit.resume, State::Updated, 0)
@@ -296,19 +322,33 @@ impl Store {
             let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
             let insert = "INSERT INTO edits (id, resume, base, instruction, state, at) \
                 SELECT $1, $2, $3, $4, 'pending', $5 WHERE EXISTS (SELECT 1 FROM resumes WHERE id = $2 AND state = 'ready' AND version = $3) \
-                ON CONFLICT (id) DO NOTHING";
+                AND (SELECT count(*) FROM edits WHERE resume = $2 AND state = 'pending') < $6 ON CONFLICT (id) DO NOTHING";
+            // Held by one at a time, so that no two count the same.
+            sqlx::query("UPDATE resumes SET version = version WHERE id = $1").bind(&edit.resume)
+                .execute(&mut *transaction).await.map_err(keeping)?;
             let added = sqlx::query(insert).bind(&edit.id).bind(&edit.resume).bind(edit.base).bind(&edit.instruction)
-                .bind(edit.at).execute(&mut *transaction).await.map_err(keeping)?;
+                .bind(edit.at).bind(MOST_UNDER_WAY).execute(&mut *transaction).await.map_err(keeping)?;
             if added.rows_affected() > 0 {
                 pool.write_events(&mut transaction, &[event]).await?;
                 return transaction.commit().await.map_err(keeping);
             }
         });
-        match self.edit(&edit.resume, &edit.id).await? {
-            Some(old) if old.instruction == edit.instruction => Ok(()),
-            Some(_) => Err(conflict("another instruction was given under this Idempotency-Key")),
-            None => Err(conflict("the résumé is not written yet, or has another version by now")),
+        let look = "SELECT * FROM edits WHERE id = $1";
+        let old: Option<KeptEdit> = on!(&self.database, pool => {
+            sqlx::query_as(look).bind(&edit.id).fetch_optional(pool).await.map_err(keeping)?
+        });
+        let asked = (&edit.resume, edit.base, &edit.instruction);
+        match old {
+            Some(old) if (&old.resume, old.base, &old.instruction) == asked => return Ok(()),
+            Some(_) => return Err(conflict("another instruction was given under this Idempotency-Key")),
+            None => {}
         }
+        let is_current = |kept: &Kept| kept.state == "ready" && kept.version == edit.base;
+        Err(conflict(if self.get(&edit.resume).await?.as_ref().is_some_and(is_current) {
+            "as many instructions for this résumé are under way as there may be: wait until one is proposed"
+        } else {
+            "the résumé is not written yet, or has another version by now"
+        }))
     }
 
     pub(crate) async fn edit(&self, resume: &str, id: &str) -> Result<Option<KeptEdit>> {
@@ -325,8 +365,8 @@ impl Store {
             .map_err(keeping)
     }
 
-    /// Makes a proposal the next version, if the résumé is still the one that it was made for.
-    pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<()> {
+    /// Makes a proposal the next version, if the résumé is still the one that it was made for; tells whether it was not before.
+    pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<bool> {
         let body = written(after)?;
         on!(&self.database, pool, begin => {
             let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
@@ -337,9 +377,15 @@ impl Store {
                 .execute(&mut *transaction).await.map_err(keeping)?;
             if done.rows_affected() == 0 || changed.rows_affected() == 0 {
                 transaction.rollback().await.map_err(keeping)?;
-                return Err(conflict("the résumé has another version by now: give the instruction again"));
+                let now = self.edit(&edit.resume, &edit.id).await?;
+                return if now.is_some_and(|now| now.state == "accepted") {
+                    Ok(false)
+                } else {
+                    Err(conflict("the résumé has another version by now: give the instruction again"))
+                };
             }
-            transaction.commit().await.map_err(keeping)
+            transaction.commit().await.map_err(keeping)?;
+            Ok(true)
         })
     }
 

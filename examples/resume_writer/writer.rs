@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use pumasi_core::model::ChatModel;
 use pumasi_core::{Error, ErrorKind, Result};
-use pumasi_llm_parse::extract::{Extract as _, ExtractError, Extractor, Grounding, PromptLanguage};
+use pumasi_llm_parse::extract::{
+    Extract as _, ExtractError, ExtractErrorKind, Extractor, Grounding, PromptLanguage,
+};
 
 use crate::book::AnswerBook;
 use crate::evidence::Evidence;
@@ -114,6 +116,14 @@ const fn prompt(language: Language) -> PromptLanguage {
 /// What the service says of a failure: what was tried, and whether it may be tried again; no text of anybody's.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn failed(error: ExtractError) -> Error {
-    let retry = error.retry();
-    Error::new(ErrorKind::Other, error.explanation()).with_retry(retry)
+    let kind = match error.kind() {
+        ExtractErrorKind::Timeout => ErrorKind::Timeout,
+        ExtractErrorKind::RateLimited => ErrorKind::RateLimited,
+        ExtractErrorKind::Unavailable => ErrorKind::Unavailable,
+        ExtractErrorKind::Overloaded => ErrorKind::Overloaded,
+        ExtractErrorKind::Unauthorized => ErrorKind::Unauthorized,
+        ExtractErrorKind::BudgetExhausted => ErrorKind::BudgetExhausted,
+        _ => ErrorKind::Other,
+    };
+    Error::new(kind, error.explanation()).with_retry(error.retry())
 }

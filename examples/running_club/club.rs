@@ -63,6 +63,15 @@ pub(crate) struct Club {
     shutdown: Shutdown,
 }
 
+/// The file of the events, where they are not on a server.
+pub(crate) const EVENTS: &str = "events.sqlite";
+const ON_BOARDS: &str = "club-boards";
+const EARNED: &str = "club-badges";
+const RECAPS: &str = "club-recaps";
+const NOTICES: &str = "club-notices";
+/// The groups that work on events.
+pub(crate) const GROUPS: [&str; 4] = [ON_BOARDS, EARNED, RECAPS, NOTICES];
+
 /// The names of the scheduled jobs.
 pub(crate) const JOBS: [(&str, Span); 2] = [("weekly-recap", Span::Week), ("monthly-recap", Span::Month)];
 
@@ -79,7 +88,7 @@ impl Club {
         let clock = turned.clone().unwrap_or_else(|| Arc::new(pumasi_core::time::SystemClock));
         let calendar = setup.calendar.clone();
         let postgres = servers::postgres("running_club").await?;
-        let bus = servers::bus(&setup.folder.join("events.sqlite")).await?;
+        let bus = servers::bus(&setup.folder.join(EVENTS)).await?;
         let boards = servers::boards(&setup.folder.join("boards.sqlite"), Clone::clone(&postgres)).await?;
         let database = Database::open(&setup.folder.join("club.sqlite"), postgres, SCHEMA).await?;
         on!(&database, pool => pool.outbox().migrate().await?);
@@ -134,9 +143,9 @@ impl Club {
         let outbox: Arc<dyn OutboxStore> = on!(&self.database, pool => Arc::new(pool.outbox()));
         let relay = Relay::new(outbox, Arc::clone(&self.bus)).with_name("club").with_lease(LEASE);
         parts.spawn(whole(relay.run(stop.clone())));
-        parts.spawn(whole(self.consumer("club-boards", &[RUNS], self.boards.feed()).run(stop.clone())));
-        parts.spawn(whole(self.consumer("club-badges", &[RUNS], self.badges.clone()).run(stop.clone())));
-        parts.spawn(whole(self.consumer("club-recaps", &[WANTED], self.recaps.clone()).run(stop.clone())));
+        parts.spawn(whole(self.consumer(ON_BOARDS, &[RUNS], self.boards.feed()).run(stop.clone())));
+        parts.spawn(whole(self.consumer(EARNED, &[RUNS], self.badges.clone()).run(stop.clone())));
+        parts.spawn(whole(self.consumer(RECAPS, &[WANTED], self.recaps.clone()).run(stop.clone())));
         parts.spawn(whole(self.scheduler(&setup).run(stop.clone())));
         if let Some(to) = setup.notices {
             let notices = Notices {
@@ -147,7 +156,7 @@ impl Club {
                 to,
             };
             // Slack takes one message a second for a channel, and says when to come back.
-            let consumer = self.consumer("club-notices", &[ACHIEVEMENTS, RECAPPED], notices);
+            let consumer = self.consumer(NOTICES, &[ACHIEVEMENTS, RECAPPED], notices);
             let patient = Backoff::new(Duration::from_millis(200), Duration::from_mins(1));
             let consumer =
                 consumer.with_concurrency(NonZeroUsize::MIN).with_max_attempts(3_000).with_backoff(patient);

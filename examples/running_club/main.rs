@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run --example running_club                  the story, in some seconds
 //! cargo run --example running_club -- serve         the service, with a page at http://127.0.0.1:8793
+//! cargo run --example running_club -- put-aside      events that were put aside, and why; --deliver-again: once more
 //! cargo run --example running_club -- token 민지     a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
@@ -62,6 +63,8 @@ struct Args {
 enum What {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Lists the events that were put aside, with the reason, and has them delivered again.
+    PutAside(serve::AsideOptions),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
     /// The process of the story that is killed.
@@ -74,6 +77,7 @@ async fn main() -> ExitCode {
     let told = match Args::parse().what {
         Some(What::Serve(options)) => serve::run(options).await,
         Some(What::Token(options)) => options.print(),
+        Some(What::PutAside(options)) => options.run().await,
         Some(What::UntilKilled { folder }) => story::until_killed(folder).await,
         None => story::tell().await,
     };

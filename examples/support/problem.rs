@@ -82,6 +82,7 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "ask somebody who has the right to do this",
         StatusCode::NOT_FOUND => "it may be deleted, or never was: ask for the list",
         StatusCode::METHOD_NOT_ALLOWED => "/openapi.json has the methods of each path",
+        StatusCode::REQUEST_TIMEOUT => "send the whole request at once, or less of it",
         StatusCode::CONFLICT => "look how it stands now, and decide anew",
         StatusCode::PRECONDITION_FAILED => {
             "read it again: what stands now has another ETag, and your change is yours to make anew"

@@ -309,6 +309,47 @@ async fn slack_hears_of_achievements_and_recaps_though_it_was_away() {
     assert!(!club.service.logs().contains(TOKEN));
 }
 
+/// Runs `put-aside` beside the service.
+fn put_aside(data: &Path, more: &[&str]) -> String {
+    let mut command = Command::new(support::child::example("running_club").unwrap());
+    for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+        command.env_remove(variable);
+    }
+    let done = command.args(["put-aside", "--data"]).arg(data).args(more).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn what_slack_refuses_is_put_aside_until_it_is_delivered_again() {
+    let (folder, slack) = (tempfile::tempdir().unwrap(), FakeSlack::start().await.unwrap());
+    slack.fail_next([Fault::Denied("not_in_channel")]);
+    let club = Club::start_with(folder.path(), |command| {
+        command
+            .env("SLACK_BOT_TOKEN", TOKEN)
+            .env("SLACK_CHANNEL", "C-CLUB")
+            .env("SLACK_API_URL", slack.url());
+    });
+    club.run("민지", 12_300, 3_600).await;
+    let aside = async {
+        loop {
+            let listed = put_aside(folder.path(), &[]);
+            if listed.contains("1 are put aside") {
+                break listed;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let listed = tokio::time::timeout(Duration::from_secs(20), aside).await.unwrap();
+    assert!(listed.contains("club-notices") && listed.contains("not_in_channel"), "{listed}");
+    assert!(!listed.contains("민지"), "{listed}");
+    let told = put_aside(folder.path(), &["--deliver-again"]);
+    assert!(told.contains("1 of 1 are delivered again"), "{told}");
+    let posts = tokio::time::timeout(Duration::from_secs(20), slack.wait_for(1)).await.unwrap();
+    assert!(posts[0].text.contains("12.3 km"), "{}", posts[0].text);
+    assert_eq!(put_aside(folder.path(), &[]).trim(), "nothing is put aside");
+}
+
 #[tokio::test]
 async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     let folder = tempfile::tempdir().unwrap();

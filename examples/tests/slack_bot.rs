@@ -518,3 +518,25 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
     };
     assert!(status.success());
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_come_to_its_end_is_told_before_slack_goes() {
+    use std::io::{Read as _, Write as _};
+    let (folder, slack) = (tempfile::tempdir().unwrap(), FakeSlack::start().await.unwrap());
+    let bot = start(folder.path(), &slack);
+    let host = bot.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(&host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!("POST /slack/events HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        stream.write_all(format!("{head}content-length: 100\r\n\r\n{{").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = asking.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    for part in ["application/problem+json", "the body did not come to its end", "\"hint\""] {
+        assert!(answer.contains(part), "{part}: {answer}");
+    }
+}

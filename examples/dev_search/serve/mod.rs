@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use futures_util::future::select_ok;
 use pumasi_core::event::{Relay, Shutdown};
@@ -29,7 +28,6 @@ use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{sagas, servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
@@ -204,7 +202,9 @@ fn router(
     let bounded = |router: Router<Arc<Service>>| {
         router
             .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+            .layer(middleware::from_fn(|request, next| {
+                support::serve::in_time(Duration::from_secs(30), request, next)
+            }))
     };
     let guarded = bounded(api)
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))

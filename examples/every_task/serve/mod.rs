@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
@@ -26,7 +25,6 @@ use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, broadcast};
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use members::Members;
@@ -222,7 +220,9 @@ fn router(
     openapi.merge(more);
     let limited = api
         .layer(middleware::from_fn(|request, next| support::body::limited(BODY_BYTES, request, next)))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)));
+        .layer(middleware::from_fn(|request, next| {
+            support::serve::in_time(Duration::from_secs(30), request, next)
+        }));
     let guarded = limited
         .merge(endless)
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))

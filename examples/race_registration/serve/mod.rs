@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_saga::store::{SagaId, SagaStore, Status, Watched, WatchedStore};
@@ -28,7 +27,6 @@ use support::ready::Ready;
 use support::webhook::Secret;
 use support::{sagas, servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
@@ -245,7 +243,9 @@ fn router(
     let bounded = |router: Router<Arc<Service>>| {
         router
             .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+            .layer(middleware::from_fn(|request, next| {
+                support::serve::in_time(Duration::from_secs(30), request, next)
+            }))
     };
     let guarded = Router::new()
         .merge(bounded(api))

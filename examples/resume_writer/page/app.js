@@ -13,7 +13,7 @@ const words = {
     share: "나눌 링크 만들기", unshare: "나누기 그만", link: "링크 (지금만 보입니다; 새로 만들면 앞의 것은 닫힙니다)", sharedNow: "링크를 만들었습니다.", unshared: "이제 링크로 볼 수 없습니다.", remove: "지우기", deleted: "지웠습니다.", sure: "정말 지울까요? 댓글과 좋아요도 지워집니다.",
     notices: "알림", noNotices: "아직 알림이 없습니다.", like: n => `좋아요 ${n}`, kinds: { like: who => `${who} 님이 이력서를 좋아합니다.`, comment: who => `${who} 님이 댓글을 달았습니다.` },
     comments: "댓글", noComments: "아직 댓글이 없습니다.", comment: "한마디", commentButton: "댓글 달기", said: "댓글을 달았습니다.", cut: "댓글 지우기", closed: "이 링크로 볼 수 있는 이력서가 없습니다.", enterToLike: "좋아요와 댓글은 들어온 뒤에 할 수 있습니다.",
-    conflict: "그사이 이력서가 바뀌었습니다. 지금 모습을 보고 다시 지시해 주세요.", 
+    retry: "다시 쓰기", conflict: "그사이 이력서가 바뀌었습니다. 지금 모습을 보고 다시 지시해 주세요.", 
   },
   en: {
     title: "Résumé writer", lead: "Writes a résumé out of a GitHub account's public records. Every line has the commit or repository that proves it, with its words; what nothing proves is refused, and shown with the reason.",
@@ -27,7 +27,7 @@ const words = {
     share: "Make a link", unshare: "Stop sharing", link: "Link (shown only now; a new one closes the last)", sharedNow: "The link is made.", unshared: "The link opens nothing any more.", remove: "Delete", deleted: "Deleted.", sure: "Delete it? Its comments and likes go with it.",
     notices: "News", noNotices: "There is no news yet.", like: n => `Like ${n}`, kinds: { like: who => `${who} likes a résumé of yours.`, comment: who => `${who} has commented.` },
     comments: "Comments", noComments: "Nobody has commented yet.", comment: "Your comment", commentButton: "Comment", said: "Said.", cut: "Delete the comment", closed: "This link opens no résumé.", enterToLike: "Come in to like it and to comment.",
-    conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", 
+    retry: "Write it again", conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", 
   },
 };
 let resumes = [], current = null, edit = null, visit = null, comments = [], notices = [];
@@ -71,6 +71,7 @@ function draw() {
     swap($("refused"), resume?.refused, ...(resume?.refused ?? []).map(turned));
     $("edit-form").hidden = $("share").hidden = current.state !== "ready";
     $("unshare").hidden = !current.shared;
+    $("retry").hidden = current.state !== "failed";
     swap($("samples"), setup.instructions, ...setup.instructions.map(text => button(text, text, () => { $("instruction").value = text; $("instruction").focus(); }, { lang: "" })));
   }
   $("proposal").hidden = edit?.state !== "proposed";
@@ -144,6 +145,7 @@ $("accept").onclick = () => guarded(async () => {
   $("one-h").focus();
 });
 $("discard").onclick = () => { edit = null; redraw(); $("instruction").focus(); };
+$("retry").onclick = () => guarded(async () => { await call("POST", `resumes/${current.id}/retry`); say(t("noted")); await refresh(); $("one-h").focus(); });
 $("share").onclick = () => guarded(async () => {
   const made = await call("POST", `resumes/${current.id}/share`);
   $("link").value = `${location.origin}${location.pathname}#shared=${made.key}`;

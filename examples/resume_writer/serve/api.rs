@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Known, limit, made_by};
+use support::query::{Id, Ids, Known, limit, made_by};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(list, ask))
         .routes(routes!(show, remove))
+        .routes(routes!(retry))
         .routes(routes!(instruct))
         .routes(routes!(edit))
         .routes(routes!(accept))
@@ -89,9 +90,19 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Has a résumé of the caller's written anew that has failed; sent again, while it is being written, it changes nothing.
+#[utoipa::path(post, path = "/resumes/{id}/retry", params(("id" = String, Path)), security(("bearer" = [])), responses(
+    (status = 202, body = Accepted), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
+    let id = service.own(&caller, &id).await?.id;
+    service.desk.store.retry(&id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
+}
+
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
 ///
-/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict.
+/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict, and so is a
+/// sixth instruction while five for the same résumé are under way.
 #[utoipa::path(post, path = "/resumes/{id}/edits", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
     request_body = Instruction, security(("bearer" = [])), responses((status = 202, body = Accepted), (status = 400, body = Problem),
@@ -114,28 +125,22 @@ async fn instruct(
 /// Shows what an instruction comes to: the difference, and what is not done.
 #[utoipa::path(get, path = "/resumes/{id}/edits/{edit}", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 200, body = EditView), (status = 401, body = Problem), (status = 404, body = Problem)))]
-async fn edit(
-    State(service): Shared,
-    caller: Caller,
-    Path((id, edit)): Path<(String, String)>,
-) -> Answer<Json<EditView>> {
+async fn edit(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<Json<EditView>> {
     let kept = service.own(&caller, &id).await?;
     let edit = service.desk.store.edit(&kept.id, &edit).await?;
     Ok(Json(EditView::of(edit.ok_or_else(|| Problem::not_found("instruction"))?)?))
 }
 
 /// Makes a proposal the next version, if the résumé is still the version that it was made for.
+///
+/// Sent again, after an answer that got lost, it has the same answer.
 #[utoipa::path(post, path = "/resumes/{id}/edits/{edit}/accept", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 200, body = ResumeView), (status = 401, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]
-async fn accept(
-    State(service): Shared,
-    caller: Caller,
-    Path((id, edit)): Path<(String, String)>,
-) -> Answer<Json<ResumeView>> {
+async fn accept(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<Json<ResumeView>> {
     let kept = service.own(&caller, &id).await?;
-    service.desk.accept(&kept.id, &edit).await?;
-    Ok(Json(ResumeView::of(service.own(&caller, &id).await?)?))
+    let (version, resume) = service.desk.accept(&kept.id, &edit).await?;
+    Ok(Json(ResumeView::of(kept.at_version(version, &resume)?)?))
 }
 
 /// Opens a résumé to whoever has the key, which is told once; an earlier key opens nothing any more.

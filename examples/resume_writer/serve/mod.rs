@@ -11,20 +11,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use support::auth::{self, Keys};
 use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
-use support::ready::Ready;
-use support::telemetry;
+use support::ready::{Health, Ready};
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, EVENTS, GROUPS};
 use crate::evidence::Accounts;
 use crate::partner::Partner;
 use crate::writer::Writer;
@@ -72,6 +70,24 @@ impl TokenOptions {
     }
 }
 
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "resume_writer.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
+    }
+}
+
 /// What every request can reach.
 struct Service {
     desk: Desk,
@@ -84,11 +100,13 @@ struct Service {
 pub(crate) async fn run(
     options: Options,
     writer: Writer,
+    model: Option<Health>,
     samples: Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
     let keys = Keys::from_env("resume_writer")?;
     let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
+    let is_told = partner.is_some();
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
@@ -99,6 +117,13 @@ pub(crate) async fn run(
         let store = store.clone();
         async move { store.ping().await }
     });
+    let mut ready = ready.with_model(model);
+    if matches!(desk.accounts, Accounts::Api(_)) {
+        ready = ready.with_last_call("github", desk.reading.clone());
+    }
+    if is_told {
+        ready = ready.with_last_call("partner", desk.telling.clone());
+    }
     let (work, notify, relay) = (desk.work(), desk.notify(), desk.relay());
     let parts = [
         tokio::spawn(or_none(shutdown.clone(), {
@@ -156,7 +181,9 @@ fn router(
     openapi.merge(more);
     let guarded = api
         .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(middleware::from_fn(|request, next| {
+            support::serve::in_time(Duration::from_secs(30), request, next)
+        }))
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
@@ -25,14 +24,13 @@ use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
 use support::ready::Ready;
-use support::telemetry;
+use support::{servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::calendar::Calendar;
-use crate::club::{Club, Setup};
+use crate::club::{Club, EVENTS, GROUPS, Setup};
 use crate::notices::Channel;
 use crate::statistics::chosen;
 use input::Role;
@@ -88,6 +86,24 @@ impl TokenOptions {
     /// Prints the token.
     pub(crate) fn print(&self) -> Told {
         Ok(auth::print_token("running_club", &self.name, self.role.as_str(), LIFETIME)?)
+    }
+}
+
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "running_club.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Told {
+        let bus = servers::bus(&self.data.join(EVENTS)).await?;
+        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
     }
 }
 
@@ -170,7 +186,9 @@ fn router(
     openapi.merge(more);
     let guarded = api
         .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(30)))
+        .layer(middleware::from_fn(|request, next| {
+            support::serve::in_time(Duration::from_secs(30), request, next)
+        }))
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use pumasi_core::event::Shutdown;
@@ -29,7 +28,6 @@ use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::coach;
@@ -146,7 +144,9 @@ fn router(
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(limited))
         // A book takes its time to be read and embedded.
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_mins(2)))
+        .layer(middleware::from_fn(|request, next| {
+            support::serve::in_time(Duration::from_mins(2), request, next)
+        }))
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .merge(machines)

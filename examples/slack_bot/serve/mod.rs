@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
@@ -26,7 +25,6 @@ use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::bot::{Bot, EVENTS, GROUP};
@@ -246,7 +244,8 @@ fn router(
         .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
         .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
     // Slack waits three seconds.
-    let patience = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(3));
+    let patience =
+        middleware::from_fn(|request, next| support::serve::in_time(Duration::from_secs(3), request, next));
     let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
     let router = Router::new()
         .merge(api.merge(people).layer(limit).layer(patience))

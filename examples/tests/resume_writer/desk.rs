@@ -92,11 +92,19 @@ async fn a_proposal_is_shown_as_a_difference_and_accepted_by_one_of_many() {
     assert_eq!(done(&owner, base.clone()).await, before);
 
     let accepting = (0..8).map(|_| owner.post(format!("{edit}/accept")).send());
-    let answers = join_all(accepting).await.into_iter().map(|answer| answer.unwrap().status());
-    let (won, lost): (Vec<_>, Vec<_>) = answers.partition(|status| *status == StatusCode::OK);
-    assert_eq!((won.len(), lost), (1, vec![StatusCode::CONFLICT; 7]));
+    let mut answers = Vec::new();
+    for answer in join_all(accepting).await {
+        answers.push(ok(answer.unwrap()).await);
+    }
     let after = done(&owner, base.clone()).await;
     assert_eq!(after["version"], 2);
+    assert_eq!(answers, vec![after.clone(); 8], "however often it is accepted, it is one version");
+    // The key is the first instruction's, whatever version or words another one is for.
+    for body in [json!({"instruction": INSTRUCTION, "version": 2}), json!({"instruction": "x", "version": 1})]
+    {
+        let request = owner.post(format!("{base}/edits")).header("idempotency-key", key).json(&body);
+        is_refused(request.send().await.unwrap(), StatusCode::CONFLICT).await;
+    }
 
     // Two proposals for one version: the second that is accepted is a conflict, and so is one for a version that is no more.
     is_refused(instruct(&owner, &service, &id, 1, INSTRUCTION).await, StatusCode::CONFLICT).await;
@@ -113,6 +121,8 @@ async fn a_proposal_is_shown_as_a_difference_and_accepted_by_one_of_many() {
     is_refused(answer, StatusCode::CONFLICT).await;
     let last = done(&owner, base.clone()).await;
     assert_eq!(last["version"], 3);
+    let again = ok(owner.post(format!("{edit}/accept")).send().await.unwrap()).await;
+    assert_eq!(again, after, "sent again it is answered as it was");
     assert!(!last.to_string().contains("99%"));
 
     let unknown = ok(instruct(&owner, &service, &id, 3, "하나도 모르는 지시").await).await;
@@ -202,6 +212,9 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/resumes?x=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/notices?limit=0", StatusCode::BAD_REQUEST),
         (Method::GET, "/resumes/nothing", StatusCode::NOT_FOUND),
+        (Method::GET, "/resumes/%ff/edits/x", StatusCode::BAD_REQUEST),
+        (Method::GET, "/resumes/x/edits/%ff", StatusCode::BAD_REQUEST),
+        (Method::POST, "/resumes/%ff/edits/%fe/accept", StatusCode::BAD_REQUEST),
         (Method::GET, "/shared", StatusCode::NOT_FOUND),
         (Method::POST, "/tokens", StatusCode::UNSUPPORTED_MEDIA_TYPE),
     ] {

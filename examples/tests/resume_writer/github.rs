@@ -39,7 +39,7 @@ async fn github_is_read_page_by_page_through_refusals_by_a_token_that_no_log_sho
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_good_is_told_and_a_limit_that_ends_later_is_waited_for() {
+async fn a_better_token_and_the_end_of_a_limit_are_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let github = Github::start(Vec::new()).await;
     let bad = start_with(folder.path(), |command| {
@@ -47,11 +47,18 @@ async fn a_token_that_is_not_good_is_told_and_a_limit_that_ends_later_is_waited_
     });
     let owner = client("하늘");
     let id = ask(&owner, &bad, "ko").await;
-    let failed = done(&owner, bad.url(&format!("/resumes/{id}"))).await;
-    assert_eq!(failed["state"], "failed");
-    assert!(failed["failure"].as_str().unwrap().contains("401"), "{failed}");
-    assert!(!bad.logs().contains("ghp_wrongToken"));
+    assert_eq!(down(&bad, &["github"]).await["status"], "degraded");
+    let waiting = ok(owner.get(bad.url(&format!("/resumes/{id}"))).send().await.unwrap()).await;
+    assert_eq!(waiting["state"], "pending", "{waiting}");
+    let logs = bad.logs();
+    assert!(logs.contains("401") && !logs.contains("ghp_wrongToken"), "{logs}");
     drop(bad);
+    let good = start_with(folder.path(), |command| {
+        command.env("PUMASI_GITHUB_TOKEN", TOKEN).env("PUMASI_GITHUB_URL", &github.url);
+    });
+    assert_eq!(done(&owner, good.url(&format!("/resumes/{id}"))).await["state"], "ready");
+    down(&good, &[]).await;
+    drop(good);
 
     let hour = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 3_600;
     let used_up = vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", hour.to_string())];

@@ -7,6 +7,7 @@ mod github;
 mod partner;
 mod sharing;
 mod standins;
+mod waiting;
 
 use std::path::Path;
 use std::process::Command;
@@ -99,6 +100,20 @@ async fn share(client: &Client, service: &Running, id: &str) -> String {
     let url = service.url(&format!("/resumes/{id}/share"));
     let made = ok(client.post(url).send().await.unwrap()).await;
     made["key"].as_str().unwrap().to_owned()
+}
+
+/// Waits until these and no others of what the service depends on are down, and returns how it is.
+async fn down(service: &Running, names: &[&str]) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let how = ok(Client::new().get(service.url("/readyz")).send().await.unwrap()).await;
+        if how["down"].as_array().map_or(0, Vec::len) == names.len() {
+            assert!(names.is_empty() || how["down"] == json!(names), "{how}");
+            return how;
+        }
+        assert!(Instant::now() < deadline, "{how}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn is_refused(answer: Response, status: StatusCode) -> Value {

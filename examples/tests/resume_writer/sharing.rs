@@ -142,6 +142,7 @@ async fn a_partner_that_hangs_slows_no_request_and_hears_of_all_when_it_is_back(
     // One call to the partner is given up after five seconds: requests that waited for it would take as long.
     assert!(took[30] < Duration::from_secs(2) && took[59] < Duration::from_secs(5), "{took:?}");
     assert!(partner.got().is_empty());
+    assert_eq!(down(&service, &["partner"]).await["status"], "degraded");
     // What the partner does not take is on the owner's page one by one, as each is tried.
     partner.wake();
     service.signal("-KILL").unwrap();

@@ -1,0 +1,123 @@
+//! What was accepted waits for whoever is away.
+
+use axum::Router;
+use axum::http::StatusCode as Status;
+use futures_util::future::join_all;
+use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const INSTRUCTION: &str = "도서관 예약 API 이야기를 앞세우고, 스크린 리더 항목은 빼 줘";
+
+fn with_model(folder: &Path, url: &str) -> Running {
+    start_with(folder, |command| {
+        command.env("PUMASI_LLM_URL", url).env("PUMASI_LLM_KEY", "sk-notAKey");
+    })
+}
+
+/// What stands in for a model's server that turns every call away.
+async fn refusing(status: Status) -> String {
+    let router = Router::new().fallback(move || async move { status });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn while_the_model_is_away_or_refuses_the_key_work_waits_and_there_is_an_end_to_how_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = client("하늘");
+    let service = start(folder.path());
+    down(&service, &[]).await;
+    let (id, _) = written(&owner, &service).await;
+    drop(service);
+
+    let service = with_model(folder.path(), &refusing(Status::UNAUTHORIZED).await);
+    let other = ask(&owner, &service, "en").await;
+    let given = join_all((0..40).map(|_| instruct(&owner, &service, &id, 1, INSTRUCTION))).await;
+    let mut edits = Vec::new();
+    for answer in given {
+        if answer.status() == StatusCode::ACCEPTED {
+            edits.push(ok(answer).await["id"].as_str().unwrap().to_owned());
+        } else {
+            let problem = is_refused(answer, StatusCode::CONFLICT).await;
+            assert!(problem["detail"].as_str().unwrap().contains("under way"), "{problem}");
+        }
+    }
+    assert_eq!(edits.len(), 5, "each costs a call");
+    assert_eq!(down(&service, &["model"]).await["status"], "degraded");
+    assert!(!service.logs().contains("sk-notAKey"));
+    drop(service);
+
+    // A port where nobody listens.
+    let service = with_model(folder.path(), "http://127.0.0.1:9/v1");
+    down(&service, &["model"]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let waiting = ok(owner.get(service.url(&format!("/resumes/{other}"))).send().await.unwrap()).await;
+    assert_eq!(waiting["state"], "pending", "{waiting}");
+    assert!(!service.logs().contains("came to nothing"));
+    drop(service);
+
+    let service = start(folder.path());
+    assert_eq!(done(&owner, service.url(&format!("/resumes/{other}"))).await["state"], "ready");
+    for edit in &edits {
+        let edit = done(&owner, service.url(&format!("/resumes/{id}/edits/{edit}"))).await;
+        assert_eq!(edit["state"], "proposed", "{edit}");
+    }
+    ok(instruct(&owner, &service, &id, 1, INSTRUCTION).await).await;
+}
+
+#[tokio::test]
+async fn an_owner_has_a_failed_resume_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export.json");
+    std::fs::write(&export, include_str!("../../resume_writer/github.json").replace(ACCOUNT, "another"))
+        .unwrap();
+    let data = folder.path().join("data");
+    let service = start_with(&data, |command| {
+        command.env("PUMASI_GITHUB_EXPORT", &export);
+    });
+    let owner = client("하늘");
+    let id = ask(&owner, &service, "ko").await;
+    let resume = service.url(&format!("/resumes/{id}"));
+    let retry = |who: &Client| who.post(format!("{resume}/retry")).send();
+    assert_eq!(done(&owner, resume.clone()).await["state"], "failed");
+    is_refused(retry(&client("아무개")).await.unwrap(), StatusCode::NOT_FOUND).await;
+
+    std::fs::write(&export, include_str!("../../resume_writer/github.json")).unwrap();
+    for answer in join_all((0..4).map(|_| retry(&owner))).await {
+        assert!(matches!(answer.unwrap().status(), StatusCode::ACCEPTED | StatusCode::CONFLICT));
+    }
+    let written = done(&owner, resume.clone()).await;
+    assert_eq!((&written["state"], &written["failure"]), (&json!("ready"), &Value::Null));
+    is_refused(retry(&owner).await.unwrap(), StatusCode::CONFLICT).await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_work_on_is_put_aside_and_an_operator_sees_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path());
+    let bus = SqliteBus::open(folder.path().join("events.sqlite")).await.unwrap();
+    let odd = Envelope::new("resumes.work", "x", State::Created, 0).with_payload(&json!("하늘")).unwrap();
+    bus.publish(&[odd]).await.unwrap();
+    let put_aside = |more: &[&str]| {
+        let mut command = Command::new(support::child::example("resume_writer").unwrap());
+        for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+            command.env_remove(variable);
+        }
+        let done = command.args(["put-aside", "--data"]).arg(folder.path()).args(more).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !service.logs().contains("was put aside") {
+        assert!(Instant::now() < deadline, "{}", service.logs());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let listed = put_aside(&[]);
+    assert!(listed.contains("resume-writer") && listed.contains("1 are put aside"), "{listed}");
+    assert!(!listed.contains("하늘"), "{listed}");
+    assert!(put_aside(&["--deliver-again"]).contains("1 of 1 are delivered again"));
+}
