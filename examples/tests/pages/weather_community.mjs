@@ -61,6 +61,18 @@ export default async function ({ meet, step }) {
     await minji.press("올리기");
     await post(minji, "또 떴어요").waitFor();
   });
+  await step("who tells no place posts nothing, and is led to the field", async () => {
+    await minji.write("위도", "");
+    await minji.write("무엇이 보이나요?", "어디인지 모르는 하늘");
+    await minji.press("올리기");
+    await minji.told("위도와 경도를 적어 주세요.");
+    await minji.standsAt("#lat");
+    const sea = await minji.page.evaluate(async () => (await fetch("posts?lat=0&lon=126.978")).json());
+    assert.deepEqual(sea, []);
+    await minji.write("위도", "37.5665");
+    await minji.press("올리기");
+    await post(minji, "어디인지 모르는").waitFor();
+  });
   await step("a warning opens a room, where messages come at once", async () => {
     await forecaster.write("무엇이 예상되나요?", "시간당 50mm의 비, 하천 접근 금지");
     await forecaster.press("특보 내기");
