@@ -35,6 +35,7 @@ const words = {
   },
 };
 let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [], recaps = [], news = [], jobs = [];
+let pressed = 0; // how often Later, or with a minus Earlier, was pressed before the board was there
 let shown = { of: "runners", by: "distance", span: "week", on: null };
 const moment = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short", timeZone: setup.zone });
 const day = at => new Date(at).toLocaleDateString(language, { month: "short", day: "numeric", weekday: "short", timeZone: setup.zone });
@@ -76,10 +77,14 @@ async function refreshBoard() {
   const [{ value, link }, around] = await Promise.all([list, own]);
   if (JSON.stringify(wanted) !== JSON.stringify(shown)) return;
   board = value; next = link ? value.places.length : null; mine = around?.rank ? around : null;
-  drawBoard();
+  const direction = Math.sign(pressed);
+  pressed -= direction;
+  if (direction) turn(direction); else drawBoard();
 }
 async function more() {
+  const to = board;
   const { value, link } = await request("GET", `${asked()}?${spanned()}&limit=50&after=${next}`);
+  if (board !== to) return;
   board.places.push(...value.places);
   next = link ? board.places.length : null;
   drawBoard();
@@ -94,8 +99,17 @@ function table(id, places) {
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, t("rank")), make("th", { scope: "col" }, t("who")), ...names.map(name => make("th", { scope: "col", className: "number" }, t("values")[name])), make("th", { scope: "col", className: "number" }, t("moved")))),
     make("tbody", {}, ...places.map(place => make("tr", { className: place.mine ? "mine" : "" }, make("td", {}, String(place.rank)), make("td", { className: "name", lang: "" }, place.name), ...names.map(name => make("td", { className: "number" }, value(name, place.values[name]))), make("td", { className: "number" }, moved(place.climbed))))));
 }
+// While what was chosen is fetched nothing shows that was chosen before.
+function drawNoBoard() {
+  $("board").ariaBusy = "true";
+  $("window").textContent = "…";
+  $("later").disabled = !shown.on && pressed >= 0;
+  $("no-places").hidden = $("more").hidden = $("mine").hidden = true;
+  swap($("board"), null);
+}
 function drawBoard() {
-  if (!board) return;
+  if (!board) return drawNoBoard();
+  $("board").ariaBusy = null;
   $("window").textContent = `${t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"))} · ${t("since")[board.moved_since]}`;
   $("later").disabled = new Date(board.to) > new Date();
   $("no-places").hidden = board.places.length > 0;
@@ -113,11 +127,12 @@ function choose(change) {
   if (shown.of === "runners" && ["attendance", "members"].includes(shown.by)) shown.by = "distance";
   board = null; next = null; mine = null;
   choices();
+  drawBoard();
   guarded(refreshBoard);
 }
 // The middle of the window before or after: away from changes of the clock.
 function turn(direction) {
-  if (!board) return;
+  if (!board) { pressed += direction; return drawBoard(); }
   const from = new Date(board.from), to = new Date(board.to), length = to - from;
   const at = new Date(direction < 0 ? from - length / 2 : to - 0 + length / 2);
   choose({ on: at > new Date() ? null : at.toISOString().slice(0, 10) });
@@ -197,7 +212,7 @@ for (const [id, span] of [["ask-week", "week"], ["ask-month", "month"]]) $(id).o
 $("more").onclick = () => guarded(more);
 $("of").onchange = () => choose({ of: $("of").value });
 $("by").onchange = () => choose({ by: $("by").value });
-$("span").onchange = () => choose({ span: $("span").value, on: null });
+$("span").onchange = () => { pressed = 0; choose({ span: $("span").value, on: null }); };
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
 const ago = new Date(Date.now() - 3_600_000);

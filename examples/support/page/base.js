@@ -116,15 +116,17 @@ export function redraw() {
   page.redraw?.();
 }
 
-/** Asks the service, for whoever has come in; a refusal is an error with the `status`, a service out of reach one that `isAway`, each with a text for people. */
+/** Asks the service, for whoever has come in; a refusal is an error with the `status` (and `isOpen`, if what was asked for may have been done, or may yet be), a service out of reach one that `isAway`, each with a text for people. */
 export async function request(method, path, body, headers = {}) {
   const all = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}), ...headers };
   const answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
   const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
-  if (!answer.ok) throw Object.assign(new Error(explained(value) ?? `${answer.status}`), { status: answer.status });
+  if (!answer.ok) throw Object.assign(new Error(explained(value) ?? `${answer.status}`), { status: answer.status, isOpen: isOpen(answer) });
   return { value, status: answer.status, link: answer.headers.get("link") };
 }
+// Whether an answer leaves open what became of the request: the service failed on the way, has not come to it, or (a conflict that passes) is still at it.
+const isOpen = ({ status, headers }) => status >= 500 || [408, 425, 429].includes(status) || status === 409 && headers.has("retry-after");
 /** As `request`: what was answered alone. */
 export const call = async (...asked) => (await request(...asked)).value;
 const explained = problem => page.explain?.(problem) ?? page.words[language].problem?.[problem?.title] ?? common[language].problem[problem?.title] ?? problem?.detail ?? problem?.title;
@@ -200,7 +202,7 @@ export function sayLive(is) {
 const busy = new WeakSet(), keys = new WeakMap();
 /** The header by which what is sent twice is done once. */
 export const once = key => ({ "idempotency-key": key });
-/** Sends a form once, however often it is asked for; under one key until an answer came or it was changed, so that a retry makes nothing twice. */
+/** Sends a form once, however often it is asked for; under one key until it was done, refused or changed, so that a retry makes nothing twice. */
 export function onSubmit(form, work) {
   form.addEventListener("input", () => keys.delete(form));
   form.addEventListener("submit", event => {
@@ -213,7 +215,7 @@ export function onSubmit(form, work) {
     if (!keys.has(form)) keys.set(form, [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join(""));
     guarded(async () => {
       try { await work(form.elements, keys.get(form)); } catch (error) {
-        if (error.status) keys.delete(form);
+        if (error.status && !error.isOpen) keys.delete(form);
         throw error;
       }
       keys.delete(form);

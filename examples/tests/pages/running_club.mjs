@@ -63,6 +63,34 @@ export default async function ({ meet, step }) {
     await minji.press("다음");
     await minji.sees("한강 <b>러너스</b>", board(minji));
   });
+  await step("presses are not lost while a board is fetched, and nothing old shows under a new choice", async () => {
+    const { page } = minji;
+    const of = () => page.locator("#window").innerText();
+    const now = await of();
+    let open;
+    const opened = new Promise(resolve => { open = resolve; });
+    const hold = async route => { await opened; await route.continue(); };
+    await page.route(/\/boards\//, hold);
+    await minji.choose("기준", "거리");
+    assert.equal(await board(minji).getByRole("row").count(), 0);
+    assert.equal(await board(minji).getAttribute("aria-busy"), "true");
+    await minji.press("이전");
+    await minji.press("이전");
+    await minji.choose("누구", "러너");
+    await minji.press("다음");
+    open();
+    // Two weeks back and one forth.
+    await minji.sees("아직 기록이 없습니다.", minji.section("순위"));
+    await page.waitForFunction(() => !document.querySelector("#board").ariaBusy);
+    assert.notEqual(await of(), now);
+    await page.unroute(/\/boards\//, hold);
+    await minji.press("다음");
+    await minji.sees("10 km", board(minji));
+    assert.equal(await of(), now);
+    await minji.choose("누구", "크루");
+    await minji.choose("기준", "출석");
+    await minji.sees("한강 <b>러너스</b>", board(minji));
+  });
   await step("what a run earned is told to the runner and to the club", async () => {
     await minji.page.locator("#badges .has").filter({ hasText: "첫 달리기" }).waitFor();
     await jun.page.locator("#badges .has").filter({ hasText: "하프 마라톤" }).waitFor();

@@ -34,6 +34,45 @@ export default async function ({ meet, step }) {
     await jun.button("좋아요 0", post(jun, "청계천")).waitFor();
     assert.equal(await post(jun, "청계천").getByRole("button", { name: /^지우기/ }).count(), 0);
   });
+  await step("what became of is not known is sent again under its key, and posted once", async () => {
+    const keys = [];
+    let lost = true;
+    const lose = async route => {
+      if (route.request().method() !== "POST") return route.continue();
+      keys.push(route.request().headers()["idempotency-key"]);
+      if (!lost) return route.continue();
+      lost = false;
+      // The service has posted it, and its answer is lost on the way.
+      await route.fetch();
+      await route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ status: 503, title: "unavailable", detail: "lost" }) });
+    };
+    await minji.page.route(/\/posts$/, lose);
+    await minji.write("무엇이 보이나요?", "무지개가 떴어요");
+    await minji.refused(503, () => minji.press("올리기"));
+    await minji.press("올리기");
+    await minji.told("올렸습니다.");
+    await minji.page.unroute(/\/posts$/, lose);
+    assert.equal(keys.length, 2);
+    assert.equal(keys[0], keys[1]);
+    await post(minji, "무지개").waitFor();
+    assert.equal(await post(minji, "무지개").count(), 1);
+    // Posted, it is done with: the next one has a key of its own.
+    await minji.write("무엇이 보이나요?", "무지개가 또 떴어요");
+    await minji.press("올리기");
+    await post(minji, "또 떴어요").waitFor();
+  });
+  await step("who tells no place posts nothing, and is led to the field", async () => {
+    await minji.write("위도", "");
+    await minji.write("무엇이 보이나요?", "어디인지 모르는 하늘");
+    await minji.press("올리기");
+    await minji.told("위도와 경도를 적어 주세요.");
+    await minji.standsAt("#lat");
+    const sea = await minji.page.evaluate(async () => (await fetch("posts?lat=0&lon=126.978")).json());
+    assert.deepEqual(sea, []);
+    await minji.write("위도", "37.5665");
+    await minji.press("올리기");
+    await post(minji, "어디인지 모르는").waitFor();
+  });
   await step("a warning opens a room, where messages come at once", async () => {
     await forecaster.write("무엇이 예상되나요?", "시간당 50mm의 비, 하천 접근 금지");
     await forecaster.press("특보 내기");

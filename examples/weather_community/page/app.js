@@ -4,7 +4,7 @@ const words = {
   ko: {
     title: "날씨 이웃", lead: "지금 내 하늘이 어떤지 5km 안의 이웃과 나눕니다. 특보가 나면 지역마다 이야기방이 열리고, 미션은 한 번씩 증명하고, 쿠폰은 먼저 온 순서대로 한 사람에 한 장입니다.",
     member: "이웃", forecaster: "예보관",
-    near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
+    near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", noPlace: "위도와 경도를 적어 주세요.", sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
     like: "좋아요", dislike: "싫어요", views: n => `본 사람 ${n}`, away: m => m < 1000 ? `${m}m 거리` : `${(m / 1000).toFixed(1)}km 거리`, remove: "지우기", removed: "지웠습니다.",
     warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
     sayText: "할 말", sayButton: "보내기", closed: "해제되어 닫힘",
@@ -18,7 +18,7 @@ const words = {
   en: {
     title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
     member: "Neighbour", forecaster: "Forecaster",
-    near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
+    near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", noPlace: "Write the latitude and the longitude of where you are.", sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
     like: "Like", dislike: "Dislike", views: n => `seen by ${n}`, away: m => m < 1000 ? `${m} m away` : `${(m / 1000).toFixed(1)} km away`, remove: "Delete", removed: "Deleted.",
     warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
     sayText: "Your message", sayButton: "Send", closed: "lifted and closed",
@@ -36,11 +36,21 @@ const seen = new Set(); // posts that were counted as seen since the page was lo
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
 const isForecaster = () => me?.role === "forecaster";
-const here = () => ({ lat: Number($("lat").value), lon: Number($("lon").value) });
+let place = null; // what is looked around at
+// The first of the two fields that tells no place.
+const unplaced = () => [$("lat"), $("lon")].find(field => !field.value.trim() || !field.validity.valid);
+/** Where the fields say that one is; who left one empty, or wrote no such number, is told so and stands in it. */
+function here() {
+  const field = unplaced();
+  if (!field) return place = { lat: Number($("lat").value), lon: Number($("lon").value) };
+  field.focus();
+  throw new Error(t("noPlace"));
+}
 
 // ---- posts
-const wanted = (limit, after) => `posts?lat=${here().lat}&lon=${here().lon}&limit=${limit}${after ? `&after=${after}` : ""}`;
+const wanted = (limit, after) => `posts?lat=${place.lat}&lon=${place.lon}&limit=${limit}${after ? `&after=${after}` : ""}`;
 async function refreshPosts() {
+  if (!place) return;
   const { value, link } = await request("GET", wanted(Math.min(Math.max(posts.length, 20), 500)));
   posts = value; next = link ? value.at(-1).id : null;
   drawPosts();
@@ -191,7 +201,7 @@ onEnter(async () => {
   await refresh();
   $("near-h").focus();
 });
-onSubmit($("place-form"), refreshPosts);
+onSubmit($("place-form"), () => { here(); return refreshPosts(); });
 onSubmit($("post-form"), async (elements, key) => {
   await call("POST", "posts", { sky: elements.sky.value, text: elements.text.value, ...here() }, once(key));
   elements.text.value = "";
@@ -226,7 +236,7 @@ $("filter").onchange = () => guarded(refreshWarnings);
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
   if (!navigator.geolocation) return unknown();
-  navigator.geolocation.getCurrentPosition(({ coords }) => { $("lat").value = coords.latitude.toFixed(5); $("lon").value = coords.longitude.toFixed(5); guarded(refreshPosts); }, unknown, { timeout: 10_000 });
+  navigator.geolocation.getCurrentPosition(({ coords }) => { $("lat").value = coords.latitude.toFixed(5); $("lon").value = coords.longitude.toFixed(5); guarded(() => { here(); return refreshPosts(); }); }, unknown, { timeout: 10_000 });
 };
 
 begin({
@@ -242,7 +252,7 @@ begin({
   },
   left() { coupons = {}; guarded(refresh); },
   explain: problem => t("problem")[problem?.detail] ?? (problem?.detail?.startsWith("the mission is proven from") ? t("problem").far : undefined),
-  begun: refresh,
+  begun() { if (!unplaced()) here(); return refresh(); },
 });
 // What others do shows within some seconds; messages come at once.
 every(5_000, refresh);
