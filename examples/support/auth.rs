@@ -70,13 +70,11 @@ impl Keys {
     ///
     /// If the key is too short.
     pub fn from_env(service: &str) -> Result<Self, String> {
-        match env::var(KEY).ok().filter(|key| !key.is_empty()) {
-            Some(key) => Self::new(&key, service),
-            None => {
-                tracing::warn!("{KEY} is not set: for development, where whoever asks for a token gets one");
-                Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? })
-            }
+        if let Some(key) = env::var(KEY).ok().filter(|key| !key.is_empty()) {
+            return Self::new(&key, service);
         }
+        tracing::warn!("{KEY} is not set: for development, where whoever asks for a token gets one");
+        Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? })
     }
 
     /// Takes a key of at least 32 bytes, and the name of the service, which stands in its tokens as the audience.
