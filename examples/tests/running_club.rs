@@ -307,6 +307,28 @@ async fn slack_hears_of_achievements_and_recaps_though_it_was_away() {
 }
 
 #[tokio::test]
+async fn a_key_stands_for_the_recaps_that_were_asked_for_under_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let club = Club::start(folder.path());
+    let ask = async |key, span: &str| {
+        let wanted = Some(json!({"span": span}));
+        let answer = club.send(Method::POST, "/recaps", Organiser, key, wanted).await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, week) = ask(Some("\"now\""), "week").await;
+    assert_eq!((status, &week["span"]), (StatusCode::ACCEPTED, &json!("week")));
+    assert_eq!(ask(Some("\"now\""), "week").await, (StatusCode::ACCEPTED, week.clone()), "answered alike");
+    let (status, problem) = ask(Some("\"now\""), "month").await;
+    assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("conflict")), "{problem}");
+    for key in [Some("\"another\""), None] {
+        let (status, month) = ask(key, "month").await;
+        assert_eq!((status, &month["span"]), (StatusCode::ACCEPTED, &json!("month")));
+    }
+    let openapi = club.get("/openapi.json", Nobody).await;
+    assert!(openapi["paths"]["/recaps"]["post"]["responses"]["409"].is_object());
+}
+
+#[tokio::test]
 async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let club = Club::start_with(folder.path(), |command| {
