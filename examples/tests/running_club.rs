@@ -329,6 +329,27 @@ async fn a_key_stands_for_the_recaps_that_were_asked_for_under_it() {
 }
 
 #[tokio::test]
+async fn a_slack_that_cannot_be_reached_is_named_and_the_club_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let club = Club::start_with(folder.path(), |command| {
+        command
+            .env("SLACK_BOT_TOKEN", TOKEN)
+            .env("SLACK_CHANNEL", "C-CLUB")
+            .env("SLACK_API_URL", "http://127.0.0.1:9/api");
+    });
+    let ready = club.get("/readyz", Nobody).await;
+    assert_eq!((&ready["status"], &ready["dependencies"]["slack"]), (&json!("ready"), &json!("up")));
+    club.run("민지", 5_000, 1_500).await;
+    let ready = club.until("/readyz", Nobody, |ready| ready["status"] == "degraded").await;
+    assert_eq!(
+        (&ready["down"], &ready["dependencies"]["slack"]),
+        (&json!(["slack"]), &json!("down")),
+        "{ready}"
+    );
+    club.until("/boards/runners.distance", Nobody, |board| sum(board) == 5_000).await;
+}
+
+#[tokio::test]
 async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let club = Club::start_with(folder.path(), |command| {

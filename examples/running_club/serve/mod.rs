@@ -24,7 +24,7 @@ use support::auth::{self, Keys};
 use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::ready::{Health, Ready};
 use support::telemetry;
 use tokio::net::TcpListener;
 use tower_http::timeout::TimeoutLayer;
@@ -105,7 +105,7 @@ fn channel() -> Result<Option<Channel>, Box<dyn Error>> {
         return Ok(None);
     };
     let api = set("SLACK_API_URL").unwrap_or_else(|| SlackClient::BASE_URL.to_owned());
-    Ok(Some(Channel { slack: SlackClient::at(&api, token)?, channel }))
+    Ok(Some(Channel { slack: SlackClient::at(&api, token)?, channel, posting: Health::default() }))
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
@@ -128,7 +128,7 @@ pub(crate) async fn run(options: Options) -> Told {
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());
     let club = Club::open(&setup, None, shutdown.clone()).await?;
-    let has_slack = setup.notices.is_some();
+    let posting = setup.notices.as_ref().map(|channel| channel.posting.clone());
     let work = tokio::spawn(club.clone().work(setup));
     let asked = club.clone();
     let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&club.bus)).with("store", move || {
@@ -140,6 +140,11 @@ pub(crate) async fn run(options: Options) -> Told {
         let club = asked.clone();
         async move { club.boards.ping().await }
     });
+    let has_slack = posting.is_some();
+    let ready = match posting {
+        Some(posting) => ready.with_last_call("slack", posting),
+        None => ready,
+    };
     let service = Arc::new(Service { club, has_slack, keys });
     let machines = support::machines::router(ready, metrics);
 
