@@ -16,6 +16,7 @@ use pumasi_core::time::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::auth::Keys;
+use support::child::Running;
 use support::slack::{FakeSlack, Fault, TOKEN};
 
 use desk::{Asks, Desk};
@@ -347,6 +348,31 @@ async fn a_slack_that_cannot_be_reached_is_named_and_the_club_goes_on() {
         "{ready}"
     );
     club.until("/boards/runners.distance", Nobody, |board| sum(board) == 5_000).await;
+}
+
+#[test]
+fn a_schedule_that_would_close_nothing_is_refused_at_the_start() {
+    for (option, schedule, is_good) in [
+        ("--weekly", "0 3 * * MON", false),
+        ("--weekly", "59 7 * * MON", false),
+        ("--weekly", "0 8 * * MON", true),
+        ("--weekly", "0 3,9 * * MON", true),
+        ("--weekly", "0 1 * * MON", true),
+        ("--monthly", "0 2 1 * *", false),
+        ("--monthly", "0 0 2 * *", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let serve = |command: &mut Command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", option, schedule, "--data"]).arg(folder.path());
+        };
+        match Running::start("running_club", serve) {
+            Ok(_) => assert!(is_good, "{schedule} is taken"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!is_good && error.contains(schedule) && error.contains("close nothing"), "{error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -63,10 +63,10 @@ pub(crate) struct Options {
     /// Where the club runs: its days begin at two in the morning there.
     #[arg(long, default_value = "Asia/Seoul", value_name = "ZONE")]
     zone: String,
-    /// When weeks are closed and recapped, as a cron expression.
+    /// When weeks are closed and recapped, as a cron expression: six hours or more after they have ended, on Mondays at two.
     #[arg(long, default_value = Setup::WEEKLY, value_name = "CRON")]
     weekly: String,
-    /// When months are closed and recapped, as a cron expression.
+    /// When months are closed and recapped, as a cron expression: six hours or more after they have ended, at two on the first.
     #[arg(long, default_value = Setup::MONTHLY, value_name = "CRON")]
     monthly: String,
     /// What recaps tell, by comma; all that there is if left out.
