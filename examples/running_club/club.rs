@@ -8,7 +8,7 @@ use std::time::Duration;
 use pumasi_core::event::{Consumer, EventBus, EventId, Handler, OutboxStore, Relay, Shutdown, Subscription};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::schedule::{Job, Missed, Run as DueRun, Schedule, ScheduleStore, Scheduler, job_fn};
-use pumasi_core::time::Clock;
+use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
 use support::database::{Database, Sql, WithOutbox as _};
 use support::{on, servers};
@@ -25,6 +25,9 @@ use super::statistics::Statistic;
 
 /// After how long what a killed process was at is begun again.
 const LEASE: Duration = Duration::from_secs(5);
+
+/// Through how many weeks, or months, a schedule is looked for a time that closes one.
+const LOOKED_AHEAD: usize = 60;
 
 const SCHEMA: Sql = Sql::both(include_str!("sql/schema.sql"));
 
@@ -44,6 +47,37 @@ impl Setup {
     /// Mondays, and firsts of a month, at nine: an hour after nothing more counts.
     pub(crate) const WEEKLY: &str = "0 9 * * MON";
     pub(crate) const MONTHLY: &str = "0 9 1 * *";
+
+    /// Refuses a schedule by which nothing is ever closed.
+    fn check(&self, now: Timestamp) -> Result<()> {
+        for ((name, span), schedule) in JOBS.into_iter().zip([&self.weekly, &self.monthly]) {
+            if !self.closes(span, schedule, now)? {
+                let message = format!(
+                    "{name} would close nothing: \"{schedule}\" is only due while runs still count, which is until six \
+                     hours after the {}'s end at two in the morning",
+                    span.as_str(),
+                );
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether a schedule is ever due when nothing more counts in the window before.
+    fn closes(&self, span: Span, schedule: &Schedule, now: Timestamp) -> Result<bool> {
+        let mut at = now;
+        for _ in 0..LOOKED_AHEAD {
+            let Some(due) = schedule.next_after(at) else { return Ok(false) };
+            let window = self.calendar.before(span, &self.calendar.window(span, due)?)?;
+            let closes = Calendar::closes(&window);
+            if due >= closes {
+                return Ok(true);
+            }
+            // What is due before that is too early, too.
+            at = Timestamp::from_micros(closes.as_micros().saturating_sub(1));
+        }
+        Ok(false)
+    }
 }
 
 /// A club; clones share it.
@@ -82,10 +116,11 @@ impl Club {
         turned: Option<Arc<dyn Clock>>,
         shutdown: Shutdown,
     ) -> Result<Self> {
+        let clock = turned.clone().unwrap_or_else(|| Arc::new(pumasi_core::time::SystemClock));
+        setup.check(clock.now())?;
         std::fs::create_dir_all(&setup.folder).map_err(|error| {
             Error::new(ErrorKind::Storage, "the folder cannot be made").with_source(error)
         })?;
-        let clock = turned.clone().unwrap_or_else(|| Arc::new(pumasi_core::time::SystemClock));
         let calendar = setup.calendar.clone();
         let postgres = servers::postgres("running_club").await?;
         let bus = servers::bus(&setup.folder.join(EVENTS)).await?;

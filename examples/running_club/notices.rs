@@ -13,6 +13,7 @@ use pumasi_core::slack::{MessageMetadata, SlackClient, SlackMessage, escape};
 use pumasi_core::time::Clock;
 use support::database::Database;
 use support::on;
+use support::ready::Health;
 
 use super::badges::{ACHIEVEMENTS, BADGES, Earned};
 use super::boards::{Asked, Boards};
@@ -29,6 +30,8 @@ const NAMED: u64 = 3;
 pub(crate) struct Channel {
     pub(crate) slack: SlackClient,
     pub(crate) channel: String,
+    /// How the last post went.
+    pub(crate) posting: Health,
 }
 
 /// Posts notices, each once: but for a process that dies between Slack's answer and noting it, and for a post whose outcome
@@ -122,6 +125,7 @@ impl Handler for Notices {
         let metadata = MessageMetadata::new("notice").with("event_id", event.id.to_string());
         let message = SlackMessage::new(self.text(event).await?).with_metadata(metadata);
         let posted = self.to.slack.post(&self.to.channel, &message).await;
+        self.to.posting.note(&posted);
         let outcome = if posted.is_ok() { "posted" } else { "failed" };
         metrics::counter!("club_notices_total", "outcome" => outcome).increment(1);
         self.note(event.id, &posted?.ts).await

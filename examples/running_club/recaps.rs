@@ -237,10 +237,40 @@ impl Recaps {
         }
     }
 
-    /// Asks for recaps: whoever works on them makes them, though this process may die.
-    pub(crate) async fn ask(&self, id: EventId, wanted: Wanted) -> Result<()> {
-        let event = Envelope::new(WANTED, wanted.span.as_str(), State::Created, 1).with_id(id);
-        self.bus.publish(&[event.with_payload(&wanted)?.in_context()]).await.map(drop)
+    /// Asks for recaps, and tells which are made: whoever works on them makes them, though this process may die.
+    ///
+    /// The same `id` again is answered alike, and refused if it stands for another span.
+    pub(crate) async fn ask(&self, id: EventId, wanted: Wanted) -> Result<Wanted> {
+        let stands = self.noted(id, wanted).await?;
+        if stands.span != wanted.span {
+            return Err(Error::new(ErrorKind::Conflict, "this key stands for recaps of another span"));
+        }
+        // Also if they were asked for before: that process may have died before it told anybody.
+        let event = Envelope::new(WANTED, stands.span.as_str(), State::Created, 1).with_id(id);
+        self.bus.publish(&[event.with_payload(&stands)?.in_context()]).await?;
+        Ok(stands)
+    }
+
+    /// Notes what is wanted under an id, and reads what the id stands for.
+    async fn noted(&self, id: EventId, wanted: Wanted) -> Result<Wanted> {
+        let insert = "INSERT INTO wanted_recaps (id, span, begins_at, taken_until) VALUES ($1, $2, $3, $4) \
+                      ON CONFLICT DO NOTHING";
+        let select = "SELECT span, begins_at, taken_until FROM wanted_recaps WHERE id = $1";
+        let id = id.to_string();
+        on!(&self.database, pool => sqlx::query(insert)
+            .bind(&id)
+            .bind(wanted.span.as_str())
+            .bind(wanted.begins_at.as_micros())
+            .bind(wanted.until.as_micros())
+            .execute(pool)
+            .await
+            .map(drop))
+        .map_err(|error| failed("noting which recaps are wanted", error))?;
+        let (span, begins_at, until): (String, i64, i64) =
+            on!(&self.database, pool => sqlx::query_as(select).bind(&id).fetch_one(pool).await)
+                .map_err(|error| failed("reading which recaps are wanted", error))?;
+        let (begins_at, until) = (Timestamp::from_micros(begins_at), Timestamp::from_micros(until));
+        Ok(Wanted { span: Span::read(&span)?, begins_at, until })
     }
 
     /// A runner's recaps of weeks or months, the newest first and those before `before`.

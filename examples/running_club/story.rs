@@ -11,6 +11,7 @@ use pumasi_core::schedule::{RunStatus, Schedule};
 use pumasi_core::slack::SlackClient;
 use pumasi_core::time::{Clock as _, ManualClock, Timestamp};
 use pumasi_search::leaderboard::Movement;
+use support::ready::Health;
 use support::say;
 use support::slack::{FakeSlack, Post, TOKEN};
 
@@ -66,8 +67,11 @@ pub(crate) async fn tell() -> Told {
         });
         i64::try_from(early.count()).ok()
     }));
-    setup.notices =
-        Some(Channel { slack: SlackClient::at(slack.url(), TOKEN)?, channel: "C-CLUB".to_owned() });
+    setup.notices = Some(Channel {
+        slack: SlackClient::at(slack.url(), TOKEN)?,
+        channel: "C-CLUB".to_owned(),
+        posting: Health::default(),
+    });
     let shutdown = Shutdown::new();
     let club = Club::open(&setup, Some(Arc::new(clock.clone())), shutdown.clone()).await?;
     let work = tokio::spawn(club.clone().work(setup));

@@ -246,9 +246,14 @@ pub async fn identify(State(keys): State<Keys>, mut request: Request, next: Next
 }
 
 /// The token of a request that has the header: nothing in it if the header is of another kind.
+///
+/// A page cannot send that header with a WebSocket, and offers the token as a protocol there: `bearer.` and the token.
 fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
-    let (scheme, token) =
-        headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ').unwrap_or_default();
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+        return offered.split(',').find_map(|protocol| protocol.trim().strip_prefix("bearer.")).map(Some);
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ').unwrap_or_default();
     Some(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
 }
 
@@ -277,6 +282,22 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "a key of at least thirty-two bytes";
+
+    #[test]
+    fn a_token_comes_in_a_header_of_its_own_or_as_an_offered_protocol() {
+        let of = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(value))])
+        };
+        for (headers, token) in [
+            (of("authorization", "Bearer a.b.c"), Some(Some("a.b.c"))),
+            (of("authorization", "Basic a"), Some(None)),
+            (of("sec-websocket-protocol", "room, bearer.a.b.c"), Some(Some("a.b.c"))),
+            (of("sec-websocket-protocol", "room"), None),
+            (HeaderMap::new(), None),
+        ] {
+            assert_eq!(bearer(&headers), token, "{headers:?}");
+        }
+    }
 
     #[test]
     fn a_token_is_good_for_its_time_and_its_key() {

@@ -16,6 +16,7 @@ use pumasi_core::time::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::auth::Keys;
+use support::child::Running;
 use support::slack::{FakeSlack, Fault, TOKEN};
 
 use desk::{Asks, Desk};
@@ -348,6 +349,74 @@ async fn what_slack_refuses_is_put_aside_until_it_is_delivered_again() {
     let posts = tokio::time::timeout(Duration::from_secs(20), slack.wait_for(1)).await.unwrap();
     assert!(posts[0].text.contains("12.3 km"), "{}", posts[0].text);
     assert_eq!(put_aside(folder.path(), &[]).trim(), "nothing is put aside");
+}
+
+#[tokio::test]
+async fn a_key_stands_for_the_recaps_that_were_asked_for_under_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let club = Club::start(folder.path());
+    let ask = async |key, span: &str| {
+        let wanted = Some(json!({"span": span}));
+        let answer = club.send(Method::POST, "/recaps", Organiser, key, wanted).await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, week) = ask(Some("\"now\""), "week").await;
+    assert_eq!((status, &week["span"]), (StatusCode::ACCEPTED, &json!("week")));
+    assert_eq!(ask(Some("\"now\""), "week").await, (StatusCode::ACCEPTED, week.clone()), "answered alike");
+    let (status, problem) = ask(Some("\"now\""), "month").await;
+    assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("conflict")), "{problem}");
+    for key in [Some("\"another\""), None] {
+        let (status, month) = ask(key, "month").await;
+        assert_eq!((status, &month["span"]), (StatusCode::ACCEPTED, &json!("month")));
+    }
+    let openapi = club.get("/openapi.json", Nobody).await;
+    assert!(openapi["paths"]["/recaps"]["post"]["responses"]["409"].is_object());
+}
+
+#[tokio::test]
+async fn a_slack_that_cannot_be_reached_is_named_and_the_club_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let club = Club::start_with(folder.path(), |command| {
+        command
+            .env("SLACK_BOT_TOKEN", TOKEN)
+            .env("SLACK_CHANNEL", "C-CLUB")
+            .env("SLACK_API_URL", "http://127.0.0.1:9/api");
+    });
+    let ready = club.get("/readyz", Nobody).await;
+    assert_eq!((&ready["status"], &ready["dependencies"]["slack"]), (&json!("ready"), &json!("up")));
+    club.run("민지", 5_000, 1_500).await;
+    let ready = club.until("/readyz", Nobody, |ready| ready["status"] == "degraded").await;
+    assert_eq!(
+        (&ready["down"], &ready["dependencies"]["slack"]),
+        (&json!(["slack"]), &json!("down")),
+        "{ready}"
+    );
+    club.until("/boards/runners.distance", Nobody, |board| sum(board) == 5_000).await;
+}
+
+#[test]
+fn a_schedule_that_would_close_nothing_is_refused_at_the_start() {
+    for (option, schedule, is_good) in [
+        ("--weekly", "0 3 * * MON", false),
+        ("--weekly", "59 7 * * MON", false),
+        ("--weekly", "0 8 * * MON", true),
+        ("--weekly", "0 3,9 * * MON", true),
+        ("--weekly", "0 1 * * MON", true),
+        ("--monthly", "0 2 1 * *", false),
+        ("--monthly", "0 0 2 * *", true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let serve = |command: &mut Command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", option, schedule, "--data"]).arg(folder.path());
+        };
+        match Running::start("running_club", serve) {
+            Ok(_) => assert!(is_good, "{schedule} is taken"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!is_good && error.contains(schedule) && error.contains("close nothing"), "{error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use support::auth::{self, Keys};
 use support::openapi::Queries;
 use support::page::Page;
 use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::ready::{Health, Ready};
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
@@ -61,10 +61,10 @@ pub(crate) struct Options {
     /// Where the club runs: its days begin at two in the morning there.
     #[arg(long, default_value = "Asia/Seoul", value_name = "ZONE")]
     zone: String,
-    /// When weeks are closed and recapped, as a cron expression.
+    /// When weeks are closed and recapped, as a cron expression: six hours or more after they have ended, on Mondays at two.
     #[arg(long, default_value = Setup::WEEKLY, value_name = "CRON")]
     weekly: String,
-    /// When months are closed and recapped, as a cron expression.
+    /// When months are closed and recapped, as a cron expression: six hours or more after they have ended, at two on the first.
     #[arg(long, default_value = Setup::MONTHLY, value_name = "CRON")]
     monthly: String,
     /// What recaps tell, by comma; all that there is if left out.
@@ -121,7 +121,7 @@ fn channel() -> Result<Option<Channel>, Box<dyn Error>> {
         return Ok(None);
     };
     let api = set("SLACK_API_URL").unwrap_or_else(|| SlackClient::BASE_URL.to_owned());
-    Ok(Some(Channel { slack: SlackClient::at(&api, token)?, channel }))
+    Ok(Some(Channel { slack: SlackClient::at(&api, token)?, channel, posting: Health::default() }))
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
@@ -144,7 +144,7 @@ pub(crate) async fn run(options: Options) -> Told {
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());
     let club = Club::open(&setup, None, shutdown.clone()).await?;
-    let has_slack = setup.notices.is_some();
+    let posting = setup.notices.as_ref().map(|channel| channel.posting.clone());
     let work = tokio::spawn(club.clone().work(setup));
     let asked = club.clone();
     let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&club.bus)).with("store", move || {
@@ -156,6 +156,11 @@ pub(crate) async fn run(options: Options) -> Told {
         let club = asked.clone();
         async move { club.boards.ping().await }
     });
+    let has_slack = posting.is_some();
+    let ready = match posting {
+        Some(posting) => ready.with_last_call("slack", posting),
+        None => ready,
+    };
     let service = Arc::new(Service { club, has_slack, keys });
     let machines = support::machines::router(ready, metrics);
 

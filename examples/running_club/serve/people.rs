@@ -163,7 +163,7 @@ async fn recaps(
 #[utoipa::path(post, path = "/recaps", request_body = RecapInput, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this request: sent again they are made once.")),
     responses((status = 202, body = AskedView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn ask_for_recaps(
     State(service): Shared,
     caller: Caller,
@@ -175,8 +175,8 @@ async fn ask_for_recaps(
     let now = club.boards.now();
     let window = club.calendar.window(input.span, now)?;
     let wanted = Wanted::of(input.span, &window, now);
-    club.recaps.ask(id(&headers, "club.recaps", caller.name())?, wanted).await?;
-    let (from, until) = (window.start().to_string(), wanted.until.to_string());
+    let asked = club.recaps.ask(id(&headers, "club.recaps", caller.name())?, wanted).await?;
+    let (from, until) = (asked.begins_at.to_string(), asked.until.to_string());
     Ok((StatusCode::ACCEPTED, Json(AskedView { span: input.span, from, until })))
 }
 

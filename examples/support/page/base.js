@@ -23,7 +23,7 @@ const common = {
     live: "live", broken: "broken off, trying again",
     notice: {
       down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
-      names: { model: "language model" },
+      names: { model: "language model", slack: "Slack" },
     },
   },
 };

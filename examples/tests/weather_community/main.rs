@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
@@ -27,7 +27,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
 
 use desk::{Asks, Desk};
 
@@ -96,6 +97,25 @@ impl Town {
         let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
         let url = self.service.url(&format!("/warnings/{warning}/live{after}"));
         Room(connect_async(url.replacen("http", "ws", 1)).await.unwrap().0)
+    }
+
+    /// Listens as a page does; else the status of the refusal.
+    async fn come_in(&self, warning: i64, token: Option<&str>) -> Result<Room, StatusCode> {
+        let url = self.service.url(&format!("/warnings/{warning}/live"));
+        let mut request = url.replacen("http", "ws", 1).into_client_request().unwrap();
+        if let Some(token) = token {
+            let offered = format!("room, bearer.{token}").parse().unwrap();
+            request.headers_mut().insert("sec-websocket-protocol", offered);
+        }
+        match connect_async(request).await {
+            Ok((room, answer)) => {
+                let spoken = answer.headers().get("sec-websocket-protocol");
+                assert_eq!(spoken.map(|spoken| spoken.to_str().unwrap()), token.map(|_| "room"));
+                Ok(Room(room))
+            }
+            Err(tungstenite::Error::Http(answer)) => Err(answer.status()),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

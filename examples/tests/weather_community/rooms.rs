@@ -154,3 +154,42 @@ async fn asked_to_stop_it_lets_listeners_go_and_ends_in_peace() {
     let status = desk::ended(&mut town.service).await;
     assert!(status.success(), "{status}");
 }
+
+#[tokio::test]
+async fn one_address_does_not_take_all_places_and_members_have_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let town = Town::start(folder.path());
+    let id = town.warning().await;
+    let mut strangers = Vec::new();
+    let refused = loop {
+        match town.come_in(id, None).await {
+            Ok(room) => strangers.push(room),
+            Err(status) => break status,
+        }
+        assert!(strangers.len() <= 50, "one address listens without an end");
+    };
+    assert_eq!((strangers.len(), refused), (50, StatusCode::TOO_MANY_REQUESTS));
+
+    // A page offers its token as a protocol.
+    let token = desk::token("weather_community", "민지", "member");
+    let mut member = town.come_in(id, Some(&token)).await.unwrap();
+    town.say(id, "준", "m-1", "들리나요").await.unwrap();
+    assert_eq!(member.hear(1).await, [(1, "들리나요".to_owned())]);
+    let mut own = vec![member];
+    while let Ok(room) = town.come_in(id, Some(&token)).await {
+        own.push(room);
+        assert!(own.len() <= 20, "one member listens without an end");
+    }
+    assert_eq!(own.len(), 20);
+    let other = desk::token("weather_community", "준", "member");
+    assert!(town.come_in(id, Some(&other)).await.is_ok());
+    assert_eq!(town.come_in(id, Some("forged")).await.err(), Some(StatusCode::UNAUTHORIZED));
+
+    // Who goes makes room.
+    strangers.clear();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while town.come_in(id, None).await.is_err() {
+        assert!(Instant::now() < deadline, "nobody comes in any more");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

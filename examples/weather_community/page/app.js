@@ -149,7 +149,7 @@ function show(message) {
 // Goes on after the last message that came, whenever the connection breaks.
 function listen(mine, pause) {
   if (room !== mine) return;
-  const socket = mine.socket = new WebSocket(new URL(`warnings/${mine.warning.id}/live?after=${mine.last}`, location.href.replace(/^http/, "ws")));
+  const socket = mine.socket = new WebSocket(new URL(`warnings/${mine.warning.id}/live?after=${mine.last}`, location.href.replace(/^http/, "ws")), me ? ["room", `bearer.${me.token}`] : []);
   socket.onopen = () => { pause = 500; mine.live = true; drawRoom(); };
   socket.onmessage = event => { if (room === mine) show(JSON.parse(event.data)); };
   socket.onclose = () => {

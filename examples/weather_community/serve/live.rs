@@ -6,9 +6,9 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pumasi_core::event::Shutdown;
 use pumasi_core::room::{self, Listener};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::listeners::Place;
 use super::view::MessageView;
 
 /// How often the other side is asked whether it is still there.
@@ -29,7 +29,7 @@ pub(super) async fn send(
     history: Vec<room::Message>,
     mut listener: Listener,
     shutdown: Shutdown,
-    _room_for_one: OwnedSemaphorePermit,
+    _room_for_one: Place,
 ) {
     let end = send_all(&mut socket, history, &mut listener, &shutdown).await;
     if let End::With(code, reason) = end {

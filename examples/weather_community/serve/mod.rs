@@ -2,6 +2,7 @@
 
 mod api;
 mod input;
+mod listeners;
 mod live;
 mod rewards;
 mod rooms;
@@ -25,12 +26,12 @@ use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::community::Community;
 use input::Role;
+use listeners::Listeners;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
@@ -42,8 +43,6 @@ const PAGE: Page = Page {
 const LIFETIME: Duration = Duration::from_hours(12);
 /// The largest body, in bytes.
 const LARGEST: usize = 16 * 1024;
-/// How many connections may listen at once.
-const LISTENERS: usize = 2_000;
 
 /// Where the service listens and what it keeps.
 #[derive(clap::Args)]
@@ -80,7 +79,7 @@ impl TokenOptions {
 struct Service {
     community: Community,
     keys: Keys,
-    listeners: Arc<Semaphore>,
+    listeners: Listeners,
     shutdown: Shutdown,
 }
 
@@ -101,8 +100,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         async move { community.ping().await }
     });
     let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
-    let listeners = Arc::new(Semaphore::new(LISTENERS));
-    let service = Arc::new(Service { community, keys, listeners, shutdown: shutdown.clone() });
+    let service =
+        Arc::new(Service { community, keys, listeners: Listeners::default(), shutdown: shutdown.clone() });
     let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
