@@ -7,10 +7,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
+use pumasi_core::ErrorKind;
 use pumasi_core::event::EventId;
-use pumasi_core::{Error, ErrorKind};
-use pumasi_saga::capacity::Draw;
-use pumasi_saga::store::{SagaStore as _, Status};
+use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, Signal};
 use serde_json::json;
 use support::auth::{self, Bearer, Caller, Token};
@@ -25,7 +24,7 @@ use super::books::{Bar, Paid, Race};
 use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, Said, WantsToken, reason};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView};
 use super::{LIFETIME, Service};
-use crate::saga::{Drawn, PaymentCompleted, RegistrationKey};
+use crate::saga::{PaymentCompleted, RegistrationKey};
 
 pub(super) type Shared = State<Arc<Service>>;
 pub(super) type Answer<T> = Result<T, Problem>;
@@ -147,14 +146,14 @@ async fn drawn(State(service): Shared, Id(id): Id) -> Answer<Json<DrawView>> {
     Ok(Json(DrawView::of(draw, entrants.canonical())))
 }
 
-/// Draws a lottery, once, and calls those up whose turn it is. Takes the race's organiser.
+/// Draws a lottery, once. Those whose turn it is are called up in the background. Takes the race's organiser.
 #[utoipa::path(post, path = "/races/{id}/draw", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 200, body = DrawView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]
 async fn draw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<DrawView>> {
     let race = service.own_race(&caller, &id).await?;
     let draw = service.books.draw(&race).await?;
-    service.call_up(&race, &draw).await?;
+    service.books.calls.notify_one();
     let entrants = service.books.entrants(&race.id).await?;
     Ok(Json(DrawView::of(draw, entrants.canonical())))
 }
@@ -320,30 +319,6 @@ impl Service {
             handle.signal(&key, Signal::from(completed).with_id(id)).await?;
         } else {
             tracing::warn!(?paid, "money was given back");
-        }
-        Ok(())
-    }
-
-    /// Calls up the first in the order of the draw, as many as there are places, those left out whose registration was undone.
-    ///
-    /// Who was called up before is told nothing new, so that this may be done whenever something has changed.
-    pub(super) async fn call_up(&self, race: &Race, draw: &Draw) -> pumasi_core::Result<()> {
-        let mut called = 0;
-        for (place, id) in draw.winners.iter().chain(&draw.waiting).enumerate() {
-            if called == draw.places {
-                break;
-            }
-            let Some(stored) = self.store.load(id.parse()?).await? else { continue };
-            if matches!(stored.head.status, Status::Compensating | Status::Compensated) {
-                continue;
-            }
-            called += 1;
-            let key: RegistrationKey = serde_json::from_str(&stored.head.key)
-                .map_err(|_| Error::new(ErrorKind::Storage, "the key of a registration cannot be read"))?;
-            let turn = Signal::from(Drawn { rank: place + 1 });
-            if let Err(error) = self.lotteries.signal(&key, turn).await {
-                tracing::error!(error = %error, race = race.id, registration = id, "an entrant could not be called up");
-            }
         }
         Ok(())
     }

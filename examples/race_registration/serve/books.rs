@@ -1,6 +1,7 @@
 //! The service's own books, in one SQLite file or in PostgreSQL: races, places, lots, payments and messages.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use pumasi_core::database::failed;
 use pumasi_core::event::EventId;
@@ -12,6 +13,7 @@ use support::database::{Database, Sql};
 use support::on;
 use support::sagas::Pools;
 use support::servers::Pool;
+use tokio::sync::Notify;
 use utoipa::ToSchema;
 
 const SCHEMA: Sql =
@@ -25,6 +27,8 @@ const PAYMENT: &str = "SELECT * FROM payments WHERE id = $1";
 pub(crate) struct Books {
     pub(super) database: Database,
     places: Pools,
+    /// Wakes whoever calls entrants up.
+    pub(super) calls: Arc<Notify>,
 }
 
 /// A race.
@@ -140,7 +144,7 @@ impl Books {
     pub(super) async fn open(file: &Path, database: Option<Pool>) -> Result<Self> {
         let database = Database::open(file, database, SCHEMA).await?;
         database.keep_keys().await?;
-        Ok(Self { places: Pools::open(&database).await?, database })
+        Ok(Self { places: Pools::open(&database).await?, database, calls: Arc::default() })
     }
 
     /// Tells whether the books answer.

@@ -186,7 +186,7 @@ impl Lots for Desk {
             }
             // Whoever came too late for the draw is told so however often it is asked.
             if self.books.has_entered(&key.competition, &registration).await? {
-                return Ok(());
+                return self.books.take_turn(&key.competition, &registration).await;
             }
             Err(Error::new(ErrorKind::Conflict, "the lots are drawn already"))
         };
@@ -199,6 +199,10 @@ impl Lots for Desk {
         let leave =
             Sql { sqlite: include_str!("sql/leave.sql"), postgres: include_str!("sql/leave.postgres.sql") };
         let values = [Value::Text(&key.competition), Value::Text(&registration)];
-        self.books.database.once(&id, Operation::Undo, leave, &values).await.map(|_| ()).into()
+        let left = async {
+            self.books.database.once(&id, Operation::Undo, leave, &values).await?;
+            self.books.leave_turn(&id, &key.competition, &registration).await
+        };
+        left.await.into()
     }
 }

@@ -5,6 +5,7 @@ mod books;
 mod desk;
 mod input;
 mod office;
+mod turns;
 mod view;
 
 use std::env;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
-use pumasi_saga::store::{SagaId, SagaStore, Status, Watched, WatchedStore};
+use pumasi_saga::store::{SagaId, SagaStore, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
@@ -45,8 +46,6 @@ const PAGE: Page = Page {
 const LIFETIME: Duration = Duration::from_hours(12);
 /// How long after its death what a process held is taken up.
 const LEASE: Duration = Duration::from_secs(5);
-/// How often every draw is looked at.
-const CALLING: Duration = Duration::from_mins(1);
 /// The largest body, in bytes.
 const LARGEST: usize = 64 * 1024;
 
@@ -113,47 +112,6 @@ struct Service {
 impl Service {
     fn handle(&self, is_lottery: bool) -> &Registrations {
         if is_lottery { &self.lotteries } else { &self.registrations }
-    }
-
-    /// Goes on with every draw: at the start, whenever a registration was undone whose place goes to the next, and every minute, for
-    /// what another process undid or an error kept from being told.
-    async fn call_up_the_next(self: Arc<Self>) {
-        let mut changes = self.store.watch();
-        let mut again = true;
-        loop {
-            if again && let Err(error) = self.call_up_all().await {
-                tracing::error!(error = %error, "entrants could not be called up");
-            }
-            let changed = tokio::select! {
-                changed = changes.next() => changed,
-                () = tokio::time::sleep(CALLING) => {
-                    again = true;
-                    continue;
-                }
-                () = self.shutdown.triggered() => return,
-            };
-            again = match changed {
-                Some(Watched::Changed(head)) => {
-                    &*head.saga == "lottery" && head.status == Status::Compensated
-                }
-                Some(_) => true,
-                None => return,
-            };
-        }
-    }
-
-    async fn call_up_all(&self) -> pumasi_core::Result<()> {
-        let mut after = String::new();
-        loop {
-            let races = self.books.races(&after, 100).await?;
-            let Some(last) = races.last() else { return Ok(()) };
-            after.clone_from(&last.id);
-            for race in &races {
-                if let Some(draw) = race.draw()? {
-                    self.call_up(race, &draw).await?;
-                }
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 #[path = "../desk/mod.rs"]
 mod desk;
 mod kills;
+mod lots;
 mod office;
 mod requests;
 mod runners;

@@ -43,3 +43,21 @@ CREATE TABLE IF NOT EXISTS messages (
     email TEXT,
     bib BIGINT NOT NULL
 );
+-- In which order a draw calls entrants up, and who was; laid out when the calling begins.
+CREATE TABLE IF NOT EXISTS turns (
+    race TEXT NOT NULL,
+    place BIGINT NOT NULL,
+    registration TEXT NOT NULL,
+    called BOOLEAN NOT NULL DEFAULT FALSE,
+    gone BOOLEAN NOT NULL DEFAULT FALSE,
+    -- How often the registration was begun anew.
+    run BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (race, place),
+    UNIQUE (race, registration)
+);
+-- How often there was a reason to call entrants up, and up to which of these that is done.
+CREATE TABLE IF NOT EXISTS calls (
+    race TEXT PRIMARY KEY,
+    due BIGINT NOT NULL DEFAULT 1,
+    done BIGINT NOT NULL DEFAULT 0
+);

@@ -43,3 +43,21 @@ CREATE TABLE IF NOT EXISTS messages (
     email TEXT,
     bib INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- In which order a draw calls entrants up, and who was; laid out when the calling begins.
+CREATE TABLE IF NOT EXISTS turns (
+    race TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    registration TEXT NOT NULL,
+    called INTEGER NOT NULL DEFAULT 0,
+    gone INTEGER NOT NULL DEFAULT 0,
+    -- How often the registration was begun anew.
+    run INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (race, place),
+    UNIQUE (race, registration)
+) STRICT, WITHOUT ROWID;
+-- How often there was a reason to call entrants up, and up to which of these that is done.
+CREATE TABLE IF NOT EXISTS calls (
+    race TEXT PRIMARY KEY,
+    due INTEGER NOT NULL DEFAULT 1,
+    done INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
