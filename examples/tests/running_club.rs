@@ -196,7 +196,10 @@ async fn a_run_is_recorded_once_under_its_key_and_earns_a_badge_once() {
     assert_ne!(other["id"], ids[0]);
     assert_eq!(club.get("/runs", Runner("민지")).await.as_array().unwrap().len(), 1);
 
-    let news = club.until("/news", Nobody, |news| news.as_array().unwrap().len() == 4).await;
+    // Whoever runs these tests at dawn earns one more.
+    let but_dawn =
+        |news: &Value| news.as_array().unwrap().iter().filter(|each| each["badge"] != "dawn").count();
+    let news = club.until("/news", Nobody, |news| but_dawn(news) == 4).await;
     for runner in ["민지", "Alex"] {
         let badges = news.as_array().unwrap().iter().filter(|each| each["runner"] == runner);
         let mut badges: Vec<&str> = badges.map(|each| each["badge"].as_str().unwrap()).collect();
