@@ -82,6 +82,11 @@ impl Shop {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The partner: tells whether it answers at all.
+    pub(crate) fn answers(&self) -> Result<()> {
+        if self.mood() == Mood::Away { Err(away()) } else { Ok(()) }
+    }
+
     /// Sees to it that an entry has its places, before it can be ordered.
     pub(crate) async fn stock(&self, entry: &Entry) -> Result<()> {
         match u64::try_from(entry.places) {

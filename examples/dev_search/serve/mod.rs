@@ -32,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::Told;
 use crate::board::Board;
+use crate::cable::Cable;
 use crate::engines::Engines;
 use crate::orders::{OrderKey, order};
 use crate::shop::{Mood, Shop};
@@ -125,7 +126,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let engine =
         Engine::with_options(store, shop.clone(), EngineOptions::new().with_lease(LEASE).keeping_ended());
     let shutdown = Shutdown::new();
-    let (asked, books) = (engines.clone(), board.clone());
+    let (asked, books, partner) = (engines.clone(), board.clone(), shop.clone());
+    let (primary, fallback) = (engines.primary.clone(), engines.fallback.clone());
+    let answers = |engine: Cable| async move { engine.status().await.map(drop) };
     let ready = Ready::new(shutdown.clone())
         .with("search", move || {
             let engines = asked.clone();
@@ -137,7 +140,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
             async move { books.count().await.map(drop) }
         })
         .with_bus(bus.clone())
-        .with_cache(cache);
+        .with_cache(cache)
+        .with_spare("primary", move || answers(primary.clone()))
+        .with_spare("fallback", move || answers(fallback.clone()))
+        .with_spare("partner", move || std::future::ready(partner.answers()));
     let service = Arc::new(Service {
         cursors: CursorKey::new(board.secret("cursors").await?)?,
         todos: Todos::new(board.database.clone(), Arc::new(SystemClock)),

@@ -24,7 +24,10 @@ async fn searches_are_answered_whatever_becomes_of_the_engines() {
     let (status, problem) = site.ask(Method::GET, "/search?q=tantivy", Nobody, None).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
     let (status, problem) = site.ask(Method::GET, "/readyz", Nobody, None).await;
-    assert_eq!((status, &problem["down"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(["search"])));
+    assert_eq!(
+        (status, &problem["down"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(["search", "primary", "fallback"]))
+    );
     site.cut("fallback", "whole").await;
     site.cut("primary", "whole").await;
     site.search_until("검색 엔진", is("fresh", json!("engine"))).await;
@@ -106,4 +109,26 @@ async fn what_is_written_while_an_engine_is_away_is_found_in_it_when_it_is_back(
         assert_eq!(site.ask(Method::DELETE, &path, Member("민수"), None).await.0, StatusCode::NOT_FOUND);
         site.search_until(&title, |found| !ids(found).contains(&id)).await;
     }
+}
+
+#[tokio::test]
+async fn an_engine_or_a_partner_that_is_away_is_named_and_the_search_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &["--partner", "well"]);
+    let whole = site.get("/readyz", Nobody).await;
+    assert_eq!((&whole["status"], whole.get("down")), (&json!("ready"), None), "{whole}");
+    for line in ["refused", "silent"] {
+        site.cut("primary", line).await;
+        let degraded = site.until("/readyz", Nobody, |ready| ready["status"] == "degraded").await;
+        assert_eq!(degraded["down"], json!(["primary"]));
+        assert!(!ids(&site.search(&[("q", "검색")]).await).is_empty());
+        site.cut("primary", "whole").await;
+        site.until("/readyz", Nobody, |ready| ready["status"] == "ready").await;
+    }
+    site.partner("away").await;
+    let degraded = site.until("/readyz", Nobody, |ready| ready["status"] == "degraded").await;
+    assert_eq!(degraded["down"], json!(["partner"]));
+    assert!(!ids(&site.search(&[("q", "검색")]).await).is_empty());
+    site.partner("well").await;
+    site.until("/readyz", Nobody, |ready| ready["status"] == "ready").await;
 }
