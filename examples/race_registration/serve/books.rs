@@ -191,9 +191,11 @@ impl Books {
         self.desk(race).places().await
     }
 
+    /// Bars a runner; of a runner who is barred already, the newest reason is kept.
     pub(super) async fn bar(&self, race: &str, runner: &str, who: &str, why: &str) -> Result<()> {
         let insert =
-            "INSERT INTO barred (race, runner, who, why) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+            "INSERT INTO barred (race, runner, who, why) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (race, runner) DO UPDATE SET who = excluded.who, why = excluded.why";
         on!(&self.database, pool => {
             sqlx::query(insert).bind(race).bind(runner).bind(who).bind(why).execute(pool).await.map(drop)
         })

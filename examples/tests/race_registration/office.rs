@@ -36,7 +36,10 @@ async fn an_organiser_decides_about_the_own_races_alone() {
     let nul = format!("/races/{race}/barred/a%00");
     assert_eq!(desk.ask(Method::PUT, &nul, Organiser, why.clone()).await.0, StatusCode::NOT_FOUND);
     let barred = format!("/races/{race}/barred/Jane");
-    assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    let first = Some(json!({"why": "a wrong reason"}));
+    for why in [first, why] {
+        assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    }
     let bars = json!([{"runner": "Jane", "who": "지영", "why": "a false name"}]);
     assert_eq!(desk.get(&format!("/races/{race}/barred"), Organiser).await, bars);
     assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NO_CONTENT);
