@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, listen, make, me, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, listen, make, me, once, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -81,7 +81,11 @@ async function choose(id) {
   $("mine-h").focus();
 }
 async function answer(body) {
-  registration = await call("POST", `races/${race}/registration`, body);
+  try { registration = await call("POST", `races/${race}/registration`, body); } catch (error) {
+    // It was answered elsewhere, in another window perhaps: what is due now is shown.
+    if (error.status === 409) { registration = await call("GET", `races/${race}/registration`); drawMine(); }
+    throw error;
+  }
   drawMine();
   say(registration.next ? t("nextIs")(t(registration.next)) : t("status")[registration.status]);
   await refreshRaces();
@@ -231,8 +235,8 @@ onEnter(async () => {
   await come();
   $("races-h").focus();
 });
-onSubmit($("make-form"), async elements => {
-  await call("POST", "races", { name: elements.name.value, kind: elements.kind.value, places: Number(elements.places.value), price_krw: Number(elements.price.value) });
+onSubmit($("make-form"), async (elements, key) => {
+  await call("POST", "races", { name: elements.name.value, kind: elements.kind.value, places: Number(elements.places.value), price_krw: Number(elements.price.value) }, once(key));
   elements.name.value = "";
   say(t("made"));
   await refreshRaces();

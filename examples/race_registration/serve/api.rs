@@ -11,17 +11,19 @@ use pumasi_core::ErrorKind;
 use pumasi_core::event::EventId;
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, Signal};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::auth::{self, Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Id, Ids, Known, limit, next_page};
+use support::query::{Id, Ids, Known, limit, made_by, next_page};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::books::{Bar, Paid, Race};
-use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, Said, WantsToken, reason};
+use super::input::{
+    GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, WantsToken, reason,
+};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView};
 use super::{LIFETIME, Service};
 use crate::saga::{PaymentCompleted, RegistrationKey};
@@ -76,18 +78,24 @@ async fn races(
     Ok((link, Json(views)))
 }
 
-/// Makes a race. Takes an organiser.
-#[utoipa::path(post, path = "/races", request_body = NewRace, security(("bearer" = [])), responses(
+/// Makes a race; sent again under the same `Idempotency-Key`, the same. Takes an organiser.
+#[utoipa::path(post, path = "/races", request_body = NewRace, security(("bearer" = [])), params(
+    ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this race, 1 to 255 characters.")), responses(
     (status = 201, body = RaceView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn add_race(
     State(service): Shared,
     caller: Caller,
+    headers: HeaderMap,
     Object(new): Object<NewRace>,
 ) -> Answer<(StatusCode, Json<RaceView>)> {
     caller.require(Role::Organiser.as_str())?;
-    let race = new.into_race(caller.name())?;
-    service.books.add(&race).await?;
+    let key = made_by("race", caller.name(), &headers)?.to_string();
+    let wanted = new.into_race(caller.name())?;
+    let race = service.books.add(&key, wanted.clone()).await?;
+    if !race.is_as(&wanted) {
+        return Err(conflict("this Idempotency-Key was sent with another race"));
+    }
     Ok((StatusCode::CREATED, Json(service.race_view(race).await?)))
 }
 
@@ -170,7 +178,7 @@ async fn mine(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json
 /// Registers the caller: takes the answer to what is needed next, and says what is needed then.
 ///
 /// The first call begins the registration, with an answer or without. What was answered before is answered alike, and changes
-/// nothing.
+/// nothing; an answer that is not due, or another than was given, is a 409 that names what is due.
 #[utoipa::path(post, path = "/races/{id}/registration", params(("id" = String, Path)), request_body = Said,
     security(("bearer" = [])), responses(
     (status = 200, body = RegistrationView), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -190,7 +198,7 @@ async fn register(
     }
     match (said.answer, said.value) {
         (Some(answer), Some(value)) => {
-            handle.advance(&key, Signal::json(answer.as_str(), &value)).await?;
+            return Ok(Json(service.answer(&key, &race, answer, &value).await?));
         }
         (None, None) if said.again => {}
         (None, None) => {
@@ -267,10 +275,25 @@ async fn about(State(service): Shared) -> Json<About> {
     })
 }
 
+fn conflict(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "conflict", detail)
+}
+
 fn no_registration(error: pumasi_saga::Error) -> Problem {
     match error.kind() {
         ErrorKind::NotFound => Problem::not_found("registration"),
         _ => error.into(),
+    }
+}
+
+/// An answer in which what is null is left out, as it is where it is kept.
+fn without_null(answer: &Value) -> Value {
+    match answer {
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(given.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        other => other.clone(),
     }
 }
 
@@ -321,6 +344,44 @@ impl Service {
             tracing::warn!(?paid, "money was given back");
         }
         Ok(())
+    }
+
+    /// Takes an answer that is due, or that was given before.
+    async fn answer(
+        &self,
+        key: &RegistrationKey,
+        race: &Race,
+        answer: RunnersAnswer,
+        value: &Value,
+    ) -> Answer<RegistrationView> {
+        answer.check_fields(value)?;
+        let (handle, name) = (self.handle(race.is_lottery), answer.as_str());
+        let stands = match handle.view(key).await {
+            // It may be on its way to the question, after a stop.
+            Ok(view) if view.status == Status::Running => Some(handle.start(key).await?),
+            Ok(view) => Some(view),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let due = match &stands {
+            Some(view) => view.next.as_deref(),
+            None => Some(RunnersAnswer::AgreeTerms.as_str()),
+        };
+        if due == Some(name) {
+            handle.advance(key, Signal::json(name, value)).await?;
+        } else if stands.is_none() {
+            return Err(conflict(format!("{name} is not due: {} is", RunnersAnswer::AgreeTerms.as_str())));
+        }
+        let (view, snapshot) = self.registration(key, race).await?;
+        let due = match &view.next {
+            Some(next) => format!("{next} is due"),
+            None => "nothing is due".to_owned(),
+        };
+        match snapshot.output::<Value>(name)? {
+            Some(given) if without_null(&given) == without_null(value) => Ok(view),
+            Some(_) => Err(conflict(format!("{name} was answered otherwise already: {due}"))),
+            None => Err(conflict(format!("{name} is not due: {due}"))),
+        }
     }
 
     /// Shows a registration.

@@ -59,6 +59,12 @@ impl Race {
         }
     }
 
+    /// Whether an organiser made both alike.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let made = |race: &Self| (race.is_lottery, race.places, race.price_krw);
+        self.name == other.name && made(self) == made(other)
+    }
+
     /// The hash of the seed, which is published before the draw.
     pub(super) fn commitment(&self) -> Result<Option<String>> {
         Ok(self.seed.clone().map(Seed::new).transpose()?.map(|seed| seed.commitment()))
@@ -159,17 +165,42 @@ impl Books {
         self.places.desk(race)
     }
 
-    pub(super) async fn add(&self, race: &Race) -> Result<()> {
+    /// Adds a race, and returns it; under a key that made one, that one.
+    pub(super) async fn add(&self, key: &str, race: Race) -> Result<Race> {
+        let adding = |error| failed("adding a race", error);
+        if let Some(made) = self.made(key).await? {
+            return Ok(made);
+        }
         // Places first: a race that can be seen has them.
         self.desk(&race.id).open(u64::try_from(race.places).unwrap_or(0)).await?;
+        let note = "INSERT INTO made (key, race) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let insert = "INSERT INTO races (id, name, is_lottery, places, price_krw, organiser, seed) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        on!(&self.database, pool => {
-            let insert = sqlx::query(insert).bind(&race.id).bind(&race.name).bind(race.is_lottery);
-            let insert = insert.bind(race.places).bind(race.price_krw).bind(&race.organiser);
-            insert.bind(&race.seed).execute(pool).await.map(drop)
-        })
-        .map_err(|error| failed("adding a race", error))
+        let is_first = on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(adding)?;
+            let noted = sqlx::query(note).bind(key).bind(&race.id);
+            let noted = noted.execute(&mut *transaction).await.map_err(adding)?;
+            let is_first = noted.rows_affected() > 0;
+            if is_first {
+                let insert = sqlx::query(insert).bind(&race.id).bind(&race.name).bind(race.is_lottery);
+                let insert = insert.bind(race.places).bind(race.price_krw).bind(&race.organiser);
+                insert.bind(&race.seed).execute(&mut *transaction).await.map_err(adding)?;
+            }
+            transaction.commit().await.map_err(adding)?;
+            is_first
+        });
+        if is_first {
+            return Ok(race);
+        }
+        let made = self.made(key).await?;
+        made.ok_or_else(|| Error::new(ErrorKind::Storage, "a race is noted that there is not"))
+    }
+
+    /// The race that was made under a key.
+    async fn made(&self, key: &str) -> Result<Option<Race>> {
+        let query = "SELECT races.* FROM made JOIN races ON races.id = made.race WHERE made.key = $1";
+        on!(&self.database, pool => sqlx::query_as(query).bind(key).fetch_optional(pool).await)
+            .map_err(|error| failed("reading a race", error))
     }
 
     /// Lists races in the order of their identifiers, which is that of their making.
@@ -191,9 +222,10 @@ impl Books {
         self.desk(race).places().await
     }
 
+    /// Bars a runner; of a runner who is barred already, the newest reason is kept.
     pub(super) async fn bar(&self, race: &str, runner: &str, who: &str, why: &str) -> Result<()> {
-        let insert =
-            "INSERT INTO barred (race, runner, who, why) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO barred (race, runner, who, why) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (race, runner) DO UPDATE SET who = excluded.who, why = excluded.why";
         on!(&self.database, pool => {
             sqlx::query(insert).bind(race).bind(runner).bind(who).bind(why).execute(pool).await.map(drop)
         })

@@ -84,6 +84,22 @@ impl RunnersAnswer {
             Self::ShippingAddress => "shipping_address",
         }
     }
+
+    /// Refuses fields that nobody reads; whether those that are read fit is the answer's own check.
+    pub(super) fn check_fields(self, value: &Value) -> Result<(), Problem> {
+        let known: &[&str] = match self {
+            Self::AgreeTerms => &["agreed"],
+            Self::ChooseSouvenir => &["souvenir"],
+            Self::ShippingAddress => &["city", "email"],
+        };
+        let fields = value.as_object().into_iter().flat_map(|fields| fields.keys());
+        match fields.into_iter().find(|field| !known.contains(&field.as_str())) {
+            None => Ok(()),
+            Some(_) => {
+                Err(Problem::invalid(format!("{} has no fields but {}", self.as_str(), known.join(", "))))
+            }
+        }
+    }
 }
 
 /// A page of registrations.

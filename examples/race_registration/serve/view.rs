@@ -94,7 +94,7 @@ pub(super) struct RegistrationView {
     step: Option<Arc<str>>,
     /// The answer that it needs next.
     #[schema(value_type = Option<String>, example = "agree_terms")]
-    next: Option<Arc<str>>,
+    pub(super) next: Option<Arc<str>>,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     deadline: Option<Timestamp>,

@@ -36,13 +36,41 @@ async fn an_organiser_decides_about_the_own_races_alone() {
     let nul = format!("/races/{race}/barred/a%00");
     assert_eq!(desk.ask(Method::PUT, &nul, Organiser, why.clone()).await.0, StatusCode::NOT_FOUND);
     let barred = format!("/races/{race}/barred/Jane");
-    assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    let first = Some(json!({"why": "a wrong reason"}));
+    for why in [first, why] {
+        assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    }
     let bars = json!([{"runner": "Jane", "who": "지영", "why": "a false name"}]);
     assert_eq!(desk.get(&format!("/races/{race}/barred"), Organiser).await, bars);
     assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NOT_FOUND);
     let view = desk.get(&format!("/races/{race}/registration"), Runner("민수")).await;
     assert_eq!(view["status"], "waiting", "nobody else has decided");
+}
+
+#[tokio::test]
+async fn a_race_that_is_sent_again_under_its_key_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race =
+        |places: u32| json!({"name": "서울마라톤", "kind": "lottery", "places": places, "price_krw": 1});
+    let make = async |who, key, places| {
+        let answer = desk.send(Method::POST, "/races", who, key, Some(race(places))).await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap()["id"].clone())
+    };
+    let made = make(Organiser, Some("one"), 1).await;
+    assert_eq!(made.0, StatusCode::CREATED);
+    let (again, at_once) = tokio::join!(make(Organiser, Some("one"), 1), async {
+        tokio::join!(make(Organiser, Some("two"), 1), make(Organiser, Some("two"), 1))
+    });
+    assert_eq!((again, &at_once.0), (made, &at_once.1));
+    assert_eq!(make(Organiser, Some("one"), 2).await.0, StatusCode::CONFLICT);
+    assert_eq!(make(Organiser, Some(""), 2).await.0, StatusCode::BAD_REQUEST);
+    // somebody else's key is another, and without one each is a race of its own
+    for (who, key) in [(OtherOrganiser, Some("one")), (Organiser, None), (Organiser, None)] {
+        assert_eq!(make(who, key, 1).await.0, StatusCode::CREATED);
+    }
+    assert_eq!(desk.get("/races", Nobody).await.as_array().unwrap().len(), 5);
 }
 
 #[tokio::test]

@@ -63,6 +63,56 @@ async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_kept_is_refused_and_told_what_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 1).await;
+    let path = format!("/races/{race}/registration");
+    let say = async |answer: &str, value: Value| {
+        let said = json!({"answer": answer, "value": value});
+        desk.ask(Method::POST, &path, Runner("민수"), Some(said)).await
+    };
+    let is_due = |(status, problem): (StatusCode, Value), due: &str| {
+        assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().ends_with(due), "{problem}");
+    };
+    let (terms, address) = (json!({"agreed": true}), json!({"city": "서울"}));
+    // before its turn, where nothing is begun and where it is
+    is_due(say("shipping_address", address.clone()).await, "agree_terms is");
+    assert_eq!(desk.ask(Method::GET, &path, Runner("민수"), None).await.0, StatusCode::NOT_FOUND);
+    desk.post(&path, Runner("민수"), json!({})).await;
+    is_due(say("shipping_address", address.clone()).await, "agree_terms is due");
+    // with what nobody reads
+    for (answer, value) in [
+        ("agree_terms", json!({"agreed": true, "also": 1})),
+        ("choose_souvenir", json!({"souvenir": "모자", "size": "M"})),
+    ] {
+        assert_eq!(say(answer, value).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(say("agree_terms", terms.clone()).await.0, StatusCode::OK);
+    assert_eq!(say("choose_souvenir", json!({"souvenir": "모자"})).await.0, StatusCode::OK);
+    // the same again, and another
+    assert_eq!(say("agree_terms", terms).await.0, StatusCode::OK);
+    assert_eq!(say("choose_souvenir", json!({"souvenir": "모자"})).await.1["next"], "shipping_address");
+    is_due(say("choose_souvenir", json!({"souvenir": "티셔츠 M"})).await, "shipping_address is due");
+    let nowhere = json!({"city": "서울", "email": null});
+    assert_eq!(say("shipping_address", nowhere).await.0, StatusCode::OK);
+    assert_eq!(say("shipping_address", address).await.0, StatusCode::OK);
+    is_due(say("shipping_address", json!({"city": "부산"})).await, "payment_completed is due");
+    // two at once, of which one is taken
+    let other = desk.race("first_come", 1).await;
+    let path = format!("/races/{other}/registration");
+    desk.post(&path, Runner("Jane"), json!({"answer": "agree_terms", "value": {"agreed": true}})).await;
+    let choose = async |souvenir: &str| {
+        let said = json!({"answer": "choose_souvenir", "value": {"souvenir": souvenir}});
+        desk.ask(Method::POST, &path, Runner("Jane"), Some(said)).await.0
+    };
+    let mut both = <[_; 2]>::from(tokio::join!(choose("모자"), choose("티셔츠 M")));
+    both.sort();
+    assert_eq!(both, [StatusCode::OK, StatusCode::CONFLICT]);
+}
+
+#[tokio::test]
 async fn where_no_gateway_knows_the_secret_nobody_pays_unless_the_page_is_told_to_play_it() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Races::start_with(folder.path(), &[], None);

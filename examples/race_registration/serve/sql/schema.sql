@@ -61,3 +61,8 @@ CREATE TABLE IF NOT EXISTS calls (
     due INTEGER NOT NULL DEFAULT 1,
     done INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+-- What a request of an organiser's made, by the key that it came under.
+CREATE TABLE IF NOT EXISTS made (
+    key TEXT PRIMARY KEY,
+    race TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
