@@ -181,8 +181,8 @@ class World:
         self.must("running_club", "POST", "/recaps", {"span": "week"}, as_whom=("hana", "organiser"))
 
     def searches(self, number):
-        # whole for a while, then refused, then silent, and whole again
-        line = ("whole", "refused", "whole", "silent", "whole")[number % 5]
+        # Whole for some rounds, then refused, whole again, then silent: an engine that comes and goes is spared for a while after it came back.
+        line = {5: "refused", 11: "silent"}.get(number % 12, "whole")
         self.must("dev_search", "PUT", "/engines/primary", {"line": line}, as_whom=("hana", "operator"))
         for at in range(25):
             words = ("검색 엔진", "데이터베이스", "circuit breaker", "interview", "")[at % 5]
