@@ -10,6 +10,8 @@ use std::time::Duration;
 
 pub use migration::Migration;
 #[cfg(feature = "sqlite")]
+pub(crate) use sqlite::is_locked;
+#[cfg(feature = "sqlite")]
 pub use sqlite::{Writing, open_sqlite};
 
 use crate::{Error, ErrorKind, Retry};

@@ -7,6 +7,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
+use super::classify;
+use crate::ErrorKind;
+
 /// How long opening a file may wait for others that are opening it.
 const OPENING: Duration = Duration::from_secs(30);
 
@@ -47,10 +50,9 @@ pub async fn open_sqlite(pool: SqlitePoolOptions, file: SqliteConnectOptions) ->
     }
 }
 
-/// By the primary result codes of a file and of a table that another connection holds: <https://www.sqlite.org/rescode.html>.
-fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+/// Tells whether another connection holds the file, or a table of it.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(_)) && classify(error).0 == ErrorKind::Unavailable
 }
 
 /// A transaction that begins as a writing one, on a connection of a pool.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::database::{ROOM, classify};
+use crate::database::{ROOM, classify, is_locked};
 use crate::error::JsonFault;
 use crate::{Error, ErrorKind, Retry};
 
@@ -22,7 +22,7 @@ pub(super) enum Failure {
 impl Failure {
     /// Tells whether another process was in the way.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Engine(error @ sqlx::Error::Database(_)) if classify(error).0 == ErrorKind::Unavailable)
+        matches!(self, Self::Engine(error) if is_locked(error))
     }
 
     /// Picks the public kind and retry class.
