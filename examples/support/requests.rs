@@ -36,17 +36,8 @@ pub(crate) fn describe() {
 }
 
 fn known(method: &Method) -> &'static str {
-    const KNOWN: [Method; 7] = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    let at = KNOWN.iter().position(|known| known == method);
-    at.and_then(|at| ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].get(at)).unwrap_or(&"other")
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 #[cfg(test)]
