@@ -23,7 +23,7 @@ use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{sagas, servers, telemetry};
@@ -41,6 +41,7 @@ use input::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&["member", "tutor", "operator"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

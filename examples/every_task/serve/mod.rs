@@ -19,7 +19,7 @@ use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -34,6 +34,7 @@ use view::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Fields(include_str!("../page/asked.html")),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

@@ -22,7 +22,7 @@ use pumasi_saga::store::{SagaId, SagaStore, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::webhook::Secret;
@@ -38,6 +38,7 @@ use input::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&["runner", "organiser"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

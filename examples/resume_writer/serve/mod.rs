@@ -15,7 +15,7 @@ use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -30,6 +30,7 @@ use view::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&[]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

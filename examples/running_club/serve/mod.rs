@@ -21,7 +21,7 @@ use pumasi_core::schedule::Schedule;
 use pumasi_core::slack::{SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -37,6 +37,7 @@ use input::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&["runner", "organiser"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

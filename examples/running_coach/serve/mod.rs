@@ -23,7 +23,7 @@ use pumasi_rag::sse::Streams;
 use support::auth::{self, Caller, Keys};
 use support::model::Watched;
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
@@ -35,6 +35,7 @@ use crate::knowledge::{self, Knowledge};
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&[]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

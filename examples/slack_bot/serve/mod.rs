@@ -20,7 +20,7 @@ use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
 use support::auth::{self, Keys};
 use support::model::Watched;
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
 use support::{servers, telemetry};
@@ -105,6 +105,7 @@ impl AsideOptions {
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&["reader", "operator"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

@@ -21,7 +21,7 @@ use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
 use support::auth::{self, Keys};
 use support::openapi::Queries;
-use support::page::Page;
+use support::page::{Entrance, Page};
 use support::rate::{self, Rate};
 use support::ready::Ready;
 use support::{servers, telemetry};
@@ -35,6 +35,7 @@ use listeners::Listeners;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
+    entrance: Entrance::Name(&["member", "forecaster"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };
