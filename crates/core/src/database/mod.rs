@@ -10,9 +10,9 @@ use std::time::Duration;
 
 pub use migration::Migration;
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::is_locked;
-#[cfg(feature = "sqlite")]
 pub use sqlite::{Writing, open_sqlite};
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::{is_locked, unless_locked};
 
 use crate::{Error, ErrorKind, Retry};
 

@@ -39,10 +39,20 @@ const OPENING: Duration = Duration::from_secs(30);
 /// # }
 /// ```
 pub async fn open_sqlite(pool: SqlitePoolOptions, file: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    unless_locked(OPENING, is_locked, || pool.clone().connect_with(file.clone())).await
+}
+
+/// Opens a file, again and again while somebody else holds it, for so long.
+pub(crate) async fn unless_locked<T, E, F: Future<Output = Result<T, E>>>(
+    patience: Duration,
+    is_locked: impl Fn(&E) -> bool,
+    mut open: impl FnMut() -> F,
+) -> Result<T, E> {
     let begun = Instant::now();
     loop {
-        match pool.clone().connect_with(file.clone()).await {
-            Err(error) if is_locked(&error) && begun.elapsed() < OPENING => {
+        match open().await {
+            Err(error) if is_locked(&error) && begun.elapsed() < patience => {
+                // The machine's time, whatever clock a caller was given: it is the other process that takes some.
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
             }
             opened => return opened,

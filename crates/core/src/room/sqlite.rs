@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::SqlitePool;
 
+use super::table::{AFTER, FORGET, LAST, SAID, keeping, messages, read, signed};
 use super::{Message, NewMessage, RoomStore, check_name, said_otherwise};
-use crate::database::{Migration, Writing, failed};
-use crate::time::{Clock, SystemClock, Timestamp};
-use crate::{Error, Result};
+use crate::Result;
+use crate::database::{Migration, Writing};
+use crate::time::{Clock, SystemClock};
 
 const MIGRATION: Migration = Migration {
     component: "rooms",
@@ -60,20 +60,6 @@ impl fmt::Debug for SqliteRooms {
     }
 }
 
-fn keeping(error: sqlx::Error) -> Error {
-    failed("keeping a room", error)
-}
-
-fn read(row: &SqliteRow) -> sqlx::Result<Message> {
-    let (author, text): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-    let number = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
-    Ok(Message::new(number, author, text, Timestamp::from_micros(row.try_get(3)?)))
-}
-
-fn signed(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
 #[async_trait]
 impl RoomStore for SqliteRooms {
     async fn say(&self, room: &str, message: &NewMessage) -> Result<Message> {
@@ -88,8 +74,7 @@ impl RoomStore for SqliteRooms {
             .execute(&mut *writing)
             .await
             .map_err(keeping)?;
-        let said = "SELECT number, author, text, at FROM pumasi_room_message WHERE room = ?1 AND author = ?2 AND id = ?3";
-        let said = sqlx::query(said)
+        let said = sqlx::query(SAID)
             .bind(room)
             .bind(&**message.author())
             .bind(&**message.id())
@@ -103,31 +88,18 @@ impl RoomStore for SqliteRooms {
 
     async fn after(&self, room: &str, after: u64, limit: usize) -> Result<Vec<Message>> {
         check_name("a room", room)?;
-        let after_number = "SELECT number, author, text, at FROM pumasi_room_message WHERE room = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
-        let rows = sqlx::query(after_number)
-            .bind(room)
-            .bind(signed(after))
-            .bind(signed(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(keeping)?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+        let query = sqlx::query(AFTER).bind(room).bind(signed(after)).bind(signed(limit));
+        messages(query.fetch_all(&self.pool).await)
     }
 
     async fn last(&self, room: &str, limit: usize) -> Result<Vec<Message>> {
         check_name("a room", room)?;
-        let rows = sqlx::query(include_str!("sql/last.sql"))
-            .bind(room)
-            .bind(signed(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(keeping)?;
-        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+        let query = sqlx::query(LAST).bind(room).bind(signed(limit));
+        messages(query.fetch_all(&self.pool).await)
     }
 
     async fn forget(&self, room: &str) -> Result<()> {
         check_name("a room", room)?;
-        let forget = "DELETE FROM pumasi_room_message WHERE room = ?1";
-        sqlx::query(forget).bind(room).execute(&self.pool).await.map(drop).map_err(keeping)
+        sqlx::query(FORGET).bind(room).execute(&self.pool).await.map(drop).map_err(keeping)
     }
 }

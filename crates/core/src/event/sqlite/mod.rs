@@ -26,6 +26,7 @@ use super::{
     BusCapabilities, DeadLetter, Delivery, Envelope, EventBus, EventId, Lag, Page, Published, Reason,
     Receipt, Settlement, Subscriber, Subscription,
 };
+use crate::database::unless_locked;
 use crate::error::JsonFault;
 use crate::time::{Clock, SystemClock, Timestamp, after};
 use crate::{Error, ErrorKind, Result};
@@ -218,21 +219,13 @@ impl SqliteBusOptions {
         now: Timestamp,
     ) -> std::result::Result<(SqliteConnection, SqliteConnection), Failure> {
         let begun = Instant::now();
-        loop {
-            let opened = async {
-                // The writer waits for its lock by itself.
-                let mut connection = self.connect(Duration::ZERO).await?;
-                prepare(&mut connection, now, self.busy.saturating_sub(begun.elapsed())).await?;
-                Ok((connection, self.connect(self.busy).await?))
-            };
-            match opened.await {
-                Err(failure) if Failure::is_busy(&failure) && begun.elapsed() < self.busy => {
-                    // The machine's time, whatever clock the bus was given: it is the other process that takes some.
-                    tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
-                }
-                opened => return opened,
-            }
-        }
+        unless_locked(self.busy, Failure::is_busy, || async {
+            // The writer waits for its lock by itself.
+            let mut connection = self.connect(Duration::ZERO).await?;
+            prepare(&mut connection, now, self.busy.saturating_sub(begun.elapsed())).await?;
+            Ok((connection, self.connect(self.busy).await?))
+        })
+        .await
     }
 
     fn max_pages(&self) -> Option<u64> {
