@@ -46,6 +46,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use support::tokens::LIFETIME;
 
 type Told = Result<(), Box<dyn Error>>;
 
@@ -74,19 +75,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(run(what)),
         Err(error) => Err(error.into()),
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("dev_search: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("dev_search", told)
 }
 
 async fn run(what: Option<What>) -> Told {
     match what {
         Some(What::Serve(options)) => serve::run(options).await,
-        Some(What::Token(options)) => options.print(),
+        Some(What::Token(options)) => options.print("dev_search", LIFETIME),
         None => {
             story::search().await?;
             story::market().await

@@ -48,6 +48,7 @@ use pumasi_llm_parse::task::{
     ExtractTasks, PostBatch, PostKind, RuleTaskExtractor, TaskExtractor, TaskMatcher,
 };
 use support::model::Watched;
+use support::tokens::LIFETIME;
 
 #[derive(Parser)]
 #[command(
@@ -85,7 +86,7 @@ enum Command {
     /// Serves the API and a page.
     Serve(serve::Options),
     /// Lists the events that were put aside, with the reason, and has them delivered again.
-    PutAside(serve::AsideOptions),
+    PutAside(support::aside::Options),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
     /// Measures the extractor on the committed posts.
@@ -94,13 +95,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("every_task: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    run(Args::parse()).await.unwrap_or_else(|error| support::print::failed("every_task", &*error))
 }
 
 async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
@@ -111,8 +106,10 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Serve(options)) => {
             serve::run(options, extractor, health, matcher()?).await.map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::PutAside(options)) => options.run().await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Token(options)) => options.print().map(|()| ExitCode::SUCCESS),
+        Some(Command::PutAside(options)) => {
+            options.run("every_task", serve::EVENTS, &serve::GROUPS).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Token(options)) => options.print("every_task", LIFETIME).map(|()| ExitCode::SUCCESS),
         Some(Command::Eval(options)) => {
             print::extractor(&*extractor);
             eval::run(options, extractor).await.map(|()| ExitCode::SUCCESS)

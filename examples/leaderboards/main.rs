@@ -26,13 +26,7 @@ async fn main() -> ExitCode {
         ["record-runs", folder] => killed::record_runs(Path::new(folder)).await,
         _ => Err("usage: cargo run --example leaderboards".into()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("leaderboards: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("leaderboards", done)
 }
 
 async fn tell() -> Result<(), Box<dyn Error>> {

@@ -49,6 +49,7 @@ use pumasi_saga::{Engine, EngineOptions, SagaHandle, Signal, View};
 use race::Race;
 use saga::{AgreeTerms, ChooseSouvenir, PaymentCompleted, RegistrationKey, ShippingAddress, registration};
 use support::say;
+use support::tokens::LIFETIME;
 
 type Registrations = SagaHandle<RegistrationKey, Race>;
 type Told = Result<(), Box<dyn Error>>;
@@ -87,19 +88,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime.block_on(run(what)),
         Err(error) => Err(error.into()),
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("race_registration: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("race_registration", told)
 }
 
 async fn run(what: Option<What>) -> Told {
     match what {
         Some(What::Serve(options)) => serve::run(options).await,
-        Some(What::Token(options)) => options.print(),
+        Some(What::Token(options)) => options.print("race_registration", LIFETIME),
         Some(What::UntilKilled { folder }) => until_killed(&folder).await,
         None => {
             in_memory().await?;

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use support::model::Watched;
+use support::tokens::LIFETIME;
 
 use book::AnswerBook;
 use writer::Writer;
@@ -56,26 +57,22 @@ enum What {
     /// Serves the API and a page.
     Serve(serve::Options),
     /// Lists the events that were put aside, with the reason, and has them delivered again.
-    PutAside(serve::AsideOptions),
+    PutAside(support::aside::Options),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("resume_writer: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("resume_writer", run(Args::parse()).await)
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     match &args.what {
-        Some(What::Token(options)) => return options.print(),
-        Some(What::PutAside(options)) => return options.run().await,
+        Some(What::Token(options)) => return options.print("resume_writer", LIFETIME),
+        Some(What::PutAside(options)) => {
+            return options.run("resume_writer", desk::EVENTS, &desk::GROUPS).await;
+        }
         _ => {}
     }
     let book = AnswerBook::new()?;

@@ -49,6 +49,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use support::tokens::LIFETIME;
 
 type Told = Result<(), Box<dyn Error>>;
 
@@ -64,7 +65,7 @@ enum What {
     /// Serves the API and a page.
     Serve(serve::Options),
     /// Lists the events that were put aside, with the reason, and has them delivered again.
-    PutAside(serve::AsideOptions),
+    PutAside(support::aside::Options),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
     /// The process of the story that is killed.
@@ -76,16 +77,10 @@ enum What {
 async fn main() -> ExitCode {
     let told = match Args::parse().what {
         Some(What::Serve(options)) => serve::run(options).await,
-        Some(What::Token(options)) => options.print(),
-        Some(What::PutAside(options)) => options.run().await,
+        Some(What::Token(options)) => options.print("running_club", LIFETIME),
+        Some(What::PutAside(options)) => options.run("running_club", club::EVENTS, &club::GROUPS).await,
         Some(What::UntilKilled { folder }) => story::until_killed(folder).await,
         None => story::tell().await,
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("running_club: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("running_club", told)
 }

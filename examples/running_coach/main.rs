@@ -59,13 +59,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("running_coach: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("running_coach", run(Args::parse()).await)
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {

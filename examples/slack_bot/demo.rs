@@ -13,7 +13,7 @@ use pumasi_core::slack::{
 };
 use serde_json::{Value, json};
 use support::auth::{Keys, random_secret};
-use support::ready::Health;
+use support::ready::{Health, Ready};
 use support::say;
 use support::slack::{FakeSlack, Fault, TOKEN};
 use tokio::net::TcpListener;
@@ -35,8 +35,9 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         .map_err(|problem| problem.detail)?;
     let shutdown = Shutdown::new();
     let bot = Bot::on_files(folder.path(), model, SlackClient::at(slack.url(), TOKEN)?).await?;
-    let machines =
-        support::machines::router(serve::ready(&bot, Health::default(), &shutdown), None::<PrometheusHandle>);
+    let ready = serve::ready(Ready::new(shutdown.clone()), &bot, Health::default());
+    let machines = support::machines::router(ready, None::<PrometheusHandle>);
+    let working = bot.consumer().run(shutdown.clone());
     let service = Service {
         bot,
         // while it is rotated, the new secret and the old one are good
@@ -44,11 +45,12 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         keys: keys.clone(),
         model: None,
         play: None,
-        shutdown: shutdown.clone(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = async { serve::serve(listener, service, machines, NonZeroU32::MAX).await };
+    let router = serve::router(service, machines, NonZeroU32::MAX)?;
+    let until_told = shutdown.clone();
+    let serving = support::serve::until(async move { until_told.triggered().await }, listener, router);
     let telling = async {
         let client = reqwest::Client::new();
         let sender = Sender { client, url: format!("{url}/slack/events"), secret };
@@ -56,8 +58,9 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
         shutdown.trigger();
         told
     };
-    let (served, told) = tokio::join!(serving, telling);
+    let (served, worked, told) = tokio::join!(serving, working, telling);
     served?;
+    worked?;
     told?;
     if let Some(asked) = asked() {
         say!("\nthe answers were looked up {asked} times for 6 questions");

@@ -51,20 +51,14 @@ enum Command {
     /// Serves Slack's Events API.
     Serve(serve::Options),
     /// Lists the questions that were put aside, with the reason, and has them delivered again.
-    PutAside(serve::AsideOptions),
+    PutAside(support::aside::Options),
     /// Prints a token for the list of questions, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("slack_bot: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("slack_bot", run(Args::parse()).await)
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
@@ -74,8 +68,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let model = model.unwrap_or_else(|| book.clone());
     match args.command {
         Some(Command::Serve(options)) => serve::run(options, model, is_offline).await,
-        Some(Command::PutAside(options)) => options.run().await,
-        Some(Command::Token(options)) => options.print(),
+        Some(Command::PutAside(options)) => options.run("slack_bot", bot::EVENTS, &[bot::GROUP]).await,
+        Some(Command::Token(options)) => options.print("slack_bot", serve::LIFETIME),
         None => {
             if is_offline {
                 say!(

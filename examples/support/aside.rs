@@ -1,9 +1,42 @@
 //! What an operator does about events that a service has put aside.
 
+use std::error::Error;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use pumasi_core::Result;
 use pumasi_core::event::{DeadLetter, EventBus, Page};
+
+use crate::servers;
+
+/// What to do about events that were put aside.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The folder of the service, where its events are not on a server; that of its name, as `serve` has it, if left out.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl Options {
+    /// As [`run`], for a service whose events are in this file of its folder, or on a server.
+    ///
+    /// # Errors
+    ///
+    /// As [`servers::bus`], and the bus's.
+    pub async fn run(
+        &self,
+        service: &str,
+        file: &str,
+        groups: &[&str],
+    ) -> std::result::Result<(), Box<dyn Error>> {
+        let folder = self.data.clone().unwrap_or_else(|| format!("{service}.data").into());
+        let bus = servers::bus(&folder.join(file)).await?;
+        Ok(run(&*bus, groups, self.deliver_again).await?)
+    }
+}
 
 /// How many are read at once.
 const PAGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(499);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
 
 /// Writes a line, [plain]; ends the process in peace if whoever reads has had enough (`… | head`).
 pub fn line(line: fmt::Arguments<'_>) {
@@ -46,6 +47,17 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = source.source();
     }
     plain(&text)
+}
+
+/// Tells on standard error why a program failed, and what it ends with.
+pub fn failed(program: &str, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    eprintln!("{program}: {}", chain(error));
+    ExitCode::FAILURE
+}
+
+/// What a program ends with.
+pub fn ended(program: &str, result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    result.map_or_else(|error| failed(program, &*error), |()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

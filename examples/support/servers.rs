@@ -41,6 +41,15 @@ fn prefixed(start: &str, end: char) -> String {
     set(PREFIX).map_or_else(|| start.to_owned(), |prefix| format!("{prefix}{end}{start}"))
 }
 
+/// Makes the folder of a service that keeps files of its own, if it does not exist.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn folder(path: &Path) -> std::result::Result<(), String> {
+    std::fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// A server that is asked for is used, or the service does not start.
 #[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres")))]
 fn not_built<T>(variable: &str, feature: &str) -> Result<T> {

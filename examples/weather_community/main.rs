@@ -40,6 +40,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use support::tokens::LIFETIME;
 
 type Told = Result<(), Box<dyn Error>>;
 
@@ -65,15 +66,9 @@ enum What {
 async fn main() -> ExitCode {
     let told = match Args::parse().what {
         Some(What::Serve(options)) => serve::run(options).await,
-        Some(What::Token(options)) => options.print(),
+        Some(What::Token(options)) => options.print("weather_community", LIFETIME),
         Some(What::UntilKilled { folder }) => story::until_killed(&folder).await,
         None => story::tell().await,
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("weather_community: {}", support::print::chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    support::print::ended("weather_community", told)
 }

@@ -243,30 +243,12 @@ pub(super) fn todo_id(id: &str) -> Result<&str, Problem> {
     Err(Problem::invalid("a todo's name has 1 to 64 letters, digits, hyphens and underscores"))
 }
 
-/// Who wants a token.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WantsToken {
-    #[schema(min_length = 1, max_length = 100, example = "민수")]
-    pub(super) name: String,
-    pub(super) role: Role,
-}
-
-/// What a token lets one do.
-#[derive(Clone, Copy, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Role {
-    Member,
-    Tutor,
-    Operator,
-}
-
-impl Role {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Tutor => "tutor",
-            Self::Operator => "operator",
-        }
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        #[default]
+        Member => "member",
+        Tutor => "tutor",
+        Operator => "operator",
     }
 }

@@ -8,27 +8,20 @@ mod market;
 mod todo;
 mod view;
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, middleware};
 use futures_util::future::select_ok;
-use pumasi_core::event::{Relay, Shutdown};
+use pumasi_core::event::Relay;
 use pumasi_core::time::{Clock as _, SystemClock};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
-use support::auth::{self, Keys};
-use support::openapi::Queries;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::Ready;
-use support::{sagas, servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
+use support::service::{Host, Limits, Routes};
+use support::{sagas, servers, telemetry, tokens};
 
 use crate::Told;
 use crate::board::Board;
@@ -46,8 +39,6 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// How long after its death what a process held is taken up.
 const LEASE: Duration = Duration::from_secs(5);
 /// The largest body, in bytes.
@@ -76,22 +67,7 @@ pub(crate) struct Options {
     requests_per_second: NonZeroU32,
 }
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t = Role::Member)]
-    role: Role,
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Told {
-        Ok(auth::print_token("dev_search", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 /// What every request can reach.
 struct Service {
@@ -101,18 +77,13 @@ struct Service {
     orders: SagaHandle<OrderKey, Shop>,
     todos: Todos,
     cursors: CursorKey,
-    keys: Keys,
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
-pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(options: Options) -> Told {
     telemetry::logs();
-    let keys = Keys::from_env("dev_search")?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let metrics = telemetry::metrics()?;
-
+    let mut host = Host::start("dev_search", options.listen).await?;
+    servers::folder(&options.data)?;
     let database = servers::postgres("dev_search").await?;
     let bus = servers::bus(&options.data.join("events.sqlite")).await?;
     let board = Board::open(&options.data.join("board.sqlite"), Clone::clone(&database)).await?;
@@ -126,11 +97,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let store = sagas::store(&options.data.join("sagas.sqlite"), database).await?;
     let engine =
         Engine::with_options(store, shop.clone(), EngineOptions::new().with_lease(LEASE).keeping_ended());
-    let shutdown = Shutdown::new();
     let (asked, books, partner) = (engines.clone(), board.clone(), shop.clone());
     let (primary, fallback) = (engines.primary.clone(), engines.fallback.clone());
     let answers = |engine: Cable| async move { engine.status().await.map(drop) };
-    let ready = Ready::new(shutdown.clone())
+    let ready = host
+        .ready()
         .with("search", move || {
             let engines = asked.clone();
             // One of them will do; what the cache still knows will not.
@@ -151,73 +122,20 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         orders: engine.register(order()?)?,
         engines,
         shop,
-        keys,
         board,
     });
-    let machines = support::machines::router(ready, metrics);
 
-    let relay = Relay::new(service.board.outbox(), bus.clone()).run(shutdown.clone());
-    let relay = tokio::spawn(or_none(shutdown.clone(), relay));
-    let mut following = Vec::new();
+    host.works_on(Relay::new(service.board.outbox(), bus.clone()).run(host.shutdown.clone()));
     for consumer in follow::consumers(&options.data, &service.engines, &bus)? {
-        following.push(tokio::spawn(or_none(shutdown.clone(), consumer.run(shutdown.clone()))));
+        host.works_on(consumer.run(host.shutdown.clone()));
     }
-    follow::catch_up(&service.board, &service.engines, &shutdown).await;
-    let stopping = shutdown.clone();
-    let worker = tokio::spawn(or_none(shutdown.clone(), async move { engine.run(&stopping).await }));
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("dev_search: http://{}", listener.local_addr()?);
-    let told = shutdown.clone();
-    tokio::spawn(async move {
-        telemetry::stop_signal().await;
-        told.trigger();
-    });
-    let router = router(service, machines, options.requests_per_second)?;
-    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
-    worker.await??;
-    relay.await??;
-    for consumer in following {
-        consumer.await??;
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// Does a part of the service's work, and stops the service when the part ends, in whatever way: what nobody would work on must
-/// not be accepted.
-async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
-    struct Stops(Shutdown);
-    impl Drop for Stops {
-        fn drop(&mut self) {
-            self.0.trigger();
-        }
-    }
-    let _stops = Stops(shutdown);
-    part.await
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) =
-        api::router().merge(find::router()).merge(market::router()).merge(todo::router()).split_for_parts();
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let keys = service.keys.clone();
-    let bounded = |router: Router<Arc<Service>>| {
-        router
-            .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-            .layer(middleware::from_fn(|request, next| {
-                support::serve::in_time(Duration::from_secs(30), request, next)
-            }))
-    };
-    let guarded = bounded(api)
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(keys, auth::identify))
-        .merge(bounded(machines))
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
+    follow::catch_up(&service.board, &service.engines, &host.shutdown).await;
+    let stopping = host.shutdown.clone();
+    host.works_on(async move { engine.run(&stopping).await });
+    let people = api::router().merge(find::router()).merge(market::router()).merge(todo::router());
+    let people = people.merge(tokens::router::<Role, _>(&host.keys)).merge(tokens::about(&host.keys));
+    let routes = Routes::new(people);
+    let limits = Limits::new(LARGEST, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    host.serve(router.with_state(service)).await
 }

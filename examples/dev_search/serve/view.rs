@@ -301,10 +301,3 @@ impl From<Todo> for TodoView {
         Self { id, text, done, version, at: at.to_string() }
     }
 }
-
-/// How the service is set up.
-#[derive(Serialize, ToSchema)]
-pub(super) struct About {
-    /// Whether it hands out tokens to whoever asks.
-    pub(super) development: bool,
-}

@@ -20,6 +20,7 @@ use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, made_by, next_page};
+use support::tokens::LIFETIME;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
@@ -34,7 +35,7 @@ use super::view::{
     About, Accepted, MAX_VERSION, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role,
     TaskRow, WantsToken,
 };
-use super::{LIFETIME, Service, rehearsal};
+use super::{Service, rehearsal};
 
 type Shared = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;

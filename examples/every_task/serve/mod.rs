@@ -12,20 +12,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
-use support::auth::{self, Keys};
-use support::openapi::Queries;
+use support::auth::Keys;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::{Health, Ready};
-use support::{servers, telemetry};
-use tokio::net::TcpListener;
+use support::ready::Health;
+use support::service::{Host, Limits, Routes};
+use support::{servers, telemetry, tokens};
 use tokio::sync::{Mutex, Semaphore, broadcast};
-use utoipa_axum::router::OpenApiRouter;
 
 use members::Members;
 use news::{News, Told};
@@ -57,47 +52,13 @@ pub(crate) struct Options {
 }
 
 /// The file of the events, where they are not on a server.
-const EVENTS: &str = "events.sqlite";
+pub(crate) const EVENTS: &str = "events.sqlite";
+/// The groups that work on events.
+pub(crate) const GROUPS: [&str; 2] = [TaskPipeline::GROUP, members::GROUP];
 /// How often tasks are looked for before a post has failed.
 const ATTEMPTS: u32 = 5;
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The member's identifier.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t)]
-    role: Role,
-}
-
-/// What to do about events that were put aside.
-#[derive(clap::Args)]
-pub(crate) struct AsideOptions {
-    /// The folder of the service, where its events are not on a server.
-    #[arg(long, default_value = "every_task.data")]
-    data: PathBuf,
-    /// Has them delivered again, their attempts counted anew.
-    #[arg(long)]
-    deliver_again: bool,
-}
-
-impl AsideOptions {
-    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
-        let bus = servers::bus(&self.data.join(EVENTS)).await?;
-        let groups = [TaskPipeline::GROUP, members::GROUP];
-        Ok(support::aside::run(&*bus, &groups, self.deliver_again).await?)
-    }
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token("every_task", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 /// What every request can reach.
 struct Service {
@@ -124,10 +85,8 @@ pub(crate) async fn run(
     matcher: TaskMatcher,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env("every_task")?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
+    let mut host = Host::start("every_task", options.listen).await?;
+    servers::folder(&options.data)?;
     let database = servers::postgres("every_task").await?;
     let bus = servers::bus(&options.data.join(EVENTS)).await?;
     let members =
@@ -147,13 +106,11 @@ pub(crate) async fn run(
         if is_offline { Arc::new(Rehearsed::new(extractor, ATTEMPTS)) } else { extractor };
     let told = Arc::new(Told::new(extractor.clone(), listeners.clone()));
     let pipeline = TaskPipeline::new(bus.clone(), store.clone(), told).with_max_attempts(ATTEMPTS);
-    let shutdown = Shutdown::new();
     let asked = store.clone();
-    let ready =
-        Ready::new(shutdown.clone()).with_bus(bus.clone()).with_model(model).with("store", move || {
-            let store = asked.clone();
-            async move { store.get("").await.map(drop) }
-        });
+    let ready = host.ready().with_bus(bus.clone()).with_model(model).with("store", move || {
+        let store = asked.clone();
+        async move { store.get("").await.map(drop) }
+    });
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,
@@ -163,73 +120,24 @@ pub(crate) async fn run(
         extractor,
         listeners,
         editing: Mutex::new(()),
-        keys,
-        shutdown: shutdown.clone(),
+        keys: host.keys.clone(),
+        shutdown: host.shutdown.clone(),
     });
-    let machines = support::machines::router(ready, telemetry::metrics()?);
 
-    let workers = tokio::spawn(or_none(shutdown.clone(), pipeline.consumer().run(shutdown.clone())));
-    let group = news::group(listener.local_addr()?);
-    let watch = news::watch(bus.clone(), group.clone(), service.listeners.clone()).run(shutdown.clone());
-    let watcher = tokio::spawn(or_none(shutdown.clone(), watch));
-    let replica = service.members.consumer().run(shutdown.clone());
-    let replica = tokio::spawn(or_none(shutdown.clone(), replica));
-    let told = shutdown.clone();
-    let recovery = tokio::spawn(async move { pipeline.keep_recovering(told).await });
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("every_task: http://{}", listener.local_addr()?);
-
-    let stop = async move {
-        tokio::select! {
-            () = telemetry::stop_signal() => shutdown.trigger(),
-            () = shutdown.triggered() => {}
-        }
-    };
-    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
-    workers.await??;
-    watcher.await??;
+    let shutdown = || host.shutdown.clone();
+    let group = news::group(host.address()?);
+    let watch = news::watch(bus.clone(), group.clone(), service.listeners.clone()).run(shutdown());
+    let (work, replica) = (pipeline.consumer().run(shutdown()), service.members.consumer().run(shutdown()));
+    let told = shutdown();
+    host.works_on(work);
+    host.works_on(watch);
+    host.works_on(replica);
+    host.also(async move { pipeline.keep_recovering(told).await });
+    let routes = Routes::new(api::router()).with_endless(api::endless());
+    let limits = Limits::new(BODY_BYTES, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    host.serve(router.with_state(service)).await?;
     // Nobody reads on from where the page was.
     bus.forget_group(&group).await?;
-    replica.await??;
-    recovery.await?;
-    tracing::info!("stopped");
     Ok(())
-}
-
-/// Does a part of the service's work, and stops the service when the part ends, in whatever way: posts that nobody would
-/// work on must not be accepted.
-async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
-    struct Stops(Shutdown);
-    impl Drop for Stops {
-        fn drop(&mut self) {
-            self.0.trigger();
-        }
-    }
-    let _stops = Stops(shutdown);
-    part.await
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().split_for_parts();
-    let (endless, more) = api::endless().split_for_parts();
-    openapi.merge(more);
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let limited = api
-        .layer(middleware::from_fn(|request, next| support::body::limited(BODY_BYTES, request, next)))
-        .layer(middleware::from_fn(|request, next| {
-            support::serve::in_time(Duration::from_secs(30), request, next)
-        }));
-    let guarded = limited
-        .merge(endless)
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
-        .merge(machines)
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }

@@ -322,25 +322,15 @@ pub(super) struct WantsToken {
     pub(super) nickname: Option<String>,
 }
 
-/// What a token lets one do.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// Write, and edit and delete one's own.
-    #[default]
-    Member,
-    /// Delete and retry what others wrote, too.
-    Moderator,
-    /// Tell of members: the membership service.
-    Membership,
-}
-
-impl Role {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Moderator => "moderator",
-            Self::Membership => "membership",
-        }
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        /// Write, and edit and delete one's own.
+        #[default]
+        Member => "member",
+        /// Delete and retry what others wrote, too.
+        Moderator => "moderator",
+        /// Tell of members: the membership service.
+        Membership => "membership",
     }
 }

@@ -12,7 +12,7 @@ use pumasi_core::event::EventId;
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, Signal};
 use serde_json::{Value, json};
-use support::auth::{self, Bearer, Caller, Token};
+use support::auth::{self, Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Ids, Known, limit, made_by, next_page};
@@ -20,12 +20,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Service;
 use super::books::{Bar, Paid, Race};
-use super::input::{
-    GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, WantsToken, reason,
-};
+use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, reason};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView};
-use super::{LIFETIME, Service};
 use crate::saga::{PaymentCompleted, RegistrationKey};
 
 pub(super) type Shared = State<Arc<Service>>;
@@ -47,7 +45,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(drawn, draw))
         .routes(routes!(mine, register, withdraw))
         .routes(routes!(pay))
-        .routes(routes!(token))
         .routes(routes!(about))
 }
 
@@ -252,17 +249,6 @@ async fn pay(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<
 async fn webhook(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answer<Json<Received>> {
     service.paid(&headers, &body).await?;
     Ok(Json(Received { received: true }))
-}
-
-/// Hands out a token, in development: where the key is known to others, they sign.
-#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
-    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
-    service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)
 }
 
 /// Tells how the service is set up.

@@ -210,28 +210,11 @@ pub(super) struct GatewayEvent {
     pub(super) amount_krw: u64,
 }
 
-/// Who wants a token.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WantsToken {
-    #[schema(min_length = 1, max_length = 100, example = "민수")]
-    pub(super) name: String,
-    pub(super) role: Role,
-}
-
-/// What a token lets one do.
-#[derive(Clone, Copy, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Role {
-    Runner,
-    Organiser,
-}
-
-impl Role {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Runner => "runner",
-            Self::Organiser => "organiser",
-        }
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        #[default]
+        Runner => "runner",
+        Organiser => "organiser",
     }
 }

@@ -9,26 +9,20 @@ mod turns;
 mod view;
 
 use std::env;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_saga::store::{SagaId, SagaStore, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
-use support::openapi::Queries;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::service::{Host, Limits, Routes};
 use support::webhook::Secret;
-use support::{sagas, servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
+use support::{sagas, servers, telemetry, tokens};
 
 use crate::Told;
 use crate::saga::{RegistrationKey, lottery, registration};
@@ -43,8 +37,6 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// How long after its death what a process held is taken up.
 const LEASE: Duration = Duration::from_secs(5);
 /// The largest body, in bytes.
@@ -74,22 +66,7 @@ pub(crate) struct Options {
     requests_per_second: NonZeroU32,
 }
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t = Role::Runner)]
-    role: Role,
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Told {
-        Ok(auth::print_token("race_registration", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 type Registrations = SagaHandle<RegistrationKey, Desk>;
 
@@ -117,20 +94,16 @@ impl Service {
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
-pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(options: Options) -> Told {
     telemetry::logs();
-    let keys = Keys::from_env("race_registration")?;
+    let mut host = Host::start("race_registration", options.listen).await?;
     let secret = env::var("PAYMENT_WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty());
-    let plays_gateway = options.play_gateway || (secret.is_none() && keys.is_random());
+    let plays_gateway = options.play_gateway || (secret.is_none() && host.keys.is_random());
     if secret.is_none() && !plays_gateway {
         tracing::warn!("PAYMENT_WEBHOOK_SECRET is not set: no gateway can tell of payments");
     }
     let secret = Secret::new(&secret.unwrap_or_else(auth::random_secret))?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let metrics = telemetry::metrics()?;
-
+    servers::folder(&options.data)?;
     let payment = Duration::from_secs(options.payment_seconds);
     let database = servers::postgres("race_registration").await?;
     let books = Books::open(&options.data.join("books.sqlite"), Clone::clone(&database)).await?;
@@ -139,9 +112,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let desk = Desk { books: books.clone(), payment, delay: Duration::from_millis(options.partner_delay_ms) };
     let engine =
         Engine::with_options(store.clone(), desk, EngineOptions::new().with_lease(LEASE).keeping_ended());
-    let shutdown = Shutdown::new();
     let (asked, kept) = (books.clone(), store.clone());
-    let ready = Ready::new(shutdown.clone())
+    let ready = host
+        .ready()
         .with("books", move || {
             let books = asked.clone();
             async move { books.ping().await }
@@ -155,64 +128,19 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         lotteries: engine.register(lottery(payment)?)?,
         store,
         books,
-        keys,
+        keys: host.keys.clone(),
         secret,
         plays_gateway,
         payment,
-        shutdown: shutdown.clone(),
+        shutdown: host.shutdown.clone(),
     });
-    let machines = support::machines::router(ready, metrics);
 
-    let worker = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move {
-            let ended = engine.run(&shutdown).await;
-            // Registrations that nobody would drive must not be acknowledged.
-            shutdown.trigger();
-            ended
-        }
-    });
-    let calling = tokio::spawn(Arc::clone(&service).call_up_the_next());
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("race_registration: http://{}", listener.local_addr()?);
-    let told = shutdown.clone();
-    tokio::spawn(async move {
-        telemetry::stop_signal().await;
-        told.trigger();
-    });
-    let router = router(service, machines, options.requests_per_second)?;
-    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
-    calling.await?;
-    worker.await??;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().merge(office::router()).split_for_parts();
-    let (machines, more) = machines.merge(api::gateway()).split_for_parts();
-    openapi.merge(more);
-    let (endless, more) = office::endless().split_for_parts();
-    openapi.merge(more);
-    let keys = service.keys.clone();
-    let bounded = |router: Router<Arc<Service>>| {
-        router
-            .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-            .layer(middleware::from_fn(|request, next| {
-                support::serve::in_time(Duration::from_secs(30), request, next)
-            }))
-    };
-    let guarded = Router::new()
-        .merge(bounded(api))
-        .merge(endless)
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(keys, auth::identify))
-        .merge(bounded(machines))
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
+    let stopping = host.shutdown.clone();
+    host.works_on(async move { engine.run(&stopping).await });
+    host.also(Arc::clone(&service).call_up_the_next());
+    let people = api::router().merge(office::router()).merge(tokens::router::<Role, _>(&host.keys));
+    let routes = Routes::new(people).with_endless(office::endless()).with_machines(api::gateway());
+    let limits = Limits::new(LARGEST, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    host.serve(router.with_state(service)).await
 }

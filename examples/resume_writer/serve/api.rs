@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use support::auth::{Bearer, Caller, Token};
+use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Id, Ids, Known, limit, made_by};
@@ -13,11 +13,11 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Service;
 use super::view::{
     About, Accepted, EditView, Instruction, NoticeQuery, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
-    WantsToken, text,
+    text,
 };
-use super::{LIFETIME, Service};
 use crate::store::Kept;
 
 pub(super) type Shared = State<Arc<Service>>;
@@ -40,7 +40,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(accept))
         .routes(routes!(share, unshare))
         .routes(routes!(notices))
-        .routes(routes!(token))
         .routes(routes!(about))
 }
 
@@ -174,17 +173,6 @@ async fn notices(
 ) -> Answer<Json<Vec<NoticeView>>> {
     let notices = service.desk.store.notices(caller.name(), limit(query.limit)?).await?;
     Ok(Json(notices.into_iter().map(NoticeView::from).collect()))
-}
-
-/// Hands out a token, in development: where the key is known to others, they sign.
-#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
-    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
-    service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)
 }
 
 /// Tells how the service is set up.

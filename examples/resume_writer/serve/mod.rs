@@ -9,20 +9,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::{Router, middleware};
-use pumasi_core::event::Shutdown;
-use support::auth::{self, Keys};
-use support::openapi::Queries;
+use support::auth::Keys;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::{Health, Ready};
-use support::{servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
+use support::ready::Health;
+use support::service::{Host, Limits, Routes};
+use support::{telemetry, tokens};
 
-use crate::desk::{Desk, EVENTS, GROUPS};
+use crate::desk::Desk;
 use crate::evidence::Accounts;
 use crate::partner::Partner;
 use crate::writer::Writer;
@@ -35,8 +29,6 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// The largest body, in bytes: a comment or an instruction, every character of which is written as two escapes.
 const LARGEST: usize = 32 * 1024;
 
@@ -54,40 +46,7 @@ pub(crate) struct Options {
     requests_per_second: NonZeroU32,
 }
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t)]
-    role: Role,
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token("resume_writer", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
-
-/// What to do about events that were put aside.
-#[derive(clap::Args)]
-pub(crate) struct AsideOptions {
-    /// The folder of the service, where its events are not on a server.
-    #[arg(long, default_value = "resume_writer.data")]
-    data: PathBuf,
-    /// Has them delivered again, their attempts counted anew.
-    #[arg(long)]
-    deliver_again: bool,
-}
-
-impl AsideOptions {
-    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
-        let bus = servers::bus(&self.data.join(EVENTS)).await?;
-        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 /// What every request can reach.
 struct Service {
@@ -105,16 +64,12 @@ pub(crate) async fn run(
     samples: Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let keys = Keys::from_env("resume_writer")?;
+    let mut host = Host::start("resume_writer", options.listen).await?;
     let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
     let is_told = partner.is_some();
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let metrics = telemetry::metrics()?;
     let desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
-    let shutdown = Shutdown::new();
     let store = desk.store.clone();
-    let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&desk.bus)).with("store", move || {
+    let ready = host.ready().with_bus(Arc::clone(&desk.bus)).with("store", move || {
         let store = store.clone();
         async move { store.ping().await }
     });
@@ -125,70 +80,14 @@ pub(crate) async fn run(
     if is_told {
         ready = ready.with_last_call("partner", desk.telling.clone());
     }
-    let (work, notify, relay) = (desk.work(), desk.notify(), desk.relay());
-    let parts = [
-        tokio::spawn(or_none(shutdown.clone(), {
-            let told = shutdown.clone();
-            async move { work.run(told).await.map(drop) }
-        })),
-        tokio::spawn(or_none(shutdown.clone(), {
-            let told = shutdown.clone();
-            async move { notify.run(told).await.map(drop) }
-        })),
-        tokio::spawn(or_none(shutdown.clone(), {
-            let told = shutdown.clone();
-            async move { relay.run(told).await.map(drop) }
-        })),
-    ];
-    let service = Arc::new(Service { desk, samples, keys });
-    let machines = support::machines::router(ready, metrics);
-
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("resume_writer: http://{}", listener.local_addr()?);
-    let stop = async move {
-        tokio::select! {
-            () = telemetry::stop_signal() => shutdown.trigger(),
-            () = shutdown.triggered() => {}
-        }
-    };
-    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
-    for part in parts {
-        part.await??;
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// Does a part of the service's work, and stops the service when the part ends, in whatever way: what nobody would work on
-/// must not be accepted.
-async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
-    struct Stops(Shutdown);
-    impl Drop for Stops {
-        fn drop(&mut self) {
-            self.0.trigger();
-        }
-    }
-    let _stops = Stops(shutdown);
-    part.await
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().merge(shared::router()).split_for_parts();
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let guarded = api
-        .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-        .layer(middleware::from_fn(|request, next| {
-            support::serve::in_time(Duration::from_secs(30), request, next)
-        }))
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
-        .merge(machines)
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
+    host.works_on(desk.work().run(host.shutdown.clone()));
+    host.works_on(desk.notify().run(host.shutdown.clone()));
+    host.works_on(desk.relay().run(host.shutdown.clone()));
+    let people = api::router().merge(shared::router());
+    let people = people.merge(tokens::router_with_usual(&host.keys, Role::Member));
+    let routes = Routes::new(people);
+    let limits = Limits::new(LARGEST, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    let service = Service { desk, samples, keys: host.keys.clone() };
+    host.serve(router.with_state(Arc::new(service))).await
 }

@@ -237,33 +237,14 @@ pub(super) struct NoticeQuery {
     pub(super) limit: Option<u16>,
 }
 
-/// Who wants a token.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WantsToken {
-    #[schema(min_length = 1, max_length = 100)]
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) role: Role,
-}
-
-/// What a token lets one do.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// Have résumés written, like and comment.
-    #[default]
-    Member,
-    /// Delete comments of others, too.
-    Moderator,
-}
-
-impl Role {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Moderator => "moderator",
-        }
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        /// Have résumés written, like and comment.
+        #[default]
+        Member => "member",
+        /// Delete comments of others, too.
+        Moderator => "moderator",
     }
 }
 

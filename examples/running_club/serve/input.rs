@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use pumasi_core::event::EventId;
 use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
@@ -26,21 +26,12 @@ const OLDEST_S: u64 = 366 * 24 * 3600;
 /// The longest name of a crew.
 const LONGEST_NAME: usize = 50;
 
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Role {
-    #[default]
-    Runner,
-    Organiser,
-}
-
-impl Role {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Runner => "runner",
-            Self::Organiser => "organiser",
-        }
+support::roles! {
+    /// What somebody may do.
+    pub(crate) enum Role {
+        #[default]
+        Runner => "runner",
+        Organiser => "organiser",
     }
 }
 
@@ -253,14 +244,4 @@ pub(super) struct RecapsQuery {
     /// At most this many, the newest.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<u16>,
-}
-
-/// Whom a token is for.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WantsToken {
-    #[schema(min_length = 1, max_length = 100, example = "민지")]
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) role: Role,
 }

@@ -12,25 +12,19 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::{Router, middleware};
 use pumasi_core::alert::Alerts;
-use pumasi_core::event::Shutdown;
 use pumasi_core::schedule::Schedule;
 use pumasi_core::slack::{SlackClient, SlackWebhook};
-use support::auth::{self, Keys};
-use support::openapi::Queries;
+use support::auth::Keys;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::{Health, Ready};
-use support::{servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
+use support::ready::Health;
+use support::service::{Host, Limits, Routes};
+use support::{telemetry, tokens};
 
 use crate::Told;
 use crate::calendar::Calendar;
-use crate::club::{Club, EVENTS, GROUPS, Setup};
+use crate::club::{Club, Setup};
 use crate::notices::Channel;
 use crate::statistics::chosen;
 use input::Role;
@@ -42,8 +36,6 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// The largest body, in bytes.
 const LARGEST: usize = 16 * 1024;
 
@@ -73,40 +65,7 @@ pub(crate) struct Options {
     statistics: Vec<String>,
 }
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t)]
-    role: Role,
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Told {
-        Ok(auth::print_token("running_club", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
-
-/// What to do about events that were put aside.
-#[derive(clap::Args)]
-pub(crate) struct AsideOptions {
-    /// The folder of the service, where its events are not on a server.
-    #[arg(long, default_value = "running_club.data")]
-    data: PathBuf,
-    /// Has them delivered again, their attempts counted anew.
-    #[arg(long)]
-    deliver_again: bool,
-}
-
-impl AsideOptions {
-    pub(crate) async fn run(&self) -> Told {
-        let bus = servers::bus(&self.data.join(EVENTS)).await?;
-        Ok(support::aside::run(&*bus, &GROUPS, self.deliver_again).await?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 /// What every request can reach.
 struct Service {
@@ -132,7 +91,7 @@ pub(crate) async fn run(options: Options) -> Told {
         Err(_) => None,
     };
     telemetry::logs_and(alerts.as_ref().map(Alerts::layer));
-    let keys = Keys::from_env("running_club")?;
+    let mut host = Host::start("running_club", options.listen).await?;
     let setup = Setup {
         folder: options.data,
         calendar: Calendar::in_zone(&options.zone)?,
@@ -141,14 +100,11 @@ pub(crate) async fn run(options: Options) -> Told {
         monthly: Schedule::cron(&options.monthly, &options.zone)?,
         notices: channel()?,
     };
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());
-    let club = Club::open(&setup, None, shutdown.clone()).await?;
+    let club = Club::open(&setup, None, host.shutdown.clone()).await?;
     let posting = setup.notices.as_ref().map(|channel| channel.posting.clone());
-    let work = tokio::spawn(club.clone().work(setup));
+    host.works_on(club.clone().work(setup));
     let asked = club.clone();
-    let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&club.bus)).with("store", move || {
+    let ready = host.ready().with_bus(Arc::clone(&club.bus)).with("store", move || {
         let club = asked.clone();
         async move { club.ping().await }
     });
@@ -162,43 +118,15 @@ pub(crate) async fn run(options: Options) -> Told {
         Some(posting) => ready.with_last_call("slack", posting),
         None => ready,
     };
-    let service = Arc::new(Service { club, has_slack, keys });
-    let machines = support::machines::router(ready, metrics);
-
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("running_club: http://{}", listener.local_addr()?);
-    let stop = async move {
-        tokio::select! {
-            () = telemetry::stop_signal() => shutdown.trigger(),
-            () = shutdown.triggered() => {}
-        }
-    };
-    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
-    work.await??;
-    tracing::info!("stopped");
+    let people = api::router().merge(boards::router()).merge(people::router());
+    let people = people.merge(tokens::router_with_usual(&host.keys, Role::Runner));
+    let routes = Routes::new(people);
+    let limits = Limits::new(LARGEST, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    let service = Service { club, has_slack, keys: host.keys.clone() };
+    host.serve(router.with_state(Arc::new(service))).await?;
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
     }
     Ok(())
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().merge(boards::router()).merge(people::router()).split_for_parts();
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let guarded = api
-        .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-        .layer(middleware::from_fn(|request, next| {
-            support::serve::in_time(Duration::from_secs(30), request, next)
-        }))
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
-        .merge(machines)
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }

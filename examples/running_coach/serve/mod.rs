@@ -10,25 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use pumasi_core::event::Shutdown;
 use pumasi_core::filter::Filter;
 use pumasi_core::model::ChatModel;
 use pumasi_rag::answer::Assistant;
 use pumasi_rag::memory::Memory;
 use pumasi_rag::sse::Streams;
-use support::auth::{self, Caller, Keys};
+use support::auth;
 use support::model::Watched;
-use support::openapi::Queries;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::Ready;
+use support::service::{Host, Limits, Routes};
+use support::tokens::LIFETIME;
 use support::{servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -42,8 +34,6 @@ const PAGE: Page = Page {
 
 /// Who may store and remove knowledge.
 const ADMIN: &str = "admin";
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// How many conversations are remembered.
 const CONVERSATIONS: usize = 10_000;
 /// The room for answers that are given again, in bytes.
@@ -86,27 +76,22 @@ struct Service {
     knowledge: Knowledge,
     memory: Arc<Memory>,
     streams: Streams,
-    keys: Keys,
 }
 
 /// Serves until the process is asked to stop.
 pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> Result<(), Box<dyn Error>> {
     telemetry::logs();
-    let metrics = telemetry::metrics()?;
-    let keys = Keys::from_env("running_coach")?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
+    let host = Host::start("running_coach", options.listen).await?;
     let database = servers::postgres("running_coach").await?;
     let knowledge = knowledge::open(&options.data, database).await?;
     if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
         tracing::info!(documents = report.added, "stored the committed knowledge");
     }
-    keys.offer("admin", ADMIN, LIFETIME)?;
-    let shutdown = Shutdown::new();
+    host.keys.offer("admin", ADMIN, LIFETIME)?;
     let (asked, cache) = (knowledge.store.clone(), servers::cache(ANSWERS)?);
     let model = model.map(|model| Arc::new(Watched::new(model)));
-    let ready = Ready::new(shutdown.clone()).with_cache(cache.clone());
+    let ready = host.ready().with_cache(cache.clone());
     let ready = ready.with_model(model.as_deref().map(Watched::health)).with("store", move || {
         let store = asked.clone();
         async move { store.count(&Filter::And(Vec::new())).await.map(drop) }
@@ -118,46 +103,11 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         memory: Arc::new(Memory::new(NonZeroUsize::new(CONVERSATIONS).unwrap_or(NonZeroUsize::MIN))),
         // without grace: a runner who leaves ends the model's call, which costs money
         streams: Streams::new(),
-        keys,
     });
-    let machines = support::machines::router(ready, metrics);
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("running_coach: http://{}", listener.local_addr()?);
-    let stop = async move {
-        telemetry::stop_signal().await;
-        shutdown.trigger();
-    };
-    support::serve::until(stop, listener, router(service, machines, options.requests_per_second)?).await?;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().split_for_parts();
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let guarded = api
-        // `limited` is the limit.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(limited))
-        // A book takes its time to be read and embedded.
-        .layer(middleware::from_fn(|request, next| {
-            support::serve::in_time(Duration::from_mins(2), request, next)
-        }))
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
-        .merge(machines)
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
-}
-
-/// Reads a body into memory, as much of it as whoever asks may send.
-async fn limited(request: Request, next: Next) -> Response {
-    let is_admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.is(ADMIN));
-    support::body::limited(if is_admin { LARGEST_FILE } else { LARGEST }, request, next).await
+    let routes = Routes::new(api::router());
+    // A book takes its time to be read and embedded.
+    let limits = Limits::new(LARGEST, options.requests_per_second).with_time(Duration::from_mins(2));
+    let limits = limits.with_body_of(ADMIN, LARGEST_FILE);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    host.serve(router.with_state(service)).await
 }

@@ -1,4 +1,4 @@
-//! What Slack sends, and how the service is.
+//! What Slack sends.
 
 use std::sync::Arc;
 
@@ -7,9 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pumasi_core::slack::{Callback, SlackHeaders};
-use support::auth::Bearer;
 use support::problem::Problem;
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,15 +16,8 @@ use super::Service;
 pub(super) type Shared = State<Arc<Service>>;
 pub(super) type Answer<T> = Result<T, Problem>;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Slack bot", description = "Questions from Slack, answered later; what is asked most, and what could not be answered."),
-    modifiers(&Bearer)
-)]
-struct Document;
-
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(events))
+    OpenApiRouter::new().routes(routes!(events))
 }
 
 /// Takes what Slack's Events API sends.

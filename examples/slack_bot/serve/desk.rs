@@ -7,20 +7,28 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use pumasi_core::event::{EventBus as _, EventId, Page};
 use serde::{Deserialize, Serialize};
-use support::auth::{Caller, Token};
+use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
 use support::query::{Known, bad, limit, next_page};
-use utoipa::{IntoParams, ToSchema};
+use support::tokens::{self, LIFETIME};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{Answer, Shared};
-use super::{Role, SESSION, Service};
+use super::{Role, Service};
 use crate::bot::GROUP;
 
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Slack bot", description = "Questions from Slack, answered later; what is asked most, and what could not be answered."),
+    modifiers(&Bearer)
+)]
+struct Document;
+
 pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(about))
         .routes(routes!(token))
         .routes(routes!(questions))
@@ -48,14 +56,7 @@ async fn about(State(service): Shared) -> Json<About> {
     Json(About { development, plays_slack, model: service.model.clone() })
 }
 
-/// Who wants a token, and for what.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WantsToken {
-    #[schema(min_length = 1, max_length = 100)]
-    name: String,
-    role: Role,
-}
+type WantsToken = tokens::WantsToken<Role>;
 
 /// Hands out a token where Slack is played: what people ask in a real one is for those who have a token from elsewhere.
 #[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
@@ -69,7 +70,7 @@ async fn token(
         let detail = "tokens come from whoever holds the key: slack_bot token";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
-    service.keys.hand_out(&wanted.name, wanted.role.as_str(), SESSION)
+    service.keys.hand_out(&wanted.name, wanted.role()?.as_str(), LIFETIME)
 }
 
 /// How many questions to list.

@@ -12,22 +12,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, middleware};
+use axum::Router;
 use pumasi_core::alert::Alerts;
-use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
-use support::auth::{self, Keys};
+use support::auth::Keys;
 use support::model::Watched;
-use support::openapi::Queries;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
 use support::ready::{Health, Ready};
-use support::{servers, telemetry};
-use tokio::net::TcpListener;
+use support::service::{Host, Limits, Routes};
+use support::{servers, telemetry, tokens};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::bot::{Bot, EVENTS, GROUP};
+use super::bot::Bot;
 use super::play::Play;
 
 /// Where the service listens and what it keeps.
@@ -50,56 +47,16 @@ pub(crate) struct Options {
     play_slack: bool,
 }
 
-/// Whose token to print.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t = Role::Reader)]
-    role: Role,
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
-/// What a token lets one do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// Reads what is asked most.
-    Reader,
-    /// Sees what was put aside, too, and has it delivered again.
-    Operator,
-}
-
-impl Role {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reader => "reader",
-            Self::Operator => "operator",
-        }
-    }
-}
-
-/// What to do about questions that were put aside.
-#[derive(clap::Args)]
-pub(crate) struct AsideOptions {
-    /// The folder of the service, where its events are not on a server.
-    #[arg(long, default_value = "slack_bot.data")]
-    data: PathBuf,
-    /// Has them delivered again, their attempts counted anew.
-    #[arg(long)]
-    deliver_again: bool,
-}
-
-impl TokenOptions {
-    pub(crate) fn print(&self) -> Result<(), Box<dyn Error>> {
-        Ok(auth::print_token("slack_bot", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
-
-impl AsideOptions {
-    pub(crate) async fn run(&self) -> Result<(), Box<dyn Error>> {
-        let bus = servers::bus(&self.data.join(EVENTS)).await?;
-        Ok(support::aside::run(&*bus, &[GROUP], self.deliver_again).await?)
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        /// Reads what is asked most.
+        #[default]
+        Reader => "reader",
+        /// Sees what was put aside, too, and has it delivered again.
+        Operator => "operator",
     }
 }
 
@@ -110,10 +67,8 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// How long a token is good that is handed out where Slack is played.
-const SESSION: Duration = Duration::from_hours(12);
-/// How long a token is good.
-const LIFETIME: Duration = Duration::from_hours(24 * 30);
+/// How long a token is good that is not handed out on the page.
+pub(crate) const LIFETIME: Duration = Duration::from_hours(24 * 30);
 
 /// What every request can reach.
 pub(crate) struct Service {
@@ -124,13 +79,12 @@ pub(crate) struct Service {
     pub(crate) model: Option<String>,
     /// The Slack that is played, if it is.
     pub(crate) play: Option<Play>,
-    pub(crate) shutdown: Shutdown,
 }
 
 /// What the bot cannot do without.
-pub(crate) fn ready(bot: &Bot, model: Health, shutdown: &Shutdown) -> Ready {
+pub(crate) fn ready(ready: Ready, bot: &Bot, model: Health) -> Ready {
     let store = bot.store.clone();
-    let ready = Ready::new(shutdown.clone()).with_bus(bot.bus.clone()).with_cache(bot.cache.clone());
+    let ready = ready.with_bus(bot.bus.clone()).with_cache(bot.cache.clone());
     ready.with_model(Some(model)).with_last_call("slack", bot.posting.clone()).with("store", move || {
         let store = store.clone();
         async move { store.most_asked(1).await.map(drop) }
@@ -176,81 +130,36 @@ pub(crate) async fn run(
     };
     telemetry::logs_and(alerts.as_ref().map(Alerts::layer));
 
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let keys = Keys::from_env("slack_bot")?;
-    let (verifier, slack, play) = workspace(&options, &keys, listener.local_addr()?).await?;
+    let mut host = Host::start("slack_bot", options.listen).await?;
+    let (verifier, slack, play) = workspace(&options, &host.keys, host.address()?).await?;
     if play.is_none() {
-        keys.offer("operator", Role::Operator.as_str(), LIFETIME)?;
+        host.keys.offer("operator", Role::Operator.as_str(), LIFETIME)?;
     }
-    std::fs::create_dir_all(&options.data).map_err(|error| format!("{}: {error}", options.data.display()))?;
-    let shutdown = Shutdown::new();
+    servers::folder(&options.data)?;
     let name = (!is_offline).then(|| model.name().to_owned());
     let model = Arc::new(Watched::new(model));
     let health = model.health();
     let bot = Bot::on_servers(&options.data, model, slack).await?;
     let bot = bot.with_posts_per_minute(options.posts_per_minute);
-    let machines = support::machines::router(ready(&bot, health, &shutdown), telemetry::metrics()?);
-    let service = Service { bot, verifier, keys, model: name, play, shutdown: shutdown.clone() };
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("slack_bot: http://{}", listener.local_addr()?);
-    let stop = async move {
-        telemetry::stop_signal().await;
-        shutdown.trigger();
-    };
-    tokio::spawn(stop);
-    serve(listener, service, machines, options.requests_per_second).await?;
-    tracing::info!("stopped");
+    // What nobody would answer must not be acknowledged: Slack repeats it, by when another instance may run.
+    host.works_on(bot.consumer().run(host.shutdown.clone()));
+    let machines = host.machines(ready(host.ready(), &bot, health));
+    let service = Service { bot, verifier, keys: host.keys.clone(), model: name, play };
+    host.serve(router(service, machines, options.requests_per_second)?).await?;
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
     }
     Ok(())
 }
 
-/// Serves on a socket until the shutdown signal.
-pub(crate) async fn serve(
-    listener: TcpListener,
+pub(crate) fn router(
     service: Service,
     machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
-) -> Result<(), Box<dyn Error>> {
-    let shutdown = service.shutdown.clone();
-    let consumer = service.bot.consumer().run(shutdown.clone());
-    let stop = shutdown.clone();
-    let workers = tokio::spawn(async move {
-        let ended = consumer.await;
-        if let Err(error) = &ended {
-            // What nobody would answer must not be acknowledged: Slack repeats it, by when another instance may run.
-            tracing::error!(error = %error, "questions are not worked on any more");
-        }
-        stop.trigger();
-        ended
-    });
-    let router = router(Arc::new(service), machines, requests)?;
-    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
-    workers.await??;
-    Ok(())
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
 ) -> Result<Router, String> {
-    let (api, mut openapi) = api::router().merge(machines).split_for_parts();
-    let (people, more) = desk::router().merge(played::router()).split_for_parts();
-    openapi.merge(more);
-    let people = people
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(service.keys.clone(), auth::identify))
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
+    let people = desk::router().merge(played::router());
+    let routes = Routes::new(people).with_machines(machines).with_foreign(api::router());
     // Slack waits three seconds.
-    let patience =
-        middleware::from_fn(|request, next| support::serve::in_time(Duration::from_secs(3), request, next));
-    let limit = middleware::from_fn(|request, next| support::body::limited(256 * 1024, request, next));
-    let router = Router::new()
-        .merge(api.merge(people).layer(limit).layer(patience))
-        .merge(PAGE.router())
-        .merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
+    let limits = Limits::new(256 * 1024, requests).with_time(Duration::from_secs(3));
+    Ok(routes.within(limits, service.keys.clone(), PAGE)?.with_state(Arc::new(service)))
 }

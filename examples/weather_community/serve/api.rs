@@ -1,21 +1,16 @@
-//! What is not about posts, rooms or rewards: who asks, and how the service is.
+//! What the routes have in common.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use support::auth::{Bearer, Token};
-use support::body::Object;
+use support::auth::Bearer;
 use support::problem::Problem;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::input::WantsToken;
-use super::view::About;
-use super::{LIFETIME, Service};
+use super::Service;
 
 pub(super) type Shared = State<Arc<Service>>;
 pub(super) type Answer<T> = Result<T, Problem>;
@@ -28,28 +23,11 @@ pub(super) type Answer<T> = Result<T, Problem>;
 struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(token)).routes(routes!(about))
+    OpenApiRouter::with_openapi(Document::openapi())
 }
 
 /// Answers as is stored for a request.
 pub(super) fn replied(answer: pumasi_core::idempotency::Response) -> Response {
     let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::OK);
     (status, [(header::CONTENT_TYPE, "application/json")], answer.into_body()).into_response()
-}
-
-/// Hands out a token, in development: where the key is known to others, they sign.
-#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
-    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
-    service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)
-}
-
-/// Tells how the service is set up.
-#[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
-async fn about(State(service): Shared) -> Json<About> {
-    Json(About { development: service.keys.is_random() })
 }

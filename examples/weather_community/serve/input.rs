@@ -269,28 +269,11 @@ impl NewDrop {
     }
 }
 
-/// Who wants a token.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WantsToken {
-    #[schema(min_length = 1, max_length = 100, example = "민지")]
-    pub(super) name: String,
-    pub(super) role: Role,
-}
-
-/// What a token lets one do.
-#[derive(Clone, Copy, Deserialize, ToSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Role {
-    Member,
-    Forecaster,
-}
-
-impl Role {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Forecaster => "forecaster",
-        }
+support::roles! {
+    /// What a token lets one do.
+    pub(crate) enum Role {
+        #[default]
+        Member => "member",
+        Forecaster => "forecaster",
     }
 }

@@ -16,17 +16,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, middleware};
 use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
-use support::auth::{self, Keys};
-use support::openapi::Queries;
 use support::page::{Entrance, Page};
-use support::rate::{self, Rate};
-use support::ready::Ready;
-use support::{servers, telemetry};
-use tokio::net::TcpListener;
-use utoipa_axum::router::OpenApiRouter;
+use support::service::{Host, Limits, Routes};
+use support::{servers, telemetry, tokens};
 
 use crate::Told;
 use crate::community::Community;
@@ -40,8 +34,6 @@ const PAGE: Page = Page {
     script: include_str!("../page/app.js"),
 };
 
-/// For how long a token is good.
-const LIFETIME: Duration = Duration::from_hours(12);
 /// The largest body, in bytes.
 const LARGEST: usize = 16 * 1024;
 
@@ -59,64 +51,35 @@ pub(crate) struct Options {
     requests_per_second: NonZeroU32,
 }
 
-/// Whom a token is for.
-#[derive(clap::Args)]
-pub(crate) struct TokenOptions {
-    /// The name.
-    name: String,
-    /// What it lets one do.
-    #[arg(long, value_enum, default_value_t = Role::Member)]
-    role: Role,
-}
-
-impl TokenOptions {
-    /// Prints the token.
-    pub(crate) fn print(&self) -> Told {
-        Ok(auth::print_token("weather_community", &self.name, self.role.as_str(), LIFETIME)?)
-    }
-}
+pub(crate) type TokenOptions = tokens::Options<Role>;
 
 /// What every request can reach.
 struct Service {
     community: Community,
-    keys: Keys,
     listeners: Listeners,
     shutdown: Shutdown,
 }
 
 /// Serves until the process is asked to stop, then finishes what is under way.
-pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(options: Options) -> Told {
     telemetry::logs();
-    let keys = Keys::from_env("weather_community")?;
-    let listener =
-        TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
-    let metrics = telemetry::metrics()?;
-    let community =
-        Community::open(&options.data, servers::postgres("weather_community").await?, Arc::new(SystemClock))
-            .await?;
-    let shutdown = Shutdown::new();
+    let mut host = Host::start("weather_community", options.listen).await?;
+    let database = servers::postgres("weather_community").await?;
+    let community = Community::open(&options.data, database, Arc::new(SystemClock)).await?;
     let asked = community.clone();
-    let ready = Ready::new(shutdown.clone()).with("store", move || {
+    let ready = host.ready().with("store", move || {
         let community = asked.clone();
         async move { community.ping().await }
     });
-    let tidying = tokio::spawn(tidy(community.clone(), shutdown.clone()));
-    let service =
-        Arc::new(Service { community, keys, listeners: Listeners::default(), shutdown: shutdown.clone() });
-    let machines = support::machines::router(ready, metrics);
-
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("weather_community: http://{}", listener.local_addr()?);
-    let told = shutdown.clone();
-    tokio::spawn(async move {
-        telemetry::stop_signal().await;
-        told.trigger();
-    });
-    let router = router(service, machines, options.requests_per_second)?;
-    support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
-    tidying.await?;
-    tracing::info!("stopped");
-    Ok(())
+    host.also(tidy(community.clone(), host.shutdown.clone()));
+    let people = api::router().merge(sky::router()).merge(rooms::router()).merge(rewards::router());
+    let people = people.merge(tokens::router::<Role, _>(&host.keys)).merge(tokens::about(&host.keys));
+    let routes = Routes::new(people).with_endless(rooms::endless());
+    let limits = Limits::new(LARGEST, options.requests_per_second);
+    let router = host.router(routes, ready, limits, PAGE)?;
+    let shutdown = host.shutdown.clone();
+    let service = Service { community, listeners: Listeners::default(), shutdown };
+    host.serve(router.with_state(Arc::new(service))).await
 }
 
 /// Forgets once an hour what nobody asks for any more.
@@ -131,34 +94,4 @@ async fn tidy(community: Community, shutdown: Shutdown) {
             tracing::warn!(error = &error as &dyn Error, "what is over could not be forgotten");
         }
     }
-}
-
-fn router(
-    service: Arc<Service>,
-    machines: OpenApiRouter<Arc<Service>>,
-    requests: NonZeroU32,
-) -> Result<Router, String> {
-    let (api, mut openapi) =
-        api::router().merge(sky::router()).merge(rooms::router()).merge(rewards::router()).split_for_parts();
-    let (machines, more) = machines.split_for_parts();
-    openapi.merge(more);
-    let (endless, more) = rooms::endless().split_for_parts();
-    openapi.merge(more);
-    let keys = service.keys.clone();
-    let bounded = |router: Router<Arc<Service>>| {
-        router
-            .layer(middleware::from_fn(|request, next| support::body::limited(LARGEST, request, next)))
-            .layer(middleware::from_fn(|request, next| {
-                support::serve::in_time(Duration::from_secs(30), request, next)
-            }))
-    };
-    let guarded = Router::new()
-        .merge(bounded(api))
-        .merge(endless)
-        .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
-        .layer(middleware::from_fn_with_state(keys, auth::identify))
-        .merge(bounded(machines))
-        .layer(middleware::from_fn_with_state(Queries::of(&openapi), Queries::only_where_declared));
-    let router = Router::new().merge(guarded).merge(PAGE.router()).merge(support::openapi::router(openapi));
-    Ok(support::serve::with_common_layers(router)?.with_state(service))
 }

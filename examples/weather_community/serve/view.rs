@@ -208,10 +208,3 @@ impl From<Coupon> for CouponView {
         Self { ticket: coupon.ticket, code: coupon.code }
     }
 }
-
-/// How the service is set up.
-#[derive(Serialize, ToSchema)]
-pub(super) struct About {
-    /// Whether it hands out tokens to whoever asks.
-    pub(super) development: bool,
-}
