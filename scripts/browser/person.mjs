@@ -74,6 +74,16 @@ export class Person {
     await this.page.waitForFunction(wanted => document.documentElement.lang === wanted, language);
   }
 
+  /** Comes in by a name, on a side where there is a choice, and stands at what comes first then. */
+  async comesIn(name, { side, at } = {}) {
+    if (side) await this.check(side);
+    await this.write("이름", name);
+    await this.page.keyboard.press("Enter");
+    if (side) await this.sees(`${side}: ${name}`);
+    if (at) await this.standsAt(at);
+    return this;
+  }
+
   /** Judges what shows now: in both languages (but for a dialog), light and dark, wide and narrow; whether it shows `hostile`. */
   async judge(name, { showsHostile = false } = {}) {
     const isModal = await this.page.locator("dialog[open]").count() > 0;

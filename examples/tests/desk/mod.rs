@@ -5,11 +5,14 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use support::auth::{self, Keys};
 use support::child::Running;
+use support::servers;
+use tokio::net::TcpListener;
 
 /// What tokens are signed and checked with.
 pub(crate) const KEY: &str = "a key of the tests, of more than 32 bytes";
@@ -41,6 +44,25 @@ pub(crate) fn token(service: &str, name: &str, role: &str) -> String {
 pub(crate) fn client(service: &str, name: &str, role: &str) -> Client {
     let bearer = format!("Bearer {}", token(service, name, role)).parse().unwrap();
     Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)])).build().unwrap()
+}
+
+/// Runs `put-aside` beside a service whose events are in its folder, and returns what it prints.
+pub(crate) fn put_aside(service: &str, data: &Path, more: &[&str]) -> String {
+    let mut command = Command::new(support::child::example(service).unwrap());
+    for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA] {
+        command.env_remove(variable);
+    }
+    let done = command.args(["put-aside", "--data"]).arg(data).args(more).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Serves what stands in for somebody else's server, and returns its address.
+pub(crate) async fn stand_in(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }
 
 /// Asks again until the answer is as wanted, for up to a minute.
@@ -83,6 +105,29 @@ pub(crate) trait Asks: Copy {
     /// The name and the role; `None` of whoever has no token.
     fn who(&self) -> Option<(&str, &str)>;
 }
+
+/// Makes a type that is a [`Desk`], for what the tests of one service ask besides.
+macro_rules! is_a_desk {
+    ($name:ident) => {
+        struct $name(Desk);
+
+        impl std::ops::Deref for $name {
+            type Target = Desk;
+
+            fn deref(&self) -> &Desk {
+                &self.0
+            }
+        }
+
+        impl std::ops::DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut Desk {
+                &mut self.0
+            }
+        }
+    };
+}
+#[allow(unused_imports, reason = "each program of tests uses what it needs")]
+pub(crate) use is_a_desk;
 
 /// A service, and what it is asked.
 pub(crate) struct Desk {

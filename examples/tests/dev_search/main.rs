@@ -11,7 +11,6 @@ mod requests;
 mod todos;
 
 use std::collections::BTreeSet;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use desk::{Asks, Desk, answered};
+use desk::{Asks, Desk, answered, is_a_desk};
 
 /// A lecture of the committed entries with two places.
 const LECTURE: &str = "l02";
@@ -45,21 +44,7 @@ impl Asks for Who<'_> {
     }
 }
 
-struct Site(Desk);
-
-impl Deref for Site {
-    type Target = Desk;
-
-    fn deref(&self) -> &Desk {
-        &self.0
-    }
-}
-
-impl DerefMut for Site {
-    fn deref_mut(&mut self) -> &mut Desk {
-        &mut self.0
-    }
-}
+is_a_desk!(Site);
 
 impl Site {
     fn start(data: &Path, arguments: &[&str]) -> Self {

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Json;
 use axum::routing::post;
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
 
 use super::*;
 
@@ -122,11 +121,8 @@ async fn model(is_well: Arc<AtomicBool>) -> String {
                 "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}))
         }
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let router = axum::Router::new().route("/v1/chat/completions", post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    format!("{}/v1", desk::stand_in(router).await)
 }
 
 #[tokio::test]

@@ -4,17 +4,8 @@ import { hostile } from "../../../scripts/browser/person.mjs";
 
 const box = "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.";
 
-async function enter(person, name, side) {
-  await person.check(side);
-  await person.write("이름", name);
-  await person.page.keyboard.press("Enter");
-  await person.sees(`${side}: ${name}`);
-  await person.standsAt("#find-h");
-  return person;
-}
-
 export default async function ({ meet, step }) {
-  const come = async (name, side) => enter(await meet(), name, side);
+  const come = async (name, side) => (await meet()).comesIn(name, { side, at: "#find-h" });
   const [operator, member, again, tutor] = await Promise.all([
     come("하나", "운영자"), come("민수", "회원"), come("민수", "회원"), come("지영", "튜터"),
   ]);

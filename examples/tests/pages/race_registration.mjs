@@ -2,15 +2,7 @@
 import assert from "node:assert/strict";
 import { hostile } from "../../../scripts/browser/person.mjs";
 
-async function enter(meet, name, side) {
-  const person = await meet();
-  await person.check(side);
-  await person.write("이름", name);
-  await person.page.keyboard.press("Enter");
-  await person.sees(`${side}: ${name}`);
-  await person.standsAt("#races-h");
-  return person;
-}
+const enter = async (meet, name, side) => (await meet()).comesIn(name, { side, at: "#races-h" });
 
 /** Answers what a runner is asked until money is due. */
 async function register(person, race) {

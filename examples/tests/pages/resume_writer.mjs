@@ -2,17 +2,11 @@
 import assert from "node:assert/strict";
 import { hostile } from "../../../scripts/browser/person.mjs";
 
-async function enter(person, name, hearing) {
-  await person.write("이름", name);
-  await person.page.keyboard.press("Enter");
-  await person.standsAt(hearing);
-}
-
 export default async function ({ meet, step }) {
   const owner = await meet();
   const lines = owner.page.locator("#lines");
   await step("a résumé is written, with the record of each line, and what was refused with the reason", async () => {
-    await enter(owner, "하늘", "#mine-h");
+    await owner.comesIn("하늘", { at: "#mine-h" });
     assert.equal(await owner.field("GitHub 계정").inputValue(), "haneul-example");
     await owner.press("이력서 쓰기");
     await owner.told("받았습니다. 곧 씁니다.");
@@ -55,7 +49,7 @@ export default async function ({ meet, step }) {
     await reader.page.goto(address);
     await reader.sees("김하늘 님의 이력서");
     assert.equal(await reader.button("좋아요 0").isDisabled(), true);
-    await enter(reader, "민지", "#shared-h");
+    await reader.comesIn("민지", { at: "#shared-h" });
     await reader.press("좋아요 0");
     await reader.button("좋아요 1").waitFor();
     assert.equal(await reader.button("좋아요 1").getAttribute("aria-pressed"), "true");

@@ -2,15 +2,7 @@
 import assert from "node:assert/strict";
 import { hostile } from "../../../scripts/browser/person.mjs";
 
-async function enter(meet, name, side) {
-  const person = await meet();
-  await person.check(side);
-  await person.write("이름", name);
-  await person.page.keyboard.press("Enter");
-  await person.sees(`${side}: ${name}`);
-  await person.standsAt("#ranks-h");
-  return person;
-}
+const enter = async (meet, name, side) => (await meet()).comesIn(name, { side, at: "#ranks-h" });
 
 /** The moment so many hours from now, as the clock on the page's wall tells it. */
 const moment = (person, hours) => person.page.evaluate(hours => {

@@ -2,14 +2,7 @@
 import assert from "node:assert/strict";
 import { hostile } from "../../../scripts/browser/person.mjs";
 
-async function enter(meet, name, side) {
-  const person = await meet();
-  await person.check(side);
-  await person.write("이름", name);
-  await person.page.keyboard.press("Enter");
-  await person.sees(`${side}: ${name}`);
-  return person;
-}
+const enter = async (meet, name, side) => (await meet()).comesIn(name, { side });
 
 export default async function ({ meet, step }) {
   const [forecaster, minji, jun] = await Promise.all([enter(meet, "예보관", "예보관"), enter(meet, "민지", "이웃"), enter(meet, "준", "이웃")]);

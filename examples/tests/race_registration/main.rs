@@ -11,7 +11,6 @@ mod requests;
 mod runners;
 
 use std::collections::HashSet;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +22,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use support::webhook::Secret;
 
-use desk::{Asks, Desk, KEY};
+use desk::{Asks, Desk, KEY, is_a_desk};
 
 const SECRET: &str = "a secret of the tests, of more than 24 bytes";
 
@@ -48,21 +47,7 @@ impl Asks for Who {
     }
 }
 
-struct Races(Desk);
-
-impl Deref for Races {
-    type Target = Desk;
-
-    fn deref(&self) -> &Desk {
-        &self.0
-    }
-}
-
-impl DerefMut for Races {
-    fn deref_mut(&mut self) -> &mut Desk {
-        &mut self.0
-    }
-}
+is_a_desk!(Races);
 
 impl Races {
     fn start(data: &Path, arguments: &[&str]) -> Self {

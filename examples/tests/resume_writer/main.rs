@@ -2,8 +2,10 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr, reason = "a test")]
 
+#[path = "../desk/mod.rs"]
 mod desk;
 mod github;
+mod owners;
 mod partner;
 mod sharing;
 mod standins;
@@ -13,28 +15,23 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use support::auth::{self, Keys};
 use support::child::Running;
 
-const KEY: &str = "a key of the tests, of more than 32 bytes";
+use desk::until;
+
 /// The account of the committed export.
 const ACCOUNT: &str = "haneul-example";
 
 fn start_with(folder: &Path, configure: impl FnOnce(&mut Command)) -> Running {
-    let serve = |command: &mut Command| {
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--requests-per-second", "2000", "--data"])
-            .arg(folder);
-        command.env(auth::KEY, KEY);
+    let configure = |command: &mut Command| {
         for name in ["GITHUB_TOKEN", "GITHUB_URL", "GITHUB_EXPORT", "NOTIFY_URL", "NOTIFY_SECRET"] {
             command.env_remove(format!("PUMASI_{name}"));
         }
         configure(command);
     };
-    Running::start("resume_writer", serve).unwrap()
+    desk::start("resume_writer", folder, &[], configure)
 }
 
 fn start(folder: &Path) -> Running {
@@ -42,9 +39,7 @@ fn start(folder: &Path) -> Running {
 }
 
 fn client_as(name: &str, role: &str) -> Client {
-    let token = Keys::new(KEY, "resume_writer").unwrap().issue(name, role, Duration::from_mins(10)).unwrap();
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
-    Client::builder().default_headers(headers).build().unwrap()
+    desk::client("resume_writer", name, role)
 }
 
 fn client(name: &str) -> Client {
@@ -62,17 +57,9 @@ async fn ok(answer: Response) -> Value {
     body
 }
 
-/// Asks again until the answer is no longer `pending`, for up to half a minute.
+/// Asks again until it is no longer `pending`.
 async fn done(client: &Client, url: String) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let answer = ok(client.get(&url).send().await.unwrap()).await;
-        if answer["state"] != "pending" {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{url}: {answer}");
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
+    until(client, &url, |answer| answer["state"].as_str().is_some_and(|state| state != "pending")).await
 }
 
 async fn ask(client: &Client, service: &Running, language: &str) -> String {
@@ -104,16 +91,10 @@ async fn share(client: &Client, service: &Running, id: &str) -> String {
 
 /// Waits until these and no others of what the service depends on are down, and returns how it is.
 async fn down(service: &Running, names: &[&str]) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let how = ok(Client::new().get(service.url("/readyz")).send().await.unwrap()).await;
-        if how["down"].as_array().map_or(0, Vec::len) == names.len() {
-            assert!(names.is_empty() || how["down"] == json!(names), "{how}");
-            return how;
-        }
-        assert!(Instant::now() < deadline, "{how}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_so = |how: &Value| how["down"].as_array().map_or(0, Vec::len) == names.len();
+    let how = until(&Client::new(), &service.url("/readyz"), is_so).await;
+    assert!(names.is_empty() || how["down"] == json!(names), "{how}");
+    how
 }
 
 async fn is_refused(answer: Response, status: StatusCode) -> Value {

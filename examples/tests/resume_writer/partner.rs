@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
 use support::webhook::Secret;
-use tokio::net::TcpListener;
+
+use super::desk::stand_in;
 
 pub(crate) const SECRET: &str = "a secret of the partner and ours";
 
@@ -31,10 +32,7 @@ impl Partner {
     pub(crate) async fn start(hangs: bool) -> Self {
         let inside = Arc::new(Inside { hangs: AtomicBool::new(hangs), got: Mutex::default() });
         let router = Router::new().route("/notices", post(take)).with_state(Arc::clone(&inside));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/notices", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, inside }
+        Self { url: format!("{}/notices", stand_in(router).await), inside }
     }
 
     pub(crate) fn wake(&self) {

@@ -10,16 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use super::desk::stand_in;
 
 pub(crate) const TOKEN: &str = "ghp_notARealToken0123456789";
-
-async fn listen(router: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
-}
 
 /// A GitHub that serves the committed export, two rows a page, and turns the first requests away as it is told.
 #[derive(Clone)]
@@ -47,7 +41,7 @@ impl Github {
             .route("/users/{login}/repos", get(repositories))
             .route("/repos/{owner}/{repo}/commits", get(commits))
             .with_state(github.clone());
-        github.url = listen(router).await;
+        github.url = stand_in(router).await;
         github
     }
 

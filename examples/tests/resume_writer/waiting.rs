@@ -4,7 +4,6 @@ use axum::Router;
 use axum::http::StatusCode as Status;
 use futures_util::future::join_all;
 use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
-use tokio::net::TcpListener;
 
 use super::*;
 
@@ -19,10 +18,7 @@ fn with_model(folder: &Path, url: &str) -> Running {
 /// What stands in for a model's server that turns every call away.
 async fn refusing(status: Status) -> String {
     let router = Router::new().fallback(move || async move { status });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    format!("{}/v1", desk::stand_in(router).await)
 }
 
 #[tokio::test]
@@ -102,15 +98,7 @@ async fn an_event_that_nobody_can_work_on_is_put_aside_and_an_operator_sees_why(
     let bus = SqliteBus::open(folder.path().join("events.sqlite")).await.unwrap();
     let odd = Envelope::new("resumes.work", "x", State::Created, 0).with_payload(&json!("하늘")).unwrap();
     bus.publish(&[odd]).await.unwrap();
-    let put_aside = |more: &[&str]| {
-        let mut command = Command::new(support::child::example("resume_writer").unwrap());
-        for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
-            command.env_remove(variable);
-        }
-        let done = command.args(["put-aside", "--data"]).arg(folder.path()).args(more).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
-        String::from_utf8(done.stdout).unwrap()
-    };
+    let put_aside = |more: &[&str]| desk::put_aside("resume_writer", folder.path(), more);
     let deadline = Instant::now() + Duration::from_secs(20);
     while !service.logs().contains("was put aside") {
         assert!(Instant::now() < deadline, "{}", service.logs());

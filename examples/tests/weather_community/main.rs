@@ -16,7 +16,6 @@ mod rooms;
 mod sky;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -30,7 +29,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
 
-use desk::{Asks, Desk};
+use desk::{Asks, Desk, is_a_desk};
 
 const CITY_HALL: (f64, f64) = (37.5665, 126.978);
 
@@ -53,21 +52,7 @@ impl Asks for Who<'_> {
     }
 }
 
-struct Town(Desk);
-
-impl Deref for Town {
-    type Target = Desk;
-
-    fn deref(&self) -> &Desk {
-        &self.0
-    }
-}
-
-impl DerefMut for Town {
-    fn deref_mut(&mut self) -> &mut Desk {
-        &mut self.0
-    }
-}
+is_a_desk!(Town);
 
 impl Town {
     fn start(data: &Path) -> Self {
