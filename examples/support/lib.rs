@@ -11,6 +11,7 @@ pub mod database;
 pub mod etag;
 pub mod machines;
 pub mod model;
+pub mod names;
 pub mod openapi;
 pub mod outbox;
 pub mod page;

@@ -32,25 +32,15 @@ pub trait Role: ValueEnum + Copy + Default + DeserializeOwned + ToSchema + Send 
     fn as_str(self) -> &'static str;
 }
 
-/// Makes the roles of a service, each with the name that stands in tokens, in requests and on the command line; the default is
-/// whose a token is that is printed for a name alone.
+/// Makes the roles of a service by their [`names!`](crate::names): a word each, which stands in tokens and on the command line, too.
+/// The default is whose a token is that is printed for a name alone.
 #[macro_export]
 macro_rules! roles {
-    ($(#[$doc:meta])* $visible:vis enum $type:ident {
-        $($(#[$of:meta])* $role:ident => $name:literal),+ $(,)?
-    }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema, clap::ValueEnum)]
-        $visible enum $type {
-            $($(#[$of])* #[serde(rename = $name)] #[value(name = $name)] $role),+
-        }
-
-        impl $type {
-            $visible const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$role => $name),+
-                }
-            }
+    ($(#[$about:meta])* $visible:vis enum $type:ident { $($(#[$of:meta])* $role:ident => $name:tt),+ $(,)? }) => {
+        $crate::names! {
+            $(#[$about])*
+            #[derive(Default, clap::ValueEnum)]
+            $visible enum $type { $($(#[$of])* $role => $name),+ }
         }
 
         impl $crate::tokens::Role for $type {

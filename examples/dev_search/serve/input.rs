@@ -5,6 +5,7 @@ use pumasi_core::event::EventId;
 use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use support::names;
 use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
@@ -30,39 +31,20 @@ fn text<'a>(what: &str, text: &'a str, longest: usize) -> Result<&'a str, Proble
     Ok(text)
 }
 
-/// Names of a few things, over the wire and in the table.
-macro_rules! names {
-    ($(#[$doc:meta])* $type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-        pub(super) enum $type {
-            $(#[serde(rename = $name)] $variant),+
-        }
-
-        impl $type {
-            pub(super) const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name),+
-                }
-            }
-        }
-    };
-}
-
 names! {
     /// What an entry is.
-    Kind { Post => "post", Party => "party", Project => "project", Lecture => "lecture" }
+    pub(super) enum Kind { Post => "post", Party => "party", Project => "project", Lecture => "lecture" }
 }
 names! {
     /// What an entry is about.
-    Category {
+    pub(super) enum Category {
         Backend => "backend", Career => "career", Database => "database", Devops => "devops",
         Frontend => "frontend", Search => "search", Study => "study",
     }
 }
 names! {
     /// The language that an entry is written in.
-    Lang { Korean => "ko", English => "en" }
+    pub(super) enum Lang { Korean => "ko", English => "en" }
 }
 
 /// In which order.

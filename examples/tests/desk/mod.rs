@@ -1,5 +1,5 @@
 //! A service in a process of its own, and people who ask it something.
-#![allow(dead_code, reason = "each program of tests uses what it needs")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each program of tests uses what it needs")]
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -126,7 +126,6 @@ macro_rules! is_a_desk {
         }
     };
 }
-#[allow(unused_imports, reason = "each program of tests uses what it needs")]
 pub(crate) use is_a_desk;
 
 /// A service, and what it is asked.
