@@ -14,6 +14,7 @@ pub mod model;
 pub mod openapi;
 pub mod outbox;
 pub mod page;
+pub mod paging;
 pub mod print;
 pub mod problem;
 pub mod query;
