@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
-use crate::query::{bad, limit, next_page};
+use crate::query::{bad, limit, next_page, url_encoded};
 
 /// Which page of a list is asked for; the header `Link` with `rel="next"` leads from one to the next.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -73,6 +73,11 @@ impl Paging {
         }
     }
 
+    /// How many rows the page has at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many rows to read: one more than the page has, to know whether there is another page.
     pub fn rows(&self) -> usize {
         self.limit.saturating_add(1)
@@ -83,7 +88,7 @@ impl Paging {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let last = rows.last().filter(|_| more).map(key);
-        let link = last.map(|last| next_page(&self.path, self.raw.as_deref(), &last));
+        let link = last.map(|last| next_page(&self.path, self.raw.as_deref(), &url_encoded(&last)));
         (link.unwrap_or_default(), Json(rows))
     }
 

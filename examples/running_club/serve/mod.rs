@@ -165,7 +165,7 @@ pub(crate) async fn run(options: Options) -> Told {
     let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("running_club: http://{}", listener.local_addr()?);
+    support::print::address("running_club", listener.local_addr()?);
     let stop = async move {
         tokio::select! {
             () = telemetry::stop_signal() => shutdown.trigger(),

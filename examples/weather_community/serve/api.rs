@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use support::auth::{Bearer, Token};
 use support::body::Object;
 use support::problem::Problem;
@@ -29,12 +28,6 @@ struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(token)).routes(routes!(about))
-}
-
-/// Answers as is stored for a request.
-pub(super) fn replied(answer: pumasi_core::idempotency::Response) -> Response {
-    let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::OK);
-    (status, [(header::CONTENT_TYPE, "application/json")], answer.into_body()).into_response()
 }
 
 /// Hands out a token, in development: where the key is known to others, they sign.

@@ -105,7 +105,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("weather_community: http://{}", listener.local_addr()?);
+    support::print::address("weather_community", listener.local_addr()?);
     let told = shutdown.clone();
     tokio::spawn(async move {
         telemetry::stop_signal().await;
