@@ -1,7 +1,7 @@
 //! Lines for a person.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 /// Writes a line, [plain]; ends the process in peace if whoever reads has had enough (`… | head`).
 pub fn line(line: fmt::Arguments<'_>) {
@@ -46,6 +46,13 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = source.source();
     }
     plain(&text)
+}
+
+/// Tells where a service listens, to whoever starts it at a terminal: elsewhere standard error belongs to the logs, which tell it, too.
+pub fn address(service: &str, address: std::net::SocketAddr) {
+    if io::stderr().is_terminal() {
+        eprintln!("{service}: http://{address}");
+    }
 }
 
 #[cfg(test)]
