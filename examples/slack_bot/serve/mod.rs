@@ -17,6 +17,7 @@ use pumasi_core::alert::Alerts;
 use pumasi_core::event::Shutdown;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
+use support::aside::Aside;
 use support::auth::{self, Keys};
 use support::model::Watched;
 use support::openapi::Queries;
@@ -237,7 +238,9 @@ fn router(
     requests: NonZeroU32,
 ) -> Result<Router, String> {
     let (api, mut openapi) = api::router().merge(machines).split_for_parts();
-    let (people, more) = desk::router().merge(played::router()).split_for_parts();
+    let aside = Aside::new(service.bot.bus.clone(), [GROUP], Role::Operator.as_str());
+    let people = desk::router().merge(played::router()).merge(aside.router());
+    let (people, more) = people.split_for_parts();
     openapi.merge(more);
     let people = people
         .layer(middleware::from_fn_with_state(Rate::per_second(requests), rate::limited))
