@@ -21,6 +21,7 @@ use pumasi_core::event::{Relay, Shutdown};
 use pumasi_core::time::{Clock as _, SystemClock};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
+use support::aside::{self, Aside};
 use support::auth::{self, Keys};
 use support::openapi::Queries;
 use support::page::Page;
@@ -92,6 +93,25 @@ impl TokenOptions {
     }
 }
 
+/// What to do about events that were put aside.
+#[derive(clap::Args)]
+pub(crate) struct AsideOptions {
+    /// The folder of the service, where its events are not on a server.
+    #[arg(long, default_value = "dev_search.data")]
+    data: PathBuf,
+    /// Has them delivered again, their attempts counted anew.
+    #[arg(long)]
+    deliver_again: bool,
+}
+
+impl AsideOptions {
+    pub(crate) async fn run(&self) -> Told {
+        let bus = servers::bus(&self.data.join("events.sqlite")).await?;
+        let groups = follow::groups(&self.data)?;
+        Ok(aside::run(&*bus, &groups.each_ref().map(String::as_str), self.deliver_again).await?)
+    }
+}
+
 /// What every request can reach.
 struct Service {
     engines: Engines,
@@ -154,24 +174,26 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         board,
     });
     let machines = support::machines::router(ready, metrics);
+    let groups = follow::groups(&options.data)?;
+    let aside = Aside::new(bus.clone(), groups.clone(), Role::Operator.as_str());
 
-    let relay = Relay::new(service.board.outbox(), bus.clone()).run(shutdown.clone());
+    let relay = Relay::new(service.board.outbox.store(), bus.clone()).run(shutdown.clone());
     let relay = tokio::spawn(or_none(shutdown.clone(), relay));
     let mut following = Vec::new();
-    for consumer in follow::consumers(&options.data, &service.engines, &bus)? {
+    for consumer in follow::consumers(&groups, &service.engines, &bus) {
         following.push(tokio::spawn(or_none(shutdown.clone(), consumer.run(shutdown.clone()))));
     }
     follow::catch_up(&service.board, &service.engines, &shutdown).await;
     let stopping = shutdown.clone();
     let worker = tokio::spawn(or_none(shutdown.clone(), async move { engine.run(&stopping).await }));
     tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("dev_search: http://{}", listener.local_addr()?);
+    support::print::address("dev_search", listener.local_addr()?);
     let told = shutdown.clone();
     tokio::spawn(async move {
         telemetry::stop_signal().await;
         told.trigger();
     });
-    let router = router(service, machines, options.requests_per_second)?;
+    let router = router(service, aside, machines, options.requests_per_second)?;
     support::serve::until(async move { shutdown.triggered().await }, listener, router).await?;
     worker.await??;
     relay.await??;
@@ -197,11 +219,12 @@ async fn or_none<T>(shutdown: Shutdown, part: impl Future<Output = T>) -> T {
 
 fn router(
     service: Arc<Service>,
+    aside: Aside,
     machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
 ) -> Result<Router, String> {
-    let (api, mut openapi) =
-        api::router().merge(find::router()).merge(market::router()).merge(todo::router()).split_for_parts();
+    let api = api::router().merge(find::router()).merge(market::router()).merge(todo::router());
+    let (api, mut openapi) = api.merge(aside.router()).split_for_parts();
     let (machines, more) = machines.split_for_parts();
     openapi.merge(more);
     let keys = service.keys.clone();
