@@ -25,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::desk::{Desk, EVENTS, GROUPS};
 use crate::evidence::Accounts;
 use crate::partner::Partner;
+use crate::store::CALLS_A_DAY;
 use crate::writer::Writer;
 use view::Role;
 
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "50")]
     requests_per_second: NonZeroU32,
+    /// How many calls of the model one person may cause in a day: by résumés, retries and instructions.
+    #[arg(long, default_value_t = CALLS_A_DAY)]
+    calls_a_day: NonZeroU32,
 }
 
 /// Whom a token is for.
@@ -110,7 +114,8 @@ pub(crate) async fn run(
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let metrics = telemetry::metrics()?;
-    let desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
+    let mut desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
+    desk.store = desk.store.with_calls_a_day(options.calls_a_day);
     let shutdown = Shutdown::new();
     let store = desk.store.clone();
     let ready = Ready::new(shutdown.clone()).with_bus(Arc::clone(&desk.bus)).with("store", move || {
@@ -118,32 +123,26 @@ pub(crate) async fn run(
         async move { store.ping().await }
     });
     let mut ready = ready.with_model(model);
-    if matches!(desk.accounts, Accounts::Api(_)) {
+    if !matches!(desk.accounts, Accounts::Export(None)) {
         ready = ready.with_last_call("github", desk.reading.clone());
     }
     if is_told {
         ready = ready.with_last_call("partner", desk.telling.clone());
     }
-    let (work, notify, relay) = (desk.work(), desk.notify(), desk.relay());
-    let parts = [
-        tokio::spawn(or_none(shutdown.clone(), {
+    let relay = desk.relay();
+    let relay = tokio::spawn(or_none(shutdown.clone(), relay.run(shutdown.clone())));
+    let consumers = [Some(desk.work()), Some(desk.note()), desk.notify()].into_iter().flatten();
+    let parts: Vec<_> = consumers
+        .map(|consumer| {
             let told = shutdown.clone();
-            async move { work.run(told).await.map(drop) }
-        })),
-        tokio::spawn(or_none(shutdown.clone(), {
-            let told = shutdown.clone();
-            async move { notify.run(told).await.map(drop) }
-        })),
-        tokio::spawn(or_none(shutdown.clone(), {
-            let told = shutdown.clone();
-            async move { relay.run(told).await.map(drop) }
-        })),
-    ];
+            tokio::spawn(or_none(shutdown.clone(), async move { consumer.run(told).await }))
+        })
+        .collect();
     let service = Arc::new(Service { desk, samples, keys });
     let machines = support::machines::router(ready, metrics);
 
     tracing::info!(address = %listener.local_addr()?, "listening");
-    eprintln!("resume_writer: http://{}", listener.local_addr()?);
+    support::print::address("resume_writer", listener.local_addr()?);
     let stop = async move {
         tokio::select! {
             () = telemetry::stop_signal() => shutdown.trigger(),
@@ -154,6 +153,7 @@ pub(crate) async fn run(
     for part in parts {
         part.await??;
     }
+    relay.await??;
     tracing::info!("stopped");
     Ok(())
 }
