@@ -4,19 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use pumasi_core::database::failed;
-#[cfg(feature = "postgres")]
-use pumasi_core::event::PostgresOutbox;
-use pumasi_core::event::{Envelope, OutboxStore, SqliteOutbox, State};
-use pumasi_core::time::Timestamp;
+use pumasi_core::event::{Envelope, State};
+use pumasi_core::time::{SystemClock, Timestamp};
 use pumasi_core::{Error, Result};
 use pumasi_search::Change;
 use pumasi_search::indexer::Source;
 use serde_json::json;
 use support::auth::random_secret;
-use support::database::{Database, Sql};
-use support::on;
+use support::database::{Connection, Database, Sql};
+use support::once::{Keyed, Once};
+use support::outbox::Outbox;
 use support::servers::Pool;
+use support::{on, within};
 
 use crate::entries::{Entry, TOPIC, sample, version};
 use crate::shop::Shop;
@@ -28,6 +29,13 @@ const SCHEMA: Sql =
 #[derive(Clone)]
 pub(crate) struct Board {
     pub(crate) database: Database,
+    /// Where changes wait until they are announced.
+    pub(crate) outbox: Outbox,
+    once: Once,
+}
+
+fn writing(error: sqlx::Error) -> Error {
+    failed("writing an entry", error)
 }
 
 fn reading(error: sqlx::Error) -> Error {
@@ -37,21 +45,9 @@ fn reading(error: sqlx::Error) -> Error {
 impl Board {
     pub(crate) async fn open(file: &Path, database: Option<Pool>) -> Result<Self> {
         let database = Database::open(file, database, SCHEMA).await?;
-        match &database {
-            Database::Sqlite(pool) => SqliteOutbox::new(pool.clone()).migrate().await?,
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => PostgresOutbox::new(pool.clone()).migrate().await?,
-        }
-        Ok(Self { database })
-    }
-
-    /// Where changes wait until they are announced.
-    pub(crate) fn outbox(&self) -> Arc<dyn OutboxStore> {
-        match &self.database {
-            Database::Sqlite(pool) => Arc::new(SqliteOutbox::new(pool.clone())),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => Arc::new(PostgresOutbox::new(pool.clone())),
-        }
+        let (outbox, once) =
+            (Outbox::open(&database).await?, Once::open(&database, Arc::new(SystemClock)).await?);
+        Ok(Self { database, outbox, once })
     }
 
     /// Adds the committed entries, if there are none yet.
@@ -67,56 +63,63 @@ impl Board {
     }
 
     /// Writes entries, and announces them; those that are there already stay as they are.
-    pub(crate) async fn add(&self, entries: &[Entry]) -> Result<()> {
+    async fn add(&self, entries: &[Entry]) -> Result<()> {
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(writing)?;
+            for entry in entries {
+                self.insert((&mut *transaction).into(), entry).await?;
+            }
+            transaction.commit().await.map_err(writing)
+        })
+    }
+
+    /// Writes an entry, and announces it, once for each request.
+    pub(crate) async fn write(&self, keyed: &Keyed, entry: Entry) -> Result<Entry> {
+        let board = self.clone();
+        let written = self.once.run(keyed, move |connection| {
+            async move { board.insert(connection, &entry).await.map(|()| entry) }.boxed()
+        });
+        Ok(written.await?.value)
+    }
+
+    async fn insert(&self, mut connection: Connection<'_>, entry: &Entry) -> Result<()> {
         let insert = "INSERT INTO entries (id, kind, category, lang, title, body, author, likes, price_krw, places, at) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
-        let writing = |error| failed("writing an entry", error);
-        // The two engines' connections are of two types, and so are their outboxes.
-        macro_rules! write {
-            ($pool:ident, $begin:literal, $outbox:ident) => {{
-                let mut transaction = $pool.begin_with($begin).await.map_err(writing)?;
-                let mut events = Vec::new();
-                for entry in entries {
-                    let insert = sqlx::query(insert).bind(&entry.id).bind(&entry.kind).bind(&entry.category);
-                    let insert = insert.bind(&entry.lang).bind(&entry.title).bind(&entry.body);
-                    let insert = insert.bind(&entry.author).bind(entry.likes).bind(entry.price_krw);
-                    let insert = insert.bind(entry.places).bind(entry.at);
-                    if insert.execute(&mut *transaction).await.map_err(writing)?.rows_affected() > 0 {
-                        events.push(entry.event()?);
-                    }
-                }
-                $outbox::new($pool.clone()).publish_in(&mut transaction, &events).await?;
-                transaction.commit().await.map_err(writing)
-            }};
+        let inserted = within!(&mut connection, open => sqlx::query(insert)
+            .bind(&entry.id)
+            .bind(&entry.kind)
+            .bind(&entry.category)
+            .bind(&entry.lang)
+            .bind(&entry.title)
+            .bind(&entry.body)
+            .bind(&entry.author)
+            .bind(entry.likes)
+            .bind(entry.price_krw)
+            .bind(entry.places)
+            .bind(entry.at)
+            .execute(&mut **open)
+            .await
+            .map(|done| done.rows_affected()));
+        if inserted.map_err(writing)? == 0 {
+            return Ok(());
         }
-        match &self.database {
-            Database::Sqlite(pool) => write!(pool, "BEGIN IMMEDIATE", SqliteOutbox),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => write!(pool, "BEGIN", PostgresOutbox),
-        }
+        self.outbox.write(connection, &[entry.event()?]).await
     }
 
     /// Takes an entry out, and announces that; tells whether it was there.
     pub(crate) async fn remove(&self, id: &str, now: Timestamp) -> Result<bool> {
         let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
         let removing = |error| failed("removing an entry", error);
-        macro_rules! remove {
-            ($pool:ident, $begin:literal, $outbox:ident) => {{
-                let mut transaction = $pool.begin_with($begin).await.map_err(removing)?;
-                let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id);
-                let is_gone = delete.execute(&mut *transaction).await.map_err(removing)?.rows_affected() > 0;
-                if is_gone {
-                    $outbox::new($pool.clone()).publish_in(&mut transaction, &[event]).await?;
-                }
-                transaction.commit().await.map_err(removing)?;
-                Ok(is_gone)
-            }};
-        }
-        match &self.database {
-            Database::Sqlite(pool) => remove!(pool, "BEGIN IMMEDIATE", SqliteOutbox),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => remove!(pool, "BEGIN", PostgresOutbox),
-        }
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(removing)?;
+            let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id);
+            let is_gone = delete.execute(&mut *transaction).await.map_err(removing)?.rows_affected() > 0;
+            if is_gone {
+                self.outbox.write(&mut *transaction, &[event]).await?;
+            }
+            transaction.commit().await.map_err(removing)?;
+            Ok(is_gone)
+        })
     }
 
     pub(crate) async fn entry(&self, id: &str) -> Result<Option<Entry>> {

@@ -26,8 +26,9 @@ impl Engines {
             .fallback(fallback.clone())
             .cache(cache)
             .deadline(Duration::from_millis(500))
-            // A probe may take half of that pause: an engine that is slow and well has to come back.
-            .tune(|fallback| fallback.probe_every(Duration::from_millis(500)))
+            // Who is cut off is back within a second of being well. A probe may take half of that pause, ten times what an engine needs
+            // on a busy machine: one that is slow and well has to come back, too.
+            .tune(|fallback| fallback.probe_every(Duration::from_millis(200)))
             .build()?;
         Ok(Self { search, primary, fallback })
     }

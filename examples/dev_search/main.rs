@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example dev_search                    the story, in some seconds
 //! cargo run --example dev_search -- serve           the service, with a page at http://127.0.0.1:8791
+//! cargo run --example dev_search -- put-aside    changes that no engine could take, and why; --deliver-again: once more
 //! cargo run --example dev_search -- token 민수       a token for the service, if PUMASI_TOKEN_KEY is set
 //! ```
 //!
@@ -61,6 +62,8 @@ struct Args {
 enum What {
     /// Serves the API and a page.
     Serve(serve::Options),
+    /// Lists the events that were put aside, with the reason, and has them delivered again.
+    PutAside(support::aside::Options),
     /// Prints a token that the service takes, signed with `PUMASI_TOKEN_KEY`.
     Token(serve::TokenOptions),
 }
@@ -82,6 +85,7 @@ async fn run(what: Option<What>) -> Told {
     match what {
         Some(What::Serve(options)) => serve::run(options).await,
         Some(What::Token(options)) => options.print("dev_search", LIFETIME),
+        Some(What::PutAside(options)) => serve::put_aside(&options).await,
         None => {
             story::search().await?;
             story::market().await

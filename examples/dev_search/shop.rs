@@ -1,5 +1,6 @@
 //! What orders ask: places that are few, and a payment partner that fails sometimes.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use pumasi_saga::barrier::{Entry as Seen, Operation};
 use pumasi_saga::capacity::Capacity;
 use pumasi_saga::{Error, ErrorKind, Outcome, Probe, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use support::database::{Database, Sql};
 use support::on;
@@ -17,6 +19,11 @@ use utoipa::ToSchema;
 
 use crate::entries::Entry;
 use crate::orders::{Charged, OrderKey};
+
+const CHARGES: Sql = Sql {
+    sqlite: "SELECT id, amount_krw, refunded FROM charges WHERE id IN (SELECT value FROM json_each($1))",
+    postgres: "SELECT id, amount_krw, refunded FROM charges WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))",
+};
 
 /// How the payment partner is today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
@@ -49,6 +56,8 @@ pub(crate) struct Order {
     pub(crate) id: String,
     pub(crate) entry: String,
     pub(crate) person: String,
+    /// What was ordered, as long as it is there.
+    pub(crate) title: Option<String>,
 }
 
 /// What the partner charged for an order, and whether it went back.
@@ -61,9 +70,11 @@ impl<'r, R: Row> FromRow<'r, R> for Order
 where
     &'static str: ColumnIndex<R>,
     String: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn from_row(row: &'r R) -> sqlx::Result<Self> {
-        Ok(Self { id: row.try_get("id")?, entry: row.try_get("entry")?, person: row.try_get("person")? })
+        let (id, entry, person) = (row.try_get("id")?, row.try_get("entry")?, row.try_get("person")?);
+        Ok(Self { id, entry, person, title: row.try_get("title")? })
     }
 }
 
@@ -110,19 +121,25 @@ impl Shop {
         .map_err(|error| failed("noting an order", error))
     }
 
-    /// Lists orders in the order of their making: a person's, or everybody's.
-    pub(crate) async fn orders(&self, person: Option<&str>, after: &str, limit: usize) -> Result<Vec<Order>> {
-        let query = "SELECT * FROM orders WHERE ($1 IS NULL OR person = $1) AND id > $2 ORDER BY id LIMIT $3";
+    /// Lists orders, the newest first and only those before `before`: a person's, or everybody's.
+    pub(crate) async fn orders(
+        &self,
+        person: Option<&str>,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Order>> {
+        let query = include_str!("sql/orders.sql");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         on!(&self.database, pool => {
-            sqlx::query_as(query).bind(person).bind(after).bind(limit).fetch_all(pool).await
+            sqlx::query_as(query).bind(person).bind(before).bind(limit).fetch_all(pool).await
         })
         .map_err(|error| failed("listing orders", error))
     }
 
     /// The order of a person for an entry.
     pub(crate) async fn order(&self, entry: &str, person: &str) -> Result<Option<Order>> {
-        let query = "SELECT * FROM orders WHERE entry = $1 AND person = $2";
+        let query = "SELECT orders.*, entries.title FROM orders LEFT JOIN entries ON entries.id = orders.entry \
+            WHERE orders.entry = $1 AND orders.person = $2";
         on!(&self.database, pool => sqlx::query_as(query).bind(entry).bind(person).fetch_optional(pool).await)
             .map_err(|error| failed("reading an order", error))
     }
@@ -134,6 +151,17 @@ impl Shop {
             sqlx::query(query).bind(entry).fetch_optional(pool).await.map(|row| row.is_some())
         })
         .map_err(|error| failed("looking for orders", error))
+    }
+
+    /// What was charged under each of these keys.
+    pub(crate) async fn charges(&self, keys: &[String]) -> Result<HashMap<String, Charge>> {
+        let query = CHARGES.to(&self.database);
+        let keys = json!(keys).to_string();
+        let rows: Vec<(String, i64, bool)> =
+            on!(&self.database, pool => sqlx::query_as(query).bind(keys).fetch_all(pool).await)
+                .map_err(|error| failed("reading charges", error))?;
+        let charge = |(key, amount_krw, refunded)| (key, Charge { amount_krw, refunded });
+        Ok(rows.into_iter().map(charge).collect())
     }
 
     /// What was charged under a key.

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Relay, SqliteBus, Subscription, handler_fn};
+use pumasi_core::event::{
+    Consumer, Delivery, EventBus, EventId, Handler, Relay, SqliteBus, Subscription, handler_fn,
+};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::time::Timestamp;
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use support::auth::random_secret;
+use support::once::Keyed;
 use support::ready::Health;
 use support::servers;
 
@@ -24,10 +27,12 @@ const TRIES: u32 = 8;
 const CALLS: u32 = 3_000;
 /// The group that writes.
 const WRITING: &str = "resume-writer";
-/// The group that tells owners what people did.
-const TELLING: &str = "resume-notices";
+/// The group that notes for owners what people did.
+const NOTING: &str = "resume-notices";
+/// The group that has the partner tell them: one of its own, so that no notice waits for a partner that hangs.
+const TELLING: &str = "resume-partner";
 /// The groups that work on events.
-pub(crate) const GROUPS: [&str; 2] = [WRITING, TELLING];
+pub(crate) const GROUPS: [&str; 3] = [WRITING, NOTING, TELLING];
 /// The file of the events, where they are not on a server.
 pub(crate) const EVENTS: &str = "events.sqlite";
 
@@ -91,27 +96,26 @@ impl Desk {
     /// Asks for a résumé; it is written later.
     pub(crate) async fn ask(
         &self,
-        id: EventId,
+        keyed: &Keyed,
         owner: &str,
         account: &str,
         language: Language,
     ) -> Result<String> {
-        let new = Kept::new(id, owner, account, language.as_str(), now());
-        self.store.add(&new).await?;
-        Ok(new.id)
+        let new = Kept::new(EventId::random(), owner, account, language.as_str(), now());
+        self.store.add(keyed, new).await
     }
 
-    /// Gives an instruction for a version of a résumé; what it comes to is proposed later.
+    /// Gives an owner's instruction for a version of a résumé; what it comes to is proposed later.
     pub(crate) async fn instruct(
         &self,
-        id: EventId,
+        keyed: &Keyed,
+        owner: &str,
         resume: &str,
         version: i64,
         instruction: &str,
     ) -> Result<String> {
-        let edit = KeptEdit::new(id, resume, version, instruction, now());
-        self.store.instruct(&edit).await?;
-        Ok(edit.id)
+        let edit = KeptEdit::new(EventId::random(), resume, version, instruction, now());
+        self.store.instruct(keyed, owner, edit).await
     }
 
     /// Makes a proposal the next version, which is returned; again, if it was that before.
@@ -145,7 +149,7 @@ impl Desk {
 
     /// Publishes what was written with the tables.
     pub(crate) fn relay(&self) -> Relay {
-        Relay::new(Arc::clone(&self.store.outbox), Arc::clone(&self.bus)).with_name("resumes")
+        Relay::new(self.store.outbox.store(), Arc::clone(&self.bus)).with_name("resumes")
     }
 
     /// Writes what was asked for.
@@ -206,18 +210,31 @@ impl Desk {
         }
     }
 
-    /// Tells owners what people did, in the app and by the partner.
-    pub(crate) fn notify(&self) -> Consumer {
+    /// Notes for owners what people did.
+    pub(crate) fn note(&self) -> Consumer {
         let desk = self.clone();
-        let tell = handler_fn(move |delivery: Delivery| {
+        let note = handler_fn(move |delivery: Delivery| {
             let desk = desk.clone();
             async move {
                 let social: Social = delivery.event.payload()?;
+                desk.store.notice(delivery.event.id, &social).await.map(drop)
+            }
+        });
+        self.following(NOTING, note)
+    }
+
+    /// Has the partner tell owners what people did, if there is one.
+    pub(crate) fn notify(&self) -> Option<Consumer> {
+        let (desk, partner) = (self.clone(), self.partner.clone()?);
+        let tell = handler_fn(move |delivery: Delivery| {
+            let (desk, partner) = (desk.clone(), partner.clone());
+            async move {
+                let social: Social = delivery.event.payload()?;
                 let id = delivery.event.id;
+                // Whichever comes first of this and what notes it for the owner.
                 if desk.store.notice(id, &social).await? {
                     return Ok(());
                 }
-                let Some(partner) = &desk.partner else { return Ok(()) };
                 let told = partner.tell(id, &social).await;
                 desk.telling.note(&told);
                 let outcome = if told.is_ok() { "told" } else { "failed" };
@@ -228,8 +245,12 @@ impl Desk {
                 desk.store.told(id, now()).await
             }
         });
-        let subscription = Subscription::new(TELLING, [SOCIAL]).with_lease(Duration::from_secs(15));
-        Consumer::new(Arc::clone(&self.bus), subscription, tell)
+        Some(self.following(TELLING, tell))
+    }
+
+    fn following(&self, group: &str, handler: impl Handler + 'static) -> Consumer {
+        let subscription = Subscription::new(group, [SOCIAL]).with_lease(Duration::from_secs(15));
+        Consumer::new(Arc::clone(&self.bus), subscription, handler)
             .with_max_attempts(CALLS)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
     }

@@ -1,6 +1,6 @@
 //! What an account has done, as records that a line of a résumé can point to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pumasi_core::github::{Account, Commit, GithubClient, Limits, Repository};
 use pumasi_core::{Error, ErrorKind, Result};
@@ -26,11 +26,15 @@ pub(crate) enum Accounts {
 }
 
 impl Accounts {
-    /// Reads GitHub with `PUMASI_GITHUB_TOKEN` (at `PUMASI_GITHUB_URL`, if that is set), else exports.
+    /// Reads GitHub with `PUMASI_GITHUB_TOKEN` (at `PUMASI_GITHUB_URL`, if that is set), else exports; a file that cannot be read is an
+    /// error.
     pub(crate) fn from_env() -> Result<Self> {
         let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let Some(token) = set("PUMASI_GITHUB_TOKEN") else {
-            return Ok(Self::Export(set("PUMASI_GITHUB_EXPORT").map(PathBuf::from)));
+            let export = set("PUMASI_GITHUB_EXPORT").map(PathBuf::from);
+            // A file that is asked for is there, or the service does not start.
+            export.as_deref().map(read_export).transpose()?;
+            return Ok(Self::Export(export));
         };
         let url = set("PUMASI_GITHUB_URL").unwrap_or_else(|| GithubClient::BASE_URL.to_owned());
         GithubClient::at(&url, token).map(|client| Self::Api(Box::new(client)))
@@ -41,13 +45,7 @@ impl Accounts {
         let account = match self {
             Self::Api(client) => return client.account(login, LIMITS).await,
             Self::Export(None) => Account::from_json(EXPORT)?,
-            Self::Export(Some(path)) => {
-                let json = std::fs::read_to_string(path).map_err(|error| {
-                    Error::new(ErrorKind::Storage, "the export of an account cannot be read")
-                        .with_source(error)
-                })?;
-                Account::from_json(&json)?
-            }
+            Self::Export(Some(path)) => read_export(path)?,
         };
         if account.user.login.eq_ignore_ascii_case(login) {
             return Ok(account);
@@ -65,6 +63,17 @@ impl Accounts {
             _ => Ok(None),
         }
     }
+}
+
+fn read_export(path: &Path) -> Result<Account> {
+    let json = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(ErrorKind::Storage, "the file that PUMASI_GITHUB_EXPORT names cannot be read")
+            .with_source(error)
+    })?;
+    Account::from_json(&json).map_err(|error| {
+        let message = "the file that PUMASI_GITHUB_EXPORT names is no export of an account";
+        Error::new(error.kind(), message).with_source(error)
+    })
 }
 
 /// A record, and where people find it.

@@ -10,9 +10,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use futures_util::future::join_all;
-use pumasi_core::event::{EventId, Shutdown};
+use futures_util::future::{join_all, try_join_all};
+use pumasi_core::event::Shutdown;
 use support::auth::random_secret;
+use support::once::Keyed;
 use support::say;
 use support::webhook::Secret;
 use tokio::net::TcpListener;
@@ -47,13 +48,9 @@ pub(crate) async fn tell(writer: Writer, instructions: &[String]) -> Told {
     let desk = Desk::on_files(folder.path(), writer, Accounts::Export(None), Some(partner)).await?;
     let shutdown = Shutdown::new();
     let parts = async {
-        let (work, notify, relay) = tokio::join!(
-            desk.work().run(shutdown.clone()),
-            desk.notify().run(shutdown.clone()),
-            desk.relay().run(shutdown.clone())
-        );
-        work.and(notify)?;
-        relay.map(drop)
+        let consumers = [Some(desk.work()), Some(desk.note()), desk.notify()].into_iter().flatten();
+        let consuming = try_join_all(consumers.map(|consumer| consumer.run(shutdown.clone())));
+        tokio::try_join!(consuming, desk.relay().run(shutdown.clone())).map(drop)
     };
     let telling = async {
         let told = chapters(&desk, instructions, &hanging).await;
@@ -75,7 +72,7 @@ async fn chapters(desk: &Desk, instructions: &[String], hanging: &Hanging) -> To
     );
 
     say!("\n== A résumé in Korean: each line with its record and the words that prove it");
-    let id = desk.ask(EventId::random(), OWNER, &login, Language::Ko).await?;
+    let id = desk.ask(&Keyed::default(), OWNER, &login, Language::Ko).await?;
     let resume = written(desk, &id).await?;
     show(&resume);
     say!("\n== Refused: nothing proves it");
@@ -83,13 +80,13 @@ async fn chapters(desk: &Desk, instructions: &[String], hanging: &Hanging) -> To
 
     for (instruction, version) in instructions.iter().zip([1, 2]) {
         say!("\n== Instruction for version {version}: {instruction}");
-        let edit = desk.instruct(EventId::random(), &id, version, instruction).await?;
+        let edit = desk.instruct(&Keyed::default(), OWNER, &id, version, instruction).await?;
         let proposal = proposed(desk, &id, &edit).await?;
         difference(&proposal);
         refused(&proposal.not_done);
         if version == 1 {
             // Meanwhile the owner gave another one in a second window.
-            let other = desk.instruct(EventId::random(), &id, version, instruction).await?;
+            let other = desk.instruct(&Keyed::default(), OWNER, &id, version, instruction).await?;
             proposed(desk, &id, &other).await?;
             desk.accept(&id, &edit).await?;
             say!("  accepted: version {}", desk.store.get(&id).await?.map_or(0, |kept| kept.version));
@@ -129,14 +126,20 @@ async fn shared(desk: &Desk, id: &str, hanging: &Hanging) -> Told {
     });
     let took = join_all(liking).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     say!("  latency of the slowest like: {:?}", took.iter().max().copied().unwrap_or_default());
-    say!("  likes: {}; told by the partner: {}", desk.store.likes(id, None).await?.0, hanging.got().len());
+    let noted = until(|| async {
+        let notices = desk.store.notices(OWNER, None, 500).await?.len();
+        Ok((notices >= FANS).then_some(notices))
+    });
+    say!(
+        "  likes: {}; on the owner's page: {}; told by the partner: {}",
+        desk.store.likes(id, None).await?.0,
+        noted.await?,
+        hanging.got().len()
+    );
     hanging.wake();
     until(|| async { Ok((hanging.got().len() >= FANS).then_some(())) }).await?;
     let (all, different) = (hanging.got().len(), hanging.got().into_iter().collect::<BTreeSet<_>>().len());
-    say!(
-        "  the partner is back and was told {all} times of {different} likes; on the owner's page: {}",
-        desk.store.notices(OWNER, 500).await?.len()
-    );
+    say!("  the partner is back and was told {all} times of {different} likes");
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use pumasi_core::database::failed;
 use pumasi_core::event::{Delivery, Envelope, Handler, State};
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use support::database::{Database, WithOutbox as _};
+use support::database::Database;
 use support::on;
+use support::outbox::Outbox;
 
 use super::calendar::{Calendar, Span};
 use super::runs::{Run, Runs};
@@ -110,12 +111,13 @@ pub(crate) struct Achievement {
 #[derive(Clone)]
 pub(crate) struct Badges {
     database: Database,
+    outbox: Outbox,
     calendar: Calendar,
 }
 
 impl Badges {
-    pub(crate) const fn new(database: Database, calendar: Calendar) -> Self {
-        Self { database, calendar }
+    pub(crate) const fn new(database: Database, outbox: Outbox, calendar: Calendar) -> Self {
+        Self { database, outbox, calendar }
     }
 
     /// A runner's achievements, in the order in which they were earned.
@@ -183,7 +185,7 @@ impl Handler for Badges {
                     .caused_by(event, "achievements")
                     .with_occurred_at(event.occurred_at)
                     .with_payload(&earned)?;
-                pool.outbox().publish_in(&mut transaction, &[told]).await?;
+                self.outbox.write(&mut *transaction, &[told]).await?;
             }
             transaction.commit().await.map_err(keeping)?;
             badges

@@ -5,13 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_core::event::{Consumer, EventBus, EventId, Handler, OutboxStore, Relay, Shutdown, Subscription};
+use futures_util::FutureExt as _;
+use pumasi_core::event::{
+    Consumer, Envelope, EventBus, EventId, Handler, Relay, Shutdown, State, Subscription,
+};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::schedule::{Job, Missed, Run as DueRun, Schedule, ScheduleStore, Scheduler, job_fn};
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
-use support::database::{Database, Sql, WithOutbox as _};
-use support::{on, servers};
+use support::database::{Database, Sql};
+use support::once::{Keyed, Made, Once};
+use support::outbox::Outbox;
+use support::servers;
 use tokio::task::JoinSet;
 
 use super::badges::{ACHIEVEMENTS, Badges};
@@ -91,6 +96,8 @@ pub(crate) struct Club {
     pub(crate) calendar: Calendar,
     pub(crate) schedule: Arc<dyn ScheduleStore>,
     pub(crate) bus: Arc<dyn EventBus>,
+    once: Once,
+    outbox: Outbox,
     database: Database,
     clock: Arc<dyn Clock>,
     turned: Option<Arc<dyn Clock>>,
@@ -126,7 +133,8 @@ impl Club {
         let bus = servers::bus(&setup.folder.join(EVENTS)).await?;
         let boards = servers::boards(&setup.folder.join("boards.sqlite"), Clone::clone(&postgres)).await?;
         let database = Database::open(&setup.folder.join("club.sqlite"), postgres, SCHEMA).await?;
-        on!(&database, pool => pool.outbox().migrate().await?);
+        let outbox = Outbox::open(&database).await?;
+        let once = Once::open(&database, Arc::clone(&clock)).await?;
         let schedule = schedule(&database, turned.clone()).await?;
         let boards = Boards::new(&boards, calendar.clone(), Arc::clone(&clock))?;
         let recaps = Recaps::new(
@@ -134,19 +142,20 @@ impl Club {
             &boards,
             &calendar,
             setup.statistics.clone(),
-            Arc::clone(&bus),
             turned.clone(),
             shutdown.clone(),
         );
         Ok(Self {
             runs: Runs(database.clone()),
             crews: Crews(database.clone()),
-            badges: Badges::new(database.clone(), calendar.clone()),
+            badges: Badges::new(database.clone(), outbox.clone(), calendar.clone()),
             boards,
             recaps,
             calendar,
             schedule,
             bus,
+            once,
+            outbox,
             database,
             clock,
             turned,
@@ -154,9 +163,32 @@ impl Club {
         })
     }
 
-    /// Records a run; what it means for boards, badges and Slack follows from its event.
-    pub(crate) async fn record(&self, id: EventId, runner: &Arc<str>, new: NewRun) -> Result<Run> {
-        self.runs.record(id, runner, new, self.clock.now()).await
+    /// Records a run, once for each request; what it means for boards, badges and Slack follows from its event.
+    pub(crate) async fn record(&self, keyed: &Keyed, runner: &Arc<str>, new: NewRun) -> Result<Made<Run>> {
+        let run = Run {
+            id: EventId::random().to_string(),
+            runner: runner.as_ref().to_owned(),
+            crew: self.crews.of(runner).await?,
+            began_at: new.began_at,
+            distance_m: new.distance_m,
+            time_s: new.time_s,
+            recorded_at: self.clock.now(),
+        };
+        let outbox = self.outbox.clone();
+        self.once
+            .run(keyed, move |connection| async move { Runs::insert(connection, &outbox, run).await }.boxed())
+            .await
+    }
+
+    /// Asks for recaps, once for each request, and tells which are made: whoever works on them makes them, though this process
+    /// may die.
+    pub(crate) async fn ask_for_recaps(&self, keyed: &Keyed, wanted: Wanted) -> Result<Wanted> {
+        let event = Envelope::new(WANTED, wanted.span.as_str(), State::Created, 1).with_payload(&wanted)?;
+        let (event, outbox) = (event.in_context(), self.outbox.clone());
+        let note = self.once.run(keyed, move |connection| {
+            async move { outbox.write(connection, &[event]).await.map(|()| wanted) }.boxed()
+        });
+        Ok(note.await?.value)
     }
 
     /// Tells whether a run still counts in its week.
@@ -175,8 +207,8 @@ impl Club {
     pub(crate) async fn work(self, setup: Setup) -> Result<()> {
         let stop = self.shutdown.clone();
         let mut parts: JoinSet<Result<()>> = JoinSet::new();
-        let outbox: Arc<dyn OutboxStore> = on!(&self.database, pool => Arc::new(pool.outbox()));
-        let relay = Relay::new(outbox, Arc::clone(&self.bus)).with_name("club").with_lease(LEASE);
+        let relay =
+            Relay::new(self.outbox.store(), Arc::clone(&self.bus)).with_name("club").with_lease(LEASE);
         parts.spawn(whole(relay.run(stop.clone())));
         parts.spawn(whole(self.consumer(ON_BOARDS, &[RUNS], self.boards.feed()).run(stop.clone())));
         parts.spawn(whole(self.consumer(EARNED, &[RUNS], self.badges.clone()).run(stop.clone())));

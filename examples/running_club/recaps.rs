@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pumasi_core::database::failed;
-use pumasi_core::event::{Delivery, Envelope, EventBus, EventId, Handler, Shutdown, State};
+#[cfg(feature = "postgres")]
+use pumasi_core::event::PostgresOutbox;
+use pumasi_core::event::{Delivery, Handler, Shutdown, SqliteOutbox};
 use pumasi_core::schedule::batch::{Batch, BatchOutcome, BatchRun, ChunkJob, Entry, Parameters};
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use pumasi_search::leaderboard::Window;
 use serde::{Deserialize, Serialize};
-use support::database::{Database, WithOutbox as _};
+use support::database::Database;
 use support::on;
 
 use super::boards::{Asked, Boards};
@@ -186,7 +188,6 @@ pub(crate) struct Recaps {
     database: Database,
     calendar: Calendar,
     batches: Arc<Batches>,
-    bus: Arc<dyn EventBus>,
     shutdown: Shutdown,
 }
 
@@ -196,7 +197,6 @@ impl Recaps {
         boards: &Boards,
         calendar: &Calendar,
         statistics: Vec<Arc<dyn Statistic>>,
-        bus: Arc<dyn EventBus>,
         clock: Option<Arc<dyn Clock>>,
         shutdown: Shutdown,
     ) -> Self {
@@ -207,12 +207,16 @@ impl Recaps {
             statistics: statistics.into(),
         };
         let batches = match database {
-            Database::Sqlite(pool) => Batches::Sqlite(batch(pool, job, clock, pool.outbox())),
+            Database::Sqlite(pool) => {
+                Batches::Sqlite(batch(pool, job, clock, SqliteOutbox::new(pool.clone())))
+            }
             #[cfg(feature = "postgres")]
-            Database::Postgres(pool) => Batches::Postgres(batch(pool, job, clock, pool.outbox())),
+            Database::Postgres(pool) => {
+                Batches::Postgres(batch(pool, job, clock, PostgresOutbox::new(pool.clone())))
+            }
         };
         let (database, calendar) = (database.clone(), calendar.clone());
-        Self { database, calendar, batches: Arc::new(batches), bus, shutdown }
+        Self { database, calendar, batches: Arc::new(batches), shutdown }
     }
 
     /// Makes recaps, from where the same were broken off; once they are complete nothing happens any more.
@@ -235,42 +239,6 @@ impl Recaps {
                 Err(Error::new(ErrorKind::Cancelled, message).with_retry(Retry::Now))
             }
         }
-    }
-
-    /// Asks for recaps, and tells which are made: whoever works on them makes them, though this process may die.
-    ///
-    /// The same `id` again is answered alike, and refused if it stands for another span.
-    pub(crate) async fn ask(&self, id: EventId, wanted: Wanted) -> Result<Wanted> {
-        let stands = self.noted(id, wanted).await?;
-        if stands.span != wanted.span {
-            return Err(Error::new(ErrorKind::Conflict, "this key stands for recaps of another span"));
-        }
-        // Also if they were asked for before: that process may have died before it told anybody.
-        let event = Envelope::new(WANTED, stands.span.as_str(), State::Created, 1).with_id(id);
-        self.bus.publish(&[event.with_payload(&stands)?.in_context()]).await?;
-        Ok(stands)
-    }
-
-    /// Notes what is wanted under an id, and reads what the id stands for.
-    async fn noted(&self, id: EventId, wanted: Wanted) -> Result<Wanted> {
-        let insert = "INSERT INTO wanted_recaps (id, span, begins_at, taken_until) VALUES ($1, $2, $3, $4) \
-                      ON CONFLICT DO NOTHING";
-        let select = "SELECT span, begins_at, taken_until FROM wanted_recaps WHERE id = $1";
-        let id = id.to_string();
-        on!(&self.database, pool => sqlx::query(insert)
-            .bind(&id)
-            .bind(wanted.span.as_str())
-            .bind(wanted.begins_at.as_micros())
-            .bind(wanted.until.as_micros())
-            .execute(pool)
-            .await
-            .map(drop))
-        .map_err(|error| failed("noting which recaps are wanted", error))?;
-        let (span, begins_at, until): (String, i64, i64) =
-            on!(&self.database, pool => sqlx::query_as(select).bind(&id).fetch_one(pool).await)
-                .map_err(|error| failed("reading which recaps are wanted", error))?;
-        let (begins_at, until) = (Timestamp::from_micros(begins_at), Timestamp::from_micros(until));
-        Ok(Wanted { span: Span::read(&span)?, begins_at, until })
     }
 
     /// A runner's recaps of weeks or months, the newest first and those before `before`.

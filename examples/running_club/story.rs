@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pumasi_core::event::{EventId, Shutdown};
+use pumasi_core::event::Shutdown;
+use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::schedule::{RunStatus, Schedule};
 use pumasi_core::slack::SlackClient;
 use pumasi_core::time::{Clock as _, ManualClock, Timestamp};
 use pumasi_search::leaderboard::Movement;
+use support::once::Keyed;
 use support::ready::Health;
 use support::say;
 use support::slack::{FakeSlack, Post, TOKEN};
@@ -183,7 +185,10 @@ async fn record(club: &Club, clock: &ManualClock, number: u32, run: Line) -> Tol
     let (runner, began_at, distance_m, time_s) = run;
     let new = NewRun { began_at: began_at.parse()?, distance_m, time_s };
     clock.advance(Duration::from_millis(1));
-    let run = club.record(EventId::named("story", &number.to_string()), &runner.into(), new).await?;
+    let sent = format!("{began_at} {distance_m} {time_s}");
+    let key = IdempotencyKey::new(&number.to_string())?;
+    let keyed = IdempotentRequest::new(runner, &key, Fingerprint::of(&[sent.as_bytes()])).into();
+    let run = club.record(&keyed, &runner.into(), new).await?.value;
     if !club.counts(&run)? {
         say!(
             "  {} of {runner} comes after its week was closed: it counts in the month",
@@ -304,7 +309,7 @@ pub(crate) async fn until_killed(folder: PathBuf) -> Told {
     let work = tokio::spawn(club.clone().work(setup));
     for number in 1_usize.. {
         let new = NewRun { began_at: club.boards.now(), distance_m: 1_000, time_s: 300 };
-        club.record(EventId::random(), &runner, new).await?;
+        club.record(&Keyed::default(), &runner, new).await?;
         say!("{number}");
     }
     work.await??;

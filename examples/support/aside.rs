@@ -1,12 +1,25 @@
-//! What an operator does about events that a service has put aside.
+//! What an operator does about events that a service has put aside: on the command line, beside the running service, or by its API.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
 use pumasi_core::Result;
-use pumasi_core::event::{DeadLetter, EventBus, Page};
+use pumasi_core::event::{DeadLetter, EventBus, EventId, Page};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::auth::Caller;
+use crate::body::Object;
+use crate::paging::{PageQuery, Paging};
+use crate::problem::Problem;
+use crate::query::bad;
 use crate::servers;
 
 /// What to do about events that were put aside.
@@ -21,6 +34,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// The folder of a service.
+    pub fn folder(&self, service: &str) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| format!("{service}.data").into())
+    }
+
     /// As [`run`], for a service whose events are in this file of its folder, or on a server.
     ///
     /// # Errors
@@ -32,8 +50,7 @@ impl Options {
         file: &str,
         groups: &[&str],
     ) -> std::result::Result<(), Box<dyn Error>> {
-        let folder = self.data.clone().unwrap_or_else(|| format!("{service}.data").into());
-        let bus = servers::bus(&folder.join(file)).await?;
+        let bus = servers::bus(&self.folder(service).join(file)).await?;
         Ok(run(&*bus, groups, self.deliver_again).await?)
     }
 }
@@ -83,4 +100,139 @@ async fn all(bus: &dyn EventBus, group: &str) -> Result<Vec<DeadLetter>> {
             return Ok(letters);
         }
     }
+}
+
+/// The groups whose letters the API shows, and to whom.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    bus: Arc<dyn EventBus>,
+    groups: Arc<[String]>,
+    role: &'static str,
+}
+
+impl Aside {
+    /// Shows what these groups have put aside to callers of a role.
+    pub fn new(
+        bus: Arc<dyn EventBus>,
+        groups: impl IntoIterator<Item = impl Into<String>>,
+        role: &'static str,
+    ) -> Self {
+        Self { bus, groups: groups.into_iter().map(Into::into).collect(), role }
+    }
+
+    /// The API: `GET /put-aside` and `POST /put-aside/deliver-again`.
+    pub fn router<S: Clone + Send + Sync + 'static>(self) -> OpenApiRouter<S> {
+        OpenApiRouter::new().routes(routes!(put_aside)).routes(routes!(deliver_again)).with_state(self)
+    }
+
+    /// What was put aside after a letter: group after group, the oldest first.
+    async fn letters(&self, after: Option<(&str, u64)>, rows: usize) -> Result<Vec<(&str, DeadLetter)>> {
+        let begins =
+            after.and_then(|(name, _)| self.groups.iter().position(|group| group == name)).unwrap_or(0);
+        let mut found = Vec::new();
+        for group in self.groups.iter().skip(begins) {
+            let Some(limit) = NonZeroUsize::new(rows.saturating_sub(found.len())) else { break };
+            let after = after.filter(|(name, _)| name == group).map_or(0, |(_, position)| position);
+            let letters = self.bus.dead_letters(group, Page { after, limit }).await?;
+            found.extend(letters.into_iter().map(|letter| (group.as_str(), letter)));
+        }
+        Ok(found)
+    }
+}
+
+/// An event that was put aside; of what it says there is nothing here.
+#[derive(Serialize, ToSchema)]
+struct AsideRow {
+    id: String,
+    /// Who was to work on it.
+    group: String,
+    topic: String,
+    /// When (RFC 3339).
+    at: String,
+    attempts: u32,
+    /// The kind of the failure.
+    kind: String,
+    /// What was tried, and how it failed.
+    reason: String,
+}
+
+impl AsideRow {
+    fn of((group, letter): (&str, DeadLetter)) -> Self {
+        Self {
+            id: letter.event.id.to_string(),
+            group: group.to_owned(),
+            topic: letter.event.topic.to_string(),
+            at: letter.at.to_string(),
+            attempts: letter.attempts,
+            kind: letter.reason.kind,
+            reason: letter.reason.message,
+        }
+    }
+}
+
+/// Lists what was put aside, the oldest first. Takes an operator's token.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/put-aside", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<AsideRow>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn put_aside(
+    State(aside): State<Aside>,
+    caller: Caller,
+    paging: Paging,
+) -> std::result::Result<(HeaderMap, Json<Vec<AsideRow>>), Problem> {
+    caller.require(aside.role)?;
+    let position = |after: &str| {
+        let (group, position) = after.rsplit_once(',')?;
+        let known = aside.groups.iter().find(|known| *known == group)?;
+        Some((known.as_str(), position.parse().ok()?))
+    };
+    let after = match paging.after() {
+        None => None,
+        Some(after) => Some(position(after).ok_or_else(|| bad("`after` is what a page's link has"))?),
+    };
+    let letters = aside.letters(after, paging.rows()).await?;
+    Ok(paging.page_of(letters, |(group, letter)| format!("{group},{}", letter.position), AsideRow::of))
+}
+
+/// What to deliver again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Again {
+    /// Of the list of what was put aside.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 500)]
+    ids: Vec<String>,
+}
+
+/// What is delivered again.
+#[derive(Serialize, ToSchema)]
+struct Delivered {
+    /// How many of them were put aside until now.
+    delivered: usize,
+}
+
+/// Delivers events again that were put aside, their attempts counted anew. Takes an operator's token.
+#[utoipa::path(post, path = "/put-aside/deliver-again", request_body = Again, security(("bearer" = [])), responses(
+    (status = 200, body = Delivered), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+async fn deliver_again(
+    State(aside): State<Aside>,
+    caller: Caller,
+    Object(wanted): Object<Again>,
+) -> std::result::Result<Json<Delivered>, Problem> {
+    caller.require(aside.role)?;
+    if !(1..=500).contains(&wanted.ids.len()) {
+        return Err(Problem::invalid("`ids` has 1 to 500 entries"));
+    }
+    let unknown = || Problem::invalid("an entry of `ids` is no id of a list of what was put aside");
+    let ids: Vec<EventId> = wanted
+        .ids
+        .iter()
+        .map(|id| id.parse().map_err(|_| unknown()))
+        .collect::<std::result::Result<_, _>>()?;
+    let mut delivered = 0;
+    for group in aside.groups.iter() {
+        delivered += aside.bus.replay(group, &ids).await?;
+    }
+    Ok(Json(Delivered { delivered }))
 }

@@ -49,6 +49,9 @@ impl Running {
                     before.push('\n');
                 }
             }
+            if let Some(url) = listening(&line) {
+                break url;
+            }
         };
         let logs = Arc::new(Mutex::new(before));
         let into = Arc::clone(&logs);
@@ -97,6 +100,14 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The address that a line of the logs tells.
+fn listening(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let told =
+        line.get("fields").filter(|fields| fields.get("message").is_some_and(|said| said == "listening"))?;
+    Some(format!("http://{}", told.get("address")?.as_str()?))
 }
 
 /// Finds an example's binary: Cargo builds the examples of a package before it runs the package's tests, beside them.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pumasi_core::Result;
 use pumasi_core::database::{failed, open_sqlite};
-use pumasi_core::event::SqliteOutbox;
 #[cfg(feature = "postgres")]
 use sqlx::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -31,6 +30,19 @@ pub enum Connection<'c> {
     /// To a PostgreSQL database.
     #[cfg(feature = "postgres")]
     Postgres(&'c mut PgConnection),
+}
+
+impl<'c> From<&'c mut SqliteConnection> for Connection<'c> {
+    fn from(open: &'c mut SqliteConnection) -> Self {
+        Self::Sqlite(open)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl<'c> From<&'c mut PgConnection> for Connection<'c> {
+    fn from(open: &'c mut PgConnection) -> Self {
+        Self::Postgres(open)
+    }
 }
 
 /// What is said to each engine, where one SQL does not do.
@@ -105,32 +117,6 @@ macro_rules! within {
             $crate::database::Connection::Postgres($open) => $body,
         }
     };
-}
-
-/// What has an outbox beside its tables: events that are written in a transaction of theirs.
-pub trait WithOutbox {
-    /// The outbox.
-    type Outbox;
-
-    /// Returns it; its tables are made by its own `migrate`.
-    fn outbox(&self) -> Self::Outbox;
-}
-
-impl WithOutbox for SqlitePool {
-    type Outbox = SqliteOutbox;
-
-    fn outbox(&self) -> SqliteOutbox {
-        SqliteOutbox::new(self.clone())
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl WithOutbox for Pool {
-    type Outbox = pumasi_core::event::PostgresOutbox;
-
-    fn outbox(&self) -> Self::Outbox {
-        pumasi_core::event::PostgresOutbox::new(self.clone())
-    }
 }
 
 /// Does the same on whichever [`Database`](crate::database::Database) it is: `on!(database, pool => …)`, or, for a transaction

@@ -1,5 +1,6 @@
-//! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what a request says,
-//! how errors are told, whether all is there, which events leave with a transaction, what to do about events that were put aside,
+//! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what
+//! a request says, how errors are told, whether all is there, what is made once, which events leave with a transaction, what to do about
+//! events that were put aside,
 //! the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod aside;
@@ -12,9 +13,11 @@ pub mod etag;
 pub mod machines;
 pub mod model;
 pub mod names;
+pub mod once;
 pub mod openapi;
 pub mod outbox;
 pub mod page;
+pub mod paging;
 pub mod print;
 pub mod problem;
 pub mod query;

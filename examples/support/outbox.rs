@@ -3,62 +3,74 @@
 use std::sync::Arc;
 
 use pumasi_core::Result;
+#[cfg(feature = "postgres")]
+use pumasi_core::event::PostgresOutbox;
 use pumasi_core::event::{Envelope, OutboxStore, SqliteOutbox};
-use sqlx::{SqliteConnection, SqlitePool};
+#[cfg(feature = "postgres")]
+use pumasi_core::{Error, ErrorKind};
 
-use crate::database::Database;
+use crate::database::{Connection, Database};
 
-/// A pool in whose transactions events can be written.
-pub trait Outgoing {
-    /// A connection of it.
-    type Connection;
+/// The outbox beside a service's tables. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Outbox {
+    /// In an SQLite file.
+    Sqlite(SqliteOutbox),
+    /// In a PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresOutbox),
+}
 
-    /// Writes events in a transaction: they are relayed if it commits, and only then.
+impl Outbox {
+    /// Opens it, and makes its tables.
     ///
     /// # Errors
     ///
     /// What the engine says.
-    fn write_events(
-        &self,
-        connection: &mut Self::Connection,
-        events: &[Envelope],
-    ) -> impl Future<Output = Result<()>> + Send;
-}
-
-impl Outgoing for SqlitePool {
-    type Connection = SqliteConnection;
-
-    async fn write_events(&self, connection: &mut SqliteConnection, events: &[Envelope]) -> Result<()> {
-        SqliteOutbox::new(self.clone()).publish_in(connection, events).await
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Outgoing for sqlx::PgPool {
-    type Connection = sqlx::PgConnection;
-
-    async fn write_events(&self, connection: &mut sqlx::PgConnection, events: &[Envelope]) -> Result<()> {
-        pumasi_core::event::PostgresOutbox::new(self.clone()).publish_in(connection, events).await
-    }
-}
-
-/// Opens the outbox beside a service's tables, from which a relay publishes.
-///
-/// # Errors
-///
-/// What the engine says.
-pub async fn open(database: &Database) -> Result<Arc<dyn OutboxStore>> {
-    match database {
-        Database::Sqlite(pool) => {
-            let outbox = SqliteOutbox::new(pool.clone());
-            outbox.migrate().await?;
-            Ok(Arc::new(outbox))
+    pub async fn open(database: &Database) -> Result<Self> {
+        match database {
+            Database::Sqlite(pool) => {
+                let outbox = SqliteOutbox::new(pool.clone());
+                outbox.migrate().await?;
+                Ok(Self::Sqlite(outbox))
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(pool) => {
+                let outbox = PostgresOutbox::new(pool.clone());
+                outbox.migrate().await?;
+                Ok(Self::Postgres(outbox))
+            }
         }
-        #[cfg(feature = "postgres")]
-        Database::Postgres(pool) => {
-            let outbox = pumasi_core::event::PostgresOutbox::new(pool.clone());
-            outbox.migrate().await?;
-            Ok(Arc::new(outbox))
+    }
+
+    /// What a relay publishes from.
+    pub fn store(&self) -> Arc<dyn OutboxStore> {
+        match self {
+            Self::Sqlite(outbox) => Arc::new(outbox.clone()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(outbox) => Arc::new(outbox.clone()),
+        }
+    }
+
+    /// Writes events in a transaction of the same database: they are relayed if it commits, and only then.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub async fn write(
+        &self,
+        connection: impl Into<Connection<'_>> + Send,
+        events: &[Envelope],
+    ) -> Result<()> {
+        match (self, connection.into()) {
+            (Self::Sqlite(outbox), Connection::Sqlite(open)) => outbox.publish_in(open, events).await,
+            #[cfg(feature = "postgres")]
+            (Self::Postgres(outbox), Connection::Postgres(open)) => outbox.publish_in(open, events).await,
+            #[cfg(feature = "postgres")]
+            _ => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the transaction is of another database than the outbox",
+            )),
         }
     }
 }

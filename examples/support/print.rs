@@ -1,7 +1,7 @@
 //! Lines for a person.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 /// Writes a line, [plain]; ends the process in peace if whoever reads has had enough (`… | head`).
@@ -58,6 +58,13 @@ pub fn failed(program: &str, error: &(dyn std::error::Error + 'static)) -> ExitC
 /// What a program ends with.
 pub fn ended(program: &str, result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     result.map_or_else(|error| failed(program, &*error), |()| ExitCode::SUCCESS)
+}
+
+/// Tells where a service listens, to whoever starts it at a terminal: elsewhere standard error belongs to the logs, which tell it, too.
+pub fn address(service: &str, address: std::net::SocketAddr) {
+    if io::stderr().is_terminal() {
+        eprintln!("{service}: http://{address}");
+    }
 }
 
 #[cfg(test)]

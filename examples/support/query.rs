@@ -4,7 +4,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use pumasi_core::event::EventId;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -62,27 +61,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Known<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(query)| Self(query)).map_err(|error| bad(error.body_text()))
-    }
-}
-
-/// Names what a request makes: by the client's `Idempotency-Key`, so that what is sent again makes nothing twice, or by chance.
-///
-/// # Errors
-///
-/// A 400 if there are several keys, or one that is not 1 to 255 visible characters.
-pub fn made_by(scope: &str, caller: &str, headers: &HeaderMap) -> Result<EventId, Problem> {
-    let mut keys = headers.get_all("idempotency-key").iter();
-    let (first, more) = (keys.next(), keys.next());
-    if more.is_some() {
-        return Err(bad("Idempotency-Key must be given once"));
-    }
-    match first.map(|key| key.to_str()) {
-        None => Ok(EventId::random()),
-        // No name of a caller is of two lines, so nobody meets the key of somebody else.
-        Some(Ok(key)) if (1..=255).contains(&key.len()) => {
-            Ok(EventId::named(scope, &format!("{caller}\n{key}")))
-        }
-        Some(_) => Err(bad("Idempotency-Key must be 1 to 255 visible ASCII characters")),
     }
 }
 

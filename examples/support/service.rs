@@ -21,7 +21,7 @@ use crate::openapi::Queries;
 use crate::page::Page;
 use crate::rate::{self, Rate};
 use crate::ready::Ready;
-use crate::{body, machines, openapi, serve, telemetry};
+use crate::{body, machines, openapi, print, serve, telemetry};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -118,7 +118,7 @@ impl Host {
     pub async fn serve(self, router: Router) -> Result<(), Box<dyn Error>> {
         let address = self.address()?;
         tracing::info!(%address, "listening");
-        eprintln!("{}: http://{address}", self.name);
+        print::address(self.name, address);
         let shutdown = self.shutdown;
         let stop = async move {
             tokio::select! {

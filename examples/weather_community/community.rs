@@ -18,11 +18,11 @@ use pumasi_search::views::{SqliteViews, ViewCounter, ViewStore};
 use support::auth::random_secret;
 use support::database::{Database, Sql};
 use support::on;
+use support::once::Once;
 use support::servers::Pool;
 
 use crate::drops::Drops;
 use crate::missions::Missions;
-use crate::once::Once;
 use crate::posts::Posts;
 use crate::warnings::Warnings;
 
@@ -107,10 +107,9 @@ impl Community {
         asked.map_err(|error| failed("reading the community", error))
     }
 
-    /// Forgets what nobody asks for any more: who saw what in hours that are over, and answers of a day ago.
+    /// Forgets what nobody asks for any more: who saw what in hours that are over.
     pub(crate) async fn clean_up(&self) -> Result<()> {
-        self.views.clean_up().await?;
-        self.once.clean_up().await
+        self.views.clean_up().await.map(drop)
     }
 
     /// Takes a post back, with what was said of it; tells whether it was there.

@@ -28,7 +28,6 @@
 mod community;
 mod drops;
 mod missions;
-mod once;
 mod posts;
 mod region;
 mod serve;

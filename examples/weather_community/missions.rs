@@ -69,12 +69,12 @@ impl Missions {
         Ok(Mission { id, title, circle, proven: 0, mine: false })
     }
 
-    /// Lists missions in the order of their making, as `person` sees them.
-    pub(crate) async fn list(&self, person: &str, after: i64, limit: usize) -> Result<Vec<Mission>> {
+    /// Lists missions, the newest first and only those before `before`, as `person` sees them.
+    pub(crate) async fn list(&self, person: &str, before: Option<i64>, limit: usize) -> Result<Vec<Mission>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: sqlx::Result<Vec<Row>> = on!(&self.database, pool => sqlx::query_as(include_str!("sql/missions.sql"))
             .bind(person)
-            .bind(after)
+            .bind(before.unwrap_or(i64::MAX))
             .bind(limit)
             .fetch_all(pool)
             .await);
@@ -85,7 +85,7 @@ impl Missions {
     /// Proves a mission: whoever is there, once. The same proof again is answered alike; another one is refused.
     pub(crate) async fn prove(&self, id: i64, person: &str, place: GeoPoint, note: &str) -> Result<Proof> {
         let mission =
-            self.list(person, id.saturating_sub(1), 1).await?.pop().filter(|mission| mission.id == id);
+            self.list(person, Some(id.saturating_add(1)), 1).await?.pop().filter(|mission| mission.id == id);
         let mission = mission.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such mission"))?;
         if !mission.mine && !mission.circle.holds(place) {
             let metres = mission.circle.radius_m;

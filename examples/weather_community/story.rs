@@ -15,6 +15,7 @@ use pumasi_core::room::NewMessage;
 use pumasi_core::time::{Clock as _, ManualClock, SystemClock};
 use pumasi_search::reactions::{Counts, Reaction, Vote};
 use pumasi_search::views::Viewer;
+use support::once::Keyed;
 use support::say;
 
 use crate::Told;
@@ -58,10 +59,10 @@ async fn nearby(community: &Community) -> Told {
         };
         let posts = community.posts.clone();
         let asked = request(author, text)?;
-        let once = community
-            .once
-            .run(&asked, |connection| async move { Ok(posts.insert(connection, new).await?.id) }.boxed());
-        once.await?;
+        let made = community.once.run(&asked, move |connection| {
+            async move { Ok(posts.insert(connection, new).await?.id) }.boxed()
+        });
+        made.await?;
     }
     let (found, _) = community.posts.within(Circle::new(HERE, 5_000.0), None, 10).await?;
     for post in found {
@@ -165,11 +166,11 @@ async fn mission(community: &Community) -> Told {
     say!("\n== A mission is proven once, by who is there");
     let asked = request("예보관", "mission")?;
     let (missions, circle) = (community.missions.clone(), Circle::new(HERE, 500.0));
-    let once = community.once.run(&asked, |connection| {
+    let made = community.once.run(&asked, move |connection| {
         async move { Ok(missions.insert(connection, "청계천 물높이 보기".to_owned(), circle).await?.id) }
             .boxed()
     });
-    once.await?;
+    made.await?;
     for (place, note) in [
         (GeoPoint::new(37.528, 126.933), "안 보여요"),
         (HERE, "난간 아래까지 찼어요"),
@@ -232,10 +233,10 @@ async fn drop_of_coupons(folder: &Path) -> Told {
 pub(crate) async fn until_killed(folder: &Path) -> Told {
     let community = Community::open(folder, None, Arc::new(SystemClock)).await?;
     let (drops, asked) = (community.drops.clone(), request("예보관", "drop")?);
-    let once = community.once.run(&asked, |connection| {
+    let made = community.once.run(&asked, move |connection| {
         async move { Ok(drops.insert(connection, "우산".to_owned(), COUPONS).await?.id) }.boxed()
     });
-    once.await?;
+    made.await?;
     for number in 0..ASKERS {
         if let (person, Some(code)) = ask(&community, number).await? {
             say!("{GRANTED}{person}: {code}");
@@ -250,6 +251,7 @@ async fn ask(community: &Community, number: usize) -> pumasi_core::Result<(Strin
     Ok((person, coupon.map(|coupon| coupon.code)))
 }
 
-fn request(who: &str, key: &str) -> pumasi_core::Result<IdempotentRequest> {
-    Ok(IdempotentRequest::new(who, &IdempotencyKey::new(key)?, Fingerprint::of(&[key.as_bytes()])))
+fn request(who: &str, key: &str) -> pumasi_core::Result<Keyed> {
+    let key = IdempotencyKey::new(key)?;
+    Ok(IdempotentRequest::new(who, &key, Fingerprint::of(&[])).into())
 }

@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, request, say, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, pageByPage, putAside, request, say, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -13,6 +13,7 @@ const words = {
     engines: "엔진", enginesLead: "운영자는 엔진을 실제로 끊을 수 있습니다. 끊긴 동안 쓴 글은 기다렸다가, 돌아오면 이어서 색인됩니다.", primary: "주 엔진", fallback: "예비", circuit: { closed: "정상", half_open: "시험 중", open: "차단됨" }, documents: n => `문서 ${n}개`, wiped: "문서를 잃음", lag: ms => `${(ms / 1000).toFixed(1)}초 뒤처짐`,
     line: { whole: "이어짐", refused: "연결 거부", silent: "묵묵부답" }, do: { whole: "다시 잇기", refused: "끊기", silent: "침묵시키기" }, cutDone: { whole: "다시 이었습니다.", refused: "끊었습니다.", silent: "침묵시켰습니다." },
     watch: "지켜보기", unwatch: "그만 보기", watched: (n, failed, now) => `질문 ${n}번, 답 없음 ${failed}번 · 지금은 ${now}`, strip: "지난 질문들이 어떻게 답해졌는지",
+    aside: "제쳐 둔 변경", asideNote: "어느 엔진도 색인할 수 없던 변경입니다. 까닭을 고친 뒤 다시 넘길 수 있습니다. 글은 보이지 않습니다.", noLetters: "제쳐 둔 변경이 없습니다.", attempts: n => `${n}번 해 봄`, deliverAgain: "모두 다시 넘기기", delivered: n => `${n}개를 다시 넘깁니다.`,
     partner: "결제사", moods: { moody: "변덕: 넷 중 하나는 거절, 하나는 답을 잃음", well: "멀쩡함", declines: "모두 거절", forgets: "결제하고 답을 잃음", away: "무응답" }, partnerDone: "결제사를 바꾸었습니다.",
     orders: "내 주문", allOrders: "모든 주문", noOrders: "아직 주문이 없습니다. 프로젝트나 강의를 찾아 주문해 보세요.", orderButton: "주문하기", again: "다시 주문", withdraw: "주문 취소", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => n ? `${n.toLocaleString("ko")}원` : "무료", ticket: n => `표 ${n}번`, charged: n => `${n.toLocaleString("ko")}원 결제`, refunded: n => `${n.toLocaleString("ko")}원 결제했다가 돌려줌`,
     status: { running: "진행 중", waiting: "기다리는 중", completed: "확정", compensating: "되돌리는 중", compensated: "되돌림", needs_operator: "운영자 확인 중", parked: "멈춤" }, steps: { hold_place: "자리 잡기", charge: "결제", confirm: "확정" },
@@ -34,6 +35,7 @@ const words = {
     engines: "Engines", enginesLead: "An operator really cuts an engine off. What is written meanwhile waits, and is indexed when it is back.", primary: "primary", fallback: "fallback", circuit: { closed: "healthy", half_open: "on trial", open: "spared" }, documents: n => `${n} documents`, wiped: "lost its documents", lag: ms => `${(ms / 1000).toFixed(1)} s behind`,
     line: { whole: "connected", refused: "refuses", silent: "does not answer" }, do: { whole: "Connect", refused: "Cut off", silent: "Silence" }, cutDone: { whole: "It is connected again.", refused: "It is cut off.", silent: "It is silent." },
     watch: "Watch", unwatch: "Stop watching", watched: (n, failed, now) => `${n} questions, ${failed} without an answer · now: ${now}`, strip: "how the last questions were answered",
+    aside: "Put aside", asideNote: "Changes that an engine could not index. Once the reason is mended they can be handed over again. What was written is not shown.", noLetters: "Nothing is put aside.", attempts: n => (n === 1 ? "tried once" : `tried ${n} times`), deliverAgain: "Hand all over again", delivered: n => `${n} are handed over again.`,
     partner: "Payment partner", moods: { moody: "moody: of four it refuses one, and loses the answer to another", well: "well", declines: "refuses all", forgets: "charges, and loses the answer", away: "does not answer" }, partnerDone: "The partner is changed.",
     orders: "My orders", allOrders: "All orders", noOrders: "There is no order yet: find a project or a lecture, and order a place.", orderButton: "Order a place", again: "Order again", withdraw: "Take it back", free: (free, all) => `${free} of ${all} places left`, won: n => n ? `${n.toLocaleString("en")} won` : "free of charge", ticket: n => `ticket no. ${n}`, charged: n => `${n.toLocaleString("en")} won charged`, refunded: n => `${n.toLocaleString("en")} won charged and given back`,
     status: { running: "under way", waiting: "waiting", completed: "confirmed", compensating: "going back", compensated: "undone", needs_operator: "with an operator", parked: "parked" }, steps: { hold_place: "hold a place", charge: "pay", confirm: "confirm" },
@@ -46,7 +48,8 @@ const words = {
 };
 const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
 let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {};
-let engines = [], orders = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
+let engines = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
+const orders = pageByPage("orders");
 let watching = null, answers = []; // how the last questions were served
 const is = role => me?.role === role;
 // What there is of a list of texts and elements, with dots between.
@@ -105,8 +108,8 @@ function drawFound() {
   const total = found.total === null ? "" : hits.length ? t("total")(found.total, found.total_is_exact) : t("nothing");
   if ($("total").textContent !== total) $("total").textContent = total;
   $("more").hidden = !found.next;
-  swap($("hits"), [hits, free, orders.map(order => [order.entry, order.status]), me?.role], ...hits.map(hit => {
-    const order = orders.find(order => order.entry === hit.id && order.person === me?.name);
+  swap($("hits"), [hits, free, orders.rows.map(order => [order.entry, order.status]), me?.role], ...hits.map(hit => {
+    const order = orders.rows.find(order => order.entry === hit.id && order.person === me?.name);
     return make("li", {},
       make("span", { className: "tag" }, t("one")[hit.kind] ?? hit.kind), make("strong", { className: "grow", lang: hit.lang }, ...pieces(hit.title)),
       hit.places > 0 && me && free[hit.id] !== 0 && (!order || order.status === "compensated") && button(`order ${hit.id}`, t(order ? "again" : "orderButton"), () => guarded(() => buy(hit.id, Boolean(order))), { className: "main", ariaLabel: `${t(order ? "again" : "orderButton")}: ${hit.title.map(piece => piece.text).join("")}` }),
@@ -178,27 +181,21 @@ async function refreshPartner() { if (is("operator")) $("mood").value = (await c
 // ---- orders
 async function buy(id, again) {
   const value = await call("POST", `entries/${id}/order`, { again });
-  orders = [...orders.filter(order => order.id !== value.id), value];
+  orders.rows = [value, ...orders.rows.filter(order => order.id !== value.id)];
   say(value.status === "completed" ? `${t("status").completed}: ${t("ticket")(value.ticket)}` : value.reason ? `${t("status")[value.status]}: ${t("reasons")[value.reason] ?? value.reason}` : t("status")[value.status], value.status !== "completed");
   const hit = hits.find(hit => hit.id === id);
   await Promise.all([refreshOrders(), hit && look(hit)]);
 }
 async function refreshOrders() {
   if (!me) return;
-  const all = [];
-  let after = "";
-  do {
-    const { value, link } = await request("GET", `orders?limit=500${after && `&after=${after}`}`);
-    all.push(...value);
-    after = link ? value.at(-1).id : "";
-  } while (after);
-  orders = all;
+  await orders.refresh();
   drawOrders();
   drawFound();
 }
 function drawOrders() {
-  $("no-orders").hidden = orders.length > 0;
-  swap($("orders"), orders, ...[...orders].reverse().map(order => make("li", {},
+  $("no-orders").hidden = orders.rows.length > 0;
+  $("more-orders").hidden = !orders.next;
+  swap($("orders"), orders.rows, ...orders.rows.map(order => make("li", {},
     make("strong", { className: "grow", lang: "" }, order.title ?? order.entry),
     make("span", { className: "tag" + (["compensated", "compensating", "needs_operator"].includes(order.status) ? " bad" : "") }, t("status")[order.status] ?? order.status),
     order.person === me?.name && order.status === "compensated" && button(`again ${order.id}`, t("again"), () => guarded(() => buy(order.entry, true)), { ariaLabel: `${t("again")}: ${order.title ?? ""}` }),
@@ -260,8 +257,9 @@ function drawTodos() {
   }));
 }
 
-function drawAll() { drawFound(); drawEngines(); drawOrders(); drawTodos(); }
-async function refresh() { await Promise.all([refreshEngines(), refreshPartner(), refreshOrders(), refreshTodos()]); }
+function drawAll() { drawFound(); drawEngines(); drawOrders(); drawTodos(); aside.draw(); }
+const aside = putAside(() => is("operator"));
+async function refresh() { await Promise.all([refreshEngines(), refreshPartner(), refreshOrders(), refreshTodos(), aside.refresh()]); }
 
 onEnter(async () => {
   await refresh();
@@ -290,6 +288,7 @@ $("order").onchange = () => { wanted.order = $("order").value; guarded(() => sea
 $("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { mood: $("mood").value }); say(t("partnerDone")); });
 $("partner-form").addEventListener("submit", event => event.preventDefault());
 $("more").onclick = () => guarded(() => search(found.next));
+$("more-orders").onclick = () => guarded(async () => { await orders.more(); drawOrders(); });
 $("watch").onclick = watch;
 begin({
   service: "dev_search", words,
@@ -309,7 +308,7 @@ begin({
     drawAll();
     if (served) drawServed(served.value, served.ms);
   },
-  left() { orders = []; todos = []; editing = conflict = null; },
+  left() { orders.forget(); aside.forget(); todos = []; editing = conflict = null; },
   begun: () => Promise.all([search(), refresh()]),
 });
 // What others do shows within some seconds.

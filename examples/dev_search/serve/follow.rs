@@ -22,6 +22,9 @@ use crate::cable::Cable;
 use crate::engines::Engines;
 use crate::entries::{TOPIC, schema};
 
+/// What the engines are called.
+const PRIMARY: &str = "engine";
+const FALLBACK: &str = "database";
 /// What cached pages may take, in bytes.
 pub(super) const CACHE: u64 = 16 << 20;
 /// For how long a page is served from the cache as it is.
@@ -37,15 +40,13 @@ pub(super) async fn open(data: &Path, board: &Board, cache: Arc<dyn Cache>) -> R
     let folder = data.join("index");
     let opened = tokio::task::spawn_blocking(move || TantivyEngine::open(schema(), folder)).await;
     let primary = opened.map_err(|_| Error::new(ErrorKind::Other, "opening the index panicked"))??;
-    let primary = primary.with_name("engine");
+    let primary = primary.with_name(PRIMARY);
     let cache = PageCache::shared(cache, "dev_search").with_max_age(FRESH);
     match &board.database {
-        Database::Sqlite(_) => {
-            Engines::new(primary, MemoryEngine::new(schema()).with_name("database"), cache)
-        }
+        Database::Sqlite(_) => Engines::new(primary, MemoryEngine::new(schema()).with_name(FALLBACK), cache),
         #[cfg(feature = "postgres")]
         Database::Postgres(pool) => {
-            let database = PostgresEngine::open(schema(), pool.clone()).await?.with_name("database");
+            let database = PostgresEngine::open(schema(), pool.clone()).await?.with_name(FALLBACK);
             Engines::new(primary, database, cache)
         }
     }
@@ -85,22 +86,26 @@ async fn caught_up(board: &Board, engine: &Cable) -> Result<()> {
     Ok(())
 }
 
-/// Follows the table with each engine, by events, however long the engine is away.
-pub(super) fn consumers(data: &Path, engines: &Engines, bus: &Arc<dyn EventBus>) -> Result<Vec<Consumer>> {
+/// The groups that follow the table for the engines of this process: whoever keeps an engine of their own hears of every change,
+/// and needs a group of their own.
+pub(super) fn groups(data: &Path) -> Result<[String; 2]> {
     let own = name_of(data)?;
-    let consumer = |engine: &Cable| {
-        // Whoever keeps an engine of their own hears of every change, and needs a group of their own.
-        let group = format!("search.{}.{own}", engine.name());
+    Ok([PRIMARY, FALLBACK].map(|engine| format!("search.{engine}.{own}")))
+}
+
+/// Follows the table with each engine, by events, however long the engine is away.
+pub(super) fn consumers(groups: &[String; 2], engines: &Engines, bus: &Arc<dyn EventBus>) -> Vec<Consumer> {
+    let consumer = |(engine, group): (&Cable, &String)| {
         let indexer = Indexer::start(engine.clone(), |event| {
             Ok(Some(Document::new(event.key.as_str(), event.payload.clone())))
         });
         let follower = Follower { indexer, search: engines.search.clone() };
-        Consumer::new(bus.clone(), Subscription::new(group, [TOPIC]), follower)
+        Consumer::new(bus.clone(), Subscription::new(group.as_str(), [TOPIC]), follower)
             .with_max_attempts(u32::MAX)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_secs(2)))
             .with_drain_limit(Duration::from_secs(2))
     };
-    Ok([&engines.primary, &engines.fallback].into_iter().map(consumer).collect())
+    [&engines.primary, &engines.fallback].into_iter().zip(groups).map(consumer).collect()
 }
 
 /// The name of this process's folder, made up when it is first asked for.

@@ -1,8 +1,5 @@
 //! What comes over the wire.
 
-use axum::http::HeaderMap;
-use pumasi_core::event::EventId;
-use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use support::names;
@@ -112,7 +109,7 @@ pub(super) struct Partner {
 }
 
 /// An entry as somebody writes it.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewEntry {
     pub(super) kind: Kind,
@@ -165,20 +162,6 @@ impl NewEntry {
     }
 }
 
-/// Names what a request makes: by the client's key, so that a request which is sent again makes nothing twice, or by chance.
-pub(super) fn entry_id(headers: &HeaderMap, caller: &str) -> Result<String, Problem> {
-    let id = match headers.get(IdempotencyKey::HEADER).map(|key| key.to_str()) {
-        None => EventId::random(),
-        Some(Ok(key)) => {
-            let key = IdempotencyKey::from_header(key).map_err(|error| bad(error.message()))?;
-            let request = IdempotentRequest::new(caller, &key, Fingerprint::of(&[]));
-            request.id().as_bytes().first_chunk().map_or_else(EventId::random, |id| EventId::from_bytes(*id))
-        }
-        Some(Err(_)) => return Err(bad("the header Idempotency-Key is not visible ASCII")),
-    };
-    Ok(id.to_string())
-}
-
 /// An order of a place.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -186,18 +169,6 @@ pub(super) struct NewOrder {
     /// Begins anew an order that was undone.
     #[serde(default)]
     pub(super) again: bool,
-}
-
-/// A page of orders.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OrdersQuery {
-    /// Only orders after this one.
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
 }
 
 /// A todo as its owner writes it.

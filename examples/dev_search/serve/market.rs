@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use pumasi_core::ErrorKind;
 use pumasi_core::time::{Clock as _, SystemClock};
-use pumasi_saga::Decision;
 use pumasi_saga::capacity::Places;
+use pumasi_saga::store::Status;
+use pumasi_saga::{Decision, Error, ErrorKind, Snapshot};
 use support::auth::Caller;
 use support::body::Object;
+use support::once::Keyed;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Known, limit, next_page};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::input::{NewEntry, NewOrder, OrdersQuery, Partner, Role, entry_id};
+use super::input::{NewEntry, NewOrder, Partner, Role};
 use super::view::{EntryView, OrderView};
 use crate::entries::Entry;
 use crate::orders::{CHARGE, OrderKey};
@@ -37,7 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 #[utoipa::path(post, path = "/entries", request_body = NewEntry, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this entry: sent again it is written once.")),
     responses((status = 201, body = EntryView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn add(
     State(service): Shared,
     caller: Caller,
@@ -47,18 +49,11 @@ async fn add(
     if new.kind.has_places() {
         caller.require(Role::Tutor.as_str())?;
     }
-    let id = entry_id(&headers, caller.name())?;
-    let entry = new.by(caller.name(), id, SystemClock.now())?;
-    if let Some(standing) = service.board.entry(&entry.id).await? {
-        let again = Entry { at: standing.at, likes: standing.likes, ..entry };
-        if again != standing {
-            return Err(Problem::invalid("the Idempotency-Key was used for another entry"));
-        }
-        return Ok((StatusCode::CREATED, Json(service.entry_view(standing).await?)));
-    }
-    // Places first: an entry that can be seen has them.
+    let keyed = Keyed::of(&headers, caller.name(), "POST /entries", &new)?;
+    let entry = new.by(caller.name(), keyed.name("entry").to_string(), SystemClock.now())?;
+    // Places first, and again under the same name: an entry that can be seen has them.
     service.shop.stock(&entry).await?;
-    service.board.add(std::slice::from_ref(&entry)).await?;
+    let entry = service.board.write(&keyed, entry).await?;
     Ok((StatusCode::CREATED, Json(service.entry_view(entry).await?)))
 }
 
@@ -111,12 +106,20 @@ async fn order(
         return Err(Problem::new(StatusCode::CONFLICT, "nothing_to_order", "there are no places in this"));
     }
     let key = OrderKey { entry: entry.id, person: caller.name().to_string() };
-    if new.again {
-        service.orders.restart(&key).await?;
+    let only_undone = "only an order that was undone begins anew";
+    let begun = if new.again {
+        // The engine begins whatever has ended, and a place that is confirmed is not paid for twice.
+        let standing = service.orders.view(&key).await;
+        let standing = standing.map_err(|error| in_order_words(error, only_undone))?;
+        if standing.status != Status::Compensated {
+            return Err(Problem::new(StatusCode::CONFLICT, "conflict", only_undone));
+        }
+        service.orders.restart(&key).await
     } else {
         service.shop.note(&key).await?;
-        service.orders.start(&key).await?;
-    }
+        service.orders.start(&key).await
+    };
+    begun.map_err(|error| in_order_words(error, only_undone))?;
     Ok(Json(service.order(&key.entry, &key.person).await?))
 }
 
@@ -127,35 +130,27 @@ async fn order(
 async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<OrderView>> {
     let key = OrderKey { entry: id, person: caller.name().to_string() };
     let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the buyer");
-    service.orders.decide(&key, decision).await?;
+    let decided = service.orders.decide(&key, decision).await;
+    decided
+        .map_err(|error| in_order_words(error, "an order that is confirmed, or undone, is not taken back"))?;
     Ok(Json(service.order(&key.entry, &key.person).await?))
 }
 
-/// Lists orders in the order of their making: the caller's, or for an operator everybody's.
+/// Lists orders, the newest first: the caller's, or for an operator everybody's.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/orders", params(OrdersQuery), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<OrderView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/orders", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<OrderView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn orders(
     State(service): Shared,
     caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<OrdersQuery>,
+    paging: Paging,
 ) -> Answer<(HeaderMap, Json<Vec<OrderView>>)> {
-    let limit = limit(page.limit)?;
     let person = (!caller.is(Role::Operator.as_str())).then(|| &**caller.name());
-    let after = page.after.as_deref().unwrap_or_default();
-    let mut orders = service.shop.orders(person, after, limit + 1).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
-    let last = orders.last().filter(|_| more).map(|order| order.id.clone());
-    let link = last.map(|last| next_page("/orders", raw.as_deref(), &last)).unwrap_or_default();
-    let mut views = Vec::with_capacity(orders.len());
-    for order in orders {
-        // One whose process died before it began was never acknowledged.
-        views.extend(service.order_view(order).await?);
-    }
-    Ok((link, Json(views)))
+    let orders = service.shop.orders(person, paging.after_id()?, paging.rows()).await?;
+    let (link, Json(orders)) = paging.page(orders, |order| order.id.clone());
+    Ok((link, Json(service.order_views(orders).await?)))
 }
 
 /// Tells how the payment partner is.
@@ -179,6 +174,21 @@ async fn set_partner(
     Ok(Json(wanted))
 }
 
+/// Tells whoever ordered of an error of the engine that drives orders, which speaks of what it drives.
+fn in_order_words(error: Error, conflict: &str) -> Problem {
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        return Problem::not_found("order");
+    }
+    let mut problem = Problem::from(error);
+    problem.detail = match kind {
+        ErrorKind::Conflict => conflict.to_owned(),
+        ErrorKind::Overloaded => "the order is at work: look again in a moment".to_owned(),
+        _ => "orders cannot be worked on".to_owned(),
+    };
+    problem
+}
+
 impl Service {
     async fn entry(&self, id: &str) -> Answer<Entry> {
         self.board.entry(id).await?.ok_or_else(|| Problem::not_found("entry"))
@@ -192,20 +202,26 @@ impl Service {
 
     async fn order(&self, entry: &str, person: &str) -> Answer<OrderView> {
         let order = self.shop.order(entry, person).await?.ok_or_else(|| Problem::not_found("order"))?;
-        self.order_view(order).await?.ok_or_else(|| Problem::not_found("order"))
+        self.order_views(vec![order]).await?.pop().ok_or_else(|| Problem::not_found("order"))
     }
 
-    async fn order_view(&self, order: Order) -> Answer<Option<OrderView>> {
-        let key = OrderKey { entry: order.entry.clone(), person: order.person.clone() };
-        let snapshot = match self.orders.snapshot(&key).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            snapshot => snapshot?,
+    /// How orders stand, by one question to the sagas and one to the charges.
+    async fn order_views(&self, orders: Vec<Order>) -> Answer<Vec<OrderView>> {
+        let key = |order: &Order| OrderKey { entry: order.entry.clone(), person: order.person.clone() };
+        let snapshots = self.orders.snapshots(&orders.iter().map(key).collect::<Vec<_>>()).await?;
+        // One whose process died before it began was never acknowledged.
+        let begun = orders.into_iter().zip(snapshots).filter_map(|(order, found)| Some((order, found?)));
+        let begun: Vec<(Order, Snapshot)> = begun.collect();
+        let charging = |snapshot: &Snapshot| {
+            let step = snapshot.steps.iter().find(|step| &*step.name == CHARGE)?;
+            Some(step.key.clone())
         };
-        let charge = match snapshot.steps.iter().find(|step| &*step.name == CHARGE) {
-            Some(step) => self.shop.charged(&step.key).await?,
-            None => None,
+        let keys: Vec<String> = begun.iter().filter_map(|(_, snapshot)| charging(snapshot)).collect();
+        let charges = self.shop.charges(&keys).await?;
+        let view = |(order, snapshot): (Order, Snapshot)| {
+            let charge = charging(&snapshot).and_then(|key| charges.get(&key));
+            OrderView::of(order, &snapshot, charge)
         };
-        let title = self.board.entry(&order.entry).await?.map(|entry| entry.title);
-        Ok(Some(OrderView::of(order, title, &snapshot, charge.as_ref())?))
+        Ok(begun.into_iter().map(view).collect::<pumasi_core::Result<_>>()?)
     }
 }

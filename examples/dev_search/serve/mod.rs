@@ -19,6 +19,7 @@ use pumasi_core::event::Relay;
 use pumasi_core::time::{Clock as _, SystemClock};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
+use support::aside::{self, Aside};
 use support::page::{Entrance, Page};
 use support::service::{Host, Limits, Routes};
 use support::{sagas, servers, telemetry, tokens};
@@ -69,6 +70,15 @@ pub(crate) struct Options {
 
 pub(crate) type TokenOptions = tokens::Options<Role>;
 
+/// The file of events.
+const EVENTS: &str = "events.sqlite";
+
+/// Lists what was put aside, or has it delivered again.
+pub(crate) async fn put_aside(options: &aside::Options) -> Told {
+    let groups = follow::groups(&options.folder("dev_search"))?;
+    options.run("dev_search", EVENTS, &groups.each_ref().map(String::as_str)).await
+}
+
 /// What every request can reach.
 struct Service {
     engines: Engines,
@@ -85,7 +95,7 @@ pub(crate) async fn run(options: Options) -> Told {
     let mut host = Host::start("dev_search", options.listen).await?;
     servers::folder(&options.data)?;
     let database = servers::postgres("dev_search").await?;
-    let bus = servers::bus(&options.data.join("events.sqlite")).await?;
+    let bus = servers::bus(&options.data.join(EVENTS)).await?;
     let board = Board::open(&options.data.join("board.sqlite"), Clone::clone(&database)).await?;
     let delay = Duration::from_millis(options.partner_delay_ms);
     let shop = Shop::open(board.database.clone(), options.partner, delay).await?;
@@ -125,14 +135,16 @@ pub(crate) async fn run(options: Options) -> Told {
         board,
     });
 
-    host.works_on(Relay::new(service.board.outbox(), bus.clone()).run(host.shutdown.clone()));
-    for consumer in follow::consumers(&options.data, &service.engines, &bus)? {
+    host.works_on(Relay::new(service.board.outbox.store(), bus.clone()).run(host.shutdown.clone()));
+    let groups = follow::groups(&options.data)?;
+    for consumer in follow::consumers(&groups, &service.engines, &bus) {
         host.works_on(consumer.run(host.shutdown.clone()));
     }
     follow::catch_up(&service.board, &service.engines, &host.shutdown).await;
     let stopping = host.shutdown.clone();
     host.works_on(async move { engine.run(&stopping).await });
     let people = api::router().merge(find::router()).merge(market::router()).merge(todo::router());
+    let people = people.merge(Aside::new(bus, groups, Role::Operator.as_str()).router());
     let people = people.merge(tokens::router::<Role, _>(&host.keys)).merge(tokens::about(&host.keys));
     let routes = Routes::new(people);
     let limits = Limits::new(LARGEST, options.requests_per_second);

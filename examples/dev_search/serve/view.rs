@@ -38,7 +38,7 @@ pub(super) struct Found {
     cause: Option<&'static str>,
     /// How old an answer of the cache is.
     age_ms: Option<u64>,
-    /// How far the engine is behind.
+    /// How far the engine is behind the newest change, where it stands in for another one; none, if it is the usual one, or does not know.
     lag_ms: Option<u64>,
     /// What the answer lacks.
     gaps: Vec<String>,
@@ -173,7 +173,8 @@ pub(super) struct EngineRow {
     /// `closed`, `half_open` or `open`; none for the last one, which is asked whatever its health.
     circuit: Option<&'static str>,
     documents: Option<u64>,
-    /// How far it is behind the newest change.
+    /// How far it is behind the newest change that any engine took: 0 where it took that one, none where it took no change since it was
+    /// opened, or where nobody has looked at it yet.
     lag_ms: Option<u64>,
     /// Whether it holds so few documents that it must have lost them.
     wiped: bool,
@@ -257,12 +258,7 @@ pub(super) struct StepRow {
 }
 
 impl OrderView {
-    pub(super) fn of(
-        order: Order,
-        title: Option<String>,
-        snapshot: &Snapshot,
-        charge: Option<&Charge>,
-    ) -> Result<Self> {
+    pub(super) fn of(order: Order, snapshot: &Snapshot, charge: Option<&Charge>) -> Result<Self> {
         let view = &snapshot.view;
         let steps = snapshot.steps.iter().map(|step| StepRow {
             name: Arc::clone(&step.name),
@@ -272,7 +268,7 @@ impl OrderView {
         Ok(Self {
             id: order.id,
             entry: order.entry,
-            title,
+            title: order.title,
             person: order.person,
             status: view.status,
             reason: view.reason.clone(),

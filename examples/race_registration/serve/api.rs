@@ -14,8 +14,9 @@ use pumasi_saga::{Decision, Signal};
 use serde_json::{Value, json};
 use support::auth::{self, Bearer, Caller};
 use support::body::Object;
+use support::once::Keyed;
 use support::problem::Problem;
-use support::query::{Id, Ids, Known, limit, made_by, next_page};
+use support::query::{Id, Ids, Known, limit, next_page};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -87,7 +88,8 @@ async fn add_race(
     Object(new): Object<NewRace>,
 ) -> Answer<(StatusCode, Json<RaceView>)> {
     caller.require(Role::Organiser.as_str())?;
-    let key = made_by("race", caller.name(), &headers)?.to_string();
+    // Its places are of the sagas' books, and in no transaction with its row.
+    let key = Keyed::of(&headers, caller.name(), "POST /races", &())?.name("race").to_string();
     let wanted = new.into_race(caller.name())?;
     let race = service.books.add(&key, wanted.clone()).await?;
     if !race.is_as(&wanted) {

@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, redraw, say, setup, swap, t, written } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, pageByPage, redraw, request, say, setup, swap, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -12,7 +12,7 @@ const words = {
     added: "새 줄", removed: "뺀 줄", changed: "고친 줄",
     share: "나눌 링크 만들기", unshare: "나누기 그만", link: "링크 (지금만 보입니다; 새로 만들면 앞의 것은 닫힙니다)", sharedNow: "링크를 만들었습니다.", unshared: "이제 링크로 볼 수 없습니다.", remove: "지우기", deleted: "지웠습니다.", sure: "정말 지울까요? 댓글과 좋아요도 지워집니다.",
     notices: "알림", noNotices: "아직 알림이 없습니다.", like: n => `좋아요 ${n}`, kinds: { like: who => `${who} 님이 이력서를 좋아합니다.`, comment: who => `${who} 님이 댓글을 달았습니다.` },
-    comments: "댓글", noComments: "아직 댓글이 없습니다.", comment: "한마디", commentButton: "댓글 달기", said: "댓글을 달았습니다.", cut: "댓글 지우기", closed: "이 링크로 볼 수 있는 이력서가 없습니다.", enterToLike: "좋아요와 댓글은 들어온 뒤에 할 수 있습니다.",
+    comments: "댓글", noComments: "아직 댓글이 없습니다.", more: "이전 것 더 보기", comment: "한마디", commentButton: "댓글 달기", said: "댓글을 달았습니다.", cut: "댓글 지우기", closed: "이 링크로 볼 수 있는 이력서가 없습니다.", enterToLike: "좋아요와 댓글은 들어온 뒤에 할 수 있습니다.",
     retry: "다시 쓰기", conflict: "그사이 이력서가 바뀌었습니다. 지금 모습을 보고 다시 지시해 주세요.", 
   },
   en: {
@@ -26,13 +26,14 @@ const words = {
     added: "new line", removed: "line taken out", changed: "line changed",
     share: "Make a link", unshare: "Stop sharing", link: "Link (shown only now; a new one closes the last)", sharedNow: "The link is made.", unshared: "The link opens nothing any more.", remove: "Delete", deleted: "Deleted.", sure: "Delete it? Its comments and likes go with it.",
     notices: "News", noNotices: "There is no news yet.", like: n => `Like ${n}`, kinds: { like: who => `${who} likes a résumé of yours.`, comment: who => `${who} has commented.` },
-    comments: "Comments", noComments: "Nobody has commented yet.", comment: "Your comment", commentButton: "Comment", said: "Said.", cut: "Delete the comment", closed: "This link opens no résumé.", enterToLike: "Come in to like it and to comment.",
+    comments: "Comments", noComments: "Nobody has commented yet.", more: "Show older ones", comment: "Your comment", commentButton: "Comment", said: "Said.", cut: "Delete the comment", closed: "This link opens no résumé.", enterToLike: "Come in to like it and to comment.",
     retry: "Write it again", conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", 
   },
 };
-let resumes = [], current = null, edit = null, visit = null, comments = [], notices = [];
+let resumes = [], current = null, edit = null, visit = null;
 let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it is sent to nobody
 let isOpen = Boolean(key);
+const notices = pageByPage("notices"), comments = pageByPage("shared/comments", { ask: address => request("GET", address, undefined, { "share-key": key }), idOf: comment => comment.number });
 // What is behind the link of somebody's résumé.
 const behind = (method, path, body, headers) => call(method, path, body, { "share-key": key, ...headers });
 // A sentence with a person's name in it, of whose language nothing is known.
@@ -59,8 +60,9 @@ function draw() {
     return make("li", {}, make("strong", {}, row.account), make("span", { className: `tag${row.state === "failed" ? " bad" : ""}` }, t("states")[row.state]), row.version > 0 && make("span", { className: "muted" }, t("version")(row.version)), open);
   }));
   $("no-resumes").hidden = resumes.length > 0;
-  swap($("notices"), notices, ...notices.map(notice => make("li", {}, ...named(t("kinds")[notice.kind], notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
-  $("no-notices").hidden = notices.length > 0;
+  swap($("notices"), notices.rows, ...notices.rows.map(notice => make("li", {}, ...named(t("kinds")[notice.kind], notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
+  $("no-notices").hidden = notices.rows.length > 0;
+  $("more-notices").hidden = !notices.next;
   if (current) {
     const { resume } = current;
     $("one-h").replaceChildren(...named(t("opened"), resume?.name ?? current.account));
@@ -86,11 +88,12 @@ function draw() {
     swap($("shared-lines"), visit?.lines, ...sectioned(visit?.lines ?? [], shown));
     $("like").hidden = $("comments-h").hidden = !visit;
     if (visit) { $("like").textContent = t("like")(visit.likes); $("like").ariaPressed = String(visit.liked); $("like").disabled = !me || visit.own; $("like").title = me ? "" : t("enterToLike"); }
-    swap($("comments"), [comments, visit?.own], ...comments.map(comment => {
-      const cut = me && (comment.author === me.name || visit?.own) && button(`cut ${comment.number}`, t("cut"), () => guarded(async () => { await behind("DELETE", `shared/comments/${comment.number}`); await refresh(); }));
+    swap($("comments"), [comments.rows, visit?.own], ...comments.rows.map(comment => {
+      const cut = me && (comment.author === me.name || visit?.own) && button(`cut ${comment.number}`, t("cut"), () => guarded(async () => { await behind("DELETE", `shared/comments/${comment.number}`); comments.rows = comments.rows.filter(one => one !== comment); await refresh(); }));
       return make("li", {}, make("strong", { lang: "" }, comment.author), " ", make("span", { className: "muted" }, day(comment.at)), make("p", { lang: "" }, comment.text), cut);
     }));
-    $("no-comments").hidden = !visit || comments.length > 0;
+    $("no-comments").hidden = !visit || comments.rows.length > 0;
+    $("more-comments").hidden = !visit || !comments.next;
     $("comment-form").hidden = !me || !visit;
   }
 }
@@ -101,7 +104,7 @@ async function show(id) {
   $("one-h").focus();
 }
 async function refresh() {
-  if (me) [resumes, notices] = await Promise.all([call("GET", "resumes"), call("GET", "notices?limit=20")]);
+  if (me) [resumes] = await Promise.all([call("GET", "resumes"), notices.refresh()]);
   if (current) {
     try { current = await call("GET", `resumes/${current.id}`); } catch (error) { if (error.status !== 404) throw error; current = null; }
     if (current && edit?.state === "pending") {
@@ -111,10 +114,10 @@ async function refresh() {
     }
   }
   if (isOpen) {
-    try { visit = await behind("GET", "shared"); comments = await behind("GET", "shared/comments?limit=500"); } catch (error) {
+    try { visit = await behind("GET", "shared"); await comments.refresh(); } catch (error) {
       if (error.status !== 404) throw error;
       // A link that was taken back stays so.
-      isOpen = false; visit = null; comments = [];
+      isOpen = false; visit = null; comments.forget();
     }
   }
   redraw();
@@ -165,6 +168,8 @@ $("remove").onclick = () => guarded(async () => {
 });
 $("like").onclick = () => guarded(async () => { Object.assign(visit, await behind("PUT", "shared/like", { like: !visit.liked })); draw(); });
 onSubmit($("comment-form"), async (form, name) => { await behind("POST", "shared/comments", { text: form.text.value }, once(name)); form.text.value = ""; say(t("said")); await refresh(); });
+$("more-comments").onclick = () => guarded(async () => { await comments.more(); draw(); });
+$("more-notices").onclick = () => guarded(async () => { await notices.more(); draw(); });
 addEventListener("hashchange", () => location.reload());
 begin({
   service: "resume_writer", words,
@@ -177,7 +182,7 @@ begin({
     $("by").textContent = setup.model ? (setup.offline ? t("offline")(setup.account) : t("model")(setup.model)) : "";
     draw();
   },
-  left() { current = edit = null; resumes = []; notices = []; },
+  left() { current = edit = null; resumes = []; notices.forget(); },
   async begun() {
     if (setup.account && !$("account").value) $("account").value = setup.account;
     document.querySelector(`[name=written][value=${language}]`).checked = true;

@@ -7,17 +7,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use support::auth::{Bearer, Caller};
 use support::body::Object;
+use support::once::Keyed;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Ids, Known, limit, made_by};
+use support::query::{Id, Ids, bad};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::view::{
-    About, Accepted, EditView, Instruction, NoticeQuery, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
-    text,
+    About, Accepted, EditView, Instruction, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted, text,
 };
+use crate::desk::now;
 use crate::store::Kept;
 
 pub(super) type Shared = State<Arc<Service>>;
@@ -45,11 +47,13 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 
 /// Asks for a résumé of a GitHub account; `GET /resumes/{id}` tells when it is written.
 ///
-/// Sent again under the same `Idempotency-Key` it is written once.
+/// Sent again under the same `Idempotency-Key` it is written once. Each costs a call of the model, as retries and instructions do, of
+/// which one person may cause so many in a day: with 429, `Retry-After` says when the next one is allowed.
 #[utoipa::path(post, path = "/resumes", request_body = Wanted, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this résumé, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem),
+    (status = 429, body = Problem)))]
 async fn ask(
     State(service): Shared,
     caller: Caller,
@@ -60,8 +64,8 @@ async fn ask(
     if !(1..=100).contains(&wanted.account.len()) || !wanted.account.bytes().all(fits) {
         return Err(Problem::invalid("an account's name is 1 to 100 letters, digits and hyphens"));
     }
-    let id = made_by("resume", caller.name(), &headers)?;
-    let id = service.desk.ask(id, caller.name(), &wanted.account, wanted.language).await?;
+    let keyed = Keyed::of(&headers, caller.name(), "POST /resumes", &wanted)?;
+    let id = service.desk.ask(&keyed, caller.name(), &wanted.account, wanted.language).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
 }
 
@@ -91,11 +95,12 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
 
 /// Has a résumé of the caller's written anew that has failed; sent again, while it is being written, it changes nothing.
 #[utoipa::path(post, path = "/resumes/{id}/retry", params(("id" = String, Path)), security(("bearer" = [])), responses(
-    (status = 202, body = Accepted), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    (status = 202, body = Accepted), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 429, body = Problem)))]
 async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(StatusCode, Json<Accepted>)> {
-    let id = service.own(&caller, &id).await?.id;
-    service.desk.store.retry(&id).await?;
-    Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
+    let kept = service.own(&caller, &id).await?;
+    service.desk.store.retry(&kept, now()).await?;
+    Ok((StatusCode::ACCEPTED, Json(Accepted { id: kept.id })))
 }
 
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
@@ -106,7 +111,7 @@ async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(St
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
     request_body = Instruction, security(("bearer" = [])), responses((status = 202, body = Accepted), (status = 400, body = Problem),
     (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn instruct(
     State(service): Shared,
     caller: Caller,
@@ -116,8 +121,8 @@ async fn instruct(
 ) -> Answer<(StatusCode, Json<Accepted>)> {
     let instruction = text("an instruction", &wanted.instruction, 1_000)?;
     let kept = service.own(&caller, &id).await?;
-    let name = made_by("resume-edit", caller.name(), &headers)?;
-    let id = service.desk.instruct(name, &kept.id, wanted.version, &instruction).await?;
+    let keyed = Keyed::of(&headers, caller.name(), &format!("POST /resumes/{}/edits", kept.id), &wanted)?;
+    let id = service.desk.instruct(&keyed, caller.name(), &kept.id, wanted.version, &instruction).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
 }
 
@@ -164,15 +169,24 @@ async fn unshare(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<S
 }
 
 /// Lists what people did with the caller's résumés, the newest first.
-#[utoipa::path(get, path = "/notices", params(NoticeQuery), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<NoticeView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/notices", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<NoticeView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn notices(
     State(service): Shared,
     caller: Caller,
-    Known(query): Known<NoticeQuery>,
-) -> Answer<Json<Vec<NoticeView>>> {
-    let notices = service.desk.store.notices(caller.name(), limit(query.limit)?).await?;
-    Ok(Json(notices.into_iter().map(NoticeView::from).collect()))
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<NoticeView>>)> {
+    let position =
+        |after: &str| after.split_once(',').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    let after = match paging.after_id()? {
+        None => None,
+        Some(after) => Some(position(after).ok_or_else(|| bad("`after` is what a page's link has"))?),
+    };
+    let notices = service.desk.store.notices(caller.name(), after, paging.rows()).await?;
+    Ok(paging.page_of(notices, |notice| format!("{},{}", notice.at, notice.id), NoticeView::from))
 }
 
 /// Tells how the service is set up.

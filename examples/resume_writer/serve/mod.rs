@@ -19,6 +19,7 @@ use support::{telemetry, tokens};
 use crate::desk::Desk;
 use crate::evidence::Accounts;
 use crate::partner::Partner;
+use crate::store::CALLS_A_DAY;
 use crate::writer::Writer;
 use view::Role;
 
@@ -44,6 +45,9 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "50")]
     requests_per_second: NonZeroU32,
+    /// How many calls of the model one person may cause in a day: by résumés, retries and instructions.
+    #[arg(long, default_value_t = CALLS_A_DAY)]
+    calls_a_day: NonZeroU32,
 }
 
 pub(crate) type TokenOptions = tokens::Options<Role>;
@@ -67,22 +71,27 @@ pub(crate) async fn run(
     let mut host = Host::start("resume_writer", options.listen).await?;
     let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
     let is_told = partner.is_some();
-    let desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
+    let mut desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
+    desk.store = desk.store.with_calls_a_day(options.calls_a_day);
     let store = desk.store.clone();
     let ready = host.ready().with_bus(Arc::clone(&desk.bus)).with("store", move || {
         let store = store.clone();
         async move { store.ping().await }
     });
     let mut ready = ready.with_model(model);
-    if matches!(desk.accounts, Accounts::Api(_)) {
+    if !matches!(desk.accounts, Accounts::Export(None)) {
         ready = ready.with_last_call("github", desk.reading.clone());
     }
     if is_told {
         ready = ready.with_last_call("partner", desk.telling.clone());
     }
-    host.works_on(desk.work().run(host.shutdown.clone()));
-    host.works_on(desk.notify().run(host.shutdown.clone()));
-    host.works_on(desk.relay().run(host.shutdown.clone()));
+    for consumer in [Some(desk.work()), Some(desk.note()), desk.notify()].into_iter().flatten() {
+        let stopping = host.shutdown.clone();
+        host.works_on(async move { consumer.run(stopping).await });
+    }
+    let relay = desk.relay();
+    let stopping = host.shutdown.clone();
+    host.works_on(async move { relay.run(stopping).await });
     let people = api::router().merge(shared::router());
     let people = people.merge(tokens::router_with_usual(&host.keys, Role::Member));
     let routes = Routes::new(people);

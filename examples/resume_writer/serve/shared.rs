@@ -10,14 +10,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use support::auth::Caller;
 use support::body::Object;
+use support::once::Keyed;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Known, limit, made_by};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::view::{CommentQuery, CommentView, LikesView, NewComment, NewLike, Role, SharedView, text};
+use super::view::{CommentView, LikesView, NewComment, NewLike, Role, SharedView, text};
 use crate::desk::now;
 use crate::resume::Resume;
 use crate::store::{Kept, Social};
@@ -87,17 +89,19 @@ async fn like(
     Ok(Json(LikesView { likes, liked }))
 }
 
-/// Lists what was said, the oldest first.
-#[utoipa::path(get, path = "/shared/comments", params(("Share-Key" = String, Header), CommentQuery), responses(
-    (status = 200, body = Vec<CommentView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
+/// Lists what was said, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/shared/comments", params(("Share-Key" = String, Header), PageQuery), responses(
+    (status = 200, body = Vec<CommentView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn comments(
     State(service): Shared,
     Opened(kept, _): Opened,
-    Known(query): Known<CommentQuery>,
-) -> Answer<Json<Vec<CommentView>>> {
-    let after = i64::from(query.after.unwrap_or(0));
-    let comments = service.desk.store.comments(&kept.id, after, limit(query.limit)?).await?;
-    Ok(Json(comments.into_iter().map(CommentView::from).collect()))
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<CommentView>>)> {
+    let comments = service.desk.store.comments(&kept.id, paging.after_number()?, paging.rows()).await?;
+    Ok(paging.page_of(comments, |comment| comment.number.to_string(), CommentView::from))
 }
 
 /// Says something; the owner is told later.
@@ -116,8 +120,9 @@ async fn comment(
     Object(new): Object<NewComment>,
 ) -> Answer<(StatusCode, Json<CommentView>)> {
     let text = text("a comment", &new.text, 1_000)?;
-    let id = made_by("resume-comment", &format!("{}\n{}", opened.0.id, caller.name()), &headers)?;
-    let said = service.desk.store.comment(id, &opened.social("comment", &caller), &text).await?;
+    let keyed =
+        Keyed::of(&headers, caller.name(), &format!("POST /shared/comments of {}", opened.0.id), &new)?;
+    let said = service.desk.store.comment(&keyed, opened.social("comment", &caller), text).await?;
     Ok((StatusCode::CREATED, Json(said.into())))
 }
 
@@ -137,8 +142,8 @@ async fn uncomment(
     if store.uncomment(&kept.id, number, author).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    let after = number.saturating_sub(1);
-    let is_there = store.comments(&kept.id, after, 1).await?.iter().any(|comment| comment.number == number);
+    let up_to = store.comments(&kept.id, Some(number.saturating_add(1)), 1).await?;
+    let is_there = up_to.iter().any(|comment| comment.number == number);
     if is_there {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this is somebody else's comment"));
     }

@@ -4,7 +4,7 @@ use pumasi_core::Result;
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use support::problem::Problem;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::diff::{Change, changes};
 use crate::resume::{Language, Line, Refused, Resume};
@@ -26,7 +26,7 @@ pub(super) fn text(what: &str, text: &str, longest: usize) -> std::result::Resul
 }
 
 /// Whose work is to be written up.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// The GitHub account.
@@ -36,7 +36,7 @@ pub(super) struct Wanted {
 }
 
 /// What an owner wants changed.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Instruction {
     #[schema(min_length = 1, max_length = 1000, example = "Shorten the summary")]
@@ -173,7 +173,7 @@ pub(super) struct LikesView {
 }
 
 /// What somebody says.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewComment {
     #[schema(min_length = 1, max_length = 1000, example = "재현율을 어떻게 재셨나요?")]
@@ -212,29 +212,6 @@ impl From<Notice> for NoticeView {
         let Notice { id, resume, kind, person, at: when } = notice;
         Self { id, resume, kind, person, at: at(when) }
     }
-}
-
-/// A page of comments.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CommentQuery {
-    /// Only comments after this number.
-    #[param(minimum = 0)]
-    pub(super) after: Option<u32>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
-/// How many notices.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoticeQuery {
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
 }
 
 support::roles! {

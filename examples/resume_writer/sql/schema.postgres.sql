@@ -49,3 +49,8 @@ CREATE TABLE IF NOT EXISTS notices (
     told BIGINT
 );
 CREATE INDEX IF NOT EXISTS notices_by_owner ON notices (owner, at);
+-- Who caused calls of the model, and when all of a day's will be allowed to them again.
+CREATE TABLE IF NOT EXISTS calls (
+    person TEXT PRIMARY KEY,
+    back_at BIGINT NOT NULL
+);

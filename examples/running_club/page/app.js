@@ -9,7 +9,7 @@ const words = {
     rank: "순위", who: "이름", moved: "변동", fresh: "새로", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `${n}계단 오름`, downBy: n => `${n}계단 내림`, sameRank: "그대로",
     values: { distance_m: "거리", time_s: "시간", pace_ms_per_km: "페이스", attendance: "출석", members: "인원" },
     mineIs: (rank, total, percentile) => `내 순위: ${total}명 중 ${rank}위 (백분위 ${percentile})`, crewIs: (rank, total, percentile) => `우리 크루: ${total}크루 중 ${rank}위 (백분위 ${percentile})`,
-    record: "달린 기록", began: "시작한 때", km: "거리 (km)", took: "시간 (분:초)", recordButton: "기록하기", recorded: "기록했습니다. 순위는 곧 바뀝니다.", recordedLate: "기록했습니다. 그 주는 마감되어 주간 순위에는 들지 않습니다.", badTime: "시간은 52:30이나 1:45:00처럼 씁니다.", noRuns: "아직 기록이 없습니다.", late: "주간 마감 후", alone: "혼자",
+    record: "달린 기록", began: "시작한 때", inZone: zone => `${zone}의 시각입니다.`, km: "거리 (km)", took: "시간 (분:초)", recordButton: "기록하기", recorded: "기록했습니다. 순위는 곧 바뀝니다.", recordedLate: "기록했습니다. 그 주는 마감되어 주간 순위에는 들지 않습니다.", badTime: "시간은 52:30이나 1:45:00처럼 씁니다.", noRuns: "아직 기록이 없습니다.", late: "주간 마감 후", alone: "혼자",
     crews: "크루", crewName: "새 크루 이름", found: "만들기", founded: "크루를 만들고 들어갔습니다.", noCrews: "아직 크루가 없습니다.", members: n => `${n}명`, founder: name => `만든 사람 ${name}`, join: "들어가기", leave: "나오기", joined: "들어갔습니다. 이제부터의 기록은 이 크루에도 반영됩니다.", left: "나왔습니다.",
     badges: "내 업적", earnedOn: day => `${day}에 얻음`, notYet: "아직",
     recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 월요일과 매월 1일 아침 9시에 만들어집니다.", soFar: at => `${at}까지`,
@@ -25,7 +25,7 @@ const words = {
     rank: "Rank", who: "Name", moved: "Moved", fresh: "new", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `up by ${n}`, downBy: n => `down by ${n}`, sameRank: "as before",
     values: { distance_m: "Distance", time_s: "Time", pace_ms_per_km: "Pace", attendance: "Attendance", members: "Members" },
     mineIs: (rank, total, percentile) => `You are ${rank} of ${total} (percentile ${percentile})`, crewIs: (rank, total, percentile) => `Your crew is ${rank} of ${total} (percentile ${percentile})`,
-    record: "Your runs", began: "Began at", km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone",
+    record: "Your runs", began: "Began at", inZone: zone => `By the clocks of ${zone}.`, km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone",
     crews: "Crews", crewName: "Name of a new crew", found: "Found the crew", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
     badges: "Your achievements", earnedOn: day => `earned on ${day}`, notYet: "not yet",
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made on Mondays, and on the first of a month, at nine.", soFar: at => `until ${at}`,
@@ -37,6 +37,9 @@ const words = {
 let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [], recaps = [], news = [], jobs = [];
 let pressed = 0; // how often Later, or with a minus Earlier, was pressed before the board was there
 let shown = { of: "runners", by: "distance", span: "week", on: null };
+// The club's clock, as a field for a moment has it; and the moment at which it says so: whoever runs elsewhere has another one on the wall.
+const onClubClock = at => new Date(at).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short", timeZone: setup.zone }).replace(" ", "T");
+const inClubZone = said => { const wanted = Date.parse(`${said}Z`), ahead = at => Date.parse(`${onClubClock(at)}Z`) - at, near = wanted - ahead(wanted); return new Date(wanted - ahead(near)); };
 const moment = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short", timeZone: setup.zone });
 const day = at => new Date(at).toLocaleDateString(language, { month: "short", day: "numeric", weekday: "short", timeZone: setup.zone });
 // The club's days end at two in the morning.
@@ -195,7 +198,7 @@ onEnter(async () => {
 onSubmit($("run-form"), async (elements, key) => {
   const parts = elements.took.value.split(":").map(Number);
   if (parts.length < 2 || parts.some(Number.isNaN)) throw new Error(t("badTime"));
-  const run = { began_at: new Date(elements.began.value).toISOString(), distance_m: Math.round(Number(elements.km.value) * 1000), time_s: parts.reduce((sum, part) => sum * 60 + part, 0) };
+  const run = { began_at: inClubZone(elements.began.value).toISOString(), distance_m: Math.round(Number(elements.km.value) * 1000), time_s: parts.reduce((sum, part) => sum * 60 + part, 0) };
   const value = await call("POST", "runs", run, once(key));
   elements.km.value = ""; elements.took.value = "";
   say(t(value.in_time ? "recorded" : "recordedLate"));
@@ -215,19 +218,18 @@ $("by").onchange = () => choose({ by: $("by").value });
 $("span").onchange = () => { pressed = 0; choose({ span: $("span").value, on: null }); };
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
-const ago = new Date(Date.now() - 3_600_000);
-$("began").value = `${ago.getFullYear()}-${two(ago.getMonth() + 1)}-${two(ago.getDate())}T${two(ago.getHours())}:${two(ago.getMinutes())}`;
 begin({
   service: "running_club", words,
   redraw() {
     for (const id of ["running", "earned", "recapped", "crew-form"]) $(id).hidden = !me;
     for (const id of ["ask", "scheduled"]) $(id).hidden = !isOrganiser();
+    $("began-zone").textContent = t("inZone")(setup.zone);
     choices();
     sayWho();
     drawAll();
   },
   left() { mine = null; crew = null; runs = []; badges = []; recaps = []; jobs = []; guarded(refresh); },
-  begun: refresh,
+  begun() { $("began").value = onClubClock(Date.now() - 3_600_000); return refresh(); },
 });
 // What others do shows within some seconds.
 every(5_000, refresh);

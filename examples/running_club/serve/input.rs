@@ -1,12 +1,7 @@
 //! What comes over the wire.
 
-use axum::http::HeaderMap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use pumasi_core::event::EventId;
-use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_core::time::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
@@ -35,19 +30,8 @@ support::roles! {
     }
 }
 
-/// Names what a request makes, by the client's key or at random: the same key of the same caller is the same thing.
-pub(super) fn id(headers: &HeaderMap, what: &str, caller: &str) -> Result<EventId, Problem> {
-    let key = match headers.get(IdempotencyKey::HEADER).map(|key| key.to_str()) {
-        None => return Ok(EventId::random()),
-        Some(Ok(key)) => IdempotencyKey::from_header(key).map_err(|error| bad(error.message()))?,
-        Some(Err(_)) => return Err(bad("the header Idempotency-Key is not visible ASCII")),
-    };
-    let request = IdempotentRequest::new(caller, &key, Fingerprint::of(&[]));
-    Ok(EventId::named(what, &STANDARD.encode(request.id().as_bytes())))
-}
-
 /// A run.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RunInput {
     /// When it began, as RFC 3339.
@@ -124,7 +108,7 @@ fn crew_name(name: &str) -> Result<&str, Problem> {
 }
 
 /// Which recaps to make now.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecapInput {
     pub(super) span: Span,

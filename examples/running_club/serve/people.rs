@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use support::auth::Caller;
 use support::body::Object;
+use support::once::Keyed;
 use support::problem::Problem;
 use support::query::{Known, limit, next_page, url_encoded};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +17,6 @@ use super::Service;
 use super::api::{Answer, Shared};
 use super::input::{
     CrewInput, LatestQuery, MembershipInput, NamesQuery, RecapInput, RecapsQuery, Role, RunInput, RunsQuery,
-    id,
 };
 use super::view::{AskedView, BadgeView, CrewView, JobView, MeView, NewsView, RecapView, RunView};
 use crate::badges::BADGES;
@@ -47,11 +47,11 @@ async fn record(
     headers: HeaderMap,
     Object(new): Object<RunInput>,
 ) -> Answer<(StatusCode, Json<RunView>)> {
-    let id = id(&headers, "club.run", caller.name())?;
+    let keyed = Keyed::of(&headers, caller.name(), "POST /runs", &new)?;
     let new = new.read(service.club.boards.now())?;
-    let run = service.club.record(id, caller.name(), new).await?;
-    let view = service.run_view(run)?;
-    metrics::counter!("club_runs_total").increment(1);
+    let run = service.club.record(&keyed, caller.name(), new).await?;
+    let view = service.run_view(run.value)?;
+    metrics::counter!("club_runs_total").increment(run.is_new.into());
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -175,7 +175,8 @@ async fn ask_for_recaps(
     let now = club.boards.now();
     let window = club.calendar.window(input.span, now)?;
     let wanted = Wanted::of(input.span, &window, now);
-    let asked = club.recaps.ask(id(&headers, "club.recaps", caller.name())?, wanted).await?;
+    let keyed = Keyed::of(&headers, caller.name(), "POST /recaps", &input)?;
+    let asked = club.ask_for_recaps(&keyed, wanted).await?;
     let (from, until) = (asked.begins_at.to_string(), asked.until.to_string());
     Ok((StatusCode::ACCEPTED, Json(AskedView { span: input.span, from, until })))
 }

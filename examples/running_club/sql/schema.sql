@@ -37,13 +37,6 @@ CREATE TABLE IF NOT EXISTS recaps (
     figures TEXT NOT NULL,
     PRIMARY KEY (runner, span, begins_at)
 );
--- Recaps that somebody asked for, by the key of the request: in which span, of what begins when, and until when.
-CREATE TABLE IF NOT EXISTS wanted_recaps (
-    id TEXT PRIMARY KEY,
-    span TEXT NOT NULL,
-    begins_at BIGINT NOT NULL,
-    taken_until BIGINT NOT NULL
-);
 -- What was posted to Slack.
 CREATE TABLE IF NOT EXISTS notices (
     event TEXT PRIMARY KEY,

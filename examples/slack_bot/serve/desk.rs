@@ -1,16 +1,13 @@
 //! What people ask most, and what could not be answered.
 
-use std::num::NonZeroUsize;
-
 use axum::Json;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use pumasi_core::event::{EventBus as _, EventId, Page};
+use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::problem::Problem;
-use support::query::{Known, bad, limit, next_page};
+use support::query::{Known, bad};
 use support::tokens::{self, LIFETIME};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +15,6 @@ use utoipa_axum::routes;
 
 use super::api::{Answer, Shared};
 use super::{Role, Service};
-use crate::bot::GROUP;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,8 +29,6 @@ pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
         .routes(routes!(token))
         .routes(routes!(questions))
         .routes(routes!(waiting))
-        .routes(routes!(put_aside))
-        .routes(routes!(deliver_again))
 }
 
 /// How the service is set up.
@@ -128,97 +122,4 @@ struct Waiting {
 async fn waiting(State(service): Shared, caller: Caller) -> Answer<Json<Waiting>> {
     reads(&caller)?;
     Ok(Json(Waiting { waiting: service.bot.store.waiting().await? }))
-}
-
-/// A page of a list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    /// The position that the page before ended with.
-    after: Option<u64>,
-    /// At most so many; 100 if left out.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u16>,
-}
-
-/// A question that was put aside; of what it says there is nothing here.
-#[derive(Serialize, ToSchema)]
-struct AsideRow {
-    id: String,
-    position: u64,
-    /// When (RFC 3339).
-    at: String,
-    attempts: u32,
-    /// The kind of the failure.
-    kind: String,
-    /// What was tried, and how it failed.
-    reason: String,
-}
-
-/// Lists the questions that were put aside. Takes an operator's token.
-#[utoipa::path(get, path = "/put-aside", params(Paging), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<AsideRow>, headers(("Link" = String, description = "The next page, if there may be one"))),
-    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
-async fn put_aside(
-    State(service): Shared,
-    caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<Paging>,
-) -> Answer<(HeaderMap, Json<Vec<AsideRow>>)> {
-    caller.require(Role::Operator.as_str())?;
-    let limit = NonZeroUsize::new(limit(query.limit)?).unwrap_or(NonZeroUsize::MIN);
-    let page = Page { after: query.after.unwrap_or(0), limit };
-    let letters = service.bot.bus.dead_letters(GROUP, page).await?;
-    let last = letters.last().filter(|_| letters.len() == limit.get());
-    let link = last.map(|last| next_page("/put-aside", raw.as_deref(), &last.position.to_string()));
-    let rows = letters.into_iter().map(|letter| AsideRow {
-        id: letter.event.id.to_string(),
-        position: letter.position,
-        at: letter.at.to_string(),
-        attempts: letter.attempts,
-        kind: letter.reason.kind,
-        reason: letter.reason.message,
-    });
-    Ok((link.unwrap_or_default(), Json(rows.collect())))
-}
-
-/// What to deliver again.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Again {
-    /// Of the list of what was put aside.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 500)]
-    ids: Vec<String>,
-}
-
-/// What is delivered again.
-#[derive(Serialize, ToSchema)]
-struct Delivered {
-    /// How many of them were put aside until now.
-    delivered: usize,
-}
-
-/// Delivers questions again that were put aside, their attempts counted anew. Takes an operator's token.
-#[utoipa::path(post, path = "/put-aside/deliver-again", request_body = Again, security(("bearer" = [])), responses(
-    (status = 200, body = Delivered), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn deliver_again(
-    State(service): Shared,
-    caller: Caller,
-    Object(wanted): Object<Again>,
-) -> Answer<Json<Delivered>> {
-    caller.require(Role::Operator.as_str())?;
-    if !(1..=500).contains(&wanted.ids.len()) {
-        return Err(Problem::invalid("`ids` has 1 to 500 entries"));
-    }
-    let ids: Vec<EventId> = wanted
-        .ids
-        .iter()
-        .map(|id| {
-            id.parse()
-                .map_err(|_| Problem::invalid("an entry of `ids` is no id of a list of what was put aside"))
-        })
-        .collect::<Answer<_>>()?;
-    Ok(Json(Delivered { delivered: service.bot.bus.replay(GROUP, &ids).await? }))
 }

@@ -16,6 +16,7 @@ use axum::Router;
 use pumasi_core::alert::Alerts;
 use pumasi_core::model::ChatModel;
 use pumasi_core::slack::{SignatureVerifier, SlackClient, SlackWebhook};
+use support::aside::Aside;
 use support::auth::Keys;
 use support::model::Watched;
 use support::page::{Entrance, Page};
@@ -24,7 +25,7 @@ use support::service::{Host, Limits, Routes};
 use support::{servers, telemetry, tokens};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::bot::Bot;
+use super::bot::{Bot, GROUP};
 use super::play::Play;
 
 /// Where the service listens and what it keeps.
@@ -157,7 +158,8 @@ pub(crate) fn router(
     machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
 ) -> Result<Router, String> {
-    let people = desk::router().merge(played::router());
+    let aside = Aside::new(service.bot.bus.clone(), [GROUP], Role::Operator.as_str());
+    let people = desk::router().merge(played::router()).merge(aside.router());
     let routes = Routes::new(people).with_machines(machines).with_foreign(api::router());
     // Slack waits three seconds.
     let limits = Limits::new(256 * 1024, requests).with_time(Duration::from_secs(3));

@@ -129,6 +129,34 @@ export async function request(method, path, body, headers = {}) {
 const isOpen = ({ status, headers }) => status >= 500 || [408, 425, 429].includes(status) || status === 409 && headers.has("retry-after");
 /** As `request`: what was answered alone. */
 export const call = async (...asked) => (await request(...asked)).value;
+/** The address of the next page of a list, from the header that leads to it; `null` behind the last one. */
+export const nextPage = link => /^<\/?([^>]*)>; rel="next"/.exec(link ?? "")?.[1] ?? null;
+/**
+ * A list that is read page by page, the newest first. `ask` asks for an address, as `request` does, and `path` is that of the list; rows have an `id`, or
+ * what `idOf` says. `refresh` asks anew for what is shown, as far as one page has it (older rows stay as they were read), `more` for the page behind it;
+ * `next` is `null` where there is none.
+ */
+export function pageByPage(path, { ask = address => request("GET", address), idOf = row => row.id, usual = 20, most = 500 } = {}) {
+  const asked = limit => `${path}${path.includes("?") ? "&" : "?"}limit=${limit}`;
+  const list = {
+    rows: [], next: null,
+    async refresh() {
+      const { value, link } = await ask(asked(Math.min(most, Math.max(usual, list.rows.length))));
+      const last = link ? list.rows.findIndex(row => idOf(row) === idOf(value.at(-1))) : -1;
+      const older = last < 0 ? [] : list.rows.slice(last + 1);
+      list.rows = [...value, ...older];
+      if (!older.length) list.next = nextPage(link);
+    },
+    async more() {
+      const { value, link } = await ask(list.next);
+      const known = new Set(list.rows.map(idOf));
+      list.rows = [...list.rows, ...value.filter(row => !known.has(idOf(row)))];
+      list.next = nextPage(link);
+    },
+    forget() { list.rows = []; list.next = null; },
+  };
+  return list;
+}
 const explained = problem => page.explain?.(problem) ?? page.words[language].problem?.[problem?.title] ?? common[language].problem[problem?.title] ?? problem?.detail ?? problem?.title;
 /** Does what may fail, and says so. */
 export async function guarded(work) {
@@ -250,6 +278,41 @@ export function leave() {
   page.left?.();
   redraw();
   $("enter-h").focus();
+}
+
+/**
+ * What a service has put aside, in the section `aside`, for those for whom `may` holds: the list `letters`, `no-letters` where there is none, and the
+ * button `deliver-again`. The page has the words, and calls `refresh`, `draw` and `forget`.
+ */
+export function putAside(may, delivered) {
+  let letters = [], next = null;
+  const draw = () => {
+    $("aside").hidden = !may();
+    swap($("letters"), letters, ...letters.map(letter => make("li", {}, make("p", {}, new Date(letter.at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" }), " ", make("span", { className: "tag bad" }, letter.kind), " ", make("span", { className: "tag" }, t("attempts")(letter.attempts))), make("p", { lang: "en" }, letter.reason))));
+    $("no-letters").hidden = letters.length > 0;
+    $("deliver-again").hidden = !letters.length;
+  };
+  const refresh = async () => {
+    if (!may()) return;
+    const { value, link } = await request("GET", "put-aside?limit=100");
+    letters = value; next = nextPage(link);
+    draw();
+  };
+  $("deliver-again").onclick = () => guarded(async () => {
+    let count = 0;
+    // What is put aside meanwhile is left for the next time.
+    for (let rows = letters, more = next; rows.length;) {
+      count += (await call("POST", "put-aside/deliver-again", { ids: rows.map(row => row.id) })).delivered;
+      if (!more) break;
+      const { value, link } = await request("GET", more);
+      rows = value; more = nextPage(link);
+    }
+    say(t("delivered")(count));
+    $("aside-h").focus();
+    await refresh();
+    await delivered?.();
+  });
+  return { refresh, draw, forget() { letters = []; next = null; } };
 }
 
 /**

@@ -1,5 +1,7 @@
 //! Searching, whatever becomes of the engines.
 
+use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
+
 use super::*;
 
 #[tokio::test]
@@ -131,4 +133,42 @@ async fn an_engine_or_a_partner_that_is_away_is_named_and_the_search_goes_on() {
     assert!(!ids(&site.search(&[("q", "검색")]).await).is_empty());
     site.partner("well").await;
     site.until("/readyz", Nobody, |ready| ready["status"] == "ready").await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_which_changes_no_engine_could_take_and_hands_them_over_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    let bus = SqliteBus::open(folder.path().join("events.sqlite")).await.unwrap();
+    let odd =
+        Envelope::new("entries", "odd", State::Created, 1).with_payload(&json!({"title": ["하늘"]})).unwrap();
+    bus.publish(&[odd]).await.unwrap();
+    let both = |rows: &Value| rows.as_array().unwrap().len() == 2;
+    let rows = site.until("/put-aside", Operator, both).await;
+    assert!(!rows.to_string().contains("하늘"), "{rows}");
+    let groups: BTreeSet<&str> =
+        rows.as_array().unwrap().iter().map(|row| row["group"].as_str().unwrap()).collect();
+    assert!(groups.len() == 2 && groups.iter().all(|group| group.starts_with("search.")), "{rows}");
+    assert_eq!(site.ask(Method::GET, "/put-aside", Tutor, None).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(site.ask(Method::GET, "/put-aside", Nobody, None).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(site.ask(Method::GET, "/put-aside?after=x", Operator, None).await.0, StatusCode::BAD_REQUEST);
+
+    // Page by page: the engines' groups one after the other.
+    let first = site.send(Method::GET, "/put-aside?limit=1", Operator, None, None).await.unwrap();
+    let next = first.headers()["link"].to_str().unwrap().to_owned();
+    let next = next.trim_start_matches('<').split('>').next().unwrap();
+    assert_eq!(site.get(next, Operator).await, json!([rows[1]]));
+
+    let again = json!({"ids": [rows[0]["id"]]});
+    let (status, told) = site.ask(Method::POST, "/put-aside/deliver-again", Operator, Some(again)).await;
+    assert_eq!((status, told), (StatusCode::OK, json!({"delivered": 2})));
+    // Nothing was mended: they come back.
+    site.until("/put-aside", Operator, both).await;
+    let mut command = std::process::Command::new(support::child::example("dev_search").unwrap());
+    for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+        command.env_remove(variable);
+    }
+    let done = command.args(["put-aside", "--data"]).arg(folder.path()).output().unwrap();
+    let listed = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success() && listed.contains("2 are put aside"), "{listed}");
 }

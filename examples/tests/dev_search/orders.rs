@@ -100,3 +100,55 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     // Of five places each is somebody's who paid, or free.
     assert_eq!(site.free("l01").await, 5 - completed);
 }
+
+#[tokio::test]
+async fn a_page_of_orders_costs_as_many_questions_as_one_order_and_the_newest_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site(Desk::start("dev_search", folder.path(), &["--partner", "well"], |command| {
+        command.env("RUST_LOG", "info,sqlx::query=debug");
+    }));
+    let names: Vec<String> = (0..12).map(|number| format!("buyer {number:02}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        // Each in its turn, so that their order is known.
+        site.order(if number < 5 { "l01" } else { LECTURE }, name).await;
+    }
+    for (number, name) in names.iter().enumerate() {
+        site.ended(if number < 5 { "l01" } else { LECTURE }, name).await;
+    }
+    let asked = |of: &str| site.service.logs().lines().filter(|line| line.contains(of)).count();
+    let count = async |limit: usize| {
+        let before = (asked("FROM orders"), asked("FROM charges"));
+        let page = site.get(&format!("/orders?limit={limit}"), Operator).await;
+        assert_eq!(page.as_array().unwrap().len(), limit);
+        // What the service has written is read by another thread.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (asked("FROM orders") - before.0, asked("FROM charges") - before.1)
+    };
+    let (one, ten) = (count(1).await, count(10).await);
+    assert!(one.0 > 0 && one == ten, "one order: {one:?} questions, ten: {ten:?}");
+
+    let mut path = Some("/orders?limit=5".to_owned());
+    let mut found = Vec::new();
+    while let Some(page) = path.take() {
+        let answer = site.send(Method::GET, &page, Operator, None, None).await.unwrap();
+        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        path = link.map(|link| link.trim_start_matches('<').split('>').next().unwrap().to_owned());
+        let rows: Vec<Value> = answer.json().await.unwrap();
+        assert!(rows.iter().all(|row| row["status"] == "completed" || row["reason"] == "no place is left"));
+        found.extend(rows.iter().map(|row| row["person"].as_str().unwrap().to_owned()));
+    }
+    assert!(found.iter().eq(names.iter().rev()), "{found:?}");
+
+    // People are told of orders, whatever drives them.
+    let path = format!("/entries/{LECTURE}/order");
+    for (method, path, body, status) in [
+        (Method::DELETE, "/entries/l01/order", None, StatusCode::CONFLICT),
+        (Method::POST, "/entries/l01/order", Some(json!({"again": true})), StatusCode::CONFLICT),
+        (Method::DELETE, path.as_str(), None, StatusCode::NOT_FOUND),
+        (Method::POST, path.as_str(), Some(json!({"again": true})), StatusCode::NOT_FOUND),
+    ] {
+        let (told, problem) = site.ask(method, path, Member(&names[0]), body).await;
+        assert_eq!(told, status, "{problem}");
+        assert!(!problem.to_string().contains("saga"), "{problem}");
+    }
+}

@@ -4,14 +4,11 @@ import { hostile } from "../../../scripts/browser/person.mjs";
 
 const enter = async (meet, name, side) => (await meet()).comesIn(name, { side, at: "#ranks-h" });
 
-/** The moment so many hours from now, as the clock on the page's wall tells it. */
-const moment = (person, hours) => person.page.evaluate(hours => {
-  const at = new Date(Date.now() + hours * 3_600_000);
-  return new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}, hours);
+/** The moment so many hours from now, as the club's clock tells it, whatever the browser's says. */
+const moment = hours => new Date(Date.now() + hours * 3_600_000).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short", timeZone: "Asia/Seoul" }).replace(" ", "T");
 
 async function run(person, km, took, hours = -0.02) {
-  await person.write("시작한 때", await moment(person, hours));
+  await person.write("시작한 때", moment(hours));
   await person.write("거리 (km)", km);
   await person.write("시간 (분:초)", took);
   await person.page.keyboard.press("Enter");

@@ -103,7 +103,7 @@ async fn a_proposal_is_shown_as_a_difference_and_accepted_by_one_of_many() {
     for body in [json!({"instruction": INSTRUCTION, "version": 2}), json!({"instruction": "x", "version": 1})]
     {
         let request = owner.post(format!("{base}/edits")).header("idempotency-key", key).json(&body);
-        is_refused(request.send().await.unwrap(), StatusCode::CONFLICT).await;
+        is_refused(request.send().await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
     }
 
     // Two proposals for one version: the second that is accepted is a conflict, and so is one for a version that is no more.
@@ -229,7 +229,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         owner.post(service.url("/resumes")).header("idempotency-key", "k").json(&body).send()
     };
     ok(keyed(ACCOUNT).await.unwrap()).await;
-    is_refused(keyed("another").await.unwrap(), StatusCode::CONFLICT).await;
+    is_refused(keyed("another").await.unwrap(), StatusCode::UNPROCESSABLE_ENTITY).await;
     // There is an end to how many one person may have.
     for _ in 0..18 {
         ask(&owner, &service, "ko").await;

@@ -82,7 +82,8 @@ async fn a_resume_opens_by_its_key_alone_and_one_person_likes_it_once() {
     let first = ok(again.try_clone().unwrap().json(&body).send().await.unwrap()).await;
     let second = ok(again.try_clone().unwrap().json(&body).send().await.unwrap()).await;
     assert_eq!(first, second, "said once");
-    is_refused(again.json(&json!({"text": "Other"})).send().await.unwrap(), StatusCode::CONFLICT).await;
+    let other = again.json(&json!({"text": "Other"})).send().await.unwrap();
+    is_refused(other, StatusCode::UNPROCESSABLE_ENTITY).await;
     let path = format!("/shared/comments/{}", said["number"]);
     let answer = with(&fans[2], Method::DELETE, &service, &path, &key).send().await.unwrap();
     is_refused(answer, StatusCode::FORBIDDEN).await;
@@ -143,7 +144,17 @@ async fn a_partner_that_hangs_slows_no_request_and_hears_of_all_when_it_is_back(
     assert!(took[30] < Duration::from_secs(2) && took[59] < Duration::from_secs(5), "{took:?}");
     assert!(partner.got().is_empty());
     assert_eq!(down(&service, &["partner"]).await["status"], "degraded");
-    // What the partner does not take is on the owner's page one by one, as each is tried.
+    // The owner's page does not wait for the partner.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let notices = ok(owner.get(service.url("/notices?limit=500")).send().await.unwrap()).await;
+        if notices.as_array().unwrap().len() == 60 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{} of 60", notices.as_array().unwrap().len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(partner.got().is_empty());
     partner.wake();
     service.signal("-KILL").unwrap();
     drop(service);
@@ -218,4 +229,53 @@ async fn no_acknowledged_like_or_comment_is_lost_by_a_kill_and_none_is_told_twic
         assert!(Instant::now() < deadline, "{listed} and {} of {stored}", told.len());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn comments_and_notices_are_read_page_by_page_the_newest_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (service, owner, fan) = (start(folder.path()), client("하늘"), client("fan"));
+    let (id, _) = written(&owner, &service).await;
+    let key = share(&owner, &service, &id).await;
+    for number in 0..7 {
+        ok(comment(&fan, &service, &key, &number.to_string()).await).await;
+    }
+    let pages = async |first: &str, name: &str| {
+        let (mut path, mut found, mut pages) = (Some(first.to_owned()), Vec::new(), 0);
+        while let Some(page) = path.take() {
+            let answer = with(&owner, Method::GET, &service, &page, &key).send().await.unwrap();
+            let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+            path = link.map(|link| link.trim_start_matches('<').split('>').next().unwrap().to_owned());
+            let rows = ok(answer).await;
+            found.extend(rows.as_array().unwrap().iter().map(|row| row[name].clone()));
+            pages += 1;
+        }
+        (found, pages)
+    };
+    let (texts, read) = pages("/shared/comments?limit=3", "text").await;
+    assert_eq!((json!(texts), read), (json!(["6", "5", "4", "3", "2", "1", "0"]), 3));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let (moments, read) = loop {
+        let (moments, read) = pages("/notices?limit=3", "at").await;
+        if moments.len() == 7 {
+            break (moments, read);
+        }
+        assert!(Instant::now() < deadline, "{moments:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(moments.is_sorted_by(|one, next| one.as_str() >= next.as_str()), "{moments:?}");
+    assert_eq!(read, 3);
+    for path in ["/shared/comments?after=x", "/shared/comments?limit=501", "/notices?after=x"] {
+        let answer = with(&owner, Method::GET, &service, path, &key).send().await.unwrap();
+        is_refused(answer, StatusCode::BAD_REQUEST).await;
+    }
+    let openapi = ok(owner.get(service.url("/openapi.json")).send().await.unwrap()).await;
+    let limit = openapi["paths"]["/shared/comments"]["get"]["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|parameter| parameter["name"] == "limit")
+        .unwrap();
+    let schema = &limit["schema"];
+    assert_eq!((&schema["default"], &schema["maximum"]), (&json!(100), &json!(500)), "{schema}");
 }

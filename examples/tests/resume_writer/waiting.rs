@@ -66,6 +66,67 @@ async fn while_the_model_is_away_or_refuses_the_key_work_waits_and_there_is_an_e
 }
 
 #[tokio::test]
+async fn one_person_causes_so_many_calls_of_the_model_in_a_day_over_all_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        start_with(folder.path(), |command| {
+            command.args(["--calls-a-day", "4"]);
+        })
+    };
+    let (service, owner) = (start(), client("하늘"));
+    let wanted = json!({"account": ACCOUNT, "language": "ko"});
+    let keyed = || owner.post(service.url("/resumes")).header("idempotency-key", "k").json(&wanted).send();
+    let first = ok(keyed().await.unwrap()).await;
+    assert_eq!(ok(keyed().await.unwrap()).await, first, "sent again it is no call more");
+    let id = first["id"].as_str().unwrap().to_owned();
+    done(&owner, service.url(&format!("/resumes/{id}"))).await;
+    ask(&owner, &service, "ko").await;
+    ok(instruct(&owner, &service, &id, 1, INSTRUCTION).await).await;
+    // What is refused costs nothing.
+    is_refused(instruct(&owner, &service, &id, 2, INSTRUCTION).await, StatusCode::CONFLICT).await;
+    ok(instruct(&owner, &service, &id, 1, INSTRUCTION).await).await;
+    owner.delete(service.url(&format!("/resumes/{id}"))).send().await.unwrap();
+    drop(service);
+    // Neither deleting a résumé nor another process makes it begin anew.
+    let service = start();
+    let answer = send(&owner, Method::POST, service.url("/resumes"), wanted.clone()).await;
+    let seconds: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=6 * 3_600).contains(&seconds), "{seconds}");
+    let problem = is_refused(answer, StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(problem["title"], "rate_limited", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("4 at most"), "{problem}");
+    ask(&client("아무개"), &service, "ko").await;
+}
+
+#[tokio::test]
+async fn an_export_that_is_not_there_or_cannot_be_read_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("odd.json");
+    std::fs::write(&odd, "하늘의 편지").unwrap();
+    for export in [folder.path().join("nowhere.json"), odd] {
+        let started = support::child::Running::start("resume_writer", |command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("data"));
+            command.env_remove("PUMASI_GITHUB_TOKEN").env("PUMASI_GITHUB_EXPORT", &export);
+        });
+        let told = started.unwrap_err().to_string();
+        assert!(told.contains("PUMASI_GITHUB_EXPORT"), "{told}");
+        assert!(!told.contains("편지"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn standard_error_is_of_the_logs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path());
+    down(&service, &[]).await;
+    let logs = service.logs();
+    assert!(logs.contains("listening"), "{logs}");
+    for line in logs.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn an_owner_has_a_failed_resume_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().join("export.json");

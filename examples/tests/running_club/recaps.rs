@@ -15,7 +15,11 @@ async fn a_key_stands_for_the_recaps_that_were_asked_for_under_it() {
     assert_eq!((status, &week["span"]), (StatusCode::ACCEPTED, &json!("week")));
     assert_eq!(ask(Some("\"now\""), "week").await, (StatusCode::ACCEPTED, week.clone()), "answered alike");
     let (status, problem) = ask(Some("\"now\""), "month").await;
-    assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("conflict")), "{problem}");
+    assert_eq!(
+        (status, &problem["title"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid_input")),
+        "{problem}"
+    );
     for key in [Some("\"another\""), None] {
         let (status, month) = ask(key, "month").await;
         assert_eq!((status, &month["span"]), (StatusCode::ACCEPTED, &json!("month")));

@@ -28,6 +28,14 @@ async fn a_mission_is_proven_once_by_who_is_there() {
     let seen = town.get("/missions", Member("Jane")).await;
     assert_eq!((number(&seen[0]["proven"]), &seen[0]["mine"]), (2, &json!(true)));
     assert_eq!(town.get("/missions", Member("지우")).await[0]["mine"], false);
+
+    // The newest first, page by page.
+    let second = town.post("/missions", Forecaster, mission).await;
+    let page = town.send(Method::GET, "/missions?limit=1", Nobody, None, None).await.unwrap();
+    let next = page.headers()["link"].to_str().unwrap().to_owned();
+    assert_eq!(page.json::<Value>().await.unwrap()[0]["id"], second["id"]);
+    let next = next.trim_start_matches('<').split('>').next().unwrap();
+    assert_eq!(town.get(next, Nobody).await[0]["id"], 1);
 }
 
 #[tokio::test]

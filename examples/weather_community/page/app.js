@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, request, say, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, pageByPage, request, say, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -30,7 +30,7 @@ const words = {
     problem: { none_left: "All coupons are taken.", "you have proven this mission, and once is enough": "You have proven this mission, and once is enough.", far: "You are too far from the mission's place." },
   },
 };
-let posts = [], next = null, warnings = [], missions = [], drops = [], coupons = {};
+let posts = [], next = null, warnings = [], coupons = {};
 let room = null; // {id, socket, last, ids}
 const seen = new Set(); // posts that were counted as seen since the page was loaded
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -161,10 +161,12 @@ function listen(mine, pause) {
 }
 
 // ---- missions and coupons
-async function refreshMissions() { missions = await call("GET", "missions"); drawMissions(); }
+const missions = pageByPage("missions"), drops = pageByPage("drops");
+async function refreshMissions() { await missions.refresh(); drawMissions(); }
 function drawMissions() {
-  $("no-missions").hidden = missions.length > 0;
-  swap($("missions"), missions, ...missions.map(mission => make("li", {},
+  $("no-missions").hidden = missions.rows.length > 0;
+  $("more-missions").hidden = !missions.next;
+  swap($("missions"), missions.rows, ...missions.rows.map(mission => make("li", {},
     make("strong", { className: "grow", lang: "" }, mission.title),
     mission.mine && make("span", { className: "tag" }, t("mine")),
     make("span", { className: "facts" }, `${mission.lat.toFixed(4)}, ${mission.lon.toFixed(4)} · ${Math.round(mission.radius_m)} m · ${t("provenBy")(mission.proven)}`),
@@ -176,10 +178,11 @@ function drawMissions() {
       await refreshMissions();
     }))));
 }
-async function refreshDrops() { drops = await call("GET", "drops?limit=20"); drawDrops(); }
+async function refreshDrops() { await drops.refresh(); drawDrops(); }
 function drawDrops() {
-  $("no-drops").hidden = drops.length > 0;
-  swap($("drops"), [drops, coupons], ...drops.map(drop => make("li", {},
+  $("no-drops").hidden = drops.rows.length > 0;
+  $("more-drops").hidden = !drops.next;
+  swap($("drops"), [drops.rows, coupons], ...drops.rows.map(drop => make("li", {},
     make("strong", { className: "grow", lang: "" }, drop.title),
     make("span", { className: "tag" }, t("left")(drop.free, drop.places)),
     me && button(`take ${drop.id}`, t("take"), () => guarded(() => take(drop)), { ariaLabel: `${t("take")}: ${drop.title}` }),
@@ -232,6 +235,8 @@ onSubmit($("drop-form"), async (elements, key) => {
   await refreshDrops();
 });
 $("more").onclick = () => guarded(more);
+$("more-missions").onclick = () => guarded(async () => { await missions.more(); drawMissions(); });
+$("more-drops").onclick = () => guarded(async () => { await drops.more(); drawDrops(); });
 $("filter").onchange = () => guarded(refreshWarnings);
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use support::auth::Bearer;
 use support::problem::Problem;
 use utoipa::OpenApi;
@@ -24,10 +22,4 @@ struct Document;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
-}
-
-/// Answers as is stored for a request.
-pub(super) fn replied(answer: pumasi_core::idempotency::Response) -> Response {
-    let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::OK);
-    (status, [(header::CONTENT_TYPE, "application/json")], answer.into_body()).into_response()
 }

@@ -1,9 +1,6 @@
 //! What comes over the wire.
 
-use axum::http::HeaderMap;
-use pumasi_core::event::EventId;
 use pumasi_core::filter::{Circle, GeoPoint};
-use pumasi_core::idempotency::{Fingerprint, IdempotencyKey, IdempotentRequest};
 use pumasi_search::reactions::Reaction;
 use serde::{Deserialize, Serialize};
 use support::problem::Problem;
@@ -47,22 +44,6 @@ pub(super) fn position(after: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(after) = after else { return Ok(None) };
     let position = after.parse().ok().filter(|number| *number >= 0 && !after.starts_with('+'));
     position.map(Some).ok_or_else(|| bad("`after` is a number that a page ended with"))
-}
-
-/// Names a request that makes something, by the client's key or by one of our own.
-pub(super) fn request(
-    headers: &HeaderMap,
-    caller: &str,
-    path: &str,
-    body: &impl Serialize,
-) -> Result<IdempotentRequest, Problem> {
-    let key = match headers.get(IdempotencyKey::HEADER).map(|key| key.to_str()) {
-        None => IdempotencyKey::new(&EventId::random().to_string())?,
-        Some(Ok(key)) => IdempotencyKey::from_header(key).map_err(|error| bad(error.message()))?,
-        Some(Err(_)) => return Err(bad("the header Idempotency-Key is not visible ASCII")),
-    };
-    let body = serde_json::to_vec(body).map_err(|_| bad("the body cannot be read"))?;
-    Ok(IdempotentRequest::new(caller, &key, Fingerprint::of(&[path.as_bytes(), &body])))
 }
 
 /// What somebody sees.
@@ -118,19 +99,6 @@ impl NearQuery {
         }
         Ok(Circle::new(center, radius_m))
     }
-}
-
-/// A page of a list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageQuery {
-    /// Where the page before ended.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
 }
 
 /// A page of warnings.

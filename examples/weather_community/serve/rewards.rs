@@ -1,20 +1,21 @@
 //! The API of missions and coupons.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use axum::{Extension, Json};
 use futures_util::FutureExt as _;
 use support::auth::Caller;
 use support::body::Object;
+use support::once::Keyed;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Known, limit, next_page};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
-use super::api::{Answer, Shared, replied};
-use super::input::{NewDrop, NewMission, NewProof, PageQuery, Role, number, position, request};
+use super::api::{Answer, Shared};
+use super::input::{NewDrop, NewMission, NewProof, Role, number};
 use super::view::{CouponView, DropView, MissionView, ProofView};
 
 pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
@@ -25,24 +26,18 @@ pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
         .routes(routes!(ask))
 }
 
-/// Lists missions in the order of their making, and which of them the caller has proven.
+/// Lists missions, the newest first, and which of them the caller has proven.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/missions", params(PageQuery), responses((status = 200, body = Vec<MissionView>), (status = 400, body = Problem)))]
 async fn missions(
     State(service): Shared,
     caller: Option<Extension<Caller>>,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<PageQuery>,
+    paging: Paging,
 ) -> Answer<(HeaderMap, Json<Vec<MissionView>>)> {
-    let (limit, after) = (limit(page.limit)?, position(page.after.as_deref())?);
     let person = caller.as_ref().map_or("", |Extension(caller)| &**caller.name());
-    let mut missions = service.community.missions.list(person, after.unwrap_or(0), limit + 1).await?;
-    let more = missions.len() > limit;
-    missions.truncate(limit);
-    let last = missions.last().filter(|_| more).map(|mission| mission.id.to_string());
-    let link = last.map(|last| next_page("/missions", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(missions.into_iter().map(Into::into).collect())))
+    let missions = service.community.missions.list(person, paging.after_number()?, paging.rows()).await?;
+    Ok(paging.page_of(missions, |mission| mission.id.to_string(), MissionView::from))
 }
 
 /// Makes a mission. Takes a forecaster.
@@ -55,14 +50,14 @@ async fn add_mission(
     caller: Caller,
     headers: HeaderMap,
     Object(new): Object<NewMission>,
-) -> Answer<Response> {
+) -> Answer<(StatusCode, Json<MissionView>)> {
     caller.require(Role::Forecaster.as_str())?;
-    let request = request(&headers, caller.name(), "/missions", &new)?;
+    let keyed = Keyed::of(&headers, caller.name(), "POST /missions", &new)?;
     let ((title, circle), missions) = (new.read()?, service.community.missions.clone());
-    let made = service.community.once.run(&request, |connection| {
+    let made = service.community.once.run(&keyed, move |connection| {
         async move { Ok(MissionView::from(missions.insert(connection, title, circle).await?)) }.boxed()
     });
-    Ok(replied(made.await?))
+    Ok((StatusCode::CREATED, Json(made.await?.value)))
 }
 
 /// Proves a mission by being there: once a person.
@@ -88,17 +83,9 @@ async fn prove(
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/drops", params(PageQuery), responses((status = 200, body = Vec<DropView>), (status = 400, body = Problem)))]
-async fn drops(
-    State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<PageQuery>,
-) -> Answer<(HeaderMap, Json<Vec<DropView>>)> {
-    let (limit, before) = (limit(page.limit)?, position(page.after.as_deref())?);
-    let mut drops = service.community.drops.list(before, limit + 1).await?;
-    let more = drops.len() > limit;
-    drops.truncate(limit);
-    let last = drops.last().filter(|_| more).map(|drop| drop.id.to_string());
-    let link = last.map(|last| next_page("/drops", raw.as_deref(), &last)).unwrap_or_default();
+async fn drops(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<DropView>>)> {
+    let drops = service.community.drops.list(paging.after_number()?, paging.rows()).await?;
+    let (link, Json(drops)) = paging.page(drops, |drop| drop.id.to_string());
     let mut views = Vec::with_capacity(drops.len());
     for drop in drops {
         let places = service.community.drops.places(drop.id).await?;
@@ -117,14 +104,14 @@ async fn add_drop(
     caller: Caller,
     headers: HeaderMap,
     Object(new): Object<NewDrop>,
-) -> Answer<Response> {
+) -> Answer<(StatusCode, Json<DropView>)> {
     caller.require(Role::Forecaster.as_str())?;
-    let request = request(&headers, caller.name(), "/drops", &new)?;
+    let keyed = Keyed::of(&headers, caller.name(), "POST /drops", &new)?;
     let ((title, places), drops) = (new.read()?, service.community.drops.clone());
-    let made = service.community.once.run(&request, |connection| {
+    let made = service.community.once.run(&keyed, move |connection| {
         async move { Ok(DropView::of(drops.insert(connection, title, places).await?, None)) }.boxed()
     });
-    Ok(replied(made.await?))
+    Ok((StatusCode::CREATED, Json(made.await?.value)))
 }
 
 /// Asks for a coupon of a drop: one a person, to those who come first.

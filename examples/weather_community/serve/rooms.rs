@@ -13,13 +13,14 @@ use pumasi_core::{Error, ErrorKind, Retry};
 use support::auth::Caller;
 use support::body::Object;
 use support::client::Client;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
 use support::query::{Id, Known, limit, next_page};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{Answer, Shared};
-use super::input::{LiveQuery, NewMessage, NewWarning, PageQuery, Role, WarningsQuery, number, position};
+use super::input::{LiveQuery, NewMessage, NewWarning, Role, WarningsQuery, number, position};
 use super::listeners::{Full, Whose};
 use super::view::{MessageView, WarningView};
 use super::{Service, live};
@@ -101,12 +102,8 @@ async fn lift(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json
 /// Shows what was said in a warning's room: the last 100 messages, or those after a number, in their order.
 #[utoipa::path(get, path = "/warnings/{id}/messages", params(("id" = String, Path), PageQuery), responses(
     (status = 200, body = Vec<MessageView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
-async fn messages(
-    State(service): Shared,
-    Id(id): Id,
-    Known(page): Known<PageQuery>,
-) -> Answer<Json<Vec<MessageView>>> {
-    let (limit, after) = (limit(page.limit)?, position(page.after.as_deref())?);
+async fn messages(State(service): Shared, Id(id): Id, paging: Paging) -> Answer<Json<Vec<MessageView>>> {
+    let (limit, after) = (paging.limit(), paging.after_number()?);
     let room = service.warning(&id).await?.room();
     let rooms = &service.community.rooms;
     let messages = match after {

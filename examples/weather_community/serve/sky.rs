@@ -2,7 +2,6 @@
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
 use axum::{Extension, Json};
 use futures_util::FutureExt as _;
 use pumasi_core::time::{Clock as _, SystemClock};
@@ -10,14 +9,15 @@ use pumasi_search::reactions::{Counts, Reaction, Vote};
 use pumasi_search::views::Viewer;
 use support::auth::Caller;
 use support::body::Object;
+use support::once::Keyed;
 use support::problem::Problem;
 use support::query::{Id, Known, limit, next_page};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
-use super::api::{Answer, Shared, replied};
-use super::input::{NearQuery, NewPost, NewReaction, Role, number, position, request};
+use super::api::{Answer, Shared};
+use super::input::{NearQuery, NewPost, NewReaction, Role, number, position};
 use super::view::{PostView, SeenView, TallyView};
 use crate::posts::Post;
 
@@ -56,17 +56,17 @@ async fn add(
     caller: Caller,
     headers: HeaderMap,
     Object(new): Object<NewPost>,
-) -> Answer<Response> {
-    let request = request(&headers, caller.name(), "/posts", &new)?;
+) -> Answer<(StatusCode, Json<PostView>)> {
+    let keyed = Keyed::of(&headers, caller.name(), "POST /posts", &new)?;
     let (new, posts) = (new.by(caller.name())?, service.community.posts.clone());
-    let made = service.community.once.run(&request, |connection| {
+    let made = service.community.once.run(&keyed, move |connection| {
         async move {
             let post = posts.insert(connection, new).await?;
             Ok(PostView::of(post, None, Counts::default(), 0, Reaction::None))
         }
         .boxed()
     });
-    Ok(replied(made.await?))
+    Ok((StatusCode::CREATED, Json(made.await?.value)))
 }
 
 /// Shows a post.

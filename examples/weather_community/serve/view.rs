@@ -6,7 +6,7 @@ use pumasi_core::time::Timestamp;
 use pumasi_saga::capacity::Places;
 use pumasi_search::reactions::{Counts, Reaction, Tally};
 use pumasi_search::views::Seen;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::drops::{Coupon, Drop};
@@ -15,7 +15,7 @@ use crate::posts::Post;
 use crate::warnings::Warning;
 
 /// A post.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct PostView {
     id: i64,
     author: String,
@@ -143,7 +143,7 @@ impl From<Message> for MessageView {
 }
 
 /// A mission.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct MissionView {
     id: i64,
     title: String,
@@ -178,7 +178,7 @@ impl From<Proof> for ProofView {
 }
 
 /// A drop.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct DropView {
     id: i64,
     title: String,

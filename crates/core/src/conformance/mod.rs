@@ -49,6 +49,7 @@ pub mod cache;
 pub mod idempotency;
 pub mod lock;
 pub mod model;
+pub mod once;
 pub mod outbox;
 mod pace;
 pub mod process;

@@ -5,6 +5,7 @@
 //! | [`Idempotency`] | carries a request out, or replays what the first one was answered | `runtime` |
 //! | [`IdempotencyKey`], [`Fingerprint`], [`IdempotentRequest`] | which request this is, whose, and with what in it | `runtime` |
 //! | [`IdempotencyStore`] | the seam; its documentation is the contract | `runtime` |
+//! | [`Once`], [`TransactionalStore`] | carries a request out in one transaction with its answer | `runtime` |
 //! | [`MemoryIdempotency`] | the reference, for one process and for tests | `runtime` |
 //! | `RedisIdempotency` | in one Redis server | `redis` |
 //! | `SqliteIdempotency`, `PostgresIdempotency` | in a table, where the answer can be stored in the transaction of the effect | `sqlite`, `postgres` |
@@ -26,9 +27,9 @@
 //!
 //! # How often the effect happens
 //!
-//! Once, if the answer is stored in the same transaction as the effect (`complete_in` of the SQL stores): a crash leaves both
-//! or neither. Otherwise a crash between the two makes the handler run again; then either the effect itself is idempotent (it
-//! is keyed by the request's key), or what it changes compares the [token](Execution::token).
+//! Once, if the answer is stored in the same transaction as the effect: a crash leaves both or neither. [`Once`] does that on
+//! the SQL stores. Otherwise a crash between the two makes the handler run again; then either the effect itself is idempotent
+//! (it is keyed by the request's key), or what it changes compares the [token](Execution::token).
 //!
 //! ```
 //! use pumasi_core::idempotency::{
@@ -53,29 +54,21 @@
 //! # }).unwrap();
 //! ```
 //!
-//! In a handler of axum:
+//! In a handler of axum, with [`Once`]:
 //!
 //! ```text
 //! async fn register(State(app): State<App>, user: User, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
 //!     let Some(key) = headers.get(IdempotencyKey::HEADER) else { return StatusCode::BAD_REQUEST.into_response() };
 //!     let key = match key.to_str().map(IdempotencyKey::from_header) { Ok(Ok(key)) => key, _ => return bad_request() };
 //!     let request = IdempotentRequest::new(&user.id, &key, Fingerprint::of(&[b"POST", b"/registrations", &body]));
-//!     // in a task of its own: a client that hangs up must not stop it half-way
-//!     let work = tokio::spawn(async move {
-//!         app.idempotency.run(&request, |execution| async move {
-//!             let mut transaction = app.pool.begin().await?;
-//!             let response = app.register(&mut transaction, &body).await?;
-//!             app.store.complete_in(&mut transaction, &execution, &response).await?; // with the effect, or not at all
-//!             transaction.commit().await?;
-//!             Ok(Reply::Stored(response))
-//!         }).await
-//!     });
-//!     match work.await { Ok(Ok(answer)) => into_http(answer.response), … by ErrorKind: Conflict 409, InvalidInput 422 }
+//!     let work = app.once.run(&request, |transaction| Box::pin(async move { register(transaction, &body).await }));
+//!     match work.await { Ok(answer) => into_http(answer.response), … by ErrorKind: Conflict 409, InvalidInput 422 }
 //! }
 //! ```
 
 mod execution;
 mod memory;
+mod once;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -96,6 +89,7 @@ use async_trait::async_trait;
 
 pub use self::execution::Execution;
 pub use self::memory::MemoryIdempotency;
+pub use self::once::{Making, Once, TransactionalStore};
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresIdempotency;
 #[cfg(feature = "redis")]

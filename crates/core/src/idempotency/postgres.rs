@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
-use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response};
+use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response, TransactionalStore};
 use crate::database::{Migration, failed};
 use crate::lock::FencingToken;
 use crate::{Error, ErrorKind, Result};
@@ -23,25 +23,23 @@ const LOOKS: u32 = 10;
 
 /// Requests and answers in a PostgreSQL table, `pumasi_idempotency`, by the server's clock.
 ///
-/// With [`complete_in`](Self::complete_in) the answer is stored in your own transaction, with the effect or not at all: the
-/// effect happens **exactly once**, whatever dies. Call [`migrate`](Self::migrate) once and [`clean_up`](Self::clean_up) now
-/// and then. Clones share the pool.
+/// With [`Once`](super::Once), or [`complete_in`](Self::complete_in), the answer is stored in your own transaction, with the
+/// effect or not at all: the effect happens **exactly once**, whatever dies. Call [`migrate`](Self::migrate) once and
+/// [`clean_up`](Self::clean_up) now and then. Clones share the pool.
 ///
 /// ```no_run
 /// # async fn example(pool: sqlx::PgPool, request: pumasi_core::idempotency::IdempotentRequest) -> pumasi_core::Result<()> {
-/// use pumasi_core::idempotency::{Idempotency, PostgresIdempotency, Reply, Response};
+/// use pumasi_core::idempotency::{Once, PostgresIdempotency, Response};
 ///
 /// let store = PostgresIdempotency::new(pool.clone());
 /// store.migrate().await?;
-/// let idempotency = Idempotency::new(store.clone());
-/// let answer = idempotency
-///     .run(&request, |execution| async move {
-///         let mut transaction = pool.begin().await?;
-///         sqlx::query("UPDATE race SET places = places - 1 WHERE id = 7").execute(&mut *transaction).await?;
-///         let response = Response::new(201, "registered");
-///         store.complete_in(&mut transaction, &execution, &response).await?;
-///         transaction.commit().await?;
-///         Ok(Reply::Stored(response))
+/// let once = Once::new(store);
+/// let answer = once
+///     .run(&request, |transaction| {
+///         Box::pin(async move {
+///             sqlx::query("UPDATE race SET places = places - 1 WHERE id = 7").execute(&mut *transaction).await?;
+///             Ok(Response::new(201, "registered"))
+///         })
 ///     })
 ///     .await?;
 /// # Ok(())
@@ -249,6 +247,29 @@ impl IdempotencyStore for PostgresIdempotency {
 
     async fn abandon(&self, id: RequestId, token: FencingToken) -> Result<bool> {
         self.set_lease("abandoning a request", id, token, Duration::ZERO).await
+    }
+}
+
+#[async_trait]
+impl TransactionalStore for PostgresIdempotency {
+    type Connection = PgConnection;
+    type Transaction = Transaction<'static, Postgres>;
+
+    async fn transaction(&self) -> Result<Self::Transaction> {
+        self.within("beginning a transaction", async { Ok(self.pool.begin().await?) }).await
+    }
+
+    async fn complete_in(
+        &self,
+        connection: &mut PgConnection,
+        execution: &Execution,
+        response: &Response,
+    ) -> Result<()> {
+        Self::complete_in(self, connection, execution, response).await
+    }
+
+    async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
+        self.within("committing a transaction", async { Ok(transaction.commit().await?) }).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response};
+use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response, TransactionalStore};
 use crate::database::{Migration, Writing, failed};
 use crate::lock::FencingToken;
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -22,8 +22,8 @@ const MIGRATION: Migration = Migration {
 
 /// Requests and answers in a table of a SQLite file, `pumasi_idempotency`, shared by the processes of a machine.
 ///
-/// With [`complete_in`](Self::complete_in) the answer is stored in your own transaction, with the effect or not at all: the
-/// effect happens **exactly once**, whatever dies. Leases and times to live are counted by the machine's wall clock: when it
+/// With [`Once`](super::Once), or [`complete_in`](Self::complete_in), the answer is stored in your own transaction, with the
+/// effect or not at all: the effect happens **exactly once**, whatever dies. Leases and times to live are counted by the machine's wall clock: when it
 /// jumps ahead they end early, which the tokens make harmless. How durable an answer is, and how long a call waits for
 /// another process, is the pool's setting (`synchronous`, `busy_timeout`); a request that comes while a transaction writes
 /// waits for it.
@@ -204,6 +204,29 @@ impl IdempotencyStore for SqliteIdempotency {
 
     async fn abandon(&self, id: RequestId, token: FencingToken) -> Result<bool> {
         self.set_lease("abandoning a request", id, token, self.now()).await
+    }
+}
+
+#[async_trait]
+impl TransactionalStore for SqliteIdempotency {
+    type Connection = SqliteConnection;
+    type Transaction = Writing;
+
+    async fn transaction(&self) -> Result<Writing> {
+        Writing::begin(&self.pool).await.map_err(|error| failed("beginning a transaction", error))
+    }
+
+    async fn complete_in(
+        &self,
+        connection: &mut SqliteConnection,
+        execution: &Execution,
+        response: &Response,
+    ) -> Result<()> {
+        Self::complete_in(self, connection, execution, response).await
+    }
+
+    async fn commit(&self, transaction: Writing) -> Result<()> {
+        transaction.commit().await.map_err(|error| failed("committing a transaction", error))
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pumasi_core::conformance::idempotency::IdempotencyHarness;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use pumasi_core::conformance::once::OnceHarness;
 use pumasi_core::idempotency::{IdempotencyStore, MemoryIdempotency};
 use pumasi_core::time::ManualClock;
 
@@ -89,7 +91,7 @@ mod on_sqlite {
         Fingerprint, Idempotency, IdempotencyKey, IdempotentRequest, Reply, Response, SqliteIdempotency,
     };
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-    use sqlx::{Row, SqlitePool};
+    use sqlx::{Row, SqliteConnection, SqlitePool};
 
     struct Sqlite {
         clock: ManualClock,
@@ -129,6 +131,29 @@ mod on_sqlite {
     }
 
     pumasi_core::idempotency_laws!(sqlite, Sqlite::new().await);
+
+    #[async_trait]
+    impl OnceHarness for Sqlite {
+        type Store = SqliteIdempotency;
+
+        async fn open(&self) -> SqliteIdempotency {
+            let pool = self.pool().await;
+            sqlx::raw_sql("CREATE TABLE IF NOT EXISTS made (text TEXT)").execute(&pool).await.unwrap();
+            SqliteIdempotency::new(pool)
+        }
+
+        async fn write(connection: &mut SqliteConnection, text: &str) -> pumasi_core::Result<()> {
+            sqlx::query("INSERT INTO made VALUES (?1)").bind(text).execute(connection).await?;
+            Ok(())
+        }
+
+        async fn written(&self, text: &str) -> pumasi_core::Result<u64> {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM made WHERE text = ?1").bind(text);
+            Ok(u64::try_from(count.fetch_one(&self.pool().await).await?).unwrap_or(0))
+        }
+    }
+
+    pumasi_core::once_laws!(sqlite_once, Sqlite::new().await);
 
     #[tokio::test]
     async fn the_effect_and_its_answer_are_there_together_or_neither_is() {
@@ -179,7 +204,7 @@ mod on_postgres {
     use pumasi_core::idempotency::{
         Fingerprint, Idempotency, IdempotencyKey, IdempotentRequest, Outcome, PostgresIdempotency, Response,
     };
-    use sqlx::Row;
+    use sqlx::{PgConnection, Row};
 
     struct Postgres(Database);
 
@@ -209,6 +234,45 @@ mod on_postgres {
 
     pumasi_core::idempotency_laws!(
         postgres,
+        match Postgres::new().await {
+            Some(harness) => harness,
+            None => return Ok(pumasi_core::conformance::Kept::Whole), // the skip was printed
+        }
+    );
+
+    #[async_trait]
+    impl OnceHarness for Postgres {
+        type Store = PostgresIdempotency;
+
+        async fn open(&self) -> PostgresIdempotency {
+            let pool = self.0.pool();
+            sqlx::raw_sql(
+                "BEGIN; SELECT pg_advisory_xact_lock(4711); CREATE TABLE IF NOT EXISTS made (text TEXT); COMMIT",
+            )
+            .execute(&pool)
+            .await
+            .unwrap();
+            PostgresIdempotency::new(pool)
+        }
+
+        async fn write(connection: &mut PgConnection, text: &str) -> pumasi_core::Result<()> {
+            sqlx::query("INSERT INTO made VALUES ($1)").bind(text).execute(connection).await?;
+            Ok(())
+        }
+
+        async fn written(&self, text: &str) -> pumasi_core::Result<u64> {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM made WHERE text = $1").bind(text);
+            Ok(u64::try_from(count.fetch_one(&self.0.pool()).await?).unwrap_or(0))
+        }
+
+        async fn cut(&self) -> bool {
+            self.0.proxy().set(Line::Cut);
+            true
+        }
+    }
+
+    pumasi_core::once_laws!(
+        postgres_once,
         match Postgres::new().await {
             Some(harness) => harness,
             None => return Ok(pumasi_core::conformance::Kept::Whole), // the skip was printed

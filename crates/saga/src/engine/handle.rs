@@ -14,7 +14,7 @@ use super::view::{Snapshot, View};
 use super::{Engine, check_definition};
 use crate::definition::Definition;
 use crate::machine::record;
-use crate::store::{Query, SagaId, Summary};
+use crate::store::{Query, SagaId, Stored, Summary};
 use crate::{Error, ErrorKind, Result};
 
 /// What the sagas of one definition are started, answered, looked at and decided by. Clones are the same handle.
@@ -112,9 +112,26 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// As [`view`](Self::view).
     pub async fn snapshot(&self, key: &K) -> Result<Snapshot> {
         let id = SagaId::of(&self.saga, &json(key)?);
-        let core = &self.engine.core;
-        let stored = core.store.load(id).await?.ok_or_else(|| missing(id))?;
-        let definition = core.definition_of(&stored)?;
+        let stored = self.engine.core.store.load(id).await?.ok_or_else(|| missing(id))?;
+        self.shown(id, &stored)
+    }
+
+    /// Shows several sagas in full, each in its place, and `None` where there is none: one question to a store that can take several
+    /// at once, as a page of a list needs it.
+    ///
+    /// # Errors
+    ///
+    /// As [`view`](Self::view), but for `NotFound`.
+    pub async fn snapshots(&self, keys: &[K]) -> Result<Vec<Option<Snapshot>>> {
+        let ids =
+            keys.iter().map(|key| Ok(SagaId::of(&self.saga, &json(key)?))).collect::<Result<Vec<_>>>()?;
+        let stored = self.engine.core.store.load_all(&ids).await?;
+        let each = ids.into_iter().zip(stored);
+        each.map(|(id, stored)| stored.map(|stored| self.shown(id, &stored)).transpose()).collect()
+    }
+
+    fn shown(&self, id: SagaId, stored: &Stored) -> Result<Snapshot> {
+        let definition = self.engine.core.definition_of(stored)?;
         let log = record::read(&stored.log, stored.version)?;
         check_definition(&definition, &log.state)?;
         let mut snapshot = Snapshot::new(id, &definition, &log.state, log.history);

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use pumasi_core::Result;
 use pumasi_core::event::OutboxStore;
 use pumasi_core::time::Timestamp;
@@ -83,7 +84,8 @@ pub use watch::{Changes, Watched, WatchedStore};
 ///     nobody holds the saga, and when it is released, however late the signal came. A saga that is
 ///     [parked](Status::Parked) is not woken so: it is due when its head says, and signals wait with it.
 /// 13. **Events with their commit.** What [`outbox`](Self::outbox) hands out is what was committed, in order per saga.
-/// 14. **Queries are paged.** [`query`](Self::query) lists every matching saga once, ordered by id, however it is paged.
+/// 14. **Queries are paged.** [`query`](Self::query) lists every matching saga once, ordered by id, however it is paged; what is
+///     [loaded together](Self::load_all) is what each load answers.
 /// 15. **Errors are told.** A store that failed says so; nothing that it did not keep is ever answered with `Ok`.
 /// 16. **Cancellation.** A call whose future is dropped has happened wholly or not at all.
 #[async_trait]
@@ -135,6 +137,17 @@ pub trait SagaStore: fmt::Debug + Send + Sync {
     ///
     /// `Storage` or `Unavailable` if the store failed.
     async fn load(&self, id: SagaId) -> Result<Option<Stored>>;
+
+    /// Reads several sagas as [`load`](Self::load) reads each, and answers each in its place.
+    ///
+    /// The default loads them side by side.
+    ///
+    /// # Errors
+    ///
+    /// As `load`, of the first that fails.
+    async fn load_all(&self, ids: &[SagaId]) -> Result<Vec<Option<Stored>>> {
+        try_join_all(ids.iter().map(|id| self.load(*id))).await
+    }
 
     /// Lists sagas, ordered by id, from after [`Query::after`] on.
     ///
@@ -217,6 +230,10 @@ macro_rules! forward {
 
             async fn load(&self, id: SagaId) -> Result<Option<Stored>> {
                 (**self).load(id).await
+            }
+
+            async fn load_all(&self, ids: &[SagaId]) -> Result<Vec<Option<Stored>>> {
+                (**self).load_all(ids).await
             }
 
             async fn query(&self, query: &Query) -> Result<Vec<Summary>> {

@@ -50,6 +50,18 @@ pub async fn law_14_queries_are_paged(harness: &dyn StoreHarness) -> Verdict {
         let found: Vec<SagaId> = list(Query::new(), page).await?.iter().map(|saga| saga.head.id).collect();
         same!(found, all, "all sagas by pages of {page}");
     }
+    let some = [id(3), id(SAGAS), id(0), id(3)];
+    let together = store.load_all(&some).await?;
+    same!(together.len(), some.len(), "sagas that are loaded together");
+    for (id, stored) in some.into_iter().zip(together) {
+        let (alone, stored) =
+            (store.load(id).await?, stored.map(|stored| (stored.head, stored.version, stored.log)));
+        same!(
+            stored,
+            alone.map(|alone| (alone.head, alone.version, alone.log)),
+            "a saga that is loaded with others"
+        );
+    }
     for query in [
         Query::new().with_saga(SAGA),
         Query::new().with_statuses([Status::NeedsOperator]),

@@ -357,6 +357,11 @@ impl SagaStore for PostgresStore {
         rows::read_id(&self.pool, id).await.map_err(|error| failed("loading a saga", error))
     }
 
+    async fn load_all(&self, ids: &[SagaId]) -> Result<Vec<Option<Stored>>> {
+        let found = rows::read_ids(&self.pool, ids).await.map_err(|error| failed("loading sagas", error))?;
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
         rows::query(&self.pool, query).await.map_err(|error| failed("listing sagas", error))
     }

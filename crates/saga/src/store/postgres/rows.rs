@@ -263,6 +263,15 @@ pub(super) async fn read_id(pool: &PgPool, id: SagaId) -> Result<Option<Stored>>
     row.as_ref().map(stored).transpose()
 }
 
+/// Reads rows with their logs and signals, by their ids.
+pub(super) async fn read_ids(pool: &PgPool, ids: &[SagaId]) -> Result<HashMap<SagaId, Stored>> {
+    let statement =
+        concat!(include_str!("sql/columns.sql"), include_str!("sql/read.sql"), " s.id = ANY ($1::bytea[])");
+    let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let rows = sqlx::query(statement).bind(ids).fetch_all(pool).await?;
+    rows.iter().map(|row| stored(row).map(|stored| (stored.head.id, stored))).collect()
+}
+
 fn stored(row: &PgRow) -> Result<Stored> {
     let Summary { head, version, epoch, holder, created_at, updated_at } = summary(row)?;
     let seqs: Option<Vec<i64>> = row.try_get("seqs")?;

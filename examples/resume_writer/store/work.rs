@@ -1,0 +1,225 @@
+//! What is to be written, and what came of it.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use pumasi_core::event::{Envelope, EventId, State};
+use pumasi_core::time::Timestamp;
+use pumasi_core::{Error, ErrorKind, Result, Retry};
+use support::database::Connection;
+use support::once::Keyed;
+use support::{on, within};
+
+use super::{Kept, KeptEdit, Proposal, Store, WORK, Work, conflict, keeping, written};
+use crate::evidence::Source;
+use crate::resume::Resume;
+
+/// The most résumés of one person.
+const MOST: i64 = 20;
+/// The most instructions for one résumé that are under way at once.
+const MOST_UNDER_WAY: i64 = 5;
+const DAY: Duration = Duration::from_hours(24);
+
+impl Store {
+    /// Adds a résumé that is to be written, once for each request, and returns its name.
+    pub(crate) async fn add(&self, keyed: &Keyed, new: Kept) -> Result<String> {
+        let store = self.clone();
+        let added = self
+            .once
+            .run(keyed, move |connection| async move { store.insert_resume(connection, new).await }.boxed());
+        Ok(added.await?.value)
+    }
+
+    async fn insert_resume(&self, mut connection: Connection<'_>, new: Kept) -> Result<String> {
+        self.count_call(&mut connection, &new.owner, new.at).await?;
+        let insert = "INSERT INTO resumes (id, owner, account, language, state, version, at) \
+            SELECT $1, $2, $3, $4, 'pending', 0, $5 WHERE (SELECT count(*) FROM resumes WHERE owner = $2) < $6";
+        let added = within!(&mut connection, open => sqlx::query(insert)
+            .bind(&new.id)
+            .bind(&new.owner)
+            .bind(&new.account)
+            .bind(&new.language)
+            .bind(new.at)
+            .bind(MOST)
+            .execute(&mut **open)
+            .await
+            .map(|done| done.rows_affected()));
+        if added.map_err(keeping)? == 0 {
+            return Err(conflict("you have as many résumés as there may be: delete one first"));
+        }
+        let event = Envelope::new(WORK, &new.id, State::Created, 0)
+            .with_id(EventId::named("resume", &new.id))
+            .with_payload(&Work { edit: None })?;
+        self.outbox.write(connection, &[event]).await?;
+        Ok(new.id)
+    }
+
+    /// Counts a call of the model that somebody causes, within the transaction of what it is for.
+    ///
+    /// As many as a day's are allowed at once, and each comes back after its share of the day (the generic cell rate algorithm):
+    /// what is kept of a person is the moment at which all of them will be back.
+    async fn count_call(&self, connection: &mut Connection<'_>, person: &str, now: i64) -> Result<()> {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let (day, share) = (micros(DAY), micros(DAY / self.calls_a_day.get()));
+        let count = "INSERT INTO calls (person, back_at) VALUES ($1, $2 + $3) ON CONFLICT (person) DO UPDATE \
+            SET back_at = CASE WHEN calls.back_at > $2 THEN calls.back_at ELSE $2 END + $3 \
+            WHERE calls.back_at + $3 <= $2 + $4";
+        let counted = within!(connection, open => sqlx::query(count)
+            .bind(person)
+            .bind(now)
+            .bind(share)
+            .bind(day)
+            .execute(&mut **open)
+            .await
+            .map(|done| done.rows_affected()));
+        if counted.map_err(keeping)? > 0 {
+            return Ok(());
+        }
+        let look = "SELECT back_at FROM calls WHERE person = $1";
+        let back_at: i64 = within!(connection, open => {
+            sqlx::query_scalar(look).bind(person).fetch_one(&mut **open).await
+        })
+        .map_err(keeping)?;
+        let wait = Duration::from_micros(u64::try_from(back_at + share - now - day).unwrap_or(0));
+        let message = format!(
+            "you have caused as many calls of the model as one person may in a day: {} at most, and one more in every {} minutes",
+            self.calls_a_day,
+            (DAY / self.calls_a_day.get()).as_secs().div_ceil(60),
+        );
+        // Whole seconds, so that whoever comes back then is not told to wait again.
+        let wait = Duration::from_secs(wait.as_secs() + 1);
+        Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::After(wait)))
+    }
+
+    /// Keeps what was written, unless that was done before.
+    pub(crate) async fn write(&self, id: &str, resume: &Resume, sources: &[Source]) -> Result<()> {
+        let query = "UPDATE resumes SET state = 'ready', version = 1, body = $2, sources = $3 WHERE id = $1 AND state = 'pending'";
+        let (body, sources) = (written(resume)?, written(&sources)?);
+        on!(&self.database, pool => {
+            sqlx::query(query).bind(id).bind(body).bind(sources).execute(pool).await.map(drop)
+        })
+        .map_err(keeping)
+    }
+
+    /// Notes why a résumé, or an edit, came to nothing.
+    pub(crate) async fn fail(&self, resume: &str, edit: Option<&str>, why: &str) -> Result<()> {
+        let (query, id) = match edit {
+            None => (
+                "UPDATE resumes SET state = 'failed', failure = $2 WHERE id = $1 AND state = 'pending'",
+                resume,
+            ),
+            Some(edit) => {
+                ("UPDATE edits SET state = 'failed', failure = $2 WHERE id = $1 AND state = 'pending'", edit)
+            }
+        };
+        on!(&self.database, pool => sqlx::query(query).bind(id).bind(why).execute(pool).await.map(drop))
+            .map_err(keeping)
+    }
+
+    /// Has a résumé whose writing has failed written anew; one that is being written is left at that.
+    pub(crate) async fn retry(&self, kept: &Kept, now: Timestamp) -> Result<()> {
+        let event = Envelope::new(WORK, &kept.id, State::Updated, 0).with_payload(&Work { edit: None })?;
+        let begin_anew =
+            "UPDATE resumes SET state = 'pending', failure = NULL WHERE id = $1 AND state = 'failed'";
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let begun = sqlx::query(begin_anew).bind(&kept.id).execute(&mut *transaction).await.map_err(keeping)?;
+            if begun.rows_affected() > 0 {
+                self.count_call(&mut (&mut *transaction).into(), &kept.owner, now.as_micros()).await?;
+                self.outbox.write(&mut *transaction, &[event]).await?;
+                return transaction.commit().await.map_err(keeping);
+            }
+        });
+        match self.get(&kept.id).await? {
+            Some(kept) if kept.state == "ready" => Err(conflict("the résumé is written")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an instruction for a version of a résumé, once for each request, and returns its name.
+    pub(crate) async fn instruct(&self, keyed: &Keyed, owner: &str, edit: KeptEdit) -> Result<String> {
+        let (store, owner) = (self.clone(), owner.to_owned());
+        let given = self.once.run(keyed, move |connection| {
+            async move { store.insert_edit(connection, &owner, edit).await }.boxed()
+        });
+        Ok(given.await?.value)
+    }
+
+    async fn insert_edit(
+        &self,
+        mut connection: Connection<'_>,
+        owner: &str,
+        edit: KeptEdit,
+    ) -> Result<String> {
+        // Held by one at a time, so that no two count the same.
+        let hold = "UPDATE resumes SET version = version WHERE id = $1 AND state = 'ready' AND version = $2";
+        let held = within!(&mut connection, open => {
+            let held = sqlx::query(hold).bind(&edit.resume).bind(edit.base).execute(&mut **open).await;
+            held.map(|done| done.rows_affected())
+        });
+        if held.map_err(keeping)? == 0 {
+            return Err(conflict("the résumé is not written yet, or has another version by now"));
+        }
+        self.count_call(&mut connection, owner, edit.at).await?;
+        let insert = "INSERT INTO edits (id, resume, base, instruction, state, at) SELECT $1, $2, $3, $4, 'pending', $5 \
+            WHERE (SELECT count(*) FROM edits WHERE resume = $2 AND state = 'pending') < $6";
+        let added = within!(&mut connection, open => sqlx::query(insert)
+            .bind(&edit.id)
+            .bind(&edit.resume)
+            .bind(edit.base)
+            .bind(&edit.instruction)
+            .bind(edit.at)
+            .bind(MOST_UNDER_WAY)
+            .execute(&mut **open)
+            .await
+            .map(|done| done.rows_affected()));
+        if added.map_err(keeping)? == 0 {
+            return Err(conflict(
+                "as many instructions for this résumé are under way as there may be: wait until one is proposed",
+            ));
+        }
+        let event = Envelope::new(WORK, &edit.resume, State::Updated, 0)
+            .with_id(EventId::named("resume-edit", &edit.id))
+            .with_payload(&Work { edit: Some(edit.id.clone()) })?;
+        self.outbox.write(connection, &[event]).await?;
+        Ok(edit.id)
+    }
+
+    pub(crate) async fn edit(&self, resume: &str, id: &str) -> Result<Option<KeptEdit>> {
+        let query = "SELECT * FROM edits WHERE resume = $1 AND id = $2";
+        on!(&self.database, pool => sqlx::query_as(query).bind(resume).bind(id).fetch_optional(pool).await)
+            .map_err(keeping)
+    }
+
+    /// Keeps what an instruction comes to.
+    pub(crate) async fn propose(&self, id: &str, proposal: &Proposal) -> Result<()> {
+        let query = "UPDATE edits SET state = 'proposed', body = $2 WHERE id = $1 AND state = 'pending'";
+        let body = written(proposal)?;
+        on!(&self.database, pool => sqlx::query(query).bind(id).bind(body).execute(pool).await.map(drop))
+            .map_err(keeping)
+    }
+
+    /// Makes a proposal the next version, if the résumé is still the one that it was made for; tells whether it was not before.
+    pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<bool> {
+        let body = written(after)?;
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let done = sqlx::query("UPDATE edits SET state = 'accepted' WHERE id = $1 AND state = 'proposed'")
+                .bind(&edit.id).execute(&mut *transaction).await.map_err(keeping)?;
+            let update = "UPDATE resumes SET body = $2, version = version + 1 WHERE id = $1 AND version = $3";
+            let changed = sqlx::query(update).bind(&edit.resume).bind(body).bind(edit.base)
+                .execute(&mut *transaction).await.map_err(keeping)?;
+            if done.rows_affected() == 0 || changed.rows_affected() == 0 {
+                transaction.rollback().await.map_err(keeping)?;
+                let now = self.edit(&edit.resume, &edit.id).await?;
+                return if now.is_some_and(|now| now.state == "accepted") {
+                    Ok(false)
+                } else {
+                    Err(conflict("the résumé has another version by now: give the instruction again"))
+                };
+            }
+            transaction.commit().await.map_err(keeping)?;
+            Ok(true)
+        })
+    }
+}
