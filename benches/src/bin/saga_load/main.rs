@@ -5,7 +5,8 @@
 //!
 //! With `--retention 0` a saga that has ended is forgotten at once, which shows what the engine itself keeps; else they stay in the
 //! store. PostgreSQL and Redis are found by `PUMASI_POSTGRES_URL` and `PUMASI_REDIS_URL`; what is told of PostgreSQL's log is the whole
-//! server's. The embedded store's file, and the ceiling's, are in `TMPDIR`, which should be on a disk.
+//! server's. The embedded store's file, and the ceiling's, are in `TMPDIR`, which should be on a disk; `slow_sync.c` beside this file makes
+//! its syncs take as long as another disk's.
 
 mod ceiling;
 mod engine;

@@ -1,5 +1,6 @@
 //! Sagas in one SQLite file: durable, embedded, shared by the processes of a machine.
 
+mod company;
 mod image;
 mod request;
 mod rows;
@@ -41,8 +42,9 @@ const MIGRATION: Migration = Migration {
 /// - **Durable.** Write-ahead log with `synchronous = FULL`, which is read back when the file is opened: what was committed or
 ///   delivered has been synced to the disk, and outlives `SIGKILL` and loss of power. (`NORMAL`, which many libraries set
 ///   with the log, syncs only when the log is written back; a loss of power takes what was committed since.)
-/// - **Group commit.** What is asked at the same time, of however many sagas, shares one transaction and one sync. A transaction
-///   appends one entry with all of its changes to a journal in the file; the rows that they make are written into tables every
+/// - **Group commit.** What is asked at the same time, of however many sagas, shares one transaction and one sync. Sagas that were
+///   answered together are waited for, half as long as a transaction takes at most and only while some keep coming, so that they
+///   do not come to take turns. A transaction appends one entry with all of its changes to a journal in the file; the rows that they make are written into tables every
 ///   32,768 changes, or when somebody lists or counts sagas. Rows as such cost ten times as much to write.
 /// - **Threads.** The writer has a thread of its own, and a second one wakes those who asked: as tasks they would wait, with the file
 ///   locked, for their turn behind the sagas that are ready to go on.

@@ -73,6 +73,14 @@ impl Request {
         }
     }
 
+    /// How many sagas go on once it is answered, and so are likely to ask again soon.
+    pub(super) fn returning(&self) -> usize {
+        match self {
+            Self::Commit { commits, .. } => commits.iter().filter(|commit| commit.holds).count(),
+            _ => 0,
+        }
+    }
+
     /// Whether it needs the lock; a claim only where it finds something.
     pub(super) fn writes(&self) -> bool {
         !matches!(self, Self::Claim { .. } | Self::Load { .. } | Self::NextDue { .. })

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use pumasi_core::database::failed;
 use pumasi_core::event::{Envelope, SqliteOutbox};
@@ -10,6 +11,7 @@ use pumasi_core::time::{Clock, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
+use super::company::Company;
 use super::image::{Batch, Image};
 use super::request::{Answer, Request};
 use super::rows::{self, Begun, Entry, Found};
@@ -135,11 +137,13 @@ impl Writer {
         }
     }
 
-    /// Works until every handle of the store is gone.
+    /// Works until every handle of the store is gone; on a thread of its own, which it puts to sleep while requests gather.
     pub(super) async fn run(mut self, mut incoming: mpsc::UnboundedReceiver<Request>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while incoming.recv_many(&mut batch, BATCH).await > 0 {
-            self.handle(std::mem::take(&mut batch)).await;
+        let mut company = Company::default();
+        while let Some(batch) = company.gather(&mut incoming, BATCH).await {
+            let (begun, returning) = (Instant::now(), batch.iter().map(Request::returning).sum());
+            self.handle(batch).await;
+            company.answered(returning, begun.elapsed());
         }
         if let Err(error) = self.connection.close().await {
             let error = failed("closing the store of sagas", error);
