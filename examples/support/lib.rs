@@ -1,5 +1,5 @@
 //! What the example services share: which model to ask and which servers to use, who asks and how often, what a request says,
-//! how errors are told, whether all is there, which events leave with a transaction, what to do about events that were put aside,
+//! how errors are told and in which language, whether all is there, which events leave with a transaction, what to do about events that were put aside,
 //! the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod aside;
@@ -9,6 +9,7 @@ pub mod child;
 pub mod client;
 pub mod database;
 pub mod etag;
+pub mod language;
 pub mod machines;
 pub mod model;
 pub mod openapi;

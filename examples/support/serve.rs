@@ -21,6 +21,7 @@ use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::client::Proxies;
+use crate::language;
 use crate::problem::{Problem, fallbacks};
 use crate::rate::{self, Refusals};
 use crate::requests;
@@ -28,7 +29,8 @@ use crate::requests;
 /// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
 pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
 
-/// Puts around a service what stands around all: problems where no route answers, a limit to who is [refused](Refusals) again and
+/// Puts around a service what stands around all: problems where no route answers, each in the [language](language::in_language) that is
+/// asked for, a limit to who is [refused](Refusals) again and
 /// again, clients that are [known](crate::client::Client) by their addresses, [measurements and a log](requests::watched), and pages of
 /// other origins let in as far as [`ORIGINS`] names them.
 ///
@@ -39,6 +41,7 @@ pub fn with_common_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -
     let router = fallbacks(router)
         .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
         .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
+        .layer(middleware::from_fn(language::in_language))
         .layer(middleware::from_fn(requests::watched))
         .layer(TraceLayer::new_for_http().on_failure(()));
     let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;

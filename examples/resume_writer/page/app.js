@@ -167,7 +167,7 @@ $("like").onclick = () => guarded(async () => { Object.assign(visit, await behin
 onSubmit($("comment-form"), async (form, name) => { await behind("POST", "shared/comments", { text: form.text.value }, once(name)); form.text.value = ""; say(t("said")); await refresh(); });
 addEventListener("hashchange", () => location.reload());
 begin({
-  service: "resume_writer", words,
+  service: "resume_writer", words, reworded: refresh,
   redraw() {
     if (me) $("me-text").textContent = me.name;
     $("mine").hidden = $("told").hidden = !me;

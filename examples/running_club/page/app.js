@@ -218,7 +218,7 @@ $("later").onclick = () => turn(1);
 const ago = new Date(Date.now() - 3_600_000);
 $("began").value = `${ago.getFullYear()}-${two(ago.getMonth() + 1)}-${two(ago.getDate())}T${two(ago.getHours())}:${two(ago.getMinutes())}`;
 begin({
-  service: "running_club", words,
+  service: "running_club", words, reworded: refreshMine,
   redraw() {
     for (const id of ["running", "earned", "recapped", "crew-form"]) $(id).hidden = !me;
     for (const id of ["ask", "scheduled"]) $(id).hidden = !isOrganiser();

@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, request, say, setup, swap, t, written } from "./base.js";
+import { $, begin, button, call, every, failureKind, guarded, language, make, me, nextOf, onEnter, onSubmit, paged, request, said, say, setup, swap, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -8,7 +8,7 @@ const words = {
     question: "채널에서 봇에게 묻기", ask: "묻기", asked: ms => `봇이 ${ms}ms 만에 받았습니다. 답은 글타래에 달립니다.`, took: ms => `${ms}ms 만에 받음`, unanswered: "답을 쓰는 중…",
     hasBot: "봇이 채널에 있음", thrown: "봇을 내보냈습니다. 이제 묻는 것에는 슬랙이 답을 받지 않아, 운영자의 제쳐 둔 질문에 보입니다.", invited: "봇을 다시 초대했습니다. 제쳐 둔 질문은 운영자가 다시 답하게 합니다.",
     samples: ["하프 마라톤은 어떻게 준비하나요?", "하프마라톤은 어떻게 준비하나요", "How do I start running?"],
-    reader: "읽는 사람", operator: "운영자", most: "많이 묻는 질문", times: n => `${n}번`, noAsked: "아직 질문이 없습니다.", waiting: n => `답을 기다리는 질문 ${n}개`,
+    more: "더 보기", reader: "읽는 사람", operator: "운영자", most: "많이 묻는 질문", times: n => `${n}번`, noAsked: "아직 질문이 없습니다.", waiting: n => `답을 기다리는 질문 ${n}개`,
     aside: "제쳐 둔 질문", asideNote: "슬랙이 받지 않은 답입니다. 까닭을 고친 뒤 다시 답하게 할 수 있습니다. 질문의 글은 보이지 않습니다.", noLetters: "제쳐 둔 질문이 없습니다.", attempts: n => `${n}번 해 봄`, again: "모두 다시 답하기", delivered: n => `${n}개에 다시 답합니다.`,
   },
   en: {
@@ -18,11 +18,11 @@ const words = {
     question: "Ask the bot in the channel", ask: "Ask", asked: ms => `The bot acknowledged it within ${ms} ms. The answer comes in the thread.`, took: ms => `acknowledged within ${ms} ms`, unanswered: "being answered…",
     hasBot: "The bot is in the channel", thrown: "The bot is thrown out. Slack takes no answer to what is asked now; an operator finds it under what was put aside.", invited: "The bot is invited again. What was put aside is answered once an operator asks for it.",
     samples: ["How do I start running?", "  how do i START   running", "하프 마라톤은 어떻게 준비하나요?"],
-    reader: "Reader", operator: "Operator", most: "Asked most", times: n => (n === 1 ? "once" : `${n} times`), noAsked: "There is no question yet.", waiting: n => `${n} ${n === 1 ? "question waits" : "questions wait"} for an answer`,
+    more: "Show more", reader: "Reader", operator: "Operator", most: "Asked most", times: n => (n === 1 ? "once" : `${n} times`), noAsked: "There is no question yet.", waiting: n => `${n} ${n === 1 ? "question waits" : "questions wait"} for an answer`,
     aside: "Put aside", asideNote: "Answers that Slack did not take. Once the reason is mended they can be given again. What was asked is not shown.", noLetters: "Nothing is put aside.", attempts: n => (n === 1 ? "tried once" : `tried ${n} times`), again: "Answer all again", delivered: n => `${n} are answered again.`,
   },
 };
-let hasBot = true, threads = [], asked = [], waiting = 0, letters = [], next = null;
+let hasBot = true, threads = [], asked = [], waiting = 0;
 const isOperator = () => me?.role === "operator";
 const ms = thread => Math.max(1, Math.round(thread.acknowledged_ms));
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
@@ -60,29 +60,30 @@ $("invite").onclick = () => guarded(async () => {
 // ---- what is asked most, and what could not be answered
 async function refreshDesk() {
   if (!me) return;
-  let more = null;
-  const asking = [call("GET", "questions?limit=20"), call("GET", "questions/waiting"), isOperator() ? request("GET", "put-aside?limit=100") : { value: [] }];
-  [asked, { waiting }, { value: letters, link: more = null }] = await Promise.all(asking);
-  next = more;
+  [asked, { waiting }] = await Promise.all([call("GET", "questions?limit=20"), call("GET", "questions/waiting"), isOperator() && letters.refresh()]);
   drawDesk();
 }
+const letters = paged({ first: () => "put-aside", draw: drawLetters, button: $("more") });
 function drawDesk() {
   $("most").hidden = !me;
   $("aside").hidden = !isOperator();
   $("waiting").textContent = waiting ? t("waiting")(waiting) : "";
   swap($("asked"), asked, ...asked.map(row => make("li", {}, written(row.question), " ", make("span", { className: "tag" }, t("times")(row.asked)))));
   $("no-asked").hidden = asked.length > 0;
-  swap($("letters"), letters, ...letters.map(letter => make("li", {}, make("p", {}, day(letter.at), " ", make("span", { className: "tag bad" }, letter.kind), " ", make("span", { className: "tag" }, t("attempts")(letter.attempts))), make("p", { lang: "en" }, letter.reason))));
-  $("no-letters").hidden = letters.length > 0;
-  $("again").hidden = !letters.length;
+  drawLetters();
+}
+function drawLetters() {
+  swap($("letters"), letters.rows, ...letters.rows.map(letter => make("li", {}, make("p", {}, day(letter.at), " ", make("span", { className: "tag bad" }, failureKind(letter.kind)), " ", make("span", { className: "tag" }, t("attempts")(letter.attempts))), make("p", {}, said(letter.reason)))));
+  $("no-letters").hidden = letters.rows.length > 0;
+  $("again").hidden = !letters.rows.length;
 }
 $("again").onclick = () => guarded(async () => {
   let delivered = 0;
   // What is put aside meanwhile is left for the next time.
-  for (let rows = letters, link = next; rows.length;) {
-    delivered += (await call("POST", "put-aside/deliver-again", { ids: rows.map(row => row.id) })).delivered;
-    if (!link) break;
-    ({ value: rows, link } = await request("GET", `put-aside?limit=100&after=${rows.at(-1).position}`));
+  for (let path = "put-aside?limit=500"; path;) {
+    const { value, link } = await request("GET", path);
+    if (value.length) delivered += (await call("POST", "put-aside/deliver-again", { ids: value.map(row => row.id) })).delivered;
+    path = nextOf(link);
   }
   say(t("delivered")(delivered));
   $("aside-h").focus();
@@ -99,8 +100,8 @@ function redraw() {
 
 onEnter(refreshDesk);
 begin({
-  service: "slack_bot", words, redraw,
-  left: () => { asked = []; letters = []; waiting = 0; },
+  service: "slack_bot", words, redraw, reworded: refreshDesk,
+  left: () => { asked = []; waiting = 0; letters.clear(); drawDesk(); },
   begun: async () => { await Promise.all([refreshThreads(), refreshDesk()]); },
 });
 every(1500, refreshThreads);

@@ -9,6 +9,7 @@ use pumasi_core::event::{EventBus as _, EventId, Page};
 use serde::{Deserialize, Serialize};
 use support::auth::{Caller, Token};
 use support::body::Object;
+use support::language::Said;
 use support::problem::Problem;
 use support::query::{Known, bad, limit, next_page};
 use utoipa::{IntoParams, ToSchema};
@@ -78,7 +79,7 @@ async fn token(
 #[serde(deny_unknown_fields)]
 struct Limit {
     /// At most so many; 10 if left out.
-    #[param(minimum = 1, maximum = 100)]
+    #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
 }
 
@@ -137,7 +138,7 @@ struct Paging {
     /// The position that the page before ended with.
     after: Option<u64>,
     /// At most so many; 100 if left out.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<u16>,
 }
 
@@ -151,8 +152,9 @@ struct AsideRow {
     attempts: u32,
     /// The kind of the failure.
     kind: String,
-    /// What was tried, and how it failed.
-    reason: String,
+    /// What was tried, and how it failed; in the language of whoever asks.
+    #[schema(value_type = String)]
+    reason: Said,
 }
 
 /// Lists the questions that were put aside. Takes an operator's token.
@@ -177,7 +179,7 @@ async fn put_aside(
         at: letter.at.to_string(),
         attempts: letter.attempts,
         kind: letter.reason.kind,
-        reason: letter.reason.message,
+        reason: Said(letter.reason.message),
     });
     Ok((link.unwrap_or_default(), Json(rows.collect())))
 }

@@ -6,9 +6,11 @@ const common = {
     skip: "본문으로 가기", metrics: "지표", enter: "들어가기", side: "어느 쪽인가요?", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
     development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: service => `토큰은 열쇠를 가진 쪽이 발급합니다: ${service} token 이름`,
     trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.",
-    problem: {
-      rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", unauthorized: "토큰이 맞지 않거나 기한이 지났습니다.", forbidden: "이 일을 할 권한이 없습니다.", not_found: "찾는 것이 없습니다.",
-      too_large: "너무 큽니다.", unavailable: "지금은 할 수 없습니다. 잠시 뒤 다시 해 보세요.", overloaded: "지금은 바쁩니다. 잠시 뒤 다시 해 보세요.", timeout: "시간 안에 답하지 못했습니다. 다시 해 보세요.",
+    failureKinds: {
+      invalid_input: "맞지 않음", not_found: "없음", conflict: "부딪침", unauthorized: "권한 없음", rate_limited: "너무 잦음", unavailable: "쓸 수 없음", overloaded: "바쁨", circuit_open: "잠시 멈춤", timeout: "시간 넘김", cancelled: "그만둠",
+      context_too_long: "너무 긺", refused: "거절됨", budget_exhausted: "한도 다 씀", protocol: "알 수 없는 답", unsupported: "안 되는 일", storage: "저장소", other: "그 밖",
+      empty_source: "빈 글", not_text: "글이 아님", source_too_large: "글이 너무 긺", invalid_config: "설정", truncated: "끊긴 답", looping: "되풀이하는 답", wrong_language: "다른 언어로 한 답", off_schema: "모양이 다른 답", invalid: "맞지 않는 답",
+      ungrounded: "글에 없는 근거", leaked: "예시에서 옮긴 답",
     },
     live: "이어짐", broken: "끊김, 다시 잇는 중",
     notice: {
@@ -19,7 +21,8 @@ const common = {
   en: {
     skip: "Skip to content", metrics: "Metrics", enter: "Come in", side: "Which side are you on?", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
     development: "For development: a name is enough for a token of 12 hours.", production: service => `Tokens come from whoever holds the key: ${service} token NAME`,
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", problem: { rate_limited: "Too often. Try again in a moment." },
+    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.",
+    failureKinds: {},
     live: "live", broken: "broken off, trying again",
     notice: {
       down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
@@ -42,6 +45,12 @@ const present = children => children.filter(child => child !== null && child !==
 export const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 /** What people wrote, in whichever language that is. */
 export const written = text => make("span", { lang: "" }, text);
+/** What a service calls the kind of a failure, for people. */
+export const failureKind = name => t("failureKinds")[name] ?? name.replaceAll("_", " ");
+/** What a service says, in the language that it has words in. */
+export const said = text => make("span", { lang: /[가-힣]/.test(text) ? "ko" : "en" }, text);
+/** Asks for a path, in the language that was chosen. */
+export const ask = (path, { headers, ...more } = {}) => fetch(path, { ...more, headers: { "accept-language": language, ...headers } });
 /** Says something in the line that is read out. */
 export const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 
@@ -119,7 +128,7 @@ export function redraw() {
 /** Asks the service, for whoever has come in; a refusal is an error with the `status` (and `isOpen`, if what was asked for may have been done, or may yet be), a service out of reach one that `isAway`, each with a text for people. */
 export async function request(method, path, body, headers = {}) {
   const all = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}), ...headers };
-  const answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
+  const answer = await ask(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
   const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
   if (!answer.ok) throw Object.assign(new Error(explained(value) ?? `${answer.status}`), { status: answer.status, isOpen: isOpen(answer) });
@@ -129,7 +138,38 @@ export async function request(method, path, body, headers = {}) {
 const isOpen = ({ status, headers }) => status >= 500 || [408, 425, 429].includes(status) || status === 409 && headers.has("retry-after");
 /** As `request`: what was answered alone. */
 export const call = async (...asked) => (await request(...asked)).value;
-const explained = problem => page.explain?.(problem) ?? page.words[language].problem?.[problem?.title] ?? common[language].problem[problem?.title] ?? problem?.detail ?? problem?.title;
+// In the page's own words, where it has some, and else in the service's, which are in the same language.
+const explained = problem => page.words[language].problem?.[problem?.title] ?? problem?.detail ?? problem?.title;
+/** The address of the page after this one, if there is one. */
+export const nextOf = link => /<\/?([^>]*)>; *rel="next"/.exec(link ?? "")?.[1] ?? null;
+/**
+ * A list that is shown page by page. `first` is the address of its first page, `draw` shows the rows, and `button` is to show more of them.
+ * `refresh` asks anew for as many as are shown, and the rest of their page; what is asked for last is shown, whichever answer comes last.
+ */
+export function paged({ first, draw, button }) {
+  const list = { rows: [], refresh: () => read(list.rows.length), clear: () => show([], null) };
+  let turn = 0;
+  async function read(many) {
+    const mine = ++turn, found = [];
+    let path = first();
+    do {
+      const { value, link } = await request("GET", path);
+      found.push(...value);
+      path = nextOf(link);
+    } while (path && found.length < Math.max(many, 1));
+    if (mine === turn) show(found, path);
+  }
+  function show(rows, next) {
+    turn += 1;
+    list.rows = rows;
+    const stood = document.activeElement === button;
+    button.hidden = !next;
+    if (stood && !next) button.closest("section").querySelector("h2").focus();
+    draw();
+  }
+  button.onclick = () => guarded(() => read(list.rows.length + 1));
+  return list;
+}
 /** Does what may fail, and says so. */
 export async function guarded(work) {
   try { await work(); } catch (error) {
@@ -170,7 +210,7 @@ export function listen(path, heard, live) {
       const wait = () => { clearTimeout(timer); timer = setTimeout(() => broken.abort(), silence); };
       try {
         wait();
-        const answer = await fetch(path, { headers: me ? { authorization: `Bearer ${me.token}` } : {}, signal: AbortSignal.any([ended.signal, broken.signal]) });
+        const answer = await ask(path, { headers: me ? { authorization: `Bearer ${me.token}` } : {}, signal: AbortSignal.any([ended.signal, broken.signal]) });
         if (answer.status === 401 && me) return leave();
         if (answer.ok) {
           pause = soonest / 2;
@@ -254,15 +294,20 @@ export function leave() {
 
 /**
  * Begins a page, which is: `service`, its name; `words`, its texts by language; and, where it has them, `redraw`, which shows what depends on
- * the language and on who has come in; `left`, which forgets what was shown to whoever left; `explain`, which finds words for a problem; and
- * `begun`, which asks for what is shown first, once `setup` is known.
+ * the language and on who has come in; `left`, which forgets what was shown to whoever left; `begun`, which asks for what is shown first, once
+ * `setup` is known; and `reworded`, which asks anew for what the service says in the language that was chosen just now.
  */
 export async function begin(own) {
   page = own;
-  $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); };
+  $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); guarded(reword); };
   redraw();
   tellWhatIsDown();
   await guarded(async () => { setup = await call("GET", "about"); redraw(); await page.begun?.(); });
+}
+
+async function reword() {
+  document.body.ariaBusy = "true";
+  try { await page.reworded?.(); } finally { document.body.ariaBusy = null; }
 }
 
 // Says which dependency is down, for as long as it is, and whether the service goes on without it.
@@ -272,7 +317,7 @@ function tellWhatIsDown() {
     const said = common[language].notice;
     let text = "";
     try {
-      const answer = await fetch("readyz");
+      const answer = await ask("readyz");
       const state = await answer.json();
       const names = state.down?.map(name => said.names[name] ?? name).join(", ");
       if (!answer.ok) text = names ? said.down(names) : state.detail;
