@@ -122,6 +122,7 @@ pub(crate) async fn run(
     model: Option<Health>,
     matcher: TaskMatcher,
 ) -> Result<(), Box<dyn Error>> {
+    support::serve::check_environment()?;
     telemetry::logs();
     let keys = Keys::from_env("every_task")?;
     let listener =

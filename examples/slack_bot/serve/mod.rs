@@ -169,6 +169,7 @@ pub(crate) async fn run(
     model: Arc<dyn ChatModel>,
     is_offline: bool,
 ) -> Result<(), Box<dyn Error>> {
+    support::serve::check_environment()?;
     let alerts = match env::var("SLACK_ALERT_WEBHOOK_URL").ok().filter(|url| !url.trim().is_empty()) {
         Some(url) => Some(Alerts::to_webhook("slack_bot", SlackWebhook::new(url)?).start()?),
         None => None,
