@@ -5,6 +5,7 @@ mod books;
 mod desk;
 mod input;
 mod office;
+mod titles;
 mod turns;
 mod view;
 
@@ -117,6 +118,7 @@ impl Service {
 
 /// Serves until the process is asked to stop, then finishes what is under way.
 pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    support::serve::check_environment()?;
     telemetry::logs();
     let keys = Keys::from_env("race_registration")?;
     let secret = env::var("PAYMENT_WEBHOOK_SECRET").ok().filter(|secret| !secret.is_empty());
