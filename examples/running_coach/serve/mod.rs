@@ -1,5 +1,6 @@
 //! The service: an admin stores knowledge, runners ask.
 
+mod allowance;
 mod api;
 mod upload;
 
@@ -29,6 +30,8 @@ use support::ready::Ready;
 use support::{servers, telemetry};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
+
+use allowance::{Allowance, Limits};
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -63,6 +66,8 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "20")]
     requests_per_second: NonZeroU32,
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// Whom a token is for.
@@ -82,6 +87,9 @@ impl TokenOptions {
 /// What every request can reach.
 struct Service {
     coach: Assistant,
+    /// Who answers what the model may not answer any more today.
+    without_model: Assistant,
+    allowance: Allowance,
     knowledge: Knowledge,
     memory: Arc<Memory>,
     streams: Streams,
@@ -90,12 +98,15 @@ struct Service {
 
 /// Serves until the process is asked to stop.
 pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> Result<(), Box<dyn Error>> {
+    support::serve::check_environment()?;
     telemetry::logs();
     let metrics = telemetry::metrics()?;
     let keys = Keys::from_env("running_coach")?;
     let listener =
         TcpListener::bind(options.listen).await.map_err(|error| format!("{}: {error}", options.listen))?;
     let database = servers::postgres("running_coach").await?;
+    let asked = options.data.with_extension("asked.sqlite");
+    let allowance = Allowance::open(&asked, Clone::clone(&database), options.limits).await?;
     let knowledge = knowledge::open(&options.data, database).await?;
     if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
@@ -112,7 +123,9 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     });
     let model = model.map(|model| model as Arc<dyn ChatModel>);
     let service = Arc::new(Service {
+        without_model: coach::assistant(knowledge.retriever(), None, cache.clone())?,
         coach: coach::assistant(knowledge.retriever(), model, cache)?,
+        allowance,
         knowledge,
         memory: Arc::new(Memory::new(NonZeroUsize::new(CONVERSATIONS).unwrap_or(NonZeroUsize::MIN))),
         // without grace: a runner who leaves ends the model's call, which costs money
