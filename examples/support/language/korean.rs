@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_text_of_the_table_is_korean_and_says_all_that_changes() {
+    fn every_text_of_the_table_is_korean_and_says_no_more() {
         let lines: Vec<_> = include_str!("korean.txt")
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -127,9 +127,13 @@ mod tests {
             assert!(!english.chars().any(|letter| ('가'..='힣').contains(&letter)), "{english}");
             assert!(korean.chars().any(|letter| ('가'..='힣').contains(&letter)), "{korean}");
             let holes = english.matches("{}").count();
-            for hole in 0..holes {
-                assert!(korean.contains(&format!("{{{hole}")), "{korean} leaves {hole} of {english} out");
-            }
+            // What says nothing to people, as an identifier, may be left out.
+            let said =
+                korean.split('{').skip(1).map(|hole| hole.chars().next().unwrap().to_digit(10).unwrap());
+            assert!(
+                said.max().is_none_or(|last| (last as usize) < holes),
+                "{korean} says more than {english}"
+            );
             let filled = of(&english.replace("{}", "x")).unwrap();
             assert!(!filled.contains(['{', '}']), "{filled}");
         }
