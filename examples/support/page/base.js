@@ -301,32 +301,30 @@ export async function begin(own) {
   page = own;
   $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); guarded(reword); };
   redraw();
+  document.querySelector("header").after(notice);
   tellWhatIsDown();
+  setInterval(tellWhatIsDown, 5000);
   await guarded(async () => { setup = await call("GET", "about"); redraw(); await page.begun?.(); });
 }
 
 async function reword() {
   document.body.ariaBusy = "true";
-  try { await page.reworded?.(); } finally { document.body.ariaBusy = null; }
+  try { await Promise.all([tellWhatIsDown(), page.reworded?.()]); } finally { document.body.ariaBusy = null; }
 }
 
 // Says which dependency is down, for as long as it is, and whether the service goes on without it.
-function tellWhatIsDown() {
-  const notice = make("p", { id: "down", role: "alert", hidden: true });
-  const look = async () => {
-    const said = common[language].notice;
-    let text = "";
-    try {
-      const answer = await ask("readyz");
-      const state = await answer.json();
-      const names = state.down?.map(name => said.names[name] ?? name).join(", ");
-      if (!answer.ok) text = names ? said.down(names) : state.detail;
-      else if (names) text = said.less(names);
-    } catch { text = said.gone; }
-    if (notice.textContent !== text) notice.textContent = text;
-    notice.hidden = !text;
-  };
-  document.querySelector("header").after(notice);
-  look();
-  setInterval(look, 5000);
+const notice = make("p", { id: "down", role: "alert", hidden: true });
+async function tellWhatIsDown() {
+  const said = common[language].notice;
+  let text = "";
+  try {
+    const answer = await ask("readyz");
+    const state = await answer.json();
+    const names = state.down?.map(name => said.names[name] ?? name).join(", ");
+    if (!answer.ok) text = names ? said.down(names) : state.detail;
+    else if (names) text = said.less(names);
+  } catch { text = said.gone; }
+  if (said !== common[language].notice) return; // another language was chosen meanwhile, and is asked for by itself
+  if (notice.textContent !== text) notice.textContent = text;
+  notice.hidden = !text;
 }
