@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use crate::auth::Caller;
 use crate::body::Object;
+use crate::language::Said;
 use crate::paging::{PageQuery, Paging};
 use crate::problem::Problem;
 use crate::query::bad;
@@ -153,7 +154,8 @@ struct AsideRow {
     /// The kind of the failure.
     kind: String,
     /// What was tried, and how it failed.
-    reason: String,
+    #[schema(value_type = String)]
+    reason: Said,
 }
 
 impl AsideRow {
@@ -165,7 +167,7 @@ impl AsideRow {
             at: letter.at.to_string(),
             attempts: letter.attempts,
             kind: letter.reason.kind,
-            reason: letter.reason.message,
+            reason: Said(letter.reason.message),
         }
     }
 }

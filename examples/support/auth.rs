@@ -263,6 +263,16 @@ fn refused(detail: &str) -> Response {
     response
 }
 
+/// Tells caches to keep no answer that hands out a token (RFC 6750, 5.3).
+pub async fn not_kept(request: Request, next: Next) -> Response {
+    let is_for_tokens = request.uri().path() == "/tokens";
+    let mut response = next.run(request).await;
+    if is_for_tokens {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
 /// Tells the OpenAPI document of the scheme `bearer`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bearer;

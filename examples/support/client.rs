@@ -1,7 +1,7 @@
 //! From which address somebody asks, also from behind proxies.
 
 use std::env;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
@@ -14,6 +14,16 @@ pub const PROXIES: &str = "PUMASI_TRUSTED_PROXIES";
 /// The address of who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client(pub IpAddr);
+
+impl Client {
+    /// The address as far as it tells one client from another: of IPv6 the network of 64 bits, all of which a client has.
+    pub fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        }
+    }
+}
 
 /// How many proxies are believed, each of which adds the address that it was asked from to `X-Forwarded-For`.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +66,14 @@ impl Proxies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_addresses_of_a_network_of_ipv6_are_one_client() {
+        let network = |address: &str| Client(address.parse().unwrap()).network().to_string();
+        assert_eq!(network("2001:db8:1:2:a:b:c:d"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(network("203.0.113.7"), "203.0.113.7");
+    }
 
     #[test]
     fn only_what_our_proxies_wrote_is_believed() {

@@ -1,6 +1,6 @@
 //! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what
-//! a request says, how errors are told, whether all is there, what is made once, which events leave with a transaction, what to do about
-//! events that were put aside,
+//! a request says, how errors are told and in which language, whether all is there, what is made once, which events leave with a
+//! transaction, what to do about events that were put aside,
 //! the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
 pub mod aside;
@@ -10,6 +10,7 @@ pub mod child;
 pub mod client;
 pub mod database;
 pub mod etag;
+pub mod language;
 pub mod machines;
 pub mod model;
 pub mod names;

@@ -1,5 +1,6 @@
-//! Errors as problem details (RFC 9457).
+//! Errors as problem details (RFC 9457), in the language of whoever asks.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
@@ -9,7 +10,9 @@ use pumasi_core::{Error, ErrorKind, Retry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An error as the client sees it.
+use crate::language::Language;
+
+/// An error as the client sees it: `detail` and `hint` in the [`Language`] of whoever asks, the rest the same for all.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// The HTTP status.
@@ -21,7 +24,7 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "str::is_empty")]
     #[schema(value_type = Option<String>)]
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
     /// The dependencies that are down, where that is what went wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -37,7 +40,7 @@ impl Problem {
             status: status.as_u16(),
             title: title.into(),
             detail: detail.into(),
-            hint: hint(status),
+            hint: hint(status).into(),
             down: Vec::new(),
             retry_after: None,
         }
@@ -70,6 +73,21 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The same in a language. What there are no words for is said as the kind of problem is, and quoted where it is about what was
+    /// sent.
+    fn said_in(mut self, language: Language) -> Self {
+        if language == Language::Korean {
+            self.detail = Language::korean(&self.detail).unwrap_or_else(|| {
+                let kind = language.say(&self.title);
+                if self.status < 500 { format!("{kind} ({})", self.detail) } else { kind.into_owned() }
+            });
+            self.hint = language.say(&self.hint).into_owned().into();
+        }
+        self
+    }
+}
+
 /// What whoever asked can do next.
 fn hint(status: StatusCode) -> &'static str {
     match status {
@@ -89,6 +107,9 @@ fn hint(status: StatusCode) -> &'static str {
         }
         StatusCode::PRECONDITION_REQUIRED => "read it first, and send its ETag back in If-Match",
         StatusCode::PAYLOAD_TOO_LARGE => "send less at once",
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "shorten the address, or the header that is too long"
+        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "send a Content-Type that /openapi.json names for this path",
         StatusCode::TOO_MANY_REQUESTS => "wait as many seconds as Retry-After says",
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
@@ -135,12 +156,96 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after;
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(self.said_in(Language::spoken()))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use axum::middleware;
+    use axum::routing::get;
+
+    use super::*;
+    use crate::language::in_language;
+
+    async fn asked(language: &str, problem: fn() -> Problem) -> (Response, serde_json::Value) {
+        let router = Router::new().route("/", get(move || async move { problem() }));
+        let router = fallbacks(router).layer(middleware::from_fn(in_language));
+        let request =
+            Request::get("/").header(header::ACCEPT_LANGUAGE, language).body(Body::empty()).unwrap();
+        let answer = tower_service::Service::call(&mut router.into_service::<Body>(), request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        (Response::from_parts(parts, Body::empty()), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_told_in_the_language_of_whoever_asks() {
+        let problem = || Problem::not_found("race");
+        for (wanted, language, detail, hint) in [
+            ("ko-KR,ko;q=0.9,en;q=0.8", "ko", "찾으시는 대회가 없습니다", "목록"),
+            ("en-GB", "en", "there is no such race", "list"),
+            ("fr", "en", "there is no such race", "list"),
+        ] {
+            let (answer, told) = asked(wanted, problem).await;
+            assert_eq!((&told["detail"], &told["title"]), (&detail.into(), &"not_found".into()));
+            assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
+            let header = |name| answer.headers()[name].to_str().unwrap();
+            assert_eq!((header("content-language"), header("vary")), (language, "accept-language"));
+            assert_eq!(header("content-type"), "application/problem+json");
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_there_are_no_korean_words_for_is_told_as_its_kind() {
+        let (_, told) = asked("ko", || Problem::invalid("a klaxon is not a trumpet")).await;
+        assert_eq!(told["detail"], "보내신 내용에 맞지 않는 것이 있습니다 (a klaxon is not a trumpet)");
+        let (answer, told) = asked("ko", || Error::new(ErrorKind::Storage, "the drum burst").into()).await;
+        assert_eq!(told["detail"], "저장소를 쓸 수 없습니다");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let (answer, told) = asked("ko", || Problem::too_many(Duration::from_secs(3))).await;
+        assert_eq!(
+            (told["detail"].as_str().unwrap(), &answer.headers()["retry-after"]),
+            ("짧은 시간에 너무 많이 요청하셨습니다", &"3".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn every_hint_and_every_kind_has_korean_words() {
+        for status in (100..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let hint = hint(status);
+            assert!(hint.is_empty() || Language::korean(hint).is_some(), "{hint}");
+        }
+        let kinds = [
+            ErrorKind::InvalidInput,
+            ErrorKind::NotFound,
+            ErrorKind::Conflict,
+            ErrorKind::Unauthorized,
+            ErrorKind::Timeout,
+            ErrorKind::RateLimited,
+            ErrorKind::Unavailable,
+            ErrorKind::Overloaded,
+            ErrorKind::CircuitOpen,
+            ErrorKind::Cancelled,
+            ErrorKind::ContextTooLong,
+            ErrorKind::Refused,
+            ErrorKind::BudgetExhausted,
+            ErrorKind::Protocol,
+            ErrorKind::Unsupported,
+            ErrorKind::Storage,
+            ErrorKind::Other,
+        ];
+        for kind in kinds {
+            assert!(Language::korean(kind.as_str()).is_some(), "{kind}");
+        }
     }
 }

@@ -50,7 +50,7 @@ pub async fn limited(State(rate): State<Rate>, request: Request, next: Next) -> 
     let name = match (extensions.get::<Caller>(), extensions.get::<Client>()) {
         (Some(caller), _) => Arc::clone(caller.name()),
         // No name is a line of its own.
-        (None, Some(Client(address))) => Arc::from(format!("\n{address}")),
+        (None, Some(client)) => Arc::from(format!("\n{}", client.network())),
         (None, None) => Arc::from("\n"),
     };
     match rate.check(&name) {
@@ -72,7 +72,7 @@ impl Default for Refusals {
 
 /// Answers 429 to whoever goes on trying tokens or signatures: by the address, since nobody is known by what is refused.
 pub async fn slow_down_refused(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<Client>().map(|Client(address)| address.to_string());
+    let address = request.extensions().get::<Client>().map(|client| client.network().to_string());
     let response = next.run(request).await;
     if response.status() != StatusCode::UNAUTHORIZED {
         return response;

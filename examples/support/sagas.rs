@@ -11,7 +11,7 @@ use pumasi_saga::barrier::PostgresBarrier;
 use pumasi_saga::barrier::{Entry, Operation, SqliteBarrier};
 #[cfg(feature = "postgres")]
 use pumasi_saga::capacity::PostgresCapacity;
-use pumasi_saga::capacity::{Capacity, CapacityStore, SqliteCapacity};
+use pumasi_saga::capacity::{Capacity, CapacityStore, Places, SqliteCapacity};
 use pumasi_saga::store::{SagaStore, SqliteStore};
 
 use crate::database::{Database, Sql};
@@ -70,6 +70,15 @@ impl Pools {
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         let desk = desks.entry(name.to_owned());
         desk.or_insert_with(|| Capacity::new(Arc::clone(&self.store), name)).clone()
+    }
+
+    /// Counts the places of several pools at once; `None` of one that was never opened.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub async fn places_of(&self, names: &[String]) -> Result<Vec<Option<Places>>> {
+        self.store.places_of(names).await
     }
 }
 

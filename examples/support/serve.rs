@@ -20,7 +20,9 @@ use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::auth;
 use crate::client::Proxies;
+use crate::language;
 use crate::problem::{Problem, fallbacks};
 use crate::rate::{self, Refusals};
 use crate::requests;
@@ -28,7 +30,8 @@ use crate::requests;
 /// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
 pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
 
-/// Puts around a service what stands around all: problems where no route answers, a limit to who is [refused](Refusals) again and
+/// Puts around a service what stands around all: problems where no route answers, each in the [language](language::in_language) that is
+/// asked for, a limit to who is [refused](Refusals) again and
 /// again, clients that are [known](crate::client::Client) by their addresses, [measurements and a log](requests::watched), and pages of
 /// other origins let in as far as [`ORIGINS`] names them.
 ///
@@ -39,10 +42,23 @@ pub fn with_common_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -
     let router = fallbacks(router)
         .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
         .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
+        .layer(middleware::from_fn(auth::not_kept))
+        .layer(middleware::from_fn(requests::bounded))
+        .layer(middleware::from_fn(language::in_language))
         .layer(middleware::from_fn(requests::watched))
         .layer(TraceLayer::new_for_http().on_failure(()));
     let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;
     Ok(if origins.is_empty() { router } else { router.layer(open_to(origins)) })
+}
+
+/// Checks what the environment says of what stands around a service, so that a service can say so before it begins with anything.
+///
+/// # Errors
+///
+/// As [`with_common_layers`].
+pub fn check_environment() -> Result<(), String> {
+    Proxies::from_env()?;
+    origins(&env::var(ORIGINS).unwrap_or_default()).map(drop)
 }
 
 fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
@@ -127,7 +143,8 @@ pub async fn until(
         stopping.graceful_shutdown(Some(DRAIN));
     });
     let mut server = axum_server::from_tcp(listener.into_std()?)?.handle(handle);
-    server.http_builder().http1().header_read_timeout(FOR_A_HEADER);
+    // More than are let in, so that those who send too many are told.
+    server.http_builder().http1().header_read_timeout(FOR_A_HEADER).max_headers(4 * requests::MOST_HEADERS);
     server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 

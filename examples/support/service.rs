@@ -43,8 +43,9 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// If the key is too short, the address is taken, or metrics are collected already.
+    /// As [`serve::check_environment`]; if the key is too short, the address is taken, or metrics are collected already.
     pub async fn start(name: &'static str, listen: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        serve::check_environment()?;
         let keys = Keys::from_env(name)?;
         let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
         let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());

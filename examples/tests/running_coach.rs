@@ -7,6 +7,8 @@ mod desk;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode};
@@ -121,6 +123,71 @@ async fn a_conversation_that_changes_its_subject_is_answered_about_that() {
             ("en/gels", "extracted"),
         ]
     );
+}
+
+/// A server of a model that always answers the same, and counts.
+async fn model() -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+        let (words, end) = (
+            chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
+            chunk(json!({}), json!("stop")),
+        );
+        let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
+        std::future::ready(([(axum::http::header::CONTENT_TYPE, "text/event-stream")], body))
+    };
+    let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn the_model_answers_so_many_questions_a_day_and_then_the_sources_do() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    let (url, asked) = model().await;
+    let limits = ["--model-questions-per-address", "2", "--model-questions", "3"];
+    let serve = || {
+        desk::start("running_coach", &folder.path().join("knowledge.sqlite"), &limits, |command| {
+            command.env("PUMASI_LLM_URL", &url).env("PUMASI_TRUSTED_PROXIES", "1");
+        })
+    };
+    let mut service = serve();
+    let about: Value = client.get(service.url("/about")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(about["model_questions"], json!({"per_address": 2, "in_all": 3}));
+    let outcome = async |service: &Running, address: &str, question: &str| {
+        let request = client.post(service.url("/answers")).header("x-forwarded-for", address);
+        let answer = request.json(&json!({"question": question})).send().await.unwrap();
+        let events = events(&answer.error_for_status().unwrap().text().await.unwrap());
+        events.last().unwrap().2["outcome"].as_str().unwrap().to_owned()
+    };
+    let (knee, half, gels) = (
+        "계단 내려갈 때 무릎 앞쪽이 아파요",
+        "하프 마라톤은 몇 주 준비하나요?",
+        "When should I take gels in a race?",
+    );
+    // What was answered before, and what nothing is known of, cost nothing.
+    for (address, question, expected) in [
+        ("2001:db8::1", knee, "answered"),
+        ("2001:db8::2", knee, "answered"),
+        ("2001:db8::3", "김치찌개는 어떻게 끓이나요?", "not_found"),
+        ("2001:db8::4", half, "answered"),
+        ("2001:db8::5", gels, "extracted"),
+        ("203.0.113.7", gels, "answered"),
+        ("203.0.113.8", "처음 달리기는 어떻게 시작하나요?", "extracted"),
+    ] {
+        assert_eq!(outcome(&service, address, question).await, expected, "{address}: {question}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    service.signal("-TERM").unwrap();
+    desk::ended(&mut service).await;
+    let service = serve();
+    assert_eq!(outcome(&service, "203.0.113.9", half).await, "extracted", "after a restart");
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ export class Person {
     this.#forgiven.push(...forgiven);
     const [answer] = await Promise.all([this.page.waitForResponse(answer => answer.status() === status), work()]);
     assert.match(answer.headers()["content-type"] ?? "", /problem\+json/);
+    const language = await this.page.evaluate(() => document.documentElement.lang);
+    assert.equal(answer.headers()["content-language"], language, "the problem is told in another language than the page");
     await this.page.waitForTimeout(50);
     this.#forgiven = this.#forgiven.filter(pattern => !forgiven.includes(pattern));
   }
@@ -71,7 +73,7 @@ export class Person {
   async speak(language) {
     if (await this.page.evaluate(() => document.documentElement.lang) === language) return;
     await this.press(language === "ko" ? "한국어" : "English");
-    await this.page.waitForFunction(wanted => document.documentElement.lang === wanted, language);
+    await this.page.waitForFunction(wanted => document.documentElement.lang === wanted && !document.body.ariaBusy, language);
   }
 
   /** Comes in by a name, on a side where there is a choice, and stands at what comes first then. */

@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, pageByPage, putAside, request, say, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, paged, putAside, request, say, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -17,7 +17,6 @@ const words = {
     partner: "결제사", moods: { moody: "변덕: 넷 중 하나는 거절, 하나는 답을 잃음", well: "멀쩡함", declines: "모두 거절", forgets: "결제하고 답을 잃음", away: "무응답" }, partnerDone: "결제사를 바꾸었습니다.",
     orders: "내 주문", allOrders: "모든 주문", noOrders: "아직 주문이 없습니다. 프로젝트나 강의를 찾아 주문해 보세요.", orderButton: "주문하기", again: "다시 주문", withdraw: "주문 취소", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => n ? `${n.toLocaleString("ko")}원` : "무료", ticket: n => `표 ${n}번`, charged: n => `${n.toLocaleString("ko")}원 결제`, refunded: n => `${n.toLocaleString("ko")}원 결제했다가 돌려줌`,
     status: { running: "진행 중", waiting: "기다리는 중", completed: "확정", compensating: "되돌리는 중", compensated: "되돌림", needs_operator: "운영자 확인 중", parked: "멈춤" }, steps: { hold_place: "자리 잡기", charge: "결제", confirm: "확정" },
-    reasons: { "the card was declined": "카드가 거절되었습니다", "no place is left": "남은 자리가 없습니다", "the payment partner does not answer": "결제사가 답하지 않습니다", "the payment partner's answer was lost": "결제사의 답을 잃었습니다", "withdrawn by the buyer": "주문자가 취소했습니다" },
     todos: "할 일", todosLead: "두 창에서 같은 할 일을 고쳐 보세요. 먼저 쓴 것을 덮어쓰지 않고 묻습니다.", todoText: "무엇을 할까요?", todoButton: "더하기", noTodos: "할 일이 없습니다.", edit: "고치기", save: "저장", cancel: "그만두기", remove: "지우기", version: n => `${n}번째 판`, done: "끝냄",
     conflict: "그사이 다른 창에서 바뀌었습니다.", theirs: "지금 있는 것", mine: "내가 쓴 것", gone: "지워졌습니다.", keepTheirs: "있는 것 두기", takeMine: "내 것으로 쓰기", saved: "저장했습니다.", removed: "지웠습니다.",
     write: "쓰기", what: "무엇을 쓰나요?", kind: "종류", category: "분야", lang: "언어", offer: "자리", places: "몇 자리", price: "한 자리 값 (원)", writeTitle: "제목", writeBody: "내용", writeButton: "올리기", written: "올렸습니다. 곧 검색됩니다.", author: "쓴 사람", liked: n => `좋아요 ${n}`,
@@ -39,7 +38,6 @@ const words = {
     partner: "Payment partner", moods: { moody: "moody: of four it refuses one, and loses the answer to another", well: "well", declines: "refuses all", forgets: "charges, and loses the answer", away: "does not answer" }, partnerDone: "The partner is changed.",
     orders: "My orders", allOrders: "All orders", noOrders: "There is no order yet: find a project or a lecture, and order a place.", orderButton: "Order a place", again: "Order again", withdraw: "Take it back", free: (free, all) => `${free} of ${all} places left`, won: n => n ? `${n.toLocaleString("en")} won` : "free of charge", ticket: n => `ticket no. ${n}`, charged: n => `${n.toLocaleString("en")} won charged`, refunded: n => `${n.toLocaleString("en")} won charged and given back`,
     status: { running: "under way", waiting: "waiting", completed: "confirmed", compensating: "going back", compensated: "undone", needs_operator: "with an operator", parked: "parked" }, steps: { hold_place: "hold a place", charge: "pay", confirm: "confirm" },
-    reasons: {},
     todos: "Todos", todosLead: "Edit one in two windows: what was written first is not overwritten, you are asked.", todoText: "What is to be done?", todoButton: "Add", noTodos: "Nothing is to be done.", edit: "Edit", save: "Save", cancel: "Cancel", remove: "Delete", version: n => `version ${n}`, done: "done",
     conflict: "It was changed in another window meanwhile.", theirs: "What stands", mine: "What you wrote", gone: "It was deleted.", keepTheirs: "Keep what stands", takeMine: "Write mine", saved: "Saved.", removed: "Deleted.",
     write: "Write", what: "What is it?", kind: "Kind", category: "Category", lang: "Language", offer: "Places", places: "How many", price: "Price of a place (won)", writeTitle: "Title", writeBody: "Text", writeButton: "Publish", written: "Published. It will be found in a moment.", author: "by", liked: n => n === 1 ? "1 like" : `${n} likes`,
@@ -49,7 +47,7 @@ const words = {
 const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
 let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {};
 let engines = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
-const orders = pageByPage("orders");
+const orders = paged({ first: () => "orders?limit=20", draw: drawOrders, button: $("more-orders") });
 let watching = null, answers = []; // how the last questions were served
 const is = role => me?.role === role;
 // What there is of a list of texts and elements, with dots between.
@@ -182,7 +180,7 @@ async function refreshPartner() { if (is("operator")) $("mood").value = (await c
 async function buy(id, again) {
   const value = await call("POST", `entries/${id}/order`, { again });
   orders.rows = [value, ...orders.rows.filter(order => order.id !== value.id)];
-  say(value.status === "completed" ? `${t("status").completed}: ${t("ticket")(value.ticket)}` : value.reason ? `${t("status")[value.status]}: ${t("reasons")[value.reason] ?? value.reason}` : t("status")[value.status], value.status !== "completed");
+  say(value.status === "completed" ? `${t("status").completed}: ${t("ticket")(value.ticket)}` : value.reason ? `${t("status")[value.status]}: ${value.reason}` : t("status")[value.status], value.status !== "completed");
   const hit = hits.find(hit => hit.id === id);
   await Promise.all([refreshOrders(), hit && look(hit)]);
 }
@@ -194,14 +192,13 @@ async function refreshOrders() {
 }
 function drawOrders() {
   $("no-orders").hidden = orders.rows.length > 0;
-  $("more-orders").hidden = !orders.next;
   swap($("orders"), orders.rows, ...orders.rows.map(order => make("li", {},
     make("strong", { className: "grow", lang: "" }, order.title ?? order.entry),
     make("span", { className: "tag" + (["compensated", "compensating", "needs_operator"].includes(order.status) ? " bad" : "") }, t("status")[order.status] ?? order.status),
     order.person === me?.name && order.status === "compensated" && button(`again ${order.id}`, t("again"), () => guarded(() => buy(order.entry, true)), { ariaLabel: `${t("again")}: ${order.title ?? ""}` }),
     order.person === me?.name && order.status === "running" && button(`withdraw ${order.id}`, t("withdraw"), () => guarded(async () => { await call("DELETE", `entries/${order.entry}/order`); await refreshOrders(); }), { ariaLabel: `${t("withdraw")}: ${order.title ?? ""}` }),
     make("ol", { className: "steps" }, ...order.steps.map(step => make("li", { className: step.look }, (t("steps")[step.name] ?? step.name) + (step.attempt > 1 ? ` × ${step.attempt}` : "")))),
-    make("span", { className: "facts" }, ...dotted(is("operator") && make("span", { lang: "" }, order.person), order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && (t("reasons")[order.reason] ?? order.reason))))));
+    make("span", { className: "facts" }, ...dotted(is("operator") && make("span", { lang: "" }, order.person), order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && order.reason)))));
 }
 
 // ---- todos
@@ -288,10 +285,9 @@ $("order").onchange = () => { wanted.order = $("order").value; guarded(() => sea
 $("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { mood: $("mood").value }); say(t("partnerDone")); });
 $("partner-form").addEventListener("submit", event => event.preventDefault());
 $("more").onclick = () => guarded(() => search(found.next));
-$("more-orders").onclick = () => guarded(async () => { await orders.more(); drawOrders(); });
 $("watch").onclick = watch;
 begin({
-  service: "dev_search", words,
+  service: "dev_search", words, reworded: refreshOrders,
   redraw() {
     for (const id of ["orders-box", "todos-box", "write"]) $(id).hidden = !me;
     $("partner-form").hidden = !is("operator");
@@ -308,7 +304,7 @@ begin({
     drawAll();
     if (served) drawServed(served.value, served.ms);
   },
-  left() { orders.forget(); aside.forget(); todos = []; editing = conflict = null; },
+  left() { orders.clear(); aside.forget(); todos = []; editing = conflict = null; },
   begun: () => Promise.all([search(), refresh()]),
 });
 // What others do shows within some seconds.

@@ -12,6 +12,7 @@ use pumasi_saga::store::Status;
 use pumasi_search::fallback::Served;
 use pumasi_search::{CursorKey, EngineState, Facet, FacetCount, Highlight, Hit, Total};
 use serde::Serialize;
+use support::language::Said;
 use utoipa::ToSchema;
 
 use crate::cable::Line;
@@ -234,7 +235,7 @@ pub(super) struct OrderView {
     status: Status,
     /// Why it went back.
     #[schema(value_type = Option<String>)]
-    reason: Option<Arc<str>>,
+    reason: Option<Said>,
     /// How often it was begun anew.
     run: u32,
     /// The ticket of the place.
@@ -271,7 +272,7 @@ impl OrderView {
             title: order.title,
             person: order.person,
             status: view.status,
-            reason: view.reason.clone(),
+            reason: view.reason.as_deref().map(|reason| Said(reason.to_owned())),
             run: view.run,
             ticket: snapshot.output::<Kept>(CONFIRM)?.map(|Kept(ticket)| ticket),
             charged_krw: charge.map(|charge| charge.amount_krw),

@@ -1,4 +1,4 @@
-import { $, begin, button, call, guarded, language, listen, make, me, onEnter, onSubmit, once, say, sayLive, setup, swap, swapRows, t, written } from "./base.js";
+import { $, begin, button, call, failureKind, guarded, language, listen, make, me, nextOf, onEnter, onSubmit, once, request, say, sayLive, setup, swap, swapRows, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -7,8 +7,8 @@ const words = {
     result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", none: "이 글에는 할 일이 없습니다.",
     pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", removed: "보던 글이 지워졌습니다.", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, reason: "까닭", by: "찾는 이", after: "먼저 할 일", difficulties: { easy: "쉬움", medium: "보통", hard: "어려움" }, minutes: "분", due: "까지",
-    tries: "시도", again: "다시 시도하면", doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
-    who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", show: "보기", all: "모두",
+    tries: "시도", again: "다시 시도", retries: { never: "소용없음", now: "바로 해 볼 수 있음" }, later: time => `${time} 뒤에`, doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
+    who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", show: "보기", all: "모두", more: "더 보기",
     iAm: (name, role) => [name, `${role === "moderator" ? " (운영자)" : ""}(으)로 들어와 있습니다.`], enterFirst: "글을 쓰려면 먼저 들어가세요.", offline: " — 언어 모델이 아니라 규칙으로 찾습니다",
   },
   en: {
@@ -17,8 +17,8 @@ const words = {
     result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", none: "This post has no tasks.",
     pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", removed: "The post that was shown is deleted.", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, reason: "Reason", by: "Found by", after: "after", difficulties: { easy: "easy", medium: "medium", hard: "hard" }, minutes: "min", due: "by",
-    tries: "tries", again: "try again", doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
-    who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", show: "Show", all: "all",
+    tries: "tries", again: "try again", retries: { never: "it would not help", now: "at once" }, later: time => `after ${time}`, doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
+    who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", show: "Show", all: "all", more: "Show more",
     iAm: (name, role) => ["You are ", name, `${role === "moderator" ? " (moderator)" : ""}.`], enterFirst: "Enter first, to write.", offline: " — rules standing in for a language model",
   },
 };
@@ -28,6 +28,7 @@ const samples = {
   en: { kind: "story", title: "Sub-4 marathon at 45", body: "What worked for me:\n* Ran four times a week\n* Did strength training every Tuesday\n\nI also joined a running club." },
 };
 let posts = new Map(); // by their identifiers, as far as they are listed
+let next = null; // the address of the next page of them, if there is one
 let shown = null, seen = null; // the post whose tasks are shown, and what was seen of it
 let editing = null;
 const mine = author => Boolean(me) && author?.id === me.name;
@@ -70,7 +71,9 @@ async function show(id) {
   if (view.state !== "pending") say(why || t("found")(view.tasks.length));
   draw(view, matches);
 }
-const reason = failure => failure && [`${t("failed")} — ${t("reason")}: ${failure.reason}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${failure.retry}`].filter(Boolean).join(" · ");
+const reason = failure => failure && [`${t("failed")} — ${t("reason")}: ${failureKind(failure.reason)}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${again(failure.retry)}`].filter(Boolean).join(" · ");
+// `never`, `now`, or `after 20s`.
+const again = retry => t("retries")[retry] ?? t("later")(retry.replace("after ", ""));
 function draw(view, matches = []) {
   const { state, post, tasks } = view;
   swap($("outcome"), [state, view.failure, tasks.length === 0, inCharge(post.author)],
@@ -95,17 +98,27 @@ function point(order) {
 let last = Promise.resolve();
 const inTurn = work => { const mine = last.then(work); last = mine.catch(() => {}); return mine; };
 const wanted = () => $("state").value;
+// As many as are shown, and the rest of their page.
 const refresh = () => inTurn(async () => {
-  const found = [], state = wanted() ? `&state=${wanted()}` : "";
-  for (let page; !page || page.length === 500;) {
-    page = await call("GET", found.length ? `posts?limit=500${state}&after=${encodeURIComponent(found.at(-1).id)}` : `posts?limit=500${state}`);
-    found.push(...page);
-  }
+  const many = posts.size, found = [];
+  next = `posts?limit=500${wanted() ? `&state=${wanted()}` : ""}`;
+  do found.push(...await nextPage()); while (next && found.length < many);
   posts = new Map(found.map(post => [post.id, rowOf(post, post)]));
   drawPosts();
 });
+async function nextPage() {
+  const { value, link } = await request("GET", next);
+  next = nextOf(link);
+  return value;
+}
+const more = () => inTurn(async () => {
+  for (const post of next ? await nextPage() : []) posts.set(post.id, rowOf(post, post));
+  drawPosts();
+  if (!next) $("posts-h").focus();
+});
 const rowOf = ({ id, state, posted_at }, { kind, title, author }) => ({ id, state, posted_at, kind, title, author });
 function drawPosts() {
+  $("more").hidden = !next;
   const posted = post => post.posted_at ? Date.parse(post.posted_at) : 0;
   const newest = [...posts.values()].sort((one, other) => posted(other) - posted(one) || (one.id < other.id ? 1 : -1));
   swapRows($("posts"), newest, post => make("li", {},
@@ -197,7 +210,8 @@ onEnter(async () => {
   await refresh();
   $("body").focus();
 }, ({ who, nickname, moderator }) => ({ name: who.value, role: moderator.checked ? "moderator" : "member", nickname: nickname.value.trim() || null }));
-$("state").addEventListener("change", () => guarded(refresh));
+$("state").addEventListener("change", () => { posts.clear(); guarded(refresh); });
+$("more").onclick = () => guarded(more);
 begin({
   service: "every_task", words,
   redraw() {

@@ -68,17 +68,18 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 /// Accepts a post; its tasks follow.
 ///
 /// After an answer that got lost, or an error of the server, the post may be accepted or not: sent again under the same
-/// `Idempotency-Key` it is accepted once. Whose token it is has written it.
+/// `Idempotency-Key` it is accepted once. Whose token it is has written it: a member, or a moderator.
 #[utoipa::path(post, path = "/posts", request_body = NewPost, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 409, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 403, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
     caller: Caller,
     headers: HeaderMap,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
+    may_write(&caller)?;
     // It goes to the bus and nowhere else, which drops what has the name of an earlier one.
     let id = Keyed::of(&headers, caller.name(), "POST /posts", &())?.name("every-task").to_string();
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
@@ -105,6 +106,7 @@ async fn replace(
     Id(id): Id,
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
+    may_write(&caller)?;
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
     let _editing = service.editing.lock().await;
     let record = service.record(&id).await?;
@@ -333,9 +335,26 @@ fn has_written(caller: &Caller, record: &TaskRecord) -> bool {
     record.post.as_ref().and_then(|post| post.author.as_deref()) == Some(&**caller.name())
 }
 
+/// Lets people pass: the membership service's token is for telling of members, and no member of that name would have written.
+fn may_write(caller: &Caller) -> Answer<()> {
+    if is_a_person(caller) {
+        return Ok(());
+    }
+    let detail = "members and moderators write posts, the membership service does not";
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+}
+
+fn is_a_person(caller: &Caller) -> bool {
+    [Role::Member, Role::Moderator].into_iter().any(|role| caller.is(role.as_str()))
+}
+
 /// Lets whoever wrote a post pass, and a moderator.
 fn is_in_charge(caller: &Caller, record: &TaskRecord) -> Answer<()> {
-    if has_written(caller, record) { Ok(()) } else { caller.require(Role::Moderator.as_str()) }
+    if is_a_person(caller) && has_written(caller, record) {
+        Ok(())
+    } else {
+        caller.require(Role::Moderator.as_str())
+    }
 }
 
 impl Service {

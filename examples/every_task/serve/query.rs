@@ -35,8 +35,8 @@ pub(super) struct PageQuery {
     pub(super) state: Option<Seen>,
     /// Only posts after this identifier.
     pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     pub(super) limit: Option<u16>,
 }
 
@@ -49,8 +49,8 @@ pub(super) struct FilterQuery {
     pub(super) filter: Option<String>,
     /// Only tasks after this cursor: a post's identifier and a task's order, `0199….3`.
     pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     pub(super) limit: Option<u16>,
 }
 

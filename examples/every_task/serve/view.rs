@@ -5,6 +5,7 @@ use pumasi_llm_parse::task::{
     Difficulty, Match, Post, PostKind, Task, TaskFailure, TaskPart, TaskRecord, TaskState,
 };
 use serde::{Deserialize, Serialize};
+use support::language::Said;
 use utoipa::ToSchema;
 
 use super::members::Nicknames;
@@ -147,8 +148,9 @@ struct PostText {
 struct FailureView {
     /// The kind of the error.
     reason: String,
-    /// What was tried: the operation, the model's host and its status. Nothing of the post.
-    message: Option<String>,
+    /// What was tried: the operation, the model's host and its status. Nothing of the post. In the language of whoever asks.
+    #[schema(value_type = Option<String>)]
+    message: Option<Said>,
     /// How often the post was tried.
     attempts: u32,
     /// How many calls of the model the last try made.
@@ -161,7 +163,7 @@ impl FailureView {
     fn of(failure: TaskFailure) -> Self {
         Self {
             reason: failure.reason,
-            message: failure.message,
+            message: failure.message.map(Said),
             attempts: failure.attempts,
             calls: failure.calls,
             retry: failure.retry,

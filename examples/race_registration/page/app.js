@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, listen, make, me, once, onEnter, onSubmit, options, request, say, setup, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, listen, make, me, once, onEnter, onSubmit, options, paged, say, setup, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -7,14 +7,12 @@ const words = {
     make: "대회 만들기", raceName: "대회 이름", kind: "자리를 받는 방법", first_come: "선착순", lottery: "추첨", places: "자리", price: "참가비 (원)", makeButton: "만들기", made: "대회를 만들었습니다.",
     races: "대회", noRaces: "아직 대회가 없습니다.", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => `${n.toLocaleString("ko")}원`, drawButton: "추첨하기", callButton: "빈자리 다시 부르기", drawnAlready: "추첨 끝남", drawResult: (w, q) => `추첨했습니다. 당첨 ${w}명, 대기 ${q}명.`, verify: "추첨 검증 자료",
     mine: "내 접수", pick: "대회를 고르면 접수가 시작됩니다.", start: "접수 시작", again: "다시 접수하기", withdraw: "접수 취소", next: "다음", submit: "보내기", pay: n => `${n.toLocaleString("ko")}원 결제하기`, gateway: (n, id) => `${n.toLocaleString("ko")}원을 결제 창구에서 내 주세요 (${id}).`, until: t => `${t}까지`, bib: n => `배번 ${n}번`, refunded: "돈을 돌려드렸습니다.",
-    agree_terms: "약관 동의", choose_souvenir: "기념품 고르기", shipping_address: "받을 곳", enter_draw: "추첨 명단에 올리기", drawn: "당첨", hold_place: "자리 잡기", start_payment: "결제 시작", payment_completed: "결제 완료", check_eligibility: "참가 자격 확인", confirm: "접수 확정", notify: "알림",
     agree: "대회 약관에 동의합니다.", souvenir: "기념품", souvenirs: ["티셔츠 S", "티셔츠 M", "티셔츠 L", "모자", "받지 않음"], city: "주소", email: "알림을 받을 전자우편 (없어도 됩니다)", waitDraw: "추첨을 기다립니다. 바로 당첨되지 않아도 빈자리가 나면 차례대로 부릅니다.", moving: "처리하고 있습니다…", organiserLooks: "주최자가 살펴보고 있습니다.",
     diagram: "그림", office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.",
     retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기",
     status: { running: "진행 중", waiting: "기다림", compensating: "되돌리는 중", needs_operator: "주최자 필요", parked: "세워 둠", completed: "끝남", compensated: "되돌림" },
     look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
     state: { started: "결제 전", paid: "결제됨", cancelled: "취소됨", refunded: "환불됨" },
-    reason: { deadline: "기한이 지났습니다", "the race is full": "자리가 없습니다", "not eligible": "참가 자격이 없습니다", "the lots are drawn already": "추첨이 이미 끝났습니다", "the mailbox does not exist": "없는 전자우편 주소입니다", cancelled: "취소했습니다", "rolled back by an operator": "주최자가 되돌렸습니다", "something else was paid than was asked for": "청구한 것과 다른 돈이 들어왔습니다" },
     nextIs: what => `다음: ${what}`, reasonIs: "까닭",
   },
   en: {
@@ -23,40 +21,31 @@ const words = {
     make: "Make a race", raceName: "Name of the race", kind: "Who gets a place", first_come: "First come, first served", lottery: "Lottery", places: "Places", price: "Price (won)", makeButton: "Make it", made: "The race is made.",
     races: "Races", noRaces: "There is no race yet.", free: (free, all) => `${free} of ${all} places free`, won: n => `${n.toLocaleString("en")} won`, drawButton: "Draw", callButton: "Call up for free places", drawnAlready: "drawn", drawResult: (w, q) => `Drawn: ${w} won, ${q} wait.`, verify: "All that is needed to draw again",
     mine: "My registration", pick: "Choose a race to register.", start: "Begin", again: "Register again", withdraw: "Withdraw", next: "Next", submit: "Send", pay: n => `Pay ${n.toLocaleString("en")} won`, gateway: (n, id) => `Pay ${n.toLocaleString("en")} won at the gateway (${id}).`, until: t => `until ${t}`, bib: n => `Bib ${n}`, refunded: "Your money was given back.",
-    agree_terms: "Terms", choose_souvenir: "Souvenir", shipping_address: "Address", enter_draw: "On the list for the draw", drawn: "Drawn", hold_place: "Place held", start_payment: "Payment started", payment_completed: "Payment completed", check_eligibility: "Right to run checked", confirm: "Confirmed", notify: "Told",
     agree: "I agree to the terms of the race.", souvenir: "Souvenir", souvenirs: ["T-shirt S", "T-shirt M", "T-shirt L", "Cap", "None"], city: "Address", email: "E-mail to be told at (optional)", waitDraw: "Waiting for the draw. Whoever is not drawn at once is called up in order when a place comes free.", moving: "On its way…", organiserLooks: "The organiser is looking at it.",
     diagram: "Diagram", office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.",
     retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything",
     status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
     look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
     state: { started: "not paid yet", paid: "paid", cancelled: "cancelled", refunded: "given back" },
-    reason: { deadline: "the time for it is over" }, nextIs: what => `Next: ${what}`, reasonIs: "Reason",
+    nextIs: what => `Next: ${what}`, deadline: "the time for it is over", reasonIs: "Reason",
   },
 };
-let races = [], race = null, registration = null, rows = [], next = null, shown = null;
-const why = reason => words[language].reason[reason] ?? reason;
+let race = null, registration = null, shown = null;
+const why = reason => reason === "deadline" ? t("deadline") : reason;
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
 const isOrganiser = () => me?.role === "organiser";
 
 async function come() {
   hearNews();
-  await refreshRaces();
-  if (isOrganiser()) await refreshRows(); else drawMine();
+  await races.refresh();
+  if (isOrganiser()) await registrations.refresh(); else drawMine();
 }
 
-async function refreshRaces() {
-  const found = [];
-  for (let page; !page || page.length === 500;) {
-    page = await call("GET", found.length ? `races?limit=500&after=${found.at(-1).id}` : "races?limit=500");
-    found.push(...page);
-  }
-  races = found.reverse(); // newest first
-  drawRaces();
-}
+const races = paged({ first: () => "races", draw: drawRaces, button: $("more-races") });
 function drawRaces() {
-  $("no-races").hidden = races.length > 0;
-  swap($("races"), [races, race], ...races.map(one => make("li", {},
+  $("no-races").hidden = races.rows.length > 0;
+  swap($("races"), [races.rows, race], ...races.rows.map(one => make("li", {},
     isOrganiser() ? make("strong", { className: "grow", lang: "" }, one.name) : button(`race ${one.id}`, one.name, () => guarded(() => choose(one.id)), { className: "grow", ariaCurrent: race === one.id ? "true" : null, lang: "" }),
     make("span", { className: "tag" }, t(one.kind)),
     one.drawn && make("span", { className: "tag" }, t("drawnAlready")),
@@ -66,8 +55,8 @@ function drawRaces() {
 async function draw(id) {
   const value = await call("POST", `races/${id}/draw`);
   say(t("drawResult")(value.winners.length, value.waiting.length));
-  await refreshRaces();
-  await refreshRows();
+  await races.refresh();
+  await registrations.refresh();
 }
 
 // ---- the runner's side
@@ -87,8 +76,8 @@ async function answer(body) {
     throw error;
   }
   drawMine();
-  say(registration.next ? t("nextIs")(t(registration.next)) : t("status")[registration.status]);
-  await refreshRaces();
+  say(registration.next ? t("nextIs")(registration.next_title) : t("status")[registration.status]);
+  await races.refresh();
 }
 const answered = (name, value) => answer({ answer: name, value });
 
@@ -117,46 +106,29 @@ async function pay() {
 }
 function steps(list) {
   return make("ol", { className: "steps" }, ...list.map(step => {
-    const item = make("li", { className: step.look }, make("span", { className: "what" }, t(step.name)), make("span", { className: "tag" }, t("look")[step.look] + (step.attempt > 1 ? ` × ${step.attempt}` : "")));
+    const item = make("li", { className: step.look }, make("span", { className: "what" }, step.title), make("span", { className: "tag" }, t("look")[step.look] + (step.attempt > 1 ? ` × ${step.attempt}` : "")));
     if (step.look === "active" || step.look === "stuck") item.setAttribute("aria-current", "step");
     return item;
   }));
 }
 function drawMine() {
-  const one = races.find(one => one.id === race), body = $("mine-body"), it = registration;
+  const one = races.rows.find(one => one.id === race), body = $("mine-body"), it = registration;
   if (!one) { swap(body, null, make("p", { className: "muted" }, t("pick"))); return; }
   swap(body, [race, it], ...[
     make("p", {}, make("strong", { lang: "" }, one.name), " ", it && make("span", { className: "tag" }, t("status")[it.status])),
-    it?.next && make("h3", {}, t("nextIs")(t(it.next))), ...ask(),
+    it?.next && make("h3", {}, t("nextIs")(it.next_title)), ...ask(),
     it && steps(it.steps),
     it?.status === "waiting" && make("p", { className: "row" }, button("withdraw", t("withdraw"), () => guarded(async () => { registration = await call("DELETE", `races/${race}/registration`); drawMine(); })))].filter(Boolean));
 }
 
 // ---- the organiser's side
-const wanted = after => `registrations?limit=100${$("filter").value ? `&status=${$("filter").value}` : ""}${after ? `&after=${after}` : ""}`;
-// Asks for as many as are shown, and the rest of their page. What is asked for last is shown, whichever answer comes last.
-let asked = 0;
-async function refreshRows() {
-  const turn = ++asked, many = rows.length, found = [];
-  let after = null;
-  do { after = await page(found, after); } while (after && found.length < many);
-  if (turn !== asked) return;
-  rows = found; next = after;
-  drawRows();
-}
-async function page(into, after) {
-  const { value, link } = await request("GET", wanted(after));
-  into.push(...value);
-  return link ? value.at(-1).id : null;
-}
-const raceName = id => races.find(race => race.id === id)?.name ?? id;
+const registrations = paged({ first: () => `registrations?limit=100${$("filter").value ? `&status=${$("filter").value}` : ""}`, draw: drawRows, button: $("more") });
 function drawRows() {
-  $("no-registrations").hidden = rows.length > 0;
-  $("more").hidden = !next;
-  swap($("registrations"), [rows, shown, races.length], ...rows.map(row => make("li", {},
+  $("no-registrations").hidden = registrations.rows.length > 0;
+  swap($("registrations"), [registrations.rows, shown], ...registrations.rows.map(row => make("li", {},
     button(`show ${row.id}`, row.runner, () => guarded(() => show(row.id, true)), { className: "grow", ariaCurrent: shown === row.id ? "true" : null, lang: "" }),
     make("span", { className: "tag" + (["needs_operator", "parked"].includes(row.status) ? " bad" : "") }, t("status")[row.status]),
-    make("span", { className: "facts" }, make("span", { lang: "" }, raceName(row.race)), ...[row.step && t(row.step), row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).map(fact => ` · ${fact}`)))));
+    make("span", { className: "facts" }, make("span", { lang: "" }, row.race_name), ...[row.step && row.title, row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).map(fact => ` · ${fact}`)))));
 }
 function fitting(it) {
   switch (it.status) {
@@ -173,7 +145,7 @@ async function show(id, focus) {
   if (shown !== id) return; // another was chosen meanwhile
   drawRows();
   $("detail").hidden = false;
-  $("detail-h").textContent = `${it.runner} · ${raceName(it.race)}`;
+  $("detail-h").textContent = `${it.runner} · ${it.race_name}`;
   const decisions = fitting(it);
   const form = decisions.length > 0 && onSubmit(make("form", { id: "decide-form" },
     make("label", { htmlFor: "decision" }, t("whichDecision")), make("select", { id: "decision", name: "decision" }, ...decisions.map(name => make("option", { value: name.replace("skip_", "skip") }, t(name)))),
@@ -185,7 +157,7 @@ async function show(id, focus) {
     await call("POST", `registrations/${id}/decisions`, body);
     elements.why.value = "";
     say(t("decided"));
-    await refreshRows(); await show(id);
+    await registrations.refresh(); await show(id);
   });
   const bar = ["waiting", "running"].includes(it.status) && onSubmit(make("form", { id: "bar-form" },
     make("label", { htmlFor: "bar-why" }, t("why")), make("input", { id: "bar-why", name: "why", required: true, maxLength: 500, autocomplete: "off" }),
@@ -195,7 +167,7 @@ async function show(id, focus) {
     say(t("barred"));
   });
   const picture = document.importNode(new DOMParser().parseFromString(it.svg, "image/svg+xml").documentElement, true);
-  const mermaid = make("details", {}, make("summary", {}, t("mermaid")), make("pre", { lang: "en", tabIndex: 0 }, it.mermaid));
+  const mermaid = make("details", {}, make("summary", {}, t("mermaid")), make("pre", { tabIndex: 0 }, it.mermaid));
   mermaid.dataset.key = "mermaid";
   mermaid.firstChild.dataset.key = "mermaid";
   swap($("detail-body"), it, make("p", {}, make("span", { className: "tag" }, t("status")[it.status]), " ", it.reason ? make("span", { className: "bad" }, `${t("reasonIs")}: ${why(it.reason)}`) : null),
@@ -204,8 +176,8 @@ async function show(id, focus) {
       make("div", {},
         it.payment && make("h3", {}, t("payment")), it.payment && make("p", {}, `${t("won")(it.payment.amount_krw)} · ${t("state")[it.payment.state]}`),
         form && make("h3", {}, t("decide")), form, bar && make("h3", {}, t("bar")), bar,
-        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · `, make("span", { lang: "" }, one.who), ` · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${t(one.step)}): `, make("span", { lang: "" }, one.why)))) : make("p", { className: "muted" }, t("none")),
-        make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${t(one.step)}: ${t("look")[one.look]}`).join(", ") || entry.what}`))))),
+        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · `, make("span", { lang: "" }, one.who), ` · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${one.title}): `, make("span", { lang: "" }, one.why)))) : make("p", { className: "muted" }, t("none")),
+        make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${one.title}: ${t("look")[one.look]}`).join(", ") || entry.title}`))))),
     make("h3", {}, t("diagram")), make("div", { className: "picture", tabIndex: 0, role: "group", ariaLabel: t("diagram") }, picture), mermaid);
   if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }
 }
@@ -221,13 +193,13 @@ function hearNews() {
 const later = () => { soon ??= setTimeout(() => { soon = null; guarded(look); }, 150); };
 async function look() {
   if (!me) return;
-  await refreshRaces();
-  if (isOrganiser()) { await refreshRows(); if (shown) await show(shown); return; }
+  await races.refresh();
+  if (isOrganiser()) { await registrations.refresh(); if (shown) await show(shown); return; }
   if (race && registration) {
     const before = registration;
     registration = await call("GET", `races/${race}/registration`);
     drawMine();
-    if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(t(registration.next)) : [t("status")[registration.status], registration.reason && why(registration.reason)].filter(Boolean).join(": "));
+    if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(registration.next_title) : [t("status")[registration.status], registration.reason && why(registration.reason)].filter(Boolean).join(": "));
   }
 }
 
@@ -239,10 +211,9 @@ onSubmit($("make-form"), async (elements, key) => {
   await call("POST", "races", { name: elements.name.value, kind: elements.kind.value, places: Number(elements.places.value), price_krw: Number(elements.price.value) }, once(key));
   elements.name.value = "";
   say(t("made"));
-  await refreshRaces();
+  await races.refresh();
 });
-$("filter").addEventListener("change", () => guarded(async () => { rows = []; await refreshRows(); }));
-$("more").addEventListener("click", () => guarded(async () => { const found = [...rows]; next = await page(found, next); rows = found; drawRows(); }));
+$("filter").addEventListener("change", () => { registrations.clear(); guarded(registrations.refresh); });
 begin({
   service: "race_registration", words,
   redraw() {
@@ -256,12 +227,13 @@ begin({
     if (isOrganiser()) { drawRows(); if (shown) guarded(() => show(shown)); } else drawMine();
   },
   left() {
-    race = registration = shown = null; rows = [];
+    race = registration = shown = null;
+    races.clear(); registrations.clear();
     for (const id of ["races", "mine-body", "registrations", "detail-body"]) swap($(id), null);
     deafen?.();
   },
-  explain: problem => words[language].reason[problem?.detail],
+  reworded: look,
   begun: () => me && come(),
 });
 // News tell of registrations; new races and free places show within some seconds.
-every(5_000, async () => { if (me) await refreshRaces(); });
+every(5_000, async () => { if (me) await races.refresh(); });

@@ -16,15 +16,17 @@ use support::auth::{self, Bearer, Caller};
 use support::body::Object;
 use support::once::Keyed;
 use support::problem::Problem;
-use support::query::{Id, Ids, Known, limit, next_page};
+use support::query::{Id, Ids, Known, limit, next_page, url_encoded};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::books::{Bar, Paid, Race};
-use super::input::{GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, reason};
-use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView};
+use super::input::{
+    BarredQuery, GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, reason,
+};
+use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, WITHDRAWN};
 use crate::saga::{PaymentCompleted, RegistrationKey};
 
 pub(super) type Shared = State<Arc<Service>>;
@@ -54,7 +56,7 @@ pub(super) fn gateway() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(webhook))
 }
 
-/// Lists races in the order of their making.
+/// Lists races, those made last first.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/races", params(RacesQuery), responses((status = 200, body = Vec<RaceView>), (status = 400, body = Problem)))]
@@ -64,16 +66,13 @@ async fn races(
     Known(page): Known<RacesQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<RaceView>>)> {
     let limit = limit(page.limit)?;
-    let mut races = service.books.races(page.after.as_deref().unwrap_or_default(), limit + 1).await?;
+    let mut races = service.books.races(page.after.as_deref(), limit + 1).await?;
     let more = races.len() > limit;
     races.truncate(limit);
-    let last = races.last().filter(|_| more).map(|race| race.id.clone());
+    let last = races.last().filter(|_| more).map(|(race, _)| race.id.clone());
     let link = last.map(|last| next_page("/races", raw.as_deref(), &last)).unwrap_or_default();
-    let mut views = Vec::with_capacity(races.len());
-    for race in races {
-        views.push(service.race_view(race).await?);
-    }
-    Ok((link, Json(views)))
+    let views = races.into_iter().map(|(race, places)| RaceView::of(race, places));
+    Ok((link, Json(views.collect::<Result<_, _>>()?)))
 }
 
 /// Makes a race; sent again under the same `Idempotency-Key`, the same. Takes an organiser.
@@ -106,12 +105,28 @@ async fn race(State(service): Shared, Id(id): Id) -> Answer<Json<RaceView>> {
     Ok(Json(service.race_view(race).await?))
 }
 
-/// Lists who is barred from a race, and why. Takes the race's organiser.
-#[utoipa::path(get, path = "/races/{id}/barred", params(("id" = String, Path)), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<Bar>), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
-async fn barred(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<Vec<Bar>>> {
+/// Lists who is barred from a race, and why, in the order of their names. Takes the race's organiser.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/races/{id}/barred", params(("id" = String, Path), BarredQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<Bar>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem)))]
+async fn barred(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    RawQuery(raw): RawQuery,
+    Known(page): Known<BarredQuery>,
+) -> Answer<(HeaderMap, Json<Vec<Bar>>)> {
     let race = service.own_race(&caller, &id).await?;
-    Ok(Json(service.books.barred(&race.id).await?))
+    let limit = limit(page.limit)?;
+    let mut bars = service.books.barred(&race.id, &page.after, limit + 1).await?;
+    let more = bars.len() > limit;
+    bars.truncate(limit);
+    let last = bars.last().filter(|_| more).map(|last| url_encoded(&last.runner));
+    let path = format!("/races/{}/barred", race.id);
+    let link = last.map(|last| next_page(&path, raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(bars)))
 }
 
 /// Bars a runner from a race: a registration is undone when it comes to that. Takes the race's organiser.
@@ -215,7 +230,7 @@ async fn register(
 async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationView>> {
     let race = service.books.race(&id).await?;
     let key = RegistrationKey::new(caller.name(), &race.id);
-    let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the runner");
+    let decision = Decision::cancel(Arc::clone(caller.name()), WITHDRAWN);
     service.handle(race.is_lottery).decide(&key, decision).await.map_err(no_registration)?;
     Ok(Json(service.registration(&key, &race).await?.0))
 }
@@ -358,7 +373,10 @@ impl Service {
         if due == Some(name) {
             handle.advance(key, Signal::json(name, value)).await?;
         } else if stands.is_none() {
-            return Err(conflict(format!("{name} is not due: {} is", RunnersAnswer::AgreeTerms.as_str())));
+            return Err(conflict(format!(
+                "{name} is not due: {} is due",
+                RunnersAnswer::AgreeTerms.as_str()
+            )));
         }
         let (view, snapshot) = self.registration(key, race).await?;
         let due = match &view.next {
@@ -383,6 +401,6 @@ impl Service {
             Some(crate::steps::PaymentRef(id)) => self.books.payment(&id).await?,
             None => None,
         };
-        Ok((RegistrationView::of(key, &snapshot, payment)?, snapshot))
+        Ok((RegistrationView::of(key, race, &snapshot, payment)?, snapshot))
     }
 }

@@ -1,5 +1,6 @@
 //! The service's own books, in one SQLite file or in PostgreSQL: races, places, lots, payments and messages.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -203,12 +204,34 @@ impl Books {
             .map_err(|error| failed("reading a race", error))
     }
 
-    /// Lists races in the order of their identifiers, which is that of their making.
-    pub(super) async fn races(&self, after: &str, limit: usize) -> Result<Vec<Race>> {
-        let query = "SELECT * FROM races WHERE id > $1 ORDER BY id LIMIT $2";
+    /// Lists races, those made last first: the order of their identifiers, from the last one of the page before on.
+    pub(super) async fn races(&self, after: Option<&str>, limit: usize) -> Result<Vec<(Race, Places)>> {
+        let query = "SELECT * FROM races WHERE $1 IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        on!(&self.database, pool => sqlx::query_as(query).bind(after).bind(limit).fetch_all(pool).await)
-            .map_err(|error| failed("listing races", error))
+        let races: Vec<Race> =
+            on!(&self.database, pool => sqlx::query_as(query).bind(after).bind(limit).fetch_all(pool).await)
+                .map_err(|error| failed("listing races", error))?;
+        let pools: Vec<String> = races.iter().map(|race| race.id.clone()).collect();
+        let places = self.places.places_of(&pools).await?;
+        Ok(races.into_iter().zip(places).filter_map(|(race, places)| Some((race, places?))).collect())
+    }
+
+    /// Which of these races somebody organises, with their names.
+    pub(super) async fn organised(
+        &self,
+        organiser: &str,
+        races: &BTreeSet<String>,
+    ) -> Result<HashMap<String, String>> {
+        let query = Sql {
+            sqlite: "SELECT id, name FROM races WHERE organiser = $1 AND id IN (SELECT value FROM json_each($2))",
+            postgres: "SELECT id, name FROM races WHERE organiser = $1 AND id IN (SELECT json_array_elements_text($2::json))",
+        };
+        let query = query.to(&self.database);
+        let races = serde_json::json!(races).to_string();
+        let rows: Vec<(String, String)> =
+            on!(&self.database, pool => sqlx::query_as(query).bind(organiser).bind(races).fetch_all(pool).await)
+                .map_err(|error| failed("listing races", error))?;
+        Ok(rows.into_iter().collect())
     }
 
     pub(super) async fn race(&self, id: &str) -> Result<Race> {
@@ -232,11 +255,15 @@ impl Books {
         .map_err(|error| failed("barring a runner", error))
     }
 
-    /// Lists who is barred, the first 1,000 by name.
-    pub(super) async fn barred(&self, race: &str) -> Result<Vec<Bar>> {
-        let query = "SELECT runner, who, why FROM barred WHERE race = $1 ORDER BY runner LIMIT 1000";
-        on!(&self.database, pool => sqlx::query_as(query).bind(race).fetch_all(pool).await)
-            .map_err(|error| failed("listing the barred", error))
+    /// Lists who is barred by name, from after a name on.
+    pub(super) async fn barred(&self, race: &str, after: &str, limit: usize) -> Result<Vec<Bar>> {
+        let query =
+            "SELECT runner, who, why FROM barred WHERE race = $1 AND runner > $2 ORDER BY runner LIMIT $3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let bars = on!(&self.database, pool => {
+            sqlx::query_as(query).bind(race).bind(after).bind(limit).fetch_all(pool).await
+        });
+        bars.map_err(|error| failed("listing the barred", error))
     }
 
     /// Returns whether there was something to lift.

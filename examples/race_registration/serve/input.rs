@@ -112,10 +112,10 @@ pub(super) struct PageQuery {
     pub(super) status: Option<Status>,
     /// Only those that stand at this step.
     pub(super) step: Option<String>,
-    /// Only registrations after this identifier.
+    /// Only what comes after this: the link of the page before has it.
     pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     pub(super) limit: Option<u16>,
 }
 
@@ -124,10 +124,23 @@ pub(super) struct PageQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RacesQuery {
-    /// Only races after this identifier.
+    /// Only races made before this one: the last of the page before.
     pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    pub(super) limit: Option<u16>,
+}
+
+/// A page of the barred.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BarredQuery {
+    /// Only runners after this name.
+    #[serde(default)]
+    pub(super) after: String,
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     pub(super) limit: Option<u16>,
 }
 

@@ -5,6 +5,7 @@ mod books;
 mod desk;
 mod input;
 mod office;
+mod titles;
 mod turns;
 mod view;
 

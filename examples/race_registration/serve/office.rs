@@ -14,6 +14,7 @@ use pumasi_saga::store::{Query, SagaId, SagaStore as _, Watched};
 use serde_json::json;
 use support::auth::Caller;
 use support::body::Object;
+use support::language::Language;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,8 +27,9 @@ use super::input::{NewDecision, PageQuery, Role};
 use super::view::{RegistrationDetail, RegistrationRow};
 use crate::saga::RegistrationKey;
 
-/// How many registrations are read at once.
+/// How many registrations are read at once, and how often for one page.
 const PAGE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not zero");
+const PAGES: usize = 10;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(decide))
@@ -40,7 +42,8 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 
 /// Lists the registrations of the caller's races, in the order of their identifiers. Takes an organiser.
 ///
-/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+/// The header `Link` with `rel="next"` leads to the next page, if there is one. A page looks through 5,000 registrations of all races at
+/// most, and so may have fewer rows than were asked for, or none, and go on.
 #[utoipa::path(get, path = "/registrations", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<RegistrationRow>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem)))]
@@ -59,25 +62,31 @@ async fn list(
     if let Some(after) = page.after {
         query = query.with_after(saga_id(&after).map_err(|_| bad("`after` is a registration's identifier"))?);
     }
-    let mut races = Races::default();
-    let mut found = Vec::new();
-    while found.len() <= limit {
+    let (mut found, mut looked_at, mut more) = (Vec::new(), None, false);
+    'page: for _ in 0..PAGES {
         let registrations = service.store.query(&query).await?;
-        let Some(last) = registrations.last() else { break };
-        query = query.with_after(last.head.id);
-        let is_last = registrations.len() < PAGE.get();
-        for row in registrations.into_iter().filter_map(RegistrationRow::of) {
-            if races.are_of(&service, &caller, &row.race).await? {
+        more = registrations.len() == PAGE.get();
+        let rows: Vec<_> = registrations
+            .into_iter()
+            .map(|summary| (summary.head.id, RegistrationRow::of(summary)))
+            .collect();
+        let races = rows.iter().filter_map(|(_, row)| Some(row.as_ref()?.race.clone())).collect();
+        let own = service.books.organised(caller.name(), &races).await?;
+        for (id, row) in rows {
+            if let Some((mut row, name)) = row.and_then(|row| own.get(&row.race).map(|name| (row, name))) {
+                if found.len() == limit {
+                    more = true;
+                    break 'page;
+                }
+                row.race_name = Some(name.clone());
                 found.push(row);
             }
+            looked_at = Some(id);
         }
-        if is_last {
-            break;
-        }
+        let Some(last) = looked_at.filter(|_| more) else { break };
+        query = query.with_after(last);
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more).map(|last| last.id.clone());
+    let last = looked_at.filter(|_| more).map(|id| id.to_string());
     let link = last.map(|last| next_page("/registrations", raw.as_deref(), &last)).unwrap_or_default();
     Ok((link, Json(found)))
 }
@@ -121,7 +130,7 @@ async fn events(
     State(service): Shared,
     caller: Caller,
 ) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
-    let shutdown = service.shutdown.clone();
+    let (shutdown, language) = (service.shutdown.clone(), Language::spoken());
     let missed = || Event::default().event("missed").json_data(json!({}));
     let state = (service.store.watch(), Races::default(), service, caller);
     let news = stream::unfold(state, move |(mut changes, mut races, service, caller)| async move {
@@ -133,7 +142,7 @@ async fn events(
                     match races.are_of(&service, &caller, &row.race).await {
                         Ok(false) if !is_own => continue,
                         Err(_) if !is_own => missed(),
-                        _ => Event::default().event("changed").json_data(row),
+                        _ => language.speak(|| Event::default().event("changed").json_data(row)),
                     }
                 }
                 _ => missed(),

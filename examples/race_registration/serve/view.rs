@@ -9,12 +9,17 @@ use pumasi_saga::definition::Look;
 use pumasi_saga::store::{Head, Status, Summary};
 use pumasi_saga::{Audit, HistoryEntry, Snapshot};
 use serde::Serialize;
+use support::language::{Language, Said};
 use utoipa::ToSchema;
 
 use super::books::{Payment, Race};
 use super::input::Kind;
+use super::titles::{Title, title};
 use crate::saga::RegistrationKey;
 use crate::steps::Bib;
+
+/// Why a runner's own withdrawal undoes a registration.
+pub(super) const WITHDRAWN: &str = "withdrawn by the runner";
 
 /// A race.
 #[derive(Serialize, ToSchema)]
@@ -87,6 +92,8 @@ impl DrawView {
 pub(super) struct RegistrationView {
     id: String,
     race: String,
+    /// What the race is called.
+    race_name: String,
     runner: String,
     #[schema(value_type = String, example = "waiting")]
     pub(super) status: Status,
@@ -95,12 +102,15 @@ pub(super) struct RegistrationView {
     /// The answer that it needs next.
     #[schema(value_type = Option<String>, example = "agree_terms")]
     pub(super) next: Option<Arc<str>>,
+    /// What that is called, in the language of whoever asks.
+    #[schema(value_type = Option<String>, example = "Terms")]
+    next_title: Option<Title>,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     deadline: Option<Timestamp>,
-    /// Why it went back, or stands.
+    /// Why it went back, or stands; in the language of whoever asks.
     #[schema(value_type = Option<String>)]
-    reason: Option<Arc<str>>,
+    reason: Option<Said>,
     /// How often it was begun anew.
     run: u32,
     payment: Option<PaymentView>,
@@ -112,6 +122,9 @@ pub(super) struct RegistrationView {
 pub(super) struct StepRow {
     #[schema(value_type = String)]
     name: Arc<str>,
+    /// What it is called, in the language of whoever asks.
+    #[schema(value_type = String, example = "Place held")]
+    title: Title,
     /// `ahead`, `active`, `done`, `failed`, `undone` or `stuck`.
     #[schema(value_type = String, example = "done")]
     look: Look,
@@ -136,28 +149,40 @@ impl From<Payment> for PaymentView {
 }
 
 impl RegistrationView {
-    pub(super) fn of(key: &RegistrationKey, snapshot: &Snapshot, payment: Option<Payment>) -> Result<Self> {
+    pub(super) fn of(
+        key: &RegistrationKey,
+        race: &Race,
+        snapshot: &Snapshot,
+        payment: Option<Payment>,
+    ) -> Result<Self> {
         let view = &snapshot.view;
         let steps = snapshot.steps.iter().map(|step| StepRow {
             name: Arc::clone(&step.name),
+            title: Title(Arc::clone(&step.name)),
             look: step.look,
             attempt: step.attempt,
         });
         Ok(Self {
             id: view.id.to_string(),
-            race: key.competition.clone(),
+            race: race.id.clone(),
+            race_name: race.name.clone(),
             runner: key.participant.clone(),
             status: view.status,
             step: view.step.clone(),
             next: view.next.clone(),
+            next_title: view.next.clone().map(Title),
             deadline: view.deadline,
-            reason: view.reason.clone(),
+            reason: said(view.reason.as_deref()),
             run: view.run,
             payment: payment.map(Into::into),
             bib: snapshot.output::<Bib>("confirm")?.map(|Bib(bib)| bib),
             steps: steps.collect(),
         })
     }
+}
+
+fn said(reason: Option<&str>) -> Option<Said> {
+    reason.map(|reason| Said(reason.to_owned()))
 }
 
 /// A registration in full.
@@ -169,7 +194,7 @@ pub(super) struct RegistrationDetail {
     decisions: Vec<DecisionRow>,
     /// How it came to this, oldest first.
     history: Vec<HistoryRow>,
-    /// The steps as a Mermaid flow chart.
+    /// The steps as a Mermaid flow chart, under their titles in the language of whoever asks.
     mermaid: String,
     /// The same as a picture (SVG).
     svg: String,
@@ -183,10 +208,12 @@ struct DecisionRow {
     decision: Arc<str>,
     #[schema(value_type = String)]
     step: Arc<str>,
+    /// What the step is called, in the language of whoever asks.
+    #[schema(value_type = String)]
+    title: Title,
     #[schema(value_type = String)]
     who: Arc<str>,
-    #[schema(value_type = String)]
-    why: Arc<str>,
+    why: String,
 }
 
 impl From<&Audit> for DecisionRow {
@@ -195,8 +222,14 @@ impl From<&Audit> for DecisionRow {
             at: audit.at,
             decision: Arc::clone(&audit.action),
             step: Arc::clone(&audit.step),
+            title: Title(Arc::clone(&audit.step)),
             who: Arc::clone(&audit.who),
-            why: Arc::clone(&audit.why),
+            // What people wrote stays as they wrote it.
+            why: if *audit.why == *WITHDRAWN {
+                Language::spoken().say(WITHDRAWN).into_owned()
+            } else {
+                audit.why.to_string()
+            },
         }
     }
 }
@@ -206,6 +239,9 @@ struct HistoryRow {
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     what: &'static str,
+    /// What that is called, in the language of whoever asks.
+    #[schema(value_type = String)]
+    title: Title,
     changed: Vec<ChangedRow>,
 }
 
@@ -213,15 +249,21 @@ struct HistoryRow {
 struct ChangedRow {
     #[schema(value_type = String)]
     step: Arc<str>,
+    /// What the step is called, in the language of whoever asks.
+    #[schema(value_type = String)]
+    title: Title,
     #[schema(value_type = String)]
     look: Look,
 }
 
 impl From<&HistoryEntry> for HistoryRow {
     fn from(entry: &HistoryEntry) -> Self {
-        let changed =
-            entry.changed.iter().map(|(step, look)| ChangedRow { step: Arc::clone(step), look: *look });
-        Self { at: entry.at, what: entry.what, changed: changed.collect() }
+        let changed = entry.changed.iter().map(|(step, look)| ChangedRow {
+            step: Arc::clone(step),
+            title: Title(Arc::clone(step)),
+            look: *look,
+        });
+        Self { at: entry.at, what: entry.what, title: Title(entry.what.into()), changed: changed.collect() }
     }
 }
 
@@ -231,8 +273,8 @@ impl RegistrationDetail {
             registration,
             decisions: snapshot.audits.iter().map(Into::into).collect(),
             history: snapshot.history.iter().map(Into::into).collect(),
-            mermaid: snapshot.mermaid().to_owned(),
-            svg: snapshot.svg().to_owned(),
+            mermaid: snapshot.mermaid_titled(&title),
+            svg: snapshot.svg_titled(&title),
         }
     }
 }
@@ -242,14 +284,21 @@ impl RegistrationDetail {
 pub(super) struct RegistrationRow {
     pub(super) id: String,
     pub(super) race: String,
+    /// What the race is called; not in news.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) race_name: Option<String>,
     pub(super) runner: String,
     #[schema(value_type = String)]
     status: Status,
     /// Where it stands.
     #[schema(value_type = String)]
     step: Arc<str>,
+    /// What that is called, in the language of whoever asks.
+    #[schema(value_type = String)]
+    title: Title,
+    /// Why it went back, or stands; in the language of whoever asks.
     #[schema(value_type = Option<String>)]
-    reason: Option<Arc<str>>,
+    reason: Option<Said>,
     /// When it was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -267,10 +316,12 @@ impl RegistrationRow {
         Some(Self {
             id: head.id.to_string(),
             race: key.competition,
+            race_name: None,
             runner: key.participant,
             status: head.status,
+            title: Title(Arc::clone(&head.step)),
             step: head.step,
-            reason: head.reason,
+            reason: said(head.reason.as_deref()),
             updated_at: None,
         })
     }

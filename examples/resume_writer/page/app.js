@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, pageByPage, redraw, request, say, setup, swap, t, written } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, paged, redraw, request, say, setup, swap, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -33,7 +33,8 @@ const words = {
 let resumes = [], current = null, edit = null, visit = null;
 let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it is sent to nobody
 let isOpen = Boolean(key);
-const notices = pageByPage("notices"), comments = pageByPage("shared/comments", { ask: address => request("GET", address, undefined, { "share-key": key }), idOf: comment => comment.number });
+const notices = paged({ first: () => "notices?limit=20", draw, button: $("more-notices") });
+const comments = paged({ first: () => "shared/comments?limit=20", draw, button: $("more-comments"), ask: address => request("GET", address, undefined, { "share-key": key }) });
 // What is behind the link of somebody's résumé.
 const behind = (method, path, body, headers) => call(method, path, body, { "share-key": key, ...headers });
 // A sentence with a person's name in it, of whose language nothing is known.
@@ -62,7 +63,6 @@ function draw() {
   $("no-resumes").hidden = resumes.length > 0;
   swap($("notices"), notices.rows, ...notices.rows.map(notice => make("li", {}, ...named(t("kinds")[notice.kind], notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
   $("no-notices").hidden = notices.rows.length > 0;
-  $("more-notices").hidden = !notices.next;
   if (current) {
     const { resume } = current;
     $("one-h").replaceChildren(...named(t("opened"), resume?.name ?? current.account));
@@ -93,7 +93,6 @@ function draw() {
       return make("li", {}, make("strong", { lang: "" }, comment.author), " ", make("span", { className: "muted" }, day(comment.at)), make("p", { lang: "" }, comment.text), cut);
     }));
     $("no-comments").hidden = !visit || comments.rows.length > 0;
-    $("more-comments").hidden = !visit || !comments.next;
     $("comment-form").hidden = !me || !visit;
   }
 }
@@ -117,7 +116,7 @@ async function refresh() {
     try { visit = await behind("GET", "shared"); await comments.refresh(); } catch (error) {
       if (error.status !== 404) throw error;
       // A link that was taken back stays so.
-      isOpen = false; visit = null; comments.forget();
+      isOpen = false; visit = null; comments.clear();
     }
   }
   redraw();
@@ -168,11 +167,9 @@ $("remove").onclick = () => guarded(async () => {
 });
 $("like").onclick = () => guarded(async () => { Object.assign(visit, await behind("PUT", "shared/like", { like: !visit.liked })); draw(); });
 onSubmit($("comment-form"), async (form, name) => { await behind("POST", "shared/comments", { text: form.text.value }, once(name)); form.text.value = ""; say(t("said")); await refresh(); });
-$("more-comments").onclick = () => guarded(async () => { await comments.more(); draw(); });
-$("more-notices").onclick = () => guarded(async () => { await notices.more(); draw(); });
 addEventListener("hashchange", () => location.reload());
 begin({
-  service: "resume_writer", words,
+  service: "resume_writer", words, reworded: refresh,
   redraw() {
     if (me) $("me-text").textContent = me.name;
     $("mine").hidden = $("told").hidden = !me;
@@ -182,7 +179,7 @@ begin({
     $("by").textContent = setup.model ? (setup.offline ? t("offline")(setup.account) : t("model")(setup.model)) : "";
     draw();
   },
-  left() { current = edit = null; resumes = []; notices.forget(); },
+  left() { current = edit = null; resumes = []; notices.clear(); },
   async begun() {
     if (setup.account && !$("account").value) $("account").value = setup.account;
     document.querySelector(`[name=written][value=${language}]`).checked = true;

@@ -3,6 +3,7 @@
 use pumasi_core::Result;
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use support::language::Said;
 use support::problem::Problem;
 use utoipa::ToSchema;
 
@@ -81,7 +82,8 @@ pub(super) struct ResumeView {
     /// `pending`, `ready` or `failed`.
     state: String,
     /// Why it failed: what was tried, and nothing that anybody wrote.
-    failure: Option<String>,
+    #[schema(value_type = Option<String>)]
+    failure: Option<Said>,
     version: i64,
     shared: bool,
     resume: Option<Resume>,
@@ -93,6 +95,7 @@ impl ResumeView {
     pub(super) fn of(kept: Kept) -> Result<Self> {
         let (resume, records, shared) = (kept.resume()?, kept.sources()?.len(), kept.is_shared());
         let Kept { id, account, language, state, failure, version, .. } = kept;
+        let failure = failure.map(Said);
         Ok(Self { id, account, language, state, failure, version, shared, resume, records })
     }
 }
@@ -103,7 +106,8 @@ pub(super) struct EditView {
     id: String,
     /// `pending`, `proposed`, `accepted` or `failed`.
     state: String,
-    failure: Option<String>,
+    #[schema(value_type = Option<String>)]
+    failure: Option<Said>,
     instruction: String,
     /// The version that it was given for.
     version: i64,
@@ -121,7 +125,7 @@ impl EditView {
         Ok(Self {
             id,
             state,
-            failure,
+            failure: failure.map(Said),
             instruction,
             version,
             changes: changes.unwrap_or_default(),

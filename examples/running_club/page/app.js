@@ -219,7 +219,7 @@ $("span").onchange = () => { pressed = 0; choose({ span: $("span").value, on: nu
 $("earlier").onclick = () => turn(-1);
 $("later").onclick = () => turn(1);
 begin({
-  service: "running_club", words,
+  service: "running_club", words, reworded: refreshMine,
   redraw() {
     for (const id of ["running", "earned", "recapped", "crew-form"]) $(id).hidden = !me;
     for (const id of ["ask", "scheduled"]) $(id).hidden = !isOrganiser();

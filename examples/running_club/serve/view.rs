@@ -6,6 +6,7 @@ use pumasi_core::schedule::RunRecord;
 use pumasi_core::time::Timestamp;
 use pumasi_search::leaderboard::Movement;
 use serde::Serialize;
+use support::language::Said;
 use utoipa::ToSchema;
 
 use crate::badges::{Achievement, BADGES, Badge};
@@ -239,7 +240,8 @@ pub(super) struct JobView {
     ended_at: Option<String>,
     /// Why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    reason: Option<Said>,
 }
 
 impl From<RunRecord> for JobView {
@@ -250,7 +252,7 @@ impl From<RunRecord> for JobView {
             status: run.status.as_str(),
             attempts: run.attempts,
             ended_at: run.ended.map(|at| at.to_string()),
-            reason: run.reason.map(|reason| reason.message),
+            reason: run.reason.map(|reason| Said(reason.message)),
         }
     }
 }

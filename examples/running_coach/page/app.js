@@ -1,26 +1,26 @@
-import { $, begin, button, call, eventsOf, language, make, setup, t } from "./base.js";
+import { $, ask, begin, button, call, eventsOf, failureKind, make, paged, setup, t } from "./base.js";
 
 const words = {
   ko: {
     skip: "질문으로 가기", title: "러닝 코치", lead: "저장된 달리기 지식으로 답하고, 문장마다 출처를 보여 줍니다. 출처에 없는 말은 표시하고, 아는 것이 없으면 없다고 말합니다.",
     chat: "대화", question: "질문", send: "물어보기", stop: "그만", fresh: "새 대화", sources: "출처", nosource: "답이 오면 출처가 여기에 보입니다.", knowledge: "지식 관리",
-    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
-    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", stopped: "멈췄습니다.", 
+    token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", more: "더 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
+    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", spent: "오늘 언어 모델에 물을 수 있는 만큼을 다 써서 자료의 문장을 옮겼습니다.", stopped: "멈췄습니다.", 
     broke: "답이 끊겼습니다", doubt: "출처에 없음", source: "출처", saved: "저장했습니다.", by: n => `문서 ${n}개에서 답합니다.`, model: "쓰는 이", offline: "언어 모델 없이 자료의 문장을 그대로 옮깁니다.",
     samples: ["계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?", "김치찌개는 어떻게 끓이나요?"],
   },
   en: {
     skip: "Skip to the question", title: "Running coach", lead: "Answers from stored running knowledge and shows the source of each sentence. What no source says is marked, and what is not known is said to be unknown.",
     chat: "Conversation", question: "Question", send: "Ask", stop: "Stop", fresh: "New conversation", sources: "Sources", nosource: "Sources appear here with an answer.", knowledge: "Manage knowledge",
-    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", remove: "Remove", removed: "Removed.", close: "Close", waiting: "The coach is looking…", writing: "The coach is writing…",
-    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", stopped: "Stopped.", 
+    token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", more: "Show more", remove: "Remove", removed: "Removed.", close: "Close", waiting: "The coach is looking…", writing: "The coach is writing…",
+    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", spent: "The language model answers no more questions today, so these are sentences of the sources.", stopped: "Stopped.", 
     broke: "The answer broke off", doubt: "not in the source", source: "Source", saved: "Saved.", by: n => `Answers from ${n} documents.`, model: "Written by", offline: "There is no language model: sentences of the sources, word for word.",
     samples: ["The outside of my knee hurts", "When should I take gels in a race?", "Who won the 2012 Olympic marathon?"],
   },
 };
 let conversation = crypto.randomUUID();
 let answers = []; // of this conversation, to be drawn anew in the other language
-let documents = null; // that are stored, once they are known
+let stored = null; // how many documents are stored, once that is known
 let running = null; // the AbortController of the answer that is being read
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 
@@ -76,7 +76,7 @@ function showSources(answer) {
 async function openWhole(id, span) {
   let whole;
   try {
-    const response = await fetch(`knowledge/${encodeURIComponent(id)}`);
+    const response = await ask(`knowledge/${encodeURIComponent(id)}`);
     whole = await response.json();
     if (!response.ok) throw new Error(whole.detail);
   } catch (error) { $("status").textContent = error instanceof TypeError ? t("trouble") : error.message; return; }
@@ -112,13 +112,14 @@ function take(answer, event) {
     case "done": {
       answer.isOver = true; draw(answer); showSources(answer);
       $("status").textContent = event.outcome === "not_found" ? t("none") : t("done")(event.cited, event.unsupported);
+      if (setup.model && event.outcome === "extracted") $("status").textContent += ` ${t("spent")}`;
       break;
     }
-    case "error": answer.isOver = true; $("status").textContent = `${t("broke")}: ${event.message}`; break;
+    case "error": answer.isOver = true; $("status").textContent = `${t("broke")}: ${failureKind(event.kind)}`; break;
   }
 }
 
-async function ask(question) {
+async function put(question) {
   const controller = new AbortController(), signal = controller.signal;
   running = controller;
   const log = $("log");
@@ -129,7 +130,7 @@ async function ask(question) {
   $("stop").hidden = false;
   $("status").textContent = t("waiting");
   try {
-    let response = await fetch("answers", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ question, conversation }), signal });
+    let response = await ask("answers", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ question, conversation }), signal });
     if (!response.ok) throw new Error((await response.json()).detail);
     for (let tries = 0; ; tries += 1) {
       try { for await (const event of eventsOf(response)) if (event.data) { answer.last = event.id; take(answer, JSON.parse(event.data)); } } catch (error) { if (signal.aborted || tries >= 5) throw error; }
@@ -137,7 +138,7 @@ async function ask(question) {
       if (tries >= 5) throw new TypeError("the connection broke");
       // the connection broke: go on after what was seen
       await new Promise(wake => setTimeout(wake, 300 * tries));
-      response = await fetch("answers", { headers: { "last-event-id": answer.last || "" }, signal });
+      response = await ask("answers", { headers: { "last-event-id": answer.last || "" }, signal });
       if (response.status !== 200) throw new TypeError("the answer is gone");
     }
   } catch (error) {
@@ -155,25 +156,21 @@ $("ask").addEventListener("submit", event => {
   const question = $("question").value.trim();
   if (!question || running) return;
   $("question").value = "";
-  ask(question);
+  put(question);
 });
 $("question").addEventListener("keydown", event => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); $("ask").requestSubmit(); } });
 document.addEventListener("keydown", event => { if (event.key === "Escape") running?.abort(); });
 $("stop").addEventListener("click", () => running?.abort());
 $("fresh").addEventListener("click", () => { running?.abort(); conversation = crypto.randomUUID(); answers = []; $("log").replaceChildren(); $("sources").replaceChildren(); $("nosource").hidden = false; $("status").textContent = ""; $("question").focus(); });
 
+const documents = paged({ first: () => "knowledge", draw: drawDocuments, button: $("more") });
 async function refresh() {
-  const found = [];
-  for (let page; !page || page.length === 500;) {
-    page = await call("GET", `knowledge?limit=500&after=${encodeURIComponent(found.at(-1)?.id ?? "")}`);
-    found.push(...page);
-  }
-  documents = found;
+  [{ documents: stored }] = await Promise.all([call("GET", "about"), documents.refresh()]);
   drawDocuments();
 }
 function drawDocuments() {
-  $("by").textContent = `${t("by")(documents.length)} ${setup.model ? `${t("model")}: ${setup.model}.` : t("offline")}`;
-  $("documents").replaceChildren(...documents.map(one => make("li", {},
+  if (stored !== null) $("by").textContent = `${t("by")(stored)} ${setup.model ? `${t("model")}: ${setup.model}.` : t("offline")}`;
+  $("documents").replaceChildren(...documents.rows.map(one => make("li", {},
     make("button", { type: "button", className: "plain", lang: "", onclick: () => openWhole(one.id) }, one.title), make("span", { className: "muted" }, ` ${one.id} `),
     make("button", { type: "button", ariaLabel: `${t("remove")}: ${one.title}`, onclick: () => remove(one.id) }, t("remove")))));
 }
@@ -184,7 +181,7 @@ const kinds = { txt: "text/plain", md: "text/markdown", markdown: "text/markdown
 
 async function send(path, request, said) {
   try {
-    const response = await fetch(path, request);
+    const response = await ask(path, request);
     const problem = response.ok ? null : await response.json();
     $("stored").textContent = problem ? `${problem.detail}. ${problem.hint ?? ""}` : said;
     if (response.ok) await refresh();
@@ -210,7 +207,7 @@ begin({
     $("samples").replaceChildren(...t("samples").map(text => button(text, text, () => { $("question").value = text; $("question").focus(); })));
     answers.forEach(draw);
     if (answers.length) showSources(answers.at(-1));
-    if (documents) drawDocuments();
+    drawDocuments();
   },
   begun: refresh,
 });

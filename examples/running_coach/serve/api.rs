@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::StreamExt as _;
 use pumasi_core::filter::{Field, Filter};
 use pumasi_rag::answer::Ask;
 use pumasi_rag::memory::Conversation;
@@ -16,6 +17,7 @@ use pumasi_rag::{DocumentRecord, Question};
 use serde::{Deserialize, Serialize};
 use support::auth::{Bearer, Caller};
 use support::body::Object;
+use support::client::Client;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page, url_encoded};
 use utoipa::{IntoParams, OpenApi, ToSchema};
@@ -65,10 +67,17 @@ const LONGEST: usize = 2_000;
 ///
 /// `retrieved` tells the sources, `delta` the words, `citation` which sentence rests on which source and whether that bears it out,
 /// `done` how it ended, `error` why it broke off.
+///
+/// A model answers as many questions a day as `/about` tells; one beyond that is answered as where there is no model, with sentences of
+/// the sources, which its words and its `outcome`, `extracted`, say.
 #[utoipa::path(post, path = "/answers", request_body = Asked, responses(
     (status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
-async fn ask(State(service): Shared, Object(asked): Object<Asked>) -> Answer<Response> {
+async fn ask(
+    State(service): Shared,
+    client: Option<Extension<Client>>,
+    Object(asked): Object<Asked>,
+) -> Answer<Response> {
     let text = asked.question.trim();
     if text.is_empty() || text.chars().count() > LONGEST {
         return Err(Problem::invalid(format!("a question has 1 to {LONGEST} characters")));
@@ -82,7 +91,16 @@ async fn ask(State(service): Shared, Object(asked): Object<Asked>) -> Answer<Res
     if let Some(topic) = asked.topic.filter(|topic| !topic.is_empty()) {
         question = question.with_filter(TOPIC.eq(topic));
     }
-    let answer = service.coach.ask(Ask::from(question).in_conversation(conversation));
+    let is_first = conversation.turns.is_empty();
+    let ask = Ask::from(question).in_conversation(conversation);
+    let counted = match service.coach.model() {
+        Some(_) => service.allowance.count(client.map(|Extension(client)| client)).await,
+        None => None,
+    };
+    let answer = match counted {
+        Some(counted) => counted.unless_free(is_first, service.coach.ask(ask)).left_stream(),
+        None => service.without_model.ask(ask).right_stream(),
+    };
     let stream = match name {
         Some(name) => service.streams.open(service.memory.record(&name, text, answer)),
         None => service.streams.open(answer),
@@ -125,8 +143,8 @@ struct Page {
     /// Only documents after this identifier.
     #[serde(default)]
     after: String,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
+    /// At most this many; 100 if left out.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<u16>,
 }
 
@@ -227,11 +245,25 @@ struct About {
     /// The model; none where answers are sentences of the sources.
     model: Option<String>,
     documents: u64,
+    /// How many questions a day the model answers; none where there is no model.
+    model_questions: Option<ModelQuestions>,
+}
+
+/// How many questions a day (UTC) a model answers.
+#[derive(Serialize, ToSchema)]
+struct ModelQuestions {
+    per_address: u32,
+    in_all: u32,
 }
 
 /// Tells who answers, and from how much.
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Answer<Json<About>> {
     let counts = service.knowledge.store.count(&Filter::And(Vec::new())).await?;
-    Ok(Json(About { model: service.coach.model().map(str::to_owned), documents: counts.documents }))
+    let model = service.coach.model().map(str::to_owned);
+    let limits = service.allowance.limits();
+    let model_questions = model
+        .is_some()
+        .then(|| ModelQuestions { per_address: limits.per_address(), in_all: limits.in_all() });
+    Ok(Json(About { model, documents: counts.documents, model_questions }))
 }

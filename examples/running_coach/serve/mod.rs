@@ -1,5 +1,6 @@
 //! The service: an admin stores knowledge, runners ask.
 
+mod allowance;
 mod api;
 mod upload;
 
@@ -21,6 +22,8 @@ use support::page::{Entrance, Page};
 use support::service::{Host, Limits, Routes};
 use support::tokens::LIFETIME;
 use support::{servers, telemetry};
+
+use allowance::{Allowance, Bounds};
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -54,6 +57,8 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "20")]
     requests_per_second: NonZeroU32,
+    #[command(flatten)]
+    limits: Bounds,
 }
 
 /// Whom a token is for.
@@ -73,6 +78,9 @@ impl TokenOptions {
 /// What every request can reach.
 struct Service {
     coach: Assistant,
+    /// Who answers what the model may not answer any more today.
+    without_model: Assistant,
+    allowance: Allowance,
     knowledge: Knowledge,
     memory: Arc<Memory>,
     streams: Streams,
@@ -83,6 +91,8 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     telemetry::logs();
     let host = Host::start("running_coach", options.listen).await?;
     let database = servers::postgres("running_coach").await?;
+    let asked = options.data.with_extension("asked.sqlite");
+    let allowance = Allowance::open(&asked, Clone::clone(&database), options.limits).await?;
     let knowledge = knowledge::open(&options.data, database).await?;
     if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
@@ -98,7 +108,9 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     });
     let model = model.map(|model| model as Arc<dyn ChatModel>);
     let service = Arc::new(Service {
+        without_model: coach::assistant(knowledge.retriever(), None, cache.clone())?,
         coach: coach::assistant(knowledge.retriever(), model, cache)?,
+        allowance,
         knowledge,
         memory: Arc::new(Memory::new(NonZeroUsize::new(CONVERSATIONS).unwrap_or(NonZeroUsize::MIN))),
         // without grace: a runner who leaves ends the model's call, which costs money

@@ -63,15 +63,10 @@ pub(super) async fn document(
         "text/plain" => Document::new(id, text(body)?),
         "text/markdown" => Document::markdown(id, text(body)?),
         "text/html" => {
-            HtmlLoader::new().with_content_type(kind).load(id, &body).map_err(|error| unreadable(&error))?
+            let loader = HtmlLoader::new().with_content_type(kind);
+            read(move || loader.load(id, &body)).await?
         }
-        "application/pdf" => {
-            // Reading a file computes, and belongs away from the threads that answer others.
-            let read = spawn_blocking(move || PdfLoader::new().load(id, &body)).await;
-            let failed =
-                |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "reading the file panicked");
-            read.map_err(failed)?.map_err(|error| unreadable(&error))?
-        }
+        "application/pdf" => read(move || PdfLoader::new().load(id, &body)).await?,
         _ => {
             let detail =
                 "knowledge is application/json, text/plain, text/markdown, text/html or application/pdf";
@@ -81,6 +76,14 @@ pub(super) async fn document(
     // Where a page says that it is, is a claim of whoever wrote it.
     document.uri = None;
     finished(document, about, &name)
+}
+
+/// Reads a file, which computes, and belongs away from the threads that answer others.
+async fn read(
+    load: impl FnOnce() -> pumasi_rag::Result<Document> + Send + 'static,
+) -> Result<Document, Problem> {
+    let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "reading the file panicked");
+    spawn_blocking(load).await.map_err(failed)?.map_err(|error| unreadable(&error))
 }
 
 /// Whatever a reader has against a file, it is the file's: damaged, locked by a password, or without a word in it.

@@ -8,7 +8,7 @@ const words = {
     question: "채널에서 봇에게 묻기", ask: "묻기", asked: ms => `봇이 ${ms}ms 만에 받았습니다. 답은 글타래에 달립니다.`, took: ms => `${ms}ms 만에 받음`, unanswered: "답을 쓰는 중…",
     hasBot: "봇이 채널에 있음", thrown: "봇을 내보냈습니다. 이제 묻는 것에는 슬랙이 답을 받지 않아, 운영자의 제쳐 둔 질문에 보입니다.", invited: "봇을 다시 초대했습니다. 제쳐 둔 질문은 운영자가 다시 답하게 합니다.",
     samples: ["하프 마라톤은 어떻게 준비하나요?", "하프마라톤은 어떻게 준비하나요", "How do I start running?"],
-    reader: "읽는 사람", operator: "운영자", most: "많이 묻는 질문", times: n => `${n}번`, noAsked: "아직 질문이 없습니다.", waiting: n => `답을 기다리는 질문 ${n}개`,
+    more: "더 보기", reader: "읽는 사람", operator: "운영자", most: "많이 묻는 질문", times: n => `${n}번`, noAsked: "아직 질문이 없습니다.", waiting: n => `답을 기다리는 질문 ${n}개`,
     aside: "제쳐 둔 질문", asideNote: "슬랙이 받지 않은 답입니다. 까닭을 고친 뒤 다시 답하게 할 수 있습니다. 질문의 글은 보이지 않습니다.", noLetters: "제쳐 둔 질문이 없습니다.", attempts: n => `${n}번 해 봄`, deliverAgain: "모두 다시 답하기", delivered: n => `${n}개에 다시 답합니다.`,
   },
   en: {
@@ -18,7 +18,7 @@ const words = {
     question: "Ask the bot in the channel", ask: "Ask", asked: ms => `The bot acknowledged it within ${ms} ms. The answer comes in the thread.`, took: ms => `acknowledged within ${ms} ms`, unanswered: "being answered…",
     hasBot: "The bot is in the channel", thrown: "The bot is thrown out. Slack takes no answer to what is asked now; an operator finds it under what was put aside.", invited: "The bot is invited again. What was put aside is answered once an operator asks for it.",
     samples: ["How do I start running?", "  how do i START   running", "하프 마라톤은 어떻게 준비하나요?"],
-    reader: "Reader", operator: "Operator", most: "Asked most", times: n => (n === 1 ? "once" : `${n} times`), noAsked: "There is no question yet.", waiting: n => `${n} ${n === 1 ? "question waits" : "questions wait"} for an answer`,
+    more: "Show more", reader: "Reader", operator: "Operator", most: "Asked most", times: n => (n === 1 ? "once" : `${n} times`), noAsked: "There is no question yet.", waiting: n => `${n} ${n === 1 ? "question waits" : "questions wait"} for an answer`,
     aside: "Put aside", asideNote: "Answers that Slack did not take. Once the reason is mended they can be given again. What was asked is not shown.", noLetters: "Nothing is put aside.", attempts: n => (n === 1 ? "tried once" : `tried ${n} times`), deliverAgain: "Answer all again", delivered: n => `${n} are answered again.`,
   },
 };
@@ -81,8 +81,8 @@ function redraw() {
 
 onEnter(refreshDesk);
 begin({
-  service: "slack_bot", words, redraw,
-  left: () => { asked = []; waiting = 0; aside.forget(); },
+  service: "slack_bot", words, redraw, reworded: refreshDesk,
+  left: () => { asked = []; waiting = 0; aside.forget(); drawDesk(); },
   begun: async () => { await Promise.all([refreshThreads(), refreshDesk()]); },
 });
 every(1500, refreshThreads);

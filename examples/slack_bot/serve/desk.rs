@@ -73,7 +73,7 @@ async fn token(
 #[serde(deny_unknown_fields)]
 struct Limit {
     /// At most so many; 10 if left out.
-    #[param(minimum = 1, maximum = 100)]
+    #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
 }
 

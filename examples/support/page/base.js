@@ -6,9 +6,11 @@ const common = {
     skip: "본문으로 가기", metrics: "지표", enter: "들어가기", side: "어느 쪽인가요?", name: "이름", token: "토큰 (JWT)", enterButton: "들어가기", leave: "나가기",
     development: "개발용: 이름만 대면 12시간짜리 토큰을 받습니다.", production: service => `토큰은 열쇠를 가진 쪽이 발급합니다: ${service} token 이름`,
     trouble: "서버에 닿지 않습니다. 잠시 뒤 다시 해 보세요.", expired: "다시 들어와 주세요.",
-    problem: {
-      rate_limited: "너무 잦습니다. 잠시 뒤 다시 해 보세요.", unauthorized: "토큰이 맞지 않거나 기한이 지났습니다.", forbidden: "이 일을 할 권한이 없습니다.", not_found: "찾는 것이 없습니다.",
-      too_large: "너무 큽니다.", unavailable: "지금은 할 수 없습니다. 잠시 뒤 다시 해 보세요.", overloaded: "지금은 바쁩니다. 잠시 뒤 다시 해 보세요.", timeout: "시간 안에 답하지 못했습니다. 다시 해 보세요.",
+    failureKinds: {
+      invalid_input: "맞지 않음", not_found: "없음", conflict: "부딪침", unauthorized: "권한 없음", rate_limited: "너무 잦음", unavailable: "쓸 수 없음", overloaded: "바쁨", circuit_open: "잠시 멈춤", timeout: "시간 넘김", cancelled: "그만둠",
+      context_too_long: "너무 긺", refused: "거절됨", budget_exhausted: "한도 다 씀", protocol: "알 수 없는 답", unsupported: "안 되는 일", storage: "저장소", other: "그 밖",
+      empty_source: "빈 글", not_text: "글이 아님", source_too_large: "글이 너무 긺", invalid_config: "설정", truncated: "끊긴 답", looping: "되풀이하는 답", wrong_language: "다른 언어로 한 답", off_schema: "모양이 다른 답", invalid: "맞지 않는 답",
+      ungrounded: "글에 없는 근거", leaked: "예시에서 옮긴 답",
     },
     live: "이어짐", broken: "끊김, 다시 잇는 중",
     notice: {
@@ -19,7 +21,8 @@ const common = {
   en: {
     skip: "Skip to content", metrics: "Metrics", enter: "Come in", side: "Which side are you on?", name: "Name", token: "Token (JWT)", enterButton: "Come in", leave: "Leave",
     development: "For development: a name is enough for a token of 12 hours.", production: service => `Tokens come from whoever holds the key: ${service} token NAME`,
-    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.", problem: { rate_limited: "Too often. Try again in a moment." },
+    trouble: "The server cannot be reached. Try again in a moment.", expired: "Please come in again.",
+    failureKinds: {},
     live: "live", broken: "broken off, trying again",
     notice: {
       down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
@@ -42,6 +45,12 @@ const present = children => children.filter(child => child !== null && child !==
 export const button = (key, text, onclick, props = {}) => { const node = make("button", { type: "button", onclick, ...props }, text); node.dataset.key = key; return node; };
 /** What people wrote, in whichever language that is. */
 export const written = text => make("span", { lang: "" }, text);
+/** What a service calls the kind of a failure, for people. */
+export const failureKind = name => t("failureKinds")[name] ?? name.replaceAll("_", " ");
+/** What a service says, in the language that it has words in. */
+export const said = text => make("span", { lang: /[가-힣]/.test(text) ? "ko" : "en" }, text);
+/** Asks for a path, in the language that was chosen. */
+export const ask = (path, { headers, ...more } = {}) => fetch(path, { ...more, headers: { "accept-language": language, ...headers } });
 /** Says something in the line that is read out. */
 export const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 
@@ -119,7 +128,7 @@ export function redraw() {
 /** Asks the service, for whoever has come in; a refusal is an error with the `status` (and `isOpen`, if what was asked for may have been done, or may yet be), a service out of reach one that `isAway`, each with a text for people. */
 export async function request(method, path, body, headers = {}) {
   const all = { ...(body ? { "content-type": "application/json" } : {}), ...(me ? { authorization: `Bearer ${me.token}` } : {}), ...headers };
-  const answer = await fetch(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
+  const answer = await ask(path, { method, headers: all, body: body && JSON.stringify(body) }).catch(() => { throw Object.assign(new Error(t("trouble")), { isAway: true }); });
   const value = answer.headers.get("content-type")?.includes("json") ? await answer.json() : null;
   if (answer.status === 401 && me) { leave(); throw new Error(t("expired")); }
   if (!answer.ok) throw Object.assign(new Error(explained(value) ?? `${answer.status}`), { status: answer.status, isOpen: isOpen(answer) });
@@ -129,35 +138,39 @@ export async function request(method, path, body, headers = {}) {
 const isOpen = ({ status, headers }) => status >= 500 || [408, 425, 429].includes(status) || status === 409 && headers.has("retry-after");
 /** As `request`: what was answered alone. */
 export const call = async (...asked) => (await request(...asked)).value;
-/** The address of the next page of a list, from the header that leads to it; `null` behind the last one. */
-export const nextPage = link => /^<\/?([^>]*)>; rel="next"/.exec(link ?? "")?.[1] ?? null;
+// In the page's own words, where it has some, and else in the service's, which are in the same language.
+const explained = problem => page.words[language].problem?.[problem?.title] ?? problem?.detail ?? problem?.title;
+/** The address of the page after this one, if there is one. */
+export const nextOf = link => /<\/?([^>]*)>; *rel="next"/.exec(link ?? "")?.[1] ?? null;
 /**
- * A list that is read page by page, the newest first. `ask` asks for an address, as `request` does, and `path` is that of the list; rows have an `id`, or
- * what `idOf` says. `refresh` asks anew for what is shown, as far as one page has it (older rows stay as they were read), `more` for the page behind it;
- * `next` is `null` where there is none.
+ * A list that is shown page by page. `first` is the address of its first page, `draw` shows the rows, and `button` is to show more of them; `ask`
+ * asks for an address, as `request` does.
+ * `refresh` asks anew for as many as are shown, and the rest of their page; what is asked for last is shown, whichever answer comes last.
  */
-export function pageByPage(path, { ask = address => request("GET", address), idOf = row => row.id, usual = 20, most = 500 } = {}) {
-  const asked = limit => `${path}${path.includes("?") ? "&" : "?"}limit=${limit}`;
-  const list = {
-    rows: [], next: null,
-    async refresh() {
-      const { value, link } = await ask(asked(Math.min(most, Math.max(usual, list.rows.length))));
-      const last = link ? list.rows.findIndex(row => idOf(row) === idOf(value.at(-1))) : -1;
-      const older = last < 0 ? [] : list.rows.slice(last + 1);
-      list.rows = [...value, ...older];
-      if (!older.length) list.next = nextPage(link);
-    },
-    async more() {
-      const { value, link } = await ask(list.next);
-      const known = new Set(list.rows.map(idOf));
-      list.rows = [...list.rows, ...value.filter(row => !known.has(idOf(row)))];
-      list.next = nextPage(link);
-    },
-    forget() { list.rows = []; list.next = null; },
-  };
+export function paged({ first, draw, button, ask = address => request("GET", address) }) {
+  const list = { rows: [], refresh: () => read(list.rows.length), clear: () => show([], null) };
+  let turn = 0;
+  async function read(many) {
+    const mine = ++turn, found = [];
+    let path = first();
+    do {
+      const { value, link } = await ask(path);
+      found.push(...value);
+      path = nextOf(link);
+    } while (path && found.length < Math.max(many, 1));
+    if (mine === turn) show(found, path);
+  }
+  function show(rows, next) {
+    turn += 1;
+    list.rows = rows;
+    const stood = document.activeElement === button;
+    button.hidden = !next;
+    if (stood && !next) button.closest("section").querySelector("h2").focus();
+    draw();
+  }
+  button.onclick = () => guarded(() => read(list.rows.length + 1));
   return list;
 }
-const explained = problem => page.explain?.(problem) ?? page.words[language].problem?.[problem?.title] ?? common[language].problem[problem?.title] ?? problem?.detail ?? problem?.title;
 /** Does what may fail, and says so. */
 export async function guarded(work) {
   try { await work(); } catch (error) {
@@ -198,7 +211,7 @@ export function listen(path, heard, live) {
       const wait = () => { clearTimeout(timer); timer = setTimeout(() => broken.abort(), silence); };
       try {
         wait();
-        const answer = await fetch(path, { headers: me ? { authorization: `Bearer ${me.token}` } : {}, signal: AbortSignal.any([ended.signal, broken.signal]) });
+        const answer = await ask(path, { headers: me ? { authorization: `Bearer ${me.token}` } : {}, signal: AbortSignal.any([ended.signal, broken.signal]) });
         if (answer.status === 401 && me) return leave();
         if (answer.ok) {
           pause = soonest / 2;
@@ -285,66 +298,62 @@ export function leave() {
  * button `deliver-again`. The page has the words, and calls `refresh`, `draw` and `forget`.
  */
 export function putAside(may, delivered) {
-  let letters = [], next = null;
-  const draw = () => {
+  const letters = paged({ first: () => "put-aside", draw, button: $("more-letters") });
+  function draw() {
     $("aside").hidden = !may();
-    swap($("letters"), letters, ...letters.map(letter => make("li", {}, make("p", {}, new Date(letter.at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" }), " ", make("span", { className: "tag bad" }, letter.kind), " ", make("span", { className: "tag" }, t("attempts")(letter.attempts))), make("p", { lang: "en" }, letter.reason))));
-    $("no-letters").hidden = letters.length > 0;
-    $("deliver-again").hidden = !letters.length;
-  };
-  const refresh = async () => {
-    if (!may()) return;
-    const { value, link } = await request("GET", "put-aside?limit=100");
-    letters = value; next = nextPage(link);
-    draw();
-  };
+    swap($("letters"), letters.rows, ...letters.rows.map(letter => make("li", {}, make("p", {}, new Date(letter.at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" }), " ", make("span", { className: "tag bad" }, failureKind(letter.kind)), " ", make("span", { className: "tag" }, t("attempts")(letter.attempts))), make("p", {}, said(letter.reason)))));
+    $("no-letters").hidden = letters.rows.length > 0;
+    $("deliver-again").hidden = !letters.rows.length;
+  }
   $("deliver-again").onclick = () => guarded(async () => {
     let count = 0;
     // What is put aside meanwhile is left for the next time.
-    for (let rows = letters, more = next; rows.length;) {
-      count += (await call("POST", "put-aside/deliver-again", { ids: rows.map(row => row.id) })).delivered;
-      if (!more) break;
-      const { value, link } = await request("GET", more);
-      rows = value; more = nextPage(link);
+    for (let path = "put-aside?limit=500"; path;) {
+      const { value, link } = await request("GET", path);
+      if (value.length) count += (await call("POST", "put-aside/deliver-again", { ids: value.map(row => row.id) })).delivered;
+      path = nextOf(link);
     }
     say(t("delivered")(count));
     $("aside-h").focus();
-    await refresh();
+    await letters.refresh();
     await delivered?.();
   });
-  return { refresh, draw, forget() { letters = []; next = null; } };
+  return { refresh: async () => { if (may()) await letters.refresh(); }, draw, forget: letters.clear };
 }
 
 /**
  * Begins a page, which is: `service`, its name; `words`, its texts by language; and, where it has them, `redraw`, which shows what depends on
- * the language and on who has come in; `left`, which forgets what was shown to whoever left; `explain`, which finds words for a problem; and
- * `begun`, which asks for what is shown first, once `setup` is known.
+ * the language and on who has come in; `left`, which forgets what was shown to whoever left; `begun`, which asks for what is shown first, once
+ * `setup` is known; and `reworded`, which asks anew for what the service says in the language that was chosen just now.
  */
 export async function begin(own) {
   page = own;
-  $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); };
+  $("language").onclick = () => { language = language === "ko" ? "en" : "ko"; localStorage.setItem("language", language); say(""); redraw(); guarded(reword); };
   redraw();
+  document.querySelector("header").after(notice);
   tellWhatIsDown();
+  setInterval(tellWhatIsDown, 5000);
   await guarded(async () => { setup = await call("GET", "about"); redraw(); await page.begun?.(); });
 }
 
+async function reword() {
+  document.body.ariaBusy = "true";
+  try { await Promise.all([tellWhatIsDown(), page.reworded?.()]); } finally { document.body.ariaBusy = null; }
+}
+
 // Says which dependency is down, for as long as it is, and whether the service goes on without it.
-function tellWhatIsDown() {
-  const notice = make("p", { id: "down", role: "alert", hidden: true });
-  const look = async () => {
-    const said = common[language].notice;
-    let text = "";
-    try {
-      const answer = await fetch("readyz");
-      const state = await answer.json();
-      const names = state.down?.map(name => said.names[name] ?? name).join(", ");
-      if (!answer.ok) text = names ? said.down(names) : state.detail;
-      else if (names) text = said.less(names);
-    } catch { text = said.gone; }
-    if (notice.textContent !== text) notice.textContent = text;
-    notice.hidden = !text;
-  };
-  document.querySelector("header").after(notice);
-  look();
-  setInterval(look, 5000);
+const notice = make("p", { id: "down", role: "alert", hidden: true });
+async function tellWhatIsDown() {
+  const said = common[language].notice;
+  let text = "";
+  try {
+    const answer = await ask("readyz");
+    const state = await answer.json();
+    const names = state.down?.map(name => said.names[name] ?? name).join(", ");
+    if (!answer.ok) text = names ? said.down(names) : state.detail;
+    else if (names) text = said.less(names);
+  } catch { text = said.gone; }
+  if (said !== common[language].notice) return; // another language was chosen meanwhile, and is asked for by itself
+  if (notice.textContent !== text) notice.textContent = text;
+  notice.hidden = !text;
 }

@@ -11,6 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use support::auth::{self, Keys};
 use support::child::Running;
+use support::language::Language;
 use support::servers;
 use tokio::net::TcpListener;
 
@@ -90,14 +91,18 @@ pub(crate) async fn ended(service: &mut Running) -> ExitStatus {
     }
 }
 
-/// What a request is answered with; a refusal is a problem.
+/// What a request is answered with; a refusal is a problem, for which there are Korean words.
 pub(crate) async fn answered(request: RequestBuilder) -> (StatusCode, Value) {
     let answer = request.send().await.unwrap();
-    let status = answer.status();
+    let (status, url) = (answer.status(), answer.url().clone());
+    let kind = answer.headers().get("content-type").cloned();
+    let value: Value = answer.json().await.unwrap_or_default();
     if !status.is_success() {
-        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{}", answer.url());
+        assert_eq!(kind.unwrap(), "application/problem+json", "{url}");
+        let detail = value["detail"].as_str().unwrap();
+        assert!(Language::korean(detail).is_some(), "{url}: there are no Korean words for `{detail}`");
     }
-    (status, answer.json().await.unwrap_or_default())
+    (status, value)
 }
 
 /// Who asks.

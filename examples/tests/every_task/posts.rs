@@ -17,6 +17,12 @@ async fn without_a_model_a_failure_can_be_had_listed_and_retried() {
     let listed = get(&client, &service.url("/posts?state=failed")).await;
     assert_eq!(listed, json!(posts));
 
+    let in_korean = client.get(service.url("/posts?state=failed")).header("accept-language", "ko");
+    let in_korean: Value = in_korean.send().await.unwrap().json().await.unwrap();
+    assert_eq!(in_korean[0]["failure"]["message"], "글에 적힌 대로 실패를 연습했습니다");
+    assert_eq!(failure["message"], "rehearsed, as the post asks");
+    assert_eq!(in_korean[0]["failure"]["reason"], "off_schema");
+
     let id = posts[0]["id"].as_str().unwrap();
     let retried = client.post(service.url(&format!("/posts/{id}/retry"))).send().await.unwrap();
     assert_eq!(retried.status(), StatusCode::ACCEPTED);

@@ -26,6 +26,30 @@ async fn write(client: &Client, service: &Running, text: &str) -> String {
 }
 
 #[tokio::test]
+async fn the_membership_service_tells_of_members_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path());
+    let (minsu, membership) = (client("민수", "member"), client("민수", "membership"));
+    let id = write(&minsu, &service, "책 3권을 읽고 싶습니다.").await;
+    let (posts, url) = (service.url("/posts"), service.url(&format!("/posts/{id}")));
+    let post = || Some(json!({"kind": "question", "body": "책 4권을 읽고 싶습니다."}));
+    for (method, url, body) in [
+        (Method::POST, posts, post()),
+        (Method::PUT, url.clone(), post()),
+        (Method::POST, format!("{url}/retry"), None),
+        (Method::DELETE, url, None),
+    ] {
+        let request = membership.request(method.clone(), &url);
+        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        let (status, problem) = desk::answered(request).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{method} {url}: {problem}");
+    }
+    let member = json!({"version": 1, "nickname": "달리는 민수"});
+    let told = status(&membership, Method::PUT, service.url("/members/민수"), Some(member)).await;
+    assert_eq!(told, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn nobody_edits_or_deletes_what_somebody_else_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let service = start(folder.path());

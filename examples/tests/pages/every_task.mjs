@@ -93,7 +93,7 @@ export default async function ({ meet, step }) {
   await step("a post that failed says why, and is retried by whoever wrote it", async () => {
     await minsu.press("실패하는 예시 넣기");
     await minsu.press("할 일 찾기");
-    await minsu.told(/^실패 — 까닭: off_schema · rehearsed, as the post asks · 시도: 5/);
+    await minsu.told(/^실패 — 까닭: 모양이 다른 답 · 글에 적힌 대로 실패를 연습했습니다 · 시도: 5/);
     await minsu.choose("보기", "실패");
     await post(minsu, "하프 마라톤 처음인데 어떻게 준비하죠? #fail-first").waitFor();
     await minsu.judge("failed");

@@ -42,7 +42,7 @@ export default async function ({ meet, step }) {
     await minji.told(/^봇을 내보냈습니다/);
     assert.equal(await minji.button("봇이 채널에 있음").getAttribute("aria-pressed"), "false");
     await ask("리커버리 주는 언제 넣나요?");
-    await operator.sees(/not_in_channel/, aside);
+    await operator.sees(/봇이 채널에 없음 \(not_in_channel\)/, aside);
     await operator.seesNo(/리커버리/, aside);
     await operator.judge("operator", { showsHostile: true });
     await minji.press("봇이 채널에 있음");

@@ -73,6 +73,62 @@ async fn a_race_that_is_sent_again_under_its_key_is_made_once() {
     assert_eq!(desk.get("/races", Nobody).await.as_array().unwrap().len(), 5);
 }
 
+/// All pages of a list, by their links: how many rows each has, and the rows.
+async fn paged(desk: &Races, first: &str, who: Who) -> (Vec<usize>, Vec<Value>) {
+    let (mut sizes, mut rows, mut next) = (Vec::new(), Vec::new(), Some(first.to_owned()));
+    while let Some(path) = next {
+        let answer = desk.send(Method::GET, &path, who, None, None).await.unwrap();
+        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        next = link.map(|link| link.split_once('<').unwrap().1.split_once('>').unwrap().0.to_owned());
+        let page: Vec<Value> = answer.json().await.unwrap();
+        sizes.push(page.len());
+        rows.extend(page);
+    }
+    (sizes, rows)
+}
+
+#[tokio::test]
+async fn lists_come_page_by_page_each_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(desk.race("first_come", 3).await);
+    }
+    let other = json!({"name": "부산마라톤", "kind": "first_come", "places": 9, "price_krw": 1});
+    made.push(desk.post("/races", OtherOrganiser, other).await["id"].as_str().unwrap().to_owned());
+    for runner in ["민수", "Jane", "하나"] {
+        for race in [&made[0], &made[5]] {
+            desk.answer_all(race, runner, None).await;
+            desk.until(race, runner, "waiting").await;
+        }
+    }
+    let (sizes, races) = paged(&desk, "/races?limit=4", Nobody).await;
+    let ids: Vec<_> = races.iter().map(|race| race["id"].as_str().unwrap()).collect();
+    made.reverse();
+    assert_eq!((sizes, ids), (vec![4, 2], made.iter().map(String::as_str).collect()));
+    let places: Vec<_> = races.iter().map(|race| (race["held"].clone(), race["free"].clone())).collect();
+    assert_eq!(
+        (&places[0], &places[1], &places[5]),
+        (&(json!(3), json!(6)), &(json!(0), json!(3)), &(json!(3), json!(0)))
+    );
+
+    let (sizes, rows) = paged(&desk, "/registrations?limit=2", Organiser).await;
+    let mut runners: Vec<_> = rows.iter().map(|row| row["runner"].as_str().unwrap()).collect();
+    runners.sort_unstable();
+    assert_eq!((sizes, runners), (vec![2, 1], vec!["Jane", "민수", "하나"]));
+    assert!(rows.iter().all(|row| row["race_name"] == "서울마라톤"), "{rows:?}");
+
+    for runner in ["a", "b/c", "라"] {
+        let path = format!("/races/{}/barred/{}", made[5], support::query::url_encoded(runner));
+        let why = Some(json!({"why": "a false name"}));
+        assert_eq!(desk.ask(Method::PUT, &path, Organiser, why).await.0, StatusCode::NO_CONTENT);
+    }
+    let (sizes, bars) = paged(&desk, &format!("/races/{}/barred?limit=1", made[5]), Organiser).await;
+    let barred: Vec<_> = bars.iter().map(|bar| bar["runner"].as_str().unwrap()).collect();
+    assert_eq!((sizes, barred), (vec![1, 1, 1], vec!["a", "b/c", "라"]));
+}
+
 #[tokio::test]
 async fn an_operator_decides_with_who_and_why() {
     let folder = tempfile::tempdir().unwrap();

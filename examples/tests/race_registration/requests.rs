@@ -140,6 +140,108 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
     );
 }
 
+/// What is answered, and in which language.
+async fn in_korean(
+    desk: &Races,
+    method: Method,
+    path: &str,
+    who: Who,
+    body: Option<Value>,
+) -> (Value, String) {
+    let request = desk.request(method, path, who).header("accept-language", "ko-KR,ko;q=0.9,en;q=0.8");
+    let answer = body.into_iter().fold(request, |request, body| request.json(&body)).send().await.unwrap();
+    let headers = answer.headers().clone();
+    assert_eq!(headers["content-language"], "ko");
+    assert_eq!(headers["vary"], "accept-language");
+    let text = answer.text().await.unwrap();
+    (serde_json::from_str(&text).unwrap(), text)
+}
+
+#[tokio::test]
+async fn who_reads_korean_is_told_in_korean_and_codes_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 1).await;
+    let path = format!("/races/{race}/registration");
+
+    let (problem, _) = in_korean(&desk, Method::GET, "/races/none", Nobody, None).await;
+    assert_eq!(
+        (&problem["title"], &problem["detail"]),
+        (&json!("not_found"), &json!("찾으시는 대회가 없습니다"))
+    );
+    let early = Some(json!({"answer": "choose_souvenir", "value": {"souvenir": "모자"}}));
+    let (problem, _) = in_korean(&desk, Method::POST, &path, Runner("민수"), early).await;
+    assert_eq!(problem["detail"], "기념품 고르기는 지금 차례가 아닙니다. 지금은 약관 동의 차례입니다");
+    let wrong = Some(json!({"answer": "agree_terms", "value": {"agreed": "yes"}}));
+    desk.post(&path, Runner("민수"), json!({})).await;
+    let (problem, said) = in_korean(&desk, Method::POST, &path, Runner("민수"), wrong).await;
+    assert_eq!(problem["status"], 422, "{said}");
+
+    desk.answer_all(&race, "민수", None).await;
+    desk.until(&race, "민수", "waiting").await;
+    let (view, _) = in_korean(&desk, Method::GET, &path, Runner("민수"), None).await;
+    assert_eq!((&view["next"], &view["next_title"]), (&json!("payment_completed"), &json!("결제 완료")));
+    let place = view["steps"].as_array().unwrap().iter().find(|step| step["name"] == "hold_place").unwrap();
+    assert_eq!(place["title"], "자리 잡기");
+
+    let id = view["id"].as_str().unwrap();
+    let (detail, _) = in_korean(&desk, Method::GET, &format!("/registrations/{id}"), Organiser, None).await;
+    let drawn = |detail: &Value, name: &str| {
+        let of = |kind: &str| detail[kind].as_str().unwrap().contains(name);
+        (of("svg"), of("mermaid"))
+    };
+    assert_eq!(drawn(&detail, "자리 잡기"), (true, true), "{detail}");
+    assert_eq!(drawn(&detail, "hold_place"), (false, false), "{detail}");
+    let english = desk.get(&format!("/registrations/{id}"), Organiser).await;
+    assert_eq!(drawn(&english, "Place held"), (true, true), "{english}");
+
+    // who is too late is told why
+    desk.answer_all(&race, "Jane", None).await;
+    desk.until(&race, "Jane", "compensated").await;
+    let (late, _) = in_korean(&desk, Method::GET, &path, Runner("Jane"), None).await;
+    assert_eq!((&late["status"], &late["reason"]), (&json!("compensated"), &json!("자리가 없습니다")));
+    assert_eq!(desk.get(&path, Runner("Jane")).await["reason"], "the race is full");
+    let (rows, _) = in_korean(&desk, Method::GET, "/registrations?status=compensated", Organiser, None).await;
+    assert_eq!(rows[0]["reason"], "자리가 없습니다");
+    assert_eq!((&rows[0]["race_name"], &rows[0]["runner"]), (&json!("서울마라톤"), &json!("Jane")));
+}
+
+#[tokio::test]
+async fn what_is_longer_than_it_need_be_is_told_and_tokens_are_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let long = format!("/races?after={}", "x".repeat(20_000));
+    let (status, problem) = desk.ask(Method::GET, &long, Nobody, None).await;
+    assert_eq!((status, &problem["title"]), (StatusCode::URI_TOO_LONG, &json!("too_large")));
+    let large = desk.request(Method::GET, "/races", Nobody).header("x-large", "x".repeat(70_000));
+    assert_eq!(desk::answered(large).await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let many = (0..150).fold(desk.request(Method::GET, "/races", Nobody), |request, number| {
+        request.header(format!("x-{number}"), "x")
+    });
+    assert_eq!(desk::answered(many).await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let wanted = Some(json!({"name": "x", "role": "organiser"}));
+    let answer = desk.send(Method::POST, "/tokens", Nobody, None, wanted).await.unwrap();
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+}
+
+#[test]
+fn origins_that_are_none_are_told_before_anything_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for service in ["race_registration", "every_task", "slack_bot", "running_coach"] {
+        let mut command = Command::new(support::child::example(service).unwrap());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        command.env(support::serve::ORIGINS, "https://example.org, example.org/page");
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1) && told.contains("`example.org/page` is no origin"),
+            "{told}"
+        );
+        assert!(!data.exists() && !told.contains("listening"), "{service} had begun: {told}");
+    }
+}
+
 #[tokio::test]
 async fn who_asks_too_often_is_told_when_to_come_back_and_others_are_served() {
     let folder = tempfile::tempdir().unwrap();

@@ -78,7 +78,7 @@ async fn an_answer_that_is_not_kept_is_refused_and_told_what_is_due() {
     };
     let (terms, address) = (json!({"agreed": true}), json!({"city": "서울"}));
     // before its turn, where nothing is begun and where it is
-    is_due(say("shipping_address", address.clone()).await, "agree_terms is");
+    is_due(say("shipping_address", address.clone()).await, "agree_terms is due");
     assert_eq!(desk.ask(Method::GET, &path, Runner("민수"), None).await.0, StatusCode::NOT_FOUND);
     desk.post(&path, Runner("민수"), json!({})).await;
     is_due(say("shipping_address", address.clone()).await, "agree_terms is due");

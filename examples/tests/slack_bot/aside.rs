@@ -49,6 +49,20 @@ async fn an_operator_sees_what_was_put_aside_and_has_it_delivered_again() {
     };
     assert!(rows.iter().all(|row| row["reason"].as_str().unwrap().contains("not_in_channel")), "{rows:?}");
     assert!(!rows.iter().any(|row| row.to_string().contains("달나라")), "{rows:?}");
+    let in_korean =
+        client.get(bot.url("/put-aside")).bearer_auth(token("operator")).header("accept-language", "ko");
+    let in_korean = in_korean.send().await.unwrap();
+    assert_eq!(
+        (&in_korean.headers()["content-language"], &in_korean.headers()["vary"]),
+        (&"ko".parse().unwrap(), &"accept-language".parse().unwrap())
+    );
+    let in_korean: Vec<Value> = in_korean.json().await.unwrap();
+    let reason = in_korean[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("슬랙에 답 올리기") && reason.ends_with("봇이 채널에 없음 (not_in_channel)"),
+        "{reason}"
+    );
+    assert_eq!(in_korean[0]["kind"], rows[0]["kind"]);
     let waiting: Value = get("/questions/waiting", "reader").await.unwrap().json().await.unwrap();
     assert_eq!(waiting["waiting"], 3);
     // page by page

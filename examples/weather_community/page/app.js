@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, pageByPage, request, say, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, make, me, onEnter, onSubmit, once, options, paged, request, say, swap, t } from "./base.js";
 
 const words = {
   ko: {
@@ -13,7 +13,7 @@ const words = {
     skies: { sunny: "맑음", cloudy: "흐림", rain: "비", snow: "눈", wind: "바람", dust: "먼지" },
     dangers: { heavy_rain: "호우", heavy_snow: "대설", strong_wind: "강풍", typhoon: "태풍", heat_wave: "폭염", cold_wave: "한파", fine_dust: "미세먼지" },
     regions: { seoul: "서울", busan: "부산", daegu: "대구", incheon: "인천", gwangju: "광주", daejeon: "대전", ulsan: "울산", sejong: "세종", gyeonggi: "경기", gangwon: "강원", chungbuk: "충북", chungnam: "충남", jeonbuk: "전북", jeonnam: "전남", gyeongbuk: "경북", gyeongnam: "경남", jeju: "제주" },
-    problem: { none_left: "쿠폰이 모두 나갔습니다.", "you have proven this mission, and once is enough": "이미 증명한 미션입니다. 한 번이면 됩니다.", far: "미션이 있는 자리에서 너무 멉니다." },
+    problem: { none_left: "쿠폰이 모두 나갔습니다." },
   },
   en: {
     title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
@@ -27,7 +27,7 @@ const words = {
     skies: { sunny: "sunny", cloudy: "cloudy", rain: "rain", snow: "snow", wind: "wind", dust: "dust" },
     dangers: { heavy_rain: "Heavy rain", heavy_snow: "Heavy snow", strong_wind: "Strong wind", typhoon: "Typhoon", heat_wave: "Heat wave", cold_wave: "Cold wave", fine_dust: "Fine dust" },
     regions: { seoul: "Seoul", busan: "Busan", daegu: "Daegu", incheon: "Incheon", gwangju: "Gwangju", daejeon: "Daejeon", ulsan: "Ulsan", sejong: "Sejong", gyeonggi: "Gyeonggi", gangwon: "Gangwon", chungbuk: "Chungbuk", chungnam: "Chungnam", jeonbuk: "Jeonbuk", jeonnam: "Jeonnam", gyeongbuk: "Gyeongbuk", gyeongnam: "Gyeongnam", jeju: "Jeju" },
-    problem: { none_left: "All coupons are taken.", "you have proven this mission, and once is enough": "You have proven this mission, and once is enough.", far: "You are too far from the mission's place." },
+    problem: { none_left: "All coupons are taken." },
   },
 };
 let posts = [], next = null, warnings = [], coupons = {};
@@ -161,11 +161,11 @@ function listen(mine, pause) {
 }
 
 // ---- missions and coupons
-const missions = pageByPage("missions"), drops = pageByPage("drops");
-async function refreshMissions() { await missions.refresh(); drawMissions(); }
+const missions = paged({ first: () => "missions?limit=20", draw: drawMissions, button: $("more-missions") });
+const drops = paged({ first: () => "drops?limit=20", draw: drawDrops, button: $("more-drops") });
+const refreshMissions = () => missions.refresh();
 function drawMissions() {
   $("no-missions").hidden = missions.rows.length > 0;
-  $("more-missions").hidden = !missions.next;
   swap($("missions"), missions.rows, ...missions.rows.map(mission => make("li", {},
     make("strong", { className: "grow", lang: "" }, mission.title),
     mission.mine && make("span", { className: "tag" }, t("mine")),
@@ -178,10 +178,9 @@ function drawMissions() {
       await refreshMissions();
     }))));
 }
-async function refreshDrops() { await drops.refresh(); drawDrops(); }
+const refreshDrops = () => drops.refresh();
 function drawDrops() {
   $("no-drops").hidden = drops.rows.length > 0;
-  $("more-drops").hidden = !drops.next;
   swap($("drops"), [drops.rows, coupons], ...drops.rows.map(drop => make("li", {},
     make("strong", { className: "grow", lang: "" }, drop.title),
     make("span", { className: "tag" }, t("left")(drop.free, drop.places)),
@@ -235,8 +234,6 @@ onSubmit($("drop-form"), async (elements, key) => {
   await refreshDrops();
 });
 $("more").onclick = () => guarded(more);
-$("more-missions").onclick = () => guarded(async () => { await missions.more(); drawMissions(); });
-$("more-drops").onclick = () => guarded(async () => { await drops.more(); drawDrops(); });
 $("filter").onchange = () => guarded(refreshWarnings);
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
@@ -256,7 +253,6 @@ begin({
     drawAll();
   },
   left() { coupons = {}; guarded(refresh); },
-  explain: problem => t("problem")[problem?.detail] ?? (problem?.detail?.startsWith("the mission is proven from") ? t("problem").far : undefined),
   begun() { if (!unplaced()) here(); return refresh(); },
 });
 // What others do shows within some seconds; messages come at once.

@@ -50,5 +50,5 @@ const KOREAN: Said = Said {
 const ENGLISH: Said = Said {
     language: "English",
     not_found: "The knowledge I have does not answer this question, and I will not make an answer up.",
-    without_model: "No language model is set up: these are sentences of the sources, word for word.",
+    without_model: "Without a language model: these are sentences of the sources, word for word.",
 };

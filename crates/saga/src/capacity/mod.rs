@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::Result;
+use pumasi_core::{ErrorKind, Result};
 
 pub use desk::Capacity;
 pub use hold::{Hold, HoldState, Places, Ticket};
@@ -123,7 +123,8 @@ pub enum Answer {
 /// 6. **Released once.** A release frees the place of its holder, and of the ticket if one is named; a second one finds nothing.
 /// 7. **In order, each for itself.** The requests of a call are answered in their order, as if they came one after the other;
 ///    what one of them is refused does not touch the others. All of them are stored together or, if the call fails, none.
-/// 8. **Pools are apart.** What happens in one is not seen in another. A pool that was never opened is `NotFound`.
+/// 8. **Pools are apart.** What happens in one is not seen in another. A pool that was never opened is `NotFound`. Several are
+///    counted at once as each of them is by itself.
 /// 9. **Durable.** What was answered is there for whoever opens the same store (except in memory).
 #[async_trait]
 pub trait CapacityStore: fmt::Debug + Send + Sync {
@@ -151,6 +152,26 @@ pub trait CapacityStore: fmt::Debug + Send + Sync {
     /// `NotFound` if the pool was never opened; `Storage` or `Unavailable` if the store failed.
     async fn places(&self, pool: &str) -> Result<Places>;
 
+    /// Counts the places of several pools, each as [`places`](Self::places) does and in its place; `None` of one that was never
+    /// opened.
+    ///
+    /// Databases are asked once for all of them.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` or `Unavailable` if the store failed.
+    async fn places_of(&self, pools: &[String]) -> Result<Vec<Option<Places>>> {
+        let mut all = Vec::with_capacity(pools.len());
+        for pool in pools {
+            all.push(match self.places(pool).await {
+                Ok(places) => Some(places),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(all)
+    }
+
     /// Lists what is held and confirmed, by ticket, from after the ticket `after` on and at most `limit` of it: the list of
     /// entrants.
     ///
@@ -174,6 +195,10 @@ macro_rules! forward {
 
             async fn places(&self, pool: &str) -> Result<Places> {
                 (**self).places(pool).await
+            }
+
+            async fn places_of(&self, pools: &[String]) -> Result<Vec<Option<Places>>> {
+                (**self).places_of(pools).await
             }
 
             async fn holds(&self, pool: &str, after: Ticket, limit: usize) -> Result<Vec<Hold>> {

@@ -1,5 +1,6 @@
 //! Places in a SQLite file.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -182,6 +183,23 @@ impl CapacityStore for SqliteCapacity {
             .ok_or_else(no_pool)?;
         let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
         Ok(Places::new(number(0)?, number(2)?, number(3)?, Ticket::new(number(1)?)))
+    }
+
+    async fn places_of(&self, pools: &[String]) -> Result<Vec<Option<Places>>> {
+        let failed = |error| failed("counting places", error);
+        let rows = sqlx::query(include_str!("sql/sqlite/places_of.sql"))
+            .bind(json!(pools).to_string())
+            .bind(self.clock.now().as_micros())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed)?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
+            let places = Places::new(number(1)?, number(3)?, number(4)?, Ticket::new(number(2)?));
+            known.insert(row.try_get::<String, _>(0).map_err(failed)?, places);
+        }
+        Ok(pools.iter().map(|pool| known.get(pool).copied()).collect())
     }
 
     async fn holds(&self, pool: &str, after: Ticket, limit: usize) -> Result<Vec<Hold>> {

@@ -392,6 +392,14 @@ pub async fn law_08_pools_are_apart(harness: &dyn CapacityHarness) -> Verdict {
     }
     same!(agree(&*store).await?.len(), 1, "places taken in the first pool");
     same!(store.places("other").await?.confirmed, 1, "places confirmed in the other");
+    let pools = ["other", "nowhere", POOL, "nul\0", "other"].map(str::to_owned);
+    let (one, other) = (Some(store.places(POOL).await?), Some(store.places("other").await?));
+    same!(
+        store.places_of(&pools).await?,
+        vec![other, None, one, None, other],
+        "several pools, counted at once"
+    );
+    same!(store.places_of(&[]).await?, vec![], "no pools, counted at once");
     holds!(store.open("", 1).await.is_err(), "a pool without a name was opened");
     Ok(Kept::Whole)
 }

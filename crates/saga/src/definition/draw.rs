@@ -49,6 +49,23 @@ impl Look {
     }
 }
 
+/// The words of a drawing that are no names.
+const START: &str = "start";
+const END: &str = "end";
+const UNDONE_BY: &str = "undone by";
+const LATE: &str = "late";
+
+/// What a name in a drawing reads as; `None` if it stays as it is.
+pub(crate) type Titles<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Names as they are.
+pub(crate) const AS_NAMED: Titles<'static> = &|_| None;
+
+/// The title of a name.
+pub(super) fn titled(titles: Titles<'_>, name: &str) -> String {
+    titles(name).unwrap_or_else(|| name.to_owned())
+}
+
 /// Quotes and line ends would end a label.
 fn label(name: &str) -> String {
     name.replace(['"', '\\', '\n', '\r', '[', ']', '{', '}', '(', ')', '<', '>', '|', '`'], "_")
@@ -58,20 +75,21 @@ impl Plan {
     /// Draws the plan as a Mermaid flow chart: steps as boxes, waits as rounded ones, the pivot with a thick frame; what undoes a
     /// step hangs on it by a dotted line.
     pub fn mermaid(&self) -> String {
-        self.draw_mermaid(|_| None)
+        self.draw_mermaid(|_| None, AS_NAMED)
     }
 
     /// Draws the plan in Graphviz's DOT.
     pub fn dot(&self) -> String {
-        self.draw_dot(|_| None)
+        self.draw_dot(|_| None, AS_NAMED)
     }
 
-    pub(crate) fn draw_mermaid(&self, look: impl Fn(usize) -> Option<Look>) -> String {
+    pub(crate) fn draw_mermaid(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
+        let label = |name: &str| label(&titled(titles, name));
         let mut out = String::from("flowchart TD\n");
         let mut line = |text: std::fmt::Arguments<'_>| {
             let _ = writeln!(out, "    {text}");
         };
-        line(format_args!("start((start))"));
+        line(format_args!("start(({}))", label(START)));
         for (unit, plan) in self.units.iter().enumerate() {
             let name = label(&plan.name);
             match plan.kind {
@@ -82,14 +100,14 @@ impl Plan {
             }
             if let Some(undo) = &plan.undo {
                 line(format_args!("c{unit}[\"{}\"]", label(&undo.name)));
-                line(format_args!("u{unit} -. undone by .-> c{unit}"));
+                line(format_args!("u{unit} -. {} .-> c{unit}", label(UNDONE_BY)));
             }
             if let Some(late) = &plan.late {
                 line(format_args!("l{unit}[\"{}\"]", label(&late.name)));
-                line(format_args!("u{unit} -. late .-> l{unit}"));
+                line(format_args!("u{unit} -. {} .-> l{unit}", label(LATE)));
             }
         }
-        line(format_args!("finish((end))"));
+        line(format_args!("finish(({}))", label(END)));
         for (from, to) in self.edges() {
             line(format_args!("{from} --> {to}"));
         }
@@ -104,14 +122,15 @@ impl Plan {
         out
     }
 
-    pub(crate) fn draw_dot(&self, look: impl Fn(usize) -> Option<Look>) -> String {
+    pub(crate) fn draw_dot(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
+        let label = |name: &str| label(&titled(titles, name));
         let mut out = format!("digraph \"{}\" {{\n", label(&self.saga));
         let mut line = |text: std::fmt::Arguments<'_>| {
             let _ = writeln!(out, "    {text}");
         };
         line(format_args!("node [shape=box, style=filled, fillcolor=\"#ffffff\"];"));
-        line(format_args!("start [shape=circle];"));
-        line(format_args!("finish [shape=circle, label=\"end\"];"));
+        line(format_args!("start [shape=circle, label=\"{}\"];", label(START)));
+        line(format_args!("finish [shape=circle, label=\"{}\"];", label(END)));
         for (unit, plan) in self.units.iter().enumerate() {
             let shape = match plan.kind {
                 UnitKind::Wait => "ellipse",
@@ -124,11 +143,11 @@ impl Plan {
             line(format_args!("u{unit} [label=\"{name}\", shape={shape}, fillcolor=\"{fill}\"];"));
             if let Some(undo) = &plan.undo {
                 line(format_args!("c{unit} [label=\"{}\"];", label(&undo.name)));
-                line(format_args!("u{unit} -> c{unit} [style=dotted, label=\"undone by\"];"));
+                line(format_args!("u{unit} -> c{unit} [style=dotted, label=\"{}\"];", label(UNDONE_BY)));
             }
             if let Some(late) = &plan.late {
                 line(format_args!("l{unit} [label=\"{}\"];", label(&late.name)));
-                line(format_args!("u{unit} -> l{unit} [style=dotted, label=\"late\"];"));
+                line(format_args!("u{unit} -> l{unit} [style=dotted, label=\"{}\"];", label(LATE)));
             }
         }
         for (from, to) in self.edges() {

@@ -24,6 +24,7 @@ pub use builder::{
 };
 pub use child::Ended;
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
+pub(crate) use draw::AS_NAMED;
 pub use draw::Look;
 pub use plan::{LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
 pub use policy::{Policy, WhenExhausted};

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::draw::Look;
+use super::draw::{AS_NAMED, Look, Titles, titled};
 use super::{Plan, UnitKind};
 
 /// Sizes, in the picture's units.
@@ -19,10 +19,10 @@ impl Plan {
     /// bottom, units that run side by side in one row, and to the right of each what undoes it or takes what is late, by a dotted line.
     /// Waits are rounded, the pivot has a thick frame, another saga a double one.
     pub fn svg(&self) -> String {
-        self.draw_svg(|_| None)
+        self.draw_svg(|_| None, AS_NAMED)
     }
 
-    pub(crate) fn draw_svg(&self, look: impl Fn(usize) -> Option<Look>) -> String {
+    pub(crate) fn draw_svg(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
         let columns = self.stages.iter().map(ExactSizeIterator::len).max().unwrap_or(1).max(1);
         let (width, height) = (columns * COLUMN, (self.stages.len() + 1) * ROW + 2 * RADIUS + 4);
         let mut picture = Picture(String::new());
@@ -41,7 +41,7 @@ impl Plan {
                 let fill = look(unit).map_or("#ffffff", Look::fill);
                 let frame = if self.pivot == Some(unit) { 3 } else { 1 };
                 let round = if plan.kind == UnitKind::Wait { HEIGHT / 2 } else { 3 };
-                picture.node(left, top, &plan.name, fill, frame, round);
+                picture.node(left, top, &titled(titles, &plan.name), fill, frame, round);
                 if plan.kind == UnitKind::Child {
                     picture.inner_frame(left, top);
                 }
@@ -49,7 +49,7 @@ impl Plan {
                 if let Some(name) = aside.or(plan.late.as_ref().map(|late| &late.name)) {
                     let y = top + HEIGHT / 2;
                     picture.line(left + WIDTH, y, left + WIDTH + GAP, y, true);
-                    picture.node(left + WIDTH + GAP, top, name, "#ffffff", 1, 3);
+                    picture.node(left + WIDTH + GAP, top, &titled(titles, name), "#ffffff", 1, 3);
                 }
                 ends.push((left + middle, top + HEIGHT));
             }
@@ -64,7 +64,7 @@ impl Plan {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-2 0 {} {height}\" width=\"{width}\" role=\"img\" \
              font-family=\"sans-serif\" font-size=\"13\"><title>{} {}</title>{}</svg>",
             width + 4,
-            Text(&self.saga),
+            Text(&titled(titles, &self.saga)),
             self.version,
             picture.0
         )
@@ -112,12 +112,24 @@ impl Picture {
 /// Text of an element: nothing of it is markup, and what is too long for its box is cut off.
 struct Text<'a>(&'a str);
 
+/// How much of its box a letter takes: a syllable, or another sign as broad as it is high, that of two.
+const fn breadth(letter: char) -> usize {
+    if matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}')
+    {
+        2
+    } else {
+        1
+    }
+}
+
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const LONGEST: usize = 24;
-        for (place, letter) in self.0.chars().enumerate() {
+        const BROADEST: usize = 24;
+        let mut room = BROADEST;
+        for letter in self.0.chars() {
+            let Some(left) = room.checked_sub(breadth(letter)) else { return f.write_char('…') };
+            room = left;
             match letter {
-                _ if place == LONGEST => return f.write_char('…'),
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '&' => f.write_str("&amp;")?,
@@ -136,6 +148,8 @@ mod tests {
     #[test]
     fn names_are_text_and_end_in_their_box() {
         assert_eq!(Text("<b>&\n").to_string(), "&lt;b&gt;&amp; ");
-        assert_eq!(Text(&"가".repeat(30)).to_string(), format!("{}…", "가".repeat(24)));
+        assert_eq!(Text(&"a".repeat(30)).to_string(), format!("{}…", "a".repeat(24)));
+        assert_eq!(Text(&"a".repeat(24)).to_string(), "a".repeat(24));
+        assert_eq!(Text(&"가".repeat(30)).to_string(), format!("{}…", "가".repeat(12)), "twice as broad");
     }
 }

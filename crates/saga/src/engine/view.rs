@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::definition::{Look, Untyped};
+use crate::definition::{AS_NAMED, Look, Plan, Untyped};
 use crate::machine::record::Entry;
 use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
 use crate::store::{Head, SagaId, Status};
@@ -114,9 +114,7 @@ pub struct Snapshot {
     /// Its records, oldest first.
     pub history: Vec<HistoryEntry>,
     outputs: Vec<Option<Arc<[u8]>>>,
-    mermaid: String,
-    dot: String,
-    svg: String,
+    plan: Plan,
 }
 
 impl Snapshot {
@@ -148,9 +146,7 @@ impl Snapshot {
             audits: state.audits.clone(),
             history: history.collect(),
             outputs: state.outputs.clone(),
-            mermaid: plan.draw_mermaid(|unit| Some(look(unit))),
-            dot: plan.draw_dot(|unit| Some(look(unit))),
-            svg: plan.draw_svg(|unit| Some(look(unit))),
+            plan: plan.clone(),
         }
     }
 
@@ -170,18 +166,51 @@ impl Snapshot {
     }
 
     /// Draws it as a Mermaid flow chart: what is done, under way, undone and ahead.
-    pub fn mermaid(&self) -> &str {
-        &self.mermaid
+    pub fn mermaid(&self) -> String {
+        self.mermaid_titled(AS_NAMED)
     }
 
     /// Draws it in Graphviz's DOT.
-    pub fn dot(&self) -> &str {
-        &self.dot
+    pub fn dot(&self) -> String {
+        self.dot_titled(AS_NAMED)
     }
 
     /// Draws it as an SVG picture, as [`Definition::svg`](crate::Definition::svg) does.
-    pub fn svg(&self) -> &str {
-        &self.svg
+    pub fn svg(&self) -> String {
+        self.svg_titled(AS_NAMED)
+    }
+
+    /// As [`mermaid`](Self::mermaid), under titles in place of the names: these are identifiers, and people read words of their own
+    /// language. What there is no title for stays.
+    ///
+    /// Asked for are the names of the saga, of its steps, of what undoes them and of what takes what is late, and the words `start`,
+    /// `end`, `undone by` and `late`.
+    ///
+    /// ```
+    /// # fn show(snapshot: &pumasi_saga::Snapshot) {
+    /// let korean = |name: &str| match name {
+    ///     "hold_place" => Some("자리 잡기".to_owned()),
+    ///     _ => None,
+    /// };
+    /// println!("{}", snapshot.mermaid_titled(&korean));
+    /// # }
+    /// ```
+    pub fn mermaid_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
+        self.plan.draw_mermaid(|unit| self.look(unit), titles)
+    }
+
+    /// As [`dot`](Self::dot), under titles as in [`mermaid_titled`](Self::mermaid_titled).
+    pub fn dot_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
+        self.plan.draw_dot(|unit| self.look(unit), titles)
+    }
+
+    /// As [`svg`](Self::svg), under titles as in [`mermaid_titled`](Self::mermaid_titled).
+    pub fn svg_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
+        self.plan.draw_svg(|unit| self.look(unit), titles)
+    }
+
+    fn look(&self, unit: usize) -> Option<Look> {
+        self.steps.get(unit).map(|step| step.look)
     }
 }
 

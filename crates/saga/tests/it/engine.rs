@@ -53,6 +53,18 @@ async fn one_endpoint_leads_a_registration_to_its_end() {
     assert_eq!(steps, snapshot.steps.len(), "all are done: {}", snapshot.svg());
     assert_eq!(snapshot.svg().matches("<rect").count(), snapshot.svg().matches("</text>").count());
     assert!(snapshot.dot().starts_with("digraph \"registration\""));
+    let korean = |name: &str| match name {
+        "registration" => Some("접수".to_owned()),
+        "choose_souvenir" => Some("기념품 <고르기>".to_owned()),
+        "start" => Some("처음".to_owned()),
+        _ => None,
+    };
+    let (mermaid, dot, svg) =
+        (snapshot.mermaid_titled(&korean), snapshot.dot_titled(&korean), snapshot.svg_titled(&korean));
+    assert!(mermaid.contains("start((처음))") && mermaid.contains("[\"기념품 _고르기_\"]"), "{mermaid}");
+    assert!(dot.starts_with("digraph \"접수\"") && dot.contains("label=\"기념품 _고르기_\""), "{dot}");
+    assert!(svg.contains("<title>접수 ") && svg.contains(">기념품 &lt;고르기&gt;<"), "{svg}");
+    assert!(!mermaid.contains("choose_souvenir") && mermaid.contains("agree_terms"), "{mermaid}");
 }
 
 #[tokio::test]
