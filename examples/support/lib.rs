@@ -1,4 +1,4 @@
-//! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what a request says,
+//! What the example services share: which model to ask and which servers to use, who asks and how often, what a request says,
 //! how errors are told, whether all is there, which events leave with a transaction, what to do about events that were put aside,
 //! the page's style, logs and metrics, how to stop, and what stands in for Slack.
 
