@@ -28,6 +28,8 @@ use crate::query::bad;
 
 /// How long one of several equal requests waits for the first.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request whose process died keeps its key: its transaction is gone, and whoever sends it again waits for that.
+const LEASE: Duration = Duration::from_secs(3);
 /// How often old answers are forgotten, at most.
 const CLEANED_EVERY: Duration = Duration::from_hours(1);
 
@@ -178,7 +180,7 @@ impl Stores {
 
 /// One that is sent again while it is at work is answered with it.
 fn patient<S: TransactionalStore + Clone + 'static>(once: idempotency::Once<S>) -> idempotency::Once<S> {
-    once.with_concurrent(Concurrent::Wait(PATIENCE))
+    once.with_lease(LEASE).with_concurrent(Concurrent::Wait(PATIENCE))
 }
 
 async fn carried_out<T: DeserializeOwned, S: TransactionalStore + Clone + 'static>(
