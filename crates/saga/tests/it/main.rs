@@ -19,6 +19,8 @@ mod funnel;
 mod jobs;
 mod operator;
 mod order;
+#[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]
+mod records;
 mod running;
 mod sagas;
 #[cfg(feature = "postgres")]
