@@ -1,5 +1,5 @@
-//! Bugs planted on purpose, one at a time, to see that the tests find them. Without the feature `planted-bugs`, which is for this
-//! crate's own tests, nothing of them is compiled.
+//! Bugs planted on purpose, one at a time, to see that the tests find them. Without the feature `planted-bugs`, which is for the
+//! tests of this crate and of `benches`, nothing of them is compiled.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

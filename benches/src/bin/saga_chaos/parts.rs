@@ -4,24 +4,47 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pumasi_core::conformance::process::Part;
 use pumasi_core::event::Shutdown;
 use pumasi_core::resilience::Backoff;
 use pumasi_saga::store::{PostgresStore, Query, RedisStore, SagaStore, SqliteStore, Status};
-use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, SagaHandle, Signal};
+use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, SagaHandle, Signal, Snapshot};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
 
 use crate::bank::{BOOKINGS, Bank};
-use crate::sagas::{Paid, is_called_off, order, told_by_hand};
+use crate::sagas::{
+    BOOKED, Paid, Weighed, is_begun_anew, is_called_off, is_packed_again, is_repeated, order, packing,
+    told_by_hand,
+};
+use crate::stand::Stand;
 use crate::watch::Watch;
 use crate::{Failure, LEASE, ROLES, Setup, files};
 
-type Orders = SagaHandle<u64, Bank>;
+/// How often an order goes back to before its packing at most.
+const PACKINGS: usize = 3;
+
+type Handle = SagaHandle<u64, Bank>;
+
+/// What a worker holds of its sagas.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    pub(crate) orders: Handle,
+    /// Their children, if they have some.
+    pub(crate) packings: Option<Handle>,
+}
+
+impl std::ops::Deref for Orders {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.orders
+    }
+}
 
 pub(crate) fn postgres(setup: &Setup) -> Result<PgPool, Failure> {
     let server: PgConnectOptions = setup.url.parse()?;
@@ -64,8 +87,10 @@ pub(crate) async fn clear(setup: &Setup) -> Result<(), Failure> {
 pub(crate) async fn engine(
     setup: &Setup,
     folder: &Path,
+    stand: Option<Stand>,
 ) -> Result<(Orders, Watch<Arc<dyn SagaStore>>), Failure> {
     let store = Watch::new(open(setup, folder).await?, setup.plant == "no-fencing");
+    let store = stand.into_iter().fold(store, Watch::with_stand);
     let options = EngineOptions::new()
         .with_lease(LEASE)
         .with_poll(Duration::from_millis(200))
@@ -79,7 +104,10 @@ pub(crate) async fn engine(
         bank = bank.with_rows_apart(postgres(setup)?);
     }
     let engine = Engine::with_options(store.clone(), bank, options);
-    Ok((engine.register(order(setup.store == "postgres", setup.has_children())?)?, store))
+    let child = setup.has_children().then(packing).transpose()?;
+    let orders = engine.register(order(setup.store == "postgres", child.as_ref())?)?;
+    let packings = child.map(|child| engine.register(child)).transpose()?;
+    Ok((Orders { orders, packings }, store))
 }
 
 /// Returns how many sagas were acknowledged.
@@ -101,7 +129,9 @@ pub(crate) fn refused(folder: &Path) -> u64 {
 
 pub(crate) async fn play(part: &Part, setup: &Setup) -> Result<(), Failure> {
     fastrand::seed(setup.seed ^ u64::from(std::process::id()));
-    let (orders, store) = engine(setup, &part.folder).await?;
+    let place = ROLES.iter().position(|role| *role == part.role);
+    let stand = (setup.stands > 0 && place.is_some()).then(|| Stand::new(&part.folder));
+    let (orders, store) = engine(setup, &part.folder, stand).await?;
     let shutdown = Shutdown::new();
     let running = tokio::spawn({
         let (engine, shutdown) = (orders.engine().clone(), shutdown.clone());
@@ -114,7 +144,7 @@ pub(crate) async fn play(part: &Part, setup: &Setup) -> Result<(), Failure> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    match ROLES.iter().position(|role| *role == part.role) {
+    match place {
         Some(place) => {
             let operating = tokio::spawn(operate(orders.clone()));
             work(orders, part, setup, u64::try_from(place)?).await?;
@@ -156,14 +186,33 @@ async fn work(orders: Orders, part: &Part, setup: &Setup, place: u64) -> Result<
     Ok(())
 }
 
-/// Starts an order and pays it, or calls it off.
+/// Starts an order and pays it, or calls it off; where it has a child, some make that again, some are begun anew before they come
+/// to it, and it is weighed when it is packed.
 async fn settle(orders: &Orders, order: u64) -> Result<(), String> {
-    if is_called_off(order) { call_off(orders, order).await } else { pay(orders, order).await }
+    insist(|| async { orders.start(&order).await.map(drop) }).await?;
+    let has_child = orders.packings.is_some();
+    if has_child && is_begun_anew(order) {
+        begin_anew(orders, order).await?;
+    }
+    let is_packed_again = has_child && is_packed_again(order);
+    if is_called_off(order) && !is_packed_again {
+        return call_off(orders, order).await;
+    }
+    pay(orders, order).await?;
+    if is_packed_again {
+        pack_again(orders, order).await?;
+    }
+    if is_called_off(order) {
+        call_off(orders, order).await
+    } else if has_child {
+        insist(|| async { orders.advance(&order, Weighed { grams: 1_200 }).await.map(drop) }).await
+    } else {
+        Ok(())
+    }
 }
 
-/// Starts an order and calls it off, until that is acknowledged; it may be one that has gone back already.
+/// Calls an order off, until that is acknowledged; it may be one that has gone back already.
 async fn call_off(orders: &Orders, order: u64) -> Result<(), String> {
-    insist(|| async { orders.start(&order).await.map(drop) }).await?;
     insist(|| async {
         match orders.decide(&order, Decision::cancel("customer", "changed my mind")).await {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
@@ -173,12 +222,98 @@ async fn call_off(orders: &Orders, order: u64) -> Result<(), String> {
     .await
 }
 
-/// Decides about every order that needs a person, for as long as it is let.
+/// Calls an order off before it is paid, and begins it anew, until that is acknowledged.
+async fn begin_anew(orders: &Orders, order: u64) -> Result<(), String> {
+    insist(|| async {
+        let view = orders.view(&order).await?;
+        if view.run > 0 {
+            return Ok(());
+        }
+        match view.status {
+            Status::Compensated => unless_in_conflict(orders.restart(&order).await),
+            Status::Compensating => Err(not_yet()),
+            _ => {
+                unless_in_conflict(
+                    orders.decide(&order, Decision::cancel("customer", "not this one")).await,
+                )?;
+                Err(not_yet())
+            }
+        }
+    })
+    .await
+}
+
+/// Sends an order back to before its packing, unless that was done, once it is packed.
+async fn pack_again(orders: &Orders, order: u64) -> Result<(), String> {
+    insist(|| async {
+        let snapshot = orders.snapshot(&order).await?;
+        let view = &snapshot.view;
+        if times_back(&snapshot) > 0 || matches!(view.status, Status::Completed | Status::Compensated) {
+            return Ok(());
+        }
+        if view.next.as_deref() != Some("weighed") {
+            return Err(not_yet());
+        }
+        let decision = Decision::rollback_to(BOOKED, "customer", "another box");
+        unless_in_conflict(orders.decide(&order, decision).await)
+    })
+    .await
+}
+
+/// How often an order was sent back to before its packing.
+fn times_back(snapshot: &Snapshot) -> usize {
+    snapshot.audits.iter().filter(|audit| &*audit.action == "rollback_to").count()
+}
+
+fn not_yet() -> Error {
+    Error::new(ErrorKind::Overloaded, "the order is not there yet")
+}
+
+/// Has it asked again where an order has gone on meanwhile.
+fn unless_in_conflict<T>(asked: pumasi_saga::Result<T>) -> pumasi_saga::Result<()> {
+    match asked {
+        Err(error) if error.kind() == ErrorKind::Conflict => Err(not_yet()),
+        asked => asked.map(drop),
+    }
+}
+
+/// Decides about every order that needs a person, for as long as it is let; and about those whose packing does not end.
 async fn operate(orders: Orders) -> Result<(), String> {
+    let asked = Arc::default();
     loop {
         decide(&orders).await?;
+        send_back(&orders, &asked).await?;
         tokio::time::sleep(LEASE / 10).await;
     }
+}
+
+/// Sends orders whose packing is under way back to before it, or calls them off: whoever makes that packing may stand still.
+async fn send_back(orders: &Orders, asked: &Arc<Mutex<HashSet<u64>>>) -> Result<(), String> {
+    if orders.packings.is_none() {
+        return Ok(());
+    }
+    let open = |asked: &Mutex<HashSet<u64>>| asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let under_way = Query::new().with_statuses([Status::Running]).with_step("packing").with_idle(LEASE / 4);
+    for summary in orders.query(under_way).await.unwrap_or_default() {
+        let order: u64 = summary.head.key.parse().map_err(|_| "a key is no number".to_owned())?;
+        let Ok(snapshot) = orders.snapshot(&order).await else { continue };
+        let times = times_back(&snapshot);
+        if !is_repeated(order) || times >= PACKINGS || open(asked).contains(&order) {
+            continue;
+        }
+        let decision = match times {
+            1.. if is_called_off(order) => Decision::cancel("operator", "no box fits"),
+            _ => Decision::rollback_to(BOOKED, "operator", "another box"),
+        };
+        asked.lock().unwrap_or_else(PoisonError::into_inner).insert(order);
+        let (orders, asked) = (orders.clone(), Arc::clone(asked));
+        tokio::spawn(async move {
+            // What is not acknowledged is decided again.
+            let _ = orders.decide(&order, decision).await;
+            asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&order);
+        });
+    }
+    Ok(())
 }
 
 async fn decide(orders: &Orders) -> Result<(), String> {
@@ -192,10 +327,9 @@ async fn decide(orders: &Orders) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts an order and pays it twice, as webhooks do, until all of that is acknowledged.
+/// Pays an order twice, as webhooks do, until all of that is acknowledged.
 async fn pay(orders: &Orders, order: u64) -> Result<(), String> {
     let paid = || Signal::from(Paid { amount: 35_000 }).with_id(format!("evt-{order}"));
-    insist(|| async { orders.start(&order).await.map(drop) }).await?;
     insist(|| async {
         match orders.signal(&order, paid()).await {
             // It has ended and was forgotten, or purged: whoever answers begins it anew.
@@ -228,14 +362,14 @@ fn is_passing(error: &Error) -> bool {
         )
 }
 
-/// Pays what nobody paid because its worker died, and waits until every order has ended.
+/// Settles what nobody settled because its worker died, and waits until every order has ended.
 async fn finish(orders: &Orders) -> Result<(), Failure> {
     loop {
         decide(orders).await?;
         let ended = [Status::Completed, Status::Compensated, Status::Parked];
         let open = Status::ALL.into_iter().filter(|status| !ended.contains(status));
         let open = orders.query(Query::new().with_statuses(open)).await?;
-        if open.is_empty() {
+        if open.is_empty() && !begin_forgotten_anew(orders).await? {
             return Ok(());
         }
         for summary in open.iter().filter(|summary| summary.head.status == Status::Waiting) {
@@ -243,4 +377,23 @@ async fn finish(orders: &Orders) -> Result<(), Failure> {
         }
         tokio::time::sleep(LEASE / 4).await;
     }
+}
+
+/// Settles the orders that were called off to be begun anew, and whose worker died in between; tells whether there were any.
+async fn begin_forgotten_anew(orders: &Orders) -> Result<bool, Failure> {
+    let mut some = false;
+    let mut query = Query::new().with_statuses([Status::Compensated]);
+    while orders.packings.is_some() {
+        let page = orders.query(query.clone()).await?;
+        let Some(last) = page.last() else { break };
+        query = query.with_after(last.head.id);
+        for summary in page {
+            let order: u64 = summary.head.key.parse()?;
+            if is_begun_anew(order) && orders.view(&order).await?.run == 0 {
+                settle(orders, order).await?;
+                some = true;
+            }
+        }
+    }
+    Ok(some)
 }

@@ -1,4 +1,5 @@
-//! An order of eleven steps, two of them a child's and one in the store's own transaction, over a partner that behaves badly.
+//! An order of eleven steps, two of them a child's and one in the store's own transaction, over a partner that behaves badly. Some
+//! orders go back to before their child and make it again, some are called off before they come to it and begun anew.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -44,6 +45,21 @@ pub(crate) fn is_called_off(order: u64) -> bool {
     !is_refused(order) && order % 11 == 3
 }
 
+/// Tells whether an order's child is undone and made again, if it has one.
+pub(crate) fn is_packed_again(order: u64) -> bool {
+    order % 3 == 1
+}
+
+/// Tells whether an order is called off before it is paid, and begun anew, if orders have children.
+pub(crate) fn is_begun_anew(order: u64) -> bool {
+    order % 13 == 5 && !is_called_off(order)
+}
+
+/// Tells whether an order makes its child at another time than the first.
+pub(crate) fn is_repeated(order: u64) -> bool {
+    is_packed_again(order) || is_begun_anew(order)
+}
+
 /// Tells whether an order's last step needs a person.
 pub(crate) fn needs_person(order: u64) -> bool {
     expected(order) == Status::Completed && order % 7 == 4
@@ -67,6 +83,19 @@ pub(crate) struct Paid {
 impl Answer for Paid {
     const NAME: &'static str = "paid";
 }
+
+/// The parcel's weight: asked for when it is packed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Weighed {
+    pub(crate) grams: u64,
+}
+
+impl Answer for Weighed {
+    const NAME: &'static str = "weighed";
+}
+
+/// The place before the packing.
+pub(crate) const BOOKED: &str = "booked";
 
 macro_rules! step {
     ($step:ident -> $out:ident $(, $undo:ident)?) => {
@@ -211,14 +240,35 @@ impl Late<Bank, Paid> for Refund {
     }
 }
 
+fn policy() -> Policy {
+    Policy::new()
+        .with_attempts(NonZeroU32::MIN.saturating_add(99))
+        .with_timeout(Duration::from_millis(400))
+        .with_backoff(Backoff::new(Duration::from_millis(5), Duration::from_millis(100)))
+}
+
+/// Makes the definition of the child.
+pub(crate) fn packing() -> Result<Definition<u64, Bank>> {
+    let policy = policy();
+    Saga::<u64, Bank>::new("packing", 1)
+        .step(Pack)
+        .policy(policy)
+        .compensate(Unpack)
+        .policy(policy)
+        .step(Label)
+        .policy(policy)
+        .compensate(Unlabel)
+        .policy(policy)
+        .build()
+}
+
 /// Makes the definition: with a booking in PostgreSQL's own transaction, or at the partner; with a child, if that is kept for as long
 /// as its parent goes on.
-pub(crate) fn order(in_transaction: bool, with_child: bool) -> Result<Definition<u64, Bank>> {
-    let attempts = NonZeroU32::MIN.saturating_add(99);
-    let policy = Policy::new()
-        .with_attempts(attempts)
-        .with_timeout(Duration::from_millis(400))
-        .with_backoff(Backoff::new(Duration::from_millis(5), Duration::from_millis(100)));
+pub(crate) fn order(
+    in_transaction: bool,
+    child: Option<&Definition<u64, Bank>>,
+) -> Result<Definition<u64, Bank>> {
+    let policy = policy();
     macro_rules! end {
         ($begun:expr) => {
             $begun
@@ -238,18 +288,9 @@ pub(crate) fn order(in_transaction: bool, with_child: bool) -> Result<Definition
     macro_rules! pack {
         ($begun:expr) => {{
             let begun = $begun.policy(policy);
-            if with_child {
-                let packing = Saga::<u64, Bank>::new("packing", 1)
-                    .step(Pack)
-                    .policy(policy)
-                    .compensate(Unpack)
-                    .policy(policy)
-                    .step(Label)
-                    .policy(policy)
-                    .compensate(Unlabel)
-                    .policy(policy)
-                    .build()?;
-                end!(begun.child(&packing, |(order,): (u64,)| order))
+            if let Some(packing) = child {
+                let packed = begun.savepoint(BOOKED).child(packing, |(order,): (u64,)| order);
+                end!(packed.wait::<Weighed>())
             } else {
                 end!(begun)
             }

@@ -1,4 +1,4 @@
-//! A store that counts what was refused.
+//! A store that counts what was refused, and at which workers stand still.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,18 +13,32 @@ use pumasi_saga::store::{
 };
 use pumasi_saga::{ErrorKind, Result};
 
+use crate::stand::Stand;
+
 /// Counts the commits that were refused because their sagas had gone to another worker; without fencing, if that is planted, it
 /// makes a zombie's commits pass for those of the saga's new holder.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch<S> {
     inner: S,
     unfenced: bool,
+    stand: Option<Arc<Stand>>,
     refused: Arc<AtomicU64>,
 }
 
 impl<S: SagaStore> Watch<S> {
     pub(crate) fn new(inner: S, unfenced: bool) -> Self {
-        Self { inner, unfenced, refused: Arc::default() }
+        Self { inner, unfenced, stand: None, refused: Arc::default() }
+    }
+
+    /// Has this process stand still there.
+    pub(crate) fn with_stand(self, stand: Stand) -> Self {
+        Self { stand: Some(Arc::new(stand)), ..self }
+    }
+
+    fn pass(&self, place: &str, ids: impl IntoIterator<Item = SagaId>) {
+        if let Some(stand) = &self.stand {
+            stand.at(place, ids);
+        }
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -62,7 +76,13 @@ impl<S: SagaStore> SagaStore for Watch<S> {
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed>> {
         let asked = self.unfenced.then(|| commits.clone());
+        let ids: Vec<_> = commits.iter().map(|commit| commit.head.id).collect();
+        if let Some(stand) = &self.stand {
+            stand.learn(&commits);
+        }
+        self.pass("before_recording", ids.iter().copied());
         let mut answers = self.inner.commit(commits).await;
+        self.pass("after_recording", ids);
         for (place, answer) in answers.iter_mut().enumerate() {
             if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +101,10 @@ impl<S: SagaStore> SagaStore for Watch<S> {
     }
 
     async fn load(&self, id: SagaId) -> Result<Option<Stored>> {
-        self.inner.load(id).await
+        self.pass("before_reading", [id]);
+        let stored = self.inner.load(id).await;
+        self.pass("after_reading", [id]);
+        stored
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {

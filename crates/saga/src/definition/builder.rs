@@ -1,7 +1,6 @@
 //! The builder: a pipeline whose type knows what the saga has, and whether there is a way back.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,16 +17,12 @@ use super::erased::{
     TransactionCode, UndoCode, WaitCode,
 };
 use super::plan::{LatePlan, UndoPlan, UnitPlan};
-use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted};
+use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted, check};
+use crate::Result;
 use crate::step::{Answer, Compensate, CompensateTransaction, Late, Retriable, Step, TransactionStep};
-use crate::{Error, ErrorKind, Result};
 
-/// The longest name of a step, in bytes.
-const MAX_NAME: usize = 100;
 /// How often a parent looks after its child.
 const CHILD_POLL: Duration = Duration::from_secs(1);
-/// The most units a definition may have: records number them in a byte or two.
-const MAX_UNITS: usize = 1000;
 
 /// The way back is open.
 #[derive(Debug)]
@@ -348,51 +343,13 @@ where
     ///
     /// # Errors
     ///
-    /// `InvalidInput`, with the step's name, if it cannot work: no step at all, a name that is empty, too long or there twice,
-    /// a version of 0, a timeout or a deadline of zero.
+    /// `InvalidInput`, with the step's name, if it cannot work: no step at all; a name of a step, a compensation, a late handler or a
+    /// savepoint that is empty, longer than 100 bytes or, where it has to be unique, there twice; an answer whose name begins with `!`; a
+    /// version of 0; a timeout or a deadline of zero; a child before the pivot that has a pivot of its own.
     pub fn build(self) -> Result<Definition<K, App>> {
         let Draft { name, version, units, codes, stages, pivot, savepoints, children, .. } = self.draft;
-        let refuse = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
-        if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
-            return refuse(format!("the name of a saga has 1 to {MAX_NAME} bytes"));
-        }
-        if version == 0 {
-            return refuse(format!("the first version of saga {name} is 1"));
-        }
-        if units.is_empty() || units.len() > MAX_UNITS {
-            return refuse(format!("saga {name} has {} steps, not 1 to {MAX_UNITS}", units.len()));
-        }
-        let mut names = HashSet::new();
-        for unit in &units {
-            if unit.name.is_empty() || unit.name.len() > MAX_NAME || unit.name.contains('\0') {
-                return refuse(format!("a step of saga {name} has a name of {} bytes", unit.name.len()));
-            }
-            if !names.insert(&*unit.name) {
-                return refuse(format!("saga {name} has two steps called {}", unit.name));
-            }
-            let undo = unit.undo.as_ref().map(|undo| undo.policy);
-            let late = unit.late.as_ref().map(|late| late.policy);
-            if [Some(unit.policy), undo, late].iter().flatten().any(|policy| policy.timeout().is_zero()) {
-                return refuse(format!("step {} of saga {name} has a timeout of zero", unit.name));
-            }
-            if unit.deadline.is_some_and(|deadline| deadline.is_zero()) {
-                return refuse(format!("wait {} of saga {name} has a deadline of zero", unit.name));
-            }
-        }
-        for child in &children {
-            let unit = units.iter().find(|unit| unit.kind == UnitKind::Child && unit.name == child.plan.saga);
-            if child.plan.pivot.is_some() && unit.is_some_and(|unit| unit.undo.is_some()) {
-                let child = &child.plan.saga;
-                return refuse(format!(
-                    "child {child} of saga {name} has a pivot, and could not be undone with it"
-                ));
-            }
-        }
-        let mut points = HashSet::new();
-        if let Some((twice, _)) = savepoints.iter().find(|(point, _)| !points.insert(point)) {
-            return refuse(format!("saga {name} has two savepoints called {twice}"));
-        }
         let plan = Plan { saga: Arc::from(&*name), version, units, stages, pivot, savepoints };
+        check::check(&plan, children.iter().map(|child| &child.plan))?;
         Ok(Definition::new(plan, codes, children))
     }
 }

@@ -2,6 +2,7 @@
 
 mod branches;
 mod builder;
+mod check;
 mod child;
 mod context;
 mod draw;

@@ -97,6 +97,8 @@ impl Plan {
     ///
     /// FNV-1a, 32 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the number is part of the records.
     pub fn fingerprint(&self) -> u32 {
+        // The same wherever it is computed.
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let mut hash = 0x811c_9dc5_u32;
         let mut eat = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         for unit in &self.units {
@@ -109,11 +111,9 @@ impl Plan {
             };
             eat(0xff);
             eat(kind);
-            unit.stage.to_le_bytes().into_iter().for_each(&mut eat);
+            wide(unit.stage).to_le_bytes().into_iter().for_each(&mut eat);
         }
-        for byte in self.pivot.map_or(usize::MAX, |pivot| pivot).to_le_bytes() {
-            eat(byte);
-        }
+        self.pivot.map_or(u64::MAX, wide).to_le_bytes().into_iter().for_each(&mut eat);
         hash
     }
 

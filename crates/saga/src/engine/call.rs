@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::child::{self, Time};
+use super::child::{self, Time, Undone};
 use super::deliver::{check_room, check_signal, signal_id};
 use super::job::Job;
 use super::operator::{Decision, check_value};
@@ -32,7 +32,7 @@ pub(super) enum Message {
     /// Of a child, by this attempt of its parent to make it; nothing if that has begun it anew already.
     Restart(Option<Arc<str>>),
     /// Undoes a child, as far as it was made at this time of its parent's.
-    Undo(Option<Arc<str>>),
+    Undo(Undone),
 }
 
 impl<App: Send + Sync + 'static> Core<App> {
@@ -174,10 +174,10 @@ impl<App: Send + Sync + 'static> Core<App> {
             job.never_begin(&decision.who, &decision.why, self.now());
             return Ok(commands);
         }
-        if is_new && let Some(Message::Undo(by)) = message {
+        if is_new && let Some(Message::Undo(undone)) = message {
             let decision = child::undoing();
             job.never_begin(&decision.who, &decision.why, self.now());
-            if let Some(by) = by {
+            if let Some(by) = &undone.by {
                 job.note_time(child::PASS_OVER, by, self.now());
             }
             return Ok(commands);
@@ -198,7 +198,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
                 job.note_time(child::RESTART, by, self.now());
             }
-            Some(Message::Undo(by)) => commands.extend(self.undo_for(job, by.as_ref())?),
+            Some(Message::Undo(undone)) => commands.extend(self.undo_for(job, undone)?),
             Some(Message::Decision(decision)) => {
                 check_value(&job.definition, &job.state, decision)?;
                 commands.extend(job.apply(Note::Operator, decision.input(), self.moment())?.commands);

@@ -12,7 +12,7 @@ use super::stored::missing;
 use super::view::View;
 use crate::Result;
 use crate::machine::record::Note;
-use crate::machine::{self, Command, State};
+use crate::machine::{self, Audit, Command, State};
 use crate::planted::{self, Bug};
 use crate::store::{SagaId, Status};
 
@@ -22,6 +22,22 @@ pub(super) const PARENT: &str = "pumasi-saga";
 /// What is recorded of a child that is begun for another time than the first, and of one that is undone before it was begun for it.
 pub(super) const RESTART: &str = "restart";
 pub(super) const PASS_OVER: &str = "pass_over";
+
+/// Which of the times that its parent makes it a child is undone for.
+#[derive(Clone, Debug)]
+pub(super) struct Undone {
+    /// The time's name; the first has none.
+    pub(super) by: Option<Arc<str>>,
+    /// Its parent knows that it ended at that time.
+    pub(super) ended: bool,
+}
+
+impl Undone {
+    /// Tells how a child stands to that time.
+    pub(super) fn time(&self, state: &State) -> Time {
+        Time::of_one_that_ended(state, self.by.as_deref(), self.ended)
+    }
+}
 
 /// How a child stands to one of the times that its parent makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +53,7 @@ pub(super) enum Time {
 impl Time {
     /// Tells how a child stands to the time of this name; the first has none.
     pub(super) fn of(state: &State, by: Option<&str>) -> Self {
-        let is_time = |action: &str| matches!(action, RESTART | PASS_OVER);
-        let mut times = state.audits.iter().rev().filter(|it| &*it.who == PARENT && is_time(&it.action));
+        let mut times = times(state);
         match (times.next(), by) {
             (None, None) => Self::Now,
             (Some(_), None) => Self::Over,
@@ -49,6 +64,22 @@ impl Time {
             _ => Self::Now,
         }
     }
+
+    /// The same, where its parent may know that it ended at that time. Before children that are new at a later time than the first
+    /// had that recorded of them, they were made without it.
+    fn of_one_that_ended(state: &State, by: Option<&str>, ended: bool) -> Self {
+        match Self::of(state, by) {
+            Self::Ahead if ended && times(state).next().is_none() => Self::Now,
+            Self::Ahead if ended => Self::Over,
+            time => time,
+        }
+    }
+}
+
+/// The times for which a child was begun anew, or passed over, the last first.
+fn times(state: &State) -> impl Iterator<Item = &Audit> {
+    let is_time = |action: &str| matches!(action, RESTART | PASS_OVER);
+    state.audits.iter().rev().filter(move |it| &*it.who == PARENT && is_time(&it.action))
 }
 
 /// What undoes a child.
@@ -84,10 +115,11 @@ impl<App: Send + Sync + 'static> Core<App> {
         again: Option<Arc<str>>,
     ) -> Result<View> {
         let message = match again {
-            Some(by) if self.time_of(saga, key, Some(&by)).await?.is_none_or(|time| time == Time::Ahead) => {
-                Some(Message::Restart(Some(by)))
+            Some(by) => {
+                let time = self.time_of(saga, key, |state| Time::of(state, Some(&by))).await?;
+                time.is_none_or(|time| time == Time::Ahead).then_some(Message::Restart(Some(by)))
             }
-            _ => None,
+            None => None,
         };
         self.call_with(saga, key, message, true, None).await
     }
@@ -102,23 +134,24 @@ impl<App: Send + Sync + 'static> Core<App> {
         again: Option<Arc<str>>,
         ended: bool,
     ) -> Result<Option<View>> {
-        match self.time_of(saga, key, again.as_deref()).await? {
+        let undone = Undone { by: again, ended };
+        match self.time_of(saga, key, |state| undone.time(state)).await? {
             Some(Time::Over) if !planted::is(Bug::NewerChildIsUndone) => return Ok(None),
             None if ended => return Err(missing(SagaId::of(saga, key))),
             _ => {}
         }
-        let view = self.call_with(saga, key, Some(Message::Undo(again.clone())), true, None).await?;
-        let is_over = self.time_of(saga, key, again.as_deref()).await? == Some(Time::Over);
+        let view = self.call_with(saga, key, Some(Message::Undo(undone.clone())), true, None).await?;
+        let is_over = self.time_of(saga, key, |state| undone.time(state)).await? == Some(Time::Over);
         Ok((!is_over).then_some(view))
     }
 
     /// Works in that a child is undone, as far as it was made this time.
-    pub(super) fn undo_for(&self, job: &mut Job<App>, by: Option<&Arc<str>>) -> Result<Vec<Command>> {
-        let time = match Time::of(&job.state, by.map(|by| &**by)) {
+    pub(super) fn undo_for(&self, job: &mut Job<App>, undone: &Undone) -> Result<Vec<Command>> {
+        let time = match undone.time(&job.state) {
             Time::Over if planted::is(Bug::NewerChildIsUndone) => Time::Now,
             time => time,
         };
-        match (time, by) {
+        match (time, &undone.by) {
             (Time::Ahead, Some(by)) => job.note_time(PASS_OVER, by, self.now()),
             (Time::Now, _) if !goes_back(machine::status(&job.state)) => {
                 return Ok(job.apply(Note::Operator, undoing().input(), self.moment())?.commands);
@@ -129,10 +162,15 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Tells how a child that is there stands to one of the times that its parent makes it.
-    async fn time_of(&self, saga: &str, key: &Arc<str>, by: Option<&str>) -> Result<Option<Time>> {
+    async fn time_of(
+        &self,
+        saga: &str,
+        key: &Arc<str>,
+        of: impl Fn(&State) -> Time + Send,
+    ) -> Result<Option<Time>> {
         let Some(stored) = self.store.load(SagaId::of(saga, key)).await? else { return Ok(None) };
         let (_, state) = self.read(&stored)?;
-        Ok(Some(Time::of(&state, by)))
+        Ok(Some(of(&state)))
     }
 }
 
@@ -248,11 +286,27 @@ mod tests {
         let second = Some(Arc::from("second"));
         for (left, standing) in [(None, 1), (Some("second"), 0)] {
             core.start_child("stock", &key, second.clone()).await.unwrap();
-            core.store.deliver(order(id, operator::write_undo(left))).await.unwrap();
+            let left = Undone { by: left.map(Arc::from), ended: true };
+            core.store.deliver(order(id, operator::write_undo(&left))).await.unwrap();
             core.start_child("stock", &key, second.clone()).await.unwrap();
             assert_eq!(core.app.load(Ordering::SeqCst), standing, "{left:?}");
         }
         assert!(core.store.load(id).await.unwrap().unwrap().signals.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_child_whose_record_names_no_time_is_undone_by_a_parent_that_knows_that_it_ended() {
+        let core = engine().core;
+        let key = Arc::from("1");
+        let again = |time: &str| Some(Arc::from(time));
+        core.start_child("stock", &key, None).await.unwrap();
+        for _ in 0..2 {
+            let view = core.undo_child("stock", &key, again("second"), true).await.unwrap().unwrap();
+            assert_eq!((view.status, core.app.load(Ordering::SeqCst)), (Status::Compensated, 0));
+        }
+        core.start_child("stock", &key, again("third")).await.unwrap();
+        assert_eq!(core.undo_child("stock", &key, again("second"), true).await.unwrap(), None);
+        assert_eq!(core.app.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

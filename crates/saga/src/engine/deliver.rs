@@ -65,14 +65,14 @@ impl<App: Send + Sync + 'static> Core<App> {
             Some(Message::Restart(_)) => {
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
             }
-            Some(Message::Undo(by)) => {
+            Some(Message::Undo(undone)) => {
                 let Some(stored) = self.store.load(id).await? else { return Ok(false) };
                 let (_, state) = self.read(&stored)?;
-                match Time::of(&state, by.as_deref()) {
+                match undone.time(&state) {
                     // It rests for whoever has it here for a moment.
                     Time::Ahead => return Ok(true),
                     Time::Now if !child::goes_back(stored.head.status) => {
-                        order(id, operator::write_undo(by.as_deref()))
+                        order(id, operator::write_undo(undone))
                     }
                     Time::Now | Time::Over => {
                         *message = None;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::child;
+use super::child::{self, Undone};
 use super::drive::caught;
 use crate::definition::Untyped;
 use crate::machine::{Input, Order, State, StuckAt};
@@ -103,6 +103,7 @@ impl Decision {
             value,
             savepoint,
             time: None,
+            ended: false,
             who: self.who.to_string(),
             why: self.why.to_string(),
         };
@@ -117,6 +118,8 @@ struct Written {
     savepoint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
     who: String,
     why: String,
 }
@@ -125,19 +128,20 @@ struct Written {
 pub(super) enum Left {
     Decision(Decision),
     /// A child's parent undoes it, as far as it was made at this time.
-    Undo(Option<Arc<str>>),
+    Undo(Undone),
 }
 
 const UNDO: &str = "undo_child";
 
 /// Writes that a child is undone, as far as it was made at this time, as a signal's payload.
-pub(super) fn write_undo(by: Option<&str>) -> Vec<u8> {
+pub(super) fn write_undo(undone: &Undone) -> Vec<u8> {
     let Decision { who, why, .. } = child::undoing();
     let written = Written {
         action: UNDO.to_owned(),
         value: None,
         savepoint: None,
-        time: by.map(str::to_owned),
+        time: undone.by.as_deref().map(str::to_owned),
+        ended: undone.ended,
         who: who.to_string(),
         why: why.to_string(),
     };
@@ -156,7 +160,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         "resume_forward" => Order::ResumeForward,
         "rollback_to" => Order::RollbackTo(Arc::from(written.savepoint.ok_or_else(unreadable)?)),
         "cancel" => Order::Cancel,
-        UNDO => return Ok(Left::Undo(written.time.map(Arc::from))),
+        UNDO => return Ok(Left::Undo(Undone { by: written.time.map(Arc::from), ended: written.ended })),
         _ => return Err(unreadable()),
     };
     Ok(Left::Decision(Decision::new(order, written.who, written.why)))

@@ -132,7 +132,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
         };
         let (decision, decided) = match left {
-            Left::Undo(by) => (child::undoing(), self.undo_for(job, by.as_ref())),
+            Left::Undo(undone) => (child::undoing(), self.undo_for(job, &undone)),
             Left::Decision(decision) => {
                 let decided = check_value(&job.definition, &job.state, &decision)
                     .and_then(|()| job.apply(Note::Operator, decision.input(), self.moment()))

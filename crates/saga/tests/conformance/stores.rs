@@ -133,7 +133,7 @@ mod on_postgres {
 
     use pumasi_core::event::Envelope;
     use pumasi_saga::conformance::Kept;
-    use pumasi_saga::store::{Known, PostgresStore, WorkerId};
+    use pumasi_saga::store::{Known, Lease, PostgresStore, WorkerId};
     use pumasi_saga::{Error, ErrorKind};
 
     #[async_trait]
@@ -190,6 +190,27 @@ mod on_postgres {
         let known = [Known { saga: "leaving".into(), versions: vec![1] }];
         let claimed = store.claim(other, &known, NonZeroUsize::MIN.saturating_add(9)).await.unwrap();
         assert_eq!(claimed.len(), 2, "{claimed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_commit_has_let_its_saga_go_when_it_is_answered() {
+        let Some(schema) = Schema::new("a refused commit").await else { return };
+        let store = schema.open().await;
+        let (holder, zombie) = (WorkerId::random(), WorkerId::random());
+        store.renew(holder, Duration::from_hours(1)).await.unwrap();
+        store.commit(vec![begun(1, holder, true)]).await.pop().unwrap().unwrap();
+        let mut other = schema.pool.acquire().await.unwrap();
+        for _ in 0..100 {
+            let mut refused = begun(1, zombie, true);
+            (refused.lease, refused.expected, refused.version) = (Lease::Held(0), 1, 2);
+            let answer = store.commit(vec![refused.clone()]).await.pop().unwrap();
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
+            let lock = "SELECT FROM pumasi_saga FOR UPDATE NOWAIT";
+            sqlx::query(lock).execute(&mut *other).await.expect("nobody has the row");
+            let answer = store.begin().await.unwrap().commit(refused).await;
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
+            sqlx::query(lock).execute(&mut *other).await.expect("nobody has the row");
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,8 @@
     reason = "a test that cannot be set up, or whose world is not as it should be, fails; counts are printed"
 )]
 
+mod damaged;
+mod definition;
 mod driven;
 mod engine;
 mod faults;
@@ -17,6 +19,8 @@ mod funnel;
 mod jobs;
 mod operator;
 mod order;
+#[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]
+mod records;
 mod running;
 mod sagas;
 #[cfg(feature = "postgres")]

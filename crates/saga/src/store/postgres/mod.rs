@@ -14,7 +14,7 @@ use pumasi_core::database::{Migration, failed};
 use pumasi_core::event::{OutboxStore, PostgresOutbox};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgPool, Row};
+use sqlx::{ConnectOptions, Executor, PgPool, Postgres, Row, Transaction};
 use tokio::sync::Notify;
 
 use super::{
@@ -180,13 +180,26 @@ impl PostgresStore {
     async fn alone(&self, commit: &Commit) -> Result<Committed> {
         let failed = |error| failed("committing a saga", error);
         let mut transaction = self.lanes.begin().await.map_err(failed)?;
-        let (now, wrote) = rows::write_one(&mut transaction, commit).await.map_err(failed)??;
+        let (now, wrote) = match rows::write_one(&mut transaction, commit).await.map_err(failed)? {
+            Ok(written) => written,
+            Err(refused) => return Err(let_go(transaction, refused).await),
+        };
         if wrote {
             self.outbox.publish_in(&mut transaction, &commit.events).await?;
         }
         transaction.commit().await.map_err(failed)?;
         Ok(Committed { now })
     }
+}
+
+/// Ends the transaction of a commit that was refused, so that its saga's row is not locked any more when the answer is there: dropped,
+/// it would end when its connection is returned, and claims would pass over the saga until then.
+async fn let_go(transaction: Transaction<'static, Postgres>, refused: Error) -> Error {
+    match transaction.rollback().await {
+        Ok(()) => {}
+        Err(error) => tracing::debug!(%error, "the transaction of a refused commit ends with its connection"),
+    }
+    refused
 }
 
 /// Connections of their own: the statement that stores commits must not be planned by what the tables held when it was new,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use pumasi_core::database::failed;
 use sqlx::{Postgres, Transaction};
 
-use super::{PostgresStore, rows};
+use super::{PostgresStore, let_go, rows};
 use crate::Result;
 use crate::store::{Commit, Committed, StoreTransaction};
 
@@ -41,7 +41,10 @@ impl StoreTransaction for PostgresTransaction {
         let failed = |error| failed("committing a step with its rows", error);
         commit.check()?;
         self.store.know(std::slice::from_ref(&commit)).await.map_err(failed)?;
-        let (now, wrote) = rows::write_one(&mut self.transaction, &commit).await.map_err(failed)??;
+        let (now, wrote) = match rows::write_one(&mut self.transaction, &commit).await.map_err(failed)? {
+            Ok(written) => written,
+            Err(refused) => return Err(let_go(self.transaction, refused).await),
+        };
         if !wrote {
             // This commit is there already, with the rows that went with it; those of now are not to be there twice.
             self.transaction.rollback().await.map_err(failed)?;
