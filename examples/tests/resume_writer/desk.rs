@@ -64,7 +64,7 @@ async fn a_proposal_is_shown_as_a_difference_and_accepted_by_one_of_many() {
     let (service, owner) = (start(folder.path()), client("하늘"));
     let (id, before) = written(&owner, &service).await;
     let base = service.url(&format!("/resumes/{id}"));
-    let key = "the same instruction";
+    let key = "the-same-instruction";
     let mut edits = Vec::new();
     for _ in 0..2 {
         let request = owner.post(format!("{base}/edits")).header("idempotency-key", key);
