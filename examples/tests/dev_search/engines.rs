@@ -140,8 +140,7 @@ async fn an_operator_sees_which_changes_no_engine_could_take_and_hands_them_over
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start(folder.path(), &[]);
     let bus = SqliteBus::open(folder.path().join("events.sqlite")).await.unwrap();
-    let odd =
-        Envelope::new("entries", "odd", State::Created, 1).with_payload(&json!({"title": ["하늘"]})).unwrap();
+    let odd = Envelope::new("entries", "odd", State::Created, 1).with_payload(&json!("하늘")).unwrap();
     bus.publish(&[odd]).await.unwrap();
     let both = |rows: &Value| rows.as_array().unwrap().len() == 2;
     let rows = site.until("/put-aside", Operator, both).await;
