@@ -16,7 +16,8 @@
 //! The fallback is PostgreSQL at `PUMASI_POSTGRES_URL`. The primary is a stand-in that speaks the two requests of Elasticsearch's
 //! protocol that are needed (a process of its own, so that it can be killed), or a real OpenSearch. Both are behind TCP proxies,
 //! which make the faults. A request counts from the moment at which it should have been sent. Every answer is compared with
-//! that of the reference evaluator over the same documents. Every second repeat has a cache.
+//! that of the reference evaluator over the same documents. Every second repeat has a cache. The fallback is asked as often
+//! beside, by itself: its p99 in the same seconds is what the bar of the p99 in the fault is measured by.
 //!
 //! Prints a line of JSON for each run and a table of the worst ones; ends with exit code 1 if ours misses a bar, or if a
 //! control (no breaker, no hedge, no fallback) misses none.

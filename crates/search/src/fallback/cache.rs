@@ -59,8 +59,8 @@ impl CacheKey {
 /// | stale while revalidating, beyond that | none |
 /// | stale if nobody answers, beyond that | 10 minutes |
 ///
-/// 1. **The bound.** No answer older than the max age is called cached, whatever becomes of invalidations, clocks that are set
-///    back, or of other processes.
+/// 1. **The bound.** No answer older than the max age, counted from the question, is called cached, whatever becomes of
+///    invalidations, clocks that are set back, or of other processes.
 /// 2. **Writes.** An answer that began to be fetched before an
 ///    [invalidation](super::Fallback::invalidate) of one of its tags is never called cached after it. In memory that holds
 ///    within the process; in a shared cache between all that share it.

@@ -53,8 +53,9 @@
 //!    It opens at half of the last 20 calls, of at least five.
 //! 4. **No request of a user is a probe.** A spared backend is tried out in the background, one probe at a time, from the
 //!    first request that it was spared; a probe that hangs has failed when its lease is over, and one of an earlier opening
-//!    says nothing about a later one. A backend that opens its circuit again within 10 s has to do well for 10 s in a row
-//!    (then 20 s, up to a minute) before it is let in: it does not swing.
+//!    says nothing about a later one. A backend that opens its circuit again within 10 s has to do well for a while before it is
+//!    let in: for five quarters of the pause between probes, in which it is tried ten times, and at each further time for twice as
+//!    long, up to a minute. So it does not swing, and one that fails now and then is back as soon as it does not.
 //! 5. **One budget** pays for hedges and retries: 5 % of the requests and one a second. When it is used up, a hedge waits
 //!    until [`slow_after`](FallbackBuilder::slow_after). Retries are made only at the last backend, where nobody else is left.
 //! 6. **The deadline holds** for everything together, and each backend is told what is left of it. A request ends with an
@@ -280,15 +281,15 @@ where
                 .map_or_else(|| key.name().to_owned(), |stamp| format!("{} {stamp:?}", key.name()));
             let call = move || async move {
                 let deadline = after(inner.clock.instant(), inner.deadline);
+                // what it says may be as old as the question
+                let asked = inner.clock.now();
                 let served = inner.chain.ask(&request, deadline).await?;
-                if let (Served::Fresh { value, .. }, Some(stamp)) = (&served, stamp) {
-                    let stored = inner.clock.now();
-                    if let Err(error) =
-                        cache.shelf.keep(&key, stamp, stored, value.clone(), cache.lifetime()).await
-                    {
-                        let name = &*inner.chain.name;
-                        tracing::warn!(name, kind = %error.kind(), %error, "a fresh answer was not kept");
-                    }
+                if let (Served::Fresh { value, .. }, Some(stamp)) = (&served, stamp)
+                    && let Err(error) =
+                        cache.shelf.keep(&key, stamp, asked, value.clone(), cache.lifetime()).await
+                {
+                    let name = &*inner.chain.name;
+                    tracing::warn!(name, kind = %error.kind(), %error, "a fresh answer was not kept");
                 }
                 Ok(served)
             };

@@ -26,6 +26,7 @@ pub(super) struct Look<T> {
 
 pub(super) struct Found<T> {
     pub(super) value: T,
+    /// When it was asked for.
     pub(super) stored: Timestamp,
     /// Whether no write is known that it missed.
     pub(super) current: bool,

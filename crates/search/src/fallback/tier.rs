@@ -15,9 +15,15 @@ use pumasi_core::{Error, ErrorKind, Result};
 use super::builder::Settings;
 use super::{Answer, Backend};
 
-/// How soon after it was closed a circuit has to open again to count as flapping, and the least that is then waited.
+/// How soon after it was closed a circuit has to open again to count as flapping.
 const STEADY: Duration = Duration::from_secs(10);
+
+/// For how long a backend that flaps has to do well, at most.
 const LONGEST_HOLD: Duration = Duration::from_mins(1);
+
+/// How often a backend that flaps is tried out in that time, at least: one that fails half of its calls does well in all of them
+/// once in a thousand times.
+const TRIES: u32 = 10;
 
 pub(super) struct Tier<Q, T> {
     pub(super) backend: Arc<dyn Backend<Q, T>>,
@@ -107,20 +113,20 @@ where
             return;
         }
         let leave = Leave(Arc::downgrade(self));
-        self.recovery().opened(self.clock.instant());
+        self.recovery().opened(self.clock.instant(), self.probe_every);
         tokio::spawn(probe_until_closed(leave, sample.clone()));
     }
 
-    /// How many probes in a row have to go well before users are let in again.
-    fn wanted(&self) -> u32 {
-        let hold = self.recovery().hold;
-        let pauses = hold.as_nanos().div_ceil(self.probe_every.as_nanos().max(1));
-        u32::try_from(pauses).unwrap_or(u32::MAX).saturating_add(1)
+    /// For how long probes have to go well before users are let in again.
+    fn hold(&self) -> Duration {
+        self.recovery().hold
     }
 
     fn pause(&self) -> Duration {
+        let hold = self.hold();
+        let pause = if hold.is_zero() { self.probe_every } else { self.probe_every.min(hold / TRIES) };
         // many processes that lost the same backend should not ask it in step
-        self.probe_every.mul_f64(1.0 - 0.2 * self.random.unit())
+        pause.mul_f64(1.0 - 0.2 * self.random.unit())
     }
 
     async fn probe(&self, sample: Q) -> Result<()> {
@@ -159,9 +165,12 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn opened(&mut self, now: Instant) {
+    /// The first hold and a pause before it fit into two pauses of the prober: whoever does well again is back as soon as without.
+    fn opened(&mut self, now: Instant, probe_every: Duration) {
         let flaps = self.closed.is_some_and(|closed| now.saturating_duration_since(closed) < STEADY);
-        self.hold = if flaps { (self.hold * 2).clamp(STEADY, LONGEST_HOLD) } else { Duration::ZERO };
+        let first = probe_every.saturating_add(probe_every / 4);
+        let longer = self.hold.saturating_mul(2).min(LONGEST_HOLD);
+        self.hold = if flaps { longer.max(first) } else { Duration::ZERO };
     }
 }
 
@@ -182,7 +191,7 @@ where
     Q: Clone + Send + Sync + 'static,
     T: Send + 'static,
 {
-    let mut row = 0_u32;
+    let mut well_since: Option<Instant> = None;
     loop {
         let Some(tier) = leave.0.upgrade() else { return };
         let (clock, pause) = (Arc::clone(&tier.clock), tier.pause());
@@ -192,7 +201,9 @@ where
         if tier.breaker.state() == BreakerState::Closed {
             return;
         }
-        let well = if row.saturating_add(1) < tier.wanted() {
+        let now = clock.instant();
+        let held = well_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let well = if held < tier.hold() {
             tier.probe(sample.clone()).await.is_ok()
         } else {
             // the last one is the breaker's own probe, whose number says to which opening it belongs
@@ -201,7 +212,7 @@ where
             permit.record(if outcome.is_ok() { Verdict::Success } else { Verdict::Failure });
             outcome.is_ok()
         };
-        row = if well { row.saturating_add(1) } else { 0 };
+        well_since = if well { well_since.or(Some(now)) } else { None };
         if tier.breaker.state() == BreakerState::Closed {
             tier.recovery().closed = Some(tier.clock.instant());
             return;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pumasi_core::time::{Timestamp, after};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Lag, Targets, broken};
+use crate::Result;
 use crate::engine::Change;
-use crate::{Error, Result};
 
 /// A change in hand; wherever it is dropped, it is no longer waited for.
 pub(super) struct Job {
@@ -83,24 +84,24 @@ impl Worker {
         }
     }
 
-    /// Applies changes to every engine; each change fails with the first engine that refuses it.
+    /// Applies changes to every engine, also to those beside one that is away; each change fails with the first engine that refuses
+    /// it.
     async fn apply(&self, changes: &[Change]) -> Vec<Result<()>> {
-        let all = |error: &Error| changes.iter().map(|_| Err(error.clone())).collect();
+        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
         let targets = match self.targets.read() {
             Ok(targets) => targets.clone(),
-            Err(_) => return all(&broken()),
+            Err(_) => return changes.iter().map(|_| Err(broken())).collect(),
         };
-        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
-        for target in targets {
-            match target.apply(changes).await {
-                Ok(applied) => {
-                    for (result, applied) in results.iter_mut().zip(applied) {
-                        if let (Ok(()), Err(error)) = (&result, applied) {
-                            *result = Err(error);
-                        }
-                    }
+        let outcomes = join_all(targets.iter().map(|target| target.apply(changes))).await;
+        for outcome in outcomes {
+            let each: Vec<Result<()>> = match outcome {
+                Ok(applied) => applied.into_iter().map(|applied| applied.map(drop)).collect(),
+                Err(error) => changes.iter().map(|_| Err(error.clone())).collect(),
+            };
+            for (result, own) in results.iter_mut().zip(each) {
+                if result.is_ok() {
+                    *result = own;
                 }
-                Err(error) => return all(&error),
             }
         }
         results

@@ -66,7 +66,7 @@ pub struct Lag {
 /// - An event's version is the change's: events may come twice and in any order, and deletes are remembered.
 /// - Changes are gathered and applied together; an event is acknowledged when every engine has it durably.
 /// - No more than a few batches wait: who hands events over waits then, and so does the consumer.
-/// - An engine that cannot be reached makes the event come back later; an event whose document the schema does not allow
+/// - An engine that cannot be reached makes the event come back later, and the other engines have it meanwhile; an event whose document the schema does not allow
 ///   becomes a dead letter. One bad event holds nothing up.
 ///
 /// Give the consumer more lanes than one ([`with_concurrency`](pumasi_core::event::Consumer::with_concurrency)): as many events

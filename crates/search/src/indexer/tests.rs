@@ -7,8 +7,8 @@ use pumasi_core::time::{ManualClock, Timestamp};
 use serde_json::json;
 
 use super::*;
-use crate::engine::{Applied, Stamp};
-use crate::{MemoryEngine, Query, Schema, TextField};
+use crate::engine::{Applied, Stamp, Status};
+use crate::{MemoryEngine, Page, Query, Schema, TextField};
 
 fn engine() -> Arc<MemoryEngine> {
     Arc::new(MemoryEngine::new(Schema::new("posts").with_text(TextField::new("title"))))
@@ -90,6 +90,51 @@ async fn changes_are_gathered_and_a_bad_one_fails_alone() {
         Some((ErrorKind::InvalidInput, false))
     );
     assert_eq!(engine.status().await.expect("a status").documents, 2);
+}
+
+/// An engine that is away.
+#[derive(Debug)]
+struct Away(Arc<MemoryEngine>);
+
+fn away<T>() -> Result<T> {
+    Err(Error::new(ErrorKind::Unavailable, "the engine is away"))
+}
+
+#[async_trait]
+impl SearchEngine for Away {
+    fn name(&self) -> &'static str {
+        "away"
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    async fn search(&self, _: &Query, _: Duration) -> Result<Page> {
+        away()
+    }
+
+    async fn apply(&self, _: &[Change]) -> Result<Vec<Result<Applied>>> {
+        away()
+    }
+
+    async fn status(&self) -> Result<Status> {
+        away()
+    }
+
+    async fn stamps(&self, _: Option<&str>, _: usize) -> Result<Vec<Stamp>> {
+        away()
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_away_keeps_nothing_from_the_others() {
+    let engine = engine();
+    let indexer = Indexer::start(Away(Arc::clone(&engine)), convert);
+    indexer.also(Arc::clone(&engine)).expect("a second engine");
+    let error = indexer.apply(put("a", 1)).await.expect_err("one is away");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(engine.status().await.expect("a status").documents, 1);
 }
 
 #[tokio::test]

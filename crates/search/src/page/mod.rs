@@ -5,6 +5,7 @@ mod explain;
 mod highlight;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -113,8 +114,8 @@ pub struct Hit {
     pub version: u64,
     /// How well it answers, where the order is by scores; comparable within one walk on one engine.
     pub score: Option<f32>,
-    /// The document.
-    pub source: Json,
+    /// The document; hits of one document share it.
+    pub source: Arc<Json>,
     /// The fragments that match, if they were asked for.
     pub highlights: Vec<Highlight>,
     /// How the score came about, if that was asked for.
@@ -133,8 +134,15 @@ impl fmt::Debug for Hit {
 
 impl Hit {
     /// Makes a hit of what an engine found.
-    pub fn new(id: impl Into<String>, version: u64, source: Json) -> Self {
-        Self { id: id.into(), version, score: None, source, highlights: Vec::new(), explanation: None }
+    pub fn new(id: impl Into<String>, version: u64, source: impl Into<Arc<Json>>) -> Self {
+        Self {
+            id: id.into(),
+            version,
+            score: None,
+            source: source.into(),
+            highlights: Vec::new(),
+            explanation: None,
+        }
     }
 
     /// Reads the document as a value of your own type.
@@ -143,7 +151,7 @@ impl Hit {
     ///
     /// `InvalidInput` if the document has another shape.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        T::deserialize(&self.source).map_err(|_| {
+        T::deserialize(&*self.source).map_err(|_| {
             // serde's own message quotes the document
             Error::new(ErrorKind::InvalidInput, format!("the document {} has another shape", self.id))
         })

@@ -63,6 +63,11 @@ impl Document {
         &self.source
     }
 
+    /// Returns the fields, shared.
+    pub(crate) fn shared(&self) -> Arc<Json> {
+        Arc::clone(&self.source)
+    }
+
     /// Takes the fields out.
     pub fn into_source(self) -> Json {
         Arc::unwrap_or_clone(self.source)

@@ -284,7 +284,6 @@ impl Schema {
     }
 
     /// Returns what must stay the same for an index to be opened again: the fields, and what the analyzer makes of a sample.
-    #[cfg(any(feature = "embedded", feature = "postgres", feature = "opensearch"))]
     pub(crate) fn fingerprint(&self) -> String {
         use serde_json::{Value as Json, json};
         let texts: Vec<Json> = self

@@ -128,20 +128,22 @@ impl SearchBuilder {
     /// Puts it together. No engine is asked, so that a service starts while any of them is down.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if there is no primary, two engines have one name, or their schemas differ.
+    /// [`ErrorKind::InvalidInput`] if there is no primary, two engines have one name, or their schemas or analyzers differ.
     pub fn build(self) -> Result<Search> {
         let invalid = |what: String| Error::new(ErrorKind::InvalidInput, what);
         let primary = self.primary.ok_or_else(|| invalid("a search needs a primary engine".to_owned()))?;
         let schema = Arc::new(primary.schema().clone());
         schema.validate()?;
+        let fingerprint = schema.fingerprint();
         let mut engines: Vec<Arc<Watched>> = Vec::new();
         for engine in std::iter::once(primary).chain(self.fallbacks).chain(self.last_resort) {
             let name = engine.name();
             if engines.iter().any(|other| other.name() == name) {
                 return Err(invalid(format!("two engines are called {name}")));
             }
-            if !engine.schema().fields().eq(schema.fields()) || engine.schema().texts() != schema.texts() {
-                return Err(invalid(format!("{name} has another schema than the primary")));
+            let other = engine.schema();
+            if other.texts() != schema.texts() || other.fingerprint() != fingerprint {
+                return Err(invalid(format!("{name} has another schema or analyzer than the primary")));
             }
             engines.push(Arc::new(Watched::new(engine, engines.is_empty(), self.wiped_below)));
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pumasi_core::filter::Field;
+use pumasi_core::text::{Analyzer, Morpheme, Morphology, Role};
 use pumasi_core::time::Timestamp;
 use serde_json::json;
 
@@ -287,6 +288,26 @@ fn engines_that_do_not_belong_together_are_not_put_together() {
         kind(Search::builder("posts").primary(Switched::new("a")).fallback(other)),
         ErrorKind::InvalidInput
     );
+    let analyzer = Analyzer::default().with_morphology(Halves);
+    let other = MemoryEngine::new(schema().with_analyzer(analyzer)).with_name("b");
+    assert_eq!(
+        kind(Search::builder("posts").primary(Switched::new("a")).fallback(other)),
+        ErrorKind::InvalidInput
+    );
+}
+
+/// Takes words apart in the middle.
+#[derive(Debug)]
+struct Halves;
+
+impl Morphology for Halves {
+    fn split<'a>(&self, word: &'a str, pieces: &mut Vec<Morpheme<'a>>) {
+        let middle = word.char_indices().nth(word.chars().count() / 2).map_or(0, |(at, _)| at);
+        for range in [0..middle, middle..word.len()] {
+            let form = word[range.clone()].into();
+            pieces.push(Morpheme { range, form, role: Role::Content });
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -123,6 +123,26 @@ mod postgres {
         assert!(findings.iter().any(|finding| finding.text.contains("another schema")), "{findings:?}");
     }
 
+    /// A statement that holds its number as text would be prepared anew for each search.
+    #[tokio::test]
+    async fn searches_with_different_limits_of_time_share_their_statements() {
+        let Some(server) = Postgres::new() else { return };
+        let options = server.pool().await.options().clone();
+        let one = options.max_connections(1).connect(&server.url).await.expect("a database");
+        let engine = PostgresEngine::open(schema(), one.clone()).await.expect("an index");
+        let prepared = async || {
+            let sql = "SELECT count(*) FROM pg_prepared_statements";
+            sqlx::query_scalar::<_, i64>(sql).fetch_one(&one).await.expect("a count")
+        };
+        let query = pumasi_search::Query::everything();
+        let mut counts = Vec::new();
+        for millis in [5_000, 6_000, 7_000, 8_000] {
+            engine.search(&query, std::time::Duration::from_millis(millis)).await.expect("a page");
+            counts.push(prepared().await);
+        }
+        assert_eq!(counts[1..], [counts[1]; 3]);
+    }
+
     engine_laws!(
         laws,
         match Postgres::new() {

@@ -281,7 +281,7 @@ pub async fn law_05_versions_decide(harness: &dyn EngineHarness) -> Verdict {
     let page = engine.search(&Query::everything(), TIME).await?;
     same!(page.ids(), vec!["a"], "what is there in the end");
     same!(
-        page.hits.first().map(|hit| (hit.version, hit.source.clone())),
+        page.hits.first().map(|hit| (hit.version, (*hit.source).clone())),
         Some((12, json!({"title": "판12"}))),
         "the last version"
     );

@@ -1,6 +1,7 @@
 //! What the reference keeps of documents.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use pumasi_core::time::Timestamp;
 use serde_json::Value as Json;
@@ -22,7 +23,7 @@ pub(super) struct Postings {
 /// A document, taken apart.
 #[derive(Debug)]
 pub(super) struct Indexed {
-    pub(super) source: Json,
+    pub(super) source: Arc<Json>,
     pub(super) terms: HashMap<Place, Postings>,
     pub(super) prefixes: HashMap<usize, Vec<String>>,
 }
@@ -36,7 +37,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn source(&self) -> Option<&Json> {
-        self.indexed.as_ref().map(|indexed| &indexed.source)
+        self.indexed.as_ref().map(|indexed| &*indexed.source)
     }
 }
 
@@ -123,7 +124,7 @@ fn take_apart(schema: &Schema, document: &Document) -> Indexed {
     let taken = terms(schema, document.source());
     let mut all = HashMap::from([(None, postings(taken.all))]);
     all.extend(taken.apart.into_iter().map(|(field, terms)| (Some(field), postings(terms))));
-    Indexed { source: document.source().clone(), terms: all, prefixes: taken.prefixes.into_iter().collect() }
+    Indexed { source: document.shared(), terms: all, prefixes: taken.prefixes.into_iter().collect() }
 }
 
 fn postings(terms: Vec<Term>) -> Postings {

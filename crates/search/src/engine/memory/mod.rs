@@ -94,7 +94,7 @@ impl MemoryEngine {
                 return Err(Error::new(ErrorKind::Timeout, "the search ran out of time"));
             }
             let Some(indexed) = &entry.indexed else { continue };
-            if !query.filter.matches(&indexed.source) {
+            if !query.filter.matches(&*indexed.source) {
                 continue;
             }
             let Some(score) = scorer.plan(&plan, indexed) else { continue };
@@ -190,8 +190,8 @@ impl MemoryEngine {
         let more = found.len() > start.saturating_add(query.limit);
         let mut last = None;
         for hit in found.into_iter().skip(start).take(query.limit) {
-            let Some(source) = hit.entry.source() else { continue };
-            let mut out = Hit::new(hit.id, hit.entry.version, source.clone());
+            let Some(indexed) = &hit.entry.indexed else { continue };
+            let mut out = Hit::new(hit.id, hit.entry.version, Arc::clone(&indexed.source));
             out.score = rank.needs_scores().then_some(hit.score);
             out.explanation = query.explain.then(|| explain(hit.entry));
             page.hits.push(out);

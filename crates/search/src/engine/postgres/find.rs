@@ -1,7 +1,5 @@
 //! One search in one transaction, and so on one snapshot.
 
-use std::time::Duration;
-
 use pumasi_core::database::failed;
 use pumasi_core::filter::FieldPath;
 use serde_json::Value as Json;
@@ -37,17 +35,9 @@ fn searching(error: sqlx::Error) -> Error {
 }
 
 impl Search<'_> {
-    pub(super) async fn run(
-        &self,
-        connection: &mut PgConnection,
-        query: &Query,
-        time_left: Duration,
-    ) -> Result<Page> {
+    pub(super) async fn run(&self, connection: &mut PgConnection, query: &Query) -> Result<Page> {
         let generation = u64::try_from(self.generation).unwrap_or_default();
         let mut page = Page::new(self.name, generation);
-        let timeout = time_left.as_millis().clamp(1, 2_000_000_000);
-        let limit = format!("SET LOCAL statement_timeout = {timeout}");
-        sqlx::query(sqlx::AssertSqlSafe(limit)).execute(&mut *connection).await.map_err(searching)?;
         let mut plan = Plan::of(self.schema, query);
         let mut typos = false;
         plan.must = without_typos(&plan.must, &mut typos);

@@ -207,11 +207,19 @@ impl PostgresEngine {
     }
 
     async fn index(&self, connection: &mut PgConnection) -> Result<Index> {
-        let sql = "SELECT generation, applied, documents, terms FROM pumasi_search_index \
+        self.index_within(connection, None).await
+    }
+
+    /// Looks the index up, and lets what follows in the transaction take no longer: one round trip for both.
+    async fn index_within(&self, connection: &mut PgConnection, limit: Option<Duration>) -> Result<Index> {
+        let sql = "SELECT generation, applied, documents, terms, \
+                   set_config('statement_timeout', COALESCE($3, current_setting('statement_timeout')), TRUE) \
+                   FROM pumasi_search_index \
                    WHERE name = $1 AND CASE WHEN $2::bigint IS NULL THEN in_use ELSE generation = $2 END";
         let row = sqlx::query(sql)
             .bind(self.schema.name())
             .bind(self.aside)
+            .bind(limit.map(|limit| limit.as_millis().clamp(1, 2_000_000_000).to_string()))
             .fetch_optional(connection)
             .await
             .map_err(at("looking the index up"))?;
@@ -232,7 +240,7 @@ impl PostgresEngine {
             .begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
             .map_err(at("searching in PostgreSQL"))?;
-        let index = self.index(&mut transaction).await?;
+        let index = self.index_within(&mut transaction, Some(time_left)).await?;
         #[expect(clippy::cast_precision_loss, reason = "a mean needs no such precision")]
         let mean = index.terms as f64 / (index.documents.max(1)) as f64;
         let search = Search {
@@ -243,7 +251,7 @@ impl PostgresEngine {
             documents: index.documents,
             mean,
         };
-        search.run(&mut transaction, query, time_left).await
+        search.run(&mut transaction, query).await
     }
 
     async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {

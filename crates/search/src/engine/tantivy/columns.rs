@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tantivy::columnar::{Column as Values, Dictionary, StrColumn};
 use tantivy::index::SegmentId;
+use tantivy::schema::Field;
 use tantivy::{DocAddress, DocId, Searcher, SegmentReader, TantivyError, Term};
 
 use super::fields::{Fields, GONE, ID, VERSION};
+use super::sorted::Lists;
 
 /// The numbers of a field in a segment, in whose order they are kept; none where no document has any.
 pub(super) type Numbers = Option<Values<u64>>;
@@ -20,6 +22,8 @@ pub(super) struct Columns {
     segments: Vec<(SegmentId, Arc<SegmentColumns>)>,
     /// Whether the index remembers documents that were deleted.
     pub(super) gone: bool,
+    /// The field that says which they are.
+    pub(super) state: Field,
 }
 
 impl std::fmt::Debug for Columns {
@@ -33,6 +37,7 @@ pub(super) struct SegmentColumns {
     versions: Values<u64>,
     numbers: RwLock<HashMap<String, Numbers>>,
     strings: RwLock<HashMap<String, Option<Strings>>>,
+    pub(super) lists: Lists,
 }
 
 impl Columns {
@@ -47,12 +52,18 @@ impl Columns {
             let columns = reader.fast_fields();
             let ids = columns.str(ID)?.map(StrColumn::into_parts);
             let (numbers, strings) = (RwLock::default(), RwLock::default());
-            let opened = SegmentColumns { ids, versions: columns.u64(VERSION)?, numbers, strings };
+            let opened = SegmentColumns {
+                ids,
+                versions: columns.u64(VERSION)?,
+                numbers,
+                strings,
+                lists: Lists::default(),
+            };
             Ok((id, Arc::new(opened)))
         };
         let segments = searcher.segment_readers().iter().map(open).collect::<tantivy::Result<_>>()?;
         let gone = searcher.doc_freq(&Term::from_field_u64(fields.state, GONE))? > 0;
-        Ok(Self { segments, gone })
+        Ok(Self { segments, gone, state: fields.state })
     }
 
     pub(super) fn of(&self, ord: u32) -> tantivy::Result<Arc<SegmentColumns>> {

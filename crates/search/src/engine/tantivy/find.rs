@@ -7,16 +7,19 @@ use std::sync::atomic::AtomicBool;
 use pumasi_core::filter::{FieldPath, Filter};
 use serde_json::Value as Json;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query as IndexQuery};
-use tantivy::schema::{IndexRecordOption, Value as _};
-use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocAddress, DocSet, Searcher, TERMINATED};
 
 use super::columns::Columns;
 use super::failed;
 use super::fields::Fields;
 use super::filter::Lowering;
+use super::kept::{Decoded, Kept};
+use super::keys::{After, KeyColumn, OrderKey};
 use super::lookup::Lookup;
+use super::stored::Stored;
 use super::tally::Tally;
-use super::top::{Additions, After, Collected, Found, KeyColumn, OrderKey, Top};
+use super::top::{Additions, Collected, Found, Top};
 use crate::engine::order::{Candidate, additions, reciprocal};
 use crate::page::{Cursor, Explanation, Facet, FacetCount, Gap, Hit, Key, Marker, Page, Total};
 use crate::query::{Count, Fusion, Plan, Query, Rank};
@@ -31,6 +34,7 @@ pub(super) struct Search<'a> {
     pub(super) generation: u64,
     pub(super) searcher: Searcher,
     pub(super) columns: Arc<Columns>,
+    pub(super) kept: &'a Kept,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -63,12 +67,14 @@ impl Search<'_> {
         }
         let best = match &rank {
             Rank::Fused(fusion) if fusion.rrf.is_some() => self.fused(fusion, query, lookup.as_ref())?,
-            rank => self.ordered(rank, query, lookup.as_ref())?,
+            rank => self.ordered(rank, query, &plan, lookup.as_ref())?,
         };
         self.count(query, lookup.as_ref(), best.seen, &mut page)?;
         let marker = query.highlight.then(|| Marker::new(self.schema, &plan));
-        for found in best.found {
-            page.hits.push(self.hit(found, &rank, query, lookup.as_ref(), marker.as_ref())?);
+        let mut found = best.found;
+        let documents = self.documents(&mut found)?;
+        for (found, document) in found.iter().zip(documents) {
+            page.hits.push(self.hit(found, document, &rank, query, lookup.as_ref(), marker.as_ref())?);
         }
         if let (Some(last), Some(hit)) = (best.next, page.hits.last()) {
             let at = Query { rank, ..query.clone() };
@@ -114,7 +120,7 @@ impl Search<'_> {
     }
 
     /// The page in the order.
-    fn ordered(&self, rank: &Rank, query: &Query, lookup: &dyn IndexQuery) -> Result<Best> {
+    fn ordered(&self, rank: &Rank, query: &Query, plan: &Plan, lookup: &dyn IndexQuery) -> Result<Best> {
         let additions = match rank {
             Rank::Fused(fusion) => Some(self.additions(fusion)),
             _ => None,
@@ -125,6 +131,12 @@ impl Search<'_> {
             order: self.order(rank),
             after: None,
             additions,
+            everything: plan.is_empty() && matches!(&query.filter, Filter::And(all) if all.is_empty()),
+            counted: match query.count {
+                Count::None => 0,
+                Count::UpTo(most) => usize::try_from(most).map_or(usize::MAX, |most| most.saturating_add(1)),
+                Count::Exact => usize::MAX,
+            },
             columns: Arc::clone(&self.columns),
             stop: Arc::clone(&self.stop),
         };
@@ -186,8 +198,8 @@ impl Search<'_> {
         for _ in 0..wanted {
             for segment in behind.drain(..) {
                 if let Some(mut head) = lists.get_mut(&segment).and_then(VecDeque::pop_front) {
-                    let document: TantivyDocument = self.searcher.doc(head.address)?;
-                    let id = self.id(&document).to_owned();
+                    let document: Stored = self.searcher.doc(head.address)?;
+                    let id = document.text(self.fields.id).to_owned();
                     head.document = Some(document);
                     heads.insert(id, head);
                 }
@@ -199,8 +211,33 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn id<'d>(&self, document: &'d TantivyDocument) -> &'d str {
-        document.get_first(self.fields.id).and_then(|value| value.as_str()).unwrap_or_default()
+    /// What stands under the hits of a page, decoded: what was shown lately is kept so.
+    fn documents(&self, found: &mut [Found]) -> Result<Vec<Decoded>> {
+        let keys = found.iter().map(|found| {
+            let segment = self.searcher.segment_reader(found.address.segment_ord).segment_id();
+            (segment, found.address.doc_id)
+        });
+        let keys: Vec<_> = keys.collect();
+        let mut documents = Vec::with_capacity(found.len());
+        let mut new = Vec::new();
+        for ((found, key), known) in found.iter_mut().zip(&keys).zip(self.kept.get(&keys)) {
+            if let Some(known) = known {
+                documents.push(known);
+                continue;
+            }
+            let stored = match found.document.take() {
+                Some(stored) => stored,
+                None => self.searcher.doc(found.address).map_err(searching)?,
+            };
+            let (id, source) = (stored.text(self.fields.id), stored.text(self.fields.source));
+            let decoded = Decoded::read(id, source).map_err(|_| {
+                Error::new(ErrorKind::Storage, format!("the index holds no readable document under {id}"))
+            })?;
+            new.push((*key, decoded.clone()));
+            documents.push(decoded);
+        }
+        self.kept.keep(new);
+        Ok(documents)
     }
 
     fn order(&self, rank: &Rank) -> Vec<OrderKey> {
@@ -238,6 +275,8 @@ impl Search<'_> {
             order: self.order(&Rank::Text),
             after: None,
             additions: None,
+            everything: false,
+            counted: 0,
             columns: Arc::clone(&self.columns),
             stop: Arc::clone(&self.stop),
         };
@@ -337,24 +376,15 @@ impl Search<'_> {
 
     fn hit(
         &self,
-        found: Found,
+        found: &Found,
+        document: Decoded,
         rank: &Rank,
         query: &Query,
         lookup: &dyn IndexQuery,
         marker: Option<&Marker<'_>>,
     ) -> Result<Hit> {
-        let document = match found.document {
-            Some(document) => document,
-            None => self.searcher.doc(found.address).map_err(searching)?,
-        };
-        let id = self.id(&document);
-        let source =
-            document.get_first(self.fields.source).and_then(|value| value.as_str()).unwrap_or_default();
-        let source: Json = serde_json::from_str(source).map_err(|_| {
-            Error::new(ErrorKind::Storage, format!("the index holds no readable document under {id}"))
-        })?;
         let version = self.columns.version(found.address).map_err(searching)?;
-        let mut hit = Hit::new(id, version, source);
+        let mut hit = Hit::new(&*document.id, version, document.source);
         if rank.needs_scores() {
             hit.score = Some(found.score);
         }

@@ -3,7 +3,9 @@ use std::time::Duration;
 use pumasi_core::filter::Field;
 use serde_json::json;
 
-use crate::{Change, Document, Page, Query, Rank, Schema, SearchEngine, Sort, TantivyEngine, TextField};
+use crate::{
+    Change, Count, Document, Page, Query, Rank, Schema, SearchEngine, Sort, TantivyEngine, TextField, Total,
+};
 
 const LIKES: Field<i64> = Field::new("likes");
 const RATING: Field<f64> = Field::new("rating");
@@ -81,4 +83,45 @@ async fn a_short_page_is_the_beginning_of_a_long_one_and_a_walk_is_the_whole() {
             assert_eq!(walked, whole.ids(), "{rank:?} {text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_in_an_order_that_is_asked_again_and_again_is_listed_and_nothing_else_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path()).await;
+    let orders = [
+        vec![Sort::descending(&LIKES)],
+        vec![Sort::ascending(&CITY), Sort::descending_at(OPEN.path()), Sort::ascending(&LIKES)],
+    ];
+    let query = |sorts: &[Sort]| Query::everything().with_rank(Rank::sorted(sorts.to_vec()));
+    let listed = || {
+        let (_, columns) = engine.shelf().unwrap().snapshot().unwrap();
+        (0..).map_while(|ord| columns.of(ord).ok()).map(|segment| segment.listed()).collect::<Vec<_>>()
+    };
+    let mut before = Vec::new();
+    for sorts in &orders {
+        before.push(page(&engine, &query(sorts).with_limit(ALL).with_count(Count::Exact)).await);
+    }
+    for sorts in &orders {
+        for _ in 0..20 {
+            page(&engine, &query(sorts).with_limit(1)).await;
+        }
+    }
+    while listed().iter().any(|count| *count < orders.len()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(listed().len() > 1, "one segment only");
+    for (sorts, before) in orders.iter().zip(&before) {
+        let after = page(&engine, &query(sorts).with_limit(ALL).with_count(Count::Exact)).await;
+        assert_eq!((after.ids(), after.total), (before.ids(), before.total));
+        let some = page(&engine, &query(sorts).with_limit(3).with_count(Count::UpTo(100))).await;
+        assert_eq!((some.ids(), some.total), (before.ids()[..3].to_vec(), Total::AtLeast(100)));
+    }
+    // what is deleted from then on is not found any more
+    let gone = before[0].ids()[1].to_owned();
+    engine.apply(&[Change::delete(gone.as_str(), 9)]).await.unwrap();
+    let after = page(&engine, &query(&orders[0]).with_limit(2).with_count(Count::Exact)).await;
+    assert_eq!(after.ids(), [before[0].ids()[0], before[0].ids()[2]]);
+    let Total::Exact(all) = before[0].total else { panic!("not counted") };
+    assert_eq!(after.total, Total::Exact(all - 1));
 }

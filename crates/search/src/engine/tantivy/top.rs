@@ -7,47 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 
 use tantivy::columnar::Column as Values;
 use tantivy::query::{EnableScoring, Query as IndexQuery, Weight};
-use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader, TantivyDocument};
+use tantivy::{DocAddress, DocId, Score, Searcher, SegmentReader};
 
-use super::columns::{Columns, Numbers, SegmentColumns, Strings, read};
+use super::columns::{Columns, read};
+use super::keys::{After, KEYS, KeyColumn, Keys, OrderKey, Place, Rank, Reader, score_key, to_int, turned};
+use super::stored::Stored;
 use crate::engine::order::{decay, popularity};
 use crate::page::Key;
 use crate::query::{Decay, Popularity};
 
-/// The most keys of an order.
-const KEYS: usize = 3;
-
 /// Documents whose numbers are read together, as many as the index hands over at once.
 const BLOCK: usize = 64;
-
-/// A key: whether it is missing, and a number that grows towards the end of the order. Of strings it is their number within a
-/// segment; all others can be compared with those of other segments.
-type Place = (bool, u64);
-
-/// What one document is sorted by within a segment: its keys, then twice the number of its id plus one.
-type Rank<const N: usize> = ([Place; N], u64);
-
-/// What a key is read from.
-#[derive(Clone, Debug)]
-pub(super) enum KeyColumn {
-    /// The score, the greatest first.
-    Score,
-    /// Whole numbers, truth values, moments.
-    Int(String),
-    /// Decimal numbers.
-    Float(String),
-    /// Strings.
-    Text(String),
-}
-
-/// One key of the order.
-#[derive(Clone, Debug)]
-pub(super) struct OrderKey {
-    pub(super) column: KeyColumn,
-    pub(super) descending: bool,
-    /// Whether the integers are truth values.
-    pub(super) bool: bool,
-}
 
 /// What is added to scores: a number's popularity, or a moment's decay, and the columns they are read from.
 #[derive(Clone, Debug, Default)]
@@ -59,19 +29,16 @@ pub(super) struct Additions {
     pub(super) decay: Vec<(Decay, String)>,
 }
 
-/// A place in the order.
-#[derive(Clone)]
-pub(super) struct After {
-    pub(super) keys: Vec<Key>,
-    pub(super) id: String,
-}
-
 /// Looks for the best documents.
 pub(super) struct Top {
     pub(super) limit: usize,
     pub(super) order: Vec<OrderKey>,
     pub(super) after: Option<After>,
     pub(super) additions: Option<Additions>,
+    /// Whether everything is found, so that what is first in the order can be read from a list.
+    pub(super) everything: bool,
+    /// How many of what is found are counted; it does not matter whether there are more.
+    pub(super) counted: usize,
     /// The columns of every segment, open.
     pub(super) columns: Arc<Columns>,
     /// Set when nobody waits for the answer any more.
@@ -86,7 +53,7 @@ pub(super) struct Found {
     /// The keys that are strings, each in its place; empty where none is.
     texts: Vec<Option<String>>,
     /// What is stored of it, where that was read already.
-    pub(super) document: Option<TantivyDocument>,
+    pub(super) document: Option<Stored>,
 }
 
 impl Found {
@@ -128,28 +95,16 @@ impl Found {
     }
 }
 
-fn score_key(score: Score) -> Key {
-    Key::float(f64::from(Score::from_bits(rounded(score.to_bits()))))
-}
-
 /// What was found, in its order within each segment, and how many matched where all were looked at.
 pub(super) struct Collected {
     pub(super) found: Vec<Found>,
     pub(super) seen: Option<u64>,
 }
 
-enum Reader {
-    Score,
-    Int(Numbers),
-    Float(Numbers),
-    Text(Option<Strings>),
-}
-
 struct Segment<const N: usize> {
     ord: u32,
     limit: usize,
-    readers: Vec<(Reader, OrderKey)>,
-    columns: Arc<SegmentColumns>,
+    keys: Keys<N>,
     after: Option<Rank<N>>,
     additions: Option<Added>,
     heap: BinaryHeap<(Rank<N>, DocId, u32)>,
@@ -169,62 +124,10 @@ enum Number {
     Float(Values<f64>),
 }
 
-/// Turns a score round, so that the greatest comes first; the bits of a float that is not negative grow with it.
-fn inverted(score: f32) -> u64 {
-    let bits = score.max(0.0).to_bits();
-    u64::from(u32::MAX - rounded(bits))
-}
-
-/// Drops the last bits of a score, which depend on the order in which its parts were added up.
-const fn rounded(bits: u32) -> u32 {
-    bits.saturating_add(8) & !15
-}
-
-/// The number that stands for a whole one in a column, whose order it keeps.
-const fn from_int(value: i64) -> u64 {
-    value.cast_unsigned() ^ (1 << 63)
-}
-
-const fn to_int(number: u64) -> i64 {
-    (number ^ (1 << 63)).cast_signed()
-}
-
-fn from_float(value: f64) -> u64 {
-    tantivy::f64_to_u64(if value == 0.0 { 0.0 } else { value })
-}
-
-/// As the column has it, but that there is one zero only.
-fn float(number: u64) -> u64 {
-    if number == tantivy::f64_to_u64(-0.0) { tantivy::f64_to_u64(0.0) } else { number }
-}
-
-/// The place of a string among those of a segment: between two of them where it is not there itself.
-fn place(strings: Option<&Strings>, text: &str) -> tantivy::Result<u64> {
-    use tantivy::columnar::TermOrdHit;
-    let Some((dictionary, _)) = strings else { return Ok(0) };
-    Ok(match dictionary.term_ord_or_next(text.as_bytes())? {
-        TermOrdHit::Exact(ord) => ord * 2 + 1,
-        TermOrdHit::Next(ord) => ord.saturating_mul(2),
-    })
-}
-
 impl<const N: usize> Segment<N> {
     fn open(top: &Top, ord: u32, reader: &SegmentReader, worst: Option<Place>) -> tantivy::Result<Self> {
-        let kept = top.columns.of(ord)?;
-        let open = |key: &OrderKey| -> tantivy::Result<(Reader, OrderKey)> {
-            let reader = match &key.column {
-                KeyColumn::Score => Reader::Score,
-                KeyColumn::Int(name) => Reader::Int(kept.numbers(reader, name)?),
-                KeyColumn::Float(name) => Reader::Float(kept.numbers(reader, name)?),
-                KeyColumn::Text(name) => Reader::Text(kept.strings(reader, name)?),
-            };
-            Ok((reader, key.clone()))
-        };
-        let readers: Vec<_> = top.order.iter().map(open).collect::<tantivy::Result<_>>()?;
-        let after = match &top.after {
-            Some(after) => Some(rank_of(after, &readers, kept.ids.as_ref())?),
-            None => None,
-        };
+        let keys = Keys::open(&top.order, &top.columns, ord, reader)?;
+        let after = top.after.as_ref().map(|after| keys.rank_of(after)).transpose()?;
         let columns = reader.fast_fields();
         let additions = match &top.additions {
             Some(additions) => {
@@ -247,8 +150,7 @@ impl<const N: usize> Segment<N> {
         Ok(Self {
             ord,
             limit: top.limit,
-            readers,
-            columns: kept,
+            keys,
             after,
             additions,
             heap: BinaryHeap::with_capacity(top.limit.min(1_024)),
@@ -271,27 +173,10 @@ impl<const N: usize> Segment<N> {
         score.mul_add(added.text, numbers.chain(moments).sum())
     }
 
-    fn id(&self, doc: DocId) -> u64 {
-        self.columns.ids.as_ref().and_then(|(_, ids)| ids.first(doc)).map_or(0, |ord| ord * 2 + 1)
-    }
-
-    fn place(&self, reader: &Reader, key: &OrderKey, doc: DocId, score: Score) -> Place {
-        let first = |numbers: &Numbers| numbers.as_ref().and_then(|values| values.first(doc));
-        let value = match reader {
-            Reader::Score => Some(inverted(score)),
-            Reader::Int(numbers) => first(numbers),
-            Reader::Float(numbers) => first(numbers).map(float),
-            Reader::Text(Some((_, ords))) => ords.first(doc).map(|ord| ord * 2 + 1),
-            Reader::Text(None) => None,
-        };
-        turned(value, key.descending)
-    }
-
     fn offer(&mut self, doc: DocId, score: Score) {
         self.seen += 1;
         let score = self.score(doc, score);
-        let first = self.readers.first().map(|(reader, key)| self.place(reader, key, doc, score));
-        self.offer_at(first.unwrap_or_default(), doc, score);
+        self.offer_at(self.keys.first(doc, score), doc, score);
     }
 
     /// Takes a document whose first key is known where it is behind the place to begin at and among the best.
@@ -307,12 +192,7 @@ impl<const N: usize> Segment<N> {
         if self.after.as_ref().is_some_and(|(keys, _)| keys.first().is_some_and(|after| first < *after)) {
             return;
         }
-        let place = |(reader, key): &(Reader, OrderKey)| self.place(reader, key, doc, score);
-        let readers = self.readers.iter().skip(1);
-        let mut keys = [first; N];
-        let rest = readers.map(place).chain(std::iter::repeat((false, 0)));
-        keys.iter_mut().skip(1).zip(rest).for_each(|(slot, key)| *slot = key);
-        let rank = (keys, self.id(doc));
+        let rank = self.keys.rank(first, doc, score);
         if self.after.as_ref().is_some_and(|after| rank <= *after) {
             return;
         }
@@ -329,6 +209,21 @@ impl<const N: usize> Segment<N> {
         }
     }
 
+    /// Takes the first documents behind the place to begin at from a list of all in their order.
+    fn take(&mut self, list: &[DocId], top: &Top, is_alive: impl Fn(DocId) -> bool) {
+        let begin = self.after.as_ref().map_or(0, |after| {
+            list.partition_point(|doc| self.keys.rank(self.keys.first(*doc, 0.0), *doc, 0.0) <= *after)
+        });
+        for doc in list.iter().skip(begin).filter(|doc| is_alive(**doc)) {
+            let first = self.keys.first(*doc, 0.0);
+            if self.heap.len() >= self.limit || self.worst.is_some_and(|worst| first > worst) {
+                break;
+            }
+            self.heap.push((self.keys.rank(first, *doc, 0.0), *doc, 0));
+        }
+        self.seen = list.iter().filter(|doc| is_alive(**doc)).take(top.counted).count() as u64;
+    }
+
     /// The score that a document must have to be among the best; a little less, since equals are ordered by id.
     fn threshold(&self) -> Score {
         let Some((_, worst)) = self.worst else { return Score::MIN };
@@ -341,7 +236,14 @@ impl<const N: usize> Segment<N> {
         let alive = reader.alive_bitset();
         let is_alive = |doc| alive.is_none_or(|alive| alive.is_alive(doc));
         let stopped = || top.stop.load(Atomic::Relaxed);
-        if let (true, Some((Reader::Int(Some(values)), key))) = (alive.is_none(), self.readers.first()) {
+        if top.everything
+            && !top.needs_scores()
+            && let Some(list) = self.keys.list(&top.columns, reader)?
+        {
+            self.take(&list, top, is_alive);
+            return Ok(());
+        }
+        if let (true, Some((Reader::Int(Some(values)), key))) = (alive.is_none(), self.keys.readers.first()) {
             let (values, descending) = (values.clone(), key.descending);
             let mut numbers = [None; BLOCK];
             return weight.for_each_no_score(reader, &mut |docs| {
@@ -382,7 +284,7 @@ impl<const N: usize> Segment<N> {
     }
 
     fn found(self, found: &mut Vec<Found>) -> tantivy::Result<()> {
-        let has_texts = self.readers.iter().any(|(reader, _)| matches!(reader, Reader::Text(_)));
+        let has_texts = self.keys.readers.iter().any(|(reader, _)| matches!(reader, Reader::Text(_)));
         for ((keys, _), doc, score) in self.heap.into_sorted_vec() {
             let mut places = [(false, 0); KEYS];
             places.iter_mut().zip(keys).for_each(|(slot, key)| *slot = key);
@@ -391,7 +293,7 @@ impl<const N: usize> Segment<N> {
                 _ => Ok(None),
             };
             let texts = if has_texts {
-                self.readers.iter().map(text).collect::<tantivy::Result<_>>()?
+                self.keys.readers.iter().map(text).collect::<tantivy::Result<_>>()?
             } else {
                 Vec::new()
             };
@@ -400,35 +302,6 @@ impl<const N: usize> Segment<N> {
         }
         Ok(())
     }
-}
-
-fn turned(value: Option<u64>, descending: bool) -> (bool, u64) {
-    match value {
-        Some(value) => (false, if descending { !value } else { value }),
-        None => (true, 0),
-    }
-}
-
-/// A place in the order as a rank of this segment.
-fn rank_of<const N: usize>(
-    after: &After,
-    readers: &[(Reader, OrderKey)],
-    ids: Option<&Strings>,
-) -> tantivy::Result<Rank<N>> {
-    let mut keys = [(false, 0); N];
-    for ((slot, (reader, key)), at) in keys.iter_mut().zip(readers).zip(&after.keys) {
-        #[expect(clippy::cast_possible_truncation, reason = "it was made of an f32")]
-        let value = match (reader, at) {
-            (Reader::Score, Key::Float(bits)) => Some(inverted(f64::from_bits(*bits) as f32)),
-            (Reader::Int(_), Key::Int(value)) => Some(from_int(*value)),
-            (Reader::Int(_), Key::Bool(value)) => Some(from_int(i64::from(*value))),
-            (Reader::Float(_), Key::Float(bits)) => Some(from_float(f64::from_bits(*bits))),
-            (Reader::Text(column), Key::Text(text)) => Some(place(column.as_ref(), text)?),
-            _ => None,
-        };
-        *slot = turned(value, key.descending);
-    }
-    Ok((keys, place(ids, &after.id)?))
 }
 
 impl Top {

@@ -30,10 +30,28 @@ async fn a_fresh_answer_is_kept_and_called_cached_until_its_bound() {
         let first = fallback.call(1).await.unwrap().split().1;
         tokio::time::sleep(Duration::from_secs(29)).await;
         let Served::Cached { value, age } = fallback.call(1).await.unwrap() else { panic!("cached") };
-        assert_eq!((value, age), (first, Duration::from_secs(29)));
+        assert_eq!((value, age), (first, millis(29_005)));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(matches!(fallback.call(1).await.unwrap(), Served::Fresh { .. }));
         assert_eq!(engine.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_counts_from_the_question() {
+    for cache in caches() {
+        let world = World::new();
+        let (engine, database) = world.backends();
+        let cache = cache.with_max_age(Duration::from_secs(1));
+        // what it says is of its beginning
+        engine.set(Mode::Well(40));
+        let fallback = world.builder(&engine, &database).cache(cache).build().unwrap();
+        let asked = Instant::now();
+        assert_eq!(fallback.call(1).await.unwrap().as_str(), "fresh");
+        tokio::time::sleep_until(asked + millis(990)).await;
+        assert_eq!(fallback.call(1).await.unwrap().as_str(), "cached");
+        tokio::time::sleep_until(asked + millis(1_010)).await;
+        assert_eq!(fallback.call(1).await.unwrap().as_str(), "fresh");
     }
 }
 

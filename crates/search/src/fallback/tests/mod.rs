@@ -38,6 +38,8 @@ enum Mode {
     Failing(ErrorKind, u64),
     Hanging,
     Partial,
+    /// Half of what it is asked fails, in no order.
+    Half,
 }
 
 /// A backend that does as it is told, and remembers how it was treated.
@@ -119,6 +121,13 @@ impl Script {
                 Err(Error::new(kind, "as told"))
             }
             Mode::Hanging => std::future::pending().await,
+            Mode::Half => {
+                let asked = self.calls().wrapping_add(self.probes());
+                match asked.wrapping_mul(0x9E37_79B9) >> 31 {
+                    0 => Ok(Answer::new(value())),
+                    _ => Err(Error::new(ErrorKind::Unavailable, "as told")),
+                }
+            }
             Mode::Partial => Ok(Answer::new(value()).with_gap(Gap::TimedOut)),
         }
     }

@@ -122,6 +122,24 @@ async fn a_backend_that_comes_and_goes_is_let_in_once_and_then_only_when_it_stay
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_that_failed_half_of_its_calls_is_back_within_a_pause_and_a_second() {
+    for seconds in 2..12 {
+        let world = World::new();
+        let (engine, database) = world.backends();
+        let fallback = world.builder(&engine, &database).build().unwrap();
+        engine.set(Mode::Half);
+        let (_, changes) = load(&fallback, Duration::from_secs(seconds)).await;
+        let stays = changes.windows(2).filter(|pair| pair[1].saturating_sub(pair[0]) > millis(200)).count();
+        assert!(stays <= 4, "{seconds} s: {changes:?}");
+        engine.set(Mode::Well(5));
+        let (_, changes) = load(&fallback, Duration::from_secs(5)).await;
+        let back = changes.last().copied().unwrap_or_default();
+        assert!(back <= Duration::from_secs(2), "{seconds} s: {changes:?}");
+        assert_eq!(state(&fallback), BreakerState::Closed, "{seconds} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_learns_of_trouble_by_another_way_can_say_so() {
     let world = World::new();
     let (engine, database) = world.backends();

@@ -1,24 +1,32 @@
-//! A sorted list that knows the place of everything in it: blocks of neighbours, and a Fenwick tree of their lengths.
+//! A sorted list that knows the place of everything in it: blocks of neighbours, and sums of their lengths.
 //!
-//! Two levels are enough up to some ten million entries, and keep what a search touches in the processor's caches: the first
-//! entries of all blocks stand side by side. (P. M. Fenwick, *A new data structure for cumulative frequency tables*, 1994.)
+//! One level above the entries is enough up to some ten million. What a search asks first, the first entries of all blocks, stands side
+//! by side in the processor's caches; then it waits for the main memory once or twice, for the block.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 /// How many entries a block has at most; one that is full is split in the middle.
-const FULL: usize = 512;
-/// How many entries a block makes room for at a time.
-const GROW: usize = 32;
+const FULL: usize = 256;
 /// How many entries of a block stand between two that are asked first.
-const STRIDE: usize = 32;
+const STRIDE: usize = 16;
+/// Of how many blocks the lengths are summed up.
+const GROUP: usize = 64;
+
+/// The entries of a block stand in the block itself, not behind another pointer: memory that is far away is asked once.
+type Block<T> = SmallVec<[T; FULL]>;
 
 /// Entries in ascending order, none of them twice. A clone shares the blocks until one of the two changes them.
 #[derive(Clone)]
 pub(super) struct Blocks<T> {
-    blocks: Vec<Arc<Vec<T>>>,
+    blocks: Vec<Arc<Block<T>>>,
     firsts: Vec<T>,
-    counts: Vec<u32>,
+    /// How many entries each block has.
+    lens: Vec<u16>,
+    /// How many each group of blocks has.
+    groups: Vec<u32>,
     len: usize,
 }
 
@@ -40,9 +48,17 @@ fn split_point<T>(block: &[T], before: impl Fn(&T) -> bool) -> usize {
     from + rest.iter().take(STRIDE).filter(|entry| before(entry)).count()
 }
 
+fn short(len: usize) -> u16 {
+    u16::try_from(len).unwrap_or(u16::MAX)
+}
+
+fn sum(lens: &[u16]) -> u32 {
+    lens.iter().map(|len| u32::from(*len)).sum()
+}
+
 impl<T: Ord + Clone> Blocks<T> {
     pub(super) fn new() -> Self {
-        Self { blocks: Vec::new(), firsts: Vec::new(), counts: Vec::new(), len: 0 }
+        Self { blocks: Vec::new(), firsts: Vec::new(), lens: Vec::new(), groups: Vec::new(), len: 0 }
     }
 
     /// Takes entries that are in order, without repetition.
@@ -50,10 +66,11 @@ impl<T: Ord + Clone> Blocks<T> {
         let mut blocks = Self::new();
         for chunk in entries.chunks(FULL * 3 / 4) {
             blocks.firsts.extend(chunk.first().cloned());
-            blocks.blocks.push(Arc::new(chunk.to_vec()));
+            blocks.lens.push(short(chunk.len()));
+            blocks.blocks.push(Arc::new(chunk.iter().cloned().collect()));
         }
         blocks.len = entries.len();
-        blocks.recount();
+        blocks.regroup(0);
         blocks
     }
 
@@ -65,10 +82,7 @@ impl<T: Ord + Clone> Blocks<T> {
     pub(super) fn insert(&mut self, entry: T) {
         let at = self.firsts.partition_point(|first| *first <= entry).saturating_sub(1);
         let (Some(block), Some(first)) = (self.blocks.get_mut(at), self.firsts.get_mut(at)) else {
-            self.firsts.push(entry.clone());
-            self.blocks.push(Arc::new(vec![entry]));
-            self.len = 1;
-            self.recount();
+            *self = Self::from_sorted(&[entry]);
             return;
         };
         let block = Arc::make_mut(block);
@@ -79,22 +93,22 @@ impl<T: Ord + Clone> Blocks<T> {
         if place == 0 {
             *first = entry.clone();
         }
-        if block.len() == block.capacity() {
-            block.reserve_exact(GROW);
-        }
         block.insert(place, entry);
         self.len += 1;
         if block.len() < FULL {
-            self.add(at, true);
+            self.count(at, true);
             return;
         }
-        let upper = block.split_off(FULL / 2);
-        block.shrink_to(FULL / 2 + GROW);
+        let upper: Block<T> = block.drain(FULL / 2..).collect();
+        if let Some(len) = self.lens.get_mut(at) {
+            *len = short(block.len());
+        }
+        self.lens.insert(at + 1, short(upper.len()));
         if let Some(first) = upper.first() {
             self.firsts.insert(at + 1, first.clone());
         }
         self.blocks.insert(at + 1, Arc::new(upper));
-        self.recount();
+        self.regroup(at);
     }
 
     /// Takes an entry out; tells whether it was there.
@@ -107,41 +121,38 @@ impl<T: Ord + Clone> Blocks<T> {
         }
         let block = Arc::make_mut(block);
         block.remove(place);
-        self.len -= 1;
-        match block.first() {
-            Some(first) if place == 0 => {
-                let first = first.clone();
-                if let Some(slot) = self.firsts.get_mut(at) {
-                    *slot = first;
-                }
-            }
-            Some(_) => {}
-            None => {
-                self.blocks.remove(at);
-                self.firsts.remove(at);
-                self.recount();
-                return true;
-            }
-        }
         let small = block.len();
+        if let (0, Some(first), Some(slot)) = (place, block.first(), self.firsts.get_mut(at)) {
+            *slot = first.clone();
+        }
+        self.len -= 1;
+        self.count(at, false);
+        if small == 0 {
+            self.drop_block(at);
+            return true;
+        }
         if small < FULL / 8
             && let Some(next) = self.blocks.get(at + 1).filter(|next| small + next.len() <= FULL / 2)
         {
             let next = Arc::clone(next);
-            if let Some(block) = self.blocks.get_mut(at) {
+            if let (Some(block), Some(len)) = (self.blocks.get_mut(at), self.lens.get_mut(at)) {
                 Arc::make_mut(block).extend(next.iter().cloned());
+                *len = short(small + next.len());
             }
-            self.blocks.remove(at + 1);
-            self.firsts.remove(at + 1);
-            self.recount();
-        } else {
-            self.add(at, false);
+            self.drop_block(at + 1);
         }
         true
     }
 
+    fn drop_block(&mut self, at: usize) {
+        self.blocks.remove(at);
+        self.firsts.remove(at);
+        self.lens.remove(at);
+        self.regroup(at.saturating_sub(1));
+    }
+
     /// Counts the entries before the first that is not `before`, which must hold for a beginning of the list.
-    pub(super) fn count(&self, before: impl Fn(&T) -> bool) -> usize {
+    pub(super) fn count_before(&self, before: impl Fn(&T) -> bool) -> usize {
         let at = self.firsts.partition_point(&before).saturating_sub(1);
         self.prefix(at) + self.blocks.get(at).map_or(0, |block| split_point(block, &before))
     }
@@ -176,58 +187,46 @@ impl<T: Ord + Clone> Blocks<T> {
 
     /// The heap's bytes, without what entries point to.
     pub(super) fn bytes(&self) -> usize {
-        let entries: usize = self.blocks.iter().map(|block| block.capacity()).sum();
-        entries * size_of::<T>()
-            + self.blocks.len() * (16 + size_of::<Vec<T>>() + 16)
-            + self.blocks.capacity() * size_of::<Arc<Vec<T>>>()
+        self.blocks.len() * (16 + size_of::<Block<T>>() + 16)
+            + self.blocks.capacity() * size_of::<Arc<Block<T>>>()
             + self.firsts.capacity() * size_of::<T>()
-            + self.counts.capacity() * size_of::<u32>()
+            + self.lens.capacity() * size_of::<u16>()
+            + self.groups.capacity() * size_of::<u32>()
     }
 
     /// The block that holds a place, and the place within it.
     fn locate(&self, place: usize) -> (usize, usize) {
-        let (mut at, mut rest) = (0, place);
-        let mut step = self.counts.len().checked_ilog2().map_or(0, |log| 1 << log);
-        while step > 0 {
-            if let Some(count) = self.counts.get(at + step - 1)
-                && *count as usize <= rest
-            {
-                at += step;
-                rest -= *count as usize;
-            }
-            step /= 2;
-        }
-        (at, rest)
+        let mut rest = place;
+        let mut within = |len: usize| {
+            let ends = len <= rest;
+            rest -= if ends { len } else { 0 };
+            !ends
+        };
+        let group = self.groups.iter().position(|len| within(*len as usize)).unwrap_or(self.groups.len());
+        let lens = self.lens.get(group * GROUP..).unwrap_or_default();
+        let block = lens.iter().position(|len| within(usize::from(*len))).unwrap_or(lens.len());
+        (group * GROUP + block, rest)
     }
 
     /// How many entries the blocks before this one have.
-    fn prefix(&self, mut at: usize) -> usize {
-        let mut sum = 0;
-        while let Some(count) = at.checked_sub(1).and_then(|index| self.counts.get(index)) {
-            sum += *count as usize;
-            at &= at - 1;
-        }
-        sum
+    fn prefix(&self, at: usize) -> usize {
+        let group = at / GROUP;
+        let groups: u32 = self.groups.iter().take(group).sum();
+        (groups + sum(self.lens.get(group * GROUP..at).unwrap_or_default())) as usize
     }
 
-    fn add(&mut self, at: usize, one_more: bool) {
-        let mut node = at + 1;
-        while let Some(count) = self.counts.get_mut(node - 1) {
-            *count = if one_more { *count + 1 } else { count.saturating_sub(1) };
-            node += node & node.wrapping_neg();
-        }
+    /// Counts an entry that came to a block or left it.
+    fn count(&mut self, at: usize, one_more: bool) {
+        let (Some(len), Some(group)) = (self.lens.get_mut(at), self.groups.get_mut(at / GROUP)) else {
+            return;
+        };
+        (*len, *group) = if one_more { (*len + 1, *group + 1) } else { (*len - 1, *group - 1) };
     }
 
-    /// Builds the tree of lengths anew, where blocks came or went.
-    fn recount(&mut self) {
-        self.counts.clear();
-        self.counts.extend(self.blocks.iter().map(|block| u32::try_from(block.len()).unwrap_or(u32::MAX)));
-        for node in 1..=self.counts.len() {
-            let parent = node + (node & node.wrapping_neg());
-            let count = self.counts.get(node - 1).copied().unwrap_or(0);
-            if let Some(above) = self.counts.get_mut(parent - 1) {
-                *above += count;
-            }
-        }
+    /// Sums the lengths up anew, from where blocks came or went.
+    fn regroup(&mut self, at: usize) {
+        let from = at / GROUP;
+        self.groups.truncate(from);
+        self.groups.extend(self.lens.get(from * GROUP..).unwrap_or_default().chunks(GROUP).map(sum));
     }
 }
