@@ -66,6 +66,9 @@ impl Work {
     }
 }
 
+/// Where a vector stands: its part, and its place there.
+type At = (usize, usize);
+
 /// Spreads work over half of the processor's cores: searches and writes want the others.
 fn spread<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -158,7 +161,7 @@ fn sample(parts: &[Part<'_>], dimensions: usize, every: usize) -> Table {
 }
 
 /// Returns where each vector stands that is there.
-fn all(parts: &[Part<'_>]) -> impl Iterator<Item = (usize, usize)> {
+fn all(parts: &[Part<'_>]) -> impl Iterator<Item = At> {
     let of = |(nth, part): (usize, &Part<'_>)| {
         let there = part.there.clone().into_iter().enumerate().filter(|(_, there)| *there);
         there.map(move |(at, _)| (nth, at)).collect::<Vec<_>>()
@@ -269,14 +272,14 @@ fn reach_of(
     work: &Work,
 ) -> Option<[Vec<u32>; DEPTHS.len()]> {
     let every = (there / QUESTIONS).max(1);
-    let questions: Vec<(usize, usize)> = all(parts).skip(every / 2).step_by(every).take(QUESTIONS).collect();
+    let questions: Vec<At> = all(parts).skip(every / 2).step_by(every).take(QUESTIONS).collect();
     let most = DEPTHS.iter().max().copied().unwrap_or_default();
     let ranks = spread(questions.len(), |range| {
         let questions = questions.get(range).unwrap_or_default();
         let coded = |(part, at): &(usize, usize)| {
             parts.get(*part).and_then(|part| part.coded(*at, dimensions)).map(Codes::from_coded)
         };
-        let mut asked: Vec<(Codes, (usize, usize), Top<(usize, usize)>)> = questions
+        let mut asked: Vec<(Codes, At, Top<At>)> = questions
             .iter()
             .filter_map(|question| Some((coded(question)?, *question, Top::new(most))))
             .collect();
@@ -297,8 +300,8 @@ fn reach_of(
             }
         }
         // of few vectors, each is near many questions
-        let mut lists: HashMap<(usize, usize), u16> = HashMap::new();
-        let ranks = |(question, _, top): (Codes, _, Top<(usize, usize)>)| {
+        let mut lists: HashMap<At, u16> = HashMap::new();
+        let ranks = |(question, _, top): (Codes, _, Top<At>)| {
             work.wanted()?;
             let list = |at| {
                 let list = || coded(&at).map_or(0, |vector| centres.list_of(&vector));
