@@ -116,6 +116,14 @@ impl Place {
 }
 
 impl Opened {
+    /// Waits for the lists that an SQLite file is searched by, if it is to have any.
+    pub async fn lists_made(&self) -> Result<(), Box<dyn Error>> {
+        if let Some(store) = &self.sqlite {
+            store.lists_made().await?;
+        }
+        Ok(())
+    }
+
     /// How many bytes it takes, on a disk.
     pub async fn bytes(&self) -> Result<Option<u64>, Box<dyn Error>> {
         Ok(match (&self.sqlite, &self.postgres) {

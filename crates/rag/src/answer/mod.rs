@@ -100,6 +100,7 @@ use crate::retrieve::{Question, Retriever};
 use cache::Answers;
 use language::Said;
 use prompt::Prompt;
+pub(crate) use prompt::{Fence, defused};
 
 /// Answers questions from the knowledge of a retriever.
 ///

@@ -11,6 +11,7 @@
 //! | `pumasi_rag_retrieved_passages_total` | counter | |
 //! | `pumasi_rag_retrieval_notes_total` | counter: what could not be done for a question | `note`: `cannot_read`, `not_embedded`, `not_reranked` |
 
+mod by_model;
 mod explanation;
 mod gate;
 mod measure;
@@ -29,6 +30,7 @@ use pumasi_core::text::{Analyzer, SparseVector, TokenKind, Weighted, fuse_min_ma
 
 use pumasi_core::time::{Clock, SystemClock};
 
+pub use by_model::ModelReranker;
 pub use explanation::{Explanation, Place};
 pub use gate::Gate;
 pub use question::{Fusion, Mode, Question};

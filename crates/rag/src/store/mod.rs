@@ -25,7 +25,7 @@ pub(crate) use memory::dot;
 pub use postgres::{PostgresOptions, PostgresStore, VectorIndex};
 pub use query::{Counts, Found, Scored, StoreQuery};
 #[cfg(feature = "embedded")]
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteLists, SqliteOptions, SqliteStore};
 pub use statistics::Statistics;
 pub use transfer::{Transfer, TransferProgress, TransferReport};
 

@@ -64,7 +64,8 @@ mod embedded {
     }
 
     store_laws!(sqlite, Embedded::new(SqliteOptions::new()));
-    store_laws!(sqlite_with_lists, Embedded::new(SqliteOptions::new().with_recall(0.95).with_exact_below(0)));
+    // the laws have some hundred chunks, and compare with what looks at all of them
+    store_laws!(sqlite_with_lists, Embedded::new(SqliteOptions::new().with_recall(0.999).with_lists_of(8)));
 }
 
 #[cfg(feature = "postgres")]

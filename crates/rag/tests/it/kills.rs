@@ -72,8 +72,8 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
     // the process before may not have been taken away yet
     loop {
         let path = folder.join("knowledge.db");
-        // with centres of lists, which are written after what is put
-        let options = SqliteOptions::new().with_recall(0.95).with_exact_below(0);
+        // with lists, which are written after what is put
+        let options = SqliteOptions::new().with_recall(0.95).with_lists_of(16);
         let opened = SqliteStore::open_with(path, Space::of(&embedder()), Tenant::single(), options).await;
         if opened.as_ref().is_err_and(|error| error.kind() == pumasi_rag::ErrorKind::Unavailable) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -126,6 +126,7 @@ async fn lists_find_what_was_put_replaced_and_left_and_so_does_the_file() {
     let expected = MemoryStore::new(space(), Tenant::single());
     let store = open(&path, options(0.95)).await;
     fill(&store, &expected).await;
+    store.lists_made().await.unwrap();
     check(&store, &expected, "put").await;
     drop(store);
 
@@ -141,20 +142,19 @@ async fn lists_find_what_was_put_replaced_and_left_and_so_does_the_file() {
 }
 
 #[tokio::test]
-async fn what_was_put_without_lists_has_them_after_the_next_put() {
+async fn what_was_put_without_lists_has_them_once_it_is_opened_for_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("knowledge.db");
     let expected = MemoryStore::new(space(), Tenant::single());
     let store = open(&path, SqliteOptions::new()).await;
     fill(&store, &expected).await;
+    store.lists_made().await.unwrap();
     assert_eq!(lists(&path).await, 0);
     drop(store);
 
     let store = open(&path, options(0.95)).await;
     check(&store, &expected, "without lists").await;
-    for store in [&store as &dyn Store, &expected] {
-        store.put(vec![entry(1, 2)]).await.unwrap();
-    }
+    store.lists_made().await.unwrap();
     assert!(lists(&path).await > 2 * 4_000);
     check(&store, &expected, "with lists").await;
     drop(store);
@@ -175,6 +175,7 @@ async fn damaged_lists_are_noticed_and_a_share_that_is_none_is_refused() {
     let path = folder.path().join("knowledge.db");
     let store = open(&path, options(0.95)).await;
     store.put((0..120).map(|number| entry(number, 0)).collect()).await.unwrap();
+    store.lists_made().await.unwrap();
     drop(store);
     for table in ["pumasi_rag_lists", "pumasi_rag_centres"] {
         let other = folder.path().join(table);
@@ -199,4 +200,86 @@ async fn damaged_lists_are_noticed_and_a_share_that_is_none_is_refused() {
         let opened = SqliteStore::open_with(&path, space(), Tenant::single(), options).await;
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidInput);
     }
+}
+
+/// On one thread, on which nothing goes on while this does not wait.
+#[tokio::test]
+async fn no_put_waits_until_lists_are_made_and_searches_meanwhile_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("knowledge.db");
+    let expected = MemoryStore::new(space(), Tenant::single());
+    let store = open(&path, options(0.95)).await;
+    let all = (0..DOCUMENTS).map(|number| entry(number, 0)).collect::<Vec<_>>();
+    for store in [&store as &dyn Store, &expected] {
+        store.put(all.clone()).await.unwrap();
+    }
+    let state = store.lists().await.unwrap();
+    assert!(state.making, "{state:?}");
+    assert_eq!((state.chunks, state.listed), (u64::from(DOCUMENTS * PER_DOCUMENT), 0));
+    for number in 0..20 {
+        for store in [&store as &dyn Store, &expected] {
+            store.put(vec![entry(number, 1)]).await.unwrap();
+            store.remove(&[&(number + 100).to_string()]).await.unwrap();
+        }
+    }
+    let (share, short) = recall(&store, &expected, None).await;
+    assert!(share >= 0.95 && short == 0, "{share}");
+    store.lists_made().await.unwrap();
+    let state = store.lists().await.unwrap();
+    assert!(!state.making && state.listed >= state.chunks, "{state:?}");
+    check(&store, &expected, "made").await;
+}
+
+#[tokio::test]
+async fn lists_are_made_after_the_next_opening_where_the_store_was_closed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("knowledge.db");
+    let store = open(&path, options(0.95)).await;
+    store.put((0..DOCUMENTS).map(|number| entry(number, 0)).collect()).await.unwrap();
+    assert!(store.lists().await.unwrap().making);
+    drop(store);
+    assert_eq!(lists(&path).await, 0);
+
+    let store = open(&path, options(0.95)).await;
+    assert_eq!(store.version().await.unwrap(), 1);
+    assert!(store.lists().await.unwrap().making);
+    store.lists_made().await.unwrap();
+    let state = store.lists().await.unwrap();
+    assert_eq!((state.listed, state.making), (state.chunks, false));
+    drop(store);
+
+    // killed when it was known where the lists stand, and they had not all been written
+    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let centres = "SELECT generation FROM pumasi_rag_centres";
+    let before: i64 = sqlx::query_scalar(centres).fetch_one(&mut file).await.unwrap();
+    sqlx::query("DELETE FROM pumasi_rag_lists").execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let store = open(&path, options(0.95)).await;
+    store.lists_made().await.unwrap();
+    let state = store.lists().await.unwrap();
+    assert_eq!(state.listed, state.chunks);
+    let mut file = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let after: i64 = sqlx::query_scalar(centres).fetch_one(&mut file).await.unwrap();
+    assert_eq!(before, after, "where they stand was not found anew");
+}
+
+#[tokio::test]
+async fn each_tenant_has_lists_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("knowledge.db");
+    let store = open(&path, SqliteOptions::new().with_recall(0.95).with_lists_of(32)).await;
+    let other = store.for_tenant(Tenant::new("다른 모임").unwrap());
+    let (expected, expected_of_other) =
+        (MemoryStore::new(space(), Tenant::single()), MemoryStore::new(space(), Tenant::single()));
+    for (store, expected, edition) in [(&store as &dyn Store, &expected, 0), (&*other, &expected_of_other, 7)]
+    {
+        for first in (0..200).step_by(20) {
+            let entries: Vec<Entry> = (first..first + 20).map(|number| entry(number, edition)).collect();
+            store.put(entries.clone()).await.unwrap();
+            expected.put(entries).await.unwrap();
+        }
+    }
+    assert!(lists(&path).await >= 2 * 2 * 2_000);
+    check(&store, &expected, "one").await;
+    check(&*other, &expected_of_other, "the other").await;
 }

@@ -1,7 +1,9 @@
 //! Knowledge in one SQLite file, searched in memory.
 
 mod codes;
+mod halves;
 mod lists;
+mod making;
 mod matches;
 mod near;
 mod options;
@@ -29,9 +31,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use tokio::sync::MutexGuard;
 
 use self::lists::stored::{self, Stored};
+use self::making::Makings;
+pub use self::making::SqliteLists;
+use self::near::Nearest;
 pub use self::options::SqliteOptions;
 use self::segment::{MAX_CHUNKS, Segment};
-use self::shelf::{Near, Shelf, WithTerms};
+use self::shelf::{Shelf, WithTerms};
 use super::{ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery, dot};
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint, Tenant};
@@ -56,8 +61,9 @@ const MANY: usize = 4_096;
 ///
 /// - **Durable.** Write-ahead log with `synchronous = FULL`: what was put has been synced to the disk, and outlives `SIGKILL` and
 ///   loss of power. A batch is one transaction: all of its documents, or none.
-/// - **Exact.** A search looks at the vectors of all chunks that the filter admits, coded in 8 bits a number, and scores the nearest
-///   (twice as many as wanted, and 30) by the whole vectors from the file. Terms are weighed by postings in memory. From some
+/// - **Exact.** A search looks at the vectors of all chunks that the filter admits, coded in 8 bits a number, and scores those that may be
+///   the nearest (of twice as many as wanted, and 30, those that eight standard deviations of the codes' rounding leave in doubt) by the
+///   whole vectors from the file. Terms are weighed by postings in memory. From some
 ///   hundred thousand chunks on, [a share of the nearest](SqliteOptions::with_recall) is found much faster.
 /// - **Loaded when asked.** Opening reads nothing of a tenant; its first call reads what it is searched by. In memory a chunk takes
 ///   its vector's codes (one byte a number), about six bytes a term, and about 150 more; texts and whole vectors stay in the file.
@@ -108,6 +114,7 @@ struct Shared {
     /// One writes at a time, and nobody loads a tenant meanwhile.
     writing: tokio::sync::Mutex<()>,
     shelves: Mutex<HashMap<Tenant, Arc<Slot>>>,
+    makings: Makings,
     /// Locked as long as the file is open.
     _lock: File,
 }
@@ -173,7 +180,8 @@ impl SqliteStore {
         }
         let writing = tokio::sync::Mutex::default();
         let shelves = Mutex::default();
-        let shared = Arc::new(Shared { pool, space, path, options, writing, shelves, _lock: lock });
+        let makings = Makings::default();
+        let shared = Arc::new(Shared { pool, space, path, options, writing, shelves, makings, _lock: lock });
         Ok(Self::handle(shared, tenant))
     }
 
@@ -209,8 +217,10 @@ impl SqliteStore {
         if self.shelf.read().map_err(wrong)?.is_some() {
             return Ok(());
         }
-        let _writing = self.shared.writing.lock().await;
-        self.load_while_nobody_writes().await
+        let writing = self.shared.writing.lock().await;
+        self.load_while_nobody_writes().await?;
+        drop(writing);
+        self.make_lists()
     }
 
     async fn load_while_nobody_writes(&self) -> Result<()> {
@@ -274,7 +284,8 @@ impl SqliteStore {
     async fn search_once(&self, query: &StoreQuery) -> Result<Option<Found>> {
         let failed = |error| failed("reading vectors", error);
         let depth = query.depth.saturating_mul(2).saturating_add(30);
-        let (mut found, near) = self.find(query, depth).await?;
+        let (mut found, Nearest { near, looked_at }) = self.find(query, depth).await?;
+        tracing::trace!(looked_at, "vectors were searched");
         let vectors =
             rows::vectors(&self.shared.pool, near.iter().map(|near| &near.vector)).await.map_err(failed)?;
         let scored = near.iter().map(|near| {
@@ -344,26 +355,34 @@ impl SqliteStore {
     }
 
     async fn write(&self, change: Change) -> Result<u64> {
-        let _writing = self.shared.writing.lock().await;
+        let writing = self.shared.writing.lock().await;
         self.load_while_nobody_writes().await?;
         let plan = self.plan(change)?;
         if plan.entries.is_empty() && plan.known.is_empty() {
             return Ok(0);
         }
         let known = plan.known.len() as u64;
-        let mut written = self.commit(plan).await;
-        while let Ok(true) = written {
-            written = self.join().await;
-        }
-        if written.is_ok() {
-            written = self.list().await.map(|()| false);
-        }
-        if let Err(error) = written {
+        if let Err(error) = self.commit_and_tidy(plan).await {
             // what the file holds is told by the file alone
             *self.shelf.write().map_err(wrong)? = None;
             return Err(error);
         }
+        drop(writing);
+        self.make_lists()?;
+        if self.shared.options.always {
+            self.lists_made().await?;
+        }
         Ok(known)
+    }
+
+    async fn commit_and_tidy(&self, plan: Plan) -> Result<()> {
+        self.commit(plan).await?;
+        // before they are joined, so that what they become has lists too
+        self.list().await?;
+        while self.join().await? {
+            self.list().await?;
+        }
+        Ok(())
     }
 
     /// Finds out what a change puts and what it takes away.
@@ -404,8 +423,8 @@ impl SqliteStore {
         Ok(plan)
     }
 
-    /// Writes a change, first in the file and then in memory. Tells that something was written.
-    async fn commit(&self, plan: Plan) -> Result<bool> {
+    /// Writes a change, first in the file and then in memory.
+    async fn commit(&self, plan: Plan) -> Result<()> {
         let failed = |error| failed("writing the knowledge", error);
         let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
         let name = self.tenant.as_str();
@@ -436,11 +455,11 @@ impl SqliteStore {
             shelf.add(number, segment, &HashSet::new());
         }
         (shelf.tenant, shelf.version, shelf.statistics) = (tenant, plan.version, plan.statistics);
-        Ok(true)
+        Ok(())
     }
 
     /// Searches the shelf; what is large leaves the runtime's thread to others meanwhile.
-    async fn find(&self, query: &StoreQuery, near: usize) -> Result<(Found, Vec<Near>)> {
+    async fn find(&self, query: &StoreQuery, near: usize) -> Result<(Found, Nearest)> {
         if self.ask(Shelf::len).await? < MANY {
             return self.ask(|shelf| shelf.find(query, near)).await;
         }

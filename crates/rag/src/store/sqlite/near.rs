@@ -21,6 +21,14 @@ struct Way {
     enough: usize,
 }
 
+/// What was found near a question.
+#[derive(Debug, Default)]
+pub(super) struct Nearest {
+    pub(super) near: Vec<Near>,
+    /// How many chunks' codes were looked at.
+    pub(super) looked_at: usize,
+}
+
 /// A segment whose chunks are in lists.
 struct Listed<'a> {
     held: &'a Held,
@@ -32,30 +40,29 @@ struct Listed<'a> {
 
 impl Shelf {
     /// Finds the chunks whose codes are nearest to the question's, among the documents that are admitted.
-    pub(super) fn near(
-        &self,
-        query: &StoreQuery,
-        admitted: &[(&Held, Vec<bool>)],
-        count: usize,
-    ) -> Vec<Near> {
+    pub(super) fn near(&self, query: &StoreQuery, admitted: &[(&Held, Vec<bool>)], count: usize) -> Nearest {
         let question = Codes::of(&query.embedding);
-        let mut top = Top::new(count);
+        let (mut top, mut looked_at) = (Top::new(count), 0);
         let by_lists = self.centres.as_ref().and_then(|(_, centres)| {
             let way = self.way(centres, admitted, query.depth, count)?;
             Some((centres, way))
         });
         for (held, admitted) in admitted.iter().filter(|(held, _)| by_lists.is_none() || held.lists.is_none())
         {
-            held.segment.scan(&question, admitted, |at, score| top.push(score, (*held, at)));
+            looked_at += held.segment.scan(&question, admitted, top.bar(), |at, score| {
+                top.push(score, (*held, at));
+                top.bar()
+            });
         }
         if let Some((centres, way)) = by_lists {
-            look(&question, centres, &listed(admitted), way, &mut top);
+            looked_at += look(&question, centres, &listed(admitted), way, &mut top);
         }
-        let near = top.into_items().into_iter();
-        near.filter_map(|(held, at)| {
+        let mut near = top.into_scored();
+        certain(&question, &mut near, query.depth);
+        let near = near.into_iter().filter_map(|(_, (held, at))| {
             Some(Near { id: held.segment.chunks.get(at)?.id, vector: held.vector(at)? })
-        })
-        .collect()
+        });
+        Nearest { near: near.collect(), looked_at }
     }
 
     /// Decides how many lists a search goes through; nothing where it is as fast to look at all that is admitted.
@@ -96,8 +103,24 @@ impl Shelf {
         let seen = (centres.reach(recall, depth as f32) as f32 * in_list).ceil();
         let costs = centres.len() as f32 + lists as f32 * in_list * (PASSED + LOOKED_AT * share);
         let way = Way { lists, enough: count.max(seen as usize) };
-        (costs < listed as f32 * share).then_some(way)
+        (self.options.always || costs < listed as f32 * share).then_some(way)
     }
+}
+
+/// Leaves out what is not among the `wanted` best, even if the codes are as wrong as they may be: each that is left is read from the file.
+fn certain(question: &Codes, near: &mut Vec<(f32, (&Held, usize))>, wanted: usize) {
+    let errors = near
+        .iter()
+        .map(|(_, (held, at))| held.segment.coded(*at).map_or(f32::INFINITY, |coded| question.error(coded)));
+    let errors: Vec<f32> = errors.collect();
+    let mut least: Vec<f32> = near.iter().zip(&errors).map(|((score, _), error)| score - error).collect();
+    if wanted == 0 || least.len() <= wanted {
+        return;
+    }
+    let (_, bar, _) = least.select_nth_unstable_by(wanted - 1, |a, b| b.total_cmp(a));
+    let bar = *bar;
+    let mut errors = errors.into_iter();
+    near.retain(|(score, _)| errors.next().is_some_and(|error| score + error >= bar));
 }
 
 fn listed<'a>(admitted: &'a [(&'a Held, Vec<bool>)]) -> Vec<Listed<'a>> {
@@ -109,14 +132,14 @@ fn listed<'a>(admitted: &'a [(&'a Held, Vec<bool>)]) -> Vec<Listed<'a>> {
     listed.collect()
 }
 
-/// Goes through the lists, the nearest first.
+/// Goes through the lists, the nearest first, and returns how many of their chunks were looked at.
 fn look<'a>(
     question: &Codes,
     centres: &Centres,
     segments: &[Listed<'a>],
     way: Way,
     top: &mut Top<(&'a Held, usize)>,
-) {
+) -> usize {
     let mut order = centres.distances(question);
     let (mut from, mut to, mut seen) = (0, way.lists.min(order.len()), 0);
     while from < to {
@@ -145,4 +168,5 @@ fn look<'a>(
             to = (to * 2).min(order.len());
         }
     }
+    seen
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pumasi_core::text::Span;
 
 use super::codes::{Coded, Codes, encode};
+use super::halves::Halves;
 use super::varint;
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint};
@@ -56,6 +57,8 @@ pub(super) struct Segment {
     codes: Vec<i8>,
     /// What the codes of each chunk are multiplied by: apart, so that a scan reads nothing else.
     scales: Vec<f32>,
+    /// Of the codes.
+    halves: Halves,
     /// The ids of all terms, growing.
     terms: Vec<u32>,
     /// Where each term's postings begin, and where the last one's end.
@@ -93,7 +96,7 @@ impl Segment {
             segment.push_term(term, entries)?;
         }
         segment.offsets.push(narrow(segment.postings.len())?);
-        segment.find_firsts()?;
+        segment.index()?;
         Ok(segment)
     }
 
@@ -164,12 +167,12 @@ impl Segment {
             }
         }
         merged.offsets.push(narrow(merged.postings.len())?);
-        merged.find_firsts()?;
+        merged.index()?;
         Ok(merged)
     }
 
-    /// Finds where the chunks of each document begin.
-    fn find_firsts(&mut self) -> Result<()> {
+    /// Finds where the chunks of each document begin, and takes the halves of their codes.
+    fn index(&mut self) -> Result<()> {
         let mut at = 0;
         for document in 0..narrow(self.documents.len())? {
             self.firsts.push(narrow(at)?);
@@ -177,6 +180,8 @@ impl Segment {
             at += own.iter().take_while(|chunk| chunk.document == document).count();
         }
         self.firsts.push(narrow(at)?);
+        let dimensions = self.codes.len().checked_div(self.chunks.len()).unwrap_or_default();
+        self.halves = Halves::of(&self.codes, dimensions);
         Ok(())
     }
 
@@ -219,9 +224,16 @@ impl Segment {
         chunks
     }
 
-    /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes.
-    pub(super) fn scan(&self, question: &Codes, admitted: &[bool], mut found: impl FnMut(usize, f32)) {
-        let mut document = 0;
+    /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes, and returns how many
+    /// these are. Those that cannot reach the bar, which `found` returns, need not be handed on.
+    pub(super) fn scan(
+        &self,
+        question: &Codes,
+        admitted: &[bool],
+        mut bar: f32,
+        mut found: impl FnMut(usize, f32) -> f32,
+    ) -> usize {
+        let (mut document, mut looked_at) = (0, 0);
         // one run of documents after the other: in memory they stand together
         for run in admitted.chunk_by(|one, next| one == next) {
             let (first, end) = (self.first(document), self.first(document + run.len()));
@@ -232,8 +244,13 @@ impl Segment {
             let dimensions = question.dimensions();
             let codes = self.codes.get(first * dimensions..end * dimensions).unwrap_or_default();
             let scales = self.scales.get(first..end).unwrap_or_default();
-            question.products(codes, scales, |at, product| found(first + at, product));
+            self.halves.products_above(question, first, codes, scales, bar, |at, product| {
+                bar = found(first + at, product);
+                bar
+            });
+            looked_at += scales.len();
         }
+        looked_at
     }
 
     /// Returns all terms with their postings.
@@ -487,7 +504,7 @@ impl<'a> Reader<'a> {
         let whole = codes == chunks.checked_mul(dimensions)? && self.0.is_empty();
         let places = segment.chunks.is_sorted_by_key(|chunk| chunk.document)
             && segment.chunks.last().is_none_or(|chunk| (chunk.document as usize) < documents);
-        segment.find_firsts().ok()?;
+        segment.index().ok()?;
         (whole && places).then_some(segment)
     }
 }

@@ -8,7 +8,9 @@ use pumasi_core::filter::Filter;
 use pumasi_core::model::Embedding;
 
 use super::lists::{Centres, Lists};
+use super::making::Coming;
 use super::matches::Matches;
+use super::near::Nearest;
 use super::options::SqliteOptions;
 use super::packed::unpack;
 use super::segment::{MAX_CHUNKS, Segment, SegmentChunk, SegmentDocument};
@@ -59,6 +61,8 @@ pub(super) struct Shelf {
     pub(super) options: SqliteOptions,
     /// Where the lists stand, if there are any, and which generation of centres these are.
     pub(super) centres: Option<(i64, Arc<Centres>)>,
+    /// Lists that will take their place when all segments have them.
+    pub(super) coming: Option<Coming>,
     pub(super) segments: BTreeMap<i64, Held>,
     matches: Matches,
     documents: BTreeMap<String, At>,
@@ -150,17 +154,9 @@ impl Shelf {
 
     /// Puts a segment's chunks into lists.
     pub(super) fn list(&mut self, number: i64, of: Vec<u16>) -> Result<()> {
-        let (Some((_, centres)), Some(held)) = (&self.centres, self.segments.get_mut(&number)) else {
-            return Ok(());
-        };
-        let fits = of.len() == held.segment.chunks.len();
-        let lists = Lists::new(of, centres.len()).filter(|_| fits).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Storage,
-                "the knowledge's lists do not fit its segments: the file is damaged",
-            )
-        })?;
-        held.lists = Some(lists);
+        if let (Some((_, centres)), Some(held)) = (&self.centres, self.segments.get_mut(&number)) {
+            held.lists = Some(lists(&held.segment, of, centres)?);
+        }
         Ok(())
     }
 
@@ -286,10 +282,11 @@ impl Shelf {
     }
 
     /// Finds the best chunks by terms, and `near` chunks by the codes of their vectors, which have to be looked at again.
-    pub(super) fn find(&self, query: &StoreQuery, near: usize) -> (Found, Vec<Near>) {
+    pub(super) fn find(&self, query: &StoreQuery, near: usize) -> (Found, Nearest) {
         let admitted = self.admitted(&query.filter);
         let mut found = Found { version: self.version, ..Found::default() };
-        let near = if query.embedding.is_empty() { Vec::new() } else { self.near(query, &admitted, near) };
+        let near =
+            if query.embedding.is_empty() { Nearest::default() } else { self.near(query, &admitted, near) };
         let containing = |term: u32| -> u64 {
             let count = |held: &Held| {
                 if held.whole() {
@@ -328,7 +325,7 @@ impl Shelf {
     }
 
     /// Tells of each segment which of its documents are there and match.
-    fn admitted(&self, filter: &Filter) -> Vec<(&Held, Vec<bool>)> {
+    pub(super) fn admitted(&self, filter: &Filter) -> Vec<(&Held, Vec<bool>)> {
         let segments = self.segments.values();
         if *filter == crate::store::everything() {
             return segments.map(|held| (held, held.alive.clone())).collect();
@@ -355,6 +352,14 @@ type TermCounts = Vec<(u32, u32)>;
 pub(super) struct WithTerms {
     pub(super) document: SegmentDocument,
     pub(super) chunks: Vec<(SegmentChunk, TermCounts, VectorAt)>,
+}
+
+/// Makes lists of a segment's chunks.
+pub(super) fn lists(segment: &Segment, of: Vec<u16>, centres: &Centres) -> Result<Lists> {
+    let fits = of.len() == segment.chunks.len();
+    let why = "the knowledge's lists do not fit its segments: the file is damaged";
+    let lists = Lists::new(of, centres.len()).filter(|_| fits);
+    lists.ok_or_else(|| Error::new(ErrorKind::Storage, why))
 }
 
 fn admits(filter: &Filter, document: &SegmentDocument) -> bool {

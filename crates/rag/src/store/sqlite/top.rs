@@ -14,6 +14,11 @@ impl<T> Top<T> {
         Self { limit, bar: f32::NEG_INFINITY, kept: Vec::with_capacity(limit.saturating_mul(2).min(1 << 16)) }
     }
 
+    /// Returns what an item has to reach; less than that is not kept.
+    pub(super) fn bar(&self) -> f32 {
+        self.bar
+    }
+
     pub(super) fn push(&mut self, score: f32, item: T) {
         if score < self.bar || self.limit == 0 {
             return;
@@ -37,12 +42,12 @@ impl<T> Top<T> {
     pub(super) fn into_sorted(mut self) -> Vec<T> {
         self.cut();
         self.kept.sort_by(|a, b| b.0.total_cmp(&a.0));
-        self.into_items()
+        self.kept.into_iter().map(|(_, item)| item).collect()
     }
 
-    /// Returns the best, in no order.
-    pub(super) fn into_items(mut self) -> Vec<T> {
+    /// Returns the best with their scores, in no order.
+    pub(super) fn into_scored(mut self) -> Vec<(f32, T)> {
         self.cut();
-        self.kept.into_iter().map(|(_, item)| item).collect()
+        self.kept
     }
 }

@@ -1,76 +1,13 @@
-//! What a write leaves to be done: segments are joined, and lists made where they are missing.
-
-use std::sync::Arc;
+//! What a write leaves to be done: segments are joined, and put into the lists that there are.
 
 use pumasi_core::database::{Writing, failed};
 
-use super::lists::stored;
-use super::lists::{Centres, LISTED, Part, assign, train};
-use super::segment::Segment;
-use super::shelf::{Held, Shelf};
+use super::lists::{Work, assign, stored};
 use super::{SqliteStore, rows, wrong};
 use crate::Result;
 
-/// Lists are made anew when there are so many times as many chunks as they were made for.
-const GROWTH: u64 = 4;
-
-/// What is missing.
-struct Missing {
-    /// The generation of the centres, and themselves if they stay.
-    generation: i64,
-    centres: Option<Arc<Centres>>,
-    segments: Vec<(i64, Arc<Segment>, Vec<bool>)>,
-}
-
-impl Missing {
-    /// Finds the lists of the segments, and centres for all lists if there are none.
-    fn find(self, dimensions: usize) -> (Arc<Centres>, Vec<(i64, Vec<u16>)>) {
-        let numbers = self.segments.iter().map(|(number, ..)| *number);
-        if let Some(centres) = self.centres {
-            let of = |(_, segment, _): &(i64, Arc<Segment>, Vec<bool>)| {
-                let (codes, scales) = segment.vectors();
-                assign(&centres, codes, scales, dimensions)
-            };
-            let found = numbers.zip(self.segments.iter().map(of)).collect();
-            return (centres, found);
-        }
-        let parts: Vec<Part<'_>> = self
-            .segments
-            .iter()
-            .map(|(_, segment, alive)| {
-                let (codes, scales) = segment.vectors();
-                Part { codes, scales, there: segment.of_documents(alive) }
-            })
-            .collect();
-        let (centres, found) = train(&parts, dimensions);
-        let found = numbers.zip(found).filter(|(_, of)| of.len() >= LISTED).collect();
-        (Arc::new(centres), found)
-    }
-}
-
-impl Shelf {
-    /// Tells which lists are missing.
-    fn missing(&self) -> Option<Missing> {
-        let chunks = self.len() as u64;
-        if self.options.is_exact() || chunks < self.options.exact_below.max(1) {
-            return None;
-        }
-        let of = |(number, held): (&i64, &Held)| (*number, Arc::clone(&held.segment), held.alive.clone());
-        match &self.centres {
-            Some((generation, centres)) if chunks < centres.found_among.saturating_mul(GROWTH) => {
-                let listed =
-                    |(_, held): &(&i64, &Held)| held.lists.is_none() && held.segment.chunks.len() >= LISTED;
-                let segments: Vec<_> = self.segments.iter().filter(listed).map(of).collect();
-                let centres = Some(Arc::clone(centres));
-                (!segments.is_empty()).then_some(Missing { generation: *generation, centres, segments })
-            }
-            before => {
-                let generation = before.as_ref().map_or(1, |(generation, _)| generation + 1);
-                Some(Missing { generation, centres: None, segments: self.segments.iter().map(of).collect() })
-            }
-        }
-    }
-}
+/// The most chunks that a write puts into lists itself: what is left is done beside it.
+pub(super) const FEW: usize = 8_192;
 
 impl SqliteStore {
     /// Joins segments where it is time to, and tells whether it was. A search sees nothing of it.
@@ -105,33 +42,38 @@ impl SqliteStore {
         Ok(true)
     }
 
-    /// Makes the lists that are missing, if there are to be any; only who writes may do so. Searches go on meanwhile.
+    /// Puts what has just been written into the lists that there are; only who writes may do so. Searches go on meanwhile.
     pub(super) async fn list(&self) -> Result<()> {
         let failed = |error| failed("making lists of the knowledge", error);
-        let (tenant, missing) = {
+        let (tenant, generation, centres, unlisted) = {
             let shelf = self.shelf.read().map_err(wrong)?;
             let shelf = shelf.as_ref().ok_or_else(|| wrong(()))?;
-            (shelf.tenant, shelf.missing())
+            let (Some((generation, centres)), None) = (shelf.centres.clone(), &shelf.coming) else {
+                return Ok(());
+            };
+            (shelf.tenant, generation, centres, shelf.unlisted())
         };
-        let Some(missing) = missing else { return Ok(()) };
-        let (generation, anew) = (missing.generation, missing.centres.is_none());
-        let dimensions = self.shared.space.dimensions;
-        let find = move || missing.find(dimensions);
-        let (centres, found) = tokio::task::spawn_blocking(find).await.map_err(wrong)?;
-        let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
-        if anew {
-            stored::put_centres(&mut writing, tenant, generation, &centres).await.map_err(failed)?;
+        let chunks: usize = unlisted.iter().map(|(_, segment)| segment.chunks.len()).sum();
+        if self.shared.options.is_exact() || chunks == 0 || chunks > FEW {
+            return Ok(());
         }
+        let dimensions = self.shared.space.dimensions;
+        let find = move || {
+            let work = Work::default();
+            let of = unlisted.iter().filter_map(|(number, segment)| {
+                let (codes, scales) = segment.vectors();
+                Some((*number, assign(&centres, codes, scales, dimensions, &work)?))
+            });
+            of.collect::<Vec<_>>()
+        };
+        let found = tokio::task::spawn_blocking(find).await.map_err(wrong)?;
+        let mut writing = Writing::begin(&self.shared.pool).await.map_err(failed)?;
         for (segment, of) in &found {
             stored::put_lists(&mut writing, tenant, generation, *segment, of).await.map_err(failed)?;
         }
         writing.commit().await.map_err(failed)?;
         let mut shelf = self.shelf.write().map_err(wrong)?;
         let shelf = shelf.as_mut().ok_or_else(|| wrong(()))?;
-        if anew {
-            shelf.segments.values_mut().for_each(|held| held.lists = None);
-            shelf.centres = Some((generation, centres));
-        }
         found.into_iter().try_for_each(|(number, of)| shelf.list(number, of))
     }
 }

@@ -6,10 +6,9 @@ pub(super) mod stored;
 mod train;
 
 pub(super) use centres::Centres;
-pub(super) use train::{Part, assign, train};
-
-/// A segment of fewer chunks has no lists, and is looked at whole.
-pub(super) const LISTED: usize = 1_024;
+#[cfg(test)]
+pub(super) use train::tests::vectors;
+pub(super) use train::{Part, Work, assign, train};
 
 /// Which vectors of a segment are in which list.
 #[derive(Debug)]

@@ -1,14 +1,13 @@
 //! Where the lists should stand: k-means on the directions of a sample, in two levels.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::codes::{Coded, Codes};
 use super::super::top::Top;
 use super::centres::{Centres, DEPTHS, STEPS, Table};
-
-/// How many vectors a list has, about.
-const LIST: usize = 64;
 
 /// The most lists: their numbers have 16 bits.
 const MAX_LISTS: usize = 1 << 16;
@@ -39,9 +38,44 @@ impl Part<'_> {
     }
 }
 
-/// Spreads work over the processor's cores.
+/// How far some work is, and whether it is wanted any more.
+#[derive(Debug, Default)]
+pub(in super::super) struct Work {
+    stopped: AtomicBool,
+    /// How many vectors have been put into lists, since it was begun last.
+    done: AtomicU64,
+}
+
+impl Work {
+    pub(in super::super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins to count anew.
+    pub(in super::super) fn begin(&self) {
+        self.done.store(0, Ordering::Relaxed);
+    }
+
+    pub(in super::super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Nothing, if the work is not wanted any more.
+    fn wanted(&self) -> Option<()> {
+        (!self.stopped.load(Ordering::Relaxed)).then_some(())
+    }
+}
+
+/// Where a vector stands: its part, and its place there.
+type At = (usize, usize);
+
+/// Spreads work over half of the processor's cores: searches and writes want the others.
 fn spread<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(count.max(1));
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = cores.div_ceil(2).min(count.max(1));
+    if threads == 1 {
+        return vec![work(0..count)];
+    }
     let each = count.div_ceil(threads).max(1);
     let ranges = (0..count).step_by(each).map(|first| first..(first + each).min(count));
     std::thread::scope(|scope| {
@@ -54,15 +88,20 @@ fn spread<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec
     })
 }
 
-/// Finds centres among vectors, and returns them with the list of each vector, part by part.
-pub(in super::super) fn train(parts: &[Part<'_>], dimensions: usize) -> (Centres, Vec<Vec<u16>>) {
+/// Finds centres among vectors, for lists of about `list` each; nothing if the work is stopped.
+pub(in super::super) fn train(
+    parts: &[Part<'_>],
+    dimensions: usize,
+    list: usize,
+    work: &Work,
+) -> Option<Centres> {
     let there: usize = parts.iter().map(|part| part.there.iter().filter(|there| **there).count()).sum();
-    let lists = (there / LIST).clamp(1, MAX_LISTS);
+    let lists = (there / list.max(1)).clamp(1, MAX_LISTS);
     let sample = sample(parts, dimensions, there.div_ceil(lists.saturating_mul(SAMPLE)).max(1));
     let regions = lists.isqrt().max(1);
     let every = (sample.len() / regions.saturating_mul(256)).max(1);
     let few: Vec<usize> = (0..sample.len()).step_by(every).collect();
-    let regions = means(&sample, &few, regions, dimensions);
+    let regions = means(&sample, &few, regions, dimensions, work)?;
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); regions.len()];
     let homes = spread(sample.len(), |range| range.map(|at| home(&regions, &sample, at)).collect::<Vec<_>>());
     for (at, home) in homes.into_iter().flatten().enumerate() {
@@ -73,10 +112,11 @@ pub(in super::super) fn train(parts: &[Part<'_>], dimensions: usize) -> (Centres
     let share = |members: &Vec<usize>| (members.len() * lists).div_ceil(sample.len().max(1));
     let tables = spread(members.len(), |range| {
         let members = members.get(range).unwrap_or_default();
-        members.iter().map(|members| means(&sample, members, share(members), dimensions)).collect::<Vec<_>>()
+        let means = |members: &Vec<usize>| means(&sample, members, share(members), dimensions, work);
+        members.iter().map(means).collect::<Option<Vec<_>>>()
     });
     let (mut centres, mut firsts) = (Table::default(), vec![0]);
-    for table in tables.into_iter().flatten() {
+    for table in tables.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten() {
         // a part of a list more in each region: their numbers have to fit all the same
         let room = MAX_LISTS.saturating_sub(centres.len());
         (0..table.len().min(room)).filter_map(|at| table.coded(at)).for_each(|coded| centres.push(coded));
@@ -84,25 +124,29 @@ pub(in super::super) fn train(parts: &[Part<'_>], dimensions: usize) -> (Centres
     }
     let reach = std::array::from_fn(|_| Vec::new());
     let mut centres = Centres { found_among: there as u64, regions, firsts, centres, reach };
-    let assigned =
-        parts.iter().map(|part| assign(&centres, part.codes, part.scales, dimensions)).collect::<Vec<_>>();
-    centres.reach = reach_of(&centres, parts, &assigned, there, dimensions);
-    (centres, assigned)
+    centres.reach = reach_of(&centres, parts, there, dimensions, work)?;
+    Some(centres)
 }
 
-/// Returns the list of each vector.
+/// Returns the list of each vector; nothing if the work is stopped.
 pub(in super::super) fn assign(
     centres: &Centres,
     codes: &[i8],
     scales: &[f32],
     dimensions: usize,
-) -> Vec<u16> {
+    work: &Work,
+) -> Option<Vec<u16>> {
     let lists = spread(scales.len(), |range| {
         let codes = codes.get(range.start * dimensions..range.end * dimensions).unwrap_or_default();
-        let coded = |codes| Codes::from_coded(Coded { codes, scale: 1.0 });
-        codes.chunks_exact(dimensions.max(1)).map(|codes| centres.list_of(&coded(codes))).collect::<Vec<_>>()
+        let of = |codes| {
+            work.wanted()?;
+            let list = centres.list_of(&Codes::from_coded(Coded { codes, scale: 1.0 }));
+            work.done.fetch_add(1, Ordering::Relaxed);
+            Some(list)
+        };
+        codes.chunks_exact(dimensions.max(1)).map(of).collect::<Option<Vec<_>>>()
     });
-    lists.concat()
+    Some(lists.into_iter().collect::<Option<Vec<_>>>()?.concat())
 }
 
 /// Takes each so-many-eth vector that is there.
@@ -117,7 +161,7 @@ fn sample(parts: &[Part<'_>], dimensions: usize, every: usize) -> Table {
 }
 
 /// Returns where each vector stands that is there.
-fn all(parts: &[Part<'_>]) -> impl Iterator<Item = (usize, usize)> {
+fn all(parts: &[Part<'_>]) -> impl Iterator<Item = At> {
     let of = |(nth, part): (usize, &Part<'_>)| {
         let there = part.there.clone().into_iter().enumerate().filter(|(_, there)| *there);
         there.map(move |(at, _)| (nth, at)).collect::<Vec<_>>()
@@ -131,11 +175,12 @@ fn home(centres: &Table, sample: &Table, at: usize) -> usize {
 }
 
 /// Finds `count` directions that some vectors of the sample gather around: Lloyd's algorithm with the cosine (spherical k-means; Dhillon
-/// and Modha, 2001).
-fn means(sample: &Table, members: &[usize], count: usize, dimensions: usize) -> Table {
+/// and Modha, 2001). Nothing if the work is stopped.
+fn means(sample: &Table, members: &[usize], count: usize, dimensions: usize, work: &Work) -> Option<Table> {
     let count = count.min(members.len());
     let mut centres = begin(sample, members, count);
     for _ in 0..ROUNDS {
+        work.wanted()?;
         let mut sums = vec![0.0_f32; count * dimensions];
         let mut homes = vec![0_usize; count];
         for at in members {
@@ -170,7 +215,7 @@ fn means(sample: &Table, members: &[usize], count: usize, dimensions: usize) -> 
         }
         centres = moved;
     }
-    centres
+    Some(centres)
 }
 
 /// Takes members as the first centres, each more likely the farther it is from those before: k-means++ (Arthur and Vassilvitskii, 2007),
@@ -217,57 +262,67 @@ fn length_1(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-/// Finds out how many lists hold which share of the nearest: of some of the vectors themselves, as nobody has asked yet.
+/// Finds out how many lists hold which share of the nearest: of some of the vectors themselves, as nobody has asked yet. Nothing if the
+/// work is stopped.
 fn reach_of(
     centres: &Centres,
     parts: &[Part<'_>],
-    assigned: &[Vec<u16>],
     there: usize,
     dimensions: usize,
-) -> [Vec<u32>; DEPTHS.len()] {
+    work: &Work,
+) -> Option<[Vec<u32>; DEPTHS.len()]> {
     let every = (there / QUESTIONS).max(1);
-    let questions: Vec<(usize, usize)> = all(parts).skip(every / 2).step_by(every).take(QUESTIONS).collect();
+    let questions: Vec<At> = all(parts).skip(every / 2).step_by(every).take(QUESTIONS).collect();
     let most = DEPTHS.iter().max().copied().unwrap_or_default();
     let ranks = spread(questions.len(), |range| {
         let questions = questions.get(range).unwrap_or_default();
         let coded = |(part, at): &(usize, usize)| {
             parts.get(*part).and_then(|part| part.coded(*at, dimensions)).map(Codes::from_coded)
         };
-        let mut asked: Vec<(Codes, (usize, usize), Top<u16>)> = questions
+        let mut asked: Vec<(Codes, At, Top<At>)> = questions
             .iter()
             .filter_map(|question| Some((coded(question)?, *question, Top::new(most))))
             .collect();
-        for (nth, (part, lists)) in parts.iter().zip(assigned).enumerate() {
+        for (nth, part) in parts.iter().enumerate() {
             for first in (0..part.scales.len()).step_by(BLOCK) {
+                work.wanted()?;
                 let past = (first + BLOCK).min(part.scales.len());
                 let codes = part.codes.get(first * dimensions..past * dimensions).unwrap_or_default();
                 let scales = part.scales.get(first..past).unwrap_or_default();
                 for (question, own, top) in &mut asked {
                     question.products(codes, scales, |at, product| {
                         let at = first + at;
-                        if let (Some(true), Some(list)) = (part.there.get(at), lists.get(at))
-                            && *own != (nth, at)
-                        {
-                            top.push(product, *list);
+                        if part.there.get(at) == Some(&true) && *own != (nth, at) {
+                            top.push(product, (nth, at));
                         }
                     });
                 }
             }
         }
-        asked.into_iter().map(|(question, _, top)| ranks_of(centres, &question, top)).collect::<Vec<_>>()
+        // of few vectors, each is near many questions
+        let mut lists: HashMap<At, u16> = HashMap::new();
+        let ranks = |(question, _, top): (Codes, _, Top<At>)| {
+            work.wanted()?;
+            let list = |at| {
+                let list = || coded(&at).map_or(0, |vector| centres.list_of(&vector));
+                *lists.entry(at).or_insert_with(list)
+            };
+            Some(ranks_of(centres, &question, top.into_sorted().into_iter().map(list)))
+        };
+        asked.into_iter().map(ranks).collect::<Option<Vec<_>>>()
     });
-    let ranks: Vec<Vec<u32>> = ranks.into_iter().flatten().collect();
-    DEPTHS.map(|depth| {
+    let ranks: Vec<Vec<u32>> = ranks.into_iter().collect::<Option<Vec<_>>>()?.concat();
+    Some(DEPTHS.map(|depth| {
         let mut near: Vec<u32> = ranks.iter().flat_map(|ranks| ranks.iter().take(depth)).copied().collect();
         near.sort_unstable();
         let step = |step: usize| near.get((step * near.len()).div_ceil(STEPS).saturating_sub(1));
         let lists = |at: usize| step(at).map_or(u32::MAX, |rank| rank.saturating_add(1));
         (0..=STEPS).map(lists).collect()
-    })
+    }))
 }
 
-/// Returns the rank of each neighbour's list among a question's lists, the nearest neighbour first.
-fn ranks_of(centres: &Centres, question: &Codes, neighbours: Top<u16>) -> Vec<u32> {
+/// Returns the rank of each of some lists among a question's.
+fn ranks_of(centres: &Centres, question: &Codes, lists: impl Iterator<Item = u16>) -> Vec<u32> {
     let mut order = centres.distances(question);
     order.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
     let mut ranks = vec![u32::MAX; order.len()];
@@ -276,8 +331,7 @@ fn ranks_of(centres: &Centres, question: &Codes, neighbours: Top<u16>) -> Vec<u3
             *of_list = rank;
         }
     }
-    let neighbours = neighbours.into_sorted();
-    neighbours.iter().filter_map(|list| ranks.get(usize::from(*list)).copied()).collect()
+    lists.filter_map(|list| ranks.get(usize::from(list)).copied()).collect()
 }
 
 #[cfg(test)]
@@ -285,7 +339,7 @@ pub(in super::super) mod tests {
     use super::*;
 
     /// Makes vectors of length 1 around 40 directions.
-    pub(in super::super) fn vectors(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
+    pub(in super::super::super) fn vectors(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
         let mut random = fastrand::Rng::with_seed(seed);
         let direction =
             |random: &mut fastrand::Rng| (0..dimensions).map(|_| random.f32() - 0.5).collect::<Vec<_>>();
@@ -315,7 +369,12 @@ pub(in super::super) mod tests {
             Part { codes: left, scales: left_scales, there: there(half) },
             Part { codes: right, scales: right_scales, there: there(count - half) },
         ];
-        train(&parts, dimensions)
+        let work = Work::default();
+        let centres = train(&parts, dimensions, 64, &work).unwrap();
+        let of = parts.iter().map(|part| assign(&centres, part.codes, part.scales, dimensions, &work));
+        let of = of.collect::<Option<_>>().unwrap();
+        assert_eq!(work.done(), count as u64);
+        (centres, of)
     }
 
     #[test]
@@ -341,7 +400,7 @@ pub(in super::super) mod tests {
         };
         assert!(mean(0) > 0.85 && mean(7) < 0.3, "{} {}", mean(0), mean(7));
         // those that are gone have lists too, which say nothing
-        assert_eq!(assign(&centres, &table.codes, &table.scales, 16), all);
+        assert_eq!(assign(&centres, &table.codes, &table.scales, 16, &Work::default()), Some(all));
     }
 
     #[test]
@@ -361,9 +420,23 @@ pub(in super::super) mod tests {
             let codes = vec![1_i8; count * dimensions];
             let scales = vec![1.0; count];
             let part = || Part { codes: &codes, scales: &scales, there: vec![true; count] };
-            let (centres, of) = train(&[part(), part()], dimensions);
-            assert_eq!(of.concat().len(), count * 2);
-            assert!(of.concat().iter().all(|list| usize::from(*list) < centres.len().max(1)));
+            let work = Work::default();
+            let centres = train(&[part(), part()], dimensions, 64, &work).unwrap();
+            let of = assign(&centres, &codes, &scales, dimensions, &work).unwrap();
+            assert_eq!(of.len(), count);
+            assert!(of.iter().all(|list| usize::from(*list) < centres.len().max(1)));
         }
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_ends() {
+        let (centres, _) = clustered(200, 8, 3);
+        let (codes, scales) = (vec![1_i8; 8 * 100], vec![1.0; 100]);
+        let work = Work::default();
+        work.stop();
+        let parts = [Part { codes: &codes, scales: &scales, there: vec![true; 100] }];
+        assert_eq!(train(&parts, 8, 64, &work), None);
+        assert_eq!(assign(&centres, &codes, &scales, 8, &work), None);
+        assert_eq!(work.done(), 0);
     }
 }
