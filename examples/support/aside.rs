@@ -163,7 +163,7 @@ impl AsideRow {
         Self {
             id: letter.event.id.to_string(),
             group: group.to_owned(),
-            topic: letter.event.topic.to_string(),
+            topic: letter.event.topic.clone(),
             at: letter.at.to_string(),
             attempts: letter.attempts,
             kind: letter.reason.kind,

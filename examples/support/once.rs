@@ -5,6 +5,7 @@
 //! the answer. Where something else is (an event on a bus, places of a saga), it is [named](Keyed::name) after the request, so that
 //! making it again changes nothing.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,10 @@ impl Keyed {
     /// Names what the request makes, alike whenever it is sent again under its key; without one by chance.
     pub fn name(&self, scope: &str) -> EventId {
         let Some(request) = &self.0 else { return EventId::random() };
-        let id: String = request.id().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut id = String::new();
+        for byte in request.id().as_bytes() {
+            let _ = write!(id, "{byte:02x}");
+        }
         EventId::named(scope, &id)
     }
 }

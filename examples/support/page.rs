@@ -51,11 +51,8 @@ fn choice(roles: &[&str]) -> String {
     let mut html = String::from("        <fieldset>\n          <legend data-t=\"side\"></legend>\n");
     for (place, role) in roles.iter().enumerate() {
         let checked = if place == 0 { " checked" } else { "" };
-        html += "          <label>";
-        html += &format!(
-            r#"<input type="radio" name="role" value="{role}"{checked}> <span data-t="{role}"></span>"#
-        );
-        html += "</label>\n";
+        html.extend(["          <label><input type=\"radio\" name=\"role\" value=\"", role, "\"", checked]);
+        html.extend(["> <span data-t=\"", role, "\"></span></label>\n"]);
     }
     html + "        </fieldset>\n"
 }

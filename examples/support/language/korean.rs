@@ -79,11 +79,11 @@ fn filled(korean: &str, changing: &[String]) -> String {
         let word = number.and_then(|number| changing.get(number)).map_or("", String::as_str);
         said.push_str(word);
         if let (Some(closed), Some(open)) = (parts.next(), parts.next()) {
-            said.push_str(&match ends_closed(word) {
-                Some(true) => closed.to_owned(),
-                Some(false) => open.to_owned(),
-                None => format!("{closed}({open})"),
-            });
+            match ends_closed(word) {
+                Some(true) => said.push_str(closed),
+                Some(false) => said.push_str(open),
+                None => said.extend([closed, "(", open, ")"]),
+            }
         }
         said.push_str(behind);
     }

@@ -99,7 +99,7 @@ pub(crate) async fn answered(request: RequestBuilder) -> (StatusCode, Value) {
     let value: Value = answer.json().await.unwrap_or_default();
     if !status.is_success() {
         assert_eq!(kind.unwrap(), "application/problem+json", "{url}");
-        let detail = value["detail"].as_str().unwrap();
+        let detail = value.get("detail").and_then(Value::as_str).unwrap();
         // What is wrong within the service is told by its kind.
         let is_told = status.is_server_error() || Language::korean(detail).is_some();
         assert!(is_told, "{url}: there are no Korean words for `{detail}`");

@@ -123,7 +123,7 @@ async fn without_a_model_the_answer_is_sentences_of_the_sources_and_says_so() {
     let assistant = Assistant::builder(retriever(documents()).await).build().unwrap();
     for (question, note, source) in [
         ("러닝화는 언제 바꿔야 하나요?", "언어 모델 없이", "ko/shoes"),
-        ("How bright should a headlamp be at night?", "No language model", "en/night"),
+        ("How bright should a headlamp be at night?", "Without a language model", "en/night"),
     ] {
         let answer = assistant.answer(Ask::new(question)).await.unwrap();
         assert_eq!((answer.summary.outcome, &answer.summary.model), (Outcome::Extracted, &None));

@@ -97,7 +97,7 @@ const STANDING: [(u64, &[&str]); 14] = [
 ];
 
 async fn come<T>(what: &str, until: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), until)
+    tokio::time::timeout(Duration::from_mins(1), until)
         .await
         .unwrap_or_else(|_| panic!("{what} does not come"))
 }
