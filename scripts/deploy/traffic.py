@@ -65,7 +65,7 @@ class World:
                 command.append("--play-gateway")
             self.processes[name] = Process(command, folder / f"{name}.log", environment)
             running.append(self.processes[name])
-        self.urls = {name: process.told(rf"^{name}: (http://\S+)") for name, process in self.processes.items()}
+        self.urls = {name: "http://" + process.told(r'"message":"listening","address":"([^"]+)"') for name, process in self.processes.items()}
 
     def services(self):
         return self.urls
