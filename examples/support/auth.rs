@@ -253,7 +253,7 @@ fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
         let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
         return offered.split(',').find_map(|protocol| protocol.trim().strip_prefix("bearer.")).map(Some);
     };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ').unwrap_or_default();
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).unwrap_or_default();
     Some(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
 }
 
@@ -298,9 +298,14 @@ mod tests {
         let of = |name: &'static str, value: &'static str| {
             HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(value))])
         };
+        let written = HeaderMap::from_iter([(
+            header::AUTHORIZATION,
+            HeaderValue::from_bytes("Bearer 한".as_bytes()).unwrap(),
+        )]);
         for (headers, token) in [
             (of("authorization", "Bearer a.b.c"), Some(Some("a.b.c"))),
             (of("authorization", "Basic a"), Some(None)),
+            (written, Some(None)),
             (of("sec-websocket-protocol", "room, bearer.a.b.c"), Some(Some("a.b.c"))),
             (of("sec-websocket-protocol", "room"), None),
             (HeaderMap::new(), None),

@@ -3,7 +3,7 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -80,7 +80,7 @@ pub fn limit(wanted: Option<u16>) -> Result<usize, Problem> {
 pub fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
     let mut query = String::new();
     for pair in raw.unwrap_or_default().split('&') {
-        if !pair.is_empty() && !pair.starts_with("after=") {
+        if !pair.is_empty() && !is_after(pair) {
             query.push_str(pair);
             query.push('&');
         }
@@ -89,10 +89,35 @@ pub fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
     value.into_iter().map(|value| (header::LINK, value)).collect()
 }
 
+/// Whether a pair of a query is the parameter `after`, whose name may be written with escapes.
+fn is_after(pair: &str) -> bool {
+    let address = Uri::try_from(format!("/?{pair}")).ok();
+    let pairs = address.and_then(|address| Query::<Vec<(String, String)>>::try_from_uri(&address).ok());
+    pairs.is_some_and(|Query(pairs)| pairs.iter().any(|(name, _)| name == "after"))
+}
+
 /// Writes an identifier as it stands in an address.
 pub fn url_encoded(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     id.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_asked_for_as_this_one_was() {
+        for (raw, query) in [
+            (None, "?after=c"),
+            (Some("limit=2&after=b&q=%ED%95%9C"), "?limit=2&q=%ED%95%9C&after=c"),
+            (Some("%61fter=b&limit=2&&after"), "?limit=2&after=c"),
+            (Some("afterwards=b&q=after%3Db"), "?afterwards=b&q=after%3Db&after=c"),
+        ] {
+            let link = next_page("/rows", raw, "c");
+            assert_eq!(link[header::LINK], format!("</rows{query}>; rel=\"next\""), "{raw:?}");
+        }
+    }
 }

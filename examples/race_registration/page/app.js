@@ -1,4 +1,4 @@
-import { $, begin, button, call, every, guarded, language, listen, make, me, once, onEnter, onSubmit, options, paged, say, setup, swap, t } from "./base.js";
+import { $, begin, button, call, every, guarded, language, listen, make, me, once, onEnter, onSubmit, options, paged, say, setup, swap, t, written } from "./base.js";
 
 const words = {
   ko: {
@@ -8,7 +8,8 @@ const words = {
     races: "대회", noRaces: "아직 대회가 없습니다.", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => `${n.toLocaleString("ko")}원`, drawButton: "추첨하기", callButton: "빈자리 다시 부르기", drawnAlready: "추첨 끝남", drawResult: (w, q) => `추첨했습니다. 당첨 ${w}명, 대기 ${q}명.`, verify: "추첨 검증 자료",
     mine: "내 접수", pick: "대회를 고르면 접수가 시작됩니다.", start: "접수 시작", again: "다시 접수하기", withdraw: "접수 취소", next: "다음", submit: "보내기", pay: n => `${n.toLocaleString("ko")}원 결제하기`, gateway: (n, id) => `${n.toLocaleString("ko")}원을 결제 창구에서 내 주세요 (${id}).`, until: t => `${t}까지`, bib: n => `배번 ${n}번`, refunded: "돈을 돌려드렸습니다.",
     agree: "대회 약관에 동의합니다.", souvenir: "기념품", souvenirs: ["티셔츠 S", "티셔츠 M", "티셔츠 L", "모자", "받지 않음"], city: "주소", email: "알림을 받을 전자우편 (없어도 됩니다)", waitDraw: "추첨을 기다립니다. 바로 당첨되지 않아도 빈자리가 나면 차례대로 부릅니다.", moving: "처리하고 있습니다…", organiserLooks: "주최자가 살펴보고 있습니다.",
-    diagram: "그림", office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.",
+    diagram: "그림", office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.", bars: "참가 제한 명단", noBars: "참가를 막은 사람이 없습니다.", unbar: "참가 제한 풀기", unbarred: "참가 제한을 풀었습니다.",
+    cancelledBy: { runner: "참가자가 접수를 취소했습니다", organiser: "주최자가 접수를 취소했습니다" },
     retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기",
     status: { running: "진행 중", waiting: "기다림", compensating: "되돌리는 중", needs_operator: "주최자 필요", parked: "세워 둠", completed: "끝남", compensated: "되돌림" },
     look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
@@ -22,7 +23,8 @@ const words = {
     races: "Races", noRaces: "There is no race yet.", free: (free, all) => `${free} of ${all} places free`, won: n => `${n.toLocaleString("en")} won`, drawButton: "Draw", callButton: "Call up for free places", drawnAlready: "drawn", drawResult: (w, q) => `Drawn: ${w} won, ${q} wait.`, verify: "All that is needed to draw again",
     mine: "My registration", pick: "Choose a race to register.", start: "Begin", again: "Register again", withdraw: "Withdraw", next: "Next", submit: "Send", pay: n => `Pay ${n.toLocaleString("en")} won`, gateway: (n, id) => `Pay ${n.toLocaleString("en")} won at the gateway (${id}).`, until: t => `until ${t}`, bib: n => `Bib ${n}`, refunded: "Your money was given back.",
     agree: "I agree to the terms of the race.", souvenir: "Souvenir", souvenirs: ["T-shirt S", "T-shirt M", "T-shirt L", "Cap", "None"], city: "Address", email: "E-mail to be told at (optional)", waitDraw: "Waiting for the draw. Whoever is not drawn at once is called up in order when a place comes free.", moving: "On its way…", organiserLooks: "The organiser is looking at it.",
-    diagram: "Diagram", office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.",
+    diagram: "Diagram", office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.", bars: "Barred runners", noBars: "Nobody is barred.", unbar: "Lift the bar", unbarred: "The bar is lifted.",
+    cancelledBy: { runner: "The runner withdrew", organiser: "The organiser cancelled it" },
     retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything",
     status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
     look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
@@ -30,8 +32,11 @@ const words = {
     nextIs: what => `Next: ${what}`, deadline: "the time for it is over", reasonIs: "Reason",
   },
 };
-let race = null, registration = null, shown = null;
+let race = null, registration = null, shown = null, barsOf = null;
 const why = reason => reason === "deadline" ? t("deadline") : reason;
+/** Why a registration went back, or stands: in the service's words, and in the organiser's. */
+const reasons = ({ cancelled, reason }) => cancelled ? [t("cancelledBy")[cancelled.by], cancelled.why] : [reason && why(reason)];
+const reasonOf = it => { const [said, people] = reasons(it); return [said, people && ": ", people && written(people)]; };
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "medium" });
 const isOrganiser = () => me?.role === "organiser";
@@ -50,6 +55,7 @@ function drawRaces() {
     make("span", { className: "tag" }, t(one.kind)),
     one.drawn && make("span", { className: "tag" }, t("drawnAlready")),
     isOrganiser() && one.kind === "lottery" && button(`draw ${one.id}`, t(one.drawn ? "callButton" : "drawButton"), () => guarded(() => draw(one.id)), { ariaLabel: `${t(one.drawn ? "callButton" : "drawButton")}: ${one.name}` }),
+    isOrganiser() && button(`bars ${one.id}`, t("bars"), () => guarded(() => showBars(one.id)), { ariaLabel: `${t("bars")}: ${one.name}` }),
     make("span", { className: "facts" }, `${t("free")(one.free, one.places)} · ${t("won")(one.price_krw)}`, one.drawn ? " · " : null, one.drawn ? make("a", { href: `races/${one.id}/draw` }, t("verify")) : null))));
 }
 async function draw(id) {
@@ -57,6 +63,29 @@ async function draw(id) {
   say(t("drawResult")(value.winners.length, value.waiting.length));
   await races.refresh();
   await registrations.refresh();
+}
+
+// ---- who is barred from a race
+const bars = paged({ first: () => `races/${barsOf}/barred`, draw: drawBars, button: $("more-bars") });
+async function showBars(id) {
+  barsOf = id;
+  bars.clear();
+  await bars.refresh();
+  $("bars-h").focus();
+}
+function drawBars() {
+  $("bars").hidden = !barsOf || !isOrganiser();
+  $("no-bars").hidden = bars.rows.length > 0;
+  $("bars-h").replaceChildren(`${t("bars")}: `, written(races.rows.find(one => one.id === barsOf)?.name ?? ""));
+  swap($("barred"), [barsOf, bars.rows], ...bars.rows.map(one => make("li", {},
+    make("strong", { className: "grow", lang: "" }, one.runner),
+    button(`unbar ${one.runner}`, t("unbar"), () => guarded(() => unbar(one.runner)), { ariaLabel: `${t("unbar")}: ${one.runner}` }),
+    make("span", { className: "facts", lang: "" }, `${one.why} · ${one.who}`))));
+}
+async function unbar(runner) {
+  await call("DELETE", `races/${barsOf}/barred/${encodeURIComponent(runner)}`);
+  say(t("unbarred"));
+  await bars.refresh();
 }
 
 // ---- the runner's side
@@ -95,7 +124,7 @@ function ask() {
     case "drawn": return [make("p", {}, t("waitDraw"))];
     case "payment_completed": return [setup.plays_gateway ? make("p", { className: "row" }, button("pay", t("pay")(it.payment.amount_krw), () => guarded(pay), { className: "main" })) : make("p", {}, t("gateway")(it.payment.amount_krw, it.payment.id)), limit];
     case "completed": return [make("p", { className: "big" }, t("bib")(it.bib))];
-    case "compensated": return [make("p", { className: "bad" }, why(it.reason)), it.payment?.state === "refunded" ? make("p", {}, t("refunded")) : null, button("again", t("again"), () => guarded(() => answer({ again: true })), { className: "main" })];
+    case "compensated": return [make("p", { className: "bad" }, ...reasonOf(it)), it.payment?.state === "refunded" ? make("p", {}, t("refunded")) : null, button("again", t("again"), () => guarded(() => answer({ again: true })), { className: "main" })];
     case "needs_operator": case "parked": return [make("p", {}, t("organiserLooks")), it.bib ? make("p", { className: "big" }, t("bib")(it.bib)) : null];
     default: return [make("p", { className: "muted" }, t("moving"))];
   }
@@ -165,12 +194,13 @@ async function show(id, focus) {
     await call("PUT", `races/${it.race}/barred/${encodeURIComponent(it.runner)}`, { why: elements.why.value });
     elements.why.value = "";
     say(t("barred"));
+    if (barsOf === it.race) await bars.refresh();
   });
   const picture = document.importNode(new DOMParser().parseFromString(it.svg, "image/svg+xml").documentElement, true);
   const mermaid = make("details", {}, make("summary", {}, t("mermaid")), make("pre", { tabIndex: 0 }, it.mermaid));
   mermaid.dataset.key = "mermaid";
   mermaid.firstChild.dataset.key = "mermaid";
-  swap($("detail-body"), it, make("p", {}, make("span", { className: "tag" }, t("status")[it.status]), " ", it.reason ? make("span", { className: "bad" }, `${t("reasonIs")}: ${why(it.reason)}`) : null),
+  swap($("detail-body"), it, make("p", {}, make("span", { className: "tag" }, t("status")[it.status]), " ", it.reason ? make("span", { className: "bad" }, `${t("reasonIs")}: `, ...reasonOf(it)) : null),
     make("div", { className: "columns" },
       make("div", {}, make("h3", {}, t("steps")), steps(it.steps)),
       make("div", {},
@@ -199,7 +229,7 @@ async function look() {
     const before = registration;
     registration = await call("GET", `races/${race}/registration`);
     drawMine();
-    if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(registration.next_title) : [t("status")[registration.status], registration.reason && why(registration.reason)].filter(Boolean).join(": "));
+    if (before.status !== registration.status || before.next !== registration.next) say(registration.next ? t("nextIs")(registration.next_title) : [t("status")[registration.status], ...reasons(registration)].filter(Boolean).join(": "));
   }
 }
 
@@ -224,12 +254,13 @@ begin({
     options($("filter"), t("status"), { first: t("all") });
     if (!me) return;
     drawRaces();
+    drawBars();
     if (isOrganiser()) { drawRows(); if (shown) guarded(() => show(shown)); } else drawMine();
   },
   left() {
-    race = registration = shown = null;
-    races.clear(); registrations.clear();
-    for (const id of ["races", "mine-body", "registrations", "detail-body"]) swap($(id), null);
+    race = registration = shown = barsOf = null;
+    races.clear(); registrations.clear(); bars.clear();
+    for (const id of ["races", "barred", "mine-body", "registrations", "detail-body"]) swap($(id), null);
     deafen?.();
   },
   reworded: look,

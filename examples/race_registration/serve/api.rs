@@ -152,8 +152,10 @@ async fn bar(
     (status = 404, body = Problem)))]
 async fn unbar(State(service): Shared, caller: Caller, Ids(race, runner): Ids) -> Answer<StatusCode> {
     let race = service.own_race(&caller, &race).await?;
-    if !service.books.unbar(&race.id, &runner).await? {
-        return Err(Problem::not_found("bar"));
+    let no_bar = || Problem::not_found("bar");
+    let runner = auth::name(&runner).map_err(|_| no_bar())?;
+    if !service.books.unbar(&race.id, runner).await? {
+        return Err(no_bar());
     }
     Ok(StatusCode::NO_CONTENT)
 }

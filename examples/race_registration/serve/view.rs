@@ -111,11 +111,41 @@ pub(super) struct RegistrationView {
     /// Why it went back, or stands; in the language of whoever asks.
     #[schema(value_type = Option<String>)]
     reason: Option<Said>,
+    /// Who took it back, and why, if that is the reason.
+    cancelled: Option<Cancelled>,
     /// How often it was begun anew.
     run: u32,
     payment: Option<PaymentView>,
     bib: Option<u64>,
     steps: Vec<StepRow>,
+}
+
+/// Who took a registration back.
+#[derive(Serialize, ToSchema)]
+struct Cancelled {
+    /// `runner` or `organiser`.
+    #[schema(value_type = String, example = "organiser")]
+    by: &'static str,
+    /// Why, in the organiser's words.
+    why: Option<String>,
+}
+
+impl Cancelled {
+    /// The last time, if that is why it goes back.
+    fn of(snapshot: &Snapshot, runner: &str) -> Option<Self> {
+        snapshot.view.reason.as_deref().filter(|reason| *reason == "cancelled")?;
+        let audit = snapshot.audits.iter().rev().find(|audit| *audit.action == *"cancel")?;
+        Some(if is_withdrawal(audit, runner) {
+            Self { by: "runner", why: None }
+        } else {
+            Self { by: "organiser", why: Some(audit.why.to_string()) }
+        })
+    }
+}
+
+/// Whether a runner took the own registration back.
+fn is_withdrawal(audit: &Audit, runner: &str) -> bool {
+    *audit.who == *runner && *audit.why == *WITHDRAWN
 }
 
 #[derive(Serialize, ToSchema)]
@@ -173,6 +203,7 @@ impl RegistrationView {
             next_title: view.next.clone().map(Title),
             deadline: view.deadline,
             reason: said(view.reason.as_deref()),
+            cancelled: Cancelled::of(snapshot, &key.participant),
             run: view.run,
             payment: payment.map(Into::into),
             bib: snapshot.output::<Bib>("confirm")?.map(|Bib(bib)| bib),
@@ -216,8 +247,8 @@ struct DecisionRow {
     why: String,
 }
 
-impl From<&Audit> for DecisionRow {
-    fn from(audit: &Audit) -> Self {
+impl DecisionRow {
+    fn of(audit: &Audit, runner: &str) -> Self {
         Self {
             at: audit.at,
             decision: Arc::clone(&audit.action),
@@ -225,7 +256,7 @@ impl From<&Audit> for DecisionRow {
             title: Title(Arc::clone(&audit.step)),
             who: Arc::clone(&audit.who),
             // What people wrote stays as they wrote it.
-            why: if *audit.why == *WITHDRAWN {
+            why: if is_withdrawal(audit, runner) {
                 Language::spoken().say(WITHDRAWN).into_owned()
             } else {
                 audit.why.to_string()
@@ -269,9 +300,10 @@ impl From<&HistoryEntry> for HistoryRow {
 
 impl RegistrationDetail {
     pub(super) fn of(registration: RegistrationView, snapshot: &Snapshot) -> Self {
+        let decision = |audit| DecisionRow::of(audit, &registration.runner);
         Self {
+            decisions: snapshot.audits.iter().map(decision).collect(),
             registration,
-            decisions: snapshot.audits.iter().map(Into::into).collect(),
             history: snapshot.history.iter().map(Into::into).collect(),
             mermaid: snapshot.mermaid_titled(&title),
             svg: snapshot.svg_titled(&title),

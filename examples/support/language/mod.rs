@@ -32,7 +32,8 @@ impl Language {
             values.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
         for (place, range) in ranges.enumerate() {
             let (tag, weight) = range.split_once(';').unwrap_or((range, ""));
-            let weight = weight.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+            let weight = weight.trim().strip_prefix(['q', 'Q']).and_then(|weight| weight.strip_prefix('='));
+            let weight = weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0));
             // Of two that are wanted alike, the one that is named first.
             let wanted = Some((weight, Reverse(place)));
             match tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -166,6 +167,7 @@ mod tests {
             ("*", Language::English),
             ("*, en;q=0.5", Language::Korean),
             ("ko;q=0", Language::English),
+            ("ko;Q=0", Language::English),
             ("ko;q=nonsense", Language::English),
             ("ko, en", Language::Korean),
             ("en, ko", Language::English),

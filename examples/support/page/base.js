@@ -145,30 +145,33 @@ export const nextOf = link => /<\/?([^>]*)>; *rel="next"/.exec(link ?? "")?.[1] 
 /**
  * A list that is shown page by page. `first` is the address of its first page, `draw` shows the rows, and `button` is to show more of them; `ask`
  * asks for an address, as `request` does.
- * `refresh` asks anew for as many as are shown, and the rest of their page; what is asked for last is shown, whichever answer comes last.
+ * `refresh` asks anew for as many as are shown, or wanted by a press of the button, and the rest of their page. An answer is shown unless one is
+ * that was asked for later, or the list was cleared since.
  */
 export function paged({ first, draw, button, ask = address => request("GET", address) }) {
-  const list = { rows: [], refresh: () => read(list.rows.length), clear: () => show([], null) };
-  let turn = 0;
-  async function read(many) {
-    const mine = ++turn, found = [];
+  const list = { rows: [], refresh: read, clear: () => { wanted = 0; show([], null, ++asked); } };
+  let asked = 0, shown = 0, wanted = 0;
+  async function read() {
+    const mine = ++asked, many = Math.max(list.rows.length, wanted, 1), found = [];
     let path = first();
     do {
       const { value, link } = await ask(path);
       found.push(...value);
       path = nextOf(link);
-    } while (path && found.length < Math.max(many, 1));
-    if (mine === turn) show(found, path);
+    } while (path && found.length < many);
+    if (mine > shown) show(found, path, mine);
   }
-  function show(rows, next) {
-    turn += 1;
+  function show(rows, next, mine) {
+    shown = mine;
     list.rows = rows;
+    // What was asked for before the press has fewer, and leaves it to the next.
+    if (!next || rows.length >= wanted) wanted = 0;
     const stood = document.activeElement === button;
     button.hidden = !next;
     if (stood && !next) button.closest("section").querySelector("h2").focus();
     draw();
   }
-  button.onclick = () => guarded(() => read(list.rows.length + 1));
+  button.onclick = () => guarded(() => { wanted = list.rows.length + 1; return read(); });
   return list;
 }
 /** Does what may fail, and says so. */

@@ -53,7 +53,7 @@ export default async function ({ meet, step }) {
   await step("whoever withdraws is undone, and may begin again", async () => {
     await register(other, race);
     await other.press("접수 취소");
-    await other.sees("취소했습니다");
+    await other.sees("참가자가 접수를 취소했습니다");
     await other.press("다시 접수하기");
     await other.check("대회 약관에 동의합니다.");
   });
@@ -75,6 +75,15 @@ export default async function ({ meet, step }) {
     await other.sees("참가 자격이 없습니다");
     await other.sees("돈을 돌려드렸습니다.");
     await other.judge("undone", { showsHostile: true });
+  });
+  await step("the organiser sees who is barred, and lifts a bar", async () => {
+    await organiser.press(`참가 제한 명단: ${race}`);
+    await organiser.standsAt("#bars-h");
+    await organiser.sees("서류가 없음 · 지영");
+    await organiser.judge("bars", { showsHostile: true });
+    await organiser.press(`참가 제한 풀기: ${hostile}`);
+    await organiser.told("참가 제한을 풀었습니다.");
+    await organiser.sees("참가를 막은 사람이 없습니다.");
   });
   await step("lots are drawn once the organiser says so", async () => {
     await runner.refused(404, () => runner.press("추첨 대회"));

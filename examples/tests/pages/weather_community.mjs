@@ -66,6 +66,29 @@ export default async function ({ meet, step }) {
     await minji.press("올리기");
     await post(minji, "어디인지 모르는").waitFor();
   });
+  await step("more of a place is shown while news are asked for, and nothing of another place", async () => {
+    await minji.page.evaluate(async () => {
+      const { token } = JSON.parse(sessionStorage.getItem("me"));
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+      for (let n = 1; n <= 21; n += 1) await fetch("posts", { method: "POST", headers: { ...headers, "idempotency-key": `busan-${n}` }, body: JSON.stringify({ sky: "rain", text: `부산의 비 ${n}`, lat: 35.18, lon: 129.08 }) });
+    });
+    const goes = async (lat, lon) => {
+      await jun.write("위도", lat);
+      await jun.write("경도", lon);
+      await jun.press("둘러보기");
+    };
+    await goes("35.18", "129.08");
+    await near(jun).getByRole("listitem").nth(19).waitFor();
+    assert.equal(await post(jun, "청계천").count(), 0);
+    await jun.page.route(/posts\?/, async route => { await new Promise(done => setTimeout(done, 300)); await route.continue(); });
+    await jun.press("더 보기", near(jun));
+    await jun.press("둘러보기");
+    await near(jun).getByRole("listitem").nth(20).waitFor();
+    await jun.page.unrouteAll({ behavior: "wait" });
+    await goes("37.5665", "126.978");
+    await post(jun, "청계천").waitFor();
+    assert.equal(await post(jun, "부산의 비").count(), 0);
+  });
   await step("a warning opens a room, where messages come at once", async () => {
     await forecaster.write("무엇이 예상되나요?", "시간당 50mm의 비, 하천 접근 금지");
     await forecaster.press("특보 내기");

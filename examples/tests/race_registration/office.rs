@@ -40,6 +40,11 @@ async fn an_organiser_decides_about_the_own_races_alone() {
     for why in [first, why] {
         assert_eq!(desk.ask(Method::PUT, &barred, Organiser, why).await.0, StatusCode::NO_CONTENT);
     }
+    // a name has no blanks around it, whichever way it is written
+    let blank = format!("/races/{race}/barred/%20Jane%20");
+    assert_eq!(desk.ask(Method::DELETE, &blank, Organiser, None).await.0, StatusCode::NO_CONTENT);
+    let again = Some(json!({"why": "a false name"}));
+    assert_eq!(desk.ask(Method::PUT, &blank, Organiser, again).await.0, StatusCode::NO_CONTENT);
     let bars = json!([{"runner": "Jane", "who": "지영", "why": "a false name"}]);
     assert_eq!(desk.get(&format!("/races/{race}/barred"), Organiser).await, bars);
     assert_eq!(desk.ask(Method::DELETE, &barred, Organiser, None).await.0, StatusCode::NO_CONTENT);
@@ -183,15 +188,23 @@ async fn an_operator_decides_with_who_and_why() {
     assert_ne!(anew["payment"]["id"], view["payment"]["id"]);
     assert_eq!(desk.places(&race).await, (1, 1));
     // undone by the organiser, and by the runner
-    let cancelled = desk.post(&decisions, Organiser, decide("cancel").unwrap()).await;
+    let why = "withdrawn by the runner";
+    let cancel = Some(json!({"decision": "cancel", "why": why}));
+    let request = desk.request(Method::POST, &decisions, Organiser).header("accept-language", "ko");
+    let cancelled: Value = request.json(&cancel).send().await.unwrap().json().await.unwrap();
     assert_eq!(
         (&cancelled["status"], &cancelled["payment"]["state"]),
         (&json!("compensated"), &json!("cancelled"))
     );
+    let last = cancelled["decisions"].as_array().unwrap().last();
+    assert_eq!(last.unwrap()["why"], why, "an organiser's words are not translated");
+    let view = desk.get(&format!("/races/{race}/registration"), Runner("민수")).await;
+    assert_eq!(view["cancelled"], json!({"by": "organiser", "why": why}));
     desk.answer_all(&race, "지우", None).await;
     let (status, view) =
         desk.ask(Method::DELETE, &format!("/races/{race}/registration"), Runner("지우"), None).await;
     assert_eq!((status, &view["status"]), (StatusCode::OK, &json!("compensated")));
+    assert_eq!(view["cancelled"], json!({"by": "runner", "why": null}));
     assert_eq!(desk.places(&race).await, (0, 1));
 }
 

@@ -30,7 +30,7 @@ const words = {
     problem: { none_left: "All coupons are taken." },
   },
 };
-let posts = [], next = null, warnings = [], coupons = {};
+let coupons = {};
 let room = null; // {id, socket, last, ids}
 const seen = new Set(); // posts that were counted as seen since the page was loaded
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -42,30 +42,22 @@ const unplaced = () => [$("lat"), $("lon")].find(field => !field.value.trim() ||
 /** Where the fields say that one is; who left one empty, or wrote no such number, is told so and stands in it. */
 function here() {
   const field = unplaced();
-  if (!field) return place = { lat: Number($("lat").value), lon: Number($("lon").value) };
+  if (!field) {
+    const now = { lat: Number($("lat").value), lon: Number($("lon").value) };
+    if (place && (place.lat !== now.lat || place.lon !== now.lon)) posts.clear(); // they are near the other place
+    return place = now;
+  }
   field.focus();
   throw new Error(t("noPlace"));
 }
 
 // ---- posts
-const wanted = (limit, after) => `posts?lat=${place.lat}&lon=${place.lon}&limit=${limit}${after ? `&after=${after}` : ""}`;
-async function refreshPosts() {
-  if (!place) return;
-  const { value, link } = await request("GET", wanted(Math.min(Math.max(posts.length, 20), 500)));
-  posts = value; next = link ? value.at(-1).id : null;
-  drawPosts();
-  look();
-}
-async function more() {
-  const { value, link } = await request("GET", wanted(20, next));
-  posts.push(...value); next = link ? value.at(-1).id : null;
-  drawPosts();
-  look();
-}
+const posts = paged({ first: () => `posts?lat=${place.lat}&lon=${place.lon}&limit=20`, draw() { drawPosts(); look(); }, button: $("more") });
+const refreshPosts = async () => { if (place) await posts.refresh(); };
 // Counts what is shown as seen, once; the service counts once an hour.
 async function look() {
   if (!me) return;
-  for (const post of posts) {
+  for (const post of posts.rows) {
     if (seen.has(post.id)) continue;
     seen.add(post.id);
     try {
@@ -81,10 +73,9 @@ async function react(post, reaction) {
   drawPosts();
 }
 function drawPosts() {
-  $("no-posts").hidden = posts.length > 0;
-  $("more").hidden = !next;
+  $("no-posts").hidden = posts.rows.length > 0;
   const vote = (post, which) => button(`${which} ${post.id}`, `${t(which)} ${post[`${which}s`]}`, () => guarded(() => react(post, which)), { ariaPressed: me ? String(post.mine === which) : null, disabled: !me });
-  swap($("posts"), posts, ...posts.map(post => make("li", {},
+  swap($("posts"), posts.rows, ...posts.rows.map(post => make("li", {},
     make("span", { className: "tag" }, t("skies")[post.sky]),
     make("span", { className: "grow", lang: "" }, post.text),
     make("span", { className: "facts" }, make("span", { lang: "" }, post.author), ` · ${t("away")(post.distance_m)} · ${day(post.at)} · ${t("views")(post.views)}`),
@@ -93,17 +84,18 @@ function drawPosts() {
 }
 
 // ---- warnings and rooms
+const warnings = paged({ first: () => `warnings?limit=100${$("filter").value ? `&region=${$("filter").value}` : ""}`, draw: drawWarnings, button: $("more-warnings") });
 async function refreshWarnings() {
-  const region = $("filter").value;
-  warnings = await call("GET", `warnings${region ? `?region=${region}` : ""}`);
+  await warnings.refresh();
   const mine = room;
-  if (mine && !mine.warning.lifted_at && !warnings.some(warning => warning.id === mine.warning.id)) mine.warning = await call("GET", `warnings/${mine.warning.id}`);
+  if (!mine || mine.warning.lifted_at || warnings.rows.some(warning => warning.id === mine.warning.id)) return;
+  mine.warning = await call("GET", `warnings/${mine.warning.id}`);
   drawWarnings();
 }
 const heading = warning => `${t("regions")[warning.region]} ${t("dangers")[warning.kind]}`;
 function drawWarnings() {
-  $("no-warnings").hidden = warnings.length > 0;
-  swap($("warnings"), [warnings, room?.warning.id], ...warnings.map(warning => make("li", {},
+  $("no-warnings").hidden = warnings.rows.length > 0;
+  swap($("warnings"), [warnings.rows, room?.warning.id], ...warnings.rows.map(warning => make("li", {},
     button(`room ${warning.id}`, heading(warning), () => guarded(() => openRoom(warning, true)), { className: "grow", ariaCurrent: room?.warning.id === warning.id ? "true" : null, title: t("enterRoom") }),
     isForecaster() && button(`lift ${warning.id}`, t("lift"), () => guarded(() => lift(warning)), { ariaLabel: `${t("lift")}: ${heading(warning)}` }),
     make("span", { className: "facts", lang: "" }, `${warning.text} · ${warning.forecaster} · ${day(warning.at)}`))));
@@ -233,8 +225,7 @@ onSubmit($("drop-form"), async (elements, key) => {
   say(t("dropped"));
   await refreshDrops();
 });
-$("more").onclick = () => guarded(more);
-$("filter").onchange = () => guarded(refreshWarnings);
+$("filter").onchange = () => { warnings.clear(); guarded(refreshWarnings); };
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
   if (!navigator.geolocation) return unknown();
