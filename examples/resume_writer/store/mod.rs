@@ -26,8 +26,8 @@ use crate::resume::{Refused, Resume};
 pub(crate) const WORK: &str = "resumes.work";
 /// What people do with shared résumés.
 pub(crate) const SOCIAL: &str = "resumes.social";
-/// How many calls of the model one person may cause in a day, unless the service is told otherwise.
-pub(crate) const CALLS_A_DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+/// How much one person may have written in a day, unless the service is told otherwise.
+pub(crate) const WRITINGS_A_DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("../sql/schema.sql"), postgres: include_str!("../sql/schema.postgres.sql") };
@@ -38,8 +38,8 @@ pub(crate) struct Store {
     database: Database,
     pub(crate) outbox: Outbox,
     pub(crate) once: Once,
-    /// How many calls of the model one person may cause in a day.
-    calls_a_day: NonZeroU32,
+    /// How much one person may have written in a day: résumés, retries and instructions.
+    writings_a_day: NonZeroU32,
 }
 
 /// A résumé as it is kept.
@@ -216,12 +216,12 @@ impl Store {
         let database = Database::open(file, database, SCHEMA).await?;
         let (outbox, once) =
             (Outbox::open(&database).await?, Once::open(&database, Arc::new(SystemClock)).await?);
-        Ok(Self { database, outbox, once, calls_a_day: CALLS_A_DAY })
+        Ok(Self { database, outbox, once, writings_a_day: WRITINGS_A_DAY })
     }
 
-    /// Sets how many calls of the model one person may cause in a day.
-    pub(crate) fn with_calls_a_day(self, calls_a_day: NonZeroU32) -> Self {
-        Self { calls_a_day, ..self }
+    /// Sets how much one person may have written in a day.
+    pub(crate) fn with_writings_a_day(self, writings_a_day: NonZeroU32) -> Self {
+        Self { writings_a_day, ..self }
     }
 
     pub(crate) async fn ping(&self) -> Result<()> {
