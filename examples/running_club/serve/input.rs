@@ -6,7 +6,7 @@ use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::calendar::Span;
+use crate::calendar::{Calendar, Span};
 use crate::runs::NewRun;
 
 /// What a person may have run at once, in metres and seconds.
@@ -151,18 +151,19 @@ pub(super) struct MineQuery {
     pub(super) neighbours: Option<u8>,
 }
 
-/// A moment of a day: noon of UTC, which is that day in most places.
-pub(super) fn moment(on: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
+/// A moment of a day of the club's.
+pub(super) fn moment(calendar: &Calendar, on: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     let Some(on) = on else { return Ok(now) };
     let is_date = on.len() == 10
         && on.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    let moment = is_date.then(|| format!("{on}T12:00:00Z").parse().ok()).flatten();
+    let noon = is_date.then(|| format!("{on}T12:00:00Z").parse().ok()).flatten();
     // Where nobody has run, a month before the first year of the calendar is no month.
-    let moment = moment.filter(|_| ("1970-01-02"..="2999-12-31").contains(&on));
-    moment.ok_or_else(|| bad("`on` is a day like 2026-11-24, from 1970 to 2999"))
+    let noon = noon.filter(|_| ("1970-01-02"..="2999-12-31").contains(&on));
+    let noon = noon.ok_or_else(|| bad("`on` is a day like 2026-11-24, from 1970 to 2999"))?;
+    Ok(calendar.within_day(on, noon)?)
 }
 
 /// How many places to pass over.
