@@ -53,6 +53,21 @@ fn a_schedule_that_would_close_nothing_is_refused_at_the_start() {
     }
 }
 
+#[test]
+fn a_club_stays_in_the_zone_in_which_it_was_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |zone: &str| {
+        let serve = |command: &mut Command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", "--zone", zone, "--data"]).arg(folder.path());
+        };
+        Running::start("running_club", serve).map(drop).map_err(|error| error.to_string())
+    };
+    open("Pacific/Kiritimati").unwrap();
+    let error = open("Asia/Seoul").unwrap_err();
+    assert!(error.contains("Pacific/Kiritimati") && error.contains("Asia/Seoul"), "{error}");
+    open("Pacific/Kiritimati").unwrap();
+}
+
 #[tokio::test]
 async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     let folder = tempfile::tempdir().unwrap();
