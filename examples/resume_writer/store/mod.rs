@@ -235,10 +235,21 @@ impl Store {
             .map_err(keeping)
     }
 
-    /// Lists somebody's résumés, the oldest first.
-    pub(crate) async fn of(&self, owner: &str) -> Result<Vec<Kept>> {
-        let query = "SELECT * FROM resumes WHERE owner = $1 ORDER BY at, id";
-        on!(&self.database, pool => sqlx::query_as(query).bind(owner).fetch_all(pool).await).map_err(keeping)
+    /// Lists somebody's résumés, the newest first and only what comes after one of the page before: its moment and its name.
+    pub(crate) async fn of(
+        &self,
+        owner: &str,
+        after: Option<(i64, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Kept>> {
+        let query = "SELECT * FROM resumes \
+            WHERE owner = $1 AND (at < $2 OR at = $2 AND id < $3) ORDER BY at DESC, id DESC LIMIT $4";
+        let (at, id) = after.unwrap_or((i64::MAX, ""));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        on!(&self.database, pool => {
+            sqlx::query_as(query).bind(owner).bind(at).bind(id).bind(limit).fetch_all(pool).await
+        })
+        .map_err(keeping)
     }
 
     /// Deletes a résumé with all that belongs to it.

@@ -207,16 +207,6 @@ pub(super) struct NamesQuery {
     pub(super) limit: Option<u16>,
 }
 
-/// How many.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LatestQuery {
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
 /// Which of the caller's recaps.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -226,7 +216,20 @@ pub(super) struct RecapsQuery {
     #[serde(default)]
     #[param(inline)]
     pub(super) span: Span,
+    /// What the page before ended with, as its link has it.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<String>,
     /// At most this many, the newest.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<u16>,
+}
+
+impl RecapsQuery {
+    /// When the week, or the month, began that the page before ended with.
+    pub(super) fn before(&self) -> Result<Option<Timestamp>, Problem> {
+        let Some(after) = &self.after else { return Ok(None) };
+        let at = after.parse().ok().filter(|at| *at >= 0 && !after.starts_with('+'));
+        at.map(|at| Some(Timestamp::from_micros(at)))
+            .ok_or_else(|| bad("`after` is a number that a page ended with"))
+    }
 }
