@@ -23,8 +23,12 @@ use crate::writer::Writer;
 
 /// How often a model may answer what is no use before the writing has failed.
 const TRIES: u32 = 8;
-/// How often whoever is away is tried: for about a day, once the pause between two tries has grown to a minute.
-const CALLS: u32 = 3_000;
+/// How often the model and GitHub are tried while they are away: for about a day, once the pause between two tries has grown to a quarter
+/// of an hour (half of that is usual). A call that fails may have to be paid nevertheless, so that there are not many.
+const CALLS: u32 = 200;
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// How often a notice is tried while the partner is away: for about a day, once the pause has grown to a minute.
+const TELLINGS: u32 = 3_000;
 /// The group that writes.
 const WRITING: &str = "resume-writer";
 /// The group that notes for owners what people did.
@@ -176,7 +180,7 @@ impl Desk {
         Consumer::new(Arc::clone(&self.bus), subscription, work)
             // More than are made, so that it is noted why it failed.
             .with_max_attempts(CALLS + 2)
-            .with_backoff(Backoff::new(Duration::from_millis(500), Duration::from_mins(1)))
+            .with_backoff(Backoff::new(Duration::from_millis(500), LONGEST_PAUSE))
     }
 
     async fn do_work(&self, id: &str, edit: Option<&str>) -> Result<()> {
@@ -251,7 +255,7 @@ impl Desk {
     fn following(&self, group: &str, handler: impl Handler + 'static) -> Consumer {
         let subscription = Subscription::new(group, [SOCIAL]).with_lease(Duration::from_secs(15));
         Consumer::new(Arc::clone(&self.bus), subscription, handler)
-            .with_max_attempts(CALLS)
+            .with_max_attempts(TELLINGS)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_mins(1)))
     }
 }

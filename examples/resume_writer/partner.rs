@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pumasi_core::event::EventId;
 use pumasi_core::{Error, ErrorKind, Result};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::json;
 use support::webhook::Secret;
 
@@ -43,7 +43,7 @@ impl Partner {
         Ok(Self { url, secret, client, patience })
     }
 
-    /// Hands a notice over.
+    /// Hands a notice over. What the partner refuses for good is an error that says never to try again.
     pub(crate) async fn tell(&self, id: EventId, social: &Social) -> Result<()> {
         let body = json!({"id": id, "to": social.owner, "kind": social.kind, "from": social.person, "resume": social.resume});
         let body = body.to_string();
@@ -60,9 +60,20 @@ impl Partner {
         let answer = request.send().await.map_err(|error| {
             unavailable("the partner for notices did not answer").with_source(error.without_url())
         })?;
-        if answer.status().is_success() {
+        let status = answer.status();
+        if status.is_success() {
             return Ok(());
+        }
+        if is_final(status) {
+            let message = format!("the partner refuses this notice for good: status {}", status.as_u16());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Err(unavailable("the partner for notices turned a notice away"))
     }
+}
+
+/// Tells whether an answer is of this notice alone, and would be the same again. A secret that the partner does not know, or no right to
+/// tell it anything, is of how the service is set up: notices wait until that is mended.
+fn is_final(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 408 | 425 | 429)
 }

@@ -128,11 +128,20 @@ impl Badges {
         Ok(achievements(rows.map_err(|error| failed("reading achievements", error))?))
     }
 
-    /// The club's latest achievements, the newest first.
-    pub(crate) async fn latest(&self, limit: usize) -> Result<Vec<Achievement>> {
-        let query = "SELECT runner, badge, earned_at FROM achievements ORDER BY earned_at DESC, runner, badge LIMIT $1";
+    /// The club's latest achievements, the newest first and only what comes after one of the page before: its moment, runner and badge.
+    pub(crate) async fn latest(
+        &self,
+        after: Option<(i64, &str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Achievement>> {
+        let query = "SELECT runner, badge, earned_at FROM achievements \
+            WHERE earned_at < $1 OR earned_at = $1 AND (runner > $2 OR runner = $2 AND badge > $3) \
+            ORDER BY earned_at DESC, runner, badge LIMIT $4";
+        let (at, runner, badge) = after.unwrap_or((i64::MAX, "", ""));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = on!(&self.database, pool => sqlx::query_as(query).bind(limit).fetch_all(pool).await);
+        let rows = on!(&self.database, pool => {
+            sqlx::query_as(query).bind(at).bind(runner).bind(badge).bind(limit).fetch_all(pool).await
+        });
         Ok(achievements(rows.map_err(|error| failed("listing achievements", error))?))
     }
 }

@@ -1,5 +1,6 @@
 //! The club's days, weeks and months.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use pumasi_core::time::Timestamp;
@@ -76,6 +77,17 @@ impl Calendar {
         self.day.window(at)
     }
 
+    /// A moment of a day like `2026-11-24`, found from noon of that day in UTC: east of most it is the next day here by then.
+    pub(crate) fn within_day(&self, date: &str, noon: Timestamp) -> Result<Timestamp> {
+        let day = self.day(noon)?;
+        let name = day.name().trim_start_matches("day-");
+        Ok(match name.cmp(date) {
+            Ordering::Equal => noon,
+            Ordering::Greater => Timestamp::from_micros(day.start().as_micros().saturating_sub(1)),
+            Ordering::Less => day.end(),
+        })
+    }
+
     pub(crate) fn window(&self, span: Span, at: Timestamp) -> Result<Window> {
         self.period(span).window(at)
     }
@@ -87,5 +99,24 @@ impl Calendar {
     /// From when on nothing more counts in a window.
     pub(crate) fn closes(window: &Window) -> Timestamp {
         window.end().saturating_add(GRACE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_the_clubs_own_wherever_it_runs() {
+        for zone in ["Asia/Seoul", "UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Pacific/Apia"] {
+            let calendar = Calendar::in_zone(zone).unwrap();
+            for date in ["2026-01-01", "2026-11-22", "2026-11-23", "2026-11-30", "2026-12-01"] {
+                let noon = format!("{date}T12:00:00Z").parse().unwrap();
+                let within = calendar.within_day(date, noon).unwrap();
+                assert_eq!(calendar.day(within).unwrap().name(), format!("day-{date}"), "{zone}");
+            }
+            let monday = calendar.within_day("2026-11-23", "2026-11-23T12:00:00Z".parse().unwrap()).unwrap();
+            assert_eq!(calendar.window(Span::Week, monday).unwrap().name(), "week-2026-11-23", "{zone}");
+        }
     }
 }

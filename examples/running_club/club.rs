@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use pumasi_core::database::failed;
 use pumasi_core::event::{
     Consumer, Envelope, EventBus, EventId, Handler, Relay, Shutdown, State, Subscription,
 };
@@ -14,6 +15,7 @@ use pumasi_core::schedule::{Job, Missed, Run as DueRun, Schedule, ScheduleStore,
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
 use support::database::{Database, Sql};
+use support::on;
 use support::once::{Keyed, Made, Once};
 use support::outbox::Outbox;
 use support::servers;
@@ -131,8 +133,10 @@ impl Club {
         let calendar = setup.calendar.clone();
         let postgres = servers::postgres("running_club").await?;
         let bus = servers::bus(&setup.folder.join(EVENTS)).await?;
-        let boards = servers::boards(&setup.folder.join("boards.sqlite"), Clone::clone(&postgres)).await?;
-        let database = Database::open(&setup.folder.join("club.sqlite"), postgres, SCHEMA).await?;
+        let database =
+            Database::open(&setup.folder.join("club.sqlite"), Clone::clone(&postgres), SCHEMA).await?;
+        stays_in(&database, calendar.zone()).await?;
+        let boards = servers::boards(&setup.folder.join("boards.sqlite"), postgres).await?;
         let outbox = Outbox::open(&database).await?;
         let once = Once::open(&database, Arc::clone(&clock)).await?;
         let schedule = schedule(&database, turned.clone()).await?;
@@ -280,6 +284,24 @@ impl Club {
         self.boards.close_last(span).await?;
         self.recaps.make(Wanted::of(span, &window, run.due)).await
     }
+}
+
+/// Refuses another zone than the one in which the club's days, and all that is kept by them, have been counted so far.
+async fn stays_in(database: &Database, zone: &str) -> Result<()> {
+    let insert = "INSERT INTO settings (name, value) VALUES ('zone', $1) ON CONFLICT (name) DO NOTHING";
+    let look = "SELECT value FROM settings WHERE name = 'zone'";
+    let keeping = |error| failed("keeping the club's zone", error);
+    let kept: String = on!(database, pool => {
+        sqlx::query(insert).bind(zone).execute(pool).await.map_err(keeping)?;
+        sqlx::query_scalar(look).fetch_one(pool).await.map_err(keeping)?
+    });
+    if kept == zone {
+        return Ok(());
+    }
+    let message = format!(
+        "what is kept of the club was counted by the days of {kept}, and --zone says {zone}: start it with --zone {kept}"
+    );
+    Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
 async fn whole<T>(part: impl Future<Output = Result<T>>) -> Result<()> {

@@ -73,6 +73,17 @@ impl Paging {
         }
     }
 
+    /// The moment, in microseconds, and the identifier that the page before ended with, with a comma between.
+    ///
+    /// # Errors
+    ///
+    /// A 400 if it is no such thing.
+    pub fn after_moment(&self) -> Result<Option<(i64, &str)>, Problem> {
+        let Some(after) = self.after_id()? else { return Ok(None) };
+        let position = after.split_once(',').and_then(|(at, id)| Some((at.parse().ok()?, id)));
+        position.map(Some).ok_or_else(|| bad("`after` is what a page's link has"))
+    }
+
     /// How many rows the page has at most.
     pub fn limit(&self) -> usize {
         self.limit

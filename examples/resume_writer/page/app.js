@@ -30,9 +30,10 @@ const words = {
     retry: "Write it again", conflict: "The résumé has changed meanwhile. Look at it as it is now, and give the instruction again.", 
   },
 };
-let resumes = [], current = null, edit = null, visit = null;
+let current = null, edit = null, visit = null;
 let key = /^#shared=(\w+)$/.exec(location.hash)?.[1] ?? null; // behind a #, it is sent to nobody
 let isOpen = Boolean(key);
+const resumes = paged({ first: () => "resumes?limit=10", draw, button: $("more-resumes") });
 const notices = paged({ first: () => "notices?limit=20", draw, button: $("more-notices") });
 const comments = paged({ first: () => "shared/comments?limit=20", draw, button: $("more-comments"), ask: address => request("GET", address, undefined, { "share-key": key }) });
 // What is behind the link of somebody's résumé.
@@ -56,11 +57,11 @@ const turned = one => make("li", {}, make("del", { lang: "" }, one.text || "–"
 const changed = change => make("li", {}, change.fate !== "same" && make("span", { className: "tag" }, t(change.fate)), " ", ...change.words.map(word => make(word.fate === "added" ? "ins" : word.fate === "removed" ? "del" : "span", { lang: "" }, word.text)), proof(change));
 
 function draw() {
-  swap($("resumes"), resumes, ...resumes.map(row => {
+  swap($("resumes"), resumes.rows, ...resumes.rows.map(row => {
     const open = button(row.id, t("open"), () => guarded(() => show(row.id)), { ariaLabel: `${t("open")}: ${row.account}, ${day(row.at)}` });
     return make("li", {}, make("strong", {}, row.account), make("span", { className: `tag${row.state === "failed" ? " bad" : ""}` }, t("states")[row.state]), row.version > 0 && make("span", { className: "muted" }, t("version")(row.version)), open);
   }));
-  $("no-resumes").hidden = resumes.length > 0;
+  $("no-resumes").hidden = resumes.rows.length > 0;
   swap($("notices"), notices.rows, ...notices.rows.map(notice => make("li", {}, ...named(t("kinds")[notice.kind], notice.person), " ", make("span", { className: "muted" }, day(notice.at)))));
   $("no-notices").hidden = notices.rows.length > 0;
   if (current) {
@@ -103,7 +104,7 @@ async function show(id) {
   $("one-h").focus();
 }
 async function refresh() {
-  if (me) [resumes] = await Promise.all([call("GET", "resumes"), notices.refresh()]);
+  if (me) await Promise.all([resumes.refresh(), notices.refresh()]);
   if (current) {
     try { current = await call("GET", `resumes/${current.id}`); } catch (error) { if (error.status !== 404) throw error; current = null; }
     if (current && edit?.state === "pending") {
@@ -179,7 +180,7 @@ begin({
     $("by").textContent = setup.model ? (setup.offline ? t("offline")(setup.account) : t("model")(setup.model)) : "";
     draw();
   },
-  left() { current = edit = null; resumes = []; notices.clear(); },
+  left() { current = edit = null; resumes.clear(); notices.clear(); },
   async begun() {
     if (setup.account && !$("account").value) $("account").value = setup.account;
     document.querySelector(`[name=written][value=${language}]`).checked = true;

@@ -10,7 +10,7 @@ use support::body::Object;
 use support::once::Keyed;
 use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Ids, bad};
+use support::query::{Id, Ids};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,8 +47,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 
 /// Asks for a résumé of a GitHub account; `GET /resumes/{id}` tells when it is written.
 ///
-/// Sent again under the same `Idempotency-Key` it is written once. Each costs a call of the model, as retries and instructions do, of
-/// which one person may cause so many in a day: with 429, `Retry-After` says when the next one is allowed.
+/// Sent again under the same `Idempotency-Key` it is written once. Of résumés, retries and instructions, each of which takes one call of
+/// the model or several, one person has so many within 24 hours: with 429, `Retry-After` says when the next one is allowed.
 #[utoipa::path(post, path = "/resumes", request_body = Wanted, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this résumé, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -69,12 +69,19 @@ async fn ask(
     Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
 }
 
-/// Lists the caller's own résumés, the oldest first.
-#[utoipa::path(get, path = "/resumes", security(("bearer" = [])), responses(
-    (status = 200, body = Vec<ResumeRow>), (status = 401, body = Problem)))]
-async fn list(State(service): Shared, caller: Caller) -> Answer<Json<Vec<ResumeRow>>> {
-    let resumes = service.desk.store.of(caller.name()).await?;
-    Ok(Json(resumes.into_iter().map(ResumeRow::from).collect()))
+/// Lists the caller's own résumés, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/resumes", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<ResumeRow>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn list(
+    State(service): Shared,
+    caller: Caller,
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<ResumeRow>>)> {
+    let resumes = service.desk.store.of(caller.name(), paging.after_moment()?, paging.rows()).await?;
+    Ok(paging.page_of(resumes, |resume| format!("{},{}", resume.at, resume.id), ResumeRow::from))
 }
 
 /// Shows a résumé of the caller's, with what was refused and why.
@@ -179,13 +186,7 @@ async fn notices(
     caller: Caller,
     paging: Paging,
 ) -> Answer<(HeaderMap, Json<Vec<NoticeView>>)> {
-    let position =
-        |after: &str| after.split_once(',').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    let after = match paging.after_id()? {
-        None => None,
-        Some(after) => Some(position(after).ok_or_else(|| bad("`after` is what a page's link has"))?),
-    };
-    let notices = service.desk.store.notices(caller.name(), after, paging.rows()).await?;
+    let notices = service.desk.store.notices(caller.name(), paging.after_moment()?, paging.rows()).await?;
     Ok(paging.page_of(notices, |notice| format!("{},{}", notice.at, notice.id), NoticeView::from))
 }
 

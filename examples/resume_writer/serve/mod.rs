@@ -19,7 +19,7 @@ use support::{telemetry, tokens};
 use crate::desk::Desk;
 use crate::evidence::Accounts;
 use crate::partner::Partner;
-use crate::store::CALLS_A_DAY;
+use crate::store::WRITINGS_A_DAY;
 use crate::writer::Writer;
 use view::Role;
 
@@ -45,9 +45,10 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "50")]
     requests_per_second: NonZeroU32,
-    /// How many calls of the model one person may cause in a day: by résumés, retries and instructions.
-    #[arg(long, default_value_t = CALLS_A_DAY)]
-    calls_a_day: NonZeroU32,
+    /// How much one person may have the model write within 24 hours: résumés, retries and instructions together. Each may take several
+    /// calls of the model: where an answer is no use it is asked again, and where a call fails.
+    #[arg(long, default_value_t = WRITINGS_A_DAY)]
+    writings_a_day: NonZeroU32,
 }
 
 pub(crate) type TokenOptions = tokens::Options<Role>;
@@ -72,7 +73,7 @@ pub(crate) async fn run(
     let (accounts, partner) = (Accounts::from_env()?, Partner::from_env()?);
     let is_told = partner.is_some();
     let mut desk = Desk::on_servers(&options.data, writer, accounts, partner).await?;
-    desk.store = desk.store.with_calls_a_day(options.calls_a_day);
+    desk.store = desk.store.with_writings_a_day(options.writings_a_day);
     let store = desk.store.clone();
     let ready = host.ready().with_bus(Arc::clone(&desk.bus)).with("store", move || {
         let store = store.clone();

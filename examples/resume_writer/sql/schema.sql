@@ -49,8 +49,14 @@ CREATE TABLE IF NOT EXISTS notices (
     told INTEGER
 ) STRICT;
 CREATE INDEX IF NOT EXISTS notices_by_owner ON notices (owner, at);
--- Who caused calls of the model, and when all of a day's will be allowed to them again.
-CREATE TABLE IF NOT EXISTS calls (
+-- Who has had something written, and when last: the row is held while that is counted.
+CREATE TABLE IF NOT EXISTS writers (
     person TEXT PRIMARY KEY,
-    back_at INTEGER NOT NULL
+    at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- When résumés, retries and instructions of the last day were asked for, by person.
+CREATE TABLE IF NOT EXISTS writings (
+    person TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS writings_by_person ON writings (person, at);

@@ -26,8 +26,8 @@ use crate::resume::{Refused, Resume};
 pub(crate) const WORK: &str = "resumes.work";
 /// What people do with shared résumés.
 pub(crate) const SOCIAL: &str = "resumes.social";
-/// How many calls of the model one person may cause in a day, unless the service is told otherwise.
-pub(crate) const CALLS_A_DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+/// How much one person may have written in a day, unless the service is told otherwise.
+pub(crate) const WRITINGS_A_DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("../sql/schema.sql"), postgres: include_str!("../sql/schema.postgres.sql") };
@@ -38,8 +38,8 @@ pub(crate) struct Store {
     database: Database,
     pub(crate) outbox: Outbox,
     pub(crate) once: Once,
-    /// How many calls of the model one person may cause in a day.
-    calls_a_day: NonZeroU32,
+    /// How much one person may have written in a day: résumés, retries and instructions.
+    writings_a_day: NonZeroU32,
 }
 
 /// A résumé as it is kept.
@@ -216,12 +216,12 @@ impl Store {
         let database = Database::open(file, database, SCHEMA).await?;
         let (outbox, once) =
             (Outbox::open(&database).await?, Once::open(&database, Arc::new(SystemClock)).await?);
-        Ok(Self { database, outbox, once, calls_a_day: CALLS_A_DAY })
+        Ok(Self { database, outbox, once, writings_a_day: WRITINGS_A_DAY })
     }
 
-    /// Sets how many calls of the model one person may cause in a day.
-    pub(crate) fn with_calls_a_day(self, calls_a_day: NonZeroU32) -> Self {
-        Self { calls_a_day, ..self }
+    /// Sets how much one person may have written in a day.
+    pub(crate) fn with_writings_a_day(self, writings_a_day: NonZeroU32) -> Self {
+        Self { writings_a_day, ..self }
     }
 
     pub(crate) async fn ping(&self) -> Result<()> {
@@ -235,10 +235,21 @@ impl Store {
             .map_err(keeping)
     }
 
-    /// Lists somebody's résumés, the oldest first.
-    pub(crate) async fn of(&self, owner: &str) -> Result<Vec<Kept>> {
-        let query = "SELECT * FROM resumes WHERE owner = $1 ORDER BY at, id";
-        on!(&self.database, pool => sqlx::query_as(query).bind(owner).fetch_all(pool).await).map_err(keeping)
+    /// Lists somebody's résumés, the newest first and only what comes after one of the page before: its moment and its name.
+    pub(crate) async fn of(
+        &self,
+        owner: &str,
+        after: Option<(i64, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Kept>> {
+        let query = "SELECT * FROM resumes \
+            WHERE owner = $1 AND (at < $2 OR at = $2 AND id < $3) ORDER BY at DESC, id DESC LIMIT $4";
+        let (at, id) = after.unwrap_or((i64::MAX, ""));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        on!(&self.database, pool => {
+            sqlx::query_as(query).bind(owner).bind(at).bind(id).bind(limit).fetch_all(pool).await
+        })
+        .map_err(keeping)
     }
 
     /// Deletes a résumé with all that belongs to it.

@@ -145,12 +145,12 @@ impl Store {
     pub(crate) async fn notices(
         &self,
         owner: &str,
-        after: Option<(i64, String)>,
+        after: Option<(i64, &str)>,
         limit: usize,
     ) -> Result<Vec<Notice>> {
         let query = "SELECT id, resume, kind, person, at FROM notices \
             WHERE owner = $1 AND (at < $2 OR at = $2 AND id < $3) ORDER BY at DESC, id DESC LIMIT $4";
-        let (at, id) = after.unwrap_or((i64::MAX, String::new()));
+        let (at, id) = after.unwrap_or((i64::MAX, ""));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         on!(&self.database, pool => {
             sqlx::query_as(query).bind(owner).bind(at).bind(id).bind(limit).fetch_all(pool).await

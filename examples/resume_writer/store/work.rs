@@ -31,7 +31,7 @@ impl Store {
     }
 
     async fn insert_resume(&self, mut connection: Connection<'_>, new: Kept) -> Result<String> {
-        self.count_call(&mut connection, &new.owner, new.at).await?;
+        self.count(&mut connection, &new.owner, new.at).await?;
         let insert = "INSERT INTO resumes (id, owner, account, language, state, version, at) \
             SELECT $1, $2, $3, $4, 'pending', 0, $5 WHERE (SELECT count(*) FROM resumes WHERE owner = $2) < $6";
         let added = within!(&mut connection, open => sqlx::query(insert)
@@ -54,40 +54,35 @@ impl Store {
         Ok(new.id)
     }
 
-    /// Counts a call of the model that somebody causes, within the transaction of what it is for.
-    ///
-    /// As many as a day's are allowed at once, and each comes back after its share of the day (the generic cell rate algorithm):
-    /// what is kept of a person is the moment at which all of them will be back.
-    async fn count_call(&self, connection: &mut Connection<'_>, person: &str, now: i64) -> Result<()> {
-        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        let (day, share) = (micros(DAY), micros(DAY / self.calls_a_day.get()));
-        let count = "INSERT INTO calls (person, back_at) VALUES ($1, $2 + $3) ON CONFLICT (person) DO UPDATE \
-            SET back_at = CASE WHEN calls.back_at > $2 THEN calls.back_at ELSE $2 END + $3 \
-            WHERE calls.back_at + $3 <= $2 + $4";
-        let counted = within!(connection, open => sqlx::query(count)
-            .bind(person)
-            .bind(now)
-            .bind(share)
-            .bind(day)
-            .execute(&mut **open)
-            .await
-            .map(|done| done.rows_affected()));
-        if counted.map_err(keeping)? > 0 {
-            return Ok(());
-        }
-        let look = "SELECT back_at FROM calls WHERE person = $1";
-        let back_at: i64 = within!(connection, open => {
-            sqlx::query_scalar(look).bind(person).fetch_one(&mut **open).await
-        })
-        .map_err(keeping)?;
-        let wait = Duration::from_micros(u64::try_from(back_at + share - now - day).unwrap_or(0));
+    /// Counts what somebody has the model write, within the transaction of what it is for: in no 24 hours is more let through than a
+    /// person may have written in a day.
+    async fn count(&self, connection: &mut Connection<'_>, person: &str, now: i64) -> Result<()> {
+        let day = i64::try_from(DAY.as_micros()).unwrap_or(i64::MAX);
+        // Held by one at a time, so that no two count the same.
+        let hold = "INSERT INTO writers (person, at) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET at = excluded.at";
+        let forget = "DELETE FROM writings WHERE person = $1 AND at <= $2";
+        // The last that fills the day, if it is full: when that is a day old, another is let through.
+        let look = "SELECT at FROM writings WHERE person = $1 ORDER BY at DESC LIMIT 1 OFFSET $2";
+        let insert = "INSERT INTO writings (person, at) VALUES ($1, $2)";
+        let before = i64::from(self.writings_a_day.get()) - 1;
+        let filled: Option<i64> = within!(connection, open => {
+            sqlx::query(hold).bind(person).bind(now).execute(&mut **open).await.map_err(keeping)?;
+            sqlx::query(forget).bind(person).bind(now.saturating_sub(day)).execute(&mut **open).await.map_err(keeping)?;
+            let filled = sqlx::query_scalar(look).bind(person).bind(before).fetch_optional(&mut **open).await;
+            let filled = filled.map_err(keeping)?;
+            if filled.is_none() {
+                sqlx::query(insert).bind(person).bind(now).execute(&mut **open).await.map_err(keeping)?;
+            }
+            filled
+        });
+        let Some(filled) = filled else { return Ok(()) };
+        let wait = filled.saturating_add(day).saturating_sub(now);
         let message = format!(
-            "you have caused as many calls of the model as one person may in a day: {} at most, and one more in every {} minutes",
-            self.calls_a_day,
-            (DAY / self.calls_a_day.get()).as_secs().div_ceil(60),
+            "you have had as much written as one person may within 24 hours: {} at most, of résumés, retries and instructions",
+            self.writings_a_day,
         );
         // Whole seconds, so that whoever comes back then is not told to wait again.
-        let wait = Duration::from_secs(wait.as_secs() + 1);
+        let wait = Duration::from_secs(Duration::from_micros(u64::try_from(wait).unwrap_or(0)).as_secs() + 1);
         Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::After(wait)))
     }
 
@@ -125,7 +120,7 @@ impl Store {
             let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
             let begun = sqlx::query(begin_anew).bind(&kept.id).execute(&mut *transaction).await.map_err(keeping)?;
             if begun.rows_affected() > 0 {
-                self.count_call(&mut (&mut *transaction).into(), &kept.owner, now.as_micros()).await?;
+                self.count(&mut (&mut *transaction).into(), &kept.owner, now.as_micros()).await?;
                 self.outbox.write(&mut *transaction, &[event]).await?;
                 return transaction.commit().await.map_err(keeping);
             }
@@ -160,7 +155,7 @@ impl Store {
         if held.map_err(keeping)? == 0 {
             return Err(conflict("the résumé is not written yet, or has another version by now"));
         }
-        self.count_call(&mut connection, owner, edit.at).await?;
+        self.count(&mut connection, owner, edit.at).await?;
         let insert = "INSERT INTO edits (id, resume, base, instruction, state, at) SELECT $1, $2, $3, $4, 'pending', $5 \
             WHERE (SELECT count(*) FROM edits WHERE resume = $2 AND state = 'pending') < $6";
         let added = within!(&mut connection, open => sqlx::query(insert)
@@ -221,5 +216,51 @@ impl Store {
             transaction.commit().await.map_err(keeping)?;
             Ok(true)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn in_no_24_hours_is_more_let_through_than_in_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("resumes.sqlite"), None).await.unwrap();
+        let store = store.with_writings_a_day(NonZeroU32::new(10).unwrap());
+        let hour = 3_600_000_000;
+        let ask = async |at: i64, person: &str| {
+            on!(&store.database, pool => {
+                let mut connection = pool.acquire().await.unwrap();
+                store.count(&mut (&mut *connection).into(), person, at).await
+            })
+        };
+        let wait = |error: &Error| match error.retry() {
+            Retry::After(wait) => wait,
+            _ => Duration::MAX,
+        };
+        let mut let_through = Vec::new();
+        // Every half an hour of three days somebody tries, and at the end of each day as much as there is.
+        for half in 0..144 {
+            let at = half * hour / 2;
+            let tries = if half % 48 == 47 { 20 } else { 1 };
+            for _ in 0..tries {
+                match ask(at, "하늘").await {
+                    Ok(()) => let_through.push(at),
+                    Err(error) => assert!(wait(&error) <= DAY + Duration::from_secs(1), "{error}"),
+                }
+            }
+        }
+        for from in &let_through {
+            let within = let_through.iter().filter(|at| (*from..from + 24 * hour).contains(*at)).count();
+            assert!(within <= 10, "{within} from {from} on");
+        }
+        assert_eq!(let_through.len(), 30);
+        ask(143 * hour / 2, "아무개").await.unwrap();
+        let error = ask(143 * hour / 2, "하늘").await.unwrap_err();
+        let wait = i64::try_from(wait(&error).as_micros()).unwrap();
+        ask(143 * hour / 2 + wait, "하늘").await.unwrap();
     }
 }

@@ -46,7 +46,11 @@ async fn board(
     let (boards, kind) = (&service.club.boards, kind(&name)?);
     let now = boards.now();
     let (skip, limit) = (skip(query.after.as_deref())?, limit(query.limit)? as u64);
-    let asked = Asked { name: kind.name, span: query.span, at: moment(query.on.as_deref(), now)? };
+    let asked = Asked {
+        name: kind.name,
+        span: query.span,
+        at: moment(&service.club.calendar, query.on.as_deref(), now)?,
+    };
     let page = boards.page(asked, skip, limit).await?;
     let last = skip.saturating_add(limit);
     let link = if page.total > last && !page.rows.is_empty() {
@@ -77,7 +81,11 @@ async fn mine(
     if neighbours > MOST {
         return Err(bad(format!("neighbours are 0 to {MOST}")));
     }
-    let asked = Asked { name: kind.name, span: query.span, at: moment(query.on.as_deref(), now)? };
+    let asked = Asked {
+        name: kind.name,
+        span: query.span,
+        at: moment(&service.club.calendar, query.on.as_deref(), now)?,
+    };
     let me = service.member(kind, &caller).await?;
     let found = match &me {
         Some(me) => boards.around(asked, me, u64::from(neighbours)).await?,

@@ -6,7 +6,7 @@ use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::calendar::Span;
+use crate::calendar::{Calendar, Span};
 use crate::runs::NewRun;
 
 /// What a person may have run at once, in metres and seconds.
@@ -151,18 +151,19 @@ pub(super) struct MineQuery {
     pub(super) neighbours: Option<u8>,
 }
 
-/// A moment of a day: noon of UTC, which is that day in most places.
-pub(super) fn moment(on: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
+/// A moment of a day of the club's.
+pub(super) fn moment(calendar: &Calendar, on: Option<&str>, now: Timestamp) -> Result<Timestamp, Problem> {
     let Some(on) = on else { return Ok(now) };
     let is_date = on.len() == 10
         && on.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    let moment = is_date.then(|| format!("{on}T12:00:00Z").parse().ok()).flatten();
+    let noon = is_date.then(|| format!("{on}T12:00:00Z").parse().ok()).flatten();
     // Where nobody has run, a month before the first year of the calendar is no month.
-    let moment = moment.filter(|_| ("1970-01-02"..="2999-12-31").contains(&on));
-    moment.ok_or_else(|| bad("`on` is a day like 2026-11-24, from 1970 to 2999"))
+    let noon = noon.filter(|_| ("1970-01-02"..="2999-12-31").contains(&on));
+    let noon = noon.ok_or_else(|| bad("`on` is a day like 2026-11-24, from 1970 to 2999"))?;
+    Ok(calendar.within_day(on, noon)?)
 }
 
 /// How many places to pass over.
@@ -206,16 +207,6 @@ pub(super) struct NamesQuery {
     pub(super) limit: Option<u16>,
 }
 
-/// How many.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LatestQuery {
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
 /// Which of the caller's recaps.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -225,7 +216,20 @@ pub(super) struct RecapsQuery {
     #[serde(default)]
     #[param(inline)]
     pub(super) span: Span,
+    /// What the page before ended with, as its link has it.
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<String>,
     /// At most this many, the newest.
     #[param(minimum = 1, maximum = 500)]
     pub(super) limit: Option<u16>,
+}
+
+impl RecapsQuery {
+    /// When the week, or the month, began that the page before ended with.
+    pub(super) fn before(&self) -> Result<Option<Timestamp>, Problem> {
+        let Some(after) = &self.after else { return Ok(None) };
+        let at = after.parse().ok().filter(|at| *at >= 0 && !after.starts_with('+'));
+        at.map(|at| Some(Timestamp::from_micros(at)))
+            .ok_or_else(|| bad("`after` is a number that a page ended with"))
+    }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// How many requests a second one caller may make.
     #[arg(long, default_value = "50")]
     requests_per_second: NonZeroU32,
-    /// Where the club runs: its days begin at two in the morning there.
+    /// Where the club runs: its days begin at two in the morning there. It stays as it was when the club was opened first.
     #[arg(long, default_value = "Asia/Seoul", value_name = "ZONE")]
     zone: String,
     /// When weeks are closed and recapped, as a cron expression: six hours or more after they have ended, on Mondays at two.

@@ -8,18 +8,19 @@ use axum::http::{HeaderMap, StatusCode};
 use support::auth::Caller;
 use support::body::Object;
 use support::once::Keyed;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Known, limit, next_page, url_encoded};
+use support::query::{Known, bad, limit, next_page, url_encoded};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
 use super::input::{
-    CrewInput, LatestQuery, MembershipInput, NamesQuery, RecapInput, RecapsQuery, Role, RunInput, RunsQuery,
+    CrewInput, MembershipInput, NamesQuery, RecapInput, RecapsQuery, Role, RunInput, RunsQuery,
 };
 use super::view::{AskedView, BadgeView, CrewView, JobView, MeView, NewsView, RecapView, RunView};
-use crate::badges::BADGES;
+use crate::badges::{Achievement, BADGES};
 use crate::club::JOBS;
 use crate::recaps::Wanted;
 use crate::runs::Run;
@@ -140,23 +141,46 @@ async fn achievements(State(service): Shared, caller: Caller) -> Answer<Json<Vec
     Ok(Json(BADGES.iter().map(|badge| BadgeView::of(badge, &earned)).collect()))
 }
 
-/// Lists the club's latest achievements.
-#[utoipa::path(get, path = "/news", params(LatestQuery), responses((status = 200, body = Vec<NewsView>), (status = 400, body = Problem)))]
-async fn news(State(service): Shared, Known(query): Known<LatestQuery>) -> Answer<Json<Vec<NewsView>>> {
-    let latest = service.club.badges.latest(limit(query.limit)?).await?;
-    Ok(Json(latest.into_iter().map(NewsView::from).collect()))
+/// Lists the club's achievements, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/news", params(PageQuery), responses(
+    (status = 200, body = Vec<NewsView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem)))]
+async fn news(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<NewsView>>)> {
+    let after = match paging.after_moment()? {
+        None => None,
+        Some((at, which)) => {
+            let (badge, runner) =
+                which.split_once(',').ok_or_else(|| bad("`after` is what a page's link has"))?;
+            Some((at, runner, badge))
+        }
+    };
+    let latest = service.club.badges.latest(after, paging.rows()).await?;
+    let key =
+        |earned: &Achievement| format!("{},{},{}", earned.earned_at.as_micros(), earned.badge, earned.runner);
+    Ok(paging.page_of(latest, key, NewsView::from))
 }
 
 /// Lists the caller's recaps, the newest first.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/recaps", params(RecapsQuery), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<RecapView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    (status = 200, body = Vec<RecapView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn recaps(
     State(service): Shared,
     caller: Caller,
+    RawQuery(raw): RawQuery,
     Known(query): Known<RecapsQuery>,
-) -> Answer<Json<Vec<RecapView>>> {
-    let recaps = service.club.recaps.of(caller.name(), query.span, None, limit(query.limit)?).await?;
-    Ok(Json(recaps.into_iter().map(RecapView::from).collect()))
+) -> Answer<(HeaderMap, Json<Vec<RecapView>>)> {
+    let limit = limit(query.limit)?;
+    let mut recaps = service.club.recaps.of(caller.name(), query.span, query.before()?, limit + 1).await?;
+    let more = recaps.len() > limit;
+    recaps.truncate(limit);
+    let last = recaps.last().filter(|_| more).map(|last| last.window.start().as_micros().to_string());
+    let link = last.map(|last| next_page("/recaps", raw.as_deref(), &last)).unwrap_or_default();
+    Ok((link, Json(recaps.into_iter().map(RecapView::from).collect())))
 }
 
 /// Asks for everybody's recaps of the week or month so far; for an organiser.
@@ -181,21 +205,28 @@ async fn ask_for_recaps(
     Ok((StatusCode::ACCEPTED, Json(AskedView { span: input.span, from, until })))
 }
 
-/// Lists what became of the scheduled jobs, of each the newest first; for an organiser.
-#[utoipa::path(get, path = "/jobs", params(LatestQuery), security(("bearer" = [])), responses(
-    (status = 200, body = Vec<JobView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+/// Lists what became of the scheduled jobs, the newest first; for an organiser.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/jobs", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<JobView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn jobs(
     State(service): Shared,
     caller: Caller,
-    Known(query): Known<LatestQuery>,
-) -> Answer<Json<Vec<JobView>>> {
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<JobView>>)> {
     caller.require(Role::Organiser.as_str())?;
-    let limit = u32::try_from(limit(query.limit)?).unwrap_or(u32::MAX);
-    let mut jobs = Vec::new();
+    let after = paging.after_moment()?;
+    let mut runs = Vec::new();
     for (job, _) in JOBS {
-        jobs.extend(service.club.schedule.history(job, limit).await?.into_iter().map(JobView::from));
+        // As many as are kept: some hundreds.
+        runs.extend(service.club.schedule.history(job, u32::MAX).await?);
     }
-    Ok(Json(jobs))
+    runs.retain(|run| after.is_none_or(|after| (run.due.as_micros(), run.job.as_str()) < after));
+    runs.sort_unstable_by(|one, other| (other.due, &other.job).cmp(&(one.due, &one.job)));
+    runs.truncate(paging.rows());
+    Ok(paging.page_of(runs, |run| format!("{},{}", run.due.as_micros(), run.job), JobView::from))
 }
 
 impl Service {

@@ -42,3 +42,8 @@ CREATE TABLE IF NOT EXISTS notices (
     event TEXT PRIMARY KEY,
     ts TEXT NOT NULL
 );
+-- What stays as it was when the club was opened first.
+CREATE TABLE IF NOT EXISTS settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);

@@ -32,7 +32,17 @@ async fn every_line_has_its_proof_and_what_has_none_is_refused_with_its_reason()
     let english = done(&owner, service.url(&format!("/resumes/{other}"))).await;
     assert_eq!(reasons(&english["resume"]["refused"]), ["number"]);
     let list = ok(owner.get(service.url("/resumes")).send().await.unwrap()).await;
-    assert_eq!(list.as_array().unwrap().len(), 2);
+    let listed: Vec<&Value> = list.as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(listed, [&json!(other), &json!(id)], "the newest first");
+    let first = owner.get(service.url("/resumes?limit=1")).send().await.unwrap();
+    let link = first.headers()["link"].to_str().unwrap().to_owned();
+    assert_eq!(ok(first).await, json!([list[0]]));
+    let next = link.trim_start_matches('<').split('>').next().unwrap();
+    let last = owner.get(service.url(next)).send().await.unwrap();
+    assert!(!last.headers().contains_key("link"));
+    assert_eq!(ok(last).await, json!([list[1]]));
+    let odd = owner.get(service.url("/resumes?after=x")).send().await.unwrap();
+    is_refused(odd, StatusCode::BAD_REQUEST).await;
 
     // Nobody else knows of them.
     let stranger = client("아무개");

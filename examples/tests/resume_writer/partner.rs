@@ -1,6 +1,6 @@
 //! What stands in for the partner that takes notices.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use super::desk::stand_in;
 
 pub(crate) const SECRET: &str = "a secret of the partner and ours";
 
-/// Takes signed notices, or hangs for as long as it is told to.
+/// Takes signed notices, or hangs for as long as it is told to. What somebody called `refused with 410` did it refuses so.
 #[derive(Clone)]
 pub(crate) struct Partner {
     pub(crate) url: String,
@@ -25,18 +25,24 @@ pub(crate) struct Partner {
 #[derive(Default)]
 struct Inside {
     hangs: AtomicBool,
+    refused: AtomicUsize,
     got: Mutex<Vec<(String, Value)>>,
 }
 
 impl Partner {
     pub(crate) async fn start(hangs: bool) -> Self {
-        let inside = Arc::new(Inside { hangs: AtomicBool::new(hangs), got: Mutex::default() });
+        let inside = Arc::new(Inside { hangs: AtomicBool::new(hangs), ..Inside::default() });
         let router = Router::new().route("/notices", post(take)).with_state(Arc::clone(&inside));
         Self { url: format!("{}/notices", stand_in(router).await), inside }
     }
 
     pub(crate) fn wake(&self) {
         self.inside.hangs.store(false, Ordering::SeqCst);
+    }
+
+    /// How many calls it refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.inside.refused.load(Ordering::SeqCst)
     }
 
     /// The ids and bodies that it was told.
@@ -52,7 +58,12 @@ async fn take(State(inside): State<Arc<Inside>>, headers: HeaderMap, body: Strin
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     match Secret::new(SECRET).unwrap().verify(&headers, body.as_bytes(), now) {
         Ok(id) => {
-            inside.got.lock().unwrap().push((id.to_owned(), serde_json::from_str(&body).unwrap()));
+            let told: Value = serde_json::from_str(&body).unwrap();
+            if let Some(status) = told["from"].as_str().and_then(|from| from.strip_prefix("refused with ")) {
+                inside.refused.fetch_add(1, Ordering::SeqCst);
+                return status.parse().unwrap();
+            }
+            inside.got.lock().unwrap().push((id.to_owned(), told));
             StatusCode::OK
         }
         Err(_) => StatusCode::UNAUTHORIZED,

@@ -176,6 +176,34 @@ async fn a_partner_that_hangs_slows_no_request_and_hears_of_all_when_it_is_back(
 }
 
 #[tokio::test]
+async fn a_notice_that_the_partner_refuses_for_good_is_put_aside_and_keeps_no_other_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let partner = Partner::start(false).await;
+    let service = start_with(folder.path(), told_by(&partner));
+    let owner = client("하늘");
+    let (id, _) = written(&owner, &service).await;
+    let key = share(&owner, &service, &id).await;
+    for name in ["refused with 400", "refused with 410", "refused with 422", "a fan"] {
+        ok(like(&client(name), &service, &key, true).await).await;
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while partner.got().is_empty() {
+        assert!(Instant::now() < deadline, "{} were refused, and nobody else was told of", partner.refused());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(partner.refused(), 3, "none was tried again");
+    down(&service, &[]).await;
+    let aside = desk::put_aside("resume_writer", folder.path(), &[]);
+    assert!(aside.contains("status 410") && aside.contains("3 are put aside"), "{aside}");
+
+    // A setting that is wrong is waited for.
+    ok(like(&client("refused with 401"), &service, &key, true).await).await;
+    down(&service, &["partner"]).await;
+    let aside = desk::put_aside("resume_writer", folder.path(), &[]);
+    assert!(aside.contains("3 are put aside"), "{aside}");
+}
+
+#[tokio::test]
 async fn no_acknowledged_like_or_comment_is_lost_by_a_kill_and_none_is_told_twice_on_the_page() {
     let folder = tempfile::tempdir().unwrap();
     let partner = Partner::start(false).await;

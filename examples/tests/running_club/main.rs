@@ -73,6 +73,19 @@ fn run(metres: i64, seconds: i64) -> Value {
     json!({"began_at": now.to_string(), "distance_m": metres, "time_s": seconds})
 }
 
+/// The rows of a list, read page by page.
+async fn paged(club: &Club, first: &str, who: Who<'_>) -> Value {
+    let (mut path, mut rows) = (first.to_owned(), Vec::new());
+    loop {
+        let page = club.send(Method::GET, &path, who, None, None).await.unwrap();
+        let link = page.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        let Value::Array(found) = page.json().await.unwrap() else { return Value::Null };
+        rows.extend(found);
+        let Some(link) = link else { return Value::Array(rows) };
+        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+}
+
 /// The places of a board: rank, name, the first value.
 fn places(board: &Value, value: &str) -> Vec<(u64, String, i64)> {
     let place = |place: &Value| {

@@ -53,6 +53,21 @@ fn a_schedule_that_would_close_nothing_is_refused_at_the_start() {
     }
 }
 
+#[test]
+fn a_club_stays_in_the_zone_in_which_it_was_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |zone: &str| {
+        let serve = |command: &mut Command| {
+            command.args(["serve", "--listen", "127.0.0.1:0", "--zone", zone, "--data"]).arg(folder.path());
+        };
+        Running::start("running_club", serve).map(drop).map_err(|error| error.to_string())
+    };
+    open("Pacific/Kiritimati").unwrap();
+    let error = open("Asia/Seoul").unwrap_err();
+    assert!(error.contains("Pacific/Kiritimati") && error.contains("Asia/Seoul"), "{error}");
+    open("Pacific/Kiritimati").unwrap();
+}
+
 #[tokio::test]
 async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -61,6 +76,10 @@ async fn scheduled_jobs_run_and_organisers_see_what_became_of_them() {
     });
     let jobs = club.until("/jobs", Organiser, |jobs| jobs[0]["status"] == "done").await;
     assert_eq!((&jobs[0]["job"], &jobs[0]["attempts"]), (&json!("weekly-recap"), &json!(1)));
+    club.until("/jobs", Organiser, |jobs| jobs.as_array().unwrap().len() >= 3).await;
+    let jobs = paged(&club, "/jobs?limit=1", Organiser).await;
+    let due: Vec<&str> = jobs.as_array().unwrap().iter().map(|job| job["due"].as_str().unwrap()).collect();
+    assert!(due.len() >= 3 && due.is_sorted_by(|one, other| one > other), "{jobs}");
     assert_eq!(club.ask(Method::GET, "/jobs", Runner("민지"), None).await.0, StatusCode::FORBIDDEN);
     assert_eq!(club.ask(Method::GET, "/jobs", Nobody, None).await.0, StatusCode::UNAUTHORIZED);
 }

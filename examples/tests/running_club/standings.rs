@@ -183,6 +183,7 @@ async fn many_who_record_at_the_same_time_lose_nothing_and_the_service_stops_in_
     assert!(places(&board, "distance_m").iter().all(|place| place.0 == 1 && place.2 == 15_000), "{board}");
     let news = club.until("/news?limit=500", Nobody, |news| news.as_array().unwrap().len() >= 20).await;
     assert_eq!(news.as_array().unwrap().iter().filter(|each| each["badge"] == "first_run").count(), 20);
+    assert_eq!(paged(&club, "/news?limit=7", Nobody).await, news, "page by page it is the same");
     let metrics = club.client.get(club.service.url("/metrics")).send().await.unwrap().text().await.unwrap();
     for line in ["club_runs_total 100", "club_achievements_total{badge=\"first_run\"} 20"] {
         assert!(metrics.contains(line), "{line}: {metrics}");
