@@ -25,6 +25,23 @@ use crate::shop::Shop;
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("sql/schema.sql"), postgres: include_str!("sql/schema.postgres.sql") };
 
+/// Keeps an entry from being ordered until the transaction has ended.
+const LOCK: Sql = Sql {
+    sqlite: "SELECT id FROM entries WHERE id = $1",
+    postgres: "SELECT id FROM entries WHERE id = $1 FOR UPDATE",
+};
+const DELETE: &str =
+    "DELETE FROM entries WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM orders WHERE entry = $1)";
+
+/// What became of an entry that was to be taken out.
+pub(crate) enum Removed {
+    Done,
+    /// There is no such entry.
+    Missing,
+    /// Somebody has ordered it: it stays.
+    Ordered,
+}
+
 /// An SQLite file or a PostgreSQL database; what its functions returned is on the disk. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Board {
@@ -57,7 +74,7 @@ impl Board {
         }
         let entries = sample(now)?;
         for entry in &entries {
-            shop.stock(entry).await?;
+            shop.places(entry).await?;
         }
         self.add(&entries).await
     }
@@ -73,7 +90,7 @@ impl Board {
         })
     }
 
-    /// Writes an entry, and announces it, once for each request.
+    /// Writes an entry, and announces it, once for each request; returns what that request wrote, as it was then.
     pub(crate) async fn write(&self, keyed: &Keyed, entry: Entry) -> Result<Entry> {
         let board = self.clone();
         let written = self.once.run(keyed, move |connection| {
@@ -106,19 +123,24 @@ impl Board {
         self.outbox.write(connection, &[entry.event()?]).await
     }
 
-    /// Takes an entry out, and announces that; tells whether it was there.
-    pub(crate) async fn remove(&self, id: &str, now: Timestamp) -> Result<bool> {
+    /// Takes an entry out that nobody has ordered, and announces that.
+    pub(crate) async fn remove(&self, id: &str, now: Timestamp) -> Result<Removed> {
         let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
         let removing = |error| failed("removing an entry", error);
         on!(&self.database, pool, begin => {
             let mut transaction = pool.begin_with(begin).await.map_err(removing)?;
-            let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id);
-            let is_gone = delete.execute(&mut *transaction).await.map_err(removing)?.rows_affected() > 0;
-            if is_gone {
-                self.outbox.write(&mut *transaction, &[event]).await?;
+            // The next statement sees every order that was noted before the entry was locked.
+            let locked = sqlx::query(LOCK.to(&self.database)).bind(id).fetch_optional(&mut *transaction);
+            if locked.await.map_err(removing)?.is_none() {
+                return Ok(Removed::Missing);
             }
+            let delete = sqlx::query(DELETE).bind(id).execute(&mut *transaction);
+            if delete.await.map_err(removing)?.rows_affected() == 0 {
+                return Ok(Removed::Ordered);
+            }
+            self.outbox.write(&mut *transaction, &[event]).await?;
             transaction.commit().await.map_err(removing)?;
-            Ok(is_gone)
+            Ok(Removed::Done)
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pumasi_core::database::failed;
 use pumasi_core::event::EventId;
 use pumasi_saga::barrier::{Entry as Seen, Operation};
-use pumasi_saga::capacity::Capacity;
+use pumasi_saga::capacity::{Capacity, Places};
 use pumasi_saga::{Error, ErrorKind, Outcome, Probe, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,6 +23,13 @@ use crate::orders::{Charged, OrderKey};
 const CHARGES: Sql = Sql {
     sqlite: "SELECT id, amount_krw, refunded FROM charges WHERE id IN (SELECT value FROM json_each($1))",
     postgres: "SELECT id, amount_krw, refunded FROM charges WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))",
+};
+
+/// Notes an order of an entry that is there, and that is not being taken out meanwhile.
+const NOTE: Sql = Sql {
+    sqlite: "INSERT INTO orders (id, entry, person) SELECT $1, id, $3 FROM entries WHERE id = $2 ON CONFLICT DO NOTHING",
+    postgres: "INSERT INTO orders (id, entry, person) SELECT $1, id, $3 FROM entries WHERE id = $2 FOR KEY SHARE \
+               ON CONFLICT DO NOTHING",
 };
 
 /// How the payment partner is today.
@@ -98,12 +105,16 @@ impl Shop {
         if self.mood() == Mood::Away { Err(away()) } else { Ok(()) }
     }
 
-    /// Sees to it that an entry has its places, before it can be ordered.
-    pub(crate) async fn stock(&self, entry: &Entry) -> Result<()> {
-        match u64::try_from(entry.places) {
-            Ok(places @ 1..) => self.desk(&entry.id).open(places).await,
-            _ => Ok(()),
+    /// The places of an entry as it is stored, which are made when they are first asked for: a process that wrote it may have died
+    /// before.
+    pub(crate) async fn places(&self, entry: &Entry) -> Result<Places> {
+        let Ok(total @ 1..) = u64::try_from(entry.places) else { return Ok(Places::default()) };
+        let names = [entry.id.clone()];
+        if let Some(Some(places)) = self.places.places_of(&names).await?.pop() {
+            return Ok(places);
         }
+        self.desk(&entry.id).open(total).await?;
+        self.desk(&entry.id).places().await
     }
 
     /// The places of an entry.
@@ -111,14 +122,16 @@ impl Shop {
         self.places.desk(entry)
     }
 
-    /// Notes that somebody orders, so that the order is listed.
-    pub(crate) async fn note(&self, key: &OrderKey) -> Result<()> {
-        let insert = "INSERT INTO orders (id, entry, person) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    /// Notes that somebody orders, so that the order is listed and the entry stays; tells whether there is such an entry.
+    pub(crate) async fn note(&self, key: &OrderKey) -> Result<bool> {
         let id = EventId::random().to_string();
-        on!(&self.database, pool => {
-            sqlx::query(insert).bind(id).bind(&key.entry).bind(&key.person).execute(pool).await.map(drop)
+        let noted = on!(&self.database, pool => {
+            let note = sqlx::query(NOTE.to(&self.database)).bind(id).bind(&key.entry).bind(&key.person);
+            note.execute(pool).await.map(|done| done.rows_affected() > 0)
         })
-        .map_err(|error| failed("noting an order", error))
+        .map_err(|error| failed("noting an order", error))?;
+        // Who has ordered already is noted.
+        Ok(noted || self.order(&key.entry, &key.person).await?.is_some())
     }
 
     /// Lists orders, the newest first and only those before `before`: a person's, or everybody's.
@@ -142,15 +155,6 @@ impl Shop {
             WHERE orders.entry = $1 AND orders.person = $2";
         on!(&self.database, pool => sqlx::query_as(query).bind(entry).bind(person).fetch_optional(pool).await)
             .map_err(|error| failed("reading an order", error))
-    }
-
-    /// Tells whether anybody has ordered a place.
-    pub(crate) async fn is_ordered(&self, entry: &str) -> Result<bool> {
-        let query = "SELECT 1 FROM orders WHERE entry = $1 LIMIT 1";
-        on!(&self.database, pool => {
-            sqlx::query(query).bind(entry).fetch_optional(pool).await.map(|row| row.is_some())
-        })
-        .map_err(|error| failed("looking for orders", error))
     }
 
     /// What was charged under each of these keys.

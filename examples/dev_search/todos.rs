@@ -6,12 +6,16 @@ use pumasi_core::database::failed;
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
-use support::database::Database;
+use support::database::{Database, Sql};
 use support::etag::Precondition;
 use support::on;
 
 /// How many todos a person may have.
 pub(crate) const MOST: i64 = 500;
+
+/// Keeps others from writing new todos of a person until the transaction has ended: in a file nobody else writes anyway.
+const LOCK: Sql =
+    Sql { sqlite: "SELECT $1", postgres: "SELECT pg_advisory_xact_lock(hashtext('todos'), hashtext($1))" };
 
 #[derive(Clone)]
 pub(crate) struct Todos {
@@ -61,10 +65,14 @@ impl Todos {
         Self { database, clock }
     }
 
-    pub(crate) async fn list(&self, owner: &str) -> Result<Vec<Todo>> {
-        let query = "SELECT * FROM todos WHERE owner = $1 ORDER BY id";
-        on!(&self.database, pool => sqlx::query_as(query).bind(owner).fetch_all(pool).await)
-            .map_err(|error| failed("listing todos", error))
+    /// Lists a person's todos by their names, only those after `after`.
+    pub(crate) async fn list(&self, owner: &str, after: Option<&str>, limit: usize) -> Result<Vec<Todo>> {
+        let query = "SELECT * FROM todos WHERE owner = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let (after, limit) = (after.unwrap_or_default(), i64::try_from(limit).unwrap_or(i64::MAX));
+        on!(&self.database, pool => {
+            sqlx::query_as(query).bind(owner).bind(after).bind(limit).fetch_all(pool).await
+        })
+        .map_err(|error| failed("listing todos", error))
     }
 
     pub(crate) async fn todo(&self, owner: &str, id: &str) -> Result<Option<Todo>> {
@@ -105,22 +113,26 @@ impl Todos {
     }
 
     async fn insert(&self, owner: &str, id: &str, text: &str, done: bool) -> Result<Option<Todo>> {
-        let count = "SELECT count(*) FROM todos WHERE owner = $1";
-        let (many,): (i64,) =
-            on!(&self.database, pool => sqlx::query_as(count).bind(owner).fetch_one(pool).await)
-                .map_err(|error| failed("counting todos", error))?;
-        if many >= MOST {
-            let enough = format!("nobody has more than {MOST} todos: finish some first");
-            return Err(Error::new(ErrorKind::Conflict, enough));
-        }
+        let count = "SELECT count(*) FROM todos WHERE owner = $1 AND id <> $2";
         let insert = "INSERT INTO todos (owner, id, text, done, version, at) VALUES ($1, $2, $3, $4, 1, $5) \
                       ON CONFLICT DO NOTHING RETURNING *";
         let at = self.clock.now().as_micros();
-        on!(&self.database, pool => {
+        let writing = |error| failed("writing a todo", error);
+        on!(&self.database, pool, begin => {
+            let mut transaction = pool.begin_with(begin).await.map_err(writing)?;
+            let lock = sqlx::query(LOCK.to(&self.database)).bind(owner).execute(&mut *transaction);
+            lock.await.map_err(writing)?;
+            let count = sqlx::query_as(count).bind(owner).bind(id).fetch_one(&mut *transaction);
+            let (others,): (i64,) = count.await.map_err(writing)?;
+            if others >= MOST {
+                let enough = format!("nobody has more than {MOST} todos: finish some first");
+                return Err(Error::new(ErrorKind::Conflict, enough));
+            }
             let insert = sqlx::query_as(insert).bind(owner).bind(id).bind(text).bind(done).bind(at);
-            insert.fetch_optional(pool).await
+            let inserted = insert.fetch_optional(&mut *transaction).await.map_err(writing)?;
+            transaction.commit().await.map_err(writing)?;
+            Ok(inserted)
         })
-        .map_err(|error| failed("writing a todo", error))
     }
 
     async fn update(

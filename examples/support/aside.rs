@@ -35,23 +35,32 @@ pub struct Options {
 }
 
 impl Options {
-    /// The folder of a service.
-    pub fn folder(&self, service: &str) -> PathBuf {
-        self.data.clone().unwrap_or_else(|| format!("{service}.data").into())
+    /// The folder of a service, which has this file in it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file: no service keeps anything there.
+    pub fn folder(&self, service: &str, file: &str) -> std::result::Result<PathBuf, String> {
+        let folder = self.data.clone().unwrap_or_else(|| format!("{service}.data").into());
+        if folder.join(file).is_file() {
+            return Ok(folder);
+        }
+        Err(format!("{} is no folder of {service}: --data names the one that `serve` has", folder.display()))
     }
 
     /// As [`run`], for a service whose events are in this file of its folder, or on a server.
     ///
     /// # Errors
     ///
-    /// As [`servers::bus`], and the bus's.
+    /// As [`servers::bus`], and the bus's; and if the folder is none of the service.
     pub async fn run(
         &self,
         service: &str,
         file: &str,
         groups: &[&str],
     ) -> std::result::Result<(), Box<dyn Error>> {
-        let bus = servers::bus(&self.folder(service).join(file)).await?;
+        let file = if servers::has_bus() { PathBuf::new() } else { self.folder(service, file)?.join(file) };
+        let bus = servers::bus(&file).await?;
         Ok(run(&*bus, groups, self.deliver_again).await?)
     }
 }

@@ -58,6 +58,11 @@ fn not_built<T>(variable: &str, feature: &str) -> Result<T> {
     Err(Error::new(ErrorKind::Unsupported, said))
 }
 
+/// Whether events are on a server.
+pub fn has_bus() -> bool {
+    set(KAFKA).or_else(|| set(REDIS)).is_some()
+}
+
 /// Opens the bus: on Kafka, else on Redis, else in this file.
 ///
 /// # Errors

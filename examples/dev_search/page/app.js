@@ -45,9 +45,10 @@ const words = {
   },
 };
 const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
-let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {};
-let engines = [], todos = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
+let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {}, myOrders = {}; // myOrders: how the caller's own order of a hit stands, by its id
+let engines = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
 const orders = paged({ first: () => "orders?limit=20", draw: drawOrders, button: $("more-orders") });
+const todos = paged({ first: () => "todos", draw: drawTodos, button: $("more-todos") });
 let watching = null, answers = []; // how the last questions were served
 const is = role => me?.role === role;
 // What there is of a list of texts and elements, with dots between.
@@ -76,10 +77,16 @@ async function search(after) {
   hits = after ? [...hits, ...value.hits] : value.hits;
   drawServed(value, ms);
   drawFound();
-  await Promise.all(value.hits.filter(hit => hit.places > 0).map(look));
+  await lookAll(value.hits);
 }
+const lookAll = some => Promise.all(some.filter(hit => hit.places > 0).map(look));
 async function look(hit) {
-  try { free[hit.id] = (await call("GET", `entries/${hit.id}`)).free; } catch { delete free[hit.id]; }
+  const who = me?.name;
+  try {
+    const entry = await call("GET", `entries/${hit.id}`);
+    free[hit.id] = entry.free;
+    if (who === me?.name) myOrders[hit.id] = entry.order;
+  } catch { delete free[hit.id]; }
   drawFound();
 }
 let served = null; // how the last question was answered
@@ -106,12 +113,13 @@ function drawFound() {
   const total = found.total === null ? "" : hits.length ? t("total")(found.total, found.total_is_exact) : t("nothing");
   if ($("total").textContent !== total) $("total").textContent = total;
   $("more").hidden = !found.next;
-  swap($("hits"), [hits, free, orders.rows.map(order => [order.entry, order.status]), me?.role], ...hits.map(hit => {
-    const order = orders.rows.find(order => order.entry === hit.id && order.person === me?.name);
+  swap($("hits"), [hits, free, myOrders, orders.rows.map(order => [order.entry, order.status]), me?.role], ...hits.map(hit => {
+    // The list of orders is the newer one, and has only those of its pages.
+    const order = orders.rows.find(order => order.entry === hit.id && order.person === me?.name)?.status ?? myOrders[hit.id];
     return make("li", {},
       make("span", { className: "tag" }, t("one")[hit.kind] ?? hit.kind), make("strong", { className: "grow", lang: hit.lang }, ...pieces(hit.title)),
-      hit.places > 0 && me && free[hit.id] !== 0 && (!order || order.status === "compensated") && button(`order ${hit.id}`, t(order ? "again" : "orderButton"), () => guarded(() => buy(hit.id, Boolean(order))), { className: "main", ariaLabel: `${t(order ? "again" : "orderButton")}: ${hit.title.map(piece => piece.text).join("")}` }),
-      order && order.status !== "compensated" && make("span", { className: "tag" }, t("status")[order.status]),
+      hit.places > 0 && me && free[hit.id] !== 0 && (!order || order === "compensated") && button(`order ${hit.id}`, t(order ? "again" : "orderButton"), () => guarded(() => buy(hit.id, Boolean(order))), { className: "main", ariaLabel: `${t(order ? "again" : "orderButton")}: ${hit.title.map(piece => piece.text).join("")}` }),
+      order && order !== "compensated" && make("span", { className: "tag" }, t("status")[order]),
       (is("operator") || (me && hit.author === me.name)) && button(`remove ${hit.id}`, t("remove"), () => guarded(async () => { await call("DELETE", `entries/${hit.id}`); say(t("removed")); hits = hits.filter(one => one.id !== hit.id); drawFound(); }), { ariaLabel: `${t("remove")}: ${hit.title.map(piece => piece.text).join("")}` }),
       make("span", { className: "facts", lang: hit.lang }, ...pieces(hit.body)),
       make("span", { className: "facts" }, ...dotted(t("categories")[hit.category] ?? hit.category, t("liked")(hit.likes), hit.author && make("span", {}, `${t("author")} `, make("span", { lang: "" }, hit.author)), hit.places > 0 && t("won")(hit.price_krw), hit.places > 0 && free[hit.id] !== undefined && t("free")(free[hit.id], hit.places))));
@@ -202,7 +210,7 @@ function drawOrders() {
 }
 
 // ---- todos
-async function refreshTodos() { if (me) { todos = await call("GET", "todos"); drawTodos(); } }
+async function refreshTodos() { if (me) { await todos.refresh(); drawTodos(); } }
 const tag = version => ({ "if-match": `"${version}"` });
 // Writes over the version that was read. If another one stands, both are shown, and whoever wrote decides.
 async function writeTodo(id, mine, version) {
@@ -235,7 +243,7 @@ function settle({ id, mine, theirs }) {
       }))));
 }
 function drawTodos() {
-  const list = conflict && !todos.some(todo => todo.id === conflict.id) ? [...todos, { ...conflict.mine, id: conflict.id, version: 0 }] : todos;
+  const list = conflict && !todos.rows.some(todo => todo.id === conflict.id) ? [...todos.rows, { ...conflict.mine, id: conflict.id, version: 0 }] : todos.rows;
   $("no-todos").hidden = list.length > 0;
   swap($("todos"), [list, editing, conflict], ...list.map(todo => {
     if (conflict?.id === todo.id) return make("li", {}, settle(conflict));
@@ -259,7 +267,7 @@ const aside = putAside(() => is("operator"));
 async function refresh() { await Promise.all([refreshEngines(), refreshPartner(), refreshOrders(), refreshTodos(), aside.refresh()]); }
 
 onEnter(async () => {
-  await refresh();
+  await Promise.all([refresh(), lookAll(hits)]);
   $("find-h").focus();
 });
 onSubmit($("find-form"), async elements => { clearTimeout(pause); wanted = { ...wanted, q: elements.q.value.trim(), typing: false }; await search(); });
@@ -304,7 +312,7 @@ begin({
     drawAll();
     if (served) drawServed(served.value, served.ms);
   },
-  left() { orders.clear(); aside.forget(); todos = []; editing = conflict = null; },
+  left() { editing = conflict = null; myOrders = {}; orders.clear(); todos.clear(); aside.forget(); },
   begun: () => Promise.all([search(), refresh()]),
 });
 // What others do shows within some seconds.

@@ -25,6 +25,8 @@ use crate::entries::{TOPIC, schema};
 /// What the engines are called.
 const PRIMARY: &str = "engine";
 const FALLBACK: &str = "database";
+/// The file with the name of the folder.
+pub(super) const NAME: &str = "name";
 /// What cached pages may take, in bytes.
 pub(super) const CACHE: u64 = 16 << 20;
 /// For how long a page is served from the cache as it is.
@@ -110,7 +112,7 @@ pub(super) fn consumers(groups: &[String; 2], engines: &Engines, bus: &Arc<dyn E
 
 /// The name of this process's folder, made up when it is first asked for.
 fn name_of(data: &Path) -> Result<String> {
-    let file = data.join("name");
+    let file = data.join(NAME);
     match fs::read_to_string(&file) {
         Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
         _ => {

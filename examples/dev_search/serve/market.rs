@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use pumasi_core::event::EventId;
 use pumasi_core::time::{Clock as _, SystemClock};
-use pumasi_saga::capacity::Places;
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, Error, ErrorKind, Snapshot};
 use support::auth::Caller;
@@ -22,6 +22,7 @@ use super::Service;
 use super::api::{Answer, Shared};
 use super::input::{NewEntry, NewOrder, Partner, Role};
 use super::view::{EntryView, OrderView};
+use crate::board::Removed;
 use crate::entries::Entry;
 use crate::orders::{CHARGE, OrderKey};
 use crate::shop::Order;
@@ -36,10 +37,13 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 }
 
 /// Writes a post or a party; or, as a tutor, a project or a lecture. It is found soon after.
+///
+/// With 404 the same request wrote it before, and it was taken back since.
 #[utoipa::path(post, path = "/entries", request_body = NewEntry, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this entry: sent again it is written once.")),
     responses((status = 201, body = EntryView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem)))]
 async fn add(
     State(service): Shared,
     caller: Caller,
@@ -50,19 +54,31 @@ async fn add(
         caller.require(Role::Tutor.as_str())?;
     }
     let keyed = Keyed::of(&headers, caller.name(), "POST /entries", &new)?;
-    let entry = new.by(caller.name(), keyed.name("entry").to_string(), SystemClock.now())?;
-    // Places first, and again under the same name: an entry that can be seen has them.
-    service.shop.stock(&entry).await?;
-    let entry = service.board.write(&keyed, entry).await?;
-    Ok((StatusCode::CREATED, Json(service.entry_view(entry).await?)))
+    let entry = new.by(caller.name(), EventId::random().to_string(), SystemClock.now())?;
+    let written = service.board.write(&keyed, entry).await?;
+    // Sent again, it may have been taken back meanwhile.
+    let entry = service.entry(&written.id).await?;
+    Ok((StatusCode::CREATED, Json(service.entry_view(entry, None).await?)))
 }
 
-/// Shows an entry, and how many of its places are free.
-#[utoipa::path(get, path = "/entries/{id}", params(("id" = String, Path)), responses(
-    (status = 200, body = EntryView), (status = 400, body = Problem), (status = 404, body = Problem)))]
-async fn entry(State(service): Shared, Id(id): Id) -> Answer<Json<EntryView>> {
+/// Shows an entry, how many of its places are free, and to whoever has a token how their own order of it stands.
+#[utoipa::path(get, path = "/entries/{id}", params(("id" = String, Path)), security((), ("bearer" = [])), responses(
+    (status = 200, body = EntryView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn entry(
+    State(service): Shared,
+    caller: Option<Extension<Caller>>,
+    Id(id): Id,
+) -> Answer<Json<EntryView>> {
     let entry = service.entry(&id).await?;
-    Ok(Json(service.entry_view(entry).await?))
+    let order = match caller {
+        Some(Extension(caller)) if entry.places > 0 => {
+            let key = OrderKey { entry: id, person: caller.name().to_string() };
+            let found = service.orders.snapshots(&[key]).await?.pop().flatten();
+            found.map(|snapshot| snapshot.view.status)
+        }
+        _ => None,
+    };
+    Ok(Json(service.entry_view(entry, order).await?))
 }
 
 /// Takes an entry back that nobody has ordered: the author's own, or for an operator any.
@@ -74,11 +90,13 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
     if entry.author != **caller.name() {
         caller.require(Role::Operator.as_str())?;
     }
-    if service.shop.is_ordered(&entry.id).await? {
-        return Err(Problem::new(StatusCode::CONFLICT, "ordered", "somebody has ordered a place in it"));
+    match service.board.remove(&entry.id, SystemClock.now()).await? {
+        Removed::Done => Ok(StatusCode::NO_CONTENT),
+        Removed::Missing => Err(Problem::not_found("entry")),
+        Removed::Ordered => {
+            Err(Problem::new(StatusCode::CONFLICT, "ordered", "somebody has ordered a place in it"))
+        }
     }
-    service.board.remove(&entry.id, SystemClock.now()).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Shows the caller's order.
@@ -105,7 +123,7 @@ async fn order(
     if entry.places == 0 {
         return Err(Problem::new(StatusCode::CONFLICT, "nothing_to_order", "there are no places in this"));
     }
-    let key = OrderKey { entry: entry.id, person: caller.name().to_string() };
+    let key = OrderKey { entry: entry.id.clone(), person: caller.name().to_string() };
     let only_undone = "only an order that was undone begins anew";
     let begun = if new.again {
         // The engine begins whatever has ended, and a place that is confirmed is not paid for twice.
@@ -116,7 +134,10 @@ async fn order(
         }
         service.orders.restart(&key).await
     } else {
-        service.shop.note(&key).await?;
+        service.shop.places(&entry).await?;
+        if !service.shop.note(&key).await? {
+            return Err(Problem::not_found("entry"));
+        }
         service.orders.start(&key).await
     };
     begun.map_err(|error| in_order_words(error, only_undone))?;
@@ -194,10 +215,9 @@ impl Service {
         self.board.entry(id).await?.ok_or_else(|| Problem::not_found("entry"))
     }
 
-    async fn entry_view(&self, entry: Entry) -> Answer<EntryView> {
-        let places =
-            if entry.places > 0 { self.shop.desk(&entry.id).places().await? } else { Places::default() };
-        Ok(EntryView::of(entry, places))
+    async fn entry_view(&self, entry: Entry, order: Option<Status>) -> Answer<EntryView> {
+        let places = self.shop.places(&entry).await?;
+        Ok(EntryView::of(entry, places, order))
     }
 
     async fn order(&self, entry: &str, person: &str) -> Answer<OrderView> {

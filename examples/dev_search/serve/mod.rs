@@ -75,7 +75,7 @@ const EVENTS: &str = "events.sqlite";
 
 /// Lists what was put aside, or has it delivered again.
 pub(crate) async fn put_aside(options: &aside::Options) -> Told {
-    let groups = follow::groups(&options.folder("dev_search"))?;
+    let groups = follow::groups(&options.folder("dev_search", follow::NAME)?)?;
     options.run("dev_search", EVENTS, &groups.each_ref().map(String::as_str)).await
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use support::auth::Caller;
 use support::body::Object;
 use support::etag::{Precondition, etag, stale};
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
 use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,12 +24,19 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, write, delete))
 }
 
-/// Lists the caller's todos.
-#[utoipa::path(get, path = "/todos", security(("bearer" = [])), responses(
-    (status = 200, body = Vec<TodoView>), (status = 401, body = Problem)))]
-async fn list(State(service): Shared, caller: Caller) -> Answer<Json<Vec<TodoView>>> {
-    let todos = service.todos.list(caller.name()).await?;
-    Ok(Json(todos.into_iter().map(Into::into).collect()))
+/// Lists the caller's todos, by their names.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/todos", params(PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<TodoView>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem)))]
+async fn list(
+    State(service): Shared,
+    caller: Caller,
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<TodoView>>)> {
+    let todos = service.todos.list(caller.name(), paging.after_id()?, paging.rows()).await?;
+    Ok(paging.page_of(todos, |todo| todo.id.clone(), TodoView::from))
 }
 
 /// Shows a todo of the caller's; its ETag names the version.

@@ -212,13 +212,16 @@ pub(super) struct EntryView {
     places: u64,
     /// How many of them are left.
     free: u64,
+    /// How the caller's own order of it stands, if there is one: as `status` of an order.
+    #[schema(value_type = Option<String>, example = "completed")]
+    order: Option<Status>,
 }
 
 impl EntryView {
-    pub(super) fn of(entry: Entry, places: Places) -> Self {
+    pub(super) fn of(entry: Entry, places: Places, order: Option<Status>) -> Self {
         let Entry { id, kind, category, lang, title, body, author, likes, price_krw, .. } = entry;
         let (places, free) = (places.total, places.free());
-        Self { id, kind, category, lang, title, body, author, likes, price_krw, places, free }
+        Self { id, kind, category, lang, title, body, author, likes, price_krw, places, free, order }
     }
 }
 

@@ -163,11 +163,19 @@ async fn an_operator_sees_which_changes_no_engine_could_take_and_hands_them_over
     assert_eq!((status, told), (StatusCode::OK, json!({"delivered": 2})));
     // Nothing was mended: they come back.
     site.until("/put-aside", Operator, both).await;
+    let listed = desk::put_aside("dev_search", folder.path(), &[]);
+    assert!(listed.contains("2 are put aside"), "{listed}");
+}
+
+#[test]
+fn events_are_not_looked_for_in_a_folder_of_no_service() {
+    let folder = tempfile::tempdir().unwrap();
     let mut command = std::process::Command::new(support::child::example("dev_search").unwrap());
     for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
         command.env_remove(variable);
     }
     let done = command.args(["put-aside", "--data"]).arg(folder.path()).output().unwrap();
-    let listed = String::from_utf8(done.stdout).unwrap();
-    assert!(done.status.success() && listed.contains("2 are put aside"), "{listed}");
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success() && told.contains("is no folder of dev_search"), "{told}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were made in it");
 }

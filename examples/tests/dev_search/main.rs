@@ -6,6 +6,7 @@
 #[path = "../desk/mod.rs"]
 mod desk;
 mod engines;
+mod entries;
 mod orders;
 mod requests;
 mod todos;

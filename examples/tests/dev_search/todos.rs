@@ -63,3 +63,35 @@ async fn what_others_wrote_meanwhile_is_not_overwritten() {
     assert_eq!(delete("\"13\"").await.0, StatusCode::NO_CONTENT);
     assert_eq!(delete("\"13\"").await.0, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn nobody_has_more_than_so_many_todos_however_they_come_and_they_are_read_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    let minsu = Member("민수");
+    let names: Vec<String> = (0..520).map(|number| format!("todo-{number:03}")).collect();
+    let (first, rest) = names.split_at(490);
+    for some in first.chunks(50) {
+        let written = join_all(some.iter().map(|name| site.write(minsu, name, "할 일", None))).await;
+        assert!(written.iter().all(|(status, _)| *status == StatusCode::CREATED), "{written:?}");
+    }
+    let written = join_all(rest.iter().map(|name| site.write(minsu, name, "할 일", None))).await;
+    let count = |wanted: StatusCode| written.iter().filter(|(status, _)| *status == wanted).count();
+    assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (10, 20));
+    assert_eq!(site.write(minsu, "todo-000", "할 일", None).await.0, StatusCode::CREATED, "the same again");
+    assert_eq!(site.write(Member("Jane"), "a", "할 일", None).await.0, StatusCode::CREATED);
+
+    let (mut path, mut sizes, mut found) = (Some("/todos".to_owned()), Vec::new(), Vec::new());
+    while let Some(page) = path.take() {
+        let answer = site.send(Method::GET, &page, minsu, None, None).await.unwrap();
+        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        path = link.map(|link| link.trim_start_matches('<').split('>').next().unwrap().to_owned());
+        let rows: Vec<Value> = answer.json().await.unwrap();
+        sizes.push(rows.len());
+        found.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(sizes, [100; 5]);
+    assert!(found.is_sorted() && found.iter().collect::<BTreeSet<_>>().len() == 500);
+    assert_eq!(site.get("/todos?limit=500", minsu).await.as_array().unwrap().len(), 500);
+    assert_eq!(site.ask(Method::GET, "/todos?limit=501", minsu, None).await.0, StatusCode::BAD_REQUEST);
+}
