@@ -87,6 +87,14 @@ impl Decision {
         Self::new(Order::Cancel, who, why)
     }
 
+    /// Refuses a decision of which the record would not tell who made it, or why.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.who.trim().is_empty() || self.why.trim().is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "a decision says who made it, and why"));
+        }
+        Ok(())
+    }
+
     pub(super) fn input(&self) -> Input {
         Input::Operator { order: self.order.clone(), who: Arc::clone(&self.who), why: Arc::clone(&self.why) }
     }
