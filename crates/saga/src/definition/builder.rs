@@ -397,7 +397,8 @@ where
         self.turn(Target::Step)
     }
 
-    /// Names this place, so that an operator can go back to it and on again from it.
+    /// Names this place, so that an operator can go back to it and on again from it. A step or wait stands before it: whoever goes back
+    /// to the very beginning cancels.
     #[must_use]
     pub fn savepoint(mut self, name: impl Into<Arc<str>>) -> SagaBuilder<K, App, Ctx, BeforePivot, Nothing> {
         self.draft.savepoints.push((name.into(), self.draft.stages.len()));

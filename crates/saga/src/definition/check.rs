@@ -42,12 +42,15 @@ pub(super) fn check<'a>(plan: &'a Plan, children: impl Iterator<Item = &'a Plan>
         }
     }
     let mut points = HashSet::new();
-    for (point, _) in &plan.savepoints {
+    for (point, stage) in &plan.savepoints {
         if !is_name(point) {
             return refuse(format!("a savepoint of saga {name} has a name of {} bytes", point.len()));
         }
         if !points.insert(point) {
             return refuse(format!("saga {name} has two savepoints called {point}"));
+        }
+        if *stage == 0 {
+            return refuse(format!("savepoint {point} of saga {name} stands before its first step"));
         }
     }
     Ok(())
@@ -61,6 +64,14 @@ fn check_units(plan: &Plan) -> Result<()> {
         }
         if !names.insert(&*unit.name) {
             return refuse(format!("saga {name} has two steps called {}", unit.name));
+        }
+        // The keys of compensations and events are derived from such names.
+        if unit.name.contains('/') {
+            return refuse(format!("step {} of saga {name} has a / in its name", unit.name));
+        }
+        // The id of a signal follows its name after one.
+        if unit.kind == UnitKind::Wait && unit.name.contains(':') {
+            return refuse(format!("the answer {} of saga {name} has a : in its name", unit.name));
         }
         // What operators decide travels under such names.
         if unit.kind == UnitKind::Wait && unit.name.starts_with('!') {

@@ -90,9 +90,10 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// # Errors
     ///
-    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if a savepoint does not exist or a value is not what the
-    /// step makes; `NotFound` if there is no such saga.
+    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if it says not who made it or why, if a savepoint does not
+    /// exist or a value is not what the step makes; `NotFound` if there is no such saga.
     pub async fn decide(&self, key: &K, decision: Decision) -> Result<View> {
+        decision.check()?;
         self.engine.core.call(&self.saga, &json(key)?, Some(Message::Decision(decision)), false).await
     }
 

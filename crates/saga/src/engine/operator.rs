@@ -21,7 +21,7 @@ pub(super) const ORDER: &str = "!order";
 /// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, a late signal |
 /// | [`force_done`](Self::force_done) | `NeedsOperator` | takes a step as done with this output, a compensation as done |
 /// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
-/// | [`resume_forward`](Self::resume_forward) | in a rollback | goes forward again, making anew what was undone |
+/// | [`resume_forward`](Self::resume_forward) | at a compensation that failed | goes forward again, making anew what was undone |
 /// | [`rollback_to`](Self::rollback_to) | before the pivot | undoes to the savepoint, and goes on from there |
 /// | [`cancel`](Self::cancel) | before the pivot; without one also after the end | undoes everything |
 #[derive(Clone, Debug)]
@@ -69,6 +69,10 @@ impl Decision {
     }
 
     /// Stops the rollback that the saga stands in, and goes forward again.
+    ///
+    /// What was undone is made anew under new keys; what was not, or perhaps not done, is asked for again under its old one. That is
+    /// refused while it is not known whether the compensation happened, which might then come after it:
+    /// [retry](Self::retry) it until that is known, or choose to [go back](Self::rollback_to) to a savepoint before it first.
     pub fn resume_forward(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::ResumeForward, who, why)
     }
@@ -85,6 +89,14 @@ impl Decision {
     /// Undoes everything.
     pub fn cancel(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::Cancel, who, why)
+    }
+
+    /// Refuses a decision of which the record would not tell who made it, or why.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.who.trim().is_empty() || self.why.trim().is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "a decision says who made it, and why"));
+        }
+        Ok(())
     }
 
     pub(super) fn input(&self) -> Input {

@@ -67,6 +67,7 @@ impl Turn<'_> {
             self.state.change(unit, |unit| {
                 unit.status = if has_undo { UnitStatus::Undoing } else { UnitStatus::Undone };
                 unit.attempt = 1;
+                unit.unsure = false;
                 unit.at = None;
             });
             if has_undo {
@@ -101,7 +102,10 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::NotYet { reason } | Settled::Unknown { reason } => (reason, Retry::Now),
+            Settled::NotYet { reason } | Settled::Unknown { reason } => {
+                self.state.change(unit, |unit| unit.unsure = true);
+                (reason, Retry::Now)
+            }
         };
         if planted::is(Bug::UndoIsNeverRepeated) {
             self.state.change(unit, |unit| unit.status = UnitStatus::Undone);

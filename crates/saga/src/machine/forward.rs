@@ -114,13 +114,30 @@ impl Turn<'_> {
             unit.at = None;
         });
         if (self.is_past_pivot(unit) || (is_pivot && unsure)) && !planted::is(Bug::UndoPastThePivot) {
-            // Behind the point of no return, or perhaps behind it: neither back nor forth is safe.
+            // Behind the point of no return, or perhaps behind it: neither back nor forth is safe. Of several the first comes first.
             if self.state.stuck.is_none() {
                 self.state.stuck = Some((StuckAt::Forward(unit), reason));
             }
         } else if self.state.phase == Phase::Forward {
             self.state.phase = Phase::Draining(0);
             self.state.cause = Some(Cause { unit: Some(unit), reason });
+        }
+    }
+
+    /// Stands at what else was not done behind the point of no return, once an operator has decided about the unit before.
+    pub(super) fn stand(&mut self) {
+        if self.state.phase != Phase::Forward
+            || self.state.stuck.is_some()
+            || planted::is(Bug::UndoPastThePivot)
+        {
+            return;
+        }
+        let next = self.plan.stage(self.state.stage).find(|unit| {
+            self.is_past_pivot(*unit)
+                && matches!(self.state.status(*unit), UnitStatus::Failed | UnitStatus::Unsure)
+        });
+        if let Some(unit) = next {
+            self.state.stuck = Some((StuckAt::Forward(unit), Arc::from("step exhausted")));
         }
     }
 

@@ -227,10 +227,11 @@ impl Turn<'_> {
         self.plan.pivot.map(|pivot| self.state.status(pivot))
     }
 
-    /// Does what follows by itself: the next stage, the next compensation, the end.
+    /// Does what follows by itself: the next stage, the next compensation, the end, or standing still.
     fn go_on(&mut self) {
         self.drain();
         self.unwind();
+        self.stand();
         self.advance();
     }
 

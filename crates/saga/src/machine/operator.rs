@@ -165,10 +165,18 @@ impl Turn<'_> {
     /// Goes forward again from where the rollback stands.
     ///
     /// What was undone is made anew under new keys. What could not be undone is asked for again under its old key: whoever
-    /// still has its effect answers with it, and whoever has undone it after all refuses.
+    /// still has its effect answers with it. So is what nobody knows whether it was done, and what the rollback had not come to.
+    ///
+    /// While it is not known whether a compensation happened, it may yet come and undo what was asked for again: it has to be
+    /// settled first.
     fn resume_forward(&mut self) -> Result<()> {
         if !matches!((self.stuck()?, self.state.phase), (StuckAt::Undo(_), Phase::Backward(_))) {
             return Err(conflict("the saga does not stand in a rollback"));
+        }
+        if self.state.units.iter().any(|unit| unit.status == UnitStatus::UndoFailed && unit.unsure) {
+            return Err(conflict(
+                "it is not known whether a compensation happened: retry it, or go back to a savepoint, first",
+            ));
         }
         self.state.stuck = None;
         let mut first = self.plan.stages.len();
@@ -176,7 +184,9 @@ impl Turn<'_> {
             let it = self.state.unit(unit);
             let renewed = match it.status {
                 UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Idle => continue,
-                UnitStatus::UndoFailed => Unit { round: it.round, unsure: true, ..Unit::IDLE },
+                UnitStatus::UndoFailed | UnitStatus::Unsure => {
+                    Unit { round: it.round, unsure: true, ..Unit::IDLE }
+                }
                 _ => Unit { round: it.round.saturating_add(1), ..Unit::IDLE },
             };
             first = first.min(self.stage_of(unit));

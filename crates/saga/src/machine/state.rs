@@ -73,7 +73,7 @@ pub(crate) struct Unit {
     pub(crate) attempt: u32,
     /// How often the unit was begun anew after it had been undone.
     pub(crate) round: u32,
-    /// An attempt of this round had an unknown outcome.
+    /// An attempt of this round had an unknown outcome: one of the step, or one of the compensation once that has begun.
     pub(crate) unsure: bool,
     /// When it has to be looked at.
     pub(crate) at: Option<Timestamp>,

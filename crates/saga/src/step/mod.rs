@@ -69,7 +69,7 @@ pub trait Step<App>: Send + Sync + Sized + 'static {
     /// Why it did not.
     type Error: Failure;
 
-    /// Names the step in records, diagrams and metrics; by default the type's name in `snake_case`.
+    /// Names the step in records, diagrams and metrics, without a `/`; by default the type's name in `snake_case`.
     ///
     /// Sagas in flight know their steps by this name: when the type is renamed, return the old one here.
     fn name(&self) -> Cow<'static, str> {
@@ -182,7 +182,7 @@ impl<App, S: Step<App>> std::fmt::Debug for Undo<App, S> {
 /// }
 /// ```
 pub trait Answer: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Names it in records, diagrams and at the endpoint; unique within a saga.
+    /// Names it in records, diagrams and at the endpoint, without a `/` or a `:`; unique within a saga.
     const NAME: &'static str;
 
     /// Refuses an answer that makes no sense, before anything is recorded.

@@ -61,6 +61,7 @@ macro_rules! answer {
 
 answer!(Post = "post");
 answer!(Order = "!order");
+answer!(Paid = "post:paid");
 
 const LONG: &str =
     "예약이_너무_길어서_아무도_끝까지_읽지_않는_이름_예약이_너무_길어서_아무도_끝까지_읽지_않는_이름";
@@ -92,7 +93,11 @@ fn a_definition_that_cannot_work_is_refused_by_the_name_of_what_is_wrong_with_it
     refused(saga().wait::<Post>().late(Named("refund")).policy(never).build(), "post");
     refused(saga().wait::<Post>().deadline(Duration::ZERO).build(), "post");
     refused(saga().savepoint("").step(Named("book")).build(), "savepoint");
-    refused(saga().savepoint("a").step(Named("book")).savepoint("a").build(), "savepoints called a");
+    let twice = saga().step(Named("book")).savepoint("a").step(Named("pay")).savepoint("a");
+    refused(twice.build(), "savepoints called a");
+    refused(saga().savepoint("begin").step(Named("book")).build(), "savepoint begin of saga order");
+    refused(saga().step(Named("book")).step(Named("undo/book")).build(), "undo/book");
+    refused(saga().wait::<Paid>().build(), "post:paid");
 
     let final_child = Saga::<u64, ()>::new("packing", 1).pivot(Named("hand_over")).build().unwrap();
     refused(saga().child(&final_child, |(key,): (u64,)| key).build(), "packing");

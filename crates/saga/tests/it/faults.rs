@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, Repacked, Then, Ticket, Transfer,
+    Early, Errand, Forgotten, Labels, Order, PaidTwice, Parcel, Registration, Repacked, Then, Ticket,
+    Transfer,
 };
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
@@ -134,6 +135,12 @@ fn what_operators_decide_survives_every_fault() {
         let report = survives(&Errand(early));
         assert!(report.decisions > 0);
     }
+}
+
+#[test]
+fn branches_behind_the_pivot_survive_every_fault() {
+    let report = survives(&Labels);
+    assert!(report.decisions > 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, ErrorKind, SagaHandle};
 
-use crate::script::{Charged, Desk, Mood, Script};
+use crate::script::{Charged, Desk, Mood, Script, side_by_side};
 
 const WHO: &str = "운영자 7";
 const WHY: &str = "고객 문의 #12";
@@ -124,6 +124,79 @@ async fn resume_forward_leaves_a_rollback_and_makes_anew_what_was_undone() {
     assert_eq!(view.status, Status::Completed, "{view:?}");
     assert_eq!(desk.script.did(), ["reserve", "prepare", "charge", "grant", "tell"]);
     assert_eq!(audits(&orders).await, [said("resume_forward", "reserve")]);
+}
+
+#[tokio::test]
+async fn resume_forward_is_refused_while_a_compensation_may_yet_happen() {
+    let desk = Desk::new();
+    desk.script.set("prepare", Mood::Refuses);
+    let orders = stuck(&desk, "free", Mood::Silent).await;
+    desk.script.set("prepare", Mood::Works);
+    for mood in [Mood::Silent, Mood::Refuses] {
+        let refused = orders.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        desk.script.set("free", mood);
+        let view = orders.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
+        assert_eq!(view.status, Status::NeedsOperator, "that one was refused says nothing of those before");
+    }
+    assert_eq!(desk.script.did(), [""; 0]);
+    desk.script.set("free", Mood::Works);
+    let view = orders.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
+    assert_eq!((view.status, desk.script.did()), (Status::Compensated, vec!["free".to_owned()]));
+}
+
+#[tokio::test]
+async fn resume_forward_asks_again_for_what_may_have_happened_under_the_key_it_had() {
+    let desk = Desk::new();
+    let gifts = desk.engine().register(side_by_side(false)).unwrap();
+    desk.script.set("reserve", Mood::Silent);
+    desk.script.set("unwrap", Mood::Refuses);
+    let view = gifts.start(&1).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::NeedsOperator, Some("wrap")));
+    let keys = async || -> Vec<String> {
+        gifts.snapshot(&1).await.unwrap().steps.iter().map(|step| step.key.clone()).collect()
+    };
+    let before = keys().await;
+    desk.script.set("reserve", Mood::Works);
+    desk.script.did();
+    let view = gifts.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+    assert_eq!(
+        (view.status, desk.script.did()),
+        (Status::Completed, vec!["reserve".to_owned(), "wrap".to_owned()])
+    );
+    assert_eq!(keys().await, before);
+}
+
+#[tokio::test]
+async fn one_branch_after_the_other_is_decided_about_behind_the_pivot() {
+    let desk = Desk::new();
+    let gifts = desk.engine().register(side_by_side(true)).unwrap();
+    let step = async |decision: Option<Decision>| {
+        let view = match decision {
+            None => gifts.start(&1).await.unwrap(),
+            Some(decision) => gifts.decide(&1, decision).await.unwrap(),
+        };
+        (view.status, view.step)
+    };
+    desk.script.set("reserve", Mood::Refuses);
+    desk.script.set("wrap", Mood::Silent);
+    assert_eq!(step(None).await, (Status::NeedsOperator, Some("reserve".into())));
+    desk.script.set("reserve", Mood::Works);
+    let next = step(Some(Decision::retry(WHO, WHY))).await;
+    assert_eq!(next, (Status::NeedsOperator, Some("wrap".into())));
+    assert_eq!(step(Some(Decision::skip(WHO, WHY))).await.0, Status::Completed);
+    assert_eq!(desk.script.did(), ["pay", "reserve"]);
+}
+
+#[tokio::test]
+async fn a_decision_of_nobody_or_for_no_reason_is_refused() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    for (who, why) in [("", WHY), (WHO, ""), (" ", WHY), (WHO, "\n")] {
+        let refused = orders.decide(&1, Decision::retry(who, why)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    }
+    assert_eq!(audits(&orders).await, []);
 }
 
 #[tokio::test]

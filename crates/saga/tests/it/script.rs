@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use pumasi_core::time::ManualClock;
 use pumasi_saga::store::MemoryStore;
 use pumasi_saga::{
-    Compensate, Cx, Definition, Engine, EngineOptions, Outcome, Policy, Retriable, Saga, SagaHandle, Step,
-    Undo, WhenExhausted,
+    Branch, Compensate, Cx, Definition, Engine, EngineOptions, Outcome, Policy, Retriable, Saga, SagaHandle,
+    Step, Undo, WhenExhausted,
 };
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,10 @@ step!(Grant ("grant"): (Charged,) => Granted);
 step!(Tell ("tell"): (Granted,) => Told);
 impl Retriable for Grant {}
 impl Retriable for Tell {}
+step!(Wrap ("wrap"): () => Wrapped, Unwrap ("unwrap"));
+impl Retriable for Reserve {}
+impl Retriable for Wrap {}
+step!(Pay ("pay"): () => Paid);
 
 /// Reserve and prepare, which can be undone; charge, the pivot; grant and tell. Everything is tried once.
 pub fn order(version: u32) -> Definition<u64, Script> {
@@ -109,6 +113,21 @@ pub fn order(version: u32) -> Definition<u64, Script> {
         .policy(once)
         .build()
         .unwrap()
+}
+
+/// Reserve and wrap side by side, before the point of no return or behind it. Everything is tried once.
+pub fn side_by_side(behind_pivot: bool) -> Definition<u64, Script> {
+    let once = Policy::new().with_attempts(std::num::NonZeroU32::MIN);
+    let saga = Saga::<u64, Script>::new("gift", 1);
+    let built = if behind_pivot {
+        let branches = (Branch::new(Reserve).policy(once), Branch::new(Wrap).policy(once));
+        saga.pivot(Pay).parallel(branches).build()
+    } else {
+        let reserve = Branch::new(Reserve).policy(once).compensate(Free).undo_policy(once);
+        let wrap = Branch::new(Wrap).policy(once).compensate(Unwrap).undo_policy(once);
+        saga.parallel((reserve, wrap)).build()
+    };
+    built.unwrap()
 }
 
 pub struct Desk {

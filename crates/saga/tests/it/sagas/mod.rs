@@ -95,10 +95,12 @@ macro_rules! answers {
 }
 
 mod errand;
+mod labels;
 mod parcel;
 mod ticket;
 
 pub use errand::{Early, Errand};
+pub use labels::Labels;
 pub use parcel::{Parcel, Repacked, Then};
 pub use ticket::Ticket;
 
