@@ -26,6 +26,7 @@ pub(crate) fn assistant(
         .persona(PERSONA)
         .instructions(INSTRUCTIONS)
         .follow_ups(FollowUps::Condensed)
+        .extract_when_unreachable()
         .cache(cache, Duration::from_hours(1));
     match model {
         Some(model) => coach.model(model).build(),

@@ -127,23 +127,87 @@ async fn a_conversation_that_changes_its_subject_is_answered_about_that() {
 
 /// A server of a model that always answers the same, and counts.
 async fn model() -> (String, Arc<AtomicUsize>) {
+    model_with_status(Arc::new(AtomicUsize::new(200))).await
+}
+
+/// The same with a status other than 200 as long as that is set; with 0 it never answers.
+async fn model_with_status(status: Arc<AtomicUsize>) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
     let answer = move || {
         counted.fetch_add(1, Ordering::Relaxed);
-        let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
-        let (words, end) = (
-            chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
-            chunk(json!({}), json!("stop")),
-        );
-        let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
-        std::future::ready(([(axum::http::header::CONTENT_TYPE, "text/event-stream")], body))
+        let status = status.load(Ordering::Relaxed);
+        async move {
+            if status == 0 {
+                std::future::pending::<()>().await;
+            }
+            let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+            let (words, end) = (
+                chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
+                chunk(json!({}), json!("stop")),
+            );
+            let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
+            let status = axum::http::StatusCode::from_u16(u16::try_from(status).unwrap()).unwrap();
+            (status, [(axum::http::header::CONTENT_TYPE, "text/event-stream")], body)
+        }
     };
     let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     (url, asked)
+}
+
+#[tokio::test]
+async fn what_the_model_does_not_answer_is_not_counted_and_told_as_what_it_is() {
+    let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
+    let status = Arc::new(AtomicUsize::new(503));
+    let (url, asked) = model_with_status(Arc::clone(&status)).await;
+    let data = folder.path().join("knowledge.sqlite");
+    let service = desk::start("running_coach", &data, &["--model-questions-per-address", "1"], |command| {
+        command.env("PUMASI_LLM_URL", &url).env("NO_PROXY", "*");
+    });
+    let request = |question: &str| {
+        let request = client.post(service.url("/answers")).header("accept-language", "ko");
+        request.json(&json!({"question": question}))
+    };
+    let last = async |question: &str| {
+        let answer = request(question).send().await.unwrap().error_for_status().unwrap();
+        events(&answer.text().await.unwrap()).pop().unwrap().2
+    };
+    let (knee, half) = ("계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?");
+    for _ in 0..2 {
+        let done = last(knee).await;
+        assert_eq!((&done["outcome"], &done["unreachable"]), (&json!("extracted"), &json!("unavailable")));
+    }
+    status.store(400, Ordering::Relaxed);
+    for _ in 0..2 {
+        let broke = last(knee).await;
+        assert_eq!(broke["type"], "error", "{broke}");
+        let message = broke["message"].as_str().unwrap();
+        assert!(message.chars().any(|letter| ('가'..='힣').contains(&letter)), "{message}");
+        assert!(!message.contains("127.0.0.1") && !message.contains("http"), "{message}");
+    }
+    status.store(0, Ordering::Relaxed);
+    let before = asked.load(Ordering::Relaxed);
+    let unheard = tokio::spawn(request(knee).send());
+    while asked.load(Ordering::Relaxed) == before {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(unheard.await.unwrap().unwrap());
+    status.store(200, Ordering::Relaxed);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while last(knee).await["outcome"] != "answered" {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the question that nobody heard answered stays counted"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let spent = last(half).await;
+    assert_eq!((&spent["outcome"], &spent["unreachable"]), (&json!("extracted"), &Value::Null), "{spent}");
+    let again = last(knee).await;
+    assert_eq!((&again["outcome"], &again["is_cached"]), (&json!("answered"), &json!(true)), "{again}");
 }
 
 #[tokio::test]
@@ -273,7 +337,7 @@ async fn a_model_that_is_down_is_named_and_leaves_the_service_ready() {
         async || client.get(service.url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(ready().await["status"], "ready", "no call was made");
     let events = ask(&client, &service, "발목이 아픈데 뛰어도 되나요?").await;
-    assert!(events.iter().any(|(_, name, _)| name == "error"), "{events:?}");
+    assert_eq!(events.last().unwrap().2["unreachable"], "unavailable", "{events:?}");
     // What was asked a moment ago counts for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let degraded = ready().await;

@@ -5,7 +5,7 @@ const words = {
     skip: "질문으로 가기", title: "러닝 코치", lead: "저장된 달리기 지식으로 답하고, 문장마다 출처를 보여 줍니다. 출처에 없는 말은 표시하고, 아는 것이 없으면 없다고 말합니다.",
     chat: "대화", question: "질문", send: "물어보기", stop: "그만", fresh: "새 대화", sources: "출처", nosource: "답이 오면 출처가 여기에 보입니다.", knowledge: "지식 관리",
     token: "관리자 토큰", id: "문서 이름 (예: ko/tape)", headline: "제목 (파일은 없어도 됩니다)", file: "파일 (글, 마크다운, HTML, PDF)", text: "또는 본문 (마크다운)", save: "저장", either: "파일을 고르거나 본문을 쓰세요.", titled: "본문에는 제목이 있어야 합니다.", open: "원문에서 보기", more: "더 보기", remove: "지우기", removed: "지웠습니다.", close: "닫기", waiting: "코치가 찾아보고 있습니다…", writing: "코치가 쓰고 있습니다…",
-    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", spent: "오늘 언어 모델에 물을 수 있는 만큼을 다 써서 자료의 문장을 옮겼습니다.", stopped: "멈췄습니다.", 
+    done: (cited, doubted) => `답이 끝났습니다. 출처를 단 문장 ${cited}개${doubted ? `, 그중 출처와 다른 문장 ${doubted}개` : ""}.`, none: "아는 것이 없어 답하지 않았습니다.", spent: "오늘 언어 모델에 물을 수 있는 만큼을 다 써서 자료의 문장을 옮겼습니다.", unreachable: "지금 언어 모델에 연결할 수 없어 자료의 문장을 옮겼습니다.", stopped: "멈췄습니다.", 
     broke: "답이 끊겼습니다", doubt: "출처에 없음", source: "출처", saved: "저장했습니다.", by: n => `문서 ${n}개에서 답합니다.`, model: "쓰는 이", offline: "언어 모델 없이 자료의 문장을 그대로 옮깁니다.",
     samples: ["계단 내려갈 때 무릎 앞쪽이 아파요", "하프 마라톤은 몇 주 준비하나요?", "김치찌개는 어떻게 끓이나요?"],
   },
@@ -13,7 +13,7 @@ const words = {
     skip: "Skip to the question", title: "Running coach", lead: "Answers from stored running knowledge and shows the source of each sentence. What no source says is marked, and what is not known is said to be unknown.",
     chat: "Conversation", question: "Question", send: "Ask", stop: "Stop", fresh: "New conversation", sources: "Sources", nosource: "Sources appear here with an answer.", knowledge: "Manage knowledge",
     token: "Admin token", id: "Name of the document (like en/tape)", headline: "Title (a file may do without)", file: "File (text, Markdown, HTML, PDF)", text: "Or its text (Markdown)", save: "Save", either: "Choose a file or write a text.", titled: "A text needs a title.", open: "Read it in its place", more: "Show more", remove: "Remove", removed: "Removed.", close: "Close", waiting: "The coach is looking…", writing: "The coach is writing…",
-    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", spent: "The language model answers no more questions today, so these are sentences of the sources.", stopped: "Stopped.", 
+    done: (cited, doubted) => `Answered. ${cited} sentence${cited === 1 ? "" : "s"} with a source${doubted ? `, ${doubted} of them not borne out by it` : ""}.`, none: "Nothing is known, so nothing was answered.", spent: "The language model answers no more questions today, so these are sentences of the sources.", unreachable: "The language model cannot be reached just now, so these are sentences of the sources.", stopped: "Stopped.", 
     broke: "The answer broke off", doubt: "not in the source", source: "Source", saved: "Saved.", by: n => `Answers from ${n} documents.`, model: "Written by", offline: "There is no language model: sentences of the sources, word for word.",
     samples: ["The outside of my knee hurts", "When should I take gels in a race?", "Who won the 2012 Olympic marathon?"],
   },
@@ -112,7 +112,7 @@ function take(answer, event) {
     case "done": {
       answer.isOver = true; draw(answer); showSources(answer);
       $("status").textContent = event.outcome === "not_found" ? t("none") : t("done")(event.cited, event.unsupported);
-      if (setup.model && event.outcome === "extracted") $("status").textContent += ` ${t("spent")}`;
+      if (setup.model && event.outcome === "extracted") $("status").textContent += ` ${t(event.unreachable ? "unreachable" : "spent")}`;
       break;
     }
     case "error": answer.isOver = true; $("status").textContent = `${t("broke")}: ${failureKind(event.kind)}`; break;

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::{Stream, StreamExt as _};
 use pumasi_core::Result;
 use pumasi_core::database::failed;
-use pumasi_rag::answer::AnswerEvent;
+use pumasi_rag::answer::{AnswerEvent, Summary};
 use support::client::Client;
 use support::database::{Database, Sql};
 use support::on;
 use support::servers::Pool;
+use tokio::runtime::Handle;
 
 const DAY: Duration = Duration::from_hours(24);
 /// The row of all addresses together.
@@ -96,21 +97,46 @@ impl Allowance {
     }
 }
 
+/// A question whose answer is under way.
+struct Held {
+    counted: Option<Counted>,
+    /// Whether a word of the answer has come.
+    has_begun: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let counted = self.counted.take().filter(|_| !self.has_begun);
+        if let (Some(counted), Ok(runtime)) = (counted, Handle::try_current()) {
+            runtime.spawn(counted.give_back());
+        }
+    }
+}
+
 impl Counted {
-    /// Gives the question back if the answer turns out to have cost nothing: it was answered before, or a first question of which
-    /// nothing is known.
-    pub(super) fn unless_free(
+    /// Gives the question back unless the model answers it: where it was a first question of which nothing is known, where the model
+    /// fails, and where whoever asked leaves before the first word.
+    pub(super) fn unless_unanswered(
         self,
         is_first: bool,
         answer: impl Stream<Item = AnswerEvent> + Send + 'static,
     ) -> impl Stream<Item = AnswerEvent> + Send + 'static {
-        let mut counted = Some(self);
+        let mut held = Held { counted: Some(self), has_begun: false };
         answer.then(move |event| {
             let is_free = match &event {
-                AnswerEvent::Done(summary) => summary.is_cached || (is_first && summary.model.is_none()),
+                AnswerEvent::Done(summary) => {
+                    let Summary { is_cached, unreachable, model, .. } = summary;
+                    held.has_begun = true;
+                    *is_cached || unreachable.is_some() || (is_first && model.is_none())
+                }
+                AnswerEvent::Error(_) => true,
+                AnswerEvent::Delta { .. } => {
+                    held.has_begun = true;
+                    false
+                }
                 _ => false,
             };
-            let counted = if is_free { counted.take() } else { None };
+            let counted = if is_free { held.counted.take() } else { None };
             async move {
                 if let Some(counted) = counted {
                     counted.give_back().await;

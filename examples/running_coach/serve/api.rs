@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use pumasi_core::filter::{Field, Filter};
-use pumasi_rag::answer::Ask;
+use pumasi_rag::answer::{AnswerEvent, Ask};
 use pumasi_rag::memory::Conversation;
 use pumasi_rag::sse::{Resumed, last_event_id};
 use pumasi_rag::store::Entry;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::client::Client;
+use support::language::Language;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page, url_encoded};
 use utoipa::{IntoParams, OpenApi, ToSchema};
@@ -69,13 +71,15 @@ const LONGEST: usize = 2_000;
 /// `done` how it ended, `error` why it broke off.
 ///
 /// A model answers as many questions a day as `/about` tells; one beyond that is answered as where there is no model, with sentences of
-/// the sources, which its words and its `outcome`, `extracted`, say.
+/// the sources, which its words and its `outcome`, `extracted`, say. So is one for which the model cannot be reached, where `unreachable`
+/// names why. What was answered before is given again whatever was asked today.
 #[utoipa::path(post, path = "/answers", request_body = Asked, responses(
     (status = 200, body = String, content_type = "text/event-stream"), (status = 400, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn ask(
     State(service): Shared,
     client: Option<Extension<Client>>,
+    headers: HeaderMap,
     Object(asked): Object<Asked>,
 ) -> Answer<Response> {
     let text = asked.question.trim();
@@ -93,19 +97,49 @@ async fn ask(
     }
     let is_first = conversation.turns.is_empty();
     let ask = Ask::from(question).in_conversation(conversation);
-    let counted = match service.coach.model() {
-        Some(_) => service.allowance.count(client.map(|Extension(client)| client)).await,
-        None => None,
-    };
-    let answer = match counted {
-        Some(counted) => counted.unless_free(is_first, service.coach.ask(ask)).left_stream(),
-        None => service.without_model.ask(ask).right_stream(),
-    };
+    let answer = service.answer(ask, is_first, client.map(|Extension(client)| client)).await;
+    let language = Language::of(&headers);
+    let answer = answer.map(move |event| told(event, language));
     let stream = match name {
         Some(name) => service.streams.open(service.memory.record(&name, text, answer)),
         None => service.streams.open(answer),
     };
     Ok(stream.into_response())
+}
+
+/// What a reader is told: of an error its kind, in the reader's language. The rest, as where the model is, goes to the log.
+fn told(event: AnswerEvent, language: Language) -> AnswerEvent {
+    let AnswerEvent::Error(mut failure) = event else { return event };
+    tracing::warn!(kind = failure.kind.as_str(), reason = failure.message, "an answer broke off");
+    let kind = failure.kind.as_str();
+    failure.message = Language::korean(kind)
+        .filter(|_| language == Language::Korean)
+        .unwrap_or_else(|| kind.replace('_', " "));
+    AnswerEvent::Error(failure)
+}
+
+impl Service {
+    /// Answers: as before, if it was answered before; else with the model, as long as it may be asked today.
+    async fn answer(
+        &self,
+        ask: Ask,
+        is_first: bool,
+        client: Option<Client>,
+    ) -> BoxStream<'static, AnswerEvent> {
+        if self.coach.model().is_none() {
+            return self.without_model.ask(ask).boxed();
+        }
+        match self.coach.recall(&ask).await {
+            Ok(Some(answer)) => return answer.boxed(),
+            Ok(None) => {}
+            // Whoever looks the question up will tell.
+            Err(error) => tracing::warn!(%error, "what was answered before is not known"),
+        }
+        match self.allowance.count(client).await {
+            Some(counted) => counted.unless_unanswered(is_first, self.coach.ask(ask)).boxed(),
+            None => self.without_model.ask(ask).boxed(),
+        }
+    }
 }
 
 /// Goes on with an answer whose connection broke, after the event that `Last-Event-ID` names; 204 if that was the last one.

@@ -29,6 +29,7 @@ impl AssistantBuilder {
             inner: Inner {
                 retriever,
                 model: None,
+                extract_when_unreachable: false,
                 persona: String::new(),
                 instructions: String::new(),
                 language: Language::default(),
@@ -47,6 +48,14 @@ impl AssistantBuilder {
     /// Sets the model that writes the answers; without one they are sentences of the sources, and say so.
     pub fn model(mut self, model: Arc<dyn ChatModel>) -> Self {
         self.inner.model = Some(model);
+        self
+    }
+
+    /// Answers with sentences of the sources, which say so, where the model fails before its first word because it cannot be reached:
+    /// it is unavailable, takes too long, refuses the key, limits the rate, or a breaker or a local limit keeps calls from it. Such
+    /// an answer is not kept; its [summary](super::Summary::unreachable) tells why. An error unless set.
+    pub fn extract_when_unreachable(mut self) -> Self {
+        self.inner.extract_when_unreachable = true;
         self
     }
 

@@ -57,5 +57,5 @@ fn is_whole(events: &[AnswerEvent]) -> bool {
 
 /// Tells whether an answer is good enough to be given again.
 pub(super) fn is_worth_keeping(summary: &Summary) -> bool {
-    summary.unsupported == 0 && !summary.is_cut_off
+    summary.unsupported == 0 && !summary.is_cut_off && summary.unreachable.is_none()
 }

@@ -126,7 +126,7 @@ pub struct Citation {
 pub enum Outcome {
     /// A model answered from the sources.
     Answered,
-    /// There is no model: the text is sentences of the sources, and says so.
+    /// There is no model, or it [could not be reached](Summary::unreachable): the text is sentences of the sources, and says so.
     Extracted,
     /// The knowledge does not speak of the question: the text says so.
     NotFound,
@@ -150,6 +150,9 @@ pub struct Summary {
     pub is_cached: bool,
     /// The model that answered, if one did.
     pub model: Option<String>,
+    /// Why the model did not answer, where the [sources did in its place](super::AssistantBuilder::extract_when_unreachable).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<ErrorKind>,
 }
 
 /// Why an answer broke off.

@@ -39,16 +39,19 @@ pub(super) struct Said {
     pub(super) language: &'static str,
     pub(super) not_found: &'static str,
     pub(super) without_model: &'static str,
+    pub(super) unreachable: &'static str,
 }
 
 const KOREAN: Said = Said {
     language: "Korean",
     not_found: "가지고 있는 자료에는 이 질문에 답할 내용이 없습니다. 지어내서 답하지 않겠습니다.",
     without_model: "언어 모델 없이, 자료에서 관련 문장을 그대로 옮깁니다.",
+    unreachable: "지금 언어 모델에 연결할 수 없어, 자료에서 관련 문장을 그대로 옮깁니다.",
 };
 
 const ENGLISH: Said = Said {
     language: "English",
     not_found: "The knowledge I have does not answer this question, and I will not make an answer up.",
     without_model: "Without a language model: these are sentences of the sources, word for word.",
+    unreachable: "The language model cannot be reached just now: these are sentences of the sources, word for word.",
 };

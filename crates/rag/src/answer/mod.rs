@@ -99,6 +99,7 @@ use crate::chunk::CountTokens;
 use crate::retrieve::{Question, Retriever};
 use cache::Answers;
 use language::Said;
+use measure::Measure;
 use prompt::Prompt;
 pub(crate) use prompt::{Fence, defused};
 
@@ -113,6 +114,7 @@ pub struct Assistant {
 struct Inner {
     retriever: Retriever,
     model: Option<Arc<dyn ChatModel>>,
+    extract_when_unreachable: bool,
     persona: String,
     instructions: String,
     language: Language,
@@ -138,6 +140,23 @@ impl Assistant {
     pub fn ask(&self, ask: Ask) -> AnswerStream {
         let inner = Arc::clone(&self.inner);
         AnswerStream::new(|ready| run::run(inner, ask, ready))
+    }
+
+    /// Gives an answer that is kept; `None` if there is none, and the question is to be [asked](Self::ask). Asks no model.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn recall(&self, ask: &Ask) -> Result<Option<AnswerStream>> {
+        let said = self.inner.language.of(&ask.question.text);
+        let Some((answers, key)) = run::kept_under(&self.inner, ask, said).await? else { return Ok(None) };
+        let events = answers.get(&key).await;
+        Ok(events.map(|events| {
+            AnswerStream::new(|ready| async move {
+                run::again(events, &ready, &mut Measure::begin()).await;
+                Ok(())
+            })
+        }))
     }
 
     /// Answers a question in one piece.

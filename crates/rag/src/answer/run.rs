@@ -7,7 +7,7 @@ use pumasi_core::model::{ChatModel, FinishReason, Usage};
 
 use super::ask::Ask;
 use super::budget::pack;
-use super::cache::is_worth_keeping;
+use super::cache::{Answers, is_worth_keeping};
 use super::check::Grounding;
 use super::event::{AnswerEvent, Citation, Outcome, Source, Summary, Verdict};
 use super::extract::extract;
@@ -18,7 +18,7 @@ use super::prompt::{Fence, NO_ANSWER, Prompt};
 use super::stream::Ready;
 use super::{FollowUps, Inner, follow_up};
 use crate::memory::Turn;
-use crate::{Question, Result};
+use crate::{ErrorKind, Question, Result};
 
 /// Answers, event by event.
 pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()> {
@@ -33,24 +33,13 @@ pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()>
 async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure) -> Result<()> {
     let said = inner.language.of(&ask.question.text);
     let history = ask.conversation.within(inner.budget.history_tokens, &inner.counter);
-    let mut out = Out { ready, kept: Vec::new(), usage: None };
+    let mut out = Out { ready, kept: Vec::new(), usage: None, has_begun: false };
 
-    // what was said before makes another question of the same words
-    let answers = inner.answers.as_ref().filter(|_| ask.conversation.turns.is_empty());
-    let key = match answers {
-        Some(_) => Some(inner.key(&ask.question, said, inner.retriever.store().version().await?)),
-        None => None,
-    };
-    if let (Some(answers), Some(key)) = (answers, &key)
+    let kept = kept_under(&inner, &ask, said).await?;
+    if let Some((answers, key)) = &kept
         && let Some(events) = answers.get(key).await
     {
-        for mut event in events {
-            if let AnswerEvent::Done(summary) = &mut event {
-                summary.is_cached = true;
-                measure.done(summary);
-            }
-            out.ready.send(event).await;
-        }
+        again(events, &out.ready, measure).await;
         return Ok(());
     }
 
@@ -73,24 +62,71 @@ async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure
 
     let summary = match model {
         _ if sources.is_empty() => not_found(&mut out, said).await,
-        None => extracted(&mut out, &question.text, &sources, said).await,
-        Some(model) => modelled(&inner, model, &prompt, &sources, said, &mut out).await?,
+        None => extracted(&mut out, &question.text, &sources, said.without_model).await,
+        Some(model) => match modelled(&inner, model, &prompt, &sources, said, &mut out).await {
+            Err(error)
+                if inner.extract_when_unreachable && !out.has_begun && is_unreachable(error.kind()) =>
+            {
+                tracing::warn!(%error, "the model cannot be reached, so its sources answer");
+                out.count(error.usage());
+                let summary = extracted(&mut out, &question.text, &sources, said.unreachable).await;
+                Summary { unreachable: Some(error.kind()), ..summary }
+            }
+            told => told?,
+        },
     };
     if let Some(usage) = out.usage {
         out.send(AnswerEvent::Usage(usage)).await;
     }
     // a change between the look at the version and the search would be kept under the wrong one
-    let key =
-        key.filter(|key| is_worth_keeping(&summary) && *key == inner.key(&ask.question, said, found.version));
+    let kept = kept.filter(|(_, key)| {
+        is_worth_keeping(&summary) && *key == inner.key(&ask.question, said, found.version)
+    });
     // counted and kept before it is told: whoever has read the last event does not poll again
     measure.done(&summary);
     let done = AnswerEvent::Done(summary);
-    if let (Some(answers), Some(key)) = (answers, key) {
+    if let Some((answers, key)) = kept {
         out.kept.push(done.clone());
         answers.put(&key, &out.kept).await;
     }
     out.ready.send(done).await;
     Ok(())
+}
+
+/// Names where an answer is kept, if it is: what was said before makes another question of the same words.
+pub(super) async fn kept_under<'i>(
+    inner: &'i Inner,
+    ask: &Ask,
+    said: Said,
+) -> Result<Option<(&'i Answers, String)>> {
+    let answers = inner.answers.as_ref().filter(|_| ask.conversation.turns.is_empty());
+    let Some(answers) = answers else { return Ok(None) };
+    let version = inner.retriever.store().version().await?;
+    Ok(Some((answers, inner.key(&ask.question, said, version))))
+}
+
+/// Gives an answer again.
+pub(super) async fn again(events: Vec<AnswerEvent>, ready: &Ready, measure: &mut Measure) {
+    for mut event in events {
+        if let AnswerEvent::Done(summary) = &mut event {
+            summary.is_cached = true;
+            measure.done(summary);
+        }
+        ready.send(event).await;
+    }
+}
+
+/// Tells whether a model that fails so was not there to answer, whatever it was asked.
+const fn is_unreachable(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::Unauthorized
+            | ErrorKind::RateLimited
+            | ErrorKind::CircuitOpen
+            | ErrorKind::Overloaded
+    )
 }
 
 /// Decides what is looked up for a question that may go on from what was said before.
@@ -129,14 +165,15 @@ async fn not_found(out: &mut Out, said: Said) -> Summary {
         is_cut_off: false,
         is_cached: false,
         model: None,
+        unreachable: None,
     }
 }
 
-/// Writes sentences of the sources down, word for word.
-async fn extracted(out: &mut Out, question: &str, sources: &[Source], said: Said) -> Summary {
-    out.delta(format!("{}\n\n", said.without_model)).await;
+/// Writes sentences of the sources down, word for word, after a line that says why.
+async fn extracted(out: &mut Out, question: &str, sources: &[Source], why: &str) -> Summary {
+    out.delta(format!("{why}\n\n")).await;
     let mut check = Check::new(question, sources);
-    check.skip(said.without_model.len() + 2);
+    check.skip(why.len() + 2);
     for line in extract(question, sources) {
         check.take(&line, out).await;
     }
@@ -201,6 +238,8 @@ struct Out {
     ready: Ready,
     kept: Vec<AnswerEvent>,
     usage: Option<Usage>,
+    /// Whether a word of the answer was told.
+    has_begun: bool,
 }
 
 impl Out {
@@ -211,6 +250,7 @@ impl Out {
 
     async fn delta(&mut self, text: String) {
         if !text.is_empty() {
+            self.has_begun = true;
             self.send(AnswerEvent::Delta { text }).await;
         }
     }
@@ -291,6 +331,7 @@ impl<'a> Check<'a> {
             is_cut_off: false,
             is_cached: false,
             model,
+            unreachable: None,
         }
     }
 }

@@ -167,6 +167,48 @@ async fn an_answer_that_breaks_off_says_why_and_one_that_is_cut_off_says_so() {
 }
 
 #[tokio::test]
+async fn where_the_model_cannot_be_reached_the_sources_answer_and_say_so() {
+    let ask = || Ask::new("무릎 통증에 얼마나 쉬나요?");
+    let unreachable = [
+        ErrorKind::Unavailable,
+        ErrorKind::Timeout,
+        ErrorKind::Unauthorized,
+        ErrorKind::RateLimited,
+        ErrorKind::CircuitOpen,
+        ErrorKind::Overloaded,
+    ];
+    let failing = unreachable.map(Reply::error);
+    let after_no_word = Reply::chunks(Vec::<String>::new()).cut(ErrorKind::Unavailable);
+    let after_a_word = Reply::chunks(["통증이 있으면 "]).cut(ErrorKind::Unavailable);
+    let others = [after_no_word, after_a_word, Reply::error(ErrorKind::Refused)];
+    let model = ScriptedModel::new(failing.into_iter().chain(others).chain([pieces("사흘 쉽니다 [1].")]));
+    let knee = Document::new("knee", KNEE).with_title("무릎 통증");
+    let coach = Assistant::builder(retriever(vec![knee]).await)
+        .model(Arc::new(model.clone()))
+        .extract_when_unreachable()
+        .cache(Arc::new(MemoryCache::new(1 << 20)), Duration::from_mins(5))
+        .build()
+        .unwrap();
+    for kind in unreachable.into_iter().chain([ErrorKind::Unavailable]) {
+        let events: Vec<_> = coach.ask(ask()).collect().await;
+        assert_eq!(events.iter().filter(|event| event.name() == "retrieved").count(), 1, "{events:?}");
+        let answer = pumasi_rag::answer::AnswerStream::of(events).whole().await.unwrap();
+        let summary = &answer.summary;
+        assert_eq!((summary.outcome, &summary.model), (Outcome::Extracted, &None), "{kind}");
+        assert_eq!((summary.unreachable, summary.is_cached), (Some(kind), false), "{kind}");
+        assert!(answer.text.starts_with("지금 언어 모델에 연결할 수 없어"), "{}", answer.text);
+        assert!(!answer.citations.is_empty());
+        for citation in &answer.citations {
+            assert_eq!(citation.verdict, Verdict::Quoted, "{}", citation.span.of(&answer.text));
+        }
+    }
+    for kind in [ErrorKind::Unavailable, ErrorKind::Refused] {
+        assert_eq!(coach.answer(ask()).await.unwrap_err().kind(), kind, "after a word, or of the question");
+    }
+    assert_eq!(coach.answer(ask()).await.unwrap().summary.outcome, Outcome::Answered);
+}
+
+#[tokio::test]
 async fn passages_fit_the_budget_and_end_where_sentences_do() {
     let long: Vec<Document> = (0..12)
         .map(|number| {
@@ -276,6 +318,11 @@ async fn a_repeated_question_costs_nothing_until_the_knowledge_changes() {
     assert_eq!(model.calls(), 1);
     assert!(!first.summary.is_cached && again.summary.is_cached);
     assert_eq!((&first.text, &first.citations), (&again.text, &again.citations));
+    let recalled = assistant.recall(&Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap().unwrap();
+    let recalled = recalled.whole().await.unwrap();
+    assert_eq!((recalled.summary.is_cached, recalled.text), (true, first.text));
+    assert!(assistant.recall(&Ask::new("정강이는요?")).await.unwrap().is_none());
+    assert_eq!(model.calls(), 1);
 
     // in a conversation the same words mean something else
     let mut conversation = Conversation::new();
