@@ -11,6 +11,7 @@ pub mod client;
 pub mod database;
 pub mod etag;
 pub mod language;
+pub mod listeners;
 pub mod machines;
 pub mod model;
 pub mod names;

@@ -53,6 +53,13 @@ impl Problem {
         self
     }
 
+    /// Tells when to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after.as_secs().max(1));
+        self
+    }
+
     /// Tells that something does not exist.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
@@ -65,11 +72,8 @@ impl Problem {
 
     /// Tells that somebody asks too often, and when to come back.
     pub fn too_many(after: Duration) -> Self {
-        let retry_after = Some(after.as_secs().max(1));
-        Self {
-            retry_after,
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests in a short time")
-        }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests in a short time")
+            .with_retry_after(after)
     }
 }
 

@@ -11,8 +11,6 @@ mod calendar;
 mod crews;
 #[path = "../parse/line.rs"]
 mod line;
-#[path = "../weather_community/serve/listeners.rs"]
-mod listeners;
 #[path = "../slack_bot/question.rs"]
 mod question;
 #[path = "../running_club/runs.rs"]

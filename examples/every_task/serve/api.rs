@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
 use futures_util::{Stream, StreamExt, stream};
 use pumasi_core::ErrorKind;
 use pumasi_core::event::Actor;
@@ -18,6 +18,8 @@ use pumasi_llm_parse::task::{
 };
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
+use support::client::Client;
+use support::listeners::Whose;
 use support::once::Keyed;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
@@ -316,19 +318,30 @@ async fn about(State(service): Shared) -> Json<About> {
 /// An event is named `accepted`, `started` (with every attempt), `extracted`, `failed` or `withdrawn`; its data is JSON with
 /// `post_id`, and where they are known `version`, the number of `tasks`, or the `reason` and the `attempts`. `missed` stands
 /// for events that came too fast to be told. `started` may overtake `accepted`; `GET /posts/{id}` says how far a post is.
-#[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream")))]
-async fn events(State(service): Shared) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
+///
+/// One may listen 20 times at once with a token, and 50 times from one network without; when very many listen, there still is room for
+/// those with one.
+#[utoipa::path(get, path = "/events", responses((status = 200, body = String, content_type = "text/event-stream"),
+    (status = 429, body = Problem), (status = 503, body = Problem)))]
+async fn events(
+    State(service): Shared,
+    caller: Option<Extension<Caller>>,
+    client: Option<Extension<Client>>,
+) -> Answer<Sse<impl Stream<Item = Result<Event, axum::Error>>>> {
+    let whose = Whose::of(caller.as_deref(), client.map(|Extension(client)| client));
+    let place = service.places.admit(whose)?;
     let shutdown = service.shutdown.clone();
-    let news = stream::unfold(service.listeners.subscribe(), |mut news| async move {
+    let state = (service.listeners.subscribe(), place);
+    let news = stream::unfold(state, |(mut news, place)| async move {
         let told = match news.recv().await {
             Ok(told) => told,
             Err(RecvError::Lagged(_)) => News::missed(),
             Err(RecvError::Closed) => return None,
         };
-        Some((Event::default().event(told.stage.as_str()).json_data(&told), news))
+        Some((Event::default().event(told.stage.as_str()).json_data(&told), (news, place)))
     });
     let until_stop = news.take_until(async move { shutdown.triggered().await });
-    Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 fn has_written(caller: &Caller, record: &TaskRecord) -> bool {

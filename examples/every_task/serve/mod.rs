@@ -16,6 +16,7 @@ use std::sync::Arc;
 use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::Keys;
+use support::listeners::Listeners;
 use support::page::{Entrance, Page};
 use support::ready::Health;
 use support::service::{Host, Limits, Routes};
@@ -71,6 +72,8 @@ struct Service {
     extractor: Arc<dyn ExtractTasks>,
     /// Those who want to know what happens to posts.
     listeners: broadcast::Sender<News>,
+    /// The places for them.
+    places: Listeners,
     /// Held while a post's next version is chosen.
     editing: Mutex<()>,
     keys: Keys,
@@ -119,6 +122,7 @@ pub(crate) async fn run(
         matching: Arc::new(Semaphore::new(2)),
         extractor,
         listeners,
+        places: Listeners::default(),
         editing: Mutex::new(()),
         keys: host.keys.clone(),
         shutdown: host.shutdown.clone(),

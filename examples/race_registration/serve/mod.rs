@@ -20,6 +20,7 @@ use pumasi_core::event::Shutdown;
 use pumasi_saga::store::{SagaId, SagaStore, WatchedStore};
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use support::auth::{self, Keys};
+use support::listeners::Listeners;
 use support::page::{Entrance, Page};
 use support::service::{Host, Limits, Routes};
 use support::webhook::Secret;
@@ -85,6 +86,8 @@ struct Service {
     plays_gateway: bool,
     /// For how long a payment may take.
     payment: Duration,
+    /// The places of those who listen to news.
+    listeners: Listeners,
     shutdown: Shutdown,
 }
 
@@ -133,6 +136,7 @@ pub(crate) async fn run(options: Options) -> Told {
         secret,
         plays_gateway,
         payment,
+        listeners: Listeners::default(),
         shutdown: host.shutdown.clone(),
     });
 

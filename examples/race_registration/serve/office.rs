@@ -15,6 +15,7 @@ use serde_json::json;
 use support::auth::Caller;
 use support::body::Object;
 use support::language::Language;
+use support::listeners::Whose;
 use support::problem::Problem;
 use support::query::{Id, Known, bad, limit, next_page};
 use utoipa_axum::router::OpenApiRouter;
@@ -123,17 +124,20 @@ async fn decide(
 
 /// Streams what happens to registrations, as server-sent events: to a runner the own ones, to an organiser those of the own races.
 ///
-/// An event is named `changed`, with a row as in the list, or `missed`, if changes came too fast to be told.
+/// An event is named `changed`, with a row as in the list, or `missed`, if changes came too fast to be told. One may listen 20 times at
+/// once.
 #[utoipa::path(get, path = "/registrations/events", security(("bearer" = [])), responses(
-    (status = 200, body = String, content_type = "text/event-stream"), (status = 401, body = Problem)))]
+    (status = 200, body = String, content_type = "text/event-stream"), (status = 401, body = Problem),
+    (status = 429, body = Problem), (status = 503, body = Problem)))]
 async fn events(
     State(service): Shared,
     caller: Caller,
-) -> Sse<impl Stream<Item = Result<Event, axum::Error>>> {
+) -> Answer<Sse<impl Stream<Item = Result<Event, axum::Error>>>> {
+    let place = service.listeners.admit(Whose::of(Some(&caller), None))?;
     let (shutdown, language) = (service.shutdown.clone(), Language::spoken());
     let missed = || Event::default().event("missed").json_data(json!({}));
-    let state = (service.store.watch(), Races::default(), service, caller);
-    let news = stream::unfold(state, move |(mut changes, mut races, service, caller)| async move {
+    let state = (service.store.watch(), Races::default(), service, caller, place);
+    let news = stream::unfold(state, move |(mut changes, mut races, service, caller, place)| async move {
         loop {
             let event = match changes.next().await? {
                 Watched::Changed(head) => {
@@ -147,11 +151,11 @@ async fn events(
                 }
                 _ => missed(),
             };
-            return Some((event, (changes, races, service, caller)));
+            return Some((event, (changes, races, service, caller, place)));
         }
     });
     let until_stop = news.take_until(async move { shutdown.triggered().await });
-    Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Ok(Sse::new(until_stop).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 /// Whose races they are; a race stays its organiser's.

@@ -90,6 +90,30 @@ async fn nobody_edits_or_deletes_what_somebody_else_wrote() {
 }
 
 #[tokio::test]
+async fn a_stranger_takes_the_places_of_one_network_and_members_still_listen() {
+    let (folder, nobody) = (tempfile::tempdir().unwrap(), Client::new());
+    let service = start(folder.path());
+    let listen = async |client: &Client| client.get(service.url("/events")).send().await.unwrap();
+    let mut listening = Vec::new();
+    for _ in 0..50 {
+        let news = listen(&nobody).await;
+        assert_eq!(news.status(), StatusCode::OK);
+        listening.push(news);
+    }
+    let refused = listen(&nobody).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "10");
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    assert_eq!(listen(&client("민수", "member")).await.status(), StatusCode::OK);
+    drop(listening);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while listen(&nobody).await.status() != StatusCode::OK {
+        assert!(Instant::now() < deadline, "who has gone leaves no room");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
     let folder = tempfile::tempdir().unwrap();
     let (minsu, membership) = (client("민수", "member"), client("members", "membership"));

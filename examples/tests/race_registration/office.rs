@@ -298,6 +298,13 @@ async fn news_reach_the_organiser_and_each_runner_their_own() {
         }
         told
     };
+    let mut more = Vec::new();
+    for _ in 1..20 {
+        more.push(desk.send(Method::GET, "/registrations/events", Runner("Jane"), None, None).await.unwrap());
+    }
+    let refused = desk.send(Method::GET, "/registrations/events", Runner("Jane"), None, None).await.unwrap();
+    assert_eq!(more.iter().filter(|news| news.status() == 200).count(), 19);
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"10".parse().unwrap()));
     let told =
         until(&mut all, "\"runner\":\"Jane\",\"status\":\"waiting\",\"step\":\"payment_completed\"").await;
     assert!(told.contains("event: changed") && told.contains("\"runner\":\"민수\""), "{told}");

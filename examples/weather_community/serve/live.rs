@@ -6,9 +6,9 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pumasi_core::event::Shutdown;
 use pumasi_core::room::{self, Listener};
+use support::listeners::Place;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::listeners::Place;
 use super::view::MessageView;
 
 /// How often the other side is asked whether it is still there.

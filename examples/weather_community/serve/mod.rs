@@ -2,7 +2,6 @@
 
 mod api;
 mod input;
-mod listeners;
 mod live;
 mod rewards;
 mod rooms;
@@ -18,6 +17,7 @@ use std::time::Duration;
 
 use pumasi_core::event::Shutdown;
 use pumasi_core::time::SystemClock;
+use support::listeners::Listeners;
 use support::page::{Entrance, Page};
 use support::service::{Host, Limits, Routes};
 use support::{servers, telemetry, tokens};
@@ -25,7 +25,6 @@ use support::{servers, telemetry, tokens};
 use crate::Told;
 use crate::community::Community;
 use input::Role;
-use listeners::Listeners;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),

@@ -1,7 +1,6 @@
 //! The API of warnings and their rooms.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -9,10 +8,10 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
-use pumasi_core::{Error, ErrorKind, Retry};
 use support::auth::Caller;
 use support::body::Object;
 use support::client::Client;
+use support::listeners::Whose;
 use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
 use support::query::{Id, Known, limit, next_page};
@@ -21,15 +20,12 @@ use utoipa_axum::routes;
 
 use super::api::{Answer, Shared};
 use super::input::{LiveQuery, NewMessage, NewWarning, Role, WarningsQuery, number, position};
-use super::listeners::{Full, Whose};
 use super::view::{MessageView, WarningView};
 use super::{Service, live};
 use crate::warnings::Warning;
 
 /// How many messages somebody sees who comes into a room.
 const HISTORY: usize = 100;
-/// When one who listens too often may try again.
-const LATER: Duration = Duration::from_secs(10);
 /// What is spoken by WebSocket, to whoever offers protocols.
 const PROTOCOL: &str = "room";
 
@@ -137,7 +133,7 @@ async fn say(
 /// Each frame is a text, one message as JSON as `GET /warnings/{id}/messages` shows it; each comes once, in the order of the numbers.
 /// Whoever lost the connection goes on after the last number that came. People speak by `POST`.
 ///
-/// One may listen 20 times at once with a token, and 50 times from one address without; when very many listen, there still is room for
+/// One may listen 20 times at once with a token, and 50 times from one network without; when very many listen, there still is room for
 /// those with one. A browser, which sends no header of its own here, offers the protocols `room` and `bearer.` with the token.
 #[utoipa::path(get, path = "/warnings/{id}/live", params(("id" = String, Path), LiveQuery), responses(
     (status = 101), (status = 400, body = Problem), (status = 404, body = Problem), (status = 426, body = Problem), (status = 429, body = Problem),
@@ -154,17 +150,8 @@ async fn listen(
     let room = service.warning(&id).await?.room();
     let upgrade = upgrade
         .map_err(|error| Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", error.body_text()))?;
-    let whose = match (caller, client) {
-        (Some(Extension(caller)), _) => Whose::Member(Arc::clone(caller.name())),
-        (None, client) => Whose::Stranger(client.map(|Extension(Client(address))| address)),
-    };
-    let place = service.listeners.admit(whose).map_err(|full| match full {
-        Full::Yours => {
-            let detail = "you listen as often as one may at the same time: close another connection";
-            Error::new(ErrorKind::RateLimited, detail).with_retry(Retry::After(LATER)).into()
-        }
-        Full::All => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many people listen"),
-    })?;
+    let whose = Whose::of(caller.as_deref(), client.map(|Extension(client)| client));
+    let place = service.listeners.admit(whose)?;
     let history = match after {
         Some(_) => Vec::new(),
         None => service.community.rooms.last(&room, HISTORY).await?,
