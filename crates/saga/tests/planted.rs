@@ -8,7 +8,7 @@
 )]
 
 #[path = "it/sagas/mod.rs"]
-#[allow(dead_code, reason = "the scenarios are shared with the other tests")]
+#[allow(dead_code, unused_imports, reason = "the scenarios are shared with the other tests")]
 mod sagas;
 
 use std::num::NonZeroUsize;

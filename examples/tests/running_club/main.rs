@@ -82,7 +82,7 @@ async fn paged(club: &Club, first: &str, who: Who<'_>) -> Value {
         let Value::Array(found) = page.json().await.unwrap() else { return Value::Null };
         rows.extend(found);
         let Some(link) = link else { return Value::Array(rows) };
-        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        path = String::from(link.trim_start_matches('<').split('>').next().unwrap());
     }
 }
 

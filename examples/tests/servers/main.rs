@@ -17,6 +17,7 @@ mod neighbours;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod outage;
 #[cfg(all(feature = "postgres", feature = "redis"))]
+#[allow(dead_code, reason = "shared with the other tests")]
 #[path = "../resume_writer/partner.rs"]
 mod partner;
 #[cfg(all(feature = "postgres", feature = "redis"))]
