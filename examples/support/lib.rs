@@ -1,7 +1,7 @@
 //! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what
 //! a request says, how errors are told and in which language, whether all is there, what is made once, which events leave with a
-//! transaction, what to do about events that were put aside,
-//! the page's style, logs and metrics, how to stop, and what stands in for Slack.
+//! transaction, what to do about events that were put aside, the page's style, logs and metrics, how to stop, and what stands in for
+//! Slack.
 
 pub mod aside;
 pub mod auth;
