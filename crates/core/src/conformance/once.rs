@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use super::pace::{Pace, paced};
 use super::{Broken, Kept, Verdict, holds};
 use crate::idempotency::{
     Concurrent, Fingerprint, Idempotency, IdempotencyKey, IdempotencyStore as _, IdempotentRequest, Making,
@@ -239,27 +240,37 @@ pub async fn law_04_fencing<H: OnceHarness>(harness: &H) -> Verdict {
 /// # Errors
 /// [`Broken`] if it does not hold, or a call failed.
 pub async fn law_05_cancellation<H: OnceHarness>(harness: &H) -> Verdict {
-    let mut subject = Subject::open(harness).await;
-    // What is dropped while it is being claimed is free when its lease is over.
-    subject.once = subject.once.with_lease(LEASE);
-    let subject = &subject;
+    let subject = &Subject::open(harness).await;
     for polls in 1..12 {
-        let name = format!("{polls} polls");
-        let request = subject.request(&name)?;
-        {
-            let mut running = Box::pin(subject.once.run(&request, subject.writing::<H>(&name, false)));
-            for _ in 0..polls {
-                if (&mut running).now_or_never().is_some() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-        let answer = subject.once.run(&request, subject.writing::<H>(&name, false)).await?;
-        let written = harness.written(&subject.text(&name)).await?;
-        holds!(written == 1, "after {polls} polls it was written {written} times");
-        holds!(answer.response.body() == subject.text(&name).as_bytes(), "it answers otherwise");
+        paced(LEASE, async |pace| dropped_after(harness, subject, polls, pace).await).await?;
     }
+    Ok(Kept::Whole)
+}
+
+async fn dropped_after<H: OnceHarness>(
+    harness: &H,
+    subject: &Subject<H::Store>,
+    polls: u32,
+    pace: &Pace,
+) -> Verdict {
+    // What is dropped while it is being claimed is free when its lease is over.
+    let once = subject.once.clone().with_lease(pace.unit());
+    pace.passes(pace.unit());
+    let name = &format!("{polls} polls, {:?}", pace.unit());
+    let request = subject.request(name)?;
+    {
+        let mut running = Box::pin(once.run(&request, subject.writing::<H>(name, false)));
+        for _ in 0..polls {
+            if (&mut running).now_or_never().is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let answer = once.run(&request, subject.writing::<H>(name, false)).await?;
+    let written = harness.written(&subject.text(name)).await?;
+    holds!(written == 1, "after {polls} polls it was written {written} times");
+    holds!(answer.response.body() == subject.text(name).as_bytes(), "it answers otherwise");
     Ok(Kept::Whole)
 }
 
