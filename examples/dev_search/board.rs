@@ -82,7 +82,7 @@ impl Board {
     /// Writes entries, and announces them; those that are there already stay as they are.
     async fn add(&self, entries: &[Entry]) -> Result<()> {
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(writing)?;
+            let mut transaction = begin().await.map_err(writing)?;
             for entry in entries {
                 self.insert((&mut *transaction).into(), entry).await?;
             }
@@ -128,7 +128,7 @@ impl Board {
         let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
         let removing = |error| failed("removing an entry", error);
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(removing)?;
+            let mut transaction = begin().await.map_err(removing)?;
             // The next statement sees every order that was noted before the entry was locked.
             let locked = sqlx::query(LOCK.to(&self.database)).bind(id).fetch_optional(&mut *transaction);
             if locked.await.map_err(removing)?.is_none() {

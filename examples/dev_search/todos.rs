@@ -119,7 +119,7 @@ impl Todos {
         let at = self.clock.now().as_micros();
         let writing = |error| failed("writing a todo", error);
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(writing)?;
+            let mut transaction = begin().await.map_err(writing)?;
             let lock = sqlx::query(LOCK.to(&self.database)).bind(owner).execute(&mut *transaction);
             lock.await.map_err(writing)?;
             let count = sqlx::query_as(count).bind(owner).bind(id).fetch_one(&mut *transaction);

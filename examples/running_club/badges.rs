@@ -172,7 +172,7 @@ impl Handler for Badges {
         }
         let keeping = |error| failed("keeping achievements", error);
         let badges = on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let mut transaction = begin().await.map_err(keeping)?;
             let mut badges = Vec::new();
             for badge in new {
                 let insert = sqlx::query(

@@ -22,7 +22,7 @@ impl Crews {
     pub(crate) async fn found(&self, name: &str, founder: &str, now: Timestamp) -> Result<bool> {
         let founding = |error| failed("founding a crew", error);
         let (stands, is_new) = on!(&self.0, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(founding)?;
+            let mut transaction = begin().await.map_err(founding)?;
             let insert = sqlx::query(
                 "INSERT INTO crews (name, founder, founded_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             )

@@ -52,7 +52,7 @@ impl Store {
         let words = words.replace('\0', "\u{fffd}");
         let counted = async {
             on!(&self.database, pool, begin => {
-                let mut transaction = pool.begin_with(begin).await?;
+                let mut transaction = begin().await?;
                 let new = sqlx::query(
                     "INSERT INTO asks (event_id, key, asked_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                 );

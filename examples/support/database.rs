@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pumasi_core::Result;
+#[cfg(feature = "postgres")]
+use pumasi_core::database::begin_postgres;
 use pumasi_core::database::{failed, open_sqlite};
 #[cfg(feature = "postgres")]
 use sqlx::PgConnection;
@@ -81,7 +83,7 @@ impl Database {
         match database {
             #[cfg(feature = "postgres")]
             Some(pool) => {
-                let mut transaction = pool.begin().await.map_err(opening)?;
+                let mut transaction = begin_postgres(&pool, "BEGIN").await.map_err(opening)?;
                 // Two processes that make one table at once fail even with IF NOT EXISTS.
                 sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('example'))")
                     .execute(&mut *transaction)
@@ -120,7 +122,7 @@ macro_rules! within {
 }
 
 /// Does the same on whichever [`Database`](crate::database::Database) it is: `on!(database, pool => …)`, or, for a transaction
-/// that writes, `on!(database, pool, begin => …pool.begin_with(begin)…)`. Parameters are `$1`, `$2`, … in both engines.
+/// that writes, `on!(database, pool, begin => …begin().await…)`. Parameters are `$1`, `$2`, … in both engines.
 #[macro_export]
 macro_rules! on {
     ($database:expr, $pool:ident => $body:expr) => {
@@ -130,16 +132,16 @@ macro_rules! on {
             $crate::database::Database::Postgres($pool) => $body,
         }
     };
-    // The second name is the statement that begins a writing transaction: in a file nobody else writes from its beginning on.
+    // In a file nobody else writes from the beginning of such a transaction on.
     ($database:expr, $pool:ident, $begin:ident => $body:expr) => {
         match $database {
             $crate::database::Database::Sqlite($pool) => {
-                let $begin = "BEGIN IMMEDIATE";
+                let $begin = || $pool.begin_with("BEGIN IMMEDIATE");
                 $body
             }
             #[cfg(feature = "postgres")]
             $crate::database::Database::Postgres($pool) => {
-                let $begin = "BEGIN";
+                let $begin = || pumasi_core::database::begin_postgres($pool, "BEGIN");
                 $body
             }
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pumasi_core::Result;
+#[cfg(feature = "postgres")]
+use pumasi_core::database::begin_postgres;
 use pumasi_core::database::failed;
 #[cfg(feature = "postgres")]
 use pumasi_saga::barrier::PostgresBarrier;
@@ -132,9 +134,9 @@ impl Database {
     ) -> Result<Entry> {
         // The two engines' connections are of two types, and so are their barriers.
         macro_rules! once {
-            ($pool:ident, $begin:literal, $barrier:ident, $sql:expr) => {{
+            ($begin:expr, $barrier:ident, $sql:expr) => {{
                 let broken = |error| failed("carrying out a step", error);
-                let mut transaction = $pool.begin_with($begin).await.map_err(broken)?;
+                let mut transaction = $begin.await.map_err(broken)?;
                 let entry = $barrier::enter(&mut transaction, key, operation).await?;
                 if entry == Entry::First {
                     let mut statement = sqlx::query($sql);
@@ -152,9 +154,9 @@ impl Database {
             }};
         }
         match self {
-            Self::Sqlite(pool) => once!(pool, "BEGIN IMMEDIATE", SqliteBarrier, sql.sqlite),
+            Self::Sqlite(pool) => once!(pool.begin_with("BEGIN IMMEDIATE"), SqliteBarrier, sql.sqlite),
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => once!(pool, "BEGIN", PostgresBarrier, sql.postgres),
+            Self::Postgres(pool) => once!(begin_postgres(pool, "BEGIN"), PostgresBarrier, sql.postgres),
         }
     }
 }

@@ -178,7 +178,7 @@ impl Books {
         let insert = "INSERT INTO races (id, name, is_lottery, places, price_krw, organiser, seed) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let is_first = on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(adding)?;
+            let mut transaction = begin().await.map_err(adding)?;
             let noted = sqlx::query(note).bind(key).bind(&race.id);
             let noted = noted.execute(&mut *transaction).await.map_err(adding)?;
             let is_first = noted.rows_affected() > 0;
@@ -312,7 +312,7 @@ impl Books {
             Database::Postgres(_) => "SELECT draw FROM races WHERE id = $1 FOR UPDATE",
         };
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(failed)?;
+            let mut transaction = begin().await.map_err(failed)?;
             let (drawn,): (Option<String>,) =
                 sqlx::query_as(lock).bind(&race.id).fetch_one(&mut *transaction).await.map_err(failed)?;
             if let Some(drawn) = drawn {
@@ -343,7 +343,7 @@ impl Books {
         let amount_krw = i64::try_from(amount_krw).unwrap_or(i64::MAX);
         let taken = async {
             on!(&self.database, pool, begin => {
-                let mut transaction = pool.begin_with(begin).await?;
+                let mut transaction = begin().await?;
                 let take = sqlx::query(include_str!("sql/take_payment.sql")).bind(id).bind(event);
                 take.execute(&mut *transaction).await?;
                 let payment: Payment = sqlx::query_as(PAYMENT).bind(id).fetch_one(&mut *transaction).await?;

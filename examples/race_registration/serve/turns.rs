@@ -172,7 +172,7 @@ impl Books {
             postgres: include_str!("sql/lay_out.postgres.sql"),
         };
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(failed)?;
+            let mut transaction = begin().await.map_err(failed)?;
             let called = sqlx::query(call).bind(race).execute(&mut *transaction).await.map_err(failed)?;
             if called.rows_affected() > 0 {
                 let turns = sqlx::query(lay_out.to(&self.database)).bind(race).bind(order);

@@ -255,7 +255,7 @@ impl Store {
     /// Deletes a résumé with all that belongs to it.
     pub(crate) async fn remove(&self, id: &str) -> Result<()> {
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let mut transaction = begin().await.map_err(keeping)?;
             for query in [
                 "DELETE FROM resumes WHERE id = $1",
                 "DELETE FROM edits WHERE resume = $1",

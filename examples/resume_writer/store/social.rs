@@ -31,7 +31,7 @@ impl Store {
             .with_id(EventId::named("resume-like", &format!("{resume}\n{person}")))
             .with_payload(social)?;
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let mut transaction = begin().await.map_err(keeping)?;
             if likes {
                 let insert = "INSERT INTO likes (resume, person, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
                 let added = sqlx::query(insert).bind(resume).bind(person).bind(social.at)

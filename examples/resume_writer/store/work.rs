@@ -117,7 +117,7 @@ impl Store {
         let begin_anew =
             "UPDATE resumes SET state = 'pending', failure = NULL WHERE id = $1 AND state = 'failed'";
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let mut transaction = begin().await.map_err(keeping)?;
             let begun = sqlx::query(begin_anew).bind(&kept.id).execute(&mut *transaction).await.map_err(keeping)?;
             if begun.rows_affected() > 0 {
                 self.count(&mut (&mut *transaction).into(), &kept.owner, now.as_micros()).await?;
@@ -198,7 +198,7 @@ impl Store {
     pub(crate) async fn accept(&self, edit: &KeptEdit, after: &Resume) -> Result<bool> {
         let body = written(after)?;
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(keeping)?;
+            let mut transaction = begin().await.map_err(keeping)?;
             let done = sqlx::query("UPDATE edits SET state = 'accepted' WHERE id = $1 AND state = 'proposed'")
                 .bind(&edit.id).execute(&mut *transaction).await.map_err(keeping)?;
             let update = "UPDATE resumes SET body = $2, version = version + 1 WHERE id = $1 AND version = $3";

@@ -80,7 +80,7 @@ impl Allowance {
         let who = client.map_or_else(|| "unknown".to_owned(), |client| client.network().to_string());
         let counting = |error| failed("counting a question", error);
         on!(&self.database, pool, begin => {
-            let mut transaction = pool.begin_with(begin).await.map_err(counting)?;
+            let mut transaction = begin().await.map_err(counting)?;
             // In this order everywhere, so that nobody waits for each other.
             for (who, most) in [(ALL, self.limits.in_all()), (&who, self.limits.per_address())] {
                 let count = sqlx::query(include_str!("sql/count.sql")).bind(day).bind(who).bind(i64::from(most));

@@ -2,6 +2,8 @@
 
 use sqlx::Row;
 
+#[cfg(feature = "postgres")]
+use super::begin_postgres;
 use super::failed;
 use crate::{Error, ErrorKind, Result};
 
@@ -50,7 +52,7 @@ impl Migration {
     #[cfg(feature = "postgres")]
     pub async fn on_postgres(&self, pool: &sqlx::PgPool) -> Result<()> {
         let failed = self.failed();
-        let mut transaction = pool.begin().await.map_err(&failed)?;
+        let mut transaction = begin_postgres(pool, "BEGIN").await.map_err(&failed)?;
         // Two connections that create one table at once fail even with IF NOT EXISTS.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi'), hashtext('migration'))")
             .execute(&mut *transaction)

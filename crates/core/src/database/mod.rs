@@ -1,6 +1,8 @@
 //! What the databases under the stores have in common: what their failures mean, and how their tables come to be.
 
 mod migration;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -9,6 +11,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub use migration::Migration;
+#[cfg(feature = "postgres")]
+pub use postgres::begin_postgres;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Writing, open_sqlite};
 #[cfg(feature = "sqlite")]

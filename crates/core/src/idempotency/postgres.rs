@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
 use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response, TransactionalStore};
-use crate::database::{Migration, failed};
+use crate::database::{Migration, begin_postgres, failed};
 use crate::lock::FencingToken;
 use crate::{Error, ErrorKind, Result};
 
@@ -256,7 +256,7 @@ impl TransactionalStore for PostgresIdempotency {
     type Transaction = Transaction<'static, Postgres>;
 
     async fn transaction(&self) -> Result<Self::Transaction> {
-        self.within("beginning a transaction", async { Ok(self.pool.begin().await?) }).await
+        self.within("beginning a transaction", async { Ok(begin_postgres(&self.pool, "BEGIN").await?) }).await
     }
 
     async fn complete_in(

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::table::{AFTER, FORGET, LAST, SAID, keeping, messages, read, signed};
 use super::{Message, NewMessage, RoomStore, check_name, said_otherwise};
 use crate::Result;
-use crate::database::Migration;
+use crate::database::{Migration, begin_postgres};
 
 const MIGRATION: Migration = Migration {
     component: "rooms",
@@ -66,7 +66,7 @@ impl fmt::Debug for PostgresRooms {
 impl RoomStore for PostgresRooms {
     async fn say(&self, room: &str, message: &NewMessage) -> Result<Message> {
         message.check(room)?;
-        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
         // Until the commit nobody else numbers a message of this room. In a statement of its own: the next one sees what was
         // committed by whoever held it.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('pumasi_room'), hashtext($1))")

@@ -73,3 +73,5 @@ mod server;
 mod silence;
 #[cfg(feature = "slack")]
 mod slack;
+#[cfg(all(feature = "postgres", feature = "conformance"))]
+mod transactions;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use pumasi_core::time::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
@@ -102,7 +102,7 @@ impl CapacityStore for PostgresCapacity {
 
     async fn apply(&self, pool: &str, requests: &[Request]) -> Result<Vec<Result<Answer>>> {
         let failed = |error| failed("granting places", error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let lock = "SELECT no, total, used, last FROM pumasi_capacity_pool WHERE name = $1 FOR UPDATE";
         let row = sqlx::query(lock)
             .bind(pool)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, PgPool, Row};
 
@@ -88,7 +88,7 @@ impl Reactions for PostgresReactions {
     async fn cast(&self, votes: &[Vote]) -> Result<Vec<Tally>> {
         check(votes)?;
         let last = last(votes);
-        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
         sqlx::query(include_str!("sql/postgres/cast.sql"))
             .bind(last.iter().map(|vote| vote.item()).collect::<Vec<_>>())
             .bind(last.iter().map(|vote| vote.person()).collect::<Vec<_>>())

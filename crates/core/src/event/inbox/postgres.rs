@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Arrival, InboxHandler, Window, keep_clean};
 use crate::Result;
-use crate::database::{Migration, failed};
+use crate::database::{Migration, begin_postgres, failed};
 use crate::event::consumer::passing;
 use crate::event::{Delivery, EventId, Shutdown};
 use crate::time::{Clock, SystemClock};
@@ -147,7 +147,7 @@ impl PostgresInbox {
         F: for<'c> Fn(&'c mut PgConnection, &'c Delivery) -> BoxFuture<'c, Result<()>> + Send + Sync,
     {
         let failed = |error| passing(failed("handling an event in a transaction", error));
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let arrival = self.begin(&mut transaction, group, delivery.event.id).await.map_err(passing)?;
         if arrival == Arrival::First {
             effect(&mut transaction, delivery).await?;

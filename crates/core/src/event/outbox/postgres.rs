@@ -14,7 +14,7 @@ use super::{
     Backlog, Claim, Claimed, OutboxStore, Outcome, Refused, Rows, SHARDS_PER_CLAIM, lost, per_shard,
 };
 use crate::Result;
-use crate::database::{Migration, failed};
+use crate::database::{Migration, begin_postgres, failed};
 use crate::event::{Envelope, Page, Reason};
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -241,7 +241,7 @@ impl OutboxStore for PostgresOutbox {
 
     async fn complete(&self, claim: &Claim, outcome: &Outcome) -> Result<()> {
         let failed = |error| failed("completing a claim on the outbox", error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let given_back = sqlx::query(include_str!("sql/postgres/give_back.sql"))
             .bind(&claim.shards)
             .bind(claim.holder)

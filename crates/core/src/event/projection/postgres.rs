@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::store::{CHUNK, not_registered, signed_version, superseded};
 use super::{Begun, Entity, EntityPage, Mapping, ProjectionStore, Swapped, Target};
 use crate::Result;
-use crate::database::{Migration, failed};
+use crate::database::{Migration, begin_postgres, failed};
 use crate::event::{Envelope, State};
 use crate::time::Timestamp;
 
@@ -146,7 +146,7 @@ impl ProjectionStore for PostgresProjectionStore {
 
     async fn apply(&self, projection: &str, target: Target, events: &[Envelope]) -> Result<usize> {
         let failed = |error| failed("applying events to a projection", error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let generation = match target {
             Target::Current => None,
             Target::Building(generation) => {
@@ -221,7 +221,7 @@ impl ProjectionStore for PostgresProjectionStore {
 
     async fn begin_rebuild(&self, projection: &str) -> Result<Begun> {
         let failed = |error| failed("beginning to rebuild a projection", error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let (_, abandoned) = Self::lock(&mut transaction, projection).await?;
         let begin = "UPDATE pumasi_projection SET last = last + 1, building = last + 1 WHERE name = $1 RETURNING last";
         let row = sqlx::query(begin).bind(projection).fetch_one(&mut *transaction).await.map_err(failed)?;
@@ -232,7 +232,7 @@ impl ProjectionStore for PostgresProjectionStore {
 
     async fn swap(&self, projection: &str, generation: u64, min_percent: u8) -> Result<Swapped> {
         let failed = |error| failed("swapping in a rebuilt projection", error);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(failed)?;
         let (serving, building) = Self::lock(&mut transaction, projection).await?;
         let Some(built) = building.filter(|building| u64::try_from(*building) == Ok(generation)) else {
             return Err(superseded(generation));

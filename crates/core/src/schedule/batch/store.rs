@@ -9,6 +9,8 @@ use sqlx::{Database, Pool, Row};
 use super::job::{BatchRun, Progress};
 use crate::Result;
 use crate::database::Migration;
+#[cfg(feature = "postgres")]
+use crate::database::begin_postgres;
 use crate::event::Reason;
 use crate::schedule::database::signed;
 use crate::time::{Clock, Timestamp};
@@ -266,7 +268,7 @@ statements!(
         MIGRATION.on_postgres(pool).await
     }
     async fn start(pool: &Pool<Self>) -> sqlx::Result<Self::Writing> {
-        pool.begin().await
+        begin_postgres(pool, "BEGIN").await
     }
     async fn moment(
         connection: &mut sqlx::PgConnection,

@@ -11,6 +11,7 @@ use super::ledger::{Ledger, check_name, not_found};
 use super::rows::{self, keep_in_rows};
 use super::{Claim, ClaimTerms, JobState, Plan, RunEnd, ScheduleStore};
 use crate::Result;
+use crate::database::begin_postgres;
 use crate::schedule::database::{server_clock, signed};
 use crate::schedule::{RunRecord, database_error};
 use crate::time::{Clock, Timestamp};
@@ -55,7 +56,7 @@ impl PostgresSchedule {
     }
 
     async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await
+        begin_postgres(&self.pool, "BEGIN").await
     }
 
     async fn moment(&self, connection: &mut PgConnection) -> sqlx::Result<Timestamp> {

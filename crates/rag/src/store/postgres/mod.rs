@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use pumasi_core::filter::Filter;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
@@ -122,7 +122,7 @@ impl PostgresStore {
         extension(&pool).await?;
         MIGRATION.on_postgres(&pool).await?;
         let opening = at("opening the knowledge");
-        let mut transaction = pool.begin().await.map_err(&opening)?;
+        let mut transaction = begin_postgres(&pool, "BEGIN").await.map_err(&opening)?;
         sqlx::query(LOCK).execute(&mut *transaction).await.map_err(&opening)?;
         let held: Option<(String, String)> = sqlx::query_as("SELECT space, vector_index FROM pumasi_rag")
             .fetch_optional(&mut *transaction)
@@ -173,14 +173,14 @@ impl PostgresStore {
     }
 
     async fn snapshot(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        self.shared.pool.begin_with(SNAPSHOT).await
+        begin_postgres(&self.shared.pool, SNAPSHOT).await
     }
 
     /// Takes documents away and puts others, as one change; tells how many there were of those that were taken away.
     async fn change(&self, change: Change<'_>) -> Result<u64> {
         let writing = at("writing the knowledge");
         let name = self.tenant.as_str();
-        let mut transaction = self.shared.pool.begin().await.map_err(&writing)?;
+        let mut transaction = begin_postgres(&self.shared.pool, "BEGIN").await.map_err(&writing)?;
         if matches!(change, Change::Put(_)) {
             rows::make_tenant(&mut transaction, name).await.map_err(&writing)?;
         }
@@ -228,7 +228,7 @@ enum Change<'a> {
 /// Sees to pgvector, and to texts that are in order as their bytes are.
 async fn extension(pool: &PgPool) -> Result<()> {
     let asking = at("asking for pgvector");
-    let mut transaction = pool.begin().await.map_err(&asking)?;
+    let mut transaction = begin_postgres(pool, "BEGIN").await.map_err(&asking)?;
     sqlx::query(LOCK).execute(&mut *transaction).await.map_err(&asking)?;
     let version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'";
     let mut held: Option<String> =

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use pumasi_core::event::{OutboxStore, PostgresOutbox};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -154,7 +154,7 @@ impl PostgresStore {
         let some = |place: &usize| commits.get(*place).copied();
         let has_events = places.iter().filter_map(some).any(|commit| !commit.events.is_empty());
         let stored = if has_events {
-            let mut transaction = self.lanes.begin().await.map_err(failed)?;
+            let mut transaction = begin_postgres(&self.lanes, "BEGIN").await.map_err(failed)?;
             let stored = rows::write_together(&mut transaction, commits, &places).await.map_err(failed)?;
             let events: Vec<_> = stored
                 .iter()
@@ -179,7 +179,7 @@ impl PostgresStore {
     /// Looks at the row, and stores one commit or says why not.
     async fn alone(&self, commit: &Commit) -> Result<Committed> {
         let failed = |error| failed("committing a saga", error);
-        let mut transaction = self.lanes.begin().await.map_err(failed)?;
+        let mut transaction = begin_postgres(&self.lanes, "BEGIN").await.map_err(failed)?;
         let (now, wrote) = match rows::write_one(&mut transaction, commit).await.map_err(failed)? {
             Ok(written) => written,
             Err(refused) => return Err(let_go(transaction, refused).await),
@@ -416,8 +416,8 @@ impl SagaStore for PostgresStore {
     }
 
     async fn begin(&self) -> Result<Box<dyn StoreTransaction>> {
-        let transaction =
-            self.pool.begin().await.map_err(|error| failed("beginning a step's transaction", error))?;
+        let beginning = |error| failed("beginning a step's transaction", error);
+        let transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(beginning)?;
         Ok(Box::new(PostgresTransaction::new(transaction, self.clone())))
     }
 }

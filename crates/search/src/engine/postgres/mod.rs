@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::database::failed;
+use pumasi_core::database::{begin_postgres, failed};
 use pumasi_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
 
@@ -82,7 +82,7 @@ impl PostgresEngine {
 
     async fn make(&self) -> Result<()> {
         let making = at("making the tables of the index");
-        let mut transaction = self.pool.begin().await.map_err(&making)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&making)?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(LOCK)
             .execute(&mut *transaction)
@@ -138,7 +138,7 @@ impl PostgresEngine {
     /// `Unavailable` where the database cannot be reached.
     pub async fn rebuild(&self) -> Result<Self> {
         let making = at("making an index beside the one in use");
-        let mut transaction = self.pool.begin().await.map_err(&making)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&making)?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(LOCK)
             .execute(&mut *transaction)
@@ -171,7 +171,7 @@ impl PostgresEngine {
             return Err(Error::new(ErrorKind::InvalidInput, "this is not an index that was built anew"));
         };
         let switching = at("switching to another index");
-        let mut transaction = self.pool.begin().await.map_err(&switching)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&switching)?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(LOCK)
             .execute(&mut *transaction)
@@ -235,11 +235,9 @@ impl PostgresEngine {
 
     async fn find(&self, query: &Query, time_left: Duration) -> Result<Page> {
         query.check(&self.schema)?;
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(at("searching in PostgreSQL"))?;
+        let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut transaction =
+            begin_postgres(&self.pool, begin).await.map_err(at("searching in PostgreSQL"))?;
         let index = self.index_within(&mut transaction, Some(time_left)).await?;
         #[expect(clippy::cast_precision_loss, reason = "a mean needs no such precision")]
         let mean = index.terms as f64 / (index.documents.max(1)) as f64;
@@ -260,7 +258,7 @@ impl PostgresEngine {
         let mut ids: Vec<&str> = changes.iter().map(Change::id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut transaction = self.pool.begin().await.map_err(&writing)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&writing)?;
         let index = self.index(&mut transaction).await?;
         let table = self.table.name(index.generation);
         let sql = format!(

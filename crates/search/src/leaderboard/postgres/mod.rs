@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
@@ -76,7 +76,7 @@ impl PostgresBoards {
     ) -> Result<(Transaction<'static, Postgres>, Option<i32>)> {
         check_name("window", window)?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let mut transaction = self.pool.begin_with(begin).await.map_err(asking)?;
+        let mut transaction = begin_postgres(&self.pool, begin).await.map_err(asking)?;
         let found = "SELECT rules, (SELECT no FROM pumasi_board_window WHERE board = board.no AND name = $2) \
                      FROM pumasi_board AS board WHERE name = $1";
         let found = sqlx::query(found)
@@ -96,7 +96,7 @@ impl PostgresBoards {
 
     /// Begins a transaction that nobody else writes the board in.
     async fn writing(&self, board: &Board) -> Result<(Transaction<'static, Postgres>, i32)> {
-        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
         let rules = board.rules().fingerprint();
         let lock = "SELECT no, rules FROM pumasi_board WHERE name = $1 FOR UPDATE";
         let mut row =
@@ -313,7 +313,7 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
         let (from, _) = window(&mut transaction, no, name).await?;
         transaction.commit().await.map_err(keeping)?;
         // Without the board's lock: the copy is one statement, and sees one moment.
-        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
         let add = "INSERT INTO pumasi_board_window (board, name, closed) VALUES ($1, $2, true) \
                    ON CONFLICT (board, name) DO NOTHING RETURNING no";
         let row = sqlx::query(add)
@@ -378,7 +378,7 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
     }
 
     async fn replace(&self, board: &Board, with: &Board) -> Result<()> {
-        let mut transaction = self.pool.begin().await.map_err(keeping)?;
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
         for statement in [
             "DELETE FROM pumasi_board WHERE name = $1 AND name <> $2",
             "UPDATE pumasi_board SET name = $1 WHERE name = $2",
