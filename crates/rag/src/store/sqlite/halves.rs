@@ -6,21 +6,44 @@
 )]
 
 use super::codes::Codes;
+use super::top::Top;
 
 /// So many codes have their halves together.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// Vectors of fewer numbers have no halves: blocks would be half empty, and a scan of them is short.
 const LONG: usize = 128;
 
-/// The upper halves of some vectors, one after the other, and how long what is left of each is.
+/// Fewer vectors than this are looked at one by one.
+const MANY: usize = 1_024;
+
+/// By so many standard deviations of what is left a product may be off by chance, as [`Codes::error`] has it.
+const DEVIATIONS: f32 = 8.0;
+
+/// The upper halves of some vectors, one after the other, and what they say of the codes.
 #[derive(Debug, Default)]
 pub(super) struct Halves {
     blocks: Vec<[u8; BLOCK / 2]>,
-    rests: Vec<f32>,
+    fits: Vec<Fit>,
 }
 
-/// Returns the upper half, from 0 to 15: a code is 16 times as much, less 120.5, and a rest of up to 7.5.
+/// Vectors of a segment that stand together: from which one on, their codes, and what these are multiplied by.
+pub(super) struct Stretch<'a> {
+    pub(super) first: usize,
+    pub(super) codes: &'a [i8],
+    pub(super) scales: &'a [f32],
+}
+
+/// The line nearest to a vector's codes as its upper halves grow: about `base + step * half`.
+#[derive(Clone, Copy, Debug)]
+struct Fit {
+    base: f32,
+    step: f32,
+    /// How far a product may be from what the line says, for each unit of the length of the question's codes.
+    off: f32,
+}
+
+/// Returns the upper half, from 0 to 15.
 const fn upper(code: i8) -> u8 {
     (code >> 4).wrapping_add(8).cast_unsigned()
 }
@@ -42,10 +65,31 @@ fn blocks(codes: &[i8]) -> impl Iterator<Item = [i8; BLOCK]> {
     whole.iter().copied().chain((!left.is_empty()).then_some(last))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the square of a length, which need not be exact")]
-fn rest(codes: &[i8]) -> f32 {
-    let square = |code: &i8| (i64::from(code & 0x0F) * 2 - 15).pow(2);
-    (codes.iter().map(square).sum::<i64>() as f32).sqrt() / 2.0
+impl Fit {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn of(codes: &[i8]) -> Self {
+        let mut sums = [0_i64; 5];
+        // so many that their sums fit 32 bits
+        for codes in codes.chunks(1 << 16) {
+            let mut part = [0_i32; 5];
+            for one in codes {
+                let (half, one) = (i32::from(upper(*one)), i32::from(*one));
+                let added = [half, one, half * half, half * one, one * one];
+                part.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
+            }
+            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i64::from(part));
+        }
+        let count = codes.len().max(1) as f32;
+        let [half, code, halves, together, square] = sums.map(|sum| sum as f32 / count);
+        let spread = halves - half * half;
+        let together = together - half * code;
+        let step = if spread > 1e-3 { together / spread } else { 0.0 };
+        let left = (square - code * code - step * together).max(0.0);
+        // At most both lengths (Cauchy and Schwarz). Less, if the question's vector is this one and something at random.
+        let length = (square * count).sqrt().max(1.0);
+        let alike = DEVIATIONS * left.sqrt() + left * count / length;
+        Self { base: code - step * half, step, off: alike.min((left * count).sqrt()) }
+    }
 }
 
 impl Halves {
@@ -56,35 +100,28 @@ impl Halves {
         if dimensions >= LONG && pulp::x86::V3::try_new().is_some() {
             for codes in codes.chunks_exact(dimensions) {
                 halves.blocks.extend(blocks(codes).map(|codes| block(&codes)));
-                halves.rests.push(rest(codes));
+                halves.fits.push(Fit::of(codes));
             }
         }
         halves
     }
 
-    /// Hands on where each vector stands in `codes` whose product with the question's may reach a bar, and the product, as
-    /// [`Codes::products`] does; `found` returns the bar for those that follow. Of the vectors from `first` on.
+    /// Hands on where each vector stands in the stretch whose product with the question's may reach a bar, and the product, as
+    /// [`Codes::products`] does, but in no order; `found` returns the bar for those that follow, which about `wanted` of them
+    /// make.
     pub(super) fn products_above(
         &self,
         question: &Codes,
-        first: usize,
-        codes: &[i8],
-        scales: &[f32],
+        stretch: &Stretch<'_>,
+        wanted: usize,
         bar: f32,
         mut found: impl FnMut(usize, f32) -> f32,
     ) {
+        let &Stretch { codes, scales, .. } = stretch;
         #[cfg(target_arch = "x86_64")]
-        if let (Some(simd), false) = (pulp::x86::V3::try_new(), self.rests.is_empty()) {
-            return simd.vectorize(x86::Sieve {
-                halves: self,
-                question,
-                first,
-                codes,
-                scales,
-                bar,
-                found,
-                simd,
-            });
+        if let (Some(simd), false) = (pulp::x86::V3::try_new(), self.fits.is_empty() || scales.len() < MANY) {
+            let best = Top::new(wanted);
+            return simd.vectorize(x86::Sieve { halves: self, question, stretch, best, bar, found, simd });
         }
         question.products(codes, scales, |at, product| {
             found(at, product);
@@ -98,10 +135,8 @@ mod x86 {
     use pulp::{NullaryFnOnce, cast};
 
     use super::super::codes::{Codes, x86};
-    use super::{BLOCK, Halves, blocks};
-
-    /// So many blocks' products with a question's codes fit 16 bits: 8 times 2 times 15 times 128.
-    const FITTING: usize = 4;
+    use super::super::top::Top;
+    use super::{BLOCK, Halves, Stretch, blocks};
 
     /// For what is rounded.
     const SLACK: f32 = 8.0;
@@ -109,9 +144,8 @@ mod x86 {
     pub(super) struct Sieve<'a, F> {
         pub(super) halves: &'a Halves,
         pub(super) question: &'a Codes,
-        pub(super) first: usize,
-        pub(super) codes: &'a [i8],
-        pub(super) scales: &'a [f32],
+        pub(super) stretch: &'a Stretch<'a>,
+        pub(super) best: Top<usize>,
         pub(super) bar: f32,
         pub(super) found: F,
         pub(super) simd: V3,
@@ -127,21 +161,34 @@ mod x86 {
             reason = "an estimate with its slack, which is looked at again"
         )]
         fn call(self) {
-            let Self { halves, question, first, codes, scales, mut bar, mut found, simd } = self;
+            let Self { halves, question, stretch, mut best, mut bar, mut found, simd } = self;
+            let &Stretch { first, codes, scales } = stretch;
             let asked: Vec<[i8; BLOCK]> = blocks(&question.codes).collect();
             let sum: i32 = question.codes.iter().map(|code| i32::from(*code)).sum();
             let square: i32 = question.codes.iter().map(|code| i32::from(*code).pow(2)).sum();
-            let (shift, length) = (SLACK - 120.5 * sum as f32, (square as f32).sqrt());
+            let (sum, length) = (sum as f32, (square as f32).sqrt());
             let blocks = halves.blocks.get(first * asked.len()..).unwrap_or_default();
-            let rests = halves.rests.get(first..).unwrap_or_default();
-            let halves = blocks.chunks_exact(asked.len().max(1)).zip(rests);
-            let vectors = codes.chunks_exact(question.dimensions().max(1)).zip(scales);
-            for (at, ((halves, rest), (codes, scale))) in halves.zip(vectors).enumerate() {
-                // what is left of the vector adds at most as much as both lengths (Cauchy and Schwarz)
-                let most = 16.0 * product(simd, &asked, halves) as f32 + shift + length * rest;
-                if most * question.scale * scale >= bar {
-                    let product = x86::product(simd, question, codes);
-                    bar = found(at, product as f32 * question.scale * scale);
+            let fits = halves.fits.get(first..).unwrap_or_default();
+            // Which may be among the best, and how good each can be at most: these alone are read whole, at random.
+            let mut likely: Vec<(f32, usize)> = Vec::new();
+            let halves = blocks.chunks_exact(asked.len().max(1)).zip(fits);
+            for (at, ((halves, fit), scale)) in halves.zip(scales).enumerate() {
+                let scale = question.scale * scale;
+                let about = fit.step * product(simd, &asked, halves) as f32 + fit.base * sum;
+                let off = length * fit.off + SLACK;
+                let most = (about + off) * scale;
+                if most >= best.bar().max(bar) {
+                    best.push((about - off) * scale, likely.len());
+                    likely.push((most, at));
+                }
+            }
+            let dimensions = question.dimensions();
+            for nth in best.into_sorted().into_iter().chain(0..likely.len()) {
+                let Some((most, at)) = likely.get_mut(nth).filter(|(most, _)| *most >= bar) else { continue };
+                *most = f32::NAN;
+                let codes = codes.get(*at * dimensions..(*at + 1) * dimensions);
+                if let (Some(codes), Some(scale)) = (codes, scales.get(*at)) {
+                    bar = found(*at, x86::product(simd, question, codes) as f32 * question.scale * scale);
                 }
             }
         }
@@ -155,18 +202,18 @@ mod x86 {
     fn product(simd: V3, question: &[[i8; BLOCK]], halves: &[[u8; BLOCK / 2]]) -> i32 {
         let (ones, lower) = (simd.avx._mm256_set1_epi16(1), simd.avx._mm256_set1_epi8(0x0F));
         let mut sums = simd.avx._mm256_setzero_si256();
-        for (question, halves) in question.chunks(FITTING).zip(halves.chunks(FITTING)) {
-            let mut pairs = simd.avx._mm256_setzero_si256();
-            for (question, halves) in question.iter().zip(halves) {
-                let [first, second]: [[i8; BLOCK / 2]; 2] = cast(*question);
-                let both = cast(*halves);
-                let low = simd.avx2._mm256_and_si256(both, lower);
-                let high = simd.avx2._mm256_and_si256(simd.avx2._mm256_srli_epi16::<4>(both), lower);
-                let low = simd.avx2._mm256_maddubs_epi16(low, cast(first));
-                let high = simd.avx2._mm256_maddubs_epi16(high, cast(second));
-                pairs = simd.avx2._mm256_add_epi16(pairs, simd.avx2._mm256_add_epi16(low, high));
-            }
-            sums = simd.avx2._mm256_add_epi32(sums, simd.avx2._mm256_madd_epi16(pairs, ones));
+        for (question, halves) in question.iter().zip(halves) {
+            let [q0, q1, q2, q3]: [[i8; 32]; 4] = cast(*question);
+            let [h0, h1]: [[u8; 32]; 2] = cast(*halves);
+            let (h0, h1) = (cast(h0), cast(h1));
+            let low = |halves| simd.avx2._mm256_and_si256(halves, lower);
+            let high = |halves| simd.avx2._mm256_and_si256(simd.avx2._mm256_srli_epi16::<4>(halves), lower);
+            let pairs = |halves, question: [i8; 32]| simd.avx2._mm256_maddubs_epi16(halves, cast(question));
+            // eight products of at most 15 times 128 fit 16 bits
+            let one = simd.avx2._mm256_add_epi16(pairs(low(h0), q0), pairs(low(h1), q1));
+            let other = simd.avx2._mm256_add_epi16(pairs(high(h0), q2), pairs(high(h1), q3));
+            let pairs = simd.avx2._mm256_madd_epi16(simd.avx2._mm256_add_epi16(one, other), ones);
+            sums = simd.avx2._mm256_add_epi32(sums, pairs);
         }
         let sums: [i32; 8] = cast(sums);
         sums.iter().sum()
@@ -182,11 +229,19 @@ mod tests {
     #[test]
     fn what_is_passed_by_would_not_have_been_kept() {
         let mut random = fastrand::Rng::with_seed(8);
-        for (dimensions, outliers) in [(128, 0), (130, 1), (384, 0), (384, 3), (1_000, 0), (1_024, 9)] {
+        let kinds = [(128, 0), (130, 1), (384, 0), (384, 3), (1_000, 0), (1_024, 9)];
+        let kinds = kinds
+            .into_iter()
+            .flat_map(|(dimensions, outliers)| [(dimensions, outliers, false), (dimensions, outliers, true)]);
+        for (dimensions, outliers, sparse) in kinds {
             let mut vector = |near: &[f32]| -> Vec<f32> {
                 let mut vector: Vec<f32> = near.iter().map(|x| x + random.f32() - 0.5).collect();
                 // a few large numbers make the codes of all others small
                 vector.iter_mut().take(outliers).for_each(|x| *x *= 20.0);
+                if sparse {
+                    // as an embedder that hashes words makes them
+                    vector.iter_mut().for_each(|x| *x = if random.u8(..8) == 0 { x.abs() } else { 0.0 });
+                }
                 vector
             };
             let centre = vector(&vec![0.0; dimensions]);
@@ -199,31 +254,43 @@ mod tests {
             let halves = Halves::of(&codes, dimensions);
             let (mut all, mut some, mut looked_at) = (Top::new(40), Top::new(40), 0);
             question.products(&codes, &scales, |at, product| all.push(product, at));
-            for first in [0, 1_000] {
+            for first in [0, 1_500] {
                 // in two parts, the second one with a bar
-                let past = if first == 0 { 1_000 } else { 3_000 };
-                let codes = &codes[first * dimensions..past * dimensions];
-                let bar = some.bar();
-                halves.products_above(&question, first, codes, &scales[first..past], bar, |at, product| {
+                let part = first..first + 1_500;
+                let codes = &codes[part.start * dimensions..part.end * dimensions];
+                let (stretch, bar) = (Stretch { first, codes, scales: &scales[part] }, some.bar());
+                halves.products_above(&question, &stretch, 40, bar, |at, product| {
                     looked_at += 1;
                     some.push(product, first + at);
                     some.bar()
                 });
             }
-            assert_eq!(some.into_sorted(), all.into_sorted(), "{dimensions}");
-            if !halves.rests.is_empty() && outliers == 0 {
+            assert_eq!(some.into_sorted(), all.into_sorted(), "{dimensions} {outliers} {sparse}");
+            if !halves.fits.is_empty() && outliers == 0 && !sparse {
                 assert!(looked_at < 1_500, "{dimensions}: {looked_at}");
             }
         }
     }
 
     #[test]
-    fn halves_and_rests_make_codes() {
-        for code in i8::MIN..=i8::MAX {
-            let left = f32::from(code) - (16.0 * f32::from(upper(code)) - 120.5);
-            assert!(left.abs() <= 7.5, "{code} {left}");
-            assert!((rest(&[code]) - left.abs()).abs() < 1e-6, "{code}");
+    fn a_line_through_halves_is_as_near_as_is_told() {
+        let own = |codes: &[i8]| {
+            let (question, fit) =
+                (Codes::of(&codes.iter().map(|code| f32::from(*code)).collect::<Vec<_>>()), Fit::of(codes));
+            let by = |of: &dyn Fn(i8) -> f32| -> f32 {
+                question.codes.iter().zip(codes).map(|(asked, code)| f32::from(*asked) * of(*code)).sum()
+            };
+            let (exact, about) =
+                (by(&|code| f32::from(code)), by(&|code| fit.base + fit.step * f32::from(upper(code))));
+            let length = question.codes.iter().map(|code| f32::from(*code).powi(2)).sum::<f32>().sqrt();
+            (exact - about).abs() / (fit.off * length + 8.0)
+        };
+        let all: Vec<i8> = (i8::MIN + 1..=i8::MAX).collect();
+        let small: Vec<i8> =
+            (0..1_024).map(|nth| if nth == 0 { 127 } else { (nth % 13 - 6) as i8 }).collect();
+        for codes in [&all[..], &small, &[1; 640], &[0; 640], &[-127; 640]] {
+            assert!(own(codes) <= 1.0, "{}", own(codes));
         }
-        assert!(Halves::of(&[1; 640], 64).rests.is_empty());
+        assert!(Halves::of(&[1; 640], 64).fits.is_empty());
     }
 }

@@ -49,7 +49,7 @@ impl Shelf {
         });
         for (held, admitted) in admitted.iter().filter(|(held, _)| by_lists.is_none() || held.lists.is_none())
         {
-            looked_at += held.segment.scan(&question, admitted, top.bar(), |at, score| {
+            looked_at += held.segment.scan(&question, admitted, count, top.bar(), |at, score| {
                 top.push(score, (*held, at));
                 top.bar()
             });

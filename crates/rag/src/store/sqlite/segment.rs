@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pumasi_core::text::Span;
 
 use super::codes::{Coded, Codes, encode};
-use super::halves::Halves;
+use super::halves::{Halves, Stretch};
 use super::varint;
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint};
@@ -225,11 +225,12 @@ impl Segment {
     }
 
     /// Estimates the products of a vector with those of the chunks of documents that are admitted, by their codes, and returns how many
-    /// these are. Those that cannot reach the bar, which `found` returns, need not be handed on.
+    /// these are. Those that cannot reach the bar, which `found` returns and about `wanted` of them make, need not be handed on.
     pub(super) fn scan(
         &self,
         question: &Codes,
         admitted: &[bool],
+        wanted: usize,
         mut bar: f32,
         mut found: impl FnMut(usize, f32) -> f32,
     ) -> usize {
@@ -242,13 +243,16 @@ impl Segment {
                 continue;
             }
             let dimensions = question.dimensions();
-            let codes = self.codes.get(first * dimensions..end * dimensions).unwrap_or_default();
-            let scales = self.scales.get(first..end).unwrap_or_default();
-            self.halves.products_above(question, first, codes, scales, bar, |at, product| {
+            let stretch = Stretch {
+                first,
+                codes: self.codes.get(first * dimensions..end * dimensions).unwrap_or_default(),
+                scales: self.scales.get(first..end).unwrap_or_default(),
+            };
+            looked_at += stretch.scales.len();
+            self.halves.products_above(question, &stretch, wanted, bar, |at, product| {
                 bar = found(first + at, product);
                 bar
             });
-            looked_at += scales.len();
         }
         looked_at
     }
