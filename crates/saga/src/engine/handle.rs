@@ -144,7 +144,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// # Errors
     ///
-    /// `Unavailable` or `Storage` if the store failed.
+    /// `InvalidInput` if the query has a NUL in a text; `Unavailable` or `Storage` if the store failed.
     pub async fn query(&self, query: Query) -> Result<Vec<Summary>> {
         self.engine.core.store.query(&query.with_saga(Arc::clone(&self.saga))).await
     }

@@ -153,7 +153,7 @@ pub trait SagaStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Storage` or `Unavailable` if the store failed.
+    /// `InvalidInput` if the query breaks [`Query::check`]; `Storage` or `Unavailable` if the store failed.
     async fn query(&self, query: &Query) -> Result<Vec<Summary>>;
 
     /// Counts sagas, and what waits.

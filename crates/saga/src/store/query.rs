@@ -7,6 +7,7 @@ use std::time::Duration;
 use pumasi_core::time::Timestamp;
 
 use super::{Head, SagaId, Status, WorkerId};
+use crate::{Error, ErrorKind, Result};
 
 /// Which sagas are meant; without any condition, all.
 ///
@@ -111,6 +112,22 @@ impl Query {
     pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// Checks what a store may rely on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the name of the saga, the key or the step has a NUL, which no saga's has.
+    pub fn check(&self) -> Result<()> {
+        let has_nul = |text: &Option<Arc<str>>| text.as_ref().is_some_and(|text| text.contains('\0'));
+        if has_nul(&self.saga) || has_nul(&self.key) || has_nul(&self.step) {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the name, the key and the step of a saga have no NUL",
+            ));
+        }
+        Ok(())
     }
 
     /// Tells whether a saga is meant, the page apart; what every store agrees with.

@@ -11,6 +11,7 @@ use super::{
     LONG, SAGA, SHORT, StoreHarness, begun, event, first, id, key, known, let_go, next, one, refused,
     relayed, signal, there,
 };
+use crate::ErrorKind;
 use crate::store::{Commit, Lease, Query, SagaId, Status, WorkerId};
 
 /// Law 14: every matching saga is listed once, by whatever pages.
@@ -87,6 +88,12 @@ pub async fn law_14_queries_are_paged(harness: &dyn StoreHarness) -> Verdict {
                 && query.holder.is_none_or(|holder| holder == commit.worker)
         };
         same!(found.len(), commits.iter().filter(meant).count(), "sagas found by {query:?}");
+    }
+    for query in
+        [Query::new().with_saga("a\0"), Query::new().with_key("\"\0\""), Query::new().with_step("\0")]
+    {
+        let refused = store.query(&query).await.err().map(|error| error.kind());
+        same!(refused, Some(ErrorKind::InvalidInput), "what no saga's name can be, asked for by {query:?}");
     }
     let first = list(Query::new().with_key(key(0)), 10).await?;
     let heads: Vec<_> =

@@ -146,6 +146,7 @@ impl SagaStore for MemoryStore {
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        query.check()?;
         let now = self.now();
         Ok(self.lock().query(query, now))
     }

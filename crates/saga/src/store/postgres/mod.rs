@@ -376,6 +376,7 @@ impl SagaStore for PostgresStore {
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        query.check()?;
         rows::query(&self.pool, query).await.map_err(|error| failed("listing sagas", error))
     }
 

@@ -394,6 +394,7 @@ impl SagaStore for RedisStore {
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        query.check()?;
         let mut found = Vec::new();
         self.scan(query.after, |snapshot, id, row| {
             let summary = match row {

@@ -318,6 +318,7 @@ impl SagaStore for SqliteStore {
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
+        query.check()?;
         let failed = |error| failed("listing sagas", error);
         self.ask(|reply| Request::Settle { reply }).await?;
         let mut reader = self.shared.readers.acquire().await.map_err(failed)?;
