@@ -9,11 +9,12 @@ use pumasi_core::Retry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Inputs;
+use super::{Inputs, finite};
 use crate::machine::{Settled, State};
 use crate::step::{
     Answer, Compensate, CompensateTransaction, Cx, Failure, Late, Outcome, Probe, Step, TransactionStep, Undo,
 };
+use crate::store::MAX_KEY;
 use crate::{Error, ErrorKind, Result};
 
 /// The longest reason that is recorded, in bytes.
@@ -104,14 +105,37 @@ pub(crate) fn recordable(reason: &str) -> Arc<str> {
     Arc::from(reason.get(..end).unwrap_or_default().replace('\0', "\u{fffd}"))
 }
 
-fn settle<T: Serialize, E: Failure>(outcome: Outcome<T, E>) -> Settled {
+/// Writes a value as JSON that says what it said when it is read again, or tells why there is none.
+fn written<T: Serialize + DeserializeOwned>(value: &T) -> std::result::Result<String, &'static str> {
+    let json = serde_json::to_string(value).map_err(|_| "cannot be written as JSON")?;
+    // JSON has no NaN and no infinity, and says `null`.
+    let is_lossy = json.contains("null") && !finite::is_finite(value);
+    if is_lossy || serde_json::from_str::<T>(&json).is_err() {
+        return Err("cannot be read back from its JSON");
+    }
+    Ok(json)
+}
+
+/// Writes the key of a saga, by which it is found again.
+///
+/// # Errors
+///
+/// `InvalidInput` if it cannot be written or read back, or is longer than a key may be.
+pub(crate) fn key_json<K: Serialize + DeserializeOwned>(key: &K) -> Result<Arc<str>> {
+    let refuse = |why| Error::new(ErrorKind::InvalidInput, format!("the key of a saga {why}"));
+    let json = written(key).map_err(refuse)?;
+    if json.len() > MAX_KEY {
+        return Err(refuse("has at most 1,024 bytes as JSON"));
+    }
+    Ok(Arc::from(json))
+}
+
+fn settle<T: Serialize + DeserializeOwned, E: Failure>(outcome: Outcome<T, E>) -> Settled {
     match outcome {
-        Outcome::Done(made) => match serde_json::to_vec(&made) {
-            Ok(json) if json.len() > MAX_VALUE => {
-                Settled::Unknown { reason: Arc::from("the output is larger than 1 MiB as JSON") }
-            }
-            Ok(json) => Settled::Done(Arc::from(json)),
-            Err(_) => Settled::Unknown { reason: Arc::from("the output cannot be written as JSON") },
+        Outcome::Done(made) => match written(&made) {
+            Ok(json) if json.len() <= MAX_VALUE => Settled::Done(Arc::from(json.into_bytes())),
+            Ok(_) => Settled::Unrecordable { reason: Arc::from("the output is larger than 1 MiB as JSON") },
+            Err(why) => Settled::Unrecordable { reason: Arc::from(format!("the output {why}")) },
         },
         Outcome::Failed(error) => Settled::Failed { reason: reason(&error), retry: error.retry() },
         Outcome::Unknown(error) => Settled::Unknown { reason: reason(&error) },
@@ -202,6 +226,7 @@ fn transaction_of<Tx: 'static>(transaction: &mut (dyn Any + Send)) -> Result<&mu
 /// What is not done is rolled back, whatever the code does not know.
 fn rolled_back(settled: Settled) -> Settled {
     match settled {
+        Settled::Unrecordable { reason } => Settled::Failed { reason, retry: Retry::Never },
         Settled::NotYet { reason } | Settled::Unknown { reason } => {
             Settled::Failed { reason, retry: Retry::Now }
         }

@@ -7,6 +7,7 @@ mod child;
 mod context;
 mod draw;
 pub(crate) mod erased;
+mod finite;
 mod plan;
 mod policy;
 mod svg;

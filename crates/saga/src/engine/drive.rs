@@ -195,7 +195,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         running: &mut FuturesUnordered<Attempt>,
     ) -> Result<Vec<Command>> {
         let Ended { command, settled, events, probed } = ended;
-        if let (Command::Run(unit), Settled::Unknown { .. }, false) = (command, &settled, probed) {
+        let is_open = matches!(settled, Settled::Unknown { .. } | Settled::Unrecordable { .. });
+        if let (Command::Run(unit), true, false) = (command, is_open, probed) {
             self.measure_attempt(job, command, &settled);
             running.push(self.probe(job, unit, settled)?);
             return Ok(Vec::new());
@@ -276,11 +277,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         let probing = self.guard(command, cx, policy.timeout(), future, true);
         Ok(Box::pin(async move {
             let mut ended = probing.await;
-            if let (Settled::Unknown { reason }, Settled::Unknown { reason: first }) =
-                (&mut ended.settled, settled)
-            {
-                // Why the attempt is unknown says more than that the probe is.
-                *reason = first;
+            if matches!(ended.settled, Settled::Unknown { .. }) {
+                // What is known of the attempt says more than that the probe cannot tell.
+                ended.settled = settled;
             }
             ended
         }))

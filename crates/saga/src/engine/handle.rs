@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::call::Message;
 use super::operator::Decision;
@@ -12,10 +13,11 @@ use super::signal::{Receipt, Signal};
 use super::stored::missing;
 use super::view::{Snapshot, View};
 use super::{Engine, check_definition};
+use crate::Result;
 use crate::definition::Definition;
+use crate::definition::erased::key_json;
 use crate::machine::record;
 use crate::store::{Query, SagaId, Stored, Summary};
-use crate::{Error, ErrorKind, Result};
 
 /// What the sagas of one definition are started, answered, looked at and decided by. Clones are the same handle.
 ///
@@ -32,17 +34,18 @@ impl<K, App> SagaHandle<K, App> {
     }
 }
 
-impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
+impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// Starts the saga with this key, or attaches to it; drives it as far as it goes, and says what it needs next.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the key is longer than 1,024 bytes as JSON; `Unsupported` or `Protocol` if the saga is there and this code
+    /// `InvalidInput` if the key is longer than 1,024 bytes as JSON, or another one when it is read back from it, as the number NaN;
+    /// `Unsupported` or `Protocol` if the saga is there and this code
     /// cannot drive it; `NotFound` if it was there, and has ended and been [forgotten](crate::EngineOptions::with_retention) by another
     /// process before this call could look how; `Overloaded`, `Unavailable` or `Storage` if it is busy or the store failed: call
     /// again.
     pub async fn start(&self, key: &K) -> Result<View> {
-        self.engine.core.call(&self.saga, &json(key)?, None, true).await
+        self.engine.core.call(&self.saga, &key_json(key)?, None, true).await
     }
 
     /// Starts the saga with this key, or attaches to it; gives it this answer, drives it as far as it goes, and says what it needs
@@ -59,7 +62,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// for their turn already.
     pub async fn advance(&self, key: &K, answer: impl Into<Signal>) -> Result<View> {
         let message = Some(Message::Signal(answer.into()));
-        self.engine.core.call(&self.saga, &json(key)?, message, true).await
+        self.engine.core.call(&self.saga, &key_json(key)?, message, true).await
     }
 
     /// Leaves a signal for a saga that exists, without driving it: for webhooks, which have to be answered at once. The receipt tells
@@ -67,19 +70,20 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no such saga; `InvalidInput` as [`advance`](Self::advance); `Unavailable` or `Storage` if the store
+    /// `NotFound` if there is no such saga; `InvalidInput` as [`advance`](Self::advance); `Unsupported` if the saga follows a version
+    /// that is not known here, `Protocol` if its record is damaged: nothing is kept then; `Unavailable` or `Storage` if the store
     /// failed: call again with the same id.
     pub async fn signal(&self, key: &K, signal: impl Into<Signal>) -> Result<Receipt> {
-        self.engine.core.leave_signal(&self.saga, &json(key)?, signal.into()).await
+        self.engine.core.leave_signal(&self.saga, &key_json(key)?, signal.into()).await
     }
 
     /// Begins a saga anew that has ended: a registration that was undone may be tried again. Its steps get new keys.
     ///
     /// # Errors
     ///
-    /// `Conflict` if it has not ended; `NotFound` if there is none.
+    /// `Conflict` if it has not ended; `NotFound` if there is none; otherwise as [`start`](Self::start).
     pub async fn restart(&self, key: &K) -> Result<View> {
-        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Restart(None)), false).await
+        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(None)), false).await
     }
 
     /// Carries out an operator's decision, and records who made it and why.
@@ -90,11 +94,12 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// # Errors
     ///
-    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if it says not who made it or why, if a savepoint does not
-    /// exist or a value is not what the step makes; `NotFound` if there is no such saga.
+    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if it says not who made it or why, or says so in more than
+    /// 2,000 bytes, if a savepoint does not exist or a value is not what the step makes; `NotFound` if there is no such saga;
+    /// otherwise as [`start`](Self::start).
     pub async fn decide(&self, key: &K, decision: Decision) -> Result<View> {
         decision.check()?;
-        self.engine.core.call(&self.saga, &json(key)?, Some(Message::Decision(decision)), false).await
+        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Decision(decision)), false).await
     }
 
     /// Shows where the saga stands.
@@ -103,7 +108,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// `NotFound` if there is none; `Unsupported` or `Protocol` if this code cannot read it.
     pub async fn view(&self, key: &K) -> Result<View> {
-        self.engine.core.stored_view(SagaId::of(&self.saga, &json(key)?)).await
+        self.engine.core.stored_view(SagaId::of(&self.saga, &key_json(key)?)).await
     }
 
     /// Shows the saga in full.
@@ -112,7 +117,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// As [`view`](Self::view).
     pub async fn snapshot(&self, key: &K) -> Result<Snapshot> {
-        let id = SagaId::of(&self.saga, &json(key)?);
+        let id = SagaId::of(&self.saga, &key_json(key)?);
         let stored = self.engine.core.store.load(id).await?.ok_or_else(|| missing(id))?;
         self.shown(id, &stored)
     }
@@ -125,7 +130,7 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     /// As [`view`](Self::view), but for `NotFound`.
     pub async fn snapshots(&self, keys: &[K]) -> Result<Vec<Option<Snapshot>>> {
         let ids =
-            keys.iter().map(|key| Ok(SagaId::of(&self.saga, &json(key)?))).collect::<Result<Vec<_>>>()?;
+            keys.iter().map(|key| Ok(SagaId::of(&self.saga, &key_json(key)?))).collect::<Result<Vec<_>>>()?;
         let stored = self.engine.core.store.load_all(&ids).await?;
         let each = ids.into_iter().zip(stored);
         each.map(|(id, stored)| stored.map(|stored| self.shown(id, &stored)).transpose()).collect()
@@ -167,16 +172,10 @@ impl<K: Serialize, App: Send + Sync + 'static> SagaHandle<K, App> {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the key cannot be written as JSON.
+    /// `InvalidInput` if the key cannot be written as JSON and read back, or is longer than 1,024 bytes.
     pub fn id(&self, key: &K) -> Result<SagaId> {
-        Ok(SagaId::of(&self.saga, &json(key)?))
+        Ok(SagaId::of(&self.saga, &key_json(key)?))
     }
-}
-
-fn json<K: Serialize>(key: &K) -> Result<Arc<str>> {
-    serde_json::to_string(key)
-        .map(Arc::from)
-        .map_err(|_| Error::new(ErrorKind::InvalidInput, "the key of a saga cannot be written as JSON"))
 }
 
 impl<K, App> Clone for SagaHandle<K, App> {

@@ -67,14 +67,17 @@ impl<App> Core<App> {
         let outcome = match (command, settled) {
             (Command::Run(_), Settled::Done(_)) => "done",
             (Command::Run(_), Settled::Failed { .. }) => "failed",
-            (Command::Run(_), Settled::NotYet { .. } | Settled::Unknown { .. }) => "unknown",
+            (Command::Run(_), _) => "unknown",
             (Command::Undo(_), Settled::Done(_)) => "undone",
             (Command::Undo(_), _) => "undo_failed",
             (Command::Handle(_), Settled::Done(_)) => "handled",
             (Command::Handle(_), _) => "handle_failed",
         };
         let (saga, step) = (Arc::clone(&job.definition.plan.saga), Arc::clone(&plan.name));
-        if let Settled::Failed { reason, .. } | Settled::Unknown { reason } = settled {
+        if let Settled::Failed { reason, .. }
+        | Settled::Unknown { reason }
+        | Settled::Unrecordable { reason } = settled
+        {
             tracing::debug!(saga = &*saga, id = %job.id, step = &*step, outcome, reason = &**reason, "an attempt of a step ended");
         }
         metrics::counter!("saga_step_total", "saga" => Arc::clone(&saga), "step" => Arc::clone(&step), "outcome" => outcome)

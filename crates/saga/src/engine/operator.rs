@@ -7,13 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::child::{self, Undone};
 use super::drive::caught;
 use crate::definition::Untyped;
+use crate::definition::erased::MAX_VALUE;
 use crate::machine::{Input, Order, State, StuckAt};
 use crate::{Error, ErrorKind, Result};
 
 /// The name under which decisions travel as signals; no answer is called so.
 pub(super) const ORDER: &str = "!order";
 
-/// A decision of an operator, with who made it and why: both are recorded.
+/// How long who made a decision, and why, may be, in bytes each.
+const MAX_WORDS: usize = 2_000;
+
+/// A decision of an operator, with who made it and why: both are recorded, each at most 2,000 bytes long.
 ///
 /// | decision | when | what it does |
 /// |---|---|---|
@@ -46,11 +50,11 @@ impl Decision {
         Self::new(Order::Skip, who, why)
     }
 
-    /// Takes what the saga stands at as done; a step with this output.
+    /// Takes what the saga stands at as done; a step with this output, of at most 1 MiB as JSON.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the value cannot be written as JSON.
+    /// `InvalidInput` if the value cannot be written as JSON, or is larger.
     pub fn force_done<T: Serialize>(
         value: &T,
         who: impl Into<Arc<str>>,
@@ -58,6 +62,9 @@ impl Decision {
     ) -> Result<Self> {
         let value = serde_json::to_vec(value)
             .map_err(|_| Error::new(ErrorKind::InvalidInput, "the value cannot be written as JSON"))?;
+        if value.len() > MAX_VALUE {
+            return Err(Error::new(ErrorKind::InvalidInput, "the value is larger than 1 MiB as JSON"));
+        }
         Ok(Self::new(Order::ForceDone(Arc::from(value)), who, why))
     }
 
@@ -91,8 +98,18 @@ impl Decision {
         Self::new(Order::Cancel, who, why)
     }
 
-    /// Refuses a decision of which the record would not tell who made it, or why.
+    /// Refuses a decision of which the record would not tell who made it, or why, or could not hold it.
     pub(super) fn check(&self) -> Result<()> {
+        let savepoint = match &self.order {
+            Order::RollbackTo(savepoint) => savepoint.len(),
+            _ => 0,
+        };
+        if savepoint.max(self.who.len()).max(self.why.len()) > MAX_WORDS {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a decision says who and why in 2,000 bytes each",
+            ));
+        }
         if self.who.trim().is_empty() || self.why.trim().is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "a decision says who made it, and why"));
         }

@@ -102,7 +102,7 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::NotYet { reason } | Settled::Unknown { reason } => {
+            Settled::NotYet { reason } | Settled::Unknown { reason } | Settled::Unrecordable { reason } => {
                 self.state.change(unit, |unit| unit.unsure = true);
                 (reason, Retry::Now)
             }
@@ -171,7 +171,9 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::NotYet { reason } | Settled::Unknown { reason } => (reason, Retry::Now),
+            Settled::NotYet { reason } | Settled::Unknown { reason } | Settled::Unrecordable { reason } => {
+                (reason, Retry::Now)
+            }
         };
         if retry.is_retryable() && policy.goes_on_after(entry.attempt) {
             entry.status = UnitStatus::Backoff;

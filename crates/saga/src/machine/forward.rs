@@ -84,6 +84,10 @@ impl Turn<'_> {
                 let may = policy.retries_unknown() && again && (forward || is_pivot);
                 (reason, may.then_some(Retry::Now))
             }
+            Settled::Unrecordable { reason } => {
+                self.state.change(unit, |unit| unit.unsure = true);
+                (reason, None)
+            }
         };
         match retry {
             Some(retry) => {

@@ -54,6 +54,8 @@ pub(crate) enum Settled {
     NotYet { reason: Arc<str> },
     /// Nobody knows.
     Unknown { reason: Arc<str> },
+    /// With its effect, but what it made cannot be recorded: not now, and not if it is asked for again.
+    Unrecordable { reason: Arc<str> },
 }
 
 /// When it happened, and the lot that was drawn for the jitter of a pause.

@@ -64,7 +64,8 @@ use crate::definition::Inputs;
 pub trait Step<App>: Send + Sync + Sized + 'static {
     /// A tuple of what it needs: `()`, `(Key,)`, `(Key, Held)`, up to eight.
     type In: Inputs;
-    /// What it makes.
+    /// What it makes: at most 1 MiB as JSON, from which the same is read back. What cannot be recorded so has happened all the same:
+    /// the step is undone or, where nothing is, waits for an operator.
     type Out: Serialize + DeserializeOwned + Send + 'static;
     /// Why it did not.
     type Error: Failure;

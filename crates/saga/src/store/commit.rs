@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 /// The longest name of a saga, in bytes.
 const MAX_NAME: usize = 200;
 /// The longest key, in bytes: an index of PostgreSQL carries it.
-const MAX_KEY: usize = 1024;
+pub(crate) const MAX_KEY: usize = 1024;
 /// The longest record, in bytes.
 const MAX_RECORD: usize = 16 << 20;
 

@@ -31,6 +31,7 @@ use pumasi_core::time::Timestamp;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+pub(crate) use commit::MAX_KEY;
 pub use commit::{Commit, Committed, Head, Lease, Status};
 pub use id::{SagaId, WorkerId};
 pub use memory::{MemoryStore, MemoryTransaction};

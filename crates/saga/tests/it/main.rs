@@ -32,3 +32,4 @@ mod signals;
 mod traces;
 mod transactions;
 mod versions;
+mod unreadable;
