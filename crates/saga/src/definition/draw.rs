@@ -37,7 +37,7 @@ impl Look {
         }
     }
 
-    pub(super) const fn fill(self) -> &'static str {
+    const fn fill(self) -> &'static str {
         match self {
             Self::Ahead => "#ffffff",
             Self::Active => "#cfe8ff",
@@ -47,6 +47,17 @@ impl Look {
             Self::Stuck => "#ffc2a8",
         }
     }
+}
+
+/// How a unit of a saga is drawn, and what undoes it; where there is nothing to say, as on a definition.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Looks {
+    pub(crate) unit: Option<Look>,
+    pub(crate) undo: Option<Look>,
+}
+
+pub(super) fn fill_of(look: Option<Look>) -> &'static str {
+    look.map_or("#ffffff", Look::fill)
 }
 
 /// The words of a drawing that are no names.
@@ -75,15 +86,15 @@ impl Plan {
     /// Draws the plan as a Mermaid flow chart: steps as boxes, waits as rounded ones, the pivot with a thick frame; what undoes a
     /// step hangs on it by a dotted line.
     pub fn mermaid(&self) -> String {
-        self.draw_mermaid(|_| None, AS_NAMED)
+        self.draw_mermaid(|_| Looks::default(), AS_NAMED)
     }
 
     /// Draws the plan in Graphviz's DOT.
     pub fn dot(&self) -> String {
-        self.draw_dot(|_| None, AS_NAMED)
+        self.draw_dot(|_| Looks::default(), AS_NAMED)
     }
 
-    pub(crate) fn draw_mermaid(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
+    pub(crate) fn draw_mermaid(&self, looks: impl Fn(usize) -> Looks, titles: Titles<'_>) -> String {
         let label = |name: &str| label(&titled(titles, name));
         let mut out = String::from("flowchart TD\n");
         let mut line = |text: std::fmt::Arguments<'_>| {
@@ -112,9 +123,12 @@ impl Plan {
             line(format_args!("{from} --> {to}"));
         }
         for kind in Look::ALL {
-            let units: Vec<_> = (0..self.units.len()).filter(|unit| look(*unit) == Some(kind)).collect();
-            if !units.is_empty() {
-                let names: Vec<_> = units.iter().map(|unit| format!("u{unit}")).collect();
+            let nodes = (0..self.units.len()).flat_map(|unit| {
+                let Looks { unit: own, undo } = looks(unit);
+                [(own, format!("u{unit}")), (undo, format!("c{unit}"))]
+            });
+            let names: Vec<_> = nodes.filter(|(look, _)| *look == Some(kind)).map(|(_, name)| name).collect();
+            if !names.is_empty() {
                 line(format_args!("classDef {} fill:{}", kind.as_str(), kind.fill()));
                 line(format_args!("class {} {}", names.join(","), kind.as_str()));
             }
@@ -122,7 +136,7 @@ impl Plan {
         out
     }
 
-    pub(crate) fn draw_dot(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
+    pub(crate) fn draw_dot(&self, looks: impl Fn(usize) -> Looks, titles: Titles<'_>) -> String {
         let label = |name: &str| label(&titled(titles, name));
         let mut out = format!("digraph \"{}\" {{\n", label(&self.saga));
         let mut line = |text: std::fmt::Arguments<'_>| {
@@ -138,11 +152,13 @@ impl Plan {
                 _ if self.pivot == Some(unit) => "hexagon",
                 _ => "box",
             };
-            let fill = look(unit).map_or("#ffffff", Look::fill);
+            let Looks { unit: look, undo: undo_look } = looks(unit);
+            let fill = fill_of(look);
             let name = label(&plan.name);
             line(format_args!("u{unit} [label=\"{name}\", shape={shape}, fillcolor=\"{fill}\"];"));
             if let Some(undo) = &plan.undo {
-                line(format_args!("c{unit} [label=\"{}\"];", label(&undo.name)));
+                let fill = fill_of(undo_look);
+                line(format_args!("c{unit} [label=\"{}\", fillcolor=\"{fill}\"];", label(&undo.name)));
                 line(format_args!("u{unit} -> c{unit} [style=dotted, label=\"{}\"];", label(UNDONE_BY)));
             }
             if let Some(late) = &plan.late {

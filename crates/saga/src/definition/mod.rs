@@ -28,7 +28,8 @@ pub use child::Ended;
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
 pub(crate) use draw::AS_NAMED;
 pub use draw::Look;
-pub use plan::{LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
+pub(crate) use draw::{AS_NAMED, Looks};
+pub use plan::{ChildPlan, LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
 pub use policy::{Policy, WhenExhausted};
 pub use versions::Incompatible;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::draw::{AS_NAMED, Look, Titles, titled};
+use super::draw::{AS_NAMED, Looks, Titles, fill_of, titled};
 use super::{Plan, UnitKind};
 
 /// Sizes, in the picture's units.
@@ -19,10 +19,10 @@ impl Plan {
     /// bottom, units that run side by side in one row, and to the right of each what undoes it or takes what is late, by a dotted line.
     /// Waits are rounded, the pivot has a thick frame, another saga a double one.
     pub fn svg(&self) -> String {
-        self.draw_svg(|_| None, AS_NAMED)
+        self.draw_svg(|_| Looks::default(), AS_NAMED)
     }
 
-    pub(crate) fn draw_svg(&self, look: impl Fn(usize) -> Option<Look>, titles: Titles<'_>) -> String {
+    pub(crate) fn draw_svg(&self, looks: impl Fn(usize) -> Looks, titles: Titles<'_>) -> String {
         let columns = self.stages.iter().map(ExactSizeIterator::len).max().unwrap_or(1).max(1);
         let (width, height) = (columns * COLUMN, (self.stages.len() + 1) * ROW + 2 * RADIUS + 4);
         let mut picture = Picture(String::new());
@@ -38,10 +38,10 @@ impl Plan {
                 for (x, y) in &before {
                     picture.line(*x, *y, left + middle, top, false);
                 }
-                let fill = look(unit).map_or("#ffffff", Look::fill);
+                let looks = looks(unit);
                 let frame = if self.pivot == Some(unit) { 3 } else { 1 };
                 let round = if plan.kind == UnitKind::Wait { HEIGHT / 2 } else { 3 };
-                picture.node(left, top, &titled(titles, &plan.name), fill, frame, round);
+                picture.node(left, top, &titled(titles, &plan.name), fill_of(looks.unit), frame, round);
                 if plan.kind == UnitKind::Child {
                     picture.inner_frame(left, top);
                 }
@@ -49,7 +49,8 @@ impl Plan {
                 if let Some(name) = aside.or(plan.late.as_ref().map(|late| &late.name)) {
                     let y = top + HEIGHT / 2;
                     picture.line(left + WIDTH, y, left + WIDTH + GAP, y, true);
-                    picture.node(left + WIDTH + GAP, top, &titled(titles, name), "#ffffff", 1, 3);
+                    let (left, name) = (left + WIDTH + GAP, titled(titles, name));
+                    picture.node(left, top, &name, fill_of(looks.undo), 1, 3);
                 }
                 ends.push((left + middle, top + HEIGHT));
             }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::definition::{AS_NAMED, Look, Plan, Untyped};
+use crate::definition::{AS_NAMED, Look, Looks, Plan, Untyped};
 use crate::machine::record::Entry;
 use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
 use crate::store::{Head, SagaId, Status};
@@ -81,6 +81,8 @@ pub struct StepView {
     pub name: Arc<str>,
     /// How it stands.
     pub look: Look,
+    /// How its compensation stands, once the step is being undone.
+    pub undo: Option<Look>,
     /// How often it, or its compensation, was tried.
     pub attempt: u32,
     /// The [key](crate::Cx::step_key) under which its partner is asked for it, so that an operator can ask what became of it.
@@ -131,6 +133,7 @@ impl Snapshot {
         let steps = (0..plan.units.len()).map(|unit| StepView {
             name: name(unit),
             look: look(unit),
+            undo: plan.units.get(unit).and_then(|it| it.undo.as_ref()).and_then(|_| undo_look(state, unit)),
             attempt: state.unit(unit).attempt,
             key: id.operation_key(state.run, state.unit(unit).round, "", &name(unit)),
         });
@@ -165,7 +168,7 @@ impl Snapshot {
         })
     }
 
-    /// Draws it as a Mermaid flow chart: what is done, under way, undone and ahead.
+    /// Draws it as a Mermaid flow chart: what is done, under way, undone and ahead, and which compensations are done or under way.
     pub fn mermaid(&self) -> String {
         self.mermaid_titled(AS_NAMED)
     }
@@ -196,21 +199,22 @@ impl Snapshot {
     /// # }
     /// ```
     pub fn mermaid_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
-        self.plan.draw_mermaid(|unit| self.look(unit), titles)
+        self.plan.draw_mermaid(|unit| self.looks(unit), titles)
     }
 
     /// As [`dot`](Self::dot), under titles as in [`mermaid_titled`](Self::mermaid_titled).
     pub fn dot_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
-        self.plan.draw_dot(|unit| self.look(unit), titles)
+        self.plan.draw_dot(|unit| self.looks(unit), titles)
     }
 
     /// As [`svg`](Self::svg), under titles as in [`mermaid_titled`](Self::mermaid_titled).
     pub fn svg_titled(&self, titles: &dyn Fn(&str) -> Option<String>) -> String {
-        self.plan.draw_svg(|unit| self.look(unit), titles)
+        self.plan.draw_svg(|unit| self.looks(unit), titles)
     }
 
-    fn look(&self, unit: usize) -> Option<Look> {
-        self.steps.get(unit).map(|step| step.look)
+    fn looks(&self, unit: usize) -> Looks {
+        let step = self.steps.get(unit);
+        Looks { unit: step.map(|step| step.look), undo: step.and_then(|step| step.undo) }
     }
 }
 
@@ -229,6 +233,19 @@ fn look(state: &State, unit: usize) -> Look {
         return Look::Stuck;
     }
     look_of(state.status(unit))
+}
+
+/// How the compensation of a step stands, if it has come to it.
+fn undo_look(state: &State, unit: usize) -> Option<Look> {
+    if matches!(state.stuck, Some((StuckAt::Undo(at), _)) if at == unit) {
+        return Some(Look::Stuck);
+    }
+    match state.status(unit) {
+        UnitStatus::Undoing | UnitStatus::UndoBackoff => Some(Look::Active),
+        UnitStatus::Undone => Some(Look::Done),
+        UnitStatus::UndoFailed => Some(Look::Stuck),
+        _ => None,
+    }
 }
 
 fn look_of(status: UnitStatus) -> Look {

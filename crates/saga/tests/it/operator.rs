@@ -1,5 +1,6 @@
 //! What operators decide, where each decision is allowed, and that it is recorded.
 
+use pumasi_saga::definition::Look;
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, ErrorKind, SagaHandle};
 
@@ -247,4 +248,19 @@ async fn a_decision_that_was_left_is_checked_as_one_that_is_made_at_once_and_rec
     orders.engine().run_due().await.unwrap();
     assert_eq!(orders.view(&1).await.unwrap().status, Status::NeedsOperator);
     assert_eq!(audits(&orders).await, [said("refused: force_done", "charge")]);
+}
+
+#[tokio::test]
+async fn a_drawing_shows_how_far_compensations_have_come() {
+    let desk = Desk::new();
+    desk.script.set("free", Mood::Refuses);
+    let orders = stuck(&desk, "charge", Mood::Refuses).await;
+    let snapshot = orders.snapshot(&1).await.unwrap();
+    let undone: Vec<_> = snapshot.steps.iter().map(|step| step.undo).collect();
+    assert_eq!(undone, [Some(Look::Stuck), Some(Look::Done), None, None, None]);
+    let (mermaid, dot, svg) = (snapshot.mermaid(), snapshot.dot(), snapshot.svg());
+    assert!(mermaid.contains("class c1 done") && mermaid.contains("class u0,c0 stuck"), "{mermaid}");
+    assert!(dot.contains("c1 [label=\"void\", fillcolor=\"#c9f2d0\"]"), "{dot}");
+    assert!(dot.contains("c0 [label=\"free\", fillcolor=\"#ffc2a8\"]"), "{dot}");
+    assert_eq!(svg.matches("fill=\"#ffc2a8\"").count(), 2, "the step and what undoes it: {svg}");
 }
