@@ -6,12 +6,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_core::resilience::Backoff;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::branches::{Branches, Branching};
-use super::child::{ChildCode, Ended};
 use super::erased::{
     Code, CompensateCode, CompensateTransactionCode, HandlerCode, LateCode, Source, StepCode,
     TransactionCode, UndoCode, WaitCode,
@@ -20,9 +18,6 @@ use super::plan::{LatePlan, UndoPlan, UnitPlan};
 use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted, check};
 use crate::Result;
 use crate::step::{Answer, Compensate, CompensateTransaction, Late, Retriable, Step, TransactionStep};
-
-/// How often a parent looks after its child.
-const CHILD_POLL: Duration = Duration::from_secs(1);
 
 /// The way back is open.
 #[derive(Debug)]
@@ -78,12 +73,12 @@ impl Tried for LastLate {}
 /// Nobody writes it down: the methods pass it on.
 pub struct SagaBuilder<K, App, Ctx, Class, Last> {
     pub(super) draft: Draft<App>,
-    types: PhantomData<fn(K, Ctx, Class, Last)>,
+    pub(super) types: PhantomData<fn(K, Ctx, Class, Last)>,
 }
 
 /// What a policy belongs to.
 #[derive(Clone, Copy)]
-enum Target {
+pub(super) enum Target {
     Nothing,
     Step,
     Undo,
@@ -103,9 +98,9 @@ pub(super) struct Draft<App> {
     pub(super) units: Vec<UnitPlan>,
     pub(super) codes: Vec<UnitCode<App>>,
     stages: Vec<std::ops::Range<usize>>,
-    pivot: Option<usize>,
+    pub(super) pivot: Option<usize>,
     savepoints: Vec<(Arc<str>, usize)>,
-    children: Vec<Arc<Untyped<App>>>,
+    pub(super) children: Vec<Arc<Untyped<App>>>,
     /// What the context holds, the key first.
     pub(super) sources: Vec<Source>,
     /// Where the unit added last takes its input from.
@@ -134,6 +129,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
             deadline: None,
             late: None,
             reads: reads.collect(),
+            child: None,
         });
     }
 
@@ -168,7 +164,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
         self.add_undo_code(&name, code, policy);
     }
 
-    fn add_undo_code(&mut self, name: &str, undo: impl UndoCode<App> + 'static, policy: Policy) {
+    pub(super) fn add_undo_code(&mut self, name: &str, undo: impl UndoCode<App> + 'static, policy: Policy) {
         if let (Some(plan), Some(code)) = (self.units.last_mut(), self.codes.last_mut()) {
             let name = Arc::from(name);
             plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
@@ -210,7 +206,7 @@ where
     K: Serialize + DeserializeOwned + Send + Sync + 'static,
     App: Send + Sync + 'static,
 {
-    fn turn<NewCtx, NewClass, NewLast>(
+    pub(super) fn turn<NewCtx, NewClass, NewLast>(
         mut self,
         target: Target,
     ) -> SagaBuilder<K, App, NewCtx, NewClass, NewLast> {
@@ -292,35 +288,6 @@ where
         self.turn(Target::Nothing)
     }
 
-    /// Adds another saga as a step: it is started under the key that `key` makes, and waited for. A child that was undone is a
-    /// failed step.
-    ///
-    /// Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own, and
-    /// must be kept as long as its parent may go back. Its end is noticed at the latest a second later.
-    #[must_use]
-    pub fn child<ChildKey, In, Places>(
-        mut self,
-        definition: &Definition<ChildKey, App>,
-        key: impl Fn(In) -> ChildKey + Send + Sync + 'static,
-    ) -> SagaBuilder<K, App, Cons<Ended<ChildKey>, Ctx>, Class, Nothing>
-    where
-        ChildKey: Serialize + Send + 'static,
-        In: Gather<Ctx, Places>,
-    {
-        let saga = Arc::clone(&definition.plan().saga);
-        let sources = self.draft.resolve(&In::depths(), self.draft.sources.len());
-        let policy = Policy::forever().with_backoff(Backoff::constant(CHILD_POLL));
-        self.draft.add(&saga, UnitKind::Child, policy, &sources);
-        let code = ChildCode { saga: Arc::clone(&saga), key: Arc::new(key), sources, types: PhantomData };
-        self.draft.push_code(code.clone());
-        if self.draft.pivot.is_none() {
-            self.draft.add_undo_code(&format!("undo {saga}"), code, policy);
-        }
-        self.draft.children.push(Arc::clone(&definition.inner));
-        self.draft.end_stage();
-        self.turn(Target::Nothing)
-    }
-
     /// Sets how what was added last (a step, a compensation, a late handler) is tried.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self
@@ -345,11 +312,12 @@ where
     ///
     /// `InvalidInput`, with the step's name, if it cannot work: no step at all; a name of a step, a compensation, a late handler or a
     /// savepoint that is empty, longer than 100 bytes or, where it has to be unique, there twice; an answer whose name begins with `!`; a
-    /// version of 0; a timeout or a deadline of zero; a child before the pivot that has a pivot of its own.
+    /// version of 0; a timeout or a deadline of zero; a child before the pivot that has a pivot of its own; a saga among its own
+    /// children, or among theirs.
     pub fn build(self) -> Result<Definition<K, App>> {
         let Draft { name, version, units, codes, stages, pivot, savepoints, children, .. } = self.draft;
         let plan = Plan { saga: Arc::from(&*name), version, units, stages, pivot, savepoints };
-        check::check(&plan, children.iter().map(|child| &child.plan))?;
+        check::check(&plan, &children)?;
         Ok(Definition::new(plan, codes, children))
     }
 }

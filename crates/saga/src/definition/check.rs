@@ -1,8 +1,9 @@
 //! Definitions that cannot work.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::{Plan, UnitKind};
+use super::{Plan, UnitKind, Untyped};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest name, in bytes.
@@ -19,7 +20,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Refuses what cannot work, and names it.
-pub(super) fn check<'a>(plan: &'a Plan, children: impl Iterator<Item = &'a Plan>) -> Result<()> {
+pub(super) fn check<App>(plan: &Plan, children: &[Arc<Untyped<App>>]) -> Result<()> {
     let name = &plan.saga;
     if !is_name(name) {
         return refuse(format!("the name of a saga has 1 to {MAX_NAME} bytes"));
@@ -31,13 +32,17 @@ pub(super) fn check<'a>(plan: &'a Plan, children: impl Iterator<Item = &'a Plan>
         return refuse(format!("saga {name} has {} steps, not 1 to {MAX_UNITS}", plan.units.len()));
     }
     check_units(plan)?;
-    for child in children {
-        let is_child = |kind: UnitKind| kind == UnitKind::Child;
-        let unit = plan.units.iter().find(|unit| is_child(unit.kind) && unit.name == child.saga);
-        if child.pivot.is_some() && unit.is_some_and(|unit| unit.undo.is_some()) {
-            let child = &child.saga;
+    let steps = plan.units.iter().filter(|unit| unit.kind == UnitKind::Child);
+    for (unit, child) in steps.zip(children) {
+        let (step, saga) = (&unit.name, &child.plan.saga);
+        if child.plan.pivot.is_some() && unit.undo.is_some() {
             return refuse(format!(
-                "child {child} of saga {name} has a pivot, and could not be undone with it"
+                "step {step} of saga {name} is a child, {saga}, that has a pivot, and could not be undone with it"
+            ));
+        }
+        if is_within(name, child) {
+            return refuse(format!(
+                "step {step} of saga {name} is a child, {saga}, that is or has the saga itself"
             ));
         }
     }
@@ -54,6 +59,11 @@ pub(super) fn check<'a>(plan: &'a Plan, children: impl Iterator<Item = &'a Plan>
         }
     }
     Ok(())
+}
+
+/// Tells whether a definition is of the saga called so, or one of its children is: under the same key it would wait for itself.
+fn is_within<App>(name: &str, definition: &Untyped<App>) -> bool {
+    *definition.plan.saga == *name || definition.children.iter().any(|child| is_within(name, child))
 }
 
 fn check_units(plan: &Plan) -> Result<()> {

@@ -24,9 +24,8 @@ pub use builder::{
     AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastTransaction, LastUndo, LastWait, Nothing,
     SagaBuilder, Tried,
 };
-pub use child::Ended;
+pub use child::{Ended, LastChild};
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
-pub(crate) use draw::AS_NAMED;
 pub use draw::Look;
 pub(crate) use draw::{AS_NAMED, Looks};
 pub use plan::{ChildPlan, LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
@@ -67,7 +66,7 @@ pub(crate) struct Untyped<App> {
     pub(crate) plan: Plan,
     pub(crate) fingerprint: u32,
     pub(crate) codes: Vec<UnitCode<App>>,
-    /// The definitions of its children, which are known wherever it is.
+    /// The definitions of its children, in the order of their steps, which are known wherever it is.
     pub(crate) children: Vec<Arc<Untyped<App>>>,
 }
 

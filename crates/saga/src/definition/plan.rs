@@ -40,6 +40,18 @@ pub struct UnitPlan {
     pub late: Option<LatePlan>,
     /// The units whose outputs it reads.
     pub reads: Vec<usize>,
+    /// What a child is.
+    pub child: Option<ChildPlan>,
+}
+
+/// The saga that a step starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildPlan {
+    /// Its name.
+    pub saga: Arc<str>,
+    /// The version of its definition that a new one follows: the one that the plan was built with.
+    pub version: u32,
 }
 
 /// The compensation of a unit.

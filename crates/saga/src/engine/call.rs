@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::child::{self, Time, Undone};
+use super::child::{self, Undone, Wanted};
 use super::deliver::{check_room, check_signal, signal_id};
 use super::job::Job;
 use super::operator::{Decision, check_value};
@@ -14,6 +14,7 @@ use super::signal::Signal;
 use super::stored::{is_for_people, missing, parked};
 use super::view::View;
 use super::{Active, Core, Driving};
+use crate::definition::Untyped;
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Order};
 use crate::store::{Lease, SagaId, Status, Stored};
@@ -29,13 +30,34 @@ const LOOK: Duration = Duration::from_millis(25);
 pub(super) enum Message {
     Signal(Signal),
     Decision(Decision),
-    /// Of a child, by this attempt of its parent to make it; nothing if that has begun it anew already.
-    Restart(Option<Arc<str>>),
+    Restart,
+    /// Starts a child for a step of its parent's, or looks after it.
+    Child(Wanted),
     /// Undoes a child, as far as it was made at this time of its parent's.
     Undo(Undone),
 }
 
+impl Message {
+    /// Tells whether the saga is new as far as this knows.
+    fn presumes_new(&self) -> bool {
+        matches!(self, Self::Child(wanted) if wanted.again.is_none())
+    }
+}
+
 impl<App: Send + Sync + 'static> Core<App> {
+    /// Returns the definition that a saga follows which is new with this.
+    fn definition_for_new(&self, saga: &str, message: Option<&Message>) -> Result<Arc<Untyped<App>>> {
+        let version = match message {
+            Some(Message::Child(wanted)) => Some(wanted.version),
+            Some(Message::Undo(undone)) => undone.version,
+            _ => None,
+        };
+        match version {
+            Some(version) => self.known_definition(saga, version),
+            None => self.newest(saga),
+        }
+    }
+
     pub(super) async fn call(
         self: &Arc<Self>,
         saga: &str,
@@ -56,7 +78,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         create: bool,
         mut permit: Option<OwnedSemaphorePermit>,
     ) -> Result<View> {
-        let newest = self.newest(saga)?;
+        let for_new = self.definition_for_new(saga, message.as_ref())?;
         let id = SagaId::of(saga, key);
         let begun = self.options.clock.instant();
         // Whether the saga was there when this call looked for it, or left something with it.
@@ -65,7 +87,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
             // Most sagas that are started are new: that they are is found out by creating them.
             let is_first = !std::mem::replace(&mut looked, true);
-            let presumed_new = is_first && create && message.is_none();
+            let presumed_new = is_first && create && message.as_ref().is_none_or(Message::presumes_new);
             let active = match self.begin(id) {
                 Ok(active) => active,
                 Err(other) => {
@@ -93,7 +115,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             let mut was_parked = false;
             let mut job = match stored {
                 None if was_there => return Err(forgotten(id)),
-                None if create => Job::create(Arc::clone(&newest), id, Arc::clone(key), self.now()),
+                None if create => Job::create(Arc::clone(&for_new), id, Arc::clone(key), self.now()),
                 None => return Err(missing(id)),
                 Some(stored) if stored.holder.is_some_and(|holder| holder != self.worker) => {
                     drop(active);
@@ -177,6 +199,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         if is_new && let Some(Message::Undo(undone)) = message {
             let decision = child::undoing();
             job.never_begin(&decision.who, &decision.why, self.now());
+            if let Some(parent) = &undone.parent {
+                job.note_parent(parent, self.now());
+            }
             if let Some(by) = &undone.by {
                 job.note_time(child::PASS_OVER, by, self.now());
             }
@@ -187,16 +212,19 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         match message {
             None => {}
-            Some(Message::Restart(None)) => {
+            Some(Message::Restart) => {
                 commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
             }
-            // It has been begun anew for this already.
-            Some(Message::Restart(Some(by))) if !is_new && Time::of(&job.state, Some(by)) != Time::Ahead => {}
-            Some(Message::Restart(Some(by))) => {
-                if !is_new {
+            Some(Message::Child(wanted)) => {
+                wanted.check(&job.definition.plan, &job.state)?;
+                job.note_parent(&wanted.parent, self.now());
+                let is_anew = !is_new && wanted.begins_anew(&job.state);
+                if is_anew {
                     commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
                 }
-                job.note_time(child::RESTART, by, self.now());
+                if let (true, Some(by)) = (is_anew || is_new, &wanted.again) {
+                    job.note_time(child::RESTART, by, self.now());
+                }
             }
             Some(Message::Undo(undone)) => commands.extend(self.undo_for(job, undone)?),
             Some(Message::Decision(decision)) => {

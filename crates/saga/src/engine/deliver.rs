@@ -62,8 +62,18 @@ impl<App: Send + Sync + 'static> Core<App> {
     pub(super) async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<bool> {
         let signal = match message {
             None => return Ok(false),
-            Some(Message::Restart(_)) => {
+            Some(Message::Restart) => {
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
+            }
+            Some(Message::Child(wanted)) => {
+                let Some(stored) = self.store.load(id).await? else { return Ok(false) };
+                let (definition, state) = self.read(&stored)?;
+                wanted.check(&definition.plan, &state)?;
+                // What is to be recorded of it waits until whoever has it lets go of it.
+                if wanted.is_begun(&state) {
+                    *message = None;
+                }
+                return Ok(true);
             }
             Some(Message::Undo(undone)) => {
                 let Some(stored) = self.store.load(id).await? else { return Ok(false) };

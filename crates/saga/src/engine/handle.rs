@@ -83,7 +83,7 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     ///
     /// `Conflict` if it has not ended; `NotFound` if there is none; otherwise as [`start`](Self::start).
     pub async fn restart(&self, key: &K) -> Result<View> {
-        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(None)), false).await
+        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart), false).await
     }
 
     /// Carries out an operator's decision, and records who made it and why.

@@ -30,6 +30,7 @@ use crate::machine::State;
 use crate::store::{Known, SagaId, SagaStore, WorkerId};
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use child::{Child, Wanted};
 use commit::Committer;
 pub use handle::SagaHandle;
 use lease::Leased;
@@ -142,7 +143,8 @@ impl<App: Send + Sync + 'static> Engine<App> {
 
     /// Makes a definition known, and returns what its sagas are started and answered by.
     ///
-    /// Register every version whose sagas may be in flight. New sagas follow the highest version that is known.
+    /// Register every version whose sagas may be in flight. New sagas follow the highest version that is known; new children that which
+    /// their parent was built with, which is registered with it.
     ///
     /// # Errors
     ///

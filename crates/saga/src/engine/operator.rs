@@ -21,7 +21,7 @@ const MAX_WORDS: usize = 2_000;
 ///
 /// | decision | when | what it does |
 /// |---|---|---|
-/// | [`retry`](Self::retry) | `NeedsOperator` | tries again what the saga stands at, with a fresh number of attempts |
+/// | [`retry`](Self::retry) | `NeedsOperator` | tries again what the saga stands at, with a fresh number of attempts; a child that was undone is begun anew |
 /// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, a late signal |
 /// | [`force_done`](Self::force_done) | `NeedsOperator` | takes a step as done with this output, a compensation as done |
 /// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
@@ -133,6 +133,7 @@ impl Decision {
             savepoint,
             time: None,
             ended: false,
+            parent: None,
             who: self.who.to_string(),
             why: self.why.to_string(),
         };
@@ -149,6 +150,8 @@ struct Written {
     time: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     who: String,
     why: String,
 }
@@ -171,6 +174,7 @@ pub(super) fn write_undo(undone: &Undone) -> Vec<u8> {
         savepoint: None,
         time: undone.by.as_deref().map(str::to_owned),
         ended: undone.ended,
+        parent: undone.parent.as_deref().map(str::to_owned),
         who: who.to_string(),
         why: why.to_string(),
     };
@@ -189,7 +193,10 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         "resume_forward" => Order::ResumeForward,
         "rollback_to" => Order::RollbackTo(Arc::from(written.savepoint.ok_or_else(unreadable)?)),
         "cancel" => Order::Cancel,
-        UNDO => return Ok(Left::Undo(Undone { by: written.time.map(Arc::from), ended: written.ended })),
+        UNDO => {
+            let (by, parent) = (written.time.map(Arc::from), written.parent.map(Arc::from));
+            return Ok(Left::Undo(Undone { by, ended: written.ended, parent, version: None }));
+        }
         _ => return Err(unreadable()),
     };
     Ok(Left::Decision(Decision::new(order, written.who, written.why)))

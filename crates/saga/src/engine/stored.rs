@@ -14,7 +14,10 @@ use crate::{Error, ErrorKind, Result};
 impl<App: Send + Sync + 'static> Core<App> {
     /// Finds the definition that a stored saga follows.
     pub(super) fn definition_of(&self, stored: &Stored) -> Result<Arc<Untyped<App>>> {
-        let (saga, version) = (&stored.head.saga, stored.head.definition);
+        self.known_definition(&stored.head.saga, stored.head.definition)
+    }
+
+    pub(super) fn known_definition(&self, saga: &str, version: u32) -> Result<Arc<Untyped<App>>> {
         self.definition(saga, version)
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, unknown(saga, version)))
     }

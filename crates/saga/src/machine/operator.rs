@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
+use crate::definition::UnitKind;
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
@@ -73,9 +74,12 @@ impl Turn<'_> {
         self.state.stuck = None;
         match at {
             StuckAt::Forward(unit) => {
+                // A child that was undone has to be begun anew, which is another time.
+                let is_child = self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child);
                 self.state.change(unit, |it| {
                     it.status = UnitStatus::Running;
                     it.attempt = 1;
+                    it.round = it.round.saturating_add(u32::from(is_child));
                     it.at = None;
                     it.unsure &= !planted::is(Bug::RetryForgetsTheUnknown);
                 });

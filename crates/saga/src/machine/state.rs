@@ -121,7 +121,8 @@ pub(crate) enum StuckAt {
 #[non_exhaustive]
 pub struct Audit {
     /// What: `retry`, `skip`, `force_done`, …; `refused: cancel` and the like if it was left with a driver and came too late;
-    /// `restart` of a child that its parent makes another time, `pass_over` if it undoes that before it came to it.
+    /// `child_of` of a child, with the id of the saga and the step that it belongs to in place of a reason; `restart` of one that its
+    /// parent makes another time, `pass_over` if it undoes that before it came to it.
     pub action: Arc<str>,
     /// Who did it.
     pub who: Arc<str>,

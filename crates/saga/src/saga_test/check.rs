@@ -145,7 +145,7 @@ fn is_child(plan: &Plan, unit: usize) -> bool {
 /// No effect of a child, nor of a child of its own, between its compensation and the next time that its parent comes to make it.
 fn check_children(plan: &Plan, plans: &[Plan], calls: &[Called]) -> Result<(), String> {
     for child in plan.units.iter().filter(|unit| unit.kind == UnitKind::Child) {
-        let steps = steps_of(&child.name, plans);
+        let steps = child.child.as_ref().map(|child| steps_of(&child.saga, plans)).unwrap_or_default();
         let mut dead: BTreeSet<&str> = BTreeSet::new();
         let mut is_undone = false;
         for call in calls {
@@ -168,8 +168,8 @@ fn check_children(plan: &Plan, plans: &[Plan], calls: &[Called]) -> Result<(), S
 fn steps_of<'a>(saga: &str, plans: &'a [Plan]) -> BTreeSet<&'a str> {
     let mut steps = BTreeSet::new();
     for unit in plans.iter().filter(|plan| *plan.saga == *saga).flat_map(|plan| &plan.units) {
-        if unit.kind == UnitKind::Child {
-            steps.append(&mut steps_of(&unit.name, plans));
+        if let Some(child) = &unit.child {
+            steps.append(&mut steps_of(&child.saga, plans));
         } else {
             steps.insert(&*unit.name);
         }

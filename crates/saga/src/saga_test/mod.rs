@@ -21,8 +21,8 @@
 //! 8. a purge takes what has ended and leaves nothing of it, and nothing else, also while the saga is under way;
 //! 9. what the [`Scenario::check`] says.
 //!
-//! Steps of a saga and of its children have names of their own, by which they are counted; a child's definition is made in
-//! [`Scenario::definition`], as its parent's.
+//! Steps of a saga and of its children have names of their own, by which they are counted, so that two children of one definition
+//! are not told from each other; a child's definition is made in [`Scenario::definition`], as its parent's.
 //!
 //! After twenty violations no more runs are made. A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
 //!

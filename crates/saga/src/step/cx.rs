@@ -89,6 +89,16 @@ impl<App> Cx<App> {
         (!is_first).then(|| Arc::from(self.step_key()))
     }
 
+    /// Names the saga and the step, for what belongs to them.
+    pub(crate) fn place(&self) -> Arc<str> {
+        Arc::from(format!("{}/{}", self.call.id, self.call.unit))
+    }
+
+    /// Tells how often the step was begun anew in this run.
+    pub(crate) fn round(&self) -> u32 {
+        self.call.round
+    }
+
     /// Returns the epoch of the lease under which this is called: a fencing token. Whoever keeps the highest one that it saw
     /// for a saga, and refuses lower ones, is safe from workers that do not know yet that they lost it.
     pub fn epoch(&self) -> u64 {

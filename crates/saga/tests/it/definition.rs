@@ -112,6 +112,24 @@ fn a_name_as_long_as_names_may_be_serves_for_a_child_too() {
 }
 
 #[test]
+fn what_undoes_a_step_and_what_takes_its_late_signals_is_drawn() {
+    let child = Saga::<u64, ()>::new("packing", 1).step(Named("pack")).build().unwrap();
+    let saga = Saga::<u64, ()>::new("order", 1).step(Named("book")).compensate(Named("free"));
+    let saga = saga.child(&child, |(key,): (u64,)| key).named("packed").wait::<Post>().late(Named("refund"));
+    let saga = saga.build().unwrap();
+    let (mermaid, dot, svg) = (saga.mermaid(), saga.dot(), saga.svg());
+    for (unit, aside, name) in [(0, "c0", "free"), (1, "c1", "undo packed"), (2, "l2", "refund")] {
+        assert!(mermaid.contains(&format!("{aside}[\"{name}\"]")), "{mermaid}");
+        assert!(
+            mermaid.contains(&format!("u{unit} -. ")) && mermaid.contains(&format!(".-> {aside}\n")),
+            "{mermaid}"
+        );
+        assert!(dot.contains(&format!("u{unit} -> {aside} [style=dotted")), "{dot}");
+        assert!(svg.contains(&format!(">{name}<")), "{svg}");
+    }
+}
+
+#[test]
 fn a_fingerprint_is_the_one_that_records_have() {
     let saga = Saga::<u64, ()>::new("order", 1).step(Named("book")).pivot(Named("pay")).build().unwrap();
     assert_eq!(saga.plan().fingerprint(), 0x21f6_c1a8);

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Labels, Order, PaidTwice, Parcel, Registration, Repacked, Then, Ticket,
-    Transfer,
+    Early, Errand, Forgotten, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration, Repacked, Then,
+    Ticket, Transfer,
 };
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
@@ -85,6 +85,12 @@ fn steps_in_transactions_survive_every_fault() {
 #[test]
 fn a_saga_within_a_saga_survives_every_fault() {
     survives(&Parcel);
+}
+
+#[test]
+fn a_saga_within_a_saga_behind_the_pivot_survives_every_fault() {
+    let report = survives(&PromisedParcel);
+    assert!(report.decisions > 0);
 }
 
 #[test]

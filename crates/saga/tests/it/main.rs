@@ -10,6 +10,7 @@
     reason = "a test that cannot be set up, or whose world is not as it should be, fails; counts are printed"
 )]
 
+mod children;
 mod damaged;
 mod definition;
 mod driven;
@@ -31,5 +32,5 @@ mod seeds;
 mod signals;
 mod traces;
 mod transactions;
-mod versions;
 mod unreadable;
+mod versions;

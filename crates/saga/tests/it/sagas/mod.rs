@@ -101,7 +101,7 @@ mod ticket;
 
 pub use errand::{Early, Errand};
 pub use labels::Labels;
-pub use parcel::{Parcel, Repacked, Then};
+pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
 pub use ticket::Ticket;
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]

@@ -14,6 +14,7 @@ at_the_bank!(blind Label / Unlabel: (Packed) -> Labelled);
 at_the_bank!(TakeFromShelf / PutOnShelf: (u64) -> Taken);
 at_the_bank!(Charge / ChargeBack: (Taken) -> Charged);
 at_the_bank!(HandOver: (Charged) -> HandedOver);
+at_the_bank!(Promise: (u64) -> Promised);
 
 fn packing() -> Result<Definition<u64, Bank>> {
     Saga::<u64, Bank>::new("packing", 1).step(Pack).compensate(Unpack).step(Label).compensate(Unlabel).build()
@@ -112,5 +113,32 @@ impl Scenario for Repacked {
             (1, 1, Then::CallOff) if is_being_packed => Some(Decision::cancel(WHO, "no box fits")),
             _ => None,
         }
+    }
+}
+
+/// A parcel that is packed behind the point of no return: a packing that went back is begun anew, by an operator.
+#[derive(Debug)]
+pub struct PromisedParcel;
+
+impl Scenario for PromisedParcel {
+    type Key = u64;
+    type App = Bank;
+
+    fn app(&self, bank: &Bank) -> Bank {
+        bank.clone()
+    }
+
+    fn definition(&self) -> Result<Definition<u64, Bank>> {
+        let saga = Saga::<u64, Bank>::new("promised", 1).pivot(Promise);
+        saga.child(&packing()?, |(parcel,): (u64,)| parcel + 1_000).named("pack_it").build()
+    }
+
+    fn key(&self) -> u64 {
+        7
+    }
+
+    fn decide(&self, _: &Bank, snapshot: &Snapshot, _: usize) -> Option<Decision> {
+        let is_stuck = snapshot.view.status == Status::NeedsOperator;
+        is_stuck.then(|| Decision::retry("운영자", "once more"))
     }
 }

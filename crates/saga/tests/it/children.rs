@@ -1,0 +1,223 @@
+//! Sagas that are steps of others: whose they are, which version they follow, and what becomes of them behind the pivot.
+
+use std::sync::Arc;
+
+use pumasi_saga::store::{MemoryStore, SagaStore, Status};
+use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Saga};
+
+use crate::script::{Desk, Free, Mood, Pay, Reserve, Script};
+
+const WHO: &str = "운영자 7";
+const WHY: &str = "고객 문의 #12";
+
+fn stock(version: u32) -> Definition<u64, Script> {
+    Saga::<u64, Script>::new("stock", version).step(Reserve).compensate(Free).build().unwrap()
+}
+
+/// A basket whose key's last digit is that of the shelf that it takes from.
+fn basket(stock: &Definition<u64, Script>) -> Definition<u64, Script> {
+    let saga = Saga::<u64, Script>::new("basket", 1);
+    saga.child(stock, |(basket,): (u64,)| basket % 10).build().unwrap()
+}
+
+fn cancel() -> Decision {
+    Decision::cancel(WHO, WHY)
+}
+
+fn retry() -> Decision {
+    Decision::retry(WHO, WHY)
+}
+
+/// Two baskets come to the same shelf.
+async fn belongs_to_one(store: Arc<dyn SagaStore>) {
+    let script = Script::default();
+    let engine = Engine::new(store, script.clone());
+    let stock = stock(1);
+    let baskets = engine.register(basket(&stock)).unwrap();
+    let stocks = engine.register(stock).unwrap();
+    assert_eq!(baskets.start(&1).await.unwrap().status, Status::Completed);
+    let second = baskets.start(&11).await.unwrap();
+    let why = Some("the child belongs to another saga or step");
+    assert_eq!((second.status, second.reason.as_deref()), (Status::Compensated, why));
+    assert_eq!(script.did(), ["reserve"], "the first one's stands");
+    assert_eq!(baskets.restart(&11).await.unwrap().status, Status::Compensated);
+    assert_eq!(script.did(), [""; 0]);
+
+    assert_eq!(baskets.decide(&1, cancel()).await.unwrap().status, Status::Compensated);
+    assert_eq!(script.did(), ["free"]);
+    assert_eq!(baskets.restart(&11).await.unwrap().status, Status::Compensated, "it belongs to the first");
+    assert_eq!(baskets.restart(&1).await.unwrap().status, Status::Completed);
+    assert_eq!(script.did(), ["reserve"]);
+    let audits = stocks.snapshot(&1).await.unwrap().audits;
+    let parent = audits.iter().find(|audit| &*audit.action == "child_of").unwrap();
+    assert_eq!(*parent.why, format!("{}/stock", baskets.id(&1).unwrap()));
+}
+
+#[tokio::test]
+async fn a_child_belongs_to_one_parent_in_memory() {
+    belongs_to_one(Arc::new(MemoryStore::new())).await;
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn a_child_belongs_to_one_parent_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = pumasi_saga::store::SqliteStore::open(folder.path().join("sagas.db")).await.unwrap();
+    belongs_to_one(Arc::new(store)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_child_belongs_to_one_parent_in_postgres() {
+    let Some(schema) = crate::schema::Schema::new("children of one parent").await else { return };
+    let store = pumasi_saga::store::PostgresStore::new(schema.pool.clone());
+    store.migrate().await.unwrap();
+    belongs_to_one(Arc::new(store)).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_child_belongs_to_one_parent_in_redis() {
+    use pumasi_core::conformance::Server;
+    use pumasi_saga::store::RedisStore;
+
+    let Some(url) = Server::Redis.url("children of one parent") else { return };
+    let prefix = format!("test-{:016x}:", fastrand::u64(..));
+    belongs_to_one(Arc::new(RedisStore::open(&url).unwrap().with_prefix(&prefix))).await;
+}
+
+#[tokio::test]
+async fn a_saga_that_was_started_by_itself_becomes_a_child_of_the_first_that_comes_to_it() {
+    let desk = Desk::new();
+    let (engine, stock) = (desk.engine(), stock(1));
+    let baskets = engine.register(basket(&stock)).unwrap();
+    let stocks = engine.register(stock).unwrap();
+    stocks.start(&1).await.unwrap();
+    assert_eq!(baskets.start(&1).await.unwrap().status, Status::Completed);
+    assert_eq!(baskets.start(&11).await.unwrap().status, Status::Compensated);
+    assert_eq!(desk.script.did(), ["reserve"], "it is made once");
+    baskets.decide(&1, cancel()).await.unwrap();
+    assert_eq!(stocks.view(&1).await.unwrap().status, Status::Compensated);
+}
+
+#[tokio::test]
+async fn a_child_behind_the_pivot_that_was_undone_is_begun_anew_by_a_retry() {
+    let desk = Desk::new();
+    let (engine, stock) = (desk.engine(), stock(1));
+    let paid = Saga::<u64, Script>::new("paid", 1).pivot(Pay).child(&stock, |(key,): (u64,)| key);
+    let paid = engine.register(paid.build().unwrap()).unwrap();
+    let stocks = engine.register(stock).unwrap();
+    desk.script.set("reserve", Mood::Refuses);
+    for key in [1, 2] {
+        let view = paid.start(&key).await.unwrap();
+        assert_eq!((view.status, view.reason.as_deref()), (Status::NeedsOperator, Some("as told")));
+    }
+    let view = paid.decide(&1, retry()).await.unwrap();
+    assert_eq!(view.status, Status::NeedsOperator, "it is refused again");
+    desk.script.set("reserve", Mood::Works);
+    assert_eq!(desk.script.did(), ["pay", "pay"]);
+    assert_eq!(paid.decide(&1, retry()).await.unwrap().status, Status::Completed);
+    assert_eq!((desk.script.did(), stocks.view(&1).await.unwrap().run), (vec!["reserve".to_owned()], 2));
+    // What somebody has begun anew meanwhile is not made twice.
+    assert_eq!(stocks.restart(&2).await.unwrap().status, Status::Completed);
+    assert_eq!(paid.decide(&2, retry()).await.unwrap().status, Status::Completed);
+    assert_eq!(desk.script.did(), ["reserve"]);
+}
+
+#[tokio::test]
+async fn a_child_of_another_behind_the_pivot_leaves_its_saga_with_an_operator() {
+    let desk = Desk::new();
+    let (engine, stock) = (desk.engine(), stock(1));
+    let paid = Saga::<u64, Script>::new("paid", 1).pivot(Pay).child(&stock, |(key,): (u64,)| key % 10);
+    let paid = engine.register(paid.build().unwrap()).unwrap();
+    paid.start(&1).await.unwrap();
+    let view = paid.start(&11).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::NeedsOperator, Some("stock")));
+    assert_eq!(view.reason.as_deref(), Some("the child belongs to another saga or step"));
+    assert_eq!(paid.decide(&11, retry()).await.unwrap().status, Status::NeedsOperator);
+    assert_eq!(paid.decide(&11, Decision::skip(WHO, WHY)).await.unwrap().status, Status::Completed);
+    assert_eq!(desk.script.did(), ["pay", "reserve", "pay"]);
+}
+
+#[tokio::test]
+async fn a_child_follows_the_version_that_its_parent_was_built_with() {
+    let desk = Desk::new();
+    let engine = desk.engine();
+    let baskets = engine.register(basket(&stock(1))).unwrap();
+    let for_good = Saga::<u64, Script>::new("stock", 2).pivot(Reserve).build().unwrap();
+    let stocks = engine.register(for_good).unwrap();
+    assert_eq!(baskets.start(&1).await.unwrap().status, Status::Completed);
+    assert_eq!(baskets.decide(&1, cancel()).await.unwrap().status, Status::Compensated);
+    assert_eq!(desk.script.did(), ["reserve", "free"]);
+    // One that is there in the other version cannot be undone, and is left alone.
+    assert_eq!(stocks.start(&2).await.unwrap().status, Status::Completed);
+    let view = baskets.start(&2).await.unwrap();
+    assert_eq!(view.status, Status::Compensated);
+    assert!(view.reason.unwrap().contains("pivot"));
+    assert_eq!(
+        (desk.script.did(), stocks.view(&2).await.unwrap().status),
+        (vec!["reserve".to_owned()], Status::Completed)
+    );
+}
+
+#[tokio::test]
+async fn two_children_of_one_definition_have_names_of_their_own() {
+    let desk = Desk::new();
+    let engine = desk.engine();
+    let stock = stock(1);
+    let twice = |keys: fn(u64) -> (u64, u64)| {
+        Saga::<u64, Script>::new("pair", 1)
+            .child(&stock, move |(key,): (u64,)| keys(key).0)
+            .named("left")
+            .child(&stock, move |(key,): (u64,)| keys(key).1)
+            .named("right")
+    };
+    let pairs = engine.register(twice(|key| (10 * key, 10 * key + key % 2)).build().unwrap()).unwrap();
+    assert_eq!(pairs.start(&1).await.unwrap().status, Status::Completed);
+    assert_eq!(desk.script.did(), ["reserve", "reserve"]);
+    pairs.decide(&1, cancel()).await.unwrap();
+    assert_eq!(desk.script.did(), ["free", "free"]);
+    // Where the keys are one, the second step has no child of its own.
+    let view = pairs.start(&2).await.unwrap();
+    assert_eq!(view.status, Status::Compensated);
+    assert_eq!(view.reason.as_deref(), Some("the child belongs to another saga or step"));
+    assert_eq!(desk.script.did(), ["reserve", "free"]);
+    assert!(pairs.definition().unwrap().mermaid().contains("undo right"));
+
+    let key = |(key,): (u64,)| key;
+    let unnamed = Saga::<u64, Script>::new("pair", 1).child(&stock, key).child(&stock, key).build();
+    let refused = unnamed.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.message().contains("two steps called stock"), "{refused}");
+    let named = Saga::<u64, Script>::new("pair", 1).child(&stock, key).child(&stock, key).named("");
+    assert_eq!(named.build().unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_saga_is_no_child_of_its_own() {
+    let key = |(key,): (u64,)| key;
+    let first = basket(&stock(1));
+    let within = Saga::<u64, Script>::new("cart", 1).child(&first, key).build().unwrap();
+    for child in [&first, &within] {
+        let built = Saga::<u64, Script>::new("basket", 2).child(child, key).named("again").build();
+        let refused = built.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        assert!(refused.message().contains("step again of saga basket"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_no_child_can_have_fails_its_step() {
+    let desk = Desk::new();
+    let engine = desk.engine();
+    let weighed =
+        Saga::<(u64, f64), Script>::new("weighed", 1).step(Reserve).compensate(Free).build().unwrap();
+    let saga = Saga::<u64, Script>::new("sack", 1).step(Reserve).compensate(Free);
+    let sack = saga.child(&weighed, |(key,): (u64,)| (key, if key == 1 { f64::NAN } else { 1.5 }));
+    let sacks = engine.register(sack.build().unwrap()).unwrap();
+    let view = sacks.start(&1).await.unwrap();
+    assert_eq!(view.status, Status::Compensated, "{view:?}");
+    assert!(view.reason.unwrap().contains("key of a saga"));
+    assert_eq!(sacks.start(&2).await.unwrap().status, Status::Completed);
+    assert_eq!(desk.script.did(), ["reserve", "free", "reserve", "reserve"]);
+}
