@@ -18,12 +18,12 @@ fn a_version_says_why_it_cannot_take_over_sagas_in_flight() {
     let longer = same.pivot(Charge).step(Grant).step(Tell).build().unwrap();
     assert_eq!(check(longer), [], "policies may change");
 
-    let without_void =
-        saga().step(Reserve).compensate(Free).step(Prepare).pivot(Charge).step(Grant).step(Tell);
+    let without_void = saga().step(Reserve).compensate(Free).savepoint("reserved").step(Prepare);
+    let without_void = without_void.pivot(Charge).step(Grant).step(Tell);
     assert_eq!(check(without_void.build().unwrap()), [Incompatible::Compensation("prepare".into())]);
 
-    let shorter =
-        saga().step(Reserve).compensate(Free).step(Prepare).compensate(Void).pivot(Charge).step(Grant);
+    let shorter = saga().step(Reserve).compensate(Free).savepoint("reserved").step(Prepare);
+    let shorter = shorter.compensate(Void).pivot(Charge).step(Grant);
     assert_eq!(check(shorter.build().unwrap()), [Incompatible::Step("tell".into())]);
 
     let without_pivot = saga().step(Reserve).compensate(Free).step(Prepare).compensate(Void).step(Charge);
@@ -37,6 +37,27 @@ fn a_version_says_why_it_cannot_take_over_sagas_in_flight() {
 
     let other = Saga::<u64, Script>::new("refund", 1).step(Reserve).build().unwrap();
     assert!(other.plan().check_takes_over(old.plan()).contains(&Incompatible::Name));
+}
+
+#[test]
+fn a_version_without_a_savepoint_or_with_another_child_cannot_take_over() {
+    let saga = || Saga::<u64, Script>::new("order", 1);
+    let old = saga().step(Reserve).compensate(Free).savepoint("a").step(Prepare).savepoint("b").pivot(Charge);
+    let old = old.build().unwrap();
+    let new = saga().step(Reserve).compensate(Free).savepoint("c").step(Prepare).savepoint("a").pivot(Charge);
+    let gone = ["a", "b"].map(|name| Incompatible::Savepoint(name.into()));
+    assert_eq!(new.build().unwrap().plan().check_takes_over(old.plan()), gone);
+    assert_eq!(gone[0].to_string(), "savepoint a is gone, or stands elsewhere");
+
+    let child = |name: &'static str, version| {
+        let child = Saga::<u64, Script>::new(name, version).step(Reserve).compensate(Free).build().unwrap();
+        saga().child(&child, |(key,): (u64,)| key).named("stock").build().unwrap()
+    };
+    let old = child("stock", 1);
+    assert_eq!(child("stock", 2).plan().check_takes_over(old.plan()), [], "new children follow the new one");
+    let other = child("shelf", 1).plan().check_takes_over(old.plan());
+    assert_eq!(other, [Incompatible::Child("stock".into())]);
+    assert_eq!(other[0].to_string(), "step stock starts a child of another saga");
 }
 
 #[tokio::test]
@@ -100,6 +121,8 @@ async fn a_version_that_no_code_knows_is_parked_in_sight_and_taken_up_by_code_th
     assert!(found[0].head.reason.as_deref().unwrap().contains("version 2"), "{:?}", found[0].head.reason);
     let error = orders.start(&1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let left = orders.signal(&1, pumasi_saga::Signal::json("paid", &serde_json::json!(1))).await.unwrap_err();
+    assert_eq!(left.kind(), ErrorKind::Unsupported);
     let shown = knowing.view(&1).await.unwrap();
     assert_eq!(shown.status, Status::Parked);
     assert!(shown.reason.unwrap().contains("version 2"));
