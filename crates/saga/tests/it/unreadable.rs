@@ -233,8 +233,7 @@ async fn an_answer_and_a_key_are_refused_at_the_door() {
     let refused = told.advance(&1, Told(f64::INFINITY)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
 
-    type Key = (u64, Option<f64>);
-    let weighed = Saga::<Key, ()>::new("weighed", 1).wait::<Told>().build().unwrap();
+    let weighed = Saga::<(u64, Option<f64>), ()>::new("weighed", 1).wait::<Told>().build().unwrap();
     let weighed = Engine::new(MemoryStore::new(), ()).register(weighed).unwrap();
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let key = (1, Some(number));
