@@ -287,6 +287,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::DELETE, "/knowledge/nothing", StatusCode::NOT_FOUND),
         (Method::PATCH, "/knowledge", StatusCode::METHOD_NOT_ALLOWED),
         (Method::GET, "/knowledge?limit=0", StatusCode::BAD_REQUEST),
+        (Method::GET, "/knowledge?after=%00", StatusCode::BAD_REQUEST),
         (Method::GET, "/knowledge?offset=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/knowledge/%ff", StatusCode::BAD_REQUEST),
     ] {

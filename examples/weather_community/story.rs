@@ -64,7 +64,7 @@ async fn nearby(community: &Community) -> Told {
         });
         made.await?;
     }
-    let (found, _) = community.posts.within(Circle::new(HERE, 5_000.0), None, 10).await?;
+    let found = community.posts.within(Circle::new(HERE, 5_000.0), None, 10).await?;
     for post in found {
         let km = HERE.distance_m(post.place) / 1_000.0;
         say!("  {km:.1} km  {} ({}): {}", post.author, post.sky, post.text);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -16,15 +16,16 @@ use support::auth::Caller;
 use support::body::Object;
 use support::language::Language;
 use support::listeners::Whose;
+use support::paging::PageOf;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
 use super::books::Race;
-use super::input::{NewDecision, PageQuery, Role};
+use super::input::{NewDecision, RegistrationsQuery, Role};
 use super::view::{RegistrationDetail, RegistrationRow};
 use crate::saga::RegistrationKey;
 
@@ -45,23 +46,21 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one. A page looks through 5,000 registrations of all races at
 /// most, and so may have fewer rows than were asked for, or none, and go on.
-#[utoipa::path(get, path = "/registrations", params(PageQuery), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/registrations", params(RegistrationsQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<RegistrationRow>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem)))]
 async fn list(
     State(service): Shared,
     caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<PageQuery>,
+    PageOf(paging, wanted): PageOf<RegistrationsQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<RegistrationRow>>)> {
     caller.require(Role::Organiser.as_str())?;
-    let limit = limit(page.limit)?;
-    let mut query = Query::new().with_statuses(page.status).with_limit(PAGE);
-    if let Some(step) = page.step {
+    let mut query = Query::new().with_statuses(wanted.status).with_limit(PAGE);
+    if let Some(step) = wanted.step {
         query = query.with_step(step);
     }
-    if let Some(after) = page.after {
-        query = query.with_after(saga_id(&after).map_err(|_| bad("`after` is a registration's identifier"))?);
+    if let Some(after) = paging.after_as(|after| after.parse().ok())? {
+        query = query.with_after(after);
     }
     let (mut found, mut looked_at, mut more) = (Vec::new(), None, false);
     'page: for _ in 0..PAGES {
@@ -75,7 +74,7 @@ async fn list(
         let own = service.books.organised(caller.name(), &races).await?;
         for (id, row) in rows {
             if let Some((mut row, name)) = row.and_then(|row| own.get(&row.race).map(|name| (row, name))) {
-                if found.len() == limit {
+                if found.len() == paging.limit() {
                     more = true;
                     break 'page;
                 }
@@ -88,8 +87,7 @@ async fn list(
         query = query.with_after(last);
     }
     let last = looked_at.filter(|_| more).map(|id| id.to_string());
-    let link = last.map(|last| next_page("/registrations", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(found)))
+    Ok((paging.link(last.as_deref()), Json(found)))
 }
 
 /// Shows a registration in full: steps, history, decisions and diagram. Takes the race's organiser.

@@ -79,6 +79,24 @@ pub(crate) async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value)
     }
 }
 
+/// All pages of a list, by their links: how many rows each has, and the rows.
+pub(crate) async fn pages(client: &Client, service: &Running, first: &str) -> (Vec<usize>, Vec<Value>) {
+    let (mut sizes, mut rows, mut next) = (Vec::new(), Vec::new(), Some(first.to_owned()));
+    while let Some(path) = next {
+        let answer = client.get(service.url(&path)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        next = answer.headers().get("link").map(|link| {
+            let (target, rest) = link.to_str().unwrap().strip_prefix('<').unwrap().split_once('>').unwrap();
+            assert_eq!(rest, "; rel=\"next\"");
+            target.to_owned()
+        });
+        let page: Vec<Value> = answer.json().await.unwrap();
+        sizes.push(page.len());
+        rows.extend(page);
+    }
+    (sizes, rows)
+}
+
 /// Waits until a service that was told to has ended, for up to half a minute.
 pub(crate) async fn ended(service: &mut Running) -> ExitStatus {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -151,6 +169,12 @@ impl Desk {
         configure: impl FnOnce(&mut Command),
     ) -> Self {
         Self { name, service: start(name, data, arguments, configure), client: Client::new() }
+    }
+
+    /// As [`pages`], for somebody.
+    pub(crate) async fn pages(&self, first: &str, who: impl Asks) -> (Vec<usize>, Vec<Value>) {
+        let client = who.who().map_or_else(Client::new, |(name, role)| client(self.name, name, role));
+        pages(&client, &self.service, first).await
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, who: impl Asks) -> RequestBuilder {

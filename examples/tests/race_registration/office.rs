@@ -69,27 +69,13 @@ async fn a_race_that_is_sent_again_under_its_key_is_made_once() {
         tokio::join!(make(Organiser, Some("two"), 1), make(Organiser, Some("two"), 1))
     });
     assert_eq!((again, &at_once.0), (made, &at_once.1));
-    assert_eq!(make(Organiser, Some("one"), 2).await.0, StatusCode::CONFLICT);
+    assert_eq!(make(Organiser, Some("one"), 2).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(make(Organiser, Some(""), 2).await.0, StatusCode::BAD_REQUEST);
     // somebody else's key is another, and without one each is a race of its own
     for (who, key) in [(OtherOrganiser, Some("one")), (Organiser, None), (Organiser, None)] {
         assert_eq!(make(who, key, 1).await.0, StatusCode::CREATED);
     }
     assert_eq!(desk.get("/races", Nobody).await.as_array().unwrap().len(), 5);
-}
-
-/// All pages of a list, by their links: how many rows each has, and the rows.
-async fn paged(desk: &Races, first: &str, who: Who) -> (Vec<usize>, Vec<Value>) {
-    let (mut sizes, mut rows, mut next) = (Vec::new(), Vec::new(), Some(first.to_owned()));
-    while let Some(path) = next {
-        let answer = desk.send(Method::GET, &path, who, None, None).await.unwrap();
-        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
-        next = link.map(|link| link.split_once('<').unwrap().1.split_once('>').unwrap().0.to_owned());
-        let page: Vec<Value> = answer.json().await.unwrap();
-        sizes.push(page.len());
-        rows.extend(page);
-    }
-    (sizes, rows)
 }
 
 #[tokio::test]
@@ -108,7 +94,7 @@ async fn lists_come_page_by_page_each_row_once() {
             desk.until(race, runner, "waiting").await;
         }
     }
-    let (sizes, races) = paged(&desk, "/races?limit=4", Nobody).await;
+    let (sizes, races) = desk.pages("/races?limit=4", Nobody).await;
     let ids: Vec<_> = races.iter().map(|race| race["id"].as_str().unwrap()).collect();
     made.reverse();
     assert_eq!((sizes, ids), (vec![4, 2], made.iter().map(String::as_str).collect()));
@@ -118,7 +104,7 @@ async fn lists_come_page_by_page_each_row_once() {
         (&(json!(3), json!(6)), &(json!(0), json!(3)), &(json!(3), json!(0)))
     );
 
-    let (sizes, rows) = paged(&desk, "/registrations?limit=2", Organiser).await;
+    let (sizes, rows) = desk.pages("/registrations?limit=2", Organiser).await;
     let mut runners: Vec<_> = rows.iter().map(|row| row["runner"].as_str().unwrap()).collect();
     runners.sort_unstable();
     assert_eq!((sizes, runners), (vec![2, 1], vec!["Jane", "민수", "하나"]));
@@ -129,7 +115,7 @@ async fn lists_come_page_by_page_each_row_once() {
         let why = Some(json!({"why": "a false name"}));
         assert_eq!(desk.ask(Method::PUT, &path, Organiser, why).await.0, StatusCode::NO_CONTENT);
     }
-    let (sizes, bars) = paged(&desk, &format!("/races/{}/barred?limit=1", made[5]), Organiser).await;
+    let (sizes, bars) = desk.pages(&format!("/races/{}/barred?limit=1", made[5]), Organiser).await;
     let barred: Vec<_> = bars.iter().map(|bar| bar["runner"].as_str().unwrap()).collect();
     assert_eq!((sizes, barred), (vec![1, 1, 1], vec!["a", "b/c", "라"]));
 }
