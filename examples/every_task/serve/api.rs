@@ -275,10 +275,7 @@ fn nickname(text: String) -> Answer<String> {
 #[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
     (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
+async fn token(State(service): Shared, Object(wanted): Object<WantsToken>) -> Answer<Token> {
     let token = service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)?;
     if let Some(text) = wanted.nickname {
         let now: Timestamp = SystemTime::now().into();
