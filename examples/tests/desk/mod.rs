@@ -3,12 +3,14 @@
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::auth::{self, Keys};
 use support::child::Running;
 use support::language::Language;
@@ -64,6 +66,37 @@ pub(crate) async fn stand_in(router: Router) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
+}
+
+/// A server of a model that always answers the same, and counts.
+pub(crate) async fn model() -> (String, Arc<AtomicUsize>) {
+    model_with_status(Arc::new(AtomicUsize::new(200))).await
+}
+
+/// The same with a status other than 200 as long as that is set; with 0 it never answers.
+pub(crate) async fn model_with_status(status: Arc<AtomicUsize>) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let status = status.load(Ordering::Relaxed);
+        async move {
+            if status == 0 {
+                std::future::pending::<()>().await;
+            }
+            let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+            let (words, end) = (
+                chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
+                chunk(json!({}), json!("stop")),
+            );
+            let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
+            let status = axum::http::StatusCode::from_u16(u16::try_from(status).unwrap()).unwrap();
+            (status, [(axum::http::header::CONTENT_TYPE, "text/event-stream")], body)
+        }
+    };
+    let router = Router::new().route("/v1/chat/completions", axum::routing::post(answer));
+    let url = format!("{}/v1", stand_in(router).await);
+    (url, asked)
 }
 
 /// Asks again until the answer is as wanted, for up to a minute.
