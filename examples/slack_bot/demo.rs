@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use support::auth::{Keys, random_secret};
 use support::ready::{Health, Ready};
 use support::say;
+use support::serve::Surroundings;
 use support::slack::{FakeSlack, Fault, TOKEN};
 use tokio::net::TcpListener;
 
@@ -48,7 +49,7 @@ pub(crate) async fn run(model: Arc<dyn ChatModel>, asked: impl Fn() -> Option<u6
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let router = serve::router(service, machines, NonZeroU32::MAX)?;
+    let router = serve::router(service, machines, NonZeroU32::MAX, Surroundings::from_env()?);
     let until_told = shutdown.clone();
     let serving = support::serve::until(async move { until_told.triggered().await }, listener, router);
     let telling = async {

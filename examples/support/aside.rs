@@ -20,7 +20,6 @@ use crate::body::Object;
 use crate::language::Said;
 use crate::paging::{PageQuery, Paging};
 use crate::problem::Problem;
-use crate::query::bad;
 use crate::servers;
 
 /// What to do about events that were put aside.
@@ -198,10 +197,7 @@ async fn put_aside(
         let known = aside.groups.iter().find(|known| *known == group)?;
         Some((known.as_str(), position.parse().ok()?))
     };
-    let after = match paging.after() {
-        None => None,
-        Some(after) => Some(position(after).ok_or_else(|| bad("`after` is what a page's link has"))?),
-    };
+    let after = paging.after_as(position)?;
     let letters = aside.letters(after, paging.rows()).await?;
     Ok(paging.page_of(letters, |(group, letter)| format!("{group},{}", letter.position), AsideRow::of))
 }

@@ -52,7 +52,7 @@ pub struct Keys {
     sign: EncodingKey,
     check: DecodingKey,
     validation: Validation,
-    is_random: bool,
+    hands_out: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,7 +74,12 @@ impl Keys {
             return Self::new(&key, service);
         }
         tracing::warn!("{KEY} is not set: for development, where whoever asks for a token gets one");
-        Ok(Self { is_random: true, ..Self::new(&random_secret(), service)? })
+        Self::from_random(service)
+    }
+
+    /// Makes a key up.
+    pub(crate) fn from_random(service: &str) -> Result<Self, String> {
+        Ok(Self { hands_out: true, ..Self::new(&random_secret(), service)? })
     }
 
     /// Takes a key of at least 32 bytes, and the name of the service, which stands in its tokens as the audience.
@@ -91,12 +96,18 @@ impl Keys {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[service]);
         validation.set_required_spec_claims(&["exp", "aud"]);
-        Ok(Self { service: service.into(), sign, check, validation, is_random: false })
+        Ok(Self { service: service.into(), sign, check, validation, hands_out: false })
     }
 
-    /// Tells whether the key was made up: then nobody else can sign, and the service hands out tokens itself.
-    pub const fn is_random(&self) -> bool {
-        self.is_random
+    /// Tells whether the service hands out tokens itself: where the key was made up, so that nobody else can sign.
+    pub const fn hands_out(&self) -> bool {
+        self.hands_out
+    }
+
+    /// Hands out no tokens, however the key came to be.
+    #[must_use]
+    pub fn without_handing_out(self) -> Self {
+        Self { hands_out: false, ..self }
     }
 
     /// Signs a token for `name` in `role`.
@@ -119,18 +130,13 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// A 403 where the key was not made up; else as [`issue`](Self::issue).
-    pub fn hand_out(
-        &self,
-        name: &str,
-        role: &str,
-        lifetime: Duration,
-    ) -> Result<(StatusCode, Json<Token>), Problem> {
-        if !self.is_random {
+    /// A 403 where the service [does not](Self::hands_out); else as [`issue`](Self::issue).
+    pub fn hand_out(&self, name: &str, role: &str, lifetime: Duration) -> Result<Token, Problem> {
+        if !self.hands_out {
             let detail = format!("tokens come from whoever holds the key: {} token", self.service);
             return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
         }
-        Ok((StatusCode::CREATED, Json(Token { token: self.issue(name, role, lifetime)? })))
+        Ok(Token { token: self.issue(name, role, lifetime)? })
     }
 
     /// Shows a token on the terminal where the key was made up, so that nobody else can sign one: for development.
@@ -142,7 +148,7 @@ impl Keys {
     ///
     /// As [`issue`](Self::issue).
     pub fn offer(&self, name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
-        if !self.is_random {
+        if !self.hands_out {
             return Ok(());
         }
         if std::io::stderr().is_terminal() {
@@ -168,7 +174,7 @@ impl Keys {
 /// If there is none, or the name is none.
 pub fn print_token(service: &str, name: &str, role: &str, lifetime: Duration) -> Result<(), String> {
     let keys = Keys::from_env(service)?;
-    if keys.is_random() {
+    if keys.hands_out() {
         return Err(format!("{KEY} is not set: the service would not know the token"));
     }
     let token = keys.issue(name, role, lifetime).map_err(|problem| problem.detail)?;
@@ -178,14 +184,20 @@ pub fn print_token(service: &str, name: &str, role: &str, lifetime: Duration) ->
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("is_random", &self.is_random).finish_non_exhaustive()
+        f.debug_struct("Keys").field("hands_out", &self.hands_out).finish_non_exhaustive()
     }
 }
 
-/// A token that is handed out.
+/// A token that is handed out: as an answer a 201 that no cache keeps (RFC 6750, 5.3).
 #[derive(Serialize, ToSchema)]
 pub struct Token {
     token: String,
+}
+
+impl IntoResponse for Token {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(self)).into_response()
+    }
 }
 
 impl std::fmt::Debug for Token {
@@ -260,16 +272,6 @@ fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
 fn refused(detail: &str) -> Response {
     let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
-}
-
-/// Tells caches to keep no answer that hands out a token (RFC 6750, 5.3).
-pub async fn not_kept(request: Request, next: Next) -> Response {
-    let is_for_tokens = request.uri().path() == "/tokens";
-    let mut response = next.run(request).await;
-    if is_for_tokens {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
     response
 }
 

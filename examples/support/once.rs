@@ -82,6 +82,12 @@ impl From<IdempotentRequest> for Keyed {
     }
 }
 
+/// Refuses a request under a key under which another one was made, as [`Once`] does: 422, as `draft-ietf-httpapi-idempotency-key-header`
+/// says. One that is still at work is a 409.
+pub fn used_for_another() -> Problem {
+    Problem::invalid("the idempotency key was used for another request")
+}
+
 /// What a request made.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<T> {

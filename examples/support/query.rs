@@ -77,7 +77,7 @@ pub fn limit(wanted: Option<u16>) -> Result<usize, Problem> {
 }
 
 /// The header that leads to the page after `last` (RFC 8288), asked for as this one was.
-pub fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
+pub(crate) fn next_page(path: &str, raw: Option<&str>, last: &str) -> HeaderMap {
     let mut query = String::new();
     for pair in raw.unwrap_or_default().split('&') {
         if !pair.is_empty() && !is_after(pair) {

@@ -20,7 +20,6 @@ use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::auth;
 use crate::client::Proxies;
 use crate::language;
 use crate::problem::{Problem, fallbacks};
@@ -30,35 +29,42 @@ use crate::requests;
 /// The variable with the origins (`https://example.org`, several by comma) whose pages may use the API.
 pub const ORIGINS: &str = "PUMASI_CORS_ORIGINS";
 
+/// What the environment says of what stands around a service.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    proxies: Proxies,
+    origins: Vec<HeaderValue>,
+}
+
+impl Surroundings {
+    /// Reads it, before the service begins with anything.
+    ///
+    /// # Errors
+    ///
+    /// If an origin is none, or the number of proxies.
+    pub fn from_env() -> Result<Self, String> {
+        let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;
+        Ok(Self { proxies: Proxies::from_env()?, origins })
+    }
+}
+
 /// Puts around a service what stands around all: problems where no route answers, each in the [language](language::in_language) that is
 /// asked for, a limit to who is [refused](Refusals) again and
 /// again, clients that are [known](crate::client::Client) by their addresses, [measurements and a log](requests::watched), and pages of
 /// other origins let in as far as [`ORIGINS`] names them.
-///
-/// # Errors
-///
-/// If an origin is none, or the number of proxies.
-pub fn with_common_layers<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Result<Router<S>, String> {
+pub fn with_common_layers<S>(router: Router<S>, surroundings: Surroundings) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let Surroundings { proxies, origins } = surroundings;
     let router = fallbacks(router)
         .layer(middleware::from_fn_with_state(Refusals::default(), rate::slow_down_refused))
-        .layer(middleware::from_fn_with_state(Proxies::from_env()?, Proxies::know_client))
-        .layer(middleware::from_fn(auth::not_kept))
+        .layer(middleware::from_fn_with_state(proxies, Proxies::know_client))
         .layer(middleware::from_fn(requests::bounded))
         .layer(middleware::from_fn(language::in_language))
         .layer(middleware::from_fn(requests::watched))
         .layer(TraceLayer::new_for_http().on_failure(()));
-    let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;
-    Ok(if origins.is_empty() { router } else { router.layer(open_to(origins)) })
-}
-
-/// Checks what the environment says of what stands around a service, so that a service can say so before it begins with anything.
-///
-/// # Errors
-///
-/// As [`with_common_layers`].
-pub fn check_environment() -> Result<(), String> {
-    Proxies::from_env()?;
-    origins(&env::var(ORIGINS).unwrap_or_default()).map(drop)
+    if origins.is_empty() { router } else { router.layer(open_to(origins)) }
 }
 
 fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {

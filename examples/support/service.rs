@@ -21,6 +21,7 @@ use crate::openapi::Queries;
 use crate::page::Page;
 use crate::rate::{self, Rate};
 use crate::ready::Ready;
+use crate::serve::Surroundings;
 use crate::{body, machines, openapi, print, serve, telemetry};
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -32,6 +33,8 @@ pub struct Host {
     listener: TcpListener,
     metrics: PrometheusHandle,
     parts: Vec<JoinHandle<Result<(), Failed>>>,
+    /// What stands around it.
+    pub surroundings: Surroundings,
     /// What its tokens are signed and checked with.
     pub keys: Keys,
     /// What tells it to stop.
@@ -43,13 +46,13 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// As [`serve::check_environment`]; if the key is too short, the address is taken, or metrics are collected already.
+    /// As [`Surroundings::from_env`]; if the key is too short, the address is taken, or metrics are collected already.
     pub async fn start(name: &'static str, listen: SocketAddr) -> Result<Self, Box<dyn Error>> {
-        serve::check_environment()?;
+        let surroundings = Surroundings::from_env()?;
         let keys = Keys::from_env(name)?;
         let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
         let (metrics, shutdown) = (telemetry::metrics()?, Shutdown::new());
-        Ok(Self { name, listener, metrics, parts: Vec::new(), keys, shutdown })
+        Ok(Self { name, listener, metrics, parts: Vec::new(), surroundings, keys, shutdown })
     }
 
     /// Where it listens.
@@ -72,18 +75,15 @@ impl Host {
     }
 
     /// Its routes, with what [machines] ask.
-    ///
-    /// # Errors
-    ///
-    /// As [`Routes::within`].
     pub fn router<S: Clone + Send + Sync + 'static>(
         &self,
         routes: Routes<S>,
         ready: Ready,
         limits: Limits,
         page: Page,
-    ) -> Result<Router<S>, String> {
-        routes.with_machines(self.machines(ready)).within(limits, self.keys.clone(), page)
+    ) -> Router<S> {
+        let routes = routes.with_machines(self.machines(ready));
+        routes.within(limits, self.keys.clone(), page, self.surroundings.clone())
     }
 
     /// Does a part of the service's work, and stops the service when the part ends, in whatever way: what nobody would work on
@@ -230,11 +230,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Puts around them what belongs there, and beside them the page and the OpenAPI document.
-    ///
-    /// # Errors
-    ///
-    /// If what the environment says of other origins or of proxies is none.
-    pub fn within(self, limits: Limits, keys: Keys, page: Page) -> Result<Router<S>, String> {
+    pub fn within(self, limits: Limits, keys: Keys, page: Page, surroundings: Surroundings) -> Router<S> {
         let (people, mut document) = self.people.split_for_parts();
         let [endless, machines, foreign] = [self.endless, self.machines, self.foreign].map(|routes| {
             let (routes, more) = routes.split_for_parts();
@@ -252,6 +248,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             .merge(limits.around(foreign))
             .merge(page.router())
             .merge(openapi::router(document));
-        serve::with_common_layers(router)
+        serve::with_common_layers(router, surroundings)
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::post;
 use clap::ValueEnum;
 use serde::de::DeserializeOwned;
@@ -168,7 +167,7 @@ fn route<R: Role, S: Clone + Send + Sync + 'static>(desk: Desk<R>) -> OpenApiRou
 async fn token<R: Role>(
     State(desk): State<Desk<R>>,
     Object(wanted): Object<WantsToken<R>>,
-) -> Result<(StatusCode, Json<Token>), Problem> {
+) -> Result<Token, Problem> {
     let role = desk.usual.filter(|_| wanted.role.is_none()).map_or_else(|| wanted.role(), Ok)?;
     desk.keys.hand_out(&wanted.name, role.as_str(), LIFETIME)
 }
@@ -188,7 +187,7 @@ struct About {
 /// Tells how the service is set up.
 #[utoipa::path(get, path = "/about", operation_id = "about", responses((status = 200, body = About)))]
 async fn is_development(State(keys): State<Keys>) -> Json<About> {
-    Json(About { development: keys.is_random() })
+    Json(About { development: keys.hands_out() })
 }
 
 #[cfg(test)]
@@ -221,6 +220,22 @@ mod tests {
             (r#"{"role": "host"}"#, "missing field `name`"),
         ] {
             assert!(read(body).is_err_and(|error| error.contains(why)), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_handed_out_to_be_kept_by_nobody_and_only_where_nobody_else_signs() {
+        let keys = Keys::from_random("races").unwrap();
+        for (keys, status, kept) in
+            [(keys.clone(), 201, Some("no-store")), (keys.without_handing_out(), 403, None)]
+        {
+            let (router, _) = router::<Part, ()>(&keys).split_for_parts();
+            let request = axum::extract::Request::post("/tokens").header("content-type", "application/json");
+            let request =
+                request.body(axum::body::Body::from(r#"{"name": "민지", "role": "host"}"#)).unwrap();
+            let answer = tower_service::Service::call(&mut router.into_service(), request).await.unwrap();
+            let told = answer.headers().get("cache-control").map(|value| value.to_str().unwrap());
+            assert_eq!((answer.status().as_u16(), told), (status, kept));
         }
     }
 

@@ -125,44 +125,11 @@ async fn a_conversation_that_changes_its_subject_is_answered_about_that() {
     );
 }
 
-/// A server of a model that always answers the same, and counts.
-async fn model() -> (String, Arc<AtomicUsize>) {
-    model_with_status(Arc::new(AtomicUsize::new(200))).await
-}
-
-/// The same with a status other than 200 as long as that is set; with 0 it never answers.
-async fn model_with_status(status: Arc<AtomicUsize>) -> (String, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    let answer = move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        let status = status.load(Ordering::Relaxed);
-        async move {
-            if status == 0 {
-                std::future::pending::<()>().await;
-            }
-            let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
-            let (words, end) = (
-                chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
-                chunk(json!({}), json!("stop")),
-            );
-            let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
-            let status = axum::http::StatusCode::from_u16(u16::try_from(status).unwrap()).unwrap();
-            (status, [(axum::http::header::CONTENT_TYPE, "text/event-stream")], body)
-        }
-    };
-    let router = axum::Router::new().route("/v1/chat/completions", axum::routing::post(answer));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, asked)
-}
-
 #[tokio::test]
 async fn what_the_model_does_not_answer_is_not_counted_and_told_as_what_it_is() {
     let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
     let status = Arc::new(AtomicUsize::new(503));
-    let (url, asked) = model_with_status(Arc::clone(&status)).await;
+    let (url, asked) = desk::model_with_status(Arc::clone(&status)).await;
     let data = folder.path().join("knowledge.sqlite");
     let service = desk::start("running_coach", &data, &["--model-questions-per-address", "1"], |command| {
         command.env("PUMASI_LLM_URL", &url).env("NO_PROXY", "*");
@@ -213,7 +180,7 @@ async fn what_the_model_does_not_answer_is_not_counted_and_told_as_what_it_is() 
 #[tokio::test]
 async fn the_model_answers_so_many_questions_a_day_and_then_the_sources_do() {
     let (client, folder) = (Client::new(), tempfile::tempdir().unwrap());
-    let (url, asked) = model().await;
+    let (url, asked) = desk::model().await;
     let limits = ["--model-questions-per-address", "2", "--model-questions", "3"];
     let serve = || {
         desk::start("running_coach", &folder.path().join("knowledge.sqlite"), &limits, |command| {
@@ -287,6 +254,7 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::DELETE, "/knowledge/nothing", StatusCode::NOT_FOUND),
         (Method::PATCH, "/knowledge", StatusCode::METHOD_NOT_ALLOWED),
         (Method::GET, "/knowledge?limit=0", StatusCode::BAD_REQUEST),
+        (Method::GET, "/knowledge?after=%00", StatusCode::BAD_REQUEST),
         (Method::GET, "/knowledge?offset=1", StatusCode::BAD_REQUEST),
         (Method::GET, "/knowledge/%ff", StatusCode::BAD_REQUEST),
     ] {

@@ -91,9 +91,10 @@ impl Drops {
         Ok(rows.into_iter().map(|(id, title, places)| Drop { id, title, places }).collect())
     }
 
-    /// Counts the places of a drop.
-    pub(crate) async fn places(&self, drop: i64) -> Result<Places> {
-        self.desk(drop).await?.places().await
+    /// Counts the places of several drops at once; `None` of one that nobody asked for a coupon of.
+    pub(crate) async fn places_of(&self, drops: &[Drop]) -> Result<Vec<Option<Places>>> {
+        let pools: Vec<String> = drops.iter().map(|drop| pool(drop.id)).collect();
+        self.places.places_of(&pools).await
     }
 
     /// Gives `person` a coupon, or the one that they have; nothing if there is none left.
@@ -123,10 +124,15 @@ impl Drops {
             on!(&self.database, pool => sqlx::query_scalar(drop).bind(id).fetch_optional(pool).await);
         let drop = drop.map_err(|error| failed("reading a drop", error))?;
         let places = drop.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such drop"))?;
-        let desk = Capacity::new(Arc::clone(&self.places), format!("drop-{id}"));
+        let desk = Capacity::new(Arc::clone(&self.places), pool(id));
         // As often as is liked: a pool that is there stays as it is.
         desk.open(u64::try_from(places).unwrap_or(0)).await?;
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(desks.entry(id).or_insert(desk).clone())
     }
+}
+
+/// The name of a drop's pool of places.
+fn pool(id: i64) -> String {
+    format!("drop-{id}")
 }

@@ -97,13 +97,13 @@ impl Posts {
         Ok(post.map_err(|error| failed("reading a post", error))?.map(Into::into))
     }
 
-    /// Lists posts within a circle, the newest first and only those before `before`; tells whether there are more.
+    /// Lists posts within a circle, the newest first and only those before `before`.
     pub(crate) async fn within(
         &self,
         circle: Circle,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<(Vec<Post>, bool)> {
+    ) -> Result<Vec<Post>> {
         self.catch_up().await?;
         loop {
             let mut ids: Vec<i64> = {
@@ -112,14 +112,13 @@ impl Posts {
                 found.filter(|id| before.is_none_or(|before| *id < before)).collect()
             };
             ids.sort_unstable_by_key(|id| Reverse(*id));
-            let more = ids.len() > limit;
             ids.truncate(limit);
             let (nearby, wanted) = (NEARBY.to(&self.database), json!(ids).to_string());
             let posts: sqlx::Result<Vec<Row>> =
                 on!(&self.database, pool => sqlx::query_as(nearby).bind(wanted).fetch_all(pool).await);
             let posts = posts.map_err(|error| failed("listing posts", error))?;
             if posts.len() == ids.len() {
-                return Ok((posts.into_iter().map(Into::into).collect(), more));
+                return Ok(posts.into_iter().map(Into::into).collect());
             }
             // What another process has deleted is looked for no more, and what comes after it fills its place.
             let there: HashSet<i64> = posts.iter().map(|(id, ..)| *id).collect();

@@ -148,6 +148,6 @@ pub(crate) async fn run(options: Options) -> Told {
     let people = people.merge(tokens::router::<Role, _>(&host.keys)).merge(tokens::about(&host.keys));
     let routes = Routes::new(people);
     let limits = Limits::new(LARGEST, options.requests_per_second);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     host.serve(router.with_state(service)).await
 }

@@ -101,7 +101,7 @@ const wanted = () => $("state").value;
 // As many as are shown, and the rest of their page.
 const refresh = () => inTurn(async () => {
   const many = posts.size, found = [];
-  next = `posts?limit=500${wanted() ? `&state=${wanted()}` : ""}`;
+  next = `posts?limit=100${wanted() ? `&state=${wanted()}` : ""}`;
   do found.push(...await nextPage()); while (next && found.length < many);
   posts = new Map(found.map(post => [post.id, rowOf(post, post)]));
   drawPosts();

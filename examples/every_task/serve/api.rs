@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
@@ -14,15 +14,16 @@ use pumasi_core::event::Actor;
 use pumasi_core::filter::Filter;
 use pumasi_core::time::Timestamp;
 use pumasi_llm_parse::task::{
-    Post, PostKind, RuleTaskExtractor, Task, TaskQuery, TaskRecord, TaskState, check_filter,
+    Post, PostKind, RuleTaskExtractor, Task, TaskPlace, TaskQuery, TaskRecord, TaskState, check_filter,
 };
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::client::Client;
 use support::listeners::Whose;
-use support::once::Keyed;
+use support::once::{self, Keyed};
+use support::paging::PageOf;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::{Id, bad};
 use support::tokens::LIFETIME;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
@@ -33,7 +34,7 @@ use utoipa_axum::routes;
 
 use super::members::Nicknames;
 use super::news::News;
-use super::query::{Cursor, FilterQuery, PageQuery};
+use super::query::{self, Cursor, PostsQuery, TasksQuery};
 use super::view::{
     About, Accepted, MAX_VERSION, MatchView, MemberChange, MemberView, NewPost, PostRow, PostView, Role,
     TaskRow, WantsToken,
@@ -74,7 +75,7 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 #[utoipa::path(post, path = "/posts", request_body = NewPost, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn create(
     State(service): Shared,
     caller: Caller,
@@ -87,11 +88,7 @@ async fn create(
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
     let submitted = service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await;
     submitted.map_err(|error| match error.kind() {
-        ErrorKind::Conflict => Problem::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "this Idempotency-Key was sent with another post, or that was edited since",
-        ),
+        ErrorKind::Conflict => once::used_for_another(),
         _ => error.into(),
     })?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
@@ -151,26 +148,22 @@ async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Sta
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Lists posts in the order of their identifiers; `posted_at` says when each was accepted.
+/// Lists posts, those accepted last first, whatever was edited since.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/posts", params(PageQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]
+#[utoipa::path(get, path = "/posts", params(PostsQuery), responses((status = 200, body = Vec<PostRow>), (status = 400, body = Problem)))]
 async fn list(
     State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<PageQuery>,
+    PageOf(paging, wanted): PageOf<PostsQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<PostRow>>)> {
-    let limit = limit(page.limit)?;
-    let mut query = page.state.map_or_else(TaskQuery::default, |state| TaskQuery::in_state(state.into()));
-    query = query.with_limit(NonZeroUsize::MIN.saturating_add(limit));
-    if let Some(after) = page.after {
-        query = query.after(after);
-    }
-    let mut records = service.store.list(&query).await?;
-    let more = records.len() > limit;
-    records.truncate(limit);
-    let last = records.last().filter(|_| more).map(|record| record.post_id.clone());
-    let link = last.map(|last| next_page("/posts", raw.as_deref(), &last)).unwrap_or_default();
+    let query = wanted.state.map_or_else(TaskQuery::default, |state| TaskQuery::in_state(state.into()));
+    let query = query.with_limit(NonZeroUsize::MIN.saturating_add(paging.limit()));
+    let query = match query::place(&paging)? {
+        Some(place) => query.newest_after(place),
+        None => query.newest_first(),
+    };
+    let records = service.store.list(&query).await?;
+    let (link, Json(records)) = paging.page(records, |record| query::written(&record.place()));
     let nicknames = service.nicknames(&records).await?;
     Ok((link, Json(records.into_iter().filter_map(|record| PostRow::of(record, &nicknames)).collect())))
 }
@@ -184,14 +177,13 @@ async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<PostView>> {
     PostView::of(record, &nicknames).map(Json).ok_or_else(|| Problem::not_found("post"))
 }
 
-/// Lists the tasks of all posts that match a filter, in the order of the posts.
+/// Lists the tasks of all posts that match a filter, those of the newest post first, each post's in their order.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/tasks", params(FilterQuery), responses((status = 200, body = Vec<TaskRow>), (status = 400, body = Problem)))]
+#[utoipa::path(get, path = "/tasks", params(TasksQuery), responses((status = 200, body = Vec<TaskRow>), (status = 400, body = Problem)))]
 async fn tasks(
     State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(wanted): Known<FilterQuery>,
+    PageOf(paging, wanted): PageOf<TasksQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<TaskRow>>)> {
     let filter: Option<Filter> = wanted
         .filter
@@ -201,25 +193,17 @@ async fn tasks(
     if let Some(filter) = &filter {
         check_filter(filter).map_err(|error| bad(error.message().to_owned()))?;
     }
-    let limit = limit(wanted.limit)?;
-    let after = wanted.after.as_deref().map(Cursor::read).transpose()?;
-    let (mut rows, mut last, mut more) = (Vec::new(), None, false);
+    let (mut rows, rows_wanted) = (Vec::new(), paging.rows());
     service
-        .each_extracted(after, |post, task| {
-            if filter.as_ref().is_some_and(|filter| !filter.matches(&task.fields(post))) {
-                return true;
+        .each_extracted(Cursor::read(&paging)?, |place, post, task| {
+            if filter.as_ref().is_none_or(|filter| filter.matches(&task.fields(post))) {
+                let cursor = Cursor { post: place.clone(), order: task.order };
+                rows.push((cursor, TaskRow::of(post, task)));
             }
-            more = rows.len() == limit;
-            if !more {
-                last = Some(Cursor { post_id: post.id.clone(), order: task.order });
-                rows.push(TaskRow::of(post, task));
-            }
-            !more
+            rows.len() < rows_wanted
         })
         .await?;
-    let last = last.filter(|_| more).map(|last| last.write());
-    let link = last.map(|last| next_page("/tasks", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(rows)))
+    Ok(paging.page_of(rows, |(cursor, _)| cursor.write(), |(_, row)| row))
 }
 
 /// Shows which stories did what the question needs.
@@ -232,7 +216,7 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
     let place = Arc::clone(&service.matching).acquire_owned().await.map_err(stopping)?;
     let (mut deeds, mut stories) = (Vec::new(), Vec::new());
     service
-        .each_extracted(None, |post, task| {
+        .each_extracted(None, |_, post, task| {
             if post.kind == PostKind::Story && post.id != id {
                 stories.push((post.id.clone(), post.title.clone()));
                 deeds.push(task);
@@ -291,10 +275,7 @@ fn nickname(text: String) -> Answer<String> {
 #[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
     (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
     (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
+async fn token(State(service): Shared, Object(wanted): Object<WantsToken>) -> Answer<Token> {
     let token = service.keys.hand_out(&wanted.name, wanted.role.as_str(), LIFETIME)?;
     if let Some(text) = wanted.nickname {
         let now: Timestamp = SystemTime::now().into();
@@ -309,7 +290,7 @@ async fn token(
 async fn about(State(service): Shared) -> Json<About> {
     let extractor = service.extractor.version().to_owned();
     let offline = extractor == RuleTaskExtractor::NAME;
-    let development = service.keys.is_random();
+    let development = service.keys.hands_out();
     Json(About { offline, rehearsal: offline.then_some(rehearsal::WORD), extractor, development })
 }
 
@@ -377,35 +358,36 @@ impl Service {
         Ok(self.members.nicknames(authors).await?)
     }
 
-    /// Hands every known task behind the cursor to `visit`, until it returns false.
+    /// Hands every known task behind the cursor to `visit`, with the place of its post, until it returns false.
     async fn each_extracted(
         &self,
         after: Option<Cursor>,
-        mut visit: impl FnMut(&Post, Task) -> bool,
+        mut visit: impl FnMut(&TaskPlace, &Post, Task) -> bool,
     ) -> Answer<()> {
-        let mut query = TaskQuery::in_state(TaskState::Extracted);
+        let mut query = TaskQuery::in_state(TaskState::Extracted).newest_first();
         let mut first = None;
-        if let Some(Cursor { post_id, order }) = after {
-            let rest = self.store.get(&post_id).await?.filter(|record| record.state == TaskState::Extracted);
-            first = rest.map(|mut record| {
+        if let Some(Cursor { post, order }) = after {
+            let rest = self.store.get(&post.post_id).await?;
+            first = rest.filter(|record| record.state == TaskState::Extracted).map(|mut record| {
                 record.tasks.retain(|task| task.order > order);
                 record
             });
-            query = query.after(post_id);
+            query = query.newest_after(post);
         }
         loop {
             let page = self.store.list(&query).await?;
-            let next = page.last().map(|last| last.post_id.clone());
+            let next = page.last().map(TaskRecord::place);
             for record in first.take().into_iter().chain(page) {
+                let place = record.place();
                 let Some(post) = record.post else { continue };
                 for task in record.tasks {
-                    if !visit(&post, task) {
+                    if !visit(&place, &post, task) {
                         return Ok(());
                     }
                 }
             }
             let Some(next) = next else { return Ok(()) };
-            query = TaskQuery::in_state(TaskState::Extracted).after(next);
+            query = query.newest_after(next);
         }
     }
 

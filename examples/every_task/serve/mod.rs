@@ -139,7 +139,7 @@ pub(crate) async fn run(
     host.also(async move { pipeline.keep_recovering(told).await });
     let routes = Routes::new(api::router()).with_endless(api::endless());
     let limits = Limits::new(BODY_BYTES, options.requests_per_second);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     host.serve(router.with_state(service)).await?;
     // Nobody reads on from where the page was.
     bus.forget_group(&group).await?;

@@ -1,13 +1,13 @@
 //! What a list is asked for by, and where its next page begins.
 
-use pumasi_llm_parse::task::TaskState;
+use pumasi_core::time::Timestamp;
+use pumasi_llm_parse::task::{TaskPlace, TaskState};
 use serde::Deserialize;
+use support::paging::Paging;
 use support::problem::Problem;
-use support::query::bad;
-use utoipa::IntoParams;
 
 /// How a post stands, as far as it can be seen.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Seen {
     Pending,
@@ -25,52 +25,51 @@ impl From<Seen> for TaskState {
     }
 }
 
-/// A page of posts.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageQuery {
-    /// Only posts that stand so: `pending`, `extracted` or `failed`.
-    #[param(value_type = Option<String>, pattern = "^(pending|extracted|failed)$")]
-    pub(super) state: Option<Seen>,
-    /// Only posts after this identifier.
-    pub(super) after: Option<String>,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// A page of posts.
+    pub(super) struct PostsQuery {
+        /// Only posts that stand so: `pending`, `extracted` or `failed`.
+        #[param(value_type = Option<String>, pattern = "^(pending|extracted|failed)$")]
+        pub(super) state: Option<Seen>,
+    }
 }
 
-/// A page of tasks.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FilterQuery {
-    /// A filter as JSON, e.g. `{"exists": {"field": "timing.due"}}`.
-    pub(super) filter: Option<String>,
-    /// Only tasks after this cursor: a post's identifier and a task's order, `0199….3`.
-    pub(super) after: Option<String>,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// A page of tasks.
+    pub(super) struct TasksQuery {
+        /// A filter as JSON, e.g. `{"exists": {"field": "timing.due"}}`.
+        pub(super) filter: Option<String>,
+    }
+}
+
+/// The post that a page ended with.
+pub(super) fn place(paging: &Paging) -> Result<Option<TaskPlace>, Problem> {
+    Ok(paging.after_moment()?.map(|(at, post_id)| TaskPlace::new(Timestamp::from_micros(at), post_id)))
+}
+
+/// The text that [`place`] reads.
+pub(super) fn written(place: &TaskPlace) -> String {
+    format!("{},{}", place.posted_at.as_micros(), place.post_id)
 }
 
 /// A place in the list of all tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
-    pub(super) post_id: String,
+    pub(super) post: TaskPlace,
     pub(super) order: u32,
 }
 
 impl Cursor {
-    pub(super) fn read(text: &str) -> Result<Self, Problem> {
-        let place = text.rsplit_once('.').and_then(|(post_id, order)| {
-            (!post_id.is_empty()).then_some(Self { post_id: post_id.to_owned(), order: order.parse().ok()? })
-        });
-        place.ok_or_else(|| bad("`after` is a post's identifier, a dot and a task's order"))
+    pub(super) fn read(paging: &Paging) -> Result<Option<Self>, Problem> {
+        paging.after_as(|after| {
+            let (order, place) = after.split_once(',')?;
+            let (at, post_id) = place.split_once(',')?;
+            let post = TaskPlace::new(Timestamp::from_micros(at.parse().ok()?), post_id);
+            Some(Self { post, order: order.parse().ok()? })
+        })
     }
 
     /// The text that [`Self::read`] takes.
     pub(super) fn write(&self) -> String {
-        format!("{}.{}", self.post_id, self.order)
+        format!("{},{}", self.order, written(&self.post))
     }
 }

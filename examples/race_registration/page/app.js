@@ -157,7 +157,7 @@ function drawRows() {
   swap($("registrations"), [registrations.rows, shown], ...registrations.rows.map(row => make("li", {},
     button(`show ${row.id}`, row.runner, () => guarded(() => show(row.id, true)), { className: "grow", ariaCurrent: shown === row.id ? "true" : null, lang: "" }),
     make("span", { className: "tag" + (["needs_operator", "parked"].includes(row.status) ? " bad" : "") }, t("status")[row.status]),
-    make("span", { className: "facts" }, make("span", { lang: "" }, row.race_name), ...[row.step && row.title, row.reason && why(row.reason), row.updated_at && day(row.updated_at)].filter(Boolean).map(fact => ` · ${fact}`)))));
+    make("span", { className: "facts" }, make("span", { lang: "" }, row.race_name), ...[row.step && [row.title], row.reason && reasonOf(row), row.updated_at && [day(row.updated_at)]].filter(Boolean).flatMap(fact => [" · ", ...fact])))));
 }
 function fitting(it) {
   switch (it.status) {

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use pumasi_core::ErrorKind;
 use pumasi_core::event::EventId;
@@ -14,18 +14,17 @@ use pumasi_saga::{Decision, Signal};
 use serde_json::{Value, json};
 use support::auth::{self, Bearer, Caller};
 use support::body::Object;
-use support::once::Keyed;
+use support::once::{self, Keyed};
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Ids, Known, limit, next_page, url_encoded};
+use support::query::{Id, Ids};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::books::{Bar, Paid, Race};
-use super::input::{
-    BarredQuery, GatewayEvent, NewBar, NewRace, RacesQuery, Role, RunnersAnswer, Said, reason,
-};
+use super::input::{GatewayEvent, NewBar, NewRace, Role, RunnersAnswer, Said, reason};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, WITHDRAWN};
 use crate::saga::{PaymentCompleted, RegistrationKey};
 
@@ -59,18 +58,10 @@ pub(super) fn gateway() -> OpenApiRouter<Arc<Service>> {
 /// Lists races, those made last first.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/races", params(RacesQuery), responses((status = 200, body = Vec<RaceView>), (status = 400, body = Problem)))]
-async fn races(
-    State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<RacesQuery>,
-) -> Answer<(HeaderMap, Json<Vec<RaceView>>)> {
-    let limit = limit(page.limit)?;
-    let mut races = service.books.races(page.after.as_deref(), limit + 1).await?;
-    let more = races.len() > limit;
-    races.truncate(limit);
-    let last = races.last().filter(|_| more).map(|(race, _)| race.id.clone());
-    let link = last.map(|last| next_page("/races", raw.as_deref(), &last)).unwrap_or_default();
+#[utoipa::path(get, path = "/races", params(PageQuery), responses((status = 200, body = Vec<RaceView>), (status = 400, body = Problem)))]
+async fn races(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<RaceView>>)> {
+    let races = service.books.races(paging.after_id()?, paging.rows()).await?;
+    let (link, Json(races)) = paging.page(races, |(race, _)| race.id.clone());
     let views = races.into_iter().map(|(race, places)| RaceView::of(race, places));
     Ok((link, Json(views.collect::<Result<_, _>>()?)))
 }
@@ -79,7 +70,7 @@ async fn races(
 #[utoipa::path(post, path = "/races", request_body = NewRace, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this race, 1 to 255 characters.")), responses(
     (status = 201, body = RaceView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
 async fn add_race(
     State(service): Shared,
     caller: Caller,
@@ -92,7 +83,7 @@ async fn add_race(
     let wanted = new.into_race(caller.name())?;
     let race = service.books.add(&key, wanted.clone()).await?;
     if !race.is_as(&wanted) {
-        return Err(conflict("this Idempotency-Key was sent with another race"));
+        return Err(once::used_for_another());
     }
     Ok((StatusCode::CREATED, Json(service.race_view(race).await?)))
 }
@@ -108,25 +99,19 @@ async fn race(State(service): Shared, Id(id): Id) -> Answer<Json<RaceView>> {
 /// Lists who is barred from a race, and why, in the order of their names. Takes the race's organiser.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/races/{id}/barred", params(("id" = String, Path), BarredQuery), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/races/{id}/barred", params(("id" = String, Path), PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<Bar>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem)))]
 async fn barred(
     State(service): Shared,
     caller: Caller,
     Id(id): Id,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<BarredQuery>,
+    paging: Paging,
 ) -> Answer<(HeaderMap, Json<Vec<Bar>>)> {
     let race = service.own_race(&caller, &id).await?;
-    let limit = limit(page.limit)?;
-    let mut bars = service.books.barred(&race.id, &page.after, limit + 1).await?;
-    let more = bars.len() > limit;
-    bars.truncate(limit);
-    let last = bars.last().filter(|_| more).map(|last| url_encoded(&last.runner));
-    let path = format!("/races/{}/barred", race.id);
-    let link = last.map(|last| next_page(&path, raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(bars)))
+    let after = paging.after_id()?.unwrap_or_default();
+    let bars = service.books.barred(&race.id, after, paging.rows()).await?;
+    Ok(paging.page(bars, |bar| bar.runner.clone()))
 }
 
 /// Bars a runner from a race: a registration is undone when it comes to that. Takes the race's organiser.
@@ -274,7 +259,7 @@ async fn webhook(State(service): Shared, headers: HeaderMap, body: Bytes) -> Ans
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
     Json(About {
-        development: service.keys.is_random(),
+        development: service.keys.hands_out(),
         plays_gateway: service.plays_gateway,
         payment_seconds: service.payment.as_secs(),
     })

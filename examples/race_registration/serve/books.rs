@@ -216,22 +216,22 @@ impl Books {
         Ok(races.into_iter().zip(places).filter_map(|(race, places)| Some((race, places?))).collect())
     }
 
-    /// Which of these races somebody organises, with their names.
+    /// Which of these races somebody organises.
     pub(super) async fn organised(
         &self,
         organiser: &str,
         races: &BTreeSet<String>,
-    ) -> Result<HashMap<String, String>> {
+    ) -> Result<HashMap<String, Race>> {
         let query = Sql {
-            sqlite: "SELECT id, name FROM races WHERE organiser = $1 AND id IN (SELECT value FROM json_each($2))",
-            postgres: "SELECT id, name FROM races WHERE organiser = $1 AND id IN (SELECT json_array_elements_text($2::json))",
+            sqlite: "SELECT * FROM races WHERE organiser = $1 AND id IN (SELECT value FROM json_each($2))",
+            postgres: "SELECT * FROM races WHERE organiser = $1 AND id IN (SELECT json_array_elements_text($2::json))",
         };
         let query = query.to(&self.database);
         let races = serde_json::json!(races).to_string();
-        let rows: Vec<(String, String)> =
+        let races: Vec<Race> =
             on!(&self.database, pool => sqlx::query_as(query).bind(organiser).bind(races).fetch_all(pool).await)
                 .map_err(|error| failed("listing races", error))?;
-        Ok(rows.into_iter().collect())
+        Ok(races.into_iter().map(|race| (race.id.clone(), race)).collect())
     }
 
     pub(super) async fn race(&self, id: &str) -> Result<Race> {

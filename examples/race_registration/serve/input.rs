@@ -7,7 +7,7 @@ use pumasi_saga::store::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use support::problem::Problem;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::books::Race;
 use crate::saga::BEFORE_PLACE;
@@ -102,46 +102,15 @@ impl RunnersAnswer {
     }
 }
 
-/// A page of registrations.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageQuery {
-    /// Only those that stand so: `running`, `waiting`, `compensating`, `needs_operator`, `parked`, `completed`, `compensated`.
-    #[param(value_type = Option<String>)]
-    pub(super) status: Option<Status>,
-    /// Only those that stand at this step.
-    pub(super) step: Option<String>,
-    /// Only what comes after this: the link of the page before has it.
-    pub(super) after: Option<String>,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    pub(super) limit: Option<u16>,
-}
-
-/// A page of races.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RacesQuery {
-    /// Only races made before this one: the last of the page before.
-    pub(super) after: Option<String>,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    pub(super) limit: Option<u16>,
-}
-
-/// A page of the barred.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BarredQuery {
-    /// Only runners after this name.
-    #[serde(default)]
-    pub(super) after: String,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// A page of registrations.
+    pub(super) struct RegistrationsQuery {
+        /// Only those that stand so: `running`, `waiting`, `compensating`, `needs_operator`, `parked`, `completed`, `compensated`.
+        #[param(value_type = Option<String>)]
+        pub(super) status: Option<Status>,
+        /// Only those that stand at this step.
+        pub(super) step: Option<String>,
+    }
 }
 
 /// What an organiser decides.

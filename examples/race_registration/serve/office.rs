@@ -5,26 +5,28 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
 use futures_util::{Stream, StreamExt as _, stream};
 use pumasi_saga::store::{Query, SagaId, SagaStore as _, Watched};
 use serde_json::json;
 use support::auth::Caller;
 use support::body::Object;
+use support::client::Client;
 use support::language::Language;
 use support::listeners::Whose;
+use support::paging::PageOf;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
 use super::books::Race;
-use super::input::{NewDecision, PageQuery, Role};
+use super::input::{NewDecision, RegistrationsQuery, Role};
 use super::view::{RegistrationDetail, RegistrationRow};
 use crate::saga::RegistrationKey;
 
@@ -45,23 +47,21 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one. A page looks through 5,000 registrations of all races at
 /// most, and so may have fewer rows than were asked for, or none, and go on.
-#[utoipa::path(get, path = "/registrations", params(PageQuery), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/registrations", params(RegistrationsQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<RegistrationRow>), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem)))]
 async fn list(
     State(service): Shared,
     caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<PageQuery>,
+    PageOf(paging, wanted): PageOf<RegistrationsQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<RegistrationRow>>)> {
     caller.require(Role::Organiser.as_str())?;
-    let limit = limit(page.limit)?;
-    let mut query = Query::new().with_statuses(page.status).with_limit(PAGE);
-    if let Some(step) = page.step {
+    let mut query = Query::new().with_statuses(wanted.status).with_limit(PAGE);
+    if let Some(step) = wanted.step {
         query = query.with_step(step);
     }
-    if let Some(after) = page.after {
-        query = query.with_after(saga_id(&after).map_err(|_| bad("`after` is a registration's identifier"))?);
+    if let Some(after) = paging.after_as(|after| after.parse().ok())? {
+        query = query.with_after(after);
     }
     let (mut found, mut looked_at, mut more) = (Vec::new(), None, false);
     'page: for _ in 0..PAGES {
@@ -74,22 +74,23 @@ async fn list(
         let races = rows.iter().filter_map(|(_, row)| Some(row.as_ref()?.race.clone())).collect();
         let own = service.books.organised(caller.name(), &races).await?;
         for (id, row) in rows {
-            if let Some((mut row, name)) = row.and_then(|row| own.get(&row.race).map(|name| (row, name))) {
-                if found.len() == limit {
+            if let Some((mut row, race)) = row.and_then(|row| own.get(&row.race).map(|race| (row, race))) {
+                if found.len() == paging.limit() {
                     more = true;
                     break 'page;
                 }
-                row.race_name = Some(name.clone());
-                found.push(row);
+                row.race_name = Some(race.name.clone());
+                found.push((race.is_lottery, row));
             }
             looked_at = Some(id);
         }
         let Some(last) = looked_at.filter(|_| more) else { break };
         query = query.with_after(last);
     }
+    service.tell_who_cancelled(&mut found).await?;
+    let found = found.into_iter().map(|(_, row)| row).collect();
     let last = looked_at.filter(|_| more).map(|id| id.to_string());
-    let link = last.map(|last| next_page("/registrations", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(found)))
+    Ok((paging.link(last.as_deref()), Json(found)))
 }
 
 /// Shows a registration in full: steps, history, decisions and diagram. Takes the race's organiser.
@@ -125,15 +126,16 @@ async fn decide(
 /// Streams what happens to registrations, as server-sent events: to a runner the own ones, to an organiser those of the own races.
 ///
 /// An event is named `changed`, with a row as in the list, or `missed`, if changes came too fast to be told. One may listen 20 times at
-/// once.
+/// once, and a quarter of all that may listen from one network.
 #[utoipa::path(get, path = "/registrations/events", security(("bearer" = [])), responses(
     (status = 200, body = String, content_type = "text/event-stream"), (status = 401, body = Problem),
     (status = 429, body = Problem), (status = 503, body = Problem)))]
 async fn events(
     State(service): Shared,
     caller: Caller,
+    client: Option<Extension<Client>>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, axum::Error>>>> {
-    let place = service.listeners.admit(Whose::of(Some(&caller), None))?;
+    let place = service.listeners.admit(Whose::of(Some(&caller), client.map(|Extension(client)| client)))?;
     let (shutdown, language) = (service.shutdown.clone(), Language::spoken());
     let missed = || Event::default().event("missed").json_data(json!({}));
     let state = (service.store.watch(), Races::default(), service, caller, place);
@@ -191,6 +193,26 @@ impl Service {
             serde_json::from_str(&stored.head.key).map_err(|_| Problem::not_found("registration"))?;
         let race = self.own_race(caller, &key.competition).await?;
         Ok((key, race))
+    }
+
+    /// Says of those that somebody took back who did, and why: one question for each kind of race.
+    async fn tell_who_cancelled(&self, rows: &mut [(bool, RegistrationRow)]) -> Answer<()> {
+        for of_lotteries in [false, true] {
+            let cancelled =
+                rows.iter_mut().filter(|(is_lottery, row)| *is_lottery == of_lotteries && row.is_cancelled());
+            let (keys, rows): (Vec<_>, Vec<_>) =
+                cancelled.map(|(_, row)| (RegistrationKey::new(&row.runner, &row.race), row)).unzip();
+            if keys.is_empty() {
+                continue;
+            }
+            let snapshots = self.handle(of_lotteries).snapshots(&keys).await?;
+            for (row, snapshot) in rows.into_iter().zip(snapshots) {
+                if let Some(snapshot) = snapshot {
+                    row.tell_who(&snapshot);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn detail(&self, key: &RegistrationKey, race: &Race) -> Answer<RegistrationDetail> {

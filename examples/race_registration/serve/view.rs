@@ -18,6 +18,8 @@ use super::titles::{Title, title};
 use crate::saga::RegistrationKey;
 use crate::steps::Bib;
 
+/// The reason of what somebody took back.
+const CANCELLED: &str = "cancelled";
 /// Why a runner's own withdrawal undoes a registration.
 pub(super) const WITHDRAWN: &str = "withdrawn by the runner";
 
@@ -133,7 +135,7 @@ struct Cancelled {
 impl Cancelled {
     /// The last time, if that is why it goes back.
     fn of(snapshot: &Snapshot, runner: &str) -> Option<Self> {
-        snapshot.view.reason.as_deref().filter(|reason| *reason == "cancelled")?;
+        snapshot.view.reason.as_deref().filter(|reason| *reason == CANCELLED)?;
         let audit = snapshot.audits.iter().rev().find(|audit| *audit.action == *"cancel")?;
         Some(if is_withdrawal(audit, runner) {
             Self { by: "runner", why: None }
@@ -331,6 +333,9 @@ pub(super) struct RegistrationRow {
     /// Why it went back, or stands; in the language of whoever asks.
     #[schema(value_type = Option<String>)]
     reason: Option<Said>,
+    /// Who took it back, and why, if that is the reason; not in news.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled: Option<Cancelled>,
     /// When it was changed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -354,8 +359,19 @@ impl RegistrationRow {
             title: Title(Arc::clone(&head.step)),
             step: head.step,
             reason: said(head.reason.as_deref()),
+            cancelled: None,
             updated_at: None,
         })
+    }
+
+    /// Whether somebody took it back, as [`tell_who`](Self::tell_who) says.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.reason.as_ref().is_some_and(|Said(reason)| reason == CANCELLED)
+    }
+
+    /// Says who took it back, and why.
+    pub(super) fn tell_who(&mut self, snapshot: &Snapshot) {
+        self.cancelled = Cancelled::of(snapshot, &self.runner);
     }
 }
 

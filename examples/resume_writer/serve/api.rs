@@ -199,7 +199,7 @@ async fn about(State(service): Shared) -> Answer<Json<About>> {
         offline: writer.is_offline(),
         account: service.desk.accounts.sample()?,
         instructions: service.samples.clone(),
-        development: service.keys.is_random(),
+        development: service.keys.hands_out(),
     }))
 }
 

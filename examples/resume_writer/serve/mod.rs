@@ -97,7 +97,7 @@ pub(crate) async fn run(
     let people = people.merge(tokens::router_with_usual(&host.keys, Role::Member));
     let routes = Routes::new(people);
     let limits = Limits::new(LARGEST, options.requests_per_second);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     let service = Service { desk, samples, keys: host.keys.clone() };
     host.serve(router.with_state(Arc::new(service))).await
 }

@@ -31,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
     Json(About {
-        development: service.keys.is_random(),
+        development: service.keys.hands_out(),
         zone: service.club.calendar.zone().to_owned(),
         slack: service.has_slack,
     })

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use support::auth::Caller;
+use support::paging::PageOf;
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page};
+use support::query::{Id, Known, bad};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::input::{BoardQuery, MineQuery, moment, skip};
+use super::input::{BoardQuery, MineQuery, moment};
 use super::view::{BoardView, MineView};
 use crate::boards::{Asked, KINDS, Kind, Of};
 
@@ -40,12 +41,11 @@ async fn board(
     State(service): Shared,
     caller: Option<Extension<Caller>>,
     Id(name): Id,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<BoardQuery>,
+    PageOf(paging, query): PageOf<BoardQuery>,
 ) -> Answer<(HeaderMap, Json<BoardView>)> {
     let (boards, kind) = (&service.club.boards, kind(&name)?);
     let now = boards.now();
-    let (skip, limit) = (skip(query.after.as_deref())?, limit(query.limit)? as u64);
+    let (skip, limit) = (paging.after_number()?.map_or(0, i64::unsigned_abs), paging.limit() as u64);
     let asked = Asked {
         name: kind.name,
         span: query.span,
@@ -53,11 +53,8 @@ async fn board(
     };
     let page = boards.page(asked, skip, limit).await?;
     let last = skip.saturating_add(limit);
-    let link = if page.total > last && !page.rows.is_empty() {
-        next_page(&format!("/boards/{name}"), raw.as_deref(), &last.to_string())
-    } else {
-        HeaderMap::new()
-    };
+    let last = (page.total > last && !page.rows.is_empty()).then(|| last.to_string());
+    let link = paging.link(last.as_deref());
     let me = match &caller {
         Some(Extension(caller)) => service.member(kind, caller).await?,
         None => None,

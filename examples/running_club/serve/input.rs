@@ -114,24 +114,17 @@ pub(super) struct RecapInput {
     pub(super) span: Span,
 }
 
-/// Which part of a board.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BoardQuery {
-    /// A week (what is usual) or a month.
-    #[serde(default)]
-    #[param(inline)]
-    pub(super) span: Span,
-    /// A day of it, as `2026-11-24`; today if left out.
-    #[param(value_type = Option<String>, format = Date)]
-    pub(super) on: Option<String>,
-    /// How many places to pass over.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// Which part of a board; a page begins after so many places.
+    pub(super) struct BoardQuery {
+        /// A week (what is usual) or a month.
+        #[serde(default)]
+        #[param(inline)]
+        pub(super) span: Span,
+        /// A day of it, as `2026-11-24`; today if left out.
+        #[param(value_type = Option<String>, format = Date)]
+        pub(super) on: Option<String>,
+    }
 }
 
 /// Which neighbours.
@@ -166,70 +159,12 @@ pub(super) fn moment(calendar: &Calendar, on: Option<&str>, now: Timestamp) -> R
     Ok(calendar.within_day(on, noon)?)
 }
 
-/// How many places to pass over.
-pub(super) fn skip(after: Option<&str>) -> Result<u64, Problem> {
-    let Some(after) = after else { return Ok(0) };
-    let skip = after.parse::<u32>().ok().filter(|_| !after.starts_with('+'));
-    skip.map(u64::from).ok_or_else(|| bad("`after` is a number that a page ended with"))
-}
-
-/// A page of the caller's runs.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RunsQuery {
-    /// Where the page before ended: the moment and the id of a run, with a comma between.
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
-impl RunsQuery {
-    pub(super) fn position(&self) -> Result<Option<(Timestamp, String)>, Problem> {
-        let Some(after) = &self.after else { return Ok(None) };
-        let position = after.split_once(',').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-        let position = position.filter(|(_, id)| !id.contains('\0'));
-        position.map(Some).ok_or_else(|| bad("`after` is what a page's link has"))
-    }
-}
-
-/// A page of a list by name.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamesQuery {
-    /// The name that the page before ended with.
-    #[serde(default)]
-    pub(super) after: String,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
-/// Which of the caller's recaps.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecapsQuery {
-    /// Of weeks (what is usual) or of months.
-    #[serde(default)]
-    #[param(inline)]
-    pub(super) span: Span,
-    /// What the page before ended with, as its link has it.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    after: Option<String>,
-    /// At most this many, the newest.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
-}
-
-impl RecapsQuery {
-    /// When the week, or the month, began that the page before ended with.
-    pub(super) fn before(&self) -> Result<Option<Timestamp>, Problem> {
-        let Some(after) = &self.after else { return Ok(None) };
-        let at = after.parse().ok().filter(|at| *at >= 0 && !after.starts_with('+'));
-        at.map(|at| Some(Timestamp::from_micros(at)))
-            .ok_or_else(|| bad("`after` is a number that a page ended with"))
+support::paged! {
+    /// Which of the caller's recaps.
+    pub(super) struct RecapsQuery {
+        /// Of weeks (what is usual) or of months.
+        #[serde(default)]
+        #[param(inline)]
+        pub(super) span: Span,
     }
 }

@@ -122,7 +122,7 @@ pub(crate) async fn run(options: Options) -> Told {
     let people = people.merge(tokens::router_with_usual(&host.keys, Role::Runner));
     let routes = Routes::new(people);
     let limits = Limits::new(LARGEST, options.requests_per_second);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     let service = Service { club, has_slack, keys: host.keys.clone() };
     host.serve(router.with_state(Arc::new(service))).await?;
     if let Some(alerts) = alerts {

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use pumasi_core::time::Timestamp;
 use support::auth::Caller;
 use support::body::Object;
 use support::once::Keyed;
-use support::paging::{PageQuery, Paging};
+use support::paging::{PageOf, PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Known, bad, limit, next_page, url_encoded};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::input::{
-    CrewInput, MembershipInput, NamesQuery, RecapInput, RecapsQuery, Role, RunInput, RunsQuery,
-};
+use super::input::{CrewInput, MembershipInput, RecapInput, RecapsQuery, Role, RunInput};
 use super::view::{AskedView, BadgeView, CrewView, JobView, MeView, NewsView, RecapView, RunView};
 use crate::badges::{Achievement, BADGES};
 use crate::club::JOBS;
@@ -59,40 +57,27 @@ async fn record(
 /// Lists the caller's runs, the newest first.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/runs", params(RunsQuery), security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/runs", params(PageQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<RunView>), (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn runs(
     State(service): Shared,
     caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<RunsQuery>,
+    paging: Paging,
 ) -> Answer<(HeaderMap, Json<Vec<RunView>>)> {
-    let limit = limit(query.limit)?;
-    let mut runs = service.club.runs.newest(caller.name(), query.position()?, limit + 1).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let last = runs.last().filter(|_| more).map(|last| format!("{},{}", last.began_at, last.id));
-    let link = last.map(|last| next_page("/runs", raw.as_deref(), &last)).unwrap_or_default();
+    let before = paging.after_moment()?.map(|(at, id)| (Timestamp::from_micros(at), id.to_owned()));
+    let runs = service.club.runs.newest(caller.name(), before, paging.rows()).await?;
+    let (link, Json(runs)) = paging.page(runs, |run| format!("{},{}", run.began_at.as_micros(), run.id));
     Ok((link, Json(runs.into_iter().map(|run| service.run_view(run)).collect::<Answer<_>>()?)))
 }
 
 /// Lists crews by name.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/crews", params(NamesQuery), responses((status = 200, body = Vec<CrewView>), (status = 400, body = Problem)))]
-async fn crews(
-    State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<NamesQuery>,
-) -> Answer<(HeaderMap, Json<Vec<CrewView>>)> {
-    let limit = limit(query.limit)?;
-    let after = query.after.replace('\0', "");
-    let mut crews = service.club.crews.list(&after, limit + 1).await?;
-    let more = crews.len() > limit;
-    crews.truncate(limit);
-    let last = crews.last().filter(|_| more).map(|last| url_encoded(&last.name));
-    let link = last.map(|last| next_page("/crews", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(crews.into_iter().map(CrewView::from).collect())))
+#[utoipa::path(get, path = "/crews", params(PageQuery), responses((status = 200, body = Vec<CrewView>), (status = 400, body = Problem)))]
+async fn crews(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<CrewView>>)> {
+    let after = paging.after_id()?.unwrap_or_default();
+    let crews = service.club.crews.list(after, paging.rows()).await?;
+    Ok(paging.page_of(crews, |crew| crew.name.clone(), CrewView::from))
 }
 
 /// Founds a crew, which the caller joins.
@@ -148,14 +133,11 @@ async fn achievements(State(service): Shared, caller: Caller) -> Answer<Json<Vec
     (status = 200, body = Vec<NewsView>, headers(("Link" = String, description = "The next page, if there is one"))),
     (status = 400, body = Problem)))]
 async fn news(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<NewsView>>)> {
-    let after = match paging.after_moment()? {
-        None => None,
-        Some((at, which)) => {
-            let (badge, runner) =
-                which.split_once(',').ok_or_else(|| bad("`after` is what a page's link has"))?;
-            Some((at, runner, badge))
-        }
-    };
+    let after = paging.after_as(|after| {
+        let mut parts = after.splitn(3, ',');
+        let (at, badge, runner) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
+        Some((at, runner, badge))
+    })?;
     let latest = service.club.badges.latest(after, paging.rows()).await?;
     let key =
         |earned: &Achievement| format!("{},{},{}", earned.earned_at.as_micros(), earned.badge, earned.runner);
@@ -171,16 +153,11 @@ async fn news(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json
 async fn recaps(
     State(service): Shared,
     caller: Caller,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<RecapsQuery>,
+    PageOf(paging, wanted): PageOf<RecapsQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<RecapView>>)> {
-    let limit = limit(query.limit)?;
-    let mut recaps = service.club.recaps.of(caller.name(), query.span, query.before()?, limit + 1).await?;
-    let more = recaps.len() > limit;
-    recaps.truncate(limit);
-    let last = recaps.last().filter(|_| more).map(|last| last.window.start().as_micros().to_string());
-    let link = last.map(|last| next_page("/recaps", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(recaps.into_iter().map(RecapView::from).collect())))
+    let before = paging.after_number()?.map(Timestamp::from_micros);
+    let recaps = service.club.recaps.of(caller.name(), wanted.span, before, paging.rows()).await?;
+    Ok(paging.page_of(recaps, |last| last.window.start().as_micros().to_string(), RecapView::from))
 }
 
 /// Asks for everybody's recaps of the week or month so far; for an organiser.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -20,9 +20,10 @@ use support::auth::{Bearer, Caller};
 use support::body::Object;
 use support::client::Client;
 use support::language::Language;
+use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Known, bad, limit, next_page, url_encoded};
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use support::query::{Id, Known, bad};
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -169,35 +170,14 @@ impl Row {
     }
 }
 
-/// A page of documents.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct Page {
-    /// Only documents after this identifier.
-    #[serde(default)]
-    after: String,
-    /// At most this many; 100 if left out.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u16>,
-}
-
 /// Lists the documents in the order of their identifiers.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/knowledge", params(Page), responses((status = 200, body = Vec<Row>), (status = 400, body = Problem)))]
-async fn list(
-    State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(page): Known<Page>,
-) -> Answer<(HeaderMap, Json<Vec<Row>>)> {
-    let limit = limit(page.limit)?;
-    let mut records = service.knowledge.store.scan(&page.after, limit + 1).await?;
-    let more = records.len() > limit;
-    records.truncate(limit);
-    let last = records.last().filter(|_| more).map(|last| url_encoded(&last.id));
-    let link = last.map(|last| next_page("/knowledge", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(records.into_iter().map(Row::of).collect())))
+#[utoipa::path(get, path = "/knowledge", params(PageQuery), responses((status = 200, body = Vec<Row>), (status = 400, body = Problem)))]
+async fn list(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<Row>>)> {
+    let after = paging.after_id()?.unwrap_or_default();
+    let records = service.knowledge.store.scan(after, paging.rows()).await?;
+    Ok(paging.page_of(records, |last| last.id.clone(), Row::of))
 }
 
 /// A document whole, as answers cite it.

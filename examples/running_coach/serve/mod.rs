@@ -120,6 +120,6 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     // A book takes its time to be read and embedded.
     let limits = Limits::new(LARGEST, options.requests_per_second).with_time(Duration::from_mins(2));
     let limits = limits.with_body_of(ADMIN, LARGEST_FILE);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     host.serve(router.with_state(service)).await
 }

@@ -2,13 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use support::auth::{Bearer, Caller, Token};
-use support::body::Object;
+use support::auth::{Bearer, Caller};
 use support::problem::Problem;
 use support::query::{Known, bad};
-use support::tokens::{self, LIFETIME};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,7 +23,6 @@ struct Document;
 pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(about))
-        .routes(routes!(token))
         .routes(routes!(questions))
         .routes(routes!(waiting))
 }
@@ -46,25 +42,7 @@ struct About {
 #[utoipa::path(get, path = "/about", responses((status = 200, body = About)))]
 async fn about(State(service): Shared) -> Json<About> {
     let plays_slack = service.play.is_some();
-    let development = plays_slack && service.keys.is_random();
-    Json(About { development, plays_slack, model: service.model.clone() })
-}
-
-type WantsToken = tokens::WantsToken<Role>;
-
-/// Hands out a token where Slack is played: what people ask in a real one is for those who have a token from elsewhere.
-#[utoipa::path(post, path = "/tokens", request_body = WantsToken, responses(
-    (status = 201, body = Token), (status = 400, body = Problem), (status = 403, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
-async fn token(
-    State(service): Shared,
-    Object(wanted): Object<WantsToken>,
-) -> Answer<(StatusCode, Json<Token>)> {
-    if service.play.is_none() {
-        let detail = "tokens come from whoever holds the key: slack_bot token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
-    }
-    service.keys.hand_out(&wanted.name, wanted.role()?.as_str(), LIFETIME)
+    Json(About { development: service.keys.hands_out(), plays_slack, model: service.model.clone() })
 }
 
 /// How many questions to list.

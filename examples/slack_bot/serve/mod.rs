@@ -21,6 +21,7 @@ use support::auth::Keys;
 use support::model::Watched;
 use support::page::{Entrance, Page};
 use support::ready::{Health, Ready};
+use support::serve::Surroundings;
 use support::service::{Host, Limits, Routes};
 use support::{servers, telemetry, tokens};
 use utoipa_axum::router::OpenApiRouter;
@@ -100,7 +101,7 @@ async fn workspace(
 ) -> Result<(SignatureVerifier, SlackClient, Option<Play>), Box<dyn Error>> {
     let given = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
     let (secrets, token) = (given("SLACK_SIGNING_SECRET"), given("SLACK_BOT_TOKEN"));
-    let is_nowhere = secrets.is_none() && token.is_none() && keys.is_random();
+    let is_nowhere = secrets.is_none() && token.is_none() && keys.hands_out();
     if options.play_slack || is_nowhere {
         let play = Play::start(listening).await?;
         tracing::warn!(
@@ -145,8 +146,12 @@ pub(crate) async fn run(
     // What nobody would answer must not be acknowledged: Slack repeats it, by when another instance may run.
     host.works_on(bot.consumer().run(host.shutdown.clone()));
     let machines = host.machines(ready(host.ready(), &bot, health));
-    let service = Service { bot, verifier, keys: host.keys.clone(), model: name, play };
-    host.serve(router(service, machines, options.requests_per_second)?).await?;
+    let keys = host.keys.clone();
+    // What people ask in a real Slack is for those who have a token from elsewhere.
+    let keys = if play.is_some() { keys } else { keys.without_handing_out() };
+    let service = Service { bot, verifier, keys, model: name, play };
+    let surroundings = host.surroundings.clone();
+    host.serve(router(service, machines, options.requests_per_second, surroundings)).await?;
     if let Some(alerts) = alerts {
         alerts.shutdown().await;
     }
@@ -157,11 +162,13 @@ pub(crate) fn router(
     service: Service,
     machines: OpenApiRouter<Arc<Service>>,
     requests: NonZeroU32,
-) -> Result<Router, String> {
+    surroundings: Surroundings,
+) -> Router {
     let aside = Aside::new(service.bot.bus.clone(), [GROUP], Role::Operator.as_str());
-    let people = desk::router().merge(played::router()).merge(aside.router());
+    let tokens = tokens::router::<Role, _>(&service.keys);
+    let people = desk::router().merge(tokens).merge(played::router()).merge(aside.router());
     let routes = Routes::new(people).with_machines(machines).with_foreign(api::router());
     // Slack waits three seconds.
     let limits = Limits::new(256 * 1024, requests).with_time(Duration::from_secs(3));
-    Ok(routes.within(limits, service.keys.clone(), PAGE)?.with_state(Arc::new(service)))
+    routes.within(limits, service.keys.clone(), PAGE, surroundings).with_state(Arc::new(service))
 }

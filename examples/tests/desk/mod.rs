@@ -3,12 +3,14 @@
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::auth::{self, Keys};
 use support::child::Running;
 use support::language::Language;
@@ -66,6 +68,37 @@ pub(crate) async fn stand_in(router: Router) -> String {
     url
 }
 
+/// A server of a model that always answers the same, and counts.
+pub(crate) async fn model() -> (String, Arc<AtomicUsize>) {
+    model_with_status(Arc::new(AtomicUsize::new(200))).await
+}
+
+/// The same with a status other than 200 as long as that is set; with 0 it never answers.
+pub(crate) async fn model_with_status(status: Arc<AtomicUsize>) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let status = status.load(Ordering::Relaxed);
+        async move {
+            if status == 0 {
+                std::future::pending::<()>().await;
+            }
+            let chunk = |delta: Value, reason: Value| json!({"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+            let (words, end) = (
+                chunk(json!({"content": "무릎뼈 둘레가 아프면 달리기를 사흘 쉽니다. [1]"}), Value::Null),
+                chunk(json!({}), json!("stop")),
+            );
+            let body = format!("data: {words}\n\ndata: {end}\n\ndata: [DONE]\n\n");
+            let status = axum::http::StatusCode::from_u16(u16::try_from(status).unwrap()).unwrap();
+            (status, [(axum::http::header::CONTENT_TYPE, "text/event-stream")], body)
+        }
+    };
+    let router = Router::new().route("/v1/chat/completions", axum::routing::post(answer));
+    let url = format!("{}/v1", stand_in(router).await);
+    (url, asked)
+}
+
 /// Asks again until the answer is as wanted, for up to a minute.
 pub(crate) async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -77,6 +110,24 @@ pub(crate) async fn until(client: &Client, url: &str, is_wanted: impl Fn(&Value)
         assert!(Instant::now() < deadline, "{url}: {answer}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
+}
+
+/// All pages of a list, by their links: how many rows each has, and the rows.
+pub(crate) async fn pages(client: &Client, service: &Running, first: &str) -> (Vec<usize>, Vec<Value>) {
+    let (mut sizes, mut rows, mut next) = (Vec::new(), Vec::new(), Some(first.to_owned()));
+    while let Some(path) = next {
+        let answer = client.get(service.url(&path)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        next = answer.headers().get("link").map(|link| {
+            let (target, rest) = link.to_str().unwrap().strip_prefix('<').unwrap().split_once('>').unwrap();
+            assert_eq!(rest, "; rel=\"next\"");
+            target.to_owned()
+        });
+        let page: Vec<Value> = answer.json().await.unwrap();
+        sizes.push(page.len());
+        rows.extend(page);
+    }
+    (sizes, rows)
 }
 
 /// Waits until a service that was told to has ended, for up to half a minute.
@@ -151,6 +202,12 @@ impl Desk {
         configure: impl FnOnce(&mut Command),
     ) -> Self {
         Self { name, service: start(name, data, arguments, configure), client: Client::new() }
+    }
+
+    /// As [`pages`], for somebody.
+    pub(crate) async fn pages(&self, first: &str, who: impl Asks) -> (Vec<usize>, Vec<Value>) {
+        let client = who.who().map_or_else(Client::new, |(name, role)| client(self.name, name, role));
+        pages(&client, &self.service, first).await
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, who: impl Asks) -> RequestBuilder {

@@ -115,9 +115,9 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
         ids.insert(answer.json::<Value>().await.unwrap()["id"].to_string());
     }
     let other = send("mine", 2).await;
-    assert_eq!(other.status(), StatusCode::CONFLICT, "another text under the same key");
+    assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY, "another text under the same key");
     let problem: Value = other.json().await.unwrap();
-    assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("used for another request"), "{problem}");
     assert_eq!(send("other", 1).await.status(), StatusCode::ACCEPTED);
     assert_eq!(send("", 1).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!((ids.len(), settled(&client, &service).await.len()), (1, 2));
@@ -173,6 +173,9 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
         (Method::GET, "/tasks?limit=0", StatusCode::BAD_REQUEST),
         (Method::GET, "/posts?limit=501", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?after=nowhere", StatusCode::BAD_REQUEST),
+        (Method::GET, "/tasks?after=1,2", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?after=nowhere", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posts?after=1,%00", StatusCode::BAD_REQUEST),
         (Method::GET, "/tasks?offset=3", StatusCode::BAD_REQUEST),
         (Method::GET, "/posts?state=withdrawn", StatusCode::BAD_REQUEST),
         (Method::GET, "/about?verbose=1", StatusCode::BAD_REQUEST),
@@ -224,26 +227,49 @@ async fn lists_come_in_pages_that_lose_and_double_nothing() {
         ("/tasks?limit=2&filter=%7B%22eq%22%3A%7B%22field%22%3A%22order%22%2C%22value%22%3A2%7D%7D", 5),
         ("/posts?limit=2", 5),
     ] {
-        let mut seen = Vec::new();
-        let mut next = Some(path.to_owned());
-        while let Some(page) = next {
-            let answer = client.get(service.url(&page)).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::OK, "{page}");
-            next = answer.headers().get("link").map(|link| {
-                let link = link.to_str().unwrap();
-                let (target, rest) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
-                assert_eq!(rest, "; rel=\"next\"");
-                target.to_owned()
-            });
-            let rows = answer.json::<Vec<Value>>().await.unwrap();
-            assert!(!rows.is_empty(), "an empty page: {page}");
-            seen.extend(rows.iter().map(Value::to_string));
-        }
+        let (sizes, rows) = desk::pages(&client, &service, path).await;
+        assert!(sizes.iter().all(|size| *size > 0), "an empty page: {path}");
+        let mut seen: Vec<String> = rows.iter().map(Value::to_string).collect();
         assert_eq!(seen.len(), all, "{path}");
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), all, "{path} shows a row twice");
     }
+}
+
+#[tokio::test]
+async fn the_newest_posts_stand_first_and_stay_where_they_are_while_others_come() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
+    let service = start(folder.path());
+    let mut posted: Vec<String> = Vec::new();
+    let send = async |number: usize| {
+        let answer = client.post(service.url("/posts")).json(&post(number)).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    for number in 0..7 {
+        posted.insert(0, send(number).await);
+    }
+    let ids = |rows: &[Value], name: &str| -> Vec<String> {
+        rows.iter().map(|row| row[name].as_str().unwrap().to_owned()).collect()
+    };
+    let (sizes, rows) = desk::pages(&client, &service, "/posts?limit=3").await;
+    assert_eq!((sizes, ids(&rows, "id")), (vec![3, 3, 1], posted.clone()));
+
+    // The oldest is edited and one more comes between two pages: neither moves what was not seen yet.
+    let first = client.get(service.url("/posts?limit=3")).send().await.unwrap();
+    let link = first.headers()["link"].to_str().unwrap().to_owned();
+    let next = link.trim_start_matches('<').split('>').next().unwrap();
+    let edit =
+        client.put(service.url(&format!("/posts/{}", posted[6]))).json(&post(60)).send().await.unwrap();
+    assert_eq!(edit.status(), StatusCode::ACCEPTED);
+    let newest = send(7).await;
+    let (_, rows) = desk::pages(&client, &service, next).await;
+    assert_eq!(ids(&rows, "id"), posted[3..]);
+    let now = settled(&client, &service).await;
+    assert_eq!((&now[0]["id"], now.len()), (&json!(newest), 8));
+    let (_, rows) = desk::pages(&client, &service, "/tasks?limit=2").await;
+    posted.insert(0, newest);
+    assert_eq!(ids(&rows, "post_id"), posted, "tasks are those of the newest post first");
 }
 
 #[tokio::test]

@@ -122,5 +122,19 @@ export default async function ({ meet, step }) {
     const stranger = await meet({ language: "en" });
     await stranger.judge("entrance");
   });
+  await step("the newest posts stand first however many there are, and older ones come by a press", async () => {
+    await minsu.page.evaluate(async () => {
+      const { token } = JSON.parse(sessionStorage.getItem("me"));
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+      for (let n = 1; n <= 101; n += 1) await fetch("posts", { method: "POST", headers, body: JSON.stringify({ kind: "story", title: `글 ${n}`, body: "책을 매일 읽었어요." }) });
+      while ((await (await fetch("posts?state=pending")).json()).length) await new Promise(done => setTimeout(done, 100));
+    });
+    await minsu.choose("보기", "찾음");
+    await posts(minsu).first().getByRole("button", { name: "글 101", exact: true }).waitFor();
+    await minsu.press("더 보기", minsu.section("올라온 글"));
+    await post(minsu, "How do I run 10 km?").waitFor();
+    await posts(minsu).first().getByRole("button", { name: "글 101", exact: true }).waitFor();
+    await minsu.choose("보기", "모두");
+  });
   await step("an outage is told, and over when it is over", () => minsu.survivesAnOutage());
 }

@@ -54,6 +54,7 @@ export default async function ({ meet, step }) {
     await register(other, race);
     await other.press("접수 취소");
     await other.sees("참가자가 접수를 취소했습니다");
+    await organiser.section("모든 접수").getByRole("listitem").filter({ hasText: "참가자가 접수를 취소했습니다" }).waitFor();
     await other.press("다시 접수하기");
     await other.check("대회 약관에 동의합니다.");
   });

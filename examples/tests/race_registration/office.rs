@@ -69,27 +69,13 @@ async fn a_race_that_is_sent_again_under_its_key_is_made_once() {
         tokio::join!(make(Organiser, Some("two"), 1), make(Organiser, Some("two"), 1))
     });
     assert_eq!((again, &at_once.0), (made, &at_once.1));
-    assert_eq!(make(Organiser, Some("one"), 2).await.0, StatusCode::CONFLICT);
+    assert_eq!(make(Organiser, Some("one"), 2).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(make(Organiser, Some(""), 2).await.0, StatusCode::BAD_REQUEST);
     // somebody else's key is another, and without one each is a race of its own
     for (who, key) in [(OtherOrganiser, Some("one")), (Organiser, None), (Organiser, None)] {
         assert_eq!(make(who, key, 1).await.0, StatusCode::CREATED);
     }
     assert_eq!(desk.get("/races", Nobody).await.as_array().unwrap().len(), 5);
-}
-
-/// All pages of a list, by their links: how many rows each has, and the rows.
-async fn paged(desk: &Races, first: &str, who: Who) -> (Vec<usize>, Vec<Value>) {
-    let (mut sizes, mut rows, mut next) = (Vec::new(), Vec::new(), Some(first.to_owned()));
-    while let Some(path) = next {
-        let answer = desk.send(Method::GET, &path, who, None, None).await.unwrap();
-        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
-        next = link.map(|link| link.split_once('<').unwrap().1.split_once('>').unwrap().0.to_owned());
-        let page: Vec<Value> = answer.json().await.unwrap();
-        sizes.push(page.len());
-        rows.extend(page);
-    }
-    (sizes, rows)
 }
 
 #[tokio::test]
@@ -108,7 +94,7 @@ async fn lists_come_page_by_page_each_row_once() {
             desk.until(race, runner, "waiting").await;
         }
     }
-    let (sizes, races) = paged(&desk, "/races?limit=4", Nobody).await;
+    let (sizes, races) = desk.pages("/races?limit=4", Nobody).await;
     let ids: Vec<_> = races.iter().map(|race| race["id"].as_str().unwrap()).collect();
     made.reverse();
     assert_eq!((sizes, ids), (vec![4, 2], made.iter().map(String::as_str).collect()));
@@ -118,7 +104,7 @@ async fn lists_come_page_by_page_each_row_once() {
         (&(json!(3), json!(6)), &(json!(0), json!(3)), &(json!(3), json!(0)))
     );
 
-    let (sizes, rows) = paged(&desk, "/registrations?limit=2", Organiser).await;
+    let (sizes, rows) = desk.pages("/registrations?limit=2", Organiser).await;
     let mut runners: Vec<_> = rows.iter().map(|row| row["runner"].as_str().unwrap()).collect();
     runners.sort_unstable();
     assert_eq!((sizes, runners), (vec![2, 1], vec!["Jane", "민수", "하나"]));
@@ -129,7 +115,7 @@ async fn lists_come_page_by_page_each_row_once() {
         let why = Some(json!({"why": "a false name"}));
         assert_eq!(desk.ask(Method::PUT, &path, Organiser, why).await.0, StatusCode::NO_CONTENT);
     }
-    let (sizes, bars) = paged(&desk, &format!("/races/{}/barred?limit=1", made[5]), Organiser).await;
+    let (sizes, bars) = desk.pages(&format!("/races/{}/barred?limit=1", made[5]), Organiser).await;
     let barred: Vec<_> = bars.iter().map(|bar| bar["runner"].as_str().unwrap()).collect();
     assert_eq!((sizes, barred), (vec![1, 1, 1], vec!["a", "b/c", "라"]));
 }
@@ -206,6 +192,29 @@ async fn an_operator_decides_with_who_and_why() {
     assert_eq!((status, &view["status"]), (StatusCode::OK, &json!("compensated")));
     assert_eq!(view["cancelled"], json!({"by": "runner", "why": null}));
     assert_eq!(desk.places(&race).await, (0, 1));
+    // the organiser's list says so, too, of races of either kind
+    let lottery = desk.race("lottery", 1).await;
+    let entered = desk.answer_all(&lottery, "하나", None).await;
+    let cancel = Some(json!({"decision": "cancel", "why": "두 번 접수함"}));
+    let decisions = format!("/registrations/{}/decisions", entered["id"].as_str().unwrap());
+    assert_eq!(desk.ask(Method::POST, &decisions, Organiser, cancel).await.0, StatusCode::OK);
+    let rows = desk.get("/registrations", Organiser).await;
+    let told: HashMap<&str, &Value> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["runner"].as_str().unwrap(), &row["cancelled"]))
+        .collect();
+    assert_eq!(told["민수"], &json!({"by": "organiser", "why": why}));
+    assert_eq!(told["지우"], &json!({"by": "runner", "why": null}));
+    assert_eq!(told["하나"], &json!({"by": "organiser", "why": "두 번 접수함"}));
+    assert_eq!(told["Jane"], &Value::Null, "nobody took it back");
+    // who begins anew is not told of what was
+    let path = format!("/races/{race}/registration");
+    desk.post(&path, Runner("지우"), json!({"again": true})).await;
+    let rows = desk.get("/registrations", Organiser).await;
+    let again = rows.as_array().unwrap().iter().find(|row| row["runner"] == "지우").unwrap();
+    assert_eq!(again["cancelled"], Value::Null);
 }
 
 #[tokio::test]
@@ -310,4 +319,52 @@ async fn news_reach_the_organiser_and_each_runner_their_own() {
     assert!(told.contains("event: changed") && told.contains("\"runner\":\"민수\""), "{told}");
     let told = until(&mut own, "\"step\":\"payment_completed\"").await;
     assert!(told.contains("Jane") && !told.contains("민수"), "{told}");
+}
+
+#[tokio::test]
+async fn whoever_has_many_names_listens_no_more_than_a_network_may() {
+    let folder = tempfile::tempdir().unwrap();
+    // Of so many open files half are for those who listen, and of these a quarter for one network.
+    let configure = |command: &mut Command| {
+        let mut bounded = Command::new("sh");
+        bounded
+            .args(["-c", "ulimit -n 160 && exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => bounded.env(name, value),
+                None => bounded.env_remove(name),
+            };
+        }
+        bounded.stdout(Stdio::null()).stderr(Stdio::piped());
+        *command = bounded;
+        command.env(support::client::PROXIES, "1");
+    };
+    let desk = Races(Desk::start("race_registration", folder.path(), &[], configure));
+    let listen = async |name: &'static str, address: &str| {
+        let request = desk.request(Method::GET, "/registrations/events", Runner(name));
+        request.header("x-forwarded-for", address).header("accept-language", "ko").send().await.unwrap()
+    };
+    let mut listening = Vec::new();
+    for name in ["a", "b"] {
+        for _ in 0..10 {
+            listening.push(listen(name, "192.0.2.1").await);
+        }
+    }
+    assert!(listening.iter().all(|answer| answer.status() == 200));
+    let refused = listen("c", "192.0.2.1").await;
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"10".parse().unwrap()));
+    let problem: Value = refused.json().await.unwrap();
+    for part in ["detail", "hint"] {
+        let text = problem[part].as_str().unwrap();
+        assert!(text.chars().any(|letter| ('가'..='힣').contains(&letter)), "{problem}");
+    }
+    assert_eq!(listen("c", "192.0.2.2").await.status(), 200, "another network has places of its own");
+    listening.truncate(19);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while listen("c", "192.0.2.1").await.status() != 200 {
+        assert!(Instant::now() < deadline, "the place of who has gone is not free");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -77,6 +77,9 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
         (Method::GET, "/registrations?status=odd", Organiser, None, StatusCode::BAD_REQUEST),
         (Method::GET, "/registrations?limit=0", Organiser, None, StatusCode::BAD_REQUEST),
         (Method::GET, "/registrations?after=x", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/registrations?after=%00", Organiser, None, StatusCode::BAD_REQUEST),
+        (Method::GET, "/races?after=%00", Nobody, None, StatusCode::BAD_REQUEST),
+        (Method::GET, &format!("/races/{race}/barred?after=%00"), Organiser, None, StatusCode::BAD_REQUEST),
         (Method::GET, "/registrations?color=red", Organiser, None, StatusCode::BAD_REQUEST),
         (Method::GET, "/about?x=1", Nobody, None, StatusCode::BAD_REQUEST),
         (Method::GET, "/races/%ff", Nobody, None, StatusCode::BAD_REQUEST),
@@ -207,7 +210,7 @@ async fn who_reads_korean_is_told_in_korean_and_codes_stay() {
 }
 
 #[tokio::test]
-async fn what_is_longer_than_it_need_be_is_told_and_tokens_are_not_kept() {
+async fn what_is_longer_than_it_need_be_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Races::start(folder.path(), &[]);
     let long = format!("/races?after={}", "x".repeat(20_000));
@@ -219,9 +222,6 @@ async fn what_is_longer_than_it_need_be_is_told_and_tokens_are_not_kept() {
         request.header(format!("x-{number}"), "x")
     });
     assert_eq!(desk::answered(many).await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    let wanted = Some(json!({"name": "x", "role": "organiser"}));
-    let answer = desk.send(Method::POST, "/tokens", Nobody, None, wanted).await.unwrap();
-    assert_eq!(answer.headers()["cache-control"], "no-store");
 }
 
 #[test]

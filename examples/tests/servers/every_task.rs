@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::trial::{Bus, Cable, Trial, client, until};
+use super::trial::{Bus, Cable, Trial, client, pages, until};
 
 const EXAMPLE: &str = "every_task";
 
@@ -41,13 +41,13 @@ async fn shared(test: &str, bus: Bus) {
             assert_eq!(ready.status(), StatusCode::OK, "{}", ready.text().await.unwrap());
         }
     }
-    let mut accepted = HashSet::new();
+    let mut accepted = Vec::new();
     for number in 0..40 {
         let service = if number % 2 == 0 { &one } else { &other };
         let post = json!({"kind": "question", "body": format!("책 {number}권을 읽고 싶습니다.")});
         let answer = minsu.post(service.url("/posts")).json(&post).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
-        accepted.insert(answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
+        accepted.insert(0, answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
     }
     one.signal("-KILL").unwrap();
     let change = json!({"version": 3, "nickname": "달리는곰"});
@@ -64,12 +64,19 @@ async fn shared(test: &str, bus: Bus) {
 
     // A process that was not there sees the same.
     let third = start("third");
-    let id = accepted.iter().next().unwrap();
+    let id = &accepted[0];
     let view = until(&minsu, &third.url(&format!("/posts/{id}")), |view| {
         view["post"]["author"]["nickname"] == "달리는곰"
     })
     .await;
     assert_eq!(view["tasks"].as_array().unwrap().len(), 1);
+    for (path, name) in [("/posts?limit=7", "id"), ("/tasks?limit=9", "post_id")] {
+        let (_, rows) = pages(&minsu, &third, path).await;
+        let ids: Vec<&str> = rows.iter().map(|row| row[name].as_str().unwrap()).collect();
+        assert_eq!(ids, accepted, "{path}: the newest first");
+    }
+    let odd = minsu.get(third.url("/posts?after=1,%00")).send().await.unwrap();
+    assert_eq!(odd.status(), StatusCode::BAD_REQUEST);
     for name in ["one", "other", "third"] {
         assert_eq!(std::fs::read_dir(folder.path().join(name)).unwrap().count(), 0, "a file was written");
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::child::Running;
 use support::webhook::Secret;
 
-use super::trial::{Bus, Trial, client, until};
+use super::trial::{Bus, Trial, client, pages, until};
 
 const SECRET: &str = "a secret of the tests, of more than 24 bytes";
 
@@ -120,6 +120,69 @@ async fn lots_that_are_drawn_on_postgres_are_of_all_who_entered_by_any_process()
     })
     .await;
     assert_eq!(ended["id"], late["id"], "who came after the draw was let in");
+    drop((one, other));
+    trial.end().await;
+}
+
+#[tokio::test]
+async fn lists_on_postgres_are_read_page_by_page_and_say_who_took_a_registration_back() {
+    let Some(trial) = Trial::new("race_registration's lists on PostgreSQL", Bus::Redis).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (start(&trial, folder.path()), start(&trial, folder.path()));
+    let organiser = client("race_registration", "지영", "organiser");
+    let mut races = Vec::new();
+    for kind in ["first_come", "lottery", "first_come"] {
+        races.insert(0, race(&one, kind, 5).await);
+    }
+    let (sizes, rows) = pages(&organiser, &other, "/races?limit=2").await;
+    let ids: Vec<&str> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!((sizes, ids), (vec![2, 1], races.iter().map(String::as_str).collect()));
+
+    let (first_come, lottery) = (&races[0], &races[1]);
+    let mut cancelled = Vec::new();
+    for (race, runner, why) in [
+        (first_come, "민수", Some("다쳤대요")),
+        (lottery, "Jane", Some("two entries")),
+        (first_come, "하나", None),
+    ] {
+        let view = register(&one, race, runner).await;
+        let answer = match why {
+            Some(why) => {
+                let decisions =
+                    other.url(&format!("/registrations/{}/decisions", view["id"].as_str().unwrap()));
+                organiser.post(decisions).json(&json!({"decision": "cancel", "why": why})).send().await
+            }
+            None => {
+                let runner = client("race_registration", runner, "runner");
+                runner.delete(other.url(&format!("/races/{race}/registration"))).send().await
+            }
+        };
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        let by = if why.is_some() { "organiser" } else { "runner" };
+        cancelled.push((runner, json!({"by": by, "why": why})));
+    }
+    register(&one, first_come, "지우").await;
+    let (sizes, rows) = pages(&organiser, &one, "/registrations?limit=3").await;
+    assert_eq!(sizes, [3, 1]);
+    for (runner, told) in cancelled.into_iter().chain([("지우", Value::Null)]) {
+        let row = rows.iter().find(|row| row["runner"] == runner).unwrap();
+        assert_eq!(row["cancelled"], told, "{runner}");
+    }
+    for runner in ["a", "B", "가"] {
+        let bar = organiser.put(one.url(&format!("/races/{first_come}/barred/{runner}")));
+        assert_eq!(
+            bar.json(&json!({"why": "a false name"})).send().await.unwrap().status(),
+            StatusCode::NO_CONTENT
+        );
+    }
+    let (sizes, bars) = pages(&organiser, &other, &format!("/races/{first_come}/barred?limit=2")).await;
+    assert_eq!((sizes, bars.len()), (vec![2, 1], 3));
+    for path in
+        ["/races?after=%00", "/registrations?after=%00", &format!("/races/{first_come}/barred?after=%00")]
+    {
+        let odd = organiser.get(one.url(path)).send().await.unwrap();
+        assert_eq!(odd.status(), StatusCode::BAD_REQUEST, "{path}");
+    }
     drop((one, other));
     trial.end().await;
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::child::Running;
 
 use super::partner::{Partner, SECRET};
-use super::trial::{self, Bus, Trial, until};
+use super::trial::{self, Bus, Trial, pages, until};
 
 /// Has a committed answer, in place of a model's.
 const INSTRUCTION: &str = "도서관 예약 API 이야기를 앞세우고, 스크린 리더 항목은 빼 줘";
@@ -30,7 +30,12 @@ fn client(name: &str) -> Client {
 }
 
 fn start(trial: &Trial, folder: &Path, partner: &Partner) -> Running {
+    start_with(trial, folder, partner, &[])
+}
+
+fn start_with(trial: &Trial, folder: &Path, partner: &Partner, more: &[&str]) -> Running {
     trial.start("resume_writer", |command| {
+        command.args(more);
         for name in ["GITHUB_TOKEN", "GITHUB_URL", "GITHUB_EXPORT"] {
             command.env_remove(format!("PUMASI_{name}"));
         }
@@ -121,6 +126,9 @@ async fn shared(test: &str, bus: Bus) {
     })
     .await;
     assert_eq!((notices.as_array().unwrap().len(), told()), (stored, stored));
+    for (reader, path, all) in [(&owner, "/notices?limit=9", stored), (&owner, "/resumes?limit=1", 1)] {
+        assert_eq!(pages(reader, &third, path).await.1.len(), all, "{path}");
+    }
 
     // A link that is closed at one process is closed at all.
     let closed = owner.delete(other.url(&format!("{resume}/share"))).send().await.unwrap();
@@ -129,5 +137,33 @@ async fn shared(test: &str, bus: Bus) {
     assert_eq!(gone.status(), StatusCode::NOT_FOUND);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a file was written");
     drop((one, other, third));
+    trial.end().await;
+}
+
+#[tokio::test]
+async fn desks_on_postgres_count_together_what_a_person_has_written_within_a_day() {
+    let Some(trial) = Trial::new("resume_writer counts on PostgreSQL", Bus::Redis).await else { return };
+    let (folder, partner) = (tempfile::tempdir().unwrap(), Partner::start(true).await);
+    let start = || start_with(&trial, folder.path(), &partner, &["--writings-a-day", "3"]);
+    let (one, other) = (start(), start());
+    let owner = client("하늘");
+    let wanted = json!({"account": "haneul-example", "language": "ko"});
+    let asking = (0..8).map(|number| {
+        let service = if number % 2 == 0 { &one } else { &other };
+        owner.post(service.url("/resumes")).json(&wanted).send()
+    });
+    let answers: Vec<_> = join_all(asking).await.into_iter().map(Result::unwrap).collect();
+    let accepted = answers.iter().filter(|answer| answer.status().is_success()).count();
+    assert_eq!(accepted, 3, "at the same time nobody has more written");
+    for refused in answers.iter().filter(|answer| !answer.status().is_success()) {
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((86_000..=86_401).contains(&seconds), "{seconds}");
+    }
+    let (sizes, rows) = pages(&owner, &other, "/resumes?limit=2").await;
+    assert_eq!((sizes, rows.len()), (vec![2, 1], 3));
+    let other_person = client("바다").post(one.url("/resumes")).json(&wanted).send().await.unwrap();
+    assert!(other_person.status().is_success(), "another person has a day of their own");
+    drop((one, other));
     trial.end().await;
 }

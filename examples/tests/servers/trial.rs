@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::desk::KEY;
-pub(crate) use super::desk::{client, until};
+pub(crate) use super::desk::{client, pages, until};
 
 /// Which bus the processes share.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::child::Running;
 use tokio_tungstenite::connect_async;
 
-use super::trial::{self, Bus, Trial, until};
+use super::trial::{self, Bus, Trial, pages, until};
 
 const NEAR: &str = "/posts?lat=37.5665&lon=126.978&limit=500";
 
@@ -72,6 +72,10 @@ async fn processes_on_postgres_share_posts_votes_views_rooms_and_proofs() {
     );
     let first = until(&minji, &other.url("/posts?lat=37.5665&lon=126.978&limit=1"), |_| true).await;
     assert_eq!(first[0]["id"], next, "what another process deleted leaves a hole");
+
+    let (sizes, posts) = pages(&minji, &other, "/posts?lat=37.5665&lon=126.978&limit=9").await;
+    let ids: Vec<i64> = posts.iter().map(|post| post["id"].as_i64().unwrap()).collect();
+    assert_eq!((sizes, ids), (vec![9, 9, 9, 3], seen[0][1..].to_vec()));
 
     let voting = (0..40).map(|number| {
         let service = if number % 2 == 0 { &one } else { &other };
@@ -155,6 +159,15 @@ async fn coupons_on_postgres_go_once_each_to_one_person_though_a_process_is_kill
     }
     let each = |name: &str| granted.values().map(|coupon| coupon[name].to_string()).collect::<BTreeSet<_>>();
     assert_eq!((granted.len(), each("ticket").len(), each("code").len()), (COUPONS, COUPONS, COUPONS));
+    // A page counts all its drops at once, also those of which nobody has asked for a coupon.
+    for title in ["장화", "비옷"] {
+        let drop_of = json!({"title": title, "places": 3});
+        let (status, _) = send(&client("예보관", "forecaster"), other.url("/drops"), drop_of).await;
+        assert_eq!(status, StatusCode::CREATED);
+    }
+    let (sizes, drops) = pages(&people[0], &third, "/drops?limit=2").await;
+    let free: Vec<u64> = drops.iter().map(|drop| drop["free"].as_u64().unwrap()).collect();
+    assert_eq!((sizes, free), (vec![2, 1], vec![3, 3, 0]));
     drop((one, other, third));
     trial.end().await;
 }

@@ -59,7 +59,12 @@ async fn slack_is_played_where_there_is_none_and_never_by_half() {
     };
     assert_eq!((threads.len(), &threads[0]["thread"]), (1, &asked["thread"]));
     let wanted = client.post(bot.url("/tokens")).json(&json!({"name": "민지", "role": "reader"}));
-    let given: Value = wanted.send().await.unwrap().json().await.unwrap();
+    let given = wanted.send().await.unwrap();
+    assert_eq!(
+        (given.status(), &given.headers()["cache-control"]),
+        (StatusCode::CREATED, &"no-store".parse().unwrap())
+    );
+    let given: Value = given.json().await.unwrap();
     let list = client.get(bot.url("/questions")).bearer_auth(given["token"].as_str().unwrap());
     let list: Value = list.send().await.unwrap().json().await.unwrap();
     assert_eq!(list, json!([{"question": "<@U9> How do I start running? & so on", "asked": 1}]));

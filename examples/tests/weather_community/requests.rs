@@ -35,6 +35,7 @@ async fn what_is_no_request_is_refused_with_a_problem() {
         (&put, "/posts/77/reaction".to_owned(), minji, Some(json!({"reaction": "like"})), 404),
         (&add, "/posts/77/views".to_owned(), minji, None, 404),
         (&get, "/warnings?region=atlantis".to_owned(), Nobody, None, 400),
+        (&get, "/warnings?after=x".to_owned(), Nobody, None, 400),
         (
             &add,
             "/warnings".to_owned(),

@@ -96,6 +96,15 @@ async fn a_drop_gives_each_of_the_first_one_coupon_through_a_kill() {
     assert_eq!((of("ticket"), of("code")), (COUPONS, COUPONS));
     let drops = town.get("/drops", Nobody).await;
     assert_eq!((number(&drops[0]["places"]), number(&drops[0]["free"])), (COUPONS as u64, 0));
+    // A page counts each drop for itself, also one of which nobody has asked for a coupon.
+    for title in ["장화", "비옷"] {
+        town.post("/drops", Forecaster, json!({"title": title, "places": 3})).await;
+    }
+    let boots = town.get("/drops", Nobody).await[1]["id"].as_i64().unwrap();
+    town.post(&format!("/drops/{boots}/coupon"), Member("민지"), json!({})).await;
+    let (sizes, drops) = town.pages("/drops?limit=2", Nobody).await;
+    let free: Vec<u64> = drops.iter().map(|drop| number(&drop["free"])).collect();
+    assert_eq!((sizes, free), (vec![2, 1], vec![3, 2, 0]));
     assert_eq!(town.ask(Method::POST, &path, Member("late"), None).await.0, StatusCode::CONFLICT);
     let metrics = town.send(Method::GET, "/metrics", Nobody, None, None).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("weather_coupons_total{outcome=\"granted\"}"), "{metrics}");

@@ -70,24 +70,17 @@ impl NewPost {
     }
 }
 
-/// Where to look for posts.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NearQuery {
-    #[param(minimum = -90, maximum = 90)]
-    pub(super) lat: f64,
-    #[param(minimum = -180, maximum = 180)]
-    pub(super) lon: f64,
-    /// How far away at most, in metres; by default 5,000.
-    #[param(minimum = 1, maximum = 50_000)]
-    pub(super) radius_m: Option<f64>,
-    /// Only posts before this one.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// Where to look for posts.
+    pub(super) struct NearQuery {
+        #[param(minimum = -90, maximum = 90)]
+        lat: f64,
+        #[param(minimum = -180, maximum = 180)]
+        lon: f64,
+        /// How far away at most, in metres; by default 5,000.
+        #[param(minimum = 1, maximum = 50_000)]
+        radius_m: Option<f64>,
+    }
 }
 
 impl NearQuery {
@@ -101,20 +94,13 @@ impl NearQuery {
     }
 }
 
-/// A page of warnings.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WarningsQuery {
-    /// Only those of this region.
-    #[param(inline)]
-    pub(super) region: Option<Region>,
-    /// Where the page before ended.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    pub(super) after: Option<String>,
-    /// At most this many.
-    #[param(minimum = 1, maximum = 500)]
-    pub(super) limit: Option<u16>,
+support::paged! {
+    /// A page of warnings.
+    pub(super) struct WarningsQuery {
+        /// Only those of this region.
+        #[param(inline)]
+        pub(super) region: Option<Region>,
+    }
 }
 
 /// Where to begin listening.

@@ -75,7 +75,7 @@ pub(crate) async fn run(options: Options) -> Told {
     let people = people.merge(tokens::router::<Role, _>(&host.keys)).merge(tokens::about(&host.keys));
     let routes = Routes::new(people).with_endless(rooms::endless());
     let limits = Limits::new(LARGEST, options.requests_per_second);
-    let router = host.router(routes, ready, limits, PAGE)?;
+    let router = host.router(routes, ready, limits, PAGE);
     let shutdown = host.shutdown.clone();
     let service = Service { community, listeners: Listeners::default(), shutdown };
     host.serve(router.with_state(Arc::new(service))).await

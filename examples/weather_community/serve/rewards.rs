@@ -86,12 +86,8 @@ async fn prove(
 async fn drops(State(service): Shared, paging: Paging) -> Answer<(HeaderMap, Json<Vec<DropView>>)> {
     let drops = service.community.drops.list(paging.after_number()?, paging.rows()).await?;
     let (link, Json(drops)) = paging.page(drops, |drop| drop.id.to_string());
-    let mut views = Vec::with_capacity(drops.len());
-    for drop in drops {
-        let places = service.community.drops.places(drop.id).await?;
-        views.push(DropView::of(drop, Some(places)));
-    }
-    Ok((link, Json(views)))
+    let places = service.community.drops.places_of(&drops).await?;
+    Ok((link, Json(drops.into_iter().zip(places).map(|(drop, places)| DropView::of(drop, places)).collect())))
 }
 
 /// Opens a drop of coupons, first come, first served. Takes a forecaster.

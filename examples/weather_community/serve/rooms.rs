@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -12,9 +12,9 @@ use support::auth::Caller;
 use support::body::Object;
 use support::client::Client;
 use support::listeners::Whose;
-use support::paging::{PageQuery, Paging};
+use support::paging::{PageOf, PageQuery, Paging};
 use support::problem::Problem;
-use support::query::{Id, Known, limit, next_page};
+use support::query::{Id, Known};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -47,17 +47,12 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 #[utoipa::path(get, path = "/warnings", params(WarningsQuery), responses((status = 200, body = Vec<WarningView>), (status = 400, body = Problem)))]
 async fn warnings(
     State(service): Shared,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<WarningsQuery>,
+    PageOf(paging, wanted): PageOf<WarningsQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<WarningView>>)> {
-    let (limit, before) = (limit(query.limit)?, position(query.after.as_deref())?);
-    let region = query.region.map(crate::region::Region::as_str);
-    let mut warnings = service.community.warnings.in_force(region, before, limit + 1).await?;
-    let more = warnings.len() > limit;
-    warnings.truncate(limit);
-    let last = warnings.last().filter(|_| more).map(|warning| warning.id.to_string());
-    let link = last.map(|last| next_page("/warnings", raw.as_deref(), &last)).unwrap_or_default();
-    Ok((link, Json(warnings.into_iter().map(Into::into).collect())))
+    let region = wanted.region.map(crate::region::Region::as_str);
+    let warnings = &service.community.warnings;
+    let found = warnings.in_force(region, paging.after_number()?, paging.rows()).await?;
+    Ok(paging.page_of(found, |warning| warning.id.to_string(), Into::into))
 }
 
 /// Issues a warning, and opens its room. Takes a forecaster.

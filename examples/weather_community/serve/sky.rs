@@ -1,6 +1,6 @@
 //! The API of posts: what the sky looks like nearby, what people think of it, and how many saw it.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use futures_util::FutureExt as _;
@@ -10,14 +10,15 @@ use pumasi_search::views::Viewer;
 use support::auth::Caller;
 use support::body::Object;
 use support::once::Keyed;
+use support::paging::PageOf;
 use support::problem::Problem;
-use support::query::{Id, Known, limit, next_page};
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::input::{NearQuery, NewPost, NewReaction, Role, number, position};
+use super::input::{NearQuery, NewPost, NewReaction, Role, number};
 use super::view::{PostView, SeenView, TallyView};
 use crate::posts::Post;
 
@@ -36,13 +37,11 @@ pub(super) fn router() -> OpenApiRouter<std::sync::Arc<Service>> {
 async fn nearby(
     State(service): Shared,
     caller: Option<Extension<Caller>>,
-    RawQuery(raw): RawQuery,
-    Known(query): Known<NearQuery>,
+    PageOf(paging, wanted): PageOf<NearQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<PostView>>)> {
-    let (circle, before) = (query.circle()?, position(query.after.as_deref())?);
-    let (posts, more) = service.community.posts.within(circle, before, limit(query.limit)?).await?;
-    let last = posts.last().filter(|_| more).map(|post| post.id.to_string());
-    let link = last.map(|last| next_page("/posts", raw.as_deref(), &last)).unwrap_or_default();
+    let circle = wanted.circle()?;
+    let posts = service.community.posts.within(circle, paging.after_number()?, paging.rows()).await?;
+    let (link, Json(posts)) = paging.page(posts, |post| post.id.to_string());
     Ok((link, Json(service.post_views(posts, name(caller.as_ref()), Some(circle.center)).await?)))
 }
 

@@ -25,7 +25,8 @@ pub use pipeline::PostgresTaskStore;
 #[cfg(feature = "sqlite")]
 pub use pipeline::SqliteTaskStore;
 pub use pipeline::{
-    MemoryTaskStore, TaskEvent, TaskFailure, TaskPipeline, TaskQuery, TaskRecord, TaskState, TaskStore,
+    MemoryTaskStore, TaskEvent, TaskFailure, TaskOrder, TaskPipeline, TaskPlace, TaskQuery, TaskRecord,
+    TaskState, TaskStore,
 };
 pub use post::{Language, Post, PostKind};
 pub use rules::RuleTaskExtractor;

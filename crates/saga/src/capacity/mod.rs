@@ -11,6 +11,8 @@ mod postgres;
 mod redis;
 #[cfg(feature = "embedded")]
 mod sqlite;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod table;
 
 use std::fmt;
 use std::sync::Arc;

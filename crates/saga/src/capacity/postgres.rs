@@ -1,15 +1,14 @@
 //! Places in PostgreSQL.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use pumasi_core::database::{Migration, begin_postgres, failed};
 use pumasi_core::time::Timestamp;
-use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 
 use super::ledger::{Ledger, check_name, no_pool};
+use super::table::{counting, hold, holds, places, places_of, unsigned};
 use super::{Answer, CapacityStore, Hold, Places, Request, Ticket};
 use crate::Result;
 
@@ -79,14 +78,6 @@ impl fmt::Debug for PostgresCapacity {
     }
 }
 
-fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
-    Ok(Hold::from_row(row.try_get("holder")?, row.try_get("ticket")?, row.try_get("until")?))
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
 #[async_trait]
 impl CapacityStore for PostgresCapacity {
     async fn open(&self, pool: &str, places: u64) -> Result<()> {
@@ -130,7 +121,7 @@ impl CapacityStore for PostgresCapacity {
             now = row.try_get(0).map_err(failed)?;
             over = unsigned(row.try_get(1).map_err(failed)?);
             if row.try_get::<Option<&str>, _>("holder").map_err(failed)?.is_some() {
-                holds.push(hold(row).map_err(failed)?);
+                holds.push(hold(row, 2).map_err(failed)?);
             }
         }
         let (now, used) = (Timestamp::from_micros(now), used.saturating_sub(over));
@@ -164,20 +155,17 @@ impl CapacityStore for PostgresCapacity {
     }
 
     async fn places(&self, pool: &str) -> Result<Places> {
-        let failed = |error| failed("counting places", error);
         let row = sqlx::query(include_str!("sql/places.sql"))
             .bind(pool)
             .bind(self.now().await?)
             .fetch_optional(&self.pool)
             .await
-            .map_err(failed)?
+            .map_err(counting)?
             .ok_or_else(no_pool)?;
-        let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
-        Ok(Places::new(number(0)?, number(2)?, number(3)?, Ticket::new(number(1)?)))
+        places(&row, 0).map_err(counting)
     }
 
     async fn places_of(&self, pools: &[String]) -> Result<Vec<Option<Places>>> {
-        let failed = |error| failed("counting places", error);
         // The server takes no name with a NUL; nor is there such a pool.
         let names: Vec<&str> =
             pools.iter().map(String::as_str).filter(|pool| check_name(pool).is_ok()).collect();
@@ -185,28 +173,19 @@ impl CapacityStore for PostgresCapacity {
             .bind(names)
             .bind(self.now().await?)
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed)?;
-        let mut known = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
-            let places = Places::new(number(1)?, number(3)?, number(4)?, Ticket::new(number(2)?));
-            known.insert(row.try_get::<String, _>(0).map_err(failed)?, places);
-        }
-        Ok(pools.iter().map(|pool| known.get(pool).copied()).collect())
+            .await;
+        places_of(rows, pools)
     }
 
     async fn holds(&self, pool: &str, after: Ticket, limit: usize) -> Result<Vec<Hold>> {
         self.places(pool).await?;
-        let failed = |error| failed("listing places", error);
         let rows = sqlx::query(include_str!("sql/holds.sql"))
             .bind(pool)
             .bind(after.signed())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .bind(self.now().await?)
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed)?;
-        rows.iter().map(hold).collect::<Result<_, _>>().map_err(failed)
+            .await;
+        holds(rows)
     }
 }

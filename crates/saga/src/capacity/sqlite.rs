@@ -1,6 +1,5 @@
 //! Places in a SQLite file.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,10 +7,10 @@ use async_trait::async_trait;
 use pumasi_core::database::{Migration, failed};
 use pumasi_core::time::{Clock, SystemClock};
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
 
 use super::ledger::{Ledger, check_name, no_pool};
+use super::table::{counting, hold, holds, places, places_of, unsigned};
 use super::{Answer, CapacityStore, Hold, Places, Request, Ticket};
 use crate::Result;
 
@@ -83,14 +82,6 @@ impl fmt::Debug for SqliteCapacity {
     }
 }
 
-fn hold(row: &SqliteRow) -> Result<Hold, sqlx::Error> {
-    Ok(Hold::from_row(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
 #[async_trait]
 impl CapacityStore for SqliteCapacity {
     async fn open(&self, pool: &str, places: u64) -> Result<()> {
@@ -130,7 +121,7 @@ impl CapacityStore for SqliteCapacity {
             .fetch_all(&mut *transaction)
             .await
             .map_err(failed)?;
-        let holds = rows.iter().map(hold).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let holds = rows.iter().map(|row| hold(row, 0)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let used = unsigned(used).saturating_sub(over);
         let mut ledger = Ledger::new(unsigned(total), used, Ticket::new(unsigned(last)), now, holds);
         let answers = ledger.apply(requests);
@@ -173,46 +164,34 @@ impl CapacityStore for SqliteCapacity {
     }
 
     async fn places(&self, pool: &str) -> Result<Places> {
-        let failed = |error| failed("counting places", error);
         let row = sqlx::query(include_str!("sql/places.sql"))
             .bind(pool)
             .bind(self.clock.now().as_micros())
             .fetch_optional(&self.pool)
             .await
-            .map_err(failed)?
+            .map_err(counting)?
             .ok_or_else(no_pool)?;
-        let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
-        Ok(Places::new(number(0)?, number(2)?, number(3)?, Ticket::new(number(1)?)))
+        places(&row, 0).map_err(counting)
     }
 
     async fn places_of(&self, pools: &[String]) -> Result<Vec<Option<Places>>> {
-        let failed = |error| failed("counting places", error);
         let rows = sqlx::query(include_str!("sql/sqlite/places_of.sql"))
             .bind(json!(pools).to_string())
             .bind(self.clock.now().as_micros())
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed)?;
-        let mut known = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).map_err(failed);
-            let places = Places::new(number(1)?, number(3)?, number(4)?, Ticket::new(number(2)?));
-            known.insert(row.try_get::<String, _>(0).map_err(failed)?, places);
-        }
-        Ok(pools.iter().map(|pool| known.get(pool).copied()).collect())
+            .await;
+        places_of(rows, pools)
     }
 
     async fn holds(&self, pool: &str, after: Ticket, limit: usize) -> Result<Vec<Hold>> {
         self.places(pool).await?;
-        let failed = |error| failed("listing places", error);
         let rows = sqlx::query(include_str!("sql/holds.sql"))
             .bind(pool)
             .bind(after.signed())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .bind(self.clock.now().as_micros())
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed)?;
-        rows.iter().map(hold).collect::<Result<_, _>>().map_err(failed)
+            .await;
+        holds(rows)
     }
 }

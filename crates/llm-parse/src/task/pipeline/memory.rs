@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pumasi_core::Result;
 
-use super::{TaskQuery, TaskRecord, TaskStore};
+use super::{TaskOrder, TaskQuery, TaskRecord, TaskStore};
 
 /// Keeps records in memory; they go with the process.
 #[derive(Clone, Debug, Default)]
@@ -44,13 +44,21 @@ impl TaskStore for MemoryTaskStore {
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
-        let from = query.after.as_ref().map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        let wanted = |record: &&TaskRecord| match query.state {
-            Some(state) => record.state == state,
-            None => !record.state.is_deleted(),
-        };
         let records = self.lock();
-        let page = records.range((from, Bound::Unbounded)).map(|(_, record)| record).filter(wanted);
-        Ok(page.take(query.limit()).cloned().collect())
+        let wanted = |record: &&TaskRecord| query.asks_for(record.state);
+        match &query.order {
+            TaskOrder::Identifier { after } => {
+                let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                let behind = records.range::<str, _>((from, Bound::Unbounded)).map(|(_, record)| record);
+                Ok(behind.filter(wanted).take(query.limit()).cloned().collect())
+            }
+            TaskOrder::NewestFirst { after } => {
+                let mut placed: Vec<_> =
+                    records.values().filter(wanted).map(|record| (record.place(), record)).collect();
+                placed.retain(|(place, _)| after.as_ref().is_none_or(|after| place < after));
+                placed.sort_by(|(one, _), (other, _)| other.cmp(one));
+                Ok(placed.into_iter().take(query.limit()).map(|(_, record)| record.clone()).collect())
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod query;
 mod recovery;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -47,9 +48,10 @@ use serde::{Deserialize, Serialize};
 pub use memory::MemoryTaskStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresTaskStore;
+pub use query::{TaskOrder, TaskPlace, TaskQuery};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteTaskStore;
-pub use store::{TaskFailure, TaskQuery, TaskRecord, TaskState, TaskStore};
+pub use store::{TaskFailure, TaskRecord, TaskState, TaskStore};
 
 use self::recovery::{Debt, Owed};
 use super::{ExtractTasks, Post, Task};

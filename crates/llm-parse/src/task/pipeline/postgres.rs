@@ -5,13 +5,14 @@ use pumasi_core::database::{Migration, failed};
 use pumasi_core::{Error, ErrorKind, Result};
 use sqlx::PgPool;
 
+use super::query::Statement;
 use super::{TaskQuery, TaskRecord, TaskState, TaskStore};
 
 const MIGRATION: Migration = Migration {
     component: "tasks of posts",
     begin: include_str!("sql/postgres_begin.sql"),
     read: "SELECT coalesce(max(version), 0) FROM pumasi_post_tasks_schema",
-    steps: &[include_str!("sql/postgres_1.sql")],
+    steps: &[include_str!("sql/postgres_1.sql"), include_str!("sql/postgres_2.sql")],
 };
 
 /// Keeps records in a table, `pumasi_post_tasks`, of a PostgreSQL database, shared by any number of processes.
@@ -66,6 +67,7 @@ impl TaskStore for PostgresTaskStore {
             .bind(record.state.is_settled())
             .bind(i64::from(record.attempts))
             .bind(i64::try_from(record.usage.total_tokens()).unwrap_or(i64::MAX))
+            .bind(record.place().posted_at.as_micros())
             .bind(text)
             .execute(&self.pool)
             .await
@@ -90,19 +92,18 @@ impl TaskStore for PostgresTaskStore {
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT record FROM pumasi_post_tasks \
-             WHERE post_id > $1 AND (($2::text IS NULL AND state NOT IN ($3, $4)) OR state = $2) \
-             ORDER BY post_id LIMIT $5",
-        )
-        .bind(query.after.as_deref().unwrap_or_default())
-        .bind(query.state.map(TaskState::as_str))
-        .bind(TaskState::Withdrawing.as_str())
-        .bind(TaskState::Withdrawn.as_str())
-        .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| failed("listing task records", error))?;
+        let Statement { sql, after, posted_at } = query.statement();
+        let mut statement = sqlx::query_as::<_, (String,)>(sql)
+            .bind(after)
+            .bind(query.state.map(TaskState::as_str))
+            .bind(TaskState::Withdrawing.as_str())
+            .bind(TaskState::Withdrawn.as_str())
+            .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX));
+        if let Some(posted_at) = posted_at {
+            statement = statement.bind(posted_at);
+        }
+        let rows =
+            statement.fetch_all(&self.pool).await.map_err(|error| failed("listing task records", error))?;
         rows.iter().map(|(record,)| TaskRecord::read(record)).collect()
     }
 }

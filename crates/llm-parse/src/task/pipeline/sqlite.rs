@@ -4,12 +4,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::database::open_sqlite;
+use pumasi_core::database::{Migration, open_sqlite};
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::query::Statement;
 use super::{TaskQuery, TaskRecord, TaskState, TaskStore};
+
+const MIGRATION: Migration = Migration {
+    component: "tasks of posts",
+    begin: include_str!("sql/sqlite_begin.sql"),
+    read: "SELECT coalesce(max(version), 0) FROM pumasi_post_tasks_schema",
+    steps: &[include_str!("sql/sqlite_1.sql"), include_str!("sql/sqlite_2.sql")],
+};
 
 /// Keeps records in a table of an SQLite file, which may be the file of the event bus or of the service itself.
 ///
@@ -25,7 +33,7 @@ impl SqliteTaskStore {
     ///
     /// # Errors
     ///
-    /// `Storage` if the file cannot be opened, or is no SQLite database.
+    /// As [`with_pool`](Self::with_pool); `Storage` if the file is no SQLite database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -37,18 +45,15 @@ impl SqliteTaskStore {
         Self::with_pool(pool.map_err(|error| storage("opening the file", error))?).await
     }
 
-    /// Uses a pool that the service already has, and makes the table if it does not exist.
+    /// Uses a pool that the service already has, and makes the table or brings it up to date.
     ///
     /// Durability is then as the pool's settings say.
     ///
     /// # Errors
     ///
-    /// `Storage` if the table cannot be made.
+    /// `Unsupported` if a newer version of this crate has changed the layout; `Storage` or `Unavailable` if the file failed.
     pub async fn with_pool(pool: SqlitePool) -> Result<Self> {
-        sqlx::raw_sql(include_str!("sql/schema.sql"))
-            .execute(&pool)
-            .await
-            .map_err(|error| storage("making the table", error))?;
+        MIGRATION.on_sqlite(&pool).await?;
         Ok(Self { pool })
     }
 
@@ -77,6 +82,7 @@ impl TaskStore for SqliteTaskStore {
             .bind(record.state.as_str())
             .bind(record.state.is_settled())
             .bind(i64::from(record.attempts))
+            .bind(record.place().posted_at.as_micros())
             .bind(text)
             .execute(&self.pool)
             .await
@@ -95,18 +101,18 @@ impl TaskStore for SqliteTaskStore {
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
-        let rows: Vec<(String,)> = sqlx::query_as(
-            "SELECT record FROM pumasi_post_tasks \
-             WHERE post_id > ?1 AND ((?2 IS NULL AND state NOT IN (?3, ?4)) OR state = ?2) ORDER BY post_id LIMIT ?5",
-        )
-        .bind(query.after.as_deref().unwrap_or_default())
-        .bind(query.state.map(TaskState::as_str))
-        .bind(TaskState::Withdrawing.as_str())
-        .bind(TaskState::Withdrawn.as_str())
-        .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| storage("listing records", error))?;
+        let Statement { sql, after, posted_at } = query.statement();
+        let mut statement = sqlx::query_as::<_, (String,)>(sql)
+            .bind(after)
+            .bind(query.state.map(TaskState::as_str))
+            .bind(TaskState::Withdrawing.as_str())
+            .bind(TaskState::Withdrawn.as_str())
+            .bind(i64::try_from(query.limit()).unwrap_or(i64::MAX));
+        if let Some(posted_at) = posted_at {
+            statement = statement.bind(posted_at);
+        }
+        let rows =
+            statement.fetch_all(&self.pool).await.map_err(|error| storage("listing records", error))?;
         rows.iter().map(|(record,)| TaskRecord::read(record)).collect()
     }
 }

@@ -1,7 +1,6 @@
 //! Where the tasks of posts are kept.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +10,7 @@ use pumasi_core::model::Usage;
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::TaskQuery;
 use crate::task::{Post, Task};
 
 /// How far a post is.
@@ -202,43 +202,6 @@ impl fmt::Debug for TaskRecord {
     }
 }
 
-/// Which records are wanted, in the order of the posts' identifiers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskQuery {
-    /// Only records in this state; all but those of deleted posts if `None`.
-    pub state: Option<TaskState>,
-    /// Only posts after this identifier.
-    pub after: Option<String>,
-    /// At most this many; 100 if `None`.
-    pub limit: Option<NonZeroUsize>,
-}
-
-impl TaskQuery {
-    /// Asks for the records in `state`.
-    pub fn in_state(state: TaskState) -> Self {
-        Self { state: Some(state), ..Self::default() }
-    }
-
-    /// Asks for the posts after `post_id`.
-    #[must_use]
-    pub fn after(mut self, post_id: impl Into<String>) -> Self {
-        self.after = Some(post_id.into());
-        self
-    }
-
-    /// Asks for at most `limit` records.
-    #[must_use]
-    pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    pub(super) fn limit(&self) -> usize {
-        self.limit.map_or(100, NonZeroUsize::get)
-    }
-}
-
 /// Keeps the tasks of posts.
 ///
 /// What every implementation guarantees:
@@ -247,6 +210,8 @@ impl TaskQuery {
 ///    of callers, the one that stands is the one that [replaces](TaskRecord::replaces) all others, and of equals the first.
 /// 2. **Durability.** What `put` returned as standing stands after a restart (of a durable store).
 /// 3. **Forgetting.** The record of a deleted post holds neither the post nor its tasks.
+/// 4. **Pages.** [`list`](Self::list) has a total order of the bytes of identifiers, or of [places](TaskRecord::place): pages that
+///    are asked for one [after](TaskQuery::newest_after) the other have each record that stays once.
 #[async_trait]
 pub trait TaskStore: fmt::Debug + Send + Sync {
     /// Stores `record` unless one stands that it does not replace; returns the one that stands then.

@@ -485,23 +485,40 @@ async fn of_any_records_the_same_one_stands_in_sqlite_and_after_reopening() {
     assert_eq!(again.get("p").await.unwrap().unwrap().state, TaskState::Withdrawn);
 }
 
+/// A schema of a test's own.
+#[cfg(feature = "postgres")]
+pub(super) struct Schema {
+    name: String,
+    pub(super) pool: sqlx::PgPool,
+}
+
+#[cfg(feature = "postgres")]
+impl Schema {
+    /// Makes one, or tells that there is no server.
+    pub(super) async fn new(test: &str) -> Option<Self> {
+        use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+        let url = pumasi_core::conformance::Server::Postgres.url(test)?;
+        let server: PgConnectOptions = url.parse().unwrap();
+        let name = format!("tasks_{}", EventId::random().to_string().replace('-', ""));
+        let options = server.options([("search_path", name.as_str())]);
+        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
+        sqlx::raw_sql(create).execute(&pool).await.unwrap();
+        Some(Self { name, pool })
+    }
+
+    pub(super) async fn drop(self) {
+        let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {} CASCADE", self.name));
+        sqlx::raw_sql(drop).execute(&self.pool).await.unwrap();
+    }
+}
+
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn of_any_records_the_same_one_stands_in_postgres_and_every_text_comes_back() {
-    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-    use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
-    let Some(url) = pumasi_core::conformance::Server::Postgres.url("the store of tasks on PostgreSQL") else {
-        return;
-    };
-    let server: PgConnectOptions = url.parse().unwrap();
-    let schema = format!("tasks_{}", EventId::random().to_string().replace('-', ""));
-    let mut connection = PgConnection::connect_with(&server).await.unwrap();
-    let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
-    sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
-    let options = server.options([("search_path", schema.as_str())]);
-    let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
-    let store = PostgresTaskStore::new(pool);
+    let Some(schema) = Schema::new("the store of tasks on PostgreSQL").await else { return };
+    let store = PostgresTaskStore::new(schema.pool.clone());
     let (one, other) = tokio::join!(store.migrate(), store.migrate());
     one.and(other).unwrap();
     one_winner(&store).await;
@@ -515,8 +532,7 @@ async fn of_any_records_the_same_one_stands_in_postgres_and_every_text_comes_bac
     let listed = store.list(&TaskQuery::default()).await.unwrap();
     let ids: Vec<&str> = listed.iter().map(|record| record.post_id.as_str()).collect();
     assert_eq!(ids, ["B", "a", "b", "가"]);
-    let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
-    sqlx::raw_sql(drop).execute(&mut connection).await.unwrap();
+    schema.drop().await;
 }
 
 #[cfg(feature = "sqlite")]

@@ -1,5 +1,5 @@
-INSERT INTO pumasi_post_tasks AS standing (post_id, version, round, state, settled, attempts, tokens, record)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO pumasi_post_tasks AS standing (post_id, version, round, state, settled, attempts, tokens, posted_at, record)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (post_id) DO UPDATE SET
     version = excluded.version,
     round = excluded.round,
@@ -7,6 +7,7 @@ ON CONFLICT (post_id) DO UPDATE SET
     settled = excluded.settled,
     attempts = excluded.attempts,
     tokens = excluded.tokens,
+    posted_at = excluded.posted_at,
     record = excluded.record
 WHERE (excluded.version, excluded.round) > (standing.version, standing.round)
    OR (

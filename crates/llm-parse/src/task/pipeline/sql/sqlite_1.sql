@@ -8,3 +8,4 @@ CREATE TABLE IF NOT EXISTS pumasi_post_tasks (
     record   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pumasi_post_tasks_by_state ON pumasi_post_tasks (state, post_id);
+INSERT INTO pumasi_post_tasks_schema VALUES (1);

@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS pumasi_post_tasks_schema (version INTEGER NOT NULL) STRICT;
