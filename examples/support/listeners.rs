@@ -149,7 +149,7 @@ impl Listeners {
     /// # Errors
     ///
     /// If as many listen as may.
-    pub fn admit(&self, whose: Whose) -> Result<Place, Full> {
+    pub fn admit(&self, whose: &Whose) -> Result<Place, Full> {
         let bounds = self.bounds;
         let mut counted = self.lock();
         let (is_stranger, of) = (whose.member.is_none(), whose.counts());
@@ -229,7 +229,7 @@ mod tests {
         let bounds =
             Bounds { all: 10, strangers: 6, of_a_member: 2, of_a_network: 3, members_of_a_network: 4 };
         let listeners = Listeners::new(bounds);
-        let admit = |whose: Whose| listeners.admit(whose);
+        let admit = |whose: Whose| listeners.admit(&whose);
         let stranger = |number: u8| from(None, &format!("192.0.2.{number}"));
         let member = |name: &str| from(Some(name), "192.0.2.9");
         let mut places: Vec<Place> = (0..3).map(|_| admit(stranger(1)).unwrap()).collect();

@@ -310,7 +310,7 @@ async fn events(
     client: Option<Extension<Client>>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, axum::Error>>>> {
     let whose = Whose::of(caller.as_deref(), client.map(|Extension(client)| client));
-    let place = service.places.admit(whose)?;
+    let place = service.places.admit(&whose)?;
     let shutdown = service.shutdown.clone();
     let state = (service.listeners.subscribe(), place);
     let news = stream::unfold(state, |(mut news, place)| async move {

@@ -135,7 +135,7 @@ async fn events(
     caller: Caller,
     client: Option<Extension<Client>>,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, axum::Error>>>> {
-    let place = service.listeners.admit(Whose::of(Some(&caller), client.map(|Extension(client)| client)))?;
+    let place = service.listeners.admit(&Whose::of(Some(&caller), client.map(|Extension(client)| client)))?;
     let (shutdown, language) = (service.shutdown.clone(), Language::spoken());
     let missed = || Event::default().event("missed").json_data(json!({}));
     let state = (service.store.watch(), Races::default(), service, caller, place);

@@ -146,16 +146,12 @@ async fn lists_on_postgres_are_read_page_by_page_and_say_who_took_a_registration
         (first_come, "하나", None),
     ] {
         let view = register(&one, race, runner).await;
-        let answer = match why {
-            Some(why) => {
-                let decisions =
-                    other.url(&format!("/registrations/{}/decisions", view["id"].as_str().unwrap()));
-                organiser.post(decisions).json(&json!({"decision": "cancel", "why": why})).send().await
-            }
-            None => {
-                let runner = client("race_registration", runner, "runner");
-                runner.delete(other.url(&format!("/races/{race}/registration"))).send().await
-            }
+        let answer = if let Some(why) = why {
+            let decisions = other.url(&format!("/registrations/{}/decisions", view["id"].as_str().unwrap()));
+            organiser.post(decisions).json(&json!({"decision": "cancel", "why": why})).send().await
+        } else {
+            let runner = client("race_registration", runner, "runner");
+            runner.delete(other.url(&format!("/races/{race}/registration"))).send().await
         };
         assert_eq!(answer.unwrap().status(), StatusCode::OK);
         let by = if why.is_some() { "organiser" } else { "runner" };

@@ -146,7 +146,7 @@ async fn listen(
     let upgrade = upgrade
         .map_err(|error| Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", error.body_text()))?;
     let whose = Whose::of(caller.as_deref(), client.map(|Extension(client)| client));
-    let place = service.listeners.admit(whose)?;
+    let place = service.listeners.admit(&whose)?;
     let history = match after {
         Some(_) => Vec::new(),
         None => service.community.rooms.last(&room, HISTORY).await?,
