@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_rag::store::{PostgresOptions, SqliteOptions, VectorIndex};
-use pumasi_rag::{MemoryStore, PostgresStore, Space, SqliteStore, Store, Tenant};
+use pumasi_rag::store::{PostgresOptions, QdrantOptions, SqliteOptions, VectorIndex};
+use pumasi_rag::{MemoryStore, PostgresStore, QdrantStore, Space, SqliteStore, Store, Tenant};
+use qdrant_client::Qdrant;
 use rustix::time::{ClockId, clock_gettime};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -21,6 +22,8 @@ pub enum Place {
     Sqlite(PathBuf),
     /// On the server of `PUMASI_POSTGRES_URL`, in a schema of its own.
     Postgres(PgPool, String),
+    /// On the server of `PUMASI_QDRANT_URL`, in a collection of its own.
+    Qdrant(Qdrant, String),
 }
 
 /// A store that is open, and how to ask for its size.
@@ -32,7 +35,7 @@ pub struct Opened {
 }
 
 impl Place {
-    /// Makes a place for a store of this name: `memory`, `sqlite` or `embedded` (in `folder`) or `postgres`.
+    /// Makes a place for a store of this name: `memory`, `sqlite` or `embedded` (in `folder`), `postgres` or `qdrant`.
     pub async fn new(name: &str, folder: &Path) -> Result<Self, Box<dyn Error>> {
         match name {
             "memory" => Ok(Self::Memory),
@@ -48,7 +51,12 @@ impl Place {
                 sqlx::raw_sql(AssertSqlSafe(make)).execute(&server).await?;
                 Ok(Self::Postgres(server, schema))
             }
-            _ => Err("a store is `memory`, `sqlite` or `postgres`".into()),
+            "qdrant" => {
+                let url = std::env::var("PUMASI_QDRANT_URL").map_err(|_| "PUMASI_QDRANT_URL is not set")?;
+                let server = Qdrant::from_url(&url).skip_compatibility_check().build()?;
+                Ok(Self::Qdrant(server, format!("pumasi_bench_{:08x}", fastrand::u32(..))))
+            }
+            _ => Err("a store is `memory`, `sqlite`, `postgres` or `qdrant`".into()),
         }
     }
 
@@ -92,6 +100,11 @@ impl Place {
                 let store = PostgresStore::open_with(pool, space, tenant, options).await?;
                 Ok(Opened { store: Arc::new(store.clone()), sqlite: None, postgres: Some(store) })
             }
+            Self::Qdrant(server, name) => {
+                let options = QdrantOptions::new().with_collection(name);
+                let store = QdrantStore::open_with(&server.config.uri, space, tenant, options).await?;
+                Ok(Opened { store: Arc::new(store), sqlite: None, postgres: None })
+            }
         }
     }
 
@@ -107,9 +120,15 @@ impl Place {
 
     /// Takes away what was made.
     pub async fn clear(self) -> Result<(), Box<dyn Error>> {
-        if let Self::Postgres(server, schema) = self {
-            let drop = format!("DROP SCHEMA {schema} CASCADE");
-            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&server).await?;
+        match self {
+            Self::Memory | Self::Sqlite(_) => {}
+            Self::Postgres(server, schema) => {
+                let drop = format!("DROP SCHEMA {schema} CASCADE");
+                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&server).await?;
+            }
+            Self::Qdrant(server, name) => {
+                server.delete_collection(name).await?;
+            }
         }
         Ok(())
     }

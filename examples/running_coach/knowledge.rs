@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pumasi_core::model::{Embedder, HashingEmbedder};
 use pumasi_rag::{Document, Ingest, Retriever, Space, SqliteStore, Store, Tenant};
 use serde::Deserialize;
-use support::servers::Pool;
+use support::servers::{self, Pool};
 
 /// The store of one club, and what embeds for it.
 #[derive(Clone)]
@@ -16,11 +16,23 @@ pub(crate) struct Knowledge {
     embedder: Arc<dyn Embedder>,
 }
 
-/// Opens the store in the database, or else in a file that needs nothing else.
-///
+/// Opens the store in Qdrant, if the environment names one, or as [`open`].
+pub(crate) async fn shared(file: &Path, database: Option<Pool>) -> pumasi_rag::Result<Knowledge> {
+    let embedder = embedder()?;
+    match servers::qdrant("running_coach", &Space::of(&*embedder), &Tenant::single()).await? {
+        Some(store) => Ok(Knowledge { store, embedder }),
+        None => open(file, database).await,
+    }
+}
+
 /// Vectors are of the embedder that the environment names, or else of shared words.
+fn embedder() -> pumasi_rag::Result<Arc<dyn Embedder>> {
+    Ok(support::model::embedder()?.unwrap_or_else(|| Arc::new(HashingEmbedder::new())))
+}
+
+/// Opens the store in the database, or else in a file that needs nothing else.
 pub(crate) async fn open(file: &Path, database: Option<Pool>) -> pumasi_rag::Result<Knowledge> {
-    let embedder = support::model::embedder()?.unwrap_or_else(|| Arc::new(HashingEmbedder::new()));
+    let embedder = embedder()?;
     let (space, tenant) = (Space::of(&*embedder), Tenant::single());
     let store: Arc<dyn Store> = match database {
         #[cfg(feature = "postgres")]

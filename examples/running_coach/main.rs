@@ -16,9 +16,9 @@
 //! - A *runner* asks; the answer streams, and each of its sources opens the passage in the document it stands in.
 //! - An *admin* stores documents (text, Markdown, HTML, PDF) and removes them. Tokens are JWTs (HS256; claims `sub`, `role`: `admin`, `aud`:
 //!   `running_coach`, `exp`) that `PUMASI_TOKEN_KEY` signs; without it the key is random, and a token is shown on the terminal.
-//! - It keeps its knowledge in `running_coach.sqlite` (or `--data`); with `PUMASI_POSTGRES_URL` in PostgreSQL with pgvector, and with
-//!   `PUMASI_REDIS_URL` its answers in Redis (`--features postgres,redis`). `PUMASI_EMBEDDING_MODEL` and
-//!   `PUMASI_EMBEDDING_DIMENSIONS` name a model of vectors; what was stored with another one is to be stored anew elsewhere.
+//! - It keeps its knowledge in `running_coach.sqlite` (or `--data`); with `PUMASI_POSTGRES_URL` in PostgreSQL with pgvector, with
+//!   `PUMASI_QDRANT_URL` in Qdrant, and with `PUMASI_REDIS_URL` its answers in Redis (`--features postgres,qdrant,redis`).
+//!   `PUMASI_EMBEDDING_MODEL` and `PUMASI_EMBEDDING_DIMENSIONS` name a model of vectors; what was stored with another one is to be stored anew elsewhere.
 //!   `PUMASI_CORS_ORIGINS` names the origins whose pages may use the API.
 
 mod coach;

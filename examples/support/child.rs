@@ -29,7 +29,14 @@ impl Running {
             .env_remove("PUMASI_LLM_URL")
             .env_remove("PUMASI_LLM_KEY")
             .env_remove("RUST_LOG");
-        for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA, servers::PREFIX, serve::ORIGINS] {
+        for variable in [
+            servers::POSTGRES,
+            servers::REDIS,
+            servers::KAFKA,
+            servers::QDRANT,
+            servers::PREFIX,
+            serve::ORIGINS,
+        ] {
             command.env_remove(variable);
         }
         command.stdout(Stdio::null()).stderr(Stdio::piped());

@@ -5,7 +5,8 @@
 //! | `PUMASI_POSTGRES_URL` | what is stored: `postgres://user:password@host/database` | `postgres` |
 //! | `PUMASI_KAFKA_URL` | events: `host:port`, several by comma | `kafka` |
 //! | `PUMASI_REDIS_URL` | events, where there is no Kafka, what is cached, and leaderboards: `redis://host:port` | `redis` |
-//! | `PUMASI_PREFIX` | what keys, topics, groups and schemas begin with, where several installations share servers | |
+//! | `PUMASI_QDRANT_URL` | knowledge: `http://host:port` of its gRPC interface, with a key in `PUMASI_QDRANT_KEY` | `qdrant` |
+//! | `PUMASI_PREFIX` | what keys, topics, groups, schemas and collections begin with, where several installations share servers | |
 
 use std::env;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use pumasi_core::cache::{Cache, MokaCache};
 use pumasi_core::event::{EventBus, SqliteBus};
 use pumasi_core::{Error, ErrorKind, Result};
+use pumasi_rag::{Space, Store, Tenant};
 use pumasi_search::leaderboard::{BoardStore, MemberId, SqliteBoards};
 
 /// The variable with the URL of PostgreSQL.
@@ -22,6 +24,8 @@ pub const POSTGRES: &str = "PUMASI_POSTGRES_URL";
 pub const REDIS: &str = "PUMASI_REDIS_URL";
 /// The variable with the addresses of Kafka.
 pub const KAFKA: &str = "PUMASI_KAFKA_URL";
+/// The variable with the URL of Qdrant.
+pub const QDRANT: &str = "PUMASI_QDRANT_URL";
 /// The variable with what tells one installation from others on the same servers.
 pub const PREFIX: &str = "PUMASI_PREFIX";
 
@@ -36,7 +40,7 @@ fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-#[cfg(any(feature = "kafka", feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "kafka", feature = "redis", feature = "postgres", feature = "qdrant"))]
 fn prefixed(start: &str, end: char) -> String {
     set(PREFIX).map_or_else(|| start.to_owned(), |prefix| format!("{prefix}{end}{start}"))
 }
@@ -51,7 +55,7 @@ pub fn folder(path: &Path) -> std::result::Result<(), String> {
 }
 
 /// A server that is asked for is used, or the service does not start.
-#[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres")))]
+#[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres", feature = "qdrant")))]
 fn not_built<T>(variable: &str, feature: &str) -> Result<T> {
     let said =
         format!("{variable} is set, and this program was built without it: cargo run --features {feature} …");
@@ -221,6 +225,35 @@ fn schema(name: &str) -> String {
 #[cfg(not(feature = "postgres"))]
 fn connect(_: &str, _: &str) -> std::future::Ready<Result<Pool>> {
     std::future::ready(not_built(POSTGRES, "postgres"))
+}
+
+/// Opens the knowledge of a service in Qdrant, in a collection named as the service, if the environment names one.
+///
+/// # Errors
+///
+/// `Unsupported` as with [`bus`]; otherwise the store's.
+pub async fn qdrant(service: &str, space: &Space, tenant: &Tenant) -> Result<Option<Arc<dyn Store>>> {
+    match set(QDRANT) {
+        Some(url) => collection(&url, service, space, tenant).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+#[cfg(feature = "qdrant")]
+async fn collection(url: &str, service: &str, space: &Space, tenant: &Tenant) -> Result<Arc<dyn Store>> {
+    use pumasi_rag::QdrantStore;
+    use pumasi_rag::store::QdrantOptions;
+
+    let mut options = QdrantOptions::new().with_collection(prefixed(service, '_'));
+    if let Some(key) = set("PUMASI_QDRANT_KEY") {
+        options = options.with_api_key(key);
+    }
+    Ok(Arc::new(QdrantStore::open_with(url, space.clone(), tenant.clone(), options).await?))
+}
+
+#[cfg(not(feature = "qdrant"))]
+fn collection(_: &str, _: &str, _: &Space, _: &Tenant) -> std::future::Ready<Result<Arc<dyn Store>>> {
+    std::future::ready(not_built(QDRANT, "qdrant"))
 }
 
 #[cfg(all(test, feature = "postgres"))]

@@ -1,8 +1,8 @@
 //! How well and how fast passages are retrieved, on a folder in BEIR's form (Thakur and others, "BEIR", NeurIPS 2021).
 //!
 //! ```sh
-//! cargo run --release -p benches --features rag --bin rag_eval -- FOLDER [--store memory|sqlite|postgres] [--mode hybrid|dense|lexical]
-//!     [--fusion min-max|rrf] [--dense-weight W] [--max-tokens N] [--split NAME] [--embedder WEIGHTS] [--beside memory|sqlite|postgres]
+//! cargo run --release -p benches --features rag --bin rag_eval -- FOLDER [--store memory|sqlite|postgres|qdrant] [--mode hybrid|dense|lexical]
+//!     [--fusion min-max|rrf] [--dense-weight W] [--max-tokens N] [--split NAME] [--embedder WEIGHTS] [--beside memory|sqlite|postgres|qdrant]
 //! ```
 //!
 //! FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`; titles may be
@@ -15,8 +15,8 @@
 //! otherwise; with a number that no document reaches, each is one, and the encoder reads its beginning, as published figures have it.
 //!
 //! `--beside` keeps the knowledge in another store too, and counts the questions whose ten best passages are the same in both, in the
-//! same order (`same_top_10`) and with scores of the same bits (`same_scores`). PostgreSQL is the one of `PUMASI_POSTGRES_URL`; a schema
-//! is made there, and dropped.
+//! same order (`same_top_10`) and with scores of the same bits (`same_scores`). PostgreSQL is the one of `PUMASI_POSTGRES_URL`, Qdrant that
+//! of `PUMASI_QDRANT_URL`; a schema or a collection is made there, and dropped.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -50,8 +50,8 @@ const TEN: NonZeroUsize = match NonZeroUsize::new(10) {
 /// How much the hashing embedder's ranking counts.
 const DENSE_WEIGHT: f32 = 0.2;
 
-const USAGE: &str = "usage: rag_eval FOLDER [--store memory|sqlite|postgres] [--mode hybrid|dense|lexical] [--fusion min-max|rrf] \
-                     [--dense-weight W] [--max-tokens N] [--split NAME] [--embedder WEIGHTS] [--beside memory|sqlite|postgres]";
+const USAGE: &str = "usage: rag_eval FOLDER [--store memory|sqlite|postgres|qdrant] [--mode hybrid|dense|lexical] [--fusion min-max|rrf] \
+                     [--dense-weight W] [--max-tokens N] [--split NAME] [--embedder WEIGHTS] [--beside memory|sqlite|postgres|qdrant]";
 
 struct Arguments {
     folder: PathBuf,

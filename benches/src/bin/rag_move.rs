@@ -5,10 +5,11 @@
 //!     [--at-once DOCUMENTS] [--compare-one-in N]
 //! ```
 //!
-//! FROM and TO are `sqlite:PATH` or `postgres://…`. Without a tenant it is the one of a service that has one only. The embedder is the
-//! one that the source was made for (the hashing embedder unless said otherwise); a wrong one is told with the right one's name. What is
-//! in the target already, by its fingerprint, is passed by: a run that was ended is taken up by the next. Progress goes to standard
-//! error, a line of JSON for each tenant to standard output; the exit code is not 0 where something differs.
+//! FROM and TO are `sqlite:PATH`, `postgres://…` or `qdrant:URL` (`qdrant:http://localhost:6334`, the collection `pumasi_rag`; a key in
+//! `PUMASI_QDRANT_KEY`). Without a tenant it is the one of a service that has one only. The embedder is the one that the source was made
+//! for (the hashing embedder unless said otherwise); a wrong one is told with the right one's name. What is in the target already, by
+//! its fingerprint, is passed by: a run that was ended is taken up by the next. Progress goes to standard error, a line of JSON for each
+//! tenant to standard output; the exit code is not 0 where something differs.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -16,12 +17,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use pumasi_core::model::HashingEmbedder;
-use pumasi_rag::store::Transfer;
-use pumasi_rag::{PostgresStore, Space, SqliteStore, Store, Tenant};
+use pumasi_rag::store::{QdrantOptions, Transfer};
+use pumasi_rag::{PostgresStore, QdrantStore, Space, SqliteStore, Store, Tenant};
 use serde_json::json;
 
 const USAGE: &str = "usage: rag_move FROM TO [--tenant NAME]... [--embedder NAME --dimensions N] [--at-once DOCUMENTS] \
-                     [--compare-one-in N], where FROM and TO are sqlite:PATH or postgres://...";
+                     [--compare-one-in N], where FROM and TO are sqlite:PATH, postgres://... or qdrant:URL";
 
 struct Arguments {
     from: String,
@@ -64,6 +65,13 @@ async fn open(place: &str, space: Space, tenant: Tenant) -> Result<Arc<dyn Store
     if place.starts_with("postgres") {
         let pool = sqlx::PgPool::connect(place).await?;
         return Ok(Arc::new(PostgresStore::open(pool, space, tenant).await?));
+    }
+    if let Some(url) = place.strip_prefix("qdrant:") {
+        let mut options = QdrantOptions::new();
+        if let Ok(key) = std::env::var("PUMASI_QDRANT_KEY") {
+            options = options.with_api_key(key);
+        }
+        return Ok(Arc::new(QdrantStore::open_with(url, space, tenant, options).await?));
     }
     Err(USAGE.into())
 }

@@ -45,11 +45,13 @@
 //! | [`MemoryStore`] | – | tests, small sets, and the reference |
 //! | `SqliteStore` | `embedded` (default) | one process, with nothing to install |
 //! | `PostgresStore` | `postgres` | any number of processes, and a database that is there anyway |
+//! | `QdrantStore` | `qdrant` | any number of processes, and vectors by the million on machines of their own |
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `embedded` (default) | `SqliteStore`: knowledge in one crash-safe file |
 //! | `postgres` | `PostgresStore`: knowledge in PostgreSQL with pgvector |
+//! | `qdrant` | `QdrantStore`: knowledge in Qdrant |
 //! | `local` | sentence encoders in this process, from a folder of weights |
 //! | `html`, `pdf` | documents from HTML and PDF |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
@@ -75,6 +77,8 @@ pub use pumasi_core::{Error, ErrorKind, Result, Retry};
 pub use retrieve::{Explanation, Fusion, Hit, Question, Retrieved, Retriever};
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;
+#[cfg(feature = "qdrant")]
+pub use store::QdrantStore;
 #[cfg(feature = "embedded")]
 pub use store::SqliteStore;
 pub use store::{MemoryStore, Passage, Space, Store};

@@ -93,7 +93,7 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
     let database = servers::postgres("running_coach").await?;
     let asked = options.data.with_extension("asked.sqlite");
     let allowance = Allowance::open(&asked, Clone::clone(&database), options.limits).await?;
-    let knowledge = knowledge::open(&options.data, database).await?;
+    let knowledge = knowledge::shared(&options.data, database).await?;
     if knowledge.store.version().await? == 0 {
         let report = knowledge.ingest().run(knowledge::committed()?).await?;
         tracing::info!(documents = report.added, "stored the committed knowledge");

@@ -1,9 +1,13 @@
 //! Who keeps chunks with their vectors and terms, and finds them.
 
 mod entry;
+#[cfg(any(feature = "postgres", feature = "qdrant"))]
+mod fields;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "qdrant")]
+mod qdrant;
 mod query;
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) mod sample;
@@ -23,6 +27,8 @@ pub use memory::MemoryStore;
 pub(crate) use memory::dot;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore, VectorIndex};
+#[cfg(feature = "qdrant")]
+pub use qdrant::{QdrantOptions, QdrantStore, Quantization};
 pub use query::{Counts, Found, Scored, StoreQuery};
 #[cfg(feature = "embedded")]
 pub use sqlite::{SqliteLists, SqliteOptions, SqliteStore};

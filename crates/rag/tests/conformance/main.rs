@@ -120,3 +120,56 @@ mod on_postgres {
         }
     );
 }
+
+#[cfg(feature = "qdrant")]
+#[path = "../support/collection.rs"]
+mod collection;
+
+#[cfg(feature = "qdrant")]
+mod on_qdrant {
+    use pumasi_rag::conformance::Kept;
+    use pumasi_rag::store::{QdrantOptions, Quantization};
+
+    use super::*;
+    use crate::collection::Collection;
+
+    struct Qdrant(Collection, QdrantOptions);
+
+    impl Qdrant {
+        async fn store(&self) -> Arc<dyn Store> {
+            Arc::new(self.0.open(space(), self.1.clone()).await.expect("a store"))
+        }
+    }
+
+    #[async_trait]
+    impl StoreHarness for Qdrant {
+        async fn open(&self) -> Arc<dyn Store> {
+            self.store().await
+        }
+
+        async fn reopen(&self, store: Arc<dyn Store>) -> Reopened {
+            drop(store);
+            Ok(self.store().await)
+        }
+    }
+
+    store_laws!(
+        qdrant,
+        match Collection::new("knowledge in Qdrant") {
+            Some(collection) => Qdrant(collection, QdrantOptions::new()),
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+
+    // the laws have some hundred chunks: the graph is asked, and what is packed is scored by the whole vectors
+    store_laws!(
+        qdrant_packed,
+        match Collection::new("packed knowledge in Qdrant") {
+            Some(collection) => {
+                let options = QdrantOptions::new().with_quantization(Quantization::Int8).with_exact_below(0);
+                Qdrant(collection, options)
+            }
+            None => return Ok(Kept::Skipped("there is no server")),
+        }
+    );
+}

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,10 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
     if let Some(store) = on_postgres::open().await {
         return Arc::new(store);
     }
+    #[cfg(feature = "qdrant")]
+    if let Some(store) = on_qdrant::open().await {
+        return Arc::new(store);
+    }
     // the process before may not have been taken away yet
     loop {
         let path = folder.join("knowledge.db");
@@ -110,11 +115,12 @@ fn plays_its_part() {
     }
 }
 
-/// Kills whoever puts, again and again, and lets the last one finish. Tells how many were killed.
-fn kill(crew: &mut Crew) -> u32 {
+/// Kills whoever puts, again and again after a time in between, and lets the last one finish. Tells how many were killed.
+fn kill(crew: &mut Crew, between: Range<u64>) -> u32 {
     let killed = kills(20);
     crew.start("putter").unwrap();
-    crew.kill_at_random(killed, Duration::from_millis(20)..Duration::from_millis(400)).unwrap();
+    let between = Duration::from_millis(between.start)..Duration::from_millis(between.end);
+    crew.kill_at_random(killed, between).unwrap();
     crew.kill_all().unwrap();
     crew.finish("finisher", Duration::from_mins(4)).unwrap();
     killed
@@ -153,7 +159,7 @@ async fn check(folder: &Path, store: &dyn Store, killed: u32) -> u64 {
 fn a_killed_run_leaves_whole_documents_and_is_taken_up_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut crew = Crew::new("kills::plays_its_part", folder.path());
-    let killed = kill(&mut crew);
+    let killed = kill(&mut crew, 20..400);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -201,7 +207,7 @@ mod on_postgres {
         let Some(schema) = runtime.block_on(Schema::new("killed runs on PostgreSQL")) else { return };
         let folder = tempfile::tempdir().unwrap();
         let crew = Crew::new("kills::plays_its_part", folder.path());
-        let killed = kill(&mut crew.with_environment(SCHEMA, schema.name()));
+        let killed = kill(&mut crew.with_environment(SCHEMA, schema.name()), 20..400);
 
         runtime.block_on(async {
             let space = Space::of(&embedder());
@@ -217,6 +223,46 @@ mod on_postgres {
                 count("SELECT sum(octet_length(data) / 7)::BIGINT FROM pumasi_rag_posting").await,
                 count("SELECT sum(octet_length(terms) / 6)::BIGINT FROM pumasi_rag_chunk").await
             );
+        });
+    }
+}
+
+#[cfg(feature = "qdrant")]
+mod on_qdrant {
+    use pumasi_rag::QdrantStore;
+    use pumasi_rag::store::QdrantOptions;
+
+    use super::*;
+    use crate::collection::Collection;
+
+    /// Names the collection to the processes.
+    const COLLECTION: &str = "PUMASI_TEST_COLLECTION";
+
+    /// A writer that was killed is given up soon.
+    fn options() -> QdrantOptions {
+        QdrantOptions::new().with_lease(Duration::from_millis(150))
+    }
+
+    /// Opens the collection that this process was told of, if it was.
+    pub(super) async fn open() -> Option<QdrantStore> {
+        let options = options().with_collection(std::env::var(COLLECTION).ok()?);
+        let url = std::env::var("PUMASI_QDRANT_URL").unwrap();
+        let space = Space::of(&embedder());
+        Some(QdrantStore::open_with(&url, space, Tenant::single(), options).await.unwrap())
+    }
+
+    #[test]
+    fn a_killed_run_leaves_whole_documents_on_qdrant_too() {
+        let Some(collection) = Collection::new("killed runs on Qdrant") else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let crew = Crew::new("kills::plays_its_part", folder.path());
+        // opening it takes a dozen calls, and a writer's end is noticed some time later
+        let killed = kill(&mut crew.with_environment(COLLECTION, &collection.name), 200..1_500);
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = collection.open(Space::of(&embedder()), options()).await.unwrap();
+            check(folder.path(), &store, killed).await;
         });
     }
 }

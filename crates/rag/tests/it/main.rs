@@ -5,6 +5,9 @@
 
 mod answers;
 mod chunks;
+#[cfg(feature = "qdrant")]
+#[path = "../support/collection.rs"]
+mod collection;
 #[cfg(feature = "local")]
 mod encoder;
 mod grounding;
@@ -25,6 +28,10 @@ mod pages;
 mod pdfs;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "qdrant")]
+mod qdrant;
+#[cfg(any(feature = "postgres", feature = "qdrant"))]
+mod random;
 mod retrieval;
 #[cfg(feature = "postgres")]
 #[path = "../support/schema.rs"]

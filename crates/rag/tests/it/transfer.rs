@@ -116,3 +116,21 @@ async fn knowledge_goes_from_sqlite_to_postgres_and_back_as_it_is() {
     same(&memory, &postgres).await;
     same(&memory, &back).await;
 }
+
+#[cfg(feature = "qdrant")]
+#[tokio::test]
+async fn knowledge_goes_to_qdrant_and_back_as_it_is() {
+    let Some(collection) = crate::collection::Collection::new("moving knowledge to Qdrant") else { return };
+    let memory = source().await;
+    let qdrant = Arc::new(collection.open(space(), pumasi_rag::store::QdrantOptions::new()).await.unwrap());
+    let back = Arc::new(MemoryStore::new(space(), Tenant::single()));
+    let of = documents(&memory).await;
+    for (from, to) in
+        [(memory.clone() as Arc<dyn Store>, qdrant.clone() as Arc<dyn Store>), (qdrant.clone(), back.clone())]
+    {
+        let report = Transfer::new(from, to).run().await.unwrap();
+        assert_eq!((report.copied, report.compared, report.others), (of, of, 0));
+    }
+    same(&memory, &qdrant).await;
+    same(&memory, &back).await;
+}

@@ -15,34 +15,25 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use pumasi_core::filter::{FieldPath, GeoPoint, Value};
+use pumasi_core::filter::{GeoPoint, Value};
 use pumasi_core::time::Timestamp;
 use serde_json::{Map, Value as Json};
+
+use crate::store::fields::{digits, visit};
 
 /// Writes the fields of a document's metadata.
 pub(super) fn write(metadata: &Map<String, Json>) -> String {
     let mut out = String::from("{");
-    members(&mut out, "", metadata);
-    out.push('}');
-    out
-}
-
-fn members(out: &mut String, above: &str, members: &Map<String, Json>) {
-    for (name, value) in members {
-        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-        if name.contains('.') || value.is_null() || !FieldPath::new(path.clone()).is_valid() {
-            continue;
-        }
+    visit(metadata, &mut |path, value| {
         if out.len() > 1 {
             out.push(',');
         }
-        let _ = write!(out, "{}:{{", quoted(&path));
-        field(out, value);
+        let _ = write!(out, "{}:{{", quoted(path));
+        field(&mut out, value);
         out.push('}');
-        if let Json::Object(inner) = value {
-            self::members(out, &path, inner);
-        }
-    }
+    });
+    out.push('}');
+    out
 }
 
 fn field(out: &mut String, value: &Json) {
@@ -106,16 +97,6 @@ pub(super) fn value(value: &Value) -> Option<(&'static str, String)> {
     })
 }
 
-/// All digits of a number, so that those are equal and in order which are; beyond all numbers where it is infinite.
-fn digits(float: f64) -> String {
-    if float.is_infinite() {
-        return if float > 0.0 { "1e400" } else { "-1e400" }.to_owned();
-    }
-    // A double has no digit behind the 1,074th.
-    let whole = format!("{float:.1074}");
-    whole.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// Writes a text without NUL, which JSONB refuses, such that parts and order stay: the first four characters become three.
 pub(super) fn text(said: &str) -> Cow<'_, str> {
     if !said.contains(|c| c < '\u{4}') {
@@ -168,16 +149,6 @@ mod tests {
         });
         assert_eq!(fields(&metadata), expected);
         assert_eq!(write(&Map::new()), "{}");
-    }
-
-    #[test]
-    fn numbers_have_all_their_digits() {
-        assert_eq!(digits(0.5), "0.5");
-        assert_eq!(digits(-3.0), "-3");
-        assert_eq!(digits(0.1), "0.1000000000000000055511151231257827021181583404541015625");
-        assert_eq!(digits(1e22), "10000000000000000000000");
-        assert_eq!(digits(2_f64.powi(60)), (1_i64 << 60).to_string());
-        assert_ne!(digits(f64::from_bits(1)), "0");
     }
 
     #[test]
