@@ -240,7 +240,9 @@ mod tests {
                 vector.iter_mut().take(outliers).for_each(|x| *x *= 20.0);
                 if sparse {
                     // as an embedder that hashes words makes them
-                    vector.iter_mut().for_each(|x| *x = if random.u8(..8) == 0 { x.abs() } else { 0.0 });
+                    for x in &mut vector {
+                        *x = if random.u8(..8) == 0 { x.abs() } else { 0.0 };
+                    }
                 }
                 vector
             };
@@ -286,8 +288,7 @@ mod tests {
             (exact - about).abs() / (fit.off * length + 8.0)
         };
         let all: Vec<i8> = (i8::MIN + 1..=i8::MAX).collect();
-        let small: Vec<i8> =
-            (0..1_024).map(|nth| if nth == 0 { 127 } else { (nth % 13 - 6) as i8 }).collect();
+        let small: Vec<i8> = std::iter::once(127).chain((-6..=6).cycle().take(1_023)).collect();
         for codes in [&all[..], &small, &[1; 640], &[0; 640], &[-127; 640]] {
             assert!(own(codes) <= 1.0, "{}", own(codes));
         }
