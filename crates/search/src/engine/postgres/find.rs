@@ -239,9 +239,10 @@ impl Search<'_> {
             builder
                 .push(" + ")
                 .push_bind(f64::from(part.weight))
-                .push(" * COALESCE(power(2::float8, -greatest((");
-            builder.push_bind(part.now.as_micros()).push(format!(" - d.{column})::float8 / 1e6, 0) / "));
-            builder.push_bind(part.half_life.as_secs_f64()).push("), 0)");
+                .push(" * COALESCE(power(2::float8, -least(greatest((");
+            builder.push_bind(part.now.as_micros()).push(format!("::float8 - d.{column}) / 1e6, 0) / "));
+            // PostgreSQL has an error for a number that is too small
+            builder.push_bind(part.half_life.as_secs_f64()).push(", 1000)), 0)");
         }
         Ok(())
     }
