@@ -88,8 +88,17 @@ fn holds(name: &str, kind: FieldKind, leaf: &Filter) -> (Json, bool) {
             (range(name, number, &bounds), value.is_nan())
         }
         (_, Filter::In { values, .. }) => {
-            let one = |value: &Value| range(name, number, &Bounds::gte(value.clone()).and_lte(value.clone()));
-            (any_of(&values.iter().map(one).collect::<Vec<_>>()), values.iter().any(Value::is_nan))
+            // one look-up, however many there are; what no number of the field equals is left out
+            let one = |value: &Value| {
+                let bounds = Bounds::gte(value.clone()).and_lte(value.clone());
+                if number {
+                    whole_ends(&bounds).map(|(low, _)| json!(low))
+                } else {
+                    decimal_ends(&bounds).filter(|(low, _)| low.is_finite()).map(|(low, _)| json!(low))
+                }
+            };
+            let known: Vec<Json> = values.iter().filter_map(one).collect();
+            (json!({"terms": {name: known}}), values.iter().any(Value::is_nan))
         }
         (_, Filter::Range { bounds, .. }) => {
             let ends = [bounds.low(), bounds.high()];
