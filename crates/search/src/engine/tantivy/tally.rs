@@ -24,7 +24,8 @@ pub(super) struct Counted {
 
 pub(super) struct Segment {
     documents: u64,
-    columns: Vec<(Option<StrColumn>, Vec<u64>)>,
+    /// Each with how often each value occurs, and the document behind the last one that has it: one may have a value twice.
+    columns: Vec<(Option<StrColumn>, Vec<(u64, DocId)>)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -35,19 +36,12 @@ impl SegmentCollector for Segment {
         self.documents += 1;
         for (column, counts) in &mut self.columns {
             let Some(column) = column else { continue };
-            // the values of a document are kept in the order in which they were written, and may come twice
-            let mut before: [Option<u64>; 8] = [None; 8];
-            for (place, ord) in column.term_ords(doc).enumerate() {
-                if before.contains(&Some(ord))
-                    || column.term_ords(doc).take(place).skip(8).any(|seen| seen == ord)
+            for ord in column.term_ords(doc) {
+                if let Some((count, behind)) = usize::try_from(ord).ok().and_then(|ord| counts.get_mut(ord))
+                    && *behind != doc + 1
                 {
-                    continue;
-                }
-                if let Some(slot) = before.get_mut(place) {
-                    *slot = Some(ord);
-                }
-                if let Some(count) = usize::try_from(ord).ok().and_then(|ord| counts.get_mut(ord)) {
                     *count += 1;
+                    *behind = doc + 1;
                 }
             }
         }
@@ -67,7 +61,7 @@ impl SegmentCollector for Segment {
         for (column, counts) in self.columns {
             let mut values = HashMap::new();
             if let Some(column) = column {
-                for (ord, count) in (0_u64..).zip(counts).filter(|(_, count)| *count > 0) {
+                for (ord, (count, _)) in (0_u64..).zip(counts).filter(|(_, (count, _))| *count > 0) {
                     let mut value = String::new();
                     column.ord_to_str(ord, &mut value)?;
                     values.insert(value, count);
@@ -86,7 +80,7 @@ impl Collector for Tally {
     fn for_segment(&self, _: u32, reader: &SegmentReader) -> tantivy::Result<Segment> {
         let open = |name: &String| -> tantivy::Result<_> {
             let column = reader.fast_fields().str(name)?;
-            let counts = vec![0; column.as_ref().map_or(0, |column| column.num_terms())];
+            let counts = vec![(0, 0); column.as_ref().map_or(0, |column| column.num_terms())];
             Ok((column, counts))
         };
         let columns = self.columns.iter().map(open).collect::<tantivy::Result<_>>()?;
