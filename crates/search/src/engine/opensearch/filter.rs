@@ -4,7 +4,7 @@ use pumasi_core::filter::{Bounds, Circle, FieldPath, Filter, Value};
 use serde_json::{Value as Json, json};
 
 use super::layout::Layout;
-use crate::schema::FieldKind;
+use crate::schema::{FieldKind, MAX_KEYWORD_BYTES};
 
 pub(super) fn everything() -> Json {
     json!({"term": {"gone": false}})
@@ -74,6 +74,12 @@ pub(super) fn lower(layout: &Layout, filter: &Filter, truth: bool) -> Json {
 fn holds(name: &str, kind: FieldKind, leaf: &Filter) -> (Json, bool) {
     let number = matches!(kind, FieldKind::Int | FieldKind::Time | FieldKind::Bool);
     match (kind, leaf) {
+        // longer than any keyword, and than the cluster takes
+        (FieldKind::Keyword, Filter::Contains { value: Value::Text(part), .. })
+            if part.len() > MAX_KEYWORD_BYTES =>
+        {
+            (nothing(), false)
+        }
         (FieldKind::Keyword, Filter::Contains { value: Value::Text(part), .. }) => {
             let escaped: String = part
                 .chars()

@@ -32,7 +32,8 @@ const LOCK: i64 = 0x7075_6d61_7365_6172;
 /// - Texts are ranked by how rare a term is (counted up to 20,000 rows), by `ts_rank`'s count of how often it occurs, and by
 ///   BM25's discount of long documents. That is close to BM25 but not the same, and pages that are ordered by scores say so
 ///   with [`Gap::Ranking`](crate::Gap::Ranking); explanations are not given, and words with typos not found.
-/// - Every match is scored: a word that is in most documents makes a search slow. Sorted pages read an index only.
+/// - Every match is scored: a word that is in most documents makes a search slow, and a query of more than a thousand terms, those in
+///   boosted fields counted twice, is `Unsupported`. Sorted pages read an index only.
 /// - A `tsvector` keeps 16,383 places, 255 of one term, and 1 MB. A document with more places counts as having every phrase whose words
 ///   it has; one with more terms, some hundred thousand different ones, is refused.
 ///

@@ -32,7 +32,9 @@ impl Shorts {
         match &query.rank {
             Rank::Text => {}
             Rank::Fields(sorts) => {
-                sorts.iter().for_each(|sort| (&sort.field, sort.descending).hash(&mut hasher))
+                for sort in sorts {
+                    (&sort.field, sort.descending).hash(&mut hasher);
+                }
             }
             Rank::Fused(_) => return None,
         }

@@ -22,10 +22,12 @@ pub(super) struct Counted {
     pub(super) values: Vec<HashMap<String, u64>>,
 }
 
+/// How often a value occurs, and the document behind the last one that has it: one may have a value twice.
+type Met = (u64, DocId);
+
 pub(super) struct Segment {
     documents: u64,
-    /// Each with how often each value occurs, and the document behind the last one that has it: one may have a value twice.
-    columns: Vec<(Option<StrColumn>, Vec<(u64, DocId)>)>,
+    columns: Vec<(Option<StrColumn>, Vec<Met>)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -61,11 +63,14 @@ impl SegmentCollector for Segment {
         for (column, counts) in self.columns {
             let mut values = HashMap::new();
             if let Some(column) = column {
-                for (ord, (count, _)) in (0_u64..).zip(counts).filter(|(_, (count, _))| *count > 0) {
-                    let mut value = String::new();
-                    column.ord_to_str(ord, &mut value)?;
-                    values.insert(value, count);
-                }
+                let met = (0_u64..).zip(counts).filter(|(_, (count, _))| *count > 0);
+                let (ords, counts): (Vec<u64>, Vec<u64>) = met.map(|(ord, (count, _))| (ord, count)).unzip();
+                let mut counts = counts.into_iter();
+                // in their order, so that each block of the dictionary is read once
+                column.dictionary().sorted_ords_to_term_cb(&ords, |value| {
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    values.extend(counts.next().map(|count| (value, count)));
+                })?;
             }
             counted.values.push(values);
         }
