@@ -20,7 +20,7 @@
 //! that of the reference evaluator over the same documents. Every second repeat has a cache. The fallback is asked as often
 //! beside, by itself and on its own connections: its p99 in the two seconds before the fault is what the bar of the p99 in the fault is
 //! measured by; that in the seconds of the fault is printed beside it, for a machine that has other work. A primary counts as back when
-//! it answers as often as before the fault, but for one in twenty; one that was killed has to be back from when it listens again.
+//! it answers as often as before the fault, but for one in twenty, and its circuit is closed; one that was killed has to be back from when it listens again.
 //!
 //! Prints a line of JSON for each run and a table of the worst ones; ends with exit code 1 if ours misses a bar, or if a
 //! control (no breaker, no hedge, no fallback) misses none.

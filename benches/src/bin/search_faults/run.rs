@@ -138,7 +138,14 @@ pub(crate) async fn run(
         _ => PageCache::memory(1_000).with_max_age(Duration::from_millis(500)),
     });
     let names = Names::default();
-    let subject = kind.build(Wire::new(place.engine.port, &names), Rows::new(place.pool()), cache);
+    let rows = Rows::new(place.pool());
+    // a pool that nobody has asked yet opens its connections when the fault comes
+    let ask = |tag| {
+        let rows = &rows;
+        async move { rows.search(&query(tag), DEADLINE).await.is_ok() }
+    };
+    let _warm = futures_util::future::join_all((0..64).map(ask)).await;
+    let subject = kind.build(Wire::new(place.engine.port, &names), rows, cache);
     let alone = alone(Rows::new(place.pool()));
     let _warm = open_loop(&alone, options.rate, Duration::from_millis(500), expected).await;
     let _warm = open_loop(&subject.ask, options.rate, Duration::from_millis(1_000), expected).await;
@@ -237,12 +244,17 @@ fn judge(
     let switch = settled(&asked, from, 99, |sample| sample.what != What::Right(How::Fresh))
         .map(|(time, number)| (time.as_secs_f64() * 1e3, number));
     // a primary that is slower than the hedge waits is overtaken when all is well, too: it is back when it answers as often as before,
-    // but for one in twenty
+    // but for one in twenty, and its circuit is closed for good
     let primary = |sample: &Sample| matches!(sample.what, What::Right(How::Fresh | How::Cached));
     let ahead: Vec<&Sample> = samples.iter().filter(|sample| sample.at < from).collect();
     beside.primary_before = ahead.iter().filter(|sample| primary(sample)).count() * 100 / ahead.len().max(1);
+    let let_in = match beside.circuit.last() {
+        None => Some(Duration::ZERO),
+        Some((at, state)) => (*state == "closed").then(|| Duration::from_millis(*at).saturating_sub(to)),
+    };
     let recovery = settled(&after, to, beside.primary_before * 95 / 100, primary)
-        .map(|(time, _)| time.as_secs_f64() * 1e3);
+        .zip(let_in)
+        .map(|((time, _), let_in)| time.max(let_in).as_secs_f64() * 1e3);
     let mut stays = 0;
     let mut row = 0;
     for sample in &asked {
