@@ -235,6 +235,7 @@ impl Builder<'_> {
             ways.extend(unit.iter().filter_map(|term| self.typo(term, piece.field)));
             units.push(if ways.len() == 1 { ways.swap_remove(0) } else { Node::Any(ways) });
         }
+        let mut units = merged(units);
         if units.len() == 1 { units.pop() } else { Some(Node::All(units)) }
     }
 
