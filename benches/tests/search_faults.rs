@@ -6,7 +6,7 @@ use std::process::Command;
 use pumasi_core::conformance::Server;
 use pumasi_core::conformance::process::is_full;
 
-/// Some three minutes, with `PUMASI_FAULT_FULL=1`: on a machine that has other work, requests are late, and a run says little. What
+/// Some four minutes, with `PUMASI_FAULT_FULL=1`: on a machine that has other work, requests are late, and a run says little. What
 /// depends on its quiet even then, the p99, is told and left to the program's long run.
 #[test]
 fn no_request_fails_and_no_answer_in_part_is_called_whole() {

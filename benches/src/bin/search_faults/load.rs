@@ -1,6 +1,7 @@
 //! Load that does not wait for answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use pumasi_core::ErrorKind;
@@ -18,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) what: What,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// Right, and what it was said to be.
     Right(How),
@@ -26,7 +27,7 @@ pub(crate) enum What {
     Partial,
     /// In part or wrong, and said to be whole.
     Lie,
-    Failed(ErrorKind),
+    Failed(ErrorKind, String),
 }
 
 /// Sends `rate` requests a second for `time`, and waits for all of them.
@@ -53,7 +54,7 @@ pub(crate) async fn open_loop(
                 }
                 Ok(got) if got.served == How::Flagged => What::Partial,
                 Ok(_) => What::Lie,
-                Err(error) => What::Failed(error.kind()),
+                Err(error) => What::Failed(error.kind(), error.to_string()),
             };
             Sample { at, took, what }
         }));
@@ -90,4 +91,51 @@ pub(crate) fn settled(
         }
     }
     best
+}
+
+/// The longest time for which nothing ran, in milliseconds: on a thread of its own, which only the machine can hold up, and in a
+/// runtime.
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+const BEAT: Duration = Duration::from_millis(5);
+
+impl Pulse {
+    pub(crate) fn of_a_thread() -> Self {
+        let longest = Arc::default();
+        let beating = Arc::downgrade(&longest);
+        std::thread::spawn(move || {
+            loop {
+                let began = Instant::now();
+                std::thread::sleep(BEAT);
+                let Some(longest) = beating.upgrade() else { return };
+                beat(&longest, began);
+            }
+        });
+        Self(longest)
+    }
+
+    /// Of the runtime that it is called in.
+    pub(crate) fn of_the_runtime() -> Self {
+        let longest = Arc::default();
+        let beating = Arc::downgrade(&longest);
+        tokio::spawn(async move {
+            loop {
+                let began = Instant::now();
+                tokio::time::sleep(BEAT).await;
+                let Some(longest) = beating.upgrade() else { return };
+                beat(&longest, began);
+            }
+        });
+        Self(longest)
+    }
+
+    /// What it was since it was asked last.
+    pub(crate) fn longest(&self) -> u64 {
+        self.0.swap(0, SeqCst)
+    }
+}
+
+fn beat(longest: &AtomicU64, began: Instant) {
+    let still = began.elapsed().saturating_sub(BEAT).as_millis();
+    longest.fetch_max(u64::try_from(still).unwrap_or(u64::MAX), SeqCst);
 }

@@ -82,6 +82,14 @@ impl Proxy {
         self.state.send_modify(|state| state.fault = fault);
     }
 
+    /// Waits until the server behind it takes connections.
+    pub(crate) async fn reaches(&self) {
+        let upstream = self.state.borrow().upstream;
+        while TcpStream::connect(upstream).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Ends the connections that are open.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.era += 1);
@@ -171,7 +179,11 @@ async fn carry(mut client: TcpStream, mut state: watch::Receiver<State>) {
                     Ok(length) if length > 0 => {
                         let fault = state.borrow_and_update().fault;
                         match fault {
-                            Fault::Silent => std::future::pending().await,
+                            Fault::Silent => {
+                    // until the client goes away
+                    let _gone = client.read(&mut [0]).await;
+                    return;
+                }
                             Fault::Slow(late) => tokio::time::sleep(Duration::from_millis(late)).await,
                             _ => {}
                         }
@@ -200,7 +212,11 @@ async fn serve(mut client: TcpStream, state: watch::Receiver<State>, requests: &
             requests.fetch_add(1, SeqCst);
             let State { fault, upstream, .. } = *state.borrow();
             let early = match fault {
-                Fault::Silent => std::future::pending().await,
+                Fault::Silent => {
+                    // until the client goes away
+                    let _gone = client.read(&mut [0]).await;
+                    return;
+                }
                 Fault::Failing(share) if fastrand::u32(..100) < share => {
                     Some(canned("503 Service Unavailable", "", b"{}"))
                 }

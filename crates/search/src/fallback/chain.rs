@@ -1,10 +1,11 @@
 //! Backends in their order, each asked when the one before it fails, is spared or takes long.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
-use pumasi_core::resilience::{RetryBudget, Retryable, Verdict, within};
+use futures_util::future::{BoxFuture, Either, select};
+use pumasi_core::resilience::{BreakerPermit, BreakerState, RetryBudget, Retryable, Verdict, within};
 use pumasi_core::time::Clock;
 use pumasi_core::{Error, ErrorKind, Result, Retry};
 
@@ -110,7 +111,7 @@ where
             let Ok(permit) = tier.admit() else {
                 tier.watch(way.request);
                 way.note(index, Cause::CircuitOpen);
-                return self.from(index + 1, way).await;
+                return self.around(index, tier, way).await;
             };
             let began = self.clock.instant();
             // outside the call, so that it is known of a call that was given up why it was
@@ -119,7 +120,7 @@ where
             let first = async {
                 let outcome = self.call(index, tier, way).await;
                 if let Some(permit) = taken() {
-                    permit.record(outcome.as_ref().map_or_else(Retryable::verdict, |_| Verdict::Success));
+                    Self::record(permit, &outcome);
                     // a success too may be the call that made enough of them to judge by
                     tier.watch(way.request);
                 }
@@ -134,6 +135,43 @@ where
             }
             raced.map(|raced| raced.value)
         })
+    }
+
+    /// Asks those behind a backend that is spared. While they do not answer, it is tried out before its turn, and asked as soon as
+    /// it is let in again: no request should fail because it is not known yet that who could answer it is well.
+    async fn around(
+        &self,
+        index: usize,
+        tier: &Arc<Tier<Q, T>>,
+        way: &Way<'_, Q, T>,
+    ) -> Result<Reply<T>, Failure> {
+        let mut onward = self.from(index + 1, way);
+        if let Some(outcome) = within(&*self.clock, tier.slow_after, onward.as_mut()).await {
+            if outcome.as_ref().is_err_and(|failure| failure.verdict() != Verdict::Success) {
+                tier.hurry(way.request);
+            }
+            return outcome;
+        }
+        let back = pin!(async {
+            let permit = tier.let_in(way.request).await;
+            let outcome = self.call(index, tier, way).await;
+            Self::record(permit, &outcome);
+            tier.watch(way.request);
+            outcome
+        });
+        match select(onward, back).await {
+            Either::Left((Err(failure), back))
+                if failure.verdict() != Verdict::Success && tier.state() == BreakerState::Closed =>
+            {
+                back.await.map_err(|_| failure)
+            }
+            Either::Right((Err(failure), onward)) if failure.verdict() != Verdict::Success => onward.await,
+            Either::Left((outcome, _)) | Either::Right((outcome, _)) => outcome,
+        }
+    }
+
+    fn record(permit: BreakerPermit, outcome: &Result<Reply<T>, Failure>) {
+        permit.record(outcome.as_ref().map_or_else(Retryable::verdict, |_| Verdict::Success));
     }
 
     /// Asks the last one, whatever its health: there is nobody else. Once more from the budget, if it fails at once.

@@ -55,9 +55,12 @@
 //!    first request that it was spared; a probe that hangs has failed when its lease is over, and one of an earlier opening
 //!    says nothing about a later one. A backend that opens its circuit again within 10 s has to do well for a while before it is
 //!    let in: for five quarters of the pause between probes, in which it is tried ten times, and at each further time for twice as
-//!    long, up to a minute. So it does not swing, and one that fails now and then is back as soon as it does not.
+//!    long, up to a minute. So it does not swing, and one that fails now and then is back as soon as it does not. While those
+//!    behind it fail or take longer than a slow call, it is tried out before its turn, at most four times a pause, and requests that wait
+//!    are answered by it as soon as it is let in.
 //! 5. **One budget** pays for hedges and retries: 5 % of the requests and one a second. When it is used up, a hedge waits
-//!    until [`slow_after`](FallbackBuilder::slow_after). Retries are made only at the last backend, where nobody else is left.
+//!    until [`slow_after`](FallbackBuilder::slow_after), unless the three calls before it had no answer in time either: then the
+//!    backend does not answer, and to the next one the call is the first. Retries are made only at the last backend, where nobody else is left.
 //! 6. **The deadline holds** for everything together, and each backend is told what is left of it. A request ends with an
 //!    answer, or with [`ErrorKind::Unavailable`] or
 //!    [`Timeout`](pumasi_core::ErrorKind::Timeout), or with what a backend says about the request itself.

@@ -1,16 +1,19 @@
 //! One backend with what is known of its health.
 
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::future::select;
 use pumasi_core::resilience::{
     Backoff, BreakerPermit, BreakerState, BreakerWindow, CircuitBreaker, Hedge, Random, RetryBudget, Verdict,
     within,
 };
 use pumasi_core::time::Clock;
 use pumasi_core::{Error, ErrorKind, Result};
+use tokio::sync::{Notify, watch};
 
 use super::builder::Settings;
 use super::{Answer, Backend};
@@ -29,6 +32,7 @@ pub(super) struct Tier<Q, T> {
     pub(super) backend: Arc<dyn Backend<Q, T>>,
     pub(super) label: Arc<str>,
     pub(super) hedge: Hedge,
+    pub(super) slow_after: Duration,
     breaker: CircuitBreaker,
     name: Arc<str>,
     clock: Arc<dyn Clock>,
@@ -36,6 +40,10 @@ pub(super) struct Tier<Q, T> {
     probe_every: Duration,
     probe_lease: Duration,
     probing: AtomicBool,
+    /// Tells the prober that somebody waits for it.
+    hurry: Arc<Notify>,
+    /// Changes when a prober ends, as it does when the circuit is closed.
+    ended: watch::Sender<()>,
     recovery: Mutex<Recovery>,
 }
 
@@ -78,6 +86,7 @@ where
             backend,
             label,
             hedge,
+            slow_after: settings.slow_after,
             breaker,
             name: Arc::clone(name),
             clock: Arc::clone(&settings.clock),
@@ -85,6 +94,8 @@ where
             probe_every: settings.probe_every,
             probe_lease: settings.probe_lease,
             probing: AtomicBool::new(false),
+            hurry: Arc::default(),
+            ended: watch::Sender::new(()),
             recovery: Mutex::new(Recovery::default()),
         }
     }
@@ -117,16 +128,38 @@ where
         tokio::spawn(probe_until_closed(leave, sample.clone()));
     }
 
+    /// Has the backend tried out before its turn: it is needed, as those behind it do not answer.
+    pub(super) fn hurry(self: &Arc<Self>, sample: &Q) {
+        if self.state() != BreakerState::Closed {
+            self.watch(sample);
+            self.hurry.notify_one();
+        }
+    }
+
+    /// Waits, with the prober in a hurry, until users are let in.
+    pub(super) async fn let_in(self: &Arc<Self>, sample: &Q) -> BreakerPermit {
+        let mut ended = self.ended.subscribe();
+        loop {
+            if let Ok(permit) = self.admit() {
+                return permit;
+            }
+            self.hurry(sample);
+            let _alive = ended.changed().await;
+        }
+    }
+
     /// For how long probes have to go well before users are let in again.
     fn hold(&self) -> Duration {
         self.recovery().hold
     }
 
-    fn pause(&self) -> Duration {
+    /// How long to wait for the next probe: for a turn of its own, and for one that somebody waits for.
+    fn pauses(&self) -> (Duration, Duration) {
         let hold = self.hold();
         let pause = if hold.is_zero() { self.probe_every } else { self.probe_every.min(hold / TRIES) };
         // many processes that lost the same backend should not ask it in step
-        pause.mul_f64(1.0 - 0.2 * self.random.unit())
+        let pause = pause.mul_f64(1.0 - 0.2 * self.random.unit());
+        (pause, pause.min(self.probe_every / 4))
     }
 
     async fn probe(&self, sample: Q) -> Result<()> {
@@ -181,6 +214,7 @@ impl<Q, T> Drop for Leave<Q, T> {
     fn drop(&mut self) {
         if let Some(tier) = self.0.upgrade() {
             tier.probing.store(false, Ordering::SeqCst);
+            tier.ended.send_replace(());
         }
     }
 }
@@ -194,9 +228,11 @@ where
     let mut well_since: Option<Instant> = None;
     loop {
         let Some(tier) = leave.0.upgrade() else { return };
-        let (clock, pause) = (Arc::clone(&tier.clock), tier.pause());
+        let (clock, hurry) = (Arc::clone(&tier.clock), Arc::clone(&tier.hurry));
+        let (pause, least) = tier.pauses();
         drop(tier);
-        clock.sleep(pause).await;
+        clock.sleep(least).await;
+        select(clock.sleep(pause.saturating_sub(least)), pin!(hurry.notified())).await;
         let Some(tier) = leave.0.upgrade() else { return };
         if tier.breaker.state() == BreakerState::Closed {
             return;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::query::{Query, Rank};
+use crate::schema::{FieldKind, Schema, check_id, is_keyword};
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of the signature: half of SHA-256's, as RFC 2104 allows.
@@ -44,6 +45,17 @@ impl Key {
     pub(crate) const fn float(value: f64) -> Self {
         // -0.0 and 0.0 are one number
         Self::Float(if value == 0.0 { 0 } else { value.to_bits() })
+    }
+
+    /// Tells whether a field of this kind may hold it: an index of another schema has other kinds under the same names.
+    fn is_of(&self, kind: FieldKind) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::Bool(_) => kind == FieldKind::Bool,
+            Self::Int(_) => matches!(kind, FieldKind::Int | FieldKind::Time),
+            Self::Float(bits) => kind == FieldKind::Float && f64::from_bits(*bits).is_finite(),
+            Self::Text(text) => kind == FieldKind::Keyword && is_keyword(text),
+        }
     }
 
     /// Orders two keys of one field; missing ones come last in either direction.
@@ -100,13 +112,18 @@ impl Cursor {
         Self { walk: query.walk(), keys, id: id.to_owned(), engine: engine.to_owned(), now }
     }
 
-    /// Tells whether this is a place in the order of `query`.
-    pub(crate) fn belongs_to(&self, query: &Query) -> bool {
-        let keys = match &query.rank {
-            Rank::Fields(sorts) => sorts.len(),
-            _ => 1,
+    /// Tells whether this is a place in the order of `query`, on an index of `schema`.
+    pub(crate) fn belongs_to(&self, query: &Query, schema: &Schema) -> bool {
+        let fits = match &query.rank {
+            Rank::Fields(sorts) => {
+                let mut pairs = self.keys.iter().zip(sorts);
+                self.keys.len() == sorts.len()
+                    && pairs.all(|(key, sort)| schema.kind(&sort.path()).is_some_and(|kind| key.is_of(kind)))
+            }
+            // a score
+            _ => matches!(self.keys.as_slice(), [key @ Key::Float(_)] if key.is_of(FieldKind::Float)),
         };
-        self.keys.len() == keys && self.walk == query.walk()
+        fits && check_id(&self.id).is_ok() && self.walk == query.walk()
     }
 
     /// Returns the order with ages counted from where the walk began.
@@ -204,8 +221,13 @@ mod tests {
         let opened = key().open(&sealed).expect("a cursor");
         assert_eq!(opened, cursor());
         let query = Query::new("러닝").with_rank(Rank::sorted([Sort::descending(&LIKES)]));
-        assert!(opened.belongs_to(&query) && opened.belongs_to(&query.clone().with_limit(50)));
-        assert!(!opened.belongs_to(&Query::new("러닝")));
+        let schema = Schema::new("posts").with_field(&LIKES);
+        assert!(
+            opened.belongs_to(&query, &schema) && opened.belongs_to(&query.clone().with_limit(50), &schema)
+        );
+        assert!(!opened.belongs_to(&Query::new("러닝"), &schema));
+        let other = Schema::new("posts").with_kind("likes", FieldKind::Keyword);
+        assert!(!opened.belongs_to(&query, &other), "another index has names there");
         assert!(!format!("{opened:?}").contains("42"));
     }
 

@@ -63,7 +63,7 @@ impl Default for Count {
 pub struct FacetRequest {
     /// Which field.
     pub field: String,
-    /// How many values at most; the most frequent ones first, equal ones by their bytes.
+    /// How many values at most, up to [`MAX_LIMIT`]; the most frequent ones first, equal ones by their bytes.
     pub limit: usize,
 }
 
@@ -288,13 +288,16 @@ impl Query {
             if !schema.kind(&path).is_some_and(crate::FieldKind::is_facet) {
                 return invalid(format!("{path} is not a field whose values can be counted"));
             }
+            if facet.limit > MAX_LIMIT {
+                return invalid(format!("more than 10,000 values of {path} are asked for"));
+            }
         }
         for boost in &self.boosts {
             boost.check(schema)?;
         }
         self.rank.check(schema)?;
         match &self.after {
-            Some(cursor) if !cursor.belongs_to(self) => {
+            Some(cursor) if !cursor.belongs_to(self, schema) => {
                 invalid("the cursor belongs to another query".to_owned())
             }
             _ => Ok(()),

@@ -42,9 +42,12 @@ pub(super) fn parse<'q>(schema: &Schema, text: &'q str) -> Vec<Piece<'q>> {
     let mut rest = text.trim_start();
     let mut or = false;
     while !rest.is_empty() {
-        let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(word_end);
-        if (word == "OR" || word == "|") && !pieces.is_empty() && !behind.trim().is_empty() {
+        // nothing here looks further than to the end of a piece: ten thousand quotes are as many pieces
+        let behind = rest.strip_prefix("OR").or_else(|| rest.strip_prefix('|'));
+        if let Some(behind) = behind.filter(|behind| behind.starts_with(char::is_whitespace))
+            && !pieces.is_empty()
+            && !behind.trim_start().is_empty()
+        {
             or = true;
             rest = behind.trim_start();
             continue;
@@ -98,7 +101,9 @@ fn sign(text: &str) -> (Occur, &str) {
 }
 
 fn field<'q>(schema: &Schema, text: &'q str) -> (Option<usize>, &'q str) {
-    let named = text.split_once(':').filter(|(_, rest)| rest.starts_with(|c: char| !c.is_whitespace()));
+    let end = text.find(|c: char| c == ':' || c.is_whitespace() || is_quote(c));
+    let named = end.and_then(|end| Some((text.get(..end)?, text.get(end..)?.strip_prefix(':')?)));
+    let named = named.filter(|(_, rest)| rest.starts_with(|c: char| !c.is_whitespace()));
     match named.and_then(|(name, rest)| Some((schema.named(name)?, rest))) {
         Some(found) => found,
         None => (None, text),

@@ -1,6 +1,6 @@
 //! A query as terms: what every engine looks up, so that all find the same documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use pumasi_core::text::TokenKind;
 
@@ -141,23 +141,29 @@ impl Plan {
         while let Some(node) = open.pop() {
             match node {
                 Node::Any(nodes) => open.extend(nodes.into_iter().rev()),
-                Node::Leaf { leaf, field, boost } => {
-                    let same = row.iter_mut().find_map(|node| match node {
-                        Node::Leaf { leaf: known, field: at, boost } if *known == leaf && *at == field => {
-                            Some(boost)
-                        }
-                        _ => None,
-                    });
-                    match same {
-                        Some(known) => *known += boost,
-                        None => row.push(Node::Leaf { leaf, field, boost }),
-                    }
-                }
-                all @ Node::All(_) => row.push(all),
+                other => row.push(other),
             }
         }
-        self.should = row;
+        self.should = merged(row);
     }
+}
+
+/// Looks up once what is looked up several times; it counts as often.
+fn merged(nodes: impl IntoIterator<Item = Node>) -> Vec<Node> {
+    let mut places: HashMap<(Leaf, Option<usize>), usize> = HashMap::new();
+    let mut row: Vec<Node> = Vec::new();
+    for node in nodes {
+        let Node::Leaf { leaf, field, boost } = &node else {
+            row.push(node);
+            continue;
+        };
+        let place = *places.entry((leaf.clone(), *field)).or_insert(row.len());
+        match row.get_mut(place) {
+            Some(Node::Leaf { boost: known, .. }) => *known += boost,
+            _ => row.push(node),
+        }
+    }
+    row
 }
 
 /// Tells whether a text, taken apart, is nothing but function words.
@@ -218,7 +224,7 @@ impl Builder<'_> {
         }
         let mut units: Vec<Node> = Vec::new();
         for unit in units_of(terms) {
-            let mut chained: Vec<Node> = unit.iter().filter(|term| term.chained).map(leaf).collect();
+            let mut chained = merged(unit.iter().filter(|term| term.chained).map(leaf));
             let beside = unit.iter().filter(|term| !term.chained);
             let mut ways: Vec<Node> = beside.clone().map(leaf).collect();
             match chained.len() {
@@ -229,6 +235,7 @@ impl Builder<'_> {
             ways.extend(unit.iter().filter_map(|term| self.typo(term, piece.field)));
             units.push(if ways.len() == 1 { ways.swap_remove(0) } else { Node::Any(ways) });
         }
+        let mut units = merged(units);
         if units.len() == 1 { units.pop() } else { Some(Node::All(units)) }
     }
 

@@ -1,5 +1,6 @@
 //! In which order documents are found.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pumasi_core::filter::{Field, FieldPath, Filter, Ordered};
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::MAX_SORTS;
 use crate::schema::{FieldKind, FieldType, Schema};
 use crate::{Error, ErrorKind, Result};
+
+/// What a weight may be: sums of such stay far within an `f32` on every engine.
+const WEIGHTS: RangeInclusive<f32> = 0.0..=1_000_000.0;
 
 /// One key that documents are sorted by. Documents without the field come last in either direction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -198,8 +202,8 @@ impl Rank {
             Self::Fused(fusion) => {
                 let weights = fusion.popularity.iter().map(|part| part.weight);
                 let weights = weights.chain(fusion.decay.iter().map(|part| part.weight));
-                if !weights.chain([fusion.text]).all(|weight| weight.is_finite() && weight >= 0.0) {
-                    return invalid("a weight of the fusion is negative or no number".to_owned());
+                if !weights.chain([fusion.text]).all(|weight| WEIGHTS.contains(&weight)) {
+                    return invalid("a weight of the fusion is not from 0 to 1,000,000".to_owned());
                 }
                 if fusion.window == 0 || fusion.window > super::MAX_LIMIT {
                     return invalid("the fusion's window is not of 1 to 10,000 documents".to_owned());
@@ -244,8 +248,8 @@ impl Boost {
     }
 
     pub(super) fn check(&self, schema: &Schema) -> Result<()> {
-        if !(self.weight.is_finite() && self.weight >= 0.0) {
-            return Err(Error::new(ErrorKind::InvalidInput, "a boost's weight is negative or no number"));
+        if !WEIGHTS.contains(&self.weight) {
+            return Err(Error::new(ErrorKind::InvalidInput, "a boost's weight is not from 0 to 1,000,000"));
         }
         schema.check_filter(&self.filter)
     }

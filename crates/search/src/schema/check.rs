@@ -133,9 +133,10 @@ impl FieldKind {
             Self::Bool => value.is_boolean(),
             Self::Int => value.as_i64().is_some(),
             // whole numbers beyond 2^53 would not be the same as a float
-            Self::Float => value.as_f64().is_some_and(|float| {
-                float.is_finite() && (value.is_f64() || float.abs() <= 9_007_199_254_740_992.0)
-            }),
+            Self::Float => match value.as_i64() {
+                Some(whole) => whole.unsigned_abs() <= 1 << 53,
+                None => value.is_f64(),
+            },
             Self::Keyword => keyword(value),
             Self::Keywords => value.as_array().is_some_and(|items| items.iter().all(keyword)),
             Self::Time => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
@@ -156,7 +157,7 @@ impl FieldKind {
 }
 
 /// Tells whether every engine can hold `text` as a keyword: PostgreSQL takes no NUL.
-fn is_keyword(text: &str) -> bool {
+pub(crate) fn is_keyword(text: &str) -> bool {
     text.len() <= MAX_KEYWORD_BYTES && !text.contains('\0')
 }
 

@@ -20,9 +20,9 @@ use pumasi_core::text::Analyzer;
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::check_id;
 #[cfg(feature = "postgres")]
 pub(crate) use check::place;
+pub(crate) use check::{check_id, is_keyword};
 pub use document::Document;
 pub(crate) use document::at as value_at;
 pub(crate) use document::text as text_at;

@@ -7,6 +7,7 @@ mod tests;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ use super::budget::within_budget;
 use super::timeout::within;
 use super::{RetryBudget, Retryable, Verdict};
 use crate::time::{Clock, SystemClock};
+
+/// After how many calls in a row without an answer in their usual time a callee counts as not answering at all. Of calls that have
+/// nothing to do with one another, of which one in twenty takes longer, three in a row do so once in eight thousand times.
+const IN_A_ROW: u32 = 3;
 
 /// Which of two calls is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +93,12 @@ pub struct Hedge {
 #[derive(Clone)]
 enum Delay {
     Fixed(Duration),
-    Learned { initial: Duration, latencies: Arc<Mutex<Latencies>> },
+    Learned {
+        initial: Duration,
+        latencies: Arc<Mutex<Latencies>>,
+        /// How many of the last calls, in a row, had no answer in the usual time.
+        unanswered: Arc<AtomicU32>,
+    },
 }
 
 impl Hedge {
@@ -105,7 +115,7 @@ impl Hedge {
     /// with the time it had taken by then, which is the least that its answer would have taken.
     pub fn at_percentile(name: impl Into<Arc<str>>, percentile: f64, initial: Duration) -> Self {
         let latencies = Arc::new(Mutex::new(Latencies::new(percentile)));
-        Self::build(name.into(), Delay::Learned { initial, latencies })
+        Self::build(name.into(), Delay::Learned { initial, latencies, unanswered: Arc::default() })
     }
 
     fn build(name: Arc<str>, delay: Delay) -> Self {
@@ -138,7 +148,9 @@ impl Hedge {
     }
 
     /// Sets for [`race`](Self::race) when the other callee is asked although the budget is used up (default: never): a first
-    /// call that has lasted this long counts as failed, and to the other callee the call is the first.
+    /// call that has lasted this long counts as failed, and to the other callee the call is the first. So does one of which the
+    /// three before it, too, had no answer within the delay that was [learned](Self::at_percentile): their callee does not answer, and
+    /// nobody waits for it longer than for a hedge.
     #[must_use]
     pub fn with_failover_after(mut self, after: Duration) -> Self {
         self.failover_after = Some(after);
@@ -163,7 +175,7 @@ impl Hedge {
     pub fn delay(&self) -> Duration {
         let delay = match &self.delay {
             Delay::Fixed(delay) => *delay,
-            Delay::Learned { initial, latencies } => {
+            Delay::Learned { initial, latencies, .. } => {
                 latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile().unwrap_or(*initial)
             }
         };
@@ -215,7 +227,10 @@ impl Hedge {
         let began = self.clock.instant();
         let mut first = pin!(first);
         let mut early = within(&*self.clock, self.delay(), first.as_mut()).await;
-        if early.is_none() && self.budget.as_ref().is_some_and(|budget| !budget.withdraw()) {
+        let silent = self.is_silent(early.is_some()) && elsewhere && self.failover_after.is_some();
+        if early.is_none() && silent {
+            self.count_failover();
+        } else if early.is_none() && self.budget.as_ref().is_some_and(|budget| !budget.withdraw()) {
             metrics::counter!("pumasi_hedges_denied_total", "name" => Arc::clone(&self.name)).increment(1);
             early = match self.failover_after.filter(|_| elsewhere) {
                 Some(after) => {
@@ -292,6 +307,19 @@ impl Hedge {
         metrics::counter!("pumasi_hedges_total", "name" => Arc::clone(&self.name), "winner" => winner)
             .increment(1);
         outcome
+    }
+
+    /// Notes whether a call had its answer within the delay; whether so many in a row had none that the callee does not answer.
+    fn is_silent(&self, answered: bool) -> bool {
+        let Delay::Learned { latencies, unanswered, .. } = &self.delay else { return false };
+        if answered {
+            unanswered.store(0, Ordering::Relaxed);
+            return false;
+        }
+        // answers that usually take longer than is waited are still on their way
+        let usual = latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile();
+        usual.is_some_and(|usual| usual <= self.longest)
+            && unanswered.fetch_add(1, Ordering::Relaxed) >= IN_A_ROW
     }
 
     fn count_failover(&self) {

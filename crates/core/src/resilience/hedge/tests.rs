@@ -271,3 +271,37 @@ async fn a_callee_that_grows_slow_does_not_teach_more_patience_than_the_longest_
         Duration::from_mins(1)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_stopped_answering_costs_the_delay_and_no_budget() {
+    let (longest, failover) = (DELAY, Duration::from_millis(120));
+    let hedge = Hedge::at_percentile("test", 0.95, DELAY)
+        .with_longest_delay(longest)
+        .with_budget(RetryBudget::new(0.0, 0.0))
+        .with_failover_after(failover);
+    for _ in 0..64 {
+        hedge.race(answer(10, Ok("a")), || answer(10, Ok("b"))).await.unwrap();
+    }
+    let ask = async || {
+        let began = tokio::time::Instant::now();
+        let raced = hedge.race(std::future::pending(), || answer(10, Ok("b"))).await.unwrap();
+        assert_eq!(raced.winner, Contender::Second);
+        began.elapsed().as_millis()
+    };
+    assert_eq!([ask().await, ask().await, ask().await, ask().await, ask().await], [130, 130, 130, 20, 20]);
+    // one that answers again has to be waited for as before
+    hedge.race(answer(10, Ok("a")), || answer(10, Ok("b"))).await.unwrap();
+    assert_eq!(ask().await, 130);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callee_that_usually_takes_longer_than_is_waited_is_hedged_by_the_budget_only() {
+    let hedge = Hedge::at_percentile("test", 0.95, DELAY)
+        .with_longest_delay(DELAY)
+        .with_budget(RetryBudget::new(0.0, 0.0))
+        .with_failover_after(Duration::from_millis(120));
+    for number in 0..64 {
+        let raced = hedge.race(answer(80, Ok("a")), || answer(1, Ok("b"))).await.unwrap();
+        assert_eq!(raced.winner, Contender::First, "{number}");
+    }
+}

@@ -17,37 +17,17 @@ use crate::page::{Cursor, CursorKey, Gap, Page, Total};
 use crate::query::{Boost, Count, Fusion, Matching, Query, Rank, Sort};
 use crate::schema::Document;
 
-macro_rules! same {
-    ($left:expr, $right:expr, $($what:tt)+) => {
-        match (&$left, &$right) {
-            (left, right) => {
-                if left != right {
-                    return Err(Broken::new(format!("{}: expected {right:?}, got {left:?}", format_args!($($what)+))));
-                }
-            }
-        }
-    };
-}
-
-macro_rules! holds {
-    ($condition:expr, $($what:tt)+) => {
-        if !$condition {
-            return Err(Broken::new(format!($($what)+)));
-        }
-    };
-}
-
 /// Time enough for any search of the laws.
-const TIME: Duration = Duration::from_secs(30);
+pub(super) const TIME: Duration = Duration::from_secs(30);
 
 /// Documents of the laws.
-const DOCUMENTS: usize = 240;
+pub(super) const DOCUMENTS: usize = 240;
 
 /// Random filter trees that law 1 compares, unless `PUMASI_SEARCH_TREES` says another number.
 const TREES: usize = 60;
 
 /// Fills an engine and the reference with the same documents, some of them changed and some deleted.
-async fn filled(
+pub(super) async fn filled(
     harness: &dyn EngineHarness,
     seed: u64,
 ) -> Result<(Arc<dyn SearchEngine>, MemoryEngine), Broken> {
@@ -76,7 +56,11 @@ async fn filled(
     Ok((engine, reference))
 }
 
-async fn both(engine: &dyn SearchEngine, reference: &MemoryEngine, changes: &[Change]) -> Result<(), Broken> {
+pub(super) async fn both(
+    engine: &dyn SearchEngine,
+    reference: &MemoryEngine,
+    changes: &[Change],
+) -> Result<(), Broken> {
     for result in engine.apply(changes).await? {
         same!(result?, Applied::Done, "what became of a new change");
     }
@@ -84,7 +68,7 @@ async fn both(engine: &dyn SearchEngine, reference: &MemoryEngine, changes: &[Ch
     Ok(())
 }
 
-fn ids(page: &Page) -> BTreeSet<&str> {
+pub(super) fn ids(page: &Page) -> BTreeSet<&str> {
     page.hits.iter().map(|hit| hit.id.as_str()).collect()
 }
 

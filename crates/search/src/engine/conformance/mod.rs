@@ -3,7 +3,29 @@
 //! Whoever writes an engine runs them from their own crate, with the feature `conformance` among the dev-dependencies:
 //! [`engine_laws!`](crate::engine_laws) makes one `#[test]` of each law on a harness.
 
+macro_rules! same {
+    ($left:expr, $right:expr, $($what:tt)+) => {
+        match (&$left, &$right) {
+            (left, right) => {
+                if left != right {
+                    return Err(Broken::new(format!("{}: expected {right:?}, got {left:?}", format_args!($($what)+))));
+                }
+            }
+        }
+    };
+}
+
+macro_rules! holds {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err(Broken::new(format!($($what)+)));
+        }
+    };
+}
+
 mod laws;
+mod odd;
+mod people;
 mod sample;
 
 use std::sync::Arc;
@@ -15,6 +37,7 @@ pub use laws::{
     law_04_applied_is_durable, law_05_versions_decide, law_06_one_bad_change_spoils_nothing,
     law_07_walks_miss_and_repeat_nothing, law_08_time_is_kept, law_09_scores_are_explained,
 };
+pub use people::{law_10_whatever_people_ask, law_11_whatever_people_write, law_12_many_values};
 #[doc(hidden)]
 pub use pumasi_core::conformance::check;
 pub use pumasi_core::conformance::{Broken, Kept, Verdict};
@@ -79,6 +102,9 @@ macro_rules! engine_laws {
             law_07_walks_miss_and_repeat_nothing,
             law_08_time_is_kept,
             law_09_scores_are_explained,
+            law_10_whatever_people_ask,
+            law_11_whatever_people_write,
+            law_12_many_values,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {

@@ -4,7 +4,7 @@ use pumasi_core::filter::{Bounds, Circle, FieldPath, Filter, Value};
 use serde_json::{Value as Json, json};
 
 use super::layout::Layout;
-use crate::schema::FieldKind;
+use crate::schema::{FieldKind, MAX_KEYWORD_BYTES};
 
 pub(super) fn everything() -> Json {
     json!({"term": {"gone": false}})
@@ -74,6 +74,12 @@ pub(super) fn lower(layout: &Layout, filter: &Filter, truth: bool) -> Json {
 fn holds(name: &str, kind: FieldKind, leaf: &Filter) -> (Json, bool) {
     let number = matches!(kind, FieldKind::Int | FieldKind::Time | FieldKind::Bool);
     match (kind, leaf) {
+        // longer than any keyword, and than the cluster takes
+        (FieldKind::Keyword, Filter::Contains { value: Value::Text(part), .. })
+            if part.len() > MAX_KEYWORD_BYTES =>
+        {
+            (nothing(), false)
+        }
         (FieldKind::Keyword, Filter::Contains { value: Value::Text(part), .. }) => {
             let escaped: String = part
                 .chars()
@@ -88,8 +94,17 @@ fn holds(name: &str, kind: FieldKind, leaf: &Filter) -> (Json, bool) {
             (range(name, number, &bounds), value.is_nan())
         }
         (_, Filter::In { values, .. }) => {
-            let one = |value: &Value| range(name, number, &Bounds::gte(value.clone()).and_lte(value.clone()));
-            (any_of(&values.iter().map(one).collect::<Vec<_>>()), values.iter().any(Value::is_nan))
+            // one look-up, however many there are; what no number of the field equals is left out
+            let one = |value: &Value| {
+                let bounds = Bounds::gte(value.clone()).and_lte(value.clone());
+                if number {
+                    whole_ends(&bounds).map(|(low, _)| json!(low))
+                } else {
+                    decimal_ends(&bounds).filter(|(low, _)| low.is_finite()).map(|(low, _)| json!(low))
+                }
+            };
+            let known: Vec<Json> = values.iter().filter_map(one).collect();
+            (json!({"terms": {name: known}}), values.iter().any(Value::is_nan))
         }
         (_, Filter::Range { bounds, .. }) => {
             let ends = [bounds.low(), bounds.high()];

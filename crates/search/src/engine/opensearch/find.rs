@@ -1,5 +1,7 @@
 //! One search: what is asked of the cluster, and how its answer is read.
 
+use std::time::Duration;
+
 use pumasi_core::filter::{Field, FieldPath, Filter};
 use pumasi_core::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
@@ -29,6 +31,33 @@ struct Found {
 
 fn protocol(what: &str) -> Error {
     Error::new(ErrorKind::Protocol, format!("the search cluster's answer {what}"))
+}
+
+/// How many look-ups a query has.
+pub(super) fn clauses(query: &Json) -> usize {
+    let leaves = ["term", "terms", "range", "prefix", "fuzzy", "wildcard", "match_phrase", "geo_distance"];
+    let (mut open, mut count) = (vec![query], 0);
+    while let Some(next) = open.pop() {
+        match next {
+            Json::Object(fields) => {
+                for (name, value) in fields {
+                    if leaves.contains(&name.as_str()) {
+                        count += 1;
+                    } else {
+                        open.push(value);
+                    }
+                }
+            }
+            Json::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    count
+}
+
+/// The half-life as the cluster takes it: at least one microsecond.
+fn scale(half_life: Duration) -> i64 {
+    i64::try_from(half_life.as_micros()).unwrap_or(i64::MAX).max(1)
 }
 
 impl<'a> Search<'a> {
@@ -145,7 +174,7 @@ impl<'a> Search<'a> {
             let now = part.now.as_micros();
             let past = json!({"range": {name.clone(): {"lte": now}}});
             let future = json!({"range": {name.clone(): {"gt": now}}});
-            let decay = json!({"origin": now, "scale": i64::try_from(part.half_life.as_micros()).unwrap_or(i64::MAX), "decay": 0.5});
+            let decay = json!({"origin": now, "scale": scale(part.half_life), "decay": 0.5});
             functions.push(json!({"filter": past, "exp": {name: decay}, "weight": part.weight}));
             functions.push(json!({"filter": future, "weight": part.weight}));
         }

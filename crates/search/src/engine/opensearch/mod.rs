@@ -28,6 +28,10 @@ use nodes::{Body, Nodes};
 /// The largest body of one `_bulk`, in bytes.
 const BULK: usize = 8 << 20;
 
+/// What a query may look up at most: a little less than `indices.query.bool.max_clause_count`, 1,024 unless it is set. A cluster that is
+/// asked for more answers 400 or 500, as if it were ill.
+const MOST_CLAUSES: usize = 1_000;
+
 /// How long calls may take that are not searches.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,6 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// - Writes go by `_bulk` with external versions; each document has its own result. They are found when they are acknowledged:
 ///   each batch refreshes what it wrote, so hand changes over in batches.
 /// - Shards that fail and searches that run out of time are [gaps](crate::Gap), no silently smaller answers.
+/// - A query of more than about a thousand terms is `Unsupported`, so that the next engine is asked.
 /// - Deleted documents leave a small one with their version, which nothing finds.
 #[derive(Clone, Debug)]
 pub struct OpenSearchEngine {
@@ -297,7 +302,12 @@ impl SearchEngine for OpenSearchEngine {
         }
         let started = Instant::now();
         let search = Search::new(&self.schema, &self.layout, &self.name, query);
-        let body = Body::Json(search.request(time_left.as_millis().max(1)));
+        let request = search.request(time_left.as_millis().max(1));
+        if request.get("query").is_some_and(|query| find::clauses(query) > MOST_CLAUSES) {
+            let what = "the query looks up more than a search cluster does at once, a thousand terms";
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        let body = Body::Json(request);
         let path = format!("{}/_search", self.target());
         let left = time_left.saturating_sub(started.elapsed());
         let answer = tokio::time::timeout(left, self.call(Method::POST, &path, &body, left)).await;

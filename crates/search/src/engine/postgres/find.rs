@@ -14,6 +14,12 @@ use crate::query::{Count, Fusion, Plan, Query, Rank, Sort};
 use crate::schema::{FieldKind, Schema};
 use crate::{Error, ErrorKind, Result};
 
+/// How many terms a score may have: each is looked up, counted and ranked in each row by itself.
+const MOST_PARTS: usize = 1_000;
+
+/// How many parts of a score are added up in one pair of brackets.
+const SUMMED: usize = 64;
+
 pub(super) struct Search<'a> {
     pub(super) schema: &'a Schema,
     pub(super) table: &'a Table,
@@ -158,6 +164,10 @@ impl Search<'_> {
         paged: bool,
     ) -> Result<Vec<Found>> {
         let parts = Lookup { schema: self.schema, table: self.table }.parts(plan);
+        if parts.len() > MOST_PARTS {
+            let what = "the query scores by more than PostgreSQL does in time, a thousand terms";
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
         let weights = self.weights(&mut *connection, &parts).await?;
         let mut builder = QueryBuilder::<Postgres>::new("WITH scored AS (SELECT d.id, (");
         self.push_score(&mut builder, query, rank, &parts, &weights)?;
@@ -210,16 +220,24 @@ impl Search<'_> {
     ) -> Result<()> {
         let text = if let Rank::Fused(fusion) = rank { f64::from(fusion.text) } else { 1.0 };
         builder.push_bind(text).push(" * (0");
-        for (part, weight) in parts.iter().zip(weights) {
-            builder.push(" + ").push_bind(weight * f64::from(part.boost));
-            if part.weighed {
-                builder.push(format!(" * COALESCE(ts_rank('{{1,1,1,1}}', d.{}, ", part.column));
-                builder.push_bind(part.query.clone()).push("::tsquery), 0) * 2.2 / (1.3 + 0.9 * d.length / ");
-                builder.push_bind(self.mean.max(1.0)).push(")");
-            } else {
-                builder.push(format!(" * COALESCE((d.{} @@ ", part.column));
-                builder.push_bind(part.query.clone()).push("::tsquery)::int, 0)");
+        let parts: Vec<(&Part, &f64)> = parts.iter().zip(weights).collect();
+        // a sum of thousands is deeper than the server's stack
+        for some in parts.chunks(SUMMED) {
+            builder.push(" + (0");
+            for (part, weight) in some {
+                builder.push(" + ").push_bind(*weight * f64::from(part.boost));
+                if part.weighed {
+                    builder.push(format!(" * COALESCE(ts_rank('{{1,1,1,1}}', d.{}, ", part.column));
+                    builder
+                        .push_bind(part.query.clone())
+                        .push("::tsquery), 0) * 2.2 / (1.3 + 0.9 * d.length / ");
+                    builder.push_bind(self.mean.max(1.0)).push(")");
+                } else {
+                    builder.push(format!(" * COALESCE((d.{} @@ ", part.column));
+                    builder.push_bind(part.query.clone()).push("::tsquery)::int, 0)");
+                }
             }
+            builder.push(")");
         }
         for boost in &query.boosts {
             builder.push(" + ").push_bind(f64::from(boost.weight)).push(" * COALESCE(");
@@ -239,9 +257,10 @@ impl Search<'_> {
             builder
                 .push(" + ")
                 .push_bind(f64::from(part.weight))
-                .push(" * COALESCE(power(2::float8, -greatest((");
-            builder.push_bind(part.now.as_micros()).push(format!(" - d.{column})::float8 / 1e6, 0) / "));
-            builder.push_bind(part.half_life.as_secs_f64()).push("), 0)");
+                .push(" * COALESCE(power(2::float8, -least(greatest((");
+            builder.push_bind(part.now.as_micros()).push(format!("::float8 - d.{column}) / 1e6, 0) / "));
+            // PostgreSQL has an error for a number that is too small
+            builder.push_bind(part.half_life.as_secs_f64()).push(", 1000)), 0)");
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::table::{Table, quoted};
+use super::table::{LOST, Table, quoted};
 use crate::query::{Leaf, Node, Plan};
 use crate::schema::Schema;
 
@@ -55,6 +55,9 @@ impl Lookup<'_> {
                     query.push_str(&quoted(text));
                     before = *offset;
                 }
+                // where positions are lost, a document counts as having a phrase whose words it has
+                let words: Vec<String> = terms.iter().map(|(_, text)| quoted(text)).collect();
+                let query = format!("({query}) | ({} & {})", words.join(" & "), quoted(LOST));
                 (self.table.terms(field), query)
             }
             Leaf::Prefix(key) => (format!("p{}", field?), format!("{}:*", quoted(key))),

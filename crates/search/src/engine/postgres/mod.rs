@@ -32,8 +32,10 @@ const LOCK: i64 = 0x7075_6d61_7365_6172;
 /// - Texts are ranked by how rare a term is (counted up to 20,000 rows), by `ts_rank`'s count of how often it occurs, and by
 ///   BM25's discount of long documents. That is close to BM25 but not the same, and pages that are ordered by scores say so
 ///   with [`Gap::Ranking`](crate::Gap::Ranking); explanations are not given, and words with typos not found.
-/// - Every match is scored: a word that is in most documents makes a search slow. Sorted pages read an index only.
-/// - A `tsvector` keeps 16,383 places and 1 MB: phrases are not told apart behind that.
+/// - Every match is scored: a word that is in most documents makes a search slow, and a query of more than a thousand terms, those in
+///   boosted fields counted twice, is `Unsupported`. Sorted pages read an index only.
+/// - A `tsvector` keeps 16,383 places, 255 of one term, and 1 MB. A document with more places counts as having every phrase whose words
+///   it has; one with more terms, some hundred thousand different ones, is refused.
 ///
 /// Tables are made when it is opened, one for each index that is built anew.
 #[derive(Clone, Debug)]
@@ -255,7 +257,9 @@ impl PostgresEngine {
     async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         let writing = at("writing to the index in PostgreSQL");
         let checked: Vec<Result<()>> = changes.iter().map(|change| change.check(&self.schema)).collect();
-        let mut ids: Vec<&str> = changes.iter().map(Change::id).collect();
+        // what a schema refuses may hold what the database does
+        let good = changes.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
+        let mut ids: Vec<&str> = good.map(|(change, _)| change.id()).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&writing)?;
@@ -292,8 +296,10 @@ impl PostgresEngine {
                 results.push(Ok(Applied::Stale));
                 continue;
             }
-            newest.insert(change.id(), self.table.row(&self.schema, change));
-            results.push(Ok(Applied::Done));
+            results.push(self.table.row(&self.schema, change).map(|row| {
+                newest.insert(change.id(), row);
+                Applied::Done
+            }));
         }
         let (mut documents, mut terms) = (0_i64, 0_i64);
         for (id, row) in &newest {

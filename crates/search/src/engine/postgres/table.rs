@@ -1,5 +1,6 @@
 //! The table of an index: its columns, and documents as its rows.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pumasi_core::filter::{Column, Columns, Element, EpochUnit, FieldPath};
@@ -10,9 +11,16 @@ use sqlx::{Postgres, QueryBuilder};
 use crate::engine::Change;
 use crate::schema::{FieldKind, Schema, place, value_at};
 use crate::terms::{Term, terms};
+use crate::{Error, ErrorKind, Result};
 
-/// The last position that a `tsvector` keeps (PostgreSQL, 12.11 "Limitations").
+/// The last position that a `tsvector` keeps, how many of one term, and how many bytes all of it may have (PostgreSQL, 12.11
+/// "Limitations").
 const LAST_POSITION: u32 = 16_383;
+const MOST_POSITIONS: usize = 255;
+const MOST_BYTES: usize = 1 << 20;
+
+/// Stands among the terms of a document some positions of which are not kept. No text has such a term.
+pub(super) const LOST: &str = "positions lost";
 
 /// Where everything stands.
 #[derive(Clone, Debug)]
@@ -155,28 +163,32 @@ impl Table {
         60_000 / self.names().len().max(1)
     }
 
-    pub(super) fn row<'a>(&self, schema: &Schema, change: &'a Change) -> Row<'a> {
+    /// # Errors
+    ///
+    /// `InvalidInput` for a document with more terms than a `tsvector` holds.
+    pub(super) fn row<'a>(&self, schema: &Schema, change: &'a Change) -> Result<Row<'a>> {
         let Some(document) = change.document() else {
             let nothing = |places: &[usize]| places.iter().map(|_| None).collect();
             let (apart, prefixes) = (nothing(&self.apart), nothing(&self.prefixes));
-            return Row { change, source: None, length: 0, all: None, apart, prefixes };
+            return Ok(Row { change, source: None, length: 0, all: None, apart, prefixes });
         };
         let taken = terms(schema, document.source());
         let apart = self.apart.iter().map(|index| {
-            taken.apart.iter().find(|(known, _)| known == index).map(|(_, terms)| tsvector(terms))
+            let own = taken.apart.iter().find(|(known, _)| known == index);
+            own.map(|(_, terms)| tsvector(terms)).transpose()
         });
         let prefixes = self.prefixes.iter().map(|index| {
             let words = taken.prefixes.iter().find(|(known, _)| known == index).map(|(_, words)| words);
-            words.map(|words| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+            words.map(|words| beginnings(words)).transpose()
         });
-        Row {
+        Ok(Row {
             change,
             source: Some(document.source().to_string()),
             length: i32::try_from(taken.all.len()).unwrap_or(i32::MAX),
-            all: Some(tsvector(&taken.all)),
-            apart: apart.collect(),
-            prefixes: prefixes.collect(),
-        }
+            all: Some(tsvector(&taken.all)?),
+            apart: apart.collect::<Result<_>>()?,
+            prefixes: prefixes.collect::<Result<_>>()?,
+        })
     }
 
     /// Appends a row's values.
@@ -237,15 +249,44 @@ pub(super) fn quoted(term: &str) -> String {
     format!("'{}'", term.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Writes terms with their positions, which count from 1; those behind the last one that is kept stand there together.
-fn tsvector(terms: &[Term]) -> String {
-    let mut out = String::with_capacity(terms.len() * 16);
-    for term in terms {
-        let _ = write!(out, "{}:{} ", quoted(&term.text), position(term.position));
+fn within(bytes: usize) -> Result<()> {
+    if bytes < MOST_BYTES {
+        return Ok(());
     }
-    out
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        "the document has more terms than PostgreSQL's index takes of one",
+    ))
 }
 
-pub(super) fn position(position: u32) -> u32 {
-    position.saturating_add(1).min(LAST_POSITION)
+/// Writes terms with their positions, which count from 1; those behind the last one that is kept stand there together.
+fn tsvector(terms: &[Term]) -> Result<String> {
+    let mut positions: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for term in terms {
+        positions.entry(&term.text).or_default().push(term.position.saturating_add(1));
+    }
+    let mut out = String::with_capacity(terms.len() * 8);
+    let (mut bytes, mut lost) = (0_usize, false);
+    for (text, mut at) in positions {
+        at.dedup();
+        lost |= at.len() > MOST_POSITIONS || at.last() > Some(&LAST_POSITION);
+        at.truncate(MOST_POSITIONS);
+        // each term, how many positions, and those, of two bytes each
+        bytes = bytes.saturating_add(text.len() + 3 + 2 * at.len());
+        let _ = write!(out, "{}", quoted(text));
+        for (place, position) in at.into_iter().enumerate() {
+            let _ = write!(out, "{}{}", if place > 0 { ',' } else { ':' }, position.min(LAST_POSITION));
+        }
+        out.push(' ');
+    }
+    within(bytes)?;
+    if lost {
+        out.push_str(&quoted(LOST));
+    }
+    Ok(out)
+}
+
+fn beginnings(words: &[String]) -> Result<String> {
+    within(words.iter().map(|word| word.len() + 1).sum())?;
+    Ok(words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
 }

@@ -22,9 +22,12 @@ pub(super) struct Counted {
     pub(super) values: Vec<HashMap<String, u64>>,
 }
 
+/// How often a value occurs, and the document behind the last one that has it: one may have a value twice.
+type Met = (u64, DocId);
+
 pub(super) struct Segment {
     documents: u64,
-    columns: Vec<(Option<StrColumn>, Vec<u64>)>,
+    columns: Vec<(Option<StrColumn>, Vec<Met>)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -35,19 +38,12 @@ impl SegmentCollector for Segment {
         self.documents += 1;
         for (column, counts) in &mut self.columns {
             let Some(column) = column else { continue };
-            // the values of a document are kept in the order in which they were written, and may come twice
-            let mut before: [Option<u64>; 8] = [None; 8];
-            for (place, ord) in column.term_ords(doc).enumerate() {
-                if before.contains(&Some(ord))
-                    || column.term_ords(doc).take(place).skip(8).any(|seen| seen == ord)
+            for ord in column.term_ords(doc) {
+                if let Some((count, behind)) = usize::try_from(ord).ok().and_then(|ord| counts.get_mut(ord))
+                    && *behind != doc + 1
                 {
-                    continue;
-                }
-                if let Some(slot) = before.get_mut(place) {
-                    *slot = Some(ord);
-                }
-                if let Some(count) = usize::try_from(ord).ok().and_then(|ord| counts.get_mut(ord)) {
                     *count += 1;
+                    *behind = doc + 1;
                 }
             }
         }
@@ -67,11 +63,14 @@ impl SegmentCollector for Segment {
         for (column, counts) in self.columns {
             let mut values = HashMap::new();
             if let Some(column) = column {
-                for (ord, count) in (0_u64..).zip(counts).filter(|(_, count)| *count > 0) {
-                    let mut value = String::new();
-                    column.ord_to_str(ord, &mut value)?;
-                    values.insert(value, count);
-                }
+                let met = (0_u64..).zip(counts).filter(|(_, (count, _))| *count > 0);
+                let (ords, counts): (Vec<u64>, Vec<u64>) = met.map(|(ord, (count, _))| (ord, count)).unzip();
+                let mut counts = counts.into_iter();
+                // in their order, so that each block of the dictionary is read once
+                column.dictionary().sorted_ords_to_term_cb(&ords, |value| {
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    values.extend(counts.next().map(|count| (value, count)));
+                })?;
             }
             counted.values.push(values);
         }
@@ -86,7 +85,7 @@ impl Collector for Tally {
     fn for_segment(&self, _: u32, reader: &SegmentReader) -> tantivy::Result<Segment> {
         let open = |name: &String| -> tantivy::Result<_> {
             let column = reader.fast_fields().str(name)?;
-            let counts = vec![0; column.as_ref().map_or(0, |column| column.num_terms())];
+            let counts = vec![(0, 0); column.as_ref().map_or(0, |column| column.num_terms())];
             Ok((column, counts))
         };
         let columns = self.columns.iter().map(open).collect::<tantivy::Result<_>>()?;

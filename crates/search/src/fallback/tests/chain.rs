@@ -52,6 +52,23 @@ async fn the_first_request_of_a_hang_is_answered_after_the_hedge_and_the_elevent
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_crowd_too_a_hang_costs_no_more_than_the_hedges_delay() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let fallback = world.builder(&engine, &database).extra_calls(0.0).build().unwrap();
+    for _ in 0..300 {
+        let _fresh = fallback.call(1).await.unwrap();
+    }
+    engine.set(Mode::Hanging);
+    // more than the budget has hedges for
+    let began = Instant::now();
+    let calls = (0..200).map(|request| fallback.call(request));
+    let calls = futures_util::future::join_all(calls).await;
+    assert!(calls.into_iter().all(|served| served.unwrap().backend() == Some("database")));
+    assert_eq!(began.elapsed(), millis(15));
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_the_budget_used_up_nobody_waits_longer_than_for_a_slow_call() {
     let world = World::new();
     let (engine, database) = world.backends();

@@ -165,3 +165,52 @@ async fn it_is_tried_too_when_a_success_is_what_makes_enough_calls_to_open() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(state(&fallback), BreakerState::Closed, "without another request");
 }
+
+/// A primary that was tried out a moment ago and is well from now on.
+async fn spared_and_just_well_again(engine: &Script, fallback: &Fallback<u32, Value>) {
+    engine.set(Mode::Failing(ErrorKind::Unavailable, 1));
+    let _opened = load(fallback, millis(100)).await;
+    let probes = engine.probes();
+    while engine.probes() == probes {
+        tokio::time::sleep(millis(1)).await;
+    }
+    tokio::time::sleep(millis(5)).await;
+    engine.set(Mode::Well(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_fallback_stalls_is_answered_by_a_primary_that_is_well_again() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let fallback = world.builder(&engine, &database).build().unwrap();
+    spared_and_just_well_again(&engine, &fallback).await;
+    database.set(Mode::Hanging);
+    let began = Instant::now();
+    let calls = futures_util::future::join_all((0..50).map(|request| fallback.call(request))).await;
+    assert!(calls.into_iter().all(|served| served.unwrap().as_str() == "fresh"));
+    assert!(began.elapsed() <= millis(300), "{:?}", began.elapsed());
+    assert_eq!(engine.inner.most_probing.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_is_tried_before_its_turn_once_its_fallback_fails_and_at_most_four_times_a_pause() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let fallback = world.builder(&engine, &database).build().unwrap();
+    spared_and_just_well_again(&engine, &fallback).await;
+    database.set(Mode::Failing(ErrorKind::Unavailable, 1));
+    assert_eq!(fallback.call(1).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    tokio::time::sleep(millis(300)).await;
+    assert_eq!(fallback.call(1).await.unwrap().as_str(), "fresh");
+
+    // long enough for its next failure to be none of a backend that flaps, which is tried more often
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    engine.set(Mode::Failing(ErrorKind::Unavailable, 1));
+    let probes = engine.probes();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(10) {
+        fallback.call(1).await.unwrap_err();
+        tokio::time::sleep(millis(10)).await;
+    }
+    assert!(engine.probes() - probes <= 45, "{} probes", engine.probes() - probes);
+}
