@@ -185,13 +185,13 @@ mod tests {
         /// Rows of a test.
         struct RowsQuery {
             /// From which on.
-            from: f64,
+            from: i64,
         }
     }
 
     async fn rows(PageOf(paging, query): PageOf<RowsQuery>) -> Result<(HeaderMap, Json<Vec<i64>>), Problem> {
         let after = paging.after_moment()?.map_or(0, |(at, _)| at);
-        let rows = (1..=5).filter(|row| *row > after && *row as f64 >= query.from).take(paging.rows());
+        let rows = (1..=5).filter(|row| *row > after && *row >= query.from).take(paging.rows());
         Ok(paging.page(rows.collect(), |row| format!("{row},가")))
     }
 
