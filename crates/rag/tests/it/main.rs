@@ -15,6 +15,7 @@ mod knowledge;
 #[cfg(feature = "embedded")]
 mod layout;
 mod measured;
+mod multi_query;
 #[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
 #[cfg(feature = "embedded")]
