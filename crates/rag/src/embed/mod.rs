@@ -4,4 +4,7 @@
 mod local;
 
 #[cfg(feature = "local")]
-pub use local::{EncoderTokens, LocalEmbedder};
+pub use local::LocalEmbedder;
+
+#[cfg(any(feature = "local", feature = "ort"))]
+pub use crate::encoder::EncoderTokens;

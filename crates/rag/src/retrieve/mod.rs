@@ -12,6 +12,8 @@
 //! | `pumasi_rag_retrieval_notes_total` | counter: what could not be done for a question | `note`: `cannot_read`, `not_embedded`, `not_reranked`, `not_reworded` |
 
 mod by_model;
+#[cfg(feature = "local")]
+mod cross_encoder;
 mod explanation;
 mod gate;
 mod measure;
@@ -34,6 +36,8 @@ use pumasi_core::text::{Analyzer, SparseVector, Weighted, fuse_min_max, fuse_rrf
 use pumasi_core::time::{Clock, SystemClock};
 
 pub use by_model::ModelReranker;
+#[cfg(feature = "local")]
+pub use cross_encoder::CrossEncoder;
 pub use explanation::{Explanation, Place};
 pub use gate::Gate;
 pub use multi_query::{MultiQuery, Rewording};
