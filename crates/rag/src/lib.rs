@@ -51,6 +51,7 @@
 //! | `embedded` (default) | `SqliteStore`: knowledge in one crash-safe file |
 //! | `postgres` | `PostgresStore`: knowledge in PostgreSQL with pgvector |
 //! | `local` | sentence encoders and cross-encoders in this process, from a folder of weights |
+//! | `ort` | sentence encoders by ONNX Runtime, whose library is loaded at run time |
 //! | `html`, `pdf` | documents from HTML and PDF |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
 //! | `axum` | answers as responses of `axum` |

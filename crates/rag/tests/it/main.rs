@@ -20,6 +20,8 @@ mod multi_query;
 mod mutate;
 #[cfg(feature = "embedded")]
 mod nearby;
+#[cfg(all(feature = "local", feature = "ort"))]
+mod onnx;
 #[cfg(feature = "html")]
 mod pages;
 #[cfg(feature = "pdf")]
