@@ -3,7 +3,7 @@
 //! Every peer's result is compared with the right value before it is timed: a fast wrong answer is no answer. Times are CPU time
 //! of the thread and the minimum of many runs, so that a busy machine disturbs the figures as little as possible.
 
-#[cfg(any(feature = "rag", feature = "search"))]
+#[cfg(any(feature = "onnx", feature = "rag", feature = "search"))]
 pub mod beir;
 #[cfg(feature = "saga")]
 pub mod eight_steps;

@@ -52,7 +52,8 @@
 //! | `embedded` (default) | `SqliteStore`: knowledge in one crash-safe file |
 //! | `postgres` | `PostgresStore`: knowledge in PostgreSQL with pgvector |
 //! | `qdrant` | `QdrantStore`: knowledge in Qdrant |
-//! | `local` | sentence encoders in this process, from a folder of weights |
+//! | `local` | sentence encoders and cross-encoders in this process, from a folder of weights |
+//! | `ort` | sentence encoders by ONNX Runtime, whose library is loaded at run time |
 //! | `html`, `pdf` | documents from HTML and PDF |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
 //! | `axum` | answers as responses of `axum` |
@@ -63,6 +64,8 @@ pub mod chunk;
 pub mod conformance;
 pub mod document;
 pub mod embed;
+#[cfg(any(feature = "local", feature = "ort"))]
+mod encoder;
 pub mod ingest;
 pub mod memory;
 pub mod retrieve;

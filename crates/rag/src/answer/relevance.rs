@@ -43,11 +43,16 @@ impl Relevance {
     }
 
     /// Keeps what is worth reading: nothing unless one passage is relevant, and then those that have at least half as much of the
-    /// question as the best.
-    pub(super) fn keep(&self, question: &str, hits: Vec<Hit>) -> Vec<Hit> {
+    /// question as the best. A passage that speaks of one of the question's wordings speaks of the question.
+    pub(super) fn keep<'q>(&self, wordings: impl IntoIterator<Item = &'q str>, hits: Vec<Hit>) -> Vec<Hit> {
         let is_near = |hit: &Hit| hit.why.dense.is_some_and(|place| place.score >= self.min_similarity);
-        let passages = hits.iter().map(|hit| (hit.passage.place(), hit.passage.section_text.as_str()));
-        let shares = coverage(question, passages);
+        let mut shares = vec![0.0_f32; hits.len()];
+        for wording in wordings {
+            let passages = hits.iter().map(|hit| (hit.passage.place(), hit.passage.section_text.as_str()));
+            for (best, share) in shares.iter_mut().zip(coverage(wording, passages)) {
+                *best = best.max(share);
+            }
+        }
         let scored: Vec<(f32, bool, Hit)> =
             shares.into_iter().zip(hits).map(|(share, hit)| (share, is_near(&hit), hit)).collect();
         let best = scored.iter().map(|(share, ..)| *share).fold(0.0, f32::max);

@@ -45,7 +45,10 @@ async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure
 
     let question = looked_up(&inner, &ask.question, &history, &mut out).await?;
     let found = inner.retriever.retrieve(&question).await?;
-    let hits = if found.relevant { inner.relevance.keep(&question.text, found.hits) } else { Vec::new() };
+    out.count(found.usage);
+    let wordings = found.rewordings.iter().map(|wording| wording.text.as_str());
+    let wordings = wordings.chain([question.text.as_str()]);
+    let hits = if found.relevant { inner.relevance.keep(wordings, found.hits) } else { Vec::new() };
     let model = inner.model.as_ref();
     let fence = Fence::new();
     let prompt = Prompt {

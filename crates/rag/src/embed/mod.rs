@@ -2,6 +2,13 @@
 
 #[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "ort")]
+mod onnx;
 
 #[cfg(feature = "local")]
-pub use local::{EncoderTokens, LocalEmbedder};
+pub use local::LocalEmbedder;
+#[cfg(feature = "ort")]
+pub use onnx::{OnnxEmbedder, OnnxRuntime};
+
+#[cfg(any(feature = "local", feature = "ort"))]
+pub use crate::encoder::EncoderTokens;

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Place {
     /// The rank, from 1.
     pub rank: usize,
-    /// The score: an inner product, or a sum of BM25 weights.
+    /// The score: an inner product, a sum of BM25 weights, or what both were made of.
     pub score: f32,
 }
 
@@ -22,6 +22,8 @@ pub struct Explanation {
     pub dense: Option<Place>,
     /// Its place among those with the question's words; `None` if it is not among those looked at.
     pub lexical: Option<Place>,
+    /// Its best place among what the question's other [wordings](super::MultiQuery) found; `None` if there are none, or it is not there.
+    pub reworded: Option<Place>,
     /// What share of the question it speaks of, by the weight of its terms: 0 to 1.
     pub coverage: f32,
     /// The question's words that it has, as stems, in the question's order.
@@ -33,6 +35,7 @@ impl fmt::Debug for Explanation {
         f.debug_struct("Explanation")
             .field("dense", &self.dense)
             .field("lexical", &self.lexical)
+            .field("reworded", &self.reworded)
             .field("coverage", &self.coverage)
             .field("words", &self.words.len())
             .finish()
@@ -48,6 +51,9 @@ impl fmt::Display for Explanation {
         match self.lexical {
             Some(Place { rank, score }) => write!(f, ", words #{rank} ({score:.2})")?,
             None => f.write_str(", no words")?,
+        }
+        if let Some(Place { rank, .. }) = self.reworded {
+            write!(f, ", reworded #{rank}")?;
         }
         write!(f, ", {:.0} % of the question", f64::from(self.coverage) * 100.0)?;
         if !self.words.is_empty() {

@@ -10,7 +10,7 @@ pub(super) fn show() {
     for outcome in ["relevant", "irrelevant", "nothing", "failed"] {
         metrics::counter!("pumasi_rag_retrievals_total", "outcome" => outcome).increment(0);
     }
-    for note in ["cannot_read", "not_embedded", "not_reranked"] {
+    for note in ["cannot_read", "not_embedded", "not_reranked", "not_reworded"] {
         metrics::counter!("pumasi_rag_retrieval_notes_total", "note" => note).increment(0);
     }
 }
@@ -32,6 +32,7 @@ pub(super) fn retrieval(found: &Result<Retrieved>, took: Duration) {
             Note::CannotRead => "cannot_read",
             Note::NotEmbedded(_) => "not_embedded",
             Note::NotReranked(_) => "not_reranked",
+            Note::NotReworded(_) => "not_reworded",
         };
         metrics::counter!("pumasi_rag_retrieval_notes_total", "note" => note).increment(1);
     }

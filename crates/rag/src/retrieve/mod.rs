@@ -9,36 +9,45 @@
 //! | `pumasi_rag_retrievals_total` | counter | `outcome`: `relevant`, `irrelevant` (below the threshold), `nothing` (no passage at all), `failed` |
 //! | `pumasi_rag_retrieval_seconds` | histogram | |
 //! | `pumasi_rag_retrieved_passages_total` | counter | |
-//! | `pumasi_rag_retrieval_notes_total` | counter: what could not be done for a question | `note`: `cannot_read`, `not_embedded`, `not_reranked` |
+//! | `pumasi_rag_retrieval_notes_total` | counter: what could not be done for a question | `note`: `cannot_read`, `not_embedded`, `not_reranked`, `not_reworded` |
 
 mod by_model;
+#[cfg(feature = "local")]
+mod cross_encoder;
 mod explanation;
 mod gate;
 mod measure;
+mod multi_query;
 mod question;
 mod rerank;
+mod searched;
 mod select;
 mod threshold;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use pumasi_core::model::Embedder;
-use pumasi_core::text::{Analyzer, SparseVector, TokenKind, Weighted, fuse_min_max, fuse_rrf, term_id};
+use futures_util::future::{try_join, try_join_all};
+use pumasi_core::model::{Embedder, Usage};
+use pumasi_core::text::{Analyzer, SparseVector, Weighted, fuse_min_max, fuse_rrf};
 
 use pumasi_core::time::{Clock, SystemClock};
 
 pub use by_model::ModelReranker;
+#[cfg(feature = "local")]
+pub use cross_encoder::CrossEncoder;
 pub use explanation::{Explanation, Place};
 pub use gate::Gate;
+pub use multi_query::{MultiQuery, Rewording};
 pub use question::{Fusion, Mode, Question};
 pub use rerank::Reranker;
 pub use select::{Decay, Distinct};
 pub use threshold::{Evidence, Observation, Threshold};
 
-use crate::chunk::{ChunkId, readable};
+use self::searched::{Searched, evidence, held, places};
+use crate::chunk::ChunkId;
 use crate::ingest::checked;
 use crate::store::{Found, Passage, Scored, Space, Store, StoreQuery};
 use crate::{Error, Result};
@@ -65,6 +74,20 @@ pub enum Note {
     NotEmbedded(Error),
     /// The reranker failed: the order is that of the rankings.
     NotReranked(Error),
+    /// The model that words questions anew failed or was too slow, or its wordings could not be searched: the question was searched
+    /// in its own wording alone.
+    NotReworded(Error),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotRead => f.write_str("by words alone: the embedder cannot read the question"),
+            Self::NotEmbedded(error) => write!(f, "by words alone: {error}"),
+            Self::NotReranked(error) => write!(f, "not reranked: {error}"),
+            Self::NotReworded(error) => write!(f, "in its own wording alone: {error}"),
+        }
+    }
 }
 
 /// What was found for a question, best first.
@@ -79,19 +102,26 @@ pub struct Retrieved {
     pub relevant: bool,
     /// What could not be done.
     pub notes: Vec<Note>,
+    /// In which other [wordings](MultiQuery) the question was searched.
+    pub rewordings: Vec<Rewording>,
+    /// What the model took that worded it, where it says so.
+    pub usage: Option<Usage>,
     /// The [version](Store::version) of the tenant's knowledge that was searched.
     pub version: u64,
 }
 
 impl Retrieved {
-    /// Says of each hit why it is there: its place, ranks, scores and the question's words in it. One line a hit.
+    /// Says of each hit why it is there: its place, ranks, scores and the question's words in it. One line a hit; then one for each
+    /// other wording that was searched, and one for each thing that could not be done.
     ///
-    /// It shows ids, titles and headings, and words of the question: for people who tune, not for logs.
+    /// It shows ids, titles and headings, words of the question and its other wordings: for people who tune, not for logs.
     pub fn explain(&self) -> String {
         let line = |(at, hit): (usize, &Hit)| {
             format!("{}. {:.4} {}: {}\n", at + 1, hit.score, hit.passage.place(), hit.why)
         };
-        self.hits.iter().enumerate().map(line).collect()
+        let hits = self.hits.iter().enumerate().map(line);
+        let rewordings = self.rewordings.iter().map(|wording| format!("also asked: {}\n", wording.text));
+        hits.chain(rewordings).chain(self.notes.iter().map(|note| format!("{note}\n"))).collect()
     }
 }
 
@@ -130,6 +160,7 @@ pub struct Retriever {
     gate: Option<Gate>,
     threshold: Threshold,
     reranker: Option<Arc<dyn Reranker>>,
+    multi_query: Option<MultiQuery>,
     decay: Option<Decay>,
     distinct: Distinct,
     diversity: f32,
@@ -168,6 +199,7 @@ impl Retriever {
             gate: None,
             threshold: Threshold::default(),
             reranker: None,
+            multi_query: None,
             decay: None,
             distinct: Distinct::default(),
             diversity: 0.0,
@@ -193,6 +225,13 @@ impl Retriever {
     #[must_use]
     pub fn with_reranker(mut self, reranker: impl Reranker + 'static) -> Self {
         self.reranker = Some(Arc::new(reranker));
+        self
+    }
+
+    /// Searches questions in other wordings, too.
+    #[must_use]
+    pub fn with_multi_query(mut self, multi_query: MultiQuery) -> Self {
+        self.multi_query = Some(multi_query);
         self
     }
 
@@ -284,31 +323,48 @@ impl Retriever {
         let wanted = question.limit.get();
         let depth = self.depth.get().max(wanted);
         let mut result = Retrieved::default();
-        let mut query = StoreQuery::new(depth).with_filter(question.filter.clone());
-        // dense alone asks for terms too: what they weigh is told of each hit
-        query.terms = SparseVector::counts(&question.text, &self.analyzer);
+        let query = self.query(question, &question.text, depth);
         if query.terms.is_empty() {
             result.version = self.store.version().await?;
             return Ok(result);
         }
-        if self.mode != Mode::Lexical {
-            query.embedding = self.question_vector(&question.text, &mut result.notes).await?;
-        }
-        let found = self.store.search(&query).await?;
-        result.version = found.version;
-        let order = self.fuse(&found);
+        let own = self.search_as_asked(&question.text, query, &mut result.notes);
+        let reworded = async {
+            match &self.multi_query {
+                Some(model) => Ok(model.reword(&question.text).await),
+                None => Ok((Ok(Vec::new()), None)),
+            }
+        };
+        let (own, (reworded, usage)) = try_join(own, reworded).await?;
+        (result.version, result.usage) = (own.version, usage);
+        let others = match reworded {
+            Ok(wordings) => {
+                self.search_reworded(question, &wordings, depth).await.map(|others| (wordings, others))
+            }
+            Err(error) => Err(error),
+        };
+        let (rewordings, others) = others.unwrap_or_else(|error| {
+            tracing::warn!(kind = %error.kind(), "a question could not be reworded, and is searched as it is");
+            result.notes.push(Note::NotReworded(error));
+            (Vec::new(), Vec::new())
+        });
+        result.rewordings = rewordings;
+        let (order, reworded) = joined(&own, &others);
         let pool = wanted.saturating_mul(4).max(32).min(depth);
         let ids: Vec<ChunkId> = order.iter().take(pool.max(wanted)).map(|scored| scored.id).collect();
         let passages = self.store.get(&ids).await?;
         let scores: HashMap<ChunkId, f32> = order.iter().map(|scored| (scored.id, scored.score)).collect();
-        let words = Words::of(&question.text, &self.analyzer, &query, &found);
-        let (dense, lexical) = (places(&found.dense), places(&found.lexical));
-        let hits = passages.into_iter().map(|passage| {
-            let why = words.explain(&passage, &self.analyzer, &dense, &lexical);
-            Hit { score: scores.get(&passage.id).copied().unwrap_or_default(), why, passage }
-        });
-        let mut hits: Vec<Hit> = hits.collect();
-        result.evidence = evidence(&hits);
+        let mut hits = Vec::with_capacity(passages.len());
+        for passage in passages {
+            let held = held(&passage, &self.analyzer);
+            let why = own.explain(passage.id, &held);
+            result.evidence.take(evidence(&why));
+            for other in &others {
+                result.evidence.take(evidence(&other.explain(passage.id, &held)));
+            }
+            let why = Explanation { reworded: reworded.get(&passage.id).copied(), ..why };
+            hits.push(Hit { score: scores.get(&passage.id).copied().unwrap_or_default(), why, passage });
+        }
         result.relevant = !hits.is_empty() && self.threshold.admits(result.evidence);
         if let Some(error) = self.rerank(&question.text, &mut hits).await {
             result.notes.push(Note::NotReranked(error));
@@ -329,13 +385,61 @@ impl Retriever {
         Ok(result)
     }
 
+    fn query(&self, question: &Question, text: &str, depth: usize) -> StoreQuery {
+        let mut query = StoreQuery::new(depth).with_filter(question.filter.clone());
+        // dense alone asks for terms too: what they weigh is told of each hit
+        query.terms = SparseVector::counts(text, &self.analyzer);
+        query
+    }
+
+    async fn search(&self, text: &str, query: StoreQuery) -> Result<Searched> {
+        let found = self.store.search(&query).await?;
+        Ok(Searched::new(text, &self.analyzer, &query, &found, self.fuse(&found)))
+    }
+
+    async fn search_as_asked(
+        &self,
+        text: &str,
+        mut query: StoreQuery,
+        notes: &mut Vec<Note>,
+    ) -> Result<Searched> {
+        if self.mode != Mode::Lexical {
+            query.embedding = self.question_vector(text, notes).await?;
+        }
+        self.search(text, query).await
+    }
+
+    /// Searches a question's other wordings, at once.
+    async fn search_reworded(
+        &self,
+        question: &Question,
+        wordings: &[Rewording],
+        depth: usize,
+    ) -> Result<Vec<Searched>> {
+        let query = |wording: &'_ Rewording| self.query(question, &wording.text, depth);
+        let queries = wordings.iter().map(|wording| (wording.text.as_str(), query(wording)));
+        let mut queries: Vec<(&str, StoreQuery)> =
+            queries.filter(|(_, query)| !query.terms.is_empty()).collect();
+        if self.mode != Mode::Lexical {
+            let can_read = |text: &str| self.gate.as_ref().is_none_or(|gate| gate.can_read(text));
+            let mut readable: Vec<&mut (&str, StoreQuery)> =
+                queries.iter_mut().filter(|(text, _)| can_read(text)).collect();
+            let texts: Vec<&str> = readable.iter().map(|(text, _)| *text).collect();
+            let vectors = self.embed(&texts).await?;
+            for ((_, query), vector) in readable.iter_mut().map(|query| &mut **query).zip(vectors) {
+                query.embedding = vector;
+            }
+        }
+        try_join_all(queries.into_iter().map(|(text, query)| self.search(text, query))).await
+    }
+
     /// Embeds a question, where the embedder can read it; notes where it cannot.
     async fn question_vector(&self, text: &str, notes: &mut Vec<Note>) -> Result<Vec<f32>> {
         if self.gate.as_ref().is_some_and(|gate| !gate.can_read(text)) {
             notes.push(Note::CannotRead);
             return Ok(Vec::new());
         }
-        match self.embed(text).await {
+        match self.embed(&[text]).await.map(|vectors| vectors.into_iter().next().unwrap_or_default()) {
             Err(error) if self.mode == Mode::Hybrid && error.retry().is_retryable() => {
                 tracing::warn!(kind = %error.kind(), "a question could not be embedded, and is answered by words alone");
                 notes.push(Note::NotEmbedded(error));
@@ -368,10 +472,13 @@ impl Retriever {
         None
     }
 
-    async fn embed(&self, text: &str) -> Result<Vec<f32>> {
-        let mut vectors = self.embedder.embed(&[text]).await?;
-        checked(self.store.space(), &mut vectors, 1)?;
-        Ok(vectors.pop().unwrap_or_default())
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut vectors = self.embedder.embed(texts).await?;
+        checked(self.store.space(), &mut vectors, texts.len())?;
+        Ok(vectors)
     }
 
     fn fuse(&self, found: &Found) -> Vec<Scored> {
@@ -396,67 +503,29 @@ impl Retriever {
     }
 }
 
-fn best_first(a: &Hit, b: &Hit) -> std::cmp::Ordering {
-    b.score.total_cmp(&a.score).then_with(|| a.passage.id.cmp(&b.passage.id))
-}
-
-fn evidence(hits: &[Hit]) -> Evidence {
-    let near = |hit: &Hit| hit.why.dense.map_or(0.0, |place| place.score);
-    Evidence {
-        coverage: hits.iter().map(|hit| hit.why.coverage).fold(0.0, f32::max),
-        similarity: hits.iter().map(near).fold(0.0, f32::max),
+/// Joins what a question found in its own wording with what it found in others, and tells each chunk's best place in those. Its own
+/// counts as much as all others together.
+fn joined(own: &Searched, others: &[Searched]) -> (Vec<Scored>, HashMap<ChunkId, Place>) {
+    if others.is_empty() {
+        return (own.order.clone(), HashMap::new());
     }
-}
-
-/// Where each chunk stands in a ranking.
-fn places(ranking: &[Scored]) -> HashMap<ChunkId, Place> {
-    let place = |(at, scored): (usize, &Scored)| (scored.id, Place { rank: at + 1, score: scored.score });
-    ranking.iter().enumerate().map(place).collect()
-}
-
-/// The words of a question with their weights.
-struct Words {
-    /// A term, as it stands in the index, once each; and its weight.
-    terms: Vec<(u32, String, f32)>,
-    total: f32,
-}
-
-impl Words {
-    fn of(question: &str, analyzer: &Analyzer, query: &StoreQuery, found: &Found) -> Self {
-        let weights: HashMap<u32, f32> =
-            query.terms.iter().map(|(term, _)| *term).zip(found.term_weights.iter().copied()).collect();
-        let mut seen = HashSet::new();
-        let mut terms = Vec::new();
-        analyzer.for_each(question, |token| {
-            let term = term_id(token.text);
-            let Some(weight) = weights.get(&term) else { return };
-            if !seen.insert(term) {
-                return;
-            }
-            // pieces of words count, and are not told of
-            let shown = if token.kind == TokenKind::Bigram { String::new() } else { token.text.to_owned() };
-            terms.push((term, shown, *weight));
-        });
-        Self { terms, total: weights.values().sum() }
-    }
-
-    fn explain(
-        &self,
-        passage: &Passage,
-        analyzer: &Analyzer,
-        dense: &HashMap<ChunkId, Place>,
-        lexical: &HashMap<ChunkId, Place>,
-    ) -> Explanation {
-        let read = readable(&passage.place(), &passage.text);
-        let held: HashSet<u32> =
-            SparseVector::counts(&read, analyzer).into_iter().map(|(term, _)| term).collect();
-        let there = || self.terms.iter().filter(|(term, ..)| held.contains(term));
-        let weight: f32 = there().map(|(_, _, weight)| weight).sum();
-        Explanation {
-            dense: dense.get(&passage.id).copied(),
-            lexical: lexical.get(&passage.id).copied(),
-            coverage: if self.total > 0.0 { weight / self.total } else { 0.0 },
-            words: there().map(|(_, word, _)| word.clone()).filter(|word| !word.is_empty()).collect(),
+    let ranking =
+        |searched: &Searched| searched.order.iter().map(|scored| (scored.id, scored.score)).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let share = 0.5 / others.len() as f32;
+    let mut rankings = vec![Weighted::new(ranking(own), 0.5)];
+    rankings.extend(others.iter().map(|other| Weighted::new(ranking(other), share)));
+    let fused = fuse_rrf(&rankings, 60.0);
+    let mut best: HashMap<ChunkId, Place> = HashMap::new();
+    for (id, place) in others.iter().flat_map(|other| places(&other.order)) {
+        let before = best.entry(id).or_insert(place);
+        if place.rank < before.rank {
+            *before = place;
         }
     }
+    (fused.into_iter().map(|fused| Scored::new(fused.id, fused.score)).collect(), best)
+}
+
+fn best_first(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.passage.id.cmp(&b.passage.id))
 }

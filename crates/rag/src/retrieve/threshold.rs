@@ -33,6 +33,14 @@ pub struct Evidence {
     pub similarity: f32,
 }
 
+impl Evidence {
+    /// Takes over what another passage or wording shows more of.
+    pub(super) fn take(&mut self, other: Self) {
+        self.coverage = self.coverage.max(other.coverage);
+        self.similarity = self.similarity.max(other.similarity);
+    }
+}
+
 impl Default for Threshold {
     /// Everything that was found counts.
     fn default() -> Self {

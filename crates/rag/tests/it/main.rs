@@ -18,10 +18,13 @@ mod knowledge;
 #[cfg(feature = "embedded")]
 mod layout;
 mod measured;
+mod multi_query;
 #[cfg(any(feature = "html", feature = "local", feature = "pdf"))]
 mod mutate;
 #[cfg(feature = "embedded")]
 mod nearby;
+#[cfg(all(feature = "local", feature = "ort"))]
+mod onnx;
 #[cfg(feature = "html")]
 mod pages;
 #[cfg(feature = "pdf")]

@@ -17,13 +17,22 @@ pub(crate) struct Tiny {
     pub(crate) roberta: bool,
     seed: u32,
     old_names: bool,
+    /// How many labels its classification head has, if it has one.
+    labels: Option<usize>,
     number: Option<f32>,
     changed: BTreeMap<&'static str, Option<Vec<u8>>>,
 }
 
 impl Tiny {
     pub(crate) fn bert() -> Self {
-        Self { roberta: false, seed: 1, old_names: false, number: None, changed: BTreeMap::new() }
+        Self {
+            roberta: false,
+            seed: 1,
+            old_names: false,
+            labels: None,
+            number: None,
+            changed: BTreeMap::new(),
+        }
     }
 
     /// Pools by the first token, and names its tensors with a prefix.
@@ -39,6 +48,12 @@ impl Tiny {
     /// Names as the first checkpoints of BERT have them.
     pub(crate) fn with_old_names(mut self) -> Self {
         self.old_names = true;
+        self
+    }
+
+    /// Has a classification head, as cross-encoders do.
+    pub(crate) fn with_head(mut self, labels: usize) -> Self {
+        self.labels = Some(labels);
         self
     }
 
@@ -79,15 +94,21 @@ impl Tiny {
         })
     }
 
-    fn tokenizer() -> Value {
+    pub(crate) fn tokenizer(&self) -> Value {
         let vocabulary: BTreeMap<&str, usize> = WORDS.iter().copied().zip(0..).collect();
         let special = |id: usize| {
             json!({"id": id, "content": WORDS[id], "single_word": false, "lstrip": false, "rstrip": false,
                    "normalized": false, "special": true})
         };
-        let piece = |id: usize| json!({"SpecialToken": {"id": WORDS[id], "type_id": 0}});
+        let piece_of = |id: usize, text: usize| json!({"SpecialToken": {"id": WORDS[id], "type_id": text}});
+        let piece = |id: usize| piece_of(id, 0);
         let known = |id: usize| json!({"id": WORDS[id], "ids": [id], "tokens": [WORDS[id]]});
         let single = json!([piece(0), {"Sequence": {"id": "A", "type_id": 0}}, piece(2)]);
+        let mut pair = vec![piece(0), json!({"Sequence": {"id": "A", "type_id": 0}}), piece(2)];
+        if self.roberta {
+            pair.push(piece(2));
+        }
+        pair.extend([json!({"Sequence": {"id": "B", "type_id": 1}}), piece_of(2, 1)]);
         json!({
             "version": "1.0",
             "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
@@ -97,7 +118,7 @@ impl Tiny {
             "normalizer": null,
             "pre_tokenizer": {"type": "WhitespaceSplit"},
             "post_processor": {
-                "type": "TemplateProcessing", "single": single, "pair": single,
+                "type": "TemplateProcessing", "single": single, "pair": pair,
                 "special_tokens": {"<s>": known(0), "</s>": known(2)},
             },
             "decoder": null,
@@ -132,6 +153,15 @@ impl Tiny {
             linear(&mut shapes, name("output.dense"), INTERMEDIATE, HIDDEN);
             norm(&mut shapes, name("output.LayerNorm"));
         }
+        if let Some(labels) = self.labels {
+            let (dense, out) = if self.roberta {
+                ("classifier.dense", "classifier.out_proj")
+            } else {
+                ("pooler.dense", "classifier")
+            };
+            linear(&mut shapes, dense.to_owned(), HIDDEN, HIDDEN);
+            linear(&mut shapes, out.to_owned(), HIDDEN, labels);
+        }
         shapes
     }
 
@@ -157,7 +187,13 @@ impl Tiny {
         for (name, shape) in self.shapes() {
             let start = data.len();
             data.extend(tensors[&name].iter().flat_map(|number| number.to_le_bytes()));
-            let mut name = format!("{}{name}", if self.roberta { "roberta." } else { "" });
+            let prefix = match (self.roberta, self.labels) {
+                _ if name.starts_with("classifier") => "",
+                (true, _) => "roberta.",
+                (false, Some(_)) => "bert.",
+                (false, None) => "",
+            };
+            let mut name = format!("{prefix}{name}");
             if self.old_names {
                 name = name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta");
             }
@@ -174,7 +210,7 @@ impl Tiny {
         let pooling = if self.roberta { "pooling_mode_cls_token" } else { "pooling_mode_mean_tokens" };
         let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::from([
             ("config.json", self.config().to_string().into_bytes()),
-            ("tokenizer.json", Self::tokenizer().to_string().into_bytes()),
+            ("tokenizer.json", self.tokenizer().to_string().into_bytes()),
             ("tokenizer_config.json", json!({"model_max_length": 1e30}).to_string().into_bytes()),
             ("model.safetensors", self.weights()),
             (

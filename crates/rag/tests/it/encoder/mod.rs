@@ -1,5 +1,6 @@
 //! Sentence encoders from a folder of weights.
 
+mod cross;
 mod folder;
 mod naive;
 
@@ -22,7 +23,7 @@ use serde_json::json;
 use self::folder::Tiny;
 
 /// The weights of all-MiniLM-L6-v2 that `scripts/minilm` fetched.
-fn minilm(test: &str) -> Option<PathBuf> {
+pub(crate) fn minilm(test: &str) -> Option<PathBuf> {
     let given = std::env::var_os("PUMASI_MINILM").map(PathBuf::from);
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
@@ -46,9 +47,19 @@ impl EmbedderHarness for Local {
 embedder_laws!(bert, Local(Tiny::bert().write()));
 embedder_laws!(xlm_roberta, Local(Tiny::xlm_roberta().write()));
 
-fn cosine(left: &[f32], right: &[f32]) -> f64 {
+pub(crate) fn cosine(left: &[f32], right: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()
+}
+
+/// Texts, and the vectors that Python's ONNX Runtime makes of them, one after another.
+pub(crate) fn reference() -> (Vec<String>, Vec<f32>) {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/encoder");
+    let lines = std::fs::read_to_string(place.join("texts.jsonl")).unwrap();
+    let texts = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers = std::fs::read(place.join("reference.i16")).unwrap();
+    let numbers = numbers.as_chunks::<2>().0.iter().map(|two| f32::from(i16::from_le_bytes(*two)));
+    (texts, numbers.collect())
 }
 
 #[tokio::test]
@@ -58,12 +69,7 @@ async fn vectors_are_those_of_the_reference_in_english_and_korean() {
     let embedder = LocalEmbedder::load(folder).unwrap();
     assert_eq!((embedder.dimensions(), embedder.max_tokens()), (384, 254));
     assert!(embedder.name().starts_with("bert-6x384@"), "{}", embedder.name());
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/encoder");
-    let lines = std::fs::read_to_string(place.join("texts.jsonl")).unwrap();
-    let texts: Vec<String> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let numbers = std::fs::read(place.join("reference.i16")).unwrap();
-    let numbers: Vec<f32> =
-        numbers.as_chunks::<2>().0.iter().map(|two| f32::from(i16::from_le_bytes(*two))).collect();
+    let (texts, numbers) = reference();
     // without the compiler's help a text takes a second
     let is_slow = cfg!(debug_assertions) && std::env::var_os("PUMASI_FAULT_FULL").is_none();
     let step = if is_slow { 6 } else { 1 };

@@ -46,17 +46,18 @@ fn gelu(x: f64) -> f64 {
     x * 0.5 * (1.0 + sum * 2.0 / std::f64::consts::PI.sqrt())
 }
 
-pub(crate) fn embed(tiny: &Tiny, text: &str) -> Vec<f32> {
-    let weights = Weights(tiny.tensors());
-    let word = |word: &str| WORDS.iter().position(|known| *known == word).unwrap_or(3);
-    let mut ids = vec![0];
-    ids.extend(text.split_whitespace().map(word));
-    ids.push(2);
+fn ids(text: &str) -> impl Iterator<Item = usize> {
+    text.split_whitespace().map(|word| WORDS.iter().position(|known| *known == word).unwrap_or(3))
+}
+
+/// The last state of each token, of which each has an id and the number of its text.
+fn states(tiny: &Tiny, weights: &Weights, ids: &[(usize, usize)]) -> Vec<Row> {
     let first = if tiny.roberta { 2 } else { 0 };
-    let start = |(at, id): (usize, &usize)| {
+    let start = |(at, (id, text)): (usize, &(usize, usize))| {
         let word = weights.row("embeddings.word_embeddings.weight", *id);
         let position = weights.row("embeddings.position_embeddings.weight", at + first);
-        let kind = weights.row("embeddings.token_type_embeddings.weight", 0);
+        let kind =
+            weights.row("embeddings.token_type_embeddings.weight", if tiny.roberta { 0 } else { *text });
         weights.norm("embeddings.LayerNorm", &plus(&plus(&word, &position), &kind))
     };
     let mut state: Vec<Row> = ids.iter().enumerate().map(start).collect();
@@ -98,6 +99,12 @@ pub(crate) fn embed(tiny: &Tiny, text: &str) -> Vec<f32> {
             })
             .collect();
     }
+    state
+}
+
+pub(crate) fn embed(tiny: &Tiny, text: &str) -> Vec<f32> {
+    let ids: Vec<(usize, usize)> = [0].into_iter().chain(ids(text)).chain([2]).map(|id| (id, 0)).collect();
+    let state = states(tiny, &Weights(tiny.tensors()), &ids);
     let pooled = if tiny.roberta {
         state[0].clone()
     } else {
@@ -105,4 +112,21 @@ pub(crate) fn embed(tiny: &Tiny, text: &str) -> Vec<f32> {
     };
     #[allow(clippy::cast_possible_truncation, reason = "what is compared has this precision")]
     pooled.into_iter().map(|x| x as f32).collect()
+}
+
+/// The score of a pair by a model with a head.
+pub(crate) fn score(tiny: &Tiny, question: &str, passage: &str) -> f64 {
+    let weights = Weights(tiny.tensors());
+    let between: &[usize] = if tiny.roberta { &[2, 2] } else { &[2] };
+    let first = [0].into_iter().chain(ids(question)).chain(between.iter().copied()).map(|id| (id, 0));
+    let second = ids(passage).chain([2]).map(|id| (id, 1));
+    let ids: Vec<(usize, usize)> = first.chain(second).collect();
+    let state = states(tiny, &weights, &ids);
+    let (dense, out) = if tiny.roberta {
+        ("classifier.dense", "classifier.out_proj")
+    } else {
+        ("pooler.dense", "classifier")
+    };
+    let dense: Row = weights.linear(dense, &state[0]).into_iter().map(f64::tanh).collect();
+    weights.linear(out, &dense)[0]
 }

@@ -8,11 +8,12 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::Tokens;
 use crate::{Error, ErrorKind, Result};
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pooling {
+pub(crate) enum Pooling {
     Mean,
     /// The first token's.
     First,
@@ -20,23 +21,29 @@ pub(super) enum Pooling {
 
 /// What has to be known beside the weights.
 #[derive(Debug)]
-pub(super) struct Settings {
+#[cfg_attr(
+    not(all(feature = "local", feature = "ort")),
+    expect(dead_code, reason = "a runtime need not know what another one has to")
+)]
+pub(crate) struct Settings {
     /// Where the weights and the tokenizer are: a folder of its own in older models.
-    pub(super) folder: PathBuf,
-    pub(super) family: String,
-    pub(super) hidden: usize,
-    pub(super) heads: usize,
-    pub(super) layers: usize,
-    pub(super) intermediate: usize,
-    pub(super) vocabulary: usize,
-    pub(super) positions: usize,
+    pub(crate) folder: PathBuf,
+    pub(crate) family: String,
+    pub(crate) hidden: usize,
+    pub(crate) heads: usize,
+    pub(crate) layers: usize,
+    pub(crate) intermediate: usize,
+    pub(crate) vocabulary: usize,
+    pub(crate) positions: usize,
+    /// The token that stands for nothing.
+    pub(crate) padding: i64,
     /// The position of a text's first token.
-    pub(super) first_position: usize,
-    pub(super) types: usize,
-    pub(super) epsilon: f64,
-    pub(super) pooling: Pooling,
+    pub(crate) first_position: usize,
+    pub(crate) types: usize,
+    pub(crate) epsilon: f64,
+    pub(crate) pooling: Pooling,
     /// The most tokens that are read, those that the tokenizer adds included.
-    pub(super) max_tokens: usize,
+    pub(crate) max_tokens: usize,
 }
 
 /// `config.json` of the transformers library, as far as it matters here.
@@ -76,7 +83,7 @@ struct TokenizerConfig {
 }
 
 /// Says that a file is not what it has to be.
-pub(super) fn damaged(file: &Path, why: impl fmt::Display) -> Error {
+pub(crate) fn damaged(file: &Path, why: impl fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidInput, format!("{} cannot be used: {why}", file.display()))
 }
 
@@ -85,7 +92,7 @@ fn unsupported(file: &Path, what: impl fmt::Display) -> Error {
 }
 
 /// Reads a file that has to be there.
-pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).map_err(|error| {
         let (kind, what) = match error.kind() {
             io::ErrorKind::NotFound => (ErrorKind::NotFound, "is not there"),
@@ -108,7 +115,7 @@ fn parse_if_there<T: DeserializeOwned>(file: &Path) -> Result<Option<T>> {
 }
 
 impl Settings {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let list = folder.join("modules.json");
         let modules: Vec<Module> = parse_if_there(&list)?.unwrap_or_default();
         let (mut transformer, mut pooling) = (folder.to_owned(), Pooling::Mean);
@@ -125,8 +132,19 @@ impl Settings {
                 other => return Err(unsupported(&list, format!("a module `{other}`"))),
             }
         }
+        Self::of(folder, transformer, pooling)
+    }
+
+    /// Reads what a folder says that holds one transformer, whatever is made of its output.
+    #[cfg(feature = "local")]
+    pub(crate) fn read_alone(folder: &Path) -> Result<Self> {
+        Self::of(folder, folder.to_owned(), Pooling::First)
+    }
+
+    fn of(folder: &Path, transformer: PathBuf, pooling: Pooling) -> Result<Self> {
         let file = transformer.join("config.json");
         let config: Config = parse(&file)?;
+        let default_padding = i64::from(config.model_type != "bert");
         // the position of padding comes first, and the texts' after it
         let first_position = match config.model_type.as_str() {
             "bert" => 0,
@@ -153,12 +171,25 @@ impl Settings {
             intermediate: config.intermediate_size,
             vocabulary: config.vocab_size,
             positions: config.max_position_embeddings,
+            padding: config.pad_token_id.and_then(|id| i64::try_from(id).ok()).unwrap_or(default_padding),
             first_position,
             types: config.type_vocab_size,
             epsilon: config.layer_norm_eps,
             pooling,
             max_tokens,
         })
+    }
+
+    /// Says whether tokenizer and architecture can go together.
+    pub(crate) fn check(&self, tokens: &Tokens) -> Result<()> {
+        let config = self.folder.join("config.json");
+        if tokens.vocabulary() > self.vocabulary {
+            return Err(damaged(&config, "the tokenizer has more tokens than the model"));
+        }
+        if self.max_tokens <= tokens.added() {
+            return Err(damaged(&config, "the model has no room for a token"));
+        }
+        Ok(())
     }
 
     /// How many tokens are to be read, where the folder says so.
@@ -181,6 +212,29 @@ impl Settings {
 }
 
 impl Pooling {
+    /// Makes one vector of length one of the states of a text's `count` tokens; what comes after those is padding.
+    pub(crate) fn of(self, states: &[f32], count: usize, hidden: usize) -> Result<Vec<f32>> {
+        let count = match self {
+            Self::Mean => count,
+            Self::First => 1,
+        };
+        let mut vector = vec![0.0_f32; hidden];
+        for state in states.chunks_exact(hidden.max(1)).take(count) {
+            for (sum, x) in vector.iter_mut().zip(state) {
+                *sum += x;
+            }
+        }
+        let length = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+        if !length.is_normal() {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                "the encoder's weights made a vector without a direction",
+            ));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "back to what it was")]
+        Ok(vector.into_iter().map(|x| (f64::from(x) / length) as f32).collect())
+    }
+
     fn read(file: &Path) -> Result<Self> {
         let config: serde_json::Map<String, serde_json::Value> = parse(file)?;
         let named = config.get("pooling_mode").and_then(|mode| mode.as_str());
