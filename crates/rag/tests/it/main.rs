@@ -31,3 +31,4 @@ mod retrieval;
 mod schema;
 mod streams;
 mod transfer;
+mod verdicts;
