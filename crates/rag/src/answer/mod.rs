@@ -185,11 +185,20 @@ impl Inner {
         let store = self.retriever.store();
         let model = self.model.as_deref().map_or("", ChatModel::name);
         let filter = serde_json::to_string(&question.filter).unwrap_or_default();
-        let settings =
-            format!("{filter} {} {:?} {:?} {:?}", question.limit, self.budget, self.order, self.relevance);
-        let tenant = store.tenant().as_str();
+        let settings = format!(
+            "{filter} {} {:?} {:?} {:?} {:?} {}",
+            question.limit,
+            self.budget,
+            self.order,
+            self.relevance,
+            self.temperature,
+            self.counter.name()
+        );
+        let (identity, retrieval) = (store.identity(), self.retriever.settings());
         let parts = [
-            tenant,
+            identity.as_str(),
+            store.tenant().as_str(),
+            &retrieval,
             said.language,
             model,
             &self.persona,

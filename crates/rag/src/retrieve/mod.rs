@@ -252,6 +252,16 @@ impl Retriever {
         self
     }
 
+    /// Names all that decides what is found beside the store and the question.
+    pub(crate) fn settings(&self) -> String {
+        let Self { mode, fusion, depth, gate, threshold, decay, distinct, diversity, .. } = self;
+        let (embedder, reranker) =
+            (self.embedder.name(), self.reranker.as_ref().map(|reranker| reranker.name()));
+        format!(
+            "{embedder} {reranker:?} {mode:?} {fusion:?} {depth} {gate:?} {threshold:?} {decay:?} {distinct:?} {diversity}"
+        )
+    }
+
     /// Returns the store that is searched.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
