@@ -255,8 +255,7 @@ impl Retriever {
     /// Names all that decides what is found beside the store and the question.
     pub(crate) fn settings(&self) -> String {
         let Self { mode, fusion, depth, gate, threshold, decay, distinct, diversity, .. } = self;
-        let (embedder, reranker) =
-            (self.embedder.name(), self.reranker.as_ref().map(|reranker| reranker.name()));
+        let (embedder, reranker) = (self.embedder.name(), self.reranker.as_deref().map(Reranker::name));
         format!(
             "{embedder} {reranker:?} {mode:?} {fusion:?} {depth} {gate:?} {threshold:?} {decay:?} {distinct:?} {diversity}"
         )

@@ -433,7 +433,9 @@ pub(super) fn is_unit(word: &str) -> bool {
         ["킬로", "밀리리터", "밀리그램", "밀리", "센티미터", "센티", "칼로리", "킬로칼로리"];
     if word.is_ascii() {
         let one = word.strip_suffix('s').unwrap_or(word);
-        return UNITS.iter().any(|(name, _, factor)| *name == one && name.len() > 3 && *factor != 1.0);
+        return UNITS
+            .iter()
+            .any(|(name, _, factor)| *name == one && name.len() > 3 && (*factor - 1.0).abs() > f64::EPSILON);
     }
     let is_one =
         |unit: &str| word.strip_prefix(unit).is_some_and(|rest| rest.is_empty() || NOMINAL.contains(&rest));
