@@ -231,7 +231,9 @@ async fn modelled(
                     check.take(&held, out).await;
                 }
             }
-            _ => check.take(&shown, out).await,
+            // blanks alone are no answer
+            _ if out.has_begun || !shown.trim().is_empty() => check.take(&shown, out).await,
+            _ => {}
         }
         if chunk.is_none() {
             break;

@@ -121,7 +121,7 @@ async fn a_model_that_finds_no_answer_in_the_passages_is_believed_and_its_sign_i
         "NO_ANSWER: 자료에 없습니다.",
     ];
     let told = pieces("자료에는 그런 내용이 없습니다. NO_ANSWER");
-    for reply in written.map(pieces).into_iter().chain([told, Reply::text("")]) {
+    for reply in written.map(pieces).into_iter().chain([told, Reply::text(""), Reply::text(" ")]) {
         let model = ScriptedModel::always(reply);
         let answer = coach(&model).await.answer(Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap();
         assert_eq!(answer.summary.outcome, Outcome::NotFound);

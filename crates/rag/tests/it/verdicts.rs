@@ -42,6 +42,9 @@ fn whole_sentences_are_quotes_and_harmless_pieces_are_borne_out() {
     {
         assert_eq!(verdict(source, claim), Verdict::Quoted, "{claim}");
     }
+    // 쉰 is no fifty here
+    let rested = verdict(source, "사흘 쉰 뒤에는 20분 걷기부터 시작하세요.");
+    assert_ne!(rested, Verdict::Unsupported(Doubt::Number));
     // what the question says already need not be said again
     let grounding =
         Grounding::of("열이 나지 않는데 달려도 되나요?", ["열이 나지 않으면 가볍게 달려도 됩니다."]);

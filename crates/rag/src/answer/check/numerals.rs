@@ -179,6 +179,11 @@ pub(super) fn numeral(rest: &str) -> Option<(usize, f64)> {
         let is_counted = counted.starts_with(['달', '장', '잔']) || counted.starts_with("주 ");
         return is_counted.then_some((tens + ones, ten + one));
     }
+    if ones == 0 && rest.starts_with("쉰 ") {
+        // 쉰 살; but not 사흘 쉰 뒤에
+        let is_counted = after.trim_start().starts_with(['명', '살', '개', '번', '장', '권']);
+        return is_counted.then_some((tens, ten));
+    }
     let is_counted = after.starts_with([
         ' ', '번', '시', '달', '주', '켤', '걸', '명', '가', '살', '권', '장', '개', '컵', '잔', '병', '마',
         '대', '배', '줄', '조', '차', '군', '사',
