@@ -110,7 +110,9 @@ impl AssistantBuilder {
 
     /// Keeps answers to first questions of conversations for `ttl`, and gives them again while the knowledge is the same.
     ///
-    /// Kept are whole answers without an unsupported sentence. Questions are the same whatever their case, width and white space.
+    /// Kept are whole answers without an unsupported sentence, for which nothing failed that was to find their passages. Questions are
+    /// the same whatever their case, width and white space; answers of another [store](crate::Store::identity), or of other settings of
+    /// the assistant or its retriever, are others.
     pub fn cache(mut self, cache: Arc<dyn Cache>, ttl: Duration) -> Self {
         self.inner.answers = Some(Answers { cache, ttl });
         self

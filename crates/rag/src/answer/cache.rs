@@ -27,7 +27,7 @@ impl Answers {
         let version = version.to_le_bytes();
         let parts = parts.iter().map(|part| part.as_bytes());
         let all = [question.as_bytes(), version.as_slice()].into_iter().chain(parts);
-        format!("rag:answer:1:{}", Fingerprint::of(all))
+        format!("rag:answer:2:{}", Fingerprint::of(all))
     }
 
     /// Returns the events of an answer; none if the cache fails, which is told in a log and costs a call of the model.

@@ -67,6 +67,8 @@ pub enum Doubt {
     Negation,
     /// It says the opposite: less for more, before for after.
     Opposite,
+    /// It says word for word what they say of some case only, and leaves the case out.
+    Condition,
     /// It says something of which they have no words.
     Words,
     /// It cites nothing, and none of the sources has its numbers.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::model::{ChatModel, ChatRequest, Message, Usage};
 
+use super::check::composed;
 use super::prompt::defused;
 use crate::Result;
 use crate::memory::Turn;
@@ -38,7 +39,7 @@ pub(super) async fn condense(
     question: &str,
     timeout: Duration,
 ) -> Result<(String, Option<Usage>)> {
-    let turn = |turn: &Turn| format!("Q: {}\nA: {}\n", defused(&turn.question), turn.answer);
+    let turn = |turn: &Turn| format!("Q: {}\nA: {}\n", defused(&turn.question), defused(&turn.answer));
     let conversation: String = history.iter().map(turn).collect();
     let asked = format!("{conversation}\nThe last question: {}", defused(question));
     let request = ChatRequest::new([Message::system(RULES), Message::user(asked)])
@@ -143,7 +144,7 @@ const EMPTY_KOREAN: [&str; 50] = [
 
 /// Tells whether a question cannot be looked up by its own words.
 fn leans(question: &str) -> bool {
-    let lowered = question.to_lowercase();
+    let lowered = composed(question).to_lowercase();
     let words = lowered.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let (mut own, mut points) = (0, false);
     for word in words {

@@ -28,9 +28,9 @@ impl Language {
     }
 }
 
-/// Tells whether a text has Hangul syllables.
-pub(super) fn is_korean(text: &str) -> bool {
-    text.chars().any(|c| ('가'..='힣').contains(&c))
+/// Tells whether a text has Hangul: syllables, or the letters that macOS takes them apart to.
+fn is_korean(text: &str) -> bool {
+    text.contains(|c| matches!(c, '가'..='힣' | '\u{1100}'..='\u{11FF}'))
 }
 
 /// What the assistant itself says.

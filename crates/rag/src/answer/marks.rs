@@ -32,8 +32,31 @@ pub(super) struct Marks {
     plain: String,
     /// Where `plain` goes on in the answer: bytes of `plain`, bytes of the answer.
     joints: Vec<(usize, usize)>,
-    /// Marks in or behind `plain`: their place in it, the end of the mark in the answer, the source.
-    marks: Vec<(usize, usize, u32)>,
+    /// Marks in or behind `plain`.
+    marks: Vec<Mark>,
+    line: Line,
+}
+
+/// A mark of one source.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Its place in the text without marks.
+    place: usize,
+    /// Where it stands in the answer.
+    span: Span,
+    number: u32,
+    /// Whether it stands in a line that begins with a mark: there marks come before their sentences.
+    is_before: bool,
+}
+
+/// How the line that is being read has begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Line {
+    /// Without a letter so far.
+    #[default]
+    Bare,
+    Text,
+    Mark,
 }
 
 /// What stands at an opening bracket.
@@ -88,7 +111,7 @@ impl Marks {
     }
 
     fn text(&mut self, text: &str, shown: &mut String) {
-        let after_mark = self.marks.last().is_some_and(|(at, ..)| *at == self.plain.len());
+        let after_mark = self.marks.last().is_some_and(|mark| mark.place == self.plain.len());
         if after_mark
             && text.starts_with(char::is_alphanumeric)
             && !self.plain.ends_with(char::is_whitespace)
@@ -97,6 +120,13 @@ impl Marks {
             // `rest[1]and`: the mark stood for the space
             self.plain.push(' ');
             self.joints.push((self.plain.len(), self.answer_len));
+        }
+        let line = text.rsplit_once('\n').map(|(_, line)| line);
+        if line.is_some() {
+            self.line = Line::Bare;
+        }
+        if self.line == Line::Bare && line.unwrap_or(text).contains(char::is_alphabetic) {
+            self.line = Line::Text;
         }
         self.plain.push_str(text);
         shown.push_str(text);
@@ -110,9 +140,18 @@ impl Marks {
         }
         for number in numbers.iter().filter(|number| (1..=self.known).contains(*number)) {
             let mark = format!("[{number}]");
+            let start = self.answer_len;
             self.answer_len += mark.len();
             shown.push_str(&mark);
-            self.marks.push((self.plain.len(), self.answer_len, *number));
+            if self.line == Line::Bare {
+                self.line = Line::Mark;
+            }
+            self.marks.push(Mark {
+                place: self.plain.len(),
+                span: Span::new(start, self.answer_len),
+                number: *number,
+                is_before: self.line == Line::Mark,
+            });
         }
         self.joints.push((self.plain.len(), self.answer_len));
     }
@@ -135,17 +174,18 @@ impl Marks {
                 text: span.of(&self.plain).to_owned(),
                 sources: Vec::new(),
             };
-            while let Some((place, end, number)) = marks.peek().copied() {
-                let behind = self.plain.get(span.end..*place).unwrap_or_default();
-                // a mark at the beginning of a line is the next sentence's
-                let is_here =
-                    *place <= span.end || at + 1 == spans.len() || (*place < next && !behind.contains('\n'));
-                if !is_here {
+            while let Some(mark) = marks.peek().copied() {
+                let is_last = at + 1 == spans.len();
+                let behind = self.plain.get(span.end..mark.place).unwrap_or_default();
+                // a mark at the beginning of a line is the next sentence's, and then all in it that stand between two
+                let is_next = behind.contains('\n') || (mark.is_before && mark.place >= span.end);
+                if !is_last && mark.place >= span.end && (is_next || mark.place >= next.max(span.end + 1)) {
                     break;
                 }
-                sentence.span.end = sentence.span.end.max(*end);
-                if !sentence.sources.contains(number) {
-                    sentence.sources.push(*number);
+                sentence.span.start = sentence.span.start.min(mark.span.start);
+                sentence.span.end = sentence.span.end.max(mark.span.end);
+                if !sentence.sources.contains(&mark.number) {
+                    sentence.sources.push(mark.number);
                 }
                 marks.next();
             }
@@ -170,8 +210,8 @@ impl Marks {
             *plain -= base;
         }
         self.joints.insert(0, (0, start));
-        for (plain, ..) in &mut self.marks {
-            *plain = plain.saturating_sub(base);
+        for mark in &mut self.marks {
+            mark.place = mark.place.saturating_sub(base);
         }
     }
 
@@ -287,6 +327,28 @@ mod tests {
             [said("- 물을 마십니다", &[1]), said("- 그늘에서 쉽니다", &[2])]
         );
         assert_eq!(read("먼저 걷고[1] 나중에 뜁니다[2]."), [said("먼저 걷고 나중에 뜁니다.", &[1, 2])]);
+    }
+
+    #[test]
+    fn marks_before_their_sentences_belong_to_those() {
+        let said = |text: &str, sources: &[u32]| (text.to_owned(), sources.to_vec());
+        assert_eq!(
+            read("[1] 무릎이 아프면 쉽니다. [2] 사흘 뒤에 걷습니다. 힘내세요!"),
+            [said("무릎이 아프면 쉽니다.", &[1]), said("사흘 뒤에 걷습니다.", &[2]), said("힘내세요!", &[])]
+        );
+        assert_eq!(
+            read("- [1] Rest first. [2][3] Then walk.\n2. [3] Run last [1]. Good luck."),
+            [
+                said("- Rest first.", &[1]),
+                said("Then walk.", &[2, 3]),
+                said("2. Run last.", &[3, 1]),
+                said("Good luck.", &[])
+            ]
+        );
+        assert_eq!(read("[1] Rest. [2]"), [said("Rest.", &[1, 2])]);
+        let text = "[1] 무릎이 아프면 쉽니다. [2] 사흘 뒤에 걷습니다.";
+        let spans: Vec<String> = whole(text, &[2]).1.iter().map(|s| s.span.of(text).to_owned()).collect();
+        assert_eq!(spans, ["[1] 무릎이 아프면 쉽니다.", "[2] 사흘 뒤에 걷습니다."]);
     }
 
     #[test]

@@ -47,7 +47,8 @@
 //! 3. **Never cut in a sentence.** Passages that do not fit the budget whole are given by whole sentences, or not at all.
 //! 4. **No silent citation.** Marks of no source are left out; every sentence that cites has one [`Citation`] with a [`Verdict`].
 //! 5. **No answer from nothing.** If nothing found is [relevant](Relevance), or the model finds no answer in the passages, the assistant
-//!    says so in its own words.
+//!    says so in its own words. Where there is something relevant and no room for a sentence of it, that is an error
+//!    (`ContextTooLong`), as is an answer that was cut off before its first word (`BudgetExhausted`, `Refused`).
 //!
 //! A verdict is a matter of words, numbers and negations ([`Grounding`]): it does not understand. What it is worth is measured on a
 //! labelled set (`tests/it/grounding.rs`).
@@ -76,6 +77,7 @@ mod measure;
 mod prompt;
 mod relevance;
 mod run;
+mod sign;
 mod stream;
 
 use std::fmt;
@@ -185,11 +187,20 @@ impl Inner {
         let store = self.retriever.store();
         let model = self.model.as_deref().map_or("", ChatModel::name);
         let filter = serde_json::to_string(&question.filter).unwrap_or_default();
-        let settings =
-            format!("{filter} {} {:?} {:?} {:?}", question.limit, self.budget, self.order, self.relevance);
-        let tenant = store.tenant().as_str();
+        let settings = format!(
+            "{filter} {} {:?} {:?} {:?} {:?} {}",
+            question.limit,
+            self.budget,
+            self.order,
+            self.relevance,
+            self.temperature,
+            self.counter.name()
+        );
+        let (identity, retrieval) = (store.identity(), self.retriever.settings());
         let parts = [
-            tenant,
+            identity.as_str(),
+            store.tenant().as_str(),
+            &retrieval,
             said.language,
             model,
             &self.persona,

@@ -6,14 +6,55 @@ use std::fmt::Write as _;
 use pumasi_core::model::{ChatRequest, Message};
 
 use super::event::Source;
+use super::sign::NO_ANSWER;
 use crate::chunk::CountTokens;
 use crate::memory::Turn;
 
-/// What a model answers when the passages do not: not shown to anybody.
-pub(super) const NO_ANSWER: &str = "NO_ANSWER";
+/// How our tags begin, and the control tokens of chat templates that stand in angle brackets; without white space and slashes.
+const TAGS: [&str; 18] = [
+    "passage",
+    "system",
+    "sys>",
+    "s>",
+    "bos>",
+    "eos>",
+    "pad>",
+    "unk>",
+    "mask>",
+    "start_of_",
+    "end_of_",
+    "tool_call",
+    "tool_response",
+    "tools>",
+    "function_call",
+    "think>",
+    "thinking>",
+    "unused",
+];
 
-/// The words with which the tags of our fences begin.
-const TAG: &str = "passage";
+/// The longest of them, in letters.
+const LONGEST_TAG: usize = 13;
+
+/// Control tokens that stand in square brackets.
+const BRACKETED: [&str; 17] = [
+    "INST",
+    "SYSTEM_PROMPT",
+    "AVAILABLE_TOOLS",
+    "TOOL_CALLS",
+    "TOOL_RESULTS",
+    "TOOL_CONTENT",
+    "CALL_ID",
+    "ARGS",
+    "THINK",
+    "IMG",
+    "PREFIX",
+    "SUFFIX",
+    "MIDDLE",
+    "gMASK",
+    "sMASK",
+    "CLS",
+    "SEP",
+];
 
 /// Tokens that a server puts around a message.
 const AROUND_MESSAGE: usize = 4;
@@ -89,7 +130,7 @@ impl Prompt<'_> {
             vec![Message::system(self.fence.rules(self.persona, self.instructions, self.language))];
         for turn in self.history {
             messages.push(Message::user(defused(&turn.question)));
-            messages.push(Message::assistant(turn.answer.as_str()));
+            messages.push(Message::assistant(defused(&turn.answer)));
         }
         let passages: String = sources.iter().map(|source| self.fence.passage(source)).collect();
         messages.push(Message::user(format!("{passages}\nThe question: {}", defused(self.question))));
@@ -113,7 +154,9 @@ pub(crate) fn defused(text: &str) -> Cow<'_, str> {
         let is_dangerous = match c {
             '<' | '＜' | '〈' | '‹' | '﹤' => begins_tag(rest) || rest.starts_with(['|', '｜']),
             '|' | '｜' => rest.starts_with(['>', '＞']),
-            '[' => ["INST]", "/INST]", "SYSTEM_PROMPT]"].iter().any(|token| rest.starts_with(token)),
+            '[' => rest
+                .split_once(']')
+                .is_some_and(|(name, _)| BRACKETED.contains(&name.trim_start_matches('/'))),
             _ => false,
         };
         if is_dangerous {
@@ -131,14 +174,14 @@ pub(crate) fn defused(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe.replace("<\u{200B}", "‹\u{200B}"))
 }
 
-/// Tells whether a tag of ours, or `<s>`, `<<SYS>>` and the like, goes on here; signs that are not seen are passed over.
+/// Tells whether one of [`TAGS`] goes on here; signs that are not seen are passed over.
 fn begins_tag(rest: &str) -> bool {
-    let mut letters = rest
+    let letters = rest
         .chars()
         .filter(|c| !is_unseen(*c) && !c.is_whitespace() && !matches!(c, '/' | '／' | '<' | '＜' | '\\'))
         .flat_map(|c| folded(c).to_lowercase());
-    let begin: String = letters.by_ref().take(TAG.len()).collect();
-    begin == TAG || begin.starts_with("sys>") || begin.starts_with("s>") || begin.starts_with("system")
+    let begin: String = letters.take(LONGEST_TAG).collect();
+    TAGS.iter().any(|tag| begin.starts_with(tag))
 }
 
 /// Reads full-width letters as the letters that they look like.
@@ -211,10 +254,54 @@ mod tests {
     }
 
     #[test]
+    fn control_tokens_of_chat_templates_are_taken_out() {
+        for token in [
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "<bos>",
+            "<eos>",
+            "<|eot_id|>",
+            "</s>",
+            "<s>",
+            "<<SYS>>",
+            "[INST]",
+            "[/INST]",
+            "[AVAILABLE_TOOLS]",
+            "[/AVAILABLE_TOOLS]",
+            "[TOOL_CALLS]",
+            "[TOOL_RESULTS]",
+            "[/TOOL_RESULTS]",
+            "[SYSTEM_PROMPT]",
+            "[/SYSTEM_PROMPT]",
+            "<｜User｜>",
+            "<tool_call>",
+            "</tool_call>",
+            "<think>",
+            "</think>",
+            "[gMASK]",
+            "<unused0>",
+            "<end_of_utterance>",
+            "<start_\u{200B}of_turn>",
+        ] {
+            let safe = defused(token);
+            assert!(
+                !safe.contains(token) && safe.contains('\u{200B}') && !safe.contains('<'),
+                "{token} {safe}"
+            );
+        }
+        assert!(TAGS.iter().all(|tag| tag.chars().count() <= LONGEST_TAG));
+    }
+
+    #[test]
     fn what_is_harmless_stays_as_it_is() {
-        for text in
-            ["심박수 < 150, 거리 > 5 km", "a <b>bold</b> word", "[1] [INSTITUTE]", "x || y", "1 < 2 passages"]
-        {
+        for text in [
+            "심박수 < 150, 거리 > 5 km",
+            "a <b>bold</b> word",
+            "[1] [INSTITUTE]",
+            "[ARG] <thin> <end>",
+            "x || y",
+            "1 < 2 passages",
+        ] {
             assert_eq!(defused(text), text);
         }
     }

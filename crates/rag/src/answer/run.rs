@@ -14,11 +14,13 @@ use super::extract::extract;
 use super::language::Said;
 use super::marks::Marks;
 use super::measure::Measure;
-use super::prompt::{Fence, NO_ANSWER, Prompt};
+use super::prompt::{Fence, Prompt};
+use super::sign::Sign;
 use super::stream::Ready;
 use super::{FollowUps, Inner, follow_up};
 use crate::memory::Turn;
-use crate::{ErrorKind, Question, Result};
+use crate::retrieve::Note;
+use crate::{Error, ErrorKind, Question, Result};
 
 /// Answers, event by event.
 pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()> {
@@ -33,7 +35,7 @@ pub(super) async fn run(inner: Arc<Inner>, ask: Ask, ready: Ready) -> Result<()>
 async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure) -> Result<()> {
     let said = inner.language.of(&ask.question.text);
     let history = ask.conversation.within(inner.budget.history_tokens, &inner.counter);
-    let mut out = Out { ready, kept: Vec::new(), usage: None, has_begun: false };
+    let mut out = Out { ready, kept: Vec::new(), usage: None, has_begun: false, is_degraded: false };
 
     let kept = kept_under(&inner, &ask, said).await?;
     if let Some((answers, key)) = &kept
@@ -45,13 +47,16 @@ async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure
 
     let question = looked_up(&inner, &ask.question, &history, &mut out).await?;
     let found = inner.retriever.retrieve(&question).await?;
+    let may_pass =
+        |note: &Note| matches!(note, Note::NotEmbedded(_) | Note::NotReranked(_) | Note::NotReworded(_));
+    out.is_degraded = found.notes.iter().any(may_pass);
     out.count(found.usage);
     let wordings = found.rewordings.iter().map(|wording| wording.text.as_str());
     let wordings = wordings.chain([question.text.as_str()]);
     let hits = if found.relevant { inner.relevance.keep(wordings, found.hits) } else { Vec::new() };
     let model = inner.model.as_ref();
     let fence = Fence::new();
-    let prompt = Prompt {
+    let mut prompt = Prompt {
         fence: fence.clone(),
         persona: &inner.persona,
         instructions: &inner.instructions,
@@ -59,8 +64,17 @@ async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure
         history: &history,
         question: &ask.question.text,
     };
+    // passages go before what was said earlier
+    let wanted = inner.budget.context_tokens.min(inner.budget.passage_tokens);
+    while !prompt.history.is_empty() && inner.room(&prompt) < wanted {
+        prompt.history = prompt.history.get(1..).unwrap_or_default();
+    }
     let cost = |source: &Source| inner.counter.count(&fence.passage(source));
     let sources = pack(&hits, &inner.budget, inner.room(&prompt), &inner.counter, cost);
+    if sources.is_empty() && !hits.is_empty() {
+        let message = "not one sentence of a relevant passage fits the budget or the model's window";
+        return Err(Error::new(ErrorKind::ContextTooLong, message));
+    }
     out.send(AnswerEvent::Retrieved { sources: sources.clone(), version: found.version }).await;
 
     let summary = match model {
@@ -83,7 +97,9 @@ async fn answer(inner: Arc<Inner>, ask: Ask, ready: Ready, measure: &mut Measure
     }
     // a change between the look at the version and the search would be kept under the wrong one
     let kept = kept.filter(|(_, key)| {
-        is_worth_keeping(&summary) && *key == inner.key(&ask.question, said, found.version)
+        !out.is_degraded
+            && is_worth_keeping(&summary)
+            && *key == inner.key(&ask.question, said, found.version)
     });
     // counted and kept before it is told: whoever has read the last event does not poll again
     measure.done(&summary);
@@ -197,43 +213,71 @@ async fn modelled(
     request.temperature = inner.temperature;
     let mut stream = model.stream(request).await?;
     let mut check = Check::new(prompt.question, sources);
+    let mut sign = Sign::default();
     let mut reason = None;
-    // the answer, as long as it may still be that there is none
-    let mut held = Some(String::new());
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk?;
-        if chunk.finish_reason.is_some() {
-            reason = chunk.finish_reason;
-        }
-        out.count(chunk.usage);
-        let Some(begun) = &mut held else {
-            check.take(&chunk.content, out).await;
-            continue;
+    // what stands behind a sign that came first, as long as it may be the reason why there is no answer
+    let mut behind = Some(String::new());
+    loop {
+        let chunk = stream.next().await.transpose()?;
+        let shown = match &chunk {
+            Some(chunk) => {
+                reason = chunk.finish_reason.clone().or(reason);
+                out.count(chunk.usage);
+                sign.push(&chunk.content)
+            }
+            None => sign.finish(),
         };
-        begun.push_str(&chunk.content);
-        if !may_be_none(begun) {
-            let begun = held.take().unwrap_or_default();
-            check.take(&begun, out).await;
+        match &mut behind {
+            Some(held) if sign.is_first() => {
+                held.push_str(&shown);
+                if cites(held) {
+                    let held = behind.take().unwrap_or_default();
+                    check.take(&held, out).await;
+                }
+            }
+            // blanks alone are no answer
+            _ if out.has_begun || !shown.trim().is_empty() => check.take(&shown, out).await,
+            _ => {}
+        }
+        if chunk.is_none() {
+            break;
         }
     }
-    if let Some(begun) = held {
-        if begun.trim().is_empty() || begun.trim_start().starts_with(NO_ANSWER) {
-            let mut summary = not_found(out, said).await;
-            summary.model = Some(model.name().to_owned());
-            return Ok(summary);
-        }
-        check.take(&begun, out).await;
+    let is_cut_off = matches!(reason, Some(FinishReason::Length | FinishReason::ContentFilter));
+    let is_none = sign.is_first() && behind.is_some();
+    let is_empty = !sign.is_seen() && !out.has_begun;
+    if is_empty && is_cut_off {
+        let (kind, message) = if reason == Some(FinishReason::Length) {
+            (ErrorKind::BudgetExhausted, "the model used up its tokens before the first word of the answer")
+        } else {
+            (ErrorKind::Refused, "a filter of the model's server left nothing of the answer")
+        };
+        let error = Error::new(kind, message);
+        return Err(match out.usage {
+            Some(usage) => error.with_usage(usage),
+            None => error,
+        });
+    }
+    if is_none || is_empty {
+        out.is_degraded |= is_empty;
+        let mut summary = not_found(out, said).await;
+        summary.model = Some(model.name().to_owned());
+        return Ok(summary);
     }
     check.end(out).await;
-    let mut summary = check.summary(Outcome::Answered, Some(model.name().to_owned()));
-    summary.is_cut_off = matches!(reason, Some(FinishReason::Length | FinishReason::ContentFilter));
+    // a model that says in its own words that there is none, and cites nothing
+    let outcome = if sign.is_seen() && check.cited == 0 { Outcome::NotFound } else { Outcome::Answered };
+    let mut summary = check.summary(outcome, Some(model.name().to_owned()));
+    summary.is_cut_off = is_cut_off;
     Ok(summary)
 }
 
-/// Tells whether an answer that begins so may be [`NO_ANSWER`].
-fn may_be_none(begun: &str) -> bool {
-    let begun = begun.trim_start();
-    NO_ANSWER.starts_with(begun) || begun.starts_with(NO_ANSWER)
+/// Tells whether a text has a mark of a citation.
+fn cites(text: &str) -> bool {
+    let is_mark = |after: &str| {
+        after.split_once([']', '】']).is_some_and(|(inner, _)| inner.contains(|c: char| c.is_ascii_digit()))
+    };
+    text.split(['[', '【']).skip(1).any(is_mark)
 }
 
 /// Where events go, and what is kept of them.
@@ -243,6 +287,8 @@ struct Out {
     usage: Option<Usage>,
     /// Whether a word of the answer was told.
     has_begun: bool,
+    /// Whether another try may go better: nothing to give again.
+    is_degraded: bool,
 }
 
 impl Out {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 use futures_util::StreamExt as _;
-use pumasi_core::text::Span;
+use pumasi_core::text::{Span, sentences};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{AnswerEvent, Outcome};
@@ -33,6 +33,25 @@ impl Turn {
 
     fn tokens(&self, counter: &dyn CountTokens) -> usize {
         counter.count(&self.question) + counter.count(&self.answer)
+    }
+
+    fn bytes(&self) -> usize {
+        self.question.len() + self.answer.len()
+    }
+
+    /// Leaves of question and answer together at most `most`, as `count` counts, in whole sentences.
+    fn cut(&self, most: usize, count: &dyn Fn(&str) -> usize) -> Self {
+        let asked = sentences(&self.question);
+        let from =
+            |at: usize| asked.get(at).and_then(|span| self.question.get(span.start..)).unwrap_or_default();
+        let starts: Vec<usize> = (0..asked.len()).collect();
+        let question = from(starts.partition_point(|at| count(from(*at)) > most));
+        let left = most - count(question).min(most);
+        let ends: Vec<usize> = sentences(&self.answer).iter().map(|span| span.end).collect();
+        let until = |end: &usize| self.answer.get(..*end).unwrap_or_default();
+        let fitting = ends.partition_point(|end| count(until(end)) <= left);
+        let answer = ends.get(..fitting).and_then(<[usize]>::last).map_or(LEFT_OUT, until);
+        Self::new(question, answer)
     }
 }
 
@@ -67,21 +86,32 @@ pub struct Conversation {
 /// How many turns a conversation keeps.
 const MOST_TURNS: usize = 64;
 
+/// What stands for an answer of which nothing fits.
+const LEFT_OUT: &str = "…";
+
 impl Conversation {
     /// Makes a conversation in which nothing has been said.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a turn; of more than 64 the oldest is forgotten.
+    /// How many bytes a conversation keeps.
+    pub const MAX_BYTES: usize = 256 << 10;
+
+    /// Adds a turn; of more than 64 turns or [`MAX_BYTES`](Self::MAX_BYTES) the oldest are forgotten. A turn that is longer alone is
+    /// cut where sentences end.
     pub fn push(&mut self, turn: Turn) {
+        let most = Self::MAX_BYTES;
+        let turn = if turn.bytes() > most { turn.cut(most - LEFT_OUT.len(), &str::len) } else { turn };
         self.turns.push_back(turn);
-        while self.turns.len() > MOST_TURNS {
-            self.turns.pop_front();
+        let mut bytes: usize = self.turns.iter().map(Turn::bytes).sum();
+        while self.turns.len() > MOST_TURNS || (bytes > most && self.turns.len() > 1) {
+            bytes -= self.turns.pop_front().map_or(0, |turn| turn.bytes());
         }
     }
 
-    /// Returns the last turns that have at most so many tokens together, oldest first; no turn is cut.
+    /// Returns the last turns that have at most so many tokens together, oldest first, whole. Where the last one alone has more, it is
+    /// cut where sentences end, its answer first (`…` if nothing is left of it); of a question that is too long the last sentences stay.
     pub fn within(&self, tokens: usize, counter: &dyn CountTokens) -> Vec<Turn> {
         let mut left = tokens;
         let fits = |turn: &&Turn| {
@@ -92,11 +122,18 @@ impl Conversation {
         };
         let mut kept: Vec<Turn> = self.turns.iter().rev().take_while(fits).cloned().collect();
         kept.reverse();
+        if let (true, Some(last)) = (kept.is_empty(), self.turns.back()) {
+            let room = tokens.saturating_sub(counter.count(LEFT_OUT));
+            let cut = last.cut(room, &|text| counter.count(text));
+            kept.extend((!cut.question.is_empty()).then_some(cut));
+        }
         kept
     }
 }
 
 /// Keeps conversations by name, in this process; those that were not heard of longest go first.
+///
+/// It holds at most its number of conversations, and [`Conversation::MAX_BYTES`] of each, beside names.
 ///
 /// A service that runs on several machines keeps a [`Conversation`] where it keeps its sessions (it is `serde`), and hands it to
 /// [`Ask`](crate::answer::Ask) itself. Names are the service's: let nobody name another's conversation.
@@ -234,10 +271,48 @@ mod tests {
         }
         assert_eq!(conversation.turns.len(), 64);
         let one = conversation.turns[63].tokens(&EstimatedTokens);
-        assert_eq!(conversation.within(one - 1, &EstimatedTokens), []);
+        assert_eq!(conversation.within(0, &EstimatedTokens), []);
         let kept = conversation.within(one * 3, &EstimatedTokens);
         assert_eq!(kept.last(), conversation.turns.back());
         assert_eq!(kept.len(), 3);
+    }
+
+    #[test]
+    fn a_last_turn_that_is_too_long_is_cut_where_sentences_end() {
+        let mut conversation = Conversation::new();
+        conversation.push(Turn::new("러닝화는 언제 바꾸나요?", "700km입니다."));
+        conversation.push(Turn::new("무릎 통증에는요?", "사흘 쉬고 20분을 걷습니다. ".repeat(200)));
+        let kept = conversation.within(100, &EstimatedTokens);
+        let [last] = kept.as_slice() else { panic!("{kept:?}") };
+        assert!(last.question == "무릎 통증에는요?" && last.answer.ends_with("걷습니다."), "{}", last.answer);
+        assert!((60..=100).contains(&last.tokens(&EstimatedTokens)));
+        let question = EstimatedTokens.count("무릎 통증에는요?") + EstimatedTokens.count(LEFT_OUT);
+        assert_eq!(
+            conversation.within(question, &EstimatedTokens),
+            [Turn::new("무릎 통증에는요?", LEFT_OUT)]
+        );
+        assert_eq!(conversation.within(1, &EstimatedTokens), []);
+    }
+
+    #[test]
+    fn a_conversation_holds_so_many_bytes() {
+        let memory = Memory::new(NonZeroUsize::MIN);
+        let answer = "무릎이 아프면 쉽니다. ".repeat(3_000);
+        for number in 0..9 {
+            memory.push("a", Turn::new(format!("{number}"), answer.as_str()));
+        }
+        let kept = memory.get("a").turns;
+        assert_eq!(
+            (kept.len(), kept[0].question.as_str()),
+            (Conversation::MAX_BYTES / (answer.len() + 1), "7")
+        );
+        for answer in ["무릎이 아프면 쉽니다. ".repeat(30_000), "x".repeat(10_000_000)] {
+            memory.push("a", Turn::new("왜요?", answer));
+            let bytes: usize = memory.get("a").turns.iter().map(Turn::bytes).sum();
+            assert!(
+                bytes <= Conversation::MAX_BYTES && memory.get("a").turns.back().unwrap().question == "왜요?"
+            );
+        }
     }
 
     #[test]

@@ -291,6 +291,15 @@ impl Retriever {
         self
     }
 
+    /// Names all that decides what is found beside the store and the question.
+    pub(crate) fn settings(&self) -> String {
+        let Self { mode, fusion, depth, gate, threshold, decay, distinct, diversity, multi_query, .. } = self;
+        let (embedder, reranker) = (self.embedder.name(), self.reranker.as_deref().map(Reranker::name));
+        format!(
+            "{embedder} {reranker:?} {mode:?} {fusion:?} {depth} {gate:?} {threshold:?} {decay:?} {distinct:?} {diversity} {multi_query:?}"
+        )
+    }
+
     /// Returns the store that is searched.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

@@ -30,6 +30,7 @@ pub struct MemoryStore {
     tenant: Tenant,
     space: Arc<Space>,
     shelves: Arc<RwLock<HashMap<Tenant, Shelf>>>,
+    id: uuid::Uuid,
 }
 
 /// What one tenant knows.
@@ -140,7 +141,7 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
 impl MemoryStore {
     /// Makes an empty store for the vectors of `space`, and a handle of `tenant` on it.
     pub fn new(space: Space, tenant: Tenant) -> Self {
-        Self { tenant, space: Arc::new(space), shelves: Arc::default() }
+        Self { tenant, space: Arc::new(space), shelves: Arc::default(), id: uuid::Uuid::now_v7() }
     }
 
     fn read(&self) -> Result<RwLockReadGuard<'_, HashMap<Tenant, Shelf>>> {
@@ -174,6 +175,10 @@ fn poisoned() -> Error {
 impl Store for MemoryStore {
     fn name(&self) -> &'static str {
         "memory"
+    }
+
+    fn identity(&self) -> String {
+        format!("memory {}", self.id)
     }
 
     fn tenant(&self) -> &Tenant {

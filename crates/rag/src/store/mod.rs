@@ -64,6 +64,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Names the kind of store, for messages and metrics.
     fn name(&self) -> &'static str;
 
+    /// Tells this store's knowledge from that of others of its kind: the same for all handles of one store, in every process. Answers
+    /// are kept under it. Only the kind unless a store says more: then two stores must not share a cache of answers.
+    fn identity(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// Tells whose knowledge this handle reaches.
     fn tenant(&self) -> &Tenant;
 
@@ -152,6 +158,10 @@ macro_rules! forward {
         impl<S: Store + ?Sized> Store for $pointer {
             fn name(&self) -> &'static str {
                 (**self).name()
+            }
+
+            fn identity(&self) -> String {
+                (**self).identity()
             }
 
             fn tenant(&self) -> &Tenant {

@@ -127,6 +127,7 @@ async fn unanswerable_questions_are_refused_and_answerable_ones_are_not() {
     assert!(refused[0].of_all() >= 0.95 && wrongly[0].of_all() <= 0.06);
     assert!(refused[0].plus(refused[1]).of_all() >= 0.95 && wrongly[0].plus(wrongly[1]).of_all() <= 0.07);
     assert!(refused[1].of_all() >= 0.9 && wrongly[1].of_all() <= 0.08);
+    assert!(right[0].plus(right[1]).of_all() >= 0.9 && right[1].of_all() >= 0.9);
 }
 
 /// A document of another field than the coach's, of `fields.jsonl`.
@@ -197,4 +198,5 @@ async fn questions_of_other_fields_are_judged_as_well() {
     print("other fields, answerable, refused", wrongly);
     print("other fields, answerable, with the right source", right);
     assert!(refused[0].plus(refused[1]).of_all() >= 0.85 && wrongly[0].plus(wrongly[1]).of_all() <= 0.05);
+    assert!(right[0].plus(right[1]).of_all() >= 0.93 && right[1].of_all() >= 0.9);
 }

@@ -41,3 +41,4 @@ mod retrieval;
 mod schema;
 mod streams;
 mod transfer;
+mod verdicts;

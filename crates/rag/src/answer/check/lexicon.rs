@@ -183,6 +183,46 @@ pub(super) const SAME: &[&[&str]] = &[
     &["tell", "let"],
 ];
 
+/// Syllables that deny the Korean noun behind them.
+pub(super) const UNDOING_KOREAN: &[char] = &['비', '미', '무', '불', '부', '탈'];
+
+/// English words, or how they begin, that `in-`, `im-`, `ir-`, `il-` and `dis-` make the opposite of.
+pub(super) const UNDONE: &[&str] = &[
+    "accura",
+    "active",
+    "adequate",
+    "appropriate",
+    "complete",
+    "correct",
+    "direct",
+    "effective",
+    "efficient",
+    "eligible",
+    "secure",
+    "stable",
+    "sufficient",
+    "valid",
+    "visible",
+    "possible",
+    "proper",
+    "mature",
+    "perfect",
+    "regular",
+    "relevant",
+    "responsible",
+    "legal",
+    "allow",
+    "advantage",
+    "agree",
+    "approve",
+    "comfort",
+    "connect",
+    "courage",
+    "like",
+    "obey",
+    "trust",
+];
+
 /// English words that deny what follows them in their clause.
 pub(super) const DENYING_ENGLISH: &[&str] = &[
     "not", "no", "never", "nor", "neither", "without", "cannot", "avoid", "avoids", "avoiding", "away",

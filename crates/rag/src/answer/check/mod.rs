@@ -3,16 +3,20 @@
 mod empty;
 mod lexicon;
 mod numbers;
+mod numerals;
+mod quote;
 mod rules;
 mod wanted;
 mod words;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use pumasi_core::text::{Span, normalize, sentences};
+use pumasi_core::text::{Normalizer, Span, sentences};
 
 use super::event::{Doubt, Evidence, Source, Verdict};
 use numbers::{Number, Unit, numbers};
+use quote::{Plain, Quote};
 use rules::{is_allowing, is_crossed, is_denied, is_opposed, is_replaced, is_waved_through};
 use wanted::Wanted;
 pub(super) use words::words;
@@ -62,7 +66,7 @@ pub struct Grounding {
 struct Read {
     number: u32,
     start: usize,
-    normal: String,
+    plain: Plain,
     sentences: Vec<Claim>,
     /// The words of its title and headings.
     place: Vec<Word>,
@@ -129,13 +133,36 @@ impl Grounding {
         }
         let sources: Vec<&Read> =
             self.sources.iter().filter(|source| cited.contains(&source.number)).collect();
-        if let Some(evidence) = quoted(sentence, &sources) {
-            return Some((Verdict::Quoted, vec![evidence]));
+        let quotes: Vec<Quote> = sources.iter().map(|source| source.plain.find(sentence)).collect();
+        for (source, quote) in sources.iter().zip(&quotes) {
+            if let Quote::Whole(places) = quote {
+                let spans = places.iter().filter_map(|at| source.sentences.get(*at)).map(|claim| claim.span);
+                return Some((
+                    Verdict::Quoted,
+                    spans.take(MOST_EVIDENCE).map(|span| source.evidence(span)).collect(),
+                ));
+            }
         }
         let found = self.evidence(&claim, &sources);
-        let verdict = self.judge(&claim, &found, &sources);
+        let verdict = match self.judge(&claim, &found, &sources) {
+            doubted if doubted.is_unsupported() => doubted,
+            verdict => self.doubt_of_part(&quotes).map_or(verdict, Verdict::Unsupported),
+        };
         let evidence = found.iter().map(|(source, claim)| source.evidence(claim.span)).collect();
         Some((verdict, if verdict.is_unsupported() { Vec::new() } else { evidence }))
+    }
+
+    /// Doubts a sentence that leaves out what the source's own denies or makes it depend on.
+    fn doubt_of_part(&self, quotes: &[Quote]) -> Option<Doubt> {
+        let parts = || {
+            quotes.iter().filter_map(|quote| if let Quote::Part(left) = quote { Some(left) } else { None })
+        };
+        let changes = |left: &&quote::LeftOut| left.changes() && left.is_unasked(&self.question);
+        let worst = parts().map(|left| left.iter().find(changes));
+        // another source may have it without
+        let worst = worst.collect::<Option<Vec<_>>>()?;
+        let left = worst.first()?;
+        Some(if left.is_condition { Doubt::Condition } else { Doubt::Negation })
     }
 
     /// Doubts a sentence without a citation only where it claims numbers that nothing has.
@@ -278,38 +305,24 @@ fn clauses(text: &str, sentence: Span) -> Vec<Span> {
     spans
 }
 
-/// Finds a sentence that stands in a source word for word.
-fn quoted(sentence: &str, sources: &[&Read]) -> Option<Evidence> {
-    let wanted = plain(sentence);
-    if wanted.chars().count() < 8 {
-        return None;
+/// Returns a text with its Hangul in syllables, however it is written: file names and texts of macOS have letters.
+pub(super) fn composed(text: &str) -> Cow<'_, str> {
+    let is_apart = |c| matches!(c, '\u{300}'..='\u{36F}' | '\u{1100}'..='\u{11FF}');
+    if text.contains(is_apart) {
+        Cow::Owned(Normalizer::nfc().normalize(text).into_string())
+    } else {
+        Cow::Borrowed(text)
     }
-    let source = sources.iter().find(|source| source.normal.contains(&wanted))?;
-    let whole =
-        source.sentences.iter().find(|claim| claim.span.len() >= sentence.trim().len().saturating_sub(4));
-    let best = source.sentences.iter().find(|claim| {
-        // the sentence of the source that the quote begins in
-        claim.words.first().zip(words(sentence).first()).is_some_and(|(a, b)| a.raw == b.raw)
-    });
-    best.or(whole).map(|claim| source.evidence(claim.span))
-}
-
-/// Lower case, one space between words, no punctuation at the ends.
-fn plain(text: &str) -> String {
-    let normal = normalize(text);
-    let words: Vec<&str> = normal.as_str().split_whitespace().collect();
-    words.join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
 impl Read {
     fn new(number: u32, start: usize, place: &str, text: &str) -> Self {
-        let claims = sentences(text).into_iter().flat_map(|span| clauses(text, span));
-        let claims = claims.map(|span| Claim::new(span.of(text), span));
+        let spans: Vec<Span> = sentences(text).into_iter().flat_map(|span| clauses(text, span)).collect();
         Self {
             number,
             start,
-            normal: plain(text),
-            sentences: claims.collect(),
+            plain: Plain::of(spans.iter().map(|span| span.of(text))),
+            sentences: spans.into_iter().map(|span| Claim::new(span.of(text), span)).collect(),
             place: words(place),
             place_numbers: numbers(place),
         }
@@ -335,6 +348,7 @@ pub(super) fn coverage<'a>(
     question: &str,
     passages: impl IntoIterator<Item = (String, &'a str)>,
 ) -> Vec<f32> {
+    let question = &composed(question);
     let asked: Vec<Word> = words(question).into_iter().filter(|word| !word.is_empty).collect();
     let wanted = Wanted::of(question);
     // how much of each word a passage has, and how much of all that it could be asked for
@@ -348,7 +362,7 @@ pub(super) fn coverage<'a>(
                 (false, true) => 1.0,
                 (false, false) => 0.0,
             });
-            (held.collect(), if wanted.is_in(text) { 1.0 } else { WITHOUT_THE_NUMBER })
+            (held.collect(), if wanted.is_in(&composed(text)) { 1.0 } else { WITHOUT_THE_NUMBER })
         })
         .collect();
     let count =

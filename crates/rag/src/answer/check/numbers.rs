@@ -1,6 +1,11 @@
 //! The numbers of a sentence, by value and unit.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use pumasi_core::text::normalize;
+
+use super::lexicon::NOMINAL;
+use super::numerals::{english, magnitude, numeral, sino};
 
 /// A number as it is claimed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,6 +14,45 @@ pub(super) struct Number {
     pub(super) unit: Unit,
     /// Whether it is one of something in words, or a day that something happens on: what bears a claim out, and mostly is none.
     pub(super) is_weak: bool,
+    /// The words beside it.
+    sides: [Side; 2],
+}
+
+/// A word beside a number, as hashes: 0 for none, or one that stands beside any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Side {
+    word: u64,
+    /// How it begins.
+    head: u64,
+}
+
+/// Words that stand beside any number.
+const BESIDE_ANY: &[&str] = &[
+    "for", "of", "the", "a", "an", "in", "at", "with", "and", "or", "to", "about", "from", "by", "is", "are",
+    "then", "only", "just", "it", "as", "on", "be", "than", "least", "most", "up", "over", "under", "more",
+    "약", "최대", "최소", "총", "매", "더", "정도", "이상", "이하", "동안", "넘게", "안에", "뒤", "후", "전",
+];
+
+impl Side {
+    /// Reads the word that a text begins or ends with, if nothing but a space parts it.
+    fn of(text: &str, is_end: bool) -> Self {
+        let text = if is_end { text.strip_suffix(' ') } else { text.strip_prefix(' ') };
+        let Some(text) = text else { return Self::default() };
+        let mut pieces = text.split(|c: char| !c.is_alphanumeric());
+        let word = if is_end { pieces.next_back() } else { pieces.next() }.unwrap_or_default();
+        if word.is_empty() || BESIDE_ANY.contains(&word) || word.contains(|c: char| c.is_ascii_digit()) {
+            return Self::default();
+        }
+        let word = if matches!(word, "each" | "per") { "every" } else { word };
+        let hash = |letters: usize| {
+            let mut hasher = DefaultHasher::new();
+            word.chars().take(letters).for_each(|c| hasher.write_u32(u32::from(c)));
+            hasher.finish().max(1)
+        };
+        // particles and endings do not tell Korean words apart
+        let (whole, head) = if word.is_ascii() { (usize::MAX, 4) } else { (2, 1) };
+        Self { word: hash(whole), head: hash(head) }
+    }
 }
 
 /// What is counted. Lengths of time are brought to seconds and days, distances to metres, masses to grams.
@@ -29,6 +73,11 @@ pub(super) enum Unit {
     Sets,
     Money,
     Steps,
+    /// A thousand metres or grams: 18킬로.
+    Kilos,
+    /// A thousandth of a litre, a metre or a gram: 150밀리.
+    Millis,
+    Calories,
     /// Minutes of a clock, which may or may not have said which half of the day it is.
     Clock,
     /// What a Korean counter counts, by one counter for all that count the same.
@@ -36,19 +85,64 @@ pub(super) enum Unit {
 }
 
 impl Unit {
+    /// Tells whether one may stand for the other: 18킬로 for 18 km.
+    const fn stands_for(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Kilos, Self::Metres | Self::Grams)
+                | (Self::Millis, Self::Litres | Self::Metres | Self::Grams)
+        )
+    }
+
+    fn agrees(self, other: Self) -> bool {
+        self == other || self.stands_for(other) || other.stands_for(self)
+    }
+
     pub(super) const fn is_time(self) -> bool {
         matches!(self, Self::Seconds | Self::Days | Self::Months | Self::Years)
     }
 }
 
 impl Number {
+    fn new(value: f64, unit: Unit) -> Self {
+        Self { value, unit, is_weak: false, sides: [Side::default(); 2] }
+    }
+
     const fn weak(value: f64, unit: Unit) -> Self {
-        Self { value, unit, is_weak: true }
+        Self { value, unit, is_weak: true, sides: [Side { word: 0, head: 0 }; 2] }
+    }
+
+    /// Joins what is written in two units: 1시간 30분, 7시 30분, 1 m 80 cm.
+    fn with_rest(self, rest: Self) -> Option<Self> {
+        let is_part = |whole: f64| self.value % whole == 0.0 && self.value >= whole && rest.value < whole;
+        let joins = match (self.unit, rest.unit) {
+            (Unit::Seconds, Unit::Seconds) => is_part(3_600.0) || is_part(60.0),
+            (Unit::Metres, Unit::Metres) => is_part(1_000.0) || is_part(1.0),
+            // minutes of the hour
+            (Unit::Clock, Unit::Seconds) => self.value % 60.0 == 0.0 && rest.value < 3_600.0,
+            _ => false,
+        };
+        let more = if self.unit == Unit::Clock { rest.value / 60.0 } else { rest.value };
+        let sides = [self.sides[0], rest.sides[1]];
+        joins.then_some(Self { value: self.value + more, sides, ..self })
+    }
+
+    /// Tells whether the same word stands beside the two, on the same side; loosely: one that begins the same.
+    pub(super) fn is_beside_the_same(self, other: Self, is_loose: bool) -> bool {
+        let mut sides = self.sides.iter().zip(&other.sides);
+        sides.any(
+            |(a, b)| if is_loose { a.head != 0 && a.head == b.head } else { a.word != 0 && a.word == b.word },
+        )
+    }
+
+    /// Tells whether a word stands beside it that tells it from other numbers.
+    pub(super) fn has_sides(self) -> bool {
+        self.sides.iter().any(|side| side.word != 0)
     }
 
     /// Tells whether the two measure the same, so that one could stand in the other's place.
     pub(super) fn is_of_the_kind_of(self, other: Self) -> bool {
-        self.unit == other.unit || (self.unit.is_time() && other.unit.is_time())
+        self.unit.agrees(other.unit) || (self.unit.is_time() && other.unit.is_time())
     }
 
     /// Tells whether a source that names `self` bears out a claim of `other`.
@@ -57,12 +151,26 @@ impl Number {
             if self.unit == Unit::Clock && other.unit == Unit::Clock { 720.0 } else { f64::INFINITY };
         let apart = (self.value - other.value).abs() % half_days;
         let near = apart <= self.value.abs().max(other.value.abs()) * 1e-6;
-        near && (self.unit == other.unit || self.unit == Unit::None || other.unit == Unit::None)
+        near && (self.unit.agrees(other.unit) || self.unit == Unit::None || other.unit == Unit::None)
     }
 }
 
 /// Units with what one of them is, longest first where one begins another.
 const UNITS: &[(&str, Unit, f64)] = &[
+    ("킬로칼로리", Unit::Calories, 1.0),
+    ("kilocalorie", Unit::Calories, 1.0),
+    ("칼로리", Unit::Calories, 1.0),
+    ("calorie", Unit::Calories, 1.0),
+    ("kcal", Unit::Calories, 1.0),
+    ("밀리그램", Unit::Grams, 0.001),
+    ("밀리리터", Unit::Litres, 0.001),
+    ("밀리미터", Unit::Metres, 0.001),
+    ("센티미터", Unit::Metres, 0.01),
+    ("milligram", Unit::Grams, 0.001),
+    ("millilitre", Unit::Litres, 0.001),
+    ("milliliter", Unit::Litres, 0.001),
+    ("centimetre", Unit::Metres, 0.01),
+    ("centimeter", Unit::Metres, 0.01),
     ("킬로미터", Unit::Metres, 1_000.0),
     ("kilometre", Unit::Metres, 1_000.0),
     ("kilometer", Unit::Metres, 1_000.0),
@@ -106,10 +214,15 @@ const UNITS: &[(&str, Unit, f64)] = &[
     ("그램", Unit::Grams, 1.0),
     ("미터", Unit::Metres, 1.0),
     ("유로", Unit::Money, 1.0),
+    ("킬로", Unit::Kilos, 1_000.0),
+    ("밀리", Unit::Millis, 0.001),
+    ("센티", Unit::Metres, 0.01),
+    ("kilo", Unit::Kilos, 1_000.0),
     ("km", Unit::Metres, 1_000.0),
     ("kg", Unit::Grams, 1_000.0),
     ("ml", Unit::Litres, 0.001),
     ("mm", Unit::Metres, 0.001),
+    ("mg", Unit::Grams, 0.001),
     ("cm", Unit::Metres, 0.01),
     ("min", Unit::Seconds, 60.0),
     ("pm", Unit::Clock, 60.0),
@@ -163,46 +276,6 @@ const WORDS: &[(&str, f64, Unit)] = &[
     ("half a year", 6.0, Unit::Months),
     ("half", 50.0, Unit::Percent),
     ("twice", 2.0, Unit::Times),
-    ("two", 2.0, Unit::None),
-    ("three", 3.0, Unit::None),
-    ("four", 4.0, Unit::None),
-    ("five", 5.0, Unit::None),
-    ("six", 6.0, Unit::None),
-    ("seven", 7.0, Unit::None),
-    ("eight", 8.0, Unit::None),
-    ("nine", 9.0, Unit::None),
-    ("ten", 10.0, Unit::None),
-    ("twelve", 12.0, Unit::None),
-    ("fifteen", 15.0, Unit::None),
-    ("twenty", 20.0, Unit::None),
-    ("thirty", 30.0, Unit::None),
-    ("sixty", 60.0, Unit::None),
-    ("ninety", 90.0, Unit::None),
-];
-
-/// Native Korean numerals: tens and ones, as they stand before a counter and alone.
-const TENS: &[(&str, f64)] = &[
-    ("열", 10.0),
-    ("스물", 20.0),
-    ("스무", 20.0),
-    ("서른", 30.0),
-    ("마흔", 40.0),
-    ("쉰", 50.0),
-    ("예순", 60.0),
-    ("일흔", 70.0),
-    ("여든", 80.0),
-    ("아흔", 90.0),
-];
-const ONES: &[(&str, f64)] = &[
-    ("한", 1.0),
-    ("두", 2.0),
-    ("세", 3.0),
-    ("네", 4.0),
-    ("다섯", 5.0),
-    ("여섯", 6.0),
-    ("일곱", 7.0),
-    ("여덟", 8.0),
-    ("아홉", 9.0),
 ];
 
 /// One of something, in words.
@@ -232,6 +305,8 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
     let mut found: Vec<Number> = Vec::new();
     // numbers that wait for the unit of the one that they form a range with
     let mut open = 0;
+    // where the unit of the last number ends
+    let mut unit_end = 0;
     let mut at = 0;
     let mut before = ' ';
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
@@ -239,7 +314,7 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
         let starts_word = !before.is_alphanumeric();
         if starts_word && let Some((length, number)) = weak(rest) {
             found.push(number);
-            open = 0;
+            (open, unit_end) = (0, 0);
             before = ' ';
             at += length;
             continue;
@@ -260,19 +335,34 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
             // 2만, 3천; but the 만 of 절반만 is a particle
             let (value, after_magnitude) =
                 if c.is_ascii_digit() { magnitude(value, after) } else { (value, after) };
-            let (number, is_open) = match unit {
+            let (number, name, is_open) = match unit {
                 Unit::None => unit_of(value, after_magnitude),
-                unit => (Number { value, unit, is_weak: false }, false),
+                unit => (Number::new(value, unit), "", false),
             };
             if !is_open {
                 for waiting in found.iter_mut().rev().take(open) {
                     if waiting.unit == Unit::None {
-                        *waiting = scaled(waiting.value, after_magnitude).unwrap_or(*waiting);
+                        *waiting =
+                            scaled(waiting.value, after_magnitude).map_or(*waiting, |(number, _)| number);
                     }
                 }
             }
             open = if is_open { open + 1 } else { 0 };
-            found.push(number);
+            let blank = after_magnitude.len() - after_magnitude.trim_start_matches([' ', '-']).len();
+            let unit = after_magnitude.get(blank + name.len()..).filter(|_| !name.is_empty());
+            let rest = unit.unwrap_or(after_magnitude);
+            let rest = rest.strip_prefix('s').filter(|_| name.is_ascii() && !name.is_empty()).unwrap_or(rest);
+            let behind = rest.trim_start_matches(char::is_alphanumeric);
+            let sides = [Side::of(text.get(..at).unwrap_or_default(), true), Side::of(behind, false)];
+            let number = Number { sides, ..number };
+            let goes_on =
+                unit_end > 0 && text.get(unit_end..at).is_some_and(|gap| matches!(gap.trim(), "" | "and"));
+            let whole = found.last().filter(|_| goes_on).and_then(|last| last.with_rest(number));
+            if whole.is_some() {
+                found.pop();
+            }
+            found.push(whole.unwrap_or(number));
+            unit_end = if name.is_empty() { 0 } else { text.len() - rest.len() };
         }
         before = text.get(at..at + length).and_then(|piece| piece.chars().next_back()).unwrap_or(' ');
         at += length;
@@ -330,33 +420,26 @@ fn word(rest: &str) -> Option<(usize, f64, Unit)> {
     if let Some((word, value, unit)) = WORDS.iter().copied().find(is_word) {
         return Some((word.len(), value, unit));
     }
+    if let Some((length, value)) = english(rest).or_else(|| sino(rest)) {
+        return Some((length, value, Unit::None));
+    }
     let (length, value) = numeral(rest)?;
     (value > 1.0).then_some((length, value, Unit::None))
 }
 
-/// Tells whether a word is a native Korean numeral, whole.
-pub(super) fn is_numeral(word: &str) -> bool {
-    let strip = |list: &[(&str, f64)], rest: &str| {
-        list.iter().find_map(|(word, _)| rest.strip_prefix(word)).map_or(rest.len(), str::len)
-    };
-    let after_tens = strip(TENS, word);
-    let rest = word.get(word.len() - after_tens..).unwrap_or_default();
-    !word.is_empty() && (rest.is_empty() || strip(ONES, rest) == 0)
-}
-
-/// Reads a native Korean numeral: 두 번, 세트, 열세 살; but not 두통, 네모, 열이 나면: what follows is a space or a counter.
-fn numeral(rest: &str) -> Option<(usize, f64)> {
-    let begins = |list: &[(&str, f64)], rest: &str| {
-        list.iter().find(|(word, _)| rest.starts_with(word)).map(|(word, value)| (word.len(), *value))
-    };
-    let (tens, ten) = begins(TENS, rest).unwrap_or_default();
-    let (ones, one) = begins(ONES, rest.get(tens..)?).unwrap_or_default();
-    let after = rest.get(tens + ones..)?;
-    let is_counted = after.starts_with([
-        ' ', '번', '시', '달', '주', '켤', '걸', '명', '가', '살', '권', '장', '개', '컵', '잔', '병', '마',
-        '대', '배', '줄', '조', '차', '군', '사',
-    ]);
-    (tens + ones > 0 && is_counted).then_some((tens + ones, ten + one))
+/// Tells whether a word names a unit, whole; of Korean ones those that no other word begins with.
+pub(super) fn is_unit(word: &str) -> bool {
+    const WORDS: [&str; 8] =
+        ["킬로", "밀리리터", "밀리그램", "밀리", "센티미터", "센티", "칼로리", "킬로칼로리"];
+    if word.is_ascii() {
+        let one = word.strip_suffix('s').unwrap_or(word);
+        return UNITS
+            .iter()
+            .any(|(name, _, factor)| *name == one && name.len() > 3 && (*factor - 1.0).abs() > f64::EPSILON);
+    }
+    let is_one =
+        |unit: &str| word.strip_prefix(unit).is_some_and(|rest| rest.is_empty() || NOMINAL.contains(&rest));
+    WORDS.into_iter().any(is_one)
 }
 
 /// Reads one of something, and days that something happens on.
@@ -374,50 +457,48 @@ fn weak(rest: &str) -> Option<(usize, Number)> {
         return Some((length, Number::weak(7.0, Unit::Days)));
     }
     if let Some((length, 1.0)) = numeral(rest) {
-        let number = scaled(1.0, rest.get(length..)?).unwrap_or(Number::weak(1.0, Unit::None));
+        let number = scaled(1.0, rest.get(length..)?);
+        let number = number.map_or(Number::weak(1.0, Unit::None), |(number, _)| number);
         return Some((length, Number { is_weak: true, ..number }));
     }
     let article =
         ["an ", "a ", "one ", "every ", "each ", "per "].iter().find(|word| rest.starts_with(**word))?;
-    let number = scaled(1.0, rest.get(article.len()..)?);
+    let number = scaled(1.0, rest.get(article.len()..)?).map(|(number, _)| number);
     let number = if *article == "one " { number.or(Some(Number::weak(1.0, Unit::None))) } else { number };
     number.map(|number| (article.len(), Number { is_weak: true, ..number }))
 }
 
-/// Multiplies by what Korean writes behind a number: `2만`, `3천`.
-fn magnitude(value: f64, after: &str) -> (f64, &str) {
-    for (sign, factor) in [('만', 10_000.0), ('천', 1_000.0), ('백', 100.0), ('억', 100_000_000.0)] {
-        if let Some(rest) = after.strip_prefix(sign) {
-            return (value * factor, rest);
-        }
+/// Reads the unit behind a number, and how it is written; tells whether a range goes on instead.
+fn unit_of(value: f64, after: &str) -> (Number, &'static str, bool) {
+    if let Some((number, name)) = scaled(value, after) {
+        return (number, name, false);
     }
-    (value, after)
-}
-
-/// Reads the unit behind a number; tells whether a range goes on instead.
-fn unit_of(value: f64, after: &str) -> (Number, bool) {
-    if let Some(number) = scaled(value, after) {
-        return (number, false);
+    // 5k
+    if after.strip_prefix('k').is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)) {
+        return (Number::new(value * 1_000.0, Unit::None), "", false);
     }
     let next = after.trim_start();
     let goes_on = |rest: &str| rest.trim_start().starts_with(|c: char| c.is_ascii_digit());
     let is_range = ["~", "-", "–", "to ", "and ", "or ", "에서", "내지"]
         .iter()
         .any(|sign| next.strip_prefix(sign).is_some_and(goes_on));
-    (Number { value, unit: Unit::None, is_weak: false }, is_range)
+    (Number::new(value, Unit::None), "", is_range)
 }
 
-fn scaled(value: f64, after: &str) -> Option<Number> {
+/// Reads a unit, and how it is written.
+pub(super) fn scaled(value: f64, after: &str) -> Option<(Number, &'static str)> {
     let next = after.strip_prefix([' ', '-']).unwrap_or(after);
     let (name, unit, factor) = UNITS.iter().copied().find(|(name, ..)| {
         let Some(rest) = next.strip_prefix(name) else { return false };
         // a short sign is a unit only where the word ends or a Korean particle begins
         let rest = rest.strip_prefix('s').unwrap_or(rest);
-        !(name.is_ascii() && rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        let is_other = name.is_ascii() && rest.starts_with(|c: char| c.is_ascii_alphabetic());
+        let is_longer =
+            *name == "킬로" && ["와트", "바이트", "헤르츠"].iter().any(|more| rest.starts_with(more));
+        !is_other && !is_longer
     })?;
     // 시 of a clock, 분 of people and 일 of a date cannot be told apart; they are compared all the same
-    let _ = name;
-    Some(Number { value: value * factor, unit, is_weak: false })
+    Some((Number::new(value * factor, unit), name))
 }
 
 #[cfg(test)]
@@ -449,6 +530,45 @@ mod tests {
     }
 
     #[test]
+    fn reads_units_in_full_and_numbers_in_words() {
+        assert_eq!(
+            read("150밀리리터, 3센티, 200밀리그램"),
+            [(0.15, Unit::Litres), (0.03, Unit::Metres), (0.2, Unit::Grams)]
+        );
+        assert_eq!(read("150 millilitres, 200 mg"), [(0.15, Unit::Litres), (0.2, Unit::Grams)]);
+        assert_eq!(read("a 5k race, 300킬로칼로리"), [(5_000.0, Unit::None), (300.0, Unit::Calories)]);
+        assert_eq!(read("석 달, 넉 주 동안"), [(3.0, Unit::Months), (28.0, Unit::Days)]);
+        assert_eq!(
+            read("백오십 ml, 천 km, 삼십 일, 오백 미터"),
+            [(0.15, Unit::Litres), (1_000_000.0, Unit::Metres), (30.0, Unit::Days), (500.0, Unit::Metres)]
+        );
+        assert_eq!(
+            read("이십오 분, 삼 개월, 백 미터, 이만 오천 원"),
+            [(1_500.0, Unit::Seconds), (3.0, Unit::Months), (100.0, Unit::Metres), (25_000.0, Unit::Money)]
+        );
+        assert_eq!(read("천장과 백신, 만약 사 주세요. 십자인대와 이 분과 구분, 오일, 만일 천천히 사회"), []);
+        assert_eq!(
+            read("every forty-five minutes, two hundred and fifty metres"),
+            [(2_700.0, Unit::Seconds), (250.0, Unit::Metres)]
+        );
+    }
+
+    #[test]
+    fn what_is_written_in_two_units_is_one_number() {
+        for (text, number) in [
+            ("1시간 30분", (5_400.0, Unit::Seconds)),
+            ("1 hour 30 minutes", (5_400.0, Unit::Seconds)),
+            ("2 hours and 5 minutes", (7_500.0, Unit::Seconds)),
+            ("오전 7시 30분", (450.0, Unit::Clock)),
+            ("1m 80cm", (1.8, Unit::Metres)),
+        ] {
+            assert_eq!(read(text), [number], "{text}");
+        }
+        assert_eq!(read("20분 걷고 5분 뜁니다").len(), 2);
+        assert_eq!(read("10km, 5km").len(), 2);
+    }
+
+    #[test]
     fn one_of_something_is_weak() {
         let weak = |text: &str| {
             let weak = numbers(text).into_iter().filter(|number| number.is_weak);
@@ -469,5 +589,8 @@ mod tests {
         assert!(one("60 seconds").bears_out(one("1 minute")));
         assert!(!one("3시간").bears_out(one("3%")));
         assert!(!one("15분").bears_out(one("40분")));
+        assert!(one("18km").bears_out(one("18킬로")) && one("60kg").bears_out(one("60 kilos")));
+        assert!(!one("18km").bears_out(one("18kg")) && !one("18kg").bears_out(one("18 m")));
+        assert!(one("90분").bears_out(one("1시간 30분")));
     }
 }

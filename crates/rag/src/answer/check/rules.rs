@@ -2,7 +2,7 @@
 
 use super::lexicon::{OPPOSITES, SOFT};
 use super::numbers::{Number, Unit};
-use super::words::{Kind, Word};
+use super::words::{Kind, Word, is_undone};
 use super::{Claim, Read};
 
 /// Tells whether the claim denies what its evidence says, or says what that denies.
@@ -61,6 +61,9 @@ pub(super) fn is_replaced(claim: &Claim, best: &Claim) -> bool {
     if shared * 2 < said.len() {
         return false;
     }
+    if claim.claimed().any(|number| is_borrowed(*number, best)) {
+        return true;
+    }
     claim.numbers.iter().filter(|number| !best.counts(**number)).any(|number| {
         let counts = |other: &&Number| !other.is_weak || (!number.is_weak && number.unit == Unit::None);
         let other = best.numbers.iter().filter(counts).filter(|other| other.is_of_the_kind_of(*number));
@@ -69,6 +72,16 @@ pub(super) fn is_replaced(claim: &Claim, best: &Claim) -> bool {
         };
         other.into_iter().any(|other| !claim.numbers.iter().any(|number| holds(number, other)))
     })
+}
+
+/// Tells whether a number stands in the sentence in another place, and beside what it stands with here there is another one: every 45
+/// minutes, for every 40 minutes and 45 minutes into the race.
+fn is_borrowed(number: Number, best: &Claim) -> bool {
+    let known = || best.claimed().filter(|known| known.is_of_the_kind_of(number));
+    let mut same = known().filter(|known| known.bears_out(number)).peekable();
+    same.peek().is_some()
+        && same.all(|known| known.has_sides() && !known.is_beside_the_same(number, true))
+        && known().any(|known| !known.bears_out(number) && known.is_beside_the_same(number, false))
 }
 
 /// Tells whether the claim says that something does not matter: 못해도 괜찮습니다.
@@ -112,6 +125,18 @@ pub(super) fn is_opposed(claim: &Claim, best: &Claim) -> bool {
         words.iter().any(|word| side.iter().any(|entry| is_one(word, entry)))
     };
     let has = |one: &[&str], other: &[&str], words: &[Word]| stands(one, words) && !stands(other, words);
+    // 성년자 for 미성년자, safe for unsafe
+    let undoes = |one: &[Word], other: &[Word]| {
+        let is_alone = |word: &Word, all: &[Word]| {
+            !all.iter().any(|known| known.raw == word.raw || known.stem == word.stem)
+        };
+        one.iter().any(|long| {
+            is_alone(long, other) && other.iter().any(|short| is_undone(long, short) && is_alone(short, one))
+        })
+    };
+    if undoes(&best.words, &claim.words) || undoes(&claim.words, &best.words) {
+        return true;
+    }
     OPPOSITES.iter().any(|(one, other)| {
         (has(one, other, &claim.words) && has(other, one, &best.words))
             || (has(other, one, &claim.words) && has(one, other, &best.words))

@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 
 use pumasi_core::text::{Analyzer, Span, TokenKind};
 
+use super::composed;
 use super::empty::{EMPTY_ENGLISH, EMPTY_KOREAN};
 use super::lexicon::{
-    BEING, BREAKS, DENYING_ENGLISH, DENYING_KOREAN, DEPENDENT, FORBIDDEN, NOMINAL, NUMERALS, SAME, VERBAL,
+    BEING, BREAKS, DENYING_ENGLISH, DENYING_KOREAN, DEPENDENT, FORBIDDEN, NOMINAL, NUMERALS, SAME,
+    UNDOING_KOREAN, UNDONE, VERBAL,
 };
-use super::numbers::is_numeral;
+use super::numbers::is_unit;
+use super::numerals::{is_english_numeral, is_numeral};
 
 /// How many words after it an English negation reaches.
 const REACH: usize = 6;
@@ -214,9 +217,9 @@ fn is_korean_form(one: &Word, other: &Word) -> bool {
     if shared >= 2 && shared >= shortest.min(3) {
         return true;
     }
-    // a compound: 거리 in 장거리
+    // a compound: 거리 in 장거리; but not 적절 in 부적절
     if shortest >= 2 && long.raw.contains(&short.stem) {
-        return true;
+        return !is_undone(long, short);
     }
     if one.kind != Kind::Verb || other.kind != Kind::Verb {
         return shared >= 1 && shortest == 1 && short.stem == long.stem.chars().take(1).collect::<String>();
@@ -235,6 +238,28 @@ fn is_korean_form(one: &Word, other: &Word) -> bool {
         one.get(2) == Some(&0) && other.get(2).is_some_and(|last| matches!(last, 0 | 4 | 8 | 16 | 17 | 20))
     };
     a.first() == b.first() && a.get(1) == b.get(1) && (goes_on || is_ending(&a, &b) || is_ending(&b, &a))
+}
+
+/// Tells whether a word is another one with a syllable before it that denies it: 미성년자, 부적절한, unsafe.
+pub(super) fn is_undone(long: &Word, short: &Word) -> bool {
+    if long.is_korean() != short.is_korean() {
+        return false;
+    }
+    if long.is_korean() {
+        return short.stem.chars().nth(1).is_some()
+            && UNDOING_KOREAN.iter().any(|prefix| {
+                long.raw.strip_prefix(*prefix).is_some_and(|rest| rest.starts_with(&short.stem))
+            });
+    }
+    let bare = |prefix: &str| {
+        let rest = long.raw.strip_prefix(prefix)?;
+        Some(rest.strip_prefix('-').unwrap_or(rest))
+    };
+    let is_form = |rest: &str| rest == short.raw && rest.chars().nth(3).is_some();
+    ["un", "non"].iter().any(|prefix| bare(prefix).is_some_and(is_form))
+        || ["in", "im", "ir", "il", "dis"].iter().any(|prefix| {
+            bare(prefix).is_some_and(|rest| is_form(rest) && UNDONE.iter().any(|word| rest.starts_with(word)))
+        })
 }
 
 fn is_english_form(one: &str, other: &str) -> bool {
@@ -261,6 +286,7 @@ fn is_verbal(raw: &str, stem: &str) -> bool {
 
 /// Reads the words of a text, in order.
 pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
+    let text = &*composed(text);
     let mut found: Vec<(Word, Span)> = Vec::new();
     let mut denials: Vec<(usize, bool, bool)> = Vec::new();
     let mut clause_ends: HashSet<usize> = HashSet::new();
@@ -302,6 +328,8 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
             || after_digit
             || is_empty(&raw, is_hangul)
             || is_numeral(&raw)
+            || is_english_numeral(&raw)
+            || is_unit(&raw)
             || (is_hangul && after_numeral && token.text.chars().nth(1).is_none());
         if is_hangul {
             // 하지 마세요, 하지 말고; but not 마십니다
@@ -352,7 +380,7 @@ fn deny_back(found: &mut [(Word, Span)], clause_ends: &HashSet<usize>, is_all: b
 }
 
 /// Tells whether a word denies what follows it, which `tail` begins with the word itself.
-fn denies_in_english(raw: &str, tail: &str) -> bool {
+pub(super) fn denies_in_english(raw: &str, tail: &str) -> bool {
     let after = tail.get(raw.len()..).unwrap_or_default().trim_start();
     let next = after.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     match raw {

@@ -304,6 +304,14 @@ impl Store for PostgresStore {
         "postgres"
     }
 
+    fn identity(&self) -> String {
+        // the search path, which stands in the options or goes by the user, tells the schema
+        let options = self.shared.pool.connect_options();
+        let (host, port, user) = (options.get_host(), options.get_port(), options.get_username());
+        let (database, settings) = (options.get_database(), options.get_options());
+        format!("postgres {host}:{port} {database:?} {user} {settings:?}")
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }

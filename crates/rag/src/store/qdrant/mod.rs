@@ -137,6 +137,10 @@ impl Store for QdrantStore {
         "qdrant"
     }
 
+    fn identity(&self) -> String {
+        format!("qdrant {} {}", self.shared.wire.url, self.shared.wire.collection)
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }

@@ -61,7 +61,7 @@ impl QdrantStore {
             .skip_compatibility_check();
         config.api_key.clone_from(&options.api_key);
         let client = config.build().map_err(|error| failed(WHAT, &error))?;
-        let wire = Wire { client, collection: options.collection.clone() };
+        let wire = Wire { client, url: url.to_owned(), collection: options.collection.clone() };
         wire.recent().await?;
         wire.make(&space, &options).await?;
         wire.hold(&space).await?;

@@ -18,6 +18,8 @@ const PAGE: u32 = 256;
 /// The collection at the server.
 pub(super) struct Wire {
     pub(super) client: Qdrant,
+    /// The server's address, as it was given.
+    pub(super) url: String,
     pub(super) collection: String,
 }
 

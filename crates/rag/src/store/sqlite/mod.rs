@@ -545,6 +545,12 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
+    fn identity(&self) -> String {
+        let path = &self.shared.path;
+        let whole = std::path::absolute(path);
+        format!("sqlite {}", whole.as_ref().unwrap_or(path).display())
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
