@@ -51,7 +51,7 @@
 //! | `embedded` (default) | `SqliteStore`: knowledge in one crash-safe file |
 //! | `postgres` | `PostgresStore`: knowledge in PostgreSQL with pgvector |
 //! | `local` | sentence encoders in this process, from a folder of weights |
-//! | `html`, `pdf` | documents from HTML and PDF |
+//! | `html`, `pdf`, `text` | documents from HTML, PDF, and text in any encoding |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
 //! | `axum` | answers as responses of `axum` |
 

@@ -1,11 +1,15 @@
 //! What is known: documents, and what stays of them in a store.
 
+#[cfg(any(feature = "html", feature = "text"))]
+mod encoding;
 mod fingerprint;
 #[cfg(feature = "html")]
 mod html;
 #[cfg(feature = "pdf")]
 mod pdf;
 mod tenant;
+#[cfg(feature = "text")]
+mod text;
 
 use std::fmt;
 
@@ -19,6 +23,8 @@ pub use html::HtmlLoader;
 #[cfg(feature = "pdf")]
 pub use pdf::PdfLoader;
 pub use tenant::Tenant;
+#[cfg(feature = "text")]
+pub use text::TextLoader;
 
 use crate::{Error, ErrorKind, Result};
 

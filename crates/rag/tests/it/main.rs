@@ -30,4 +30,6 @@ mod retrieval;
 #[path = "../support/schema.rs"]
 mod schema;
 mod streams;
+#[cfg(feature = "text")]
+mod texts;
 mod transfer;

@@ -1,6 +1,5 @@
 //! Documents from HTML.
 
-mod encoding;
 mod extract;
 mod write;
 
@@ -9,7 +8,8 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{Tokenizer, TokenizerOpts};
 
 use self::extract::Extract;
-use crate::{Document, Error, ErrorKind, Result};
+use super::encoding::{self, What};
+use crate::{Document, Error, Result};
 
 /// Makes documents of HTML pages, in whatever encoding they are.
 ///
@@ -65,7 +65,7 @@ impl HtmlLoader {
             let (is, most) = (bytes.len(), Self::MAX_BYTES);
             return Err(refused(format!("of {is} bytes is longer than the {most} that are read")));
         }
-        let page = encoding::decode(bytes, self.content_type.as_deref())?;
+        let page = encoding::decode(What::Page, bytes, self.content_type.as_deref())?;
         if has_too_many_attributes(&page) {
             return Err(refused("has a tag with hundreds of attributes"));
         }
@@ -92,7 +92,7 @@ impl HtmlLoader {
 }
 
 fn refused(why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("a page {why}"))
+    What::Page.refused(why)
 }
 
 /// The most attributes of a tag. The tokenizer compares each with all before it.
