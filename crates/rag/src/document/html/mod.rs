@@ -1,5 +1,6 @@
 //! Documents from HTML.
 
+mod elements;
 mod extract;
 mod write;
 
@@ -15,7 +16,8 @@ use crate::{Document, Error, Result};
 ///
 /// The document's text is Markdown, so that it is cut under its headings: paragraphs, `h1` to `h6`, lists, tables, and preformatted text
 /// as code. What is no content is left out: scripts, styles, forms, and what a page says is navigation, header, footer or aside, by an element or by an
-/// id or class such as `sidebar` or `gnb`; where it has a `main` or an `article`, all that is outside of those. Spans of chunks and citations are of that text.
+/// id or class such as `sidebar` or `gnb`; where it has a `main`, or `article`s with at least a quarter of the text, all that is outside of
+/// those. A form with more than twice as much text as the rest is the page. Spans of chunks and citations are of that text.
 ///
 /// The title is the page's, else its first heading. `language`, `author` and `description` become metadata where the page says
 /// them, and the canonical address the [`uri`](Document::uri).
