@@ -364,6 +364,14 @@ async fn text_markdown_html_and_pdf_are_answered_from_and_each_source_opens_its_
             "허리 전등은 새벽",
         ),
         (
+            "ko%2Ftape",
+            "text/plain; charset=euc-kr",
+            // in CP949: "테이프는 닷새마다 새로 감습니다."
+            b"\xC5\xD7\xC0\xCC\xC7\xC1\xB4\xC2 \xB4\xE5\xBB\xF5\xB8\xB6\xB4\xD9 \xBB\xF5\xB7\xCE \xB0\xA8\xBD\xC0\xB4\xCF\xB4\xD9.".to_vec(),
+            "테이프는 얼마마다 새로 감나요?",
+            "테이프는 닷새마다",
+        ),
+        (
             "en%2Fglue",
             "text/html",
             page.into(),

@@ -54,7 +54,7 @@
 //! | `qdrant` | `QdrantStore`: knowledge in Qdrant |
 //! | `local` | sentence encoders and cross-encoders in this process, from a folder of weights |
 //! | `ort` | sentence encoders by ONNX Runtime, whose library is loaded at run time |
-//! | `html`, `pdf` | documents from HTML and PDF |
+//! | `html`, `pdf`, `text` | documents from HTML, PDF, and text in any encoding |
 //! | `tokens` | chunks and budgets measured with the tokenizers of OpenAI's models |
 //! | `axum` | answers as responses of `axum` |
 

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use pumasi_rag::Document;
-use pumasi_rag::document::{HtmlLoader, PdfLoader};
+use pumasi_rag::document::{HtmlLoader, PdfLoader, TextLoader};
 use serde::Deserialize;
 use support::problem::Problem;
 use tokio::task::spawn_blocking;
@@ -60,8 +60,11 @@ pub(super) async fn document(
             let about = About { title: Some(new.title), topic: Some(new.topic) };
             return finished(Document::markdown(id, new.text), about, "");
         }
-        "text/plain" => Document::new(id, text(body)?),
-        "text/markdown" => Document::markdown(id, text(body)?),
+        media @ ("text/plain" | "text/markdown") => {
+            let loader = if media == "text/plain" { TextLoader::new() } else { TextLoader::markdown() };
+            let loader = loader.with_content_type(kind);
+            read(move || loader.load(id, &body)).await?
+        }
         "text/html" => {
             let loader = HtmlLoader::new().with_content_type(kind);
             read(move || loader.load(id, &body)).await?
@@ -89,10 +92,6 @@ async fn read(
 /// Whatever a reader has against a file, it is the file's: damaged, locked by a password, or without a word in it.
 fn unreadable(error: &pumasi_rag::Error) -> Problem {
     Problem::invalid(error.message().to_owned())
-}
-
-fn text(body: Bytes) -> Result<String, Problem> {
-    String::from_utf8(body.into()).map_err(|_| Problem::invalid("a text is in UTF-8"))
 }
 
 fn finished(document: Document, about: About, name: &str) -> Result<Document, Problem> {

@@ -18,12 +18,17 @@ pub(super) struct Part {
 
 /// Takes a document apart; the parts' units hold all of its letters and digits, but for the headings'.
 pub(super) fn parts(document: &Document) -> Vec<Part> {
-    let text = &document.text;
+    // a byte order mark would hide what the first line is
+    let text = document.text.trim_start_matches('\u{FEFF}');
+    let before = document.text.len() - text.len();
     let mut parts = match document.format {
         Format::Plain => pages(text),
         Format::Markdown => markdown(text),
     };
     parts.retain(|part| !part.units.is_empty());
+    for unit in parts.iter_mut().flat_map(|part| &mut part.units) {
+        *unit = Span::new(unit.start + before, unit.end + before);
+    }
     parts
 }
 

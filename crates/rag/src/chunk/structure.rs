@@ -46,14 +46,14 @@ impl StructureChunker {
     /// The longest text of a document, in bytes: a longer one should be several documents.
     pub const MAX_TEXT_BYTES: usize = 64 << 20;
 
-    /// Makes a chunker of chunks of 256 [estimated](EstimatedTokens) tokens with an overlap of 32, in sections of 1,024.
+    /// Makes a chunker of chunks of 256 [estimated](EstimatedTokens) tokens with an overlap of 32, in sections of 512.
     pub fn new() -> Self {
         Self::counting(EstimatedTokens)
     }
 
     /// Makes a chunker that counts by the embedder's own tokenizer; otherwise as [`new`](Self::new).
     pub fn counting(counter: impl CountTokens + 'static) -> Self {
-        Self { counter: Arc::new(counter), max_tokens: 256, overlap_tokens: 32, section_tokens: 1_024 }
+        Self { counter: Arc::new(counter), max_tokens: 256, overlap_tokens: 32, section_tokens: 512 }
     }
 
     /// Sets the most tokens of a chunk with its context; at least 16. The embedder must read that many.
@@ -71,6 +71,9 @@ impl StructureChunker {
     }
 
     /// Sets about how many tokens a section has: what a model is given to read for a chunk that was found.
+    ///
+    /// An assistant gives sections of up to its budget's [`passage_tokens`](crate::answer::Budget::passage_tokens), and of longer ones
+    /// the chunk alone.
     #[must_use]
     pub fn with_section_tokens(mut self, tokens: usize) -> Self {
         self.section_tokens = tokens;
@@ -87,11 +90,9 @@ impl StructureChunker {
         // the innermost heading says most
         while !lines.is_empty() {
             let context = lines.join(" > ");
-            if self.counter.count(&context) <= room {
-                return context;
-            }
+            let Some(window) = self.beyond(&context, room) else { return context };
             if lines.len() == 1 {
-                let fits = self.longest_prefix(&context, room);
+                let fits = self.longest_prefix(&context, window, room);
                 return context.get(..fits).unwrap_or_default().trim_end().to_owned();
             }
             lines.remove(0);
@@ -99,11 +100,26 @@ impl StructureChunker {
         String::new()
     }
 
-    /// Returns how many bytes from the start of `text` have at most `room` tokens: to white space where there is any in the
-    /// later half, else to the end of a character as people see it. At least one `char`.
-    fn longest_prefix(&self, text: &str, room: usize) -> usize {
-        // a token is seldom longer than 8 bytes, and a text of `room` tokens is looked for, not the whole rest counted
-        let mut window = text.floor_char_boundary(room.saturating_mul(8).max(64));
+    /// Returns how many bytes from the start of `text` have more than `room` tokens, at most about twice as many as needed; `None`
+    /// where the whole has no more. It counts what it returns, not the whole.
+    fn beyond(&self, text: &str, room: usize) -> Option<usize> {
+        // a token is seldom longer than 8 bytes
+        let mut window = room.saturating_mul(8).max(64);
+        loop {
+            let end = text.floor_char_boundary(window);
+            if self.counter.count(text.get(..end).unwrap_or_default()) > room {
+                return Some(end);
+            }
+            if end == text.len() {
+                return None;
+            }
+            window = window.saturating_mul(2);
+        }
+    }
+
+    /// Returns how many of the first `window` bytes of `text`, which are too many, have at most `room` tokens: to white space where
+    /// there is any in the later half, else to the end of a character as people see it. At least one `char`.
+    fn longest_prefix(&self, text: &str, mut window: usize, room: usize) -> usize {
         let ends: Vec<usize> = text
             .get(..window)
             .unwrap_or_default()
@@ -133,12 +149,11 @@ impl StructureChunker {
         for unit in units {
             let mut rest = *unit;
             loop {
-                let tokens = self.counter.count(rest.of(text));
-                if tokens <= room {
-                    counted.push((rest, tokens));
+                let Some(window) = self.beyond(rest.of(text), room) else {
+                    counted.push((rest, self.counter.count(rest.of(text))));
                     break;
-                }
-                let piece = self.longest_prefix(rest.of(text), room);
+                };
+                let piece = self.longest_prefix(rest.of(text), window, room);
                 let head = Span::new(rest.start, rest.start + piece);
                 counted.push((head, self.counter.count(head.of(text))));
                 let tail = Span::new(head.end, rest.end).of(text);
@@ -195,7 +210,7 @@ impl StructureChunker {
                     return Ok(chunks);
                 };
                 let span = Span::new(first.start, last.end);
-                if self.counter.count(&readable(context, span.of(text))) <= self.max_tokens {
+                if self.beyond(&readable(context, span.of(text)), self.max_tokens).is_none() {
                     break Some(span);
                 }
                 if count == 1 {
@@ -239,7 +254,7 @@ impl StructureChunker {
 impl Chunker for StructureChunker {
     fn name(&self) -> String {
         let Self { counter, max_tokens, overlap_tokens, section_tokens } = self;
-        format!("structure-1-{}-{max_tokens}-{overlap_tokens}-{section_tokens}", counter.name())
+        format!("structure-2-{}-{max_tokens}-{overlap_tokens}-{section_tokens}", counter.name())
     }
 
     fn chunk(&self, document: &Document) -> Result<Vec<Section>> {

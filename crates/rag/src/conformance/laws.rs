@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use super::{Broken, Kept, StoreHarness, Verdict, space};
 use crate::store::sample::{entry, entry_with};
 use crate::store::{Entry, Found, StoreQuery, everything};
-use crate::{ErrorKind, MemoryStore, Space, Store, Tenant};
+use crate::{Document, ErrorKind, MemoryStore, Space, Store, Tenant};
 
 const LEVEL: Field<i64> = Field::new("level");
 
@@ -374,8 +374,13 @@ pub async fn law_07_spaces_are_not_mixed(harness: &dyn StoreHarness) -> Verdict 
         |entry: &mut Entry| entry.chunks[0].terms[0].1 = 0,
         |entry: &mut Entry| entry.chunks.push(entry.chunks[0].clone()),
         |entry: &mut Entry| entry.record.id.clear(),
+        |entry: &mut Entry| entry.record.id.push('\0'),
+        |entry: &mut Entry| {
+            let deep = (0..=Document::MAX_METADATA_DEPTH).fold(json!(1), |within, _| json!([within]));
+            entry.record.metadata.insert("deep".to_owned(), deep);
+        },
         |entry: &mut Entry| entry.sections[0].text.push('x'),
-    ] as [fn(&mut Entry); 8]
+    ] as [fn(&mut Entry); 10]
     {
         let mut one = entry("a", "무릎이 아프면 쉽니다 천천히", dimensions());
         change(&mut one);
@@ -425,7 +430,10 @@ pub async fn law_08_putting_the_same_changes_nothing(harness: &dyn StoreHarness)
 pub async fn law_09_entries_come_back_as_they_were_put(harness: &dyn StoreHarness) -> Verdict {
     let store = harness.open().await;
     let empty = entry("빈 문서", "", dimensions());
-    let entries: Vec<Entry> = (0..30).map(document).chain([empty]).collect();
+    let mut deep = entry("깊은 문서", "달리기를 합니다", dimensions());
+    let nested = (0..Document::MAX_METADATA_DEPTH).fold(json!(1), |within, _| json!([within]));
+    deep.record.metadata.insert("deep".to_owned(), nested);
+    let entries: Vec<Entry> = (0..30).map(document).chain([empty, deep]).collect();
     store.put(entries.clone()).await?;
     let ids: Vec<&str> =
         entries.iter().rev().map(|entry| entry.record.id.as_str()).chain(["nothing"]).collect();
@@ -447,5 +455,14 @@ pub async fn law_09_entries_come_back_as_they_were_put(harness: &dyn StoreHarnes
             return Err(Broken::new("passages came back otherwise than they were put"));
         }
     }
+    let long = "x".repeat(Document::MAX_ID_BYTES + 1);
+    let impossible = ["문서-1\0", "", &long];
+    same!(store.entries(&impossible).await?.iter().flatten().count(), 0, "entries of ids that cannot be");
+    same!(store.fingerprints(&impossible).await?, vec![None; 3], "fingerprints of ids that cannot be");
+    same!(store.remove(&impossible).await?, 0, "documents removed by ids that cannot be");
+    let ids =
+        |records: Vec<crate::DocumentRecord>| records.into_iter().map(|record| record.id).collect::<Vec<_>>();
+    let after = ids(store.scan("문서-1", 99).await?);
+    same!(ids(store.scan("문서-1\0", 99).await?), after, "a scan after an id that cannot be");
     Ok(Kept::Whole)
 }

@@ -1,11 +1,15 @@
 //! What is known: documents, and what stays of them in a store.
 
+#[cfg(any(feature = "html", feature = "text"))]
+mod encoding;
 mod fingerprint;
 #[cfg(feature = "html")]
 mod html;
 #[cfg(feature = "pdf")]
 mod pdf;
 mod tenant;
+#[cfg(feature = "text")]
+mod text;
 
 use std::fmt;
 
@@ -19,6 +23,8 @@ pub use html::HtmlLoader;
 #[cfg(feature = "pdf")]
 pub use pdf::PdfLoader;
 pub use tenant::Tenant;
+#[cfg(feature = "text")]
+pub use text::TextLoader;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -60,7 +66,7 @@ pub struct Document {
     pub format: Format,
     /// Where a reader finds the document.
     pub uri: Option<String>,
-    /// What [filters](pumasi_core::filter::Filter) ask for.
+    /// What [filters](pumasi_core::filter::Filter) ask for; nested at most [`MAX_METADATA_DEPTH`](Self::MAX_METADATA_DEPTH) deep.
     pub metadata: Map<String, Value>,
     /// When what it says was last true or looked over; retrieval can prefer what is newer.
     pub updated_at: Option<Timestamp>,
@@ -69,6 +75,8 @@ pub struct Document {
 impl Document {
     /// The longest id, in bytes.
     pub const MAX_ID_BYTES: usize = 512;
+    /// How deep lists and objects may stand within each other in a field of the metadata.
+    pub const MAX_METADATA_DEPTH: usize = 64;
 
     /// Makes a document of plain text.
     pub fn new(id: impl Into<String>, text: impl Into<String>) -> Self {
@@ -134,6 +142,34 @@ impl Document {
             format!("a document's id must have 1 to {max} bytes and no NUL"),
         ))
     }
+
+    /// Checks that readers of what a store writes can follow it.
+    pub(crate) fn check_metadata(id: &str, metadata: &Map<String, Value>) -> Result<()> {
+        let most = Self::MAX_METADATA_DEPTH;
+        if metadata.values().all(|value| is_nested_at_most(value, most)) {
+            return Ok(());
+        }
+        Err(invalid(format!("the metadata of document {id:?} is nested more than {most} deep")))
+    }
+
+    /// Checks what can be known before anything is made of it: the id, the metadata, and that it says something and is text.
+    pub(crate) fn check(&self) -> Result<()> {
+        Self::check_id(&self.id)?;
+        Self::check_metadata(&self.id, &self.metadata)?;
+        let id = &self.id;
+        if self.text.chars().all(|c| c.is_whitespace() || c.is_control() || c == '\u{FEFF}') {
+            return Err(invalid(format!("document {id:?} has no text")));
+        }
+        let characters = self.text.chars().count();
+        let strange = self.text.chars().filter(|c| is_strange(*c)).count();
+        // a text has some of these; other files, read as one, are full of them
+        if strange * 20 > characters {
+            return Err(invalid(format!(
+                "document {id:?} is no text: of {characters} characters {strange} are none"
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Document {
@@ -144,6 +180,26 @@ impl fmt::Debug for Document {
             .field("text_bytes", &self.text.len())
             .finish_non_exhaustive()
     }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+/// Tells whether lists and objects stand at most so deep within each other; it looks no deeper.
+fn is_nested_at_most(value: &Value, depth: usize) -> bool {
+    let Some(within) = depth.checked_sub(1) else { return !value.is_array() && !value.is_object() };
+    match value {
+        Value::Array(items) => items.iter().all(|item| is_nested_at_most(item, within)),
+        Value::Object(fields) => fields.values().all(|field| is_nested_at_most(field, within)),
+        _ => true,
+    }
+}
+
+/// Tells whether a character is what bytes become that are no text.
+fn is_strange(c: char) -> bool {
+    let is_terminal = c == '\u{1B}' || ('\u{7F}'..='\u{9F}').contains(&c);
+    c == '\u{FFFD}' || (c.is_control() && !c.is_whitespace() && !is_terminal)
 }
 
 /// What a store knows of a document, beside its sections and chunks.
@@ -175,6 +231,25 @@ impl DocumentRecord {
             updated_at: document.updated_at,
             fingerprint,
         }
+    }
+
+    /// Reads what a store wrote. Metadata that is nested too deep to be read, which was once taken, is left out: the rest is there.
+    #[cfg(any(feature = "embedded", feature = "postgres"))]
+    pub(crate) fn read(json: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct WithoutMetadata {
+            id: String,
+            title: String,
+            uri: Option<String>,
+            updated_at: Option<Timestamp>,
+            fingerprint: Fingerprint,
+        }
+        serde_json::from_slice(json).or_else(|error| {
+            let rest: WithoutMetadata = serde_json::from_slice(json)?;
+            let WithoutMetadata { id, title, uri, updated_at, fingerprint } = rest;
+            tracing::warn!(document = id, %error, "metadata of a document cannot be read, and is left out");
+            Ok(Self { id, title, uri, metadata: Map::new(), updated_at, fingerprint })
+        })
     }
 }
 

@@ -90,27 +90,23 @@ impl Ingest {
 
     /// Embeds a batch; where one of the texts may be at fault, each by itself.
     async fn embed_batch(&self, batch: &[Wanted]) -> Result<Vec<Result<Embedding>>> {
-        match self.vectors(batch).await {
+        match self.vectors(batch).await? {
             Ok(vectors) => return Ok(vectors.into_iter().map(Ok).collect()),
-            Err(error) if error.retry().is_retryable() => return Err(error),
             Err(error) if batch.len() == 1 => return Ok(vec![Err(error)]),
             Err(_) => {}
         }
         let mut vectors = Vec::with_capacity(batch.len());
+        let missing = || Error::new(ErrorKind::Protocol, "no vector was answered");
         for wanted in batch {
-            vectors.push(match self.vectors(std::slice::from_ref(wanted)).await {
-                Ok(mut one) => {
-                    one.pop().ok_or_else(|| Error::new(ErrorKind::Protocol, "no vector was answered"))
-                }
-                Err(error) if error.retry().is_retryable() => return Err(error),
-                Err(error) => Err(error),
-            });
+            let one = self.vectors(std::slice::from_ref(wanted)).await?;
+            vectors.push(one.and_then(|mut one| one.pop().ok_or_else(missing)));
         }
         Ok(vectors)
     }
 
-    /// Asks the embedder, through the limits and the pipeline, and looks at what it answers.
-    async fn vectors(&self, batch: &[Wanted]) -> Result<Vec<Embedding>> {
+    /// Asks the embedder, through the limits and the pipeline, and looks at what it answers. The error inside may be one of the texts';
+    /// the other one would be that of any text.
+    async fn vectors(&self, batch: &[Wanted]) -> Result<Result<Vec<Embedding>>> {
         let texts: Vec<&str> = batch.iter().map(|wanted| wanted.text.as_str()).collect();
         let tokens: usize = batch.iter().map(|wanted| wanted.tokens).sum();
         let tokens = u64::try_from(tokens).unwrap_or(u64::MAX);
@@ -123,10 +119,32 @@ impl Ingest {
             }
         };
         // what a pipeline keeps of a call is large, and there is one for each batch
-        let mut vectors = Box::pin(self.pipeline.run(call)).await?;
-        checked(self.store.space(), &mut vectors, texts.len())?;
-        Ok(vectors)
+        let mut vectors = match Box::pin(self.pipeline.run(call)).await {
+            Ok(vectors) => vectors,
+            Err(error) if fails_all(&error) => return Err(error),
+            Err(error) => return Ok(Err(error)),
+        };
+        let space = self.store.space();
+        let is_other = |vector: &Embedding| !vector.is_empty() && vector.len() != space.dimensions;
+        let of_all = !vectors.is_empty() && vectors.iter().all(is_other);
+        match checked(space, &mut vectors, texts.len()) {
+            Err(error) if of_all => Err(error),
+            checked => Ok(checked.map(|()| vectors)),
+        }
     }
+}
+
+/// Tells whether an embedder's error is not about the texts that it was given.
+fn fails_all(error: &Error) -> bool {
+    let of_all = matches!(
+        error.kind(),
+        ErrorKind::Unauthorized
+            | ErrorKind::NotFound
+            | ErrorKind::Unsupported
+            | ErrorKind::BudgetExhausted
+            | ErrorKind::Cancelled
+    );
+    of_all || error.retry().is_retryable()
 }
 
 /// Checks that an embedder answered one vector of the space for each text, and brings each to length one.

@@ -33,7 +33,10 @@ const PAGE: usize = 1_000;
 ///
 /// - **Incremental.** A document that has not changed (nor its metadata, the chunker and the embedder) is not touched. Of one that
 ///   has, only the chunks that say something new are embedded; chunks that are gone are removed with the same write.
-/// - **One bad document spoils nothing.** It is [rejected](IngestReport::rejected) with its reason, and the others go on.
+/// - **One bad document spoils nothing.** It is [rejected](IngestReport::rejected) with its reason, and the others go on: an id that is
+///   empty, too long or has a NUL in it, no text but white space, what is no text (more than one character in twenty is a control
+///   character or the mark of a broken one), metadata that is [nested too deep](Document::MAX_METADATA_DEPTH), more than
+///   [65,536 chunks](Entry::MAX_CHUNKS), and what the chunker or the embedder refuses.
 /// - **Resumable.** Whatever ends a run (a crash, an error, its future dropped), the next one with the same documents does what is
 ///   missing. At most one batch of documents is embedded again.
 /// - **Bounded.** One batch of documents is in memory, however many come.
@@ -197,8 +200,9 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the store is for another embedder; the store's and the embedder's errors where they would fail every
-    /// document: nothing is half done, and the next run goes on from there.
+    /// `InvalidInput` if the store is for another embedder; the store's errors, and the embedder's where they would fail every
+    /// document: what may pass, `Unauthorized`, `NotFound`, `Unsupported`, `BudgetExhausted`, `Cancelled`, and `Protocol` where all
+    /// vectors of an answer have another length than the embedder's. Nothing is half done, and the next run goes on from there.
     pub async fn run(&self, documents: impl IntoIterator<Item = Document>) -> Result<IngestReport> {
         self.run_stream(stream::iter(documents)).await
     }
@@ -313,15 +317,29 @@ impl Ingest {
         for (at, document) in documents.iter().enumerate() {
             latest.insert(document.id.clone(), at);
         }
-        let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
-        let known = self.store.fingerprints(&ids).await?;
-        let mut changed = Vec::new();
-        for (at, (document, known)) in documents.iter().zip(known).enumerate() {
+        let (ingest, bytes) = (self.clone(), documents.iter().map(|document| document.text.len()).sum());
+        let looked_at = compute(bytes, move || {
+            let look = |document: Document| {
+                let fingerprint = document.check().and_then(|()| ingest.fingerprint(&document));
+                (document, fingerprint)
+            };
+            documents.into_iter().map(look).collect::<Vec<_>>()
+        });
+        let mut taken = Vec::new();
+        for (at, (document, fingerprint)) in looked_at.await?.into_iter().enumerate() {
             if latest.get(&document.id) != Some(&at) {
                 report.superseded += 1;
                 continue;
             }
-            let fingerprint = self.fingerprint(document)?;
+            match fingerprint {
+                Ok(fingerprint) => taken.push((document, fingerprint)),
+                Err(error) => self.reject(report, &document.id, error),
+            }
+        }
+        let ids: Vec<&str> = taken.iter().map(|(document, _)| document.id.as_str()).collect();
+        let known = if ids.is_empty() { Vec::new() } else { self.store.fingerprints(&ids).await? };
+        let mut changed = Vec::new();
+        for ((document, fingerprint), known) in taken.into_iter().zip(known) {
             if known == Some(fingerprint) {
                 report.unchanged += 1;
             } else {
@@ -339,20 +357,34 @@ impl Ingest {
             let chunks = entries.into_iter().flatten().flat_map(|entry| entry.chunks);
             vectors.extend(chunks.map(|chunk| (chunk.id, chunk.embedding)));
         }
-        let mut drafts = Vec::with_capacity(changed.len());
-        for (document, fingerprint, known) in changed {
-            match self.draft(document, fingerprint, known, &vectors) {
+        let (ingest, bytes) = (self.clone(), changed.iter().map(|(document, ..)| document.text.len()).sum());
+        let cut = compute(bytes, move || {
+            let draft = |(document, fingerprint, known): (Document, _, _)| {
+                let draft = ingest.draft(&document, fingerprint, known, &vectors);
+                (document.id, draft)
+            };
+            changed.into_iter().map(draft).collect::<Vec<_>>()
+        });
+        let mut drafts = Vec::new();
+        for (id, draft) in cut.await? {
+            match draft {
                 Ok(draft) => drafts.push(draft),
-                Err(error) => self.reject(report, &document.id, error),
+                Err(error) => self.reject(report, &id, error),
             }
         }
         self.embed(&mut drafts, report).await?;
-        let mut entries = Vec::with_capacity(drafts.len());
+        let (mut entries, mut chunks) = (Vec::with_capacity(drafts.len()), 0);
         for draft in drafts {
             if draft.known {
                 report.replaced += 1;
             } else {
                 report.added += 1;
+            }
+            // what is one document's limit is enough for several that are written as one
+            chunks += draft.entry.chunks.len();
+            if chunks > Entry::MAX_CHUNKS && !entries.is_empty() {
+                self.store.put(std::mem::take(&mut entries)).await?;
+                chunks = draft.entry.chunks.len();
             }
             entries.push(draft.entry);
         }
@@ -371,8 +403,8 @@ impl Ingest {
         known: bool,
         vectors: &HashMap<ChunkId, Embedding>,
     ) -> Result<Draft> {
-        Document::check_id(&document.id)?;
         let cut = self.chunker.chunk(document)?;
+        Entry::check_count(&document.id, cut.iter().map(|section| section.chunks.len()).sum())?;
         let mut sections = Vec::with_capacity(cut.len());
         let mut chunks = Vec::new();
         let (mut missing, mut unreadable) = (Vec::new(), 0);
@@ -398,9 +430,23 @@ impl Ingest {
             let text = section.span.of(&document.text);
             sections.push(SectionEntry::new(section.headings, section.span, text));
         }
-        let record = DocumentRecord::new(document, fingerprint);
-        Ok(Draft { entry: Entry::new(record, sections, chunks), missing, unreadable, known })
+        let entry = Entry::new(DocumentRecord::new(document, fingerprint), sections, chunks);
+        entry.check_but_vectors()?;
+        Ok(Draft { entry, missing, unreadable, known })
     }
+}
+
+/// From so many bytes of text on, cutting leaves the runtime's thread to others.
+const LONG: usize = 64 << 10;
+
+/// Computes what has to do with so many bytes of text.
+async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    if bytes < LONG || tokio::runtime::Handle::try_current().is_err() {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Error::new(ErrorKind::Other, "cutting documents ended in a panic").with_source(error)
+    })
 }
 
 /// A document that is cut, and the texts of its chunks that have no vector yet.

@@ -50,7 +50,7 @@ use self::searched::{Searched, evidence, held, places};
 use crate::chunk::ChunkId;
 use crate::ingest::checked;
 use crate::store::{Found, Passage, Scored, Space, Store, StoreQuery};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result, Retry};
 
 /// A passage that speaks of the question.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,6 +184,14 @@ const DEPTH: NonZeroUsize = match NonZeroUsize::new(100) {
     Some(depth) => depth,
     None => NonZeroUsize::MIN,
 };
+
+/// How often something is searched that is replaced meanwhile.
+const ATTEMPTS: usize = 10;
+
+fn replaced() -> Error {
+    let why = "what was found was replaced before it could be read";
+    Error::new(ErrorKind::Conflict, why).with_retry(Retry::Now)
+}
 
 impl Retriever {
     /// Makes a retriever of both rankings, each 100 deep, joined by [`Fusion::default`].
@@ -319,15 +327,31 @@ impl Retriever {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a filter or an embedder that does not fit the store; the embedder's and the store's errors.
+    /// `InvalidInput` for a question of more than [`Question::MAX_TEXT_BYTES`] bytes, and for a filter or an embedder that does not fit
+    /// the store; `Conflict`, which may be tried again at once, where all that was found was replaced before it could be read, again and
+    /// again; the embedder's and the store's errors.
     pub async fn retrieve(&self, question: &Question) -> Result<Retrieved> {
         let began = self.clock.instant();
-        let found = self.find(question).await;
+        let found = self.find_whole(question).await;
         measure::retrieval(&found, self.clock.instant().saturating_duration_since(began));
         found
     }
 
-    async fn find(&self, question: &Question) -> Result<Retrieved> {
+    /// Finds; anew, where some of it was replaced between the search and the reading.
+    async fn find_whole(&self, question: &Question) -> Result<Retrieved> {
+        question.check()?;
+        for _ in 1..ATTEMPTS {
+            match self.find(question, false).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => tokio::task::yield_now().await,
+                found => return found,
+            }
+        }
+        self.find(question, true).await
+    }
+
+    /// See [`retrieve`](Self::retrieve); `Conflict` where something was replaced meanwhile, and this is not the last attempt or nothing
+    /// is left.
+    async fn find(&self, question: &Question, is_last: bool) -> Result<Retrieved> {
         Space::of(&self.embedder).check_held(self.store.space())?;
         let wanted = question.limit.get();
         let depth = self.depth.get().max(wanted);
@@ -362,6 +386,9 @@ impl Retriever {
         let pool = wanted.saturating_mul(4).max(32).min(depth);
         let ids: Vec<ChunkId> = order.iter().take(pool.max(wanted)).map(|scored| scored.id).collect();
         let passages = self.store.get(&ids).await?;
+        if passages.len() < ids.len() && (passages.is_empty() || !is_last) {
+            return Err(replaced());
+        }
         let scores: HashMap<ChunkId, f32> = order.iter().map(|scored| (scored.id, scored.score)).collect();
         let mut hits = Vec::with_capacity(passages.len());
         for passage in passages {
@@ -470,7 +497,7 @@ impl Retriever {
             let (name, scores) = (reranker.name(), scores.len());
             let message =
                 format!("{name} answered {scores} scores, or some not finite, for {} passages", hits.len());
-            return Some(Error::new(crate::ErrorKind::Protocol, message));
+            return Some(Error::new(ErrorKind::Protocol, message));
         }
         // decay multiplies scores, which a model may put below zero
         let low = scores.iter().copied().fold(0.0_f32, f32::min);

@@ -7,6 +7,7 @@ use pumasi_core::filter::Filter;
 use serde::{Deserialize, Serialize};
 
 use crate::store::everything;
+use crate::{Error, ErrorKind, Result};
 
 /// A question, and which documents may answer it.
 ///
@@ -14,7 +15,7 @@ use crate::store::everything;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Question {
-    /// What is asked, in a person's words.
+    /// What is asked, in a person's words; at most [`MAX_TEXT_BYTES`](Self::MAX_TEXT_BYTES) bytes.
     pub text: String,
     /// Which documents may answer, by their metadata; all of the tenant's unless set.
     pub filter: Filter,
@@ -23,6 +24,19 @@ pub struct Question {
 }
 
 impl Question {
+    /// The longest text of a question, in bytes.
+    pub const MAX_TEXT_BYTES: usize = 32 << 10;
+
+    /// Checks the length.
+    pub(super) fn check(&self) -> Result<()> {
+        let (is, most) = (self.text.len(), Self::MAX_TEXT_BYTES);
+        if is <= most {
+            return Ok(());
+        }
+        let why = format!("a question of {is} bytes is longer than the {most} that are searched");
+        Err(Error::new(ErrorKind::InvalidInput, why))
+    }
+
     /// Asks all documents for up to 8 passages.
     pub fn new(text: impl Into<String>) -> Self {
         let limit = NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN);

@@ -143,26 +143,34 @@ impl Entry {
         Self { record, sections, chunks }
     }
 
+    /// The most chunks of a document. What has more should be several documents.
+    pub const MAX_CHUNKS: usize = 65_536;
+
     /// Checks that the entry agrees with itself and with the space; stores call this before they write.
     ///
-    /// Limits that all stores share: a document has at most 65,536 chunks, a chunk holds a term at most 65,535 times.
+    /// Limits that all stores share: a document has at most [`MAX_CHUNKS`](Self::MAX_CHUNKS) chunks, its metadata is nested at most
+    /// [`Document::MAX_METADATA_DEPTH`] deep, and a chunk holds a term at most 65,535 times.
     ///
     /// # Errors
     ///
     /// `InvalidInput`, naming the document.
     pub fn check(&self, space: &Space) -> Result<()> {
+        self.check_but_vectors()?;
+        self.chunks.iter().try_for_each(|chunk| space.check(&chunk.embedding))
+    }
+
+    /// Checks all but the vectors, which are made later.
+    pub(crate) fn check_but_vectors(&self) -> Result<()> {
         let id = &self.record.id;
         Document::check_id(id)?;
+        Document::check_metadata(id, &self.record.metadata)?;
         let broken = |what: &str| Err(invalid(format!("the entry of document {id:?} {what}")));
         if self.sections.iter().any(|section| section.span.len() != section.text.len()) {
             return broken("has a section whose text is not as long as its span");
         }
-        if self.chunks.len() > 65_536 {
-            return broken("has more than 65,536 chunks");
-        }
+        Self::check_count(id, self.chunks.len())?;
         let mut seen = HashSet::with_capacity(self.chunks.len());
         for chunk in &self.chunks {
-            space.check(&chunk.embedding)?;
             if !seen.insert(chunk.id) {
                 return broken("has a chunk twice");
             }
@@ -177,6 +185,16 @@ impl Entry {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn check_count(id: &str, chunks: usize) -> Result<()> {
+        if chunks <= Self::MAX_CHUNKS {
+            return Ok(());
+        }
+        let most = Self::MAX_CHUNKS;
+        Err(invalid(format!(
+            "document {id:?} has {chunks} chunks, more than {most}: make several documents of it"
+        )))
     }
 
     /// Returns what a chunk says.

@@ -57,6 +57,8 @@ use crate::document::{DocumentRecord, Fingerprint, Tenant};
 /// 7. **Spaces are not mixed.** Vectors of another length, or a store opened for another [`Space`] than it holds, are `InvalidInput`.
 /// 8. **Putting the same again changes nothing** that a search can see.
 /// 9. **What was put comes back** as it was put: [`entries`](Self::entries), [`get`](Self::get), [`fingerprints`](Self::fingerprints).
+///    Nobody has an id that no document can have (empty, too long, with a NUL): asking for one, removing it or scanning after it is no
+///    error.
 ///
 /// With the feature `conformance`, `store_laws!` makes a test of each for your own store.
 #[async_trait]

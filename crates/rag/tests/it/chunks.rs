@@ -1,4 +1,8 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
+use pumasi_rag::answer::Budget;
 use pumasi_rag::chunk::{Chunker, CountTokens, EstimatedTokens, Section, StructureChunker, readable};
 use pumasi_rag::{Document, Format};
 
@@ -101,6 +105,55 @@ fn a_sentence_that_is_too_long_is_cut_between_words_or_characters() {
     check(&Document::new("a", "가".repeat(5_000)), 16);
     check(&Document::new("a", format!("e{}", "\u{301}".repeat(5_000))), 16);
     check(&Document::new("a", format!("a.{}b.", "\n".repeat(5_000))), 16);
+}
+
+#[test]
+fn a_byte_order_mark_hides_nothing_and_is_in_no_chunk() {
+    let text = "\u{FEFF}# 부상\n\n본문입니다.\n";
+    let sections = check(&Document::markdown("a", text), 64);
+    assert_eq!(sections.len(), 1);
+    assert_eq!(sections[0].headings, ["부상"]);
+    assert_eq!(sections[0].chunks[0].of(text), "본문입니다.");
+    let text = "\u{FEFF}안녕하세요. 둘째입니다.";
+    let sections = check(&Document::new("a", text), 64);
+    assert_eq!(sections[0].chunks[0].of(text), "안녕하세요. 둘째입니다.");
+}
+
+#[test]
+fn sections_as_they_are_by_default_are_given_whole_by_default() {
+    let text = "무릎이 아프면 달리기를 사흘 쉽니다. Then walk for twenty minutes. ".repeat(500);
+    let sections = StructureChunker::new().chunk(&Document::new("a", text.as_str())).unwrap();
+    let most = Budget::default().passage_tokens;
+    assert!(sections.iter().all(|section| EstimatedTokens.count(section.span.of(&text)) <= most));
+    assert!(sections.iter().any(|section| section.chunks.len() > 1), "a section is more than a chunk");
+}
+
+#[test]
+fn a_long_sentence_takes_time_in_proportion_to_its_length() {
+    /// Adds up the bytes that it counts the tokens of.
+    #[derive(Debug, Default)]
+    struct Bytes(AtomicUsize);
+
+    impl CountTokens for Bytes {
+        fn name(&self) -> &'static str {
+            "bytes"
+        }
+
+        fn count(&self, text: &str) -> usize {
+            self.0.fetch_add(text.len(), Ordering::Relaxed);
+            EstimatedTokens.count(text)
+        }
+    }
+    for piece in ["달리기는 즐겁고 ", "가", "abc", "a                                               "]
+    {
+        let text = piece.repeat((200 << 10) / piece.len());
+        let bytes = Arc::new(Bytes::default());
+        let sections =
+            StructureChunker::counting(Arc::clone(&bytes)).chunk(&Document::new("a", text.as_str())).unwrap();
+        assert!(!sections.is_empty());
+        let each = bytes.0.load(Ordering::Relaxed) / text.len();
+        assert!(each < 40, "{each} bytes were counted for each of {piece:?}");
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use pumasi_core::cache::MemoryCache;
 use pumasi_core::filter::{Field, Filter};
 use pumasi_core::model::{CachedEmbedder, Embedder, Embedding, HashingEmbedder};
 use pumasi_core::resilience::{Backoff, Pipeline, RetryPolicy};
+use pumasi_core::text::Span;
+use pumasi_rag::chunk::{Chunker, Section};
 use pumasi_rag::ingest::Progress;
 use pumasi_rag::{Document, Error, ErrorKind, Ingest, MemoryStore, Result, Space, Store, Tenant};
 
@@ -243,4 +245,100 @@ async fn vectors_are_remembered_across_documents_and_stores() {
     }
     let counted = format!("{embedder:?}");
     assert!(counted.contains("embedded: 2"), "{counted}");
+}
+
+#[tokio::test]
+async fn what_can_be_no_document_is_rejected_with_its_reason_and_spoils_no_other() {
+    let (ingest, store, embedder) = set_up();
+    let nested =
+        |depth: usize| (0..depth).fold(serde_json::json!(1), |within, _| serde_json::json!([within]));
+    let binary: Vec<u8> = (0..4_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    let bad = [
+        (Document::new("a\0b", "x"), "NUL"),
+        (Document::new("", "x"), "1 to 512"),
+        (Document::new("empty", ""), "has no text"),
+        (Document::new("blank", "\u{FEFF} \r\n\t\u{3000}"), "has no text"),
+        (Document::new("zeros", "\0\0\0"), "has no text"),
+        (Document::new("binary", String::from_utf8_lossy(&binary)), "is no text"),
+        (Document::new("deep", "달립니다.").with_metadata("x", nested(65)), "nested more than 64"),
+    ];
+    let good = Document::new("good", "물을 마십니다.").with_metadata("x", nested(64));
+    let also = Document::new("also", "색 \u{1B}[31m빨강\u{1B}[0m과 깨진 글자 하나 \u{FFFD}가 든 기록입니다.");
+    let documents = bad.iter().map(|(document, _)| document.clone()).chain([good, also]);
+    let report = ingest.run(documents).await.unwrap();
+    assert_eq!((report.added, report.rejected_count), (2, bad.len() as u64), "{:?}", report.rejected);
+    for (rejected, (document, why)) in report.rejected.iter().zip(&bad) {
+        assert_eq!((&rejected.id, rejected.error.kind()), (&document.id, ErrorKind::InvalidInput));
+        assert!(rejected.error.message().contains(why), "{}", rejected.error);
+    }
+    assert_eq!(store.scan("", 10).await.unwrap().len(), 2);
+    assert_eq!(embedder.embedded.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_document_of_too_many_chunks_is_rejected_alone() {
+    /// Makes a chunk of each character.
+    #[derive(Debug)]
+    struct Characters;
+
+    impl Chunker for Characters {
+        fn name(&self) -> String {
+            "characters".to_owned()
+        }
+
+        fn chunk(&self, document: &Document) -> Result<Vec<Section>> {
+            let spans = document.text.char_indices().map(|(at, c)| Span::new(at, at + c.len_utf8()));
+            let whole = Span::new(0, document.text.len());
+            Ok(vec![Section::new(Vec::new(), whole, "").with_chunks(spans.collect())])
+        }
+    }
+    let (ingest, store, _) = set_up();
+    let ingest = ingest.with_chunker(Characters);
+    let documents =
+        [Document::new("a", "가나"), Document::new("huge", "가".repeat(65_537)), Document::new("b", "다")];
+    let report = ingest.run(documents).await.unwrap();
+    assert_eq!((report.added, report.rejected_count, report.chunks_embedded), (2, 1, 3));
+    assert!(report.rejected[0].error.message().contains("65537 chunks"), "{}", report.rejected[0].error);
+    assert_eq!(store.scan("", 10).await.unwrap().len(), 2);
+}
+
+/// Counts its calls, and answers all of them wrongly in the same way.
+#[derive(Debug)]
+struct Wrong(AtomicUsize, Option<ErrorKind>);
+
+#[async_trait]
+impl Embedder for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+
+    fn dimensions(&self) -> usize {
+        3
+    }
+
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        match self.1 {
+            Some(kind) => Err(Error::new(kind, "as always")),
+            None => Ok(vec![vec![1.0, 0.0]; texts.len()]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_would_fail_every_document_ends_the_run_at_once() {
+    for (kind, expected) in [
+        (Some(ErrorKind::Unauthorized), ErrorKind::Unauthorized),
+        (Some(ErrorKind::NotFound), ErrorKind::NotFound),
+        (Some(ErrorKind::Unsupported), ErrorKind::Unsupported),
+        (None, ErrorKind::Protocol),
+    ] {
+        let embedder = Arc::new(Wrong(AtomicUsize::new(0), kind));
+        let store = Arc::new(MemoryStore::new(Space::of(&embedder), Tenant::single()));
+        let ingest = Ingest::new(store.clone(), embedder.clone());
+        let documents = (0..50).map(|n| Document::new(format!("d{n}"), format!("{n}번 문서입니다.")));
+        let error = ingest.run(documents).await.unwrap_err();
+        assert_eq!((error.kind(), embedder.0.load(Ordering::Relaxed)), (expected, 1));
+        assert_eq!(store.version().await.unwrap(), 0);
+    }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pumasi_core::conformance::process::{Crew, Part, kills};
@@ -88,14 +88,18 @@ async fn open(folder: &Path) -> Arc<dyn Store> {
     }
 }
 
+/// Tells which version is being put.
+fn version(folder: &Path) -> u64 {
+    std::fs::read_to_string(folder.join("version")).map_or(0, |text| text.parse().unwrap())
+}
+
 /// Puts one version after the other; a finisher stops at the first that it finds nothing to do in.
 async fn put(folder: &Path, finish: bool) {
     let log = File::options().create(true).append(true).open(folder.join("embedded")).unwrap();
     let store = open(folder).await;
     let ingest = ingest(store, Arc::new(Slow(embedder(), log)));
-    let version = || std::fs::read_to_string(folder.join("version")).map_or(0, |text| text.parse().unwrap());
     loop {
-        let now: u64 = version();
+        let now = version(folder);
         ingest.run(documents(now)).await.unwrap();
         if finish {
             return;
@@ -115,12 +119,28 @@ fn plays_its_part() {
     }
 }
 
-/// Kills whoever puts, again and again after a time in between, and lets the last one finish. Tells how many were killed.
-fn kill(crew: &mut Crew, between: Range<u64>) -> u32 {
-    let killed = kills(20);
+/// So many versions are put at least, so that documents are replaced too.
+const VERSIONS: u64 = 3;
+
+/// Kills whoever puts, again and again after a time in between, until [`VERSIONS`] were put over each other, and lets the last
+/// one finish. Tells how many were killed.
+fn kill(crew: &mut Crew, folder: &Path, between: Range<u64>) -> u32 {
+    let mut killed = kills(20);
+    let pause = Duration::from_millis(between.start)..Duration::from_millis(between.end);
     crew.start("putter").unwrap();
-    let between = Duration::from_millis(between.start)..Duration::from_millis(between.end);
-    crew.kill_at_random(killed, between).unwrap();
+    crew.kill_at_random(killed, pause.clone()).unwrap();
+    // where a store is slow: left alone until a version is whole, and killed in the middle of the next
+    let deadline = Instant::now() + Duration::from_mins(4);
+    while version(folder) < VERSIONS {
+        let whole = version(folder);
+        while version(folder) == whole {
+            assert!(Instant::now() < deadline, "version {whole} was not put in time: {}", crew.said());
+            crew.check().unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        crew.kill_at_random(1, pause.clone()).unwrap();
+        killed += 1;
+    }
     crew.kill_all().unwrap();
     crew.finish("finisher", Duration::from_mins(4)).unwrap();
     killed
@@ -129,8 +149,8 @@ fn kill(crew: &mut Crew, between: Range<u64>) -> u32 {
 /// Holds what is there against what the last version's documents make in a store that nobody killed, and how much was embedded against
 /// what had to be. Returns how many chunks there are.
 async fn check(folder: &Path, store: &dyn Store, killed: u32) -> u64 {
-    let version: u64 =
-        std::fs::read_to_string(folder.join("version")).map_or(0, |text| text.parse().unwrap());
+    let version = version(folder);
+    assert!(version >= VERSIONS, "only {version} versions were put: nothing was replaced under kills");
     let expected = MemoryStore::new(Space::of(&embedder()), Tenant::single());
     ingest(Arc::new(expected.clone()), Arc::new(embedder())).run(documents(version)).await.unwrap();
     let names: Vec<String> = (0..DOCUMENTS).map(|n| format!("문서-{n}")).collect();
@@ -159,7 +179,7 @@ async fn check(folder: &Path, store: &dyn Store, killed: u32) -> u64 {
 fn a_killed_run_leaves_whole_documents_and_is_taken_up_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut crew = Crew::new("kills::plays_its_part", folder.path());
-    let killed = kill(&mut crew, 20..400);
+    let killed = kill(&mut crew, folder.path(), 20..400);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -207,7 +227,8 @@ mod on_postgres {
         let Some(schema) = runtime.block_on(Schema::new("killed runs on PostgreSQL")) else { return };
         let folder = tempfile::tempdir().unwrap();
         let crew = Crew::new("kills::plays_its_part", folder.path());
-        let killed = kill(&mut crew.with_environment(SCHEMA, schema.name()), 20..400);
+        let mut crew = crew.with_environment(SCHEMA, schema.name());
+        let killed = kill(&mut crew, folder.path(), 20..400);
 
         runtime.block_on(async {
             let space = Space::of(&embedder());
@@ -257,7 +278,8 @@ mod on_qdrant {
         let folder = tempfile::tempdir().unwrap();
         let crew = Crew::new("kills::plays_its_part", folder.path());
         // opening it takes a dozen calls, and a writer's end is noticed some time later
-        let killed = kill(&mut crew.with_environment(COLLECTION, &collection.name), 200..1_500);
+        let killed =
+            kill(&mut crew.with_environment(COLLECTION, &collection.name), folder.path(), 200..1_500);
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -40,5 +40,7 @@ mod retrieval;
 #[path = "../support/schema.rs"]
 mod schema;
 mod streams;
+#[cfg(feature = "text")]
+mod texts;
 mod transfer;
 mod verdicts;

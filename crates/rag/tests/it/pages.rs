@@ -65,6 +65,38 @@ fn what_is_around_the_content_is_read_only_where_there_is_nothing_else() {
 }
 
 #[test]
+fn a_page_in_a_form_beside_a_card_or_after_a_picture_is_not_lost() {
+    let body =
+        "<h1>무릎</h1><p>통증이 있으면 사흘 쉽니다. 그다음 20분을 걷습니다. 무릎이 부으면 병원에 갑니다.</p>";
+    let text = "# 무릎\n\n통증이 있으면 사흘 쉽니다. 그다음 20분을 걷습니다. 무릎이 부으면 병원에 갑니다.\n";
+    let around =
+        format!("<a href=#c>본문으로</a><form method=post><nav>홈</nav><div id=c>{body}</div></form>");
+    assert_eq!(load(&around).text, format!("본문으로\n\n{text}"));
+    let within = format!("<a href=#c>본문으로</a><form><main>{body}</main></form>");
+    assert_eq!(load(&within).text, text);
+    let beside = format!("{body}<form><label>이름</label> <input></form>");
+    assert_eq!(load(&beside).text, text);
+    let card = format!("<div>{body}</div><article class=card><p>새 신발</article>");
+    assert_eq!(load(&card).text, format!("{text}\n새 신발\n"));
+    let news = format!("<div>지난 소식</div><article>{body}</article><div>다음 소식</div>");
+    assert_eq!(load(&news).text, text);
+    for open in ["<svg><path d=x>", "<svg><g><title>t</title>", "<math><svg>"] {
+        assert_eq!(load(&format!("{open}{body}")).text, text, "{open}");
+    }
+    let label = "<svg><foreignObject><div>label</div></foreignObject><text>b</text></svg>";
+    assert_eq!(load(&format!("{body}{label}")).text, text);
+    assert_eq!(load("<p>a<svg><text>b</text><style>c</style></svg>d").text, "a\n\nd\n");
+}
+
+#[test]
+fn headings_keep_what_looks_like_a_tag() {
+    let page = load("<h1>Vec&lt;String&gt; &amp;amp; A &amp; B &lt; C:\\*</h1><p>x");
+    assert_eq!(page.title, "Vec<String> &amp; A & B < C:\\*");
+    let sections = StructureChunker::new().chunk(&page).unwrap();
+    assert_eq!(sections[0].headings, ["Vec<String> &amp; A & B < C:\\*"], "{}", page.text);
+}
+
+#[test]
 fn tables_that_lay_out_a_page_are_no_tables() {
     let page = "<table><tr><td>왼쪽<td><h1>무릎</h1><p>쉽니다.</p><p>걷습니다.</p><table><tr><td>a<td>b<tr><td>c<td>d</table></table>";
     assert_eq!(

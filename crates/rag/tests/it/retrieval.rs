@@ -299,3 +299,49 @@ async fn a_threshold_tells_what_the_knowledge_does_not_answer() {
     let unknown = retriever.retrieve(&Question::new("서울 마라톤 참가비는 얼마인가요?")).await.unwrap();
     assert!(!unknown.relevant, "{:?}", unknown.evidence);
 }
+
+/// Asks again and again while another thread replaces what answers, and counts how often nothing was found.
+async fn nothing_found_while_replaced(store: Arc<dyn Store>, questions: usize) -> usize {
+    let embedder = Arc::new(HashingEmbedder::new());
+    let ingest = Ingest::new(store.clone(), embedder.clone());
+    let version = |n: usize| Document::new("knee", format!("무릎 통증이 있으면 달리기를 {n}일 쉽니다."));
+    ingest.run([version(0)]).await.unwrap();
+    let writer = tokio::spawn(async move {
+        for n in 1.. {
+            ingest.run([version(n)]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    let retriever = Retriever::new(store, embedder);
+    let mut nothing = 0;
+    for _ in 0..questions {
+        let found = retriever.retrieve(&Question::new("무릎 통증이 있으면?")).await.unwrap();
+        nothing += usize::from(found.hits.is_empty());
+    }
+    writer.abort();
+    nothing
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn something_is_found_while_it_is_replaced() {
+    let space = Space::of(&HashingEmbedder::new());
+    let memory = Arc::new(MemoryStore::new(space.clone(), Tenant::single()));
+    assert_eq!(nothing_found_while_replaced(memory, 1_000).await, 0);
+    #[cfg(feature = "embedded")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("knowledge.db");
+        let sqlite = pumasi_rag::SqliteStore::open(path, space, Tenant::single()).await.unwrap();
+        assert_eq!(nothing_found_while_replaced(Arc::new(sqlite), 100).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_question_beyond_the_limit_is_refused() {
+    let (store, embedder) = club().await;
+    let retriever = Retriever::new(store, embedder);
+    let most = "a".repeat(Question::MAX_TEXT_BYTES);
+    assert!(retriever.retrieve(&Question::new(most.as_str())).await.is_ok());
+    let error = retriever.retrieve(&Question::new(most + "b")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}

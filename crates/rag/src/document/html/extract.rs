@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
+use super::elements::{Kind, attribute, ends_pictures, is_inline, is_left_open, is_picture, kind};
+
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Block {
@@ -20,7 +22,9 @@ pub(super) enum Block {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Boilerplate,
+    Form,
     Body,
+    Article,
     Main,
 }
 
@@ -31,21 +35,6 @@ pub(super) struct Page {
     pub(super) address: Option<String>,
     pub(super) metadata: BTreeMap<&'static str, String>,
     pub(super) blocks: Vec<Block>,
-}
-
-/// An element that matters for what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    /// Nothing of it is read.
-    Skipped,
-    /// It is read only where there is nothing else.
-    Boilerplate,
-    Main,
-    List,
-    Table,
-    Pre,
-    /// Counted only because an element of its name is open that matters.
-    Plain,
 }
 
 #[derive(Debug)]
@@ -119,9 +108,8 @@ impl Extract {
             state.close(element);
         }
         let State { mut page, blocks, .. } = state;
-        let best = blocks.iter().map(|(rank, _)| *rank).max();
-        page.blocks =
-            blocks.into_iter().filter(|(rank, _)| Some(*rank) == best).map(|(_, block)| block).collect();
+        let least = least(&blocks);
+        page.blocks = blocks.into_iter().filter(|(rank, _)| *rank >= least).map(|(_, block)| block).collect();
         if page.title.is_empty() {
             let heading = page.blocks.iter().find_map(|block| match block {
                 Block::Heading { text, .. } => Some(text.clone()),
@@ -130,6 +118,44 @@ impl Extract {
             page.title = heading.unwrap_or_default();
         }
         page
+    }
+}
+
+/// Tells from which rank on pieces are content, by how much there is of each.
+fn least(blocks: &[(Rank, Block)]) -> Rank {
+    let of = |wanted: Rank| {
+        blocks.iter().filter(|(rank, _)| *rank == wanted).map(|(_, block)| block.len()).sum::<usize>()
+    };
+    let [boilerplate, form, body, article, main] =
+        [Rank::Boilerplate, Rank::Form, Rank::Body, Rank::Article, Rank::Main].map(of);
+    if main > 0 {
+        return Rank::Article;
+    }
+    // some frameworks put the whole page into a form, and only a link to its content before
+    let is_around = form > 2 * (body + article);
+    let page = if is_around { form } else { 0 } + body + article;
+    if article > 0 && 4 * article >= page {
+        // a smaller one is a card beside the content
+        Rank::Article
+    } else if body + article > 0 {
+        if is_around { Rank::Form } else { Rank::Body }
+    } else if 8 * form >= boilerplate {
+        Rank::Form
+    } else {
+        Rank::Boilerplate
+    }
+}
+
+impl Block {
+    /// Returns how many bytes of text it has.
+    fn len(&self) -> usize {
+        match self {
+            Self::Heading { text, .. }
+            | Self::Paragraph(text)
+            | Self::Item { text, .. }
+            | Self::Preformatted(text) => text.len(),
+            Self::Table(rows) => rows.iter().flatten().map(String::len).sum(),
+        }
     }
 }
 
@@ -146,128 +172,6 @@ impl TokenSink for Extract {
         }
         TokenSinkResult::Continue
     }
-}
-
-fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
-    let found = tag.attrs.iter().find(|attribute| &*attribute.name.local == name);
-    found.map(|attribute| &*attribute.value)
-}
-
-/// Tells what an element is by its name and by what it says of itself.
-fn kind(tag: &Tag) -> Option<Kind> {
-    let hidden = attribute(tag, "hidden").is_some() || attribute(tag, "aria-hidden") == Some("true");
-    let role = attribute(tag, "role").unwrap_or_default();
-    let kind = match &*tag.name {
-        "script" | "style" | "template" | "noscript" | "svg" | "math" | "object" | "iframe" | "canvas"
-        | "video" | "audio" | "select" | "button" | "textarea" | "title" | "datalist" | "noembed"
-        | "noframes" => Kind::Skipped,
-        name if is_left_open(name) => return None,
-        _ if hidden => Kind::Skipped,
-        "nav" | "aside" | "footer" | "header" | "form" | "menu" | "dialog" => Kind::Boilerplate,
-        _ if matches!(
-            role,
-            "navigation" | "banner" | "contentinfo" | "search" | "complementary" | "menu"
-        ) =>
-        {
-            Kind::Boilerplate
-        }
-        "div" | "section" | "ul" | "ol" | "table" if is_called_boilerplate(tag) => Kind::Boilerplate,
-        "main" | "article" => Kind::Main,
-        _ if role == "main" || role == "article" => Kind::Main,
-        "ul" | "ol" => Kind::List,
-        "table" => Kind::Table,
-        "pre" | "listing" => Kind::Pre,
-        _ => return None,
-    };
-    Some(kind)
-}
-
-/// Tells whether a page calls an element navigation and the like by its id or class, as it does where it has no other elements for it.
-fn is_called_boilerplate(tag: &Tag) -> bool {
-    let called = ["id", "class"].into_iter().filter_map(|name| attribute(tag, name));
-    let mut words = called.flat_map(str::split_ascii_whitespace);
-    words.any(|word| {
-        matches!(
-            word.to_ascii_lowercase().as_str(),
-            "nav" | "navbar" | "navigation" | "breadcrumb" | "breadcrumbs" | "sidebar" | "footer" | "skipnav" | "cookies"
-                // what Korean pages call the menu above, at the side, and that of the service
-                | "gnb" | "lnb" | "snb"
-        )
-    })
-}
-
-/// Elements that are often or always without an end: they must not hide what is after them.
-fn is_left_open(name: &str) -> bool {
-    matches!(
-        name,
-        "br" | "hr"
-            | "img"
-            | "input"
-            | "meta"
-            | "link"
-            | "wbr"
-            | "p"
-            | "li"
-            | "td"
-            | "th"
-            | "tr"
-            | "dt"
-            | "dd"
-            | "html"
-            | "body"
-            | "option"
-            | "source"
-            | "col"
-            | "area"
-            | "base"
-            | "embed"
-            | "param"
-            | "track"
-    )
-}
-
-/// Elements that stand within a line.
-fn is_inline(name: &str) -> bool {
-    matches!(
-        name,
-        "a" | "abbr"
-            | "b"
-            | "bdi"
-            | "bdo"
-            | "big"
-            | "cite"
-            | "code"
-            | "data"
-            | "del"
-            | "dfn"
-            | "em"
-            | "font"
-            | "i"
-            | "img"
-            | "ins"
-            | "kbd"
-            | "label"
-            | "mark"
-            | "q"
-            | "rp"
-            | "rt"
-            | "ruby"
-            | "s"
-            | "samp"
-            | "small"
-            | "span"
-            | "strike"
-            | "strong"
-            | "sub"
-            | "sup"
-            | "time"
-            | "tt"
-            | "u"
-            | "var"
-            | "wbr"
-            | "input"
-            | "nobr"
-    )
 }
 
 impl State {
@@ -289,9 +193,11 @@ impl State {
         let outside = self.rank();
         let rank = match kind {
             // the header of an article is its own
-            Kind::Boilerplate if outside == Rank::Main && name == "header" => Rank::Main,
+            Kind::Boilerplate if outside >= Rank::Article && name == "header" => outside,
             Kind::Boilerplate => Rank::Boilerplate,
             Kind::Main if outside != Rank::Boilerplate => Rank::Main,
+            Kind::Article if outside != Rank::Boilerplate => outside.max(Rank::Article),
+            Kind::Form if outside != Rank::Boilerplate => Rank::Form,
             _ => outside,
         };
         *self.open.entry(kind).or_default() += 1;
@@ -316,10 +222,18 @@ impl State {
         };
         let go_on = raw.map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
         let kind = kind(tag);
+        while ends_pictures(name) && self.stack.last().is_some_and(|last| is_picture(&last.name)) {
+            // pictures have no such elements: this one was not closed
+            if let Some(picture) = self.stack.pop() {
+                self.close(picture);
+            }
+        }
         if self.has(Kind::Skipped) {
             // only what would end it has to be counted
             let same = self.stack.last().is_some_and(|element| element.name == name);
-            if (kind == Some(Kind::Skipped) || same) && !tag.self_closing {
+            // in it, a picture has the elements of pages
+            let within = name == "foreignobject";
+            if (kind == Some(Kind::Skipped) || same || within) && !tag.self_closing {
                 self.push(name, Kind::Skipped);
             }
             return go_on;
@@ -354,7 +268,7 @@ impl State {
             (open && !is_left_open(name)).then_some(Kind::Plain)
         };
         if let Some(kind) = kind.or_else(counted)
-            && !(tag.self_closing && matches!(name, "svg" | "math"))
+            && !(tag.self_closing && is_picture(name))
         {
             self.push(name, kind);
         }

@@ -1,6 +1,6 @@
 //! Documents from HTML.
 
-mod encoding;
+mod elements;
 mod extract;
 mod write;
 
@@ -9,13 +9,15 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{Tokenizer, TokenizerOpts};
 
 use self::extract::Extract;
-use crate::{Document, Error, ErrorKind, Result};
+use super::encoding::{self, What};
+use crate::{Document, Error, Result};
 
 /// Makes documents of HTML pages, in whatever encoding they are.
 ///
 /// The document's text is Markdown, so that it is cut under its headings: paragraphs, `h1` to `h6`, lists, tables, and preformatted text
 /// as code. What is no content is left out: scripts, styles, forms, and what a page says is navigation, header, footer or aside, by an element or by an
-/// id or class such as `sidebar` or `gnb`; where it has a `main` or an `article`, all that is outside of those. Spans of chunks and citations are of that text.
+/// id or class such as `sidebar` or `gnb`; where it has a `main`, or `article`s with at least a quarter of the text, all that is outside of
+/// those. A form with more than twice as much text as the rest is the page. Spans of chunks and citations are of that text.
 ///
 /// The title is the page's, else its first heading. `language`, `author` and `description` become metadata where the page says
 /// them, and the canonical address the [`uri`](Document::uri).
@@ -65,7 +67,7 @@ impl HtmlLoader {
             let (is, most) = (bytes.len(), Self::MAX_BYTES);
             return Err(refused(format!("of {is} bytes is longer than the {most} that are read")));
         }
-        let page = encoding::decode(bytes, self.content_type.as_deref())?;
+        let page = encoding::decode(What::Page, bytes, self.content_type.as_deref())?;
         if has_too_many_attributes(&page) {
             return Err(refused("has a tag with hundreds of attributes"));
         }
@@ -92,7 +94,7 @@ impl HtmlLoader {
 }
 
 fn refused(why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("a page {why}"))
+    What::Page.refused(why)
 }
 
 /// The most attributes of a tag. The tokenizer compares each with all before it.

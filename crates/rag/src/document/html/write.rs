@@ -19,7 +19,7 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
                 text.push(' ');
                 // signs at the end would be taken for the heading's own
                 let heading = heading.trim_end_matches('#').trim_end();
-                text.push_str(heading);
+                heading_of(&mut text, heading);
                 text.push('\n');
             }
             Block::Paragraph(paragraph) => {
@@ -53,6 +53,23 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
         }
     }
     text
+}
+
+/// Writes a heading, with a backslash before what would be a tag, a name of a character or a backslash like this one.
+fn heading_of(text: &mut String, heading: &str) {
+    let mut rest = heading.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_read = match (c, rest.peek()) {
+            ('<', Some(next)) => next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?'),
+            ('&', Some(next)) => next.is_ascii_alphanumeric() || *next == '#',
+            ('\\', Some(next)) => next.is_ascii_punctuation(),
+            _ => false,
+        };
+        if is_read {
+            text.push('\\');
+        }
+        text.push(c);
+    }
 }
 
 /// Writes a line of prose, with a backslash where it would begin something else.

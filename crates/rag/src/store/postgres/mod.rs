@@ -195,7 +195,9 @@ impl PostgresStore {
                 entries.extend(put.into_values());
                 known
             }
-            Change::Remove(ids) => rows::by_ids(&mut transaction, row.tenant, ids).await.map_err(&writing)?,
+            Change::Remove(ids) => {
+                rows::by_ids(&mut transaction, row.tenant, &possible(ids)).await.map_err(&writing)?
+            }
             Change::RemoveWhere(filter) => rows::matching(&mut transaction, row.tenant, filter).await?,
         };
         if entries.is_empty() && known.is_empty() {
@@ -223,6 +225,11 @@ enum Change<'a> {
     Put(BTreeMap<String, Entry>),
     Remove(&'a [&'a str]),
     RemoveWhere(&'a Filter),
+}
+
+/// Leaves out the ids that no document can have, which the server does not take.
+fn possible<'a>(ids: &[&'a str]) -> Vec<&'a str> {
+    ids.iter().copied().filter(|id| !id.contains('\0')).collect()
 }
 
 /// Sees to pgvector, and to texts that are in order as their bytes are.
@@ -383,7 +390,7 @@ impl Store for PostgresStore {
         let mut transaction = self.snapshot().await.map_err(&reading)?;
         let row = rows::read_tenant(&mut transaction, self.tenant.as_str()).await.map_err(&reading)?;
         let Some(row) = row else { return Ok(vec![None; ids.len()]) };
-        let read = rows::entries(&mut transaction, row.tenant, ids).await.map_err(&reading)?;
+        let read = rows::entries(&mut transaction, row.tenant, &possible(ids)).await.map_err(&reading)?;
         transaction.commit().await.map_err(&reading)?;
         let read: HashMap<String, Entry> =
             read.into_iter().map(|entry| (entry.record.id.clone(), entry)).collect();
@@ -391,7 +398,7 @@ impl Store for PostgresStore {
     }
 
     async fn fingerprints(&self, ids: &[&str]) -> Result<Vec<Option<Fingerprint>>> {
-        let known = rows::fingerprints(&self.shared.pool, self.tenant.as_str(), ids).await;
+        let known = rows::fingerprints(&self.shared.pool, self.tenant.as_str(), &possible(ids)).await;
         let known = known.map_err(at("reading fingerprints"))?;
         Ok(ids.iter().map(|id| known.get(*id).copied()).collect())
     }
@@ -403,6 +410,8 @@ impl Store for PostgresStore {
     }
 
     async fn scan(&self, after: &str, limit: usize) -> Result<Vec<DocumentRecord>> {
+        // no id has a NUL: what comes after it is what comes after all before it, and the server takes none
+        let after = after.split('\0').next().unwrap_or_default();
         let read = rows::scan(&self.shared.pool, self.tenant.as_str(), after, limit).await;
         read.map_err(at("scanning documents"))
     }

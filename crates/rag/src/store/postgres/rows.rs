@@ -389,11 +389,15 @@ pub(super) async fn passages(pool: &PgPool, name: &str, ids: &[ChunkId]) -> sqlx
             document: row.try_get(1)?,
             span: Span::new(size(row, 2)?, size(row, 3)?),
             embedding: read_vector(row.try_get(4)?),
-            record: serde_json::from_str(row.try_get(5)?).map_err(decode)?,
+            record: record(row, 5)?,
             section: section(row, 6)?,
         })
     };
     rows.iter().map(read).collect()
+}
+
+fn record(row: &PgRow, column: usize) -> sqlx::Result<DocumentRecord> {
+    DocumentRecord::read(row.try_get::<&str, _>(column)?.as_bytes()).map_err(decode)
 }
 
 /// Reads a section's start, headings and text, from a column on.
@@ -416,8 +420,7 @@ pub(super) async fn entries(
     let mut read: HashMap<i64, Entry> = HashMap::with_capacity(rows.len());
     let mut ranges = Vec::with_capacity(rows.len());
     for row in &rows {
-        let record = serde_json::from_str(row.try_get(1)?).map_err(decode)?;
-        read.insert(row.try_get(0)?, Entry::new(record, Vec::new(), Vec::new()));
+        read.insert(row.try_get(0)?, Entry::new(record(row, 1)?, Vec::new(), Vec::new()));
         ranges.push(Range { first: row.try_get(2)?, past: row.try_get(3)? });
     }
     let statement = "SELECT document, start, headings, text FROM pumasi_rag_section \
@@ -462,7 +465,7 @@ pub(super) async fn scan(
     let statement = "SELECT d.record FROM pumasi_rag_tenant t JOIN pumasi_rag_document d ON d.tenant = t.tenant \
                      WHERE t.name = $1 AND d.id > $2 ORDER BY d.id LIMIT $3";
     let rows = sqlx::query(statement).bind(name).bind(after).bind(place(limit)).fetch_all(pool).await?;
-    rows.iter().map(|row| serde_json::from_str(row.try_get(0)?).map_err(decode)).collect()
+    rows.iter().map(|row| record(row, 0)).collect()
 }
 
 pub(super) async fn version(pool: &PgPool, name: &str) -> sqlx::Result<u64> {

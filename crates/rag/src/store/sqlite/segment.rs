@@ -13,7 +13,7 @@ use crate::store::{ChunkEntry, Entry};
 use crate::{Error, ErrorKind, Result};
 
 /// The most chunks of a segment: postings name them by 16 bits.
-pub(super) const MAX_CHUNKS: usize = 65_536;
+pub(super) const MAX_CHUNKS: usize = Entry::MAX_CHUNKS;
 
 /// A document of a segment.
 #[derive(Clone, Debug)]
@@ -497,7 +497,7 @@ impl<'a> Reader<'a> {
         let mut segment = Segment::default();
         for _ in 0..documents {
             let (number, length) = (self.i64()?, self.u32()?);
-            let record = serde_json::from_slice(self.take(length as usize)?).ok()?;
+            let record = DocumentRecord::read(self.take(length as usize)?).ok()?;
             segment.documents.push(SegmentDocument { number, record });
         }
         if is_first {
@@ -561,6 +561,17 @@ mod tests {
         let first = first_bytes(&segment);
         assert!(same(&Segment::from_bytes(&first, 8).unwrap()));
         assert!(bytes.len() < first.len());
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_read_hides_no_document() {
+        let mut entry = crate::store::sample::entry("가", "달리기를 합니다", 8);
+        let deep = (0..200).fold(serde_json::json!(1), |within, _| serde_json::json!([within]));
+        entry.record.metadata.insert("deep".to_owned(), deep);
+        let bytes = Segment::of(&[entry.clone()], 1, 1).unwrap().to_bytes().unwrap();
+        let mut segment = Segment::from_bytes(&bytes, 8).unwrap();
+        entry.record.metadata.clear();
+        assert_eq!(segment.documents.remove(0).record, entry.record);
     }
 
     #[test]

@@ -1,21 +1,60 @@
 //! From bytes to text.
 
+use std::fmt;
+
 use encoding_rs::{EUC_KR, Encoding, UTF_8};
 
-use super::refused;
 use crate::{Error, ErrorKind, Result};
 
 /// How far a page is searched for what it says of its encoding: HTML's own number.
+#[cfg(feature = "html")]
 const PRESCAN: usize = 1_024;
 /// Of so many characters, one may be broken: it is left out, and a warning logged.
 const PER_BROKEN: usize = 1_000;
 
-/// Decodes a page.
-pub(super) fn decode(bytes: &[u8], content_type: Option<&str>) -> Result<String> {
-    if bytes.is_empty() {
-        return Err(refused("is empty"));
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A page of HTML, which may say of itself in which encoding it is.
+    #[cfg(feature = "html")]
+    Page,
+    #[cfg(feature = "text")]
+    Text,
+}
+
+impl What {
+    pub(super) fn refused(self, why: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::InvalidInput, format!("a {self} {why}"))
     }
-    let head = bytes.get(..PRESCAN.min(bytes.len())).unwrap_or_default();
+
+    /// How much of it may say in which encoding it is.
+    const fn prescan(self) -> usize {
+        match self {
+            #[cfg(feature = "html")]
+            Self::Page => PRESCAN,
+            #[cfg(feature = "text")]
+            Self::Text => 0,
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            #[cfg(feature = "html")]
+            Self::Page => "page",
+            #[cfg(feature = "text")]
+            Self::Text => "text",
+        })
+    }
+}
+
+/// Decodes a page or a text.
+pub(super) fn decode(what: What, bytes: &[u8], content_type: Option<&str>) -> Result<String> {
+    if bytes.is_empty() {
+        return Err(what.refused("is empty"));
+    }
+    let head = bytes.get(..what.prescan().min(bytes.len())).unwrap_or_default();
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let told = Encoding::for_bom(bytes).map(|(encoding, _)| Label::Known(encoding));
     let told = told.or_else(|| content_type.and_then(charset).map(|label| known(&label)));
@@ -38,36 +77,37 @@ pub(super) fn decode(bytes: &[u8], content_type: Option<&str>) -> Result<String>
         let text = text.into_owned();
         let broken = text.matches('\u{FFFD}').count();
         if broken == 0 {
-            return readable(text);
+            return readable(what, text);
         }
         tried.push((used, (text, broken)));
     }
     if is_unknown {
-        return Err(Error::new(ErrorKind::Unsupported, "a page is in an encoding that is not known"));
+        let why = format!("a {what} is in an encoding that is not known");
+        return Err(Error::new(ErrorKind::Unsupported, why));
     }
     // as it says, where that is nearly so
     let found = tried.into_iter().find(|(_, (text, broken))| *broken <= 1 + text.len() / (3 * PER_BROKEN));
     let Some((encoding, (text, broken))) = found else {
-        return Err(refused("is in another encoding than it says, and than UTF-8 and EUC-KR"));
+        return Err(what.refused("is in another encoding than it says, and than UTF-8 and EUC-KR"));
     };
     tracing::warn!(
         characters = broken,
         encoding = encoding.name(),
-        "characters of a page were broken, and are left out"
+        "characters of a page or a text were broken, and are left out"
     );
-    readable(text.replace('\u{FFFD}', ""))
+    readable(what, text.replace('\u{FFFD}', ""))
 }
 
 /// Refuses what is no text.
-fn readable(text: String) -> Result<String> {
+fn readable(what: What, text: String) -> Result<String> {
     let wrong = |c: char| {
         c.is_control() && !c.is_whitespace() && !matches!(c, '\u{80}'..='\u{9F}' | '\u{7F}' | '\u{1B}')
     };
     let controls = text.chars().filter(|c| wrong(*c)).count();
-    if controls > text.len() / PER_BROKEN { Err(refused("is no text")) } else { Ok(text) }
+    if controls > text.len() / PER_BROKEN { Err(what.refused("is no text")) } else { Ok(text) }
 }
 
-/// What a page, or who served it, calls its encoding.
+/// What a page calls its encoding, or who sent it.
 enum Label {
     Known(&'static Encoding),
     Unknown,
