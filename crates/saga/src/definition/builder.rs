@@ -64,6 +64,16 @@ pub struct LastUndo;
 #[derive(Debug)]
 pub struct LastLate;
 
+/// A child was added last.
+#[derive(Debug)]
+pub struct LastChild;
+
+/// What was added last is undone in a way that may be exhausted.
+pub trait Undoes {}
+
+impl Undoes for LastUndo {}
+impl Undoes for LastChild {}
+
 /// What was added last is tried by a policy.
 pub trait Tried {}
 
@@ -173,6 +183,13 @@ impl<App: Send + Sync + 'static> Draft<App> {
             let name = Arc::from(name);
             plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
             code.undo = Some(Box::new(undo));
+        }
+    }
+
+    /// Says what happens when the compensation of the unit added last is exhausted.
+    pub(super) fn set_exhausted(&mut self, exhausted: WhenExhausted) {
+        if let Some(undo) = self.units.last_mut().and_then(|unit| unit.undo.as_mut()) {
+            undo.exhausted = exhausted;
         }
     }
 
@@ -297,12 +314,16 @@ where
     ///
     /// Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own, and
     /// must be kept as long as its parent may go back. Its end is noticed at the latest a second later.
+    ///
+    /// A child that cannot be undone, because nothing is kept of it any more or its own definition does not let it, is a compensation
+    /// that is exhausted: [`when_exhausted`](Self::when_exhausted) says what happens then. One that stands with an operator is waited
+    /// for, whatever that says.
     #[must_use]
     pub fn child<ChildKey, In, Places>(
         mut self,
         definition: &Definition<ChildKey, App>,
         key: impl Fn(In) -> ChildKey + Send + Sync + 'static,
-    ) -> SagaBuilder<K, App, Cons<Ended<ChildKey>, Ctx>, Class, Nothing>
+    ) -> SagaBuilder<K, App, Cons<Ended<ChildKey>, Ctx>, Class, LastChild>
     where
         ChildKey: Serialize + Send + 'static,
         In: Gather<Ctx, Places>,
@@ -444,13 +465,12 @@ where
     }
 }
 
-impl<K, App, Ctx> SagaBuilder<K, App, Ctx, BeforePivot, LastUndo> {
-    /// Says what happens when the compensation is exhausted (default: [`WhenExhausted::Halt`]).
+impl<K, App: Send + Sync + 'static, Ctx, Last: Undoes> SagaBuilder<K, App, Ctx, BeforePivot, Last> {
+    /// Says what happens when the compensation added last, or that of the child, is exhausted (default: [`WhenExhausted::Halt`]).
+    /// Branches say so [themselves](super::Branch::when_exhausted).
     #[must_use]
     pub fn when_exhausted(mut self, exhausted: WhenExhausted) -> Self {
-        if let Some(undo) = self.draft.units.last_mut().and_then(|unit| unit.undo.as_mut()) {
-            undo.exhausted = exhausted;
-        }
+        self.draft.set_exhausted(exhausted);
         self
     }
 }

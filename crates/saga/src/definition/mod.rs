@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub use branches::{AnyBranch, Branch, Branches, Branching, Compensated, NoCompensation, Plain};
 pub(crate) use builder::UnitCode;
 pub use builder::{
-    AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastTransaction, LastUndo, LastWait, Nothing,
-    SagaBuilder, Tried,
+    AfterPivot, Allowed, BeforePivot, LastChild, LastLate, LastStep, LastTransaction, LastUndo, LastWait,
+    Nothing, SagaBuilder, Tried, Undoes,
 };
 pub use child::Ended;
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
