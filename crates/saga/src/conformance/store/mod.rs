@@ -101,6 +101,7 @@ macro_rules! store_laws {
             law_12_forgetting_waits_for_signals,
             law_13_events_with_their_commit,
             law_14_queries_are_paged,
+            law_14_found_by_age,
             law_14_counted,
             law_14_purged,
             law_14_purged_for_all,
