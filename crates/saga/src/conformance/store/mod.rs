@@ -101,12 +101,13 @@ macro_rules! store_laws {
             law_12_forgetting_waits_for_signals,
             law_13_events_with_their_commit,
             law_14_queries_are_paged,
-            law_14_found_by_age,
             law_14_counted,
             law_14_purged,
             law_14_purged_for_all,
             law_15_errors_are_told,
             law_16_cancellation,
+            law_17_found_by_age,
+            law_18_queries_are_checked,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
