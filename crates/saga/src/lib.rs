@@ -69,7 +69,8 @@ pub mod store;
 
 pub use definition::{Branch, Definition, Ended, Policy, Saga, WhenExhausted};
 pub use engine::{
-    Decision, Engine, EngineOptions, HistoryEntry, Receipt, SagaHandle, Signal, Snapshot, StepView, View,
+    Decision, Engine, EngineOptions, HistoryEntry, Receipt, SagaHandle, Signal, Snapshot, StepView, Unknown,
+    View,
 };
 pub use machine::Audit;
 pub use pumasi_core::{Error, ErrorKind, Result, Retry};

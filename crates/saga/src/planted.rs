@@ -49,12 +49,15 @@ pub enum Bug {
     ForgetsWhatGoesOn,
     UndoneChildIsBegunLate,
     NewerChildIsUndone,
+    HaltGoesOn,
+    ContinueHalts,
+    PassedOverCountsAsUndone,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -92,6 +95,9 @@ impl Bug {
         Self::ForgetsWhatGoesOn,
         Self::UndoneChildIsBegunLate,
         Self::NewerChildIsUndone,
+        Self::HaltGoesOn,
+        Self::ContinueHalts,
+        Self::PassedOverCountsAsUndone,
     ];
 }
 

@@ -22,8 +22,8 @@ use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
 use pumasi_saga::store::MemoryStore;
 use pumasi_saga::{Engine, EngineOptions};
 use sagas::{
-    Early, Errand, Forgotten, Order, PaidTwice, Parcel, Registration, RegistrationKey, Repacked, Then,
-    Ticket, Transfer, registration,
+    Early, Errand, Forgotten, Keeper, Order, PaidTwice, Parcel, Registration, RegistrationKey, Repacked,
+    Then, Ticket, Transfer, Trip, registration,
 };
 
 type Programme = (&'static str, fn() -> Option<String>);
@@ -49,7 +49,7 @@ fn clocks_apart() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 19] = [
+const PROGRAMMES: [Programme; 21] = [
     ("clocks apart", clocks_apart),
     ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
     ("every fault, ticket", || first_of(&saga_test::every_fault(&Ticket))),
@@ -66,6 +66,8 @@ const PROGRAMMES: [Programme; 19] = [
     ("seeds, registration", || first_of(&saga_test::seeds(&Registration, 0..300))),
     ("seeds, errand", || first_of(&saga_test::seeds(&Errand(Early::Nothing), 0..300))),
     ("pairs, errand", || nth_pair(&Errand(Early::Nothing), 7)),
+    ("pairs, trip", || nth_pair(&Trip(Keeper::Nobody), 5)),
+    ("pairs, trip tried again", || nth_pair(&Trip(Keeper::TriesAgain), 5)),
     ("pairs, transfer", || nth_pair(&Transfer, 3)),
     ("pairs, order", || nth_pair(&Order, 17)),
     ("pairs, registration", || nth_pair(&Registration, 41)),

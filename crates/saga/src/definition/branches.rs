@@ -3,16 +3,43 @@
 use std::marker::PhantomData;
 
 use super::builder::{Allowed, BeforePivot, Draft};
-use super::{Cons, Gather, Policy};
+use super::{Cons, Gather, Policy, WhenExhausted};
 use crate::step::{Compensate, Step};
 
 /// One of several steps that run side by side.
+///
+/// Behind the pivot it is held to what a step is held to: it has to be [`Retriable`](crate::Retriable), and has no compensation.
+///
+/// ```compile_fail,E0277
+/// # use pumasi_saga::{Branch, Cx, Outcome, Retriable, Saga, Step};
+/// # struct Pay; struct Tell; struct Print;
+/// # macro_rules! step { ($step:ident => $out:ty) => { impl Step<()> for $step { type In = (); type Out = $out; type Error = &'static str;
+/// #     async fn run(&self, _: &Cx<()>, (): ()) -> Outcome<$out, &'static str> { Outcome::Failed("not run") } } } }
+/// # step!(Pay => u8); step!(Tell => u16); step!(Print => u32);
+/// # impl Retriable for Tell {}
+/// // `Print` may fail for good, and could not be undone.
+/// Saga::<u64, ()>::new("s", 1).pivot(Pay).parallel((Branch::new(Tell), Branch::new(Print))).build();
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use pumasi_saga::{Branch, Compensate, Cx, Outcome, Retriable, Saga, Step, Undo};
+/// # struct Pay; struct Tell; struct Print; struct Shred;
+/// # macro_rules! step { ($step:ident => $out:ty) => { impl Step<()> for $step { type In = (); type Out = $out; type Error = &'static str;
+/// #     async fn run(&self, _: &Cx<()>, (): ()) -> Outcome<$out, &'static str> { Outcome::Failed("not run") } } } }
+/// # step!(Pay => u8); step!(Tell => u16); step!(Print => u32);
+/// # impl Retriable for Tell {} impl Retriable for Print {}
+/// # impl Compensate<(), Print> for Shred { type Error = &'static str;
+/// #     async fn undo(&self, _: &Cx<()>, _: Undo<(), Print>) -> Outcome<(), &'static str> { Outcome::Done(()) } }
+/// // Nothing is undone there.
+/// Saga::<u64, ()>::new("s", 1).pivot(Pay).parallel((Branch::new(Tell), Branch::new(Print).compensate(Shred))).build();
+/// ```
 #[derive(Debug)]
 pub struct Branch<S, C = NoCompensation> {
     step: S,
     compensation: C,
     policy: Option<Policy>,
     undo_policy: Policy,
+    exhausted: WhenExhausted,
 }
 
 /// A branch that leaves nothing to undo.
@@ -22,13 +49,20 @@ pub struct NoCompensation;
 impl<S> Branch<S> {
     /// Makes a branch of a step that leaves nothing to undo.
     pub fn new(step: S) -> Self {
-        Self { step, compensation: NoCompensation, policy: None, undo_policy: Policy::new() }
+        Self {
+            step,
+            compensation: NoCompensation,
+            policy: None,
+            undo_policy: Policy::new(),
+            exhausted: WhenExhausted::default(),
+        }
     }
 
     /// Gives the step a compensation. Such a branch stands before the pivot only.
     #[must_use]
     pub fn compensate<C>(self, compensation: C) -> Branch<S, C> {
-        Branch { step: self.step, compensation, policy: self.policy, undo_policy: self.undo_policy }
+        let Self { step, policy, undo_policy, exhausted, .. } = self;
+        Branch { step, compensation, policy, undo_policy, exhausted }
     }
 }
 
@@ -44,6 +78,14 @@ impl<S, C> Branch<S, C> {
     #[must_use]
     pub fn undo_policy(mut self, policy: Policy) -> Self {
         self.undo_policy = policy;
+        self
+    }
+
+    /// Says what happens when the compensation is exhausted (default: [`WhenExhausted::Halt`]). Branches are undone one after the other,
+    /// the last first, so that this is about the branches before it, too.
+    #[must_use]
+    pub fn when_exhausted(mut self, exhausted: WhenExhausted) -> Self {
+        self.exhausted = exhausted;
         self
     }
 }
@@ -63,6 +105,12 @@ impl<App> std::fmt::Debug for Branching<'_, App> {
 }
 
 /// A [`Branch`] that may stand in the context `Ctx`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand here",
+    label = "not a branch for this place",
+    note = "after the pivot a branch is a `Retriable` step without a compensation",
+    note = "a branch needs what was made before all branches, and its compensation is one of its own step"
+)]
 pub trait AnyBranch<App, Ctx, Class, Places> {
     /// What it makes.
     type Out;
@@ -109,6 +157,7 @@ where
         let policy = self.policy.unwrap_or(branching.policy);
         branching.draft.add_step(self.step, sources, policy);
         branching.draft.add_undo::<S, C>(self.compensation, self.undo_policy);
+        branching.draft.set_exhausted(self.exhausted);
     }
 }
 

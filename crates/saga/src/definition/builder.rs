@@ -59,6 +59,11 @@ pub struct LastUndo;
 #[derive(Debug)]
 pub struct LastLate;
 
+/// What was added last is undone in a way that may be exhausted.
+pub trait Undoes {}
+
+impl Undoes for LastUndo {}
+
 /// What was added last is tried by a policy.
 pub trait Tried {}
 
@@ -169,6 +174,13 @@ impl<App: Send + Sync + 'static> Draft<App> {
             let name = Arc::from(name);
             plan.undo = Some(UndoPlan { name, policy, exhausted: WhenExhausted::default() });
             code.undo = Some(Box::new(undo));
+        }
+    }
+
+    /// Says what happens when the compensation of the unit added last is exhausted.
+    pub(super) fn set_exhausted(&mut self, exhausted: WhenExhausted) {
+        if let Some(undo) = self.units.last_mut().and_then(|unit| unit.undo.as_mut()) {
+            undo.exhausted = exhausted;
         }
     }
 
@@ -412,13 +424,12 @@ where
     }
 }
 
-impl<K, App, Ctx> SagaBuilder<K, App, Ctx, BeforePivot, LastUndo> {
-    /// Says what happens when the compensation is exhausted (default: [`WhenExhausted::Halt`]).
+impl<K, App: Send + Sync + 'static, Ctx, Last: Undoes> SagaBuilder<K, App, Ctx, BeforePivot, Last> {
+    /// Says what happens when the compensation added last, or that of the child, is exhausted (default: [`WhenExhausted::Halt`]).
+    /// Branches say so [themselves](super::Branch::when_exhausted).
     #[must_use]
     pub fn when_exhausted(mut self, exhausted: WhenExhausted) -> Self {
-        if let Some(undo) = self.draft.units.last_mut().and_then(|unit| unit.undo.as_mut()) {
-            undo.exhausted = exhausted;
-        }
+        self.draft.set_exhausted(exhausted);
         self
     }
 }

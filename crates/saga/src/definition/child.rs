@@ -9,7 +9,7 @@ use pumasi_core::resilience::Backoff;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::builder::{Nothing, SagaBuilder, Target};
+use super::builder::{SagaBuilder, Target, Undoes};
 use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable};
 use super::{ChildPlan, Cons, Definition, Gather, Inputs, Plan, Policy, UnitKind};
 use crate::engine::{Child, Wanted};
@@ -25,6 +25,8 @@ const CHILD_POLL: Duration = Duration::from_secs(1);
 /// A child was added last.
 #[derive(Debug)]
 pub struct LastChild;
+
+impl Undoes for LastChild {}
 
 /// A child saga that has completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +53,9 @@ where
     /// - A child that is new follows the version of `definition`. One that is there keeps its own; if that has a pivot and the step
     ///   stands before its parent's, the step fails.
     /// - Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own, and
-    ///   must be kept as long as its parent may go back.
+    ///   must be kept as long as its parent may go back. One that cannot be undone, because nothing is kept of it any more or its own
+    ///   definition does not let it, is a compensation that is exhausted: [`when_exhausted`](SagaBuilder::when_exhausted) says what
+    ///   happens then. One that stands with an operator is waited for, whatever that says.
     /// - Behind the pivot a child that was undone leaves its parent with an operator, as any step does that says "no" for good:
     ///   [`retry`](crate::Decision::retry) begins it anew, under new keys, unless it was meanwhile and has completed.
     ///
@@ -104,14 +108,14 @@ impl<K, App, Ctx, Class> SagaBuilder<K, App, Ctx, Class, LastChild> {
     /// # Ok::<(), pumasi_saga::Error>(())
     /// ```
     #[must_use]
-    pub fn named(mut self, name: impl Into<Arc<str>>) -> SagaBuilder<K, App, Ctx, Class, Nothing> {
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         if let Some(unit) = self.draft.units.last_mut() {
             unit.name = name.into();
             if let Some(undo) = &mut unit.undo {
                 undo.name = Arc::from(undo_of_child(&unit.name));
             }
         }
-        SagaBuilder { draft: self.draft, types: PhantomData }
+        self
     }
 }
 

@@ -22,7 +22,7 @@ pub use branches::{AnyBranch, Branch, Branches, Branching, Compensated, NoCompen
 pub(crate) use builder::UnitCode;
 pub use builder::{
     AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastTransaction, LastUndo, LastWait, Nothing,
-    SagaBuilder, Tried,
+    SagaBuilder, Tried, Undoes,
 };
 pub use child::{Ended, LastChild};
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};

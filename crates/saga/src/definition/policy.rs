@@ -113,13 +113,25 @@ impl Default for Policy {
     }
 }
 
-/// What happens when a compensation is exhausted. Either way the saga ends up with an operator.
+/// What happens when a compensation is exhausted. Either way the saga ends up with an operator: it is
+/// [`Compensated`](crate::store::Status::Compensated) only once everything was undone, or an operator has
+/// [said](crate::Decision) what is to be taken for it.
+///
+/// | | `Halt` | `Continue` |
+/// |---|---|---|
+/// | the steps before it | stand until an operator has decided | are undone at once |
+/// | then | the saga stands as `NeedsOperator` at this step, with the compensation's reason | the saga stands as `NeedsOperator` at the last step that was passed over; its reason names all of them, and so does [`Snapshot::not_undone`](crate::Snapshot::not_undone) |
+/// | an operator's `retry`, `skip` or `force_done` | settles this compensation, and the rollback goes on | settles one after the other, the last step first |
+/// | order | strictly reverse | compensations *begin* in reverse order; one that was passed over may end after those of the steps before it |
+///
+/// Choose `Continue` where the compensations do not depend on each other, and a place or a payment must not wait for a person because
+/// another partner is down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenExhausted {
-    /// Nothing further is undone until an operator has decided: strict reverse order is kept.
+    /// Nothing further is undone until an operator has decided.
     #[default]
     Halt,
-    /// The steps before it are undone all the same, and the saga waits for an operator at the end.
+    /// The steps before it are undone all the same, and the saga waits for an operator at the end, for what is left.
     Continue,
 }

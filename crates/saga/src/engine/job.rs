@@ -122,7 +122,17 @@ impl<App> Job<App> {
     ///
     /// As the state machine's; nothing is changed then.
     pub(super) fn apply(&mut self, note: Note, input: Input, moment: Moment) -> Result<Outcome> {
+        let undone = match &input {
+            Input::Undone { unit, settled } => settled.reason().map(|reason| (*unit, Arc::clone(reason))),
+            _ => None,
+        };
         let outcome = machine::step(&self.definition.plan, &mut self.state, input, moment)?;
+        if let Some((unit, reason)) = undone
+            && self.state.status(unit) == UnitStatus::UndoFailed
+        {
+            let step = self.definition.plan.units.get(unit).map_or("", |unit| &*unit.name);
+            tracing::warn!(saga = %self.id, step, reason = &*reason, "a compensation is exhausted");
+        }
         if outcome.reception != Some(Reception::Duplicate) {
             self.dirty = Some(note);
         }

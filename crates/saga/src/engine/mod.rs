@@ -37,7 +37,7 @@ use lease::Leased;
 pub use operator::Decision;
 pub use options::EngineOptions;
 pub use signal::{Receipt, Signal};
-pub use view::{HistoryEntry, Snapshot, StepView, View};
+pub use view::{HistoryEntry, Snapshot, StepView, Unknown, View};
 
 /// Drives sagas: those that are asked for, and, while it [runs](Self::run), whatever is due in its store.
 ///

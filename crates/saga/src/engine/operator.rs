@@ -77,14 +77,16 @@ impl Decision {
 
     /// Stops the rollback that the saga stands in, and goes forward again.
     ///
-    /// What was undone is made anew under new keys; what was not, or perhaps not done, is asked for again under its old one. That is
+    /// What was undone is made anew under new keys; what was not, or perhaps not done, is asked for again under its old one, also where
+    /// it has no compensation. That is
     /// refused while it is not known whether the compensation happened, which might then come after it:
     /// [retry](Self::retry) it until that is known, or choose to [go back](Self::rollback_to) to a savepoint before it first.
     pub fn resume_forward(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::ResumeForward, who, why)
     }
 
-    /// Undoes everything behind a savepoint, and goes forward from it.
+    /// Undoes everything behind a savepoint, and goes forward from it under new keys; a step whose outcome nobody knows, and that
+    /// nothing undoes, is asked for again under its old one.
     pub fn rollback_to(
         savepoint: impl Into<Arc<str>>,
         who: impl Into<Arc<str>>,

@@ -19,6 +19,10 @@ use crate::{Error, ErrorKind, Result};
 /// the first. What comes from a partner carries the partner's id, so that what is delivered twice is taken once and two
 /// payments are two.
 ///
+/// For how long doubles are recognised: the id of a signal that a wait took, or that is kept for one, for as long as the saga's record
+/// is kept; of the signals that no wait took any more, those of the last 1,000 of a saga. The double of an older one comes to its
+/// [late handler](crate::Late) once more, under the same [key](crate::Cx::idempotency_key) as the first time.
+///
 /// ```
 /// use pumasi_saga::{Answer, Signal};
 /// use serde::{Deserialize, Serialize};

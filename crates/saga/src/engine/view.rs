@@ -85,8 +85,21 @@ pub struct StepView {
     pub undo: Option<Look>,
     /// How often it, or its compensation, was tried.
     pub attempt: u32,
+    /// What nobody knows of it so far.
+    pub unknown: Option<Unknown>,
     /// The [key](crate::Cx::step_key) under which its partner is asked for it, so that an operator can ask what became of it.
     pub key: String,
+}
+
+/// What of a step ended without anybody knowing how, and is not settled yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unknown {
+    /// An attempt to make it: its effect may be there, or come yet.
+    Step,
+    /// An attempt to undo it: its effect may be gone, or go yet.
+    Compensation,
 }
 
 /// One record of a saga's log.
@@ -116,6 +129,8 @@ pub struct Snapshot {
     /// Its records, oldest first.
     pub history: Vec<HistoryEntry>,
     outputs: Vec<Option<Arc<[u8]>>>,
+    /// Of each step: its compensation is exhausted.
+    not_undone: Vec<bool>,
     plan: Plan,
 }
 
@@ -135,6 +150,7 @@ impl Snapshot {
             look: look(unit),
             undo: plan.units.get(unit).and_then(|it| it.undo.as_ref()).and_then(|_| undo_look(state, unit)),
             attempt: state.unit(unit).attempt,
+            unknown: unknown(state, unit, plan),
             key: id.operation_key(state.run, state.unit(unit).round, "", &name(unit)),
         });
         let history = history.into_iter().map(|entry| HistoryEntry {
@@ -149,8 +165,15 @@ impl Snapshot {
             audits: state.audits.clone(),
             history: history.collect(),
             outputs: state.outputs.clone(),
+            not_undone: state.units.iter().map(|unit| unit.status == UnitStatus::UndoFailed).collect(),
             plan: plan.clone(),
         }
+    }
+
+    /// Lists the steps whose compensations are exhausted: their effects may stand, and an operator has to see to each.
+    pub fn not_undone(&self) -> Vec<Arc<str>> {
+        let left = self.steps.iter().zip(&self.not_undone).filter(|(_, left)| **left);
+        left.map(|(step, _)| Arc::clone(&step.name)).collect()
     }
 
     /// Reads what a step made, or what was answered; `None` if there is nothing (yet).
@@ -225,6 +248,22 @@ impl std::fmt::Debug for Snapshot {
             .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
+}
+
+fn unknown(state: &State, unit: usize, plan: &Plan) -> Option<Unknown> {
+    let it = state.unit(unit);
+    let has_undo = plan.units.get(unit).is_some_and(|unit| unit.undo.is_some());
+    let what = match it.status {
+        UnitStatus::Undoing | UnitStatus::UndoBackoff | UnitStatus::UndoFailed => Unknown::Compensation,
+        UnitStatus::Idle
+        | UnitStatus::Running
+        | UnitStatus::Backoff
+        | UnitStatus::Unsure
+        | UnitStatus::Failed => Unknown::Step,
+        UnitStatus::Undone if !has_undo => Unknown::Step,
+        UnitStatus::Undone | UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Waiting => return None,
+    };
+    it.unsure.then_some(what)
 }
 
 fn look(state: &State, unit: usize) -> Look {

@@ -6,6 +6,7 @@ use pumasi_core::Retry;
 
 use super::{Command, Late, Phase, Settled, StuckAt, Turn, UnitStatus};
 use crate::definition::WhenExhausted;
+use crate::definition::erased::recordable;
 use crate::planted::{self, Bug};
 
 impl Turn<'_> {
@@ -50,24 +51,16 @@ impl Turn<'_> {
             if self.state.units.iter().any(|unit| undoing(unit.status)) {
                 return;
             }
-            let is_next = |unit: &usize| {
-                self.stage_of(*unit) >= target
-                    && matches!(self.state.status(*unit), UnitStatus::Done | UnitStatus::Unsure)
-            };
-            let next = if planted::is(Bug::ForwardOrderUndo) {
-                (0..self.state.units.len()).find(is_next)
-            } else {
-                (0..self.state.units.len()).rev().find(is_next)
-            };
-            let Some(unit) = next else {
+            let Some(unit) = self.next_to_undo(target) else {
                 self.unwound(target);
                 return;
             };
-            let has_undo = self.plan.units.get(unit).is_some_and(|unit| unit.undo.is_some());
+            let has_undo = self.has_undo(unit);
             self.state.change(unit, |unit| {
                 unit.status = if has_undo { UnitStatus::Undoing } else { UnitStatus::Undone };
                 unit.attempt = 1;
-                unit.unsure = false;
+                // What nobody sees to stays unknown.
+                unit.unsure &= !has_undo;
                 unit.at = None;
             });
             if has_undo {
@@ -76,12 +69,34 @@ impl Turn<'_> {
         }
     }
 
-    fn unwound(&mut self, target: usize) {
-        let failed = (0..self.state.units.len()).rev().find(|unit| {
+    /// Returns the last unit of those that a rollback to this stage has to undo yet.
+    fn next_to_undo(&self, target: usize) -> Option<usize> {
+        let is_next = |unit: &usize| {
+            self.stage_of(*unit) >= target
+                && matches!(self.state.status(*unit), UnitStatus::Done | UnitStatus::Unsure)
+        };
+        let mut units = 0..self.state.units.len();
+        if planted::is(Bug::ForwardOrderUndo) { units.find(is_next) } else { units.rev().find(is_next) }
+    }
+
+    /// Returns the units whose compensations a rollback to this stage has passed over, the last first.
+    fn left(&self, target: usize) -> Vec<usize> {
+        let is_left = |unit: &usize| {
             self.stage_of(*unit) >= target && self.state.status(*unit) == UnitStatus::UndoFailed
-        });
-        if let Some(unit) = failed {
-            self.state.stuck = Some((StuckAt::Undo(unit), Arc::from("compensation exhausted")));
+        };
+        (0..self.state.units.len()).rev().filter(is_left).collect()
+    }
+
+    /// Ends a rollback; where compensations were passed over, the saga stands at the last of their steps, and says of which.
+    fn unwound(&mut self, target: usize) {
+        let left = self.left(target);
+        if let Some(unit) = left.first()
+            && !planted::is(Bug::PassedOverCountsAsUndone)
+        {
+            let names: Vec<&str> =
+                left.iter().filter_map(|unit| Some(&*self.plan.units.get(*unit)?.name)).collect();
+            let reason = recordable(&format!("not undone: {}", names.join(", ")));
+            self.state.stuck = Some((StuckAt::Undo(*unit), reason));
         } else if target == 0 {
             self.state.phase = Phase::Compensated;
             self.hand_over_early();
@@ -120,7 +135,14 @@ impl Turn<'_> {
             return;
         }
         self.state.change(unit, |unit| unit.status = UnitStatus::UndoFailed);
-        if plan.exhausted == WhenExhausted::Halt {
+        let goes_on = match plan.exhausted {
+            WhenExhausted::Halt => planted::is(Bug::HaltGoesOn),
+            WhenExhausted::Continue => !planted::is(Bug::ContinueHalts),
+        };
+        let target = if let Phase::Backward(target) = self.state.phase { target } else { 0 };
+        // Where nothing else is left, there is nothing else to tell of.
+        let is_all = self.next_to_undo(target).is_none() && self.left(target).first() == Some(&unit);
+        if !goes_on || (is_all && !planted::is(Bug::PassedOverCountsAsUndone)) {
             self.state.stuck = Some((StuckAt::Undo(unit), reason));
         }
     }
@@ -145,7 +167,7 @@ impl Turn<'_> {
         if self.state.has_seen(&id) {
             return false;
         }
-        self.state.seen.push(Arc::clone(&id));
+        self.state.see_surplus(Arc::clone(&id));
         let has_none = self.plan.units.get(unit).is_none_or(|unit| unit.late.is_none());
         if has_none || planted::is(Bug::DropLateSignal) {
             return false;

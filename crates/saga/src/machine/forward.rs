@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pumasi_core::Retry;
 
-use super::{Cause, Command, Phase, Settled, State, StuckAt, Turn, Unit, UnitStatus};
+use super::{Cause, Command, Phase, Settled, State, StuckAt, Turn, UnitStatus};
 use crate::definition::UnitKind;
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
@@ -154,17 +154,19 @@ impl Turn<'_> {
         new.version = self.state.version;
         new.run = self.state.run.saturating_add(1);
         new.seen = std::mem::take(&mut self.state.seen);
+        new.surplus = std::mem::take(&mut self.state.surplus);
         new.audits = std::mem::take(&mut self.state.audits);
         *self.state = new;
         self.enter(0);
         Ok(())
     }
 
-    /// Goes forward from this stage, after what lies behind it was undone: that gets new keys.
+    /// Goes forward from this stage, after what lies behind it was undone.
     pub(super) fn resume(&mut self, stage: usize) {
         for unit in 0..self.state.units.len() {
             if self.stage_of(unit) >= stage && self.state.status(unit) != UnitStatus::Idle {
-                self.state.change(unit, |it| *it = Unit { round: it.round.saturating_add(1), ..Unit::IDLE });
+                let renewed = self.renewed(unit);
+                self.state.change(unit, |it| *it = renewed);
                 self.state.set_output(unit, None);
             }
         }

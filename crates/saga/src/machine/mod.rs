@@ -22,6 +22,9 @@ pub(crate) use operator::Order;
 pub use state::Audit;
 pub(crate) use state::{Cause, Early, Late, Phase, State, StuckAt, Unit, UnitStatus};
 
+/// Why a saga goes back whose wait has waited for too long.
+pub(crate) const DEADLINE: &str = "deadline";
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
@@ -56,6 +59,19 @@ pub(crate) enum Settled {
     Unknown { reason: Arc<str> },
     /// With its effect, but what it made cannot be recorded: not now, and not if it is asked for again.
     Unrecordable { reason: Arc<str> },
+}
+
+impl Settled {
+    /// Returns why it was not done.
+    pub(crate) fn reason(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Done(_) => None,
+            Self::Failed { reason, .. }
+            | Self::NotYet { reason }
+            | Self::Unknown { reason }
+            | Self::Unrecordable { reason } => Some(reason),
+        }
+    }
 }
 
 /// When it happened, and the lot that was drawn for the jitter of a pause.
@@ -220,6 +236,21 @@ impl Turn<'_> {
         self.plan.units.get(unit).map_or(0, |unit| unit.stage)
     }
 
+    fn has_undo(&self, unit: usize) -> bool {
+        self.plan.units.get(unit).is_some_and(|unit| unit.undo.is_some())
+    }
+
+    /// What a unit is that was gone back over and is made anew, under a new key.
+    ///
+    /// An effect that nobody knows of and that nothing undid may be there yet: it is asked for again under its old key.
+    fn renewed(&self, unit: usize) -> Unit {
+        let it = self.state.unit(unit);
+        if it.unsure && !self.has_undo(unit) {
+            return Unit { round: it.round, unsure: true, ..Unit::IDLE };
+        }
+        Unit { round: it.round.saturating_add(1), ..Unit::IDLE }
+    }
+
     /// Tells whether the unit lies behind the point of no return.
     fn is_past_pivot(&self, unit: usize) -> bool {
         self.plan.pivot.is_some_and(|pivot| unit > pivot)
@@ -274,7 +305,7 @@ impl Turn<'_> {
                 });
                 self.command(Command::Undo(unit));
             }
-            UnitStatus::Waiting => self.not_done(unit, Arc::from("deadline")),
+            UnitStatus::Waiting => self.not_done(unit, Arc::from(DEADLINE)),
             _ => self.state.change(unit, |unit| unit.at = None),
         }
     }

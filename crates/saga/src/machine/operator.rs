@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
-use crate::definition::UnitKind;
+use crate::definition::{UnitKind, WhenExhausted};
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
@@ -169,7 +169,8 @@ impl Turn<'_> {
     /// Goes forward again from where the rollback stands.
     ///
     /// What was undone is made anew under new keys. What could not be undone is asked for again under its old key: whoever
-    /// still has its effect answers with it. So is what nobody knows whether it was done, and what the rollback had not come to.
+    /// still has its effect answers with it. So is what nobody knows whether it was done, where nothing undid it: because it has no
+    /// compensation, or the rollback had not come to it.
     ///
     /// While it is not known whether a compensation happened, it may yet come and undo what was asked for again: it has to be
     /// settled first.
@@ -191,7 +192,7 @@ impl Turn<'_> {
                 UnitStatus::UndoFailed | UnitStatus::Unsure => {
                     Unit { round: it.round, unsure: true, ..Unit::IDLE }
                 }
-                _ => Unit { round: it.round.saturating_add(1), ..Unit::IDLE },
+                _ => self.renewed(unit),
             };
             first = first.min(self.stage_of(unit));
             self.state.change(unit, |it| *it = renewed);
@@ -222,8 +223,20 @@ impl Turn<'_> {
         } else if matches!(self.state.phase, Phase::Draining(_)) {
             self.state.phase = Phase::Draining(target);
         } else {
+            if let Some((StuckAt::Undo(unit), _)) = &self.state.stuck
+                && self.passes_over(*unit)
+            {
+                // It goes further back now: what is left of it is told of at the end.
+                self.state.stuck = None;
+            }
             self.state.phase = Phase::Backward(target);
         }
+    }
+
+    /// Tells whether the rollback goes on where the compensation of this unit is exhausted.
+    fn passes_over(&self, unit: usize) -> bool {
+        let undo = self.plan.units.get(unit).and_then(|unit| unit.undo.as_ref());
+        undo.is_some_and(|undo| undo.exhausted == WhenExhausted::Continue)
     }
 
     fn roll_back_to(&mut self, savepoint: &str) -> Result<()> {

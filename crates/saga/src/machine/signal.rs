@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::planted::{self, Bug};
 
-use super::{Early, Phase, Reception, Turn, UnitStatus};
+use super::{DEADLINE, Early, Phase, Reception, Turn, UnitStatus};
 
 impl Turn<'_> {
     pub(super) fn signal(&mut self, signal: Early) -> Reception {
@@ -18,7 +18,7 @@ impl Turn<'_> {
             && it.at.is_some_and(|deadline| deadline < signal.at)
         {
             // The deadline passed first, although nobody had looked.
-            self.not_done(unit, Arc::from("deadline"));
+            self.not_done(unit, Arc::from(DEADLINE));
             self.drain();
             self.unwind();
         }

@@ -73,7 +73,8 @@ pub(crate) struct Unit {
     pub(crate) attempt: u32,
     /// How often the unit was begun anew after it had been undone.
     pub(crate) round: u32,
-    /// An attempt of this round had an unknown outcome: one of the step, or one of the compensation once that has begun.
+    /// An attempt of this round had an unknown outcome: one of the step, or one of the compensation once that has begun. Where there is
+    /// no compensation, it stays so in a rollback.
     pub(crate) unsure: bool,
     /// When it has to be looked at.
     pub(crate) at: Option<Timestamp>,
@@ -142,6 +143,9 @@ pub(crate) struct Cause {
     pub(crate) reason: Arc<str>,
 }
 
+/// The ids of how many signals that no wait took are remembered: as many as a saga keeps signals for later.
+pub(crate) const MAX_SURPLUS: usize = 1_000;
+
 /// The whole of a saga: what its records say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -158,7 +162,10 @@ pub(crate) struct State {
     pub(crate) stuck: Option<(StuckAt, Arc<str>)>,
     /// The output of each unit, as JSON.
     pub(crate) outputs: Vec<Option<Arc<[u8]>>>,
+    /// The ids of the signals that waits took: as many as the saga has waits, in each run and round.
     pub(crate) seen: Vec<Arc<str>>,
+    /// The ids of the last signals that no wait took, at most [`MAX_SURPLUS`]; the oldest first.
+    pub(crate) surplus: Vec<Arc<str>>,
     pub(crate) early: Vec<Early>,
     pub(crate) late: Vec<Late>,
     pub(crate) audits: Vec<Audit>,
@@ -172,6 +179,7 @@ pub(crate) struct Delta {
     pub(crate) outputs: Vec<usize>,
     /// How many ids were seen, and how many audits written, before.
     pub(crate) seen: usize,
+    pub(crate) surplus: usize,
     pub(crate) audits: usize,
     /// The lists of signals changed: they are short, and written whole.
     pub(crate) early: bool,
@@ -194,6 +202,7 @@ impl State {
             stuck: None,
             outputs: vec![None; units],
             seen: Vec::new(),
+            surplus: Vec::new(),
             early: Vec::new(),
             late: Vec::new(),
             audits: Vec::new(),
@@ -230,7 +239,16 @@ impl State {
     }
 
     pub(crate) fn has_seen(&self, id: &str) -> bool {
-        self.seen.iter().any(|seen| **seen == *id) || self.early.iter().any(|early| *early.id == *id)
+        self.seen.iter().chain(&self.surplus).any(|seen| **seen == *id)
+            || self.early.iter().any(|early| *early.id == *id)
+    }
+
+    /// Remembers the id of a signal that no wait took, and forgets the oldest beyond [`MAX_SURPLUS`].
+    pub(crate) fn see_surplus(&mut self, id: Arc<str>) {
+        self.surplus.push(id);
+        let excess = self.surplus.len().saturating_sub(MAX_SURPLUS);
+        self.surplus.drain(..excess);
+        self.delta.surplus = self.delta.surplus.saturating_sub(excess);
     }
 
     pub(crate) fn is_final(&self) -> bool {

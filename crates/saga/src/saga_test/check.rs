@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::fault::{Called, Point};
 use super::{Bank, Ending};
-use crate::definition::{Plan, UnitKind};
+use crate::definition::{Plan, UnitKind, WhenExhausted};
+use crate::machine::{Phase, State, StuckAt, UnitStatus};
 use crate::store::Status;
 
 /// Checks the invariants of a saga, whose plan is the first, and of its children.
@@ -95,30 +96,60 @@ fn check_one(
     Ok(())
 }
 
+/// Tells whether the compensation of a unit is one that others do not wait for when it is exhausted.
+fn is_passed_over(plan: &Plan, unit: usize) -> bool {
+    let undo = plan.units.get(unit).and_then(|unit| unit.undo.as_ref());
+    undo.is_some_and(|undo| undo.exhausted == WhenExhausted::Continue)
+}
+
+/// A rollback that went past compensations that were exhausted has undone all the rest, and the saga tells of each that is left.
+pub(super) fn check_told(plan: &Plan, state: &State, bank: &Bank) -> Result<(), String> {
+    let (Phase::Backward(target), Some((StuckAt::Undo(_), _))) = (state.phase, &state.stuck) else {
+        return Ok(());
+    };
+    let is_left = |unit: usize| state.status(unit) == UnitStatus::UndoFailed;
+    if !(0..plan.units.len()).filter(|unit| is_left(*unit)).all(|unit| is_passed_over(plan, unit)) {
+        return Ok(());
+    }
+    let undoable = plan.units.iter().enumerate().filter(|(_, it)| it.stage >= target && it.undo.is_some());
+    for (unit, it) in undoable {
+        if !is_left(unit) && bank.standing(&it.name) != 0 {
+            return Err(format!(
+                "a compensation was passed over, and the effect of step {} stands without being told of",
+                it.name
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Compensations in strict reverse order, and no effect after its compensation.
 ///
-/// A step that is made anew after a rollback to a savepoint has another key, and begins another round. When a parent hears that a
-/// child has ended says nothing of when it did: a parent that stood still may hear it after the child was undone. What a child did
-/// when is what its own steps did.
+/// They are intended in that order, stage by stage, and end in it; but for those that others do not wait for when they are exhausted,
+/// which may end later. A step that is made anew after a rollback to a savepoint has another key, and begins another round. When a parent
+/// hears that a child has ended says nothing of when it did: a parent that stood still may hear it after the child was undone. What a child
+/// did when is what its own steps did.
 fn check_order(plan: &Plan, ending: &Ending, calls: &[Called]) -> Result<(), String> {
     let mut dead: BTreeSet<&str> = BTreeSet::new();
-    let mut undone: BTreeSet<usize> = BTreeSet::new();
-    let mut last = None;
-    for call in calls.iter().filter(|call| call.done) {
+    let (mut undone, mut intended) = (Descent::default(), Descent::default());
+    for call in calls {
         match &call.point {
             Point::Undo(name) => {
                 let Some(unit) = plan.unit(name) else { continue };
-                // What was settled by hand may be asked for once more, by whoever does not know.
-                if !dead.insert(&call.key) || by_hand(ending, name) {
-                    continue;
-                }
-                if last.is_some_and(|last| last < unit) {
+                let is_out_of_order = if call.key.is_empty() {
+                    // A saga may also stand at what nothing undoes: at a wait whose late signal is handled.
+                    let it = plan.units.get(unit).filter(|it| it.undo.is_some());
+                    it.is_some_and(|it| !intended.goes_down(unit, it.stage))
+                } else {
+                    // What was settled by hand may be asked for once more, by whoever does not know.
+                    let counts = call.done && dead.insert(&call.key) && !by_hand(ending, name);
+                    counts && !is_passed_over(plan, unit) && !undone.goes_down(unit, unit)
+                };
+                if is_out_of_order {
                     return Err(format!("step {name} was undone after one before it"));
                 }
-                last = Some(unit);
-                undone.insert(unit);
             }
-            Point::Run(name) => {
+            Point::Run(name) if call.done => {
                 let Some(unit) = plan.unit(name) else { continue };
                 if dead.contains(&*call.key) {
                     if is_child(plan, unit) {
@@ -126,16 +157,42 @@ fn check_order(plan: &Plan, ending: &Ending, calls: &[Called]) -> Result<(), Str
                     }
                     return Err(format!("step {name} had its effect after it was undone"));
                 }
-                if undone.remove(&unit) {
-                    last = None;
-                }
+                undone.begins_anew(unit);
+                intended.begins_anew(unit);
             }
             // What was forgotten is begun anew, by somebody who had stood still.
-            Point::Commit => last = None,
+            Point::Commit if call.done => {
+                (undone, intended) = (Descent::default(), Descent::default());
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Units that follow each other downwards.
+#[derive(Default)]
+struct Descent {
+    seen: BTreeSet<usize>,
+    last: Option<usize>,
+}
+
+impl Descent {
+    /// Takes the next unit, at this height; `false` if the one before lies lower. One that was there before is not counted again.
+    fn goes_down(&mut self, unit: usize, height: usize) -> bool {
+        if !self.seen.insert(unit) {
+            return true;
+        }
+        let last = self.last.replace(height);
+        last.is_none_or(|last| last >= height)
+    }
+
+    /// A unit that was there is made anew.
+    fn begins_anew(&mut self, unit: usize) {
+        if self.seen.remove(&unit) {
+            self.last = None;
+        }
+    }
 }
 
 fn is_child(plan: &Plan, unit: usize) -> bool {
@@ -216,6 +273,7 @@ mod tests {
             answered: BTreeSet::new(),
             events: Vec::new(),
             audits: Vec::new(),
+            not_undone: BTreeSet::new(),
             children: BTreeMap::from([("packing".to_owned(), Status::Compensated)]),
         };
         let called = |(point, key, done): &(Point, &str, bool)| Called {

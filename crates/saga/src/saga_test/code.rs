@@ -109,7 +109,7 @@ impl Around {
                     done(once.await);
                     std::future::pending().await
                 }
-                Some(Fault::ErrorBefore | Fault::ErrorAfter) => done(once.await),
+                Some(Fault::ErrorBefore | Fault::ErrorAfter | Fault::Early) => done(once.await),
             }
         })
     }
@@ -129,6 +129,7 @@ impl Around {
     ) -> BoxFuture<'a, Settled> {
         let Self { injector, point, retry } = self.clone();
         Box::pin(async move {
+            injector.called(Called { point: point.clone(), key: key.clone(), done: false });
             match injector.strike(point.clone()) {
                 Some(Fault::Fail) => return Settled::Failed { reason: Arc::from("injected"), retry },
                 Some(Fault::UnknownBefore | Fault::UnknownAfter | Fault::Late) => {

@@ -7,7 +7,13 @@ use std::task::{Poll, Waker};
 
 use futures_util::future::BoxFuture;
 
-use crate::store::{SagaId, Status};
+use crate::machine::DEADLINE;
+use crate::store::{Head, SagaId, Status};
+
+/// Tells the seed of the signals' sender from that of the faults.
+const SENDER: u64 = 0x5349_474e_414c_5321;
+/// How many of 1,000 signals are held back in a random run.
+const HELD_BACK: u32 = 60;
 
 /// A point at which a fault can strike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +33,8 @@ pub enum Point {
     Undo(String),
     /// A late signal for the wait of this name being handled.
     Late(String),
+    /// A signal for the wait of this name being sent.
+    Send(String),
 }
 
 impl Point {
@@ -70,6 +78,7 @@ impl Point {
                 Fault::Panic,
                 Fault::Hang,
             ],
+            Self::Send(_) => &[Fault::Early, Fault::Twice, Fault::Late],
         }
     }
 }
@@ -84,6 +93,7 @@ impl fmt::Display for Point {
             Self::Run(step) => write!(f, "run {step}"),
             Self::Undo(step) => write!(f, "undo {step}"),
             Self::Late(wait) => write!(f, "late {wait}"),
+            Self::Send(wait) => write!(f, "send {wait}"),
         }
     }
 }
@@ -98,7 +108,8 @@ pub enum Fault {
     UnknownBefore,
     /// Nobody knows what happened, and it did.
     UnknownAfter,
-    /// Nobody knows what happened; it happens after everything else.
+    /// Nobody knows what happened; it happens after everything else. A signal is sent when nothing else happens any more, and its
+    /// deadline has passed if it has one.
     Late,
     /// The process dies before it happens.
     CrashBefore,
@@ -112,8 +123,10 @@ pub enum Fault {
     FreezeBefore,
     /// The process stops after it happened, for longer than its lease, and goes on when another has finished the work.
     FreezeAfter,
-    /// It is asked for twice.
+    /// It is asked for, or sent, twice.
     Twice,
+    /// It is sent before all other signals.
+    Early,
     /// The code panics before it happens.
     Panic,
     /// The call never returns, and nothing happens.
@@ -136,6 +149,7 @@ impl fmt::Display for Fault {
             Self::FreezeBefore => "freeze-before",
             Self::FreezeAfter => "freeze-after",
             Self::Twice => "twice",
+            Self::Early => "early",
             Self::Panic => "panic",
             Self::Hang => "hang",
             Self::HangAfter => "hang-after",
@@ -189,7 +203,36 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// What a call of the user's code came to; that it begins is noted as not done, too.
+/// How a signal came to its wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// While the wait was open.
+    InTime,
+    /// Before the wait was open.
+    Early,
+    /// A second time.
+    Twice,
+    /// Not before the wait's deadline.
+    Missed,
+    /// After the saga had turned back, or had ended.
+    Late,
+}
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InTime => "in time",
+            Self::Early => "early",
+            Self::Twice => "twice",
+            Self::Missed => "deadline passed",
+            Self::Late => "late",
+        })
+    }
+}
+
+/// What a call of the user's code came to; that it begins is noted as not done, too, and so, without a key, is that it was recorded as
+/// intended to undo a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Called {
     pub(super) point: Point,
@@ -207,6 +250,8 @@ pub(super) struct Injector {
 struct Inner {
     schedule: Schedule,
     random: Option<fastrand::Rng>,
+    /// Of its own, so that what it is drawn for does not move the faults.
+    sender: Option<fastrand::Rng>,
     points: Vec<Point>,
     struck: Vec<(Point, Fault)>,
     /// The process is dead.
@@ -220,6 +265,10 @@ struct Inner {
     quiet: bool,
     late: Vec<BoxFuture<'static, ()>>,
     calls: Vec<Called>,
+    /// How signals came to their waits.
+    arrivals: Vec<(String, Arrival)>,
+    /// The waits at which sagas rest.
+    waiting: BTreeMap<SagaId, Arc<str>>,
     /// How sagas stood of which nothing was kept.
     forgotten: BTreeMap<SagaId, Status>,
 }
@@ -227,10 +276,12 @@ struct Inner {
 impl Injector {
     pub(super) fn new(schedule: &Schedule) -> Self {
         let random = schedule.random.map(|(seed, _)| fastrand::Rng::with_seed(seed));
+        let sender = schedule.random.map(|(seed, _)| fastrand::Rng::with_seed(seed ^ SENDER));
         Self {
             inner: Arc::new(Mutex::new(Inner {
                 schedule: schedule.clone(),
                 random,
+                sender,
                 points: Vec::new(),
                 struck: Vec::new(),
                 crashed: false,
@@ -241,6 +292,8 @@ impl Injector {
                 quiet: false,
                 late: Vec::new(),
                 calls: Vec::new(),
+                arrivals: Vec::new(),
+                waiting: BTreeMap::new(),
                 forgotten: BTreeMap::new(),
             })),
         }
@@ -270,6 +323,11 @@ impl Injector {
         }
         inner.points.push(point);
         fault
+    }
+
+    /// Comes to a signal being sent. In a random run that is no point of its own: there signals are held back by chance.
+    pub(super) fn strike_sender(&self, point: Point) -> Option<Fault> {
+        if self.is_random() { self.holds_back().then_some(Fault::Late) } else { self.strike(point) }
     }
 
     /// The process dies: whoever is called now does not return.
@@ -337,6 +395,33 @@ impl Injector {
         self.inner().calls.push(call);
     }
 
+    pub(super) fn arrived(&self, wait: &str, arrival: Arrival) {
+        self.inner().arrivals.push((wait.to_owned(), arrival));
+    }
+
+    pub(super) fn arrivals(&self) -> Vec<(String, Arrival)> {
+        self.inner().arrivals.clone()
+    }
+
+    /// Sees what was committed of a saga: one that rested at a wait and turns back from there has missed its deadline; one that goes back
+    /// intends to undo the step at which it stands.
+    pub(super) fn committed(&self, head: &Head) {
+        let mut inner = self.inner();
+        if head.status == Status::Compensating {
+            let point = Point::Undo(head.step.to_string());
+            inner.calls.push(Called { point, key: String::new(), done: false });
+        }
+        let waited = inner.waiting.remove(&head.id);
+        if head.status == Status::Waiting {
+            inner.waiting.insert(head.id, Arc::clone(&head.step));
+        } else if let Some(wait) = waited
+            && matches!(head.status, Status::Compensating | Status::Compensated | Status::NeedsOperator)
+            && head.reason.as_deref() == Some(DEADLINE)
+        {
+            inner.arrivals.push((wait.to_string(), Arrival::Missed));
+        }
+    }
+
     /// Notes that nothing is kept of a saga that stood so.
     pub(super) fn forget(&self, id: SagaId, status: Status) {
         self.inner().forgotten.insert(id, status);
@@ -361,6 +446,11 @@ impl Injector {
     /// Draws a number below `limit`; 0 where nothing is left to chance.
     pub(super) fn draw(&self, limit: usize) -> usize {
         self.inner().random.as_mut().map_or(0, |random| random.usize(0..limit.max(1)))
+    }
+
+    /// Tells whether a signal is held back until nothing else happens any more; never where nothing is left to chance.
+    fn holds_back(&self) -> bool {
+        self.inner().sender.as_mut().is_some_and(|sender| sender.u32(0..1000) < HELD_BACK)
     }
 
     pub(super) fn is_random(&self) -> bool {

@@ -11,7 +11,7 @@ use super::Scenario;
 use super::run::{LEASE, World, now};
 use crate::Result;
 use crate::definition::UnitKind;
-use crate::machine::{State, record};
+use crate::machine::{State, UnitStatus, record};
 use crate::store::{Query, SagaId, Status, Stored};
 
 impl<S: Scenario> World<'_, S> {
@@ -81,6 +81,12 @@ impl<S: Scenario> World<'_, S> {
         let units = self.plans.first().into_iter().flat_map(|plan| plan.units.iter().enumerate());
         let answered = units.filter(|(unit, it)| it.kind == UnitKind::Wait && state.output(*unit).is_some());
         answered.map(|(_, unit)| unit.name.to_string()).collect()
+    }
+
+    pub(super) fn not_undone(&self, state: &State) -> BTreeSet<String> {
+        let units = self.plans.first().into_iter().flat_map(|plan| plan.units.iter().enumerate());
+        let left = units.filter(|(unit, _)| state.status(*unit) == UnitStatus::UndoFailed);
+        left.map(|(_, unit)| unit.name.to_string()).collect()
     }
 
     pub(super) fn status(&self, id: SagaId) -> Option<Status> {

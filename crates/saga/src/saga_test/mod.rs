@@ -1,9 +1,9 @@
 //! A user's saga through every crash, every outcome and every repetition.
 //!
 //! A [`Scenario`] says what the saga is, what its participants are and what is answered to it. Everything else is found out:
-//! a calm run comes to *points* (commits, claims, steps, compensations), and at every point every [`Fault`] that can strike there
+//! a calm run comes to *points* (signals, commits, claims, steps, compensations), and at every point every [`Fault`] that can strike there
 //! strikes in a run of its own; then, in [`every_pair`], a second one at every point of what follows. [`seeds`] draws many faults
-//! for one run, and answers twice and out of order.
+//! for one run, and sends signals twice, out of order, and when nothing else happens any more.
 //!
 //! Processes die by not being asked any more, and stand still by being asked again when another has finished their work; time is
 //! virtual, and a run takes some ten microseconds. The engine, the state machine and the store's seam are those of the service.
@@ -14,7 +14,9 @@
 //! 2. completed: every step was done, and has exactly one effect that stands;
 //! 3. compensated: no effect of a step that has a compensation stands, the unknown one included;
 //! 4. a done pivot is never undone, and neither is anything before it then;
-//! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation;
+//! 5. compensations follow each other in strict reverse order, and no step has its effect after its compensation; one that is
+//!    [passed over](crate::WhenExhausted::Continue) when it is exhausted begins in that order, the steps before it are undone all the
+//!    same, and the saga ends with an operator and tells which steps are [not undone](Ending::not_undone);
 //! 6. what was acknowledged is stored: answers, and what an operator [decided](Scenario::decide), made or refused;
 //! 7. a child has ended as its parent has, or was never begun where that went back, all of this holds of it, too, and no step of
 //!    it has its effect between its compensation and the next time that its parent makes it;
@@ -24,7 +26,11 @@
 //! Steps of a saga and of its children have names of their own, by which they are counted, so that two children of one definition
 //! are not told from each other; a child's definition is made in [`Scenario::definition`], as its parent's.
 //!
-//! After twenty violations no more runs are made. A [`Report`] that has not reached a step, a compensation or a fault fails: a test that tests nothing is not passed.
+//! After twenty violations no more runs are made. A [`Report`] that has not reached a step, a compensation, a late handler or a fault fails: a
+//! test that tests nothing is not passed. So does one in which a wait of the saga did not get its signal in time, early (unless the saga
+//! begins with it) and twice, or, where it has a deadline, did not see that pass and the signal come late. What a saga waits for has to be
+//! among the scenario's [answers](Scenario::answers); a late handler that nothing but a surplus signal can reach, behind the pivot or
+//! before the first step, needs a second answer with an [id](crate::Signal::with_id) of its own there. Waits of children are not answered.
 //!
 //! ```
 //! use pumasi_saga::saga_test::{self, Bank, Scenario};
@@ -89,6 +95,7 @@ mod fault;
 mod look;
 mod report;
 mod run;
+mod script;
 mod store;
 
 use std::ops::Range;
@@ -101,7 +108,7 @@ use serde::de::DeserializeOwned;
 
 pub use bank::Bank;
 pub use blocking::Blocking;
-pub use fault::{Fault, Point, Schedule};
+pub use fault::{Arrival, Fault, Point, Schedule};
 pub use report::{Report, Violation};
 pub use run::Ending;
 
@@ -130,7 +137,7 @@ pub trait Scenario {
     /// Returns the saga's key.
     fn key(&self) -> Self::Key;
 
-    /// Returns what is answered, in order.
+    /// Returns what is answered, in order: something for each wait.
     fn answers(&self) -> Vec<Signal> {
         Vec::new()
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::fault::{Fault, Point, Schedule};
+use super::fault::{Arrival, Fault, Point, Schedule};
 use super::run::{Run, plans};
 use super::{Ending, Scenario};
+use crate::definition::{UnitKind, UnitPlan};
 use crate::store::Status;
 
 /// How many violations are told.
@@ -44,8 +45,12 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How many violations there were in all.
     pub violated: u64,
-    /// Steps and compensations that no run came to.
+    /// How often a signal came to each wait in each way, and how often one did not before its deadline.
+    pub arrivals: BTreeMap<(String, Arrival), u64>,
+    /// Steps, compensations and late handlers that no run came to.
     pub unreached: Vec<Point>,
+    /// Waits to which no run's signal came in this way.
+    pub not_arrived: Vec<(String, Arrival)>,
     /// A sum over the ends of all runs, by which two sets of runs are compared.
     pub digest: u64,
 }
@@ -55,14 +60,28 @@ impl Report {
         if self.runs == 0
             && let Ok(definition) = scenario.definition()
         {
-            for unit in plans(&definition.inner).iter().flat_map(|plan| &plan.units) {
-                if unit.kind != crate::definition::UnitKind::Wait {
+            let plans = plans(&definition.inner);
+            for unit in plans.iter().flat_map(|plan| &plan.units) {
+                if unit.kind != UnitKind::Wait {
                     self.unreached.push(Point::Run(unit.name.to_string()));
                 }
                 if unit.undo.is_some() {
                     self.unreached.push(Point::Undo(unit.name.to_string()));
                 }
             }
+            // Nobody sends the children anything.
+            let waits = plans.iter().take(1).flat_map(|plan| &plan.units);
+            for wait in waits.filter(|unit| unit.kind == UnitKind::Wait) {
+                if wait.late.is_some() {
+                    self.unreached.push(Point::Late(wait.name.to_string()));
+                }
+                let arrivals = expected(wait, scenario.forgets());
+                self.not_arrived.extend(arrivals.map(|arrival| (wait.name.to_string(), arrival)));
+            }
+        }
+        self.not_arrived.retain(|expected| !run.arrivals.contains(expected));
+        for arrival in &run.arrivals {
+            *self.arrivals.entry(arrival.clone()).or_default() += 1;
         }
         self.runs += 1;
         self.decisions += run.decisions;
@@ -107,11 +126,31 @@ impl Report {
         if !missing.is_empty() {
             return Some(format!("no run came to: {}", missing.join(", ")));
         }
+        let missing: Vec<_> =
+            self.not_arrived.iter().map(|(wait, arrival)| format!("{wait} {arrival}")).collect();
+        if !missing.is_empty() {
+            return Some(format!("in no run there was a signal for: {}", missing.join(", ")));
+        }
         if self.runs > 1 && self.struck.is_empty() {
             return Some("no fault struck".to_owned());
         }
         None
     }
+}
+
+/// How signals can come to a wait, whatever the saga does besides.
+///
+/// Of a saga of which nothing is kept nobody asks what became of it: what comes after its end is not sent.
+fn expected(wait: &UnitPlan, forgets: bool) -> impl Iterator<Item = Arrival> {
+    let has_deadline = wait.deadline.is_some();
+    let ways = [
+        (Arrival::InTime, true),
+        (Arrival::Early, wait.stage > 0),
+        (Arrival::Twice, !forgets),
+        (Arrival::Missed, has_deadline),
+        (Arrival::Late, has_deadline && !forgets),
+    ];
+    ways.into_iter().filter(|(_, is_possible)| *is_possible).map(|(arrival, _)| arrival)
 }
 
 impl fmt::Display for Report {
@@ -130,8 +169,14 @@ impl fmt::Display for Report {
         for ((point, fault), count) in &self.struck {
             writeln!(f, "  {point}: {fault} {count}")?;
         }
+        for ((wait, arrival), count) in &self.arrivals {
+            writeln!(f, "  wait {wait}: {arrival} {count}")?;
+        }
         for point in &self.unreached {
             writeln!(f, "  not reached: {point}")?;
+        }
+        for (wait, arrival) in &self.not_arrived {
+            writeln!(f, "  not reached: wait {wait}: {arrival}")?;
         }
         for violation in &self.violations {
             writeln!(f, "  VIOLATED {}: {}", violation.schedule, violation.what)?;

@@ -11,11 +11,12 @@ use pumasi_core::event::EventId;
 use pumasi_core::resilience::Random;
 use pumasi_core::time::{Clock, ManualClock};
 
-use super::fault::{Called, Fault, Injector, Point, Schedule};
+use super::fault::{Arrival, Called, Fault, Injector, Point, Schedule};
+use super::script::{Script, Sent};
 use super::store::FaultyStore;
 use super::{Bank, Scenario, Stores, check, code};
 use crate::definition::{Definition, Plan, Untyped};
-use crate::engine::{Engine, EngineOptions, SagaHandle, Signal, View};
+use crate::engine::{Engine, EngineOptions, SagaHandle, View};
 use crate::machine::Audit;
 use crate::store::{SagaId, SagaStore, Status};
 use crate::{Error, ErrorKind, Result};
@@ -40,6 +41,8 @@ pub struct Ending {
     pub events: Vec<EventId>,
     /// What operators did; nothing of a saga that was forgotten.
     pub audits: Vec<Audit>,
+    /// The steps whose compensations are exhausted, which an operator has to see to.
+    pub not_undone: BTreeSet<String>,
     /// How its children stand, by the names of their sagas.
     pub children: BTreeMap<String, Status>,
 }
@@ -49,6 +52,7 @@ pub(super) struct Run {
     pub(super) points: Vec<Point>,
     pub(super) struck: Vec<(Point, Fault)>,
     pub(super) calls: Vec<Called>,
+    pub(super) arrivals: Vec<(String, Arrival)>,
     pub(super) ending: Option<Ending>,
     pub(super) wrong: Option<String>,
     pub(super) decisions: u64,
@@ -62,6 +66,7 @@ impl Run {
             points: Vec::new(),
             struck: Vec::new(),
             calls: Vec::new(),
+            arrivals: Vec::new(),
             ending: None,
             wrong: Some(wrong),
             decisions: 0,
@@ -163,6 +168,7 @@ pub(super) fn run<S: Scenario>(scenario: &S, stores: &impl Stores, schedule: &Sc
         points: injector.points(),
         struck: injector.struck(),
         calls: injector.calls(),
+        arrivals: injector.arrivals(),
         ending,
         wrong,
         decisions: world.decisions as u64,
@@ -217,12 +223,18 @@ impl<S: Scenario> World<'_, S> {
         let mut process = self.boot().map_err(told)?;
         let key = Arc::new(self.scenario.key());
         let id = process.handle.id(&key).map_err(told)?;
-        for answer in self.script() {
-            process = self.answer(process, &key, answer.as_ref())?;
+        let Script { first, last } = Script::of(self.scenario.answers(), &self.injector);
+        for sent in first {
+            process = self.answer(process, &key, id, sent.as_ref())?;
             process = self.operate(process, &key, false)?;
         }
         process = self.settle(process, id)?;
         process = self.operate(process, &key, true)?;
+        for sent in last {
+            process = self.answer(process, &key, id, Some(&sent))?;
+            process = self.settle(process, id)?;
+            process = self.operate(process, &key, true)?;
+        }
         // What was put off happens now, and those who stood still go on.
         self.injector.thaw();
         self.injector.next_process();
@@ -246,9 +258,14 @@ impl<S: Scenario> World<'_, S> {
         // A saga whose child needs an operator looks after it for ever.
         let stuck = children.values().any(|status| *status == Status::NeedsOperator);
         let status = if stuck && !status.is_final() { Status::NeedsOperator } else { status };
-        let answered = state.map(|state| self.answered(&state)).unwrap_or_default();
+        if let (Some(plan), Some(state)) = (self.plans.first(), &state) {
+            check::check_told(plan, state, &self.bank)?;
+        }
+        let answered = state.as_ref().map(|state| self.answered(state)).unwrap_or_default();
+        let not_undone = state.map(|state| self.not_undone(&state)).unwrap_or_default();
         let ledger = self.bank.ledger();
-        Ok((id, Ending { status, ledger, answered, events: self.events(), audits, children }))
+        let events = self.events();
+        Ok((id, Ending { status, ledger, answered, events, audits, not_undone, children }))
     }
 
     /// Lets an operator decide, as long as there is something to decide.
@@ -284,33 +301,18 @@ impl<S: Scenario> World<'_, S> {
         Ok(process)
     }
 
-    /// What is answered: in a random run perhaps twice, and perhaps not in order.
-    fn script(&self) -> Vec<Option<Signal>> {
-        let mut script: Vec<_> = self.scenario.answers().into_iter().map(Some).collect();
-        if script.is_empty() {
-            script.push(None);
-        }
-        if self.injector.is_random() {
-            for _ in 0..self.injector.draw(3) {
-                let twice = script.get(self.injector.draw(script.len())).cloned();
-                script.insert(self.injector.draw(script.len() + 1), twice.flatten());
-            }
-            for _ in 0..self.injector.draw(3) {
-                let (one, other) = (self.injector.draw(script.len()), self.injector.draw(script.len()));
-                script.swap(one, other);
-            }
-        }
-        script
-    }
-
     /// Answers until that is acknowledged, as a client does who does not know whether it was heard.
     fn answer(
         &mut self,
         process: Process<S::Key, S::App>,
         key: &Arc<S::Key>,
-        answer: Option<&Signal>,
+        id: SagaId,
+        sent: Option<&Sent>,
     ) -> std::result::Result<Process<S::Key, S::App>, String> {
-        let id = process.handle.id(key).map_err(|error| format!("{error:?}"))?;
+        if let Some(sent) = sent {
+            self.note_arrival(id, sent);
+        }
+        let answer = sent.map(|sent| &sent.signal);
         // As a webhook does, or as an endpoint; what comes after the end comes by the former.
         let leaves = if self.injector.is_random() {
             self.injector.draw(3) == 1

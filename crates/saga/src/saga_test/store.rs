@@ -108,12 +108,13 @@ impl<S: SagaStore> SagaStore for FaultyStore<S> {
             }
             let one = async {
                 let (id, status, forgets) = (commit.head.id, commit.head.status, commit.forgets);
-                let creates = commit.creates();
+                let (creates, head) = (commit.creates(), commit.head.clone());
                 let answers = self.inner.commit(vec![commit]).await;
                 let answer = answers.into_iter().next().unwrap_or_else(|| {
                     Err(Error::new(ErrorKind::Protocol, "the store did not answer a commit"))
                 });
                 if answer.is_ok() {
+                    self.injector.0.committed(&head);
                     if creates && self.injector.0.forgotten(id).is_some() {
                         self.injector.0.called(Called {
                             point: Point::Commit,
@@ -202,8 +203,10 @@ impl StoreTransaction for FaultyTransaction {
         let fault = injector.strike(Point::Commit);
         let one = async {
             let (id, status, forgets) = (commit.head.id, commit.head.status, commit.forgets);
+            let head = commit.head.clone();
             let answer = inner.commit(commit).await;
             if answer.is_ok() {
+                injector.committed(&head);
                 let staged = std::mem::take(&mut *staged.lock().unwrap_or_else(PoisonError::into_inner));
                 for call in staged {
                     injector.called(call);

@@ -127,6 +127,13 @@ pub struct Head {
     pub reason: Option<Arc<str>>,
 }
 
+impl Head {
+    /// Tells whether the saga stands as it did at `before`: then the time since when it does goes on.
+    pub fn stands_as(&self, before: &Self) -> bool {
+        self.status == before.status && self.step == before.step
+    }
+}
+
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head")

@@ -86,9 +86,12 @@ pub use watch::{Changes, Watched, WatchedStore};
 ///     [parked](Status::Parked) is not woken so: it is due when its head says, and signals wait with it.
 /// 13. **Events with their commit.** What [`outbox`](Self::outbox) hands out is what was committed, in order per saga.
 /// 14. **Queries are paged.** [`query`](Self::query) lists every matching saga once, ordered by id, however it is paged; what is
-///     [loaded together](Self::load_all) is what each load answers.
+///     [loaded together](Self::load_all) is what each load answers, and what is [counted](Self::census) is what is listed.
 /// 15. **Errors are told.** A store that failed says so; nothing that it did not keep is ever answered with `Ok`.
 /// 16. **Cancellation.** A call whose future is dropped has happened wholly or not at all.
+/// 17. **Found by age.** Queries know three ages, by the store's clock: since the saga was created, since it
+///     [stands](Head::stands_as) as it does, and since it was committed last.
+/// 18. **Queries are checked.** One that breaks [`Query::check`] is refused with `InvalidInput`.
 #[async_trait]
 pub trait SagaStore: fmt::Debug + Send + Sync {
     /// Tells what this store can do.

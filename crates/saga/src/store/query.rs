@@ -16,8 +16,10 @@ use crate::{Error, ErrorKind, Result};
 /// use pumasi_saga::store::{Query, Status};
 ///
 /// let stuck = Query::new().with_saga("registration").with_statuses([Status::NeedsOperator, Status::Parked]);
-/// let slow = Query::new().with_step("start_payment").with_idle(Duration::from_secs(600));
-/// # let _ = (stuck, slow);
+/// // How long it has stood there, however often the step was tried meanwhile; and how old it is.
+/// let slow = Query::new().with_step("start_payment").with_standing(Duration::from_secs(600));
+/// let old = Query::new().with_statuses([Status::Waiting]).with_age(Duration::from_secs(86_400));
+/// # let _ = (stuck, slow, old);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,10 @@ pub struct Query {
     pub step: Option<Arc<str>>,
     /// The last commit was at least this long ago, by the store's clock.
     pub idle: Option<Duration>,
+    /// It has had its status and stood at its step for at least this long, by the store's clock.
+    pub standing: Option<Duration>,
+    /// It was created at least this long ago, by the store's clock.
+    pub age: Option<Duration>,
     /// This worker holds it, and its lease runs.
     pub holder: Option<WorkerId>,
     /// Only sagas whose id is greater: the last one of the page before.
@@ -52,6 +58,8 @@ impl Query {
             statuses: Vec::new(),
             step: None,
             idle: None,
+            standing: None,
+            age: None,
             holder: None,
             after: None,
             limit: Self::DEFAULT_LIMIT,
@@ -86,10 +94,26 @@ impl Query {
         self
     }
 
-    /// Means those that were committed last at least this long ago.
+    /// Means those that were committed last at least this long ago: nobody has done anything about them since. Every attempt of a
+    /// step that is tried again is a commit.
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
+        self
+    }
+
+    /// Means those that have had their status, and stood at their step, for at least this long, however often that was tried: the age in
+    /// the present state.
+    #[must_use]
+    pub fn with_standing(mut self, standing: Duration) -> Self {
+        self.standing = Some(standing);
+        self
+    }
+
+    /// Means those that were created at least this long ago.
+    #[must_use]
+    pub fn with_age(mut self, age: Duration) -> Self {
+        self.age = Some(age);
         self
     }
 
@@ -139,6 +163,8 @@ impl Query {
             && self.step.as_ref().is_none_or(|step| *step == head.step)
             && self.holder.is_none_or(|holder| summary.holder == Some(holder))
             && self.idle.is_none_or(|idle| now.saturating_since(summary.updated_at) >= idle)
+            && self.standing.is_none_or(|standing| now.saturating_since(summary.since) >= standing)
+            && self.age.is_none_or(|age| now.saturating_since(summary.created_at) >= age)
     }
 }
 
@@ -164,6 +190,8 @@ pub struct Summary {
     pub created_at: Timestamp,
     /// When it was committed last, by the store's clock.
     pub updated_at: Timestamp,
+    /// Since when it has had its status and stood at its step, by the store's clock.
+    pub since: Timestamp,
 }
 
 impl Summary {
@@ -175,8 +203,9 @@ impl Summary {
         holder: Option<WorkerId>,
         created_at: Timestamp,
         updated_at: Timestamp,
+        since: Timestamp,
     ) -> Self {
-        Self { head, version, epoch, holder, created_at, updated_at }
+        Self { head, version, epoch, holder, created_at, updated_at, since }
     }
 }
 

@@ -24,6 +24,7 @@ pub(in crate::store) struct Row {
     pub(in crate::store) wake: Option<Timestamp>,
     pub(in crate::store) created_at: Timestamp,
     pub(in crate::store) updated_at: Timestamp,
+    pub(in crate::store) since: Timestamp,
     log: Vec<u8>,
     signals: Vec<StoredSignal>,
     last_signal: u64,
@@ -55,7 +56,8 @@ impl Row {
 
     pub(in crate::store) fn summary(&self, runs: bool) -> Summary {
         let holder = self.holder.filter(|_| runs);
-        Summary::new(self.head.clone(), self.version, self.epoch, holder, self.created_at, self.updated_at)
+        let (created_at, updated_at, since) = (self.created_at, self.updated_at, self.since);
+        Summary::new(self.head.clone(), self.version, self.epoch, holder, created_at, updated_at, since)
     }
 
     /// Whether it ended, and nothing waits for anybody.
@@ -93,6 +95,7 @@ impl Row {
             out.bytes(&signal.payload);
             out.time(signal.at);
         }
+        out.time(self.since);
         seal(out)
     }
 
@@ -114,6 +117,8 @@ impl Row {
                 at: from.time()?,
             });
         }
+        // The first version did not write it.
+        let since = if from.0.is_empty() { updated_at } else { from.time()? };
         Ok(Self {
             head,
             version,
@@ -123,6 +128,7 @@ impl Row {
             wake,
             created_at,
             updated_at,
+            since,
             log,
             signals,
             last_signal,
@@ -298,6 +304,7 @@ impl Change<'_> {
                     wake: None,
                     created_at: now,
                     updated_at: now,
+                    since: now,
                     log: Vec::new(),
                     signals: Vec::new(),
                     last_signal: 0,
@@ -310,6 +317,9 @@ impl Change<'_> {
                 row.epoch = commit.lease.epoch();
                 row.token = commit.token;
                 row.updated_at = now;
+                if !commit.head.stands_as(&row.head) {
+                    row.since = now;
+                }
                 row.head = Head { saga: row.head.saga, key: row.head.key, ..commit.head.clone() };
                 if !commit.consumed.is_empty() {
                     row.signals.retain(|signal| !commit.consumed.contains(&signal.seq));

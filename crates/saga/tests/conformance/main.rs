@@ -4,6 +4,8 @@
     expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")
 )]
 
+#[cfg(feature = "postgres")]
+mod ages;
 mod barrier;
 mod capacity;
 #[cfg(feature = "postgres")]

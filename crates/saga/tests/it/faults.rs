@@ -5,13 +5,18 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration, Repacked, Then,
-    Ticket, Transfer,
+    Early, Errand, Forgotten, Keeper, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration,
+    Repacked, Then, Ticket, Transfer, Trip,
 };
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
-pub(crate) fn seeds(few: u64) -> std::ops::Range<u64> {
-    let wanted = std::env::var("PUMASI_SAGA_SEEDS").unwrap_or_else(|_| few.to_string());
+fn seeds(few: u64) -> std::ops::Range<u64> {
+    seeds_of("PUMASI_SAGA_SEEDS", few)
+}
+
+/// As many seeds as the variable says, written so.
+pub(crate) fn seeds_of(variable: &str, few: u64) -> std::ops::Range<u64> {
+    let wanted = std::env::var(variable).unwrap_or_else(|_| few.to_string());
     let (count, from) = wanted.split_once('+').unwrap_or((&wanted, "0"));
     let (count, from): (u64, u64) = (count.parse().unwrap(), from.parse().unwrap());
     from..from + count
@@ -143,6 +148,13 @@ fn what_operators_decide_survives_every_fault() {
     for early in [Early::Nothing, Early::RollBack] {
         let report = survives(&Errand(early));
         assert!(report.decisions > 0);
+    }
+}
+
+#[test]
+fn compensations_that_are_passed_over_survive_every_fault() {
+    for keeper in [Keeper::Nobody, Keeper::TriesAgain] {
+        survives(&Trip(keeper));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The same seeds through all stores: the same terminal states, the same ledgers, the same faults on the way.
+//! The same seeds through all stores: the same terminal states, the same ledgers, the same faults on the way; longer by
+//! `PUMASI_SAGA_STORE_SEEDS`.
 
 use std::sync::Arc;
 
@@ -8,8 +9,13 @@ use pumasi_saga::store::SagaStore;
 use pumasi_saga::{Error, Result};
 use tokio::runtime::Runtime;
 
-use crate::faults::seeds;
+use crate::faults::seeds_of;
 use crate::sagas::{Order, Registration, Repacked, Then};
+
+/// How many seeds, as `PUMASI_SAGA_SEEDS`: each makes a store of its own.
+fn seeds() -> std::ops::Range<u64> {
+    seeds_of("PUMASI_SAGA_STORE_SEEDS", 60)
+}
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -23,7 +29,7 @@ fn compare(name: &str, stores: &impl Stores) {
 }
 
 fn one<S: Scenario>(name: &str, scenario: &S, stores: &impl Stores) {
-    let seeds = seeds(60);
+    let seeds = seeds();
     let there = saga_test::seeds_on(scenario, &InMemory, seeds.clone());
     let here = saga_test::seeds_on(scenario, stores, seeds);
     println!("{name}: {} seeds, {} faults, digest {:016x}", here.runs, here.faults(), here.digest);
@@ -98,7 +104,7 @@ fn the_same_seeds_end_alike_in_postgres() {
     };
     compare("PostgreSQL", &stores);
     let rows = rows::Ticket { pool: pool.clone(), runtime: runtime.handle().clone() };
-    let report = saga_test::seeds_on(&rows, &stores, seeds(60));
+    let report = saga_test::seeds_on(&rows, &stores, seeds());
     println!("PostgreSQL, steps in transactions: {report}");
     assert_eq!(report.violations, []);
     let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));

@@ -1,7 +1,7 @@
 //! Signals that no wait takes: told, counted, and handled where something is declared for them.
 
 use pumasi_saga::saga_test::Bank;
-use pumasi_saga::store::{MemoryStore, Status};
+use pumasi_saga::store::{MemoryStore, SagaStore, Status};
 use pumasi_saga::{Engine, Receipt, SagaHandle, Signal};
 
 use crate::sagas::{
@@ -52,6 +52,30 @@ async fn a_payment_for_what_is_completed_is_given_back_once() {
     assert_eq!(registrations.engine().run_due().await.unwrap(), 1);
     assert_eq!(bank.standing("payment_completed"), 2);
     assert_eq!(registrations.view(&key).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
+async fn what_a_wait_took_is_remembered_for_good_and_of_the_rest_the_last_thousand() {
+    let (registrations, bank) = registrations();
+    let key = RegistrationKey::of(1);
+    complete(&registrations, &key).await;
+    let (id, store) = (registrations.id(&key).unwrap(), registrations.engine().store());
+    let mut sizes = Vec::new();
+    for round in 0..2 {
+        for payment in 0..1_100 {
+            let payment = paid(&format!("evt-{round}-{payment}"));
+            registrations.advance(&key, payment).await.unwrap();
+        }
+        sizes.push(store.load(id).await.unwrap().unwrap().log.len());
+    }
+    assert_eq!(bank.standing("payment_completed"), 2_200, "each is given back");
+    assert!(sizes[1] < sizes[0] + 20_000, "what is kept of a saga grows: {sizes:?} bytes");
+    for known in ["evt-1", "evt-1-1099", "evt-1-100"] {
+        assert_eq!(registrations.signal(&key, paid(known)).await.unwrap(), Receipt::Duplicate, "{known}");
+    }
+    // It is handled once more, under the key of the first time.
+    registrations.advance(&key, paid("evt-0-0")).await.unwrap();
+    assert_eq!(bank.standing("payment_completed"), 2_200);
 }
 
 #[tokio::test]

@@ -106,6 +106,8 @@ macro_rules! store_laws {
             law_14_purged_for_all,
             law_15_errors_are_told,
             law_16_cancellation,
+            law_17_found_by_age,
+            law_18_queries_are_checked,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! Laws 14 to 16: what is listed, counted, forgotten, told and given up.
+//! Laws 14 to 18: what is listed, counted, forgotten, told, given up, and what may be asked.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -88,12 +88,6 @@ pub async fn law_14_queries_are_paged(harness: &dyn StoreHarness) -> Verdict {
                 && query.holder.is_none_or(|holder| holder == commit.worker)
         };
         same!(found.len(), commits.iter().filter(meant).count(), "sagas found by {query:?}");
-    }
-    for query in
-        [Query::new().with_saga("a\0"), Query::new().with_key("\"\0\""), Query::new().with_step("\0")]
-    {
-        let refused = store.query(&query).await.err().map(|error| error.kind());
-        same!(refused, Some(ErrorKind::InvalidInput), "what no saga's name can be, asked for by {query:?}");
     }
     let first = list(Query::new().with_key(key(0)), 10).await?;
     let heads: Vec<_> =
@@ -253,5 +247,86 @@ pub async fn law_16_cancellation(harness: &dyn StoreHarness) -> Verdict {
     holds!(saga.log == expected, "a commit that was given up and repeated is not there once");
     let events: Vec<String> = (0..12).map(|polls| polls.to_string()).collect();
     same!(relayed(&*store.outbox()).await?, events, "events of commits that were given up and repeated");
+    Ok(Kept::Whole)
+}
+
+/// Law 17: sagas are found by how long ago they were created, and since when they stand as they do, whatever is committed meanwhile.
+///
+/// # Errors
+/// [`Broken`] if it does not hold, or a call failed.
+pub async fn law_17_found_by_age(harness: &dyn StoreHarness) -> Verdict {
+    let store = &*harness.open().await;
+    let worker = WorkerId::random();
+    store.renew(worker, LONG).await?;
+    let old = begun(store, 0, worker).await?;
+    harness.pass(SHORT).await;
+    begun(store, 1, worker).await?;
+    let tried_again = next(&old);
+    one(store, tried_again.clone()).await?;
+    let found = async |query: Query| -> Result<Vec<SagaId>, Broken> {
+        Ok(store.query(&query).await?.iter().map(|saga| saga.head.id).collect())
+    };
+    let of_old = Query::new().with_key(key(0));
+    let summary = store.query(&of_old).await?.pop().ok_or_else(|| Broken::new("a saga is not listed"))?;
+    same!(summary.since, summary.created_at, "since when a saga that is tried again stands as it does");
+    holds!(summary.updated_at > summary.since, "a commit is not noticed");
+    // What passes until this is answered only makes it older; and the other one is younger by all that passed before.
+    let age = store.renew(worker, LONG).await?.saturating_since(summary.created_at);
+    for query in [
+        Query::new().with_age(age),
+        Query::new().with_standing(age),
+        Query::new().with_age(age).with_standing(age).with_saga(SAGA),
+        Query::new()
+            .with_standing(age)
+            .with_statuses([Status::Running, Status::Waiting])
+            .with_step("hold_place"),
+        of_old.clone().with_age(Duration::ZERO),
+    ] {
+        same!(found(query.clone()).await?, vec![id(0)], "sagas found by {query:?}");
+    }
+    for query in [
+        of_old.clone().with_age(LONG),
+        of_old.clone().with_standing(LONG),
+        of_old.clone().with_idle(age),
+        Query::new().with_age(age).with_step("no such step"),
+        Query::new().with_age(age).with_after(id(0)),
+    ] {
+        same!(found(query.clone()).await?, Vec::new(), "sagas found by {query:?}");
+    }
+    let mut went_on = next(&tried_again);
+    went_on.head.step = "start_payment".into();
+    one(store, went_on.clone()).await?;
+    same!(
+        found(Query::new().with_standing(age)).await?,
+        Vec::new(),
+        "sagas that stand since before they went on"
+    );
+    same!(found(Query::new().with_age(age)).await?, vec![id(0)], "sagas as old as before they went on");
+    let summary = store.query(&of_old).await?.pop().ok_or_else(|| Broken::new("a saga is not listed"))?;
+    same!(summary.since, summary.updated_at, "since when a saga that went on stands as it does");
+    harness.pass(SHORT).await;
+    let let_go = let_go(&went_on, None);
+    one(store, let_go.clone()).await?;
+    let mut waits = next(&let_go);
+    (waits.lease, waits.holds, waits.head.status) = (Lease::Take(2), false, Status::Waiting);
+    one(store, waits).await?;
+    let waiting = store.query(&of_old).await?.pop().ok_or_else(|| Broken::new("a saga is not listed"))?;
+    holds!(waiting.since > summary.since, "another status is not noticed");
+    same!(waiting.created_at, summary.created_at, "when it was created");
+    Ok(Kept::Whole)
+}
+
+/// Law 18: a query for what no saga can be called is refused.
+///
+/// # Errors
+/// [`Broken`] if it does not hold, or a call failed.
+pub async fn law_18_queries_are_checked(harness: &dyn StoreHarness) -> Verdict {
+    let store = &*harness.open().await;
+    for query in
+        [Query::new().with_saga("a\0"), Query::new().with_key("\"\0\""), Query::new().with_step("\0")]
+    {
+        let refused = store.query(&query).await.err().map(|error| error.kind());
+        same!(refused, Some(ErrorKind::InvalidInput), "what no saga's name can be, asked for by {query:?}");
+    }
     Ok(Kept::Whole)
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! record := length (varint) | CRC-32 of body (4 bytes, little endian) | body
-//! body   := format (1) | flags | version | time | note | phase | units | cause? | stuck? | outputs | seen | audits | early? | late?
+//! body   := format | flags | version | time | note | phase | units | cause? | stuck? | outputs | seen | audits | early? | late? | surplus?
 //! ```
 
 pub(crate) mod code;
@@ -24,14 +24,17 @@ use crate::planted::{self, Bug};
 use code::Writer;
 pub(crate) use read::read;
 
-/// The format that this code writes, and the newest that it reads.
-const FORMAT: u8 = 1;
+/// The format of a record that has nothing which the first version did not know, and the newest that this code reads and writes.
+const FIRST: u8 = 1;
+const FORMAT: u8 = 2;
 
 const BASE: u8 = 1;
 const CAUSE: u8 = 2;
 const STUCK: u8 = 4;
 const EARLY: u8 = 8;
 const LATE: u8 = 16;
+/// Since format 2.
+const SURPLUS: u8 = 32;
 
 /// What a record was written for, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +90,10 @@ impl Note {
 
 /// Writes the record of what changed since the last one, and counts the state as recorded.
 pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
-    let Delta { outputs, seen, audits, early, late, base } = std::mem::take(&mut state.delta);
+    let Delta { outputs, seen, surplus, audits, early, late, base } = std::mem::take(&mut state.delta);
     state.version += 1;
-    let (seen, audits) = if base { (0, 0) } else { (seen, audits) };
+    let (seen, surplus, audits) = if base { (0, 0, 0) } else { (seen, surplus, audits) };
+    let surplus = state.surplus.get(surplus..).unwrap_or_default();
     let early = early || (base && !state.early.is_empty());
     let late = late || (base && !state.late.is_empty());
     let mut flags = 0;
@@ -99,11 +103,12 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
         (STUCK, state.stuck.is_some()),
         (EARLY, early),
         (LATE, late),
+        (SURPLUS, !surplus.is_empty()),
     ] {
         flags |= if set { flag } else { 0 };
     }
     let mut body = Writer::with_capacity(64);
-    body.byte(FORMAT);
+    body.byte(if flags & SURPLUS == 0 { FIRST } else { FORMAT });
     body.byte(flags);
     body.number(state.version);
     body.time(now);
@@ -173,7 +178,14 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
             body.moment(late.at);
         }
     }
+    if !surplus.is_empty() {
+        body.length(surplus.len());
+        for id in surplus {
+            body.text(id);
+        }
+    }
     state.delta.seen = state.seen.len();
+    state.delta.surplus = state.surplus.len();
     state.delta.audits = state.audits.len();
     code::frame(&body.finish())
 }
@@ -228,7 +240,7 @@ pub(crate) fn size(state: &State) -> usize {
     let outputs = state.outputs.iter().flatten().map(|output| output.len());
     let early = state.early.iter().map(|early| early.payload.len() + early.id.len());
     let late = state.late.iter().map(|late| late.payload.len() + late.id.len());
-    let seen = state.seen.iter().map(|id| id.len());
+    let seen = state.seen.iter().chain(&state.surplus).map(|id| id.len());
     let audits = state.audits.iter().map(|audit| audit.who.len() + audit.why.len() + 64);
     outputs.chain(early).chain(late).chain(seen).chain(audits).sum()
 }

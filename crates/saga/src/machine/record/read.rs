@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::code::{Damage, Reader, unframe};
-use super::{BASE, Bytes, CAUSE, EARLY, Entry, FORMAT, LATE, Note, STUCK, unit_status};
+use super::{BASE, Bytes, CAUSE, EARLY, Entry, FIRST, FORMAT, LATE, Note, STUCK, SURPLUS, unit_status};
 use crate::machine::state::{Delta, StuckAt};
 use crate::machine::{Audit, Cause, Early, Late, Phase, State, Unit, UnitStatus};
 use crate::{Error, ErrorKind, Result};
@@ -50,7 +50,12 @@ fn read_all(log: &[u8]) -> std::result::Result<Log, Damage> {
         if !body.0.is_empty() {
             return Err(Damage::Nonsense);
         }
-        state.delta = Delta { seen: state.seen.len(), audits: state.audits.len(), ..Delta::default() };
+        state.delta = Delta {
+            seen: state.seen.len(),
+            surplus: state.surplus.len(),
+            audits: state.audits.len(),
+            ..Delta::default()
+        };
         let changed = state.units.iter().enumerate().filter_map(|(unit, it)| {
             let was = before.get(unit).copied().unwrap_or(UnitStatus::Idle);
             (was != it.status).then_some((unit, it.status))
@@ -75,13 +80,14 @@ struct Header {
 
 impl Header {
     fn read(body: &mut Reader<'_>) -> std::result::Result<Self, Damage> {
-        match body.byte()? {
-            FORMAT => {}
+        let known = match body.byte()? {
+            FIRST => BASE | CAUSE | STUCK | EARLY | LATE,
+            FORMAT => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS,
             format if format > FORMAT => return Err(Damage::Newer),
             _ => return Err(Damage::Nonsense),
-        }
+        };
         let flags = body.byte()?;
-        if flags & !(BASE | CAUSE | STUCK | EARLY | LATE) != 0 {
+        if flags & !known != 0 {
             return Err(Damage::Nonsense);
         }
         let version = body.number()?;
@@ -168,6 +174,11 @@ fn read_body(body: &mut Reader<'_>, flags: u8, state: &mut State) -> std::result
             let status = unit_status(body.byte()?).ok_or(Damage::Nonsense)?;
             let attempt = body.small()?;
             state.late.push(Late { unit, id, payload, status, attempt, at: body.moment()? });
+        }
+    }
+    if flags & SURPLUS != 0 {
+        for _ in 0..body.count()? {
+            state.see_surplus(body.text()?);
         }
     }
     match state.stuck {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ErrorKind;
+use crate::machine::state::MAX_SURPLUS;
 use crate::machine::{Audit, Cause, Early, Late};
 
 fn at(micros: i64) -> Timestamp {
@@ -56,6 +57,7 @@ fn a_life() -> (Vec<u8>, State) {
     state.stuck = Some((StuckAt::Late(0), "late".into()));
     state.early.clear();
     state.delta.early = true;
+    state.see_surplus("evt-2".into());
     log.extend(write(&mut state, Note::Operator, at(12)));
     (log, state)
 }
@@ -107,6 +109,34 @@ fn what_newer_code_wrote_is_left_to_it() {
     first[0] = FORMAT + 1;
     let error = read(&code::frame(&first), state.version).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn of_the_signals_that_no_wait_took_the_last_are_remembered_also_by_who_reads_the_log() {
+    let mut state = State::new(1, 1, 2);
+    state.seen.push("taken".into());
+    let mut log = write(&mut state, Note::Begun, at(0));
+    for number in 0..MAX_SURPLUS + 100 {
+        state.see_surplus(format!("evt-{number}").into());
+        if number % 7 == 0 {
+            log.extend(write(&mut state, Note::Signal, at(1)));
+        }
+    }
+    log.extend(write(&mut state, Note::Signal, at(2)));
+    let found = read(&log, state.version).unwrap().state;
+    assert_eq!(found, state);
+    assert_eq!(found.surplus.len(), MAX_SURPLUS);
+    assert!(found.has_seen("taken") && found.has_seen("evt-100") && !found.has_seen("evt-99"));
+}
+
+#[test]
+fn only_what_the_first_version_did_not_know_makes_a_record_of_the_second() {
+    let mut state = State::new(1, 1, 2);
+    let formats = |record: &[u8]| code::unframe(&mut code::Reader(record)).unwrap()[0];
+    assert_eq!(formats(&write(&mut state, Note::Begun, at(0))), FIRST);
+    state.see_surplus("evt-1".into());
+    assert_eq!(formats(&write(&mut state, Note::Signal, at(1))), FORMAT);
+    assert_eq!(formats(&write(&mut state, Note::Signal, at(2))), FIRST);
 }
 
 #[test]

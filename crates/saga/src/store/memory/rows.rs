@@ -33,6 +33,7 @@ struct Row {
     signals: Vec<StoredSignal>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    since: Timestamp,
 }
 
 #[derive(Default)]
@@ -146,6 +147,9 @@ impl Rows {
         row.token = commit.token;
         row.signals.retain(|signal| !commit.consumed.contains(&signal.seq));
         row.updated_at = now;
+        if !commit.head.stands_as(&row.head) {
+            row.since = now;
+        }
         let due = commit.head.due;
         row.head = commit.head;
         if commit.forgets && row.signals.is_empty() {
@@ -290,6 +294,7 @@ impl Row {
             signals: Vec::new(),
             created_at: now,
             updated_at: now,
+            since: now,
         }
     }
 
@@ -312,6 +317,7 @@ impl Row {
     }
 
     fn summary(&self, holder: Option<WorkerId>) -> Summary {
-        Summary::new(self.head.clone(), self.version, self.epoch, holder, self.created_at, self.updated_at)
+        let (created_at, updated_at, since) = (self.created_at, self.updated_at, self.since);
+        Summary::new(self.head.clone(), self.version, self.epoch, holder, created_at, updated_at, since)
     }
 }

@@ -28,7 +28,7 @@ const MIGRATION: Migration = Migration {
     component: "sagas",
     begin: include_str!("sql/schema.sql"),
     read: "SELECT coalesce(max(version), 0) FROM pumasi_saga_schema",
-    steps: &[include_str!("sql/schema_1.sql")],
+    steps: &[include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")],
 };
 
 /// How many commits are worth gathering into one call.

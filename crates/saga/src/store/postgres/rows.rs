@@ -273,7 +273,7 @@ pub(super) async fn read_ids(pool: &PgPool, ids: &[SagaId]) -> Result<HashMap<Sa
 }
 
 fn stored(row: &PgRow) -> Result<Stored> {
-    let Summary { head, version, epoch, holder, created_at, updated_at } = summary(row)?;
+    let Summary { head, version, epoch, holder, created_at, updated_at, .. } = summary(row)?;
     let seqs: Option<Vec<i64>> = row.try_get("seqs")?;
     let mut signals = Vec::new();
     if let Some(seqs) = seqs {
@@ -312,7 +312,8 @@ fn summary(row: &PgRow) -> Result<Summary> {
     let holder = holder.map(sixteen).transpose()?.map(WorkerId::from_bytes);
     let at = |column| row.try_get(column).map(Timestamp::from_micros);
     let (version, epoch) = (unsigned(row.try_get("version")?), unsigned(row.try_get("epoch")?));
-    Ok(Summary::new(head, version, epoch, holder, at("created_at")?, at("updated_at")?))
+    let (created_at, updated_at, since) = (at("created_at")?, at("updated_at")?, at("since")?);
+    Ok(Summary::new(head, version, epoch, holder, created_at, updated_at, since))
 }
 
 pub(super) async fn query(pool: &PgPool, query: &Query) -> Result<Vec<Summary>> {
@@ -328,6 +329,10 @@ pub(super) async fn query(pool: &PgPool, query: &Query) -> Result<Vec<Summary>> 
         .bind(query.idle.map(micros))
         .bind(signed(query.limit))
         .bind(query.holder.as_ref().map(|holder| holder.as_bytes().as_slice()))
+        .bind(query.age.map(micros))
+        .bind(query.standing.map(micros))
+        // Planned for what is asked: a plan for all questions would use no index but that of the ids.
+        .persistent(false)
         .fetch_all(pool)
         .await?;
     rows.iter().map(summary).collect()

@@ -124,5 +124,5 @@ pub(super) fn damaged(id: SagaId, now: Timestamp) -> Summary {
         due: None,
         reason: Some("damaged".into()),
     };
-    Summary::new(head, 0, 0, None, now, now)
+    Summary::new(head, 0, 0, None, now, now, now)
 }

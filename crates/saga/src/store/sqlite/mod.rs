@@ -5,6 +5,8 @@ mod image;
 mod request;
 mod rows;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;
@@ -34,7 +36,7 @@ const MIGRATION: Migration = Migration {
     component: "sagas",
     begin: include_str!("sql/schema.sql"),
     read: "SELECT coalesce(max(version), 0) FROM pumasi_saga_schema",
-    steps: &[include_str!("sql/schema_1.sql")],
+    steps: &[include_str!("sql/schema_1.sql"), include_str!("sql/schema_2.sql")],
 };
 
 /// Keeps sagas in a SQLite file.
@@ -185,6 +187,7 @@ impl SqliteStoreOptions {
         let mut connection = self.connect().connect().await.map_err(failed)?;
         check_power_safety(&mut connection).await?;
         MIGRATION.on_sqlite(&readers).await?;
+        rows::complete(&mut connection).await.map_err(failed)?;
         let outbox =
             SqliteOutbox::new(readers.clone()).with_poll(self.poll).with_clock(Arc::clone(&self.clock));
         outbox.migrate().await?;

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use pumasi_core::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Connection, Row as _, SqliteConnection};
 
 use super::image::Journaled;
 use super::shapes::Shapes;
@@ -18,11 +19,12 @@ type Result<T, E = sqlx::Error> = std::result::Result<T, E>;
 
 static SETTLE: LazyLock<Shapes> = LazyLock::new(|| {
     let head = "INSERT INTO pumasi_saga \
-                (id, saga, definition, key, status, step, holder, wake, waits, updated_at, row) VALUES";
+                (id, saga, definition, key, status, step, holder, wake, waits, updated_at, created_at, since, row) VALUES";
     let tail = "ON CONFLICT (id) DO UPDATE SET saga = excluded.saga, definition = excluded.definition, \
                 key = excluded.key, status = excluded.status, step = excluded.step, holder = excluded.holder, \
-                wake = excluded.wake, waits = excluded.waits, updated_at = excluded.updated_at, row = excluded.row";
-    Shapes::new(head, 11, tail)
+                wake = excluded.wake, waits = excluded.waits, updated_at = excluded.updated_at, \
+                created_at = excluded.created_at, since = excluded.since, row = excluded.row";
+    Shapes::new(head, 13, tail)
 });
 static DELETE: LazyLock<Shapes> =
     LazyLock::new(|| Shapes::new("DELETE FROM pumasi_saga WHERE id IN (VALUES", 1, ")"));
@@ -141,6 +143,8 @@ pub(super) async fn settle(
             values.add(row.wake.map(Timestamp::as_micros))?;
             values.add(row.has_signals())?;
             values.add(row.updated_at.as_micros())?;
+            values.add(row.created_at.as_micros())?;
+            values.add(row.since.as_micros())?;
             values.add(row.encode())
         })
         .await?;
@@ -280,24 +284,78 @@ pub(super) async fn query(
 ) -> Result<Vec<Summary>> {
     let statuses = (!query.statuses.is_empty())
         .then(|| json!(query.statuses.iter().map(|status| status.number()).collect::<Vec<_>>()).to_string());
-    let idle = query.idle.map(|idle| {
-        let idle = i64::try_from(idle.as_micros()).unwrap_or(i64::MAX);
-        now.as_micros().saturating_sub(idle)
-    });
+    let before =
+        |age: Duration| now.as_micros().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
     let after = query.after.as_ref().map_or(&[][..], |after| after.as_bytes().as_slice());
-    let rows = sqlx::query(include_str!("sql/query.sql"))
+    let rows = sqlx::query(statement(query))
         .bind(now.as_micros())
         .bind(after)
         .bind(query.saga.as_deref())
         .bind(query.key.as_deref())
         .bind(statuses)
         .bind(query.step.as_deref())
-        .bind(idle)
+        .bind(query.idle.map(before))
         .bind(i64::try_from(query.limit.get()).unwrap_or(i64::MAX))
         .bind(query.holder.as_ref().map(|holder| holder.as_bytes().as_slice()))
+        .bind(query.age.map(before))
+        .bind(query.standing.map(before))
         .fetch_all(connection)
         .await?;
     rows.iter().map(summary).collect()
+}
+
+/// The statement that asks a query. The engine, which knows nothing of how many are how old, would look through all in the order of their
+/// ids; those that are old, or have stood for long, are few.
+pub(super) fn statement(query: &Query) -> &'static str {
+    macro_rules! asking {
+        ($index:literal, $ages:literal) => {
+            concat!(
+                include_str!("sql/query.sql"),
+                $index,
+                "\n",
+                include_str!("sql/meant.sql"),
+                $ages,
+                "ORDER BY s.id LIMIT ?8"
+            )
+        };
+    }
+    let is_open = !query.statuses.is_empty() && !query.statuses.iter().any(|status| status.is_final());
+    match (query.age.is_some(), query.standing.is_some(), is_open) {
+        (false, false, _) => asking!("", ""),
+        (true, false, _) => asking!("INDEXED BY pumasi_saga_created", "AND created_at <= ?10 "),
+        (false, true, false) => asking!("", "AND since <= ?11 "),
+        (false, true, true) => {
+            asking!("INDEXED BY pumasi_saga_standing", "AND since <= ?11 AND status < 5 ")
+        }
+        (true, true, _) => {
+            asking!("INDEXED BY pumasi_saga_created", "AND created_at <= ?10 AND since <= ?11 ")
+        }
+    }
+}
+
+/// Writes into the columns of rows that an earlier version wrote what they tell of their ages.
+pub(super) async fn complete(connection: &mut SqliteConnection) -> Result<()> {
+    let lacking = "SELECT no, row, updated_at FROM pumasi_saga WHERE created_at IS NULL LIMIT 1000";
+    loop {
+        let rows = sqlx::query(lacking).fetch_all(&mut *connection).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for row in rows {
+            let no: i64 = row.try_get(0)?;
+            let at = Timestamp::from_micros(row.try_get(2)?);
+            let (created_at, since) =
+                Row::decode(row.try_get(1)?).map_or((at, at), |whole| (whole.created_at, whole.since));
+            sqlx::query(include_str!("sql/complete.sql"))
+                .bind(no)
+                .bind(created_at.as_micros())
+                .bind(since.as_micros())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+    }
 }
 
 /// A row that is damaged is listed as parked, so that somebody sees it.
@@ -316,7 +374,7 @@ fn summary(row: &SqliteRow) -> Result<Summary> {
         reason: Some("damaged".into()),
     };
     let at = Timestamp::from_micros(row.try_get(7)?);
-    Ok(Summary::new(head, 0, 0, None, at, at))
+    Ok(Summary::new(head, 0, 0, None, at, at, at))
 }
 
 pub(super) async fn census(connection: &mut SqliteConnection, now: Timestamp) -> Result<Census> {

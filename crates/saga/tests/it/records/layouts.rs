@@ -105,6 +105,7 @@ mod postgres {
         let mut lines = vec![
             include_str!("../../../src/store/postgres/sql/schema.sql").trim().to_owned(),
             include_str!("../../../src/store/postgres/sql/schema_1.sql").trim().to_owned(),
+            include_str!("../../../src/store/postgres/sql/schema_2.sql").trim().to_owned(),
         ];
         for table in ["pumasi_saga", "pumasi_saga_record", "pumasi_saga_worker", "pumasi_saga_signal"] {
             let columns = format!(

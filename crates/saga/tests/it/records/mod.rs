@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::event::Shutdown;
-use pumasi_saga::store::{SagaStore, Status};
+use pumasi_saga::store::{Query, SagaStore, Status};
 use pumasi_saga::{Decision, Engine, ErrorKind, SagaHandle};
 
 use sagas::{NEEDS_PERSON, Paid, Shop, TAKEN, Told, Weighed, order};
@@ -105,6 +105,10 @@ async fn come<T>(what: &str, until: impl Future<Output = T>) -> T {
 /// Takes the sagas over as the next version's worker, drives all of them to their ends, and looks at what stands then.
 async fn drive(store: Arc<dyn SagaStore>) {
     let shop = Arc::new(Shop::with(&STANDING));
+    let all = store.query(&Query::new()).await.unwrap();
+    for query in [Query::new().with_age(Duration::ZERO), Query::new().with_standing(Duration::ZERO)] {
+        assert_eq!(store.query(&query).await.unwrap(), all, "found by {query:?}");
+    }
     let (orders, shutdown) = (open(store, &shop), Shutdown::new());
     let running = tokio::spawn({
         let (engine, shutdown) = (orders.engine().clone(), shutdown.clone());

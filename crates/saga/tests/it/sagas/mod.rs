@@ -98,11 +98,13 @@ mod errand;
 mod labels;
 mod parcel;
 mod ticket;
+mod trip;
 
 pub use errand::{Early, Errand};
 pub use labels::Labels;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
 pub use ticket::Ticket;
+pub use trip::{Keeper, Trip};
 
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub struct RegistrationKey {

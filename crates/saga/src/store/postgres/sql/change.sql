@@ -8,6 +8,7 @@ SET definition = $2, epoch = $3, holder = $4,
         ELSE $5
     END,
     due = $5, version = $6, token = $7, updated_at = $8, status = $9, step = $10, reason = $11,
+    since = CASE WHEN status = $9 AND step = $10 THEN coalesce(since, updated_at) ELSE $8 END,
     waiting = waiting - $12,
     loose = CASE
         WHEN length($13::bytea) = 0 THEN loose

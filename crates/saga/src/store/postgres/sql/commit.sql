@@ -5,8 +5,9 @@ WITH at AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
 ), made AS (
     INSERT INTO pumasi_saga
-        (created_at, id, definition, epoch, holder, due, tail_1, version, token, updated_at, status, loose, step, reason, saga, key)
-    SELECT now, id, definition, epoch, worker, due, record, 1, token, now, status, 1, step, reason, saga, key
+        (created_at, id, definition, epoch, holder, due, tail_1, version, token, updated_at, status, since, loose, step,
+        reason, saga, key)
+    SELECT now, id, definition, epoch, worker, due, record, 1, token, now, status, now, 1, step, reason, saga, key
     FROM at, (
         SELECT unnest($1::bytea[]) AS id, unnest($2::text[]) AS saga, unnest($3::integer[]) AS definition, unnest($4::text[]) AS key,
             unnest($5::smallint[]) AS status, unnest($6::text[]) AS step, unnest($7::bigint[]) AS due, unnest($8::text[]) AS reason,
@@ -25,6 +26,7 @@ WITH at AS MATERIALIZED (
         END,
         waiting = s.waiting - i.consumes, due = i.due, version = i.version, token = i.token, updated_at = at.now,
         status = i.status, step = i.step, reason = i.reason,
+        since = CASE WHEN s.status = i.status AND s.step = i.step THEN coalesce(s.since, s.updated_at) ELSE at.now END,
         loose = CASE
             WHEN length(i.record) = 0 THEN s.loose
             WHEN i.replaces OR s.loose = 4 THEN 1

@@ -24,6 +24,8 @@ CREATE TABLE pumasi_saga (
     token bigint NOT NULL,
     updated_at bigint NOT NULL,
     status smallint NOT NULL,
+    -- When status or step became what they are; step 2 adds it to tables that were made without it.
+    since bigint,
     -- How many records are only in the tails; 4: they have been moved.
     loose smallint NOT NULL,
     step text NOT NULL,
