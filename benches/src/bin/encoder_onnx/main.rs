@@ -26,6 +26,9 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 5;
 const PEER_BATCHES: [usize; 3] = [1, 8, 32];
 
+/// How long it took, and the vectors.
+type Embedded = (Duration, Vec<Vec<f32>>);
+
 /// A Python process that embeds when it is asked.
 struct Peer {
     child: Child,
@@ -59,7 +62,7 @@ impl Peer {
         Ok(serde_json::from_str(&line)?)
     }
 
-    fn embed(&mut self, texts: &[&str], batch: usize) -> Result<(Duration, Vec<Vec<f32>>), Box<dyn Error>> {
+    fn embed(&mut self, texts: &[&str], batch: usize) -> Result<Embedded, Box<dyn Error>> {
         writeln!(self.asks, "{}", json!({"texts": texts, "batch": batch}))?;
         self.asks.flush()?;
         let answer = self.hear()?;
