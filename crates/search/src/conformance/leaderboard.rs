@@ -74,6 +74,7 @@ macro_rules! board_laws {
             law_03_right_dense,
             law_03_right_ordinal,
             law_03_right_first_reached,
+            law_03_only_changes_move_the_moment,
             law_03_a_mean_is_weighted,
             law_03_groups_count_members_and_attendance,
             law_03_names_in_korean_and_english,
@@ -529,6 +530,52 @@ pub async fn law_05_apart(harness: &impl BoardHarness) -> Verdict {
     holds!(Board::new("가", by_distance()).is_err(), "a board has a name that not every store can keep");
     let bad = store.list(&one, "a b", 0..1).await.map_err(|error| error.kind());
     same!(bad.map(|listing| listing.total), Err(ErrorKind::InvalidInput), "a window with a bad name");
+    Ok(Kept::Whole)
+}
+
+/// Where ties go to who was first, what changes nothing does not count as reaching it anew.
+///
+/// # Errors
+///
+/// [`Broken`] if it does.
+pub async fn law_03_only_changes_move_the_moment(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let record = |crew: u64, source: &str, who: &str, day: &str, at: u64, metres: i64| {
+        let record = Record::new(crew, source, second(at)).with("distance_m", metres);
+        record.with_contributor(who).with_occasion(day)
+    };
+    // The first crew reaches each figure at second 20, the second one at 40; the first one's later records add nothing.
+    let records = [
+        record(1, "a", "민지", "tue", 10, 5),
+        record(2, "b", "지호", "tue", 30, 6),
+        record(2, "c", "Lee", "thu", 40, 1),
+        record(1, "d", "Kim", "tue", 20, 2),
+        record(1, "e", "민지", "tue", 50, 0),
+        record(1, "f", "Kim", "tue", 60, 0),
+    ];
+    let metrics = [
+        ("sum", Metric::sum("distance_m")),
+        ("members", Total::Members.into()),
+        ("came", Total::Attendance.into()),
+    ];
+    for (name, metric) in metrics {
+        let rules = Rules::new(metric, Direction::HighestFirst).with_ties(Ties::FirstReached);
+        let board = board(&format!("moment-{name}"), rules)?;
+        for record in &records {
+            store.submit(&board, WINDOW, std::slice::from_ref(record)).await?;
+        }
+        let listed = store.list(&board, WINDOW, 0..9).await?;
+        let found: Vec<_> =
+            listed.places.iter().map(|place| (place.member, place.rank, place.reached)).collect();
+        same!(found, [(1, 1, Some(second(20))), (2, 2, Some(second(40)))], "who was first by {name}");
+    }
+    let sum = Rules::new(Metric::sum("distance_m"), Direction::HighestFirst).with_ties(Ties::FirstReached);
+    let board = board("moment-zero", sum)?;
+    store
+        .submit(&board, WINDOW, &[record(1, "g", "민지", "tue", 70, 0), record(1, "h", "민지", "thu", 60, 0)])
+        .await?;
+    let place = store.places(&board, WINDOW, &[1]).await?.into_iter().flatten().next();
+    same!(place.and_then(|place| place.reached), Some(second(60)), "who has nothing, since when");
     Ok(Kept::Whole)
 }
 
