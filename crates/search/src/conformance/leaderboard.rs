@@ -252,6 +252,10 @@ async fn compare(store: &dyn BoardStore<u64>, name: &str, rules: Rules) -> Resul
         same!(page.places, part, "the page from {from} by {name}");
         same!(page.total, totals.len() as u64, "the total with the page from {from} by {name}");
     }
+    for far in [u64::MAX - 1..u64::MAX, u64::MAX..u64::MAX] {
+        let page = store.list(&board, WINDOW, far).await?;
+        same!((page.places.len(), page.total), (0, totals.len() as u64), "the last page of all by {name}");
+    }
     let mut asked: Vec<u64> = (0..45).collect();
     random.shuffle(&mut asked);
     let places = store.places(&board, WINDOW, &asked).await?;
