@@ -13,6 +13,9 @@ use pumasi_search::leaderboard::{
 };
 use support::say;
 
+/// Where the club's days and weeks begin.
+const ZONE: &str = "Asia/Seoul";
+
 /// The club's boards, by the same records.
 struct Club {
     clock: ManualClock,
@@ -26,7 +29,7 @@ impl Club {
     async fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let clock = ManualClock::new();
         // Late runs of Sunday night still count for the week; phones may send them until 08:00.
-        let week = Period::week(Weekday::Monday).in_zone("Asia/Seoul")?.starting_at(Duration::from_hours(2));
+        let week = Period::week(Weekday::Monday).in_zone(ZONE)?.starting_at(Duration::from_hours(2));
         let store = SqliteBoards::open(folder.join("boards.db")).await?;
         let board = |name: &str, rules| -> pumasi_core::Result<Leaderboard<String>> {
             Ok(Leaderboard::new(store.clone(), Board::new(name, rules)?)
@@ -78,8 +81,8 @@ impl Club {
         let answer = self.distance.submit(&own).await?;
         self.time.submit(&own).await?;
         self.pace.submit(&own).await?;
-        let day = &at.to_string()[..10];
-        self.crews.submit(&[numbers(crew).with_contributor(who).with_occasion(day)]).await?;
+        let day = Period::day().in_zone(ZONE)?.window(at)?;
+        self.crews.submit(&[numbers(crew).with_contributor(who).with_occasion(day.name())]).await?;
         if let Some(answer) =
             answer.first().filter(|answer| **answer != pumasi_search::leaderboard::Submitted::Counted)
         {
@@ -162,14 +165,14 @@ fn value(values: &[i64], at: usize) -> i64 {
     values.get(at).copied().unwrap_or_default()
 }
 
-/// Prints a board with what has moved since the week before, which is closed by that.
+/// Prints a board with what has moved since the week before.
 async fn show(
     title: &str,
     board: &Leaderboard<String>,
     tell: impl Fn(&[i64]) -> String,
 ) -> Result<(), Box<dyn Error>> {
     let now: Standings<String> = board.current()?;
-    let Some(before) = board.previous().await? else { return Err("a week has one before".into()) };
+    let Some(before) = board.previous()? else { return Err("a week has one before".into()) };
     say!("\n{title} ({})", now.window().name());
     let listed = now.top(10).await?;
     let members: Vec<String> = listed.places.iter().map(|place| place.member.clone()).collect();

@@ -76,7 +76,8 @@ async fn views(clock: &ManualClock) -> Result<(), Box<dyn Error>> {
 }
 
 fn trending(clock: &ManualClock) {
-    let trending = Trending::new(Duration::from_hours(12)).with_signal("like", 3.0).with_signal("view", 1.0);
+    let trending = Trending::new(Duration::from_hours(12)).with_clock(Arc::new(clock.clone()));
+    let trending = trending.with_signal("like", 3.0).with_signal("view", 1.0);
     trending.add_many("마라톤 후기 (어제)", "like", 20, clock.now());
     trending.add_many("마라톤 후기 (어제)", "view", 60, clock.now());
     clock.advance(Duration::from_hours(24));

@@ -167,11 +167,9 @@ impl Boards {
         Feed(feeds.collect())
     }
 
-    /// Makes the last week, or month, final: nothing counts in it any more, whoever asks for it later. With a week the month's
-    /// standings are kept as they are then, which shows how a month moves from week to week.
+    /// Does what is due when a week, or month, is over: with a week the month's standings are kept as they are then, which shows how
+    /// a month moves from week to week.
     pub(crate) async fn close_last(&self, span: Span) -> Result<()> {
-        let boards = self.boards.iter().filter(|board| board.span == span);
-        try_join_all(boards.map(|spanned| spanned.board.previous())).await?;
         if span == Span::Week { self.keep_month().await } else { Ok(()) }
     }
 

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use pumasi_core::cache::Cache;
-use pumasi_core::event::{Consumer, Delivery, EventBus, EventId, Handler, Shutdown, Subscription};
+use pumasi_core::event::{Consumer, EventBus, EventId, Shutdown, Subscription};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
 #[cfg(feature = "postgres")]
 use pumasi_search::PostgresEngine;
 use pumasi_search::indexer::{Indexer, fill};
-use pumasi_search::{Document, MemoryEngine, PageCache, Search, SearchEngine as _, TantivyEngine};
+use pumasi_search::{Document, MemoryEngine, PageCache, SearchEngine as _, TantivyEngine};
 use support::database::Database;
 use tokio::task::JoinSet;
 
@@ -100,9 +99,9 @@ pub(super) fn consumers(groups: &[String; 2], engines: &Engines, bus: &Arc<dyn E
     let consumer = |(engine, group): (&Cable, &String)| {
         let indexer = Indexer::start(engine.clone(), |event| {
             Ok(Some(Document::new(event.key.as_str(), event.payload.clone())))
-        });
-        let follower = Follower { indexer, search: engines.search.clone() };
-        Consumer::new(bus.clone(), Subscription::new(group.as_str(), [TOPIC]), follower)
+        })
+        .with_search(engines.search.clone());
+        Consumer::new(bus.clone(), Subscription::new(group.as_str(), [TOPIC]), indexer)
             .with_max_attempts(u32::MAX)
             .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_secs(2)))
             .with_drain_limit(Duration::from_secs(2))
@@ -122,22 +121,5 @@ fn name_of(data: &Path) -> Result<String> {
             })?;
             Ok(name)
         }
-    }
-}
-
-/// Applies events to an engine, and makes cached pages old.
-struct Follower {
-    indexer: Indexer,
-    search: Search,
-}
-
-#[async_trait]
-impl Handler for Follower {
-    async fn handle(&self, delivery: &Delivery) -> Result<()> {
-        self.indexer.handle(delivery).await?;
-        if let Err(error) = self.search.invalidate_all().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cached pages stay until their bound");
-        }
-        Ok(())
     }
 }

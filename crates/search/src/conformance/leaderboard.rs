@@ -1,13 +1,13 @@
 //! The laws of [`BoardStore`] and of [`Leaderboard`] on it, in the order of its numbered guarantees.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use pumasi_core::event::{Envelope, EventBus, MemoryBus, State};
+use pumasi_core::event::{Envelope, EventBus, Handler, MemoryBus, State};
 use pumasi_core::time::{ManualClock, Timestamp};
 
 use super::{Broken, Kept, Verdict, holds, same};
@@ -74,6 +74,7 @@ macro_rules! board_laws {
             law_03_right_dense,
             law_03_right_ordinal,
             law_03_right_first_reached,
+            law_03_only_changes_move_the_moment,
             law_03_a_mean_is_weighted,
             law_03_groups_count_members_and_attendance,
             law_03_names_in_korean_and_english,
@@ -250,6 +251,10 @@ async fn compare(store: &dyn BoardStore<u64>, name: &str, rules: Rules) -> Resul
             expected.iter().skip(usize::try_from(from).unwrap_or(0)).take(5).cloned().collect();
         same!(page.places, part, "the page from {from} by {name}");
         same!(page.total, totals.len() as u64, "the total with the page from {from} by {name}");
+    }
+    for far in [u64::MAX - 1..u64::MAX, u64::MAX..u64::MAX] {
+        let page = store.list(&board, WINDOW, far).await?;
+        same!((page.places.len(), page.total), (0, totals.len() as u64), "the last page of all by {name}");
     }
     let mut asked: Vec<u64> = (0..45).collect();
     random.shuffle(&mut asked);
@@ -532,6 +537,52 @@ pub async fn law_05_apart(harness: &impl BoardHarness) -> Verdict {
     Ok(Kept::Whole)
 }
 
+/// Where ties go to who was first, what changes nothing does not count as reaching it anew.
+///
+/// # Errors
+///
+/// [`Broken`] if it does.
+pub async fn law_03_only_changes_move_the_moment(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let record = |crew: u64, source: &str, who: &str, day: &str, at: u64, metres: i64| {
+        let record = Record::new(crew, source, second(at)).with("distance_m", metres);
+        record.with_contributor(who).with_occasion(day)
+    };
+    // The first crew reaches each figure at second 20, the second one at 40; the first one's later records add nothing.
+    let records = [
+        record(1, "a", "민지", "tue", 10, 5),
+        record(2, "b", "지호", "tue", 30, 6),
+        record(2, "c", "Lee", "thu", 40, 1),
+        record(1, "d", "Kim", "tue", 20, 2),
+        record(1, "e", "민지", "tue", 50, 0),
+        record(1, "f", "Kim", "tue", 60, 0),
+    ];
+    let metrics = [
+        ("sum", Metric::sum("distance_m")),
+        ("members", Total::Members.into()),
+        ("came", Total::Attendance.into()),
+    ];
+    for (name, metric) in metrics {
+        let rules = Rules::new(metric, Direction::HighestFirst).with_ties(Ties::FirstReached);
+        let board = board(&format!("moment-{name}"), rules)?;
+        for record in &records {
+            store.submit(&board, WINDOW, std::slice::from_ref(record)).await?;
+        }
+        let listed = store.list(&board, WINDOW, 0..9).await?;
+        let found: Vec<_> =
+            listed.places.iter().map(|place| (place.member, place.rank, place.reached)).collect();
+        same!(found, [(1, 1, Some(second(20))), (2, 2, Some(second(40)))], "who was first by {name}");
+    }
+    let sum = Rules::new(Metric::sum("distance_m"), Direction::HighestFirst).with_ties(Ties::FirstReached);
+    let board = board("moment-zero", sum)?;
+    store
+        .submit(&board, WINDOW, &[record(1, "g", "민지", "tue", 70, 0), record(1, "h", "민지", "thu", 60, 0)])
+        .await?;
+    let place = store.places(&board, WINDOW, &[1]).await?.into_iter().flatten().next();
+    same!(place.and_then(|place| place.reached), Some(second(60)), "who has nothing, since when");
+    Ok(Kept::Whole)
+}
+
 /// A closed window takes nothing, and stays readable.
 ///
 /// # Errors
@@ -557,8 +608,8 @@ pub async fn law_06_closed_is_closed(harness: &impl BoardHarness) -> Verdict {
     Ok(Kept::Whole)
 }
 
-/// What comes after the grace is refused or counts now, by the leaderboard's rule; a week that is over does not change, and
-/// movement is told against it.
+/// What is received after the grace is refused or counts now, by the leaderboard's rule; what was received before counts in its
+/// week, and movement is told against it.
 ///
 /// # Errors
 ///
@@ -589,7 +640,7 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
     for board in [&strict, &lenient] {
         let answers = board.submit(&[at("c", 1, before, 15), at("d", 2, end, 1)]).await?;
         same!(answers, [Submitted::Counted; 2], "in the grace");
-        let Some(previous) = board.previous().await? else {
+        let Some(previous) = board.previous()? else {
             return Err(Broken::new("there is no week before"));
         };
         same!(previous.place(&1).await?.map(|place| place.rank), Some(1), "last week, in its grace");
@@ -599,7 +650,7 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
     same!(strict.submit(&late).await?, [Submitted::Late, Submitted::Duplicate], "late, and refused");
     same!(lenient.submit(&late).await?, [Submitted::Counted, Submitted::Duplicate], "late, and counted now");
     for (board, this_week) in [(&strict, 1), (&lenient, 100)] {
-        let (Some(last), now) = (board.previous().await?, board.current()?) else {
+        let (Some(last), now) = (board.previous()?, board.current()?) else {
             return Err(Broken::new("there is no week before"));
         };
         let ranks: Vec<_> =
@@ -608,9 +659,13 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
         same!(now.place(&2).await?.map(|place| place.values), Some(vec![this_week]), "this week");
         let moved = now.movement(&last, &[1, 2, 3]).await?;
         same!(moved, [Some(Movement::Gone), Some(Movement::Up(1)), None], "movement");
+        // What was received in time counts in its week whenever it is told, though the week has been looked at.
+        let kept = board.snapshot_of(&last, "last-week").await?;
         let published = board.submit_received(&[at("f", 1, before, 1)], before).await?;
-        let refused = if board.board().name() == "strict" { Submitted::Late } else { Submitted::Counted };
-        same!(published, [refused], "a record that was received in time, for a week that is closed");
+        same!(published, [Submitted::Counted], "a record that was received in time, told late");
+        let values = |place: Option<Place<u64>>| place.map(|place| place.values);
+        same!(values(last.place(&1).await?), Some(vec![26]), "last week with it");
+        same!(values(kept.place(&1).await?), Some(vec![25]), "last week as it was kept before");
     }
     Ok(Kept::Whole)
 }
@@ -794,12 +849,23 @@ pub async fn law_10_rebuilt_from_events(harness: &impl BoardHarness) -> Verdict 
     clock.advance(Duration::from_hours(240));
     let first = open(by_distance())?;
     let feed = BoardFeed::of_records(first.clone(), "runs");
+    // A feed that was down: somebody has looked at the days that are over before it is told of them.
+    same!(first.at(second(0))?.top(5).await?.total, 0, "the first day, before the feed");
+    same!(first.previous()?.is_some(), true, "a day before");
+    let member = bus.subscribe(&feed.subscription("late")).await?;
+    for delivery in member.fetch(NonZeroUsize::MIN.saturating_add(9), Duration::from_millis(100)).await? {
+        let refused = feed.handle(&delivery).await.is_err();
+        same!(refused, delivery.event.key.as_str() == "9", "whether an event was refused");
+    }
+    let fed = first.at(second(0))?.top(5).await?;
+    same!(fed.total, 2, "who is ranked on the first day by a feed that was down");
     for _ in 0..2 {
         let rebuilt = feed.rebuild(&bus).await?;
         same!((rebuilt.events, rebuilt.refused), (6, 1), "events of a rebuild");
         let listed = first.at(second(0))?.top(5).await?;
         let found: Vec<_> = listed.places.into_iter().map(|place| (place.member, place.values)).collect();
         same!(found, [(2, vec![8]), (1, vec![5])], "the first day, rebuilt");
+        same!(first.at(second(0))?.top(5).await?, fed, "the first day, rebuilt and fed late");
         same!(
             first.at(second(day))?.place(&1).await?.map(|place| place.values),
             Some(vec![3]),

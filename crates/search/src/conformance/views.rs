@@ -112,6 +112,15 @@ pub async fn law_04_forgotten(harness: &impl ViewHarness) -> Verdict {
     store.forget("a").await?;
     store.forget("never there").await?;
     same!(store.totals(&["a", "b"]).await?, [0, 1], "the totals");
-    same!(store.see("a", window(2), Mark::new(7)).await?, Seen::new(true, 1), "an item that was forgotten");
+    same!(store.see("a", window(1), Mark::new(7)).await?, Seen::new(true, 1), "the same view after it");
+    same!(store.see("a", window(1), Mark::new(7)).await?, Seen::new(false, 1), "that view again");
+    same!(store.see("b", window(1), Mark::new(7)).await?, Seen::new(false, 1), "the other item");
+    store.see("a", window(2), Mark::new(7)).await?;
+    store.forget("a").await?;
+    for number in [1, 2] {
+        let seen = store.see("a", window(number), Mark::new(7)).await?;
+        same!(seen.counted, true, "window {number} of an item that was forgotten");
+    }
+    same!(store.totals(&["a", "b"]).await?, [2, 1], "the totals after it");
     Ok(Kept::Whole)
 }

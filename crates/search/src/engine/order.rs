@@ -6,7 +6,7 @@ use pumasi_core::filter::FieldPath;
 use pumasi_core::time::Timestamp;
 use serde_json::Value as Json;
 
-use crate::page::Key;
+use crate::page::{Explanation, Key};
 use crate::query::{Decay, Fusion, Popularity, Sort};
 use crate::schema::{FieldKind, Schema, value_at};
 
@@ -85,10 +85,46 @@ pub(crate) struct Candidate<'a> {
     pub(crate) additions: Vec<f32>,
 }
 
-/// Adds up reciprocal ranks: the rankings by text and by each number and moment, weighted. Returns a score for each candidate.
-pub(crate) fn reciprocal(fusion: &Fusion, k: f32, candidates: &[Candidate<'_>]) -> Vec<f32> {
-    let mut scores = vec![0.0_f32; candidates.len()];
-    let mut add = |weight: f32, value: &dyn Fn(&Candidate<'_>) -> f32| {
+/// What each ranking adds to the scores of candidates: the one by text first, then that by each number and moment.
+pub(crate) struct Shares {
+    width: usize,
+    shares: Vec<f32>,
+}
+
+impl Shares {
+    /// The score of each candidate.
+    pub(crate) fn scores(&self) -> impl Iterator<Item = f32> {
+        self.shares.chunks_exact(self.width).map(|shares| shares.iter().sum())
+    }
+
+    /// Explains the score of a candidate; `text` is how its text score came about, by which it was ranked.
+    pub(crate) fn explain(&self, fusion: &Fusion, candidate: usize, text: Explanation) -> Explanation {
+        let shares = self.shares.chunks_exact(self.width).nth(candidate).unwrap_or_default();
+        let names = fusion.popularity.iter().map(|part| &part.field);
+        let names = names.chain(fusion.decay.iter().map(|part| &part.field));
+        let mut ranks: Vec<Explanation> = std::iter::once("text")
+            .chain(names.map(String::as_str))
+            .zip(shares)
+            .map(|(name, share)| Explanation::new(format!("rank by {name}"), *share))
+            .collect();
+        ranks.iter_mut().take(1).for_each(|rank| rank.parts.push(text.clone()));
+        Explanation::sum("score", ranks)
+    }
+}
+
+/// Explains a score of a weighted text score and what numbers and moments add.
+pub(crate) fn explain_weighted(fusion: &Fusion, text: Explanation, source: &Json) -> Explanation {
+    let added = additions(fusion, source).into_iter().map(|(name, value)| Explanation::new(name, value));
+    let name = format!("text × {}", fusion.text);
+    let text = Explanation { name, value: text.value * fusion.text, parts: vec![text] };
+    Explanation::sum("score", std::iter::once(text).chain(added).collect())
+}
+
+/// Ranks candidates by text and by each number and moment; what a rank adds is reciprocal to it, and weighted.
+pub(crate) fn reciprocal(fusion: &Fusion, k: f32, candidates: &[Candidate<'_>]) -> Shares {
+    let width = 1 + fusion.popularity.len() + fusion.decay.len();
+    let mut shares = vec![0.0_f32; candidates.len() * width];
+    let mut add = |column: usize, weight: f32, value: &dyn Fn(&Candidate<'_>) -> f32| {
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by(|a, b| match (candidates.get(*a), candidates.get(*b)) {
             (Some(a), Some(b)) => value(b).total_cmp(&value(a)).then_with(|| a.id.cmp(b.id)),
@@ -97,16 +133,16 @@ pub(crate) fn reciprocal(fusion: &Fusion, k: f32, candidates: &[Candidate<'_>]) 
         let mut rank = 0.0;
         for place in order {
             rank += 1.0;
-            if let Some(score) = scores.get_mut(place) {
-                *score += weight / (k + rank);
+            if let Some(share) = shares.get_mut(place * width + column) {
+                *share = weight / (k + rank);
             }
         }
     };
-    add(fusion.text, &|candidate| candidate.text);
+    add(0, fusion.text, &|candidate| candidate.text);
     let weights =
         fusion.popularity.iter().map(|part| part.weight).chain(fusion.decay.iter().map(|part| part.weight));
     for (index, weight) in weights.enumerate() {
-        add(weight, &|candidate| candidate.additions.get(index).copied().unwrap_or(0.0));
+        add(index + 1, weight, &|candidate| candidate.additions.get(index).copied().unwrap_or(0.0));
     }
-    scores
+    Shares { width, shares }
 }

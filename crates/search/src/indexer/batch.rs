@@ -1,7 +1,7 @@
 //! The task that gathers changes and applies them together.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,9 +9,10 @@ use pumasi_core::time::{Timestamp, after};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Lag, Targets, broken};
+use super::{Lag, Searches, Targets, broken};
 use crate::Result;
 use crate::engine::Change;
+use crate::search::Search;
 
 /// A change in hand; wherever it is dropped, it is no longer waited for.
 pub(super) struct Job {
@@ -58,6 +59,7 @@ impl Progress {
 
 pub(super) struct Worker {
     pub(super) targets: Targets,
+    pub(super) searches: Searches,
     pub(super) progress: Arc<Progress>,
     pub(super) largest: usize,
     pub(super) linger: Duration,
@@ -75,12 +77,23 @@ impl Worker {
             }
             let changes: Vec<Change> = batch.iter().map(|job| job.change.clone()).collect();
             let results = self.apply(&changes).await;
+            self.invalidate().await;
             for (job, result) in batch.iter_mut().zip(results) {
                 if let Some(reply) = job.reply.take() {
                     let _ = reply.send(result);
                 }
             }
             tracing::debug!(changes = changes.len(), waiting = ?self.progress, "applied changes to the index");
+        }
+    }
+
+    /// Makes cached pages old, also where changes failed: an engine may hold some of them.
+    async fn invalidate(&self) {
+        let searches = self.searches.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for invalidated in join_all(searches.iter().map(Search::invalidate_all)).await {
+            if let Err(error) = invalidated {
+                tracing::warn!(kind = %error.kind(), %error, "pages from before a write stay cached until their bound");
+            }
         }
     }
 

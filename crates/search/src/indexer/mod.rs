@@ -6,7 +6,7 @@ mod drift;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Change, SearchEngine};
 use crate::schema::Document;
+use crate::search::Search;
 use crate::{Error, ErrorKind, Result};
 use batch::{Job, Progress, Worker};
 
@@ -63,6 +64,7 @@ pub struct Lag {
 
 /// Applies events to one engine or several, as a [`Handler`] of core's `Consumer`.
 ///
+/// - Cached pages of a [`Search`] that it is [told of](Self::with_search) are made old by what it writes.
 /// - An event's version is the change's: events may come twice and in any order, and deletes are remembered.
 /// - Changes are gathered and applied together; an event is acknowledged when every engine has it durably.
 /// - No more than a few batches wait: who hands events over waits then, and so does the consumer.
@@ -98,12 +100,14 @@ pub struct Lag {
 pub struct Indexer {
     queue: mpsc::Sender<Job>,
     targets: Targets,
+    searches: Searches,
     progress: Arc<Progress>,
     convert: Arc<Convert>,
 }
 
 type Convert = dyn Fn(&Envelope) -> Result<Option<Document>> + Send + Sync;
 type Targets = Arc<RwLock<Vec<Arc<dyn SearchEngine>>>>;
+type Searches = Arc<RwLock<Vec<Search>>>;
 
 impl fmt::Debug for Indexer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,16 +140,28 @@ impl Indexer {
         options: IndexerOptions,
     ) -> Self {
         let targets: Targets = Arc::new(RwLock::new(vec![Arc::new(engine)]));
+        let searches = Searches::default();
         let progress = Arc::new(Progress::default());
         let (queue, jobs) = mpsc::channel(options.largest.saturating_mul(2));
         let worker = Worker {
             targets: Arc::clone(&targets),
+            searches: Arc::clone(&searches),
             progress: Arc::clone(&progress),
             largest: options.largest,
             linger: options.linger,
         };
         tokio::spawn(worker.run(jobs));
-        Self { queue, targets, progress, convert: Arc::new(convert) }
+        Self { queue, targets, searches, progress, convert: Arc::new(convert) }
+    }
+
+    /// Makes the cached pages of `search` old with every batch of changes, before the changes are acknowledged: whoever is told
+    /// that a write is there is not served a page from before it as [cached](crate::fallback::Served::Cached).
+    ///
+    /// A shared cache that fails is logged and holds nothing up; its pages stay until their bound.
+    #[must_use]
+    pub fn with_search(self, search: Search) -> Self {
+        self.searches.write().unwrap_or_else(PoisonError::into_inner).push(search);
+        self
     }
 
     /// Applies changes to this engine too, from now on: one that is being built anew, say.

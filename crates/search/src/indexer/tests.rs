@@ -61,6 +61,26 @@ fn convert(event: &Envelope) -> Result<Option<Document>> {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_is_in_no_cached_page_missing() {
+    let engine = engine();
+    let search =
+        crate::Search::builder("posts").primary(Arc::clone(&engine)).cache(crate::PageCache::memory(9));
+    let search = search.build().expect("a search");
+    let indexer = Indexer::start(engine, convert).with_search(search.clone());
+    let found = async || {
+        let served = search.search(Query::new("러닝")).await.expect("a page");
+        let fresh = matches!(served, crate::fallback::Served::Fresh { .. });
+        (fresh, served.split().1.ids().len())
+    };
+    indexer.apply(put("1", 1)).await.expect("a change");
+    assert_eq!([found().await, found().await], [(true, 1), (false, 1)]);
+    indexer.apply(put("2", 1)).await.expect("a change");
+    assert_eq!([found().await, found().await], [(true, 2), (false, 2)]);
+    indexer.handle(&event("1", State::Deleted, 5)).await.expect("an event");
+    assert_eq!(found().await, (true, 1));
+}
+
+#[tokio::test]
 async fn events_may_come_twice_and_in_any_order() {
     let engine = engine();
     let indexer = Indexer::start(Arc::clone(&engine), convert);

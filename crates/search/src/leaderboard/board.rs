@@ -29,8 +29,10 @@ pub enum Late {
 
 /// Members who are ranked by what they did.
 ///
-/// Records of a board with a [period](Self::with_period) are ranked within the window that they happened in. A window that is
-/// over is closed when it is first asked for as the [previous](Self::previous) one, and never changes from then on.
+/// Records of a board with a [period](Self::with_period) are ranked within the window that they happened in. Once its
+/// [grace](Self::with_grace) is over, a window takes only what had been received before: what is read late from a log counts
+/// by when it was published, whoever has looked at the window meanwhile, so that a board fed late is the one fed in time. What
+/// is announced and must not change is kept as a [snapshot](Self::snapshot_of).
 ///
 /// Clones share the store.
 ///
@@ -165,7 +167,7 @@ impl<M: MemberId> Leaderboard<M> {
             let turned_away = self.submit_to(&window, records, &indices, &mut answers).await?;
             again.extend(turned_away);
         }
-        // A window may have been closed by another clock, or long after the records were received.
+        // Somebody may have closed a window in the store.
         if self.late == Late::CountNow && !again.is_empty() {
             let window = self.window(self.clock.now().max(received))?;
             self.submit_to(window.name(), records, &again, &mut answers).await?;
@@ -239,19 +241,14 @@ impl<M: MemberId> Leaderboard<M> {
         Ok(self.standings(self.window(moment)?))
     }
 
-    /// Returns the standings of the window before the one that is now, and closes it if its grace is over: they do not change
-    /// any more then. A board of all time has none.
+    /// Returns the standings of the window before the one that is now. A board of all time has none.
     ///
     /// # Errors
     ///
-    /// As [`BoardStore::close`].
-    pub async fn previous(&self) -> Result<Option<Standings<M>>> {
+    /// `InvalidInput` beyond the calendar.
+    pub fn previous(&self) -> Result<Option<Standings<M>>> {
         let Some(period) = &self.period else { return Ok(None) };
-        let now = self.clock.now();
-        let window = period.before(&period.window(now)?)?;
-        if !self.is_open(&window, now) {
-            self.store.close(&self.board, window.name()).await?;
-        }
+        let window = period.before(&period.window(self.clock.now())?)?;
         Ok(Some(self.standings(window)))
     }
 
@@ -261,9 +258,17 @@ impl<M: MemberId> Leaderboard<M> {
     ///
     /// `Conflict` if the name is taken; otherwise as [`BoardStore::snapshot`].
     pub async fn snapshot(&self, name: &str) -> Result<Standings<M>> {
-        let window = self.window(self.clock.now())?;
+        self.snapshot_of(&self.current()?, name).await
+    }
+
+    /// Keeps standings of this board, as they are at one moment, under a name: those of a week that prizes are given for, say.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn snapshot_of(&self, standings: &Standings<M>, name: &str) -> Result<Standings<M>> {
         let kept = self.kept(name)?;
-        self.store.snapshot(&self.board, window.name(), kept.window.name()).await?;
+        self.store.snapshot(&self.board, standings.window.name(), kept.window.name()).await?;
         Ok(kept)
     }
 
@@ -298,8 +303,7 @@ impl<M: MemberId> Leaderboard<M> {
 
 /// The standings of one window of a [`Leaderboard`], or kept ones.
 ///
-/// Each call is answered as of one moment; two calls may see what was submitted in between, but for a window that is closed
-/// and for kept ones.
+/// Each call is answered as of one moment; two calls may see what was submitted in between, but for kept ones.
 pub struct Standings<M> {
     store: Arc<dyn BoardStore<M>>,
     board: Board,

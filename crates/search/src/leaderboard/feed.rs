@@ -26,8 +26,8 @@ type ToRecords<M> = Arc<dyn Fn(&Envelope) -> Result<Vec<Record<M>>> + Send + Syn
 /// Feeds a leaderboard from the events of a topic, as the handler of a [`Consumer`](pumasi_core::event::Consumer), and
 /// builds it anew from them.
 ///
-/// Whether a record is late is decided by when its event occurred, so that a feed that was down for an hour, and a rebuild
-/// months later, decide alike.
+/// Whether a record is late is decided by when its event occurred alone, so that a feed that was down for an hour, and a rebuild
+/// months later, decide alike: what was published in time counts in its window, even if that was over and looked at by then.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {

@@ -38,7 +38,9 @@ impl<M: MemberId, const N: usize> Order<M> for Ranking<[i64; N], M> {
 
     fn list(&self, places: Range<usize>) -> Vec<Counted<M>> {
         let mut listed: Vec<Counted<M>> = Vec::new();
-        for (position, (keys, member)) in (places.start as u64..).zip(self.range(places)) {
+        let start = places.start as u64;
+        // The entries first: where there are none, no place after the first one is counted, which may be the last number.
+        for ((keys, member), position) in self.range(places).zip(start..) {
             // Of equal ones the first is counted.
             let counted = match listed.last() {
                 Some(last) if last.keys == keys => {

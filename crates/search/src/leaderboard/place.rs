@@ -78,7 +78,7 @@ impl Stretch {
     /// Counts the entries of the stretch: within it, what is tied is seen.
     pub(crate) fn listing<M>(self, rules: &Rules, entries: Vec<(Vec<i64>, M)>) -> Listing<M> {
         let mut counted: Vec<Counted<M>> = Vec::with_capacity(entries.len());
-        for (position, (keys, member)) in (self.from..).zip(entries) {
+        for ((keys, member), position) in entries.into_iter().zip(self.from..) {
             let (better, distinct_better) = match counted.last() {
                 Some(last) if last.keys == keys => (last.better, last.distinct_better),
                 Some(last) => (position, last.distinct_better.map(|count| count + 1)),

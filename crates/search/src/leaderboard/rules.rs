@@ -101,7 +101,8 @@ pub enum Ties {
     Dense,
     /// Each its own, in the order of the members' ids: 1, 2, 3, 4.
     Ordinal,
-    /// Who reached it first is first; who did so at the same microsecond has the same rank.
+    /// Who reached it first is first; who did so at the same microsecond has the same rank. Only what changes a figure moves
+    /// its moment: not a record of 0, nor a contributor or an attendance that counts already.
     FirstReached,
 }
 

@@ -9,12 +9,59 @@ use super::record::{Record, Submitted};
 use super::rules::{Rules, Ties, Total};
 use crate::{Error, ErrorKind, Result};
 
-/// One figure, and the moment by which it was reached.
-type Figure = Option<(i64, Timestamp)>;
+/// How many contributors or attendances of a member are told apart by when they came first, the latest ones. Only where more
+/// than so many came late and out of order could a tie be decided by a moment that is too late.
+const FIRSTS: usize = 64;
+
+/// The bytes of a figure, and of what came first.
+const FIGURE: usize = 17;
+const FIRST: usize = 16;
+
+/// One figure of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Figure {
+    value: i64,
+    /// The moment by which it was reached.
+    at: Timestamp,
+    /// Whether anything has changed it from what it begins with.
+    moved: bool,
+    /// Where ties go to who was first: when which contributors or attendances came first, the latest first.
+    firsts: Vec<First>,
+}
+
+/// When a contributor or an attendance came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct First {
+    /// The hash of its mark; 0 for all those that are not told apart any more.
+    of: u64,
+    at: Timestamp,
+}
+
+impl Figure {
+    fn new(value: i64, at: Timestamp) -> Self {
+        Self { value, at, moved: true, firsts: Vec::new() }
+    }
+
+    /// Notes a contributor or an attendance, which moves the figure to when the last one came first.
+    fn came(&mut self, mark: &Mark, is_new: bool, at: Timestamp) {
+        let of = mark.hash();
+        match self.firsts.iter_mut().find(|first| first.of == of) {
+            Some(first) => first.at = first.at.min(at),
+            None if is_new => self.firsts.push(First { of, at }),
+            None => {}
+        }
+        self.firsts.sort_unstable_by_key(|first| std::cmp::Reverse(first.at));
+        if self.firsts.len() > FIRSTS {
+            let rest = self.firsts.split_off(FIRSTS - 1);
+            self.firsts.extend(rest.first().map(|latest| First { of: 0, at: latest.at }));
+        }
+        self.at = self.firsts.first().map_or(at, |first| first.at);
+    }
+}
 
 /// The figures of one member in one window, as [`Rules::totals`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing(Vec<Figure>);
+pub(crate) struct Standing(Vec<Option<Figure>>);
 
 impl Standing {
     fn new(rules: &Rules) -> Self {
@@ -25,25 +72,55 @@ impl Standing {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     pub(crate) fn from_bytes(rules: &Rules, bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::new(ErrorKind::Storage, "what is stored of a member of a board is damaged");
-        let mut figures = Vec::with_capacity(rules.totals().len());
-        for figure in bytes.chunks(17) {
-            let (there, rest) = figure.split_first().ok_or_else(damaged)?;
-            let (value, at) = rest.split_at_checked(8).ok_or_else(damaged)?;
-            let value = i64::from_be_bytes(value.try_into().map_err(|_| damaged())?);
-            let at = i64::from_be_bytes(at.try_into().map_err(|_| damaged())?);
-            figures.push((*there == 1).then_some((value, Timestamp::from_micros(at))));
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged());
+        let moment = |bytes: &[u8]| Ok(Timestamp::from_micros(number(bytes)?.cast_signed()));
+        let totals = rules.totals();
+        let (fixed, mut rest) = bytes.split_at_checked(totals.len() * FIGURE).ok_or_else(damaged)?;
+        let mut figures = Vec::with_capacity(totals.len());
+        for (total, figure) in totals.iter().zip(fixed.chunks_exact(FIGURE)) {
+            let (there, numbers) = figure.split_first().ok_or_else(damaged)?;
+            let (value, at) = numbers.split_at_checked(8).ok_or_else(damaged)?;
+            let (value, at): (_, Result<Timestamp>) = (number(value)?.cast_signed(), moment(at));
+            let mut figure = Figure { value, at: at?, moved: *there == 1, firsts: Vec::new() };
+            if tells_firsts(rules, total) {
+                // What was stored without them is one that is not told apart.
+                let (count, tail) = rest.split_first().unwrap_or((&0, &[]));
+                let (firsts, tail) =
+                    tail.split_at_checked(usize::from(*count) * FIRST).ok_or_else(damaged)?;
+                rest = tail;
+                for first in firsts.chunks_exact(FIRST) {
+                    let (of, at) = first.split_at_checked(8).ok_or_else(damaged)?;
+                    let at: Result<Timestamp> = moment(at);
+                    figure.firsts.push(First { of: number(of)?, at: at? });
+                }
+                if figure.firsts.is_empty() {
+                    figure.firsts.push(First { of: 0, at: figure.at });
+                }
+            }
+            figures.push((*there != 0).then_some(figure));
         }
-        if figures.len() == rules.totals().len() { Ok(Self(figures)) } else { Err(damaged()) }
+        if rest.is_empty() { Ok(Self(figures)) } else { Err(damaged()) }
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * 17);
+    pub(crate) fn to_bytes(&self, rules: &Rules) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * FIGURE);
+        let none = Figure { moved: false, ..Figure::new(0, Timestamp::from_micros(0)) };
         for figure in &self.0 {
-            let (value, at) = figure.unwrap_or((0, Timestamp::from_micros(0)));
-            bytes.push(u8::from(figure.is_some()));
-            bytes.extend_from_slice(&value.to_be_bytes());
-            bytes.extend_from_slice(&at.as_micros().to_be_bytes());
+            let kind = figure.as_ref().map_or(0, |figure| if figure.moved { 1 } else { 2 });
+            let figure = figure.as_ref().unwrap_or(&none);
+            bytes.push(kind);
+            bytes.extend_from_slice(&figure.value.to_be_bytes());
+            bytes.extend_from_slice(&figure.at.as_micros().to_be_bytes());
+        }
+        for (_, figure) in rules.totals().iter().zip(&self.0).filter(|(total, _)| tells_firsts(rules, total))
+        {
+            let firsts = figure.as_ref().map_or(&[][..], |figure| &figure.firsts);
+            bytes.push(u8::try_from(firsts.len()).unwrap_or(u8::MAX));
+            for first in firsts {
+                bytes.extend_from_slice(&first.of.to_be_bytes());
+                bytes.extend_from_slice(&first.at.as_micros().to_be_bytes());
+            }
         }
         bytes
     }
@@ -52,57 +129,79 @@ impl Standing {
     pub(crate) fn key(&self, rules: &Rules) -> Option<Vec<i64>> {
         let figure = |total: &Total| {
             let at = rules.totals().iter().position(|other| other == total)?;
-            self.0.get(at).copied().flatten()
+            self.0.get(at)?.as_ref()
         };
-        let mut keys = rules.values(|total| figure(total).map(|(value, _)| value))?;
+        let mut keys = rules.values(|total| figure(total).map(|figure| figure.value))?;
         rules.turn(&mut keys);
         if rules.ties() == Ties::FirstReached {
-            let reached = rules.ordering().filter_map(figure).map(|(_, at)| at).max()?;
+            let reached = rules.ordering().filter_map(figure).map(|figure| figure.at).max()?;
             keys.push(reached.as_micros());
         }
         Some(keys)
     }
 
     /// Adds a record. The outcome is the same in whatever order records come.
-    fn add<M>(&mut self, rules: &Rules, record: &Record<M>, new: impl Fn(&Total) -> bool) -> Result<()> {
+    fn add<M>(&mut self, rules: &Rules, record: &Record<M>, is_new: impl Fn(&Mark) -> bool) -> Result<()> {
         let at = record.at();
         for (total, figure) in rules.totals().iter().zip(&mut self.0) {
-            let more = |by: i64| -> Result<Figure> {
-                let (sum, latest) = figure.unwrap_or((0, at));
-                let sum = sum.checked_add(by).ok_or_else(|| {
-                    Error::new(ErrorKind::InvalidInput, "a record would make a sum overflow")
-                })?;
-                Ok(Some((sum, latest.max(at))))
-            };
-            *figure = match total {
-                Total::Sum(name) => match record.get(name) {
-                    Some(value) => more(value)?,
-                    None => *figure,
+            match total {
+                Total::Sum(name) => {
+                    if let Some(value) = record.get(name) {
+                        sum(figure, value, at)?;
+                    }
+                }
+                Total::Records => sum(figure, 1, at)?,
+                Total::Members | Total::Attendance => {
+                    let Some(mark) = mark(total, record) else { continue };
+                    let is_new = is_new(&mark);
+                    sum(figure, i64::from(is_new), at)?;
+                    if let Some(figure) = figure.as_mut().filter(|_| tells_firsts(rules, total)) {
+                        figure.came(&mark, is_new, at);
+                    }
+                }
+                Total::Highest(name) => best(figure, record.get(name), at, |value, is| value > is),
+                Total::Lowest(name) => best(figure, record.get(name), at, |value, is| value < is),
+                Total::Latest(name) => match (record.get(name), &*figure) {
+                    (Some(value), Some(is)) if (at, value) <= (is.at, is.value) => {}
+                    (Some(value), _) => *figure = Some(Figure::new(value, at)),
+                    (None, _) => {}
                 },
-                Total::Records => more(1)?,
-                Total::Members if record.contributor().is_some() => more(i64::from(new(total)))?,
-                Total::Attendance if attended(record).is_some() => more(i64::from(new(total)))?,
-                Total::Members | Total::Attendance => *figure,
-                Total::Highest(name) => best(*figure, record.get(name), at, |value, is| value > is),
-                Total::Lowest(name) => best(*figure, record.get(name), at, |value, is| value < is),
-                Total::Latest(name) => match (record.get(name), *figure) {
-                    (Some(value), Some((is, when))) if (at, value) <= (when, is) => *figure,
-                    (Some(value), _) => Some((value, at)),
-                    (None, _) => *figure,
-                },
-            };
+            }
         }
         Ok(())
     }
 }
 
-fn best(is: Figure, value: Option<i64>, at: Timestamp, better: impl Fn(i64, i64) -> bool) -> Figure {
-    match (is, value) {
-        (is, None) => is,
-        (None, Some(value)) => Some((value, at)),
-        (Some((old, _)), Some(value)) if better(value, old) => Some((value, at)),
-        (Some((old, when)), Some(value)) if value == old => Some((old, when.min(at))),
-        (is, Some(_)) => is,
+/// Tells whether it is kept of a figure which contributors or attendances came first when.
+fn tells_firsts(rules: &Rules, total: &Total) -> bool {
+    rules.ties() == Ties::FirstReached && matches!(total, Total::Members | Total::Attendance)
+}
+
+/// Adds to a sum. What adds nothing does not move it, but for being there at all.
+fn sum(figure: &mut Option<Figure>, by: i64, at: Timestamp) -> Result<()> {
+    let Some(is) = figure else {
+        *figure = Some(Figure { moved: by != 0, ..Figure::new(by, at) });
+        return Ok(());
+    };
+    is.value = is
+        .value
+        .checked_add(by)
+        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a record would make a sum overflow"))?;
+    match (by != 0, is.moved) {
+        (true, true) => is.at = is.at.max(at),
+        (true, false) => (is.at, is.moved) = (at, true),
+        (false, false) => is.at = is.at.min(at),
+        (false, true) => {}
+    }
+    Ok(())
+}
+
+fn best(figure: &mut Option<Figure>, value: Option<i64>, at: Timestamp, better: impl Fn(i64, i64) -> bool) {
+    match (value, &mut *figure) {
+        (None, _) => {}
+        (Some(value), Some(is)) if value == is.value => is.at = is.at.min(at),
+        (Some(value), Some(is)) if !better(value, is.value) => {}
+        (Some(value), _) => *figure = Some(Figure::new(value, at)),
     }
 }
 
@@ -126,6 +225,12 @@ impl Mark {
     fn of_window(total: &Total, contributor: &str, occasion: &str) -> Self {
         let kind = if *total == Total::Attendance { 'a' } else { 'm' };
         Self { of_board: false, name: format!("{kind}{}:{contributor}{occasion}", contributor.len()) }
+    }
+
+    /// A hash that is stored, FNV-1a of 64 bits; never 0.
+    fn hash(&self) -> u64 {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        self.name.bytes().fold(0xCBF2_9CE4_8422_2325, step).max(1)
     }
 }
 
@@ -214,9 +319,7 @@ impl<'a, M: MemberId> Ledger<'a, M> {
             None => Standing::new(rules),
         };
         let known = &self.marks;
-        standing.add(rules, record, |total| {
-            mark(total, record).is_some_and(|mark| !known.contains(&(member.clone(), mark)))
-        })?;
+        standing.add(rules, record, |mark| !known.contains(&(member.clone(), mark.clone())))?;
         self.standings.insert(member.clone(), (standing, true));
         for mark in marks(rules, record) {
             if self.marks.insert((member.clone(), mark.clone())) {
@@ -256,6 +359,32 @@ pub(crate) fn keys_of(bytes: &[u8]) -> Result<Vec<i64>> {
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_contributors_the_last_that_came_first_is_known() {
+        let rules = Rules::new(Total::Members.into(), crate::leaderboard::Direction::HighestFirst)
+            .with_ties(Ties::FirstReached);
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        let came = |source: String, who: i64, second| {
+            Record::new(1_u64, source, at(second)).with_contributor(format!("회원 {who}"))
+        };
+        let mut ledger = Ledger::new(&rules, [], []);
+        for who in 0..500 {
+            ledger.answer(&came(format!("first {who}"), who, 1_000 + who), false).unwrap();
+            ledger.answer(&came(format!("again {who}"), who / 2, 9_000 + who), false).unwrap();
+        }
+        // The last one had come before, which is told late.
+        ledger.answer(&came("late".to_owned(), 499, 7), false).unwrap();
+        let (changed, _) = ledger.finish();
+        let standing = &changed[0].standing;
+        assert_eq!(changed[0].key, Some(vec![!500, at(1_498).as_micros()]));
+        let bytes = standing.to_bytes(&rules);
+        assert!(bytes.len() <= FIGURE + 1 + FIRSTS * FIRST, "{}", bytes.len());
+        assert_eq!(Standing::from_bytes(&rules, &bytes).unwrap(), *standing);
+        let older = Standing::from_bytes(&rules, &bytes[..FIGURE]).unwrap();
+        assert_eq!(older.key(&rules), changed[0].key);
+        assert!(Standing::from_bytes(&rules, &bytes[..FIGURE + 9]).is_err());
+    }
 
     #[test]
     fn bytes_are_in_the_order_of_the_keys() {

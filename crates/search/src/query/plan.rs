@@ -12,6 +12,9 @@ use crate::terms::{Term, analyze, prefix_key};
 /// How much a word with a typo counts.
 const TYPO_BOOST: f32 = 0.5;
 
+/// What no analyzer makes of any text.
+const NO_TERM: &str = "!";
+
 /// What is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Leaf {
@@ -109,6 +112,10 @@ impl Plan {
             }
         }
         plan.flatten();
+        if plan == Self::default() && !query.text.trim().is_empty() {
+            // what was typed has no term: nothing has it
+            plan.must.push(Node::Leaf { leaf: Leaf::Term(NO_TERM.to_owned()), field: None, boost: 1.0 });
+        }
         plan
     }
 
@@ -334,6 +341,16 @@ mod tests {
     fn function_words_count_where_there_is_nothing_else() {
         assert_eq!(plan(&Query::new("the of")).should.len(), 2);
         assert_eq!(plan(&Query::new("the run")).should, [term("run")]);
-        assert_eq!(plan(&Query::new(" ... ")), Plan::default());
+        assert_eq!(plan(&Query::new("+IT 모임")).must, [term("it")]);
+    }
+
+    #[test]
+    fn a_text_without_terms_finds_nothing_and_no_text_everything() {
+        for text in [" ... ", "!!!", "#", "\"\"", "+!!!"] {
+            assert_eq!(plan(&Query::new(text)).must, [term(NO_TERM)], "{text}");
+        }
+        assert_eq!(plan(&Query::new(" ... ").as_you_type()).must, [term(NO_TERM)]);
+        assert_eq!(plan(&Query::new("  ")), Plan::default());
+        assert!(plan(&Query::new("-광고")).must.is_empty());
     }
 }

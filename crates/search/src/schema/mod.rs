@@ -293,7 +293,7 @@ impl Schema {
             .collect();
         let fields: Vec<Json> =
             self.fields.iter().map(|(path, kind)| json!([path.as_str(), kind.as_str()])).collect();
-        let sample = "러닝크루에서 10km를 달렸습니다. LG전자의 iPhone15, running shoes 學校";
+        let sample = "러닝크루에서 10km를 달렸습니다. LG전자의 iPhone15, running shoes 學校, 책을 IT 종로3가";
         let terms: Vec<String> = self.analyzer.tokens(sample).into_iter().map(|token| token.text).collect();
         json!({"format": 1, "texts": texts, "fields": fields, "analyzer": terms}).to_string()
     }

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pumasi_core::time::Timestamp;
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use serde::Serialize;
 
 use crate::leaderboard::Ranking;
@@ -45,6 +45,7 @@ pub struct Trending {
     half_life: f64,
     signals: Vec<(String, f64)>,
     limit: usize,
+    clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
 }
 
@@ -114,6 +115,7 @@ impl Trending {
             half_life: half_life.as_secs_f64().max(1.0),
             signals: Vec::new(),
             limit: 1_000_000,
+            clock: Arc::new(SystemClock),
             state: Arc::default(),
         }
     }
@@ -131,6 +133,13 @@ impl Trending {
     #[must_use]
     pub fn with_limit(mut self, items: NonZeroUsize) -> Self {
         self.limit = items.get();
+        self
+    }
+
+    /// Sets the clock that tells what is still to come (default: the machine's).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -156,12 +165,14 @@ impl Trending {
         self.add_many(item, signal, 1, at);
     }
 
-    /// Counts several happenings at one moment.
+    /// Counts several happenings at one moment. What is said to happen in the future, by a clock that is wrong, happens now: it
+    /// would stay first until then.
     pub fn add_many(&self, item: &str, signal: &str, count: u32, at: Timestamp) {
         let Some(index) = self.signals.iter().position(|(name, _)| name == signal) else { return };
         if count == 0 {
             return;
         }
+        let at = at.min(self.clock.now());
         let state = &mut *self.lock();
         let item: Arc<str> = match state.items.get_key_value(item) {
             Some((item, _)) => Arc::clone(item),
@@ -188,7 +199,7 @@ impl Trending {
         let state = self.lock();
         let trend = |(score, item): (&Descending, &Arc<str>)| Trend {
             item: Arc::clone(item),
-            score: (score.0 - now).exp2(),
+            score: finite((score.0 - now).exp2()),
         };
         state.order.range(0..count).map(trend).collect()
     }
@@ -198,11 +209,11 @@ impl Trending {
         let now = self.half_lives(now);
         let logs = self.lock().items.get(item)?.clone();
         let share = |(log, (signal, weight)): (&f64, &(String, f64))| {
-            let count = (log - now).exp2();
-            SignalShare { signal: signal.clone(), weight: *weight, count, score: weight * count }
+            let count = finite((log - now).exp2());
+            SignalShare { signal: signal.clone(), weight: *weight, count, score: finite(weight * count) }
         };
         let signals: Vec<_> = logs.iter().zip(&self.signals).map(share).collect();
-        Some(TrendReason { score: signals.iter().map(|share| share.score).sum(), signals })
+        Some(TrendReason { score: finite(signals.iter().map(|share| share.score).sum()), signals })
     }
 
     /// Forgets an item that is no more.
@@ -212,6 +223,11 @@ impl Trending {
             state.order.remove(&item);
         }
     }
+}
+
+/// What JSON can tell: asked as of long before it happened, something amounts to more than a number holds.
+fn finite(score: f64) -> f64 {
+    score.min(f64::MAX)
 }
 
 /// The logarithm of the sum of two numbers of which the logarithms are given.

@@ -1,3 +1,5 @@
+use pumasi_core::time::ManualClock;
+
 use super::*;
 
 fn at(text: &str) -> Timestamp {
@@ -5,7 +7,21 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn trending(half_life: Duration) -> Trending {
-    Trending::new(half_life).with_signal("like", 3.0).with_signal("view", 0.5)
+    let clock = ManualClock::new();
+    clock.advance(Duration::from_hours(24 * 366 * 1_000));
+    Trending::new(half_life).with_signal("like", 3.0).with_signal("view", 0.5).with_clock(Arc::new(clock))
+}
+
+#[test]
+fn what_is_still_to_come_counts_as_now() {
+    let clock = ManualClock::new();
+    let now = clock.now();
+    let trending = trending(Duration::from_hours(1)).with_clock(Arc::new(clock));
+    trending.add("글", "like", now);
+    trending.add("wrong clock", "view", at("2999-01-01T00:00:00Z"));
+    let top = trending.top(9, now);
+    assert_eq!(top.iter().map(|trend| &*trend.item).collect::<Vec<_>>(), ["글", "wrong clock"]);
+    assert!((top[1].score - 0.5).abs() < 1e-9, "{top:?}");
 }
 
 #[test]
@@ -47,7 +63,7 @@ fn centuries_of_seconds_overflow_nothing() {
     for (trend, (item, score)) in top.iter().zip([("both", 3.0), ("new", 0.5), ("old", 0.0)]) {
         assert!(&*trend.item == item && (trend.score - score).abs() < 1e-4, "{trend:?}");
     }
-    assert!(trending.top(1, old)[0].score.is_infinite());
+    assert!(trending.top(1, old)[0].score.is_finite());
     let count = trending.explain("old", old).unwrap().signals[0].count;
     assert!((count / f64::from(u32::MAX) - 1.0).abs() < 1e-4, "{count}");
 }

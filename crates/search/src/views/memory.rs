@@ -100,7 +100,7 @@ impl ViewStore for MemoryViews {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        // Its marks stand for a number that no other item is given, and go with their windows.
+        // Its marks stand for a number that no item is given any more, and go with their windows.
         self.lock().items.remove(item);
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Seen {
 /// 1. **Once.** Of many that come with the same item, window and mark, at the same time or later, one counts.
 /// 2. **Exact.** An item's total is the number of the different marks that counted, in all windows.
 /// 3. **Windows.** A mark counts again in another window.
-/// 4. **Forgotten.** After [`forget`](Self::forget) the item was never seen.
+/// 4. **Forgotten.** After [`forget`](Self::forget) the item was never seen: who had seen it counts again, in the same window too.
 #[async_trait]
 pub trait ViewStore: fmt::Debug + Send + Sync {
     /// Counts a view, unless its mark has counted in this window.
@@ -337,17 +337,50 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 
 /// Tells whether somebody's browser says that it is a robot, or says nothing.
 ///
-/// The words are those by which crawlers, link previews and libraries name themselves. A robot that does not say so is counted;
-/// who needs more brings a rule of their own.
+/// The words are those by which crawlers, link previews and libraries name themselves: Google's, Naver's, Daum's, KakaoTalk's,
+/// Facebook's and WhatsApp's among them. A robot that does not say so is counted; who needs more, or whose own app calls itself
+/// by its library (`okhttp`), brings a [rule of their own](ViewCounter::with_robots).
 pub fn calls_itself_a_robot(viewer: &Viewer<'_>) -> bool {
-    const WORDS: [&str; 12] = [
-        "bot", "crawl", "spider", "slurp", "preview", "fetch", "scrap", "headless", "curl", "wget", "python",
+    const WORDS: [&str; 33] = [
+        "bot",
+        "crawl",
+        "spider",
+        "slurp",
+        "preview",
+        "fetch",
+        "scrap",
+        "headless",
+        "curl/",
+        "wget/",
+        "python",
         "java/",
+        "yeti/",
+        "daum/",
+        "daumoa",
+        "externalhit",
+        "meta-external",
+        "whatsapp/",
+        "http-client",
+        "httpclient",
+        "okhttp",
+        "axios/",
+        "undici",
+        "libwww",
+        "guzzle",
+        "reqwest",
+        "postman",
+        "inspectiontool",
+        "mediapartners",
+        "ia_archiver",
+        "lighthouse",
+        "embedly",
+        "feedburner",
     ];
     match viewer {
         Viewer::Member(_) => false,
         Viewer::Anonymous { agent, .. } => {
-            let agent = agent.to_ascii_lowercase();
+            // The phones of CUBOT are none.
+            let agent = agent.to_ascii_lowercase().replace("cubot", "");
             agent.is_empty() || WORDS.iter().any(|word| agent.contains(word))
         }
     }
@@ -385,10 +418,7 @@ mod tests {
             (anonymous("2001:db8:1:2:aaaa::1", "Safari"), true),
             (anonymous("2001:db8:1:2:bbbb::9", "Safari"), false),
             (anonymous("2001:db8:1:3::1", "Safari"), true),
-            (
-                anonymous("203.0.113.8", "Mozilla/5.0 (compatible; Yeti/1.1; +https://naver.me/spd) bot"),
-                false,
-            ),
+            (anonymous("203.0.113.8", "Mozilla/5.0 (compatible; Yeti/1.1; +https://naver.me/spd)"), false),
             (anonymous("203.0.113.8", ""), false),
             (Viewer::Member("민지"), true),
             (Viewer::Member("민지"), false),
@@ -398,6 +428,38 @@ mod tests {
         }
         let strict = views.clone().with_robots(|viewer| matches!(viewer, Viewer::Anonymous { .. }));
         assert!(!strict.see("other", anonymous("203.0.113.7", "Firefox")).await.unwrap().counted);
+    }
+
+    #[test]
+    fn robots_are_known_by_what_they_really_call_themselves_and_people_are_not_taken_for_them() {
+        for (agent, is_robot) in [
+            ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", true),
+            ("Mozilla/5.0 (compatible; Yeti/1.1; +http://naver.me/spd)", true),
+            ("Mozilla/5.0 (compatible; Daum/4.1; +http://cs.daum.net/faq/15/4118.html?faqId=28966)", true),
+            ("Mozilla/5.0 (compatible; Daumoa/4.0)", true),
+            ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", true),
+            ("WhatsApp/2.23.20.0", true),
+            ("Go-http-client/2.0", true),
+            ("okhttp/4.12.0", true),
+            ("axios/1.6.0", true),
+            ("Apache-HttpClient/4.5.13 (Java/17.0.1)", true),
+            ("Mozilla/5.0 (compatible; Google-InspectionTool/1.0;)", true),
+            ("Mediapartners-Google", true),
+            ("ia_archiver", true),
+            ("curl/8.5.0", true),
+            (
+                "Mozilla/5.0 (Linux; Android 10; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
+                false,
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 KAKAOTALK 10.4.5",
+                false,
+            ),
+            ("Mozilla/5.0 (Linux; Android 14) NAVER(inapp; search; 1000; 12.4.0)", false),
+            ("Mozilla/5.0 (Linux; Android 14) DaumApps/7.0 DaumDevice/mobile", false),
+        ] {
+            assert_eq!(calls_itself_a_robot(&anonymous("203.0.113.8", agent)), is_robot, "{agent}");
+        }
     }
 
     #[test]

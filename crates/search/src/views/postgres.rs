@@ -97,7 +97,7 @@ impl ViewStore for PostgresViews {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        let forget = "DELETE FROM pumasi_view_total WHERE item = $1";
+        let forget = include_str!("sql/postgres/forget.sql");
         sqlx::query(forget).bind(item).execute(&self.pool).await.map(drop).map_err(keeping)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::redis::{Script, cmd};
 use async_trait::async_trait;
 use pumasi_core::redis_link::RedisLink;
+use pumasi_core::time::{Clock, SystemClock};
 
 use super::{Mark, Seen, ViewStore, ViewWindow};
 use crate::Result;
@@ -31,6 +32,7 @@ pub struct RedisViews {
     link: RedisLink,
     prefix: Arc<str>,
     see: Arc<Script>,
+    forget: Arc<Script>,
 }
 
 impl RedisViews {
@@ -45,7 +47,13 @@ impl RedisViews {
 
     /// Makes a store on the server of `link`.
     pub fn new(link: RedisLink) -> Self {
-        Self { link, prefix: "pumasi:view:".into(), see: Arc::new(Script::new(include_str!("lua/see.lua"))) }
+        let script = |lua| Arc::new(Script::new(lua));
+        Self {
+            link,
+            prefix: "pumasi:view:".into(),
+            see: script(include_str!("lua/see.lua")),
+            forget: script(include_str!("lua/forget.lua")),
+        }
     }
 
     /// Sets what every key begins with on the server (default `pumasi:view:`).
@@ -75,7 +83,8 @@ impl ViewStore for RedisViews {
         check_id("an item", item)?;
         let (number, mark) = (window.number.to_string(), mark.number().to_string());
         let kept = (window.remaining + LAG).as_millis().to_string();
-        let arguments = [&*self.prefix, item, &number, &mark, &kept].map(str::as_bytes);
+        let now = SystemClock.now().as_micros().div_euclid(1_000).to_string();
+        let arguments = [&*self.prefix, item, &number, &mark, &kept, &now].map(str::as_bytes);
         let (counted, total): (bool, u64) =
             self.link.run("counting a view", &self.see, &[], &arguments).await?;
         Ok(Seen { counted, total })
@@ -94,8 +103,7 @@ impl ViewStore for RedisViews {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        let mut delete = cmd("HDEL");
-        delete.arg(self.totals_key()).arg(item);
-        self.link.query::<u64>("forgetting views", &delete).await.map(drop)
+        let arguments = [&*self.prefix, item].map(str::as_bytes);
+        self.link.run::<u64>("forgetting views", &self.forget, &[], &arguments).await.map(drop)
     }
 }

@@ -21,6 +21,8 @@ const MIGRATION: Migration = Migration {
     steps: &[include_str!("sql/sqlite/schema_1.sql")],
 };
 
+const FORGET_MARKS: &str = include_str!("sql/sqlite/forget_marks.sql");
+
 /// Keeps views in a SQLite file, beside your own tables. Marks are rows until [`clean_up`](ViewStore::clean_up) deletes those of
 /// past windows.
 ///
@@ -118,8 +120,11 @@ impl ViewStore for SqliteViews {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        let forget = "DELETE FROM pumasi_view_total WHERE item = ?1";
-        sqlx::query(forget).bind(item).execute(&self.pool).await.map(drop).map_err(keeping)
+        let mut writing = Writing::begin(&self.pool).await.map_err(keeping)?;
+        for statement in [FORGET_MARKS, "DELETE FROM pumasi_view_total WHERE item = ?1"] {
+            sqlx::query(statement).bind(item).execute(&mut *writing).await.map_err(keeping)?;
+        }
+        writing.commit().await.map_err(keeping)
     }
 
     async fn clean_up(&self, before: ViewWindow) -> Result<u64> {

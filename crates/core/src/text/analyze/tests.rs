@@ -25,7 +25,35 @@ fn never_loses_a_word() {
 }
 
 #[test]
+fn finds_nouns_of_one_syllable_under_their_particles() {
+    for (text, noun) in [("책을", "책"), ("꽃이", "꽃"), ("눈이", "눈"), ("밥을", "밥"), ("차를", "차")]
+    {
+        assert!(terms(text).contains(&noun.to_owned()), "{text}: {:?}", terms(text));
+        assert!(terms(text).contains(&text.to_owned()), "{text}: {:?}", terms(text));
+    }
+    for text in ["가을", "회의", "지도", "사과", "국가", "서울", "러닝을"] {
+        assert!(terms(text).iter().all(|term| term.chars().count() > 1), "{text}: {:?}", terms(text));
+    }
+}
+
+#[test]
+fn capitals_are_no_function_words() {
+    let kinds = |text: &str| -> Vec<_> {
+        Analyzer::default().tokens(text).into_iter().map(|token| token.kind).collect()
+    };
+    for text in ["IT", "ＩＴ", "AS", "BE", "NOT"] {
+        assert_eq!(kinds(text), [TokenKind::Word], "{text}");
+    }
+    for text in ["it", "It", "a", "A"] {
+        assert_eq!(kinds(text), [TokenKind::Stop], "{text}");
+    }
+    assert_eq!(terms("IT기업의 AS"), ["it", "기업", "기업", "as"]);
+}
+
+#[test]
 fn reads_numbers_with_their_units() {
+    assert_eq!(terms("종로3가"), ["종로", "종로", "3", "3가", "가"]);
+    assert_eq!(terms("3을 Kafka가"), ["3", "kafka"]);
     assert_eq!(terms("10km를"), ["10", "10km", "km"]);
     assert_eq!(terms("5만원을"), ["5", "5만원", "만원", "만원"]);
     assert_eq!(terms("1,234명이"), ["1234", "1234명", "명이", "명이"]);

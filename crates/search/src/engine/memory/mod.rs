@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use pumasi_core::text::Bm25;
 
-use super::order::{Candidate, additions, compare, keys_of, reciprocal};
+use super::order::{Candidate, Shares, additions, compare, explain_weighted, keys_of, reciprocal};
 use super::{Applied, Change, ChangeKind, SearchEngine, Stamp, Status, poisoned};
 use crate::page::{Cursor, Explanation, Facet, FacetCount, Gap, Hit, Key, Marker, Page, Total};
 use crate::query::{Boost, Count, FacetRequest, Fusion, Plan, Query, Rank};
@@ -53,6 +53,8 @@ struct Found<'a> {
     entry: &'a Entry,
     keys: Vec<Key>,
     score: f32,
+    /// Its place among those whose ranks were added up.
+    place: usize,
 }
 
 impl MemoryEngine {
@@ -98,7 +100,7 @@ impl MemoryEngine {
                 continue;
             }
             let Some(score) = scorer.plan(&plan, indexed) else { continue };
-            found.push(Found { id, entry, keys: Vec::new(), score });
+            found.push(Found { id, entry, keys: Vec::new(), score, place: 0 });
         }
         let mut page = Page::new(self.name.as_str(), index.generation);
         let matching = u64::try_from(found.len()).unwrap_or(u64::MAX);
@@ -108,8 +110,15 @@ impl MemoryEngine {
             _ => Total::Exact(matching),
         };
         page.facets = query.facets.iter().map(|facet| count(facet, &found)).collect();
-        self.sort(&rank, &query.boosts, &mut found);
-        self.cut(query, &rank, found, &mut page, |entry| explain(&scorer, &plan, &rank, query, entry));
+        let shares = self.sort(&rank, &query.boosts, &mut found);
+        self.cut(query, &rank, found, &mut page, |hit| {
+            let text = explain(&scorer, &plan, &rank, query, hit.entry);
+            match (&rank, &shares, hit.entry.source()) {
+                (Rank::Fused(fusion), Some(shares), _) => shares.explain(fusion, hit.place, text),
+                (Rank::Fused(fusion), None, Some(source)) => explain_weighted(fusion, text, source),
+                _ => text,
+            }
+        });
         if query.highlight {
             let marker = Marker::new(&self.schema, &plan);
             for hit in &mut page.hits {
@@ -119,8 +128,8 @@ impl MemoryEngine {
         Ok(page)
     }
 
-    /// Brings what was found into the query's order.
-    fn sort(&self, rank: &Rank, boosts: &[Boost], found: &mut Vec<Found<'_>>) {
+    /// Brings what was found into the query's order; tells what ranks added where they are added up.
+    fn sort(&self, rank: &Rank, boosts: &[Boost], found: &mut Vec<Found<'_>>) -> Option<Shares> {
         match rank {
             Rank::Fields(sorts) => {
                 for hit in found.iter_mut() {
@@ -131,7 +140,7 @@ impl MemoryEngine {
                         .unwrap_or_default();
                 }
                 found.sort_by(|a, b| compare(sorts, (&a.keys, a.id), (&b.keys, b.id)));
-                return;
+                return None;
             }
             _ => {
                 for hit in found.iter_mut() {
@@ -139,8 +148,11 @@ impl MemoryEngine {
                 }
             }
         }
+        let mut shares = None;
         match rank {
-            Rank::Fused(fusion) if fusion.rrf.is_some() => fuse(fusion, fusion.rrf.unwrap_or(60.0), found),
+            Rank::Fused(fusion) if fusion.rrf.is_some() => {
+                shares = Some(fuse(fusion, fusion.rrf.unwrap_or(60.0), found));
+            }
             Rank::Fused(fusion) => {
                 for hit in found.iter_mut() {
                     let added =
@@ -154,6 +166,7 @@ impl MemoryEngine {
             hit.keys = vec![Key::float(f64::from(hit.score))];
         }
         by_score(found);
+        shares
     }
 
     /// Cuts the page out of what was found, and says where the next one begins.
@@ -163,7 +176,7 @@ impl MemoryEngine {
         rank: &Rank,
         found: Vec<Found<'_>>,
         page: &mut Page,
-        explain: impl Fn(&Entry) -> Explanation,
+        explain: impl Fn(&Found<'_>) -> Explanation,
     ) {
         let start = match &query.after {
             None => 0,
@@ -193,7 +206,7 @@ impl MemoryEngine {
             let Some(indexed) = &hit.entry.indexed else { continue };
             let mut out = Hit::new(hit.id, hit.entry.version, Arc::clone(&indexed.source));
             out.score = rank.needs_scores().then_some(hit.score);
-            out.explanation = query.explain.then(|| explain(hit.entry));
+            out.explanation = query.explain.then(|| explain(&hit));
             page.hits.push(out);
             last = Some((hit.keys, hit.id));
         }
@@ -215,7 +228,7 @@ fn boosted(boosts: &[Boost], entry: &Entry) -> f32 {
 }
 
 /// Scores the best texts by their ranks, and drops the others.
-fn fuse(fusion: &Fusion, k: f32, found: &mut Vec<Found<'_>>) {
+fn fuse(fusion: &Fusion, k: f32, found: &mut Vec<Found<'_>>) -> Shares {
     by_score(found);
     found.truncate(fusion.window);
     let candidates: Vec<Candidate<'_>> = found
@@ -226,24 +239,20 @@ fn fuse(fusion: &Fusion, k: f32, found: &mut Vec<Found<'_>>) {
             Candidate { id: hit.id, text: hit.score, additions }
         })
         .collect();
-    let scores = reciprocal(fusion, k, &candidates);
-    for (hit, score) in found.iter_mut().zip(scores) {
-        hit.score = score;
+    let shares = reciprocal(fusion, k, &candidates);
+    for (place, (hit, score)) in found.iter_mut().zip(shares.scores()).enumerate() {
+        (hit.score, hit.place) = (score, place);
     }
+    shares
 }
 
+/// Explains the score of a text, with what boosts add.
 fn explain(scorer: &Scorer<'_>, plan: &Plan, rank: &Rank, query: &Query, entry: &Entry) -> Explanation {
     let mut parts = entry.indexed.as_ref().map(|indexed| scorer.explain(plan, indexed)).unwrap_or_default();
-    if let Rank::Fused(fusion) = rank
-        && let Some(source) = entry.source()
-    {
-        parts
-            .extend(additions(fusion, source).into_iter().map(|(name, value)| Explanation::new(name, value)));
-    }
     if rank.needs_scores() && !query.boosts.is_empty() {
         parts.push(Explanation::new("boosts", boosted(&query.boosts, entry)));
     }
-    Explanation::sum("score", parts)
+    Explanation::sum(if matches!(rank, Rank::Fused(_)) { "text" } else { "score" }, parts)
 }
 
 fn count(request: &FacetRequest, found: &[Found<'_>]) -> Facet {

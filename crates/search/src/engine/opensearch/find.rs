@@ -327,8 +327,10 @@ impl<'a> Search<'a> {
                 additions: additions(fusion, &found.hit.source).into_iter().map(|(_, value)| value).collect(),
             })
             .collect();
-        let scores = reciprocal(fusion, k, &candidates);
-        for (found, score) in found.iter_mut().zip(scores) {
+        let shares = reciprocal(fusion, k, &candidates);
+        for (place, (found, score)) in found.iter_mut().zip(shares.scores()).enumerate() {
+            found.hit.explanation =
+                found.hit.explanation.take().map(|text| shares.explain(fusion, place, text));
             found.hit.score = Some(score);
             found.keys = vec![Key::float(f64::from(score))];
         }

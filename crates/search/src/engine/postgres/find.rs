@@ -281,8 +281,8 @@ impl Search<'_> {
                 additions: additions(fusion, &found.hit.source).into_iter().map(|(_, value)| value).collect(),
             })
             .collect();
-        let scores = reciprocal(fusion, fusion.rrf.unwrap_or(60.0), &candidates);
-        for (found, score) in found.iter_mut().zip(scores) {
+        let shares = reciprocal(fusion, fusion.rrf.unwrap_or(60.0), &candidates);
+        for (found, score) in found.iter_mut().zip(shares.scores()) {
             found.hit.score = Some(score);
             found.keys = vec![Key::float(f64::from(score))];
         }

@@ -20,7 +20,7 @@ use super::lookup::Lookup;
 use super::stored::Stored;
 use super::tally::Tally;
 use super::top::{Additions, Collected, Found, Top};
-use crate::engine::order::{Candidate, additions, reciprocal};
+use crate::engine::order::{Candidate, Shares, explain_weighted, reciprocal};
 use crate::page::{Cursor, Explanation, Facet, FacetCount, Gap, Hit, Key, Marker, Page, Total};
 use crate::query::{Count, Fusion, Plan, Query, Rank};
 use crate::schema::{FieldKind, Schema};
@@ -45,6 +45,8 @@ struct Best {
     next: Option<Vec<Key>>,
     /// How many matched, where all were looked at.
     seen: Option<u64>,
+    /// Where ranks were added up: what each ranking adds, and the places of the documents in it.
+    ranks: Option<(Shares, Vec<usize>)>,
 }
 
 fn searching(error: tantivy::TantivyError) -> Error {
@@ -74,7 +76,21 @@ impl Search<'_> {
         let mut found = best.found;
         let documents = self.documents(&mut found)?;
         for (found, document) in found.iter().zip(documents) {
-            page.hits.push(self.hit(found, document, &rank, query, lookup.as_ref(), marker.as_ref())?);
+            page.hits.push(self.hit(found, document, &rank, marker.as_ref())?);
+        }
+        if query.explain {
+            let ranks = best.ranks.as_ref();
+            for (index, (hit, found)) in page.hits.iter_mut().zip(&found).enumerate() {
+                let text = lookup.explain(&self.searcher, found.address).map_err(searching)?;
+                let text = explanation(&serde_json::from_str(&text.to_pretty_json()).unwrap_or_default());
+                hit.explanation = Some(match (&rank, ranks) {
+                    (Rank::Fused(fusion), Some((shares, places))) => {
+                        shares.explain(fusion, places.get(index).copied().unwrap_or(usize::MAX), text)
+                    }
+                    (Rank::Fused(fusion), None) => explain_weighted(fusion, text, &hit.source),
+                    _ => Explanation::sum("score", vec![text]),
+                });
+            }
         }
         if let (Some(last), Some(hit)) = (best.next, page.hits.last()) {
             let at = Query { rank, ..query.clone() };
@@ -159,7 +175,7 @@ impl Search<'_> {
         let more = found.len() > query.limit;
         let found = self.best(found, query.limit, &top.order).map_err(searching)?;
         let next = found.last().filter(|_| more).map(|last| last.keys(&top.order));
-        Ok(Best { found, next, seen })
+        Ok(Best { found, next, seen, ranks: None })
     }
 
     /// The first of all segments in their order. To know which of several with the same keys come first, their ids are needed; those
@@ -293,14 +309,15 @@ impl Search<'_> {
             let values = super::top::added(&self.searcher, &parts, hit.address).map_err(searching)?;
             candidates.push(Candidate { id, text: hit.score, additions: values });
         }
-        let scores = reciprocal(fusion, fusion.rrf.unwrap_or(60.0), &candidates);
-        let mut ranked: Vec<(Key, &str, Found)> = found
+        let shares = reciprocal(fusion, fusion.rrf.unwrap_or(60.0), &candidates);
+        let mut ranked: Vec<(Key, &str, (usize, Found))> = found
             .into_iter()
             .zip(ids.iter().map(String::as_str))
-            .zip(scores)
-            .map(|((mut hit, id), score)| {
+            .zip(shares.scores())
+            .enumerate()
+            .map(|(place, ((mut hit, id), score))| {
                 hit.score = score;
-                (Key::float(f64::from(score)), id, hit)
+                (Key::float(f64::from(score)), id, (place, hit))
             })
             .collect();
         ranked.sort_by(|a, b| a.0.compare(&b.0, true).then_with(|| a.1.cmp(b.1)));
@@ -318,7 +335,8 @@ impl Search<'_> {
         let more = ranked.len() > query.limit;
         ranked.truncate(query.limit);
         let next = ranked.last().filter(|_| more).map(|(key, ..)| vec![key.clone()]);
-        Ok(Best { found: ranked.into_iter().map(|(_, _, found)| found).collect(), next, seen: None })
+        let (places, found) = ranked.into_iter().map(|(_, _, found)| found).unzip();
+        Ok(Best { found, next, seen: None, ranks: Some((shares, places)) })
     }
 
     /// What a document scores now, if it is found.
@@ -374,15 +392,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn hit(
-        &self,
-        found: &Found,
-        document: Decoded,
-        rank: &Rank,
-        query: &Query,
-        lookup: &dyn IndexQuery,
-        marker: Option<&Marker<'_>>,
-    ) -> Result<Hit> {
+    fn hit(&self, found: &Found, document: Decoded, rank: &Rank, marker: Option<&Marker<'_>>) -> Result<Hit> {
         let version = self.columns.version(found.address).map_err(searching)?;
         let mut hit = Hit::new(&*document.id, version, document.source);
         if rank.needs_scores() {
@@ -390,16 +400,6 @@ impl Search<'_> {
         }
         if let Some(marker) = marker {
             hit.highlights = marker.highlights(&hit.source);
-        }
-        if query.explain {
-            let explained = lookup.explain(&self.searcher, found.address).map_err(searching)?;
-            let text = serde_json::from_str(&explained.to_pretty_json()).unwrap_or_default();
-            let mut parts = vec![explanation(&text)];
-            if let Rank::Fused(fusion) = rank {
-                let added = additions(fusion, &hit.source).into_iter();
-                parts.extend(added.map(|(name, value)| Explanation::new(name, value)));
-            }
-            hit.explanation = Some(Explanation::sum("score", parts));
         }
         Ok(hit)
     }

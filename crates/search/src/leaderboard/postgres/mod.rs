@@ -280,7 +280,7 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
                 .bind(window)
                 .bind(changed.iter().map(|change| change.member.to_bytes()).collect::<Vec<_>>())
                 .bind(changed.iter().map(|change| change.key.as_deref().map(key_bytes)).collect::<Vec<_>>())
-                .bind(changed.iter().map(|change| change.standing.to_bytes()).collect::<Vec<_>>())
+                .bind(changed.iter().map(|change| change.standing.to_bytes(rules)).collect::<Vec<_>>())
                 .bind(of_board)
                 .bind(marked)
                 .bind(names)

@@ -157,7 +157,7 @@ impl RedisBoards {
             let old = members.binary_search(&change.member).ok().and_then(|at| stored.get(at)?.clone());
             rows.push(change.member.to_bytes());
             rows.push(old.unwrap_or_default());
-            rows.push(change.standing.to_bytes());
+            rows.push(change.standing.to_bytes(rules));
             rows.push(change.key.as_deref().map(key_bytes).unwrap_or_default());
         }
         let count = changed.len().to_string();

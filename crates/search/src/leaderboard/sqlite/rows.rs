@@ -153,12 +153,13 @@ pub(super) async fn write<M: MemberId>(
     connection: &mut Connection,
     board: i64,
     window: WindowRow,
+    rules: &Rules,
     changed: &[Changed<M>],
     marks: &[(M, Mark)],
 ) -> Result<()> {
     let each = |change: &Changed<M>| {
         let key = change.key.as_ref().map(|key| hex(&key_bytes(key)));
-        json!([hex(&change.member.to_bytes()), key, hex(&change.standing.to_bytes())])
+        json!([hex(&change.member.to_bytes()), key, hex(&change.standing.to_bytes(rules))])
     };
     let rows = changed.iter().map(each).collect::<Value>().to_string();
     if window.epoch > 0 {

@@ -151,7 +151,7 @@ impl<M: MemberId> Writer<M> {
         }
         let (changed, new_marks) = ledger.finish();
         if !changed.is_empty() {
-            rows::write(&mut self.connection, no, window, &changed, &new_marks).await?;
+            rows::write(&mut self.connection, no, window, rules, &changed, &new_marks).await?;
             let (board, window) = (board.name().to_owned(), first.window.clone());
             steps.push(Step::Set { board, window, changed });
         }

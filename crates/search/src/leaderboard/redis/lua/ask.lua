@@ -21,11 +21,12 @@ local function place(member)
 end
 local function list(from, till)
   local entries = {}
-  till = math.min(till, redis.call('ZCARD', w.order))
+  local count = redis.call('ZCARD', w.order)
+  from, till = math.min(from, count), math.min(till, count)
   if till > from then
     entries = redis.call('ZRANGE', w.order, string.format('%.0f', from), string.format('%.0f', till - 1))
   end
-  local answer = { from, redis.call('ZCARD', w.order), 0, 0, 0 }
+  local answer = { from, count, 0, 0, 0 }
   if entries[1] then
     local first, last = string.sub(entries[1], 1, length), string.sub(entries[#entries], 1, length)
     answer[3], answer[4] = less(first), until_after(last)
