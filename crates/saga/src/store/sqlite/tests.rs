@@ -11,7 +11,7 @@ use crate::store::{Query, Status};
 async fn questions_about_ages_are_answered_from_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("sagas.db")).await.unwrap();
-    let (age, open) = (Duration::from_secs(60), [Status::Waiting, Status::NeedsOperator]);
+    let (age, open) = (Duration::from_mins(1), [Status::Waiting, Status::NeedsOperator]);
     for (query, index) in [
         (Query::new().with_age(age), "pumasi_saga_created"),
         (Query::new().with_age(age).with_standing(age).with_step("pay"), "pumasi_saga_created"),
