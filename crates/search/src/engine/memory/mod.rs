@@ -101,6 +101,9 @@ impl MemoryEngine {
             found.push(Found { id, entry, keys: Vec::new(), score });
         }
         let mut page = Page::new(self.name.as_str(), index.generation);
+        if plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         let matching = u64::try_from(found.len()).unwrap_or(u64::MAX);
         page.total = match query.count {
             Count::None => Total::Unknown,
@@ -199,7 +202,7 @@ impl MemoryEngine {
         }
         if let (true, Some((keys, id))) = (more, last) {
             let at = Query { rank: rank.clone(), ..query.clone() };
-            page.next = Some(Cursor::new(&at, keys, id, &self.name));
+            page.next = Some(Cursor::new(&self.schema, &at, keys, id, &self.name));
         }
     }
 }
@@ -297,7 +300,8 @@ impl SearchEngine for MemoryEngine {
 
     async fn status(&self) -> Result<Status> {
         let index = self.index.read().map_err(|_| poisoned())?;
-        Ok(Status::new(index.documents(), index.generation, index.applied))
+        let status = Status::new(index.documents(), index.generation, index.applied);
+        Ok(status.with_deleted(index.deleted()))
     }
 
     async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {

@@ -65,6 +65,9 @@ impl Search<'_> {
         {
             page.gaps.push(Gap::Ranking);
         }
+        if plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         let best = match &rank {
             Rank::Fused(fusion) if fusion.rrf.is_some() => self.fused(fusion, query, lookup.as_ref())?,
             rank => self.ordered(rank, query, &plan, lookup.as_ref())?,
@@ -78,7 +81,7 @@ impl Search<'_> {
         }
         if let (Some(last), Some(hit)) = (best.next, page.hits.last()) {
             let at = Query { rank, ..query.clone() };
-            page.next = Some(Cursor::new(&at, last, &hit.id, self.name));
+            page.next = Some(Cursor::new(self.schema, &at, last, &hit.id, self.name));
         }
         Ok(page)
     }
