@@ -11,7 +11,7 @@ use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
 #[cfg(feature = "postgres")]
 use pumasi_search::PostgresEngine;
-use pumasi_search::indexer::{Indexer, fill};
+use pumasi_search::indexer::{Filled, Indexer, fill};
 use pumasi_search::{Document, MemoryEngine, PageCache, SearchEngine as _, TantivyEngine};
 use support::database::Database;
 use tokio::task::JoinSet;
@@ -81,8 +81,9 @@ pub(super) async fn catch_up(board: &Board, engines: &Engines, shutdown: &Shutdo
 
 async fn caught_up(board: &Board, engine: &Cable) -> Result<()> {
     if engine.status().await?.documents < board.count().await? {
-        let filled = fill(board, engine, BATCH).await?;
-        tracing::info!(engine = engine.name(), filled, "filled");
+        let mut filled = Filled::default();
+        fill(board, engine, BATCH, &mut filled).await?;
+        tracing::info!(engine = engine.name(), applied = filled.applied, refused = filled.refused, "filled");
     }
     Ok(())
 }

@@ -35,7 +35,8 @@ pub(super) struct Found {
     served: &'static str,
     /// The engine that answered; none, if the cache did.
     engine: Option<String>,
-    /// Why it is not what the primary engine says: `failed`, `slow`, `circuit_open`, `incomplete` or `revalidating`.
+    /// Why it is not what the primary engine says: `failed`, `slow`, `circuit_open`, `incomplete`, `lagging` or
+    /// `revalidating`.
     cause: Option<&'static str>,
     /// How old an answer of the cache is.
     age_ms: Option<u64>,

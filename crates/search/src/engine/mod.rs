@@ -39,18 +39,34 @@ pub use tantivy::{TantivyEngine, TantivyOptions};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// How many documents can be found. A number that falls without deletes tells of an index that was wiped.
+    /// How many documents can be found.
     pub documents: u64,
     /// Which index this is: it grows when the index is built anew.
     pub generation: u64,
     /// The newest [moment](Change::at) of any change that was applied; `None` before the first.
     pub applied: Option<Timestamp>,
+    /// How many deleted documents it remembers; `None` from an engine that does not say. Together with the documents it is what an
+    /// index knows, which no delete makes less: where it falls, the index was wiped.
+    #[serde(default)]
+    pub deleted: Option<u64>,
 }
 
 impl Status {
     /// Makes the status of an index.
     pub const fn new(documents: u64, generation: u64, applied: Option<Timestamp>) -> Self {
-        Self { documents, generation, applied }
+        Self { documents, generation, applied, deleted: None }
+    }
+
+    /// Says how many deleted documents the index remembers.
+    #[must_use]
+    pub const fn with_deleted(mut self, deleted: u64) -> Self {
+        self.deleted = Some(deleted);
+        self
+    }
+
+    /// How many documents it has known: those that are there, and those that it remembers as deleted.
+    pub fn known(&self) -> u64 {
+        self.documents.saturating_add(self.deleted.unwrap_or_default())
     }
 }
 

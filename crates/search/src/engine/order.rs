@@ -98,7 +98,7 @@ impl Shares {
     }
 
     /// Explains the score of a candidate; `text` is how its text score came about, by which it was ranked.
-    pub(crate) fn explain(&self, fusion: &Fusion, candidate: usize, text: Explanation) -> Explanation {
+    pub(crate) fn explain(&self, fusion: &Fusion, candidate: usize, text: &Explanation) -> Explanation {
         let shares = self.shares.chunks_exact(self.width).nth(candidate).unwrap_or_default();
         let names = fusion.popularity.iter().map(|part| &part.field);
         let names = names.chain(fusion.decay.iter().map(|part| &part.field));

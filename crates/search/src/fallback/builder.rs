@@ -25,6 +25,7 @@ pub(super) struct Settings {
     pub(super) probe_every: Duration,
     pub(super) probe_lease: Duration,
     pub(super) extra_share: f64,
+    pub(super) fresh_within: Duration,
     pub(super) breaker: bool,
     pub(super) hedge: bool,
     pub(super) clock: Arc<dyn Clock>,
@@ -41,6 +42,7 @@ impl Default for Settings {
             probe_every: Duration::from_secs(1),
             probe_lease: Duration::from_millis(500),
             extra_share: 0.05,
+            fresh_within: Duration::from_secs(30),
             breaker: true,
             hedge: true,
             clock: Arc::new(SystemClock),
@@ -141,6 +143,14 @@ where
         self
     }
 
+    /// Sets how far the primary may say that it [lags](super::Answer::with_lag) behind the writes while its answers are still
+    /// [`Fresh`](super::Served::Fresh) and cached (default 30 s); beyond that they are [`Degraded`](super::Served::Degraded), with
+    /// the lag.
+    pub fn fresh_within(mut self, lag: Duration) -> Self {
+        self.settings.fresh_within = lag;
+        self
+    }
+
     /// Never spares a backend: to show by experiment what the breaker is good for.
     pub fn without_breaker(mut self) -> Self {
         self.settings.breaker = false;
@@ -184,7 +194,8 @@ where
             .chain(self.last_resort)
             .map(|backend| Arc::new(Tier::new(&self.name, backend, &settings, &budget)))
             .collect();
-        let chain = Chain { name: self.name, tiers, budget, clock: Arc::clone(&settings.clock) };
+        let (clock, fresh_within) = (Arc::clone(&settings.clock), settings.fresh_within);
+        let chain = Chain { name: self.name, tiers, budget, clock, fresh_within };
         Fallback {
             inner: Arc::new(Inner {
                 chain,

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Either, select};
 use pumasi_core::resilience::{BreakerPermit, BreakerState, RetryBudget, Retryable, Verdict, within};
@@ -17,6 +17,8 @@ pub(super) struct Chain<Q, T> {
     pub(super) tiers: Vec<Arc<Tier<Q, T>>>,
     pub(super) budget: RetryBudget,
     pub(super) clock: Arc<dyn Clock>,
+    /// How far behind the writes the first backend's answer may be and still be fresh.
+    pub(super) fresh_within: Duration,
 }
 
 /// An answer and whose it is.
@@ -222,10 +224,12 @@ where
     fn label(&self, reply: Reply<T>, way: &Way<'_, Q, T>) -> Served<T> {
         let Reply { answer: Answer { value, gaps, lag }, tier } = reply;
         let backend = self.tiers.get(tier).map_or_else(|| Arc::from(""), |tier| Arc::clone(&tier.label));
-        if tier == 0 && gaps.is_empty() {
+        let whole = tier == 0 && gaps.is_empty();
+        if whole && lag.is_none_or(|lag| lag <= self.fresh_within) {
             return Served::Fresh { value, backend };
         }
-        let cause = way.met(|met| met.cause.take()).filter(|_| tier > 0).unwrap_or(Cause::Incomplete);
+        let own = if whole { Cause::Lagging } else { Cause::Incomplete };
+        let cause = way.met(|met| met.cause.take()).filter(|_| tier > 0).unwrap_or(own);
         Served::Degraded { value, backend, gaps, lag, cause }
     }
 

@@ -27,7 +27,8 @@ use crate::page::Gap;
 #[derive(Clone)]
 #[must_use = "an answer may be stale or degraded"]
 pub enum Served<T> {
-    /// From the primary, just now, with nothing missing.
+    /// From the primary, just now, with nothing missing; no further behind the writes, as far as is known, than is
+    /// [allowed](super::FallbackBuilder::fresh_within).
     #[non_exhaustive]
     Fresh {
         /// The value.
@@ -53,7 +54,7 @@ pub enum Served<T> {
         /// Why it is served all the same.
         cause: Cause,
     },
-    /// From another backend than the primary, or from the primary with something missing. It is never cached.
+    /// From another backend than the primary, or from the primary with something missing or far behind. It is never cached.
     #[non_exhaustive]
     Degraded {
         /// The value.
@@ -164,6 +165,8 @@ pub enum Cause {
     CircuitOpen,
     /// The primary's answer had gaps.
     Incomplete,
+    /// The primary is further behind the writes than a fresh answer may be.
+    Lagging,
     /// The answer is old, and a new one is being fetched in the background.
     Revalidating,
 }
@@ -176,6 +179,7 @@ impl Cause {
             Self::Slow { .. } => "slow",
             Self::CircuitOpen => "circuit_open",
             Self::Incomplete => "incomplete",
+            Self::Lagging => "lagging",
             Self::Revalidating => "revalidating",
         }
     }
@@ -188,6 +192,7 @@ impl fmt::Display for Cause {
             Self::Slow { after } => write!(f, "no answer after {} ms", after.as_millis()),
             Self::CircuitOpen => f.write_str("the circuit is open"),
             Self::Incomplete => f.write_str("the answer had gaps"),
+            Self::Lagging => f.write_str("the newest changes are missing"),
             Self::Revalidating => f.write_str("a new answer is being fetched"),
         }
     }

@@ -1,18 +1,18 @@
 //! The task that gathers changes and applies them together.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use pumasi_core::time::{Timestamp, after};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Lag, Searches, Targets, broken};
-use crate::Result;
-use crate::engine::Change;
+use crate::engine::{Change, SearchEngine};
 use crate::search::Search;
+use crate::{Error, ErrorKind, Result};
 
 /// A change in hand; wherever it is dropped, it is no longer waited for.
 pub(super) struct Job {
@@ -63,10 +63,24 @@ pub(super) struct Worker {
     pub(super) progress: Arc<Progress>,
     pub(super) largest: usize,
     pub(super) linger: Duration,
+    /// How long an engine may take for a batch.
+    pub(super) patience: Duration,
+    /// The engines that took longer, with how often in a row, and until when they are left alone.
+    pub(super) hung: Vec<Hung>,
 }
 
+/// An engine that took too long.
+pub(super) struct Hung {
+    engine: Weak<dyn SearchEngine>,
+    times: u32,
+    until: Instant,
+}
+
+/// How often the time for which an engine is left alone is doubled.
+const DOUBLINGS: u32 = 5;
+
 impl Worker {
-    pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.recv().await {
             let ends = Instant::from_std(after(Instant::now().into_std(), self.linger));
             let mut batch = vec![first];
@@ -99,13 +113,34 @@ impl Worker {
 
     /// Applies changes to every engine, also to those beside one that is away; each change fails with the first engine that refuses
     /// it.
-    async fn apply(&self, changes: &[Change]) -> Vec<Result<()>> {
+    async fn apply(&mut self, changes: &[Change]) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
         let targets = match self.targets.read() {
             Ok(targets) => targets.clone(),
             Err(_) => return changes.iter().map(|_| Err(broken())).collect(),
         };
-        let outcomes = join_all(targets.iter().map(|target| target.apply(changes))).await;
+        self.hung.retain(|hung| hung.engine.strong_count() > 0);
+        let (patience, hung) = (self.patience, &self.hung);
+        let calls = targets.iter().map(|target| async move {
+            let now = Instant::now();
+            if hung.iter().any(|hung| hung.is(target) && hung.until > now) {
+                let what = format!("{} hung, and is left alone for a while", target.name());
+                return Err(Error::new(ErrorKind::Unavailable, what));
+            }
+            timeout(patience, target.apply(changes)).await.unwrap_or_else(|_| {
+                let what = format!("{} did not apply changes within {patience:?}", target.name());
+                Err(Error::new(ErrorKind::Timeout, what))
+            })
+        });
+        let outcomes = join_all(calls).await;
+        for (target, outcome) in targets.iter().zip(&outcomes) {
+            match outcome {
+                Err(error) if error.kind() == ErrorKind::Timeout => self.leave_alone(target),
+                // it was not asked
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                _ => self.hung.retain(|hung| !hung.is(target)),
+            }
+        }
         for outcome in outcomes {
             let each: Vec<Result<()>> = match outcome {
                 Ok(applied) => applied.into_iter().map(|applied| applied.map(drop)).collect(),
@@ -118,5 +153,24 @@ impl Worker {
             }
         }
         results
+    }
+
+    fn leave_alone(&mut self, target: &Arc<dyn SearchEngine>) {
+        let times = self.hung.iter().find(|hung| hung.is(target)).map_or(0, |hung| hung.times + 1);
+        let pause = self.patience.saturating_mul(1 << times.min(DOUBLINGS));
+        tracing::warn!(
+            engine = target.name(),
+            ?pause,
+            "the engine took too long for changes, and is left alone"
+        );
+        self.hung.retain(|hung| !hung.is(target));
+        let until = Instant::from_std(after(Instant::now().into_std(), pause));
+        self.hung.push(Hung { engine: Arc::downgrade(target), times, until });
+    }
+}
+
+impl Hung {
+    fn is(&self, target: &Arc<dyn SearchEngine>) -> bool {
+        std::ptr::addr_eq(self.engine.as_ptr(), Arc::as_ptr(target))
     }
 }

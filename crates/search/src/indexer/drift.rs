@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use async_trait::async_trait;
 
 use crate::engine::{Change, SearchEngine, Stamp, Status};
-use crate::{Applied, Result};
+use crate::{Applied, Error, Result};
 
 /// Where documents come from: a table, say.
 #[async_trait]
@@ -36,23 +36,71 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// Applies every document of a source to an engine, `batch` at a time; returns how many were new to it.
+/// How far an engine was filled or repaired.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Filled {
+    /// How many changes were new to it.
+    pub applied: u64,
+    /// How many it refused: documents that the schema does not allow, or too large for the engine.
+    pub refused: u64,
+    /// The first of those, up to [`REFUSALS`](Self::REFUSALS): their ids, and why.
+    pub refusals: Vec<(String, Error)>,
+    /// The last id that was applied or refused: where to go on.
+    pub until: Option<String>,
+}
+
+impl Filled {
+    /// How many refused documents are named.
+    pub const REFUSALS: usize = 100;
+
+    /// Begins behind an id.
+    pub fn after(id: impl Into<String>) -> Self {
+        Self { until: Some(id.into()), ..Self::default() }
+    }
+
+    /// Counts what became of changes; stops at what may go well later.
+    fn count(&mut self, changes: &[Change], results: Vec<Result<Applied>>) -> Result<()> {
+        if let Some(later) =
+            results.iter().filter_map(|result| result.as_ref().err()).find(|e| e.retry().is_retryable())
+        {
+            return Err(later.clone());
+        }
+        for (change, result) in changes.iter().zip(results) {
+            match result {
+                Ok(applied) => self.applied += u64::from(applied == Applied::Done),
+                Err(error) => {
+                    self.refused += 1;
+                    if self.refusals.len() < Self::REFUSALS {
+                        self.refusals.push((change.id().to_owned(), error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies every document of a source behind `filled.until` to an engine, `batch` at a time, and counts there what became of them;
+/// those that the engine refuses are left out.
 ///
 /// Changes may come meanwhile by an [`Indexer`](super::Indexer): their versions decide.
 ///
 /// # Errors
 ///
-/// What the source or the engine says; begin again then, or go on later.
-pub async fn fill(source: &dyn Source, engine: &dyn SearchEngine, batch: usize) -> Result<u64> {
-    let mut after: Option<String> = None;
-    let mut filled = 0;
+/// What the source or the engine says; call it again with the same `filled` to go on.
+pub async fn fill(
+    source: &dyn Source,
+    engine: &dyn SearchEngine,
+    batch: usize,
+    filled: &mut Filled,
+) -> Result<()> {
     loop {
-        let documents = source.documents(after.as_deref(), batch.max(1)).await?;
-        let Some(last) = documents.last() else { return Ok(filled) };
-        after = Some(last.id().to_owned());
-        for applied in engine.apply(&documents).await? {
-            filled += u64::from(applied? == Applied::Done);
-        }
+        let documents = source.documents(filled.until.as_deref(), batch.max(1)).await?;
+        let Some(last) = documents.last() else { return Ok(()) };
+        let results = engine.apply(&documents).await?;
+        filled.count(&documents, results)?;
+        filled.until = Some(last.id().to_owned());
     }
 }
 
@@ -134,7 +182,7 @@ pub async fn check(
     }
 }
 
-/// Brings an index back in step where it drifted; returns how many documents were changed.
+/// Brings an index back in step where it drifted; returns how many documents were changed, and which the engine refused.
 ///
 /// The source is asked again for each document. What it does not have is deleted with the version after the one that the index
 /// has: where the source counts versions anew for a document that comes back, let it begin above that.
@@ -142,7 +190,7 @@ pub async fn check(
 /// # Errors
 ///
 /// What the source or the engine says.
-pub async fn repair(source: &dyn Source, engine: &dyn SearchEngine, drift: &Drift) -> Result<u64> {
+pub async fn repair(source: &dyn Source, engine: &dyn SearchEngine, drift: &Drift) -> Result<Filled> {
     let surplus = drift.surplus.iter().map(|stamp| &stamp.id);
     let ids: Vec<String> = drift.missing.iter().chain(&drift.outdated).chain(surplus).cloned().collect();
     let mut changes = source.pick(&ids).await?;
@@ -150,11 +198,9 @@ pub async fn repair(source: &dyn Source, engine: &dyn SearchEngine, drift: &Drif
         changes.iter().map(|change| change.id().to_owned()).collect();
     let gone = drift.surplus.iter().filter(|stamp| !there.contains(&stamp.id));
     changes.extend(gone.map(|stamp| Change::delete(stamp.id.as_str(), stamp.version.saturating_add(1))));
-    let mut changed = 0;
-    for applied in engine.apply(&changes).await? {
-        changed += u64::from(applied? == Applied::Done);
-    }
-    Ok(changed)
+    let mut repaired = Filled { until: drift.until.clone(), ..Filled::default() };
+    repaired.count(&changes, engine.apply(&changes).await?)?;
+    Ok(repaired)
 }
 
 impl Status {

@@ -20,19 +20,20 @@ use crate::search::Search;
 use crate::{Error, ErrorKind, Result};
 use batch::{Job, Progress, Worker};
 
-pub use drift::{Drift, Source, check, fill, repair};
+pub use drift::{Drift, Filled, Source, check, fill, repair};
 
 /// How an [`Indexer`] gathers changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexerOptions {
     largest: usize,
     linger: Duration,
+    patience: Duration,
 }
 
 impl Default for IndexerOptions {
-    /// At most 1,000 changes at a time, gathered for 20 milliseconds.
+    /// At most 1,000 changes at a time, gathered for 20 milliseconds; an engine has 30 seconds for them.
     fn default() -> Self {
-        Self { largest: 1_000, linger: Duration::from_millis(20) }
+        Self { largest: 1_000, linger: Duration::from_millis(20), patience: Duration::from_secs(30) }
     }
 }
 
@@ -41,6 +42,14 @@ impl IndexerOptions {
     #[must_use]
     pub fn with_largest(mut self, largest: usize) -> Self {
         self.largest = largest.max(1);
+        self
+    }
+
+    /// Sets how long an engine may take for the changes that are applied together. They fail as a `Timeout` then, and the engine is
+    /// left alone for as long before it is tried again, and twice as long each time more, so that it does not keep the others waiting.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -68,7 +77,7 @@ pub struct Lag {
 /// - An event's version is the change's: events may come twice and in any order, and deletes are remembered.
 /// - Changes are gathered and applied together; an event is acknowledged when every engine has it durably.
 /// - No more than a few batches wait: who hands events over waits then, and so does the consumer.
-/// - An engine that cannot be reached makes the event come back later, and the other engines have it meanwhile; an event whose document the schema does not allow
+/// - An engine that cannot be reached, or hangs for [longer](IndexerOptions::with_patience) than 30 s, makes the event come back later, and the other engines have it meanwhile; an event whose document the schema does not allow
 ///   becomes a dead letter. One bad event holds nothing up.
 ///
 /// Give the consumer more lanes than one ([`with_concurrency`](pumasi_core::event::Consumer::with_concurrency)): as many events
@@ -149,6 +158,8 @@ impl Indexer {
             progress: Arc::clone(&progress),
             largest: options.largest,
             linger: options.linger,
+            patience: options.patience,
+            hung: Vec::new(),
         };
         tokio::spawn(worker.run(jobs));
         Self { queue, targets, searches, progress, convert: Arc::new(convert) }

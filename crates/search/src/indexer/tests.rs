@@ -184,6 +184,103 @@ async fn the_lag_is_that_of_the_oldest_change_in_hand() {
     assert_eq!(indexer.lag(&clock).behind, Duration::ZERO);
 }
 
+/// An engine that hangs.
+#[derive(Debug)]
+struct Hangs(Away, std::sync::atomic::AtomicU32);
+
+#[async_trait]
+impl SearchEngine for Hangs {
+    fn name(&self) -> &'static str {
+        "hangs"
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    async fn search(&self, _: &Query, _: Duration) -> Result<Page> {
+        away()
+    }
+
+    async fn apply(&self, _: &[Change]) -> Result<Vec<Result<Applied>>> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn status(&self) -> Result<Status> {
+        away()
+    }
+
+    async fn stamps(&self, _: Option<&str>, _: usize) -> Result<Vec<Stamp>> {
+        away()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_is_left_alone_for_a_while() {
+    let engine = engine();
+    let indexer = Indexer::start(Arc::clone(&engine), convert);
+    let hangs = Arc::new(Hangs(Away(Arc::clone(&engine)), std::sync::atomic::AtomicU32::default()));
+    indexer.also(Arc::clone(&hangs)).expect("a second engine");
+    let kind = async |id: &str| indexer.apply(put(id, 1)).await.expect_err("one hangs").kind();
+    assert_eq!(kind("a").await, ErrorKind::Timeout);
+    let began = tokio::time::Instant::now();
+    for id in 0..100 {
+        assert_eq!(kind(&format!("b{id}")).await, ErrorKind::Unavailable);
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(engine.status().await.expect("a status").documents, 101);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(kind("c").await, ErrorKind::Timeout);
+    assert_eq!(hangs.1.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+async fn filled(source: &dyn Source, engine: &Arc<MemoryEngine>, batch: usize) -> Filled {
+    let mut filled = Filled::default();
+    fill(source, &**engine, batch, &mut filled).await.expect("a fill");
+    filled
+}
+
+/// A table one row of which no schema allows.
+struct Spoilt(Table);
+
+#[async_trait]
+impl Source for Spoilt {
+    async fn documents(&self, after: Option<&str>, limit: usize) -> Result<Vec<Change>> {
+        let good = self.0.documents(after, limit).await?;
+        let spoilt = |change: Change| match change.id() {
+            "03" => Change::upsert(Document::new("03", json!({"title": 5})), change.version()),
+            _ => change,
+        };
+        Ok(good.into_iter().map(spoilt).collect())
+    }
+
+    async fn pick(&self, ids: &[String]) -> Result<Vec<Change>> {
+        let first = self.documents(None, usize::MAX).await?;
+        Ok(first.into_iter().filter(|change| ids.iter().any(|id| id == change.id())).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_refused_is_counted_and_the_others_are_filled_in() {
+    let (engine, source) = (engine(), Spoilt(Table::default()));
+    for number in 0..10 {
+        source.0.set(&format!("{number:02}"), Some(1));
+    }
+    let all = filled(&source, &engine, 4).await;
+    assert_eq!((all.applied, all.refused, all.until.as_deref()), (9, 1, Some("09")));
+    assert_eq!(
+        all.refusals.first().map(|(id, error)| (id.as_str(), error.kind())),
+        Some(("03", ErrorKind::InvalidInput))
+    );
+    let drift = check(&source, &*engine, None, 100).await.expect("a check");
+    let repaired = repair(&source, &*engine, &drift).await.expect("a repair");
+    assert_eq!((repaired.applied, repaired.refused), (0, 1));
+    let mut rest = Filled::after("07");
+    fill(&source, &*engine, 4, &mut rest).await.expect("a fill");
+    assert_eq!((rest.applied, rest.until.as_deref()), (0, Some("09")));
+}
+
 #[tokio::test]
 async fn an_index_is_built_anew_while_changes_come() {
     let (old, new, table) = (engine(), engine(), Table::default());
@@ -195,7 +292,7 @@ async fn an_index_is_built_anew_while_changes_come() {
     // 07 changes and 08 goes before the copy comes by
     indexer.apply(put("07", 2)).await.expect("a change");
     indexer.apply(Change::delete("08", 2)).await.expect("a change");
-    assert_eq!(fill(&table, &*new, 10).await.expect("a fill"), 23);
+    assert_eq!(filled(&table, &new, 10).await.applied, 23);
     indexer.only(Arc::clone(&new)).expect("a switch");
     indexer.apply(put("99", 1)).await.expect("a change");
     let stamps = new.stamps(None, 100).await.expect("stamps");
@@ -210,7 +307,7 @@ async fn drift_is_found_in_ranges_and_repaired() {
     for number in 0..40 {
         table.set(&format!("{number:02}"), Some(1));
     }
-    fill(&table, &*engine, 7).await.expect("a fill");
+    filled(&table, &engine, 7).await;
     table.set("03", Some(5));
     table.set("17", None);
     table.set("40", Some(1));
@@ -219,7 +316,7 @@ async fn drift_is_found_in_ranges_and_repaired() {
     let (mut found, mut changed) = (Drift::default(), 0);
     loop {
         let drift = check(&table, &*engine, from.as_deref(), 10).await.expect("a check");
-        changed += repair(&table, &*engine, &drift).await.expect("a repair");
+        changed += repair(&table, &*engine, &drift).await.expect("a repair").applied;
         from.clone_from(&drift.until);
         found.missing.extend(drift.missing);
         found.outdated.extend(drift.outdated);
@@ -240,13 +337,13 @@ async fn drift_is_found_in_ranges_and_repaired() {
 async fn an_index_that_was_wiped_is_noticed_and_filled_again() {
     let (engine, table) = (engine(), Table::default());
     table.set("a", Some(1));
-    fill(&table, &*engine, 10).await.expect("a fill");
+    filled(&table, &engine, 10).await;
     let before = engine.status().await.expect("a status");
     assert!(!before.is_wiped_since(&before));
     engine.wipe().expect("a wipe");
     assert!(engine.status().await.expect("a status").is_wiped_since(&before));
     let drift = check(&table, &*engine, None, 10).await.expect("a check");
-    assert_eq!(repair(&table, &*engine, &drift).await.expect("a repair"), 1);
+    assert_eq!(repair(&table, &*engine, &drift).await.expect("a repair").applied, 1);
     let page = engine.search(&Query::new("러닝"), Duration::from_secs(1)).await.expect("a page");
     assert_eq!(page.ids(), ["a"]);
     assert_eq!(

@@ -81,7 +81,7 @@ impl Key {
 /// index. Give it to people only [sealed](CursorKey::seal). `Debug` does not show what it holds.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// What is found and in which order, hashed.
+    /// What is found, in which index and in which order, hashed.
     #[serde(rename = "w")]
     walk: String,
     #[serde(rename = "k")]
@@ -104,12 +104,12 @@ impl fmt::Debug for Cursor {
 
 impl Cursor {
     /// Makes the cursor behind a hit.
-    pub(crate) fn new(query: &Query, keys: Vec<Key>, id: &str, engine: &str) -> Self {
+    pub(crate) fn new(schema: &Schema, query: &Query, keys: Vec<Key>, id: &str, engine: &str) -> Self {
         let now = match &query.rank {
             Rank::Fused(fusion) => fusion.decay.iter().map(|part| part.now).collect(),
             _ => Vec::new(),
         };
-        Self { walk: query.walk(), keys, id: id.to_owned(), engine: engine.to_owned(), now }
+        Self { walk: query.walk(schema.name()), keys, id: id.to_owned(), engine: engine.to_owned(), now }
     }
 
     /// Tells whether this is a place in the order of `query`, on an index of `schema`.
@@ -123,7 +123,7 @@ impl Cursor {
             // a score
             _ => matches!(self.keys.as_slice(), [key @ Key::Float(_)] if key.is_of(FieldKind::Float)),
         };
-        fits && check_id(&self.id).is_ok() && self.walk == query.walk()
+        fits && check_id(&self.id).is_ok() && self.walk == query.walk(schema.name())
     }
 
     /// Returns the order with ages counted from where the walk began.
@@ -208,7 +208,7 @@ mod tests {
 
     fn cursor() -> Cursor {
         let query = Query::new("러닝").with_rank(Rank::sorted([Sort::descending(&LIKES)]));
-        Cursor::new(&query, vec![Key::Int(3)], "42", "")
+        Cursor::new(&Schema::new("posts"), &query, vec![Key::Int(3)], "post-42", "")
     }
 
     fn key() -> CursorKey {
@@ -228,7 +228,9 @@ mod tests {
         assert!(!opened.belongs_to(&Query::new("러닝"), &schema));
         let other = Schema::new("posts").with_kind("likes", FieldKind::Keyword);
         assert!(!opened.belongs_to(&query, &other), "another index has names there");
-        assert!(!format!("{opened:?}").contains("42"));
+        let other = Schema::new("crews").with_field(&LIKES);
+        assert!(!opened.belongs_to(&query, &other), "it is a place in another index");
+        assert!(!format!("{opened:?}").contains("post-42"));
     }
 
     #[test]

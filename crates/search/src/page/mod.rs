@@ -47,6 +47,10 @@ pub enum Gap {
     Highlights,
     /// Hits are not explained.
     Explanations,
+    /// The text of the query is longer than is looked up: only the [first terms](crate::query::MAX_TERMS) of it were.
+    Terms,
+    /// The engine holds so many documents that the primary has deleted: deletes have not come to it, and what it finds may be gone.
+    Deletes(u64),
     /// Something else that the engine names.
     Other(String),
 }
@@ -62,6 +66,8 @@ impl fmt::Display for Gap {
             Self::Facets => f.write_str("facets were not counted"),
             Self::Highlights => f.write_str("hits are not highlighted"),
             Self::Explanations => f.write_str("hits are not explained"),
+            Self::Terms => f.write_str("only the first words were looked up"),
+            Self::Deletes(_) => f.write_str("deleted documents may still be found"),
             Self::Other(what) => f.write_str(what),
         }
     }

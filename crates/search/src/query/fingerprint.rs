@@ -23,6 +23,7 @@ struct OnePage<'a> {
 /// What makes two walks the same.
 #[derive(Serialize)]
 struct OneWalk<'a> {
+    index: &'a str,
     text: &'a str,
     verbatim: bool,
     matching: Matching,
@@ -49,7 +50,7 @@ impl Query {
     /// ```
     pub fn fingerprint(&self) -> String {
         hex(&digest(&OnePage {
-            walk: &self.walk(),
+            walk: &self.walk(""),
             limit: self.limit,
             after: &self.after,
             facets: &self.facets,
@@ -60,8 +61,8 @@ impl Query {
     }
 
     /// Returns what all pages of one walk have in common: what is found and in which order. The moment that ages are counted
-    /// from is not part of it, since the cursor carries it on.
-    pub(crate) fn walk(&self) -> String {
+    /// from is not part of it, since the cursor carries it on. A walk of one index, by its schema's name, is none of another.
+    pub(crate) fn walk(&self, index: &str) -> String {
         let mut rank = Cow::Borrowed(&self.rank);
         if matches!(&self.rank, Rank::Fused(fusion) if !fusion.decay.is_empty())
             && let Rank::Fused(fusion) = rank.to_mut()
@@ -72,10 +73,11 @@ impl Query {
         }
         let boosts = self.boosts.iter();
         let digest = digest(&OneWalk {
+            index,
             text: self.text.trim(),
             verbatim: self.verbatim,
             matching: self.matching,
-            as_you_type: self.as_you_type,
+            as_you_type: self.is_unfinished(),
             typos: self.typos,
             filter: self.filter.canonical().as_str(),
             rank: &rank,

@@ -23,6 +23,11 @@ pub const MAX_LIMIT: usize = 10_000;
 /// The longest text of a query, in bytes.
 pub const MAX_TEXT_BYTES: usize = 16_384;
 
+/// The most terms of a query's text that are looked up, each time that it is written counted; some eighty Korean words have as many.
+///
+/// Every engine looks up the first ones of a longer text, cuts a phrase there too, and says so by [`Gap::Terms`](crate::Gap::Terms).
+pub const MAX_TERMS: usize = 256;
+
 /// The most keys that documents may be sorted by, the id at the end not counted.
 pub const MAX_SORTS: usize = 3;
 
@@ -83,7 +88,8 @@ pub struct FacetRequest {
 /// | `mara*` | words that begin so, in fields [with prefixes](crate::TextField::with_prefixes) |
 /// | `title:러닝` | in that field, if it is boosted or has prefixes |
 ///
-/// Anything else is text: no query is refused for what people type, but for its length.
+/// Anything else is text: no query is refused for what people type, but for a length of more than [`MAX_TEXT_BYTES`]; of more than
+/// [`MAX_TERMS`] terms the first are looked up.
 ///
 /// ```
 /// use pumasi_core::filter::Field;
@@ -267,6 +273,11 @@ impl Query {
     pub const fn with_explain(mut self) -> Self {
         self.explain = true;
         self
+    }
+
+    /// Tells whether the last word may be unfinished: a space behind it ends it.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.as_you_type && !self.text.ends_with(char::is_whitespace)
     }
 
     /// Checks that the query asks only what can be asked of the schema's fields; engines do so first.

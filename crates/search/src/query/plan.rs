@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use pumasi_core::text::TokenKind;
 
 use super::parse::{Kind, Occur, Piece, parse, words};
-use super::{Matching, Query};
+use super::{MAX_TERMS, Matching, Query};
 use crate::schema::Schema;
 use crate::terms::{Term, analyze, prefix_key};
 
@@ -62,18 +62,21 @@ pub(crate) struct Plan {
     pub(crate) should: Vec<Node>,
     /// None of which may hold.
     pub(crate) must_not: Vec<Node>,
+    /// Whether the text had more terms than are looked up.
+    pub(crate) cut: bool,
 }
 
 impl Plan {
     /// Reads what somebody typed.
     pub(crate) fn of(schema: &Schema, query: &Query) -> Self {
         let pieces = if query.verbatim { words(&query.text) } else { parse(schema, &query.text) };
-        let unfinished = query.as_you_type && !query.text.ends_with(char::is_whitespace);
-        let analyzed: Vec<Vec<Term>> = pieces.iter().map(|piece| analyze(schema, piece.text)).collect();
+        let unfinished = query.is_unfinished();
+        let mut analyzed: Vec<Vec<Term>> = pieces.iter().map(|piece| analyze(schema, piece.text)).collect();
+        let cut = shorten(&mut analyzed);
         let builder = Builder { schema, query };
         let count = pieces.len();
         let meaningful = analyzed.iter().any(|terms| !only_stops(terms));
-        let mut plan = Self::default();
+        let mut plan = Self { cut, ..Self::default() };
         let mut groups: Vec<(Occur, Vec<Node>)> = Vec::new();
         for (index, (piece, terms)) in pieces.iter().zip(&analyzed).enumerate() {
             let last = unfinished && index + 1 == count && piece.kind == Kind::Word;
@@ -153,6 +156,20 @@ impl Plan {
         }
         self.should = merged(row);
     }
+}
+
+/// Cuts behind the terms that are looked up, and tells whether there were more. A piece without terms counts as one.
+fn shorten(pieces: &mut Vec<Vec<Term>>) -> bool {
+    let mut left = MAX_TERMS;
+    for (place, terms) in pieces.iter_mut().enumerate() {
+        if terms.len() > left || left == 0 {
+            terms.truncate(left);
+            pieces.truncate(if left == 0 { place } else { place + 1 });
+            return true;
+        }
+        left = left.saturating_sub(terms.len().max(1));
+    }
+    false
 }
 
 /// Looks up once what is looked up several times; it counts as often.
@@ -335,6 +352,25 @@ mod tests {
         assert!(looks(&Query::new("한강 러닝ㅋ").as_you_type()));
         assert!(!looks(&Query::new("한강 러닝 ").as_you_type()));
         assert!(looks(&Query::new("mara*")));
+    }
+
+    #[test]
+    fn of_a_long_text_the_first_terms_are_looked_up() {
+        let letter = |n: u32| char::from_u32(u32::from('a') + n % 16).unwrap_or('a');
+        let word = |n: u32| format!("{}{}{}z", letter(n / 256), letter(n / 16), letter(n));
+        let words = |count: usize| (0..).take(count).map(word).collect::<Vec<_>>().join(" ");
+        let whole = plan(&Query::new(words(MAX_TERMS)));
+        assert!(!whole.cut && whole.should.len() == MAX_TERMS);
+        let cut = plan(&Query::new(words(MAX_TERMS + 1)));
+        assert!(cut.cut && cut.should == whole.should);
+        let one: String = (0..5_400_u32).filter_map(|n| char::from_u32(0xAC00 + n * 31 % 11_172)).collect();
+        for query in [Query::new(one.as_str()), Query::new(format!("\"{one}\""))] {
+            for matching in [Matching::Any, Matching::All] {
+                let plan = plan(&query.clone().with_matching(matching));
+                let terms = |leaf: &&Leaf| if let Leaf::Phrase(terms) = leaf { terms.len() } else { 1 };
+                assert!(plan.cut && plan.leaves().iter().map(terms).sum::<usize>() <= MAX_TERMS);
+            }
+        }
     }
 
     #[test]

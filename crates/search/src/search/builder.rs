@@ -116,6 +116,14 @@ impl SearchBuilder {
         self
     }
 
+    /// Sets how far the primary may be known to lag behind the newest change that any engine applied while its pages are still
+    /// [`Fresh`](crate::fallback::Served::Fresh) and cached (default 30 s). Beyond that, if two looks in a row showed it, they are
+    /// [`Degraded`](crate::fallback::Served::Degraded), with the lag.
+    pub fn fresh_within(mut self, lag: Duration) -> Self {
+        self.fallback = self.fallback.fresh_within(lag);
+        self
+    }
+
     /// Changes how the fallback works: when calls are slow, how often is probed and so on.
     pub fn tune(
         mut self,
@@ -128,7 +136,8 @@ impl SearchBuilder {
     /// Puts it together. No engine is asked, so that a service starts while any of them is down.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if there is no primary, two engines have one name, or their schemas or analyzers differ.
+    /// [`ErrorKind::InvalidInput`] if there is no primary, two engines have one name, or their schemas, the names of these or analyzers
+    /// differ.
     pub fn build(self) -> Result<Search> {
         let invalid = |what: String| Error::new(ErrorKind::InvalidInput, what);
         let primary = self.primary.ok_or_else(|| invalid("a search needs a primary engine".to_owned()))?;
@@ -142,6 +151,10 @@ impl SearchBuilder {
                 return Err(invalid(format!("two engines are called {name}")));
             }
             let other = engine.schema();
+            if other.name() != schema.name() {
+                // cursors are bound to it
+                return Err(invalid(format!("{name} has a schema of another name than the primary")));
+            }
             if other.texts() != schema.texts() || other.fingerprint() != fingerprint {
                 return Err(invalid(format!("{name} has another schema or analyzer than the primary")));
             }

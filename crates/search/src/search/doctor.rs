@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::watched::Watched;
 use crate::engine::Stamp;
+use crate::page::Gap;
 use crate::query::{Count, Query};
 use crate::schema::Schema;
 
@@ -160,9 +161,13 @@ async fn queries(watched: &Watched, limit: Duration, report: &mut Report) {
         let query = query.with_limit(1).with_count(Count::None);
         let answer = within(&SystemClock, limit, watched.engine.search(&query, limit)).await;
         match answer {
-            Some(Ok(page)) if page.gaps.is_empty() => {}
             Some(Ok(page)) => {
-                let gaps: Vec<String> = page.gaps.iter().map(ToString::to_string).collect();
+                // each engine ranks in its own way
+                let gaps = page.gaps.iter().filter(|gap| **gap != Gap::Ranking);
+                let gaps: Vec<String> = gaps.map(ToString::to_string).collect();
+                if gaps.is_empty() {
+                    continue;
+                }
                 report.add(
                     watched.name(),
                     Health::Warning,

@@ -3,12 +3,19 @@
 //! A [`Search`] puts a [`Fallback`] before engines that hold the same documents. What it adds is what only
 //! somebody who knows about search can tell:
 //!
-//! - **A wiped index is noticed.** An engine that holds less than half of the documents that another engine, or it itself, is
-//!   known to hold answers nothing: it has lost its data, and an empty page would be a lie. It is looked at once a second while
-//!   there is traffic, and before an empty page is believed.
-//! - **Whose order it is.** Another engine than the primary ranks texts in its own way, so that its pages have
+//! - **A wiped index is noticed.** An engine that knows less than half of what it itself has known, or of the documents that another
+//!   engine holds, answers nothing: it has lost its data, and an empty page would be a lie. What it knows are its documents and the
+//!   deletes that it remembers, so that deletes, however many, lose nothing; an engine that does not [say](crate::engine::Status::deleted)
+//!   how many it remembers is judged by the others, and where nothing is known of them by having no document left. An index that is
+//!   [built anew](crate::engine::Status::generation) is judged by the others only. It is looked at once a second while there is traffic,
+//!   and before an empty page is believed; that look is good for the empty pages of one second. Where an engine is right and the others
+//!   are not, [`Search::trust`] says so.
+//! - **Deletes that were missed are told.** The page of an engine that holds documents which the primary has deleted has
+//!   [`Gap::Deletes`].
+//! - **Whose order it is.** The primary's order is the one that counts; another engine ranks texts in its own way, so that its pages have
 //!   [`Gap::Ranking`] unless they are sorted by fields.
-//! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did.
+//! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did. A primary
+//!   that is [further behind](SearchBuilder::fresh_within) than 30 s is `Degraded`.
 //! - **Walks go on.** A cursor names a place in the order, not in an engine: a walk that is sorted by fields goes on where it was
 //!   when the engine changes between two pages, and misses and repeats nothing that was not changed.
 //! - **A new index** makes every cached page old.
@@ -140,6 +147,19 @@ impl Search {
     /// Returns how each engine stands, as far as it was looked at last; the primary first.
     pub fn engines(&self) -> Vec<EngineState> {
         self.engines.iter().map(|watched| watched.state(self.fallback.circuit(watched.name()))).collect()
+    }
+
+    /// Takes what an engine holds now as right, where it was found to have lost documents and has not: the others did not have the
+    /// deletes, say. From now on it is judged by what it itself has known only; it answers again when its next probe goes well.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if no engine is called so, and the engine's where it does not say within `limit`
+    /// how it stands.
+    pub async fn trust(&self, engine: &str, limit: Duration) -> Result<()> {
+        let watched = self.engines.iter().find(|watched| watched.name() == engine).ok_or_else(|| {
+            crate::Error::new(crate::ErrorKind::InvalidInput, format!("no engine is called {engine}"))
+        })?;
+        watched.trust(limit).await
     }
 
     /// Returns how long an engine is waited for before the next one is asked, as it is now.

@@ -36,6 +36,7 @@ struct Switched {
     engine: MemoryEngine,
     mode: Arc<Mutex<Mode>>,
     searches: Arc<AtomicU64>,
+    looks: Arc<AtomicU64>,
     rebuilt: Arc<AtomicU64>,
 }
 
@@ -45,6 +46,7 @@ impl Switched {
             engine: MemoryEngine::new(schema()).with_name(name),
             mode: Arc::new(Mutex::new(Mode::Well)),
             searches: Arc::default(),
+            looks: Arc::default(),
             rebuilt: Arc::default(),
         }
     }
@@ -90,6 +92,7 @@ impl SearchEngine for Switched {
     }
 
     async fn status(&self) -> Result<Status> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         self.reach().await?;
         self.engine.status().await
     }
@@ -214,6 +217,153 @@ async fn deletes_that_every_engine_made_are_no_wipe() {
     assert!(!search.engines()[0].wiped);
     // and a query that finds nothing is answered by the primary
     assert!(search.search(Query::new("없는말")).await.unwrap().is_current());
+}
+
+fn deletes(ids: std::ops::Range<u64>) -> Vec<Change> {
+    ids.map(|id| Change::delete(format!("{id:05}"), 2)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn most_documents_may_be_deleted_from_the_one_engine() {
+    let (engine, _) = filled(100).await;
+    let search = Search::builder("posts").primary(engine.clone()).build().unwrap();
+    for round in 0..10 {
+        assert!(search.search(sorted()).await.unwrap().is_current(), "{round}");
+        engine.apply(&deletes(round * 10..round * 10 + 10)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert!(search.search(sorted()).await.unwrap().is_current());
+    engine.engine.wipe().unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(search.search(sorted()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    search.trust("engine", Duration::from_secs(1)).await.unwrap();
+    assert!(search.search(sorted()).await.unwrap().is_current());
+    assert_eq!(search.trust("none", Duration::ZERO).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_missed_the_deletes_does_not_outvote_the_primary_and_says_so() {
+    let (engine, database) = filled(100).await;
+    let search = builder(&engine, &database).build().unwrap();
+    let _looks = search.search(sorted()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for round in 0..5 {
+        assert!(search.search(sorted()).await.unwrap().is_current(), "{round}");
+        engine.apply(&deletes(0..60)).await.unwrap();
+        database.set(Mode::Down);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    database.set(Mode::Well);
+    engine.set(Mode::Down);
+    let served = search.search(sorted()).await.unwrap();
+    let Served::Degraded { gaps, value, .. } = served else { panic!("degraded: {served:?}") };
+    assert_eq!((gaps, value.hits.len()), (vec![Gap::Deletes(60)], 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_more_than_the_others_can_be_told_to_be_right() {
+    let (engine, database) = filled(100).await;
+    // built anew without what was deleted meanwhile, which the other has not heard of
+    engine.engine.wipe().unwrap();
+    engine.apply(&(0..30).map(|id| post(id, 1)).collect::<Vec<_>>()).await.unwrap();
+    let search = builder(&engine, &database).build().unwrap();
+    let _looks = search.search(sorted()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let _looks = search.search(sorted()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(search.search(sorted()).await.unwrap().backend(), Some("database"));
+    search.trust("engine", Duration::from_secs(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(search.search(sorted()).await.unwrap().backend(), Some("engine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_lags_far_behind_is_not_fresh() {
+    let (engine, database) = filled(10).await;
+    let cache = || PageCache::memory(10);
+    let search = builder(&engine, &database).cache(cache()).build().unwrap();
+    let patient = builder(&engine, &database).cache(cache()).fresh_within(Duration::MAX).build().unwrap();
+    database.apply(&[post(3, 86_400_000_000)]).await.unwrap();
+    for search in [&search, &patient] {
+        for _ in 0..3 {
+            let _looks = search.search(Query::everything()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            search.invalidate_all().await.unwrap();
+        }
+    }
+    for _ in 0..2 {
+        let served = search.search(sorted()).await.unwrap();
+        let Served::Degraded { backend, lag, cause, .. } = served else { panic!("{served:?}") };
+        assert_eq!((&*backend, cause.as_str()), ("engine", "lagging"));
+        assert_eq!(lag.map(|lag| lag.as_secs()), Some(86_399));
+    }
+    assert!(patient.search(sorted()).await.unwrap().is_current());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_look_is_good_for_the_empty_pages_of_a_second() {
+    let (engine, database) = filled(10).await;
+    let search = builder(&engine, &database).build().unwrap();
+    for number in 0..100 {
+        assert!(search.search(Query::new(format!("없는말{number}"))).await.unwrap().is_current());
+    }
+    assert!(engine.looks.load(Ordering::SeqCst) <= 2, "{:?}", engine.looks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_space_ends_the_word_that_is_typed_and_the_cache_knows() {
+    let schema = Schema::new("posts").with_text(TextField::new("title").with_prefixes());
+    let engine = MemoryEngine::new(schema);
+    let post = Change::upsert(Document::new("1", json!({"title": "Marathon"})), 1);
+    engine.apply(&[post]).await.unwrap();
+    let search = Search::builder("posts").primary(engine).cache(PageCache::memory(10)).build().unwrap();
+    let hits =
+        async |text: &str| search.search(Query::new(text).as_you_type()).await.unwrap().split().1.hits.len();
+    assert_eq!((hits("mara").await, hits("mara ").await, hits(" mara").await), (1, 0, 1));
+}
+
+/// An engine that says of its pages that it ranks in its own way.
+#[derive(Debug)]
+struct Own(MemoryEngine);
+
+#[async_trait]
+impl SearchEngine for Own {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    async fn search(&self, query: &Query, left: Duration) -> Result<Page> {
+        let mut page = self.0.search(query, left).await?;
+        page.gaps.push(Gap::Ranking);
+        Ok(page)
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        self.0.apply(changes).await
+    }
+
+    async fn status(&self) -> Result<Status> {
+        self.0.status().await
+    }
+
+    async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {
+        self.0.stamps(after, limit).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_primarys_own_order_is_no_gap() {
+    let (engine, database) = filled(10).await;
+    let search = Search::builder("posts").primary(Own(engine.engine)).fallback(database).build().unwrap();
+    let served = search.search(Query::new("러닝")).await.unwrap();
+    assert!(served.is_current(), "{served:?}");
+    assert_eq!(served.split().1.gaps, []);
+    let report = search.doctor(Duration::from_secs(1)).await;
+    assert_eq!(report.health(), Health::Good, "{report}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use crate::page::{Page, Total};
 use crate::query::Query;
 use crate::{Error, ErrorKind, Result};
 
-/// How long a look at an engine is good for.
+/// How long a look at an engine is good for: when it is looked at again, and for how long empty pages are believed after one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Watched {
@@ -26,6 +26,8 @@ pub(super) struct Watched {
     wiped_below: f64,
     seen: Mutex<Seen>,
     looking: AtomicBool,
+    /// Held by who looks before an empty page is believed, so that one look does for all that wait for it.
+    believing: tokio::sync::Mutex<()>,
     others: std::sync::OnceLock<Vec<Weak<Watched>>>,
 }
 
@@ -34,8 +36,34 @@ pub(super) struct Watched {
 struct Seen {
     at: Option<Instant>,
     status: Option<Status>,
+    /// The most that this generation of the index has known, deleted documents included.
     most: u64,
     wiped: bool,
+    /// Whether what it holds was declared right, whatever others hold.
+    trusted: bool,
+    /// The first and the newest of the looks in a row that showed it behind the others.
+    behind: Option<(Instant, Instant)>,
+    /// When a look last said that an empty page can be believed.
+    believed: Option<Instant>,
+}
+
+impl Seen {
+    /// How much the index should know.
+    fn expected(&mut self, status: &Status, others: Option<u64>) -> u64 {
+        if self.status.as_ref().is_some_and(|before| before.generation != status.generation) {
+            self.most = 0;
+        }
+        let others = others.filter(|_| !self.trusted);
+        let own = match (status.deleted, others) {
+            // no delete makes this less
+            (Some(_), _) => self.most,
+            // its documents may become fewer by deletes: only that they are all gone tells anything, where nobody else does
+            (None, None) => self.most.min(1),
+            (None, Some(_)) => 0,
+        };
+        self.most = self.most.max(status.known());
+        own.max(others.unwrap_or_default())
+    }
 }
 
 impl Watched {
@@ -46,6 +74,7 @@ impl Watched {
             wiped_below,
             seen: Mutex::default(),
             looking: AtomicBool::new(false),
+            believing: tokio::sync::Mutex::default(),
             others: std::sync::OnceLock::new(),
         }
     }
@@ -73,13 +102,12 @@ impl Watched {
         let status = within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, format!("{} did not say how it stands", self.name())))
         })?;
-        let expected = self.expected();
+        let others = self.others().filter_map(|other| other.documents()).max();
         let wiped = self.seen(|seen| {
-            let expected = expected.unwrap_or(seen.most);
-            seen.most = seen.most.max(status.documents);
+            let expected = seen.expected(&status, others);
             seen.at = Some(SystemClock.instant());
             #[expect(clippy::cast_precision_loss, reason = "a share of documents")]
-            let wiped = (status.documents as f64) < expected as f64 * self.wiped_below;
+            let wiped = (status.known() as f64) < expected as f64 * self.wiped_below;
             if wiped && !seen.wiped {
                 let (engine, documents) = (self.name(), status.documents);
                 tracing::error!(engine, documents, expected, "the index has lost documents");
@@ -88,9 +116,14 @@ impl Watched {
             seen.status = Some(status.clone());
             wiped
         });
+        let (lag, now) = (self.lag(), SystemClock.instant());
+        self.seen(|seen| {
+            let first = seen.behind.map_or(now, |(first, _)| first);
+            seen.behind = lag.filter(|lag| !lag.is_zero()).map(|_| (first, now));
+        });
         metrics::gauge!("pumasi_search_documents", "engine" => self.name().to_owned())
             .set(u32::try_from(status.documents).map_or(f64::MAX, f64::from));
-        if let Some(lag) = self.lag() {
+        if let Some(lag) = lag {
             metrics::gauge!("pumasi_search_lag_seconds", "engine" => self.name().to_owned())
                 .set(lag.as_secs_f64());
         }
@@ -101,9 +134,13 @@ impl Watched {
         self.others.get().into_iter().flatten().filter_map(Weak::upgrade)
     }
 
-    /// How many documents the others are known to hold; `None` if nothing is known of them.
-    fn expected(&self) -> Option<u64> {
-        self.others().filter_map(|other| other.documents()).max()
+    /// Takes what the engine holds now as right.
+    pub(super) async fn trust(&self, limit: Duration) -> Result<()> {
+        self.seen(|seen| {
+            seen.trusted = true;
+            seen.most = 0;
+        });
+        self.look(limit).await.map(drop)
     }
 
     fn documents(&self) -> Option<u64> {
@@ -117,6 +154,22 @@ impl Watched {
     pub(super) fn lag(&self) -> Option<Duration> {
         let newest = self.others().filter_map(|other| other.applied()).chain(self.applied()).max()?;
         Some(newest.saturating_since(self.applied()?))
+    }
+
+    /// How far it lags, if two looks in a row showed it behind: another engine may have a change a moment earlier.
+    fn late(&self) -> Option<Duration> {
+        let behind = self.seen(|seen| seen.behind);
+        let known = behind.is_some_and(|(first, last)| last.saturating_duration_since(first) >= LOOK_EVERY);
+        self.lag().filter(|_| known)
+    }
+
+    /// How many of the primary's deletes this one has not had, if both say how many they know.
+    fn missed_deletes(&self) -> Option<u64> {
+        let primary = self.others().find(|other| other.primary)?;
+        let (theirs, wiped) = primary.seen(|seen| (seen.status.clone(), seen.wiped));
+        let (theirs, ours) = (theirs.filter(|_| !wiped)?, self.seen(|seen| seen.status.clone())?);
+        let missed = theirs.deleted?.checked_sub(ours.deleted?)?;
+        Some(missed.min(ours.documents.checked_sub(theirs.documents)?)).filter(|missed| *missed > 0)
     }
 
     fn lost(&self) -> Error {
@@ -145,7 +198,7 @@ impl Watched {
         with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An empty page of an index that may have been emptied is believed only after a look.
+    /// An empty page of an index that may have been emptied is believed only after a look, which is then good for other pages too.
     async fn believe(&self, page: &Page, query: &Query, left: Duration) -> Result<()> {
         let empty = page.hits.is_empty()
             && query.after.is_none()
@@ -154,11 +207,20 @@ impl Watched {
         if !empty {
             return Ok(());
         }
+        let _one = self.believing.lock().await;
+        let now = SystemClock.instant();
+        if self.seen(|seen| {
+            !seen.wiped && seen.believed.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY)
+        }) {
+            return Ok(());
+        }
         // a wiped index is told from an empty one by what the others hold
         let others = self.others().filter(|other| other.documents().is_none());
         let looks = others.map(|other| async move { other.look(left / 4).await.is_ok() });
         futures_util::future::join_all(looks).await;
-        self.look(left).await.map(drop)
+        self.look(left).await?;
+        self.seen(|seen| seen.believed = Some(SystemClock.instant()));
+        Ok(())
     }
 }
 
@@ -198,15 +260,20 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if watched.seen(|seen| seen.wiped) {
             return Err(watched.lost());
         }
-        let page = watched.engine.search(&query, left).await?;
+        let mut page = watched.engine.search(&query, left).await?;
         watched.believe(&page, &query, left).await?;
+        if watched.primary && query.after.as_ref().is_none_or(|after| after.engine == page.engine) {
+            // its order is the one that the others' is measured by
+            page.gaps.retain(|gap| *gap != Gap::Ranking);
+        }
         let mut answer = Answer::new(()).with_gaps(page.gaps.iter().cloned());
         if !watched.primary && query.rank.needs_scores() && !page.gaps.contains(&Gap::Ranking) {
             answer = answer.with_gap(Gap::Ranking);
         }
-        if let Some(lag) = watched.lag() {
-            answer = answer.with_lag(lag);
+        if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
+            answer = answer.with_gap(Gap::Deletes(missed));
         }
+        answer.lag = if watched.primary { watched.late() } else { watched.lag() };
         Ok(answer.map(|()| Arc::new(page)))
     }
 

@@ -136,7 +136,7 @@ pub async fn law_02_nothing_left_out_silently(harness: &dyn EngineHarness) -> Ve
     let engine = harness.open().await;
     let unknown: Field<i64> = Field::new("unknown");
     let elsewhere = Query::new("러닝").with_rank(Rank::sorted([Sort::descending(&LIKES)]));
-    let cursor = Cursor::new(&elsewhere, vec![crate::page::Key::Int(1)], "1", "");
+    let cursor = Cursor::new(&schema(), &elsewhere, vec![crate::page::Key::Int(1)], "1", "");
     for query in [
         Query::everything().with_filter(unknown.eq(1)),
         Query::everything().with_filter(Field::<String>::new("title").eq("러닝")),
@@ -297,6 +297,17 @@ pub async fn law_06_one_bad_change_spoils_nothing(harness: &dyn EngineHarness) -
     let page = engine.search(&Query::everything().with_rank(Rank::sorted([])), TIME).await?;
     same!(page.ids(), vec!["a", "c"], "what a batch with bad changes left");
     holds!(engine.apply(&[]).await?.is_empty(), "a batch of nothing had results");
+    // one that may be too large for an index is refused alone, if it is
+    let syllable = |number: u32| char::from_u32(0xAC00 + number % 11_172).unwrap_or('가');
+    let words = (0..120_000_u32).map(|n| [syllable(n * 7_919), syllable(n * 13 + n / 11_172), ' ']);
+    let large = json!({"text": {"body": words.flatten().collect::<String>()}});
+    let large = Change::upsert(Document::new("large", large), 1);
+    let results = engine.apply(&[put("e", json!(1)), large, put("f", json!(2))]).await?;
+    let kinds: Vec<Option<ErrorKind>> =
+        results.iter().map(|result| result.as_ref().err().map(crate::Error::kind)).collect();
+    let alone = kinds.get(1).is_some_and(|kind| matches!(kind, None | Some(ErrorKind::InvalidInput)));
+    holds!(kinds.len() == 3 && alone, "a large document made of its batch {kinds:?}");
+    same!((kinds.first(), kinds.last()), (Some(&None), Some(&None)), "those beside a large document");
     Ok(Kept::Whole)
 }
 

@@ -10,7 +10,7 @@ use super::odd::{filters, odd_documents, ranks, refused_changes, texts};
 use super::sample::{CATEGORY, CREATED, LIKES, OPEN, PACE, TAGS, schema};
 use super::{Broken, EngineHarness, Kept, Verdict};
 use crate::engine::{Applied, Change, MemoryEngine, SearchEngine};
-use crate::page::{Cursor, CursorKey, Gap, Key, Total};
+use crate::page::{Cursor, CursorKey, Gap, Key, Page, Total};
 use crate::query::{Boost, Count, MAX_LIMIT, Matching, Query, Rank, Sort};
 use crate::schema::Document;
 use crate::{ErrorKind, Result};
@@ -40,6 +40,8 @@ async fn alike(
     if page.gaps.iter().any(|gap| matches!(gap, Gap::Typos | Gap::Prefixes)) {
         return Ok(());
     }
+    let cut = |page: &Page| page.gaps.contains(&Gap::Terms);
+    same!(cut(&page), cut(&wanted), "whether it is told that {what} was cut");
     same!(page.total, wanted.total, "how many documents match {what}");
     same!(page.facets, wanted.facets, "the facets of {what}");
     if query.limit >= DOCUMENTS || !query.rank.needs_scores() {
@@ -148,18 +150,22 @@ async fn cursors(engine: &dyn SearchEngine, reference: &MemoryEngine) -> std::re
         alike(
             engine,
             reference,
-            &by_likes.clone().after(Cursor::new(&by_likes, vec![keys], &id, "elsewhere")),
+            &by_likes.clone().after(Cursor::new(&schema(), &by_likes, vec![keys], &id, "elsewhere")),
         )
         .await?;
     }
     let by_pace = by_likes.clone().with_rank(Rank::sorted([Sort::descending(&PACE)]));
     for float in [f64::NAN, f64::INFINITY, f64::MIN, 5e-324] {
-        let at = Cursor::new(&by_pace, vec![Key::Float(float.to_bits())], &id, "");
+        let at = Cursor::new(&schema(), &by_pace, vec![Key::Float(float.to_bits())], &id, "");
         alike(engine, reference, &by_pace.clone().after(at)).await?;
     }
     for odd in ["", "\0", "zzz", "'", "🏃"] {
-        alike(engine, reference, &by_likes.clone().after(Cursor::new(&by_likes, vec![Key::Int(1)], odd, "")))
-            .await?;
+        alike(
+            engine,
+            reference,
+            &by_likes.clone().after(Cursor::new(&schema(), &by_likes, vec![Key::Int(1)], odd, "")),
+        )
+        .await?;
     }
     let by_text = Query::new("러닝").with_count(Count::None).with_limit(DOCUMENTS);
     for at in [
@@ -169,7 +175,7 @@ async fn cursors(engine: &dyn SearchEngine, reference: &MemoryEngine) -> std::re
         Key::Missing,
         Key::Float(1_f64.to_bits()),
     ] {
-        let at = by_text.clone().after(Cursor::new(&by_text, vec![at], "none", "elsewhere"));
+        let at = by_text.clone().after(Cursor::new(&schema(), &by_text, vec![at], "none", "elsewhere"));
         let kinds = (
             reference.search(&at, TIME).await.err().map(|error| error.kind()),
             engine.search(&at, TIME).await.err().map(|error| error.kind()),

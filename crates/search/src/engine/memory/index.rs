@@ -107,6 +107,12 @@ impl Index {
         u64::try_from(there).unwrap_or(u64::MAX)
     }
 
+    /// How many deleted documents are remembered.
+    pub(super) fn deleted(&self) -> u64 {
+        let gone = self.entries.values().filter(|entry| entry.indexed.is_none()).count();
+        u64::try_from(gone).unwrap_or(u64::MAX)
+    }
+
     /// How many documents have terms in a place, and how many each has on average.
     pub(super) fn lengths(&self, place: Place) -> (usize, f32) {
         let (documents, terms) = self.lengths.get(&place).copied().unwrap_or_default();

@@ -103,6 +103,9 @@ impl MemoryEngine {
             found.push(Found { id, entry, keys: Vec::new(), score, place: 0 });
         }
         let mut page = Page::new(self.name.as_str(), index.generation);
+        if plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         let matching = u64::try_from(found.len()).unwrap_or(u64::MAX);
         page.total = match query.count {
             Count::None => Total::Unknown,
@@ -114,7 +117,7 @@ impl MemoryEngine {
         self.cut(query, &rank, found, &mut page, |hit| {
             let text = explain(&scorer, &plan, &rank, query, hit.entry);
             match (&rank, &shares, hit.entry.source()) {
-                (Rank::Fused(fusion), Some(shares), _) => shares.explain(fusion, hit.place, text),
+                (Rank::Fused(fusion), Some(shares), _) => shares.explain(fusion, hit.place, &text),
                 (Rank::Fused(fusion), None, Some(source)) => explain_weighted(fusion, text, source),
                 _ => text,
             }
@@ -212,7 +215,7 @@ impl MemoryEngine {
         }
         if let (true, Some((keys, id))) = (more, last) {
             let at = Query { rank: rank.clone(), ..query.clone() };
-            page.next = Some(Cursor::new(&at, keys, id, &self.name));
+            page.next = Some(Cursor::new(&self.schema, &at, keys, id, &self.name));
         }
     }
 }
@@ -306,7 +309,8 @@ impl SearchEngine for MemoryEngine {
 
     async fn status(&self) -> Result<Status> {
         let index = self.index.read().map_err(|_| poisoned())?;
-        Ok(Status::new(index.documents(), index.generation, index.applied))
+        let status = Status::new(index.documents(), index.generation, index.applied);
+        Ok(status.with_deleted(index.deleted()))
     }
 
     async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {

@@ -225,6 +225,9 @@ impl<'a> Search<'a> {
     pub(super) fn page(&self, answer: &Json, generation: u64) -> Result<Page> {
         let mut page = Page::new(self.name, generation);
         self.gaps(answer, &mut page)?;
+        if self.plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         let hits = answer.get("hits").ok_or_else(|| protocol("has no hits"))?;
         let rows = hits.get("hits").and_then(Json::as_array).ok_or_else(|| protocol("has no hits"))?;
         let mut found: Vec<Found> = rows.iter().map(|row| self.found(row)).collect::<Result<_>>()?;
@@ -235,7 +238,7 @@ impl<'a> Search<'a> {
         found.truncate(self.query.limit);
         if let (true, Some(last)) = (more, found.last()) {
             let at = Query { rank: self.rank.clone(), ..self.query.clone() };
-            page.next = Some(Cursor::new(&at, last.keys.clone(), &last.hit.id, self.name));
+            page.next = Some(Cursor::new(self.schema, &at, last.keys.clone(), &last.hit.id, self.name));
         }
         page.hits = found.into_iter().map(|found| found.hit).collect();
         if self.query.highlight {
@@ -330,7 +333,7 @@ impl<'a> Search<'a> {
         let shares = reciprocal(fusion, k, &candidates);
         for (place, (found, score)) in found.iter_mut().zip(shares.scores()).enumerate() {
             found.hit.explanation =
-                found.hit.explanation.take().map(|text| shares.explain(fusion, place, text));
+                found.hit.explanation.take().map(|text| shares.explain(fusion, place, &text));
             found.hit.score = Some(score);
             found.keys = vec![Key::float(f64::from(score))];
         }

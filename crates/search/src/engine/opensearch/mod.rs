@@ -5,6 +5,8 @@ mod filter;
 mod find;
 mod layout;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -39,12 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// - The terms are ours: fields are analysed by `whitespace` only, so that the cluster needs no plugin, and finds what every other
 ///   engine finds.
-/// - Several nodes are asked in turn; one that cannot be reached or answers 500, 502, 503 or 504 is left alone for a while, and
-///   the call goes to the next one while there is time. Every call has a limit of time.
+/// - Several nodes are asked in turn; one that cannot be reached, answers 500, 502, 503 or 504, or had not answered when its share
+///   of the time was over or the call was given up, is left alone for a while, and the call goes to the next one while there is
+///   time. Every call has a limit of time.
 /// - Writes go by `_bulk` with external versions; each document has its own result. They are found when they are acknowledged:
 ///   each batch refreshes what it wrote, so hand changes over in batches.
 /// - Shards that fail and searches that run out of time are [gaps](crate::Gap), no silently smaller answers.
-/// - A query of more than about a thousand terms is `Unsupported`, so that the next engine is asked.
+/// - A query of more than about a thousand look-ups, or one that the cluster refuses, is `Unsupported`, so that the next engine is
+///   asked.
 /// - Deleted documents leave a small one with their version, which nothing finds.
 #[derive(Clone, Debug)]
 pub struct OpenSearchEngine {
@@ -312,7 +316,13 @@ impl SearchEngine for OpenSearchEngine {
         let left = time_left.saturating_sub(started.elapsed());
         let answer = tokio::time::timeout(left, self.call(Method::POST, &path, &body, left)).await;
         let timeout = || Error::new(ErrorKind::Timeout, "a search of the cluster ran out of time");
-        let answer = answer.unwrap_or_else(|_| Err(timeout()))?;
+        let answer = answer.unwrap_or_else(|_| Err(timeout())).map_err(|error| match error.kind() {
+            // what the schema allows and this cluster refuses, by a limit of its own, may be answered by another engine
+            ErrorKind::InvalidInput => {
+                Error::new(ErrorKind::Unsupported, "the search cluster refused the query").with_source(error)
+            }
+            _ => error,
+        })?;
         search.page(&answer, self.generation.load(Ordering::Relaxed))
     }
 
@@ -349,12 +359,13 @@ impl SearchEngine for OpenSearchEngine {
                 Error::new(ErrorKind::Unavailable, "the search cluster has no index of ours")
             })?,
         };
-        let aggregations =
-            json!({"at": {"max": {"field": "at"}}, "live": {"filter": {"term": {"gone": false}}}});
+        let aggregations = json!({"at": {"max": {"field": "at"}}, "live": {"filter": {"term": {"gone": false}}}, "gone": {"filter": {"term": {"gone": true}}}});
         let body = Body::Json(json!({"size": 0, "track_total_hits": false, "aggs": aggregations}));
         let answer = self.call(Method::POST, &format!("{}/_search", self.target()), &body, PATIENCE).await?;
-        let live = answer.get("aggregations").and_then(|all| all.get("live")?.get("doc_count")?.as_u64());
-        Ok(Status::new(live.unwrap_or_default(), generation, find::applied(&answer)))
+        let count =
+            |name: &str| answer.get("aggregations").and_then(|all| all.get(name)?.get("doc_count")?.as_u64());
+        let status = Status::new(count("live").unwrap_or_default(), generation, find::applied(&answer));
+        Ok(Status { deleted: count("gone"), ..status })
     }
 
     async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {

@@ -16,6 +16,9 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// The longest time a node is left alone.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long a node has to be waited for in vain to count as failed when the call is given up: callers end some at once.
+const HEARD: Duration = Duration::from_millis(10);
+
 /// The longest answer that is read, in bytes.
 const LARGEST: usize = 256 << 20;
 
@@ -29,8 +32,18 @@ pub(super) enum Body {
 
 struct Node {
     url: Url,
-    /// How often it failed in a row, and until when it is left alone.
-    state: Mutex<(u32, Option<Instant>)>,
+    state: Mutex<State>,
+}
+
+/// How a node stands.
+#[derive(Default)]
+struct State {
+    /// How often it failed in a row.
+    failures: u32,
+    /// Until when it is left alone.
+    until: Option<Instant>,
+    /// Whether a call tries it out.
+    trying: bool,
 }
 
 /// The nodes of a cluster, asked in turn; one that fails is left alone for a while.
@@ -48,20 +61,36 @@ impl fmt::Debug for Nodes {
 
 impl Node {
     fn is_alive(&self, now: Instant) -> bool {
-        self.state.lock().map_or(true, |state| state.1.is_none_or(|until| until <= now))
+        self.state.lock().map_or(true, |state| state.until.is_none_or(|until| until <= now))
     }
 
     fn failed(&self) {
         if let Ok(mut state) = self.state.lock() {
-            state.0 = state.0.saturating_add(1);
-            let wait = SHORTEST.saturating_mul(1 << state.0.saturating_sub(1).min(10)).min(LONGEST);
-            state.1 = Instant::now().checked_add(wait);
+            let now = Instant::now();
+            // calls that failed together are one failure
+            if !state.trying && state.until.is_some_and(|until| until > now) {
+                return;
+            }
+            state.trying = false;
+            state.failures = state.failures.saturating_add(1);
+            let wait = SHORTEST.saturating_mul(1 << state.failures.saturating_sub(1).min(10)).min(LONGEST);
+            state.until = now.checked_add(wait);
+        }
+    }
+
+    /// Lets this call try a node out that was left alone for long enough, and others leave it alone meanwhile.
+    fn try_out(&self) {
+        if let Ok(mut state) = self.state.lock()
+            && state.failures > 0
+        {
+            state.trying = true;
+            state.until = Instant::now().checked_add(SHORTEST);
         }
     }
 
     fn answered(&self) {
         if let Ok(mut state) = self.state.lock() {
-            *state = (0, None);
+            *state = State::default();
         }
     }
 
@@ -71,12 +100,27 @@ impl Node {
     }
 }
 
+/// A node while it is asked: a call that is given up, by its caller or for the time, is a failure too.
+struct Asked<'a> {
+    node: &'a Node,
+    since: Instant,
+    open: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.open && self.since.elapsed() >= HEARD {
+            self.node.failed();
+        }
+    }
+}
+
 impl Nodes {
     pub(super) fn new(client: Client, urls: &[String]) -> Result<Self> {
         let parse = |url: &String| {
             let url = url.parse::<Url>().ok().filter(|url| !url.cannot_be_a_base());
             let url = url.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a node's address is no URL"))?;
-            Ok(Node { url, state: Mutex::new((0, None)) })
+            Ok(Node { url, state: Mutex::default() })
         };
         let nodes: Vec<Node> = urls.iter().map(parse).collect::<Result<_>>()?;
         if nodes.is_empty() {
@@ -85,8 +129,8 @@ impl Nodes {
         Ok(Self { client, nodes, next: AtomicUsize::new(0) })
     }
 
-    /// Calls one node after the other until one answers or time is up; every call may be made twice, since writes carry their
-    /// versions.
+    /// Calls one node after the other until one answers or time is up, each for its share of the time that is left; every call may
+    /// be made twice, since writes carry their versions.
     pub(super) async fn call(
         &self,
         method: Method,
@@ -96,12 +140,24 @@ impl Nodes {
     ) -> Result<(StatusCode, Json)> {
         let ends = Instant::now().checked_add(time_left);
         let mut last = Error::new(ErrorKind::Timeout, "the search cluster was not answered in time");
-        for node in self.in_turn() {
+        for (node, alive) in self.in_turn() {
             let left = ends.map_or(time_left, |ends| ends.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }
-            match self.ask(node, method.clone(), path, body, left).await {
+            if alive > 0 {
+                node.try_out();
+            }
+            let mut asked = Asked { node, since: Instant::now(), open: true };
+            let share = left / u32::try_from(alive).unwrap_or(u32::MAX).max(1);
+            let outcome =
+                tokio::time::timeout(share, self.ask(node, method.clone(), path, body, share)).await;
+            asked.open = false;
+            let outcome = outcome.unwrap_or_else(|_| {
+                let what = format!("the search node {} did not answer in time", node.name());
+                Err(Error::new(ErrorKind::Timeout, what))
+            });
+            match outcome {
                 Ok((status, json)) if !is_down(status) => {
                     node.answered();
                     return Ok((status, json));
@@ -120,11 +176,15 @@ impl Nodes {
         Err(last)
     }
 
-    /// The nodes that are alive, from the next in turn on; the dead ones behind them, since the last one is never given up.
-    fn in_turn(&self) -> impl Iterator<Item = &Node> {
+    /// The nodes that are alive, from the next in turn on, each with how many of them are still to come, itself included; the dead
+    /// ones behind them, since the last one is never given up.
+    fn in_turn(&self) -> impl Iterator<Item = (&Node, usize)> {
         let (now, from) = (Instant::now(), self.next.fetch_add(1, Ordering::Relaxed));
         let turn = move || self.nodes.iter().cycle().skip(from % self.nodes.len()).take(self.nodes.len());
-        turn().filter(move |node| node.is_alive(now)).chain(turn().filter(move |node| !node.is_alive(now)))
+        let alive: Vec<&Node> = turn().filter(|node| node.is_alive(now)).collect();
+        let count = alive.len();
+        let alive = alive.into_iter().enumerate().map(move |(place, node)| (node, count - place));
+        alive.chain(turn().filter(move |node| !node.is_alive(now)).map(|node| (node, 0)))
     }
 
     async fn ask(

@@ -51,6 +51,9 @@ impl Search<'_> {
         plan.must_not = without_typos(&plan.must_not, &mut typos);
         let rank =
             query.after.as_ref().map_or_else(|| query.rank.clone(), |after| after.carried(&query.rank));
+        if plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         if typos {
             page.gaps.push(Gap::Typos);
         }
@@ -72,7 +75,7 @@ impl Search<'_> {
         found.truncate(query.limit);
         if let (true, Some(last)) = (more, found.last()) {
             let at = Query { rank: rank.clone(), ..query.clone() };
-            page.next = Some(Cursor::new(&at, last.keys.clone(), &last.hit.id, self.name));
+            page.next = Some(Cursor::new(self.schema, &at, last.keys.clone(), &last.hit.id, self.name));
         }
         let marker = query.highlight.then(|| Marker::new(self.schema, &plan));
         page.hits = found.into_iter().map(|found| found.hit).collect();

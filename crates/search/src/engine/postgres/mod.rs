@@ -25,15 +25,18 @@ use table::{Row, Table};
 /// A lock of this crate's own, so that two processes do not make the tables at once.
 const LOCK: i64 = 0x7075_6d61_7365_6172;
 
+/// How long a batch of changes may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Keeps documents in a table of PostgreSQL, for a service that has one already: as the fallback of another engine, or alone.
 ///
 /// - The terms are ours, with their places: Korean is found as everywhere else, with words of one or two syllables, and
 ///   whatever the database's locale is. No extension is needed.
 /// - Texts are ranked by how rare a term is (counted up to 20,000 rows), by `ts_rank`'s count of how often it occurs, and by
 ///   BM25's discount of long documents. That is close to BM25 but not the same, and pages that are ordered by scores say so
-///   with [`Gap::Ranking`](crate::Gap::Ranking); explanations are not given, and words with typos not found.
-/// - Every match is scored: a word that is in most documents makes a search slow, and a query of more than a thousand terms, those in
-///   boosted fields counted twice, is `Unsupported`. Sorted pages read an index only.
+///   with [`Gap::Ranking`](crate::Gap::Ranking) (those of a [`Search`](crate::Search) whose primary it is do not); explanations are not given, and words with typos not found.
+/// - Every match is scored: a word that is in most documents makes a search slow, and a query of more than a thousand parts, each term
+///   once and once again for each boosted field, is `Unsupported`. Sorted pages read an index only.
 /// - A `tsvector` keeps 16,383 places, 255 of one term, and 1 MB. A document with more places counts as having every phrase whose words
 ///   it has; one with more terms, some hundred thousand different ones, is refused.
 ///
@@ -46,6 +49,11 @@ pub struct PostgresEngine {
     name: String,
     /// The index that is written and read, where it is not the one in use.
     aside: Option<i64>,
+}
+
+/// Tells whether the server may have refused one value of many: none that a repetition would be good for.
+fn is_of_a_value(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Storage) && !error.retry().is_retryable()
 }
 
 fn at(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
@@ -254,6 +262,32 @@ impl PostgresEngine {
         search.run(&mut transaction, query).await
     }
 
+    /// Writes a batch, for as long as a batch may take.
+    async fn in_time(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        let timeout = || Error::new(ErrorKind::Timeout, "writing to the index in PostgreSQL took too long");
+        tokio::time::timeout(PATIENCE, self.write(changes)).await.unwrap_or_else(|_| Err(timeout()))
+    }
+
+    /// Writes a batch that the server refused in halves, and those again, so that the bad changes of it are refused alone.
+    async fn apart(&self, changes: &[Change], refusal: Error) -> Result<Vec<Result<Applied>>> {
+        let mut results = Vec::with_capacity(changes.len());
+        let (front, back) = changes.split_at(changes.len() / 2);
+        let mut open = vec![back, front];
+        while let Some(part) = open.pop() {
+            match self.in_time(part).await {
+                Ok(written) => results.extend(written),
+                Err(error) if !is_of_a_value(&error) => return Err(error),
+                Err(error) if part.len() == 1 => results.push(Err(error)),
+                Err(_) => {
+                    let (front, back) = part.split_at(part.len() / 2);
+                    open.extend([back, front]);
+                }
+            }
+        }
+        // what is refused of everything is not about a change
+        if results.iter().all(Result::is_err) { Err(refusal) } else { Ok(results) }
+    }
+
     async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         let writing = at("writing to the index in PostgreSQL");
         let checked: Vec<Result<()>> = changes.iter().map(|change| change.check(&self.schema)).collect();
@@ -263,7 +297,7 @@ impl PostgresEngine {
         ids.sort_unstable();
         ids.dedup();
         let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&writing)?;
-        let index = self.index(&mut transaction).await?;
+        let index = self.index_within(&mut transaction, Some(PATIENCE)).await?;
         let table = self.table.name(index.generation);
         let sql = format!(
             "SELECT id, version, length, source IS NOT NULL FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"
@@ -358,22 +392,26 @@ impl SearchEngine for PostgresEngine {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(changes).await
+        match self.in_time(changes).await {
+            Err(error) if changes.len() > 1 && is_of_a_value(&error) => self.apart(changes, error).await,
+            written => written,
+        }
     }
 
     async fn status(&self) -> Result<Status> {
         let reading = at("reading the status of the index");
         let mut connection = self.pool.acquire().await.map_err(&reading)?;
         let index = self.index(&mut connection).await?;
-        let sql =
-            format!("SELECT count(*) FROM {} WHERE source IS NOT NULL", self.table.name(index.generation));
-        let documents: i64 =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.map_err(&reading)?;
+        let sql = format!("SELECT count(source), count(*) FROM {}", self.table.name(index.generation));
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.map_err(&reading)?;
+        let (documents, known): (i64, i64) =
+            (row.try_get(0).map_err(&reading)?, row.try_get(1).map_err(&reading)?);
         Ok(Status::new(
             u64::try_from(documents).unwrap_or_default(),
             u64::try_from(index.generation).unwrap_or_default(),
             index.applied.map(Timestamp::from_micros),
-        ))
+        )
+        .with_deleted(u64::try_from(known.saturating_sub(documents)).unwrap_or_default()))
     }
 
     async fn stamps(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stamp>> {

@@ -67,6 +67,9 @@ impl Search<'_> {
         {
             page.gaps.push(Gap::Ranking);
         }
+        if plan.cut {
+            page.gaps.push(Gap::Terms);
+        }
         let best = match &rank {
             Rank::Fused(fusion) if fusion.rrf.is_some() => self.fused(fusion, query, lookup.as_ref())?,
             rank => self.ordered(rank, query, &plan, lookup.as_ref())?,
@@ -85,7 +88,7 @@ impl Search<'_> {
                 let text = explanation(&serde_json::from_str(&text.to_pretty_json()).unwrap_or_default());
                 hit.explanation = Some(match (&rank, ranks) {
                     (Rank::Fused(fusion), Some((shares, places))) => {
-                        shares.explain(fusion, places.get(index).copied().unwrap_or(usize::MAX), text)
+                        shares.explain(fusion, places.get(index).copied().unwrap_or(usize::MAX), &text)
                     }
                     (Rank::Fused(fusion), None) => explain_weighted(fusion, text, &hit.source),
                     _ => Explanation::sum("score", vec![text]),
@@ -94,7 +97,7 @@ impl Search<'_> {
         }
         if let (Some(last), Some(hit)) = (best.next, page.hits.last()) {
             let at = Query { rank, ..query.clone() };
-            page.next = Some(Cursor::new(&at, last, &hit.id, self.name));
+            page.next = Some(Cursor::new(self.schema, &at, last, &hit.id, self.name));
         }
         Ok(page)
     }

@@ -435,11 +435,15 @@ impl Shelf {
 
     fn status(&self) -> tantivy::Result<Status> {
         let searcher = self.reader.searcher();
-        let live = tantivy::Term::from_field_u64(self.fields.state, fields::LIVE);
-        let query = tantivy::query::TermQuery::new(live, tantivy::schema::IndexRecordOption::Basic);
-        let documents = searcher.search(&query, &tantivy::collector::Count)?;
+        let count = |state: u64| {
+            let term = tantivy::Term::from_field_u64(self.fields.state, state);
+            let query = tantivy::query::TermQuery::new(term, tantivy::schema::IndexRecordOption::Basic);
+            let count = searcher.search(&query, &tantivy::collector::Count)?;
+            tantivy::Result::Ok(u64::try_from(count).unwrap_or(u64::MAX))
+        };
         let applied = self.index.load_metas()?.payload.as_deref().and_then(writer::payload);
-        Ok(Status::new(u64::try_from(documents).unwrap_or(u64::MAX), self.generation, applied))
+        let deleted = count(fields::GONE)?;
+        Ok(Status::new(count(fields::LIVE)?, self.generation, applied).with_deleted(deleted))
     }
 }
 
