@@ -39,6 +39,8 @@ pub(crate) struct Change {
     pub(crate) record: String,
     pub(crate) quote: String,
     pub(crate) url: String,
+    /// Whether the words say it: else it is not shared.
+    pub(crate) is_said: bool,
 }
 
 /// Tells what becomes of each line, in the order of the sections; new lines stand behind the others.
@@ -68,6 +70,7 @@ fn change(fate: Fate, line: &Line, words: Vec<Words>) -> Change {
         section: line.section,
         line: line.id.clone(),
         words,
+        is_said: line.is_said,
         record: line.record.clone(),
         quote: line.quote.clone(),
         url: line.url.clone(),

@@ -92,11 +92,11 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Makes records of the person, of each repository that is no fork, and of each own commit.
+    /// Makes records of the person, of each repository that is no fork, and of each own commit. What people say of themselves proves
+    /// nothing: of the person there is the name and the place.
     pub(crate) fn of(account: &Account) -> Result<Self> {
         let user = &account.user;
-        let who =
-            [Some(user.login.as_str()), user.name.as_deref(), user.bio.as_deref(), user.location.as_deref()];
+        let who = [Some(user.login.as_str()), user.name.as_deref(), user.location.as_deref()];
         let mut sources = vec![Source {
             id: "profile".to_owned(),
             url: user.html_url.clone(),

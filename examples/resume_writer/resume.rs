@@ -76,7 +76,8 @@ pub(crate) struct Line {
     pub(crate) url: String,
     /// The words of the record.
     pub(crate) quote: String,
-    /// Whether the words say it; else they are of another language, of which only numbers and names were compared.
+    /// Whether the words say it; else they are mostly of another language, of which only numbers and names were compared, and the line
+    /// is not shared.
     pub(crate) is_said: bool,
 }
 
@@ -88,7 +89,7 @@ pub(crate) struct Refused {
     pub(crate) record: String,
     /// The words that were quoted.
     pub(crate) quote: String,
-    /// Why: `no_record`, `not_quoted`, `elsewhere`, `number`, `date`, `name`, `words`; of an edit also `no_line`, `unclear`,
+    /// Why: `no_record`, `not_quoted`, `elsewhere`, `too_short`, `number`, `date`, `name`, `words`; of an edit also `no_line`, `unclear`,
     /// `too_long`, `too_many` and `said_already`.
     pub(crate) reason: String,
     /// The record that has the words, where another one has.

@@ -192,7 +192,8 @@ fn show(resume: &Resume) {
         if section.replace(line.section) != Some(line.section) {
             say!("  {:?}", line.section);
         }
-        let how = if line.is_said { "" } else { " (another language: only numbers and names were compared)" };
+        let how =
+            if line.is_said { "" } else { " (unproven, not shared: only numbers and names were compared)" };
         say!("    {} {}", line.id, line.text);
         say!("       [{}] “{}”{how}", line.record, short(&line.quote));
     }

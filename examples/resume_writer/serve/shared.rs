@@ -57,7 +57,7 @@ impl Opened {
     }
 }
 
-/// Shows a shared résumé; what was refused stays with its owner.
+/// Shows a shared résumé; what was refused, or is not proven word by word, stays with its owner.
 #[utoipa::path(get, path = "/shared", params(("Share-Key" = String, Header)), responses(
     (status = 200, body = SharedView), (status = 404, body = Problem)))]
 async fn show(

@@ -140,7 +140,7 @@ pub(super) struct ShareKey {
     pub(super) key: String,
 }
 
-/// A résumé as it is shared: what was refused stays with its owner.
+/// A résumé as it is shared: what was refused, or is not proven word by word, stays with its owner.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SharedView {
     name: String,
@@ -158,7 +158,8 @@ pub(super) struct SharedView {
 impl SharedView {
     pub(super) fn of(kept: Kept, resume: Resume, (likes, liked): (u64, bool), own: bool) -> Self {
         let Kept { account, language, version, .. } = kept;
-        Self { name: resume.name, account, language, version, lines: resume.lines, likes, liked, own }
+        let lines = resume.lines.into_iter().filter(|line| line.is_said).collect();
+        Self { name: resume.name, account, language, version, lines, likes, liked, own }
     }
 }
 

@@ -22,8 +22,10 @@ async fn every_line_has_its_proof_and_what_has_none_is_refused_with_its_reason()
         let url = line["url"].as_str().unwrap();
         assert!(url.starts_with("https://github.com/haneul-example"), "{line}");
         assert!(!line["quote"].as_str().unwrap().is_empty());
-        assert!(url.contains(line["record"].as_str().unwrap()) || line["record"] == "profile", "{line}");
+        assert!(url.contains(line["record"].as_str().unwrap()), "{line}");
     }
+    let unproven = lines.iter().filter(|line| line["is_said"] == false).count();
+    assert_eq!(unproven, 2, "a Korean line over an English commit is not proven by its words");
     assert_eq!(reasons(&resume["refused"]), ["words", "number", "no_record", "elsewhere"]);
     assert!(!view.to_string().contains("mail.example"), "an address of a commit is nobody's business");
 

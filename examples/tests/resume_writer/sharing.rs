@@ -61,6 +61,10 @@ async fn a_resume_opens_by_its_key_alone_and_one_person_likes_it_once() {
         "what was refused is the owner's"
     );
 
+    let lines = seen["lines"].as_array().unwrap();
+    assert!(lines.len() >= 6 && lines.iter().all(|line| line["is_said"] == true), "{seen}");
+    assert!(!seen.to_string().contains("스크린 리더"), "what its words do not prove is the owner's");
+
     is_refused(like(&anybody, &service, &key, true).await, StatusCode::UNAUTHORIZED).await;
     is_refused(comment(&anybody, &service, &key, "안녕").await, StatusCode::UNAUTHORIZED).await;
     is_refused(like(&owner, &service, &key, true).await, StatusCode::FORBIDDEN).await;

@@ -35,6 +35,7 @@
 //! ```
 
 #[cfg(any(test, feature = "extract"))]
+mod claim;
 mod contradiction;
 mod cut;
 mod edit;

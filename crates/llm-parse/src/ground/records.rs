@@ -1,15 +1,14 @@
 //! Claims over many records, each of which has to be proven by the one that it names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write as _;
 
 use pumasi_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use super::skeleton::Skeleton;
-use super::support::{negates, terms};
-use super::{Aligner, Doubt, Fit, Miss, Support, support};
+use super::claim::{is_enough, said};
+use super::{Aligner, Doubt, Fit, Miss};
 use crate::Span;
 
 /// The longest id of a record, in bytes.
@@ -72,8 +71,9 @@ pub struct Proof {
     pub span: Span,
     /// How the quote differs from what stands there.
     pub fit: Fit,
-    /// Whether most words of the claim stand in the quote. If not, words alone cannot tell: they are of another language, or
-    /// one of the two negates; its numbers and names were found all the same.
+    /// Whether half of the words of the claim or more stand in the quote. If not, words alone cannot tell: they are of another
+    /// language, or the quote denies something beside. Its numbers and names were found all the same, and no more than these:
+    /// what the rest says is not proven.
     pub is_said: bool,
 }
 
@@ -90,6 +90,8 @@ pub enum Unproven {
     Elsewhere(String),
     /// The words stand there, and do not say what is claimed.
     NotSaid(Doubt),
+    /// The words stand there, and are too few to prove anything but themselves.
+    TooShort,
 }
 
 impl Unproven {
@@ -100,6 +102,7 @@ impl Unproven {
             Self::NotQuoted(_) => "not_quoted",
             Self::Elsewhere(_) => "elsewhere",
             Self::NotSaid(_) => "not_said",
+            Self::TooShort => "too_short",
         }
     }
 }
@@ -107,8 +110,12 @@ impl Unproven {
 /// Records by their ids: what a model is shown, and what its claims are held against.
 ///
 /// A claim is proven if the record that it names has the quoted words (as [`Aligner::locate`] finds them), and these bear it
-/// out: its numbers, days and names stand in them, and half of its words, as far as the two are of one script. A claim that
-/// nothing bears out is refused with the reason; that it may be true is no proof.
+/// out: its numbers (in digits or words, each at the end of a change at which it stands there), days and names stand in them,
+/// and half of its words; neither denies the other. A quote of one word proves only a claim that it has all words of. A claim
+/// that nothing bears out is refused with the reason; that it may be true is no proof.
+///
+/// Where a claim is of another language than its record, no more than numbers and names can be compared: if these agree, it is
+/// no error, but [`Proof::is_said`] is `false`, and it is for a person to judge.
 ///
 /// What a record says is never believed of another one: a text that imitates the heading of other records proves nothing but
 /// itself.
@@ -218,7 +225,11 @@ impl Records {
                 other.map_or(Unproven::NotQuoted(miss), |other| Unproven::Elsewhere(other.id.clone()))
             );
         };
-        let is_said = said(found.span.of(&record.text), claim.text).map_err(Unproven::NotSaid)?;
+        let words = found.span.of(&record.text);
+        let is_said = said(words, claim.text).map_err(Unproven::NotSaid)?;
+        if !is_enough(words, claim.text) {
+            return Err(Unproven::TooShort);
+        }
         Ok(Proof { span: found.span, fit: found.fit, is_said })
     }
 }
@@ -227,48 +238,6 @@ impl Records {
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Records").field("len", &self.all.len()).finish_non_exhaustive()
-    }
-}
-
-/// Tells whether the words of a record say what is claimed; `false` where words alone cannot tell.
-fn said(words: &str, claim: &str) -> std::result::Result<bool, Doubt> {
-    match support(words, claim) {
-        Support::Supported => Ok(true),
-        Support::Unsupported(doubt) => Err(doubt),
-        Support::Unknown => {
-            let there = terms(words);
-            let scripts: Vec<Script> = there.iter().map(|term| Script::of(term)).collect();
-            // Korean words change their endings: one is found if its stem is, or two letters of it.
-            let claimed: Vec<_> =
-                claim.split_whitespace().map(terms).filter(|word| !word.is_empty()).collect();
-            let can_be_found =
-                |word: &&HashSet<String>| word.iter().any(|term| scripts.contains(&Script::of(term)));
-            let comparable: Vec<_> = claimed.iter().filter(can_be_found).collect();
-            let found = comparable.iter().filter(|word| !word.is_disjoint(&there)).count();
-            if found * 2 < comparable.len() {
-                return Err(Doubt::Words);
-            }
-            let agree = negates(&Skeleton::new(words)) == negates(&Skeleton::new(claim));
-            Ok(agree && comparable.len() == claimed.len() && !claimed.is_empty())
-        }
-    }
-}
-
-/// What a term is written in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Script {
-    Korean,
-    Latin,
-    Other,
-}
-
-impl Script {
-    fn of(term: &str) -> Self {
-        match term.chars().next() {
-            Some('가'..='힣' | 'ㄱ'..='ㅣ') => Self::Korean,
-            Some(letter) if letter.is_ascii_alphanumeric() => Self::Latin,
-            _ => Self::Other,
-        }
     }
 }
 
@@ -321,6 +290,8 @@ mod tests {
     fn another_language_is_proven_as_far_as_words_can_tell() {
         let proof = prove("검색 색인을 Rust로 작성", "51d0", "Write the index in Rust").unwrap();
         assert!(!proof.is_said);
+        assert!(!prove("쿠버네티스 운영 총괄", "51d0", "Write the index in Rust").unwrap().is_said);
+        assert_eq!(prove("쿠버네티스 운영 총괄", "51d0", "index"), Err(Unproven::TooShort));
         assert_eq!(
             prove("Cut the first lookup to 90 ms", "9f2c", "첫 조회 900ms에서 400ms로 줄었다"),
             Err(Unproven::NotSaid(Doubt::Number))

@@ -1,6 +1,7 @@
 //! Whether a quote says what it is quoted for.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use pumasi_core::text::{Analyzer, TokenKind};
 use serde::Serialize;
@@ -122,13 +123,19 @@ pub(super) fn negates(text: &Skeleton) -> bool {
 
 /// Collects the numbers of a text in thousandths: digits with their magnitudes, and the small number words.
 pub(super) fn numbers(text: &Skeleton) -> HashSet<i128> {
-    let mut found = HashSet::new();
+    numbered(text).into_iter().map(|(number, _)| number).collect()
+}
+
+/// Lists the numbers of a text in their order, each with the words that name it.
+pub(super) fn numbered(text: &Skeleton) -> Vec<(i128, Range<usize>)> {
+    let mut found = Vec::new();
     let mut index = 0;
     while let Some(word) = text.words.get(index) {
         index += 1;
+        let start = index - 1;
         let literal = text.word_text(word);
         if word.class != Class::Number {
-            found.extend(number_word(literal).map(|number| number * 1000));
+            found.extend(number_word(literal).map(|number| (number * 1000, start..index)));
             continue;
         }
         // dates, times and ranges are several numbers
@@ -159,7 +166,7 @@ pub(super) fn numbers(text: &Skeleton) -> HashSet<i128> {
                 }
                 number = number.saturating_add(more);
             }
-            found.insert(number);
+            found.push((number, start..index));
         }
     }
     found
