@@ -30,8 +30,13 @@ const LOCK: Sql = Sql {
     sqlite: "SELECT id FROM entries WHERE id = $1",
     postgres: "SELECT id FROM entries WHERE id = $1 FOR UPDATE",
 };
-const DELETE: &str =
-    "DELETE FROM entries WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM orders WHERE entry = $1)";
+/// Who has ordered an entry, and how often each order was begun.
+const BUYERS: &str = "SELECT orders.person, coalesce(order_turns.turn, 0) FROM orders LEFT JOIN order_turns \
+                      ON order_turns.entry = orders.entry AND order_turns.person = orders.person \
+                      WHERE orders.entry = $1 ORDER BY orders.person";
+
+/// Somebody who ordered an entry, and how often that order was begun.
+pub(crate) type Buyer = (String, i64);
 
 /// What became of an entry that was to be taken out.
 pub(crate) enum Removed {
@@ -123,8 +128,14 @@ impl Board {
         self.outbox.write(connection, &[entry.event()?]).await
     }
 
-    /// Takes an entry out that nobody has ordered, and announces that.
-    pub(crate) async fn remove(&self, id: &str, now: Timestamp) -> Result<Removed> {
+    /// Who has ordered an entry, and how often each order was begun.
+    pub(crate) async fn buyers(&self, id: &str) -> Result<Vec<Buyer>> {
+        on!(&self.database, pool => sqlx::query_as(BUYERS).bind(id).fetch_all(pool).await)
+            .map_err(|error| failed("reading orders", error))
+    }
+
+    /// Takes an entry out that nobody has ordered but `undone`, whose orders were undone, and announces that.
+    pub(crate) async fn remove(&self, id: &str, undone: &[Buyer], now: Timestamp) -> Result<Removed> {
         let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
         let removing = |error| failed("removing an entry", error);
         on!(&self.database, pool, begin => {
@@ -134,10 +145,14 @@ impl Board {
             if locked.await.map_err(removing)?.is_none() {
                 return Ok(Removed::Missing);
             }
-            let delete = sqlx::query(DELETE).bind(id).execute(&mut *transaction);
-            if delete.await.map_err(removing)?.rows_affected() == 0 {
+            let buyers = sqlx::query_as(BUYERS).bind(id).fetch_all(&mut *transaction);
+            let buyers: Vec<Buyer> = buyers.await.map_err(removing)?;
+            // An order that was begun anew meanwhile is not undone any more.
+            if buyers != undone {
                 return Ok(Removed::Ordered);
             }
+            let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id).execute(&mut *transaction);
+            delete.await.map_err(removing)?;
             self.outbox.write(&mut *transaction, &[event]).await?;
             transaction.commit().await.map_err(removing)?;
             Ok(Removed::Done)

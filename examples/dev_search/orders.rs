@@ -10,7 +10,7 @@ use pumasi_saga::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::shop::Shop;
+use crate::shop::{Shop, gone};
 
 /// The step that is paid for.
 pub(crate) const CHARGE: &str = "charge";
@@ -68,6 +68,11 @@ impl Step<Shop> for HoldPlace {
     type Error = Error;
 
     async fn run(&self, cx: &Cx<Shop>, (key,): Self::In) -> Outcome<Held, Error> {
+        match cx.app().begin(&key).await {
+            Ok(true) => {}
+            Ok(false) => return Outcome::Failed(gone()),
+            Err(error) => return Outcome::from_error(error),
+        }
         match cx.app().desk(&key.entry).hold(cx.saga_id().to_string(), HELD).await {
             Ok(Some(hold)) => Outcome::Done(Held { ticket: hold.ticket.number() }),
             Ok(None) => Outcome::Failed(Error::new(ErrorKind::Conflict, "no place is left")),

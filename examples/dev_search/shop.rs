@@ -32,6 +32,14 @@ const NOTE: Sql = Sql {
                ON CONFLICT DO NOTHING",
 };
 
+/// Counts that an order of an entry that is there begins: whoever takes the entry out meanwhile sees that, or this fails.
+const BEGIN: Sql = Sql {
+    sqlite: "INSERT INTO order_turns (entry, person, turn) SELECT id, $2, 1 FROM entries WHERE id = $1 \
+             ON CONFLICT (entry, person) DO UPDATE SET turn = order_turns.turn + 1",
+    postgres: "INSERT INTO order_turns (entry, person, turn) SELECT id, $2, 1 FROM entries WHERE id = $1 FOR KEY SHARE \
+               ON CONFLICT (entry, person) DO UPDATE SET turn = order_turns.turn + 1",
+};
+
 /// How the payment partner is today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -134,6 +142,15 @@ impl Shop {
         Ok(noted || self.order(&key.entry, &key.person).await?.is_some())
     }
 
+    /// Counts that an order begins; tells whether there is such an entry.
+    pub(crate) async fn begin(&self, key: &OrderKey) -> Result<bool> {
+        on!(&self.database, pool => {
+            let begin = sqlx::query(BEGIN.to(&self.database)).bind(&key.entry).bind(&key.person);
+            begin.execute(pool).await.map(|done| done.rows_affected() > 0)
+        })
+        .map_err(|error| failed("beginning an order", error))
+    }
+
     /// Lists orders, the newest first and only those before `before`: a person's, or everybody's.
     pub(crate) async fn orders(
         &self,
@@ -203,8 +220,7 @@ impl Shop {
             sqlx::query_as(query).bind(&key.entry).fetch_optional(pool).await
         })
         .map_err(|error| failed("reading a price", error))?;
-        let (amount_krw,) =
-            price.ok_or_else(|| Error::new(ErrorKind::NotFound, "what was ordered is gone"))?;
+        let (amount_krw,) = price.ok_or_else(gone)?;
         let insert = "INSERT INTO charges (id, entry, person, amount_krw) VALUES ($1, $2, $3, $4)";
         let values =
             [Value::Text(step), Value::Text(&key.entry), Value::Text(&key.person), Value::Number(amount_krw)];
@@ -235,6 +251,10 @@ impl Shop {
         let refund = Sql::both("UPDATE charges SET refunded = TRUE WHERE id = $1");
         self.database.once(step, Operation::Undo, refund, &[Value::Text(step)]).await.map(|_| ()).into()
     }
+}
+
+pub(crate) fn gone() -> Error {
+    Error::new(ErrorKind::NotFound, "what was ordered is gone")
 }
 
 fn away() -> Error {

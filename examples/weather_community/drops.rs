@@ -97,10 +97,11 @@ impl Drops {
         self.places.places_of(&pools).await
     }
 
-    /// Gives `person` a coupon, or the one that they have; nothing if there is none left.
-    pub(crate) async fn ask(&self, drop: i64, person: &Arc<str>) -> Result<Option<Coupon>> {
-        let taken = self.desk(drop).await?.take(Arc::clone(person)).await?;
-        Ok(taken.map(|place| Coupon { ticket: place.ticket.number(), code: self.code(drop, person) }))
+    /// Gives `person` a coupon, or the one that they have, and tells whether it is new; nothing if there is none left.
+    pub(crate) async fn ask(&self, drop: i64, person: &Arc<str>) -> Result<Option<(Coupon, bool)>> {
+        let taken = self.desk(drop).await?.take_once(Arc::clone(person)).await?;
+        let coupon = |ticket| Coupon { ticket, code: self.code(drop, person) };
+        Ok(taken.map(|(place, is_new)| (coupon(place.ticket.number()), is_new)))
     }
 
     /// The code of a person's coupon: nobody can guess it, and it is the same whenever it is asked for.

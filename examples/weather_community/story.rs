@@ -243,7 +243,7 @@ pub(crate) async fn until_killed(folder: &Path) -> Told {
 
 async fn ask(community: &Community, number: usize) -> pumasi_core::Result<(String, Option<String>)> {
     let person = format!("person {number}");
-    let coupon = community.drops.ask(1, &person.as_str().into()).await?;
+    let coupon = community.drops.ask(1, &person.as_str().into()).await?.map(|(coupon, _)| coupon);
     Ok((person, coupon.map(|coupon| coupon.code)))
 }
 

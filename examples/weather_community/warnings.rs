@@ -1,17 +1,38 @@
 //! Warnings of the weather, by region and kind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pumasi_core::database::failed;
 use pumasi_core::time::{Clock, Timestamp};
 use pumasi_core::{Error, ErrorKind, Result};
-use support::database::Database;
+use support::database::{Database, Sql};
 use support::on;
+use tokio::sync::{RwLock, RwLockReadGuard};
+
+/// Keeps a warning as it is until the transaction has ended.
+const LOCK: Sql = Sql {
+    sqlite: "SELECT id FROM warnings WHERE id = $1",
+    postgres: "SELECT id FROM warnings WHERE id = $1 FOR UPDATE",
+};
+/// By the clock that says when messages were said: the server's, or else this process's.
+const LIFT: Sql = Sql {
+    sqlite: "UPDATE warnings SET lifted_at = $2 WHERE id = $1 AND lifted_at IS NULL",
+    postgres: "UPDATE warnings SET lifted_at = CASE WHEN $2::bigint IS NULL THEN NULL \
+               ELSE floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint END WHERE id = $1 AND lifted_at IS NULL",
+};
+/// Waits for whoever lifts it meanwhile.
+const STANDING: Sql = Sql {
+    sqlite: "SELECT lifted_at FROM warnings WHERE id = $1",
+    postgres: "SELECT lifted_at FROM warnings WHERE id = $1 FOR SHARE",
+};
 
 #[derive(Clone)]
 pub(crate) struct Warnings {
     database: Database,
     clock: Arc<dyn Clock>,
+    /// While somebody speaks through this process no warning is lifted by it.
+    speaking: Arc<RwLock<()>>,
 }
 
 /// A warning; as long as it is in force its room is open.
@@ -34,11 +55,12 @@ impl Warning {
 
     /// Lets people speak only while it is in force.
     pub(crate) fn must_be_in_force(&self) -> Result<()> {
-        if self.lifted_at.is_none() {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Conflict, "the warning is lifted, and its room is closed: it can be read"))
+        if self.lifted_at.is_none() { Ok(()) } else { Err(closed()) }
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Conflict, "the warning is lifted, and its room is closed: it can be read")
 }
 
 /// A warning's columns in the order of their names in every statement: `id, region, kind, text, forecaster, at, lifted_at`.
@@ -52,8 +74,8 @@ impl From<Row> for Warning {
 }
 
 impl Warnings {
-    pub(crate) const fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock, speaking: Arc::default() }
     }
 
     /// Issues a warning, unless one of that kind is in force in the region; tells whether it is new.
@@ -96,13 +118,34 @@ impl Warnings {
 
     /// Lifts a warning; one that is lifted stays as it is.
     pub(crate) async fn lift(&self, id: i64) -> Result<Warning> {
-        let (lift, at) = (
-            "UPDATE warnings SET lifted_at = $2 WHERE id = $1 AND lifted_at IS NULL",
-            self.clock.now().as_micros(),
-        );
-        on!(&self.database, pool => sqlx::query(lift).bind(id).bind(at).execute(pool).await.map(drop))
-            .map_err(|error| failed("lifting a warning", error))?;
+        let lifting = |error| failed("lifting a warning", error);
+        let silent = self.speaking.write().await;
+        on!(&self.database, pool, begin => {
+            let mut transaction = begin().await.map_err(lifting)?;
+            let lock = sqlx::query(LOCK.to(&self.database)).bind(id);
+            lock.fetch_optional(&mut *transaction).await.map_err(lifting)?;
+            // Nobody speaks any more who is not told of this.
+            let at = self.clock.now().as_micros();
+            let lift = sqlx::query(LIFT.to(&self.database)).bind(id).bind(at);
+            lift.execute(&mut *transaction).await.map_err(lifting)?;
+            transaction.commit().await.map_err(lifting)?;
+        });
+        drop(silent);
         self.warning(id).await
+    }
+
+    /// Keeps this process from lifting a warning while somebody speaks.
+    pub(crate) async fn speaking(&self) -> RwLockReadGuard<'_, ()> {
+        self.speaking.read().await
+    }
+
+    /// Refuses what was said after the warning was lifted, as through another process.
+    pub(crate) async fn was_in_force(&self, id: i64, at: Timestamp) -> Result<()> {
+        let lifted: sqlx::Result<Option<i64>> = on!(&self.database, pool => {
+            sqlx::query_scalar(STANDING.to(&self.database)).bind(id).fetch_one(pool).await
+        });
+        let lifted = lifted.map_err(|error| failed("reading a warning", error))?;
+        if lifted.is_some_and(|lifted| at.as_micros() > lifted) { Err(closed()) } else { Ok(()) }
     }
 
     pub(crate) async fn warning(&self, id: i64) -> Result<Warning> {
@@ -113,20 +156,25 @@ impl Warnings {
         warning.map(Into::into).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such warning"))
     }
 
-    /// Lists warnings in force, of one region or of all, the newest first and only those before `before`.
-    pub(crate) async fn in_force(
+    /// Lists warnings in force, and those that were lifted no longer than `lifted` ago, of one region or of all, the newest first and only
+    /// those before `before`.
+    pub(crate) async fn list(
         &self,
         region: Option<&str>,
+        lifted: Option<Duration>,
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Warning>> {
-        let list = "SELECT id, region, kind, text, forecaster, at, lifted_at FROM warnings WHERE lifted_at IS NULL \
+        let list = "SELECT id, region, kind, text, forecaster, at, lifted_at FROM warnings WHERE (lifted_at IS NULL OR lifted_at > $4) \
                     AND ($1 IS NULL OR region = $1) AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let ago = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let lifted = lifted.map(|time| self.clock.now().as_micros().saturating_sub(ago(time)));
         let rows: sqlx::Result<Vec<Row>> = on!(&self.database, pool => sqlx::query_as(list)
             .bind(region)
             .bind(before)
             .bind(limit)
+            .bind(lifted)
             .fetch_all(pool)
             .await);
         let rows = rows.map_err(|error| failed("listing warnings", error))?;

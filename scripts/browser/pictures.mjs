@@ -75,7 +75,7 @@ const scenes = {
         if (at === 0) await runner("POST", "/crews", { name: crew });
         else await runner("PUT", "/me/crew", { crew });
         const metres = { Minji: 12_400, Jihun: 8_000, Haneul: 10_050, Alex: 21_097, Sora: 5_000 }[name];
-        await runner("POST", "/runs", { began_at: new Date(now - 60_000).toISOString(), distance_m: metres, time_s: Math.round(metres * 0.31) });
+        await runner("POST", "/runs", { began_at: new Date(now - 7_200_000).toISOString(), distance_m: metres, time_s: Math.round(metres * 0.31) });
       }
     }
     await enter(person, "Minji", "Runner");

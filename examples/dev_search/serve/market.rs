@@ -22,10 +22,13 @@ use super::Service;
 use super::api::{Answer, Shared};
 use super::input::{NewEntry, NewOrder, Partner, Role};
 use super::view::{EntryView, OrderView};
-use crate::board::Removed;
+use crate::board::{Buyer, Removed};
 use crate::entries::Entry;
 use crate::orders::{CHARGE, OrderKey};
 use crate::shop::Order;
+
+/// How many orders of an entry are looked at in one question.
+const BUYERS_AT_ONCE: usize = 100;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
@@ -81,7 +84,7 @@ async fn entry(
     Ok(Json(service.entry_view(entry, order).await?))
 }
 
-/// Takes an entry back that nobody has ordered: the author's own, or for an operator any.
+/// Takes an entry back that nobody has ordered, or whose orders were all undone: the author's own, or for an operator any.
 #[utoipa::path(delete, path = "/entries/{id}", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -90,12 +93,15 @@ async fn remove(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<St
     if entry.author != **caller.name() {
         caller.require(Role::Operator.as_str())?;
     }
-    match service.board.remove(&entry.id, SystemClock.now()).await? {
+    let ordered = || Problem::new(StatusCode::CONFLICT, "ordered", "somebody has ordered a place in it");
+    let buyers = service.board.buyers(&entry.id).await?;
+    if !service.are_undone(&entry.id, &buyers).await? {
+        return Err(ordered());
+    }
+    match service.board.remove(&entry.id, &buyers, SystemClock.now()).await? {
         Removed::Done => Ok(StatusCode::NO_CONTENT),
         Removed::Missing => Err(Problem::not_found("entry")),
-        Removed::Ordered => {
-            Err(Problem::new(StatusCode::CONFLICT, "ordered", "somebody has ordered a place in it"))
-        }
+        Removed::Ordered => Err(ordered()),
     }
 }
 
@@ -223,6 +229,21 @@ impl Service {
     async fn order(&self, entry: &str, person: &str) -> Answer<OrderView> {
         let order = self.shop.order(entry, person).await?.ok_or_else(|| Problem::not_found("order"))?;
         self.order_views(vec![order]).await?.pop().ok_or_else(|| Problem::not_found("order"))
+    }
+
+    /// Tells whether everything that these people ordered of an entry was undone.
+    async fn are_undone(&self, entry: &str, buyers: &[Buyer]) -> Answer<bool> {
+        let key = |(person, _): &Buyer| OrderKey { entry: entry.to_owned(), person: person.clone() };
+        for buyers in buyers.chunks(BUYERS_AT_ONCE) {
+            let found = self.orders.snapshots(&buyers.iter().map(key).collect::<Vec<_>>()).await?;
+            let is_undone = |found: &Option<Snapshot>| {
+                found.as_ref().is_some_and(|order| order.view.status == Status::Compensated)
+            };
+            if !found.iter().all(is_undone) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How orders stand, by one question to the sagas and one to the charges.

@@ -18,6 +18,13 @@ CREATE TABLE IF NOT EXISTS orders (
     UNIQUE (entry, person)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_of ON orders (person, id);
+-- How often an order was begun: a new turn keeps the entry from being taken out as one whose orders were undone.
+CREATE TABLE IF NOT EXISTS order_turns (
+    entry TEXT NOT NULL,
+    person TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    PRIMARY KEY (entry, person)
+) STRICT, WITHOUT ROWID;
 -- What the payment partner knows; its id is the key of the step that charged.
 CREATE TABLE IF NOT EXISTS charges (
     id TEXT PRIMARY KEY,

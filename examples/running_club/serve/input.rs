@@ -65,6 +65,12 @@ impl RunInput {
         {
             return Err(Problem::invalid("a run began within the last year, and not in the future"));
         }
+        let (ahead, past) = (began_at.saturating_since(now), now.saturating_since(began_at));
+        if time_s.unsigned_abs() + ahead.as_secs() > past.as_secs() + AHEAD_S {
+            return Err(Problem::invalid(
+                "a run is recorded when it is over: `began_at` with `time_s` is not in the future",
+            ));
+        }
         Ok(NewRun { began_at, distance_m: *distance_m, time_s: *time_s })
     }
 }

@@ -13,6 +13,22 @@ async fn no_place_is_sold_twice_and_one_whose_payment_fails_goes_back() {
     );
     assert_eq!((order["charged_krw"].clone(), site.free(LECTURE).await), (Value::Null, 2));
 
+    // What was undone keeps nobody from taking an entry out, and what begins anew does.
+    let entry = json!({"kind": "lecture", "category": "backend", "lang": "ko", "title": "강의", "body": "본문", "places": 1, "price_krw": 7_000});
+    let entries =
+        [site.post("/entries", Tutor, entry.clone()).await, site.post("/entries", Tutor, entry).await];
+    for entry in &entries {
+        let order = site.order(entry["id"].as_str().unwrap(), "민수").await;
+        assert_eq!(order["status"], "compensated", "{order}");
+    }
+    let [undone, anew] = entries.map(|entry| format!("/entries/{}", entry["id"].as_str().unwrap()));
+    assert_eq!(site.ask(Method::DELETE, &undone, Tutor, None).await.0, StatusCode::NO_CONTENT);
+    let again = format!("{anew}/order");
+    site.partner("well").await;
+    let order = site.ask(Method::POST, &again, Member("민수"), Some(json!({"again": true}))).await.1;
+    assert_eq!(order["status"], "completed", "{order}");
+    assert_eq!(site.ask(Method::DELETE, &anew, Tutor, None).await.0, StatusCode::CONFLICT);
+
     site.partner("forgets").await;
     let order = site.order(LECTURE, "Jane").await;
     assert_eq!((&order["status"], &order["charged_krw"]), (&json!("completed"), &json!(49_000)), "{order}");
@@ -43,9 +59,9 @@ async fn no_place_is_sold_twice_and_one_whose_payment_fails_goes_back() {
     );
 
     let all = site.get("/orders", Operator).await;
-    assert_eq!(all.as_array().unwrap().len(), 11);
+    assert_eq!(all.as_array().unwrap().len(), 13);
     let mine = site.get("/orders", Member("민수")).await;
-    assert_eq!((mine.as_array().unwrap().len(), &mine[0]["person"]), (1, &json!("민수")));
+    assert_eq!((mine.as_array().unwrap().len(), &mine[0]["person"]), (3, &json!("민수")));
     let again =
         site.request(Method::POST, "/entries/l01/order", Member("민수")).json(&json!({"again": true}));
     assert_eq!(answered(again).await.0, StatusCode::NOT_FOUND);

@@ -69,8 +69,8 @@ impl Club {
 }
 
 fn run(metres: i64, seconds: i64) -> Value {
-    let now: Timestamp = SystemTime::now().into();
-    json!({"began_at": now.to_string(), "distance_m": metres, "time_s": seconds})
+    let began: Timestamp = (SystemTime::now() - Duration::from_secs(seconds.unsigned_abs())).into();
+    json!({"began_at": began.to_string(), "distance_m": metres, "time_s": seconds})
 }
 
 /// The rows of a list, read page by page.

@@ -9,6 +9,7 @@ async fn bad_requests_are_told_what_is_wrong_with_them() {
     let at = |began_at: &str, metres: i64, seconds: i64| {
         Some(json!({"began_at": began_at, "distance_m": metres, "time_s": seconds}))
     };
+    let now: Timestamp = SystemTime::now().into();
     let (post, get, put) = (Method::POST, Method::GET, Method::PUT);
     let with = |name: &str, value: Value| {
         let mut body = run(10_000, 3_000);
@@ -20,6 +21,7 @@ async fn bad_requests_are_told_what_is_wrong_with_them() {
         (&post, "/runs", Runner("a"), Some(run(10_000, 1_000)), 422),
         (&post, "/runs", Runner("a"), Some(run(50, 60)), 422),
         (&post, "/runs", Runner("a"), at("2031-01-01T00:00:00Z", 5_000, 1_500), 422),
+        (&post, "/runs", Runner("a"), at(&now.to_string(), 10_000, 3_000), 422),
         (&post, "/runs", Runner("a"), at("1999-01-01T00:00:00Z", 5_000, 1_500), 422),
         (&post, "/runs", Runner("a"), at("어제", 5_000, 1_500), 422),
         (&post, "/runs", Runner("a"), with("runner", json!("b")), 422),

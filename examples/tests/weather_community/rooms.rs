@@ -56,6 +56,12 @@ async fn a_warning_opens_a_room_with_history_and_live_messages() {
     let other = town.say(id, "person 1", "1", "something else").await.unwrap();
     assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
 
+    // Another text is not taken for the one in force.
+    let other = json!({"region": "seoul", "kind": "heavy_rain", "text": "시간당 80mm의 비"});
+    let (status, problem) = town.ask(Method::POST, "/warnings", Forecaster, Some(other)).await;
+    assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("another_in_force")), "{problem}");
+    assert!(problem["hint"].as_str().unwrap().contains("lift"), "{problem}");
+
     // Lifted, it can be read, and a new one may be issued.
     let lifted = town.ask(Method::DELETE, &format!("/warnings/{id}"), Forecaster, None).await.1;
     assert!(lifted["lifted_at"].is_string(), "{lifted}");
@@ -63,7 +69,49 @@ async fn a_warning_opens_a_room_with_history_and_live_messages() {
     assert_eq!(town.get(&path, Nobody).await.as_array().unwrap().len(), 100);
     let anew = town.warning().await;
     assert_ne!(anew, id);
+    let numbers = async |path: &str| {
+        let listed = town.get(path, Nobody).await;
+        listed.as_array().unwrap().iter().map(|warning| warning["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("/warnings?region=seoul").await, [anew]);
+    assert_eq!(numbers("/warnings?region=seoul&lifted=true").await, [anew, id]);
     assert_eq!(town.get(&format!("/warnings/{anew}/messages"), Nobody).await, json!([]));
+}
+
+#[tokio::test]
+async fn nothing_is_said_after_the_warning_is_lifted() {
+    let folder = tempfile::tempdir().unwrap();
+    let town = Town::start(folder.path());
+    for round in 0..5 {
+        let id = town.warning().await;
+        let speaking = (0..12).map(|person| {
+            let town = &town;
+            async move {
+                let mut said = Vec::new();
+                for number in 0..200 {
+                    let text = format!("{round} {number}");
+                    let answer = town.say(id, &format!("person {person}"), &text, &text).await.unwrap();
+                    if answer.status() == StatusCode::CONFLICT {
+                        break;
+                    }
+                    assert_eq!(answer.status(), StatusCode::CREATED);
+                    said.push(answer.json::<Value>().await.unwrap());
+                }
+                said
+            }
+        });
+        let lifting = async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            town.ask(Method::DELETE, &format!("/warnings/{id}"), Forecaster, None).await.1
+        };
+        let (said, lifted) = tokio::join!(join_all(speaking), lifting);
+        let moment = |at: &Value| at.as_str().unwrap().parse::<Timestamp>().unwrap();
+        let lifted = moment(&lifted["lifted_at"]);
+        let said: Vec<Value> = said.into_iter().flatten().collect();
+        assert!(said.iter().all(|message| moment(&message["at"]) <= lifted), "said after {lifted}");
+        let there = town.get(&format!("/warnings/{id}/messages?after=0&limit=500"), Nobody).await;
+        assert_eq!(there.as_array().unwrap().len(), said.len().min(500));
+    }
 }
 
 #[tokio::test]

@@ -6,28 +6,28 @@ const words = {
     member: "이웃", forecaster: "예보관",
     near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", noPlace: "위도와 경도를 적어 주세요.", sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
     like: "좋아요", dislike: "싫어요", views: n => `본 사람 ${n}`, away: m => m < 1000 ? `${m}m 거리` : `${(m / 1000).toFixed(1)}km 거리`, remove: "지우기", removed: "지웠습니다.",
-    warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
+    warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", alsoLifted: "하루 안에 해제된 특보도", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
     sayText: "할 말", sayButton: "보내기", closed: "해제되어 닫힘",
     missions: "미션", missionTitle: "무엇을 보고 오나요?", radius: "증명할 수 있는 거리 (m)", missionButton: "지금 자리에 미션 만들기", missionMade: "미션을 만들었습니다.", noMissions: "아직 미션이 없습니다.", provenBy: n => `${n}명이 증명`, mine: "증명함", note: "무엇을 봤나요?", prove: "지금 자리에서 증명하기", proved: "증명했습니다.",
     drops: "선착순 쿠폰", dropTitle: "쿠폰 이름", places: "몇 장", dropButton: "쿠폰 뿌리기", dropped: "쿠폰을 뿌렸습니다.", noDrops: "아직 쿠폰이 없습니다.", left: (free, all) => `${all}장 중 ${free}장 남음`, take: "받기", got: (ticket, code) => `${ticket}번째: ${code}`, again: "받은 쿠폰은 다시 눌러도 그대로입니다.",
     skies: { sunny: "맑음", cloudy: "흐림", rain: "비", snow: "눈", wind: "바람", dust: "먼지" },
     dangers: { heavy_rain: "호우", heavy_snow: "대설", strong_wind: "강풍", typhoon: "태풍", heat_wave: "폭염", cold_wave: "한파", fine_dust: "미세먼지" },
     regions: { seoul: "서울", busan: "부산", daegu: "대구", incheon: "인천", gwangju: "광주", daejeon: "대전", ulsan: "울산", sejong: "세종", gyeonggi: "경기", gangwon: "강원", chungbuk: "충북", chungnam: "충남", jeonbuk: "전북", jeonnam: "전남", gyeongbuk: "경북", gyeongnam: "경남", jeju: "제주" },
-    problem: { none_left: "쿠폰이 모두 나갔습니다." },
+    problem: { none_left: "쿠폰이 모두 나갔습니다.", another_in_force: "이 지역에 같은 종류의 특보가 다른 내용으로 나가 있습니다. 먼저 해제하고 다시 내 주세요." },
   },
   en: {
     title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
     member: "Neighbour", forecaster: "Forecaster",
     near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", noPlace: "Write the latitude and the longitude of where you are.", sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
     like: "Like", dislike: "Dislike", views: n => `seen by ${n}`, away: m => m < 1000 ? `${m} m away` : `${(m / 1000).toFixed(1)} km away`, remove: "Delete", removed: "Deleted.",
-    warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
+    warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", alsoLifted: "also those lifted within a day", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
     sayText: "Your message", sayButton: "Send", closed: "lifted and closed",
     missions: "Missions", missionTitle: "What is to be looked at?", radius: "From how far it can be proven (m)", missionButton: "Make a mission here", missionMade: "The mission is made.", noMissions: "There is no mission yet.", provenBy: n => `proven by ${n}`, mine: "proven", note: "What did you see?", prove: "Prove it from here", proved: "Proven.",
     drops: "Coupons, first come first served", dropTitle: "Name of the coupon", places: "How many", dropButton: "Drop them", dropped: "The coupons are out.", noDrops: "There are no coupons yet.", left: (free, all) => `${free} of ${all} left`, take: "Take one", got: (ticket, code) => `No. ${ticket}: ${code}`, again: "A coupon that you have stays the same, however often you ask.",
     skies: { sunny: "sunny", cloudy: "cloudy", rain: "rain", snow: "snow", wind: "wind", dust: "dust" },
     dangers: { heavy_rain: "Heavy rain", heavy_snow: "Heavy snow", strong_wind: "Strong wind", typhoon: "Typhoon", heat_wave: "Heat wave", cold_wave: "Cold wave", fine_dust: "Fine dust" },
     regions: { seoul: "Seoul", busan: "Busan", daegu: "Daegu", incheon: "Incheon", gwangju: "Gwangju", daejeon: "Daejeon", ulsan: "Ulsan", sejong: "Sejong", gyeonggi: "Gyeonggi", gangwon: "Gangwon", chungbuk: "Chungbuk", chungnam: "Chungnam", jeonbuk: "Jeonbuk", jeonnam: "Jeonnam", gyeongbuk: "Gyeongbuk", gyeongnam: "Gyeongnam", jeju: "Jeju" },
-    problem: { none_left: "All coupons are taken." },
+    problem: { none_left: "All coupons are taken.", another_in_force: "A warning of this kind with another text is in force in the region. Lift it first, then issue yours." },
   },
 };
 let coupons = {};
@@ -84,11 +84,11 @@ function drawPosts() {
 }
 
 // ---- warnings and rooms
-const warnings = paged({ first: () => `warnings?limit=100${$("filter").value ? `&region=${$("filter").value}` : ""}`, draw: drawWarnings, button: $("more-warnings") });
+const warnings = paged({ first: () => `warnings?limit=100${$("filter").value ? `&region=${$("filter").value}` : ""}${$("lifted").checked ? "&lifted=true" : ""}`, draw: drawWarnings, button: $("more-warnings") });
 async function refreshWarnings() {
   await warnings.refresh();
   const mine = room;
-  if (!mine || mine.warning.lifted_at || warnings.rows.some(warning => warning.id === mine.warning.id)) return;
+  if (!mine || mine.warning.lifted_at || warnings.rows.some(warning => warning.id === mine.warning.id && !warning.lifted_at)) return;
   mine.warning = await call("GET", `warnings/${mine.warning.id}`);
   drawWarnings();
 }
@@ -97,7 +97,8 @@ function drawWarnings() {
   $("no-warnings").hidden = warnings.rows.length > 0;
   swap($("warnings"), [warnings.rows, room?.warning.id], ...warnings.rows.map(warning => make("li", {},
     button(`room ${warning.id}`, heading(warning), () => guarded(() => openRoom(warning, true)), { className: "grow", ariaCurrent: room?.warning.id === warning.id ? "true" : null, title: t("enterRoom") }),
-    isForecaster() && button(`lift ${warning.id}`, t("lift"), () => guarded(() => lift(warning)), { ariaLabel: `${t("lift")}: ${heading(warning)}` }),
+    warning.lifted_at && make("span", { className: "tag" }, t("closed")),
+    isForecaster() && !warning.lifted_at && button(`lift ${warning.id}`, t("lift"), () => guarded(() => lift(warning)), { ariaLabel: `${t("lift")}: ${heading(warning)}` }),
     make("span", { className: "facts", lang: "" }, `${warning.text} · ${warning.forecaster} · ${day(warning.at)}`))));
   drawRoom();
 }
@@ -225,7 +226,7 @@ onSubmit($("drop-form"), async (elements, key) => {
   say(t("dropped"));
   await refreshDrops();
 });
-$("filter").onchange = () => { warnings.clear(); guarded(refreshWarnings); };
+$("filter").onchange = $("lifted").onchange = () => { warnings.clear(); guarded(refreshWarnings); };
 $("locate").onclick = () => {
   const unknown = () => say(t("noLocation"), true);
   if (!navigator.geolocation) return unknown();

@@ -100,6 +100,9 @@ support::paged! {
         /// Only those of this region.
         #[param(inline)]
         pub(super) region: Option<Region>,
+        /// Those, too, that were lifted within the last 24 hours: their rooms can be read.
+        #[serde(default)]
+        pub(super) lifted: bool,
     }
 }
 

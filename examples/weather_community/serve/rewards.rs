@@ -117,8 +117,12 @@ async fn add_drop(
     (status = 200, body = CouponView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 async fn ask(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<CouponView>> {
     let coupon = service.community.drops.ask(number(&id, "drop")?, caller.name()).await?;
-    let outcome = if coupon.is_some() { "granted" } else { "none_left" };
+    let outcome = match coupon {
+        Some((_, true)) => "granted",
+        Some((_, false)) => "again",
+        None => "none_left",
+    };
     metrics::counter!("weather_coupons_total", "outcome" => outcome).increment(1);
     let none_left = || Problem::new(StatusCode::CONFLICT, "none_left", "all coupons of this drop are taken");
-    coupon.map(|coupon| Json(coupon.into())).ok_or_else(none_left)
+    coupon.map(|(coupon, _)| Json(coupon.into())).ok_or_else(none_left)
 }

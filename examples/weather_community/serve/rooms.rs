@@ -1,6 +1,7 @@
 //! The API of warnings and their rooms.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
@@ -26,6 +27,8 @@ use crate::warnings::Warning;
 
 /// How many messages somebody sees who comes into a room.
 const HISTORY: usize = 100;
+/// For how long a warning that was lifted is listed for whoever wants those, too.
+const LISTED: Duration = Duration::from_hours(24);
 /// What is spoken by WebSocket, to whoever offers protocols.
 const PROTOCOL: &str = "room";
 
@@ -41,7 +44,7 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(listen))
 }
 
-/// Lists the warnings in force, the newest first.
+/// Lists the warnings in force, the newest first; with `lifted` also those that were lifted within the last 24 hours.
 ///
 /// The header `Link` with `rel="next"` leads to the next page, if there is one.
 #[utoipa::path(get, path = "/warnings", params(WarningsQuery), responses((status = 200, body = Vec<WarningView>), (status = 400, body = Problem)))]
@@ -51,16 +54,18 @@ async fn warnings(
 ) -> Answer<(HeaderMap, Json<Vec<WarningView>>)> {
     let region = wanted.region.map(crate::region::Region::as_str);
     let warnings = &service.community.warnings;
-    let found = warnings.in_force(region, paging.after_number()?, paging.rows()).await?;
+    let lifted = wanted.lifted.then_some(LISTED);
+    let found = warnings.list(region, lifted, paging.after_number()?, paging.rows()).await?;
     Ok(paging.page_of(found, |warning| warning.id.to_string(), Into::into))
 }
 
 /// Issues a warning, and opens its room. Takes a forecaster.
 ///
-/// Of a kind a region has one warning at a time: issued again, the one in force is answered, with 200.
+/// Of a kind a region has one warning at a time: issued again, the one in force is answered, with 200; with another text it is refused.
 #[utoipa::path(post, path = "/warnings", request_body = NewWarning, security(("bearer" = [])), responses(
     (status = 201, body = WarningView), (status = 200, body = WarningView), (status = 400, body = Problem), (status = 401, body = Problem),
-    (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 403, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem),
+    (status = 422, body = Problem)))]
 async fn issue(
     State(service): Shared,
     caller: Caller,
@@ -68,8 +73,15 @@ async fn issue(
 ) -> Answer<(StatusCode, Json<WarningView>)> {
     caller.require(Role::Forecaster.as_str())?;
     let (region, kind) = (new.region.as_str(), new.kind.as_str());
-    let (warning, is_new) =
-        service.community.warnings.issue(region, kind, new.text()?, caller.name()).await?;
+    let text = new.text()?;
+    let (warning, is_new) = service.community.warnings.issue(region, kind, text, caller.name()).await?;
+    if warning.text != text {
+        let detail = "a warning of this kind with another text is in force in the region";
+        let hint = "lift the one in force before you issue another";
+        let mut problem = Problem::new(StatusCode::CONFLICT, "another_in_force", detail);
+        problem.hint = hint.into();
+        return Err(problem);
+    }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(warning.into())))
 }
@@ -95,13 +107,16 @@ async fn lift(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json
     (status = 200, body = Vec<MessageView>), (status = 400, body = Problem), (status = 404, body = Problem)))]
 async fn messages(State(service): Shared, Id(id): Id, paging: Paging) -> Answer<Json<Vec<MessageView>>> {
     let (limit, after) = (paging.limit(), paging.after_number()?);
-    let room = service.warning(&id).await?.room();
+    let warning = service.warning(&id).await?;
+    let room = warning.room();
     let rooms = &service.community.rooms;
     let messages = match after {
         Some(after) => rooms.after(&room, u64::try_from(after).unwrap_or(0), limit).await?,
         None => rooms.last(&room, limit).await?,
     };
-    Ok(Json(messages.into_iter().map(Into::into).collect()))
+    // Another process may have written what it then refused.
+    let messages = messages.into_iter().filter(|message| warning.lifted_at.is_none_or(|at| message.at <= at));
+    Ok(Json(messages.map(Into::into).collect()))
 }
 
 /// Says something in a warning's room, for as long as the warning is in force.
@@ -117,9 +132,13 @@ async fn say(
     Object(new): Object<NewMessage>,
 ) -> Answer<(StatusCode, Json<MessageView>)> {
     let message = new.by(caller.name())?;
+    let warnings = &service.community.warnings;
+    let speaking = warnings.speaking().await;
     let warning = service.warning(&id).await?;
     warning.must_be_in_force()?;
     let said = service.community.rooms.say(&warning.room(), &message).await?;
+    drop(speaking);
+    warnings.was_in_force(warning.id, said.at).await?;
     Ok((StatusCode::CREATED, Json(said.into())))
 }
 

@@ -52,7 +52,14 @@ struct Asked {
     /// What is asked, in one transaction and one after the other: something, and what follows if it is granted.
     request: Request,
     then: Option<Request>,
-    reply: oneshot::Sender<Result<Answer>>,
+    reply: oneshot::Sender<Result<Answered>>,
+}
+
+/// What an applicant is told.
+struct Answered {
+    answer: Answer,
+    /// Whether the place was kept for good before this was asked.
+    was_kept: bool,
 }
 
 impl Capacity {
@@ -123,10 +130,20 @@ impl Capacity {
     ///
     /// As [`CapacityStore::apply`].
     pub async fn take(&self, holder: impl Into<Arc<str>>) -> Result<Option<Hold>> {
+        Ok(self.take_once(holder).await?.map(|(hold, _)| hold))
+    }
+
+    /// Takes a place as [`take`](Self::take) does, and tells whether it was taken now: `false` of one that the holder had kept before.
+    ///
+    /// # Errors
+    ///
+    /// As [`CapacityStore::apply`].
+    pub async fn take_once(&self, holder: impl Into<Arc<str>>) -> Result<Option<(Hold, bool)>> {
         let holder = holder.into();
         let then = Request::Confirm { holder: Arc::clone(&holder) };
-        match self.ask_both(Request::Hold { holder, ttl: AT_ONCE }, Some(then)).await? {
-            Answer::Granted(hold) => Ok(Some(hold)),
+        let told = self.ask_both(Request::Hold { holder, ttl: AT_ONCE }, Some(then)).await?;
+        match told.answer {
+            Answer::Granted(hold) => Ok(Some((hold, !told.was_kept))),
             Answer::Full => Ok(None),
             _ => Err(unexpected()),
         }
@@ -185,10 +202,10 @@ impl Capacity {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer> {
-        self.ask_both(request, None).await
+        Ok(self.ask_both(request, None).await?.answer)
     }
 
-    async fn ask_both(&self, request: Request, then: Option<Request>) -> Result<Answer> {
+    async fn ask_both(&self, request: Request, then: Option<Request>) -> Result<Answered> {
         let gone = || Error::new(ErrorKind::Unavailable, "the desk of places has ended with its runtime");
         let (reply, answer) = oneshot::channel();
         self.queue.send(Asked { request, then, reply }).await.map_err(|_| gone())?;
@@ -234,12 +251,13 @@ async fn work(
                 for (reply, has_both) in replies {
                     let first = answers.next().unwrap_or_else(|| Err(unexpected()));
                     let then = if has_both { answers.next() } else { None };
+                    let was_kept = matches!(&first, Ok(Answer::Granted(hold)) if hold.is_confirmed());
                     // What was not granted has nothing that follows.
                     let answer = match (first, then) {
                         (Ok(Answer::Granted(_)), Some(then)) => then,
                         (first, _) => first,
                     };
-                    let _ = reply.send(answer);
+                    let _ = reply.send(answer.map(|answer| Answered { answer, was_kept }));
                 }
             }
             Err(error) => {
@@ -277,8 +295,11 @@ mod tests {
         coupons.open(10).await.unwrap();
         let held = coupons.hold("person 3", Duration::from_secs(1)).await.unwrap().unwrap();
         // Some in one transaction and some apart, each asking twice.
-        let taken = join_all((0..40).map(|number| coupons.take(format!("person {}", number % 20)))).await;
-        let taken: Vec<Hold> = taken.into_iter().filter_map(|hold| hold.unwrap()).collect();
+        let taken =
+            join_all((0..40).map(|number| coupons.take_once(format!("person {}", number % 20)))).await;
+        let taken: Vec<(Hold, bool)> = taken.into_iter().filter_map(|taken| taken.unwrap()).collect();
+        assert_eq!(taken.iter().filter(|(_, is_new)| *is_new).count(), 10);
+        let taken: Vec<Hold> = taken.into_iter().map(|(hold, _)| hold).collect();
         assert!(taken.iter().all(Hold::is_confirmed));
         let mut tickets: Vec<u64> = taken.iter().map(|hold| hold.ticket.number()).collect();
         tickets.sort_unstable();
@@ -288,6 +309,7 @@ mod tests {
         assert_eq!((places.held, places.confirmed, places.free()), (0, 10, 0));
         // A place that was held is that which is taken.
         assert_eq!(coupons.take("person 3").await.unwrap().unwrap().ticket, held.ticket);
+        assert!(!coupons.take_once("person 3").await.unwrap().unwrap().1);
         assert_eq!(coupons.take("").await.unwrap_err().kind(), ErrorKind::InvalidInput);
         assert!(coupons.take("person 19").await.unwrap().is_none());
     }
