@@ -10,6 +10,7 @@ pub mod child;
 pub mod client;
 pub mod database;
 pub mod etag;
+mod hosts;
 pub mod language;
 pub mod listeners;
 pub mod machines;

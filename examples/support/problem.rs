@@ -53,6 +53,13 @@ impl Problem {
         self
     }
 
+    /// Tells what to do in other words than those for all problems of the status.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// Tells when to come back.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
@@ -98,9 +105,7 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
             "correct what the detail names; /openapi.json has the form of each request"
         }
-        StatusCode::UNAUTHORIZED => {
-            "send `Authorization: Bearer …` with a token that is still good; a webhook is signed with the secret agreed on"
-        }
+        StatusCode::UNAUTHORIZED => "send `Authorization: Bearer …` with a token that is still good",
         StatusCode::FORBIDDEN => "ask somebody who has the right to do this",
         StatusCode::NOT_FOUND => "it may be deleted, or never was: ask for the list",
         StatusCode::METHOD_NOT_ALLOWED => "/openapi.json has the methods of each path",
@@ -118,6 +123,9 @@ fn hint(status: StatusCode) -> &'static str {
         StatusCode::TOO_MANY_REQUESTS => "wait as many seconds as Retry-After says",
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             "send it again, after as many seconds as Retry-After says if it is there; /readyz names what is down"
+        }
+        StatusCode::MISDIRECTED_REQUEST => {
+            "ask at the address that the service listens on; a name of your own goes into PUMASI_CORS_ORIGINS, or set PUMASI_TOKEN_KEY"
         }
         status if status.is_server_error() => "tell whoever runs the service: its log says more",
         _ => "",

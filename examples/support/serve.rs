@@ -20,7 +20,9 @@ use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::auth::Keys;
 use crate::client::Proxies;
+use crate::hosts::OwnHosts;
 use crate::language;
 use crate::problem::{Problem, fallbacks};
 use crate::rate::{self, Refusals};
@@ -45,6 +47,11 @@ impl Surroundings {
     pub fn from_env() -> Result<Self, String> {
         let origins = origins(&env::var(ORIGINS).unwrap_or_default())?;
         Ok(Self { proxies: Proxies::from_env()?, origins })
+    }
+
+    /// Under which names the service answers with these keys.
+    pub(crate) fn own_hosts(&self, keys: &Keys) -> OwnHosts {
+        if keys.hands_out() { OwnHosts::with_origins(&self.origins) } else { OwnHosts::any() }
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::{self, Caller, Keys};
+use crate::hosts::OwnHosts;
 use crate::openapi::Queries;
 use crate::page::Page;
 use crate::rate::{self, Rate};
@@ -238,11 +239,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             routes
         });
         let rate = Rate::per_second(limits.requests_per_second);
+        let own_hosts = surroundings.own_hosts(&keys);
         let router = limits
             .around(people)
             .merge(endless)
             .layer(middleware::from_fn_with_state(rate, rate::limited))
             .layer(middleware::from_fn_with_state(keys, auth::identify))
+            .layer(middleware::from_fn_with_state(own_hosts, OwnHosts::only))
             .merge(limits.around(machines))
             .layer(middleware::from_fn_with_state(Queries::of(&document), Queries::only_where_declared))
             .merge(limits.around(foreign))

@@ -5,7 +5,9 @@ use std::fmt;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -14,6 +16,12 @@ use crate::problem::Problem;
 const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
 const SIGNATURE: &str = "webhook-signature";
+/// What a secret begins with whose key is the rest, in base64.
+const IN_BASE64: &str = "whsec_";
+/// How many bytes a key has at least.
+const SHORTEST: usize = 24;
+/// What whoever sends a webhook that is refused can do next.
+const HINT: &str = "sign the webhook with the secret agreed on (Standard Webhooks), just before it is sent";
 /// How far sender and receiver may be apart, in seconds: what is older may be a replay.
 const TOLERANCE: u64 = 300;
 
@@ -22,17 +30,29 @@ const TOLERANCE: u64 = 300;
 pub struct Secret(Hmac<Sha256>);
 
 impl Secret {
-    /// Takes the secret.
+    /// Takes the secret: the key is what `whsec_` and base64 stand for, as Standard Webhooks writes secrets, and any other text itself.
     ///
     /// # Errors
     ///
-    /// If it is shorter than 24 bytes.
+    /// If what follows `whsec_` is no base64, or the key is shorter than 24 bytes.
     pub fn new(secret: &str) -> Result<Self, String> {
-        let short = || "the secret of a webhook has to have at least 24 bytes".to_owned();
-        if secret.len() < 24 {
+        let key = match secret.strip_prefix(IN_BASE64) {
+            Some(text) => {
+                let lenient =
+                    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+                let decoded = GeneralPurpose::new(&alphabet::STANDARD, lenient).decode(text);
+                // The reason would repeat a part of the secret.
+                decoded.map_err(|_| {
+                    format!("what follows {IN_BASE64} in the secret of a webhook is no base64")
+                })?
+            }
+            None => secret.as_bytes().to_vec(),
+        };
+        let short = || format!("the secret of a webhook has to have at least {SHORTEST} bytes");
+        if key.len() < SHORTEST {
             return Err(short());
         }
-        Hmac::new_from_slice(secret.as_bytes()).map(Self).map_err(|_| short())
+        Hmac::new_from_slice(&key).map(Self).map_err(|_| short())
     }
 
     fn of(&self, id: &str, at: &str, body: &[u8]) -> Hmac<Sha256> {
@@ -57,7 +77,8 @@ impl Secret {
     ///
     /// A 401 if a header is missing, if it was signed otherwise, or more than five minutes from `now`.
     pub fn verify<'a>(&self, headers: &'a HeaderMap, body: &[u8], now: u64) -> Result<&'a str, Problem> {
-        let refused = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        let refused =
+            |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_hint(HINT);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (Some(id), Some(at), Some(signatures)) = (header(ID), header(TIMESTAMP), header(SIGNATURE))
         else {
@@ -104,11 +125,33 @@ mod tests {
 
     #[test]
     fn the_example_of_the_specification_is_signed_alike() {
-        // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, with its key as bytes
-        let secret = Secret(
-            Hmac::new_from_slice(&STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()).unwrap(),
-        );
+        // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let headers = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b"{\"test\": 2432232314}");
         assert_eq!(headers[SIGNATURE], "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_bad_secret_is_told_without_repeating_it() {
+        for (secret, told) in [
+            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZI!2LaLaSw", "base64"),
+            ("whsec_c2hvcnQ=", "24 bytes"),
+            ("whsec_", "24 bytes"),
+            ("too short", "24 bytes"),
+        ] {
+            let error = Secret::new(secret).unwrap_err();
+            let text = secret.trim_start_matches(IN_BASE64);
+            assert!(error.contains(told) && (text.is_empty() || !error.contains(text)), "{error}");
+        }
+        let padded = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA==").unwrap();
+        let bare = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA").unwrap();
+        assert!(bare.verify(&padded.sign("a", 1, b""), b"", 1).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_hints_at_the_signature_in_both_languages() {
+        let secret = Secret::new("a secret of at least 24 bytes").unwrap();
+        assert_eq!(secret.verify(&HeaderMap::new(), b"{}", 1_000).unwrap_err().hint, HINT);
+        assert!(crate::language::Language::korean(HINT).is_some());
     }
 }

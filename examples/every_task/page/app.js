@@ -5,7 +5,7 @@ const words = {
     title: "글에서 할 일 찾기", lead: "성공담이나 질문을 붙여 넣으면 그 안의 할 일을 찾아, 근거가 된 문장과 함께 보여 주고, 질문과 성공담의 할 일을 서로 잇습니다.",
     write: "글쓰기", kind: "종류", story: "성공담", question: "질문", headline: "제목 (없어도 됩니다)", body: "본문", submit: "할 일 찾기", sample: "예시 넣기", failing: "실패하는 예시 넣기",
     result: "찾은 할 일", nothing: "아직 글이 없습니다. 왼쪽에 붙여 넣거나 아래에서 고르세요.", posts: "올라온 글", none: "이 글에는 할 일이 없습니다.",
-    pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", removed: "보던 글이 지워졌습니다.", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", untitled: "(제목 없음)", sending: "보내는 중…",
+    pending: "찾는 중", extracted: "찾음", failed: "실패", retry: "다시 시도", remove: "지우기", removed: "보던 글이 지워졌습니다.", edit: "고치기", update: "고친 글 올리기", cancel: "고치지 않기", matches: "이 일을 해 본 글", unmatched: "해 본 글을 찾지 못했습니다", matchAgain: "다시 찾기", untitled: "(제목 없음)", sending: "보내는 중…",
     waiting: "할 일을 찾고 있습니다…", found: n => `할 일 ${n}개를 찾았습니다.`, reason: "까닭", by: "찾는 이", after: "먼저 할 일", difficulties: { easy: "쉬움", medium: "보통", hard: "어려움" }, minutes: "분", due: "까지",
     tries: "시도", again: "다시 시도", retries: { never: "소용없음", now: "바로 해 볼 수 있음" }, later: time => `${time} 뒤에`, doubt: "글과 다릅니다", parts: { title: "제목", detail: "내용", due: "기한", duration_minutes: "걸리는 시간", frequency: "횟수" },
     who: "이름", nickname: "다른 사람에게 보일 별명 (없어도 됩니다)", moderator: "운영자로 (남의 글도 지우고 다시 시도합니다)", token: "토큰", show: "보기", all: "모두", more: "더 보기",
@@ -15,7 +15,7 @@ const words = {
     title: "Every task in a post", lead: "Paste a success story or a question: its tasks are found, each with the sentence it came from, and questions are matched with stories that did them.",
     write: "Write", kind: "Kind", story: "Story", question: "Question", headline: "Title (optional)", body: "Text", submit: "Find tasks", sample: "Use a sample", failing: "Use a sample that fails",
     result: "Tasks found", nothing: "No post yet. Paste one, or choose one below.", posts: "Posts", none: "This post has no tasks.",
-    pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", removed: "The post that was shown is deleted.", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", untitled: "(no title)", sending: "Sending…",
+    pending: "working", extracted: "done", failed: "failed", retry: "Retry", remove: "Delete", removed: "The post that was shown is deleted.", edit: "Edit", update: "Save the edit", cancel: "Discard the edit", matches: "Stories that did this", unmatched: "Stories that did this could not be looked for", matchAgain: "Look again", untitled: "(no title)", sending: "Sending…",
     waiting: "Looking for tasks…", found: n => `${n} task${n === 1 ? "" : "s"} found.`, reason: "Reason", by: "Found by", after: "after", difficulties: { easy: "easy", medium: "medium", hard: "hard" }, minutes: "min", due: "by",
     tries: "tries", again: "try again", retries: { never: "it would not help", now: "at once" }, later: time => `after ${time}`, doubt: "The post says otherwise", parts: { title: "title", detail: "detail", due: "due day", duration_minutes: "duration", frequency: "frequency" },
     who: "Name", nickname: "Nickname that others see (optional)", moderator: "As a moderator (who deletes and retries what others wrote, too)", token: "Token", enterButton: "Enter", show: "Show", all: "all", more: "Show more",
@@ -64,21 +64,23 @@ async function show(id) {
   shown = id;
   let view;
   try { view = await call("GET", `posts/${encodeURIComponent(id)}`); } catch (error) { if (error.status === 404) return forget(id); throw error; }
-  const matches = view.state === "extracted" && view.post.kind === "question" ? await call("GET", `posts/${encodeURIComponent(id)}/matches`).catch(() => []) : []; // the tasks count more
+  let matches = [], unmatched = null; // the tasks count more: they are shown without matches, too
+  if (view.state === "extracted" && view.post.kind === "question") try { matches = await call("GET", `posts/${encodeURIComponent(id)}/matches`); } catch (error) { if (error.status !== 404) unmatched = error.message; }
   if (shown !== id) return;
   seen = view;
   const why = reason(view.failure);
   if (view.state !== "pending") say(why || t("found")(view.tasks.length));
-  draw(view, matches);
+  draw(view, matches, unmatched);
 }
 const reason = failure => failure && [`${t("failed")} — ${t("reason")}: ${failureKind(failure.reason)}`, failure.message, `${t("tries")}: ${failure.attempts}`, failure.retry && `${t("again")}: ${again(failure.retry)}`].filter(Boolean).join(" · ");
 // `never`, `now`, or `after 20s`.
 const again = retry => t("retries")[retry] ?? t("later")(retry.replace("after ", ""));
-function draw(view, matches = []) {
+function draw(view, matches, unmatched) {
   const { state, post, tasks } = view;
-  swap($("outcome"), [state, view.failure, tasks.length === 0, inCharge(post.author)],
+  swap($("outcome"), [state, view.failure, tasks.length === 0, inCharge(post.author), unmatched],
     state === "pending" && make("p", { className: "muted" }, t("waiting")), state === "failed" && make("p", { className: "bad" }, reason(view.failure)),
-    state === "failed" && inCharge(post.author) && button("retry", t("retry"), () => retry(view.id)), state === "extracted" && !tasks.length && make("p", { className: "muted" }, t("none")));
+    state === "failed" && inCharge(post.author) && button("retry", t("retry"), () => retry(view.id)), state === "extracted" && !tasks.length && make("p", { className: "muted" }, t("none")),
+    unmatched && make("p", { className: "muted" }, `${t("unmatched")}: ${unmatched}`), unmatched && button("match", t("matchAgain"), () => guarded(() => show(view.id))));
   const isFound = state === "extracted";
   swap($("source"), isFound && [post, tasks], isFound && highlighted(post.title ? `${post.title}\n\n${post.body}` : post.body, tasks));
   swapRows($("tasks"), isFound ? tasks.map(task => ({ ...task, id: `${view.id} ${view.version} ${task.order}`, match: matches.find(match => match.need.order === task.order) })) : [], ({ match, ...task }) => make("li", {},

@@ -19,7 +19,7 @@ use pumasi_llm_parse::task::{
 use support::auth::{Bearer, Caller, Token};
 use support::body::Object;
 use support::client::Client;
-use support::listeners::Whose;
+use support::listeners::{Full, Whose};
 use support::once::{self, Keyed};
 use support::paging::PageOf;
 use support::problem::Problem;
@@ -207,10 +207,19 @@ async fn tasks(
 }
 
 /// Shows which stories did what the question needs.
+///
+/// Few are matched at once: whoever asks for more at the same time, or when many wait, is told to come back.
 #[utoipa::path(get, path = "/posts/{id}/matches", params(("id" = String, Path)), responses(
-    (status = 200, body = Vec<MatchView>), (status = 404, body = Problem)))]
-async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchView>>> {
+    (status = 200, body = Vec<MatchView>), (status = 404, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+async fn matches(
+    State(service): Shared,
+    caller: Option<Extension<Caller>>,
+    client: Option<Extension<Client>>,
+    Id(id): Id,
+) -> Answer<Json<Vec<MatchView>>> {
     let needs = service.record(&id).await?.tasks;
+    let whose = Whose::of(caller.as_deref(), client.map(|Extension(client)| client));
+    let counted = service.waiting.admit(&whose).map_err(is_busy)?;
     // Stories are read and paired for two requests at once, and the pairing goes on when nobody waits for it any more.
     let stopping = |_| bad("the service is stopping");
     let place = Arc::clone(&service.matching).acquire_owned().await.map_err(stopping)?;
@@ -226,13 +235,28 @@ async fn matches(State(service): Shared, Id(id): Id) -> Answer<Json<Vec<MatchVie
         .await?;
     let (runtime, matching) = (Handle::current(), Arc::clone(&service));
     let views = spawn_blocking(move || {
-        let _place = place;
+        let _held = (place, counted);
         let found = runtime.block_on(matching.matcher.match_tasks(&needs, &deeds))?;
         let views = found.iter().filter_map(|found| MatchView::of(found, &needs, &deeds, &stories));
         Ok::<_, Problem>(views.collect())
     });
     let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "other", "the matching panicked");
     views.await.map_err(failed)?.map(Json)
+}
+
+fn is_busy(full: Full) -> Problem {
+    let problem = match full {
+        Full::Yours | Full::Network => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "you, or others in your network, are matching tasks already",
+        ),
+        Full::All => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "many are matching tasks just now")
+        }
+    };
+    let hint = "ask again after as many seconds as Retry-After says: matching the tasks of many stories takes its time";
+    problem.with_hint(hint).with_retry_after(Duration::from_secs(2))
 }
 
 /// Shows what this service knows of a member.

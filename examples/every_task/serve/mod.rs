@@ -16,7 +16,7 @@ use std::sync::Arc;
 use pumasi_core::event::Shutdown;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::Keys;
-use support::listeners::Listeners;
+use support::listeners::{Bounds, Listeners};
 use support::page::{Entrance, Page};
 use support::ready::Health;
 use support::service::{Host, Limits, Routes};
@@ -56,6 +56,9 @@ pub(crate) struct Options {
 pub(crate) const EVENTS: &str = "events.sqlite";
 /// The groups that work on events.
 pub(crate) const GROUPS: [&str; 2] = [TaskPipeline::GROUP, members::GROUP];
+/// How many may match tasks or wait for that, where two match at once: nobody waits long, and nobody waits in all places.
+const WAITING: Bounds =
+    Bounds { all: 8, strangers: 6, of_a_member: 2, of_a_network: 4, members_of_a_network: 6 };
 /// How often tasks are looked for before a post has failed.
 const ATTEMPTS: u32 = 5;
 
@@ -69,6 +72,8 @@ struct Service {
     matcher: TaskMatcher,
     /// The places of requests that match.
     matching: Arc<Semaphore>,
+    /// Those who match, or wait for a place.
+    waiting: Listeners,
     extractor: Arc<dyn ExtractTasks>,
     /// Those who want to know what happens to posts.
     listeners: broadcast::Sender<News>,
@@ -120,6 +125,7 @@ pub(crate) async fn run(
         members,
         matcher,
         matching: Arc::new(Semaphore::new(2)),
+        waiting: Listeners::new(WAITING),
         extractor,
         listeners,
         places: Listeners::default(),

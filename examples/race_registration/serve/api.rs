@@ -24,7 +24,9 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::books::{Bar, Paid, Race};
-use super::input::{GatewayEvent, NewBar, NewRace, Role, RunnersAnswer, Said, reason};
+use super::input::{
+    CompletedEvent, EventType, GatewayEvent, NewBar, NewRace, Role, RunnersAnswer, Said, reason,
+};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, WITHDRAWN};
 use crate::saga::{PaymentCompleted, RegistrationKey};
 
@@ -243,9 +245,10 @@ async fn pay(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<
     Ok(Json(payment.into()))
 }
 
-/// Takes what the gateway tells, signed as Standard Webhooks says.
+/// Takes what the gateway tells, signed as Standard Webhooks says: a secret that begins with `whsec_` is base64 of the key, any other is
+/// the key itself.
 ///
-/// An event that comes again is answered alike. Money that comes too late, or twice, is given back.
+/// Only `payment.completed` changes something; other types are acknowledged. An event that comes again is answered alike. Money that comes too late, or twice, is given back.
 #[utoipa::path(post, path = "/payments/webhook", request_body = GatewayEvent,
     params(("webhook-id" = String, Header), ("webhook-timestamp" = String, Header), ("webhook-signature" = String, Header)),
     responses((status = 200, body = Received), (status = 401, body = Problem), (status = 404, body = Problem),
@@ -310,11 +313,14 @@ impl Service {
     /// Takes an event of the gateway: when this returns, it is safe.
     async fn paid(&self, headers: &HeaderMap, body: &[u8]) -> Answer<()> {
         let id = self.secret.verify(headers, body, seconds_now())?;
-        let event: GatewayEvent =
-            serde_json::from_slice(body).map_err(|error| Problem::invalid(error.to_string()))?;
-        if event.kind != "payment.completed" {
-            return Err(Problem::invalid("only payment.completed is known"));
+        let invalid = |error: serde_json::Error| Problem::invalid(error.to_string());
+        let EventType { kind } = serde_json::from_slice(body).map_err(invalid)?;
+        if kind != "payment.completed" {
+            // A gateway sends again what is refused, and gives the webhook up in the end.
+            metrics::counter!("race_gateway_events_ignored_total").increment(1);
+            return Ok(());
         }
+        let event: CompletedEvent = serde_json::from_slice(body).map_err(invalid)?;
         let payment = self.books.payment(&event.payment).await?;
         let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
         let race = self.books.race(&payment.race).await?;

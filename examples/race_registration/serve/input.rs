@@ -180,14 +180,28 @@ pub(super) fn reason(why: &str) -> Result<&str, Problem> {
     Ok(why)
 }
 
-/// What the gateway tells.
-#[derive(Deserialize, ToSchema)]
+/// What the gateway tells. The fields beside `type` are those of `payment.completed`; events of other types are acknowledged, and
+/// change nothing, whatever they hold.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is the form, of which each type of event is read for itself")]
 pub(super) struct GatewayEvent {
-    /// Only `payment.completed` is known.
-    #[serde(rename = "type")]
-    #[schema(example = "payment.completed")]
-    pub(super) kind: String,
+    #[schema(rename = "type", example = "payment.completed")]
+    kind: String,
     /// The payment's identifier.
+    payment: Option<String>,
+    amount_krw: Option<u64>,
+}
+
+/// Of which type an event of the gateway is.
+#[derive(Deserialize)]
+pub(super) struct EventType {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+}
+
+/// A payment that was made.
+#[derive(Deserialize)]
+pub(super) struct CompletedEvent {
     pub(super) payment: String,
     pub(super) amount_krw: u64,
 }

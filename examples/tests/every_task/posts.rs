@@ -409,3 +409,34 @@ async fn whatever_a_real_model_answers_tasks_stand_in_the_post_or_the_post_faile
         }
     }
 }
+
+#[tokio::test]
+async fn who_matches_as_often_as_one_may_is_told_to_come_back() {
+    let (folder, client) = (tempfile::tempdir().unwrap(), member());
+    let service = start(folder.path());
+    for kind in ["story", "question"] {
+        let post = json!({"kind": kind, "body": "단어를 매일 50개씩 외웠어요. 발음도 고쳤습니다."});
+        let answer = client.post(service.url("/posts")).json(&post).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    }
+    let posts = settled(&client, &service).await;
+    let question = posts.iter().find(|post| post["kind"] == "question").unwrap()["id"].as_str().unwrap();
+    let (stranger, url) = (Client::new(), service.url(&format!("/posts/{question}/matches")));
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let refused = loop {
+        let asked = (0..50).map(|_| stranger.get(&url).header("accept-language", "ko").send());
+        let answers = futures_util::future::try_join_all(asked).await.unwrap();
+        let (good, refused): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.status() == StatusCode::OK);
+        assert!(!good.is_empty());
+        if let Some(refused) = refused.into_iter().next() {
+            break refused;
+        }
+        assert!(Instant::now() < deadline, "nobody was refused");
+    };
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "2");
+    let problem: Value = refused.json().await.unwrap();
+    assert!(problem["hint"].as_str().unwrap().contains("할 일을 견주는"), "{problem}");
+    get(&client, &url).await;
+}

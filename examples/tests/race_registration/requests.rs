@@ -114,6 +114,8 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
     // webhooks
     let body = json!({"type": "payment.completed", "payment": "none", "amount_krw": 1}).to_string();
     let (secret, other) = (Secret::new(SECRET).unwrap(), Secret::new("another secret of 24 bytes").unwrap());
+    let other_type = r#"{"type": "refund.created", "payment": {"id": 7}}"#;
+    let no_payment = r#"{"type": "payment.completed"}"#;
     for (headers, body, status) in [
         (HeaderMap::new(), body.clone(), StatusCode::UNAUTHORIZED),
         (other.sign("e", now(), body.as_bytes()), body.clone(), StatusCode::UNAUTHORIZED),
@@ -121,6 +123,12 @@ async fn who_has_no_right_and_what_makes_no_sense_get_a_problem() {
         (secret.sign("e", now(), body.as_bytes()), body.clone() + " ", StatusCode::UNAUTHORIZED),
         (secret.sign("e", now(), body.as_bytes()), body, StatusCode::NOT_FOUND),
         (secret.sign("e", now(), b"{}"), "{}".to_owned(), StatusCode::UNPROCESSABLE_ENTITY),
+        (secret.sign("e", now(), other_type.as_bytes()), other_type.to_owned(), StatusCode::OK),
+        (
+            secret.sign("e", now(), no_payment.as_bytes()),
+            no_payment.to_owned(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
     ] {
         assert_eq!(desk.webhook(headers, body).await.unwrap().status(), status);
     }
