@@ -185,13 +185,14 @@ mod tests {
         /// Rows of a test.
         struct RowsQuery {
             /// From which on.
-            from: i64,
+            from: f64,
         }
     }
 
     async fn rows(PageOf(paging, query): PageOf<RowsQuery>) -> Result<(HeaderMap, Json<Vec<i64>>), Problem> {
         let after = paging.after_moment()?.map_or(0, |(at, _)| at);
-        let rows = (1..=5).filter(|row| *row > after && *row >= query.from).take(paging.rows());
+        let rows = (1..=5_u8).filter(|row| i64::from(*row) > after && f64::from(*row) >= query.from);
+        let rows = rows.take(paging.rows()).map(i64::from);
         Ok(paging.page(rows.collect(), |row| format!("{row},가")))
     }
 
