@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pumasi_core::time::ManualClock;
 use pumasi_saga::saga_test::Bank;
@@ -42,11 +43,14 @@ impl<S: tracing::Subscriber> Layer<S> for Recorder {
 }
 
 /// Lets a saga go its way before anybody listens. Where a span is met for the first time by a thread that nobody listens to, while
-/// another thread begins to listen, `tracing` takes it for one that nobody ever wants (tracing-core 0.1.36, `Rebuilder::JustOne`).
+/// another thread begins to listen, `tracing` takes it for one that nobody ever wants (tracing-core 0.1.36, `Rebuilder::JustOne`, and
+/// a call site that is being entered in the list while that is gone through).
 async fn make_spans_known() {
     let options = EngineOptions::new().inline();
     let engine = Engine::with_options(MemoryStore::new(), Bank::new(), options);
     engine.register(registration().unwrap()).unwrap().start(&RegistrationKey::of(2)).await.unwrap();
+    // for as long as another thread may be entering it
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 #[tokio::test]
