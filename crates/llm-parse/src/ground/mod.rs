@@ -34,8 +34,8 @@
 //! # Ok::<(), &str>(())
 //! ```
 
-#[cfg(any(test, feature = "extract"))]
 mod claim;
+#[cfg(any(test, feature = "extract"))]
 mod contradiction;
 mod cut;
 mod edit;
