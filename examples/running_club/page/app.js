@@ -232,7 +232,7 @@ begin({
     drawAll();
   },
   left() { mine = null; crew = null; runs = []; badges = []; for (const list of [weeks, months, jobs]) list.clear(); guarded(refresh); },
-  begun() { $("began").value = onClubClock(Date.now() - 3_600_000); return refresh(); },
+  begun() { $("began").value = onClubClock(Date.now() - 2 * 3_600_000); return refresh(); },
 });
 // What others do shows within some seconds.
 every(5_000, refresh);
