@@ -7,7 +7,7 @@ const enter = async (meet, name, side) => (await meet()).comesIn(name, { side, a
 /** The moment so many hours from now, as the club's clock tells it, whatever the browser's says. */
 const moment = hours => new Date(Date.now() + hours * 3_600_000).toLocaleString("sv-SE", { dateStyle: "short", timeStyle: "short", timeZone: "Asia/Seoul" }).replace(" ", "T");
 
-async function run(person, km, took, hours = -0.02) {
+async function run(person, km, took, hours = -2) {
   await person.write("시작한 때", moment(hours));
   await person.write("거리 (km)", km);
   await person.write("시간 (분:초)", took);
