@@ -27,7 +27,7 @@ PATIENCE = 80
 RANGE = {"$__rate_interval": "20s", "$__range": "90s", "$__interval": "2s"}
 # What is zero where all is well, as it is here.
 QUIET = {
-    "pumasi_event_dead_letters", "pumasi_outbox_pending", "pumasi_search_lag_seconds", "pumasi_fallback_errors_total", "pumasi_hedges_total", "pumasi_retries_total",
+    "pumasi_event_dead_letters", "pumasi_event_lag", "pumasi_outbox_pending", "pumasi_search_lag_seconds", "pumasi_fallback_errors_total", "pumasi_hedges_total", "pumasi_retries_total",
     "pumasi_rag_retrieval_notes_total", "saga_claimable", "saga_held", "saga_overdue_seconds", "saga_parked_total", "saga_store_failures_total",
 }  # fmt: skip
 # What no crate exports: Prometheus' own.
