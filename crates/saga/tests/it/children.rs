@@ -1,11 +1,13 @@
 //! Sagas that are steps of others: whose they are, which version they follow, and what becomes of them behind the pivot.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pumasi_saga::store::{MemoryStore, SagaStore, Status};
-use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Saga};
+use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Policy, Saga, WhenExhausted};
 
-use crate::script::{Desk, Free, Mood, Pay, Reserve, Script};
+use crate::script::{Desk, Free, Mood, Pay, Reserve, Script, Wrap};
 
 const WHO: &str = "운영자 7";
 const WHY: &str = "고객 문의 #12";
@@ -220,4 +222,74 @@ async fn a_key_that_no_child_can_have_fails_its_step() {
     assert!(view.reason.unwrap().contains("key of a saga"));
     assert_eq!(sacks.start(&2).await.unwrap().status, Status::Completed);
     assert_eq!(desk.script.did(), ["reserve", "free", "reserve", "reserve"]);
+}
+
+/// Lets a few of the looks pass that parents take at their children.
+async fn look(desk: &Desk, engine: &Engine<Script>) {
+    for _ in 0..3 {
+        desk.clock.advance(Duration::from_secs(2));
+        engine.run_due().await.unwrap();
+    }
+}
+
+/// Reserve, which is undone once or not at all, and wrap.
+fn gift(exhausted: WhenExhausted) -> (Definition<u64, Script>, Definition<u64, Script>) {
+    let once = Policy::new().with_attempts(NonZeroU32::MIN);
+    let gift = Saga::<u64, Script>::new("gift", 1).step(Reserve).compensate(Free).policy(once);
+    let gift = gift.step(Wrap).policy(once).build().unwrap();
+    let saga = Saga::<u64, Script>::new("basket", 1);
+    let basket = saga.child(&gift, |(key,): (u64,)| key).when_exhausted(exhausted).build().unwrap();
+    (basket, gift)
+}
+
+#[tokio::test]
+async fn a_parent_that_goes_back_waits_for_a_child_that_stands_with_an_operator() {
+    for (exhausted, is_done) in [
+        (WhenExhausted::Halt, true),
+        (WhenExhausted::Continue, true),
+        (WhenExhausted::Halt, false),
+        (WhenExhausted::Continue, false),
+    ] {
+        let desk = Desk::new();
+        let (engine, (basket, gift)) = (desk.engine(), gift(exhausted));
+        let baskets = engine.register(basket).unwrap();
+        let gifts = engine.register(gift).unwrap();
+        desk.script.set("free", Mood::Refuses);
+        if !is_done {
+            // It goes back by itself, and stands before its parent is called off.
+            desk.script.set("wrap", Mood::Refuses);
+        }
+        baskets.start(&1).await.unwrap();
+        look(&desk, &engine).await;
+        baskets.decide(&1, cancel()).await.unwrap();
+        look(&desk, &engine).await;
+        let (child, parent) = (gifts.view(&1).await.unwrap(), baskets.view(&1).await.unwrap());
+        assert_eq!((child.status, parent.status), (Status::NeedsOperator, Status::Compensating));
+        assert_eq!(parent.step.as_deref(), Some("gift"), "{exhausted:?}, done: {is_done}");
+
+        desk.script.set("free", Mood::Works);
+        assert_eq!(gifts.decide(&1, retry()).await.unwrap().status, Status::Compensated);
+        look(&desk, &engine).await;
+        assert_eq!(baskets.view(&1).await.unwrap().status, Status::Compensated);
+        let did: &[&str] = if is_done { &["reserve", "wrap", "free"] } else { &["reserve", "free"] };
+        assert_eq!(desk.script.did(), did);
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_an_operator_sends_forward_is_undone_with_a_parent_that_goes_back() {
+    let desk = Desk::new();
+    let (engine, (basket, gift)) = (desk.engine(), gift(WhenExhausted::Halt));
+    let baskets = engine.register(basket).unwrap();
+    let gifts = engine.register(gift).unwrap();
+    desk.script.set("free", Mood::Refuses);
+    baskets.start(&1).await.unwrap();
+    baskets.decide(&1, cancel()).await.unwrap();
+    let forward = gifts.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+    assert_eq!(forward.status, Status::Completed);
+    desk.script.set("free", Mood::Works);
+    look(&desk, &engine).await;
+    assert_eq!(gifts.view(&1).await.unwrap().status, Status::Compensated);
+    assert_eq!(baskets.view(&1).await.unwrap().status, Status::Compensated);
+    assert_eq!(desk.script.did().last().map(String::as_str), Some("free"));
 }

@@ -12,9 +12,9 @@ use super::stored::missing;
 use super::view::View;
 use crate::definition::Plan;
 use crate::machine::record::Note;
-use crate::machine::{self, Audit, Command, Phase, State};
+use crate::machine::{Audit, Command, Phase, State};
 use crate::planted::{self, Bug};
-use crate::store::{SagaId, Status};
+use crate::store::SagaId;
 use crate::{Error, ErrorKind, Result};
 
 /// Who begins children anew, and undoes them.
@@ -160,9 +160,9 @@ pub(super) fn undoing() -> Decision {
     Decision::cancel(PARENT, "its parent goes back")
 }
 
-/// Tells whether a child is undone, or about to be.
-pub(super) fn goes_back(status: Status) -> bool {
-    matches!(status, Status::Compensated | Status::Compensating)
+/// Tells whether a child is undone, or about to be, also where it stands with an operator before that is done.
+pub(super) fn goes_back(state: &State) -> bool {
+    matches!(state.phase, Phase::Draining(0) | Phase::Backward(0) | Phase::Compensated)
 }
 
 impl<App> Job<App> {
@@ -234,7 +234,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         match (time, &undone.by) {
             (Time::Ahead, Some(by)) => job.note_time(PASS_OVER, by, self.now()),
-            (Time::Now, _) if !goes_back(machine::status(&job.state)) => {
+            (Time::Now, _) if !goes_back(&job.state) => {
                 return Ok(job.apply(Note::Operator, undoing().input(), self.moment())?.commands);
             }
             _ => {}
