@@ -48,6 +48,7 @@ where
     /// Adds another saga as a step: it is started under the key that `key` makes, and waited for. A child that was undone is a
     /// failed step. The step is called as the child's saga, unless it is [`named`](SagaBuilder::named).
     ///
+    /// - It stands alone: what runs [side by side](SagaBuilder::parallel) are steps.
     /// - A child belongs to one step of one saga: to that which started it or, where it was there already and nobody's, came to it
     ///   first. For any other that makes the same key the step fails, and nothing of the child is undone with that one.
     /// - A child that is new follows the version of `definition`. One that is there keeps its own; if that has a pivot and the step
@@ -56,6 +57,8 @@ where
     ///   must be kept as long as its parent may go back. One that cannot be undone, because nothing is kept of it any more or its own
     ///   definition does not let it, is a compensation that is exhausted: [`when_exhausted`](SagaBuilder::when_exhausted) says what
     ///   happens then. One that stands with an operator is waited for, whatever that says.
+    /// - One that is [parked](crate::store::Status::Parked) before the pivot is waited for until its parent goes back, and then is a
+    ///   compensation that is exhausted; behind the pivot it leaves its parent with an operator.
     /// - Behind the pivot a child that was undone leaves its parent with an operator, as any step does that says "no" for good:
     ///   [`retry`](crate::Decision::retry) begins it anew, under new keys, unless it was meanwhile and has completed.
     ///
@@ -201,7 +204,7 @@ where
             Err(error) => return Ok(ready(failed(error.message()))),
         };
         Ok(Box::pin(async move {
-            match cx.core().start_child(wanted).await {
+            match cx.core().start_child(wanted.clone()).await {
                 Ok(Child::There(view)) => match view.status {
                     Status::Completed => Settled::Done(output),
                     _ if planted::is(Bug::ChildCountsAsDone) => Settled::Done(output),
@@ -209,6 +212,13 @@ where
                     status => unknown(&format!("the child is {status}")),
                 },
                 Ok(Child::Refused(why)) => failed(why),
+                // Before the pivot a step that failed would not be undone, and it may have begun.
+                Err(error)
+                    if !wanted.is_undone
+                        && cx.core().is_put_aside(&wanted.saga, &wanted.key, &error).await =>
+                {
+                    failed(error.message())
+                }
                 Err(error) => unknown(error.message()),
             }
         }))
@@ -248,6 +258,9 @@ where
                 Ok(Some(view)) if view.status == Status::Compensated => Settled::Done(output),
                 Ok(Some(view)) => unknown(&format!("the child is {}", view.status)),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
+                    failed(error.message())
+                }
+                Err(error) if cx.core().is_put_aside(&wanted.saga, &wanted.key, &error).await => {
                     failed(error.message())
                 }
                 Err(error) => unknown(error.message()),

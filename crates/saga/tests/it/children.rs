@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_saga::store::{MemoryStore, SagaStore, Status};
-use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Policy, Saga, WhenExhausted};
+use pumasi_saga::store::{MemoryStore, Query, SagaStore, Status};
+use pumasi_saga::{Decision, Definition, Ended, Engine, ErrorKind, Policy, Saga, WhenExhausted};
 
-use crate::script::{Desk, Free, Mood, Pay, Reserve, Script, Wrap};
+use crate::damaged::damage;
+use crate::sagas::AgreeTerms;
+use crate::script::{Desk, Free, Mood, Pay, Reserve, Script, Unwrap, Wrap};
 
 const WHO: &str = "운영자 7";
 const WHY: &str = "고객 문의 #12";
@@ -292,4 +294,59 @@ async fn a_child_that_an_operator_sends_forward_is_undone_with_a_parent_that_goe
     assert_eq!(gifts.view(&1).await.unwrap().status, Status::Compensated);
     assert_eq!(baskets.view(&1).await.unwrap().status, Status::Compensated);
     assert_eq!(desk.script.did().last().map(String::as_str), Some("free"));
+}
+
+/// Reserves, and then asks.
+fn asking() -> Definition<u64, Script> {
+    let asking = Saga::<u64, Script>::new("asking", 1).step(Reserve).compensate(Free).wait::<AgreeTerms>();
+    asking.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_child_that_nobody_can_read_leaves_its_parent_with_an_operator_where_it_has_to_be_undone() {
+    let desk = Desk::new();
+    let (engine, asking) = (desk.engine(), asking());
+    let saga = Saga::<u64, Script>::new("basket", 1).step(Wrap).compensate(Unwrap);
+    let baskets = engine.register(saga.child(&asking, |(key,): (u64,)| key).build().unwrap()).unwrap();
+    let children = engine.register(asking).unwrap();
+    for key in [1, 2] {
+        assert_eq!(baskets.start(&key).await.unwrap().status, Status::Running);
+        damage(&children, key, None).await;
+    }
+    // This one is found by the rollback.
+    let view = baskets.decide(&2, cancel()).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::NeedsOperator, Some("asking")));
+
+    look(&desk, &engine).await;
+    let parked = children.query(Query::new().with_statuses([Status::Parked])).await.unwrap();
+    assert_eq!(parked.len(), 2);
+    assert_eq!(baskets.view(&1).await.unwrap().status, Status::Running, "it may be taken up yet");
+    let view = baskets.decide(&1, cancel()).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::NeedsOperator, Some("asking")));
+    assert!(view.reason.as_deref().unwrap().contains("is parked"), "{view:?}");
+    assert_eq!(desk.script.did(), ["wrap", "reserve", "wrap", "reserve"]);
+    for key in [1, 2] {
+        let skipped = baskets.decide(&key, Decision::skip(WHO, WHY)).await.unwrap();
+        assert_eq!(skipped.status, Status::Compensated);
+    }
+    assert_eq!(desk.script.did(), ["unwrap", "unwrap"]);
+}
+
+#[tokio::test]
+async fn a_child_that_nobody_can_read_leaves_its_parent_with_an_operator_behind_the_pivot() {
+    let desk = Desk::new();
+    let (engine, asking) = (desk.engine(), asking());
+    let paid = Saga::<u64, Script>::new("paid", 1).pivot(Pay).child(&asking, |(key,): (u64,)| key);
+    let paid = engine.register(paid.build().unwrap()).unwrap();
+    let children = engine.register(asking).unwrap();
+    assert_eq!(paid.start(&1).await.unwrap().status, Status::Running);
+    damage(&children, 1, None).await;
+    look(&desk, &engine).await;
+    let view = paid.view(&1).await.unwrap();
+    assert_eq!((view.status, view.step.as_deref()), (Status::NeedsOperator, Some("asking")));
+    assert_eq!(paid.decide(&1, retry()).await.unwrap().status, Status::NeedsOperator, "it is still so");
+    let ended = serde_json::json!({ "key": 1 });
+    let by_hand = Decision::force_done(&ended, WHO, WHY).unwrap();
+    assert_eq!(paid.decide(&1, by_hand).await.unwrap().status, Status::Completed);
+    assert_eq!(paid.snapshot(&1).await.unwrap().output::<Ended<u64>>("asking").unwrap().unwrap().key, 1);
 }

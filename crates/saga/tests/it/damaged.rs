@@ -7,8 +7,12 @@ use pumasi_saga::{Engine, ErrorKind, Saga, SagaHandle};
 use crate::sagas::AgreeTerms;
 
 /// Puts something in the place of a saga's record, and says when it is due.
-async fn damage(terms: &SagaHandle<u64, ()>, key: u64, due: Option<Timestamp>) {
-    let (store, id) = (terms.engine().store(), terms.id(&key).unwrap());
+pub(crate) async fn damage<App: Send + Sync + 'static>(
+    sagas: &SagaHandle<u64, App>,
+    key: u64,
+    due: Option<Timestamp>,
+) {
+    let (store, id) = (sagas.engine().store(), sagas.id(&key).unwrap());
     let stored = store.load(id).await.unwrap().unwrap();
     let mut head = stored.head;
     head.due = due;

@@ -8,13 +8,13 @@ use super::Core;
 use super::call::Message;
 use super::job::Job;
 use super::operator::Decision;
-use super::stored::missing;
+use super::stored::{is_for_people, missing};
 use super::view::View;
 use crate::definition::Plan;
 use crate::machine::record::Note;
 use crate::machine::{Audit, Command, Phase, State};
 use crate::planted::{self, Bug};
-use crate::store::SagaId;
+use crate::store::{SagaId, Status};
 use crate::{Error, ErrorKind, Result};
 
 /// Who begins children anew, and undoes them.
@@ -213,7 +213,12 @@ impl<App: Send + Sync + 'static> Core<App> {
             parent: Some(Arc::clone(&wanted.parent)),
             version: Some(wanted.version),
         };
-        match self.time_of(saga, key, |state| undone.time(state)).await? {
+        let time = match self.time_of(saga, key, |state| undone.time(state)).await {
+            // Whoever is to drive it puts it where people look.
+            Err(error) if error.kind() == ErrorKind::Protocol => Some(Time::Now),
+            time => time?,
+        };
+        match time {
             Some(Time::Over) if !planted::is(Bug::NewerChildIsUndone) => return Ok(None),
             None if ended => return Err(missing(SagaId::of(saga, key))),
             _ => {}
@@ -221,6 +226,15 @@ impl<App: Send + Sync + 'static> Core<App> {
         let view = self.call_with(saga, key, Some(Message::Undo(undone.clone())), true, None).await?;
         let is_over = self.time_of(saga, key, |state| undone.time(state)).await? == Some(Time::Over);
         Ok((!is_over).then_some(view))
+    }
+
+    /// Tells whether a child could not be called because it is put aside: it stays so until a person has seen to it.
+    pub(crate) async fn is_put_aside(&self, saga: &str, key: &str, error: &Error) -> bool {
+        is_for_people(error)
+            && matches!(
+                self.store.load(SagaId::of(saga, key)).await,
+                Ok(Some(stored)) if stored.head.status == Status::Parked
+            )
     }
 
     /// Works in that a child is undone, as far as it was made this time.
