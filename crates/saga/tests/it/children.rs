@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_saga::store::{MemoryStore, Query, SagaStore, Status};
+use pumasi_saga::store::{MemoryStore, Query, SagaStore, Status, Summary};
 use pumasi_saga::{Decision, Definition, Ended, Engine, ErrorKind, Policy, Saga, WhenExhausted};
 
 use crate::damaged::damage;
@@ -349,4 +349,56 @@ async fn a_child_that_nobody_can_read_leaves_its_parent_with_an_operator_behind_
     let by_hand = Decision::force_done(&ended, WHO, WHY).unwrap();
     assert_eq!(paid.decide(&1, by_hand).await.unwrap().status, Status::Completed);
     assert_eq!(paid.snapshot(&1).await.unwrap().output::<Ended<u64>>("asking").unwrap().unwrap().key, 1);
+}
+
+#[tokio::test]
+async fn a_child_is_found_by_itself_and_drawn_as_a_step_of_its_parent() {
+    let desk = Desk::new();
+    let (engine, asking) = (desk.engine(), asking());
+    let saga = Saga::<u64, Script>::new("basket", 1).step(Wrap).compensate(Unwrap);
+    let baskets = engine.register(saga.child(&asking, |(key,): (u64,)| key + 10).build().unwrap()).unwrap();
+    let children = engine.register(asking).unwrap();
+    let drawn = async || {
+        let snapshot = baskets.snapshot(&1).await.unwrap();
+        (snapshot.mermaid(), snapshot.dot())
+    };
+    let found = async |status: Status| {
+        let query = Query::new().with_statuses([status]);
+        let keys = |found: Vec<Summary>| found.iter().map(|it| it.head.key.to_string()).collect::<Vec<_>>();
+        let of_children = keys(children.query(query.clone()).await.unwrap());
+        let mut all = keys(engine.store().query(&query).await.unwrap());
+        all.sort_unstable();
+        (of_children, all)
+    };
+    let strings = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+
+    assert_eq!(baskets.start(&1).await.unwrap().next, None, "it is its child that asks");
+    let (mermaid, dot) = drawn().await;
+    assert!(mermaid.contains("u1[[\"asking\"]]"), "{mermaid}");
+    assert!(mermaid.contains("class u1 active"), "{mermaid}");
+    assert!(dot.contains("u1 [label=\"asking\", shape=box3d, fillcolor=\"#cfe8ff\"]"), "{dot}");
+    assert_eq!(children.view(&11).await.unwrap().next.as_deref(), Some("agree_terms"));
+    assert_eq!(found(Status::Waiting).await, (strings(&["11"]), strings(&["11"])));
+    assert_eq!(found(Status::Running).await, (strings(&[]), strings(&["1"])));
+
+    children.advance(&11, AgreeTerms("예".into())).await.unwrap();
+    look(&desk, &engine).await;
+    let (mermaid, dot) = drawn().await;
+    assert!(mermaid.contains("class u0,u1 done"), "{mermaid}");
+    assert!(dot.contains("shape=box3d, fillcolor=\"#c9f2d0\"]"), "{dot}");
+    assert_eq!(found(Status::Completed).await, (strings(&["11"]), strings(&["1", "11"])));
+
+    desk.script.set("free", Mood::Silent);
+    baskets.decide(&1, cancel()).await.unwrap();
+    let (mermaid, dot) = drawn().await;
+    assert!(mermaid.contains("class u1,c1 active"), "{mermaid}");
+    assert!(dot.contains("c1 [label=\"undo asking\", fillcolor=\"#cfe8ff\"]"), "{dot}");
+    assert_eq!(found(Status::Compensating).await, (strings(&["11"]), strings(&["1", "11"])));
+
+    desk.script.set("free", Mood::Works);
+    look(&desk, &engine).await;
+    let (mermaid, dot) = drawn().await;
+    assert!(mermaid.contains("class c0,c1 done") && mermaid.contains("class u0,u1 undone"), "{mermaid}");
+    assert!(dot.contains("shape=box3d, fillcolor=\"#e4e4e4\"]"), "{dot}");
+    assert_eq!(found(Status::Compensated).await, (strings(&["11"]), strings(&["1", "11"])));
 }
