@@ -26,7 +26,7 @@
 //!
 //! | name | kind | labels |
 //! |---|---|---|
-//! | `saga_step_total` | counter | `saga`, `step`, `outcome`: `done`, `failed`, `unknown`, `undone`, `undo_failed`, `handled`, `handle_failed` |
+//! | `saga_step_total` | counter | `saga`, `step`, `outcome`: `done`, `failed`, `unknown`, `undone`, `undo_failed`, `handled`, `handle_failed`; `under_way`: a look at a child that has not ended |
 //! | `saga_step_seconds` | histogram | `saga`, `step` |
 //! | `saga_started_total` | counter: the funnel's mouth; a restart counts again | `saga` |
 //! | `saga_passed_total` | counter: the funnel; a step or wait that is done, and once more where it was undone and is done again | `saga`, `step` |

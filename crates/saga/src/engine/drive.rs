@@ -196,7 +196,9 @@ impl<App: Send + Sync + 'static> Core<App> {
     ) -> Result<Vec<Command>> {
         let Ended { command, settled, events, probed } = ended;
         let is_open = matches!(settled, Settled::Unknown { .. } | Settled::Unrecordable { .. });
-        if let (Command::Run(unit), true, false) = (command, is_open, probed) {
+        if let (Command::Run(unit), true, false) = (command, is_open, probed)
+            && !job.is_child(unit)
+        {
             self.measure_attempt(job, command, &settled);
             running.push(self.probe(job, unit, settled)?);
             return Ok(Vec::new());

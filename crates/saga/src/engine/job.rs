@@ -8,7 +8,7 @@ use pumasi_core::time::Timestamp;
 
 use super::{Core, check_definition};
 use crate::Result;
-use crate::definition::Untyped;
+use crate::definition::{UnitKind, Untyped};
 use crate::machine::record::{self, Note};
 use crate::machine::{
     self, Audit, Cause, Command, Input, Moment, Outcome, Phase, Reception, State, UnitStatus,
@@ -167,6 +167,11 @@ impl<App> Job<App> {
     pub(super) fn hear(&mut self, signals: Vec<StoredSignal>) {
         self.signals = signals;
         self.signals.retain(|signal| !self.consumed.contains(&signal.seq));
+    }
+
+    /// Tells whether a unit is another saga: there is nobody else to be asked what became of it.
+    pub(super) fn is_child(&self, unit: usize) -> bool {
+        self.definition.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
     }
 
     /// Returns the lease under which something was recorded.

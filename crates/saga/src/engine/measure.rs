@@ -9,7 +9,7 @@ use tracing::field::{Empty, display};
 
 use super::Core;
 use super::job::Job;
-use crate::definition::Plan;
+use crate::definition::{Plan, UnitKind};
 use crate::machine::{self, Command, Settled, UnitStatus};
 use crate::store::Status;
 
@@ -67,6 +67,9 @@ impl<App> Core<App> {
         let outcome = match (command, settled) {
             (Command::Run(_), Settled::Done(_)) => "done",
             (Command::Run(_), Settled::Failed { .. }) => "failed",
+            (Command::Run(_) | Command::Undo(_), Settled::Unknown { .. }) if plan.kind == UnitKind::Child => {
+                "under_way"
+            }
             (Command::Run(_), _) => "unknown",
             (Command::Undo(_), Settled::Done(_)) => "undone",
             (Command::Undo(_), _) => "undo_failed",

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use pumasi_saga::store::{MemoryStore, Query, SagaStore, Status, Summary};
 use pumasi_saga::{Decision, Definition, Ended, Engine, ErrorKind, Policy, Saga, WhenExhausted};
 
@@ -401,4 +402,29 @@ async fn a_child_is_found_by_itself_and_drawn_as_a_step_of_its_parent() {
     assert!(mermaid.contains("class c0,c1 done") && mermaid.contains("class u0,u1 undone"), "{mermaid}");
     assert!(dot.contains("shape=box3d, fillcolor=\"#e4e4e4\"]"), "{dot}");
     assert_eq!(found(Status::Compensated).await, (strings(&["11"]), strings(&["1", "11"])));
+}
+
+#[test]
+fn a_look_at_a_child_that_has_not_ended_is_no_attempt_that_nobody_knows_of() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let exported = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let story = async {
+        let desk = Desk::new();
+        let (engine, asking) = (desk.engine(), asking());
+        let saga = Saga::<u64, Script>::new("basket", 1);
+        let baskets = engine.register(saga.child(&asking, |(key,): (u64,)| key).build().unwrap()).unwrap();
+        baskets.start(&1).await.unwrap();
+        look(&desk, &engine).await;
+        desk.script.set("free", Mood::Silent);
+        baskets.decide(&1, cancel()).await.unwrap();
+    };
+    metrics::with_local_recorder(&recorder, || runtime.block_on(story));
+    let text = exported.render();
+    let looks = |outcome: &str| {
+        let series = format!("saga_step_total{{saga=\"basket\",step=\"asking\",outcome=\"{outcome}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u32>().ok())
+    };
+    // The first as it is started, three while it waits, and one while it is undone.
+    assert_eq!((looks("under_way"), looks("unknown"), looks("undo_failed")), (Some(5), None, None), "{text}");
 }
