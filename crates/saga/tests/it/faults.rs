@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Keeper, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration,
+    Early, Errand, Forgotten, Hamper, Keeper, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration,
     Repacked, Then, Ticket, Transfer, Trip,
 };
 
@@ -90,6 +90,12 @@ fn steps_in_transactions_survive_every_fault() {
 #[test]
 fn a_saga_within_a_saga_survives_every_fault() {
     survives(&Parcel);
+}
+
+#[test]
+fn a_saga_within_a_saga_within_a_saga_survives_every_fault() {
+    let report = survives(&Hamper);
+    assert!(report.decisions > 0);
 }
 
 #[test]

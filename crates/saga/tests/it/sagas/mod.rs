@@ -95,12 +95,14 @@ macro_rules! answers {
 }
 
 mod errand;
+mod hamper;
 mod labels;
 mod parcel;
 mod ticket;
 mod trip;
 
 pub use errand::{Early, Errand};
+pub use hamper::Hamper;
 pub use labels::Labels;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
 pub use ticket::Ticket;
