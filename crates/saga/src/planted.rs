@@ -52,12 +52,18 @@ pub enum Bug {
     HaltGoesOn,
     ContinueHalts,
     PassedOverCountsAsUndone,
+    ParentIsNotRecorded,
+    ChildFollowsTheNewest,
+    NeverBegunIsNotKept,
+    UndoneChildIsBegunAgain,
+    FirstUndoIsForAll,
+    RetriedChildIsNotBegunAnew,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 46] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -98,6 +104,12 @@ impl Bug {
         Self::HaltGoesOn,
         Self::ContinueHalts,
         Self::PassedOverCountsAsUndone,
+        Self::ParentIsNotRecorded,
+        Self::ChildFollowsTheNewest,
+        Self::NeverBegunIsNotKept,
+        Self::UndoneChildIsBegunAgain,
+        Self::FirstUndoIsForAll,
+        Self::RetriedChildIsNotBegunAnew,
     ];
 }
 

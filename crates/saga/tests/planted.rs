@@ -19,11 +19,11 @@ use futures_util::FutureExt;
 use pumasi_core::time::{Clock, ManualClock};
 use pumasi_saga::planted::{Bug, plant};
 use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
-use pumasi_saga::store::MemoryStore;
-use pumasi_saga::{Engine, EngineOptions};
+use pumasi_saga::store::{MemoryStore, Status};
+use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, Saga};
 use sagas::{
-    Early, Errand, Forgotten, Keeper, Order, PaidTwice, Parcel, Registration, RegistrationKey, Repacked,
-    Then, Ticket, Transfer, Trip, registration,
+    Early, Errand, Forgotten, Free, Keeper, Order, PaidTwice, Parcel, PromisedParcel, Registration,
+    RegistrationKey, Repacked, Reserve, Then, Ticket, Transfer, Trip, registration,
 };
 
 type Programme = (&'static str, fn() -> Option<String>);
@@ -48,13 +48,40 @@ fn clocks_apart() -> Option<String> {
     (view.deadline != Some(right)).then(|| format!("the deadline is {:?}, not {right}", view.deadline))
 }
 
+/// Of two baskets that come to one shelf the first has it, as it was when baskets were defined, and undoes it alone.
+async fn share_a_shelf(bank: &Bank) -> Result<(), Error> {
+    let engine = Engine::with_options(MemoryStore::new(), bank.clone(), EngineOptions::new().inline());
+    let shelf = Saga::<u64, Bank>::new("shelf", 1).step(Reserve).compensate(Free).build()?;
+    let basket = Saga::<u64, Bank>::new("basket", 1).child(&shelf, |(basket,): (u64,)| basket % 10);
+    let baskets = engine.register(basket.build()?)?;
+    engine.register(Saga::<u64, Bank>::new("shelf", 2).pivot(Reserve).build()?)?;
+    let (first, second) = (baskets.start(&1).await?, baskets.start(&11).await?);
+    let taken = bank.standing("reserve");
+    let undone = baskets.decide(&1, Decision::cancel("운영자", "두 장바구니")).await?;
+    let stands = (first.status, second.status, taken, undone.status, bank.standing("reserve"));
+    if stands == (Status::Completed, Status::Compensated, 1, Status::Compensated, 0) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Other, format!("{stands:?}")))
+}
+
+fn one_shelf() -> Option<String> {
+    match share_a_shelf(&Bank::new()).now_or_never() {
+        Some(ended) => ended.err().map(|error| error.to_string()),
+        None => Some("a basket hangs".to_owned()),
+    }
+}
+
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 21] = [
+const PROGRAMMES: [Programme; 24] = [
     ("clocks apart", clocks_apart),
+    ("two baskets, one shelf", one_shelf),
     ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
     ("every fault, ticket", || first_of(&saga_test::every_fault(&Ticket))),
     ("every fault, parcel", || first_of(&saga_test::every_fault(&Parcel))),
     ("every fault, repacked", || first_of(&saga_test::every_fault(&Repacked(Then::PackAgain)))),
+    ("every fault, never packed", || first_of(&saga_test::every_fault(&Repacked(Then::NeverPack)))),
+    ("every fault, promised parcel", || first_of(&saga_test::every_fault(&PromisedParcel))),
     ("every fault, forgotten", || first_of(&saga_test::every_fault(&Forgotten))),
     ("every fault, errand", || first_of(&saga_test::every_fault(&Errand(Early::Nothing)))),
     ("every fault, errand rolled back", || first_of(&saga_test::every_fault(&Errand(Early::RollBack)))),

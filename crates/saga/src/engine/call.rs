@@ -17,6 +17,7 @@ use super::{Active, Core, Driving};
 use crate::definition::Untyped;
 use crate::machine::record::Note;
 use crate::machine::{Command, Input, Order};
+use crate::planted::{self, Bug};
 use crate::store::{Lease, SagaId, Status, Stored};
 use crate::{Error, ErrorKind, Result};
 
@@ -48,6 +49,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// Returns the definition that a saga follows which is new with this.
     fn definition_for_new(&self, saga: &str, message: Option<&Message>) -> Result<Arc<Untyped<App>>> {
         let version = match message {
+            _ if planted::is(Bug::ChildFollowsTheNewest) => None,
             Some(Message::Child(wanted)) => Some(wanted.version),
             Some(Message::Undo(undone)) => undone.version,
             _ => None,

@@ -75,7 +75,8 @@ impl Turn<'_> {
         match at {
             StuckAt::Forward(unit) => {
                 // A child that was undone has to be begun anew, which is another time.
-                let is_child = self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child);
+                let is_child = self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
+                    && !planted::is(Bug::RetriedChildIsNotBegunAnew);
                 self.state.change(unit, |it| {
                     it.status = UnitStatus::Running;
                     it.attempt = 1;

@@ -109,7 +109,7 @@ fn a_saga_within_a_saga_behind_the_pivot_survives_every_fault() {
 
 #[test]
 fn a_child_that_is_made_more_than_once_survives_every_fault() {
-    for then in [Then::PackAgain, Then::CallOff] {
+    for then in [Then::PackAgain, Then::CallOff, Then::NeverPack] {
         let scenario = Repacked(then);
         for report in [saga_test::every_fault(&scenario), saga_test::every_nth_pair(&scenario, nth_pair())] {
             println!("{report}");
@@ -121,7 +121,7 @@ fn a_child_that_is_made_more_than_once_survives_every_fault() {
 
 #[test]
 fn children_that_are_made_more_than_once_survive_what_seeds_draw() {
-    for then in [Then::PackAgain, Then::CallOff] {
+    for then in [Then::PackAgain, Then::CallOff, Then::NeverPack] {
         let report = saga_test::seeds(&Repacked(then), seeds(500));
         println!("{report}");
         assert_eq!(report.violations, []);

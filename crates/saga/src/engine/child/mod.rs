@@ -65,6 +65,9 @@ impl Wanted {
 
     /// Tells whether one that is there has to be begun anew for this.
     pub(super) fn begins_anew(&self, state: &State) -> bool {
+        if planted::is(Bug::UndoneChildIsBegunAgain) && state.phase == Phase::Compensated {
+            return true;
+        }
         let is_ahead = self.again.as_deref().is_some_and(|by| Time::of(state, Some(by)) == Time::Ahead);
         is_ahead && !(self.is_retried && state.phase == Phase::Completed)
     }
@@ -123,6 +126,7 @@ impl Time {
         let mut times = times(state);
         match (times.next(), by) {
             (None, None) => Self::Now,
+            (Some(_), None) if planted::is(Bug::FirstUndoIsForAll) => Self::Now,
             (Some(_), None) => Self::Over,
             (Some(last), Some(by)) if *last.why == *by && &*last.action == RESTART => Self::Now,
             (Some(last), Some(by)) if *last.why == *by => Self::Over,
@@ -176,7 +180,7 @@ impl<App> Job<App> {
 
     /// Records whose child it is, if it is nobody's.
     pub(super) fn note_parent(&mut self, of: &Arc<str>, at: Timestamp) {
-        if parent(&self.state).is_none() {
+        if parent(&self.state).is_none() && !planted::is(Bug::ParentIsNotRecorded) {
             self.audit(CHILD_OF, &Arc::from(PARENT), of, at);
         }
     }
@@ -221,6 +225,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         match time {
             Some(Time::Over) if !planted::is(Bug::NewerChildIsUndone) => return Ok(None),
             None if ended => return Err(missing(SagaId::of(saga, key))),
+            None if planted::is(Bug::NeverBegunIsNotKept) => return Ok(None),
             _ => {}
         }
         let view = self.call_with(saga, key, Some(Message::Undo(undone.clone())), true, None).await?;

@@ -49,17 +49,20 @@ impl Scenario for Parcel {
     }
 }
 
-/// What an operator decides once a parcel's second packing is under way, and its end is not known.
+/// What an operator decides once a parcel's second packing is under way, and its end is not known; or its first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Then {
     /// Goes back to before the packing once more.
     PackAgain,
     /// Calls the parcel off.
     CallOff,
+    /// Calls the parcel off at its first packing.
+    NeverPack,
 }
 
 /// A parcel that is packed more than once: an operator goes back to before its packing when it is to be weighed, or when the packing
-/// is under way and its end is not known; and decides then what to do if the next one is under way in the same way.
+/// is under way and its end is not known; and decides then what to do if the next one is under way in the same way. Or one that is called
+/// off as soon as its packing is under way like that.
 #[derive(Debug)]
 pub struct Repacked(pub Then);
 
@@ -104,6 +107,7 @@ impl Scenario for Repacked {
             return Some(Decision::cancel(WHO, "nobody weighs it twice"));
         }
         match (made, snapshot.audits.len(), self.0) {
+            (0, 0, Then::NeverPack) => is_being_packed.then(|| Decision::cancel(WHO, "no box fits")),
             (0, 0, _) if is_to_be_weighed || is_being_packed => {
                 Some(Decision::rollback_to("taken", WHO, "another box"))
             }
