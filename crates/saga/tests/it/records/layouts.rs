@@ -2,29 +2,38 @@
 
 use std::path::PathBuf;
 
-use super::sagas::Shop;
+use tokio::runtime::Runtime;
+
 use super::*;
 
 /// Where the records are to be written, if they are.
-fn folder() -> Option<PathBuf> {
-    std::env::var_os("PUMASI_WRITE_RECORDS").map(PathBuf::from)
+fn folder(records: &Records) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("PUMASI_WRITE_RECORDS")?).join(records.folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    Some(folder)
 }
 
-/// Writes the sagas as a worker that dies in their middle.
-fn write_in(store: impl AsyncFnOnce() -> Arc<dyn SagaStore>) {
-    let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    doomed.block_on(async {
-        let shop = Arc::new(Shop::default());
-        let orders = open(store().await, &shop);
-        write(&orders, &shop).await;
-        for (order, steps) in STANDING {
-            assert_eq!(shop.standing(order), steps, "order {order}");
-        }
-    });
-    doomed.shutdown_background();
+/// Writes the sagas as workers that die in their middle, each an hour after the one before.
+fn write_in(
+    records: &Records,
+    runtime: &Runtime,
+    store: impl AsyncFn(u32) -> Arc<dyn SagaStore>,
+    end_leases: impl AsyncFn(),
+) {
+    let shop = Arc::new(Shop::default());
+    for (hours, work) in (0..).zip(records.workers) {
+        let doomed =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        doomed.block_on(async { work(store(hours).await, Arc::clone(&shop)).await });
+        doomed.shutdown_background();
+        runtime.block_on(end_leases());
+    }
+    for (order, steps) in records.standing {
+        assert_eq!(shop.standing(*order), *steps, "order {order}");
+    }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -66,23 +75,35 @@ mod sqlite {
     }
 
     #[test]
-    fn in_sqlite() {
+    fn orders_in_sqlite() {
+        in_sqlite(&orders::RECORDS);
+    }
+
+    #[test]
+    fn children_in_sqlite() {
+        in_sqlite(&children::RECORDS);
+    }
+
+    fn in_sqlite(records: &Records) {
         let files = tempfile::tempdir().unwrap();
         let file = files.path().join("sagas.db");
-        if let Some(folder) = folder() {
-            write_in(async || {
-                let clock = Arc::new(ManualClock::new());
-                Arc::new(SqliteStoreOptions::new(&file).with_clock(clock).open().await.unwrap()) as _
-            });
-            let records = runtime().block_on(dump(&file));
-            std::fs::write(folder.join("sqlite.sql"), records).unwrap();
+        let runtime = runtime();
+        if let Some(folder) = folder(records) {
+            let store = async |hours: u32| {
+                let clock = ManualClock::new();
+                clock.advance(Duration::from_hours(u64::from(hours)));
+                Arc::new(SqliteStoreOptions::new(&file).with_clock(Arc::new(clock)).open().await.unwrap())
+                    as Arc<dyn SagaStore>
+            };
+            write_in(records, &runtime, store, async || {});
+            std::fs::write(folder.join("sqlite.sql"), runtime.block_on(dump(&file))).unwrap();
             return;
         }
-        runtime().block_on(async {
+        runtime.block_on(async {
             let mut connection = connect(&file).await;
-            sqlx::raw_sql(include_str!("sqlite.sql")).execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(records.sqlite).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
-            drive(Arc::new(SqliteStore::open(&file).await.unwrap())).await;
+            (records.drive)(Arc::new(SqliteStore::open(&file).await.unwrap())).await;
         });
     }
 }
@@ -127,29 +148,42 @@ mod postgres {
         lines.join("\n") + "\n"
     }
 
+    /// Whatever this machine's clock says, the leases of these workers are over.
+    async fn end_leases(pool: &PgPool) {
+        sqlx::raw_sql("UPDATE pumasi_saga_worker SET until = 0").execute(pool).await.unwrap();
+    }
+
     #[test]
-    fn in_postgres() {
+    fn orders_in_postgres() {
+        in_postgres(&orders::RECORDS);
+    }
+
+    #[test]
+    fn children_in_postgres() {
+        in_postgres(&children::RECORDS);
+    }
+
+    fn in_postgres(records: &Records) {
         let runtime = runtime();
-        let Some(schema) = runtime.block_on(Schema::new("records of an earlier version")) else { return };
-        if let Some(folder) = folder() {
-            write_in(async || {
+        let Some(schema) = runtime.block_on(Schema::new("records of earlier versions")) else { return };
+        if let Some(folder) = folder(records) {
+            let store = async |_: u32| {
                 let store = PostgresStore::new(
                     sqlx::postgres::PgPoolOptions::new().connect_lazy_with(schema.options.clone()),
                 );
                 store.migrate().await.unwrap();
-                Arc::new(store) as _
-            });
-            let records = runtime.block_on(dump(&schema.pool));
-            std::fs::write(folder.join("postgres.sql"), records).unwrap();
+                Arc::new(store) as Arc<dyn SagaStore>
+            };
+            write_in(records, &runtime, store, async || end_leases(&schema.pool).await);
+            std::fs::write(folder.join("postgres.sql"), runtime.block_on(dump(&schema.pool))).unwrap();
             return;
         }
         runtime.block_on(async {
-            sqlx::raw_sql(include_str!("postgres.sql")).execute(&schema.pool).await.unwrap();
-            // Whatever this machine's clock says, their worker's lease is over.
-            sqlx::raw_sql("UPDATE pumasi_saga_worker SET until = 0").execute(&schema.pool).await.unwrap();
+            sqlx::raw_sql(records.postgres).execute(&schema.pool).await.unwrap();
+            end_leases(&schema.pool).await;
             let store = PostgresStore::new(schema.pool.clone());
             store.migrate().await.unwrap();
-            drive(Arc::new(store)).await;
+            (records.drive)(Arc::new(store)).await;
         });
     }
 }
@@ -213,8 +247,8 @@ mod redis {
         serde_json::to_string_pretty(&all).unwrap() + "\n"
     }
 
-    async fn load(connection: &mut MultiplexedConnection, prefix: &str) {
-        let all: Vec<Kept> = serde_json::from_str(include_str!("redis.json")).unwrap();
+    async fn load(connection: &mut MultiplexedConnection, records: &Records, prefix: &str) {
+        let all: Vec<Kept> = serde_json::from_str(records.redis).unwrap();
         for Kept { key, kind, holds } in all {
             let key = [prefix.as_bytes(), &bytes(&key)].concat();
             let holds: Vec<_> = holds.iter().map(|hex| bytes(hex)).collect();
@@ -246,21 +280,34 @@ mod redis {
     }
 
     #[test]
-    fn in_redis() {
-        let Some(url) = Server::Redis.url("records of an earlier version") else { return };
+    fn orders_in_redis() {
+        in_redis(&orders::RECORDS);
+    }
+
+    #[test]
+    fn children_in_redis() {
+        in_redis(&children::RECORDS);
+    }
+
+    fn in_redis(records: &Records) {
+        let Some(url) = Server::Redis.url("records of earlier versions") else { return };
         let prefix = format!("test-{:016x}:", fastrand::u64(..));
         let runtime = runtime();
-        if let Some(folder) = folder() {
-            write_in(async || Arc::new(RedisStore::open(&url).unwrap().with_prefix(&prefix)) as _);
-            let records = runtime.block_on(async { dump(&mut connect(&url).await, &prefix).await });
-            std::fs::write(folder.join("redis.json"), records).unwrap();
+        if let Some(folder) = folder(records) {
+            let store = async |_: u32| {
+                Arc::new(RedisStore::open(&url).unwrap().with_prefix(&prefix)) as Arc<dyn SagaStore>
+            };
+            let end_leases = async || end_leases(&mut connect(&url).await, &prefix).await;
+            write_in(records, &runtime, store, end_leases);
+            let written = runtime.block_on(async { dump(&mut connect(&url).await, &prefix).await });
+            std::fs::write(folder.join("redis.json"), written).unwrap();
             return;
         }
         runtime.block_on(async {
             let mut connection = connect(&url).await;
-            load(&mut connection, &prefix).await;
+            load(&mut connection, records, &prefix).await;
             end_leases(&mut connection, &prefix).await;
-            drive(Arc::new(RedisStore::open(&url).unwrap().with_prefix(&prefix))).await;
+            (records.drive)(Arc::new(RedisStore::open(&url).unwrap().with_prefix(&prefix))).await;
         });
     }
 }
