@@ -97,12 +97,14 @@ macro_rules! answers {
 mod errand;
 mod labels;
 mod parcel;
+mod shape;
 mod ticket;
 mod trip;
 
 pub use errand::{Early, Errand};
 pub use labels::Labels;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
+pub use shape::{Close, GiveBack, GiveBackWhatIsKnown, Pack, Shape, Take, Unpack};
 pub use ticket::Ticket;
 pub use trip::{Keeper, Trip};
 
@@ -182,6 +184,10 @@ impl Scenario for PaidTwice {
         registration()
     }
 
+    fn may_stand(&self, step: &str) -> bool {
+        step == "check_eligibility"
+    }
+
     fn key(&self) -> RegistrationKey {
         RegistrationKey::of(8)
     }
@@ -217,6 +223,10 @@ impl Scenario for Registration {
 
     fn definition(&self) -> Result<Definition<RegistrationKey, Bank>> {
         registration()
+    }
+
+    fn may_stand(&self, step: &str) -> bool {
+        step == "check_eligibility"
     }
 
     fn key(&self) -> RegistrationKey {
