@@ -182,6 +182,7 @@ async function show(id, focus) {
     make("label", { htmlFor: "why" }, t("why")), make("input", { id: "why", name: "why", required: true, maxLength: 500, autocomplete: "off" }),
     make("p", { className: "row" }, make("button", { type: "submit", className: "main" }, t("decideButton")))), async elements => {
     const body = { decision: elements.decision.value, why: elements.why.value };
+    if (it.status === "needs_operator" && it.step) body.at = it.step;
     if (elements.value?.value) body.value = JSON.parse(elements.value.value);
     await call("POST", `registrations/${id}/decisions`, body);
     elements.why.value = "";

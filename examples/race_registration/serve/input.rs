@@ -141,6 +141,9 @@ pub(super) struct NewDecision {
     /// Why; it is recorded.
     #[schema(min_length = 1, max_length = 500)]
     why: String,
+    /// The step at which the registration was seen to stand: where it stands at another one by now, the decision is a 409.
+    #[serde(default)]
+    at: Option<String>,
     /// What a step that is forced to be done has made, as JSON.
     #[schema(value_type = Option<Object>)]
     value: Option<Value>,
@@ -150,7 +153,7 @@ impl NewDecision {
     pub(super) fn by(self, who: &Arc<str>) -> Result<Decision, Problem> {
         let why = reason(&self.why)?;
         let who = Arc::clone(who);
-        Ok(match self.decision {
+        let decision = match self.decision {
             Verdict::Retry => Decision::retry(who, why),
             Verdict::Skip => Decision::skip(who, why),
             Verdict::ForceDone => Decision::force_done(&self.value, who, why)?,
@@ -158,6 +161,10 @@ impl NewDecision {
             Verdict::ResumeForward => Decision::resume_forward(who, why),
             Verdict::PlaceAnew => Decision::rollback_to(BEFORE_PLACE, who, why),
             Verdict::Cancel => Decision::cancel(who, why),
+        };
+        Ok(match self.at {
+            Some(step) => decision.at(step),
+            None => decision,
         })
     }
 }

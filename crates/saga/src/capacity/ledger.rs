@@ -101,6 +101,12 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Returns a number of places as databases hold it.
+pub(super) fn as_stored(places: u64) -> Result<i64> {
+    i64::try_from(places)
+        .map_err(|_| Error::new(ErrorKind::InvalidInput, format!("a pool has at most {} places", i64::MAX)))
+}
+
 pub(super) fn no_pool() -> Error {
     Error::new(ErrorKind::NotFound, "there is no such pool of places")
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
-use super::ledger::{Ledger, check_name, no_pool};
+use super::ledger::{Ledger, as_stored, check_name, no_pool};
 use super::{Answer, CapacityStore, Hold, Places, Request, Ticket};
 use crate::Result;
 
@@ -67,6 +67,7 @@ impl fmt::Debug for MemoryCapacity {
 impl CapacityStore for MemoryCapacity {
     async fn open(&self, pool: &str, places: u64) -> Result<()> {
         check_name(pool)?;
+        as_stored(places)?;
         self.pools().entry(pool.to_owned()).or_default().total = places;
         Ok(())
     }

@@ -134,8 +134,8 @@ pub trait CapacityStore: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the name is empty, longer than 512 bytes or holds a NUL; `Storage` or `Unavailable` if the store
-    /// failed.
+    /// `InvalidInput` if the name is empty, longer than 512 bytes or holds a NUL, and for more than `i64::MAX` places; `Storage` or
+    /// `Unavailable` if the store failed.
     async fn open(&self, pool: &str, places: u64) -> Result<()>;
 
     /// Carries out requests in their order, in one transaction; answers each in its place.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use pumasi_core::redis_link::RedisLink;
 use pumasi_core::time::Timestamp;
 
-use super::ledger::{Ledger, check_name, no_pool};
+use super::ledger::{Ledger, as_stored, check_name, no_pool};
 use super::{Answer, CapacityStore, Hold, Places, Request, Ticket};
 use crate::{Error, ErrorKind, Result};
 
@@ -140,7 +140,7 @@ impl fmt::Debug for RedisCapacity {
 impl CapacityStore for RedisCapacity {
     async fn open(&self, pool: &str, places: u64) -> Result<()> {
         check_name(pool)?;
-        let places = places.to_string();
+        let places = as_stored(places)?.to_string();
         let arguments = [self.prefix.as_bytes(), pool.as_bytes(), places.as_bytes()];
         let _: i64 = self.link.run("opening a pool of places", &self.scripts.open, &[], &arguments).await?;
         Ok(())

@@ -9,7 +9,7 @@ use pumasi_core::time::{Clock, SystemClock};
 use serde_json::{Value, json};
 use sqlx::{Row, SqlitePool};
 
-use super::ledger::{Ledger, check_name, no_pool};
+use super::ledger::{Ledger, as_stored, check_name, no_pool};
 use super::table::{counting, hold, holds, places, places_of, unsigned};
 use super::{Answer, CapacityStore, Hold, Places, Request, Ticket};
 use crate::Result;
@@ -88,7 +88,7 @@ impl CapacityStore for SqliteCapacity {
         check_name(pool)?;
         sqlx::query(include_str!("sql/open.sql"))
             .bind(pool)
-            .bind(i64::try_from(places).unwrap_or(i64::MAX))
+            .bind(as_stored(places)?)
             .execute(&self.pool)
             .await
             .map_err(|error| failed("opening a pool of places", error))?;

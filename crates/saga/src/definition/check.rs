@@ -96,9 +96,18 @@ fn check_units(plan: &Plan) -> Result<()> {
             let what = format!("what undoes step {} of saga {name}, or takes its late signals", unit.name);
             return refuse(format!("{what}, has a name of {length} bytes"));
         }
-        let policies = [undo, late].into_iter().flatten().map(|(_, policy)| policy);
-        if policies.chain([unit.policy]).any(|policy| policy.timeout().is_zero()) {
-            return refuse(format!("step {} of saga {name} has a timeout of zero", unit.name));
+        let policies = [undo, late].into_iter().flatten().map(|(_, policy)| policy).chain([unit.policy]);
+        for policy in policies {
+            if policy.timeout().is_zero() {
+                return refuse(format!("step {} of saga {name} has a timeout of zero", unit.name));
+            }
+            // It would hold its worker for ever.
+            if policy.attempts().is_none() && policy.backoff().ceiling(1).is_zero() {
+                return refuse(format!(
+                    "step {} of saga {name} is tried for ever, without a pause",
+                    unit.name
+                ));
+            }
         }
         if unit.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return refuse(format!("wait {} of saga {name} has a deadline of zero", unit.name));

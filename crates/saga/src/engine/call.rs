@@ -267,13 +267,17 @@ impl<App: Send + Sync + 'static> Core<App> {
         active: Active<App>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Driven> {
-        let core = Arc::clone(self);
+        let (core, told) = (Arc::clone(self), Arc::clone(&active.driving));
         let driving = async move { core.drive_to_rest(job, first, active, permit).await };
         if self.options.inline {
             return Ok(driving.await);
         }
         let task = tokio::spawn(driving);
-        task.await.map_err(|_| Error::new(ErrorKind::Other, "the driver of a saga was stopped"))
+        let _ = told.stop.set(task.abort_handle());
+        task.await.map_err(|stopped| {
+            let kind = if stopped.is_cancelled() { ErrorKind::Unavailable } else { ErrorKind::Other };
+            Error::new(kind, "the driver of a saga was stopped")
+        })
     }
 
     /// Drives a job, and parks its saga if this code cannot.

@@ -89,10 +89,14 @@ impl<App: Send + Sync + 'static> Core<App> {
             if !commands.is_empty() {
                 self.await_lease().await;
             }
-            // A transaction stands alone in its stage, and makes its own record.
-            if let [command] = *commands.as_slice()
-                && is_transaction(job, command)
-            {
+            // A transaction stands alone in its stage, and makes its own record: once the late handlers that run are at rest.
+            let (transactions, others): (Vec<_>, Vec<_>) =
+                commands.into_iter().partition(|command| is_transaction(job, *command));
+            commands = transactions;
+            for command in others {
+                running.push(self.attempt(job, command)?);
+            }
+            if let (Some(command), true) = (commands.first().copied(), running.is_empty()) {
                 match self.run_in_transaction(job, command).await? {
                     Transacted::Committed { next, holds } if holds => {
                         commands = next;
@@ -102,9 +106,6 @@ impl<App: Send + Sync + 'static> Core<App> {
                     Transacted::Undone { next } => commands = next,
                 }
                 continue;
-            }
-            for command in std::mem::take(&mut commands) {
-                running.push(self.attempt(job, command)?);
             }
             let Some(ended) = self.wait(job, &mut running, told).await else { continue };
             // Before the next step is begun: what an operator decided may be that it shall not.

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use pumasi_core::time::Timestamp;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::AbortHandle;
 
 use crate::definition::{Definition, Plan, UnitKind, erased::Data};
 use crate::definition::{Untyped, erased};
@@ -95,6 +96,8 @@ struct Driving {
     told: Notify,
     /// How it ended, if it was forgotten with that.
     forgotten: OnceLock<View>,
+    /// Stops it, where it has a task of its own.
+    stop: OnceLock<AbortHandle>,
 }
 
 impl Driving {
@@ -253,6 +256,25 @@ impl<App> Core<App> {
         Ok(Active { core: Arc::clone(self), id, driving })
     }
 
+    /// Waits until nothing is driven here, by a worker or for a call.
+    async fn rest(&self) {
+        loop {
+            let Some((id, other)) = self.active().iter().next().map(|(id, other)| (*id, Arc::clone(other)))
+            else {
+                return;
+            };
+            let ended = other.ended.notified();
+            if self.active().contains_key(&id) {
+                ended.await;
+            }
+        }
+    }
+
+    /// Stops what is driven here for calls.
+    fn stop_calls(&self) {
+        self.active().values().filter_map(|driving| driving.stop.get()).for_each(AbortHandle::abort);
+    }
+
     /// Tells whoever drives the saga here that something was left for it.
     fn tell_driver(&self, id: SagaId) {
         if let Some(driving) = self.active().get(&id) {
@@ -283,7 +305,8 @@ impl<App> Drop for Active<App> {
 /// Checks that this code can drive what a record says.
 fn check_definition<App>(definition: &Untyped<App>, state: &State) -> Result<()> {
     let plan: &Plan = &definition.plan;
-    if state.units.len() != plan.units.len() || state.fingerprint != definition.fingerprint {
+    let known = [definition.fingerprint, plan.fingerprint_of_units()];
+    if state.units.len() != plan.units.len() || !known.contains(&state.fingerprint) {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("saga {} changed its definition without changing version {}", plan.saga, plan.version),

@@ -33,11 +33,20 @@ pub struct Decision {
     pub(super) order: Order,
     pub(super) who: Arc<str>,
     pub(super) why: Arc<str>,
+    at: Option<Arc<str>>,
 }
 
 impl Decision {
     fn new(order: Order, who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
-        Self { order, who: who.into(), why: why.into() }
+        Self { order, who: who.into(), why: why.into(), at: None }
+    }
+
+    /// Binds the decision to the [step](super::View::step) that whoever made it saw the saga stand at: where it stands at another one by
+    /// now, the decision is refused (`Conflict`). Without it a decision that is sent twice may be carried out at two steps.
+    #[must_use]
+    pub fn at(mut self, step: impl Into<Arc<str>>) -> Self {
+        self.at = Some(step.into());
+        self
     }
 
     /// Tries again what the saga stands at.
@@ -106,6 +115,7 @@ impl Decision {
             Order::RollbackTo(savepoint) => savepoint.len(),
             _ => 0,
         };
+        let savepoint = savepoint.max(self.at.as_deref().map_or(0, str::len));
         if savepoint.max(self.who.len()).max(self.why.len()) > MAX_WORDS {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -119,7 +129,12 @@ impl Decision {
     }
 
     pub(super) fn input(&self) -> Input {
-        Input::Operator { order: self.order.clone(), who: Arc::clone(&self.who), why: Arc::clone(&self.why) }
+        Input::Operator {
+            order: self.order.clone(),
+            who: Arc::clone(&self.who),
+            why: Arc::clone(&self.why),
+            at: self.at.clone(),
+        }
     }
 
     /// Writes the decision as a signal's payload.
@@ -136,6 +151,7 @@ impl Decision {
             time: None,
             ended: false,
             parent: None,
+            at: self.at.as_deref().map(str::to_owned),
             who: self.who.to_string(),
             why: self.why.to_string(),
         };
@@ -154,6 +170,8 @@ struct Written {
     ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
     who: String,
     why: String,
 }
@@ -177,6 +195,7 @@ pub(super) fn write_undo(undone: &Undone) -> Vec<u8> {
         time: undone.by.as_deref().map(str::to_owned),
         ended: undone.ended,
         parent: undone.parent.as_deref().map(str::to_owned),
+        at: None,
         who: who.to_string(),
         why: why.to_string(),
     };
@@ -201,7 +220,8 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         }
         _ => return Err(unreadable()),
     };
-    Ok(Left::Decision(Decision::new(order, written.who, written.why)))
+    let decision = Decision::new(order, written.who, written.why);
+    Ok(Left::Decision(Decision { at: written.at.map(Arc::from), ..decision }))
 }
 
 /// Checks that a forced value is what the step makes.

@@ -19,6 +19,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many sagas are claimed at once.
 const CLAIM: usize = 128;
+/// How long a call that was stopped may take to end.
+const STOPPED: Duration = Duration::from_millis(100);
 /// How many ended sagas are forgotten at once.
 const PURGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
@@ -26,8 +28,9 @@ impl<App: Send + Sync + 'static> Engine<App> {
     /// Drives whatever is due, in this store, until it is told to stop: sagas whose deadline or pause is over, that a signal was
     /// left for, or that a dead worker held.
     ///
-    /// Told to stop, it claims nothing more, lets what is under way go on for the [drain limit](super::EngineOptions), stops the
-    /// rest, and gives everything back at once: another worker goes on with it.
+    /// Told to stop, it claims nothing more, lets what is under way go on for the [drain limit](super::EngineOptions), also what calls
+    /// on this engine drive, stops the rest (those calls end with `Unavailable`), and gives everything back at once: another worker goes
+    /// on with it. A service stops taking requests first.
     ///
     /// # Errors
     ///
@@ -38,14 +41,16 @@ impl<App: Send + Sync + 'static> Engine<App> {
             ended = self.core.work(&mut tasks) => ended,
             () = shutdown.triggered() => Ok(()),
         };
-        let drained = async { while tasks.join_next().await.is_some() {} };
-        let _ = pumasi_core::resilience::within(
-            &*self.core.options.clock,
-            self.core.options.drain_limit,
-            drained,
-        )
-        .await;
+        let drained = async {
+            while tasks.join_next().await.is_some() {}
+            self.core.rest().await;
+        };
+        let clock = &*self.core.options.clock;
+        let _ = pumasi_core::resilience::within(clock, self.core.options.drain_limit, drained).await;
         tasks.shutdown().await;
+        self.core.stop_calls();
+        // A task that is stopped ends where it waits next.
+        let _ = pumasi_core::resilience::within(clock, STOPPED, self.core.rest()).await;
         if self.core.active().is_empty() {
             self.core.store.leave(self.core.worker).await?;
             self.core.lease_is_over();

@@ -42,8 +42,8 @@ pub(crate) enum Input {
     Signal { unit: usize, id: Arc<str>, payload: Arc<[u8]>, at: Timestamp },
     /// Time passed.
     Tick,
-    /// An operator decided.
-    Operator { order: Order, who: Arc<str>, why: Arc<str> },
+    /// An operator decided, about the step `at` if it is said.
+    Operator { order: Order, who: Arc<str>, why: Arc<str>, at: Option<Arc<str>> },
 }
 
 /// How an attempt ended.
@@ -145,7 +145,7 @@ pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment)
             turn.outcome.reception = Some(turn.signal(Early { unit, id, payload, at }));
         }
         Input::Tick => turn.tick(),
-        Input::Operator { order, who, why } => turn.order(order, who, why)?,
+        Input::Operator { order, who, why, at } => turn.order(order, who, why, at.as_deref())?,
     }
     turn.go_on();
     Ok(turn.outcome)

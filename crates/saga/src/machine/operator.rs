@@ -38,8 +38,17 @@ fn conflict(what: &'static str) -> Error {
 }
 
 impl Turn<'_> {
-    pub(super) fn order(&mut self, order: Order, who: Arc<str>, why: Arc<str>) -> Result<()> {
+    pub(super) fn order(
+        &mut self,
+        order: Order,
+        who: Arc<str>,
+        why: Arc<str>,
+        seen: Option<&str>,
+    ) -> Result<()> {
         let at = stands_at(self.plan, self.state).and_then(|unit| self.plan.units.get(unit));
+        if seen.is_some() && seen != at.map(|unit| &*unit.name) {
+            return Err(conflict("the saga stands at another step than was decided about"));
+        }
         let audit = Audit {
             action: Arc::from(order.name()),
             who,

@@ -9,9 +9,16 @@ use crate::machine::{Phase, State, StuckAt, UnitStatus};
 use crate::store::Status;
 
 /// Checks the invariants of a saga, whose plan is the first, and of its children.
-pub(super) fn check(plans: &[Plan], ending: &Ending, bank: &Bank, calls: &[Called]) -> Result<(), String> {
+pub(super) fn check(
+    plans: &[Plan],
+    ending: &Ending,
+    bank: &Bank,
+    calls: &[Called],
+    may_stand: &dyn Fn(&str) -> bool,
+) -> Result<(), String> {
     let Some((plan, children)) = plans.split_first() else { return Ok(()) };
-    check_one(plan, ending.status, ending, bank, calls)?;
+    let check_one = |plan, status| check_one(plan, status, ending, bank, calls, may_stand);
+    check_one(plan, ending.status)?;
     for child in children {
         let status = ending.children.get(&*child.saga).copied();
         match (ending.status, status) {
@@ -25,7 +32,7 @@ pub(super) fn check(plans: &[Plan], ending: &Ending, bank: &Bank, calls: &[Calle
             }
         }
         match status {
-            Some(status) if status.is_final() => check_one(child, status, ending, bank, calls)?,
+            Some(status) if status.is_final() => check_one(child, status)?,
             _ if ending.status == Status::NeedsOperator => {}
             _ => nothing_stands(child, bank)?,
         }
@@ -56,6 +63,7 @@ fn check_one(
     ending: &Ending,
     bank: &Bank,
     calls: &[Called],
+    may_stand: &dyn Fn(&str) -> bool,
 ) -> Result<(), String> {
     let known = bank.steps();
     let knows = |name: &str| known.iter().any(|step| step == name);
@@ -78,9 +86,10 @@ fn check_one(
                 }
             }
             Status::Compensated => {
-                let has_undo = unit.undo.is_some();
-                if (has_undo || pivot == Some(&*unit.name)) && standing != 0 && !by_hand {
-                    return Err(format!("compensated, and the effect of step {} stands", unit.name));
+                let is_undone = unit.undo.is_some() || pivot == Some(&*unit.name);
+                if standing != 0 && !by_hand && (is_undone || !may_stand(&unit.name)) {
+                    let why = if is_undone { "" } else { ", which has no compensation," };
+                    return Err(format!("compensated, and the effect of step {}{why} stands", unit.name));
                 }
             }
             Status::NeedsOperator => {
@@ -282,7 +291,7 @@ mod tests {
             done: *done,
         };
         let calls: Vec<Called> = calls.iter().map(called).collect();
-        check(&[parcel.plan().clone(), packing.plan().clone()], &ending, &Bank::new(), &calls)
+        check(&[parcel.plan().clone(), packing.plan().clone()], &ending, &Bank::new(), &calls, &|_| false)
     }
 
     fn run(name: &str) -> Point {

@@ -65,6 +65,10 @@ impl Around {
                 settled
             };
             match fault {
+                None if injector.is_unknowable(&point) => {
+                    done(once.await);
+                    unknown()
+                }
                 None => done(once.await),
                 Some(Fault::Fail) => Settled::Failed { reason: Arc::from("injected"), retry },
                 Some(Fault::UnknownBefore) => unknown(),
@@ -163,6 +167,10 @@ impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
     }
 
     fn probe(&self, cx: Cx<App>, data: Data<'_>) -> Result<Running> {
+        if self.around.injector.is_unknowable(&self.around.point) {
+            let settled = Settled::Unknown { reason: Arc::from("injected") };
+            return Ok(Box::pin(std::future::ready(settled)));
+        }
         self.inner.probe(cx, data)
     }
 

@@ -163,6 +163,10 @@ pub struct Schedule {
     faults: BTreeMap<usize, Fault>,
     /// Chance by chance: the seed, and how many of 1,000 points are struck.
     random: Option<(u64, u32)>,
+    /// The step of which nobody ever comes to know that it was done.
+    unknowable: Option<String>,
+    /// An operator cancels what has completed.
+    cancelled: bool,
 }
 
 impl Schedule {
@@ -178,28 +182,38 @@ impl Schedule {
         self
     }
 
+    /// Lets nobody know of a step that it was done, however often it is tried, unless an operator decides: it is undone for all that.
+    #[must_use]
+    pub fn without_word_of(mut self, step: impl Into<String>) -> Self {
+        self.unknowable = Some(step.into());
+        self
+    }
+
+    /// Has an operator cancel the saga after it has completed, as may be where it has no pivot.
+    #[must_use]
+    pub fn cancelled(mut self) -> Self {
+        self.cancelled = true;
+        self
+    }
+
     pub(super) fn count(&self) -> usize {
-        self.faults.len()
+        self.faults.len() + usize::from(self.unknowable.is_some()) + usize::from(self.cancelled)
     }
 
     /// Draws the faults from a seed: about `per_mille` of 1,000 points are struck.
     pub fn seeded(seed: u64, per_mille: u32) -> Self {
-        Self { faults: BTreeMap::new(), random: Some((seed, per_mille)) }
+        Self { random: Some((seed, per_mille)), ..Self::default() }
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((seed, per_mille)) = self.random {
-            return write!(f, "seed {seed} at {per_mille}/1000");
-        }
-        if self.faults.is_empty() {
-            return f.write_str("calm");
-        }
-        for (place, (point, fault)) in self.faults.iter().enumerate() {
-            write!(f, "{}{fault} at point {point}", if place > 0 { ", " } else { "" })?;
-        }
-        Ok(())
+        let mut parts = Vec::new();
+        parts.extend(self.random.map(|(seed, per_mille)| format!("seed {seed} at {per_mille}/1000")));
+        parts.extend(self.unknowable.iter().map(|step| format!("without word of {step}")));
+        parts.extend(self.faults.iter().map(|(point, fault)| format!("{fault} at point {point}")));
+        parts.extend(self.cancelled.then(|| "cancelled".to_owned()));
+        if parts.is_empty() { f.write_str("calm") } else { f.write_str(&parts.join(", ")) }
     }
 }
 
@@ -323,6 +337,23 @@ impl Injector {
         }
         inner.points.push(point);
         fault
+    }
+
+    /// Tells whether nobody comes to know what becomes of this.
+    pub(super) fn is_unknowable(&self, point: &Point) -> bool {
+        let inner = self.inner();
+        let Point::Run(step) = point else { return false };
+        !inner.quiet && inner.schedule.unknowable.as_ref() == Some(step)
+    }
+
+    /// An operator has found out what became of everything.
+    pub(super) fn find_out(&self) {
+        self.inner().schedule.unknowable = None;
+    }
+
+    /// Tells whether an operator cancels what has completed.
+    pub(super) fn cancels(&self) -> bool {
+        self.inner().schedule.cancelled
     }
 
     /// Comes to a signal being sent. In a random run that is no point of its own: there signals are held back by chance.

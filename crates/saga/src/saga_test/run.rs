@@ -15,8 +15,8 @@ use super::fault::{Arrival, Called, Fault, Injector, Point, Schedule};
 use super::script::{Script, Sent};
 use super::store::FaultyStore;
 use super::{Bank, Scenario, Stores, check, code};
-use crate::definition::{Definition, Plan, Untyped};
-use crate::engine::{Engine, EngineOptions, SagaHandle, View};
+use crate::definition::{Definition, Plan, UnitKind, Untyped};
+use crate::engine::{Decision, Engine, EngineOptions, SagaHandle, View};
 use crate::machine::Audit;
 use crate::store::{SagaId, SagaStore, Status};
 use crate::{Error, ErrorKind, Result};
@@ -156,7 +156,8 @@ pub(super) fn run<S: Scenario>(scenario: &S, stores: &impl Stores, schedule: &Sc
     let (mut purged, mut forgotten) = (false, false);
     let (ending, wrong) = match ended {
         Ok((id, end)) => {
-            let checked = check::check(&world.plans, &end, &bank, &injector.calls());
+            let may_stand = |step: &str| scenario.may_stand(step);
+            let checked = check::check(&world.plans, &end, &bank, &injector.calls(), &may_stand);
             let checked = checked.and_then(|()| scenario.check(&world.app, &end));
             forgotten = injector.forgotten(id).is_some();
             let checked = checked.and_then(|()| world.clear_away(id, end.status)).map(|gone| purged = gone);
@@ -223,7 +224,9 @@ impl<S: Scenario> World<'_, S> {
         let mut process = self.boot().map_err(told)?;
         let key = Arc::new(self.scenario.key());
         let id = process.handle.id(&key).map_err(told)?;
-        let Script { first, last } = Script::of(self.scenario.answers(), &self.injector);
+        let first = self.plans.first().and_then(|plan| plan.units.first());
+        let begins_with_wait = first.is_some_and(|unit| unit.kind == UnitKind::Wait);
+        let Script { first, last } = Script::of(self.scenario.answers(), begins_with_wait, &self.injector);
         for sent in first {
             process = self.answer(process, &key, id, sent.as_ref())?;
             process = self.operate(process, &key, false)?;
@@ -234,6 +237,9 @@ impl<S: Scenario> World<'_, S> {
             process = self.answer(process, &key, id, Some(&sent))?;
             process = self.settle(process, id)?;
             process = self.operate(process, &key, true)?;
+        }
+        if self.injector.cancels() && self.status(id) == Some(Status::Completed) {
+            process = self.cancel(process, &key, id)?;
         }
         // What was put off happens now, and those who stood still go on.
         self.injector.thaw();
@@ -281,6 +287,7 @@ impl<S: Scenario> World<'_, S> {
             if self.decisions >= S::MAX_DECISIONS {
                 return Err("an operator decides again and again".to_owned());
             }
+            self.injector.find_out();
             let tried = std::cell::Cell::new(false);
             process = self.ask(process, id, |process| {
                 let (handle, key, decision) = (process.handle.clone(), Arc::clone(key), decision.clone());
@@ -299,6 +306,28 @@ impl<S: Scenario> World<'_, S> {
             }
         }
         Ok(process)
+    }
+
+    /// Has an operator cancel what has completed.
+    fn cancel(
+        &mut self,
+        process: Process<S::Key, S::App>,
+        key: &Arc<S::Key>,
+        id: SagaId,
+    ) -> std::result::Result<Process<S::Key, S::App>, String> {
+        let tried = std::cell::Cell::new(false);
+        let process = self.ask(process, id, |process| {
+            let (handle, key, was_tried) = (process.handle.clone(), Arc::clone(key), tried.replace(true));
+            Box::pin(async move {
+                match handle.decide(&key, Decision::cancel("saga_test", "all is undone")).await {
+                    Err(error) if error.kind() == ErrorKind::Conflict && was_tried => Ok(None),
+                    decided => decided.map(Some),
+                }
+            })
+        })?;
+        self.decisions += 1;
+        let process = self.settle(process, id)?;
+        self.operate(process, key, true)
     }
 
     /// Answers until that is acknowledged, as a client does who does not know whether it was heard.

@@ -27,7 +27,7 @@ pub(super) struct Script {
 
 impl Script {
     /// Puts the answers in order, as the schedule has it: in a random run perhaps twice, and perhaps not in order.
-    pub(super) fn of(answers: Vec<Signal>, injector: &Injector) -> Self {
+    pub(super) fn of(answers: Vec<Signal>, begins_with_wait: bool, injector: &Injector) -> Self {
         let mut script = Self { first: Vec::new(), last: Vec::new() };
         let (mut early, mut held_back) = (0, BTreeSet::new());
         for signal in answers {
@@ -51,8 +51,9 @@ impl Script {
                 _ => script.first.push(Some(sent)),
             }
         }
-        if script.first.is_empty() {
-            script.first.push(None);
+        // What begins with a step comes to its first wait before that is answered.
+        if script.first.is_empty() || !begins_with_wait {
+            script.first.insert(early, None);
         }
         if injector.is_random() {
             script.shuffle(injector);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use pumasi_core::resilience::Backoff;
 use pumasi_saga::{
     Answer, Compensate, Cx, Definition, ErrorKind, Late, Outcome, Policy, Result, Saga, Step, Undo,
 };
@@ -132,7 +133,22 @@ fn what_undoes_a_step_and_what_takes_its_late_signals_is_drawn() {
 #[test]
 fn a_fingerprint_is_the_one_that_records_have() {
     let saga = Saga::<u64, ()>::new("order", 1).step(Named("book")).pivot(Named("pay")).build().unwrap();
-    assert_eq!(saga.plan().fingerprint(), 0x21f6_c1a8);
+    assert_eq!(saga.plan().fingerprint(), 0xb470_1be0);
     let saga = Saga::<u64, ()>::new("order", 2).step(Named("book")).build().unwrap();
-    assert_eq!(saga.plan().fingerprint(), 0xcdfd_3257);
+    assert_eq!(saga.plan().fingerprint(), 0x8a83_a9be);
+    let undone =
+        Saga::<u64, ()>::new("order", 2).step(Named("book")).compensate(Named("free")).build().unwrap();
+    assert_ne!(
+        undone.plan().fingerprint(),
+        saga.plan().fingerprint(),
+        "a compensation that is gone is noticed"
+    );
+}
+
+#[test]
+fn what_is_tried_for_ever_has_pauses() {
+    let hasty = Policy::forever().with_backoff(Backoff::constant(Duration::ZERO));
+    let error = Saga::<u64, ()>::new("order", 1).step(Named("book")).policy(hasty).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("book"), "{error}");
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pumasi_saga::definition::Look;
 use pumasi_saga::store::{SagaStore, Status};
-use pumasi_saga::{Branch, Decision, Definition, Policy, Saga, SagaHandle, Unknown, WhenExhausted};
+use pumasi_saga::{
+    Branch, Decision, Definition, ErrorKind, Policy, Saga, SagaHandle, Unknown, WhenExhausted,
+};
 
 use crate::sagas::AgreeTerms;
 use crate::script::{Desk, Free, Mood, Pay, Prepare, Reserve, Script, Unwrap, Void, Wrap};
@@ -88,7 +90,12 @@ async fn several_that_are_passed_over_are_settled_one_after_the_other_the_last_f
     let gifts = desk.engine().register(passing_over(WhenExhausted::Continue)).unwrap();
     gifts.start(&1).await.unwrap();
     assert_eq!(stands(&gifts).await, at("wrap", "not undone: wrap, reserve"));
-    gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+    let seen = Decision::skip(WHO, WHY).at("wrap");
+    gifts.decide(&1, seen.clone()).await.unwrap();
+    assert_eq!(stands(&gifts).await, at("reserve", "not undone: reserve"));
+    // sent twice, it passes over what it was about alone
+    let error = gifts.decide(&1, seen).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(stands(&gifts).await, at("reserve", "not undone: reserve"));
     desk.script.set("free", Mood::Works);
     let view = gifts.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();

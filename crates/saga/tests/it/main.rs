@@ -19,6 +19,7 @@ mod exhausted;
 mod faults;
 mod funnel;
 mod jobs;
+mod noticed;
 mod operator;
 mod order;
 #[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]

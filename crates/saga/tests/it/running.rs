@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pumasi_core::event::Shutdown;
 use pumasi_saga::store::{MemoryStore, Query, SagaStore, Status};
-use pumasi_saga::{Cx, Definition, Engine, EngineOptions, Outcome, Policy, Saga, SagaHandle, Step};
+use pumasi_saga::{
+    Cx, Definition, Engine, EngineOptions, ErrorKind, Outcome, Policy, Saga, SagaHandle, Step,
+};
 use tokio::sync::{Notify, Semaphore};
 
 const LEASE: Duration = Duration::from_millis(300);
@@ -95,6 +97,48 @@ fn a_worker_takes_over_what_a_dead_one_left_and_retries_what_is_due() {
         shutdown.trigger();
         running.await.unwrap().unwrap();
     });
+}
+
+#[tokio::test]
+async fn a_shutdown_drains_what_calls_drive_and_gives_back_what_does_not_end() {
+    for is_patient in [true, false] {
+        let (store, gate) = (MemoryStore::new(), Gate::new(0));
+        let limit = if is_patient { Duration::from_mins(1) } else { Duration::from_millis(50) };
+        // whoever would have to wait for the lease to end would wait for long
+        let options = EngineOptions::new().with_lease(Duration::from_mins(5)).with_drain_limit(limit);
+        let engine = Engine::with_options(store.clone(), Arc::clone(&gate), options);
+        let handle = engine.register(definition()).unwrap();
+        let shutdown = Shutdown::new();
+        let calling = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.start(&1).await }
+        });
+        gate.inside.notified().await;
+        let running = tokio::spawn({
+            let (engine, shutdown) = (engine.clone(), shutdown.clone());
+            async move { engine.run(&shutdown).await }
+        });
+        shutdown.trigger();
+        if is_patient {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(!running.is_finished(), "it waits for the call");
+            gate.open.add_permits(1);
+            assert_eq!(calling.await.unwrap().unwrap().status, Status::Completed);
+        } else {
+            assert_eq!(calling.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        running.await.unwrap().unwrap();
+        let held = store.query(&Query::new().with_holder(engine.worker())).await.unwrap();
+        assert!(held.is_empty(), "{held:?}");
+        if !is_patient {
+            let other = self::engine(&store, &Gate::new(1));
+            assert_eq!(other.engine().run_due().await.unwrap(), 1, "another goes on with it at once");
+            while other.view(&1).await.unwrap().status != Status::Completed {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                other.engine().run_due().await.unwrap();
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@ use pumasi_core::event::{Envelope, EventBus, MemoryBus, Relay, State, Subscripti
 use pumasi_core::time::ManualClock;
 use pumasi_saga::store::{MemoryStore, MemoryTransaction, Status};
 use pumasi_saga::{
-    CompensateTransaction, Cx, Definition, Engine, EngineOptions, Outcome, Saga, Step, TransactionStep,
+    Answer, CompensateTransaction, Cx, Decision, Definition, Engine, EngineOptions, Late, Outcome, Receipt,
+    Saga, Signal, Step, TransactionStep,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore};
 
 type Rows = Arc<Mutex<Vec<String>>>;
 
@@ -149,6 +151,115 @@ async fn a_step_in_a_transaction_is_undone_in_a_transaction_once() {
     }
     assert_eq!((view.status, view.reason.as_deref()), (Status::Compensated, Some("refused")));
     assert_eq!(*rows.lock().unwrap(), ["order 7", "order 7 taken back"]);
+}
+
+/// Rows, and what holds refunds up: none is made before it is open.
+struct Counter {
+    rows: Rows,
+    begun: Notify,
+    open: Semaphore,
+}
+
+impl Counter {
+    fn write(&self, what: &str) {
+        self.rows.lock().unwrap().push(what.to_owned());
+    }
+}
+
+struct Put;
+
+impl TransactionStep<Arc<Counter>, MemoryTransaction> for Put {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(
+        &self,
+        cx: &Cx<Arc<Counter>>,
+        transaction: &mut MemoryTransaction,
+        (): (),
+    ) -> Outcome<(), &'static str> {
+        let counter = Arc::clone(cx.app());
+        transaction.write(move || counter.write("put"));
+        Outcome::Done(())
+    }
+}
+
+struct TakeBack;
+
+impl CompensateTransaction<Arc<Counter>, MemoryTransaction, Put> for TakeBack {
+    type Error = &'static str;
+
+    async fn undo(
+        &self,
+        cx: &Cx<Arc<Counter>>,
+        transaction: &mut MemoryTransaction,
+        (): (),
+        (): (),
+    ) -> Outcome<(), &'static str> {
+        let counter = Arc::clone(cx.app());
+        transaction.write(move || counter.write("taken back"));
+        Outcome::Done(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Money(u64);
+
+impl Answer for Money {
+    const NAME: &'static str = "money";
+}
+
+struct Refund;
+
+impl Late<Arc<Counter>, Money> for Refund {
+    type Error = &'static str;
+
+    async fn handle(&self, cx: &Cx<Arc<Counter>>, Money(amount): Money) -> Outcome<(), &'static str> {
+        cx.app().begun.notify_one();
+        let Ok(permit) = cx.app().open.acquire().await else { return Outcome::Unknown("closed") };
+        permit.forget();
+        cx.app().write(&format!("refunded {amount}"));
+        Outcome::Done(())
+    }
+}
+
+#[tokio::test]
+async fn late_signals_are_handled_to_their_end_beside_an_undo_in_a_transaction() {
+    let definition = Saga::<u64, Arc<Counter>>::new("sale", 1)
+        .step_tx::<_, MemoryTransaction, _>(Put)
+        .compensate_tx(TakeBack)
+        .wait::<Money>()
+        .late(Refund)
+        .build()
+        .unwrap();
+    let counter = Arc::new(Counter { rows: Rows::default(), begun: Notify::new(), open: Semaphore::new(0) });
+    let engine = Engine::new(MemoryStore::new(), Arc::clone(&counter));
+    let handle = engine.register(definition).unwrap();
+    assert_eq!(handle.advance(&7, Money(1)).await.unwrap().status, Status::Completed);
+    let calling = |call| {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            match call {
+                0 => handle.decide(&7, Decision::cancel("운영자 7", "고객 문의")).await,
+                amount => handle.advance(&7, Signal::from(Money(amount)).with_id(amount.to_string())).await,
+            }
+        })
+    };
+    let second = calling(2);
+    counter.begun.notified().await;
+    // heard in one turn: another payment, and that all is undone
+    let receipt = handle.signal(&7, Signal::from(Money(3)).with_id("3")).await.unwrap();
+    assert_eq!(receipt, Receipt::Kept);
+    let cancelling = calling(0);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    counter.open.add_permits(2);
+    second.await.unwrap().unwrap();
+    let view = cancelling.await.unwrap().unwrap();
+    assert_eq!((view.status, view.reason.as_deref()), (Status::Compensated, Some("cancelled")));
+    let mut rows = counter.rows.lock().unwrap().clone();
+    rows.sort();
+    assert_eq!(rows, ["put", "refunded 2", "refunded 3", "taken back"]);
 }
 
 #[cfg(feature = "postgres")]

@@ -98,6 +98,7 @@ mod errand;
 mod hamper;
 mod labels;
 mod parcel;
+mod shape;
 mod ticket;
 mod trip;
 
@@ -105,6 +106,7 @@ pub use errand::{Early, Errand};
 pub use hamper::Hamper;
 pub use labels::Labels;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
+pub use shape::{Close, GiveBack, GiveBackWhatIsKnown, Pack, Shape, Take, Unpack};
 pub use ticket::Ticket;
 pub use trip::{Keeper, Trip};
 
@@ -184,6 +186,10 @@ impl Scenario for PaidTwice {
         registration()
     }
 
+    fn may_stand(&self, step: &str) -> bool {
+        step == "check_eligibility"
+    }
+
     fn key(&self) -> RegistrationKey {
         RegistrationKey::of(8)
     }
@@ -219,6 +225,10 @@ impl Scenario for Registration {
 
     fn definition(&self) -> Result<Definition<RegistrationKey, Bank>> {
         registration()
+    }
+
+    fn may_stand(&self, step: &str) -> bool {
+        step == "check_eligibility"
     }
 
     fn key(&self) -> RegistrationKey {

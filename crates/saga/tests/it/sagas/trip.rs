@@ -57,6 +57,10 @@ impl Scenario for Trip {
             .build()
     }
 
+    fn may_stand(&self, step: &str) -> bool {
+        step == "stamp"
+    }
+
     fn key(&self) -> u64 {
         7
     }
