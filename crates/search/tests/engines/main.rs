@@ -4,6 +4,7 @@
 
 #[cfg(feature = "embedded")]
 mod kill;
+mod torn;
 #[cfg(feature = "embedded")]
 #[expect(clippy::print_stdout, reason = "what a page cost is printed")]
 mod walk;
