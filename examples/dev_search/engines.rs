@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use pumasi_core::Result;
+use pumasi_core::event::Shutdown;
 use pumasi_search::{PageCache, Search, SearchEngine};
 
 use crate::cable::Cable;
+
+/// How often the engines are looked at while nobody searches.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Engines {
@@ -31,5 +35,12 @@ impl Engines {
             .tune(|fallback| fallback.probe_every(Duration::from_millis(200)))
             .build()?;
         Ok(Self { search, primary, fallback })
+    }
+
+    /// Looks at the engines also while nobody searches, so that what is told of them is how they stand.
+    pub(crate) async fn watch(self, shutdown: Shutdown) {
+        while tokio::time::timeout(LOOK_EVERY, shutdown.triggered()).await.is_err() {
+            self.search.refresh(LOOK_EVERY / 2).await;
+        }
     }
 }

@@ -9,7 +9,7 @@ const words = {
     served: { fresh: "새 답", cached: "캐시", stale: "오래된 답", degraded: "대신한 답", failed: "답 없음" },
     by: engine => `답한 곳: ${engineNames.ko[engine] ?? engine}`, age: ms => `${(ms / 1000).toFixed(1)}초 전의 답입니다`, took: ms => `${ms}ms`, nobody: "아무 엔진도 답하지 못하고, 캐시에도 없습니다.",
     causes: { failed: "주 엔진이 실패했습니다", slow: "주 엔진이 느립니다", circuit_open: "주 엔진을 쉬게 두고 뒤에서 시험하고 있습니다", incomplete: "주 엔진의 답이 온전하지 않습니다", lagging: "주 엔진이 아직 새 글을 따라잡지 못했습니다", revalidating: "새 답을 가져오는 중입니다" },
-    gaps: { "the order is another than usual": "순서가 평소와 다를 수 있습니다", "words with typos are not found": "오타가 있는 낱말은 찾지 못합니다", "facets were not counted": "개수를 세지 못했습니다", "only the first words were looked up": "앞쪽 낱말만 찾았습니다", "deleted documents may still be found": "지워진 글이 보일 수 있습니다" },
+    gaps: { "the order is another than usual": "순서가 평소와 다를 수 있습니다", "words with typos are not found": "오타가 있는 낱말은 찾지 못합니다", "facets were not counted": "개수를 세지 못했습니다", "only the first words were looked up": "앞쪽 낱말만 찾았습니다", "deleted documents may still be found": "지워진 글이 보일 수 있습니다", "documents are missing": "일부 글이 빠져 있을 수 있습니다" },
     engines: "엔진", enginesLead: "운영자는 엔진을 실제로 끊을 수 있습니다. 끊긴 동안 쓴 글은 기다렸다가, 돌아오면 이어서 색인됩니다.", primary: "주 엔진", fallback: "예비", circuit: { closed: "정상", half_open: "시험 중", open: "차단됨" }, documents: n => `문서 ${n}개`, wiped: "문서를 잃음", lag: ms => `${(ms / 1000).toFixed(1)}초 뒤처짐`,
     line: { whole: "이어짐", refused: "연결 거부", silent: "묵묵부답" }, do: { whole: "다시 잇기", refused: "끊기", silent: "침묵시키기" }, cutDone: { whole: "다시 이었습니다.", refused: "끊었습니다.", silent: "침묵시켰습니다." },
     watch: "지켜보기", unwatch: "그만 보기", watched: (n, failed, now) => `질문 ${n}번, 답 없음 ${failed}번 · 지금은 ${now}`, strip: "지난 질문들이 어떻게 답해졌는지",

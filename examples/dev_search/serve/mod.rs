@@ -141,6 +141,7 @@ pub(crate) async fn run(options: Options) -> Told {
         host.works_on(consumer.run(host.shutdown.clone()));
     }
     follow::catch_up(&service.board, &service.engines, &host.shutdown).await;
+    host.also(service.engines.clone().watch(host.shutdown.clone()));
     let stopping = host.shutdown.clone();
     host.works_on(async move { engine.run(&stopping).await });
     let people = api::router().merge(find::router()).merge(market::router()).merge(todo::router());

@@ -114,6 +114,26 @@ async fn what_is_written_while_an_engine_is_away_is_found_in_it_when_it_is_back(
 }
 
 #[tokio::test]
+async fn how_the_engines_stand_is_shown_also_while_nobody_searches() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    let primary = |is: fn(&Value) -> bool| move |engines: &Value| is(&engines[0]);
+    site.until("/engines", Nobody, primary(|row| row["documents"] == 45)).await;
+    site.cut("primary", "refused").await;
+    let written = site.ask(Method::POST, "/entries", Member("민수"), Some(post("고래"))).await;
+    assert_eq!(written.0, StatusCode::CREATED, "{}", written.1);
+    let lags = |row: &Value| row["lag_ms"].as_u64().is_some_and(|lag| lag > 0) && row["documents"] == 45;
+    site.until("/engines", Nobody, primary(lags)).await;
+    site.cut("primary", "whole").await;
+    site.until("/engines", Nobody, primary(|row| row["lag_ms"] == 0 && row["documents"] == 46)).await;
+    let metrics = site.client.get(site.service.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    for told in ["documents{engine=\"engine\"} 46\n", "lag_seconds{engine=\"engine\"} 0\n"] {
+        assert!(metrics.contains(&format!("pumasi_search_{told}")), "{told} is not in {metrics}");
+    }
+    assert!(!metrics.contains("pumasi_fallback_answers_total"), "somebody searched: {metrics}");
+}
+
+#[tokio::test]
 async fn an_engine_or_a_partner_that_is_away_is_named_and_the_search_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start(folder.path(), &["--partner", "well"]);

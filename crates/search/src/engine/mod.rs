@@ -96,7 +96,7 @@ impl Stamp {
 ///    said as [`Gap::Ranking`](crate::Gap::Ranking).
 /// 2. **Nothing is left out silently.** What an engine cannot do is an error before anything is sent, or a
 ///    [gap](crate::Gap) of the page.
-/// 3. **One snapshot.** Hits, facets and totals of a page are of one moment.
+/// 3. **One snapshot.** Hits, their highlights, facets and totals of a page are of one moment, also while others write.
 /// 4. **Applied is durable.** [`Applied::Done`] means that the change survives a kill of the engine, and is found within the
 ///    bound that the engine states.
 /// 5. **Versions decide.** A change whose version is not above the known one does nothing and is [`Applied::Stale`], deletes

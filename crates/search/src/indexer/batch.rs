@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Lag, Searches, Targets, broken};
-use crate::engine::{Change, SearchEngine};
+use crate::engine::{Applied, Change, SearchEngine};
 use crate::search::Search;
 use crate::{Error, ErrorKind, Result};
 
@@ -140,6 +140,7 @@ impl Worker {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
                 _ => self.hung.retain(|hung| !hung.is(target)),
             }
+            self.tell(&**target, changes, outcome);
         }
         for outcome in outcomes {
             let each: Vec<Result<()>> = match outcome {
@@ -153,6 +154,23 @@ impl Worker {
             }
         }
         results
+    }
+
+    /// Tells searches which changes an engine does not have and is to be given again.
+    fn tell(&self, target: &dyn SearchEngine, changes: &[Change], outcome: &Result<Vec<Result<Applied>>>) {
+        let searches = self.searches.read().unwrap_or_else(PoisonError::into_inner);
+        if searches.is_empty() {
+            return;
+        }
+        let comes_again = |error: &Error| error.retry().is_retryable();
+        let outcomes = changes.iter().enumerate().map(|(place, change)| match outcome {
+            Ok(each) => (change, matches!(each.get(place), Some(Err(error)) if comes_again(error))),
+            Err(error) => (change, comes_again(error)),
+        });
+        let outcomes: Vec<(&Change, bool)> = outcomes.collect();
+        for search in searches.iter() {
+            search.was_given(target.name(), outcomes.iter().copied());
+        }
     }
 
     fn leave_alone(&mut self, target: &Arc<dyn SearchEngine>) {

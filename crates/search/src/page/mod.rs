@@ -51,6 +51,8 @@ pub enum Gap {
     Terms,
     /// The engine holds so many documents that the primary has deleted: deletes have not come to it, and what it finds may be gone.
     Deletes(u64),
+    /// The engine lacks at least so many documents that another one holds: it is being filled, or has missed changes.
+    Missing(u64),
     /// Something else that the engine names.
     Other(String),
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Gap {
             Self::Explanations => f.write_str("hits are not explained"),
             Self::Terms => f.write_str("only the first words were looked up"),
             Self::Deletes(_) => f.write_str("deleted documents may still be found"),
+            Self::Missing(_) => f.write_str("documents are missing"),
             Self::Other(what) => f.write_str(what),
         }
     }
@@ -184,6 +187,10 @@ pub struct Page {
     pub engine: String,
     /// Which index of the engine answered: it grows when the index is built anew.
     pub generation: u64,
+    /// How many documents the index [knew](crate::engine::Status::known) when it answered, from engines that can say so at no
+    /// cost: it tells an index that has lost its documents from one that nothing was found in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<u64>,
 }
 
 impl Page {
@@ -197,6 +204,7 @@ impl Page {
             gaps: Vec::new(),
             engine: engine.into(),
             generation,
+            known: None,
         }
     }
 

@@ -8,14 +8,19 @@
 //!   deletes that it remembers, so that deletes, however many, lose nothing; an engine that does not [say](crate::engine::Status::deleted)
 //!   how many it remembers is judged by the others, and where nothing is known of them by having no document left. An index that is
 //!   [built anew](crate::engine::Status::generation) is judged by the others only. It is looked at once a second while there is traffic,
-//!   and before an empty page is believed; that look is good for the empty pages of one second. Where an engine is right and the others
-//!   are not, [`Search::trust`] says so.
+//!   and before a page is believed that [says](Page::known) that the index knew too little. Where pages do not say that, an empty one is
+//!   believed after a look, which is good for those of one second; what was lost and filled again in part is noticed by the next look.
+//!   Where an engine is right and the others are not, [`Search::trust`] says so.
+//! - **An index that is being filled says so.** The page of an engine that knows less than 99 % of what another holds has
+//!   [`Gap::Missing`], as soon as that has lasted a second.
 //! - **Deletes that were missed are told.** The page of an engine that holds documents which the primary has deleted has
 //!   [`Gap::Deletes`].
 //! - **Whose order it is.** The primary's order is the one that counts; another engine ranks texts in its own way, so that its pages have
 //!   [`Gap::Ranking`] unless they are sorted by fields.
 //! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did. A primary
-//!   that is [further behind](SearchBuilder::fresh_within) than 30 s is `Degraded`.
+//!   that is [further behind](SearchBuilder::fresh_within) than 30 s is `Degraded`, from its first page where it comes back so. What
+//!   an [indexer](crate::indexer::Indexer::with_search) of this process could not hand over to an engine, and is to come again, counts as
+//!   not applied, whatever newer changes it has.
 //! - **Walks go on.** A cursor names a place in the order, not in an engine: a walk that is sorted by fields goes on where it was
 //!   when the engine changes between two pages, and misses and repeats nothing that was not changed.
 //! - **A new index** makes every cached page old.
@@ -45,10 +50,12 @@
 //! # Metrics
 //!
 //! Beside those of [`fallback`](crate::fallback), with every look at an engine: the gauges `pumasi_search_documents{engine}` and, where
-//! changes say when they were made, `pumasi_search_lag_seconds{engine}`, how far it is behind the newest of them.
+//! changes say when they were made, `pumasi_search_lag_seconds{engine}`, how far it is behind the newest of them, also of an engine that
+//! is away. Where nobody searches, [`Search::refresh`] keeps them true.
 
 mod builder;
 mod doctor;
+mod owed;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -58,13 +65,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pumasi_core::resilience::BreakerState;
 
 pub use self::builder::{PageCache, SearchBuilder};
 pub use self::doctor::{Finding, Health, Report};
 use self::watched::Watched;
 use crate::Result;
-use crate::engine::SearchEngine;
+use crate::engine::{Change, SearchEngine};
 use crate::fallback::{Fallback, Served};
 #[cfg(doc)]
 use crate::page::Gap;
@@ -142,6 +150,19 @@ impl Search {
     /// As [`invalidate_all`](Self::invalidate_all).
     pub async fn invalidate<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Result<()> {
         self.fallback.invalidate(tags).await
+    }
+
+    /// Notes what became of changes that an engine was given: whether they are to come again.
+    pub(crate) fn was_given<'a>(&self, engine: &str, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
+        if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
+            watched.was_given(outcomes);
+        }
+    }
+
+    /// Looks at the engines that nobody has looked at for a second, all at once and each within `limit`: by themselves they are looked
+    /// at only while there is traffic. A service that shows [`engines`](Self::engines) or the gauges calls it every few seconds.
+    pub async fn refresh(&self, limit: Duration) {
+        join_all(self.engines.iter().map(|watched| watched.refresh(limit))).await;
     }
 
     /// Returns how each engine stands, as far as it was looked at last; the primary first.

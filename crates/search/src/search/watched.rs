@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use pumasi_core::resilience::{BreakerState, within};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
+use super::owed::Owed;
 use super::{Engine, EngineState};
-use crate::engine::Status;
+use crate::engine::{Change, Status};
 use crate::fallback::{Answer, Backend, Gap};
 use crate::page::{Page, Total};
 use crate::query::Query;
@@ -19,12 +20,16 @@ use crate::{Error, ErrorKind, Result};
 /// How long a look at an engine is good for: when it is looked at again, and for how long empty pages are believed after one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// An engine that knows a smaller share of what another holds lacks documents.
+const WHOLE_FROM: f64 = 0.99;
+
 pub(super) struct Watched {
     pub(super) engine: Engine,
     primary: bool,
     /// An index that holds less than this share of what is expected has lost documents.
     wiped_below: f64,
     seen: Mutex<Seen>,
+    owed: Mutex<Owed>,
     looking: AtomicBool,
     /// Held by who looks before an empty page is believed, so that one look does for all that wait for it.
     believing: tokio::sync::Mutex<()>,
@@ -36,33 +41,79 @@ pub(super) struct Watched {
 struct Seen {
     at: Option<Instant>,
     status: Option<Status>,
-    /// The most that this generation of the index has known, deleted documents included.
+    /// The generation of the index, and the most that it has known, deleted documents included.
+    generation: u64,
     most: u64,
     wiped: bool,
     /// Whether what it holds was declared right, whatever others hold.
     trusted: bool,
-    /// The first and the newest of the looks in a row that showed it behind the others.
-    behind: Option<(Instant, Instant)>,
+    /// Whether it lags behind the others.
+    behind: Option<Trouble>,
+    /// Whether it lacks documents that others hold.
+    lacking: Option<Trouble>,
     /// When a look last said that an empty page can be believed.
     believed: Option<Instant>,
+    /// The newest moments that it was seen to have applied, the older one first, and when that was first seen.
+    steps: (Option<Step>, Option<Step>),
+}
+
+type Step = (Timestamp, Instant);
+
+/// What the looks in a row have shown.
+#[derive(Clone, Copy)]
+struct Trouble {
+    /// When it was noticed, by a look at this engine or at another.
+    since: Instant,
+    /// When a look at this engine itself last showed it.
+    looked: Option<Instant>,
+}
+
+impl Trouble {
+    fn note(before: Option<Self>, since: Option<Instant>, own: bool, now: Instant) -> Option<Self> {
+        let looked = if own { Some(now) } else { before.and_then(|before| before.looked) };
+        since.map(|since| Self { since: before.map_or(since, |before| before.since), looked })
+    }
+
+    /// Another engine may have a change a moment earlier: only what lasts is trouble.
+    fn lasts(self) -> bool {
+        self.looked.is_some_and(|looked| looked.saturating_duration_since(self.since) >= LOOK_EVERY)
+    }
 }
 
 impl Seen {
-    /// How much the index should know.
-    fn expected(&mut self, status: &Status, others: Option<u64>) -> u64 {
-        if self.status.as_ref().is_some_and(|before| before.generation != status.generation) {
-            self.most = 0;
-        }
+    /// How much an index should know that says how many deletes it remembers, or does not.
+    fn expected(&self, generation: u64, says_deletes: bool, others: Option<u64>) -> u64 {
         let others = others.filter(|_| !self.trusted);
-        let own = match (status.deleted, others) {
+        let most = if generation == self.generation { self.most } else { 0 };
+        let own = match (says_deletes, others) {
             // no delete makes this less
-            (Some(_), _) => self.most,
+            (true, _) => most,
             // its documents may become fewer by deletes: only that they are all gone tells anything, where nobody else does
-            (None, None) => self.most.min(1),
-            (None, Some(_)) => 0,
+            (false, None) => most.min(1),
+            (false, Some(_)) => 0,
         };
-        self.most = self.most.max(status.known());
         own.max(others.unwrap_or_default())
+    }
+
+    /// Notes up to which moment changes were seen to be applied.
+    fn saw(&mut self, applied: Option<Timestamp>, now: Instant) {
+        let applied = applied.map(|at| (at, now));
+        match (self.steps.1, applied) {
+            (Some((known, _)), Some((at, _))) if known == at => {}
+            (Some((known, _)), Some((at, _))) if known < at => self.steps = (self.steps.1, applied),
+            _ => self.steps = (None, applied),
+        }
+    }
+
+    /// Tells when a change after `applied` was first seen here.
+    fn ahead_since(&self, applied: Timestamp) -> Option<Instant> {
+        let steps = [self.steps.0, self.steps.1].into_iter().flatten();
+        steps.filter(|(at, _)| *at > applied).map(|(_, since)| since).next()
+    }
+
+    fn remember(&mut self, generation: u64, known: u64) {
+        let most = if generation == self.generation { self.most } else { 0 };
+        (self.generation, self.most) = (generation, most.max(known));
     }
 }
 
@@ -73,6 +124,7 @@ impl Watched {
             primary,
             wiped_below,
             seen: Mutex::default(),
+            owed: Mutex::default(),
             looking: AtomicBool::new(false),
             believing: tokio::sync::Mutex::default(),
             others: std::sync::OnceLock::new(),
@@ -102,12 +154,14 @@ impl Watched {
         let status = within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, format!("{} did not say how it stands", self.name())))
         })?;
-        let others = self.others().filter_map(|other| other.documents()).max();
+        let others = self.held_by_others();
         let wiped = self.seen(|seen| {
-            let expected = seen.expected(&status, others);
-            seen.at = Some(SystemClock.instant());
-            #[expect(clippy::cast_precision_loss, reason = "a share of documents")]
-            let wiped = (status.known() as f64) < expected as f64 * self.wiped_below;
+            let expected = seen.expected(status.generation, status.deleted.is_some(), others);
+            seen.remember(status.generation, status.known());
+            let now = SystemClock.instant();
+            seen.at = Some(now);
+            seen.saw(status.applied, now);
+            let wiped = is_below(status.known(), self.wiped_below, expected);
             if wiped && !seen.wiped {
                 let (engine, documents) = (self.name(), status.documents);
                 tracing::error!(engine, documents, expected, "the index has lost documents");
@@ -116,18 +170,28 @@ impl Watched {
             seen.status = Some(status.clone());
             wiped
         });
-        let (lag, now) = (self.lag(), SystemClock.instant());
-        self.seen(|seen| {
-            let first = seen.behind.map_or(now, |(first, _)| first);
-            seen.behind = lag.filter(|lag| !lag.is_zero()).map(|_| (first, now));
-        });
         metrics::gauge!("pumasi_search_documents", "engine" => self.name().to_owned())
             .set(u32::try_from(status.documents).map_or(f64::MAX, f64::from));
+        self.compare(true);
+        // what this one holds says something of the others too, of one that is away above all
+        self.others().for_each(|other| other.compare(false));
+        if wiped { Err(self.lost()) } else { Ok(status) }
+    }
+
+    /// Notes how it stands beside the others after a look: at itself, or at one of them.
+    fn compare(&self, own: bool) {
+        let (lag, lacks, now) = (self.lag(), self.lacks().is_some(), SystemClock.instant());
+        let ahead =
+            self.applied().and_then(|at| self.others().filter_map(|other| other.ahead_since(at)).min());
+        self.seen(|seen| {
+            let lags = lag.is_some_and(|lag| !lag.is_zero());
+            seen.behind = Trouble::note(seen.behind, lags.then(|| ahead.unwrap_or(now)), own, now);
+            seen.lacking = Trouble::note(seen.lacking, lacks.then_some(now), own, now);
+        });
         if let Some(lag) = lag {
             metrics::gauge!("pumasi_search_lag_seconds", "engine" => self.name().to_owned())
                 .set(lag.as_secs_f64());
         }
-        if wiped { Err(self.lost()) } else { Ok(status) }
     }
 
     fn others(&self) -> impl Iterator<Item = Arc<Self>> {
@@ -147,20 +211,52 @@ impl Watched {
         self.seen(|seen| seen.status.as_ref().map(|status| status.documents))
     }
 
+    fn ahead_since(&self, applied: Timestamp) -> Option<Instant> {
+        self.seen(|seen| seen.ahead_since(applied))
+    }
+
+    fn held_by_others(&self) -> Option<u64> {
+        self.others().filter_map(|other| other.documents()).max()
+    }
+
     pub(super) fn applied(&self) -> Option<Timestamp> {
         self.seen(|seen| seen.status.as_ref().and_then(|status| status.applied))
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
         let newest = self.others().filter_map(|other| other.applied()).chain(self.applied()).max()?;
-        Some(newest.saturating_since(self.applied()?))
+        let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest()));
+        // the newest of its changes may have overtaken others
+        Some(newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied))))
     }
 
-    /// How far it lags, if two looks in a row showed it behind: another engine may have a change a moment earlier.
+    /// Notes what became of changes that the engine was given: whether they are to come again.
+    pub(super) fn was_given<'a>(&self, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
+        self.owed(|owed| owed.note(outcomes, SystemClock.instant()));
+    }
+
+    fn owed<R>(&self, with: impl FnOnce(&mut Owed) -> R) -> R {
+        with(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How far it lags, if that lasts.
     fn late(&self) -> Option<Duration> {
-        let behind = self.seen(|seen| seen.behind);
-        let known = behind.is_some_and(|(first, last)| last.saturating_duration_since(first) >= LOOK_EVERY);
-        self.lag().filter(|_| known)
+        let lasts = self.seen(|seen| seen.behind).is_some_and(Trouble::lasts);
+        lasts.then(|| self.lag()).flatten()
+    }
+
+    /// How many documents of another engine it cannot hold, deleted ones included, if those are more than a few changes.
+    fn lacks(&self) -> Option<u64> {
+        let others = self.held_by_others()?;
+        let status = self.seen(|seen| seen.status.clone().filter(|_| !seen.trusted))?;
+        let lacks = others.checked_sub(status.deleted.map(|_| status.known())?)?;
+        is_below(status.known(), WHOLE_FROM, others).then_some(lacks)
+    }
+
+    /// How many documents it lacks, if that lasts.
+    fn missing(&self) -> Option<u64> {
+        let lasts = self.seen(|seen| seen.lacking).is_some_and(Trouble::lasts);
+        lasts.then(|| self.lacks()).flatten()
     }
 
     /// How many of the primary's deletes this one has not had, if both say how many they know.
@@ -176,43 +272,65 @@ impl Watched {
         Error::new(ErrorKind::Unavailable, format!("the index of {} has lost documents", self.name()))
     }
 
-    /// Looks again in the background, if the last look is old.
-    fn look_later(self: &Arc<Self>) {
+    /// Leave to look again, if the last look is old and nobody else looks.
+    fn leave_to_look(self: &Arc<Self>) -> Option<Looking> {
         let due = self.seen(|seen| {
             seen.at.is_none_or(|at| SystemClock.instant().saturating_duration_since(at) >= LOOK_EVERY)
         });
-        if !due || self.looking.swap(true, Ordering::SeqCst) {
-            return;
+        (due && !self.looking.swap(true, Ordering::SeqCst)).then(|| Looking(Arc::downgrade(self)))
+    }
+
+    /// Looks again in the background, if the last look is old.
+    fn look_later(self: &Arc<Self>) {
+        if let Some(leave) = self.leave_to_look() {
+            tokio::spawn(leave.look(LOOK_EVERY));
         }
-        let leave = Looking(Arc::downgrade(self));
-        tokio::spawn(async move {
-            if let Some(watched) = leave.0.upgrade() {
-                // what could not be looked at is asked all the same, and has then its own error
-                let _outcome = watched.look(LOOK_EVERY).await;
-                watched.seen(|seen| seen.at = Some(SystemClock.instant()));
-            }
-        });
+    }
+
+    /// Looks again, if the last look is old.
+    pub(super) async fn refresh(self: &Arc<Self>, limit: Duration) {
+        if let Some(leave) = self.leave_to_look() {
+            leave.look(limit).await;
+        }
     }
 
     fn seen<R>(&self, with: impl FnOnce(&mut Seen) -> R) -> R {
         with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An empty page of an index that may have been emptied is believed only after a look, which is then good for other pages too.
+    /// Tells whether the index knew so little when it made the page that it must have lost documents.
+    fn is_of_a_rest(&self, page: &Page) -> bool {
+        let (Some(known), others) = (page.known, self.held_by_others()) else { return false };
+        self.seen(|seen| {
+            let expected = seen.expected(page.generation, true, others);
+            // a search of the index before may end after a switch
+            if page.generation >= seen.generation {
+                seen.remember(page.generation, known);
+            }
+            is_below(known, self.wiped_below, expected)
+        })
+    }
+
+    /// A page of an index that must have lost documents, and an empty one of an index that may have, is believed only after a look.
+    /// That is then good for other empty pages too.
     async fn believe(&self, page: &Page, query: &Query, left: Duration) -> Result<()> {
-        let empty = page.hits.is_empty()
-            && query.after.is_none()
-            && query.limit > 0
-            && matches!(page.total, Total::Exact(0) | Total::Unknown);
-        if !empty {
+        let rest = self.is_of_a_rest(page);
+        let counted_none = page.total == Total::Exact(0);
+        let empty =
+            page.hits.is_empty() && (counted_none || (query.limit > 0 && page.total == Total::Unknown));
+        if !rest && !empty {
             return Ok(());
         }
         let _one = self.believing.lock().await;
         let now = SystemClock.instant();
-        if self.seen(|seen| {
+        let believed = self.seen(|seen| {
             !seen.wiped && seen.believed.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY)
-        }) {
+        });
+        if believed && !rest {
             return Ok(());
+        }
+        if rest && self.seen(|seen| seen.wiped) {
+            return Err(self.lost());
         }
         // a wiped index is told from an empty one by what the others hold
         let others = self.others().filter(|other| other.documents().is_none());
@@ -224,13 +342,29 @@ impl Watched {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a share of documents")]
+fn is_below(known: u64, share: f64, expected: u64) -> bool {
+    (known as f64) < expected as f64 * share
+}
+
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").field("engine", &self.name()).finish_non_exhaustive()
     }
 }
 
+/// Leave to look, which one has at a time.
 struct Looking(Weak<Watched>);
+
+impl Looking {
+    async fn look(self, limit: Duration) {
+        if let Some(watched) = self.0.upgrade() {
+            // what could not be looked at is asked all the same, and has then its own error
+            let _outcome = watched.look(limit).await;
+            watched.seen(|seen| seen.at = Some(SystemClock.instant()));
+        }
+    }
+}
 
 impl Drop for Looking {
     fn drop(&mut self) {
@@ -273,6 +407,7 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
             answer = answer.with_gap(Gap::Deletes(missed));
         }
+        answer = answer.with_gaps(watched.missing().map(Gap::Missing));
         answer.lag = if watched.primary { watched.late() } else { watched.lag() };
         Ok(answer.map(|()| Arc::new(page)))
     }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "embedded")]
 mod kill;
+mod torn;
 #[cfg(feature = "embedded")]
 #[expect(clippy::print_stdout, reason = "what a page cost is printed")]
 mod walk;
@@ -68,8 +69,8 @@ mod embedded {
 #[cfg(feature = "postgres")]
 mod postgres {
     use pumasi_core::conformance::Server;
-    use pumasi_search::PostgresEngine;
     use pumasi_search::engine::conformance::Kept;
+    use pumasi_search::{Change, Count, Document, ErrorKind, PostgresEngine, Query};
     use sqlx::postgres::PgPoolOptions;
     use sqlx::{AssertSqlSafe, Executor, PgPool};
 
@@ -121,6 +122,26 @@ mod postgres {
         server.pool().await.execute(sql).await.expect("a change");
         let findings = engine.examine().await;
         assert!(findings.iter().any(|finding| finding.text.contains("another schema")), "{findings:?}");
+    }
+
+    #[tokio::test]
+    async fn a_table_that_somebody_emptied_is_told_from_an_index_that_holds_nothing() {
+        let Some(server) = Postgres::new() else { return };
+        let (engine, time) = (server.engine().await, std::time::Duration::from_secs(5));
+        let posts = Query::new("러닝");
+        let counted = Query::everything().with_limit(0).with_count(Count::Exact);
+        let kinds = async || {
+            let (found, count) = (engine.search(&posts, time).await, engine.search(&counted, time).await);
+            [found.err().map(|error| error.kind()), count.err().map(|error| error.kind())]
+        };
+        assert_eq!(kinds().await, [None; 2]);
+        let post = Change::upsert(Document::new("1", serde_json::json!({"title": "한강"})), 1);
+        engine.apply(std::slice::from_ref(&post)).await.expect("a change");
+        assert_eq!(kinds().await, [None; 2]);
+        server.pool().await.execute("TRUNCATE pumasi_search_laws_1").await.expect("a loss");
+        assert_eq!(kinds().await, [Some(ErrorKind::Unavailable); 2]);
+        engine.apply(&[post]).await.expect("a change");
+        assert_eq!(kinds().await, [None; 2]);
     }
 
     /// A statement that holds its number as text would be prepared anew for each search.

@@ -24,6 +24,7 @@ macro_rules! holds {
 }
 
 mod laws;
+mod moving;
 mod odd;
 mod people;
 mod sample;
@@ -37,6 +38,7 @@ pub use laws::{
     law_04_applied_is_durable, law_05_versions_decide, law_06_one_bad_change_spoils_nothing,
     law_07_walks_miss_and_repeat_nothing, law_08_time_is_kept, law_09_scores_are_explained,
 };
+pub use moving::law_13_one_snapshot_while_writes_go_on;
 pub use people::{law_10_whatever_people_ask, law_11_whatever_people_write, law_12_many_values};
 #[doc(hidden)]
 pub use pumasi_core::conformance::check;
@@ -105,6 +107,7 @@ macro_rules! engine_laws {
             law_10_whatever_people_ask,
             law_11_whatever_people_write,
             law_12_many_values,
+            law_13_one_snapshot_while_writes_go_on,
         );
     };
     (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {

@@ -103,6 +103,7 @@ impl MemoryEngine {
             found.push(Found { id, entry, keys: Vec::new(), score, place: 0 });
         }
         let mut page = Page::new(self.name.as_str(), index.generation);
+        page.known = u64::try_from(index.entries.len()).ok();
         if plan.cut {
             page.gaps.push(Gap::Terms);
         }

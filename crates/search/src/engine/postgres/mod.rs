@@ -14,7 +14,7 @@ use pumasi_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
 
 use super::{Applied, Change, SearchEngine, Stamp, Status};
-use crate::page::Page;
+use crate::page::{Page, Total};
 use crate::query::Query;
 use crate::schema::Schema;
 use crate::search::Finding;
@@ -259,7 +259,21 @@ impl PostgresEngine {
             documents: index.documents,
             mean,
         };
-        search.run(&mut transaction, query).await
+        let page = search.run(&mut transaction, query).await?;
+        let empty = page.hits.is_empty() && (query.limit > 0 || page.total == Total::Exact(0));
+        if empty && index.documents > 0 && self.is_emptied(&mut transaction, index.generation).await? {
+            let what = "the table of the index in PostgreSQL was emptied by somebody else";
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
+        Ok(page)
+    }
+
+    /// Tells whether a table holds no document at all.
+    async fn is_emptied(&self, connection: &mut PgConnection, generation: i64) -> Result<bool> {
+        let table = self.table.name(generation);
+        let sql = format!("SELECT NOT EXISTS (SELECT FROM {table} WHERE source IS NOT NULL)");
+        let emptied = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await;
+        emptied.map_err(at("searching in PostgreSQL"))
     }
 
     /// Writes a batch, for as long as a batch may take.

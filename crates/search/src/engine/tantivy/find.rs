@@ -61,6 +61,7 @@ impl Search<'_> {
             query.after.as_ref().map_or_else(|| query.rank.clone(), |after| after.carried(&query.rank));
         let lookup = self.lookup(query, &plan);
         let mut page = Page::new(self.name, self.generation);
+        page.known = Some(self.searcher.num_docs());
         if let Some(after) = &query.after
             && rank.needs_scores()
             && after.engine != self.name

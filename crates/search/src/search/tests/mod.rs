@@ -1,3 +1,5 @@
+mod truth;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,10 @@ enum Mode {
     Down,
     Hanging,
     TimedOut,
+    /// Answers, and takes no changes.
+    Full,
+    /// Well, but its pages do not say how much it knows.
+    Untold,
 }
 
 /// The reference engine with a switch.
@@ -60,7 +66,7 @@ impl Switched {
         match mode {
             Mode::Down => Err(Error::new(ErrorKind::Unavailable, "connection refused")),
             Mode::Hanging => std::future::pending().await,
-            Mode::Well | Mode::TimedOut => Ok(mode),
+            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Untold => Ok(mode),
         }
     }
 }
@@ -80,6 +86,7 @@ impl SearchEngine for Switched {
         let mode = self.reach().await?;
         let mut page = self.engine.search(query, left).await?;
         page.generation += self.rebuilt.load(Ordering::SeqCst);
+        page.known = page.known.filter(|_| mode != Mode::Untold);
         if mode == Mode::TimedOut {
             page.hits.truncate(page.hits.len() / 2);
             page.gaps.push(Gap::TimedOut);
@@ -88,6 +95,9 @@ impl SearchEngine for Switched {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        if *self.mode.lock().unwrap() == Mode::Full {
+            return Err(Error::new(ErrorKind::Unavailable, "no room is left"));
+        }
         self.engine.apply(changes).await
     }
 
