@@ -1,6 +1,7 @@
 //! Assistants, from question to last event.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use pumasi_rag::answer::{
 use pumasi_rag::chunk::{CountTokens, EstimatedTokens};
 use pumasi_rag::memory::{Conversation, Memory, Turn};
 use pumasi_rag::retrieve::{Mode, Threshold};
-use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, Tenant};
+use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, SqliteStore, Tenant};
 
 use crate::knowledge::{documents, retriever};
 
@@ -464,6 +465,51 @@ async fn another_analyzer_finds_other_passages_and_is_not_answered_for() {
         assistant.answer(Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap();
         assert_eq!(model.calls(), calls);
     }
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn kept_answers_do_not_outlive_a_store_that_was_made_anew_or_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, backup) = (folder.path().join("coach.sqlite"), folder.path().join("backup.sqlite"));
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let answered = async |days: &str| {
+        let embedder = Arc::new(HashingEmbedder::new());
+        let store = loop {
+            // the one before may still be closing
+            match SqliteStore::open(&file, Space::of(&embedder), Tenant::single()).await {
+                Ok(store) => break Arc::new(store),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let knee = Document::new("knee", format!("통증이 있으면 {days} 쉽니다.")).with_title("무릎 통증");
+        Ingest::new(store.clone(), embedder.clone()).run([knee]).await.unwrap();
+        let assistant = Assistant::builder(Retriever::new(store, embedder))
+            .cache(cache.clone(), Duration::from_mins(5))
+            .build()
+            .unwrap();
+        assistant.answer(Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap()
+    };
+    let paths = |path: &Path| ["", "-wal", "-shm"].map(|end| format!("{}{end}", path.display()));
+    let forget = || paths(&file).map(std::fs::remove_file);
+    let copy = |from: &Path, to: &Path| {
+        paths(from)
+            .into_iter()
+            .zip(paths(to))
+            .map(|(from, to)| std::fs::copy(from, to).is_ok())
+            .collect::<Vec<_>>()
+    };
+    assert!(answered("사흘").await.text.contains("사흘"));
+    assert!(copy(&file, &backup)[0]);
+    assert!(answered("나흘").await.text.contains("나흘"));
+    let _ = forget();
+    assert!(copy(&backup, &file)[0]);
+    assert!(answered("닷새").await.text.contains("닷새"));
+    let _ = forget();
+    assert!(answered("엿새").await.text.contains("엿새"));
 }
 
 #[tokio::test]
