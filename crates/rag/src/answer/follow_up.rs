@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_core::model::{ChatModel, ChatRequest, Message, Usage};
+use pumasi_core::model::{ChatModel, ChatRequest, FinishReason, Message, Usage};
 
 use super::check::composed;
 use super::prompt::defused;
 use crate::Result;
+use crate::chunk::{CountTokens as _, EstimatedTokens};
 use crate::memory::Turn;
 
 /// How a question that goes on from others is looked up.
@@ -22,7 +23,7 @@ pub enum FollowUps {
     /// lists of Korean and English words; in other languages every question of two words stands alone.
     Joined,
     /// By a question that stands alone, which the model is asked to write: one more call, before anything is looked up. Without a
-    /// model, and where the call fails, as [`Joined`](Self::Joined).
+    /// model, and where the call fails or what it answers is empty, cut off, or longer than 160 tokens, as [`Joined`](Self::Joined).
     Condensed,
 }
 
@@ -30,25 +31,30 @@ const RULES: &str = "Rewrite the last question so that it can be understood with
                      omissions stand for. Keep its language. Write the question only.";
 
 /// The most tokens of a condensed question.
-const LONGEST: u32 = 160;
+const LONGEST: usize = 160;
 
-/// Asks the model for a question that stands alone.
+/// How many tokens the model may take: some think before they write.
+const MOST: u32 = 640;
+
+/// Asks the model for a question that stands alone; nothing where what it answers is none.
 pub(super) async fn condense(
     model: &Arc<dyn ChatModel>,
     history: &[Turn],
     question: &str,
     timeout: Duration,
-) -> Result<(String, Option<Usage>)> {
+) -> Result<(Option<String>, Option<Usage>)> {
     let turn = |turn: &Turn| format!("Q: {}\nA: {}\n", defused(&turn.question), defused(&turn.answer));
     let conversation: String = history.iter().map(turn).collect();
     let asked = format!("{conversation}\nThe last question: {}", defused(question));
     let request = ChatRequest::new([Message::system(RULES), Message::user(asked)])
-        .with_max_tokens(LONGEST)
+        .with_max_tokens(MOST)
         .with_temperature(0.0)
         .with_timeout(timeout);
     let answer = model.complete(request).await?;
     let text = answer.text().trim();
-    Ok((if text.is_empty() { question.to_owned() } else { text.to_owned() }, answer.usage))
+    let is_whole = !matches!(answer.finish_reason, FinishReason::Length | FinishReason::ContentFilter);
+    let is_question = is_whole && !text.is_empty() && EstimatedTokens.count(text) <= LONGEST;
+    Ok((is_question.then(|| text.to_owned()), answer.usage))
 }
 
 /// Returns the words by which a question is looked up that comes after another one.

@@ -157,18 +157,13 @@ async fn looked_up(inner: &Inner, asked: &Question, history: &[Turn], out: &mut 
             question.text = follow_up::joined(&last.question, &asked.text);
         }
         (FollowUps::Condensed, Some(last), Some(model)) => {
-            match follow_up::condense(model, history, &asked.text, inner.call_timeout).await {
-                Ok((text, usage)) => {
-                    out.count(usage);
-                    question.text = text;
-                }
-                // the question can be looked up without it
-                Err(error) => {
-                    tracing::warn!(%error, "a follow-up could not be condensed");
-                    out.count(error.usage());
-                    question.text = follow_up::joined(&last.question, &asked.text);
-                }
-            }
+            let condensed = follow_up::condense(model, history, &asked.text, inner.call_timeout).await;
+            let (text, usage) = condensed.unwrap_or_else(|error| {
+                tracing::warn!(%error, "a follow-up could not be condensed");
+                (None, error.usage())
+            });
+            out.count(usage);
+            question.text = text.unwrap_or_else(|| follow_up::joined(&last.question, &asked.text));
         }
     }
     Ok(question)

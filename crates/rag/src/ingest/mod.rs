@@ -300,7 +300,7 @@ impl Ingest {
         })?;
         let (chunker, space) = (self.chunker.name(), self.store.space());
         let analyzer = format!("{:?}", self.analyzer);
-        let gate = if self.gate.is_some() { "gated" } else { "" };
+        let gate = self.gate.as_ref().map(|gate| format!("gated by {}", gate.name())).unwrap_or_default();
         Ok(Fingerprint::of([
             VERSION.as_bytes(),
             chunker.as_bytes(),

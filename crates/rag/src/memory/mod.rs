@@ -179,8 +179,9 @@ impl Memory {
         conversation.push(turn);
     }
 
-    /// Passes an answer on and, when it is whole and says something, adds it to a conversation: without the marks of its citations, and without the
-    /// sentences that its sources do not bear out, which nobody shall go on from.
+    /// Passes an answer on and, when it is whole (not cut off by a limit) and says something, adds it to a conversation: without the marks
+    /// of its citations, without the sentences that its sources do not bear out, which nobody shall go on from, and of one that was
+    /// [extracted](Outcome::Extracted) what the sources say alone.
     pub fn record<S>(
         self: &Arc<Self>,
         name: &str,
@@ -191,14 +192,22 @@ impl Memory {
         S: Stream<Item = AnswerEvent>,
     {
         let (memory, name, question) = (Arc::clone(self), name.to_owned(), question.to_owned());
-        let (mut text, mut doubted) = (String::new(), Vec::new());
+        let (mut text, mut borne_out, mut doubted) = (String::new(), Vec::new(), Vec::new());
         events.inspect(move |event| match event {
             AnswerEvent::Delta { text: piece } => text.push_str(piece),
             AnswerEvent::Citation(citation) if citation.verdict.is_unsupported() => {
                 doubted.push(citation.span);
             }
-            AnswerEvent::Done(summary) if summary.outcome != Outcome::NotFound => {
-                memory.push(&name, Turn::new(question.as_str(), without(&text, &doubted)));
+            AnswerEvent::Citation(citation) => borne_out.push(citation.span),
+            AnswerEvent::Done(summary) if !summary.is_cut_off => {
+                let answer = match summary.outcome {
+                    Outcome::Answered => without(&text, &doubted),
+                    Outcome::Extracted => only(&text, &borne_out),
+                    Outcome::NotFound => String::new(),
+                };
+                if !answer.is_empty() {
+                    memory.push(&name, Turn::new(question.as_str(), answer));
+                }
             }
             _ => {}
         })
@@ -214,6 +223,12 @@ impl Memory {
     }
 }
 
+/// Keeps spans of an answer, without marks of citations.
+fn only(text: &str, spans: &[Span]) -> String {
+    let kept: Vec<&str> = spans.iter().map(|span| span.of(text).trim()).collect();
+    unmarked(&kept.join("\n"))
+}
+
 /// Leaves spans and marks of citations out of an answer.
 fn without(text: &str, spans: &[Span]) -> String {
     let mut kept = String::new();
@@ -223,8 +238,13 @@ fn without(text: &str, spans: &[Span]) -> String {
         from = span.end;
     }
     kept.push_str(text.get(from..).unwrap_or_default());
+    unmarked(&kept)
+}
+
+/// Leaves marks of citations out.
+fn unmarked(text: &str) -> String {
     let mut bare = String::new();
-    let mut rest = kept.as_str();
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
         let mark = after
             .find(']')

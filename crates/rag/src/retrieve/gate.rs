@@ -55,6 +55,11 @@ impl Gate {
         Self { counter: Arc::new(counter) }
     }
 
+    /// Names what it counts by.
+    pub(crate) fn name(&self) -> &str {
+        self.counter.name()
+    }
+
     /// Tells whether the embedder can read a text. A text without letters can be read.
     pub fn can_read(&self, text: &str) -> bool {
         let other = |c: char| c.is_alphabetic() && !is_latin(c);

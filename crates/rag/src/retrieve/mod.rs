@@ -29,7 +29,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use pumasi_core::model::{Embedder, Usage};
 use pumasi_core::text::{Analyzer, SparseVector, Weighted, fuse_min_max, fuse_rrf};
 
@@ -188,6 +188,21 @@ const DEPTH: NonZeroUsize = match NonZeroUsize::new(100) {
 /// How often something is searched that is replaced meanwhile.
 const ATTEMPTS: usize = 10;
 
+/// What to ask the store, once the models have done their part.
+struct Asked {
+    query: StoreQuery,
+    rewordings: Vec<Rewording>,
+    /// The wordings that have terms.
+    others: Vec<(String, StoreQuery)>,
+    notes: Vec<Note>,
+    usage: Option<Usage>,
+}
+
+fn not_reworded(error: Error) -> Note {
+    tracing::warn!(kind = %error.kind(), "a question could not be reworded, and is searched as it is");
+    Note::NotReworded(error)
+}
+
 fn replaced() -> Error {
     let why = "what was found was replaced before it could be read";
     Error::new(ErrorKind::Conflict, why).with_retry(Retry::Now)
@@ -301,10 +316,22 @@ impl Retriever {
 
     /// Names all that decides what is found beside the store and the question.
     pub(crate) fn settings(&self) -> String {
-        let Self { mode, fusion, depth, gate, threshold, decay, distinct, diversity, multi_query, .. } = self;
+        let Self {
+            analyzer,
+            mode,
+            fusion,
+            depth,
+            gate,
+            threshold,
+            decay,
+            distinct,
+            diversity,
+            multi_query,
+            ..
+        } = self;
         let (embedder, reranker) = (self.embedder.name(), self.reranker.as_deref().map(Reranker::name));
         format!(
-            "{embedder} {reranker:?} {mode:?} {fusion:?} {depth} {gate:?} {threshold:?} {decay:?} {distinct:?} {diversity} {multi_query:?}"
+            "{embedder} {reranker:?} {analyzer:?} {mode:?} {fusion:?} {depth} {gate:?} {threshold:?} {decay:?} {distinct:?} {diversity} {multi_query:?}"
         )
     }
 
@@ -337,51 +364,73 @@ impl Retriever {
         found
     }
 
-    /// Finds; anew, where some of it was replaced between the search and the reading.
+    /// Finds; anew, where some of it was replaced between the search and the reading. The models are asked once.
     async fn find_whole(&self, question: &Question) -> Result<Retrieved> {
         question.check()?;
+        Space::of(&self.embedder).check_held(self.store.space())?;
+        let query = self.query(question, &question.text);
+        if query.terms.is_empty() {
+            return Ok(Retrieved { version: self.store.version().await?, ..Retrieved::default() });
+        }
+        let asked = self.prepare(question, query).await?;
         for _ in 1..ATTEMPTS {
-            match self.find(question, false).await {
+            match self.find(question, &asked, false).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => tokio::task::yield_now().await,
                 found => return found,
             }
         }
-        self.find(question, true).await
+        self.find(question, &asked, true).await
     }
 
-    /// See [`retrieve`](Self::retrieve); `Conflict` where something was replaced meanwhile, and this is not the last attempt or nothing
-    /// is left.
-    async fn find(&self, question: &Question, is_last: bool) -> Result<Retrieved> {
-        Space::of(&self.embedder).check_held(self.store.space())?;
-        let wanted = question.limit.get();
-        let depth = self.depth.get().max(wanted);
-        let mut result = Retrieved::default();
-        let query = self.query(question, &question.text, depth);
-        if query.terms.is_empty() {
-            result.version = self.store.version().await?;
-            return Ok(result);
-        }
-        let own = self.search_as_asked(&question.text, query, &mut result.notes);
+    /// Has the embedder and the model do their part.
+    async fn prepare(&self, question: &Question, mut query: StoreQuery) -> Result<Asked> {
+        let mut notes = Vec::new();
+        let embedding = async {
+            if self.mode == Mode::Lexical {
+                return Ok(Vec::new());
+            }
+            self.question_vector(&question.text, &mut notes).await
+        };
         let reworded = async {
             match &self.multi_query {
                 Some(model) => Ok(model.reword(&question.text).await),
                 None => Ok((Ok(Vec::new()), None)),
             }
         };
-        let (own, (reworded, usage)) = try_join(own, reworded).await?;
-        (result.version, result.usage) = (own.version, usage);
+        let (embedding, (reworded, usage)) = try_join(embedding, reworded).await?;
+        query.embedding = embedding;
         let others = match reworded {
-            Ok(wordings) => {
-                self.search_reworded(question, &wordings, depth).await.map(|others| (wordings, others))
-            }
+            Ok(wordings) => self.prepare_reworded(question, &wordings).await.map(|others| (wordings, others)),
             Err(error) => Err(error),
         };
         let (rewordings, others) = others.unwrap_or_else(|error| {
-            tracing::warn!(kind = %error.kind(), "a question could not be reworded, and is searched as it is");
-            result.notes.push(Note::NotReworded(error));
+            notes.push(not_reworded(error));
             (Vec::new(), Vec::new())
         });
-        result.rewordings = rewordings;
+        Ok(Asked { query, rewordings, others, notes, usage })
+    }
+
+    /// See [`retrieve`](Self::retrieve); `Conflict` where something was replaced meanwhile, and this is not the last attempt or nothing
+    /// is left.
+    async fn find(&self, question: &Question, asked: &Asked, is_last: bool) -> Result<Retrieved> {
+        let wanted = question.limit.get();
+        let depth = self.depth_for(question);
+        let own = self.search(&question.text, &asked.query);
+        let others = try_join_all(asked.others.iter().map(|(text, query)| self.search(text, query)));
+        let (own, others) = join(own, others).await;
+        let own = own?;
+        let mut result = Retrieved {
+            rewordings: asked.rewordings.clone(),
+            notes: asked.notes.clone(),
+            usage: asked.usage,
+            version: own.version,
+            ..Retrieved::default()
+        };
+        let others = others.unwrap_or_else(|error| {
+            result.notes.push(not_reworded(error));
+            result.rewordings.clear();
+            Vec::new()
+        });
         let (order, reworded) = joined(&own, &others);
         let pool = wanted.saturating_mul(4).max(32).min(depth);
         let ids: Vec<ChunkId> = order.iter().take(pool.max(wanted)).map(|scored| scored.id).collect();
@@ -421,52 +470,44 @@ impl Retriever {
         Ok(result)
     }
 
-    fn query(&self, question: &Question, text: &str, depth: usize) -> StoreQuery {
-        let mut query = StoreQuery::new(depth).with_filter(question.filter.clone());
+    fn depth_for(&self, question: &Question) -> usize {
+        self.depth.get().max(question.limit.get())
+    }
+
+    fn query(&self, question: &Question, text: &str) -> StoreQuery {
+        let mut query = StoreQuery::new(self.depth_for(question)).with_filter(question.filter.clone());
         // dense alone asks for terms too: what they weigh is told of each hit
         query.terms = SparseVector::counts(text, &self.analyzer);
         query
     }
 
-    async fn search(&self, text: &str, query: StoreQuery) -> Result<Searched> {
-        let found = self.store.search(&query).await?;
-        Ok(Searched::new(text, &self.analyzer, &query, &found, self.fuse(&found)))
+    async fn search(&self, text: &str, query: &StoreQuery) -> Result<Searched> {
+        let found = self.store.search(query).await?;
+        Ok(Searched::new(text, &self.analyzer, query, &found, self.fuse(&found)))
     }
 
-    async fn search_as_asked(
-        &self,
-        text: &str,
-        mut query: StoreQuery,
-        notes: &mut Vec<Note>,
-    ) -> Result<Searched> {
-        if self.mode != Mode::Lexical {
-            query.embedding = self.question_vector(text, notes).await?;
-        }
-        self.search(text, query).await
-    }
-
-    /// Searches a question's other wordings, at once.
-    async fn search_reworded(
+    /// Returns what to ask the store for a question's other wordings.
+    async fn prepare_reworded(
         &self,
         question: &Question,
         wordings: &[Rewording],
-        depth: usize,
-    ) -> Result<Vec<Searched>> {
-        let query = |wording: &'_ Rewording| self.query(question, &wording.text, depth);
-        let queries = wordings.iter().map(|wording| (wording.text.as_str(), query(wording)));
-        let mut queries: Vec<(&str, StoreQuery)> =
+    ) -> Result<Vec<(String, StoreQuery)>> {
+        let queries =
+            wordings.iter().map(|wording| (wording.text.clone(), self.query(question, &wording.text)));
+        let mut queries: Vec<(String, StoreQuery)> =
             queries.filter(|(_, query)| !query.terms.is_empty()).collect();
         if self.mode != Mode::Lexical {
             let can_read = |text: &str| self.gate.as_ref().is_none_or(|gate| gate.can_read(text));
-            let mut readable: Vec<&mut (&str, StoreQuery)> =
-                queries.iter_mut().filter(|(text, _)| can_read(text)).collect();
-            let texts: Vec<&str> = readable.iter().map(|(text, _)| *text).collect();
+            let readable: Vec<bool> = queries.iter().map(|(text, _)| can_read(text)).collect();
+            let texts = queries.iter().zip(&readable).filter(|(_, readable)| **readable);
+            let texts: Vec<&str> = texts.map(|((text, _), _)| text.as_str()).collect();
             let vectors = self.embed(&texts).await?;
-            for ((_, query), vector) in readable.iter_mut().map(|query| &mut **query).zip(vectors) {
+            let read = queries.iter_mut().zip(&readable).filter(|(_, readable)| **readable);
+            for (((_, query), _), vector) in read.zip(vectors) {
                 query.embedding = vector;
             }
         }
-        try_join_all(queries.into_iter().map(|(text, query)| self.search(text, query))).await
+        Ok(queries)
     }
 
     /// Embeds a question, where the embedder can read it; notes where it cannot.
@@ -502,7 +543,7 @@ impl Retriever {
         // decay multiplies scores, which a model may put below zero
         let low = scores.iter().copied().fold(0.0_f32, f32::min);
         for (hit, score) in hits.iter_mut().zip(scores) {
-            hit.score = score - low;
+            hit.score = (score - low).min(f32::MAX);
         }
         hits.sort_by(best_first);
         None

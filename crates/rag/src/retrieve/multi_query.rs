@@ -22,7 +22,7 @@ const LONGEST: u32 = 160;
 ///
 /// The question and its wordings are searched, and their rankings fused by reciprocal rank ([`fuse_rrf`](pumasi_core::text::fuse_rrf),
 /// `k` of 60; Rackauckas, "RAG-Fusion", 2024). The question itself counts as much as all wordings together, so that what it finds first
-/// stays among the first where a model mistakes it. It costs one call of the model, which runs while the question itself is searched, and one
+/// stays among the first where a model mistakes it. It costs one call of the model, which runs while the question itself is embedded, and one
 /// more search a wording:
 ///
 /// - at most eight wordings, three unless told otherwise; what a model answers beyond that, twice, or at more than 160 tokens is left out;

@@ -111,9 +111,9 @@ impl Default for Fusion {
 }
 
 impl Fusion {
-    /// Returns how much the dense ranking counts, 0 to 1.
+    /// Returns how much the dense ranking counts, 0 to 1; a half where that is no number.
     pub fn dense_weight(self) -> f32 {
         let (Self::Rrf { dense_weight, .. } | Self::MinMax { dense_weight }) = self;
-        dense_weight.clamp(0.0, 1.0)
+        if dense_weight.is_nan() { 0.5 } else { dense_weight.clamp(0.0, 1.0) }
     }
 }

@@ -36,14 +36,16 @@ mod frame;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use pumasi_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
@@ -64,7 +66,7 @@ use frame::HEARTBEAT;
 /// | retention: how long an answer can be resumed after its end | 5 minutes |
 /// | capacity: how many answers are remembered; beyond it the oldest ended ones go first | 1,000 |
 ///
-/// Ids hold 74 bits of chance: whoever has none cannot resume another's answer. Clones are the same.
+/// Ids hold 122 bits of chance: whoever has none cannot resume another's answer. Clones are the same.
 #[derive(Clone)]
 pub struct Streams {
     heartbeat: Duration,
@@ -73,6 +75,7 @@ pub struct Streams {
     capacity: NonZeroUsize,
     clock: Arc<dyn Clock>,
     logs: Arc<Mutex<HashMap<String, Arc<Log>>>>,
+    opened: Arc<AtomicU64>,
 }
 
 /// What [`Streams::resume`] finds.
@@ -113,6 +116,7 @@ impl Streams {
             capacity: CAPACITY,
             clock: Arc::new(SystemClock),
             logs: Arc::default(),
+            opened: Arc::default(),
         }
     }
 
@@ -157,11 +161,12 @@ impl Streams {
     ///
     /// Outside of a tokio runtime, on which the answer is made.
     pub fn open(&self, answer: impl Stream<Item = AnswerEvent> + Send + 'static) -> SseStream {
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        let log = Arc::new(Log::new(id.clone()));
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let log = Arc::new(Log::new(id.clone(), self.opened.fetch_add(1, Ordering::Relaxed)));
         {
             let mut logs = self.lock();
             self.forget(&mut logs);
+            self.make_room(&mut logs);
             logs.insert(id, Arc::clone(&log));
         }
         let reader = self.reader(Arc::clone(&log), 0);
@@ -213,15 +218,18 @@ impl Streams {
         SseStream { bytes: Box::pin(bytes) }
     }
 
-    /// Drops what ended too long ago, and the oldest beyond the capacity.
+    /// Drops what ended too long ago.
     fn forget(&self, logs: &mut HashMap<String, Arc<Log>>) {
         let now = self.clock.instant();
         logs.retain(|_, log| {
             log.ended().is_none_or(|ended| now.saturating_duration_since(ended) < self.retention)
         });
+    }
+
+    /// Drops the oldest that leave no room for one more.
+    fn make_room(&self, logs: &mut HashMap<String, Arc<Log>>) {
         while logs.len() >= self.capacity.get() {
-            // ids begin with the time of their making
-            let oldest = logs.iter().min_by_key(|(id, log)| (log.ended().is_none(), id.as_str().to_owned()));
+            let oldest = logs.iter().min_by_key(|(_, log)| (log.ended().is_none(), log.number));
             let Some(id) = oldest.map(|(id, _)| id.clone()) else { return };
             logs.remove(&id);
         }
@@ -244,9 +252,14 @@ async fn pump(
         tokio::pin!(abandoned);
         loop {
             tokio::select! {
-                event = answer.next() => match event {
-                    Some(event) => log.push(&event),
-                    None => break,
+                event = AssertUnwindSafe(answer.next()).catch_unwind() => match event {
+                    Ok(Some(event)) => log.push(&event),
+                    Ok(None) => break,
+                    Err(_) => {
+                        let panicked = Error::new(ErrorKind::Other, "what makes the answer panicked");
+                        log.push(&AnswerEvent::Error(Failure::from(&panicked)));
+                        break;
+                    }
                 },
                 () = &mut abandoned => {
                     let cancelled = Error::new(ErrorKind::Cancelled, "nobody read the answer any more");
@@ -256,7 +269,8 @@ async fn pump(
             }
         }
     }
-    drop(answer);
+    // what panicked may panic again
+    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(answer)));
     log.end(clock.instant());
 }
 
@@ -280,6 +294,8 @@ async fn abandoned(log: &Log, grace: Duration, clock: &Arc<dyn Clock>) {
 /// What was made of one answer.
 struct Log {
     id: String,
+    /// How many were opened before it.
+    number: u64,
     inside: Mutex<Inside>,
     /// Changes with every frame and with the end.
     changed: watch::Sender<()>,
@@ -299,8 +315,14 @@ enum Next {
 }
 
 impl Log {
-    fn new(id: String) -> Self {
-        Self { id, inside: Mutex::default(), changed: watch::Sender::new(()), readers: watch::Sender::new(0) }
+    fn new(id: String, number: u64) -> Self {
+        Self {
+            id,
+            number,
+            inside: Mutex::default(),
+            changed: watch::Sender::new(()),
+            readers: watch::Sender::new(0),
+        }
     }
 
     fn push(&self, event: &AnswerEvent) {

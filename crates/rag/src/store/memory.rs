@@ -83,7 +83,7 @@ impl Shelf {
 
     fn changed(&mut self) {
         self.statistics.settle();
-        self.version += 1;
+        self.version = super::next_version(self.version);
     }
 
     fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Kept> {

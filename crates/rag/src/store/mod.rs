@@ -35,6 +35,8 @@ pub use sqlite::{SqliteLists, SqliteOptions, SqliteStore};
 pub use statistics::Statistics;
 pub use transfer::{Transfer, TransferProgress, TransferReport};
 
+use pumasi_core::time::{Clock as _, SystemClock};
+
 use crate::Result;
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint, Tenant};
@@ -146,12 +148,20 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// As [`get`](Self::get).
     async fn scan(&self, after: &str, limit: usize) -> Result<Vec<DocumentRecord>>;
 
-    /// Returns a number that grows with every change of the tenant's knowledge: what was answered from an older one may be stale.
+    /// Returns a number that grows with every change of the tenant's knowledge: what was answered from an older one may be stale. 0 where
+    /// nothing was ever put; else the time of the change in microseconds, or more, so that a store that was made anew, or restored
+    /// from a backup, does not come to a number that it had before.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get).
     async fn version(&self) -> Result<u64>;
+}
+
+/// Returns the [version](Store::version) that follows one.
+fn next_version(before: u64) -> u64 {
+    let now = u64::try_from(SystemClock.now().as_micros()).unwrap_or_default();
+    now.max(before.saturating_add(1))
 }
 
 macro_rules! forward {

@@ -1,6 +1,7 @@
 //! Assistants, from question to last event.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,16 +12,17 @@ use pumasi_core::cache::MemoryCache;
 use pumasi_core::model::{
     Embedder, Embedding, FinishReason, HashingEmbedder, ModelCapabilities, Reply, ScriptedModel, Usage,
 };
+use pumasi_core::text::{Analyzer, Particles, sentences};
 use pumasi_core::time::SystemClock;
-use pumasi_core::{Error, ErrorKind, text::sentences};
+use pumasi_core::{Error, ErrorKind};
 use pumasi_rag::answer::{
     Answer, AnswerEvent, Ask, Assistant, Budget, ContextOrder, Doubt, FollowUps, Grounding, Language,
     Outcome, Relevance, Verdict,
 };
 use pumasi_rag::chunk::{CountTokens, EstimatedTokens};
-use pumasi_rag::memory::{Conversation, Turn};
+use pumasi_rag::memory::{Conversation, Memory, Turn};
 use pumasi_rag::retrieve::{Mode, Threshold};
-use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, Tenant};
+use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, SqliteStore, Tenant};
 
 use crate::knowledge::{documents, retriever};
 
@@ -449,6 +451,68 @@ async fn a_repeated_question_costs_nothing_until_the_knowledge_changes() {
 }
 
 #[tokio::test]
+async fn another_analyzer_finds_other_passages_and_is_not_answered_for() {
+    let model = ScriptedModel::always(pieces("통증이 있으면 사흘 쉽니다 [1]."));
+    let knowledge = retriever(vec![Document::new("knee", KNEE).with_title("무릎 통증")]).await;
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let other = knowledge.clone().with_analyzer(Analyzer::default().with_morphology(Particles));
+    for (retriever, calls) in [(knowledge.clone(), 1), (knowledge, 1), (other, 2)] {
+        let assistant = Assistant::builder(retriever)
+            .model(Arc::new(model.clone()))
+            .cache(cache.clone(), Duration::from_mins(5))
+            .build()
+            .unwrap();
+        assistant.answer(Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap();
+        assert_eq!(model.calls(), calls);
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn kept_answers_do_not_outlive_a_store_that_was_made_anew_or_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, backup) = (folder.path().join("coach.sqlite"), folder.path().join("backup.sqlite"));
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let answered = async |days: &str| {
+        let embedder = Arc::new(HashingEmbedder::new());
+        let store = loop {
+            // the one before may still be closing
+            match SqliteStore::open(&file, Space::of(&embedder), Tenant::single()).await {
+                Ok(store) => break Arc::new(store),
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let knee = Document::new("knee", format!("통증이 있으면 {days} 쉽니다.")).with_title("무릎 통증");
+        Ingest::new(store.clone(), embedder.clone()).run([knee]).await.unwrap();
+        let assistant = Assistant::builder(Retriever::new(store, embedder))
+            .cache(cache.clone(), Duration::from_mins(5))
+            .build()
+            .unwrap();
+        assistant.answer(Ask::new("무릎 통증에 얼마나 쉬나요?")).await.unwrap()
+    };
+    let paths = |path: &Path| ["", "-wal", "-shm"].map(|end| format!("{}{end}", path.display()));
+    let forget = || paths(&file).map(std::fs::remove_file);
+    let copy = |from: &Path, to: &Path| {
+        paths(from)
+            .into_iter()
+            .zip(paths(to))
+            .map(|(from, to)| std::fs::copy(from, to).is_ok())
+            .collect::<Vec<_>>()
+    };
+    assert!(answered("사흘").await.text.contains("사흘"));
+    assert!(copy(&file, &backup)[0]);
+    assert!(answered("나흘").await.text.contains("나흘"));
+    let _ = forget();
+    assert!(copy(&backup, &file)[0]);
+    assert!(answered("닷새").await.text.contains("닷새"));
+    let _ = forget();
+    assert!(answered("엿새").await.text.contains("엿새"));
+}
+
+#[tokio::test]
 async fn what_was_doubted_is_not_given_again() {
     let model = ScriptedModel::always(pieces("통증이 있으면 열흘 쉽니다 [1]."));
     let assistant = Assistant::builder(retriever(vec![Document::new("knee", KNEE)]).await)
@@ -562,12 +626,51 @@ async fn a_follow_up_is_looked_up_with_what_it_goes_on_from() {
 
     let failing =
         ScriptedModel::new([Reply::error(ErrorKind::Timeout), Reply::text("대회에만 신습니다 [1].")]);
-    let condensed = Assistant::builder(knowledge)
+    let condensed = Assistant::builder(knowledge.clone())
         .model(Arc::new(failing))
         .follow_ups(FollowUps::Condensed)
         .build()
         .unwrap();
     assert_eq!(condensed.answer(ask()).await.unwrap().sources[0].document, "ko/shoes");
+    let useless = [
+        // what a model answers that thinks until it may not write any more
+        Reply::text("").with_finish_reason(FinishReason::Length),
+        Reply::text("김치찌개는 어떻게").with_finish_reason(FinishReason::Length),
+        Reply::text("김치찌개 ".repeat(8_000)),
+    ];
+    for reply in useless {
+        let model = ScriptedModel::new([reply, Reply::text("대회에만 신습니다 [1].")]);
+        let condensed = Assistant::builder(knowledge.clone())
+            .model(Arc::new(model))
+            .follow_ups(FollowUps::Condensed)
+            .build()
+            .unwrap();
+        assert_eq!(condensed.answer(ask()).await.unwrap().sources[0].document, "ko/shoes");
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_remembers_what_was_answered_and_borne_out() {
+    let memory = Arc::new(Memory::new(NonZeroUsize::new(9).unwrap()));
+    let record = async |name: &str, model: Option<Reply>| {
+        let builder = Assistant::builder(retriever(vec![Document::new("knee", KNEE)]).await);
+        let builder = match model {
+            Some(reply) => builder.model(Arc::new(ScriptedModel::always(reply))),
+            None => builder,
+        };
+        let asked = builder.build().unwrap().ask(Ask::new("무릎 통증에 얼마나 쉬나요?"));
+        memory.record(name, "무릎 통증에 얼마나 쉬나요?", asked).for_each(|_| async {}).await;
+        memory.get(name).turns.into_iter().map(|turn| turn.answer).collect::<Vec<_>>()
+    };
+    let good = Reply::text("통증이 있으면 사흘 쉽니다 [1].");
+    assert_eq!(record("whole", Some(good.clone())).await, ["통증이 있으면 사흘 쉽니다."]);
+    assert_eq!(record("cut", Some(good.with_finish_reason(FinishReason::Length))).await, [""; 0]);
+    assert_eq!(record("doubted", Some(Reply::text("통증이 있으면 열흘 쉽니다 [1]."))).await, [""; 0]);
+    let extracted = record("extracted", None).await.remove(0);
+    assert!(
+        extracted.contains("사흘") && !extracted.contains("언어 모델") && !extracted.contains('['),
+        "{extracted}"
+    );
 }
 
 #[tokio::test]

@@ -2,13 +2,22 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use pumasi_core::filter::Filter;
 use pumasi_core::model::{HashingEmbedder, Reply, ScriptedModel, Usage};
 use pumasi_core::time::SystemClock;
 use pumasi_rag::answer::{Ask, Assistant};
+use pumasi_rag::chunk::ChunkId;
+use pumasi_rag::document::Fingerprint;
 use pumasi_rag::retrieve::{Mode, MultiQuery, Note, Threshold};
-use pumasi_rag::{Document, ErrorKind, Fusion, Ingest, MemoryStore, Question, Retriever, Space, Tenant};
+use pumasi_rag::store::{Counts, Entry, Found, StoreQuery};
+use pumasi_rag::{
+    Document, DocumentRecord, ErrorKind, Fusion, Ingest, MemoryStore, Passage, Question, Result, Retriever,
+    Space, Store, Tenant,
+};
 
 async fn club() -> Retriever {
     let embedder = Arc::new(HashingEmbedder::new());
@@ -153,4 +162,88 @@ async fn an_assistant_looks_up_all_wordings_and_counts_what_they_took() {
     let answer = coach.answer(Ask::new(ASKED)).await.unwrap();
     assert!(answer.sources.iter().any(|source| source.document == "shoes"));
     assert_eq!(answer.usage.map(|usage| usage.total_tokens()), Some(440));
+}
+
+/// Loses a passage between a search and its reading, so often as is left.
+#[derive(Debug)]
+struct Busy(Arc<dyn Store>, AtomicUsize);
+
+#[async_trait]
+impl Store for Busy {
+    fn name(&self) -> &'static str {
+        "busy"
+    }
+
+    fn tenant(&self) -> &Tenant {
+        self.0.tenant()
+    }
+
+    fn space(&self) -> &Space {
+        self.0.space()
+    }
+
+    fn for_tenant(&self, tenant: Tenant) -> Arc<dyn Store> {
+        self.0.for_tenant(tenant)
+    }
+
+    async fn put(&self, entries: Vec<Entry>) -> Result<()> {
+        self.0.put(entries).await
+    }
+
+    async fn remove(&self, ids: &[&str]) -> Result<u64> {
+        self.0.remove(ids).await
+    }
+
+    async fn remove_where(&self, filter: &Filter) -> Result<u64> {
+        self.0.remove_where(filter).await
+    }
+
+    async fn search(&self, query: &StoreQuery) -> Result<Found> {
+        self.0.search(query).await
+    }
+
+    async fn get(&self, ids: &[ChunkId]) -> Result<Vec<Passage>> {
+        let mut passages = self.0.get(ids).await?;
+        if self
+            .1
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left: usize| left.checked_sub(1))
+            .is_ok()
+        {
+            passages.pop();
+        }
+        Ok(passages)
+    }
+
+    async fn entries(&self, ids: &[&str]) -> Result<Vec<Option<Entry>>> {
+        self.0.entries(ids).await
+    }
+
+    async fn fingerprints(&self, ids: &[&str]) -> Result<Vec<Option<Fingerprint>>> {
+        self.0.fingerprints(ids).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<Counts> {
+        self.0.count(filter).await
+    }
+
+    async fn scan(&self, after: &str, limit: usize) -> Result<Vec<DocumentRecord>> {
+        self.0.scan(after, limit).await
+    }
+
+    async fn version(&self) -> Result<u64> {
+        self.0.version().await
+    }
+}
+
+#[tokio::test]
+async fn the_model_is_asked_once_however_often_what_was_found_is_replaced() {
+    let club = club().await;
+    let busy = Arc::new(Busy(club.store().clone(), AtomicUsize::new(9)));
+    let reply = Reply::text(r#"["러닝화는 언제 바꾸나요?"]"#).with_usage(Usage::new(90, 20));
+    let model = Arc::new(ScriptedModel::always(reply));
+    let retriever = club.with_store(busy.clone()).with_multi_query(MultiQuery::new(model.clone()));
+    let found = retriever.retrieve(&Question::new(ASKED)).await.unwrap();
+    assert_eq!((busy.1.load(Ordering::Relaxed), model.calls()), (0, 1));
+    assert_eq!(found.usage.map(|usage| usage.total_tokens()), Some(110));
+    assert!(ids(&found).contains(&"shoes") && found.notes.is_empty(), "{}", found.explain());
 }

@@ -97,6 +97,37 @@ fn headings_keep_what_looks_like_a_tag() {
 }
 
 #[test]
+fn headings_with_brackets_are_no_links() {
+    let page = load("<h2>Use a[i](j) here</h2><p>몸");
+    let sections = StructureChunker::new().chunk(&page).unwrap();
+    assert_eq!(sections[0].headings, ["Use a[i](j) here"], "{}", page.text);
+}
+
+#[test]
+fn numbers_stay_what_they_are() {
+    let page = "<p>10<sup>3</sup> m<sup>2</sup>, 10<sup>-3</sup>, the 1<sup>st</sup> of H<sub>2</sub>O; <del>30,000</del> <ins>20,000</ins> won\
+                <p>after <s>an end that was forgotten<p>the next<ol start=5><li>다섯<li>여섯</ol>";
+    let text = "10^3 m^2, 10^-3, the 1st of H2O; 20,000 won\n\nafter\n\nthe next\n\n5. 다섯\n6. 여섯\n";
+    assert_eq!(load(page).text, text);
+}
+
+#[test]
+fn what_is_hidden_is_not_read_and_hides_nothing_after_it() {
+    let page = "<p hidden>a<b>b</b><p>둘<p aria-hidden=true>c</p>셋<ul><li style='color:red; Display : none !important'>d<li>넷</ul>\
+                <table><tr><td hidden>e<td>다섯<tr hidden><td>f<td>g<tr><td>여섯<td>일곱</table><div style='visibility:hidden'>h</div>\
+                <dl><dt hidden>i<dd>여덟</dl><p>끝";
+    let text = load(page).text;
+    for hidden in 'a'..='i' {
+        assert!(!text.contains(hidden), "{text}");
+    }
+    for shown in ["둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "끝"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    let page = "<link rel=canonical href='httpjavascript:alert(1)'><p>몸";
+    assert_eq!(load(page).uri, None);
+}
+
+#[test]
 fn tables_that_lay_out_a_page_are_no_tables() {
     let page = "<table><tr><td>왼쪽<td><h1>무릎</h1><p>쉽니다.</p><p>걷습니다.</p><table><tr><td>a<td>b<tr><td>c<td>d</table></table>";
     assert_eq!(

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use pumasi_core::model::{Reply, ScriptedModel};
 use pumasi_core::time::{ManualClock, SystemClock};
-use pumasi_rag::Document;
 use pumasi_rag::answer::{AnswerEvent, AnswerStream, Ask, Assistant};
 use pumasi_rag::sse::{Resumed, SseStream, Streams};
+use pumasi_rag::{Document, ErrorKind};
 use std::sync::Arc;
 
 use crate::knowledge::retriever;
@@ -44,6 +44,21 @@ async fn events_are_sent_with_ids_in_order() {
     let base = sent[0].0.rsplit_once('.').unwrap().0;
     assert!(sent.iter().enumerate().all(|(at, (id, ..))| *id == format!("{base}.{}", at + 1)));
     assert!(sent.iter().all(|(_, name, event)| name == event.name()));
+}
+
+#[tokio::test]
+async fn an_answer_that_panics_ends_with_an_error_and_makes_room() {
+    let streams = Streams::new().with_capacity(NonZeroUsize::MIN);
+    let panicking = || futures_util::stream::once(async { panic!("in the model's client") });
+    let sent = all(streams.open(panicking())).await;
+    let [(id, name, AnswerEvent::Error(failure))] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((name.as_str(), failure.kind), ("error", ErrorKind::Other));
+    assert!(!failure.message.contains("client") && matches!(streams.resume(id), Resumed::Over));
+    // what has ended so goes before what has not
+    let model = ScriptedModel::always(Reply::chunks(["통증이 있으면 사흘 쉽니다 [1]."]));
+    let sent = all(streams.open(coach(&model).await.ask(ask()))).await;
+    assert!(matches!(streams.resume(id), Resumed::Unknown));
+    assert!(matches!(streams.resume(&sent[0].0), Resumed::Stream(_)));
 }
 
 #[tokio::test]

@@ -25,16 +25,29 @@ pub(super) fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
     found.map(|attribute| &*attribute.value)
 }
 
+/// Tells whether an element says that it is not shown.
+pub(super) fn is_hidden(tag: &Tag) -> bool {
+    let styled_away = || {
+        let style = attribute(tag, "style").unwrap_or_default().to_ascii_lowercase();
+        let declarations = style.split(';').filter_map(|declaration| declaration.split_once(':'));
+        let mut declarations = declarations.map(|(name, value)| (name.trim(), value.trim()));
+        declarations.any(|(name, value)| {
+            matches!(name, "display") && value.starts_with("none")
+                || matches!(name, "visibility") && value.starts_with("hidden")
+        })
+    };
+    attribute(tag, "hidden").is_some() || attribute(tag, "aria-hidden") == Some("true") || styled_away()
+}
+
 /// Tells what an element is by its name and by what it says of itself.
 pub(super) fn kind(tag: &Tag) -> Option<Kind> {
-    let hidden = attribute(tag, "hidden").is_some() || attribute(tag, "aria-hidden") == Some("true");
     let role = attribute(tag, "role").unwrap_or_default();
     let kind = match &*tag.name {
         "script" | "style" | "template" | "noscript" | "svg" | "math" | "object" | "iframe" | "canvas"
         | "video" | "audio" | "select" | "button" | "textarea" | "title" | "datalist" | "noembed"
         | "noframes" => Kind::Skipped,
         name if is_left_open(name) => return None,
-        _ if hidden => Kind::Skipped,
+        _ if is_hidden(tag) => Kind::Skipped,
         "nav" | "aside" | "footer" | "header" | "menu" | "dialog" => Kind::Boilerplate,
         _ if matches!(
             role,

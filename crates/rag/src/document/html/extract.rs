@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
-use super::elements::{Kind, attribute, ends_pictures, is_inline, is_left_open, is_picture, kind};
+use super::elements::{Kind, attribute, ends_pictures, is_hidden, is_inline, is_left_open, is_picture, kind};
 
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,12 @@ struct State {
     names: BTreeMap<String, usize>,
     text: String,
     into: Open,
+    /// The hidden element that may be left open which it is in.
+    hidden: Option<String>,
+    /// How many elements of this piece are open whose text was struck out.
+    struck: usize,
+    /// What comes next is raised.
+    raised: bool,
 }
 
 impl Default for State {
@@ -92,6 +98,9 @@ impl Default for State {
             names: BTreeMap::new(),
             text: String::new(),
             into: Open::Paragraph,
+            hidden: None,
+            struck: 0,
+            raised: false,
         }
     }
 }
@@ -222,6 +231,9 @@ impl State {
         };
         let go_on = raw.map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
         let kind = kind(tag);
+        if self.hidden.as_deref().is_some_and(|hidden| ends_hidden(hidden, name)) {
+            self.hidden = None;
+        }
         while ends_pictures(name) && self.stack.last().is_some_and(|last| is_picture(&last.name)) {
             // pictures have no such elements: this one was not closed
             if let Some(picture) = self.stack.pop() {
@@ -248,8 +260,9 @@ impl State {
             "link" => {
                 let canonical =
                     attribute(tag, "rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical"));
-                let address =
-                    attribute(tag, "href").filter(|address| canonical && address.starts_with("http"));
+                let is_web =
+                    |address: &&str| address.starts_with("http://") || address.starts_with("https://");
+                let address = attribute(tag, "href").filter(|_| canonical).filter(is_web);
                 if self.page.address.is_none() {
                     self.page.address = address.map(str::to_owned);
                 }
@@ -260,6 +273,8 @@ impl State {
                 }
             }
             "br" => self.text.push('\n'),
+            "del" | "s" | "strike" if kind.is_none() => self.struck += usize::from(!tag.self_closing),
+            "sup" if kind.is_none() => self.raised = true,
             _ if is_inline(name) && kind.is_none() => {}
             _ => self.block(name),
         }
@@ -271,6 +286,16 @@ impl State {
             && !(tag.self_closing && is_picture(name))
         {
             self.push(name, kind);
+            let first = attribute(tag, "start").and_then(|start| start.trim().parse().ok());
+            if let (Some(first), Some(list)) = (first, self.stack.last_mut()) {
+                list.number = list.number.map(|_| first);
+            }
+        }
+        if self.hidden.is_none()
+            && matches!(name, "p" | "li" | "td" | "th" | "tr" | "dt" | "dd")
+            && is_hidden(tag)
+        {
+            self.hidden = Some(name.to_owned());
         }
         go_on
     }
@@ -368,6 +393,15 @@ impl State {
             self.into = Open::Paragraph;
             return;
         }
+        match name {
+            "del" | "s" | "strike" => self.struck = self.struck.saturating_sub(1),
+            "sup" => self.raised = false,
+            _ => {}
+        }
+        let ends_hidden = matches!(name, "ul" | "ol" | "dl" | "table" | "tbody" | "body");
+        if ends_hidden || self.hidden.as_deref() == Some(name) {
+            self.hidden = None;
+        }
         let is_open = self.names.get(name).is_some_and(|count| *count > 0);
         if self.has(Kind::Skipped) && !is_open {
             return;
@@ -415,8 +449,15 @@ impl State {
     }
 
     fn text(&mut self, text: &str) {
-        if self.has(Kind::Skipped) {
+        if self.has(Kind::Skipped) || self.hidden.is_some() || self.struck > 0 {
             return;
+        }
+        // an exponent is no further digit of its number
+        let is_exponent = std::mem::take(&mut self.raised)
+            && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '−' | '–'))
+            && self.text.ends_with(char::is_alphanumeric);
+        if is_exponent {
+            self.text.push('^');
         }
         if self.has(Kind::Pre) {
             self.text.push_str(text);
@@ -428,6 +469,8 @@ impl State {
 
     /// Ends a piece.
     fn flush(&mut self) {
+        // nothing is struck out beyond its piece, where somebody forgot the end of it
+        (self.struck, self.raised) = (0, false);
         let text = std::mem::take(&mut self.text);
         let into = std::mem::replace(&mut self.into, Open::Paragraph);
         let block = match into {
@@ -453,6 +496,16 @@ impl State {
             Open::Paragraph => Block::Paragraph(lines(&text)),
         };
         self.blocks.push((self.rank(), block));
+    }
+}
+
+/// Tells whether an element begins where one that was left open ends.
+fn ends_hidden(open: &str, begins: &str) -> bool {
+    match open {
+        "p" => !is_inline(begins),
+        "td" | "th" => matches!(begins, "td" | "th" | "tr"),
+        "dt" | "dd" => matches!(begins, "dt" | "dd"),
+        _ => open == begins,
     }
 }
 

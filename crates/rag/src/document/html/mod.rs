@@ -15,7 +15,7 @@ use crate::{Document, Error, Result};
 /// Makes documents of HTML pages, in whatever encoding they are.
 ///
 /// The document's text is Markdown, so that it is cut under its headings: paragraphs, `h1` to `h6`, lists, tables, and preformatted text
-/// as code. What is no content is left out: scripts, styles, forms, and what a page says is navigation, header, footer or aside, by an element or by an
+/// as code; exponents stand behind a `^`. What is no content is left out: scripts, styles, forms, what is hidden or struck out, and what a page says is navigation, header, footer or aside, by an element or by an
 /// id or class such as `sidebar` or `gnb`; where it has a `main`, or `article`s with at least a quarter of the text, all that is outside of
 /// those. A form with more than twice as much text as the rest is the page. Spans of chunks and citations are of that text.
 ///

@@ -55,14 +55,16 @@ pub(super) fn markdown(blocks: &[Block]) -> String {
     text
 }
 
-/// Writes a heading, with a backslash before what would be a tag, a name of a character or a backslash like this one.
+/// Writes a heading, with a backslash before what would be a tag, a link, a name of a character or a backslash like this one.
 fn heading_of(text: &mut String, heading: &str) {
+    let has_links = heading.contains("](") || heading.contains("][");
     let mut rest = heading.chars().peekable();
     while let Some(c) = rest.next() {
         let is_read = match (c, rest.peek()) {
             ('<', Some(next)) => next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?'),
             ('&', Some(next)) => next.is_ascii_alphanumeric() || *next == '#',
             ('\\', Some(next)) => next.is_ascii_punctuation(),
+            ('[', Some(_)) => has_links,
             _ => false,
         };
         if is_read {

@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 pub use self::options::{PostgresOptions, VectorIndex};
 use self::rows::Known;
 use self::search::Search;
-use super::{Counts, Entry, Found, Passage, Space, Store, StoreQuery};
+use super::{Counts, Entry, Found, Passage, Space, Store, StoreQuery, next_version};
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint, Tenant};
 use crate::{Error, ErrorKind, Result};
@@ -212,7 +212,7 @@ impl PostgresStore {
             rows::put(&mut transaction, &mut row, &entries).await?;
         }
         row.statistics.settle();
-        row.version += 1;
+        row.version = next_version(row.version.unsigned_abs()).cast_signed();
         rows::set_tenant(&mut transaction, &row).await.map_err(&writing)?;
         transaction.commit().await.map_err(&writing)?;
         Ok(known.len() as u64)

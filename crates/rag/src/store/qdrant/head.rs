@@ -20,7 +20,7 @@ use super::condition::keyword;
 use super::payload::{Members, Point, kind, point, point_id, text};
 use super::wire::Wire;
 use crate::document::Tenant;
-use crate::store::Statistics;
+use crate::store::{Statistics, next_version};
 use crate::{Error, ErrorKind, Result, Retry};
 
 /// So many writers that were given up are remembered.
@@ -189,8 +189,12 @@ impl Lease {
             };
             if old.holder.is_empty() || old.holder == holder || idle >= length {
                 let after_another = !old.holder.is_empty();
-                let mut new =
-                    Head { epoch: old.epoch + 1, beat: 0, holder: holder.to_owned(), ..old.clone() };
+                let mut new = Head {
+                    epoch: next_version(old.epoch),
+                    beat: 0,
+                    holder: holder.to_owned(),
+                    ..old.clone()
+                };
                 if after_another {
                     new.dead.push(old.epoch);
                     let forgotten = new.dead.len().saturating_sub(REMEMBERED);

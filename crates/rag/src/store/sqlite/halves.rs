@@ -20,10 +20,15 @@ const MANY: usize = 1_024;
 /// By so many standard deviations of what is left a product may be off by chance, as [`Codes::error`] has it.
 const DEVIATIONS: f32 = 8.0;
 
+/// The upper halves of so many codes; a line of the processor's cache, so that none is read twice.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Block([u8; BLOCK / 2]);
+
 /// The upper halves of some vectors, one after the other, and what they say of the codes.
 #[derive(Debug, Default)]
 pub(super) struct Halves {
-    blocks: Vec<[u8; BLOCK / 2]>,
+    blocks: Vec<Block>,
     fits: Vec<Fit>,
 }
 
@@ -48,13 +53,13 @@ const fn upper(code: i8) -> u8 {
     (code >> 4).wrapping_add(8).cast_unsigned()
 }
 
-fn block(codes: &[i8; BLOCK]) -> [u8; BLOCK / 2] {
+fn block(codes: &[i8; BLOCK]) -> Block {
     let (low, high) = codes.split_at(BLOCK / 2);
     let mut block = [0; BLOCK / 2];
     for ((both, low), high) in block.iter_mut().zip(low).zip(high) {
         *both = upper(*low) | upper(*high) << 4;
     }
-    block
+    Block(block)
 }
 
 /// Parts codes into blocks, the last one filled up with zeros.
@@ -121,7 +126,11 @@ impl Halves {
         #[cfg(target_arch = "x86_64")]
         if let (Some(simd), false) = (pulp::x86::V3::try_new(), self.fits.is_empty() || scales.len() < MANY) {
             let best = Top::new(wanted);
-            return simd.vectorize(x86::Sieve { halves: self, question, stretch, best, bar, found, simd });
+            let sieve = x86::Sieve { halves: self, question, stretch, best, bar, found };
+            return match pulp::x86::V4::try_new() {
+                Some(simd) => simd.vectorize(x86::Wide { sieve, simd }),
+                None => simd.vectorize(x86::Narrow { sieve, simd }),
+            };
         }
         question.products(codes, scales, |at, product| {
             found(at, product);
@@ -131,15 +140,21 @@ impl Halves {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use pulp::x86::V3;
+    use pulp::x86::{V3, V4};
     use pulp::{NullaryFnOnce, cast};
 
     use super::super::codes::{Codes, x86};
     use super::super::top::Top;
-    use super::{BLOCK, Halves, Stretch, blocks};
+    use super::{BLOCK, Block, Fit, Halves, Stretch, blocks};
 
     /// For what is rounded.
     const SLACK: f32 = 8.0;
+
+    /// How many blocks the vectors of small encoders have: of 257 to 384 numbers.
+    const USUAL: usize = 3;
+
+    /// So many codes are read whole before the bar is raised.
+    const TOGETHER: usize = 16;
 
     pub(super) struct Sieve<'a, F> {
         pub(super) halves: &'a Halves,
@@ -148,20 +163,96 @@ mod x86 {
         pub(super) best: Top<usize>,
         pub(super) bar: f32,
         pub(super) found: F,
+    }
+
+    /// With AVX2.
+    pub(super) struct Narrow<'a, F> {
+        pub(super) sieve: Sieve<'a, F>,
         pub(super) simd: V3,
     }
 
-    impl<F: FnMut(usize, f32) -> f32> NullaryFnOnce for Sieve<'_, F> {
+    impl<F: FnMut(usize, f32) -> f32> NullaryFnOnce for Narrow<'_, F> {
         type Output = ();
 
+        #[inline(always)]
+        #[expect(clippy::inline_always, reason = "what is not inlined is compiled without the instructions")]
+        fn call(self) {
+            let Self { sieve, simd } = self;
+            sieve.run(
+                simd,
+                #[inline(always)]
+                |question, halves| product(simd, question, halves),
+            );
+        }
+    }
+
+    /// With AVX-512: a block of halves an instruction.
+    pub(super) struct Wide<'a, F> {
+        pub(super) sieve: Sieve<'a, F>,
+        pub(super) simd: V4,
+    }
+
+    impl<F: FnMut(usize, f32) -> f32> NullaryFnOnce for Wide<'_, F> {
+        type Output = ();
+
+        #[inline(always)]
+        #[expect(clippy::inline_always, reason = "what is not inlined is compiled without the instructions")]
+        fn call(self) {
+            let Self { sieve, simd } = self;
+            sieve.run(
+                *simd,
+                #[inline(always)]
+                |question, halves| wide_product(simd, question, halves),
+            );
+        }
+    }
+
+    /// Which vectors may be among the best, and how good each can be at most: these alone are read whole, at random.
+    struct Likely {
+        found: Vec<(f32, usize)>,
+        best: Top<usize>,
+        bar: f32,
+        /// The higher one of the bars.
+        least: f32,
+    }
+
+    impl Likely {
+        /// Looks at a vector, with the question's scale, the sum of its codes and their length.
         #[inline(always)]
         #[expect(clippy::inline_always, reason = "what is not inlined is compiled without the instructions")]
         #[expect(
             clippy::cast_precision_loss,
             reason = "an estimate with its slack, which is looked at again"
         )]
-        fn call(self) {
-            let Self { halves, question, stretch, mut best, mut bar, mut found, simd } = self;
+        fn look(
+            &mut self,
+            (scale, sum, length): (f32, f32, f32),
+            at: usize,
+            product: i32,
+            fit: &Fit,
+            own: f32,
+        ) {
+            let scale = scale * own;
+            let about = fit.step * product as f32 + fit.base * sum;
+            let off = length * fit.off + SLACK;
+            let most = (about + off) * scale;
+            if most >= self.least {
+                self.best.push((about - off) * scale, self.found.len());
+                self.found.push((most, at));
+                self.least = self.best.bar().max(self.bar);
+            }
+        }
+    }
+
+    impl<F: FnMut(usize, f32) -> f32> Sieve<'_, F> {
+        #[inline(always)]
+        #[expect(clippy::inline_always, reason = "what is not inlined is compiled without the instructions")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "an estimate with its slack, which is looked at again"
+        )]
+        fn run(self, simd: V3, product: impl Fn(&[[i8; BLOCK]], &[Block]) -> i32) {
+            let Self { halves, question, stretch, best, mut bar, mut found } = self;
             let &Stretch { first, codes, scales } = stretch;
             let asked: Vec<[i8; BLOCK]> = blocks(&question.codes).collect();
             let sum: i32 = question.codes.iter().map(|code| i32::from(*code)).sum();
@@ -169,26 +260,44 @@ mod x86 {
             let (sum, length) = (sum as f32, (square as f32).sqrt());
             let blocks = halves.blocks.get(first * asked.len()..).unwrap_or_default();
             let fits = halves.fits.get(first..).unwrap_or_default();
-            // Which may be among the best, and how good each can be at most: these alone are read whole, at random.
-            let mut likely: Vec<(f32, usize)> = Vec::new();
-            let halves = blocks.chunks_exact(asked.len().max(1)).zip(fits);
-            for (at, ((halves, fit), scale)) in halves.zip(scales).enumerate() {
-                let scale = question.scale * scale;
-                let about = fit.step * product(simd, &asked, halves) as f32 + fit.base * sum;
-                let off = length * fit.off + SLACK;
-                let most = (about + off) * scale;
-                if most >= best.bar().max(bar) {
-                    best.push((about - off) * scale, likely.len());
-                    likely.push((most, at));
+            let mut likely = Likely { found: Vec::new(), least: best.bar().max(bar), best, bar };
+            let look = (question.scale, sum, length);
+            let vectors = fits.iter().zip(scales).enumerate();
+            if let Ok(asked) = <&[_; USUAL]>::try_from(asked.as_slice()) {
+                // whose loop is unrolled
+                for ((at, (fit, scale)), halves) in vectors.zip(blocks.as_chunks::<USUAL>().0) {
+                    likely.look(look, at, product(asked, halves), fit, *scale);
+                }
+            } else {
+                for ((at, (fit, scale)), halves) in vectors.zip(blocks.chunks_exact(asked.len().max(1))) {
+                    likely.look(look, at, product(&asked, halves), fit, *scale);
                 }
             }
+            let Likely { best, found: mut likely, .. } = likely;
             let dimensions = question.dimensions();
-            for nth in best.into_sorted().into_iter().chain(0..likely.len()) {
-                let Some((most, at)) = likely.get_mut(nth).filter(|(most, _)| *most >= bar) else { continue };
-                *most = f32::NAN;
-                let codes = codes.get(*at * dimensions..(*at + 1) * dimensions);
-                if let (Some(codes), Some(scale)) = (codes, scales.get(*at)) {
-                    bar = found(*at, x86::product(simd, question, codes) as f32 * question.scale * scale);
+            let mut order = best.into_sorted().into_iter().chain(0..likely.len());
+            // some at once: the memory answers many that do not wait for one another
+            let mut together = Vec::with_capacity(TOGETHER);
+            loop {
+                for nth in order.by_ref() {
+                    let Some((most, at)) = likely.get_mut(nth).filter(|(most, _)| *most >= bar) else {
+                        continue;
+                    };
+                    *most = f32::NAN;
+                    let codes = codes.get(*at * dimensions..(*at + 1) * dimensions);
+                    if let (Some(codes), Some(scale)) = (codes, scales.get(*at)) {
+                        let product = x86::product(simd, question, codes) as f32;
+                        together.push((*at, product * question.scale * scale));
+                    }
+                    if together.len() == TOGETHER {
+                        break;
+                    }
+                }
+                if together.is_empty() {
+                    return;
+                }
+                for (at, product) in together.drain(..) {
+                    bar = found(at, product);
                 }
             }
         }
@@ -199,12 +308,12 @@ mod x86 {
         clippy::inline_always,
         reason = "only what is inlined is compiled for the caller's instructions"
     )]
-    fn product(simd: V3, question: &[[i8; BLOCK]], halves: &[[u8; BLOCK / 2]]) -> i32 {
+    pub(super) fn product(simd: V3, question: &[[i8; BLOCK]], halves: &[Block]) -> i32 {
         let (ones, lower) = (simd.avx._mm256_set1_epi16(1), simd.avx._mm256_set1_epi8(0x0F));
         let mut sums = simd.avx._mm256_setzero_si256();
         for (question, halves) in question.iter().zip(halves) {
             let [q0, q1, q2, q3]: [[i8; 32]; 4] = cast(*question);
-            let [h0, h1]: [[u8; 32]; 2] = cast(*halves);
+            let [h0, h1]: [[u8; 32]; 2] = cast(halves.0);
             let (h0, h1) = (cast(h0), cast(h1));
             let low = |halves| simd.avx2._mm256_and_si256(halves, lower);
             let high = |halves| simd.avx2._mm256_and_si256(simd.avx2._mm256_srli_epi16::<4>(halves), lower);
@@ -216,6 +325,29 @@ mod x86 {
             sums = simd.avx2._mm256_add_epi32(sums, pairs);
         }
         let sums: [i32; 8] = cast(sums);
+        sums.iter().sum()
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the caller's instructions"
+    )]
+    pub(super) fn wide_product(simd: V4, question: &[[i8; BLOCK]], halves: &[Block]) -> i32 {
+        let (ones, lower) = (simd.avx512f._mm512_set1_epi16(1), simd.avx512f._mm512_set1_epi8(0x0F));
+        let mut sums = simd.avx512f._mm512_setzero_si512();
+        for (question, halves) in question.iter().zip(halves) {
+            let [q0, q1]: [[i8; BLOCK / 2]; 2] = cast(*question);
+            let halves = cast(halves.0);
+            let low = simd.avx512f._mm512_and_si512(halves, lower);
+            let high = simd.avx512f._mm512_and_si512(simd.avx512bw._mm512_srli_epi16::<4>(halves), lower);
+            let low = simd.avx512bw._mm512_maddubs_epi16(low, cast(q0));
+            let high = simd.avx512bw._mm512_maddubs_epi16(high, cast(q1));
+            // four products of at most 15 times 128 fit 16 bits
+            let pairs = simd.avx512bw._mm512_madd_epi16(simd.avx512bw._mm512_add_epi16(low, high), ones);
+            sums = simd.avx512f._mm512_add_epi32(sums, pairs);
+        }
+        let sums: [i32; 16] = cast(sums);
         sums.iter().sum()
     }
 }
@@ -270,6 +402,30 @@ mod tests {
             assert_eq!(some.into_sorted(), all.into_sorted(), "{dimensions} {outliers} {sparse}");
             if !halves.fits.is_empty() && outliers == 0 && !sparse {
                 assert!(looked_at < 1_500, "{dimensions}: {looked_at}");
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn products_are_the_same_with_any_instructions() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..100 {
+            let mut codes = |extreme: bool| -> Vec<[i8; BLOCK]> {
+                let mut code = || if extreme { [-127, 127][random.usize(..2)] } else { random.i8(-127..) };
+                (0..3).map(|_| std::array::from_fn(|_| code())).collect()
+            };
+            for extreme in [false, true] {
+                let (question, codes) = (codes(extreme), codes(extreme));
+                let halves: Vec<Block> = codes.iter().map(block).collect();
+                let both = question.iter().flatten().zip(codes.iter().flatten());
+                let plain: i32 = both.map(|(asked, code)| i32::from(*asked) * i32::from(upper(*code))).sum();
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    assert_eq!(x86::product(simd, &question, &halves), plain);
+                }
+                if let Some(simd) = pulp::x86::V4::try_new() {
+                    assert_eq!(x86::wide_product(simd, &question, &halves), plain);
+                }
             }
         }
     }

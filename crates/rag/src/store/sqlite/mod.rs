@@ -37,7 +37,10 @@ use self::near::Nearest;
 pub use self::options::SqliteOptions;
 use self::segment::{MAX_CHUNKS, Segment};
 use self::shelf::{Shelf, WithTerms};
-use super::{ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery, dot};
+use super::{
+    ChunkEntry, Counts, Entry, Found, Passage, Scored, Space, Statistics, Store, StoreQuery, dot,
+    next_version,
+};
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint, Tenant};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -400,7 +403,7 @@ impl SqliteStore {
             Change::RemoveWhere(filter) => shelf.matching(&filter).into_iter().collect(),
         };
         let mut plan = Plan {
-            version: shelf.version + 1,
+            version: next_version(shelf.version),
             statistics: shelf.statistics,
             entries: latest.into_values().collect(),
             known: Vec::new(),
