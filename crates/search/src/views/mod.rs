@@ -124,6 +124,7 @@ impl Seen {
 /// 2. **Exact.** An item's total is the number of the different marks that counted, in all windows.
 /// 3. **Windows.** A mark counts again in another window.
 /// 4. **Forgotten.** After [`forget`](Self::forget) the item was never seen: who had seen it counts again, in the same window too.
+///    A view that comes at the same time is forgotten with its mark, or both stand.
 #[async_trait]
 pub trait ViewStore: fmt::Debug + Send + Sync {
     /// Counts a view, unless its mark has counted in this window.
