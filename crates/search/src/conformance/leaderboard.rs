@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use pumasi_core::event::{Envelope, EventBus, Handler, MemoryBus, State};
 use pumasi_core::time::{ManualClock, Timestamp};
 
@@ -69,6 +69,7 @@ macro_rules! board_laws {
             $harness,
             leaderboard,
             law_01_once,
+            law_01_once_beside_forgetting,
             law_02_in_any_order,
             law_03_right_competition,
             law_03_right_dense,
@@ -158,6 +159,45 @@ pub async fn law_01_once(harness: &impl BoardHarness) -> Verdict {
     for bad in [Record::new(1, "", second(1)), Record::new(1, "x\0y", second(1))] {
         let refused = store.submit(&board, WINDOW, &[bad]).await.map_err(|error| error.kind());
         same!(refused, Err(ErrorKind::InvalidInput), "a record without a proper source");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Records that are submitted while their window is forgotten are gone whole, or stand and have counted.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_01_once_beside_forgetting(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let board = board("forgotten", by_distance())?;
+    for round in 0..3 {
+        let many: Vec<_> = (0..3_000).map(|at| run(at % 50, &format!("{round}-{at}"), 1)).collect();
+        store.submit(&board, WINDOW, &many).await?;
+        let new: Vec<_> = (0..40).map(|at| run(1_000 + at, &format!("new-{round}-{at}"), 1)).collect();
+        let submitting = new.chunks(10).map(|records| {
+            let board = &board;
+            async move {
+                let store = harness.open().await;
+                for record in records {
+                    store.submit(board, WINDOW, std::slice::from_ref(record)).await?;
+                }
+                Ok::<_, Broken>(())
+            }
+        });
+        let (submitted, forgotten) = join(join_all(submitting), store.forget(&board, WINDOW)).await;
+        submitted.into_iter().collect::<Result<(), _>>()?;
+        forgotten?;
+        same!(rank(&*store, &board, WINDOW, 7).await?, None, "who ran in what was forgotten");
+        for record in &new {
+            let stands = rank(&*store, &board, WINDOW, *record.member()).await?.is_some();
+            let again = store.submit(&board, WINDOW, std::slice::from_ref(record)).await?;
+            let expected = if stands { Submitted::Duplicate } else { Submitted::Counted };
+            same!(again, [expected], "a record that came beside forgetting, again");
+        }
+        let first = many.get(..1).unwrap_or_default();
+        same!(store.submit(&board, WINDOW, first).await?, [Submitted::Counted], "what was forgotten, again");
+        store.forget(&board, WINDOW).await?;
     }
     Ok(Kept::Whole)
 }

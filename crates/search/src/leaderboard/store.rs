@@ -137,7 +137,8 @@ pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
         neighbours: u64,
     ) -> Result<Option<Around<M>>>;
 
-    /// Forgets a window or a snapshot; nothing happens if there is none.
+    /// Forgets a window or a snapshot, and that records counted in it; nothing happens if there is none. Records that are
+    /// submitted at the same time are forgotten whole, or stand.
     ///
     /// # Errors
     ///
