@@ -28,7 +28,7 @@ const MIGRATION: Migration = Migration {
 ///
 /// let store = PostgresViews::new(pool);
 /// store.migrate().await?;
-/// let views = ViewCounter::new(store, b"a long random secret of this service");
+/// let views = ViewCounter::new(store, b"a long random secret of this service")?;
 /// let seen = views.see("post-1", Viewer::Member("민지")).await?;
 /// # let _ = seen;
 /// # Ok(())
