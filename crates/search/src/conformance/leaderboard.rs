@@ -912,11 +912,18 @@ pub async fn law_10_rebuilt_from_events(harness: &impl BoardHarness) -> Verdict 
             "the second day"
         );
     }
+    let beside = board("fed.rebuild", by_distance())?;
+    store.submit(&beside, WINDOW, &[run(1, "a", 7)]).await?;
     let other = open(Rules::new(Metric::highest("distance_m"), Direction::LowestFirst))?;
     BoardFeed::of_records(other.clone(), "runs").rebuild(&bus).await?;
     let listed = other.at(second(0))?.top(5).await?;
     let found: Vec<_> = listed.places.into_iter().map(|place| (place.member, place.values)).collect();
     same!(found, [(1, vec![5]), (2, vec![7])], "the first day by other rules");
+    same!(
+        rank(&*store, &beside, WINDOW, 1).await?,
+        Some((1, 7)),
+        "a board whose name says that it is a rebuild"
+    );
     Ok(Kept::Whole)
 }
 

@@ -292,7 +292,7 @@ impl<M: MemberId> Leaderboard<M> {
 
     /// The same leaderboard under another name, for what is built aside.
     pub(crate) fn aside(&self) -> Self {
-        Self { board: self.board.renamed(".rebuild"), ..self.clone() }
+        Self { board: self.board.aside(), ..self.clone() }
     }
 
     /// Puts what `with` has in the place of what this one has.
