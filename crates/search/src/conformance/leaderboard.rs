@@ -14,7 +14,7 @@ use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::leaderboard::{
     Board, BoardFeed, BoardStore, Direction, Late, Leaderboard, Metric, Movement, Period, Place, Record,
-    Rules, Submitted, Ties, Total, Weekday,
+    Rules, Standings, Submitted, Ties, Total, Weekday,
 };
 
 /// A store of boards under examination.
@@ -701,6 +701,8 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
         same!(moved, [Some(Movement::Gone), Some(Movement::Up(1)), None], "movement");
         // What was received in time counts in its week whenever it is told, though the week has been looked at.
         let kept = board.snapshot_of(&last, "last-week").await?;
+        let bounds = |standings: &Standings<u64>| (standings.window().start(), standings.window().end());
+        same!(bounds(&kept), bounds(&last), "the time that a snapshot is of");
         let published = board.submit_received(&[at("f", 1, before, 1)], before).await?;
         same!(published, [Submitted::Counted], "a record that was received in time, told late");
         let values = |place: Option<Place<u64>>| place.map(|place| place.values);

@@ -267,18 +267,15 @@ impl<M: MemberId> Leaderboard<M> {
     ///
     /// As [`snapshot`](Self::snapshot).
     pub async fn snapshot_of(&self, standings: &Standings<M>, name: &str) -> Result<Standings<M>> {
-        let kept = self.kept(name)?;
+        let kept = self.standings(Window::snapshot(name, &standings.window));
         self.store.snapshot(&self.board, standings.window.name(), kept.window.name()).await?;
         Ok(kept)
     }
 
-    /// Returns the standings that were [kept](Self::snapshot) under a name.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` beyond the calendar.
-    pub fn kept(&self, name: &str) -> Result<Standings<M>> {
-        Ok(self.standings(Window::snapshot(name, &self.window(self.clock.now())?)))
+    /// Returns the standings that were [kept](Self::snapshot) under a name. Of which time they are is the name's to tell: the
+    /// window's start and end are those of all time.
+    pub fn kept(&self, name: &str) -> Standings<M> {
+        self.standings(Window::snapshot(name, &Window::all()))
     }
 
     /// Forgets standings that are not needed any more, and with a window what records it had.
