@@ -83,6 +83,7 @@ macro_rules! board_laws {
             law_05_apart,
             law_06_closed_is_closed,
             law_06_late_records_by_rule,
+            law_06_records_of_the_future,
             law_07_kept,
             law_08_together,
             law_08_all_or_none,
@@ -707,7 +708,51 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
         same!(published, [Submitted::Counted], "a record that was received in time, told late");
         let values = |place: Option<Place<u64>>| place.map(|place| place.values);
         same!(values(last.place(&1).await?), Some(vec![26]), "last week with it");
-        same!(values(kept.place(&1).await?), Some(vec![25]), "last week as it was kept before");
+        for kept in [kept, board.kept("last-week")] {
+            same!(values(kept.place(&1).await?), Some(vec![25]), "last week as it was kept before");
+        }
+    }
+    Ok(Kept::Whole)
+}
+
+/// What says to have happened in a week that is far from beginning does not count there or now, and holds nothing else up.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_06_records_of_the_future(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let clock = ManualClock::new();
+    let week = Period::week(Weekday::Monday).in_zone("Asia/Seoul")?;
+    for (name, late) in [("strict", Late::Refuse), ("lenient", Late::CountNow)] {
+        let board = Leaderboard::new(Arc::clone(&store), board(name, by_distance())?)
+            .with_period(week.clone())
+            .with_late(late)
+            .with_clock(Arc::new(clock.clone()));
+        let end = board.current()?.window().end();
+        let at = |source: &str, at: Timestamp| Record::new(1, source, at).with("distance_m", 7);
+        let moments = [
+            ("later this week", Timestamp::from_micros(end.as_micros() - 1)),
+            ("next week", end),
+            ("2099", "2099-01-01T00:00:00Z".parse()?),
+            ("the last moment of all", Timestamp::MAX),
+            ("the first moment of all", Timestamp::MIN),
+        ];
+        let records = moments.map(|(source, moment)| at(source, moment));
+        let past = if late == Late::Refuse { Submitted::Late } else { Submitted::Counted };
+        let early = Submitted::Early;
+        let answers = board.submit(&records).await?;
+        same!(
+            answers,
+            [Submitted::Counted, early, early, early, past],
+            "records of the future on a {name} board"
+        );
+        let again = board.submit_received(&records, Timestamp::from_micros(end.as_micros() - 1)).await?;
+        let past = if late == Late::Refuse { Submitted::Late } else { Submitted::Duplicate };
+        let expected = [Submitted::Duplicate, Submitted::Counted, early, early, past];
+        same!(again, expected, "those that are received just before the next week on a {name} board");
+        same!(board.submit(&records[1..2]).await?, [Submitted::Duplicate], "what counts, told as early");
+        same!(board.at("2099-01-01T00:00:00Z".parse()?)?.top(9).await?.total, 0, "a week of 2099");
     }
     Ok(Kept::Whole)
 }
