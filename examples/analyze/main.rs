@@ -10,10 +10,15 @@
 //! - `--dictionary FOLDER` (`find` for the usual places) takes Korean words apart by a compiled `mecab-ko-dic` too; `scripts/ko-dic`
 //!   fetches one and prints its folder.
 //! - `--morphemes` prints what the dictionary alone makes of a line, as MeCab does: `surface/TAG` with spaces between them.
+//!
+//! A line that is not UTF-8 is told on standard error and answered by one without terms.
 
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, ErrorKind, Write};
+use std::process::ExitCode;
 use std::sync::Arc;
+
+use support::print;
 
 use pumasi_core::text::{Analyzer, Dictionary, Token, TokenKind};
 use serde_json::{Value, json};
@@ -39,8 +44,11 @@ fn describe(token: &Token) -> Value {
     })
 }
 
+const USAGE: &str = "usage: analyze [--plain] [--dictionary FOLDER|find [--morphemes]]";
+
 #[derive(Default)]
 struct Arguments {
+    help: bool,
     plain: bool,
     morphemes: bool,
     dictionary: Option<Arc<Dictionary>>,
@@ -51,6 +59,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     let mut rest = std::env::args().skip(1);
     while let Some(argument) = rest.next() {
         match argument.as_str() {
+            "--help" | "-h" => found.help = true,
             "--plain" => found.plain = true,
             "--morphemes" => found.morphemes = true,
             "--dictionary" => {
@@ -58,7 +67,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
                 let opened = if folder == "find" { Dictionary::find()? } else { Dictionary::open(folder)? };
                 found.dictionary = Some(Arc::new(opened));
             }
-            _ => return Err("usage: analyze [--plain] [--dictionary FOLDER|find [--morphemes]]".into()),
+            _ => return Err(USAGE.into()),
         }
     }
     if found.morphemes && found.dictionary.is_none() {
@@ -67,23 +76,27 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(found)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { plain, morphemes, dictionary } = arguments()?;
+/// Reads lines to their end, whatever they hold.
+fn analyze(arguments: Arguments, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+    let Arguments { plain, morphemes, dictionary, .. } = arguments;
     let analyzer = match &dictionary {
         Some(dictionary) => Analyzer::default().with_morphology(Arc::clone(dictionary)),
         None => Analyzer::default(),
     };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
+    for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
+        let line = String::from_utf8(line?).unwrap_or_else(|_| {
+            eprintln!("analyze: line {number} is not UTF-8");
+            String::new()
+        });
+        let line = line.strip_suffix('\r').unwrap_or(&line);
         if let Some(dictionary) = dictionary.as_ref().filter(|_| morphemes) {
-            let words = dictionary.lexemes(&line);
+            let words = dictionary.lexemes(line);
             let words: Vec<String> =
-                words.iter().map(|word| format!("{}/{}", word.span.of(&line), word.tag)).collect();
+                words.iter().map(|word| format!("{}/{}", word.span.of(line), word.tag)).collect();
             writeln!(out, "{}", words.join(" "))?;
             continue;
         }
-        let tokens = analyzer.tokens(&line);
+        let tokens = analyzer.tokens(line);
         if plain {
             let terms: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
             writeln!(out, "{}", terms.join(" "))?;
@@ -92,4 +105,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(out.flush()?)
+}
+
+fn main() -> ExitCode {
+    let done = arguments().and_then(|arguments| {
+        if arguments.help {
+            print::line(format_args!("{USAGE}"));
+            return Ok(());
+        }
+        analyze(arguments, &mut io::BufWriter::new(io::stdout().lock()))
+    });
+    // Whoever reads has had enough (`… | head`).
+    let enough = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    print::ended("analyze", done.or_else(|error| if enough(&*error) { Ok(()) } else { Err(error) }))
 }

@@ -56,7 +56,7 @@ async fn votes(folder: &Path, clock: &ManualClock) -> Result<(), Box<dyn Error>>
 }
 
 async fn views(clock: &ManualClock) -> Result<(), Box<dyn Error>> {
-    let views = ViewCounter::new(MemoryViews::new(), b"a long random secret of the club")
+    let views = ViewCounter::new(MemoryViews::new(), b"a long random secret of the club")?
         .with_clock(Arc::new(clock.clone()));
     let post = "How to pace a half · 하프 페이스";
     let reader = Viewer::Anonymous { address: "203.0.113.7".parse()?, agent: "Firefox" };

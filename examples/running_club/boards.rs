@@ -231,7 +231,7 @@ impl Boards {
                     break;
                 }
                 if week.end() < window.end() {
-                    let kept = spanned.board.kept(week.name())?;
+                    let kept = spanned.board.kept(week.name());
                     if kept.top(1).await?.total > 0 {
                         return Ok((kept, Since::ClosedWeek));
                     }

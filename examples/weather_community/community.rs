@@ -90,7 +90,7 @@ impl Community {
         Ok(Self {
             posts: Posts::new(database.clone(), Arc::clone(&clock)),
             reactions,
-            views: ViewCounter::new(Arc::clone(&seen), who.as_bytes()).with_clock(Arc::clone(&clock)),
+            views: ViewCounter::new(Arc::clone(&seen), who.as_bytes())?.with_clock(Arc::clone(&clock)),
             seen,
             warnings: Warnings::new(database.clone(), Arc::clone(&clock)),
             rooms: Rooms::new(rooms),

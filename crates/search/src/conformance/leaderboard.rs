@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use pumasi_core::event::{Envelope, EventBus, Handler, MemoryBus, State};
 use pumasi_core::time::{ManualClock, Timestamp};
 
@@ -14,7 +14,7 @@ use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::leaderboard::{
     Board, BoardFeed, BoardStore, Direction, Late, Leaderboard, Metric, Movement, Period, Place, Record,
-    Rules, Submitted, Ties, Total, Weekday,
+    Rules, Standings, Submitted, Ties, Total, Weekday,
 };
 
 /// A store of boards under examination.
@@ -69,6 +69,7 @@ macro_rules! board_laws {
             $harness,
             leaderboard,
             law_01_once,
+            law_01_once_beside_forgetting,
             law_02_in_any_order,
             law_03_right_competition,
             law_03_right_dense,
@@ -82,6 +83,7 @@ macro_rules! board_laws {
             law_05_apart,
             law_06_closed_is_closed,
             law_06_late_records_by_rule,
+            law_06_records_of_the_future,
             law_07_kept,
             law_08_together,
             law_08_all_or_none,
@@ -158,6 +160,45 @@ pub async fn law_01_once(harness: &impl BoardHarness) -> Verdict {
     for bad in [Record::new(1, "", second(1)), Record::new(1, "x\0y", second(1))] {
         let refused = store.submit(&board, WINDOW, &[bad]).await.map_err(|error| error.kind());
         same!(refused, Err(ErrorKind::InvalidInput), "a record without a proper source");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Records that are submitted while their window is forgotten are gone whole, or stand and have counted.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_01_once_beside_forgetting(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let board = board("forgotten", by_distance())?;
+    for round in 0..3 {
+        let many: Vec<_> = (0..3_000).map(|at| run(at % 50, &format!("{round}-{at}"), 1)).collect();
+        store.submit(&board, WINDOW, &many).await?;
+        let new: Vec<_> = (0..40).map(|at| run(1_000 + at, &format!("new-{round}-{at}"), 1)).collect();
+        let submitting = new.chunks(10).map(|records| {
+            let board = &board;
+            async move {
+                let store = harness.open().await;
+                for record in records {
+                    store.submit(board, WINDOW, std::slice::from_ref(record)).await?;
+                }
+                Ok::<_, Broken>(())
+            }
+        });
+        let (submitted, forgotten) = join(join_all(submitting), store.forget(&board, WINDOW)).await;
+        submitted.into_iter().collect::<Result<(), _>>()?;
+        forgotten?;
+        same!(rank(&*store, &board, WINDOW, 7).await?, None, "who ran in what was forgotten");
+        for record in &new {
+            let stands = rank(&*store, &board, WINDOW, *record.member()).await?.is_some();
+            let again = store.submit(&board, WINDOW, std::slice::from_ref(record)).await?;
+            let expected = if stands { Submitted::Duplicate } else { Submitted::Counted };
+            same!(again, [expected], "a record that came beside forgetting, again");
+        }
+        let first = many.get(..1).unwrap_or_default();
+        same!(store.submit(&board, WINDOW, first).await?, [Submitted::Counted], "what was forgotten, again");
+        store.forget(&board, WINDOW).await?;
     }
     Ok(Kept::Whole)
 }
@@ -661,11 +702,57 @@ pub async fn law_06_late_records_by_rule(harness: &impl BoardHarness) -> Verdict
         same!(moved, [Some(Movement::Gone), Some(Movement::Up(1)), None], "movement");
         // What was received in time counts in its week whenever it is told, though the week has been looked at.
         let kept = board.snapshot_of(&last, "last-week").await?;
+        let bounds = |standings: &Standings<u64>| (standings.window().start(), standings.window().end());
+        same!(bounds(&kept), bounds(&last), "the time that a snapshot is of");
         let published = board.submit_received(&[at("f", 1, before, 1)], before).await?;
         same!(published, [Submitted::Counted], "a record that was received in time, told late");
         let values = |place: Option<Place<u64>>| place.map(|place| place.values);
         same!(values(last.place(&1).await?), Some(vec![26]), "last week with it");
-        same!(values(kept.place(&1).await?), Some(vec![25]), "last week as it was kept before");
+        for kept in [kept, board.kept("last-week")] {
+            same!(values(kept.place(&1).await?), Some(vec![25]), "last week as it was kept before");
+        }
+    }
+    Ok(Kept::Whole)
+}
+
+/// What says to have happened in a week that is far from beginning does not count there or now, and holds nothing else up.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_06_records_of_the_future(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let clock = ManualClock::new();
+    let week = Period::week(Weekday::Monday).in_zone("Asia/Seoul")?;
+    for (name, late) in [("strict", Late::Refuse), ("lenient", Late::CountNow)] {
+        let board = Leaderboard::new(Arc::clone(&store), board(name, by_distance())?)
+            .with_period(week.clone())
+            .with_late(late)
+            .with_clock(Arc::new(clock.clone()));
+        let end = board.current()?.window().end();
+        let at = |source: &str, at: Timestamp| Record::new(1, source, at).with("distance_m", 7);
+        let moments = [
+            ("later this week", Timestamp::from_micros(end.as_micros() - 1)),
+            ("next week", end),
+            ("2099", "2099-01-01T00:00:00Z".parse()?),
+            ("the last moment of all", Timestamp::MAX),
+            ("the first moment of all", Timestamp::MIN),
+        ];
+        let records = moments.map(|(source, moment)| at(source, moment));
+        let past = if late == Late::Refuse { Submitted::Late } else { Submitted::Counted };
+        let early = Submitted::Early;
+        let answers = board.submit(&records).await?;
+        same!(
+            answers,
+            [Submitted::Counted, early, early, early, past],
+            "records of the future on a {name} board"
+        );
+        let again = board.submit_received(&records, Timestamp::from_micros(end.as_micros() - 1)).await?;
+        let past = if late == Late::Refuse { Submitted::Late } else { Submitted::Duplicate };
+        let expected = [Submitted::Duplicate, Submitted::Counted, early, early, past];
+        same!(again, expected, "those that are received just before the next week on a {name} board");
+        same!(board.submit(&records[1..2]).await?, [Submitted::Duplicate], "what counts, told as early");
+        same!(board.at("2099-01-01T00:00:00Z".parse()?)?.top(9).await?.total, 0, "a week of 2099");
     }
     Ok(Kept::Whole)
 }
@@ -872,11 +959,18 @@ pub async fn law_10_rebuilt_from_events(harness: &impl BoardHarness) -> Verdict 
             "the second day"
         );
     }
+    let beside = board("fed.rebuild", by_distance())?;
+    store.submit(&beside, WINDOW, &[run(1, "a", 7)]).await?;
     let other = open(Rules::new(Metric::highest("distance_m"), Direction::LowestFirst))?;
     BoardFeed::of_records(other.clone(), "runs").rebuild(&bus).await?;
     let listed = other.at(second(0))?.top(5).await?;
     let found: Vec<_> = listed.places.into_iter().map(|place| (place.member, place.values)).collect();
     same!(found, [(1, vec![5]), (2, vec![7])], "the first day by other rules");
+    same!(
+        rank(&*store, &beside, WINDOW, 1).await?,
+        Some((1, 7)),
+        "a board whose name says that it is a rebuild"
+    );
     Ok(Kept::Whole)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{join, join_all};
 use pumasi_core::time::{ManualClock, Timestamp};
 
 use super::{Broken, Kept, Verdict, holds, same};
@@ -38,6 +39,7 @@ macro_rules! reaction_laws {
             law_03_repeating_is_safe,
             law_04_together,
             law_05_forgotten,
+            law_05_forgotten_beside_votes,
             law_06_durable,
         );
     };
@@ -129,7 +131,7 @@ pub async fn law_02_exact(harness: &impl ReactionHarness) -> Verdict {
 /// [`Broken`] if there is drift.
 pub async fn law_02_eight_threads_drift_by_nothing(harness: &impl ReactionHarness) -> Verdict {
     const ITEMS: [&str; 4] = ["a", "나", "c", "d"];
-    let stores = futures_util::future::join_all((0..8).map(|_| harness.open())).await;
+    let stores = join_all((0..8).map(|_| harness.open())).await;
     let voting = stores.into_iter().enumerate().map(|(thread, store)| {
         let mut random = fastrand::Rng::with_seed(thread as u64);
         async move {
@@ -146,7 +148,7 @@ pub async fn law_02_eight_threads_drift_by_nothing(harness: &impl ReactionHarnes
         }
     });
     // On threads of their own where the harness's runtime has them; otherwise in turns at every await.
-    let all = futures_util::future::join_all(voting).await;
+    let all = join_all(voting).await;
     all.into_iter().collect::<Result<(), _>>()?;
     let store = harness.open().await;
     for item in ITEMS {
@@ -233,6 +235,47 @@ pub async fn law_05_forgotten(harness: &impl ReactionHarness) -> Verdict {
     same!(store.reactions("p", &["a", "b"]).await?, [Reaction::None, Reaction::Like], "a person's reactions");
     store.cast(&[vote("a", "p", Reaction::Dislike, 1)]).await?;
     same!(counts(&*store, "a").await?, (0, 1), "an item that was forgotten, with a vote");
+    Ok(Kept::Whole)
+}
+
+/// Votes that are cast while their item is forgotten are gone whole, or stand and are counted.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_05_forgotten_beside_votes(harness: &impl ReactionHarness) -> Verdict {
+    let stores = join_all((0..6).map(|_| harness.open())).await;
+    let store = harness.open().await;
+    let person = |voter: usize, at: u64| format!("person {voter} {}", at % 5);
+    for round in 0..8 {
+        let item = &format!("item {round}");
+        let voting = stores.iter().enumerate().map(|(voter, store)| async move {
+            for at in 0..12 {
+                let reaction = if at % 3 == 0 { Reaction::Dislike } else { Reaction::Like };
+                store.cast(&[vote(item, &person(voter, at), reaction, at)]).await?;
+            }
+            Ok::<_, Broken>(())
+        });
+        let forgetting = async {
+            for _ in 0..5 {
+                store.forget(item).await?;
+            }
+            Ok::<_, Broken>(())
+        };
+        let (voted, forgotten) = join(join_all(voting), forgetting).await;
+        voted.into_iter().chain([forgotten]).collect::<Result<(), _>>()?;
+        let mut stand = (0, 0);
+        for voter in 0..stores.len() {
+            for at in 0..5 {
+                match store.reactions(&person(voter, at), &[item]).await?.first() {
+                    Some(Reaction::Like) => stand.0 += 1,
+                    Some(Reaction::Dislike) => stand.1 += 1,
+                    _ => {}
+                }
+            }
+        }
+        same!(counts(&*store, item).await?, stand, "the counts of {item} beside what stands");
+    }
     Ok(Kept::Whole)
 }
 

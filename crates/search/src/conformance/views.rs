@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
@@ -23,7 +23,17 @@ pub trait ViewHarness: Send + Sync {
 #[macro_export]
 macro_rules! view_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::laws!($backend, $harness, views, law_01_once, law_02_exact, law_03_windows, law_04_forgotten,);
+        $crate::laws!(
+            $backend,
+            $harness,
+            views,
+            law_01_once,
+            law_02_exact,
+            law_03_windows,
+            law_03_a_clock_that_ran_ahead,
+            law_04_forgotten,
+            law_04_forgotten_beside_views,
+        );
     };
 }
 
@@ -100,6 +110,22 @@ pub async fn law_03_windows(harness: &impl ViewHarness) -> Verdict {
     Ok(Kept::Whole)
 }
 
+/// Somebody whose clock ran far ahead counts, and keeps nobody else from it; nor does somebody whose clock lags.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_03_a_clock_that_ran_ahead(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    same!(store.see("a", window(100), Mark::new(1)).await?, Seen::new(true, 1), "a view");
+    same!(store.see("a", window(9_000), Mark::new(1)).await?, Seen::new(true, 2), "a view of a year later");
+    same!(store.see("a", window(100), Mark::new(1)).await?, Seen::new(false, 2), "the first one again");
+    same!(store.see("a", window(100), Mark::new(2)).await?, Seen::new(true, 3), "another view");
+    same!(store.see("a", window(101), Mark::new(2)).await?, Seen::new(true, 4), "a view in the next window");
+    same!(store.see("a", window(100), Mark::new(3)).await?, Seen::new(true, 5), "a clock that lags");
+    Ok(Kept::Whole)
+}
+
 /// A forgotten item was never seen.
 ///
 /// # Errors
@@ -122,5 +148,42 @@ pub async fn law_04_forgotten(harness: &impl ViewHarness) -> Verdict {
         same!(seen.counted, true, "window {number} of an item that was forgotten");
     }
     same!(store.totals(&["a", "b"]).await?, [2, 1], "the totals after it");
+    Ok(Kept::Whole)
+}
+
+/// Views that come while their item is forgotten are gone with their marks, or both stand.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_04_forgotten_beside_views(harness: &impl ViewHarness) -> Verdict {
+    const VIEWERS: i64 = 6;
+    const VIEWS: i64 = 12;
+    let stores = join_all((0..VIEWERS).map(|_| harness.open())).await;
+    let store = harness.open().await;
+    for round in 0..8 {
+        let item = &format!("item {round}");
+        let seeing = (0..).zip(&stores).map(|(viewer, store)| async move {
+            for view in 0..VIEWS {
+                store.see(item, window(view % 2), Mark::new(viewer * VIEWS + view)).await?;
+            }
+            Ok::<_, Broken>(())
+        });
+        let forgetting = async {
+            for _ in 0..5 {
+                store.forget(item).await?;
+            }
+            Ok::<_, Broken>(())
+        };
+        let (seen, forgotten) = join(join_all(seeing), forgetting).await;
+        seen.into_iter().chain([forgotten]).collect::<Result<(), _>>()?;
+        let total = store.totals(&[item]).await?;
+        let mut stand = 0;
+        for mark in 0..VIEWERS * VIEWS {
+            let seen = store.see(item, window(mark % VIEWS % 2), Mark::new(mark)).await?;
+            stand += u64::from(!seen.counted);
+        }
+        same!(total, [stand], "the total of {item} beside the marks that stand");
+    }
     Ok(Kept::Whole)
 }

@@ -103,6 +103,12 @@ where
         self
     }
 
+    /// Keeps answers apart from those of another scope in the same cache.
+    pub(crate) fn cache_within(mut self, scope: String) -> Self {
+        self.cache = self.cache.map(|cache| cache.within(scope));
+        self
+    }
+
     /// Sets within what time a request is answered, or has failed (default 1 s).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;

@@ -42,6 +42,12 @@ impl CacheKey {
         self
     }
 
+    /// The same key for what is asked of this alone.
+    fn within(self, scope: &str) -> Self {
+        let digest = Sha256::new().chain_update(Sha256::digest(scope)).chain_update(&self.name).finalize();
+        Self { name: URL_SAFE_NO_PAD.encode(digest), ..self }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -137,6 +143,16 @@ where
     #[must_use]
     pub fn with_stale_if_error(mut self, window: Duration) -> Self {
         self.stale_if_error = window;
+        self
+    }
+
+    /// Keeps the answers apart from those of another scope in the same cache.
+    pub(super) fn within(mut self, scope: String) -> Self
+    where
+        Q: 'static,
+    {
+        let key = self.key;
+        self.key = Arc::new(move |request| key(request).within(&scope));
         self
     }
 

@@ -13,8 +13,11 @@ use super::record::{Record, Submitted};
 use super::store::{Board, BoardStore};
 use crate::Result;
 
-/// The window that takes nothing, in which late records are asked after.
-const LATE: &str = "late";
+/// The window that takes nothing, in which records that do not count are asked after.
+const NONE: &str = "late";
+
+/// How far ahead of when it was received a window may begin.
+const AHEAD: Duration = Duration::from_hours(1);
 
 /// What becomes of a record whose period is over, its [grace](Leaderboard::with_grace) included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +35,8 @@ pub enum Late {
 /// Records of a board with a [period](Self::with_period) are ranked within the window that they happened in. Once its
 /// [grace](Self::with_grace) is over, a window takes only what had been received before: what is read late from a log counts
 /// by when it was published, whoever has looked at the window meanwhile, so that a board fed late is the one fed in time. What
-/// is announced and must not change is kept as a [snapshot](Self::snapshot_of).
+/// is announced and must not change is kept as a [snapshot](Self::snapshot_of). A window that begins more than an hour after a
+/// record was received does not take it: a clock that is wrong, told as [`Early`](Submitted::Early).
 ///
 /// Clones share the store.
 ///
@@ -161,11 +165,20 @@ impl<M: MemberId> Leaderboard<M> {
         }
         let mut again = Vec::new();
         for (window, indices) in windows {
-            if window == LATE {
-                self.store.close(&self.board, LATE).await?;
+            if window == NONE {
+                self.store.close(&self.board, NONE).await?;
             }
             let turned_away = self.submit_to(&window, records, &indices, &mut answers).await?;
-            again.extend(turned_away);
+            if window != NONE {
+                again.extend(turned_away);
+                continue;
+            }
+            for index in turned_away {
+                let early = records.get(index).filter(|record| self.is_early(record.at(), received));
+                if let Some(answer) = answers.get_mut(index).filter(|_| early.is_some()) {
+                    *answer = Submitted::Early;
+                }
+            }
         }
         // Somebody may have closed a window in the store.
         if self.late == Late::CountNow && !again.is_empty() {
@@ -200,15 +213,23 @@ impl<M: MemberId> Leaderboard<M> {
 
     /// The name of the window in which a record counts.
     fn target(&self, at: Timestamp, received: Timestamp) -> Result<String> {
-        let window = self.window(at)?;
-        Ok(if self.is_open(&window, received) {
-            window.name().to_owned()
-        } else {
-            match self.late {
-                Late::Refuse => LATE.to_owned(),
+        if self.is_early(at, received) {
+            return Ok(NONE.to_owned());
+        }
+        match self.window(at) {
+            Ok(window) if self.is_open(&window, received) => Ok(window.name().to_owned()),
+            // Its window is over, or lies before the calendar.
+            _ => Ok(match self.late {
+                Late::Refuse => NONE.to_owned(),
                 Late::CountNow => self.window(received)?.name().to_owned(),
-            }
-        })
+            }),
+        }
+    }
+
+    /// Tells whether the window of a record begins too long after it was received, or lies beyond the calendar.
+    fn is_early(&self, at: Timestamp, received: Timestamp) -> bool {
+        let begins = self.window(at).map_or(at, |window| window.start());
+        self.period.is_some() && begins > received.saturating_add(AHEAD)
     }
 
     fn is_open(&self, window: &Window, now: Timestamp) -> bool {
@@ -267,18 +288,15 @@ impl<M: MemberId> Leaderboard<M> {
     ///
     /// As [`snapshot`](Self::snapshot).
     pub async fn snapshot_of(&self, standings: &Standings<M>, name: &str) -> Result<Standings<M>> {
-        let kept = self.kept(name)?;
+        let kept = self.standings(Window::snapshot(name, &standings.window));
         self.store.snapshot(&self.board, standings.window.name(), kept.window.name()).await?;
         Ok(kept)
     }
 
-    /// Returns the standings that were [kept](Self::snapshot) under a name.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` beyond the calendar.
-    pub fn kept(&self, name: &str) -> Result<Standings<M>> {
-        Ok(self.standings(Window::snapshot(name, &self.window(self.clock.now())?)))
+    /// Returns the standings that were [kept](Self::snapshot) under a name. Of which time they are is the name's to tell: the
+    /// window's start and end are those of all time.
+    pub fn kept(&self, name: &str) -> Standings<M> {
+        self.standings(Window::snapshot(name, &Window::all()))
     }
 
     /// Forgets standings that are not needed any more, and with a window what records it had.
@@ -292,7 +310,7 @@ impl<M: MemberId> Leaderboard<M> {
 
     /// The same leaderboard under another name, for what is built aside.
     pub(crate) fn aside(&self) -> Self {
-        Self { board: self.board.renamed(".rebuild"), ..self.clone() }
+        Self { board: self.board.aside(), ..self.clone() }
     }
 
     /// Puts what `with` has in the place of what this one has.

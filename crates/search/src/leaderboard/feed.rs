@@ -115,13 +115,14 @@ impl<M: MemberId> BoardFeed<M> {
     /// published meanwhile is counted after that.
     ///
     /// The rules may be others than before. The consumer that feeds the board may run meanwhile. What was kept by
-    /// [`snapshot`](Leaderboard::snapshot) goes with the old board; the windows are built anew. One rebuild of a board at a time.
+    /// [`snapshot`](Leaderboard::snapshot) goes with the old board; the windows are built anew. One rebuild of a board at a time,
+    /// which reads the topic as the group `pumasi.rebuild.` and the board's name.
     ///
     /// # Errors
     ///
     /// The bus's or the store's error that did not pass with a few retries; before the exchange the old board goes on serving.
     pub async fn rebuild(&self, bus: &dyn EventBus) -> Result<BoardRebuilt> {
-        let group = format!("{}.rebuild", self.leaderboard.board().name());
+        let group = format!("pumasi.rebuild.{}", self.leaderboard.board().name());
         bus.forget_group(&group).await?;
         let aside = self.leaderboard.aside();
         // What an earlier rebuild has left.

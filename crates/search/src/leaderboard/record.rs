@@ -135,4 +135,6 @@ pub enum Submitted {
     Duplicate,
     /// Its period is over; it does not count.
     Late,
+    /// Its period begins more than an hour after it was received; it does not count.
+    Early,
 }

@@ -42,9 +42,9 @@ impl Board {
         &self.rules
     }
 
-    /// The same board under another name.
-    pub(crate) fn renamed(&self, suffix: &str) -> Self {
-        Self { name: format!("{}{suffix}", self.name).into(), rules: Arc::clone(&self.rules) }
+    /// The same board under a name that none can have been [made](Self::new) with.
+    pub(crate) fn aside(&self) -> Self {
+        Self { name: format!("{}:rebuild", self.name).into(), rules: Arc::clone(&self.rules) }
     }
 }
 
@@ -137,14 +137,16 @@ pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
         neighbours: u64,
     ) -> Result<Option<Around<M>>>;
 
-    /// Forgets a window or a snapshot; nothing happens if there is none.
+    /// Forgets a window or a snapshot, and that records counted in it; nothing happens if there is none. Records that are
+    /// submitted at the same time are forgotten whole, or stand.
     ///
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
     async fn forget(&self, board: &Board, window: &str) -> Result<()>;
 
-    /// Puts what `with` has in the place of what `board` has, its rules included.
+    /// Puts what `with` has in the place of what `board` has, its rules included. What is [rebuilt](super::BoardFeed::rebuild) is
+    /// filled under the board's name with `:rebuild` behind it.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use pumasi_core::text::{Span, TokenKind, sentences};
+use pumasi_core::text::{Span, TokenKind, normalize, sentences};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -198,12 +198,14 @@ impl<'a> Marker<'a> {
             }
         }
         if prefixes && !self.prefixes.is_empty() {
-            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+            let normal = normalize(text);
+            let whole = normal.as_str();
+            let words = whole.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
             for word in words {
                 let begins = prefix_words(word);
                 if self.prefixes.iter().any(|prefix| begins.iter().any(|begin| begin.starts_with(prefix))) {
-                    let start = word.as_ptr().addr() - text.as_ptr().addr();
-                    marks.push(self.begun(word, start));
+                    let start = word.as_ptr().addr() - whole.as_ptr().addr();
+                    marks.push(normal.source_span(self.begun(word, start)));
                 }
             }
         }
@@ -334,6 +336,22 @@ mod tests {
         );
         assert_eq!(html(&Query::new("marathom").with_typos(), "a marathon"), ["a <mark>marathon</mark>"]);
         assert!(html(&Query::new("수영"), "러닝").is_empty());
+    }
+
+    #[test]
+    fn beginnings_are_marked_however_the_text_is_written() {
+        for typed in ["É", "ér", "e\u{301}ric"] {
+            let marked = html(&Query::new(typed).as_you_type(), "Cafe\u{301} E\u{301}ric");
+            let mark = ["<mark>E\u{301}</mark>ric", "<mark>E\u{301}r</mark>ic", "<mark>E\u{301}ric</mark>"];
+            assert!(mark.iter().any(|mark| marked == [format!("Cafe\u{301} {mark}")]), "{typed}: {marked:?}");
+        }
+        // 러닝크루 in letters that join, as file names of macOS have it
+        let letters = "\u{1105}\u{1165}\u{1102}\u{1175}\u{11BC}\u{110F}\u{1173}\u{1105}\u{116E}";
+        let marked = html(&Query::new("러닝ㅋ").as_you_type(), letters);
+        let end = "\u{1105}\u{116E}";
+        let begin = letters.strip_suffix(end).unwrap_or_default();
+        assert_eq!(marked, [format!("<mark>{begin}</mark>{end}")]);
+        assert_eq!(html(&Query::new("ＬＧ").as_you_type(), "ＬＧ전자"), ["<mark>ＬＧ</mark>전자"]);
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl Plan {
         let mut plan = Self { cut, ..Self::default() };
         let mut groups: Vec<(Occur, Vec<Node>)> = Vec::new();
         for (index, (piece, terms)) in pieces.iter().zip(&analyzed).enumerate() {
-            let last = unfinished && index + 1 == count && piece.kind == Kind::Word;
+            // what is left out is left out once it is written: the beginning of a word would leave out too much
+            let last =
+                unfinished && index + 1 == count && piece.kind == Kind::Word && piece.occur != Occur::Not;
             // function words count only where there is nothing else
             if piece.kind == Kind::Word && !last && meaningful && only_stops(terms) {
                 continue;
@@ -378,6 +380,15 @@ mod tests {
         assert_eq!(plan(&Query::new("the of")).should.len(), 2);
         assert_eq!(plan(&Query::new("the run")).should, [term("run")]);
         assert_eq!(plan(&Query::new("+IT 모임")).must, [term("it")]);
+    }
+
+    #[test]
+    fn an_exclusion_that_is_typed_leaves_out_no_beginnings() {
+        for typed in ["러닝 -ㅁ", "러닝 -모", "러닝 -모집"] {
+            let query = Query::new(typed);
+            assert_eq!(plan(&query.clone().as_you_type()), plan(&query), "{typed}");
+        }
+        assert_eq!(plan(&Query::new("러닝 -").as_you_type()), plan(&Query::new("러닝 ")));
     }
 
     #[test]

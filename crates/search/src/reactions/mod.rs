@@ -147,7 +147,8 @@ pub struct Tally {
 /// 3. **Repeating is safe.** A vote that comes again changes nothing; one that is older than what stands changes nothing either,
 ///    so that a late repetition cannot take back a switch. Of two of the same microsecond the one that came later stands.
 /// 4. **Together.** The votes of a call are stored all or, if it fails, none; each is answered with what stands after the call.
-/// 5. **Forgotten.** After [`forget`](Self::forget) nothing of the item is there.
+/// 5. **Forgotten.** After [`forget`](Self::forget) nothing of the item is there. A vote that is cast at the same time is forgotten
+///    whole, or stands and is counted.
 /// 6. **Durable.** What was answered is there for whoever opens the same store (except in memory).
 #[async_trait]
 pub trait Reactions: fmt::Debug + Send + Sync {
@@ -220,6 +221,13 @@ fn check(votes: &[Vote]) -> Result<()> {
         check_id("an item", &vote.item)?;
         check_id("a person", &vote.person)
     })
+}
+
+/// Reads a stored count.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn counted(stored: i64) -> Result<u64> {
+    u64::try_from(stored)
+        .map_err(|_| Error::new(ErrorKind::Storage, "a stored count of reactions is below zero"))
 }
 
 /// The vote of each person on each item that stands at the end of a call, in the order of item and person: the order in which

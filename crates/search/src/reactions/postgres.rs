@@ -7,7 +7,7 @@ use pumasi_core::database::{Migration, begin_postgres, failed};
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, PgPool, Row};
 
-use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, last};
+use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, counted, last};
 use crate::{Error, Result};
 
 const MIGRATION: Migration = Migration {
@@ -20,7 +20,8 @@ const MIGRATION: Migration = Migration {
 /// Keeps reactions in PostgreSQL 12 or newer.
 ///
 /// A row a person and item, and the counts by a trigger from the row as it was and as it is: exact under any concurrency, and
-/// also for whoever changes the rows by SQL. Votes on one item wait for one another.
+/// also for whoever adds and changes rows by SQL (to delete them is [`forget`](Reactions::forget)'s). Votes on one item wait for
+/// one another.
 ///
 /// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_reaction`, in the first schema of the
 /// connection's `search_path`. Clones share the pool.
@@ -74,13 +75,12 @@ async fn tally(executor: impl PgExecutor<'_>, items: Vec<&str>, people: Vec<&str
         .fetch_all(executor)
         .await
         .map_err(keeping)?;
-    let read = |row: &PgRow| -> sqlx::Result<Tally> {
-        let number =
-            |column: usize| row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0));
-        let counts = Counts { likes: number(1)?, dislikes: number(2)? };
-        Ok(Tally { reaction: Reaction::from_code(row.try_get(0)?), counts })
+    let read = |row: &PgRow| -> Result<Tally> {
+        let number = |column: usize| row.try_get::<i64, _>(column).map_err(keeping);
+        let counts = Counts { likes: counted(number(1)?)?, dislikes: counted(number(2)?)? };
+        Ok(Tally { reaction: Reaction::from_code(number(0)?), counts })
     };
-    rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+    rows.iter().map(read).collect()
 }
 
 #[async_trait]
@@ -118,7 +118,27 @@ impl Reactions for PostgresReactions {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        let forget = include_str!("sql/postgres/forget.sql");
-        sqlx::query(forget).bind(item).execute(&self.pool).await.map(drop).map_err(keeping)
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
+        let gone = sqlx::query(include_str!("sql/postgres/forget.sql"))
+            .bind(item)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(keeping)?;
+        let gone = |column: usize| gone.try_get::<i64, _>(column).map_err(keeping);
+        // Statements of their own, which see the counts of every vote that is gone, and take nothing from those that were cast
+        // meanwhile.
+        sqlx::query(include_str!("sql/postgres/uncount.sql"))
+            .bind(item)
+            .bind(gone(0)?)
+            .bind(gone(1)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(keeping)?;
+        sqlx::query("DELETE FROM pumasi_reaction_count WHERE item = $1 AND likes = 0 AND dislikes = 0")
+            .bind(item)
+            .execute(&mut *transaction)
+            .await
+            .map_err(keeping)?;
+        transaction.commit().await.map_err(keeping)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteExecutor, SqlitePool};
 
-use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, last};
+use super::{Counts, Reaction, Reactions, Tally, Vote, check, check_id, counted, last};
 use crate::gather::Gather;
 use crate::{Error, Result};
 
@@ -88,13 +88,12 @@ async fn tally<'a>(
         .fetch_all(executor)
         .await
         .map_err(keeping)?;
-    let read = |row: &SqliteRow| -> sqlx::Result<Tally> {
-        let number =
-            |column: usize| row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0));
-        let counts = Counts { likes: number(1)?, dislikes: number(2)? };
-        Ok(Tally { reaction: Reaction::from_code(row.try_get(0)?), counts })
+    let read = |row: &SqliteRow| -> Result<Tally> {
+        let number = |column: usize| row.try_get::<i64, _>(column).map_err(keeping);
+        let counts = Counts { likes: counted(number(1)?)?, dislikes: counted(number(2)?)? };
+        Ok(Tally { reaction: Reaction::from_code(number(0)?), counts })
     };
-    rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(keeping)
+    rows.iter().map(read).collect()
 }
 
 #[async_trait]

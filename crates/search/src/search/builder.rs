@@ -11,6 +11,7 @@ use crate::engine::SearchEngine;
 use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder};
 use crate::page::Page;
 use crate::query::Query;
+use crate::schema::TextField;
 use crate::{Error, ErrorKind, Result};
 
 /// Which pages are kept, where and for how long; the defaults and the promises are those of [`AnswerCache`].
@@ -23,7 +24,8 @@ impl PageCache {
         Self(AnswerCache::memory(pages, key))
     }
 
-    /// Keeps pages in a [`Cache`] that processes share, under keys that begin with `namespace`.
+    /// Keeps pages in a [`Cache`] that processes share, under keys that begin with `namespace`; those of searches with another
+    /// name, or another index or schema, are kept apart.
     pub fn shared(cache: Arc<dyn Cache>, namespace: &str) -> Self {
         Self(AnswerCache::shared(cache, namespace, key))
     }
@@ -62,6 +64,7 @@ fn key(query: &Query) -> CacheKey {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SearchBuilder {
+    name: Arc<str>,
     primary: Option<Engine>,
     fallbacks: Vec<Engine>,
     last_resort: Option<Engine>,
@@ -76,7 +79,8 @@ impl SearchBuilder {
             fallbacks: Vec::new(),
             last_resort: None,
             wiped_below: 0.5,
-            fallback: Fallback::builder(name),
+            fallback: Fallback::builder(Arc::clone(&name)),
+            name,
         }
     }
 
@@ -161,7 +165,10 @@ impl SearchBuilder {
             engines.push(Arc::new(Watched::new(engine, engines.is_empty(), self.wiped_below)));
         }
         Watched::introduce(&engines);
-        let mut fallback = self.fallback;
+        // A cache that is shared may hold pages of other indexes, and of this one as it was.
+        let boosts: Vec<f32> = schema.texts().iter().map(TextField::boost).collect();
+        let scope = serde_json::json!([&*self.name, schema.name(), fingerprint, boosts]).to_string();
+        let mut fallback = self.fallback.cache_within(scope);
         for (number, watched) in engines.iter().enumerate() {
             let backend = EngineBackend(Arc::clone(watched));
             fallback = if number == 0 { fallback.primary(backend) } else { fallback.fallback(backend) };
@@ -172,5 +179,38 @@ impl SearchBuilder {
             schema,
             generation: Arc::default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pumasi_core::cache::MemoryCache;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Change, Document, MemoryEngine, Schema, TextField};
+
+    #[tokio::test]
+    async fn a_shared_cache_keeps_the_pages_of_each_index_and_schema_apart() {
+        let cache: Arc<dyn Cache> = Arc::new(MemoryCache::new(1 << 20));
+        let title = || TextField::new("title");
+        for (name, schema) in [
+            ("posts", Schema::new("posts").with_text(title())),
+            ("crews", Schema::new("posts").with_text(title())),
+            ("posts", Schema::new("crews").with_text(title())),
+            ("posts", Schema::new("posts").with_text(title().with_prefixes())),
+        ] {
+            let engine = MemoryEngine::new(schema);
+            let document = Document::new(name, json!({"title": "한강 러닝"}));
+            engine.apply(&[Change::upsert(document, 1)]).await.unwrap();
+            let pages =
+                PageCache::shared(Arc::clone(&cache), "search").with_tags(|_| vec!["crew".to_owned()]);
+            let search = Search::builder(name).primary(engine).cache(pages).build().unwrap();
+            for expected in ["fresh", "cached"] {
+                let served = search.search(Query::new("러닝")).await.unwrap();
+                assert_eq!(served.as_str(), expected, "{name}");
+                assert_eq!(served.split().1.ids(), [name]);
+            }
+        }
     }
 }

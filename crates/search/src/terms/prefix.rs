@@ -68,11 +68,17 @@ fn keys(chars: impl Iterator<Item = char>) -> String {
     out
 }
 
-/// Takes a letter that two keys are pressed for apart; it stands alone while a syllable is being typed.
+/// Takes a letter that two keys are pressed for apart; it stands alone while a syllable is being typed. Letters of the kind that
+/// joins into syllables (Unicode's block Hangul Jamo) are those of the keyboard where they have joined nothing.
 fn pressed(c: char, buffer: &mut [u8; 4]) -> &str {
-    let at = u32::from(c).wrapping_sub(u32::from('ㅏ')) as usize;
-    if let Some(vowel) = VOWELS.get(at) {
-        return vowel;
+    let number = |first: char| u32::from(c).wrapping_sub(u32::from(first)) as usize;
+    if let Some(initial) = INITIALS.get(number('\u{1100}')) {
+        return initial.encode_utf8(buffer);
+    }
+    let vowel = VOWELS.get(number('ㅏ')).or_else(|| VOWELS.get(number('\u{1161}')));
+    // The first of the finals is none.
+    if let Some(keys) = vowel.or_else(|| FINALS.get(number('\u{11A7}')).filter(|keys| !keys.is_empty())) {
+        return keys;
     }
     match c {
         'ㄳ' => "ㄱㅅ",
@@ -121,6 +127,10 @@ mod tests {
         }
         assert!(!finds("ㄹㄱ", "한강 러닝크루"));
         assert!(!finds("닝크", "러닝크루"));
+        let joining = ["\u{1105}\u{1102}\u{110F}\u{1105}", "\u{1105}\u{1165}\u{1102}", "러닝\u{110F}"];
+        for typed in joining {
+            assert!(finds(typed, "한강 러닝크루에서"), "{typed}");
+        }
         assert!(finds("고", "과일") && finds("달", "닭") && finds("ㄳ", "ㄱㅅ"));
     }
 

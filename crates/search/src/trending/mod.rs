@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,43 @@ struct State {
     /// Of each item, by signal, the logarithm (base 2) of its decayed count as of the beginning of 1970.
     items: HashMap<Arc<str>, Vec<f64>>,
     order: Ranking<Descending, Arc<str>>,
+    /// Items that are not among the most popular ones, by the turn in which something happened to them last.
+    waiting: BTreeMap<u64, Arc<str>>,
+    turns: HashMap<Arc<str>, u64>,
+    turn: u64,
+}
+
+impl State {
+    /// Finds an item its place: among the most popular ones, or with those that wait.
+    fn place(&mut self, item: Arc<str>, score: Descending, limit: usize) {
+        self.leave(&item);
+        if self.order.key(&item).is_none() && self.order.len() >= limit {
+            let last = self.order.range(limit - 1..limit).next();
+            let last = last.filter(|(least, _)| score < **least).map(|(_, last)| Arc::clone(last));
+            let Some(last) = last else { return self.wait(item, limit) };
+            self.order.remove(&last);
+            self.wait(last, limit);
+        }
+        self.order.set(item, score);
+    }
+
+    fn wait(&mut self, item: Arc<str>, limit: usize) {
+        self.turn += 1;
+        self.turns.insert(Arc::clone(&item), self.turn);
+        self.waiting.insert(self.turn, item);
+        if self.waiting.len() > limit
+            && let Some((_, longest)) = self.waiting.pop_first()
+        {
+            self.turns.remove(&longest);
+            self.items.remove(&longest);
+        }
+    }
+
+    fn leave(&mut self, item: &str) {
+        if let Some(turn) = self.turns.remove(item) {
+            self.waiting.remove(&turn);
+        }
+    }
 }
 
 /// A score that is ordered from the greatest down.
@@ -129,7 +166,8 @@ impl Trending {
         self
     }
 
-    /// Sets how many items are kept at most, the most popular ones (default 1,000,000).
+    /// Sets how many items are listed at most, the most popular ones (default 1,000,000). As many others wait, those that
+    /// something happened to last: what becomes popular little by little is counted from its first happening on.
     #[must_use]
     pub fn with_limit(mut self, items: NonZeroUsize) -> Self {
         self.limit = items.get();
@@ -183,14 +221,8 @@ impl Trending {
         if let Some(log) = logs.get_mut(index) {
             *log = add_logs(*log, self.half_lives(at) + f64::from(count).log2());
         }
-        let score = self.score(logs);
-        state.order.set(item, Descending(score));
-        if state.order.len() > self.limit {
-            let beyond = state.order.range(self.limit..self.limit + 1).next();
-            let Some(last) = beyond.map(|(_, last)| Arc::clone(last)) else { return };
-            state.order.remove(&last);
-            state.items.remove(&last);
-        }
+        let score = Descending(self.score(logs));
+        state.place(item, score, self.limit);
     }
 
     /// Lists the most popular items as of `now`, which only scales the scores.
@@ -221,6 +253,7 @@ impl Trending {
         let mut state = self.lock();
         if let Some((item, _)) = state.items.remove_entry(item) {
             state.order.remove(&item);
+            state.leave(&item);
         }
     }
 }

@@ -92,3 +92,27 @@ fn the_least_popular_go_where_there_is_no_room() {
     trending.forget("c");
     assert!(trending.explain("c", at("2026-11-23T00:00:00Z")).is_none());
 }
+
+#[test]
+fn what_becomes_popular_little_by_little_is_let_in() {
+    let now = at("2026-11-23T00:00:00Z");
+    let trending = trending(Duration::from_hours(24)).with_limit(NonZeroUsize::new(10).unwrap());
+    for number in 0..10 {
+        trending.add_many(&format!("old {number}"), "view", 3, now);
+    }
+    for view in 0..1_000_u32 {
+        trending.add("viral", "view", now);
+        // Others that something happens to once, fewer between two views than may wait.
+        trending.add(&format!("passing {}", view % 97), "view", now);
+    }
+    let top = trending.top(20, now);
+    assert_eq!(top.len(), 10);
+    assert!(&*top[0].item == "viral" && (top[0].score - 500.0).abs() < 1e-3, "{top:?}");
+    assert!(trending.lock().items.len() <= 20, "{}", trending.lock().items.len());
+    for number in 0..97 {
+        trending.forget(&format!("passing {number}"));
+    }
+    let state = trending.lock();
+    assert_eq!(state.items.len(), state.order.len() + state.waiting.len());
+    assert_eq!(state.turns.len(), state.waiting.len());
+}

@@ -1,6 +1,6 @@
 //! Views in memory.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,14 @@ use super::{Mark, Seen, ViewStore, ViewWindow};
 use crate::Result;
 use crate::reactions::check_id;
 
+/// Of how many windows marks are kept: the current one, and the one before for who is a little late.
+const WINDOWS: usize = 2;
+
 /// Keeps views in memory; totals are lost with the process. Clones share them.
 ///
-/// The marks of the newest two windows are kept, up to a [limit](Self::with_limit) each (default 1,000,000, some 30 MB). What
-/// comes beyond the limit does not count until the next window: who floods it with addresses inflates nothing. The totals of
-/// all items stay, as many as there are items.
+/// The marks of the two windows that were looked at last are kept, up to a [limit](Self::with_limit) each (default 1,000,000,
+/// some 30 MB). What comes beyond the limit does not count until the next window: who floods it with addresses inflates nothing.
+/// The totals of all items stay, as many as there are items.
 #[derive(Clone)]
 pub struct MemoryViews {
     state: Arc<Mutex<State>>,
@@ -26,7 +29,9 @@ pub struct MemoryViews {
 struct State {
     /// Items by number, so that a mark does not hold a name.
     items: HashMap<String, Item>,
-    windows: BTreeMap<i64, HashSet<(u64, i64)>>,
+    /// The marks of the windows that were looked at last, the last one first: a clock that runs ahead takes the place of one of
+    /// them, and no more.
+    windows: Vec<(i64, HashSet<(u64, i64)>)>,
     next: u64,
 }
 
@@ -70,17 +75,12 @@ impl ViewStore for MemoryViews {
     async fn see(&self, item: &str, window: ViewWindow, mark: Mark) -> Result<Seen> {
         check_id("an item", item)?;
         let state = &mut *self.lock();
-        // A clock that lags a little may still count in the window before the newest one; in older ones nothing counts.
-        let newest = state.windows.last_key_value().map_or(window.number, |(newest, _)| *newest);
-        let is_old = window.number < newest.saturating_sub(1);
         let no = state.items.get(item).map_or(state.next, |item| item.no);
-        let counted = !is_old && {
-            let marks = state.windows.entry(window.number).or_default();
-            marks.len() < self.limit && marks.insert((no, mark.number()))
-        };
-        if let Some(oldest) = newest.max(window.number).checked_sub(1) {
-            state.windows = state.windows.split_off(&oldest);
-        }
+        let known = state.windows.iter().position(|(number, _)| *number == window.number);
+        let mut marks = known.map(|place| state.windows.remove(place).1).unwrap_or_default();
+        let counted = marks.len() < self.limit && marks.insert((no, mark.number()));
+        state.windows.insert(0, (window.number, marks));
+        state.windows.truncate(WINDOWS);
         if !counted {
             return Ok(Seen { counted, total: state.items.get(item).map_or(0, |item| item.total) });
         }
@@ -124,7 +124,7 @@ mod tests {
             assert!(views.see("post", window(number), Mark::new(1)).await.unwrap().counted);
         }
         assert_eq!(views.lock().windows.len(), 2);
-        assert!(!views.see("post", window(8), Mark::new(2)).await.unwrap().counted);
         assert!(views.see("post", window(98), Mark::new(2)).await.unwrap().counted);
+        assert!(!views.see("post", window(99), Mark::new(1)).await.unwrap().counted);
     }
 }

@@ -36,8 +36,11 @@ pub use redis::RedisViews;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteViews;
 
-use crate::Result;
 use crate::reactions::check_id;
+use crate::{Error, ErrorKind, Result};
+
+/// The shortest key of a [`ViewCounter`], in bytes.
+const SHORTEST_KEY: usize = 16;
 
 /// Who looks at an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,7 @@ impl Seen {
 /// 2. **Exact.** An item's total is the number of the different marks that counted, in all windows.
 /// 3. **Windows.** A mark counts again in another window.
 /// 4. **Forgotten.** After [`forget`](Self::forget) the item was never seen: who had seen it counts again, in the same window too.
+///    A view that comes at the same time is forgotten with its mark, or both stand.
 #[async_trait]
 pub trait ViewStore: fmt::Debug + Send + Sync {
     /// Counts a view, unless its mark has counted in this window.
@@ -199,7 +203,7 @@ type IsRobot = Arc<dyn Fn(&Viewer<'_>) -> bool + Send + Sync>;
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// use pumasi_search::views::{MemoryViews, ViewCounter, Viewer};
 ///
-/// let views = ViewCounter::new(MemoryViews::new(), b"a long random secret of this service");
+/// let views = ViewCounter::new(MemoryViews::new(), b"a long random secret of this service")?;
 /// let reader = Viewer::Anonymous { address: "203.0.113.7".parse().unwrap(), agent: "Firefox" };
 /// assert_eq!(views.see("post-1", reader).await?.total, 1);
 /// assert_eq!(views.see("post-1", reader).await?.total, 1); // the page was loaded again
@@ -226,14 +230,20 @@ impl fmt::Debug for ViewCounter {
 
 impl ViewCounter {
     /// Makes a counter; `key` is a secret of at least 16 random bytes.
-    pub fn new(store: impl ViewStore + 'static, key: &[u8]) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a shorter key.
+    pub fn new(store: impl ViewStore + 'static, key: &[u8]) -> Result<Self> {
+        let mac = Hmac::new_from_slice(key).ok().filter(|_| key.len() >= SHORTEST_KEY);
+        let short = || Error::new(ErrorKind::InvalidInput, "the key of views is shorter than 16 bytes");
+        Ok(Self {
             store: Arc::new(store),
-            mac: keyed(key),
+            mac: mac.ok_or_else(short)?,
             window: Duration::from_hours(1),
             is_robot: Arc::new(calls_itself_a_robot),
             clock: Arc::new(SystemClock),
-        }
+        })
     }
 
     /// Sets for how long a viewer of an item counts once (default an hour; at least a second).
@@ -329,12 +339,6 @@ impl ViewCounter {
     }
 }
 
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length.
-    Hmac::new_from_slice(key)
-        .unwrap_or_else(|_| Hmac::new(&hmac::digest::generic_array::GenericArray::default()))
-}
-
 /// Tells whether somebody's browser says that it is a robot, or says nothing.
 ///
 /// The words are those by which crawlers, link previews and libraries name themselves: Google's, Naver's, Daum's, KakaoTalk's,
@@ -391,6 +395,16 @@ mod tests {
     use super::*;
     use pumasi_core::time::ManualClock;
 
+    const KEY: &[u8] = b"a key of 16 bytes";
+
+    #[test]
+    fn a_short_key_is_refused() {
+        for key in [&b""[..], b"fifteen bytes.."] {
+            let refused = ViewCounter::new(MemoryViews::new(), key).map_err(|error| error.kind());
+            assert_eq!(refused.err(), Some(ErrorKind::InvalidInput));
+        }
+    }
+
     fn anonymous(address: &str, agent: &'static str) -> Viewer<'static> {
         Viewer::Anonymous { address: address.parse().unwrap(), agent }
     }
@@ -398,7 +412,7 @@ mod tests {
     #[tokio::test]
     async fn a_viewer_counts_once_an_hour() {
         let clock = ManualClock::new();
-        let views = ViewCounter::new(MemoryViews::new(), b"key").with_clock(Arc::new(clock.clone()));
+        let views = ViewCounter::new(MemoryViews::new(), KEY).unwrap().with_clock(Arc::new(clock.clone()));
         let mut totals = Vec::new();
         for _ in 0..7 {
             totals.push(views.see("글 1", anonymous("203.0.113.7", "Firefox")).await.unwrap().total);
@@ -410,7 +424,8 @@ mod tests {
 
     #[tokio::test]
     async fn viewers_are_told_apart_and_robots_are_not_counted() {
-        let views = ViewCounter::new(MemoryViews::new(), b"key").with_clock(Arc::new(ManualClock::new()));
+        let views =
+            ViewCounter::new(MemoryViews::new(), KEY).unwrap().with_clock(Arc::new(ManualClock::new()));
         for (viewer, counted) in [
             (anonymous("203.0.113.7", "Firefox"), true),
             (anonymous("203.0.113.7", "Safari"), true),
@@ -464,8 +479,8 @@ mod tests {
 
     #[test]
     fn marks_of_one_viewer_have_nothing_in_common() {
-        let views = ViewCounter::new(MemoryViews::new(), b"key");
-        let other = ViewCounter::new(MemoryViews::new(), b"another key");
+        let views = ViewCounter::new(MemoryViews::new(), KEY).unwrap();
+        let other = ViewCounter::new(MemoryViews::new(), b"another key of 16 bytes").unwrap();
         let viewer = Viewer::Member("민지");
         let window = |number| ViewWindow::new(number, Duration::ZERO);
         let marks = [

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, failed};
+use pumasi_core::database::{Migration, begin_postgres, failed};
 use sqlx::{PgPool, Row};
 
 use super::{Mark, Seen, ViewStore, ViewWindow};
@@ -28,7 +28,7 @@ const MIGRATION: Migration = Migration {
 ///
 /// let store = PostgresViews::new(pool);
 /// store.migrate().await?;
-/// let views = ViewCounter::new(store, b"a long random secret of this service");
+/// let views = ViewCounter::new(store, b"a long random secret of this service")?;
 /// let seen = views.see("post-1", Viewer::Member("민지")).await?;
 /// # let _ = seen;
 /// # Ok(())
@@ -97,8 +97,15 @@ impl ViewStore for PostgresViews {
 
     async fn forget(&self, item: &str) -> Result<()> {
         check_id("an item", item)?;
-        let forget = include_str!("sql/postgres/forget.sql");
-        sqlx::query(forget).bind(item).execute(&self.pool).await.map(drop).map_err(keeping)
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
+        for statement in [
+            include_str!("sql/postgres/lock.sql"),
+            include_str!("sql/postgres/forget.sql"),
+            "DELETE FROM pumasi_view_total WHERE item = $1",
+        ] {
+            sqlx::query(statement).bind(item).execute(&mut *transaction).await.map_err(keeping)?;
+        }
+        transaction.commit().await.map_err(keeping)
     }
 
     async fn clean_up(&self, before: ViewWindow) -> Result<u64> {

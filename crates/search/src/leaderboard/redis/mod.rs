@@ -318,7 +318,7 @@ impl<M: MemberId> BoardStore<M> for RedisBoards {
         self.change(board, &["forget", window]).await?;
         let mut cursor = "0".to_owned();
         loop {
-            cursor = read(self.change(board, &["sweep", window, &cursor]).await?)?;
+            cursor = read(self.change(board, &["sweep", &cursor]).await?)?;
             if cursor == "0" {
                 return Ok(());
             }

@@ -18,3 +18,13 @@ local function window(no, name)
   return { order = of .. ':order', distinct = of .. ':distinct', keys = of .. ':keys', standings = of .. ':standings',
     marks = of .. ':marks' }
 end
+-- What stands at a source that counts in a window: its name, and how often that name was forgotten, if it was.
+local function life(no, name)
+  local times = redis.call('HGET', prefix .. no .. ':forgotten', name)
+  return times and name .. ':' .. times or name
+end
+-- Tells whether a source counts: it does not where its window is forgotten.
+local function counts(no, source)
+  local window = redis.call('HGET', prefix .. no .. ':sources', source)
+  return window and window == life(no, string.match(window, '^[^:]*'))
+end

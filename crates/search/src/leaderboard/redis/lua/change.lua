@@ -4,7 +4,8 @@ local function delete(no)
   for _, each in ipairs(redis.call('SMEMBERS', prefix .. no .. ':windows')) do
     for _, key in pairs(window(no, each)) do redis.call('UNLINK', key) end
   end
-  redis.call('UNLINK', prefix .. no .. ':windows', prefix .. no .. ':closed', prefix .. no .. ':sources')
+  redis.call('UNLINK', prefix .. no .. ':windows', prefix .. no .. ':closed', prefix .. no .. ':sources',
+    prefix .. no .. ':forgotten')
 end
 if what == 'replace' then
   local old = redis.call('HGET', prefix .. 'board:' .. name, 'no')
@@ -31,13 +32,14 @@ elseif what == 'snapshot' then
   redis.call('SADD', closed, ARGV[6])
 elseif what == 'forget' then
   for _, key in pairs(window(no, ARGV[5])) do redis.call('UNLINK', key) end
-  redis.call('SREM', windows, ARGV[5])
   redis.call('SREM', closed, ARGV[5])
+  -- From here on no source counts in it that did, whether or not they are swept.
+  if redis.call('SREM', windows, ARGV[5]) == 1 then redis.call('HINCRBY', prefix .. no .. ':forgotten', ARGV[5], 1) end
 elseif what == 'sweep' then
-  -- A part of the sources that counted in a window that is forgotten; answers where to go on.
-  local found = redis.call('HSCAN', prefix .. no .. ':sources', ARGV[6], 'COUNT', 512)
+  -- A part of the sources, of which those go that do not count any more; answers where to go on.
+  local found = redis.call('HSCAN', prefix .. no .. ':sources', ARGV[5], 'COUNT', 512)
   for at = 1, #found[2], 2 do
-    if found[2][at + 1] == ARGV[5] then redis.call('HDEL', prefix .. no .. ':sources', found[2][at]) end
+    if not counts(no, found[2][at]) then redis.call('HDEL', prefix .. no .. ':sources', found[2][at]) end
   end
   return found[1]
 end

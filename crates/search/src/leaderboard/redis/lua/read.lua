@@ -10,7 +10,7 @@ for at = 6, 5 + members do
 end
 for at = 6 + members, #ARGV, 2 do
   if ARGV[at] == '1' then
-    answer[#answer + 1] = redis.call('HEXISTS', prefix .. no .. ':sources', ARGV[at + 1])
+    answer[#answer + 1] = counts(no, ARGV[at + 1]) and 1 or 0
   else
     answer[#answer + 1] = redis.call('SISMEMBER', w.marks, ARGV[at + 1])
   end

@@ -12,7 +12,7 @@ end
 for at = last + 1, #ARGV, 2 do
   local set
   if ARGV[at] == '1' then
-    set = redis.call('HEXISTS', prefix .. no .. ':sources', ARGV[at + 1])
+    set = counts(no, ARGV[at + 1]) and 1 or 0
   else
     set = redis.call('SISMEMBER', w.marks, ARGV[at + 1])
   end
@@ -38,9 +38,10 @@ for at = 7, last, 4 do
     end
   end
 end
+local here = life(no, ARGV[4])
 for at = last + 1, #ARGV, 2 do
   if ARGV[at] == '1' then
-    redis.call('HSET', prefix .. no .. ':sources', ARGV[at + 1], ARGV[4])
+    redis.call('HSET', prefix .. no .. ':sources', ARGV[at + 1], here)
   else
     redis.call('SADD', w.marks, ARGV[at + 1])
   end
