@@ -6,6 +6,7 @@
 //! | where does a sentence begin and end? | [`sentences`] |
 //! | which terms stand for a text, whatever engine holds it? | [`Analyzer`] |
 //! | which morphemes is a Korean text made of, by a dictionary? | [`Dictionary`] |
+//! | which number is written in words? | [`english_numeral`], [`native_numeral`], [`sino_numeral`] |
 //! | how well does a text answer a query? | [`Bm25Index`] in memory; [`Bm25`] and [`SparseVector`] for other engines |
 //! | how are two rankings made one? | [`fuse_rrf`], [`fuse_min_max`] |
 //!
@@ -26,6 +27,7 @@ mod bm25;
 mod dictionary;
 mod fusion;
 mod normalize;
+mod numeral;
 mod sentence;
 mod span;
 
@@ -34,5 +36,6 @@ pub use bm25::{Bm25, Bm25Index, Hit, SparseVector, term_id};
 pub use dictionary::{Dictionary, Lexeme, Part};
 pub use fusion::{Fused, Weighted, fuse_min_max, fuse_rrf};
 pub use normalize::{Normalized, Normalizer, normalize};
+pub use numeral::{KoreanNumeral, SINO_DIGITS, SINO_POWERS, english_numeral, native_numeral, sino_numeral};
 pub use sentence::sentences;
 pub use span::{CharOffsets, Span};

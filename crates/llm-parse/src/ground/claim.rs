@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use pumasi_core::text::{english_numeral, native_numeral, sino_numeral};
+
 use super::skeleton::{Class, Skeleton};
-use super::support::{numbered, numbers, support, terms};
+use super::support::{number_word, numbered, numbers, support, terms};
 use super::{Doubt, Support};
 
 /// How many words that mean something, or numbers, a quote has at least to prove what it does not say word for word.
@@ -208,28 +210,15 @@ const ENDINGS: [&str; 33] = [
 
 /// The numbers that a text spells in words that count something (`십 년`, `스물다섯 명`, `fifteen`), in thousandths.
 fn spelled(text: &Skeleton) -> HashSet<i128> {
-    const ENGLISH: [(&str, i128); 11] = [
-        ("thirteen", 13),
-        ("fourteen", 14),
-        ("fifteen", 15),
-        ("sixteen", 16),
-        ("seventeen", 17),
-        ("eighteen", 18),
-        ("nineteen", 19),
-        ("seventy", 70),
-        ("eighty", 80),
-        ("ninety", 90),
-        ("decade", 10),
-    ];
     let counts = |word: &str, counters: &[&str]| {
         counters.iter().any(|counter| word.strip_prefix(counter).is_some_and(|end| ENDINGS.contains(&end)))
     };
     let mut found = HashSet::new();
     for (at, word) in text.words.iter().enumerate() {
         let literal = text.word_text(word);
-        if let Some((_, number)) = ENGLISH.iter().find(|(word, _)| *word == literal) {
-            found.insert(number * 1000);
-        }
+        // those that are no number of the skeleton's own
+        let english = english_numeral(literal).filter(|_| number_word(literal).is_none());
+        found.extend(english.or((literal == "decade").then_some(10)).map(|number| i128::from(number) * 1000));
         if word.class != Class::Hangul || word.unit {
             continue;
         }
@@ -246,79 +235,24 @@ fn spelled(text: &Skeleton) -> HashSet<i128> {
             rest => counts(rest, &COUNTERS),
         };
         if is_counted {
-            found.insert(number * 1000);
+            found.insert(i128::from(number) * 1000);
         }
     }
     found
 }
 
-/// Reads the Korean numeral that a word begins with, and returns what follows it.
-fn numeral(word: &str) -> Option<(i128, &str)> {
-    const TENS: [(&str, i128); 10] = [
-        ("열", 10),
-        ("스물", 20),
-        ("스무", 20),
-        ("서른", 30),
-        ("마흔", 40),
-        ("쉰", 50),
-        ("예순", 60),
-        ("일흔", 70),
-        ("여든", 80),
-        ("아흔", 90),
-    ];
-    const ONES: [(&str, i128); 12] = [
-        ("하나", 1),
-        ("한", 1),
-        ("두", 2),
-        ("둘", 2),
-        ("세", 3),
-        ("네", 4),
-        ("다섯", 5),
-        ("여섯", 6),
-        ("일곱", 7),
-        ("여덟", 8),
-        ("아홉", 9),
-        ("셋", 3),
-    ];
-    let begins = |word: &'_ str, table: &[(&str, i128)]| {
-        table
-            .iter()
-            .find(|(numeral, _)| word.starts_with(numeral))
-            .map(|(numeral, value)| (*value, numeral.len()))
-    };
-    let (tens, read) = begins(word, &TENS).unwrap_or_default();
-    let rest = word.get(read..).unwrap_or_default();
-    let (ones, more) = begins(rest, &ONES).unwrap_or_default();
-    if tens + ones > 0 {
-        return Some((tens + ones, rest.get(more..).unwrap_or_default()));
+/// Reads the Korean numeral that a word begins with, and returns what follows it; of an approximate one (`이삼십`, `십이삼`) the larger.
+fn numeral(word: &str) -> Option<(u64, &str)> {
+    if let Some(read) = native_numeral(word).filter(|read| !read.literal.ends_with(['석', '넉'])) {
+        return Some((read.value, read.rest));
     }
-    let (mut total, mut section, mut digit, mut read) = (0_i128, 0_i128, 0_i128, 0);
-    for c in word.chars() {
-        if let Some(value) = "일이삼사오육칠팔구".chars().position(|one| one == c) {
-            digit = i128::try_from(value).unwrap_or(0) + 1;
-        } else if let Some(factor) = match c {
-            '십' => Some(10),
-            '백' => Some(100),
-            '천' => Some(1_000),
-            _ => None,
-        } {
-            section = section.saturating_add(digit.max(1) * factor);
-            digit = 0;
-        } else if let Some(factor) = match c {
-            '만' => Some(10_000),
-            '억' => Some(100_000_000),
-            _ => None,
-        } {
-            total = total.saturating_add(section.saturating_add(digit).max(1).saturating_mul(factor));
-            (section, digit) = (0, 0);
-        } else {
-            break;
-        }
-        read += c.len_utf8();
+    let read = sino_numeral(word)?;
+    let (mut number, mut rest) = (read.value, read.rest);
+    while let Some(larger) = sino_numeral(rest) {
+        (number, rest) = (number - number % 10 + larger.value, larger.rest);
     }
-    let number = total.saturating_add(section).saturating_add(digit);
     // Further than that nobody counts in words.
-    (read > 0 && number < 1_000_000_000_000).then(|| (number, word.get(read..).unwrap_or_default()))
+    (number < 1_000_000_000_000).then_some((number, rest))
 }
 
 /// What a term is written in.

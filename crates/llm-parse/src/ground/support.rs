@@ -207,7 +207,8 @@ fn magnitude(unit: &str) -> Option<i128> {
     }
 }
 
-fn number_word(word: &str) -> Option<i128> {
+/// Reads a small number that is written in one word.
+pub(super) fn number_word(word: &str) -> Option<i128> {
     let table: &[(&[&str], i128)] = &[
         (&["one", "once", "한", "하나", "하나의"], 1),
         (&["two", "twice", "두", "둘"], 2),

@@ -1,5 +1,9 @@
 //! Whole numbers written in words, in English and Korean, read only where every word is understood.
 
+use pumasi_core::text::{
+    KoreanNumeral, SINO_DIGITS, SINO_POWERS, english_numeral, native_numeral, sino_numeral,
+};
+
 use super::decimal::Decimal;
 use super::unit;
 
@@ -91,142 +95,33 @@ fn english(text: &str) -> Option<i128> {
 }
 
 fn small(word: &str) -> Option<i128> {
-    const ONES: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    if let Some(at) = ONES.iter().position(|known| known == &word) {
-        return i128::try_from(at).ok();
-    }
-    TENS.iter().position(|known| known == &word).and_then(|at| i128::try_from(20 + at * 10).ok())
+    if word == "zero" { Some(0) } else { english_numeral(word).map(i128::from) }
 }
 
 fn korean(text: &str) -> Option<i128> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let mut rest = compact.as_str();
-    let native = native(&mut rest);
-    let value = match native {
-        Some(value) => value,
-        None => sino(&mut rest)?,
+    let native = native_numeral(&compact).filter(|read| !needs_counter(read) || !read.rest.is_empty());
+    let (value, rest) = match (native, compact.strip_prefix('영')) {
+        (Some(read), _) => (read.value, read.rest),
+        (None, Some(rest)) => (0, rest),
+        (None, None) => sino_numeral(&compact).map(|read| (read.value, read.rest))?,
     };
+    // Not 이삼 and 백천, of which only a part can be read.
+    if native.is_none() && (rest.starts_with(SINO_DIGITS) || rest.starts_with(SINO_POWERS)) {
+        return None;
+    }
     let counter = rest.is_empty()
         || unit::named(rest).is_some()
         || matches!(rest, "원" | "가지" | "단계" | "권" | "마리" | "대" | "장" | "곳");
     // A lone syllable such as 이 or 일 is a word far more often than a number.
     let long_enough =
         native.is_some() || compact.chars().count() - rest.chars().count() >= 2 || !rest.is_empty();
-    (counter && long_enough).then_some(value)
+    (counter && long_enough).then_some(i128::from(value))
 }
 
-fn native(rest: &mut &str) -> Option<i128> {
-    const TENS: [(&str, i128); 10] = [
-        ("스물", 20),
-        ("스무", 20),
-        ("서른", 30),
-        ("마흔", 40),
-        ("쉰", 50),
-        ("예순", 60),
-        ("일흔", 70),
-        ("여든", 80),
-        ("아흔", 90),
-        ("열", 10),
-    ];
-    const ONES: [(&str, i128); 14] = [
-        ("하나", 1),
-        ("다섯", 5),
-        ("여섯", 6),
-        ("일곱", 7),
-        ("여덟", 8),
-        ("아홉", 9),
-        ("한", 1),
-        ("둘", 2),
-        ("두", 2),
-        ("셋", 3),
-        ("세", 3),
-        ("넷", 4),
-        ("네", 4),
-        ("닷", 5),
-    ];
-    let before = *rest;
-    let tens = strip(rest, &TENS);
-    let ones = strip(rest, &ONES);
-    match (tens, ones) {
-        (None, None) => None,
-        // "한", "두" and "네" stand only before a counter; alone 네 means yes.
-        (None, Some(_))
-            if rest.is_empty() && before.chars().count() == 1 && !matches!(before, "둘" | "셋" | "넷") =>
-        {
-            None
-        }
-        (tens, ones) => Some(tens.unwrap_or(0) + ones.unwrap_or(0)),
-    }
-}
-
-fn strip(rest: &mut &str, table: &[(&str, i128)]) -> Option<i128> {
-    let (word, value) = table.iter().find(|(word, _)| rest.starts_with(word))?;
-    *rest = rest.strip_prefix(word)?;
-    Some(*value)
-}
-
-fn sino(rest: &mut &str) -> Option<i128> {
-    let (mut total, mut group, mut digit): (i128, i128, Option<i128>) = (0, 0, None);
-    let (mut last_small, mut last_large) = (i128::MAX, i128::MAX);
-    let mut any = false;
-    while let Some(c) = rest.chars().next() {
-        let digit_value =
-            "영일이삼사오육칠팔구".chars().position(|d| d == c).and_then(|at| i128::try_from(at).ok());
-        if let Some(value) = digit_value {
-            if digit.is_some() {
-                return None;
-            }
-            digit = Some(value);
-        } else if let Some(step) =
-            [('십', 10), ('백', 100), ('천', 1000)].iter().find(|s| s.0 == c).map(|s| s.1)
-        {
-            if step >= last_small {
-                return None;
-            }
-            group += digit.take().unwrap_or(1) * step;
-            last_small = step;
-        } else if let Some(step) = [('만', 10_000), ('억', 100_000_000), ('조', 1_000_000_000_000)]
-            .iter()
-            .find(|s| s.0 == c)
-            .map(|s| s.1)
-        {
-            if step >= last_large {
-                return None;
-            }
-            let amount = group + digit.take().unwrap_or(0);
-            total += if amount == 0 { 1 } else { amount } * step;
-            group = 0;
-            last_small = i128::MAX;
-            last_large = step;
-        } else {
-            break;
-        }
-        any = true;
-        *rest = rest.get(c.len_utf8()..)?;
-    }
-    any.then(|| total + group + digit.unwrap_or(0))
+/// 한, 두 and 네 stand only before a counter; alone 네 means yes.
+fn needs_counter(read: &KoreanNumeral<'_>) -> bool {
+    read.value < 10 && read.literal.chars().nth(1).is_none() && !read.stands_alone()
 }
 
 #[cfg(test)]

@@ -1,39 +1,12 @@
 //! Numbers that are written in several parts, and the signs before them.
 
+use pumasi_core::text::{SINO_DIGITS, SINO_POWERS, english_numeral};
+
 use super::Miss;
 
-/// English words for numbers that others may follow or stand before.
-const ONES: &[&str] = &[
-    "eight",
-    "eighteen",
-    "eleven",
-    "fifteen",
-    "five",
-    "four",
-    "fourteen",
-    "nine",
-    "nineteen",
-    "one",
-    "seven",
-    "seventeen",
-    "six",
-    "sixteen",
-    "ten",
-    "thirteen",
-    "three",
-    "twelve",
-    "two",
-    "eighth",
-    "fifth",
-    "first",
-    "fourth",
-    "ninth",
-    "second",
-    "seventh",
-    "sixth",
-    "third",
-];
-const TENS: &[&str] = &["eighty", "fifty", "forty", "ninety", "seventy", "sixty", "thirty", "twenty"];
+/// English words for places in an order, below ten.
+const ORDINALS: &[&str] =
+    &["eighth", "fifth", "first", "fourth", "ninth", "second", "seventh", "sixth", "third"];
 const MAGNITUDES: &[&str] = &["billion", "dozen", "hundred", "million", "thousand", "trillion"];
 
 /// Words that turn a number's sign.
@@ -43,10 +16,6 @@ const SIGNS: &[&str] = &["minus", "negative", "마이너스", "영하"];
 const NATIVE_TENS: &[&str] = &["열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔"];
 const NATIVE_ONES: &[&str] =
     &["하나", "한", "둘", "두", "셋", "세", "넷", "네", "다섯", "여섯", "일곱", "여덟", "아홉"];
-
-/// Syllables of Sino-Korean numbers.
-const DIGITS: &[char] = &['일', '이', '삼', '사', '오', '육', '칠', '팔', '구'];
-const POWERS: &[char] = &['십', '백', '천', '만', '억', '조'];
 
 /// A word beside another one, and whether it is a number in digits.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +62,7 @@ pub(in crate::ground) fn goes_on(before: &[Part<'_>], first: Part<'_>, next: Opt
             word if is_english(word) => {
                 linked.is_some()
                     || MAGNITUDES.contains(&last.text)
-                    || TENS.contains(&last.text) && ONES.contains(&word)
+                    || is_english_tens(last.text) && is_english_one(word)
             }
             _ => false,
         };
@@ -109,12 +78,12 @@ pub(in crate::ground) fn cuts_korean(left: &str, right: &str) -> bool {
     if tens && NATIVE_ONES.iter().any(|one| right.starts_with(one)) {
         return true;
     }
-    let number = |c: char| DIGITS.contains(&c) || POWERS.contains(&c);
+    let number = |c: char| SINO_DIGITS.contains(&c) || SINO_POWERS.contains(&c);
     let numeral = !left.is_empty() && left.chars().all(number);
     let head: Vec<char> = right.chars().take_while(|c| number(*c)).collect();
     // "이사" is a move, "오십만" a number
-    let power = |chars: &[char]| chars.iter().any(|c| POWERS.contains(c));
-    let left_power = left.chars().any(|c| POWERS.contains(&c));
+    let power = |chars: &[char]| chars.iter().any(|c| SINO_POWERS.contains(c));
+    let left_power = left.chars().any(|c| SINO_POWERS.contains(&c));
     numeral && !head.is_empty() && (power(&head) || left_power)
 }
 
@@ -136,18 +105,27 @@ pub(in crate::ground) fn loses_compound(left: &str, right: &str) -> Miss {
 }
 
 fn is_english(word: &str) -> bool {
-    ONES.contains(&word) || TENS.contains(&word) || MAGNITUDES.contains(&word)
+    is_english_one(word) || is_english_tens(word) || MAGNITUDES.contains(&word)
+}
+
+/// Tells whether an English word is a number below twenty, or a place below the tenth.
+fn is_english_one(word: &str) -> bool {
+    ORDINALS.contains(&word) || english_numeral(word).is_some_and(|number| number < 20)
+}
+
+fn is_english_tens(word: &str) -> bool {
+    english_numeral(word).is_some_and(|number| number >= 20)
 }
 
 fn starts_korean(word: &str) -> bool {
-    let numerals = word.chars().take_while(|c| DIGITS.contains(c) || POWERS.contains(c)).count();
-    numerals >= 2 || word.starts_with(POWERS) || NATIVE_ONES.iter().any(|one| word.starts_with(one))
+    let numerals = word.chars().take_while(|c| SINO_DIGITS.contains(c) || SINO_POWERS.contains(c)).count();
+    numerals >= 2 || word.starts_with(SINO_POWERS) || NATIVE_ONES.iter().any(|one| word.starts_with(one))
 }
 
 /// Tells whether the words end in a power of ten that a smaller part may follow: `1억`, `3만`, `이백`.
 fn is_korean_power(before: &[Part<'_>]) -> bool {
-    let Some(last) = before.last().filter(|last| last.text.ends_with(POWERS)) else { return false };
-    if !last.text.chars().all(|c| DIGITS.contains(&c) || POWERS.contains(&c)) {
+    let Some(last) = before.last().filter(|last| last.text.ends_with(SINO_POWERS)) else { return false };
+    if !last.text.chars().all(|c| SINO_DIGITS.contains(&c) || SINO_POWERS.contains(&c)) {
         return false;
     }
     let counted = before

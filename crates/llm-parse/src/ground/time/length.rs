@@ -1,5 +1,7 @@
 //! Lengths of time.
 
+use pumasi_core::text::{english_numeral, native_numeral, sino_numeral};
+
 use super::{Token, tokens};
 
 /// A length of time.
@@ -86,77 +88,22 @@ fn korean_days(word: &str) -> Option<u64> {
 
 /// A numeral at the start of a word, and the rest of the word: `세시간`, `삼십분`, `ninety`.
 fn numeral(word: &str) -> Option<(f64, &str)> {
-    const NATIVE: [(&str, f64); 17] = [
-        ("다섯", 5.0),
-        ("여섯", 6.0),
-        ("일곱", 7.0),
-        ("여덟", 8.0),
-        ("아홉", 9.0),
-        ("스무", 20.0),
-        ("서른", 30.0),
-        ("마흔", 40.0),
-        ("한", 1.0),
-        ("두", 2.0),
-        ("세", 3.0),
-        ("네", 4.0),
-        ("석", 3.0),
-        ("넉", 4.0),
-        ("열", 10.0),
-        ("쉰", 50.0),
-        ("반", 0.5),
-    ];
-    const ENGLISH: [(&str, f64); 26] = [
-        ("a", 1.0),
-        ("an", 1.0),
-        ("one", 1.0),
-        ("two", 2.0),
-        ("couple", 2.0),
-        ("three", 3.0),
-        ("four", 4.0),
-        ("five", 5.0),
-        ("six", 6.0),
-        ("seven", 7.0),
-        ("eight", 8.0),
-        ("nine", 9.0),
-        ("ten", 10.0),
-        ("eleven", 11.0),
-        ("twelve", 12.0),
-        ("fifteen", 15.0),
-        ("eighteen", 18.0),
-        ("twenty", 20.0),
-        ("thirty", 30.0),
-        ("forty", 40.0),
-        ("fifty", 50.0),
-        ("sixty", 60.0),
-        ("seventy", 70.0),
-        ("eighty", 80.0),
-        ("ninety", 90.0),
-        ("hundred", 100.0),
-    ];
     if word.is_ascii() {
-        return ENGLISH.iter().find(|(name, _)| *name == word).map(|(_, value)| (*value, ""));
+        let number = match word {
+            "a" | "an" => 1,
+            "couple" => 2,
+            "hundred" => 100,
+            _ => english_numeral(word)?,
+        };
+        return Some((f64::from(number), ""));
     }
-    for (name, value) in NATIVE {
-        if let Some(rest) = word.strip_prefix(name) {
-            // 열두, 스물다섯
-            let more = numeral(rest).filter(|(more, _)| value >= 10.0 && *more < 10.0 && *more >= 1.0);
-            return Some(more.map_or((value, rest), |(more, rest)| (value + more, rest)));
-        }
+    if let Some(rest) = word.strip_prefix('반') {
+        return Some((0.5, rest));
     }
-    // 삼십, 이십오, 육
-    let (mut value, mut digit, mut end) = (0.0, 0.0, 0);
-    for (at, c) in word.char_indices() {
-        match "일이삼사오육칠팔구".chars().position(|known| known == c) {
-            Some(place) if digit == 0.0 => digit = f64::from(u32::try_from(place + 1).unwrap_or(0)),
-            _ if c == '십' && value == 0.0 => {
-                value = 10.0 * f64::max(digit, 1.0);
-                digit = 0.0;
-            }
-            _ => break,
-        }
-        end = at + c.len_utf8();
-    }
-    (end > 0).then(|| (value + digit, word.get(end..).unwrap_or_default()))
+    let native = native_numeral(word).filter(|read| !read.stands_alone());
+    let read = native.or_else(|| sino_numeral(word))?;
+    let number = u8::try_from(read.value).ok().filter(|number| *number < 100)?;
+    Some((f64::from(number), read.rest))
 }
 
 /// Returns the lengths of time that `text` names; parts that belong together (`1시간 30분`) as one.
@@ -295,6 +242,8 @@ mod tests {
             ("세 시간 걸렸다", vec![180]),
             ("두 달 동안", vec![86_400]),
             ("삼십 분씩", vec![30]),
+            ("스물다섯 시간, 예순 분", vec![1_500, 60]),
+            ("thirteen minutes", vec![13]),
             ("일주일 동안", vec![10_080]),
             ("4월 4일까지 30분", vec![30]),
             ("20~30분", vec![20, 30]),
