@@ -1,5 +1,7 @@
 //! What goes into a store, and what comes out of it.
 
+#[cfg(any(feature = "postgres", feature = "qdrant"))]
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -157,6 +159,13 @@ impl Entry {
     pub fn check(&self, space: &Space) -> Result<()> {
         self.check_but_vectors()?;
         self.chunks.iter().try_for_each(|chunk| space.check(&chunk.embedding))
+    }
+
+    /// Checks a batch, and keeps the last of its entries with the same id, by their ids.
+    #[cfg(any(feature = "postgres", feature = "qdrant"))]
+    pub(crate) fn latest(batch: Vec<Self>, space: &Space) -> Result<BTreeMap<String, Self>> {
+        batch.iter().try_for_each(|entry| entry.check(space))?;
+        Ok(batch.into_iter().map(|entry| (entry.record.id.clone(), entry)).collect())
     }
 
     /// Checks all but the vectors, which are made later.

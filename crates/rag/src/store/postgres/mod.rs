@@ -332,14 +332,10 @@ impl Store for PostgresStore {
     }
 
     async fn put(&self, entries: Vec<Entry>) -> Result<()> {
-        for entry in &entries {
-            entry.check(&self.shared.space)?;
-        }
-        if entries.is_empty() {
+        let latest = Entry::latest(entries, &self.shared.space)?;
+        if latest.is_empty() {
             return Ok(());
         }
-        // the last of a batch's entries with the same id is what counts
-        let latest = entries.into_iter().map(|entry| (entry.record.id.clone(), entry)).collect();
         self.change(Change::Put(latest)).await.map(drop)
     }
 
