@@ -35,6 +35,8 @@ mod postgres;
 mod qdrant;
 #[cfg(any(feature = "postgres", feature = "qdrant"))]
 mod random;
+#[cfg(any(feature = "postgres", feature = "qdrant"))]
+mod reference;
 mod retrieval;
 #[cfg(feature = "postgres")]
 #[path = "../support/schema.rs"]

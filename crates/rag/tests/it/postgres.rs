@@ -1,57 +1,25 @@
 //! PostgreSQL beside the reference: filters, filtered searches by the index, rankings; and connections that break.
 
-use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pumasi_core::filter::{Bounds, FieldPath, Filter};
 use pumasi_core::model::HashingEmbedder;
 use pumasi_core::text::{Analyzer, SparseVector};
-use pumasi_rag::store::{Entry, PostgresOptions, Scored, StoreQuery, VectorIndex};
-use pumasi_rag::{ErrorKind, Ingest, MemoryStore, PostgresStore, Question, Retriever, Space, Store, Tenant};
+use pumasi_rag::store::{Entry, PostgresOptions, StoreQuery, VectorIndex};
+use pumasi_rag::{ErrorKind, MemoryStore, PostgresStore, Space, Store, Tenant};
 use serde_json::Map;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::knowledge;
-use crate::random::{clustered, entry, random_filter, random_metadata, space, unit};
+use crate::random::{clustered, entry, space};
+use crate::reference;
 use crate::schema::Schema;
 
 #[tokio::test]
 async fn random_filters_admit_what_the_reference_does() {
     let Some(schema) = Schema::new("random filters").await else { return };
-    let space = space(4);
-    let store = PostgresStore::open(schema.pool.clone(), space.clone(), Tenant::single()).await.unwrap();
-    let reference = MemoryStore::new(space, Tenant::single());
-    let mut rng = fastrand::Rng::with_seed(11);
-    let entries: Vec<Entry> = (0..400)
-        .map(|n| {
-            let vector = unit((0..4).map(|_| rng.f32() - 0.5).collect());
-            entry(&format!("문서-{n}"), &format!("달리기 {n}"), vector, random_metadata(&mut rng))
-        })
-        .collect();
-    store.put(entries.clone()).await.unwrap();
-    reference.put(entries).await.unwrap();
-    let (mut admitted, mut some) = (0, 0);
-    for case in 0..1_500 {
-        let filter = random_filter(&mut rng, 3);
-        let query = StoreQuery::new(400).with_embedding(vec![1.0, 0.0, 0.0, 0.0]).with_filter(filter.clone());
-        let ids = |ranking: Vec<Scored>| ranking.into_iter().map(|scored| scored.id).collect::<HashSet<_>>();
-        let expected = ids(reference.search(&query).await.unwrap().dense);
-        let got = ids(store.search(&query).await.unwrap().dense);
-        assert_eq!(got, expected, "case {case}: {}", serde_json::to_string(&filter).unwrap());
-        assert_eq!(store.count(&filter).await.unwrap(), reference.count(&filter).await.unwrap());
-        admitted += got.len();
-        some += usize::from(!got.is_empty() && got.len() < 400);
-    }
-    println!(
-        "1,500 random filters admitted {admitted} documents of 400 each; {some} admitted some and not all"
-    );
-    assert!(some > 500, "{some}");
-    let filter = random_filter(&mut rng, 2);
-    assert_eq!(store.remove_where(&filter).await.unwrap(), reference.remove_where(&filter).await.unwrap());
-    let wide = Filter::Or((0..9_000).map(|value| FieldPath::from("a").eq(value)).collect());
-    assert_eq!(store.count(&wide).await.unwrap(), reference.count(&wide).await.unwrap());
+    let store = PostgresStore::open(schema.pool.clone(), space(4), Tenant::single()).await.unwrap();
+    reference::admit_the_same(&store, 400, 1_500).await;
 }
 
 #[tokio::test]
@@ -75,26 +43,8 @@ async fn a_filter_that_one_in_a_hundred_matches_finds_ten_by_the_index_and_witho
         if what == "exact" {
             store.put(entries.clone()).await.unwrap();
         }
-        let (mut hits, mut all) = (0, 0);
-        for (n, asked) in entries.iter().step_by(47).enumerate() {
-            let filter = match n % 3 {
-                0 => Filter::And(Vec::new()),
-                1 => FieldPath::from("level").eq(n as u64 % 100),
-                _ => FieldPath::from("level").within(Bounds::gte(n as u64 % 90).and_lt(n as u64 % 90 + 10)),
-            };
-            let query =
-                StoreQuery::new(10).with_embedding(asked.chunks[0].embedding.clone()).with_filter(filter);
-            let got = store.search(&query).await.unwrap().dense;
-            let expected = reference.search(&query).await.unwrap().dense;
-            assert_eq!(got.len(), 10, "{what}");
-            all += expected.len();
-            hits += got.iter().filter(|hit| expected.contains(hit)).count();
-            if what == "exact" || what == "by size" && n % 3 == 1 {
-                assert_eq!(got, expected, "{what}");
-            }
-        }
-        println!("{what}: {hits} of {all} nearest found");
-        assert!(hits * 100 >= all * 95, "{what}: {hits} of {all}");
+        let is_exact = |n: usize| what == "exact" || what == "by size" && n % 3 == 1;
+        reference::find_the_nearest(what, &store, (&reference, &entries), is_exact).await;
         pool.close().await;
         let expected = what.starts_with("by the graph");
         assert_eq!(index_was_asked(&schema, expected).await, expected, "{what}");
@@ -123,12 +73,9 @@ async fn index_was_asked(schema: &Schema, expected: bool) -> bool {
 #[tokio::test]
 async fn rankings_are_the_same_on_every_store() {
     let Some(schema) = Schema::new("rankings on every store").await else { return };
-    let embedder = Arc::new(HashingEmbedder::new());
-    let space = Space::of(&embedder);
-    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(space.clone(), Tenant::single()));
-    let postgres: Arc<dyn Store> =
-        Arc::new(PostgresStore::open(schema.pool.clone(), space.clone(), Tenant::single()).await.unwrap());
-    let mut stores = vec![memory, postgres];
+    let space = Space::of(&HashingEmbedder::new());
+    let postgres = PostgresStore::open(schema.pool.clone(), space.clone(), Tenant::single()).await.unwrap();
+    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(postgres)];
     let folder = tempfile::tempdir().unwrap();
     #[cfg(feature = "embedded")]
     {
@@ -136,29 +83,7 @@ async fn rankings_are_the_same_on_every_store() {
         let sqlite = pumasi_rag::SqliteStore::open(path, space, Tenant::single()).await.unwrap();
         stores.push(Arc::new(sqlite));
     }
-    let documents = knowledge::documents();
-    let questions: Vec<Question> = documents
-        .iter()
-        .flat_map(|document| [document.title.clone(), document.text.chars().skip(40).take(60).collect()])
-        .map(Question::new)
-        .collect();
-    let mut rankings = Vec::new();
-    for store in stores {
-        Ingest::new(store.clone(), embedder.clone()).run(documents.clone()).await.unwrap();
-        let retriever = Retriever::new(store, embedder.clone());
-        let mut all = Vec::new();
-        for question in &questions {
-            let found = retriever.retrieve(question).await.unwrap();
-            all.push(
-                found.hits.into_iter().map(|hit| (hit.passage.id, hit.score.to_bits())).collect::<Vec<_>>(),
-            );
-        }
-        rankings.push(all);
-    }
-    assert!(rankings[0].iter().filter(|hits| !hits.is_empty()).count() * 2 > questions.len());
-    for others in &rankings[1..] {
-        assert_eq!(others, &rankings[0]);
-    }
+    reference::rank_the_same(stores).await;
 }
 
 #[tokio::test]

@@ -1,63 +1,28 @@
 //! Qdrant beside the reference: filters, searches by the graph and by packed vectors, rankings; changes that are broken off, and servers
 //! that are not there.
 
-use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pumasi_core::filter::{Bounds, FieldPath, Filter};
+use pumasi_core::filter::Filter;
 use pumasi_core::model::HashingEmbedder;
 use pumasi_core::text::{Analyzer, SparseVector};
-use pumasi_rag::store::{Entry, QdrantOptions, Quantization, Scored, StoreQuery};
-use pumasi_rag::{ErrorKind, Ingest, MemoryStore, QdrantStore, Question, Retriever, Space, Store, Tenant};
+use pumasi_rag::store::{Entry, QdrantOptions, Quantization, StoreQuery};
+use pumasi_rag::{ErrorKind, MemoryStore, QdrantStore, Space, Store, Tenant};
 use qdrant_client::Qdrant;
 use qdrant_client::qdrant::{Condition, CountPoints, Range};
 use serde_json::Map;
 
 use crate::collection::Collection;
-use crate::knowledge;
-use crate::random::{clustered, entry, random_filter, random_metadata, space, unit};
-
-fn ids(ranking: &[Scored]) -> HashSet<pumasi_rag::ChunkId> {
-    ranking.iter().map(|scored| scored.id).collect()
-}
+use crate::random::{clustered, entry, space, unit};
+use crate::reference;
 
 #[tokio::test]
 async fn random_filters_admit_what_the_reference_does() {
     let Some(collection) = Collection::new("random filters in Qdrant") else { return };
-    let space = space(4);
     let options = QdrantOptions::new().with_range_index("a").with_range_index("stats.x");
-    let store = collection.open(space.clone(), options).await.unwrap();
-    let reference = MemoryStore::new(space, Tenant::single());
-    let mut rng = fastrand::Rng::with_seed(11);
-    let entries: Vec<Entry> = (0..300)
-        .map(|n| {
-            let vector = unit((0..4).map(|_| rng.f32() - 0.5).collect());
-            entry(&format!("문서-{n}"), &format!("달리기 {n}"), vector, random_metadata(&mut rng))
-        })
-        .collect();
-    store.put(entries.clone()).await.unwrap();
-    reference.put(entries).await.unwrap();
-    let (mut admitted, mut some) = (0, 0);
-    for case in 0..600 {
-        let filter = random_filter(&mut rng, 3);
-        let query = StoreQuery::new(300).with_embedding(vec![1.0, 0.0, 0.0, 0.0]).with_filter(filter.clone());
-        let expected = ids(&reference.search(&query).await.unwrap().dense);
-        let got = ids(&store.search(&query).await.unwrap().dense);
-        assert_eq!(got, expected, "case {case}: {}", serde_json::to_string(&filter).unwrap());
-        assert_eq!(store.count(&filter).await.unwrap(), reference.count(&filter).await.unwrap());
-        admitted += got.len();
-        some += usize::from(!got.is_empty() && got.len() < 300);
-    }
-    println!(
-        "600 random filters admitted {admitted} documents of 300 each; {some} admitted some and not all"
-    );
-    assert!(some > 200, "{some}");
-    let filter = random_filter(&mut rng, 2);
-    assert_eq!(store.remove_where(&filter).await.unwrap(), reference.remove_where(&filter).await.unwrap());
-    let wide = Filter::Or((0..9_000).map(|value| FieldPath::from("a").eq(value)).collect());
-    assert_eq!(store.count(&wide).await.unwrap(), reference.count(&wide).await.unwrap());
+    reference::admit_the_same(&collection.open(space(4), options).await.unwrap(), 300, 600).await;
 }
 
 #[tokio::test]
@@ -77,57 +42,16 @@ async fn a_filter_that_one_in_a_hundred_matches_finds_ten_by_the_graph_and_witho
         for batch in entries.chunks(500) {
             store.put(batch.to_vec()).await.unwrap();
         }
-        let (mut hits, mut all) = (0, 0);
-        for (n, asked) in entries.iter().step_by(47).enumerate() {
-            let filter = match n % 3 {
-                0 => Filter::And(Vec::new()),
-                1 => FieldPath::from("level").eq(n as u64 % 100),
-                _ => FieldPath::from("level").within(Bounds::gte(n as u64 % 90).and_lt(n as u64 % 90 + 10)),
-            };
-            let query =
-                StoreQuery::new(10).with_embedding(asked.chunks[0].embedding.clone()).with_filter(filter);
-            let got = store.search(&query).await.unwrap().dense;
-            let expected = reference.search(&query).await.unwrap().dense;
-            assert_eq!(got.len(), 10, "{what}");
-            all += expected.len();
-            hits += got.iter().filter(|hit| expected.contains(hit)).count();
-            if what == "exact" {
-                assert_eq!(got, expected, "{what}");
-            }
-        }
-        println!("{what}: {hits} of {all} nearest found");
-        assert!(hits * 100 >= all * 95, "{what}: {hits} of {all}");
+        reference::find_the_nearest(what, &store, (&reference, &entries), |_| what == "exact").await;
     }
 }
 
 #[tokio::test]
 async fn rankings_are_the_references_to_the_last_bit() {
     let Some(collection) = Collection::new("rankings in Qdrant") else { return };
-    let embedder = Arc::new(HashingEmbedder::new());
-    let space = Space::of(&embedder);
-    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(space.clone(), Tenant::single()));
-    let qdrant: Arc<dyn Store> = Arc::new(collection.open(space, QdrantOptions::new()).await.unwrap());
-    let documents = knowledge::documents();
-    let questions: Vec<Question> = documents
-        .iter()
-        .flat_map(|document| [document.title.clone(), document.text.chars().skip(40).take(60).collect()])
-        .map(Question::new)
-        .collect();
-    let mut rankings = Vec::new();
-    for store in [memory, qdrant] {
-        Ingest::new(store.clone(), embedder.clone()).run(documents.clone()).await.unwrap();
-        let retriever = Retriever::new(store, embedder.clone());
-        let mut all = Vec::new();
-        for question in &questions {
-            let found = retriever.retrieve(question).await.unwrap();
-            all.push(
-                found.hits.into_iter().map(|hit| (hit.passage.id, hit.score.to_bits())).collect::<Vec<_>>(),
-            );
-        }
-        rankings.push(all);
-    }
-    assert!(rankings[0].iter().filter(|hits| !hits.is_empty()).count() * 2 > questions.len());
-    assert_eq!(rankings[1], rankings[0]);
+    let space = Space::of(&HashingEmbedder::new());
+    reference::rank_the_same(vec![Arc::new(collection.open(space, QdrantOptions::new()).await.unwrap())])
+        .await;
 }
 
 /// The mean length changes again and again, and with it the weights that the points should have.
