@@ -5,14 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use pumasi_core::model::{Embedder, Embedding};
+use pumasi_core::model::Embedding;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::EncoderTokens;
 use crate::Result;
-use crate::encoder::{Model, Reader, Settings, Tokens, Wanted, Weights, apart, compute, read, threads};
+use crate::encoder::{Model, Reader, Settings, Tokens, Wanted, Weights, compute, read, threads};
 
 /// About how many tokens are computed at once by a thread.
 const BATCH_TOKENS: usize = 512;
@@ -55,7 +53,6 @@ pub struct LocalEmbedder {
     model: Arc<Model>,
     reader: Reader,
     pool: Arc<ThreadPool>,
-    dimensions: usize,
 }
 
 impl LocalEmbedder {
@@ -80,7 +77,6 @@ impl LocalEmbedder {
             model: Arc::new(model),
             reader: Reader::new("", &settings, tokens, [&bytes, &tokenizer]),
             pool: threads(0)?,
-            dimensions: settings.hidden,
         };
         loaded.compute(&["knee".to_owned()], &Wanted::always())?;
         Ok(loaded)
@@ -96,32 +92,6 @@ impl LocalEmbedder {
         Ok(self)
     }
 
-    /// Sets what is put before passages and before questions, for encoders that were trained so (`passage: ` and `query: `). The name
-    /// changes with it.
-    #[must_use]
-    pub fn with_prefixes(mut self, passage: &str, query: &str) -> Self {
-        self.reader = self.reader.with_prefixes(passage, query);
-        self
-    }
-
-    /// Returns the same encoder for questions: what a [`Retriever`](crate::Retriever) is given where there are
-    /// [prefixes](Self::with_prefixes). Its name is the same; a [cache](pumasi_core::model::CachedEmbedder) must not be.
-    #[must_use]
-    pub fn for_queries(&self) -> Self {
-        Self { reader: self.reader.for_queries(), ..self.clone() }
-    }
-
-    /// Returns the encoder's own tokenizer, for chunkers and gates.
-    pub fn tokens(&self) -> EncoderTokens {
-        self.reader.tokens()
-    }
-
-    /// Tells how many tokens of a text are read, as [`tokens`](Self::tokens) counts them: without those that are added to each, and
-    /// with room for the longer prefix.
-    pub fn max_tokens(&self) -> usize {
-        self.reader.max_tokens()
-    }
-
     /// Computes the vectors of texts on the pool's threads.
     fn compute(&self, texts: &[String], wanted: &Wanted) -> Result<Vec<Embedding>> {
         let read = || texts.par_iter().map(|text| self.reader.read(text, wanted)).collect::<Result<_>>();
@@ -130,31 +100,13 @@ impl LocalEmbedder {
     }
 }
 
+sentence_encoder!(LocalEmbedder);
+
 impl fmt::Debug for LocalEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalEmbedder")
             .field("reader", &self.reader)
-            .field("dimensions", &self.dimensions)
+            .field("dimensions", &self.reader.dimensions())
             .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Embedder for LocalEmbedder {
-    fn name(&self) -> &str {
-        self.reader.name()
-    }
-
-    fn dimensions(&self) -> usize {
-        self.dimensions
-    }
-
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let texts: Vec<String> = texts.iter().map(|text| self.reader.prefixed(text)).collect();
-        let embedder = self.clone();
-        apart(move |wanted| embedder.compute(&texts, wanted)).await
     }
 }

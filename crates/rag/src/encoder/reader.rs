@@ -14,6 +14,7 @@ pub(crate) struct Reader {
     tokens: Arc<Tokens>,
     /// With the tokens that are added to a text.
     max_tokens: usize,
+    dimensions: usize,
     /// The name without prefixes.
     weights: Arc<str>,
     name: Arc<str>,
@@ -34,6 +35,7 @@ impl Reader {
         Self {
             tokens: Arc::new(tokens),
             max_tokens: settings.max_tokens,
+            dimensions: settings.hidden,
             weights: Arc::clone(&name),
             name,
             passage_prefix: "".into(),
@@ -44,6 +46,11 @@ impl Reader {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many numbers a vector has.
+    pub(crate) fn dimensions(&self) -> usize {
+        self.dimensions
     }
 
     pub(crate) fn with_prefixes(mut self, passage: &str, query: &str) -> Self {

@@ -7,18 +7,14 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, Tensor};
-use pumasi_core::model::{Embedder, Embedding};
+use pumasi_core::model::Embedding;
 
 pub use runtime::OnnxRuntime;
 
-use super::EncoderTokens;
-use crate::encoder::{
-    Pooling, Reader, Settings, Text, Tokens, Wanted, apart, batches, damaged, in_order, read,
-};
+use crate::encoder::{Pooling, Reader, Settings, Text, Tokens, Wanted, batches, damaged, in_order, read};
 use crate::{Error, ErrorKind, Result};
 
 /// About how many tokens are computed at once.
@@ -91,32 +87,6 @@ impl OnnxEmbedder {
         let session = session(&self.graph.runtime, &self.graph.file, Some(count))?;
         self.session = Arc::new(Mutex::new(session));
         Ok(self)
-    }
-
-    /// Sets what is put before passages and before questions, for encoders that were trained so (`passage: ` and `query: `). The name
-    /// changes with it.
-    #[must_use]
-    pub fn with_prefixes(mut self, passage: &str, query: &str) -> Self {
-        self.reader = self.reader.with_prefixes(passage, query);
-        self
-    }
-
-    /// Returns the same encoder for questions: what a [`Retriever`](crate::Retriever) is given where there are
-    /// [prefixes](Self::with_prefixes). Its name is the same; a [cache](pumasi_core::model::CachedEmbedder) must not be.
-    #[must_use]
-    pub fn for_queries(&self) -> Self {
-        Self { reader: self.reader.for_queries(), ..self.clone() }
-    }
-
-    /// Returns the encoder's own tokenizer, for chunkers and gates.
-    pub fn tokens(&self) -> EncoderTokens {
-        self.reader.tokens()
-    }
-
-    /// Tells how many tokens of a text are read, as [`tokens`](Self::tokens) counts them: without those that are added to each, and
-    /// with room for the longer prefix.
-    pub fn max_tokens(&self) -> usize {
-        self.reader.max_tokens()
     }
 
     fn compute(&self, texts: &[String], wanted: &Wanted) -> Result<Vec<Embedding>> {
@@ -257,6 +227,8 @@ fn failed(error: ort::Error) -> Error {
     Error::new(ErrorKind::Other, "ONNX Runtime failed").with_source(error)
 }
 
+sentence_encoder!(OnnxEmbedder);
+
 impl fmt::Debug for OnnxEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnnxEmbedder")
@@ -264,25 +236,5 @@ impl fmt::Debug for OnnxEmbedder {
             .field("runtime", &self.graph.runtime)
             .field("dimensions", &self.graph.hidden)
             .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Embedder for OnnxEmbedder {
-    fn name(&self) -> &str {
-        self.reader.name()
-    }
-
-    fn dimensions(&self) -> usize {
-        self.graph.hidden
-    }
-
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let texts: Vec<String> = texts.iter().map(|text| self.reader.prefixed(text)).collect();
-        let embedder = self.clone();
-        apart(move |wanted| embedder.compute(&texts, wanted)).await
     }
 }
