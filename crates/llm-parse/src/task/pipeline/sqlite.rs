@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pumasi_core::database::{Migration, open_sqlite};
-use pumasi_core::{Error, ErrorKind, Result, Retry};
+use pumasi_core::database::{Migration, failed, open_sqlite};
+use pumasi_core::{Error, ErrorKind, Result};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -42,7 +42,7 @@ impl SqliteTaskStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
         let pool = open_sqlite(SqlitePoolOptions::new().max_connections(4), options).await;
-        Self::with_pool(pool.map_err(|error| storage("opening the file", error))?).await
+        Self::with_pool(pool.map_err(|error| failed("opening the file of the tasks", error))?).await
     }
 
     /// Uses a pool that the service already has, and makes the table or brings it up to date.
@@ -55,16 +55,6 @@ impl SqliteTaskStore {
     pub async fn with_pool(pool: SqlitePool) -> Result<Self> {
         MIGRATION.on_sqlite(&pool).await?;
         Ok(Self { pool })
-    }
-
-    async fn read(&self, post_id: &str) -> Result<Option<TaskRecord>> {
-        let row: Option<(String,)> =
-            sqlx::query_as("SELECT record FROM pumasi_post_tasks WHERE post_id = ?1")
-                .bind(post_id)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(|error| storage("reading a record", error))?;
-        row.map(|(record,)| TaskRecord::read(&record)).transpose()
     }
 }
 
@@ -86,18 +76,24 @@ impl TaskStore for SqliteTaskStore {
             .bind(text)
             .execute(&self.pool)
             .await
-            .map_err(|error| storage("writing a record", error))?;
+            .map_err(|error| failed("writing a task record", error))?;
         if done.rows_affected() > 0 {
             return Ok(record);
         }
         // Records are never removed, so one stands.
-        self.read(&record.post_id)
+        self.get(&record.post_id)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Storage, "a task record is gone from the table"))
     }
 
     async fn get(&self, post_id: &str) -> Result<Option<TaskRecord>> {
-        self.read(post_id).await
+        let row: Option<(String,)> =
+            sqlx::query_as("SELECT record FROM pumasi_post_tasks WHERE post_id = ?1")
+                .bind(post_id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| failed("reading a task record", error))?;
+        row.map(|(record,)| TaskRecord::read(&record)).transpose()
     }
 
     async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>> {
@@ -112,28 +108,7 @@ impl TaskStore for SqliteTaskStore {
             statement = statement.bind(posted_at);
         }
         let rows =
-            statement.fetch_all(&self.pool).await.map_err(|error| storage("listing records", error))?;
+            statement.fetch_all(&self.pool).await.map_err(|error| failed("listing task records", error))?;
         rows.iter().map(|(record,)| TaskRecord::read(record)).collect()
     }
 }
-
-/// A busy file may be tried again at once, a full or failing disk when there may be room again, a damaged file never.
-fn storage(what: &str, error: sqlx::Error) -> Error {
-    let code = match &error {
-        sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<u32>().ok()),
-        sqlx::Error::PoolTimedOut => Some(BUSY),
-        _ => None,
-    };
-    // The low byte is the primary result code: https://www.sqlite.org/rescode.html
-    let (kind, retry) = match code.map(|code| code & 0xff) {
-        Some(BUSY | LOCKED) => (ErrorKind::Unavailable, Retry::Now),
-        Some(IO | FULL) => (ErrorKind::Storage, Retry::After(Duration::from_secs(1))),
-        _ => (ErrorKind::Storage, Retry::Never),
-    };
-    Error::new(kind, format!("the task store failed at {what}")).with_retry(retry).with_source(error)
-}
-
-const BUSY: u32 = 5;
-const LOCKED: u32 = 6;
-const IO: u32 = 10;
-const FULL: u32 = 13;
