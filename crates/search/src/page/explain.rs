@@ -3,6 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+#[cfg(any(feature = "embedded", feature = "opensearch"))]
+use serde_json::Value;
 
 /// A part of a score, and the parts that it was made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,17 @@ impl Explanation {
     /// Makes the sum of parts.
     pub fn sum(name: impl Into<String>, parts: Vec<Self>) -> Self {
         Self { name: name.into(), value: parts.iter().map(|part| part.value).sum(), parts }
+    }
+
+    /// Reads what an engine of Lucene's kind says of a score.
+    #[cfg(any(feature = "embedded", feature = "opensearch"))]
+    pub(crate) fn read(json: &Value) -> Self {
+        let name = json.get("description").and_then(Value::as_str).unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
+        let value = json.get("value").and_then(Value::as_f64).unwrap_or_default() as f32;
+        let details = json.get("details").and_then(Value::as_array);
+        let parts = details.map(|details| details.iter().map(Self::read).collect()).unwrap_or_default();
+        Self { name: name.to_owned(), value, parts }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {

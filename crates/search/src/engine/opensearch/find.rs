@@ -316,7 +316,7 @@ impl<'a> Search<'a> {
         if self.query.explain
             && let Some(explained) = row.get("_explanation")
         {
-            hit.explanation = Some(explanation(explained));
+            hit.explanation = Some(Explanation::read(explained));
         }
         Ok(Found { hit, keys, score })
     }
@@ -351,16 +351,6 @@ impl<'a> Search<'a> {
             found.drain(..start.min(found.len()));
         }
     }
-}
-
-/// Reads what the cluster says of a score.
-fn explanation(json: &Json) -> Explanation {
-    let name = json.get("description").and_then(Json::as_str).unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
-    let value = json.get("value").and_then(Json::as_f64).unwrap_or_default() as f32;
-    let details = json.get("details").and_then(Json::as_array);
-    let parts = details.map(|details| details.iter().map(explanation).collect()).unwrap_or_default();
-    Explanation { name: name.to_owned(), value, parts }
 }
 
 /// Reads the newest moment of the changes that were applied.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use pumasi_core::filter::{FieldPath, Filter};
-use serde_json::Value as Json;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query as IndexQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED};
@@ -86,7 +85,8 @@ impl Search<'_> {
             let ranks = best.ranks.as_ref();
             for (index, (hit, found)) in page.hits.iter_mut().zip(&found).enumerate() {
                 let text = lookup.explain(&self.searcher, found.address).map_err(searching)?;
-                let text = explanation(&serde_json::from_str(&text.to_pretty_json()).unwrap_or_default());
+                let text = serde_json::from_str(&text.to_pretty_json()).unwrap_or_default();
+                let text = Explanation::read(&text);
                 hit.explanation = Some(match (&rank, ranks) {
                     (Rank::Fused(fusion), Some((shares, places))) => {
                         shares.explain(fusion, places.get(index).copied().unwrap_or(usize::MAX), &text)
@@ -407,16 +407,6 @@ impl Search<'_> {
         }
         Ok(hit)
     }
-}
-
-/// Reads what the index says of a score.
-fn explanation(json: &Json) -> Explanation {
-    let name = json.get("description").and_then(Json::as_str).unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
-    let value = json.get("value").and_then(Json::as_f64).unwrap_or_default() as f32;
-    let details = json.get("details").and_then(Json::as_array);
-    let parts = details.map(|details| details.iter().map(explanation).collect()).unwrap_or_default();
-    Explanation { name: name.to_owned(), value, parts }
 }
 
 /// Finds where a document is.
