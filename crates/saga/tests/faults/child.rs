@@ -27,6 +27,38 @@ pub(crate) const PLACES: u64 = 40;
 pub(crate) const LEASE: Duration = Duration::from_millis(400);
 const HOUR: Duration = Duration::from_hours(1);
 
+/// The key of saga `n` of those that no worker drives.
+pub(crate) fn key(n: usize) -> String {
+    format!("\"{n}\"")
+}
+
+/// A commit of such a saga, the same however often it is made.
+pub(crate) fn commit(n: usize, version: u64, worker: WorkerId) -> Commit {
+    Commit {
+        head: Head {
+            id: SagaId::of(SAGA, &key(n)),
+            saga: SAGA.into(),
+            definition: 1,
+            key: key(n).into(),
+            status: Status::Running,
+            step: format!("단계-{version}").into(),
+            due: None,
+            reason: None,
+        },
+        worker,
+        lease: if version == 1 { Lease::Take(1) } else { Lease::Held(1) },
+        expected: version - 1,
+        version,
+        token: n as u64 * 100 + version,
+        record: format!("[{n}.{version}]").into_bytes(),
+        replaces: false,
+        holds: true,
+        forgets: false,
+        consumed: Vec::new(),
+        events: Vec::new(),
+    }
+}
+
 pub(crate) async fn open_sqlite(folder: &Path) -> (Arc<dyn SagaStore>, Arc<dyn CapacityStore>) {
     let store = SqliteStore::open(folder.join("sagas.db")).await.unwrap();
     let options = SqliteConnectOptions::new()

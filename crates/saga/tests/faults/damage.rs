@@ -6,13 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::event::{Envelope, State};
-use pumasi_saga::store::{
-    Commit, Head, Lease, Query, SagaId, SagaStore, SqliteStore, Status, Stored, WorkerId,
-};
-
+use pumasi_saga::store::{Commit, Query, SagaId, SagaStore, SqliteStore, Status, Stored, WorkerId};
 use sqlx::Connection as _;
 
-use crate::child::SAGA;
+use crate::child::{SAGA, key};
 
 const LEASE: Duration = Duration::from_hours(1);
 
@@ -22,36 +19,13 @@ fn stride(full: usize, short: usize) -> usize {
 }
 
 fn id(n: usize) -> SagaId {
-    SagaId::of(SAGA, &format!("\"{n}\""))
+    SagaId::of(SAGA, &key(n))
 }
 
 fn commit(n: usize, version: u64, worker: WorkerId) -> Commit {
-    let key = format!("\"{n}\"");
-    let mut event = Envelope::new("registrations", key.clone(), State::Updated, version);
+    let mut event = Envelope::new("registrations", key(n), State::Updated, version);
     event.payload = version.into();
-    Commit {
-        head: Head {
-            id: id(n),
-            saga: SAGA.into(),
-            definition: 1,
-            key: key.into(),
-            status: Status::Running,
-            step: format!("단계-{version}").into(),
-            due: None,
-            reason: None,
-        },
-        worker,
-        lease: if version == 1 { Lease::Take(1) } else { Lease::Held(1) },
-        expected: version - 1,
-        version,
-        token: fastrand::u64(..),
-        record: format!("[{n}.{version}]").into_bytes(),
-        replaces: false,
-        holds: true,
-        forgets: false,
-        consumed: Vec::new(),
-        events: vec![event],
-    }
+    Commit { token: fastrand::u64(..), events: vec![event], ..crate::child::commit(n, version, worker) }
 }
 
 /// What a saga is, without moments.

@@ -9,37 +9,12 @@ use std::time::Duration;
 
 use pumasi_core::conformance::process::{Crew, Part, is_full};
 use pumasi_saga::ErrorKind;
-use pumasi_saga::store::{Commit, Head, Lease, Query, SagaId, SagaStore, SqliteStore, Status, WorkerId};
+use pumasi_saga::store::{Query, SagaId, SagaStore, SqliteStore, WorkerId};
+
+use crate::child::{SAGA, commit, key};
 
 const SAGAS: usize = 4;
 const VERSIONS: usize = 5;
-
-fn commit(n: u64, version: u64, worker: WorkerId) -> Commit {
-    let key = format!("\"{n}\"");
-    Commit {
-        head: Head {
-            id: SagaId::of("order", &key),
-            saga: "order".into(),
-            definition: 1,
-            key: key.into(),
-            status: Status::Running,
-            step: format!("단계-{version}").into(),
-            due: None,
-            reason: None,
-        },
-        worker,
-        lease: if version == 1 { Lease::Take(1) } else { Lease::Held(1) },
-        expected: version - 1,
-        version,
-        token: n * 100 + version,
-        record: format!("[{n}.{version}]").into_bytes(),
-        replaces: false,
-        holds: true,
-        forgets: false,
-        consumed: Vec::new(),
-        events: Vec::new(),
-    }
-}
 
 /// Commits while the disk fails, and writes down what was answered.
 #[test]
@@ -72,7 +47,7 @@ fn writes_on_a_failing_disk() {
             }
         }
         for version in 1..=VERSIONS as u64 {
-            for n in 0..SAGAS as u64 {
+            for n in 0..SAGAS {
                 // As the engine does that does not know whether its commit was stored; it gives up in the end.
                 for _ in 0..2 {
                     match store.commit(vec![commit(n, version, worker)]).await.pop().unwrap() {
@@ -147,7 +122,7 @@ async fn check(folder: &Path, answers: &str, what: &str) {
     let store = SqliteStore::open(&path).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     store.verify().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     for (n, acknowledged) in (0..).zip(stored) {
-        let found = store.load(SagaId::of("order", &format!("\"{n}\""))).await.unwrap();
+        let found = store.load(SagaId::of(SAGA, &key(n))).await.unwrap();
         let version = found.as_ref().map_or(0, |saga| saga.version);
         // What was refused may be there; what was acknowledged is, and nothing beyond what was asked.
         assert!(version >= acknowledged, "{what}: saga {n} is at {version}, {acknowledged} was acknowledged");
