@@ -1,4 +1,4 @@
-//! Request bodies with a limit of which the client hears.
+//! Request bodies with a limit of which the client hears, and the texts in them.
 
 use axum::Json;
 use axum::body::Body;
@@ -14,6 +14,21 @@ use crate::problem::Problem;
 
 /// How many times the limit is read before the connection is given up.
 const PATIENCE: usize = 16;
+
+/// Checks a text that people read, and returns it trimmed: not empty, not too long, no control characters but line breaks.
+///
+/// # Errors
+///
+/// A 422 that says what it may be; `what` names the text.
+pub fn text<'a>(what: &str, text: &'a str, longest: usize) -> Result<&'a str, Problem> {
+    let text = text.trim();
+    let is_odd = |character: char| character.is_control() && character != '\n';
+    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
+        let detail = format!("{what} has 1 to {longest} characters, none of them a control character");
+        return Err(Problem::invalid(detail));
+    }
+    Ok(text)
+}
 
 /// Reads a request's body before its handler runs, and answers 413 to one over `limit` bytes.
 ///

@@ -2,6 +2,7 @@
 
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use support::body::text;
 use support::names;
 use support::problem::Problem;
 use support::query::bad;
@@ -15,18 +16,6 @@ use crate::shop::Mood;
 const MOST_PLACES: u32 = 10_000;
 /// The most a place may cost, in won.
 const MOST_KRW: u32 = 10_000_000;
-
-/// Checks a text that people read: not empty, not too long, no control characters but line breaks.
-fn text<'a>(what: &str, text: &'a str, longest: usize) -> Result<&'a str, Problem> {
-    let text = text.trim();
-    let is_odd = |character: char| character.is_control() && character != '\n';
-    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
-        return Err(Problem::invalid(format!(
-            "{what} has 1 to {longest} characters, none of them a control character"
-        )));
-    }
-    Ok(text)
-}
 
 names! {
     /// What an entry is.

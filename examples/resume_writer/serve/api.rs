@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use support::auth::{Bearer, Caller};
-use support::body::Object;
+use support::body::{Object, text};
 use support::once::Keyed;
 use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::view::{
-    About, Accepted, EditView, Instruction, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted, text,
+    About, Accepted, EditView, Instruction, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
 };
 use crate::desk::now;
 use crate::store::Kept;
@@ -129,7 +129,7 @@ async fn instruct(
     let instruction = text("an instruction", &wanted.instruction, 1_000)?;
     let kept = service.own(&caller, &id).await?;
     let keyed = Keyed::of(&headers, caller.name(), &format!("POST /resumes/{}/edits", kept.id), &wanted)?;
-    let id = service.desk.instruct(&keyed, caller.name(), &kept.id, wanted.version, &instruction).await?;
+    let id = service.desk.instruct(&keyed, caller.name(), &kept.id, wanted.version, instruction).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
 }
 

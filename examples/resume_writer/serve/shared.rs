@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use support::auth::Caller;
-use support::body::Object;
+use support::body::{Object, text};
 use support::once::Keyed;
 use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::view::{CommentView, LikesView, NewComment, NewLike, Role, SharedView, text};
+use super::view::{CommentView, LikesView, NewComment, NewLike, Role, SharedView};
 use crate::desk::now;
 use crate::resume::Resume;
 use crate::store::{Kept, Social};
@@ -119,7 +119,7 @@ async fn comment(
     opened: Opened,
     Object(new): Object<NewComment>,
 ) -> Answer<(StatusCode, Json<CommentView>)> {
-    let text = text("a comment", &new.text, 1_000)?;
+    let text = text("a comment", &new.text, 1_000)?.to_owned();
     let keyed =
         Keyed::of(&headers, caller.name(), &format!("POST /shared/comments of {}", opened.0.id), &new)?;
     let said = service.desk.store.comment(&keyed, opened.social("comment", &caller), text).await?;

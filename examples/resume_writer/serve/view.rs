@@ -4,7 +4,6 @@ use pumasi_core::Result;
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use support::language::Said;
-use support::problem::Problem;
 use utoipa::ToSchema;
 
 use crate::diff::{Change, changes};
@@ -13,17 +12,6 @@ use crate::store::{Comment, Kept, KeptEdit, Notice};
 
 fn at(micros: i64) -> String {
     Timestamp::from_micros(micros).to_string()
-}
-
-/// Checks a text that people read: not empty, not too long, no control characters but line breaks.
-pub(super) fn text(what: &str, text: &str, longest: usize) -> std::result::Result<String, Problem> {
-    let text = text.trim();
-    let is_odd = |character: char| character.is_control() && character != '\n';
-    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
-        let detail = format!("{what} has 1 to {longest} characters, none of them a control character");
-        return Err(Problem::invalid(detail));
-    }
-    Ok(text.to_owned())
 }
 
 /// Whose work is to be written up.

@@ -3,6 +3,7 @@
 use pumasi_core::filter::{Circle, GeoPoint};
 use pumasi_search::reactions::Reaction;
 use serde::{Deserialize, Serialize};
+use support::body::text;
 use support::problem::Problem;
 use support::query::bad;
 use utoipa::{IntoParams, ToSchema};
@@ -12,18 +13,6 @@ use crate::region::{Danger, Region, Sky};
 /// How far posts are from whoever asks, at most and unless they say.
 const FARTHEST_M: f64 = 50_000.0;
 const USUAL_M: f64 = 5_000.0;
-
-/// Checks a text that people read: not empty, not too long, no control characters but line breaks.
-fn text<'a>(what: &str, text: &'a str, longest: usize) -> Result<&'a str, Problem> {
-    let text = text.trim();
-    let is_odd = |character: char| character.is_control() && character != '\n';
-    if text.is_empty() || text.chars().count() > longest || text.chars().any(is_odd) {
-        return Err(Problem::invalid(format!(
-            "{what} has 1 to {longest} characters, none of them a control character"
-        )));
-    }
-    Ok(text)
-}
 
 fn place(lat: f64, lon: f64) -> Result<GeoPoint, Problem> {
     let point = GeoPoint::new(lat, lon);
