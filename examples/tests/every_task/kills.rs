@@ -105,13 +105,6 @@ async fn it_stops_when_asked_even_while_a_page_listens() {
     service.signal("-TERM").unwrap();
     let end = tokio::time::timeout(Duration::from_secs(20), listening.chunk()).await;
     assert!(end.is_ok(), "the stream of events goes on");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let status = loop {
-        if let Some(status) = service.ended().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the service goes on");
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let status = desk::ended(&mut service).await;
     assert!(status.success());
 }

@@ -139,9 +139,7 @@ async fn members_are_kept_from_their_events_and_the_newest_version_wins() {
     until(&minsu, &service.url(&format!("/posts/{id}")), named("달리는곰")).await;
     // It is there after a kill, and what is older changes nothing.
     service.signal("-KILL").unwrap();
-    while service.ended().unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    desk::ended(&mut service).await;
     service = start(folder.path());
     until(&minsu, &service.url(&format!("/posts/{id}")), named("달리는곰")).await;
     let posts = until(&minsu, &service.url("/posts"), |_| true).await;

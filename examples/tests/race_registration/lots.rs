@@ -26,7 +26,7 @@ impl Races {
     }
 
     /// Waits until so many are asked to pay, and returns who they are.
-    async fn paying(&self, race: &str, wanted: usize) -> Vec<&'static str> {
+    pub(super) async fn paying(&self, race: &str, wanted: usize) -> Vec<&'static str> {
         let path = format!("/races/{race}/registration");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

@@ -254,20 +254,7 @@ async fn lots_are_drawn_once_anybody_can_draw_again_and_the_next_is_called_up() 
     assert_eq!(published.seed.commitment(), before["commitment"]);
 
     // two are asked to pay, two wait
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let paying = loop {
-        let mut paying = Vec::new();
-        for runner in runners {
-            if desk.get(&path, Runner(runner)).await["next"] == "payment_completed" {
-                paying.push(runner);
-            }
-        }
-        if paying.len() == 2 {
-            break paying;
-        }
-        assert!(Instant::now() < deadline, "{paying:?} are called up");
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    };
+    let paying = desk.paying(&race, 2).await;
     // who comes after the draw is too late
     let late = desk.answer_all(&race, "늦은이", None).await;
     assert_eq!(
@@ -276,16 +263,8 @@ async fn lots_are_drawn_once_anybody_can_draw_again_and_the_next_is_called_up() 
     );
     // one gives up, and the first who waits is called up without anybody asking
     desk.ask(Method::DELETE, &path, Runner(paying[0]), None).await;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let next = published.waiting[0].clone();
-    loop {
-        let detail = desk.get(&format!("/registrations/{next}"), Organiser).await;
-        if detail["next"] == "payment_completed" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "nobody is called up: {detail}");
-        tokio::time::sleep(Duration::from_millis(30)).await;
-    }
+    let next = format!("/registrations/{}", published.waiting[0]);
+    desk.0.until(&next, Organiser, |detail| detail["next"] == "payment_completed").await;
     assert_eq!(desk.places(&race).await, (2, 0));
 }
 

@@ -177,14 +177,7 @@ async fn what_was_accepted_is_done_after_a_kill() {
     assert_eq!(resume["version"], 2);
     // It also ends when it is asked to.
     service.signal("-TERM").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(15);
-    let status = loop {
-        if let Some(status) = service.ended().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "it goes on: {}", service.logs());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let status = desk::ended(&mut service).await;
     assert!(status.success(), "{status} {}", service.logs());
 }
 

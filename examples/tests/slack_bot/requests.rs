@@ -62,14 +62,7 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
         assert_eq!(request.send().await.unwrap().status(), status, "{path}");
     }
     bot.signal("-TERM").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let status = loop {
-        if let Some(status) = bot.ended().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the service goes on");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let status = desk::ended(&mut bot).await;
     assert!(status.success());
 }
 
