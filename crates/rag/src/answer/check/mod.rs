@@ -6,6 +6,7 @@ mod numbers;
 mod numerals;
 mod quote;
 mod rules;
+mod units;
 mod wanted;
 mod words;
 
@@ -15,9 +16,10 @@ use std::fmt;
 use pumasi_core::text::{Normalizer, Span, sentences};
 
 use super::event::{Doubt, Evidence, Source, Verdict};
-use numbers::{Number, Unit, numbers};
+use numbers::{Number, numbers};
 use quote::{Plain, Quote};
 use rules::{is_allowing, is_crossed, is_denied, is_opposed, is_replaced, is_waved_through};
+use units::Unit;
 use wanted::Wanted;
 pub(super) use words::words;
 use words::{Kind, Word};

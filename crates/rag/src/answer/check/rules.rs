@@ -1,7 +1,8 @@
 //! What a sentence of an answer may say that its sources do not, in their own words.
 
 use super::lexicon::{OPPOSITES, SOFT};
-use super::numbers::{Number, Unit};
+use super::numbers::Number;
+use super::units::Unit;
 use super::words::{Kind, Word, is_undone};
 use super::{Claim, Read};
 

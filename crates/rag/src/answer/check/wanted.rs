@@ -1,6 +1,7 @@
 //! The kind of number that a question asks for.
 
-use super::numbers::{Number, Unit, numbers};
+use super::numbers::{Number, numbers};
+use super::units::Unit;
 
 /// The kind of number that a question asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

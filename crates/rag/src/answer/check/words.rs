@@ -11,8 +11,8 @@ use super::lexicon::{
     BEING, BREAKS, DENYING_ENGLISH, DENYING_KOREAN, DEPENDENT, FORBIDDEN, NOMINAL, NUMERALS, SAME,
     UNDOING_KOREAN, UNDONE, VERBAL,
 };
-use super::numbers::is_unit;
 use super::numerals::{is_english_numeral, is_numeral};
+use super::units::is_unit;
 
 /// How many words after it an English negation reaches.
 const REACH: usize = 6;
