@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pumasi_core::cache::SingleFlight;
@@ -201,6 +202,8 @@ where
                 chain,
                 cache: self.cache,
                 flights: SingleFlight::new(),
+                writes: AtomicU64::new(0),
+                unheard: AtomicU64::new(0),
                 deadline: settings.deadline,
                 clock: SteadyClock::new(settings.clock),
             }),

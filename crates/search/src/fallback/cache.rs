@@ -65,7 +65,8 @@ impl CacheKey {
 ///    [invalidation](super::Fallback::invalidate) of one of its tags is never called cached after it. In memory that holds
 ///    within the process; in a shared cache between all that share it.
 /// 3. **An error is not a miss.** A shared cache that fails or hangs is noticed within 20 ms, told apart in metrics and log, and
-///    spared by a breaker of its own. Equal requests are still answered by one call.
+///    spared by a breaker of its own. Equal requests are still answered by one call, but none that comes after an invalidation in this
+///    process by one that began before it.
 pub struct AnswerCache<Q, T> {
     key: Arc<dyn Fn(&Q) -> CacheKey + Send + Sync>,
     pub(super) shelf: Arc<dyn Shelf<T>>,

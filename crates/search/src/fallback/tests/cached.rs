@@ -229,3 +229,27 @@ async fn an_answer_from_the_future_is_of_unknown_age() {
     let here = world.builder(&engine, &database).cache(cache).build().unwrap();
     assert!(matches!(here.call(1).await.unwrap(), Served::Fresh { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_a_shared_cache_fails_nobody_is_answered_by_a_call_from_before_a_write() {
+    for fault in [Fault::Down, Fault::Hanging, Fault::ReadOnly] {
+        let world = World::new();
+        let (engine, database) = world.backends();
+        let (cache, flaky) = shared();
+        let fallback = world.builder(&engine, &database).longest_hedge_delay(millis(90)).cache(cache).build();
+        let fallback = fallback.unwrap();
+        let _kept = fallback.call(3).await.unwrap();
+        engine.set(Mode::Well(80));
+        flaky.set_fault(fault);
+        let fetching = tokio::spawn({
+            let fallback = fallback.clone();
+            async move { fallback.call(1).await }
+        });
+        tokio::time::sleep(millis(30)).await;
+        world.version.store(1, Ordering::SeqCst);
+        assert!(fallback.invalidate_all().await.is_err());
+        let (after, before) = tokio::join!(fallback.call(1), fetching);
+        assert_eq!(before.unwrap().unwrap().split().1.version, 0);
+        assert_eq!(after.unwrap().split().1.version, 1, "{fault:?}");
+    }
+}
