@@ -218,6 +218,12 @@ where
 
     async fn through(&self, cache: &AnswerCache<Q, T>, request: Q, deadline: Instant) -> Result<Served<T>> {
         let key = cache.key(&request);
+        if self.inner.clock.came_back()
+            && let Err(error) = self.invalidate_all().await
+        {
+            let name = &*self.inner.chain.name;
+            tracing::warn!(name, kind = %error.kind(), %error, "answers from while the clock was ahead are still kept");
+        }
         let written = [&self.inner.writes, &self.inner.unheard].map(|count| count.load(Ordering::SeqCst));
         let look = cache.shelf.look(&key).await;
         let now = self.inner.clock.now();
