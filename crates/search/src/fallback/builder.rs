@@ -152,6 +152,14 @@ where
         self
     }
 
+    pub(crate) const fn allowed_lag(&self) -> Duration {
+        self.settings.fresh_within
+    }
+
+    pub(crate) fn kept_in(&self) -> Option<AnswerCache<Q, T>> {
+        self.cache.clone()
+    }
+
     /// Never spares a backend: to show by experiment what the breaker is good for.
     pub fn without_breaker(mut self) -> Self {
         self.settings.breaker = false;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pumasi_core::Result;
 use pumasi_core::cache::Cache;
 use pumasi_core::time::Timestamp;
 use serde::Serialize;
@@ -139,6 +140,11 @@ where
     pub fn with_stale_if_error(mut self, window: Duration) -> Self {
         self.stale_if_error = window;
         self
+    }
+
+    /// Makes every answer old.
+    pub(crate) async fn outdate_all(&self) -> Result<()> {
+        self.shelf.outdate(&[CacheKey::GENERATION]).await
     }
 
     pub(super) fn key(&self, request: &Q) -> CacheKey {

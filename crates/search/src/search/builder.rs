@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::cache::Cache;
 
-use super::watched::{EngineBackend, Watched};
+use super::watched::{EngineBackend, Kept, Watched};
 use super::{Engine, Search};
 use crate::engine::SearchEngine;
 use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder};
@@ -162,6 +162,9 @@ impl SearchBuilder {
         }
         Watched::introduce(&engines);
         let mut fallback = self.fallback;
+        if let Some(primary) = engines.first() {
+            primary.keeps(Kept::new(fallback.kept_in(), fallback.allowed_lag()));
+        }
         for (number, watched) in engines.iter().enumerate() {
             let backend = EngineBackend(Arc::clone(watched));
             fallback = if number == 0 { fallback.primary(backend) } else { fallback.fallback(backend) };

@@ -1,3 +1,4 @@
+mod kept;
 mod truth;
 
 use std::collections::BTreeMap;
