@@ -13,7 +13,8 @@
 //!   again in part is noticed by the next look.
 //!   Where an engine is right and the others are not, [`Search::trust`] says so.
 //! - **An index that is being filled says so.** The page of an engine that knows less than 99 % of what another holds has
-//!   [`Gap::Missing`], as soon as that has lasted a second.
+//!   [`Gap::Missing`], as soon as that has lasted a second. So has that of an engine other than the primary that could not take some
+//!   documents. What the primary refuses is its writer's error, and where an indexer of this process gave it the change, no lag either.
 //! - **Deletes that were missed are told.** The page of an engine that holds documents which the primary has deleted has
 //!   [`Gap::Deletes`].
 //! - **Whose order it is.** The primary's order is the one that counts; another engine ranks texts in its own way, so that its pages have
@@ -69,6 +70,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pumasi_core::resilience::BreakerState;
+use pumasi_core::time::Timestamp;
 
 pub use self::builder::{PageCache, SearchBuilder};
 pub use self::doctor::{Finding, Health, Report};
@@ -160,6 +162,13 @@ impl Search {
     pub(crate) fn was_given<'a>(&self, engine: &str, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
         if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
             watched.was_given(outcomes);
+        }
+    }
+
+    /// Notes that an engine refused a change of that moment for good.
+    pub(crate) fn was_refused(&self, engine: &str, at: Timestamp) {
+        if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
+            watched.has_refused(at);
         }
     }
 

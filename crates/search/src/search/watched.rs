@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a page that does not say what the index knew waits for a look, where nobody looked for a while.
 const LOOK_WITHIN: Duration = Duration::from_millis(50);
 
+/// A change that is further in the future says nothing of who lags: its clock is wrong.
+const AHEAD: Duration = Duration::from_mins(1);
+
 /// An engine that knows a smaller share of what another holds lacks documents.
 const WHOLE_FROM: f64 = 0.99;
 
@@ -66,6 +69,8 @@ struct Seen {
     wiped: bool,
     /// Whether what it holds was declared right, whatever others hold.
     trusted: bool,
+    /// The newest moment of a change that it refused for good, and has no need of.
+    refused: Option<Timestamp>,
     /// Whether it lags behind the others.
     behind: Option<Trouble>,
     /// Whether it lacks documents that others hold.
@@ -200,6 +205,10 @@ impl Watched {
                 tracing::error!(engine, documents, expected, "the index has lost documents");
             }
             seen.wiped = wiped;
+            if seen.status.as_ref().is_some_and(|before| status.applied < before.applied) {
+                // it has lost changes: what it refused tells no more how far it had come
+                seen.refused = None;
+            }
             seen.status = Some(status.clone());
             wiped
         });
@@ -278,8 +287,12 @@ impl Watched {
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
-        let newest = self.others().filter_map(|other| other.applied()).chain(self.applied()).max()?;
+        let latest = SystemClock.now().saturating_add(AHEAD);
+        let all = self.others().filter_map(|other| other.applied()).chain(self.applied());
+        let newest = all.filter(|at| *at <= latest).max()?;
         let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest()));
+        let refused = self.seen(|seen| seen.refused).filter(|at| *at <= latest);
+        let applied = refused.map_or(applied, |refused| refused.max(applied));
         // the newest of its changes may have overtaken others
         Some(newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied))))
     }
@@ -287,6 +300,11 @@ impl Watched {
     /// Notes what became of changes that the engine was given: whether they are to come again.
     pub(super) fn was_given<'a>(&self, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
         self.owed(|owed| owed.note(outcomes, SystemClock.instant()));
+    }
+
+    /// Notes that the engine refused a change of that moment for good: it does not lag behind it.
+    pub(super) fn has_refused(&self, at: Timestamp) {
+        self.seen(|seen| seen.refused = seen.refused.max(Some(at)));
     }
 
     fn owed<R>(&self, with: impl FnOnce(&mut Owed) -> R) -> R {

@@ -33,6 +33,8 @@ enum Mode {
     TimedOut,
     /// Answers, and takes no changes.
     Full,
+    /// Answers, and refuses changes for good.
+    Refusing,
     /// Well, but its pages do not say how much it knows.
     Untold,
 }
@@ -67,7 +69,7 @@ impl Switched {
         match mode {
             Mode::Down => Err(Error::new(ErrorKind::Unavailable, "connection refused")),
             Mode::Hanging => std::future::pending().await,
-            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Untold => Ok(mode),
+            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Refusing | Mode::Untold => Ok(mode),
         }
     }
 }
@@ -98,6 +100,10 @@ impl SearchEngine for Switched {
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         if *self.mode.lock().unwrap() == Mode::Full {
             return Err(Error::new(ErrorKind::Unavailable, "no room is left"));
+        }
+        if *self.mode.lock().unwrap() == Mode::Refusing {
+            let refused = || Error::new(ErrorKind::InvalidInput, "the document is too large");
+            return Ok(changes.iter().map(|_| Err(refused())).collect());
         }
         self.engine.apply(changes).await
     }
