@@ -499,6 +499,14 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
             // its order is the one that the others' is measured by
             page.gaps.retain(|gap| *gap != Gap::Ranking);
         }
+        let refused = page.gaps.iter().find_map(|gap| match gap {
+            Gap::Missing(documents) => Some(*documents),
+            _ => None,
+        });
+        page.gaps.retain(|gap| !matches!(gap, Gap::Missing(_)));
+        // what the primary refused, whoever wrote it was told of
+        let missing = watched.missing().max(refused.filter(|_| !watched.primary));
+        page.gaps.extend(missing.map(Gap::Missing));
         let mut answer = Answer::new(()).with_gaps(page.gaps.iter().cloned());
         if !watched.primary && query.rank.needs_scores() && !page.gaps.contains(&Gap::Ranking) {
             answer = answer.with_gap(Gap::Ranking);
@@ -506,7 +514,6 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
             answer = answer.with_gap(Gap::Deletes(missed));
         }
-        answer = answer.with_gaps(watched.missing().map(Gap::Missing));
         answer.lag = if watched.primary { watched.late() } else { watched.lag() };
         Ok(answer.map(|()| Arc::new(page)))
     }
