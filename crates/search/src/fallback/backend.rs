@@ -18,7 +18,8 @@ use super::Answer;
 /// 2. **Whole or told.** An answer that may lack something says so in its [gaps](Answer::gaps).
 /// 3. **Errors.** [`InvalidInput`](ErrorKind::InvalidInput), [`Conflict`](ErrorKind::Conflict) and
 ///    [`Refused`](ErrorKind::Refused) are about the request: the caller gets them, and nobody else is asked. Anything else is
-///    about the backend, and the next one is asked; [`Unsupported`](ErrorKind::Unsupported) without blaming this one.
+///    about the backend, and the next one is asked; [`Unsupported`](ErrorKind::Unsupported) without blaming this one. A panic is a
+///    failure of the backend too.
 /// 4. **Probes.** [`probe`](Self::probe) is called in the background, at most one at a time, and only while the circuit to the
 ///    backend is not closed.
 #[async_trait]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use pumasi_core::cache::SingleFlight;
@@ -157,6 +158,14 @@ where
         self
     }
 
+    pub(crate) const fn allowed_lag(&self) -> Duration {
+        self.settings.fresh_within
+    }
+
+    pub(crate) fn kept_in(&self) -> Option<AnswerCache<Q, T>> {
+        self.cache.clone()
+    }
+
     /// Never spares a backend: to show by experiment what the breaker is good for.
     pub fn without_breaker(mut self) -> Self {
         self.settings.breaker = false;
@@ -207,6 +216,8 @@ where
                 chain,
                 cache: self.cache,
                 flights: SingleFlight::new(),
+                writes: AtomicU64::new(0),
+                unheard: AtomicU64::new(0),
                 deadline: settings.deadline,
                 clock: SteadyClock::new(settings.clock),
             }),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pumasi_core::Result;
 use pumasi_core::cache::Cache;
 use pumasi_core::time::Timestamp;
 use serde::Serialize;
@@ -71,7 +72,8 @@ impl CacheKey {
 ///    [invalidation](super::Fallback::invalidate) of one of its tags is never called cached after it. In memory that holds
 ///    within the process; in a shared cache between all that share it.
 /// 3. **An error is not a miss.** A shared cache that fails or hangs is noticed within 20 ms, told apart in metrics and log, and
-///    spared by a breaker of its own. Equal requests are still answered by one call.
+///    spared by a breaker of its own. Equal requests are still answered by one call, but none that comes after an invalidation in this
+///    process by one that began before it.
 pub struct AnswerCache<Q, T> {
     key: Arc<dyn Fn(&Q) -> CacheKey + Send + Sync>,
     pub(super) shelf: Arc<dyn Shelf<T>>,
@@ -154,6 +156,11 @@ where
         let key = self.key;
         self.key = Arc::new(move |request| key(request).within(&scope));
         self
+    }
+
+    /// Makes every answer old.
+    pub(crate) async fn outdate_all(&self) -> Result<()> {
+        self.shelf.outdate(&[CacheKey::GENERATION]).await
     }
 
     pub(super) fn key(&self, request: &Q) -> CacheKey {

@@ -112,6 +112,7 @@ mod tier;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pumasi_core::cache::SingleFlight;
@@ -140,6 +141,9 @@ struct Inner<Q, T> {
     chain: Chain<Q, T>,
     cache: Option<AnswerCache<Q, T>>,
     flights: SingleFlight<Served<T>>,
+    /// How many writes this process has told of, and how many of them the cache did not take note of.
+    writes: AtomicU64,
+    unheard: AtomicU64,
     deadline: Duration,
     clock: SteadyClock,
 }
@@ -197,10 +201,11 @@ where
     /// # Errors
     /// The cache's: answers may then be called cached until their bound is over, and no longer.
     pub async fn invalidate<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        match &self.inner.cache {
-            Some(cache) => cache.shelf.outdate(&tags.into_iter().collect::<Vec<_>>()).await,
-            None => Ok(()),
-        }
+        let Some(cache) = &self.inner.cache else { return Ok(()) };
+        self.inner.writes.fetch_add(1, Ordering::SeqCst);
+        let outdated = cache.shelf.outdate(&tags.into_iter().collect::<Vec<_>>()).await;
+        self.inner.unheard.fetch_add(u64::from(outdated.is_err()), Ordering::SeqCst);
+        outdated
     }
 
     /// Makes every cached answer old, as a new generation of the index does.
@@ -213,6 +218,13 @@ where
 
     async fn through(&self, cache: &AnswerCache<Q, T>, request: Q, deadline: Instant) -> Result<Served<T>> {
         let key = cache.key(&request);
+        if self.inner.clock.came_back()
+            && let Err(error) = self.invalidate_all().await
+        {
+            let name = &*self.inner.chain.name;
+            tracing::warn!(name, kind = %error.kind(), %error, "answers from while the clock was ahead are still kept");
+        }
+        let written = [&self.inner.writes, &self.inner.unheard].map(|count| count.load(Ordering::SeqCst));
         let look = cache.shelf.look(&key).await;
         let now = self.inner.clock.now();
         let (stamp, found) = match look {
@@ -239,7 +251,7 @@ where
                 None
             }
         };
-        let flight = self.fetch(cache, key, stamp, request);
+        let flight = self.fetch(cache, key, written, stamp, request);
         if let Some(found) = old.as_ref().filter(|found| found.age < cache.revalidate_within()) {
             tokio::spawn(flight);
             return Ok(Served::Stale {
@@ -272,16 +284,18 @@ where
         &self,
         cache: &AnswerCache<Q, T>,
         key: CacheKey,
+        [writes, unheard]: [u64; 2],
         stamp: Option<shelf::Stamp>,
         request: Q,
     ) -> impl Future<Output = Result<Served<T>>> + Send + 'static {
         let (inner, cache) = (Arc::clone(&self.inner), cache.clone());
         async move {
             let flights = inner.flights.clone();
-            // who comes after a write must not be answered by a call from before it
-            let flight = stamp
-                .as_ref()
-                .map_or_else(|| key.name().to_owned(), |stamp| format!("{} {stamp:?}", key.name()));
+            // who comes after a write must not be answered by a call from before it, also where a shared cache fails
+            let flight = match &stamp {
+                Some(stamp) => format!("{} {unheard} {stamp:?}", key.name()),
+                None => format!("{} {writes}", key.name()),
+            };
             let call = move || async move {
                 let deadline = after(inner.clock.instant(), inner.deadline);
                 // what it says may be as old as the question

@@ -1,11 +1,13 @@
 //! One backend with what is known of its health.
 
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::select;
 use pumasi_core::resilience::{
     Backoff, BreakerPermit, BreakerState, BreakerWindow, CircuitBreaker, Hedge, Random, RetryBudget, Verdict,
@@ -115,7 +117,15 @@ where
 
     pub(super) async fn call(&self, request: Q, deadline: Instant) -> Result<Answer<T>> {
         let left = deadline.saturating_duration_since(self.clock.instant());
-        self.backend.call(request, left).await
+        self.guarded(self.backend.call(request, left)).await
+    }
+
+    /// Makes a panic of the backend a failure, so that it costs neither its caller nor those who wait for the same answer.
+    async fn guarded<R>(&self, call: impl Future<Output = Result<R>>) -> Result<R> {
+        AssertUnwindSafe(call)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, format!("{} panicked", self.label))))
     }
 
     /// Sees to it that somebody tries the backend out while its circuit is not closed.
@@ -163,7 +173,7 @@ where
     }
 
     async fn probe(&self, sample: Q) -> Result<()> {
-        let probe = self.backend.probe(sample, self.probe_lease);
+        let probe = self.guarded(self.backend.probe(sample, self.probe_lease));
         let outcome = within(&*self.clock, self.probe_lease, probe).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, format!("{} did not answer a probe", self.label)))
         });

@@ -168,8 +168,14 @@ impl Worker {
             Err(error) => (change, comes_again(error)),
         });
         let outcomes: Vec<(&Change, bool)> = outcomes.collect();
+        let each = outcome.iter().flatten().zip(changes);
+        let refused = each.filter(|(result, _)| result.as_ref().is_err_and(|error| !comes_again(error)));
+        let refused = refused.filter_map(|(_, change)| change.at()).max();
         for search in searches.iter() {
             search.was_given(target.name(), outcomes.iter().copied());
+            if let Some(at) = refused {
+                search.was_refused(target.name(), at);
+            }
         }
     }
 

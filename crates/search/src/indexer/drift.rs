@@ -1,6 +1,7 @@
 //! What an index and its source do not agree on.
 
 use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 
@@ -46,6 +47,10 @@ pub struct Filled {
     pub refused: u64,
     /// The first of those, up to [`REFUSALS`](Self::REFUSALS): their ids, and why.
     pub refusals: Vec<(String, Error)>,
+    /// How many it knew already, in that version or a newer one, or as deleted by one.
+    pub known: u64,
+    /// Drifted documents that a [`repair`] could not bring in step, as their versions decide otherwise.
+    pub stuck: Vec<String>,
     /// The last id that was applied or refused: where to go on.
     pub until: Option<String>,
 }
@@ -60,7 +65,7 @@ impl Filled {
     }
 
     /// Counts what became of changes; stops at what may go well later.
-    fn count(&mut self, changes: &[Change], results: Vec<Result<Applied>>) -> Result<()> {
+    fn count(&mut self, changes: &[Change], results: &[Result<Applied>]) -> Result<()> {
         if let Some(later) =
             results.iter().filter_map(|result| result.as_ref().err()).find(|e| e.retry().is_retryable())
         {
@@ -68,11 +73,12 @@ impl Filled {
         }
         for (change, result) in changes.iter().zip(results) {
             match result {
-                Ok(applied) => self.applied += u64::from(applied == Applied::Done),
+                Ok(Applied::Done) => self.applied += 1,
+                Ok(Applied::Stale) => self.known += 1,
                 Err(error) => {
                     self.refused += 1;
                     if self.refusals.len() < Self::REFUSALS {
-                        self.refusals.push((change.id().to_owned(), error));
+                        self.refusals.push((change.id().to_owned(), error.clone()));
                     }
                 }
             }
@@ -99,7 +105,7 @@ pub async fn fill(
         let documents = source.documents(filled.until.as_deref(), batch.max(1)).await?;
         let Some(last) = documents.last() else { return Ok(()) };
         let results = engine.apply(&documents).await?;
-        filled.count(&documents, results)?;
+        filled.count(&documents, &results)?;
         filled.until = Some(last.id().to_owned());
     }
 }
@@ -114,6 +120,8 @@ pub struct Drift {
     pub outdated: Vec<String>,
     /// Documents that the source does not have, with the version that the index has.
     pub surplus: Vec<Stamp>,
+    /// Documents of which the index has a newer version than the source, with that version.
+    pub ahead: Vec<Stamp>,
     /// How many documents were compared.
     pub compared: u64,
     /// The last id that was compared: where to go on; `None` where the end was reached.
@@ -123,14 +131,18 @@ pub struct Drift {
 impl Drift {
     /// Tells whether the index has what the source has.
     pub const fn is_none(&self) -> bool {
-        self.missing.is_empty() && self.outdated.is_empty() && self.surplus.is_empty()
+        self.missing.is_empty()
+            && self.outdated.is_empty()
+            && self.surplus.is_empty()
+            && self.ahead.is_empty()
     }
 }
 
 /// Compares the versions of a range of ids: up to `limit` of the source's documents behind `after`, and what the index has among
 /// them. Check ranges by and by, or one after the other to the end.
 ///
-/// A change that is on its way looks like drift: [`repair`] asks the source again.
+/// A change that is on its way looks like drift, also one that came to the index after the source was asked: [`repair`] asks the source
+/// again.
 ///
 /// # Errors
 ///
@@ -172,34 +184,50 @@ pub async fn check(
             Ordering::Less => drift.missing.extend(wanted.next().map(|stamp| stamp.id)),
             Ordering::Greater => drift.surplus.extend(known.next()),
             Ordering::Equal => {
-                if let (Some(wanted), Some(known)) = (wanted.next(), known.next())
-                    && wanted.version > known.version
-                {
-                    drift.outdated.push(wanted.id);
+                let (Some(wanted), Some(known)) = (wanted.next(), known.next()) else { continue };
+                match wanted.version.cmp(&known.version) {
+                    Ordering::Greater => drift.outdated.push(wanted.id),
+                    Ordering::Less => drift.ahead.push(known),
+                    Ordering::Equal => {}
                 }
             }
         }
     }
 }
 
-/// Brings an index back in step where it drifted; returns how many documents were changed, and which the engine refused.
+/// Brings an index back in step where it drifted; returns how many documents were changed, which the engine refused, and which could
+/// not be brought in step.
 ///
 /// The source is asked again for each document. What it does not have is deleted with the version after the one that the index
 /// has: where the source counts versions anew for a document that comes back, let it begin above that.
+///
+/// Versions decide here too. A document that the source has in an older version than the index, or that the index was told to delete by
+/// a version as new, is [`Filled::stuck`] until the source gives it a newer version, or the index is built anew. One that came to the
+/// index by another way since the check is counted there as well: the next check tells.
 ///
 /// # Errors
 ///
 /// What the source or the engine says.
 pub async fn repair(source: &dyn Source, engine: &dyn SearchEngine, drift: &Drift) -> Result<Filled> {
-    let surplus = drift.surplus.iter().map(|stamp| &stamp.id);
-    let ids: Vec<String> = drift.missing.iter().chain(&drift.outdated).chain(surplus).cloned().collect();
+    let stamped = drift.surplus.iter().chain(&drift.ahead).map(|stamp| &stamp.id);
+    let ids: Vec<String> = drift.missing.iter().chain(&drift.outdated).chain(stamped).cloned().collect();
     let mut changes = source.pick(&ids).await?;
-    let there: std::collections::HashSet<String> =
-        changes.iter().map(|change| change.id().to_owned()).collect();
-    let gone = drift.surplus.iter().filter(|stamp| !there.contains(&stamp.id));
+    let there: HashSet<String> = changes.iter().map(|change| change.id().to_owned()).collect();
+    let gone = drift.surplus.iter().chain(&drift.ahead).filter(|stamp| !there.contains(&stamp.id));
     changes.extend(gone.map(|stamp| Change::delete(stamp.id.as_str(), stamp.version.saturating_add(1))));
     let mut repaired = Filled { until: drift.until.clone(), ..Filled::default() };
-    repaired.count(&changes, engine.apply(&changes).await?)?;
+    let results = engine.apply(&changes).await?;
+    repaired.count(&changes, &results)?;
+    let missing: HashSet<&str> = drift.missing.iter().map(String::as_str).collect();
+    let ahead: HashMap<&str, u64> =
+        drift.ahead.iter().map(|stamp| (stamp.id.as_str(), stamp.version)).collect();
+    let is_stuck = |change: &Change| {
+        missing.contains(change.id())
+            || ahead.get(change.id()).is_some_and(|version| change.version() < *version)
+    };
+    let stale = changes.iter().zip(&results).filter(|(_, result)| matches!(result, Ok(Applied::Stale)));
+    let stuck = stale.filter(|(change, _)| is_stuck(change)).map(|(change, _)| change.id().to_owned());
+    repaired.stuck = stuck.collect();
     Ok(repaired)
 }
 

@@ -334,6 +334,29 @@ async fn drift_is_found_in_ranges_and_repaired() {
 }
 
 #[tokio::test]
+async fn drift_that_versions_keep_from_being_repaired_is_named() {
+    let (engine, table) = (engine(), Table::default());
+    for id in ["1", "2", "3", "4"] {
+        table.set(id, Some(1));
+    }
+    filled(&table, &engine, 10).await;
+    engine.apply(&[Change::delete("2", 2), put("3", 9), put("4", 5)]).await.expect("changes");
+    let drift = check(&table, &*engine, None, 10).await.expect("a check");
+    assert_eq!(drift.missing, ["2"]);
+    assert_eq!(drift.ahead, [Stamp::new("3", 9), Stamp::new("4", 5)]);
+    // the source had a newer version all along
+    table.set("4", Some(5));
+    let repaired = repair(&table, &*engine, &drift).await.expect("a repair");
+    assert_eq!((repaired.applied, repaired.refused, repaired.known), (0, 0, 3));
+    assert_eq!(repaired.stuck, ["2", "3"]);
+    table.set("2", Some(3));
+    table.set("3", None);
+    let repaired = repair(&table, &*engine, &drift).await.expect("a repair");
+    assert_eq!((repaired.applied, repaired.stuck.len()), (2, 0));
+    assert!(check(&table, &*engine, None, 10).await.expect("a check").is_none());
+}
+
+#[tokio::test]
 async fn an_index_that_was_wiped_is_noticed_and_filled_again() {
     let (engine, table) = (engine(), Table::default());
     table.set("a", Some(1));

@@ -51,7 +51,8 @@ pub enum Gap {
     Terms,
     /// The engine holds so many documents that the primary has deleted: deletes have not come to it, and what it finds may be gone.
     Deletes(u64),
-    /// The engine lacks at least so many documents that another one holds: it is being filled, or has missed changes.
+    /// The engine lacks at least so many documents that another one holds: it is being filled, has missed changes, or could not take
+    /// them.
     Missing(u64),
     /// Something else that the engine names.
     Other(String),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::cache::Cache;
 
-use super::watched::{EngineBackend, Watched};
+use super::watched::{EngineBackend, Kept, Watched};
 use super::{Engine, Search};
 use crate::engine::SearchEngine;
 use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder};
@@ -169,6 +169,9 @@ impl SearchBuilder {
         let boosts: Vec<f32> = schema.texts().iter().map(TextField::boost).collect();
         let scope = serde_json::json!([&*self.name, schema.name(), fingerprint, boosts]).to_string();
         let mut fallback = self.fallback.cache_within(scope);
+        if let Some(primary) = engines.first() {
+            primary.keeps(Kept::new(fallback.kept_in(), fallback.allowed_lag()));
+        }
         for (number, watched) in engines.iter().enumerate() {
             let backend = EngineBackend(Arc::clone(watched));
             fallback = if number == 0 { fallback.primary(backend) } else { fallback.fallback(backend) };

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{join_all, join4};
 use pumasi_core::resilience::within;
 use pumasi_core::time::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use super::watched::Watched;
-use crate::engine::Stamp;
-use crate::page::Gap;
+use crate::Result;
+use crate::engine::{Stamp, Status};
+use crate::page::{Gap, Page};
 use crate::query::{Count, Query};
 use crate::schema::Schema;
 
@@ -87,14 +89,73 @@ const SKEW: Duration = Duration::from_secs(2);
 
 pub(super) async fn examine(engines: &[Arc<Watched>], schema: &Schema, limit: Duration) -> Report {
     let mut report = Report::default();
+    let looks = join_all(engines.iter().map(|watched| Look::at(watched, limit))).await;
     // first all of them, since each is judged by the others
-    let looks = engines.iter().map(|watched| async {
-        let began = Instant::now();
-        (watched.look(limit).await, began.elapsed())
-    });
-    for (watched, (look, took)) in engines.iter().zip(futures_util::future::join_all(looks).await) {
+    for (watched, look) in engines.iter().zip(&looks) {
+        if let Ok(status) = &look.status {
+            let _of_the_first = watched.judge(status.clone()).await;
+        }
+    }
+    let mut held: Vec<Stamps> = Vec::with_capacity(engines.len());
+    for (watched, look) in engines.iter().zip(looks) {
+        held.push(look.stamps.as_ref().and_then(|stamps| stamps.as_ref().ok().cloned()));
+        look.tell(watched, limit, &mut report).await;
+    }
+    if let Err(error) = schema.validate() {
+        report.add("schema", Health::Bad, error.to_string());
+    }
+    if engines.len() < 2 {
+        report.add("engines", Health::Warning, "there is one engine only: when it is away, nothing answers");
+    }
+    if let ([primary, others @ ..], [ours, stamps @ ..]) = (engines, &*held) {
+        for (other, theirs) in others.iter().zip(stamps) {
+            drift((&**primary, ours), (&**other, theirs), &mut report);
+        }
+    }
+    report
+}
+
+/// What an engine answered; `None` where it did not in time. Everything is asked at once, so that one that hangs costs the limit once.
+struct Look {
+    status: Result<Status>,
+    took: Duration,
+    answers: Vec<(&'static str, Option<Result<Page>>)>,
+    findings: Option<Vec<Finding>>,
+    stamps: Option<Result<Vec<Stamp>>>,
+}
+
+impl Look {
+    async fn at(watched: &Watched, limit: Duration) -> Self {
+        let engine = &watched.engine;
+        let status = async {
+            let began = Instant::now();
+            (watched.ask(limit).await, began.elapsed())
+        };
+        let queries = [
+            ("every document", Query::everything()),
+            ("a Korean word", Query::new("러닝")),
+            ("an English word", Query::new("running")),
+        ];
+        // mappings, tables and analyzers that are missing show here
+        let answers = queries.map(|(what, query)| async move {
+            let query = query.with_limit(1).with_count(Count::None);
+            (what, within(&SystemClock, limit, engine.search(&query, limit)).await)
+        });
+        let findings = within(&SystemClock, limit, engine.examine());
+        let stamps = within(&SystemClock, limit, engine.stamps(None, SAMPLE));
+        let ((status, took), answers, findings, stamps) =
+            join4(status, join_all(answers), findings, stamps).await;
+        Self { status, took, answers, findings, stamps }
+    }
+
+    /// Tells what is to be said of one engine.
+    async fn tell(self, watched: &Watched, limit: Duration, report: &mut Report) {
         let name = watched.name();
-        match look.or(watched.look(limit).await) {
+        let judged = match self.status {
+            Ok(status) => watched.judge(status).await,
+            Err(error) => Err(error),
+        };
+        match judged {
             Ok(status) => report.add(
                 name,
                 Health::Good,
@@ -102,12 +163,20 @@ pub(super) async fn examine(engines: &[Arc<Watched>], schema: &Schema, limit: Du
                     "{} documents in generation {}, answered in {} ms",
                     status.documents,
                     status.generation,
-                    took.as_millis()
+                    self.took.as_millis()
                 ),
             ),
             Err(error) => {
                 report.add(name, Health::Bad, format!("{error}: its questions go to another engine"));
             }
+        }
+        if let Some(lacks) = watched.lacks() {
+            let what = "it is being filled, or has missed changes: run the repair";
+            report.add(
+                name,
+                Health::Warning,
+                format!("it lacks at least {lacks} documents of another engine: {what}"),
+            );
         }
         if let Some(lag) = watched.lag().filter(|lag| *lag > LAG) {
             report.add(
@@ -127,8 +196,27 @@ pub(super) async fn examine(engines: &[Arc<Watched>], schema: &Schema, limit: Du
                 ),
             );
         }
-        queries(watched, limit, &mut report).await;
-        match within(&SystemClock, limit, watched.engine.examine()).await {
+        for (what, answer) in self.answers {
+            match answer {
+                Some(Ok(page)) => {
+                    // each engine ranks in its own way
+                    let gaps = page.gaps.iter().filter(|gap| **gap != Gap::Ranking);
+                    let gaps: Vec<String> = gaps.map(ToString::to_string).collect();
+                    if !gaps.is_empty() {
+                        let text = format!("a query for {what} has gaps: {}", gaps.join(", "));
+                        report.add(name, Health::Warning, text);
+                    }
+                }
+                Some(Err(error)) => {
+                    report.add(name, Health::Bad, format!("a query for {what} fails: {error}"));
+                }
+                None => {
+                    let text = format!("a query for {what} was not answered within {limit:?}");
+                    report.add(name, Health::Bad, text);
+                }
+            }
+        }
+        match self.findings {
             Some(findings) => report.findings.extend(findings),
             None => report.add(
                 name,
@@ -136,86 +224,71 @@ pub(super) async fn examine(engines: &[Arc<Watched>], schema: &Schema, limit: Du
                 format!("it did not answer questions about itself within {limit:?}"),
             ),
         }
-    }
-    if let Err(error) = schema.validate() {
-        report.add("schema", Health::Bad, error.to_string());
-    }
-    if engines.len() < 2 {
-        report.add("engines", Health::Warning, "there is one engine only: when it is away, nothing answers");
-    }
-    if let [primary, others @ ..] = engines {
-        for other in others {
-            drift(primary, other, limit, &mut report).await;
-        }
-    }
-    report
-}
-
-/// Whether queries are answered: mappings, tables and analyzers that are missing show here.
-async fn queries(watched: &Watched, limit: Duration, report: &mut Report) {
-    for (what, query) in [
-        ("every document", Query::everything()),
-        ("a Korean word", Query::new("러닝")),
-        ("an English word", Query::new("running")),
-    ] {
-        let query = query.with_limit(1).with_count(Count::None);
-        let answer = within(&SystemClock, limit, watched.engine.search(&query, limit)).await;
-        match answer {
-            Some(Ok(page)) => {
-                // each engine ranks in its own way
-                let gaps = page.gaps.iter().filter(|gap| **gap != Gap::Ranking);
-                let gaps: Vec<String> = gaps.map(ToString::to_string).collect();
-                if gaps.is_empty() {
-                    continue;
-                }
-                report.add(
-                    watched.name(),
-                    Health::Warning,
-                    format!("a query for {what} has gaps: {}", gaps.join(", ")),
-                );
-            }
+        match self.stamps {
+            Some(Ok(_)) => {}
             Some(Err(error)) => {
-                report.add(watched.name(), Health::Bad, format!("a query for {what} fails: {error}"));
+                report.add(name, Health::Bad, format!("it cannot say which documents it holds: {error}"));
             }
             None => {
-                report.add(
-                    watched.name(),
-                    Health::Bad,
-                    format!("a query for {what} was not answered within {limit:?}"),
-                );
+                let text = format!("it did not say within {limit:?} which documents it holds");
+                report.add(name, Health::Bad, text);
             }
         }
     }
+}
+
+/// What an engine said of the documents that it holds, if it did.
+type Stamps = Option<Vec<Stamp>>;
+
+/// How many documents of one list another lacks, and of how many it has an older version.
+fn behind(of: &[&Stamp], other: &[Stamp]) -> (usize, usize) {
+    let mut counts = (0, 0);
+    for stamp in of {
+        match other.binary_search_by(|known| known.id.cmp(&stamp.id)) {
+            Ok(place) => {
+                counts.1 += usize::from(other.get(place).is_some_and(|known| known.version < stamp.version));
+            }
+            Err(_) => counts.0 += 1,
+        }
+    }
+    counts
 }
 
 /// Whether two engines hold the same documents, by the first thousand ids.
-async fn drift(primary: &Watched, other: &Watched, limit: Duration, report: &mut Report) {
-    let stamps = |watched: &Watched| {
-        let engine = Arc::clone(&watched.engine);
-        async move { within(&SystemClock, limit, engine.stamps(None, SAMPLE)).await }
-    };
-    let (Some(Ok(ours)), Some(Ok(theirs))) = (stamps(primary).await, stamps(other).await) else { return };
+fn drift((primary, ours): (&Watched, &Stamps), (other, theirs): (&Watched, &Stamps), report: &mut Report) {
+    let (Some(ours), Some(theirs)) = (ours, theirs) else { return };
     // beyond where the shorter list was cut off nothing is known
     let last = |stamps: &[Stamp]| {
         (stamps.len() >= SAMPLE).then(|| stamps.last().map(|stamp| stamp.id.clone())).flatten()
     };
-    let end = [last(&ours), last(&theirs)].into_iter().flatten().min();
+    let end = [last(ours), last(theirs)].into_iter().flatten().min();
     let within_both = |stamp: &&Stamp| end.as_ref().is_none_or(|end| stamp.id <= *end);
-    let missing =
-        ours.iter().filter(within_both).filter(|stamp| theirs.binary_search(stamp).is_err()).count();
-    let more = theirs.iter().filter(within_both).filter(|stamp| ours.binary_search(stamp).is_err()).count();
-    let compared = ours.iter().filter(within_both).count();
-    if missing + more == 0 {
-        report.add(
-            other.name(),
-            Health::Good,
-            format!("the same {compared} documents as {}, by a sample", primary.name()),
-        );
-    } else {
+    let own: Vec<&Stamp> = ours.iter().filter(within_both).collect();
+    let others: Vec<&Stamp> = theirs.iter().filter(within_both).collect();
+    let ((missing, outdated), (more, newer)) = (behind(&own, theirs), behind(&others, ours));
+    // versions tell which is right; what only one of them has may have been lost here, or deleted
+    let lost = primary.lacks().is_some();
+    let (gone, surplus) = if lost { (more, 0) } else { (0, more) };
+    let mut lacks = |one: &Watched, of: &Watched, compared: usize, missing: usize, outdated: usize| {
+        if missing + outdated > 0 {
+            let text = format!(
+                "of {compared} documents of {}, {missing} are missing and {outdated} of an older version: run the repair",
+                of.name()
+            );
+            report.add(one.name(), Health::Warning, text);
+        }
+    };
+    lacks(primary, other, others.len(), gone, newer);
+    lacks(other, primary, own.len(), missing, outdated);
+    if surplus > 0 {
         let text = format!(
-            "of {compared} documents of {}, {missing} are missing or of another version, and {more} are there that are not: run the repair",
+            "{surplus} documents are there that {} does not have: deletes did not come here, or it has lost them: run the repair",
             primary.name()
         );
         report.add(other.name(), Health::Warning, text);
+    }
+    if missing + outdated + more + newer == 0 {
+        let text = format!("the same {} documents as {}, by a sample", own.len(), primary.name());
+        report.add(other.name(), Health::Good, text);
     }
 }

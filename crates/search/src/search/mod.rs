@@ -9,10 +9,12 @@
 //!   how many it remembers is judged by the others, and where nothing is known of them by having no document left. An index that is
 //!   [built anew](crate::engine::Status::generation) is judged by the others only. It is looked at once a second while there is traffic,
 //!   and before a page is believed that [says](Page::known) that the index knew too little. Where pages do not say that, an empty one is
-//!   believed after a look, which is good for those of one second; what was lost and filled again in part is noticed by the next look.
+//!   believed after a look, which is good for those of one second, and any page where the last look is old; what was lost and filled
+//!   again in part is noticed by the next look.
 //!   Where an engine is right and the others are not, [`Search::trust`] says so.
 //! - **An index that is being filled says so.** The page of an engine that knows less than 99 % of what another holds has
-//!   [`Gap::Missing`], as soon as that has lasted a second.
+//!   [`Gap::Missing`], as soon as that has lasted a second. So has that of an engine other than the primary that could not take some
+//!   documents. What the primary refuses is its writer's error, and where an indexer of this process gave it the change, no lag either.
 //! - **Deletes that were missed are told.** The page of an engine that holds documents which the primary has deleted has
 //!   [`Gap::Deletes`].
 //! - **Whose order it is.** The primary's order is the one that counts; another engine ranks texts in its own way, so that its pages have
@@ -23,7 +25,8 @@
 //!   not applied, whatever newer changes it has.
 //! - **Walks go on.** A cursor names a place in the order, not in an engine: a walk that is sorted by fields goes on where it was
 //!   when the engine changes between two pages, and misses and repeats nothing that was not changed.
-//! - **A new index** makes every cached page old.
+//! - **A new index** makes every cached page old. So does what is found to be wrong with the primary: that it has lost documents, is
+//!   being filled, or lags too far.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -67,6 +70,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pumasi_core::resilience::BreakerState;
+use pumasi_core::time::Timestamp;
 
 pub use self::builder::{PageCache, SearchBuilder};
 pub use self::doctor::{Finding, Health, Report};
@@ -122,6 +126,8 @@ impl Search {
     /// [`Timeout`](crate::ErrorKind::Timeout) if none had answered by the deadline.
     pub async fn search(&self, query: Query) -> Result<Served<Arc<Page>>> {
         query.check(&self.schema)?;
+        // all of them, as each is judged by the others; for cached pages too, of which the next look may say that they are none
+        self.engines.iter().for_each(Watched::look_later);
         let served = self.fallback.call(query).await?;
         if let Served::Fresh { value, .. } = &served {
             let before = self.generation.fetch_max(value.generation, Ordering::SeqCst);
@@ -156,6 +162,13 @@ impl Search {
     pub(crate) fn was_given<'a>(&self, engine: &str, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
         if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
             watched.was_given(outcomes);
+        }
+    }
+
+    /// Notes that an engine refused a change of that moment for good.
+    pub(crate) fn was_refused(&self, engine: &str, at: Timestamp) {
+        if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
+            watched.has_refused(at);
         }
     }
 

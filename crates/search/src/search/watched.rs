@@ -12,13 +12,19 @@ use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use super::owed::Owed;
 use super::{Engine, EngineState};
 use crate::engine::{Change, Status};
-use crate::fallback::{Answer, Backend, Gap};
+use crate::fallback::{Answer, AnswerCache, Backend, Gap};
 use crate::page::{Page, Total};
 use crate::query::Query;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a look at an engine is good for: when it is looked at again, and for how long empty pages are believed after one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a page that does not say what the index knew waits for a look, where nobody looked for a while.
+const LOOK_WITHIN: Duration = Duration::from_millis(50);
+
+/// A change that is further in the future says nothing of who lags: its clock is wrong.
+const AHEAD: Duration = Duration::from_mins(1);
 
 /// An engine that knows a smaller share of what another holds lacks documents.
 const WHOLE_FROM: f64 = 0.99;
@@ -34,6 +40,22 @@ pub(super) struct Watched {
     /// Held by who looks before an empty page is believed, so that one look does for all that wait for it.
     believing: tokio::sync::Mutex<()>,
     others: std::sync::OnceLock<Vec<Weak<Watched>>>,
+    kept: std::sync::OnceLock<Kept>,
+}
+
+/// The primary's pages that are kept, for as long as nothing is known against them.
+pub(super) struct Kept {
+    cache: Option<AnswerCache<Query, Arc<Page>>>,
+    /// How far it may lag.
+    fresh_within: Duration,
+    /// Whether something is, so that they were made old.
+    withdrawn: AtomicBool,
+}
+
+impl Kept {
+    pub(super) fn new(cache: Option<AnswerCache<Query, Arc<Page>>>, fresh_within: Duration) -> Self {
+        Self { cache, fresh_within, withdrawn: AtomicBool::new(false) }
+    }
 }
 
 /// What the looks at an engine have shown.
@@ -47,6 +69,8 @@ struct Seen {
     wiped: bool,
     /// Whether what it holds was declared right, whatever others hold.
     trusted: bool,
+    /// The newest moment of a change that it refused for good, and has no need of.
+    refused: Option<Timestamp>,
     /// Whether it lags behind the others.
     behind: Option<Trouble>,
     /// Whether it lacks documents that others hold.
@@ -128,7 +152,13 @@ impl Watched {
             looking: AtomicBool::new(false),
             believing: tokio::sync::Mutex::default(),
             others: std::sync::OnceLock::new(),
+            kept: std::sync::OnceLock::new(),
         }
+    }
+
+    /// Says where pages of this engine are kept.
+    pub(super) fn keeps(&self, kept: Kept) {
+        let _first = self.kept.set(kept);
     }
 
     /// Lets the engines know of one another.
@@ -151,9 +181,17 @@ impl Watched {
 
     /// Asks the engine how it stands, within `limit`, and judges it.
     pub(super) async fn look(&self, limit: Duration) -> Result<Status> {
-        let status = within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
+        self.judge(self.ask(limit).await?).await
+    }
+
+    pub(super) async fn ask(&self, limit: Duration) -> Result<Status> {
+        within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, format!("{} did not say how it stands", self.name())))
-        })?;
+        })
+    }
+
+    /// Judges what the engine said of itself by what it said before, and by what the others hold.
+    pub(super) async fn judge(&self, status: Status) -> Result<Status> {
         let others = self.held_by_others();
         let wiped = self.seen(|seen| {
             let expected = seen.expected(status.generation, status.deleted.is_some(), others);
@@ -167,6 +205,10 @@ impl Watched {
                 tracing::error!(engine, documents, expected, "the index has lost documents");
             }
             seen.wiped = wiped;
+            if seen.status.as_ref().is_some_and(|before| status.applied < before.applied) {
+                // it has lost changes: what it refused tells no more how far it had come
+                seen.refused = None;
+            }
             seen.status = Some(status.clone());
             wiped
         });
@@ -175,6 +217,10 @@ impl Watched {
         self.compare(true);
         // what this one holds says something of the others too, of one that is away above all
         self.others().for_each(|other| other.compare(false));
+        self.withdraw().await;
+        for other in self.others() {
+            other.withdraw().await;
+        }
         if wiped { Err(self.lost()) } else { Ok(status) }
     }
 
@@ -192,6 +238,23 @@ impl Watched {
             metrics::gauge!("pumasi_search_lag_seconds", "engine" => self.name().to_owned())
                 .set(lag.as_secs_f64());
         }
+    }
+
+    /// Makes the pages old that are kept of it, once something is known against them: some of them may be of the time before it was.
+    async fn withdraw(&self) {
+        let Some(kept) = self.kept.get() else { return };
+        let late = self.late().is_some_and(|lag| lag > kept.fresh_within);
+        let against = late || self.missing().is_some() || self.seen(|seen| seen.wiped);
+        if against
+            && !kept.withdrawn.load(Ordering::SeqCst)
+            && let Some(cache) = &kept.cache
+            && let Err(error) = cache.outdate_all().await
+        {
+            let engine = self.name();
+            tracing::warn!(engine, kind = %error.kind(), %error, "pages that lack documents may stay cached until their bound");
+            return;
+        }
+        kept.withdrawn.store(against, Ordering::SeqCst);
     }
 
     fn others(&self) -> impl Iterator<Item = Arc<Self>> {
@@ -224,8 +287,12 @@ impl Watched {
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
-        let newest = self.others().filter_map(|other| other.applied()).chain(self.applied()).max()?;
+        let latest = SystemClock.now().saturating_add(AHEAD);
+        let all = self.others().filter_map(|other| other.applied()).chain(self.applied());
+        let newest = all.filter(|at| *at <= latest).max()?;
         let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest()));
+        let refused = self.seen(|seen| seen.refused).filter(|at| *at <= latest);
+        let applied = refused.map_or(applied, |refused| refused.max(applied));
         // the newest of its changes may have overtaken others
         Some(newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied))))
     }
@@ -233,6 +300,11 @@ impl Watched {
     /// Notes what became of changes that the engine was given: whether they are to come again.
     pub(super) fn was_given<'a>(&self, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
         self.owed(|owed| owed.note(outcomes, SystemClock.instant()));
+    }
+
+    /// Notes that the engine refused a change of that moment for good: it does not lag behind it.
+    pub(super) fn has_refused(&self, at: Timestamp) {
+        self.seen(|seen| seen.refused = seen.refused.max(Some(at)));
     }
 
     fn owed<R>(&self, with: impl FnOnce(&mut Owed) -> R) -> R {
@@ -246,7 +318,7 @@ impl Watched {
     }
 
     /// How many documents of another engine it cannot hold, deleted ones included, if those are more than a few changes.
-    fn lacks(&self) -> Option<u64> {
+    pub(super) fn lacks(&self) -> Option<u64> {
         let others = self.held_by_others()?;
         let status = self.seen(|seen| seen.status.clone().filter(|_| !seen.trusted))?;
         let lacks = others.checked_sub(status.deleted.map(|_| status.known())?)?;
@@ -280,11 +352,33 @@ impl Watched {
         (due && !self.looking.swap(true, Ordering::SeqCst)).then(|| Looking(Arc::downgrade(self)))
     }
 
-    /// Looks again in the background, if the last look is old.
-    fn look_later(self: &Arc<Self>) {
-        if let Some(leave) = self.leave_to_look() {
-            tokio::spawn(leave.look(LOOK_EVERY));
-        }
+    /// Looks again in the background, if the last look is old; and once more, where it takes a second look to tell.
+    pub(super) fn look_later(self: &Arc<Self>) {
+        let Some(leave) = self.leave_to_look() else { return };
+        let watched = Arc::downgrade(self);
+        tokio::spawn(async move {
+            leave.look(LOOK_EVERY).await;
+            let Some(watched) = watched.upgrade() else { return };
+            let unsure = watched.others().chain([Arc::clone(&watched)]).filter(|one| one.is_unsure());
+            let unsure: Vec<Weak<Self>> = unsure.map(|one| Arc::downgrade(&one)).collect();
+            if !unsure.is_empty() {
+                SystemClock.sleep(LOOK_EVERY).await;
+                unsure.iter().filter_map(Weak::upgrade).for_each(|one| one.look_later());
+            }
+        });
+    }
+
+    /// Whether something is wrong that may be over at the next look.
+    fn is_unsure(&self) -> bool {
+        let troubles = self.seen(|seen| [seen.behind, seen.lacking]);
+        troubles.into_iter().flatten().any(|trouble| !trouble.lasts())
+    }
+
+    /// Whether nobody has looked at it for longer than between looks.
+    fn is_unseen(&self) -> bool {
+        self.seen(|seen| {
+            seen.at.is_none_or(|at| SystemClock.instant().saturating_duration_since(at) >= LOOK_EVERY * 2)
+        })
     }
 
     /// Looks again, if the last look is old.
@@ -312,16 +406,26 @@ impl Watched {
     }
 
     /// A page of an index that must have lost documents, and an empty one of an index that may have, is believed only after a look.
-    /// That is then good for other empty pages too.
+    /// That is then good for other empty pages too. So is any page that does not say what the index knew, where the last look is old.
     async fn believe(&self, page: &Page, query: &Query, left: Duration) -> Result<()> {
         let rest = self.is_of_a_rest(page);
         let counted_none = page.total == Total::Exact(0);
         let empty =
             page.hits.is_empty() && (counted_none || (query.limit > 0 && page.total == Total::Unknown));
-        if !rest && !empty {
+        let unseen = page.known.is_none() && self.is_unseen();
+        if !rest && !empty && !unseen {
             return Ok(());
         }
         let _one = self.believing.lock().await;
+        if !rest && !empty {
+            if self.is_unseen() {
+                // what cannot be looked at in time is believed
+                let limit = LOOK_WITHIN.min(left / 4);
+                let _outcome = self.look(limit).await;
+                self.seen(|seen| seen.at = Some(SystemClock.instant()));
+            }
+            return if self.seen(|seen| seen.wiped) { Err(self.lost()) } else { Ok(()) };
+        }
         let now = SystemClock.instant();
         let believed = self.seen(|seen| {
             !seen.wiped && seen.believed.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY)
@@ -386,11 +490,6 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
 
     async fn call(&self, query: Query, left: Duration) -> Result<Answer<Arc<Page>>> {
         let watched = &self.0;
-        // the others are looked at too, so that it is known what is expected of this one while they are not asked
-        watched.look_later();
-        for other in watched.others() {
-            other.look_later();
-        }
         if watched.seen(|seen| seen.wiped) {
             return Err(watched.lost());
         }
@@ -400,6 +499,14 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
             // its order is the one that the others' is measured by
             page.gaps.retain(|gap| *gap != Gap::Ranking);
         }
+        let refused = page.gaps.iter().find_map(|gap| match gap {
+            Gap::Missing(documents) => Some(*documents),
+            _ => None,
+        });
+        page.gaps.retain(|gap| !matches!(gap, Gap::Missing(_)));
+        // what the primary refused, whoever wrote it was told of
+        let missing = watched.missing().max(refused.filter(|_| !watched.primary));
+        page.gaps.extend(missing.map(Gap::Missing));
         let mut answer = Answer::new(()).with_gaps(page.gaps.iter().cloned());
         if !watched.primary && query.rank.needs_scores() && !page.gaps.contains(&Gap::Ranking) {
             answer = answer.with_gap(Gap::Ranking);
@@ -407,14 +514,17 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
             answer = answer.with_gap(Gap::Deletes(missed));
         }
-        answer = answer.with_gaps(watched.missing().map(Gap::Missing));
         answer.lag = if watched.primary { watched.late() } else { watched.lag() };
         Ok(answer.map(|()| Arc::new(page)))
     }
 
-    /// Whether it has its documents, and finds one.
+    /// Whether it has its documents, and finds one; and whether it is known how far it lags.
     async fn probe(&self, sample: Query, left: Duration) -> Result<()> {
         self.0.look(left).await?;
+        if self.0.is_unsure() {
+            let what = format!("it is not known yet whether {} has caught up", self.0.name());
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
         let page = self.0.engine.search(&sample, left).await?;
         if Answer::new(()).with_gaps(page.gaps).is_partial() {
             return Err(Error::new(ErrorKind::Unavailable, format!("{} answers in part only", self.name())));

@@ -69,8 +69,9 @@ mod embedded {
 #[cfg(feature = "postgres")]
 mod postgres {
     use pumasi_core::conformance::Server;
+    use pumasi_core::time::Timestamp;
     use pumasi_search::engine::conformance::Kept;
-    use pumasi_search::{Change, Count, Document, ErrorKind, PostgresEngine, Query};
+    use pumasi_search::{Applied, Change, Count, Document, ErrorKind, Gap, PostgresEngine, Query};
     use sqlx::postgres::PgPoolOptions;
     use sqlx::{AssertSqlSafe, Executor, PgPool};
 
@@ -142,6 +143,74 @@ mod postgres {
         assert_eq!(kinds().await, [Some(ErrorKind::Unavailable); 2]);
         engine.apply(&[post]).await.expect("a change");
         assert_eq!(kinds().await, [None; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_document_with_too_many_words_is_not_found_and_pages_say_that_one_is_missing() {
+        let Some(server) = Postgres::new() else { return };
+        let (engine, time) = (server.engine().await, std::time::Duration::from_secs(5));
+        let word =
+            |number: u64| format!("{number:030}").bytes().map(|digit| char::from(digit + 49)).collect();
+        let words = |count: u64| (0..count).map(word).collect::<Vec<String>>().join(" ");
+        let post = |id: &str, words: &str, version: u64| {
+            let change = Change::upsert(Document::new(id, serde_json::json!({"title": words})), version);
+            change.with_at(Timestamp::from_micros(i64::try_from(version).unwrap_or_default()))
+        };
+        let look = async || {
+            let page = engine.search(&Query::everything(), time).await.expect("a page");
+            let (ids, gaps) = (page.ids().join(" "), page.gaps.clone());
+            let missing = gaps.into_iter().filter(|gap| matches!(gap, Gap::Missing(_)));
+            (ids, missing.collect::<Vec<_>>(), engine.stamps(None, 9).await.expect("stamps").len())
+        };
+        let all = [post("a", "러닝", 1), post("b", "한강", 1)];
+        let taken = engine.apply(&all).await.expect("changes");
+        assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+        let long = words(40_000);
+        for _ in 0..2 {
+            let refused = engine.apply(&[post("b", &long, 2), post("c", "강", 1)]).await.expect("changes");
+            let kinds: Vec<_> =
+                refused.iter().map(|result| result.as_ref().err().map(pumasi_search::Error::kind)).collect();
+            assert_eq!(kinds, [Some(ErrorKind::InvalidInput), None]);
+            // nor by the words that it had before
+            assert_eq!(look().await, ("a c".to_owned(), vec![Gap::Missing(1)], 2));
+        }
+        let stale = engine.apply(&all).await.expect("changes");
+        assert!(stale.iter().all(|result| matches!(result, Ok(Applied::Stale))), "{stale:?}");
+        assert_eq!(engine.status().await.expect("a status").applied, Some(Timestamp::from_micros(2)));
+        engine.apply(&[post("b", "한강", 3)]).await.expect("a change");
+        assert_eq!(look().await, ("a b c".to_owned(), vec![], 3));
+        engine.apply(&[post("b", &long, 4)]).await.expect("a change");
+        assert_eq!(look().await.1, [Gap::Missing(1)]);
+        engine.apply(&[Change::delete("b", 5)]).await.expect("a change");
+        assert_eq!(look().await, ("a c".to_owned(), vec![], 2));
+    }
+
+    #[tokio::test]
+    async fn a_change_that_takes_too_long_keeps_no_other_of_its_batch_from_being_written() {
+        let Some(server) = Postgres::new() else { return };
+        let pool = server.pool().await;
+        let engine = PostgresEngine::open(schema(), pool.clone()).await.expect("an index");
+        let engine = engine.with_patience(std::time::Duration::from_secs(8));
+        let post = |id: &str, version: u64| {
+            Change::upsert(Document::new(id, serde_json::json!({"title": "한강"})), version)
+        };
+        engine.apply(&[post("03", 1)]).await.expect("a change");
+        // somebody else holds it
+        let mut other = pool.begin().await.expect("a transaction");
+        let sql = "SELECT FROM pumasi_search_laws_1 WHERE id = '03' FOR UPDATE";
+        other.execute(sql).await.expect("a lock");
+        let began = std::time::Instant::now();
+        let batch: Vec<Change> = (0..40).map(|id| post(&format!("{id:02}"), 2)).collect();
+        let results = engine.apply(&batch).await.expect("changes");
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        let failed = results
+            .iter()
+            .enumerate()
+            .filter_map(|(place, result)| Some((place, result.as_ref().err()?.kind())));
+        assert_eq!(failed.collect::<Vec<_>>(), [(3, ErrorKind::Timeout)]);
+        other.rollback().await.expect("a lock less");
+        assert!(engine.apply(&batch).await.expect("changes").iter().all(Result::is_ok));
+        assert_eq!(engine.status().await.expect("a status").documents, 40);
     }
 
     /// A statement that holds its number as text would be prepared anew for each search.

@@ -236,6 +236,14 @@ pub async fn law_05_versions_decide(harness: &dyn EngineHarness) -> Verdict {
         Some((12, json!({"title": "판12"}))),
         "the last version"
     );
+    let at = |change: Change, micros: i64| change.with_at(Timestamp::from_micros(micros));
+    same!(one(at(put(20), 5_000)).await?, Applied::Done, "a newer upsert");
+    same!(one(at(put(19), 9_000)).await?, Applied::Stale, "an older one that was made later");
+    same!(
+        engine.status().await?.applied,
+        Some(Timestamp::from_micros(5_000)),
+        "the newest moment that was applied, after a stale change"
+    );
     Ok(Kept::Whole)
 }
 

@@ -138,6 +138,7 @@ mod tests {
             schema,
             pool,
             name: "postgres".to_owned(),
+            patience: Duration::from_secs(1),
             aside: Some(1),
         }
     }

@@ -4,29 +4,29 @@ mod examine;
 mod find;
 mod lookup;
 mod table;
+mod write;
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pumasi_core::database::{begin_postgres, failed};
 use pumasi_core::time::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
 use super::{Applied, Change, SearchEngine, Stamp, Status};
-use crate::page::{Page, Total};
+use crate::page::{Gap, Page, Total};
 use crate::query::Query;
 use crate::schema::Schema;
 use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 use find::Search;
-use table::{Row, Table};
+use table::Table;
 
 /// A lock of this crate's own, so that two processes do not make the tables at once.
 const LOCK: i64 = 0x7075_6d61_7365_6172;
 
-/// How long a batch of changes may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long changes that are applied together may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Keeps documents in a table of PostgreSQL, for a service that has one already: as the fallback of another engine, or alone.
 ///
@@ -38,7 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// - Every match is scored: a word that is in most documents makes a search slow, and a query of more than a thousand parts, each term
 ///   once and once again for each boosted field, is `Unsupported`. Sorted pages read an index only.
 /// - A `tsvector` keeps 16,383 places, 255 of one term, and 1 MB. A document with more places counts as having every phrase whose words
-///   it has; one with more terms, some hundred thousand different ones, is refused.
+///   it has; one with more terms, some hundred thousand different ones, is refused. Its older version is not found any more either, and
+///   pages say how many documents are left out so, as [`Gap::Missing`](crate::Gap::Missing).
+/// - Changes that are applied together are written in one transaction. Where that takes longer than a quarter of the
+///   [patience](Self::with_patience), they are written in parts, so that one document that takes long keeps no other from being written.
 ///
 /// Tables are made when it is opened, one for each index that is built anew.
 #[derive(Clone, Debug)]
@@ -47,13 +50,9 @@ pub struct PostgresEngine {
     table: Table,
     pool: PgPool,
     name: String,
+    patience: Duration,
     /// The index that is written and read, where it is not the one in use.
     aside: Option<i64>,
-}
-
-/// Tells whether the server may have refused one value of many: none that a repetition would be good for.
-fn is_of_a_value(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Storage) && !error.retry().is_retryable()
 }
 
 fn at(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
@@ -66,6 +65,8 @@ struct Index {
     applied: Option<i64>,
     documents: i64,
     terms: i64,
+    /// How many documents it knows the versions of and could not take.
+    refused: i64,
 }
 
 impl PostgresEngine {
@@ -77,8 +78,8 @@ impl PostgresEngine {
     /// `Unavailable` where the database cannot be reached.
     pub async fn open(schema: Schema, pool: PgPool) -> Result<Self> {
         schema.validate()?;
-        let engine =
-            Self { table: Table::new(&schema), schema, pool, name: "postgres".to_owned(), aside: None };
+        let (table, name) = (Table::new(&schema), "postgres".to_owned());
+        let engine = Self { schema, table, pool, name, patience: PATIENCE, aside: None };
         engine.make().await?;
         Ok(engine)
     }
@@ -87,6 +88,14 @@ impl PostgresEngine {
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Sets how long changes that are applied together may take (default 20 s). Those that were not written by then fail as a
+    /// [`Timeout`](ErrorKind::Timeout).
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -222,7 +231,7 @@ impl PostgresEngine {
 
     /// Looks the index up, and lets what follows in the transaction take no longer: one round trip for both.
     async fn index_within(&self, connection: &mut PgConnection, limit: Option<Duration>) -> Result<Index> {
-        let sql = "SELECT generation, applied, documents, terms, \
+        let sql = "SELECT generation, applied, documents, terms, refused, \
                    set_config('statement_timeout', COALESCE($3, current_setting('statement_timeout')), TRUE) \
                    FROM pumasi_search_index \
                    WHERE name = $1 AND CASE WHEN $2::bigint IS NULL THEN in_use ELSE generation = $2 END";
@@ -240,6 +249,7 @@ impl PostgresEngine {
             applied: row.try_get(1).map_err(&read)?,
             documents: row.try_get(2).map_err(&read)?,
             terms: row.try_get(3).map_err(&read)?,
+            refused: row.try_get(4).map_err(&read)?,
         })
     }
 
@@ -259,7 +269,10 @@ impl PostgresEngine {
             documents: index.documents,
             mean,
         };
-        let page = search.run(&mut transaction, query).await?;
+        let mut page = search.run(&mut transaction, query).await?;
+        if let Some(refused) = u64::try_from(index.refused).ok().filter(|refused| *refused > 0) {
+            page.gaps.push(Gap::Missing(refused));
+        }
         let empty = page.hits.is_empty() && (query.limit > 0 || page.total == Total::Exact(0));
         if empty && index.documents > 0 && self.is_emptied(&mut transaction, index.generation).await? {
             let what = "the table of the index in PostgreSQL was emptied by somebody else";
@@ -274,113 +287,6 @@ impl PostgresEngine {
         let sql = format!("SELECT NOT EXISTS (SELECT FROM {table} WHERE source IS NOT NULL)");
         let emptied = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await;
         emptied.map_err(at("searching in PostgreSQL"))
-    }
-
-    /// Writes a batch, for as long as a batch may take.
-    async fn in_time(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
-        let timeout = || Error::new(ErrorKind::Timeout, "writing to the index in PostgreSQL took too long");
-        tokio::time::timeout(PATIENCE, self.write(changes)).await.unwrap_or_else(|_| Err(timeout()))
-    }
-
-    /// Writes a batch that the server refused in halves, and those again, so that the bad changes of it are refused alone.
-    async fn apart(&self, changes: &[Change], refusal: Error) -> Result<Vec<Result<Applied>>> {
-        let mut results = Vec::with_capacity(changes.len());
-        let (front, back) = changes.split_at(changes.len() / 2);
-        let mut open = vec![back, front];
-        while let Some(part) = open.pop() {
-            match self.in_time(part).await {
-                Ok(written) => results.extend(written),
-                Err(error) if !is_of_a_value(&error) => return Err(error),
-                Err(error) if part.len() == 1 => results.push(Err(error)),
-                Err(_) => {
-                    let (front, back) = part.split_at(part.len() / 2);
-                    open.extend([back, front]);
-                }
-            }
-        }
-        // what is refused of everything is not about a change
-        if results.iter().all(Result::is_err) { Err(refusal) } else { Ok(results) }
-    }
-
-    async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
-        let writing = at("writing to the index in PostgreSQL");
-        let checked: Vec<Result<()>> = changes.iter().map(|change| change.check(&self.schema)).collect();
-        // what a schema refuses may hold what the database does
-        let good = changes.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
-        let mut ids: Vec<&str> = good.map(|(change, _)| change.id()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&writing)?;
-        let index = self.index_within(&mut transaction, Some(PATIENCE)).await?;
-        let table = self.table.name(index.generation);
-        let sql = format!(
-            "SELECT id, version, length, source IS NOT NULL FROM {table} WHERE id = ANY($1) ORDER BY id FOR UPDATE"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(&ids)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(&writing)?;
-        let mut known: HashMap<String, (u64, i64, bool)> = HashMap::new();
-        for row in rows {
-            let version: i64 = row.try_get(1).map_err(&writing)?;
-            let length: i32 = row.try_get(2).map_err(&writing)?;
-            let there = row.try_get(3).map_err(&writing)?;
-            let id = row.try_get(0).map_err(&writing)?;
-            known.insert(id, (u64::try_from(version).unwrap_or_default(), length.into(), there));
-        }
-        let mut newest: BTreeMap<&str, Row<'_>> = BTreeMap::new();
-        let mut applied = index.applied;
-        let mut results = Vec::with_capacity(changes.len());
-        for (change, checked) in changes.iter().zip(checked) {
-            if let Err(error) = checked {
-                results.push(Err(error));
-                continue;
-            }
-            applied = applied.max(change.at().map(Timestamp::as_micros));
-            let before = newest.get(change.id()).map(|row| row.change.version());
-            let before = before.or_else(|| known.get(change.id()).map(|(version, ..)| *version));
-            if before.is_some_and(|before| before >= change.version()) {
-                results.push(Ok(Applied::Stale));
-                continue;
-            }
-            results.push(self.table.row(&self.schema, change).map(|row| {
-                newest.insert(change.id(), row);
-                Applied::Done
-            }));
-        }
-        let (mut documents, mut terms) = (0_i64, 0_i64);
-        for (id, row) in &newest {
-            let (length, there) = known.get(*id).map_or((0, false), |(_, length, there)| (*length, *there));
-            documents += i64::from(row.change.document().is_some()) - i64::from(there);
-            terms += i64::from(row.length) - length;
-        }
-        // in the order of their ids, so that two writers do not wait for each other
-        let rows: Vec<&Row<'_>> = newest.values().collect();
-        for rows in rows.chunks(self.table.rows_at_once()) {
-            let mut builder = QueryBuilder::<Postgres>::new(self.table.insert(index.generation));
-            builder.push("VALUES ");
-            for (place, row) in rows.iter().enumerate() {
-                builder.push(if place > 0 { ", " } else { "" });
-                self.table.push(&mut builder, row);
-            }
-            builder.push(self.table.replace(index.generation));
-            builder.build().execute(&mut *transaction).await.map_err(&writing)?;
-        }
-        sqlx::query(
-            "UPDATE pumasi_search_index SET applied = greatest(applied, $3), documents = documents + $4, \
-             terms = terms + $5 WHERE name = $1 AND generation = $2",
-        )
-        .bind(self.schema.name())
-        .bind(index.generation)
-        .bind(applied)
-        .bind(documents)
-        .bind(terms)
-        .execute(&mut *transaction)
-        .await
-        .map_err(&writing)?;
-        transaction.commit().await.map_err(&writing)?;
-        Ok(results)
     }
 }
 
@@ -406,10 +312,7 @@ impl SearchEngine for PostgresEngine {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        match self.in_time(changes).await {
-            Err(error) if changes.len() > 1 && is_of_a_value(&error) => self.apart(changes, error).await,
-            written => written,
-        }
+        self.write(changes).await
     }
 
     async fn status(&self) -> Result<Status> {

@@ -34,15 +34,43 @@ pub(super) struct Table {
     prefixes: Vec<usize>,
 }
 
-/// A document's row; one that was deleted has its id, version and moment only.
+/// The length of a row whose document is more than the index takes: its version is known, and it is not found.
+const REFUSED: i32 = -1;
+
+/// A document's row; one that was deleted or refused has its id, version and moment only.
 pub(super) struct Row<'a> {
     pub(super) change: &'a Change,
+    pub(super) content: Content,
+}
+
+/// What a row holds of its document.
+pub(super) struct Content {
     source: Option<String>,
-    /// How many terms it has.
-    pub(super) length: i32,
+    length: i32,
     all: Option<String>,
     apart: Vec<Option<String>>,
     prefixes: Vec<Option<String>>,
+}
+
+impl Content {
+    /// Whether the document is found.
+    pub(super) const fn is_there(&self) -> bool {
+        self.source.is_some()
+    }
+
+    pub(super) const fn is_refused(&self) -> bool {
+        is_refused(self.is_there(), self.length)
+    }
+
+    /// How many terms it has.
+    pub(super) fn terms(&self) -> i64 {
+        self.length.max(0).into()
+    }
+}
+
+/// Whether a row that is there or not, of such a length, is that of a refused document.
+pub(super) const fn is_refused(is_there: bool, length: i32) -> bool {
+    !is_there && length == REFUSED
 }
 
 impl Table {
@@ -136,12 +164,16 @@ impl Table {
         format!("INSERT INTO {} ({}) ", self.name(generation), self.names().join(", "))
     }
 
-    /// Ends it: newer versions replace older ones.
+    /// Ends it: newer versions replace older ones, and what is taken replaces what was refused.
     pub(super) fn replace(&self, generation: i64) -> String {
         let name = self.name(generation);
         let set: Vec<String> =
             self.names().iter().skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
-        format!(" ON CONFLICT (id) DO UPDATE SET {} WHERE {name}.version < excluded.version", set.join(", "))
+        let set = set.join(", ");
+        format!(
+            " ON CONFLICT (id) DO UPDATE SET {set} WHERE {name}.version < excluded.version \
+             OR ({name}.version = excluded.version AND {name}.source IS NULL AND {name}.length = {REFUSED})"
+        )
     }
 
     fn names(&self) -> Vec<String> {
@@ -163,15 +195,19 @@ impl Table {
         60_000 / self.names().len().max(1)
     }
 
+    /// What is kept of a deleted document, or of one that was refused.
+    pub(super) fn nothing(&self, refused: bool) -> Content {
+        let nothing = |places: &[usize]| places.iter().map(|_| None).collect();
+        let (apart, prefixes) = (nothing(&self.apart), nothing(&self.prefixes));
+        let length = if refused { REFUSED } else { 0 };
+        Content { source: None, length, all: None, apart, prefixes }
+    }
+
     /// # Errors
     ///
     /// `InvalidInput` for a document with more terms than a `tsvector` holds.
-    pub(super) fn row<'a>(&self, schema: &Schema, change: &'a Change) -> Result<Row<'a>> {
-        let Some(document) = change.document() else {
-            let nothing = |places: &[usize]| places.iter().map(|_| None).collect();
-            let (apart, prefixes) = (nothing(&self.apart), nothing(&self.prefixes));
-            return Ok(Row { change, source: None, length: 0, all: None, apart, prefixes });
-        };
+    pub(super) fn content(&self, schema: &Schema, change: &Change) -> Result<Content> {
+        let Some(document) = change.document() else { return Ok(self.nothing(false)) };
         let taken = terms(schema, document.source());
         let apart = self.apart.iter().map(|index| {
             let own = taken.apart.iter().find(|(known, _)| known == index);
@@ -181,8 +217,7 @@ impl Table {
             let words = taken.prefixes.iter().find(|(known, _)| known == index).map(|(_, words)| words);
             words.map(|words| beginnings(words)).transpose()
         });
-        Ok(Row {
-            change,
+        Ok(Content {
             source: Some(document.source().to_string()),
             length: i32::try_from(taken.all.len()).unwrap_or(i32::MAX),
             all: Some(tsvector(&taken.all)?),
@@ -193,17 +228,18 @@ impl Table {
 
     /// Appends a row's values.
     pub(super) fn push(&self, builder: &mut QueryBuilder<Postgres>, row: &Row<'_>) {
-        let change = row.change;
+        let Row { change, content } = row;
         builder.push("(").push_bind(change.id().to_owned());
         builder.push(", ").push_bind(i64::try_from(change.version()).unwrap_or(i64::MAX));
         builder.push(", ").push_bind(change.at().map(Timestamp::as_micros));
-        builder.push(", ").push_bind(row.source.clone());
-        builder.push(", ").push_bind(row.length);
-        for vector in std::iter::once(&row.all).chain(&row.apart).chain(&row.prefixes) {
+        builder.push(", ").push_bind(content.source.clone());
+        builder.push(", ").push_bind(content.length);
+        for vector in std::iter::once(&content.all).chain(&content.apart).chain(&content.prefixes) {
             builder.push(", ").push_bind(vector.clone()).push("::tsvector");
         }
         for (path, kind) in &self.kinds {
-            let value = change.document().and_then(|document| value_at(document.source(), path));
+            let document = change.document().filter(|_| content.is_there());
+            let value = document.and_then(|document| value_at(document.source(), path));
             builder.push(", ");
             push_value(builder, *kind, value);
         }

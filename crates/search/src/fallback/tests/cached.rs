@@ -229,3 +229,65 @@ async fn an_answer_from_the_future_is_of_unknown_age() {
     let here = world.builder(&engine, &database).cache(cache).build().unwrap();
     assert!(matches!(here.call(1).await.unwrap(), Served::Fresh { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_a_shared_cache_fails_nobody_is_answered_by_a_call_from_before_a_write() {
+    for fault in [Fault::Down, Fault::Hanging, Fault::ReadOnly] {
+        let world = World::new();
+        let (engine, database) = world.backends();
+        let (cache, flaky) = shared();
+        let fallback = world.builder(&engine, &database).longest_hedge_delay(millis(90)).cache(cache).build();
+        let fallback = fallback.unwrap();
+        let _kept = fallback.call(3).await.unwrap();
+        engine.set(Mode::Well(80));
+        flaky.set_fault(fault);
+        let fetching = tokio::spawn({
+            let fallback = fallback.clone();
+            async move { fallback.call(1).await }
+        });
+        tokio::time::sleep(millis(30)).await;
+        world.version.store(1, Ordering::SeqCst);
+        assert!(fallback.invalidate_all().await.is_err());
+        let (after, before) = tokio::join!(fallback.call(1), fetching);
+        assert_eq!(before.unwrap().unwrap().split().1.version, 0);
+        assert_eq!(after.unwrap().split().1.version, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_was_ahead_for_a_while_spoils_the_cache_for_no_longer() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let (cache, _) = shared();
+    let right = Wall { set_by: Arc::default(), ..world.clock.clone() };
+    let one = world.builder(&engine, &database).cache(cache.clone()).build().unwrap();
+    let two = world.builder(&engine, &database).clock(Arc::new(right)).cache(cache).build().unwrap();
+    let _kept = one.call(1).await.unwrap();
+    world.clock.set(86_400_000);
+    let _kept = one.call(2).await.unwrap();
+    world.clock.set(-86_400_000);
+    for (request, asked) in [(3, [&one, &two]), (4, [&two, &one]), (2, [&one, &two])] {
+        let [first, second] = asked;
+        assert_eq!(first.call(request).await.unwrap().as_str(), "fresh");
+        assert_eq!(second.call(request).await.unwrap().as_str(), "cached", "{request}");
+    }
+    for script in [&engine, &database] {
+        script.set(Mode::Failing(ErrorKind::Unavailable, 0));
+    }
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let Served::Stale { age, .. } = one.call(4).await.unwrap() else { panic!("stale") };
+    assert!(age >= Duration::from_mins(1) && age < Duration::from_mins(2), "{age:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_while_the_clock_was_ahead_is_not_young_when_that_day_comes() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let fallback = world.builder(&engine, &database).cache(memory()).build().unwrap();
+    world.clock.set(86_400_000);
+    let _kept = fallback.call(1).await.unwrap();
+    world.clock.set(-86_400_000);
+    let _other = fallback.call(2).await.unwrap();
+    tokio::time::sleep(Duration::from_hours(24) + Duration::from_secs(10)).await;
+    assert_eq!(fallback.call(1).await.unwrap().as_str(), "fresh");
+}

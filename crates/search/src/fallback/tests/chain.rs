@@ -1,5 +1,5 @@
 use super::*;
-use crate::fallback::{Cause, Served};
+use crate::fallback::{AnswerCache, CacheKey, Cause, Served};
 
 #[tokio::test(start_paused = true)]
 async fn a_well_primary_is_all_that_is_asked() {
@@ -27,6 +27,34 @@ async fn it_starts_while_the_primary_is_down_and_says_why_another_answered() {
     };
     assert_eq!((value.by.as_str(), &*backend, gaps.len()), ("database", "database", 0));
     assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Unavailable, millis(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_panics_has_failed_and_costs_nobody_an_answer() {
+    for cached in [false, true] {
+        let world = World::new();
+        let (engine, database) = world.backends();
+        engine.set(Mode::Panicking);
+        let mut builder = world.builder(&engine, &database);
+        if cached {
+            builder =
+                builder.cache(AnswerCache::memory(10, |request: &u32| CacheKey::of(request.to_string())));
+        }
+        let fallback = builder.build().unwrap();
+        for request in 0..20 {
+            let served = fallback.call(request).await.unwrap();
+            assert_eq!(served.backend(), Some("database"), "{request}");
+        }
+        assert_eq!(state(&fallback), BreakerState::Open);
+        engine.set(Mode::Well(5));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(fallback.call(99).await.unwrap().is_current());
+
+        for script in [&engine, &database] {
+            script.set(Mode::Panicking);
+        }
+        assert_eq!(fallback.call(100).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
 }
 
 #[tokio::test(start_paused = true)]

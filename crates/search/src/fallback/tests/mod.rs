@@ -38,6 +38,7 @@ enum Mode {
     Failing(ErrorKind, u64),
     Hanging,
     Partial,
+    Panicking,
     /// Half of what it is asked fails, in no order.
     Half,
 }
@@ -121,6 +122,7 @@ impl Script {
                 Err(Error::new(kind, "as told"))
             }
             Mode::Hanging => std::future::pending().await,
+            Mode::Panicking => panic!("as told"),
             Mode::Half => {
                 let asked = self.calls().wrapping_add(self.probes());
                 match asked.wrapping_mul(0x9E37_79B9) >> 31 {

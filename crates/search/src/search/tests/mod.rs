@@ -1,3 +1,4 @@
+mod kept;
 mod truth;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ enum Mode {
     TimedOut,
     /// Answers, and takes no changes.
     Full,
+    /// Answers, and refuses changes for good.
+    Refusing,
     /// Well, but its pages do not say how much it knows.
     Untold,
 }
@@ -66,7 +69,7 @@ impl Switched {
         match mode {
             Mode::Down => Err(Error::new(ErrorKind::Unavailable, "connection refused")),
             Mode::Hanging => std::future::pending().await,
-            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Untold => Ok(mode),
+            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Refusing | Mode::Untold => Ok(mode),
         }
     }
 }
@@ -97,6 +100,10 @@ impl SearchEngine for Switched {
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         if *self.mode.lock().unwrap() == Mode::Full {
             return Err(Error::new(ErrorKind::Unavailable, "no room is left"));
+        }
+        if *self.mode.lock().unwrap() == Mode::Refusing {
+            let refused = || Error::new(ErrorKind::InvalidInput, "the document is too large");
+            return Ok(changes.iter().map(|_| Err(refused())).collect());
         }
         self.engine.apply(changes).await
     }
@@ -482,7 +489,19 @@ async fn the_doctor_says_in_words_what_is_wrong() {
     database.apply(&[post(7, 2), Change::delete("00008", 2)]).await.unwrap();
     let report = search.doctor(limit).await;
     assert_eq!(report.health(), Health::Warning, "{report}");
-    assert!(report.to_string().contains("2 are missing or of another version, and 1 are there"), "{report}");
+    for told in [
+        "warning  engine: of 99 documents of database, 0 are missing and 1 of an older version",
+        "warning  database: of 100 documents of engine, 1 are missing and 0 of an older version",
+    ] {
+        assert!(report.to_string().contains(told), "{report}");
+    }
+    engine.apply(&[post(7, 2)]).await.unwrap();
+    database.apply(&[post(200, 1)]).await.unwrap();
+    let report = search.doctor(limit).await;
+    assert!(
+        report.to_string().contains("database: 1 documents are there that engine does not have"),
+        "{report}"
+    );
 
     engine.engine.wipe().unwrap();
     let report = search.doctor(limit).await.to_string();
@@ -492,5 +511,25 @@ async fn the_doctor_says_in_words_what_is_wrong() {
     let began = tokio::time::Instant::now();
     let report = search.doctor(limit).await.to_string();
     assert!(report.contains("bad      engine: engine did not say how it stands"), "{report}");
-    assert!(began.elapsed() <= limit * 7, "{:?}", began.elapsed());
+    assert!(
+        report.contains("bad      engine: it did not say within 1s which documents it holds"),
+        "{report}"
+    );
+    assert!(began.elapsed() <= limit + Duration::from_millis(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_doctor_says_which_engine_it_is_that_lacks_documents() {
+    let (engine, database) = filled(1_000).await;
+    let search = builder(&engine, &database).build().unwrap();
+    engine.engine.wipe().unwrap();
+    engine.apply(&(0..600).map(|id| post(id, 1)).collect::<Vec<_>>()).await.unwrap();
+    let report = search.doctor(Duration::from_secs(1)).await;
+    for told in [
+        "warning  engine: it lacks at least 400 documents of another engine",
+        "warning  engine: of 1000 documents of database, 400 are missing and 0 of an older version",
+    ] {
+        assert!(report.to_string().contains(told), "{report}");
+    }
+    assert!(!report.to_string().contains("warning  database"), "{report}");
 }

@@ -8,4 +8,5 @@ CREATE TABLE IF NOT EXISTS pumasi_search_index (
     terms        bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (name, generation)
 );
+ALTER TABLE pumasi_search_index ADD COLUMN IF NOT EXISTS refused bigint NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX IF NOT EXISTS pumasi_search_index_in_use ON pumasi_search_index (name) WHERE in_use;
