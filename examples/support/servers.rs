@@ -15,7 +15,9 @@ use std::sync::Arc;
 use pumasi_core::cache::{Cache, MokaCache};
 use pumasi_core::event::{EventBus, SqliteBus};
 use pumasi_core::{Error, ErrorKind, Result};
+#[cfg(feature = "rag")]
 use pumasi_rag::{Space, Store, Tenant};
+#[cfg(feature = "search")]
 use pumasi_search::leaderboard::{BoardStore, MemberId, SqliteBoards};
 
 /// The variable with the URL of PostgreSQL.
@@ -55,7 +57,12 @@ pub fn folder(path: &Path) -> std::result::Result<(), String> {
 }
 
 /// A server that is asked for is used, or the service does not start.
-#[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres", feature = "qdrant")))]
+#[cfg(not(all(
+    feature = "kafka",
+    feature = "redis",
+    feature = "postgres",
+    any(feature = "qdrant", not(feature = "rag"))
+)))]
 fn not_built<T>(variable: &str, feature: &str) -> Result<T> {
     let said =
         format!("{variable} is set, and this program was built without it: cargo run --features {feature} …");
@@ -139,6 +146,7 @@ fn redis_cache(_: &str) -> Result<Arc<dyn Cache>> {
 /// # Errors
 ///
 /// `Unsupported` as with [`bus`]; otherwise the store's.
+#[cfg(feature = "search")]
 pub async fn boards<M: MemberId>(file: &Path, database: Option<Pool>) -> Result<Arc<dyn BoardStore<M>>> {
     if let Some(url) = set(REDIS) {
         return redis_boards(&url);
@@ -154,13 +162,13 @@ pub async fn boards<M: MemberId>(file: &Path, database: Option<Pool>) -> Result<
     }
 }
 
-#[cfg(feature = "redis")]
+#[cfg(all(feature = "search", feature = "redis"))]
 fn redis_boards<M: MemberId>(url: &str) -> Result<Arc<dyn BoardStore<M>>> {
     let boards = pumasi_search::leaderboard::RedisBoards::open(url)?;
     Ok(Arc::new(boards.with_prefix(&prefixed("pumasi:boards:", ':'))))
 }
 
-#[cfg(not(feature = "redis"))]
+#[cfg(all(feature = "search", not(feature = "redis")))]
 fn redis_boards<M: MemberId>(_: &str) -> Result<Arc<dyn BoardStore<M>>> {
     not_built(REDIS, "redis")
 }
@@ -232,6 +240,7 @@ fn connect(_: &str, _: &str) -> std::future::Ready<Result<Pool>> {
 /// # Errors
 ///
 /// `Unsupported` as with [`bus`]; otherwise the store's.
+#[cfg(feature = "rag")]
 pub async fn qdrant(service: &str, space: &Space, tenant: &Tenant) -> Result<Option<Arc<dyn Store>>> {
     match set(QDRANT) {
         Some(url) => collection(&url, service, space, tenant).await.map(Some),
@@ -251,7 +260,7 @@ async fn collection(url: &str, service: &str, space: &Space, tenant: &Tenant) ->
     Ok(Arc::new(QdrantStore::open_with(url, space.clone(), tenant.clone(), options).await?))
 }
 
-#[cfg(not(feature = "qdrant"))]
+#[cfg(all(feature = "rag", not(feature = "qdrant")))]
 fn collection(_: &str, _: &str, _: &Space, _: &Tenant) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(not_built(QDRANT, "qdrant"))
 }
