@@ -76,6 +76,11 @@ impl SearchEngine for Cable {
         self.engine.schema()
     }
 
+    async fn prepare(&self) -> Result<()> {
+        self.reach().await?;
+        self.engine.prepare().await
+    }
+
     async fn search(&self, query: &Query, left: Duration) -> Result<Page> {
         self.reach().await?;
         self.engine.search(query, left).await

@@ -10,6 +10,9 @@ use crate::cable::Cable;
 
 /// How often the engines are looked at while nobody searches.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long an engine of this process that is spared is left alone between two probes, so that it is back within a second of being well.
+/// A probe may take half of that, ten times what such an engine needs on a busy machine: one that is slow and well has to come back, too.
+pub(crate) const NEAR: Duration = Duration::from_millis(200);
 
 #[derive(Clone)]
 pub(crate) struct Engines {
@@ -23,6 +26,7 @@ impl Engines {
         primary: impl SearchEngine + 'static,
         fallback: impl SearchEngine + 'static,
         cache: PageCache,
+        probe_every: Duration,
     ) -> Result<Self> {
         let (primary, fallback) = (Cable::to(primary), Cable::to(fallback));
         let search = Search::builder("posts")
@@ -30,9 +34,7 @@ impl Engines {
             .fallback(fallback.clone())
             .cache(cache)
             .deadline(Duration::from_millis(500))
-            // Who is cut off is back within a second of being well. A probe may take half of that pause, ten times what an engine needs
-            // on a busy machine: one that is slow and well has to come back, too.
-            .tune(|fallback| fallback.probe_every(Duration::from_millis(200)))
+            .tune(|fallback| fallback.probe_every(probe_every))
             .build()?;
         Ok(Self { search, primary, fallback })
     }

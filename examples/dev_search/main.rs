@@ -17,7 +17,8 @@
 //! The service does the same for people:
 //!
 //! - *Anybody* searches. The primary engine is an index in the folder, the fallback the database (a copy in memory, where that is a
-//!   file); both follow the table by events, also after they were away.
+//!   file); where there is a cluster it is the primary, with the database, or else the index, behind it. Both follow the table by
+//!   events, also after they were away.
 //! - A *member* writes posts and parties, orders places in projects and lectures (place held, paid for and confirmed, or everything
 //!   undone), and keeps todos, whose every write names the version that it was based on.
 //! - A *tutor* offers projects and lectures besides.
@@ -27,6 +28,7 @@
 //! |---|---|
 //! | `PUMASI_TOKEN_KEY` | signs and checks tokens (JWT, HS256; claims `sub`, `role`: `member`, `tutor` or `operator`, `aud`: `dev_search`, `exp`). Without it the key is random, and the page hands out tokens to whoever asks: for development |
 //! | `PUMASI_POSTGRES_URL` | entries, orders, places and todos, and the fallback engine (feature `postgres`) |
+//! | `PUMASI_OPENSEARCH_URL` | the primary engine: OpenSearch or Elasticsearch, several nodes by comma (feature `opensearch`) |
 //! | `PUMASI_REDIS_URL` | cached pages, and events where there is no Kafka (feature `redis`) |
 //! | `PUMASI_KAFKA_URL` | events (feature `kafka`) |
 //! | `RUST_LOG` | what is logged (JSON lines on standard error), by default `info` |

@@ -34,6 +34,7 @@ impl Running {
             servers::REDIS,
             servers::KAFKA,
             servers::QDRANT,
+            servers::OPENSEARCH,
             servers::PREFIX,
             serve::ORIGINS,
         ] {

@@ -6,7 +6,8 @@
 //! | `PUMASI_KAFKA_URL` | events: `host:port`, several by comma | `kafka` |
 //! | `PUMASI_REDIS_URL` | events, where there is no Kafka, what is cached, and leaderboards: `redis://host:port` | `redis` |
 //! | `PUMASI_QDRANT_URL` | knowledge: `http://host:port` of its gRPC interface, with a key in `PUMASI_QDRANT_KEY` | `qdrant` |
-//! | `PUMASI_PREFIX` | what keys, topics, groups, schemas and collections begin with, where several installations share servers | |
+//! | `PUMASI_OPENSEARCH_URL` | the first of a search's engines: `http://host:port`, several nodes by comma | `opensearch` |
+//! | `PUMASI_PREFIX` | what keys, topics, groups, schemas, collections and indexes begin with, where several installations share servers | |
 
 use std::env;
 use std::path::Path;
@@ -15,8 +16,12 @@ use std::sync::Arc;
 use pumasi_core::cache::{Cache, MokaCache};
 use pumasi_core::event::{EventBus, SqliteBus};
 use pumasi_core::{Error, ErrorKind, Result};
+#[cfg(feature = "rag")]
 use pumasi_rag::{Space, Store, Tenant};
+#[cfg(feature = "search")]
 use pumasi_search::leaderboard::{BoardStore, MemberId, SqliteBoards};
+#[cfg(feature = "search")]
+use pumasi_search::{Schema, SearchEngine};
 
 /// The variable with the URL of PostgreSQL.
 pub const POSTGRES: &str = "PUMASI_POSTGRES_URL";
@@ -26,6 +31,8 @@ pub const REDIS: &str = "PUMASI_REDIS_URL";
 pub const KAFKA: &str = "PUMASI_KAFKA_URL";
 /// The variable with the URL of Qdrant.
 pub const QDRANT: &str = "PUMASI_QDRANT_URL";
+/// The variable with the addresses of OpenSearch or Elasticsearch.
+pub const OPENSEARCH: &str = "PUMASI_OPENSEARCH_URL";
 /// The variable with what tells one installation from others on the same servers.
 pub const PREFIX: &str = "PUMASI_PREFIX";
 
@@ -40,7 +47,13 @@ fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-#[cfg(any(feature = "kafka", feature = "redis", feature = "postgres", feature = "qdrant"))]
+#[cfg(any(
+    feature = "kafka",
+    feature = "redis",
+    feature = "postgres",
+    feature = "qdrant",
+    feature = "opensearch"
+))]
 fn prefixed(start: &str, end: char) -> String {
     set(PREFIX).map_or_else(|| start.to_owned(), |prefix| format!("{prefix}{end}{start}"))
 }
@@ -55,7 +68,13 @@ pub fn folder(path: &Path) -> std::result::Result<(), String> {
 }
 
 /// A server that is asked for is used, or the service does not start.
-#[cfg(not(all(feature = "kafka", feature = "redis", feature = "postgres", feature = "qdrant")))]
+#[cfg(not(all(
+    feature = "kafka",
+    feature = "redis",
+    feature = "postgres",
+    any(feature = "qdrant", not(feature = "rag")),
+    any(feature = "opensearch", not(feature = "search"))
+)))]
 fn not_built<T>(variable: &str, feature: &str) -> Result<T> {
     let said =
         format!("{variable} is set, and this program was built without it: cargo run --features {feature} …");
@@ -139,6 +158,7 @@ fn redis_cache(_: &str) -> Result<Arc<dyn Cache>> {
 /// # Errors
 ///
 /// `Unsupported` as with [`bus`]; otherwise the store's.
+#[cfg(feature = "search")]
 pub async fn boards<M: MemberId>(file: &Path, database: Option<Pool>) -> Result<Arc<dyn BoardStore<M>>> {
     if let Some(url) = set(REDIS) {
         return redis_boards(&url);
@@ -154,13 +174,13 @@ pub async fn boards<M: MemberId>(file: &Path, database: Option<Pool>) -> Result<
     }
 }
 
-#[cfg(feature = "redis")]
+#[cfg(all(feature = "search", feature = "redis"))]
 fn redis_boards<M: MemberId>(url: &str) -> Result<Arc<dyn BoardStore<M>>> {
     let boards = pumasi_search::leaderboard::RedisBoards::open(url)?;
     Ok(Arc::new(boards.with_prefix(&prefixed("pumasi:boards:", ':'))))
 }
 
-#[cfg(not(feature = "redis"))]
+#[cfg(all(feature = "search", not(feature = "redis")))]
 fn redis_boards<M: MemberId>(_: &str) -> Result<Arc<dyn BoardStore<M>>> {
     not_built(REDIS, "redis")
 }
@@ -190,7 +210,7 @@ async fn connect(url: &str, service: &str) -> Result<Pool> {
     let options: PgConnectOptions = url.parse().map_err(bad)?;
     let options = sqlx::ConnectOptions::disable_statement_logging(options);
     let connecting = |error| failed("connecting to PostgreSQL", error);
-    let schema = schema(&prefixed(service, '_'));
+    let schema = plain(&prefixed(service, '_'));
     let mut connection = PgConnection::connect_with(&options).await.map_err(connecting)?;
     // Two processes that make one schema at once fail even with IF NOT EXISTS.
     let make = format!(
@@ -208,15 +228,15 @@ async fn connect(url: &str, service: &str) -> Result<Pool> {
         .map_err(connecting)
 }
 
-/// Writes a name as one of PostgreSQL's that needs no quotes, at most 63 bytes long.
-#[cfg(feature = "postgres")]
-fn schema(name: &str) -> String {
-    let plain = name
+/// Writes a name as PostgreSQL takes it without quotes and OpenSearch within the name of an index: in lower case, at most 63 bytes long.
+#[cfg(any(feature = "postgres", feature = "opensearch"))]
+fn plain(name: &str) -> String {
+    let letters = name
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
     let name: String = if name.starts_with(|first: char| first.is_ascii_digit()) { "_" } else { "" }
         .chars()
-        .chain(plain)
+        .chain(letters)
         .collect();
     // What tells services apart stands at the end.
     name.chars().rev().take(63).collect::<Vec<_>>().into_iter().rev().collect()
@@ -227,11 +247,36 @@ fn connect(_: &str, _: &str) -> std::future::Ready<Result<Pool>> {
     std::future::ready(not_built(POSTGRES, "postgres"))
 }
 
+/// A search engine on OpenSearch or Elasticsearch, in an index of this name, if the environment names nodes; none of them is asked yet.
+///
+/// # Errors
+///
+/// `Unsupported` as with [`bus`]; `InvalidInput` if an address is no URL.
+#[cfg(feature = "search")]
+pub fn opensearch(index: &str, schema: Schema) -> Result<Option<Arc<dyn SearchEngine>>> {
+    set(OPENSEARCH).map(|nodes| cluster(&nodes, index, schema)).transpose()
+}
+
+#[cfg(feature = "opensearch")]
+fn cluster(nodes: &str, index: &str, schema: Schema) -> Result<Arc<dyn SearchEngine>> {
+    let nodes: Vec<String> = nodes.split(',').map(|node| node.trim().to_owned()).collect();
+    let engine = pumasi_search::OpenSearchEngine::new(schema, &nodes).map_err(|error| {
+        Error::new(error.kind(), format!("{OPENSEARCH} is no list of nodes' URLs")).with_source(error)
+    })?;
+    Ok(Arc::new(engine.with_prefix(format!("pumasi_{}", plain(&prefixed(index, '_'))))))
+}
+
+#[cfg(all(feature = "search", not(feature = "opensearch")))]
+fn cluster(_: &str, _: &str, _: Schema) -> Result<Arc<dyn SearchEngine>> {
+    not_built(OPENSEARCH, "opensearch")
+}
+
 /// Opens the knowledge of a service in Qdrant, in a collection named as the service, if the environment names one.
 ///
 /// # Errors
 ///
 /// `Unsupported` as with [`bus`]; otherwise the store's.
+#[cfg(feature = "rag")]
 pub async fn qdrant(service: &str, space: &Space, tenant: &Tenant) -> Result<Option<Arc<dyn Store>>> {
     match set(QDRANT) {
         Some(url) => collection(&url, service, space, tenant).await.map(Some),
@@ -251,17 +296,17 @@ async fn collection(url: &str, service: &str, space: &Space, tenant: &Tenant) ->
     Ok(Arc::new(QdrantStore::open_with(url, space.clone(), tenant.clone(), options).await?))
 }
 
-#[cfg(not(feature = "qdrant"))]
+#[cfg(all(feature = "rag", not(feature = "qdrant")))]
 fn collection(_: &str, _: &str, _: &Space, _: &Tenant) -> std::future::Ready<Result<Arc<dyn Store>>> {
     std::future::ready(not_built(QDRANT, "qdrant"))
 }
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(all(test, any(feature = "postgres", feature = "opensearch")))]
 mod tests {
     use super::*;
 
     #[test]
-    fn schemas_are_names_that_need_no_quotes() {
+    fn names_of_schemas_and_indexes_need_no_quotes() {
         for (name, wanted) in [
             ("every_task", "every_task"),
             ("Club-A_every_task", "club_a_every_task"),
@@ -269,9 +314,9 @@ mod tests {
             ("동네_slack_bot", "___slack_bot"),
             ("\"; DROP TABLE x; --_slack_bot", "___drop_table_x_____slack_bot"),
         ] {
-            assert_eq!(schema(name), wanted);
+            assert_eq!(plain(name), wanted);
         }
-        assert!(schema(&format!("{}_slack_bot", "x".repeat(100))).ends_with("x_slack_bot"));
-        assert_eq!(schema(&"x".repeat(100)).len(), 63);
+        assert!(plain(&format!("{}_slack_bot", "x".repeat(100))).ends_with("x_slack_bot"));
+        assert_eq!(plain(&"x".repeat(100)).len(), 63);
     }
 }

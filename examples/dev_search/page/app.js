@@ -44,7 +44,7 @@ const words = {
     problem: { ordered: "Somebody has ordered a place in it.", unavailable: "There is no answer now. Try again in a moment." },
   },
 };
-const engineNames = { ko: { engine: "검색 엔진", database: "데이터베이스" }, en: { engine: "search engine", database: "database" } };
+const engineNames = { ko: { opensearch: "검색 클러스터", engine: "검색 엔진", database: "데이터베이스" }, en: { opensearch: "search cluster", engine: "search engine", database: "database" } };
 let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {}, myOrders = {}; // myOrders: how the caller's own order of a hit stands, by its id
 let engines = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
 const orders = paged({ first: () => "orders?limit=20", draw: drawOrders, button: $("more-orders") });

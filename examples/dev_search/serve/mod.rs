@@ -137,6 +137,7 @@ pub(crate) async fn run(options: Options) -> Told {
 
     host.works_on(Relay::new(service.board.outbox.store(), bus.clone()).run(host.shutdown.clone()));
     let groups = follow::groups(&options.data)?;
+    host.also(follow::forget(groups.clone(), service.engines.clone(), bus.clone()));
     for consumer in follow::consumers(&groups, &service.engines, &bus) {
         host.works_on(consumer.run(host.shutdown.clone()));
     }

@@ -13,7 +13,7 @@ use support::say;
 
 use crate::Told;
 use crate::cable::{Cable, Line};
-use crate::engines::Engines;
+use crate::engines::{Engines, NEAR};
 use crate::entries::{CATEGORY, Entry, KIND, LANG, LIKES, sample, schema};
 
 pub(crate) use market::market;
@@ -23,7 +23,7 @@ pub(crate) async fn search() -> Told {
     let cache = PageCache::memory(1_000).with_max_age(Duration::ZERO);
     let database = MemoryEngine::new(schema()).with_name("database");
     let Engines { search, primary: engine, fallback: database } =
-        Engines::new(memory.clone(), database, cache)?;
+        Engines::new(memory.clone(), database, cache, NEAR)?;
     let entries = sample(SystemTime::now().into())?;
     let changes = entries.iter().map(Entry::change).collect::<Result<Vec<_>, _>>()?;
     index(&engine, &changes).await?;

@@ -52,7 +52,7 @@ pub(crate) fn client(service: &str, name: &str, role: &str) -> Client {
 /// Runs `put-aside` beside a service whose events are in its folder, and returns what it prints.
 pub(crate) fn put_aside(service: &str, data: &Path, more: &[&str]) -> String {
     let mut command = Command::new(support::child::example(service).unwrap());
-    for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA] {
+    for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA, servers::OPENSEARCH] {
         command.env_remove(variable);
     }
     let done = command.args(["put-aside", "--data"]).arg(data).args(more).output().unwrap();

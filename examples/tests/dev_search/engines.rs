@@ -1,6 +1,8 @@
 //! Searching, whatever becomes of the engines.
 
 use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
+use support::child::Running;
+use support::servers;
 
 use super::*;
 
@@ -188,10 +190,21 @@ async fn an_operator_sees_which_changes_no_engine_could_take_and_hands_them_over
 }
 
 #[test]
+fn nodes_of_a_cluster_that_are_no_urls_are_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = Running::start("dev_search", |command| {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path());
+        command.env(servers::OPENSEARCH, "somebody:secret@cluster");
+    });
+    let told = started.unwrap_err().to_string();
+    assert!(told.contains(servers::OPENSEARCH) && !told.contains("secret"), "{told}");
+}
+
+#[test]
 fn events_are_not_looked_for_in_a_folder_of_no_service() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = std::process::Command::new(support::child::example("dev_search").unwrap());
-    for variable in ["PUMASI_POSTGRES_URL", "PUMASI_REDIS_URL", "PUMASI_KAFKA_URL"] {
+    for variable in [servers::POSTGRES, servers::REDIS, servers::KAFKA, servers::OPENSEARCH] {
         command.env_remove(variable);
     }
     let done = command.args(["put-aside", "--data"]).arg(folder.path()).output().unwrap();

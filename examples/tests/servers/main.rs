@@ -14,6 +14,8 @@ mod dev_search;
 mod every_task;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod neighbours;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "opensearch"))]
+mod opensearch;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod outage;
 #[cfg(all(feature = "postgres", feature = "redis"))]
@@ -36,13 +38,14 @@ mod trial;
 mod weather_community;
 
 /// What is left out of this program leaves no trace in it but this.
-#[cfg(not(all(feature = "postgres", feature = "redis", feature = "kafka")))]
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "kafka", feature = "opensearch")))]
 #[test]
 fn what_was_not_built_is_told_as_skipped() {
     let built = [
         ("postgres", cfg!(feature = "postgres")),
         ("redis", cfg!(feature = "redis")),
         ("kafka", cfg!(feature = "kafka")),
+        ("opensearch", cfg!(feature = "opensearch")),
     ];
     let without: Vec<&str> = built.iter().filter(|(_, is_built)| !is_built).map(|(name, _)| *name).collect();
     let why = format!("built without the features {}", without.join(", "));

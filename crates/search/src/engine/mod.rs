@@ -113,6 +113,16 @@ pub trait SearchEngine: fmt::Debug + Send + Sync {
     /// Returns what its documents hold.
     fn schema(&self) -> &Schema;
 
+    /// Makes what documents are kept in, an index of a cluster say, where it is not there yet; where it is, nothing changes. Any
+    /// process may call it at any time. An engine that has it as soon as it is opened does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` where it was made for another schema or analyzer, `Unavailable` where the engine cannot be reached.
+    async fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Finds documents, within the time that is left.
     ///
     /// # Errors
@@ -161,6 +171,10 @@ macro_rules! forward {
 
             fn schema(&self) -> &Schema {
                 (**self).schema()
+            }
+
+            async fn prepare(&self) -> Result<()> {
+                (**self).prepare().await
             }
 
             async fn search(&self, query: &Query, time_left: Duration) -> Result<Page> {

@@ -181,6 +181,8 @@ pub async fn law_04_applied_is_durable(harness: &dyn EngineHarness) -> Verdict {
     if let Some(known) = engine.search(&Query::new("러닝"), TIME).await?.known {
         same!(known, before.known(), "how many documents a page says that the index knows");
     }
+    engine.prepare().await?;
+    same!(engine.status().await?, before, "the status after it was prepared again");
     let Ok(engine) = harness.reopen(engine).await else {
         return Ok(Kept::Skipped("it keeps nothing over a restart"));
     };

@@ -67,7 +67,7 @@ pub struct OpenSearchEngine {
 
 impl OpenSearchEngine {
     /// Makes an engine of a cluster's nodes, `http://host:port`; called `opensearch`. Nothing is asked yet, so it can be made while
-    /// the cluster is down; see [`prepare`](Self::prepare).
+    /// the cluster is down; [`prepare`](SearchEngine::prepare) makes the index where there is none.
     ///
     /// # Errors
     ///
@@ -127,27 +127,6 @@ impl OpenSearchEngine {
         self.shards = shards;
         self.replicas = replicas;
         self
-    }
-
-    /// Makes the index where there is none.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` where the index was built for another schema or analyzer, `Unavailable` where no node can be reached.
-    pub async fn prepare(&self) -> Result<()> {
-        let Some(generation) = self.in_use().await? else {
-            self.create(1).await?;
-            return self.alias(1, None).await;
-        };
-        let path = format!("{}/_mapping", self.index(generation));
-        let mapping = self.call(Method::GET, &path, &Body::None, PATIENCE).await?;
-        let index = mapping.as_object().and_then(|all| all.values().next());
-        let known = index.and_then(|index| index.get("mappings")?.get("_meta")?.get("fingerprint")?.as_str());
-        if known == Some(self.schema.fingerprint().as_str()) {
-            return Ok(());
-        }
-        let what = "the index of the search cluster was built for another schema or analyzer";
-        Err(Error::new(ErrorKind::Conflict, what))
     }
 
     /// Makes an empty index beside the one in use, for building it anew; the one in use goes on answering.
@@ -297,6 +276,22 @@ impl SearchEngine for OpenSearchEngine {
 
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        let Some(generation) = self.in_use().await? else {
+            self.create(1).await?;
+            return self.alias(1, None).await;
+        };
+        let path = format!("{}/_mapping", self.index(generation));
+        let mapping = self.call(Method::GET, &path, &Body::None, PATIENCE).await?;
+        let index = mapping.as_object().and_then(|all| all.values().next());
+        let known = index.and_then(|index| index.get("mappings")?.get("_meta")?.get("fingerprint")?.as_str());
+        if known == Some(self.schema.fingerprint().as_str()) {
+            return Ok(());
+        }
+        let what = "the index of the search cluster was built for another schema or analyzer";
+        Err(Error::new(ErrorKind::Conflict, what))
     }
 
     async fn search(&self, query: &Query, time_left: Duration) -> Result<Page> {
