@@ -1,7 +1,6 @@
 //! Assistants, from question to last event.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use pumasi_rag::answer::{
 use pumasi_rag::chunk::{CountTokens, EstimatedTokens};
 use pumasi_rag::memory::{Conversation, Memory, Turn};
 use pumasi_rag::retrieve::{Mode, Threshold};
-use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, SqliteStore, Tenant};
+use pumasi_rag::{Document, Ingest, MemoryStore, Retriever, Space, Tenant};
 
 use crate::knowledge::{documents, retriever};
 
@@ -470,6 +469,9 @@ async fn another_analyzer_finds_other_passages_and_is_not_answered_for() {
 #[cfg(feature = "embedded")]
 #[tokio::test]
 async fn kept_answers_do_not_outlive_a_store_that_was_made_anew_or_restored() {
+    use pumasi_rag::SqliteStore;
+    use std::path::Path;
+
     let folder = tempfile::tempdir().unwrap();
     let (file, backup) = (folder.path().join("coach.sqlite"), folder.path().join("backup.sqlite"));
     let cache = Arc::new(MemoryCache::new(1 << 20));
