@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt, stream};
 use pumasi_core::ErrorKind;
 use pumasi_core::event::Actor;
 use pumasi_core::filter::Filter;
@@ -71,7 +71,7 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 /// Accepts a post; its tasks follow.
 ///
 /// After an answer that got lost, or an error of the server, the post may be accepted or not: sent again under the same
-/// `Idempotency-Key` it is accepted once. Whose token it is has written it: a member, or a moderator.
+/// `Idempotency-Key` it is accepted once, and answered alike, whatever became of it since. Whose token it is has written it: a member, or a moderator.
 #[utoipa::path(post, path = "/posts", request_body = NewPost, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -83,14 +83,20 @@ async fn create(
     Object(post): Object<NewPost>,
 ) -> Answer<(StatusCode, Json<Accepted>)> {
     may_write(&caller)?;
-    // It goes to the bus and nowhere else, which drops what has the name of an earlier one.
-    let id = Keyed::of(&headers, caller.name(), "POST /posts", &())?.name("every-task").to_string();
+    let keyed = Keyed::of(&headers, caller.name(), "POST /posts", &post)?;
+    // The bus drops what has the name of an earlier one, and keeps no text to compare once that was edited: what is asked for under a
+    // key is noted before.
+    let id = keyed.name("every-task").to_string();
     let post = post.into_post(id.clone(), Some(caller.name().to_string())).map_err(Problem::invalid)?;
+    let noted = service.once.run(&keyed, |_| async { Ok(()) }.boxed()).await?;
     let submitted = service.pipeline.submit(post, 1, Some(Actor::new(&**caller.name()))).await;
-    submitted.map_err(|error| match error.kind() {
-        ErrorKind::Conflict => once::used_for_another(),
-        _ => error.into(),
-    })?;
+    match submitted.map_err(|error| (error.kind(), error)) {
+        // It was accepted before, and edited or deleted since.
+        Err((ErrorKind::Conflict, _)) if !noted.is_new => {}
+        Err((ErrorKind::Conflict, _)) => return Err(once::used_for_another()),
+        Err((_, error)) => return Err(error.into()),
+        Ok(_) => {}
+    }
     Ok((StatusCode::ACCEPTED, Json(Accepted { id, version: 1 })))
 }
 

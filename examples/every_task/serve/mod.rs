@@ -14,9 +14,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pumasi_core::event::Shutdown;
+use pumasi_core::time::SystemClock;
 use pumasi_llm_parse::task::{ExtractTasks, SqliteTaskStore, TaskMatcher, TaskPipeline, TaskStore};
 use support::auth::Keys;
+use support::database::{Database, Sql};
 use support::listeners::{Bounds, Listeners};
+use support::once::Once;
 use support::page::{Entrance, Page};
 use support::ready::Health;
 use support::service::{Host, Limits, Routes};
@@ -68,6 +71,8 @@ pub(crate) type TokenOptions = tokens::Options<Role>;
 struct Service {
     pipeline: TaskPipeline,
     store: Arc<dyn TaskStore>,
+    /// What was asked for under the keys of clients.
+    once: Once,
     members: Members,
     matcher: TaskMatcher,
     /// The places of requests that match.
@@ -99,6 +104,9 @@ pub(crate) async fn run(
     let bus = servers::bus(&options.data.join(EVENTS)).await?;
     let members =
         Members::open(bus.clone(), Clone::clone(&database), &options.data.join("members.sqlite")).await?;
+    let requests = options.data.join("requests.sqlite");
+    let requests = Database::open(&requests, Clone::clone(&database), Sql::both("SELECT 1")).await?;
+    let once = Once::open(&requests, Arc::new(SystemClock)).await?;
     let store: Arc<dyn TaskStore> = match database {
         #[cfg(feature = "postgres")]
         Some(pool) => {
@@ -122,6 +130,7 @@ pub(crate) async fn run(
     let service = Arc::new(Service {
         pipeline: pipeline.clone(),
         store,
+        once,
         members,
         matcher,
         matching: Arc::new(Semaphore::new(2)),

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::members::Nicknames;
 
 /// A post as a client writes it.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPost {
     /// `story` or `question`.

@@ -121,6 +121,17 @@ async fn a_post_that_is_sent_again_under_its_key_is_one_post() {
     assert_eq!(send("other", 1).await.status(), StatusCode::ACCEPTED);
     assert_eq!(send("", 1).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!((ids.len(), settled(&client, &service).await.len()), (1, 2));
+    // Whatever becomes of it, the same request is answered as it was.
+    let mine = service.url(&format!("/posts/{}", ids.iter().next().unwrap().trim_matches('"')));
+    let change = [client.put(&mine).json(&post(3)), client.delete(&mine)];
+    for change in change {
+        assert_eq!(change.send().await.unwrap().status(), StatusCode::ACCEPTED);
+        let again = send("mine", 1).await;
+        assert_eq!(again.status(), StatusCode::ACCEPTED);
+        let again: Value = again.json().await.unwrap();
+        assert!(ids.contains(&again["id"].to_string()) && again["version"] == 1, "{again}");
+        assert_eq!(send("mine", 2).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
     let two =
         client.post(service.url("/posts")).header("idempotency-key", "one").header("idempotency-key", "two");
     assert_eq!(two.json(&post(3)).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
