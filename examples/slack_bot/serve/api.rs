@@ -13,6 +13,9 @@ use utoipa_axum::routes;
 
 use super::Service;
 
+/// What whoever sends a request that is refused can do next.
+const HINT: &str = "sign the request with the app's signing secret, as Slack does, just before it is sent";
+
 pub(super) type Shared = State<Arc<Service>>;
 pub(super) type Answer<T> = Result<T, Problem>;
 
@@ -28,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     (status = 503, body = Problem)))]
 async fn events(State(service): Shared, headers: HeaderMap, body: Bytes) -> Answer<Response> {
     let slack = SlackHeaders::read(|name| headers.get(name)?.to_str().ok());
-    service.verifier.verify(&slack, &body)?;
+    service.verifier.verify(&slack, &body).map_err(|error| Problem::from(error).with_hint(HINT))?;
     match Callback::parse(&body)? {
         Callback::UrlVerification { challenge } => return Ok(challenge.into_response()),
         Callback::Event(callback) => {
