@@ -48,7 +48,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
 /// Asks for a résumé of a GitHub account; `GET /resumes/{id}` tells when it is written.
 ///
 /// Sent again under the same `Idempotency-Key` it is written once. Of résumés, retries and instructions, each of which takes one call of
-/// the model or several, one person has so many within 24 hours: with 429, `Retry-After` says when the next one is allowed.
+/// the model or several, one person has so many within 24 hours: with 429, `Retry-After` says when the next one is allowed. One person
+/// keeps 20 résumés, those that failed among them: with 409, one has to be deleted first.
 #[utoipa::path(post, path = "/resumes", request_body = Wanted, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this résumé, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),

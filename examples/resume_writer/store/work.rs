@@ -14,7 +14,7 @@ use super::{Kept, KeptEdit, Proposal, Store, WORK, Work, conflict, keeping, writ
 use crate::evidence::Source;
 use crate::resume::Resume;
 
-/// The most résumés of one person.
+/// The most résumés of one person, those that failed among them.
 const MOST: i64 = 20;
 /// The most instructions for one résumé that are under way at once.
 const MOST_UNDER_WAY: i64 = 5;
@@ -45,7 +45,10 @@ impl Store {
             .await
             .map(|done| done.rows_affected()));
         if added.map_err(keeping)? == 0 {
-            return Err(conflict("you have as many résumés as there may be: delete one first"));
+            let message = format!(
+                "you have {MOST} résumés, as many as one person keeps, those that failed among them: delete one first"
+            );
+            return Err(Error::new(ErrorKind::Conflict, message));
         }
         let event = Envelope::new(WORK, &new.id, State::Created, 0)
             .with_id(EventId::named("resume", &new.id))
