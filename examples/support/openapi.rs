@@ -28,6 +28,21 @@ pub fn router<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router
     Router::new().route("/openapi.json", get(|| async move { Json(document) }))
 }
 
+/// Tells of operations that whoever asks too often is told to come back to later.
+pub fn tell_rate(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        operations.into_iter().flatten().for_each(tell_too_many);
+    }
+}
+
+fn tell_too_many(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    responses.entry("429".to_owned()).or_insert_with(|| {
+        RefOr::T(problem("Asked too often: `Retry-After` says for how many seconds to wait"))
+    });
+}
+
 /// Every error is a problem: those that the operation names, and those that may meet any request.
 fn tell_problems(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
@@ -43,15 +58,18 @@ fn tell_problems(operation: &mut Operation) {
             *stream = RefOr::T(Content::new(None::<RefOr<Schema>>));
         }
     }
-    responses.entry("default".to_owned()).or_insert_with(|| RefOr::T(any_problem()));
+    responses
+        .entry("default".to_owned())
+        .or_insert_with(|| RefOr::T(problem("What went wrong, and what to do about it")));
+    // Whoever goes on being refused is slowed down, whatever else stands around the operation.
+    if responses.contains_key("401") {
+        tell_too_many(operation);
+    }
 }
 
-fn any_problem() -> openapi::Response {
+fn problem(description: &str) -> openapi::Response {
     let schema: RefOr<Schema> = RefOr::Ref(Ref::from_schema_name("Problem"));
-    ResponseBuilder::new()
-        .description("What went wrong, and what to do about it")
-        .content(PROBLEM, Content::new(Some(schema)))
-        .build()
+    ResponseBuilder::new().description(description).content(PROBLEM, Content::new(Some(schema))).build()
 }
 
 /// The operations of a document that take query parameters.

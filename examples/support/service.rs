@@ -233,7 +233,10 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Puts around them what belongs there, and beside them the page and the OpenAPI document.
     pub fn within(self, limits: Limits, keys: Keys, page: Page, surroundings: Surroundings) -> Router<S> {
         let (people, mut document) = self.people.split_for_parts();
-        let [endless, machines, foreign] = [self.endless, self.machines, self.foreign].map(|routes| {
+        let (endless, more) = self.endless.split_for_parts();
+        document.merge(more);
+        openapi::tell_rate(&mut document);
+        let [machines, foreign] = [self.machines, self.foreign].map(|routes| {
             let (routes, more) = routes.split_for_parts();
             document.merge(more);
             routes

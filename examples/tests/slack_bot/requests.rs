@@ -21,6 +21,8 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
     let unsigned = client.post(bot.url("/slack/events")).body(asked.to_string()).send().await.unwrap();
     assert_eq!(unsigned.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(unsigned.headers()["content-type"], "application/problem+json");
+    let problem: Value = unsigned.json().await.unwrap();
+    assert!(problem["hint"].as_str().unwrap().starts_with("sign the request"), "{problem}");
     let again = signed(&client, &bot, &asked, SECRET, 0).header(RETRY_NUM_HEADER, "2").send().await.unwrap();
     assert_eq!(again.status(), StatusCode::OK);
     answered(&slack, 1).await;
@@ -55,6 +57,10 @@ async fn only_slack_is_listened_to_and_it_stops_when_asked() {
 
     let document: Value = client.get(bot.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     assert!(document["paths"]["/slack/events"]["post"].is_object());
+    let tells_429 =
+        |path: &str, method: &str| document["paths"][path][method]["responses"]["429"].is_object();
+    assert!(tells_429("/questions", "get") && tells_429("/slack/events", "post"), "{document}");
+    assert!(!tells_429("/healthz", "get"), "nobody counts how often that is asked");
     for (path, status) in
         [("/healthz", 200), ("/readyz", 200), ("/questions?limit=x", 400), ("/nowhere", 404)]
     {
