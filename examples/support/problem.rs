@@ -13,12 +13,18 @@ use utoipa::ToSchema;
 use crate::language::Language;
 
 /// An error as the client sees it: `detail` and `hint` in the [`Language`] of whoever asks, the rest the same for all.
+///
+/// It has no `type`, so that `title` is the status's own phrase; programs tell problems apart by `kind`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    /// The kind of the error.
-    pub title: String,
+    /// What the status is called.
+    #[schema(value_type = String, example = "Not Found")]
+    pub title: &'static str,
+    /// The kind of the error, for programs.
+    #[schema(example = "not_found")]
+    pub kind: String,
     /// What went wrong with this request.
     pub detail: String,
     /// What to do about it.
@@ -35,10 +41,11 @@ pub struct Problem {
 
 impl Problem {
     /// Makes a problem.
-    pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, kind: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
-            title: title.into(),
+            title: status.canonical_reason().unwrap_or("Error"),
+            kind: kind.into(),
             detail: detail.into(),
             hint: hint(status).into(),
             down: Vec::new(),
@@ -90,7 +97,7 @@ impl Problem {
     fn said_in(mut self, language: Language) -> Self {
         if language == Language::Korean {
             self.detail = Language::korean(&self.detail).unwrap_or_else(|| {
-                let kind = language.say(&self.title);
+                let kind = language.say(&self.kind);
                 if self.status < 500 { format!("{kind} ({})", self.detail) } else { kind.into_owned() }
             });
             self.hint = language.say(&self.hint).into_owned().into();
@@ -208,7 +215,12 @@ mod tests {
             ("fr", "en", "there is no such race", "list"),
         ] {
             let (answer, told) = asked(wanted, problem).await;
-            assert_eq!((&told["detail"], &told["title"]), (&detail.into(), &"not_found".into()));
+            assert_eq!((&told["detail"], &told["kind"]), (&detail.into(), &"not_found".into()));
+            assert_eq!(
+                (&told["title"], told.get("type")),
+                (&"Not Found".into(), None),
+                "of no type of its own"
+            );
             assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
             let header = |name| answer.headers()[name].to_str().unwrap();
             assert_eq!((header("content-language"), header("vary")), (language, "accept-language"));

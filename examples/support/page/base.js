@@ -139,7 +139,7 @@ const isOpen = ({ status, headers }) => status >= 500 || [408, 425, 429].include
 /** As `request`: what was answered alone. */
 export const call = async (...asked) => (await request(...asked)).value;
 // In the page's own words, where it has some, and else in the service's, which are in the same language.
-const explained = problem => page.words[language].problem?.[problem?.title] ?? problem?.detail ?? problem?.title;
+const explained = problem => page.words[language].problem?.[problem?.kind] ?? problem?.detail ?? problem?.title;
 /** The address of the page after this one, if there is one. */
 export const nextOf = link => /<\/?([^>]*)>; *rel="next"/.exec(link ?? "")?.[1] ?? null;
 /**

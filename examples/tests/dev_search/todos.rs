@@ -18,7 +18,7 @@ async fn what_others_wrote_meanwhile_is_not_overwritten() {
     assert_eq!(site.write(minsu, "review", "금요일", Some(1)).await.1["version"], 2);
     assert_eq!(site.write(minsu, "review", "금요일", Some(1)).await.1["version"], 2, "an answer was lost");
     let (status, problem) = site.write(minsu, "review", "토요일", Some(1)).await;
-    assert_eq!((status, &problem["title"]), (StatusCode::PRECONDITION_FAILED, &json!("stale")));
+    assert_eq!((status, &problem["kind"]), (StatusCode::PRECONDITION_FAILED, &json!("stale")));
     assert!(problem["hint"].as_str().unwrap().contains("ETag"), "{problem}");
     assert_eq!(site.get("/todos/review", minsu).await["text"], "금요일");
     assert_eq!(site.get("/todos", Member("Jane")).await, json!([]), "somebody else's");

@@ -177,7 +177,7 @@ async fn who_reads_korean_is_told_in_korean_and_codes_stay() {
 
     let (problem, _) = in_korean(&desk, Method::GET, "/races/none", Nobody, None).await;
     assert_eq!(
-        (&problem["title"], &problem["detail"]),
+        (&problem["kind"], &problem["detail"]),
         (&json!("not_found"), &json!("찾으시는 대회가 없습니다"))
     );
     let early = Some(json!({"answer": "choose_souvenir", "value": {"souvenir": "모자"}}));
@@ -223,7 +223,7 @@ async fn what_is_longer_than_it_need_be_is_told() {
     let desk = Races::start(folder.path(), &[]);
     let long = format!("/races?after={}", "x".repeat(20_000));
     let (status, problem) = desk.ask(Method::GET, &long, Nobody, None).await;
-    assert_eq!((status, &problem["title"]), (StatusCode::URI_TOO_LONG, &json!("too_large")));
+    assert_eq!((status, &problem["kind"]), (StatusCode::URI_TOO_LONG, &json!("too_large")));
     let large = desk.request(Method::GET, "/races", Nobody).header("x-large", "x".repeat(70_000));
     assert_eq!(desk::answered(large).await.0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let many = (0..150).fold(desk.request(Method::GET, "/races", Nobody), |request, number| {

@@ -93,7 +93,7 @@ async fn one_person_has_so_much_written_within_24_hours_over_all_resumes() {
     let seconds: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((86_000..=86_401).contains(&seconds), "{seconds}");
     let problem = is_refused(answer, StatusCode::TOO_MANY_REQUESTS).await;
-    assert_eq!(problem["title"], "rate_limited", "{problem}");
+    assert_eq!(problem["kind"], "rate_limited", "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("4 at most"), "{problem}");
     ask(&client("아무개"), &service, "ko").await;
 }

@@ -16,7 +16,7 @@ async fn a_key_stands_for_the_recaps_that_were_asked_for_under_it() {
     assert_eq!(ask(Some("\"now\""), "week").await, (StatusCode::ACCEPTED, week.clone()), "answered alike");
     let (status, problem) = ask(Some("\"now\""), "month").await;
     assert_eq!(
-        (status, &problem["title"]),
+        (status, &problem["kind"]),
         (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid_input")),
         "{problem}"
     );

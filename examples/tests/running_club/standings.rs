@@ -98,7 +98,7 @@ async fn a_run_is_recorded_once_under_its_key_and_earns_a_badge_once() {
     assert!(ids.iter().all(|id| *id == ids[0]));
     let other = send("민지", &run(9_000, 3_300)).await.unwrap();
     assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(other.json::<Value>().await.unwrap()["title"], "invalid_input");
+    assert_eq!(other.json::<Value>().await.unwrap()["kind"], "invalid_input");
     let recorded = club.client.get(club.service.url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(recorded.contains("club_runs_total 1\n"), "sent again it is not counted: {recorded}");
     // The same key of somebody else is another run.

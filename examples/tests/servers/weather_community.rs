@@ -154,7 +154,7 @@ async fn coupons_on_postgres_go_once_each_to_one_person_though_a_process_is_kill
         if status == StatusCode::OK {
             granted.insert(number, coupon);
         } else {
-            assert_eq!((status, &coupon["title"]), (StatusCode::CONFLICT, &json!("none_left")));
+            assert_eq!((status, &coupon["kind"]), (StatusCode::CONFLICT, &json!("none_left")));
         }
     }
     let each = |name: &str| granted.values().map(|coupon| coupon[name].to_string()).collect::<BTreeSet<_>>();

@@ -80,7 +80,7 @@ async fn a_drop_gives_each_of_the_first_one_coupon_through_a_kill() {
     for (person, (status, coupon)) in at_once(asking).await {
         if status != StatusCode::OK {
             assert_eq!(
-                (status, coupon["title"].as_str()),
+                (status, coupon["kind"].as_str()),
                 (StatusCode::CONFLICT, Some("none_left")),
                 "{coupon}"
             );
