@@ -132,13 +132,7 @@ async fn order(
     let key = OrderKey { entry: entry.id.clone(), person: caller.name().to_string() };
     let only_undone = "only an order that was undone begins anew";
     let begun = if new.again {
-        // The engine begins whatever has ended, and a place that is confirmed is not paid for twice.
-        let standing = service.orders.view(&key).await;
-        let standing = standing.map_err(|error| in_order_words(error, only_undone))?;
-        if standing.status != Status::Compensated {
-            return Err(Problem::new(StatusCode::CONFLICT, "conflict", only_undone));
-        }
-        service.orders.restart(&key).await
+        service.orders.restart_undone(&key).await
     } else {
         service.shop.places(&entry).await?;
         if !service.shop.note(&key).await? {

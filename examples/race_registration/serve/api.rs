@@ -197,7 +197,10 @@ async fn register(
     let key = RegistrationKey::new(caller.name(), &race.id);
     let handle = service.handle(race.is_lottery);
     if said.again {
-        handle.restart(&key).await.map_err(no_registration)?;
+        handle.restart_undone(&key).await.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => conflict("only a registration that was undone begins anew"),
+            _ => no_registration(error),
+        })?;
     }
     match (said.answer, said.value) {
         (Some(answer), Some(value)) => {

@@ -16,7 +16,7 @@ use super::view::View;
 use super::{Active, Core, Driving};
 use crate::definition::Untyped;
 use crate::machine::record::Note;
-use crate::machine::{Command, Input, Order};
+use crate::machine::{Command, Ended, Input, Order};
 use crate::planted::{self, Bug};
 use crate::store::{Lease, SagaId, Status, Stored};
 use crate::{Error, ErrorKind, Result};
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(25);
 pub(super) enum Message {
     Signal(Signal),
     Decision(Decision),
-    Restart,
+    Restart(Ended),
     /// Starts a child for a step of its parent's, or looks after it.
     Child(Wanted),
     /// Undoes a child, as far as it was made at this time of its parent's.
@@ -214,15 +214,16 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         match message {
             None => {}
-            Some(Message::Restart) => {
-                commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+            Some(Message::Restart(ended)) => {
+                commands.extend(job.apply(Note::Restarted, Input::Restart(*ended), self.moment())?.commands);
             }
             Some(Message::Child(wanted)) => {
                 wanted.check(&job.definition.plan, &job.state)?;
                 job.note_parent(&wanted.parent, self.now());
                 let is_anew = !is_new && wanted.begins_anew(&job.state);
                 if is_anew {
-                    commands.extend(job.apply(Note::Restarted, Input::Restart, self.moment())?.commands);
+                    let restart = Input::Restart(Ended::Anyhow);
+                    commands.extend(job.apply(Note::Restarted, restart, self.moment())?.commands);
                 }
                 if let (true, Some(by)) = (is_anew || is_new, &wanted.again) {
                     job.note_time(child::RESTART, by, self.now());

@@ -10,7 +10,7 @@ use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
-use crate::machine::{self, Order, State};
+use crate::machine::{self, Order, Phase, State};
 use crate::store::{Delivered, NewSignal, SagaId, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
 
@@ -62,7 +62,13 @@ impl<App: Send + Sync + 'static> Core<App> {
     pub(super) async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<bool> {
         let signal = match message {
             None => return Ok(false),
-            Some(Message::Restart) => {
+            Some(Message::Restart(_)) => {
+                let Some(stored) = self.store.load(id).await? else { return Ok(false) };
+                let (_, state) = self.read(&stored)?;
+                // What it ended with, a late signal for one, is only a moment's work.
+                if matches!(state.phase, Phase::Completed | Phase::Compensated) {
+                    return Ok(true);
+                }
                 return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
             }
             Some(Message::Child(wanted)) => {

@@ -16,7 +16,7 @@ use super::{Engine, check_definition};
 use crate::Result;
 use crate::definition::Definition;
 use crate::definition::erased::key_json;
-use crate::machine::record;
+use crate::machine::{Ended, record};
 use crate::store::{Query, SagaId, Stored, Summary};
 
 /// What the sagas of one definition are started, answered, looked at and decided by. Clones are the same handle.
@@ -77,13 +77,27 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         self.engine.core.leave_signal(&self.saga, &key_json(key)?, signal.into()).await
     }
 
-    /// Begins a saga anew that has ended: a registration that was undone may be tried again. Its steps get new keys.
+    /// Begins a saga anew that has ended, however it did. Its steps get new keys.
+    ///
+    /// One that is completed is forgotten with what it did, which stands: to do it all once more. Where only what was undone may be
+    /// tried again, a registration for one, this is [`restart_undone`](Self::restart_undone).
     ///
     /// # Errors
     ///
     /// `Conflict` if it has not ended; `NotFound` if there is none; otherwise as [`start`](Self::start).
     pub async fn restart(&self, key: &K) -> Result<View> {
-        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart), false).await
+        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(Ended::Anyhow)), false).await
+    }
+
+    /// Begins a saga anew that was undone, under new keys; one that is completed stays as it is.
+    ///
+    /// Whether it was undone is decided with the record of the new beginning: nothing comes between.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if it has not ended, or is completed; otherwise as [`restart`](Self::restart).
+    pub async fn restart_undone(&self, key: &K) -> Result<View> {
+        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(Ended::Undone)), false).await
     }
 
     /// Carries out an operator's decision, and records who made it and why.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pumasi_core::Retry;
 
-use super::{Cause, Command, Phase, Settled, State, StuckAt, Turn, UnitStatus};
+use super::{Cause, Command, Ended, Phase, Settled, State, StuckAt, Turn, UnitStatus};
 use crate::definition::UnitKind;
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
@@ -145,10 +145,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Begins an ended saga anew.
-    pub(super) fn restart(&mut self) -> Result<()> {
+    /// Begins a saga anew that has ended so.
+    pub(super) fn restart(&mut self, ended: Ended) -> Result<()> {
         if !self.state.is_final() {
             return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
+        }
+        if ended == Ended::Undone && self.state.phase != Phase::Compensated {
+            return Err(Error::new(ErrorKind::Conflict, "the saga was not undone"));
         }
         let mut new = State::new(self.plan.version, self.plan.fingerprint(), self.plan.units.len());
         new.version = self.state.version;

@@ -30,8 +30,8 @@ pub(crate) const DEADLINE: &str = "deadline";
 pub(crate) enum Input {
     /// Somebody wants the saga.
     Begin,
-    /// Somebody wants it again, after it ended.
-    Restart,
+    /// Somebody wants it again, after it ended so.
+    Restart(Ended),
     /// An attempt of a unit ended.
     Settled { unit: usize, settled: Settled },
     /// An attempt to undo a unit ended.
@@ -44,6 +44,13 @@ pub(crate) enum Input {
     Tick,
     /// An operator decided, about the step `at` if it is said.
     Operator { order: Order, who: Arc<str>, why: Arc<str>, at: Option<Arc<str>> },
+}
+
+/// How a saga has to have ended to be begun anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Anyhow,
+    Undone,
 }
 
 /// How an attempt ended.
@@ -137,7 +144,7 @@ pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment)
     let mut turn = Turn { plan, state, moment, outcome: Outcome::default() };
     match input {
         Input::Begin => turn.enter(0),
-        Input::Restart => turn.restart()?,
+        Input::Restart(ended) => turn.restart(ended)?,
         Input::Settled { unit, settled } => turn.settled(unit, settled),
         Input::Undone { unit, settled } => turn.undone(unit, settled),
         Input::Handled { late, settled } => turn.handled(late, settled),

@@ -116,6 +116,33 @@ async fn a_deadline_undoes_and_a_late_payment_is_refunded() {
 }
 
 #[tokio::test]
+async fn only_what_was_undone_is_begun_anew_where_that_is_asked() {
+    let (clock, bank) = (ManualClock::new(), Bank::new());
+    let engine = engine(&clock, &bank);
+    let handle = engine.register(registration().unwrap()).unwrap();
+    let key = RegistrationKey::of(5);
+    assert_eq!(handle.restart_undone(&key).await.unwrap_err().kind(), ErrorKind::NotFound);
+    handle.start(&key).await.unwrap();
+    let refused = handle.restart_undone(&key).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.message()), (ErrorKind::Conflict, "the saga has not ended"));
+
+    handle.decide(&key, Decision::cancel("운영자 7", "신청자의 요청")).await.unwrap();
+    let (one, other) = tokio::join!(handle.restart_undone(&key), handle.restart_undone(&key));
+    let begun = [one, other].into_iter().filter(std::result::Result::is_ok).count();
+    assert_eq!((begun, handle.view(&key).await.unwrap().run), (1, 1), "one of two at once");
+
+    handle.advance(&key, AgreeTerms("예".into())).await.unwrap();
+    handle.advance(&key, ChooseSouvenir("메달".into())).await.unwrap();
+    handle.advance(&key, ShippingAddress("부산".into())).await.unwrap();
+    let paid = Signal::from(PaymentCompleted("35000".into())).with_id("evt-1");
+    assert_eq!(handle.advance(&key, paid).await.unwrap().status, Status::Completed);
+    let refused = handle.restart_undone(&key).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.message()), (ErrorKind::Conflict, "the saga was not undone"));
+    let view = handle.view(&key).await.unwrap();
+    assert_eq!((view.status, view.run, bank.standing("confirm")), (Status::Completed, 1, 1));
+}
+
+#[tokio::test]
 async fn a_cancelled_registration_is_undone_and_says_who_did_it() {
     let (clock, bank) = (ManualClock::new(), Bank::new());
     let engine = engine(&clock, &bank);
