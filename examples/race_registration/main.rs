@@ -122,16 +122,16 @@ async fn in_memory() -> Told {
     let minsu = RegistrationKey::new("민수", "서울마라톤");
     show(&registrations.start(&minsu).await?);
     answer_all(&registrations, &minsu).await?;
-    show(&registrations.advance(&minsu, paid("evt-1")).await?);
+    show(&registrations.advance(&minsu, paid("evt-1", "pay-1")).await?);
     say!("  the same webhook again:");
-    show(&registrations.advance(&minsu, paid("evt-1")).await?);
+    show(&registrations.advance(&minsu, paid("evt-1", "pay-1")).await?);
     race.print();
 
     say!("\nJane is not eligible, which turns out after she paid:");
     let jane = RegistrationKey::new("Jane", "서울마라톤");
     race.bar("Jane");
     answer_all(&registrations, &jane).await?;
-    show(&registrations.advance(&jane, paid("evt-2")).await?);
+    show(&registrations.advance(&jane, paid("evt-2", "pay-2")).await?);
     race.print();
 
     say!("\n지우 pays after the deadline:");
@@ -140,7 +140,7 @@ async fn in_memory() -> Told {
     clock.advance(Duration::from_mins(16));
     registrations.engine().run_due().await?;
     show(&registrations.view(&jiwoo).await?);
-    show(&registrations.advance(&jiwoo, paid("evt-3")).await?);
+    show(&registrations.advance(&jiwoo, paid("evt-3", "pay-3")).await?);
     race.print();
 
     say!("\n서연 takes the last place, and Alex finds the race full:");
@@ -174,7 +174,7 @@ async fn killed_in_the_middle() -> Told {
     say!("  the next process takes over {} registration:", registrations.engine().run_due().await?);
     let hana = RegistrationKey::new("하나", "서울마라톤");
     show(&registrations.view(&hana).await?);
-    show(&registrations.advance(&hana, paid("evt-4")).await?);
+    show(&registrations.advance(&hana, paid("evt-4", "pay-1")).await?);
     race.print();
     say!("\n하나's registration, drawn:\n{}", registrations.snapshot(&hana).await?.mermaid());
     Ok(())
@@ -206,8 +206,8 @@ async fn answer_all(registrations: &Registrations, key: &RegistrationKey) -> pum
 }
 
 /// What the payment gateway sends.
-fn paid(event: &str) -> Signal {
-    Signal::from(PaymentCompleted { payment: String::new(), amount_krw: 35_000 }).with_id(event)
+fn paid(event: &str, payment: &str) -> Signal {
+    Signal::from(PaymentCompleted { payment: payment.to_owned(), amount_krw: 35_000 }).with_id(event)
 }
 
 fn show(view: &View) {

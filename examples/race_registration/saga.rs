@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::partners::{Lots, Partners};
 use crate::steps::{
-    CancelPayment, CheckEligibility, Confirm, EnterDraw, HoldPlace, LeaveDraw, Notify, Refund, ReleasePlace,
-    StartPayment,
+    CancelPayment, CheckEligibility, Confirm, EnterDraw, HoldPlace, LeaveDraw, Notify, PaymentRef, Refund,
+    ReleasePlace, StartPayment,
 };
 
 /// For how long a participant may take for each answer.
@@ -105,6 +105,11 @@ impl Answer for PaymentCompleted {
     const NAME: &'static str = "payment_completed";
 }
 
+/// Money that was on its way for a payment that is cancelled meanwhile is none for the one that came after it.
+fn is_for(PaymentRef(started): &PaymentRef, paid: &PaymentCompleted) -> bool {
+    paid.payment == *started
+}
+
 /// First come, first served; who has not paid within `payment` loses the place.
 pub(crate) fn registration<P: Partners>(payment: Duration) -> Result<Definition<RegistrationKey, P>> {
     Saga::<RegistrationKey, P>::new("registration", 1)
@@ -120,6 +125,7 @@ pub(crate) fn registration<P: Partners>(payment: Duration) -> Result<Definition<
         .step(StartPayment)
         .compensate(CancelPayment)
         .wait::<PaymentCompleted>()
+        .matching(is_for)
         .deadline(payment)
         .late(Refund)
         .step(CheckEligibility)
@@ -147,6 +153,7 @@ pub(crate) fn lottery<P: Lots>(payment: Duration) -> Result<Definition<Registrat
         .step(StartPayment)
         .compensate(CancelPayment)
         .wait::<PaymentCompleted>()
+        .matching(is_for)
         .deadline(payment)
         .late(Refund)
         .step(CheckEligibility)

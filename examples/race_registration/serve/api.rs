@@ -330,16 +330,12 @@ impl Service {
         let paid = self.books.take_payment(&payment.id, id, event.amount_krw).await?;
         let key = RegistrationKey::new(&payment.runner, &race.id);
         let handle = self.handle(race.is_lottery);
-        let is_wanted = match paid {
-            Paid::InTime => true,
-            // It is given back already. A registration that was begun anew meanwhile must not take it for its own.
-            Paid::Late => handle.view(&key).await?.status == Status::Compensated,
-            Paid::Surplus => false,
-        };
-        if is_wanted {
+        // A registration that asks for another payment by now does not take it for that one.
+        if paid != Paid::Surplus {
             let completed = PaymentCompleted { payment: payment.id, amount_krw: event.amount_krw };
             handle.signal(&key, Signal::from(completed).with_id(id)).await?;
-        } else {
+        }
+        if paid != Paid::InTime {
             tracing::warn!(?paid, "money was given back");
         }
         Ok(())

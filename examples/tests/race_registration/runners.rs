@@ -58,8 +58,43 @@ async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
         "{detail}"
     );
     assert!(detail["history"].as_array().unwrap().len() > 5, "{detail}");
-    // after the confirmation there is no way back
+    // after the confirmation there is no way back, and no beginning anew
     assert_eq!(desk.ask(Method::DELETE, &path, Runner("민수"), None).await.0, StatusCode::CONFLICT);
+    desk.post(&path, Runner("Jane"), json!({})).await;
+    for runner in ["민수", "Jane"] {
+        let (status, problem) =
+            desk.ask(Method::POST, &path, Runner(runner), Some(json!({"again": true}))).await;
+        let refused = (StatusCode::CONFLICT, Some("only a registration that was undone begins anew"));
+        assert_eq!((status, problem["detail"].as_str()), refused);
+    }
+    let view = desk.get(&path, Runner("민수")).await;
+    assert_eq!((&view["status"], &view["run"], &view["bib"]), (&json!("completed"), &json!(0), &json!(1)));
+    assert_eq!((&view["payment"]["state"], desk.places(&race).await), (&json!("paid"), (0, 1)));
+}
+
+#[tokio::test]
+async fn money_for_a_payment_that_is_being_cancelled_goes_back_and_undoes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &["--partner-delay-ms", "600"]);
+    let race = desk.race("first_come", 1).await;
+    let path = format!("/races/{race}/registration");
+    desk.answer_all(&race, "민수", None).await;
+    let asked = |view: &Value| view["next"] == "payment_completed";
+    let first = desk.0.until(&path, Runner("민수"), asked).await;
+    let decisions = format!("/registrations/{}/decisions", first["id"].as_str().unwrap());
+    let decide = desk.post(&decisions, Organiser, json!({"decision": "place_anew", "why": "다른 자리"}));
+    let pay = async {
+        // the gateway takes a while yet to cancel it
+        desk.0.until(&path, Runner("민수"), |view| view["status"] == "compensating").await;
+        desk.paid("evt-1", &first["payment"]["id"], 35_000).await.unwrap()
+    };
+    let (_, answer) = tokio::join!(decide, pay);
+    assert_eq!(answer.status(), StatusCode::OK);
+    let is_anew = |view: &Value| asked(view) && view["payment"]["id"] != first["payment"]["id"];
+    let anew = desk.0.until(&path, Runner("민수"), is_anew).await;
+    assert_eq!(desk.paid("evt-2", &anew["payment"]["id"], 35_000).await.unwrap().status(), StatusCode::OK);
+    let done = desk.until(&race, "민수", "completed").await;
+    assert_eq!((&done["payment"]["id"], &done["payment"]["state"]), (&anew["payment"]["id"], &json!("paid")));
 }
 
 #[tokio::test]

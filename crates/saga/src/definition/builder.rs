@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::erased::{
     Code, CompensateCode, CompensateTransactionCode, HandlerCode, LateCode, Source, StepCode,
     TransactionCode, UndoCode, WaitCode,
 };
-use super::plan::{LatePlan, UndoPlan, UnitPlan};
+use super::plan::{Fits, LatePlan, UndoPlan, UnitPlan};
 use super::{Cons, Definition, Gather, Nil, Plan, Policy, UnitKind, Untyped, WhenExhausted, check};
 use crate::Result;
 use crate::step::{Answer, Compensate, CompensateTransaction, Late, Retriable, Step, TransactionStep};
@@ -135,6 +136,7 @@ impl<App: Send + Sync + 'static> Draft<App> {
             late: None,
             reads: reads.collect(),
             child: None,
+            fits: None,
         });
     }
 
@@ -324,7 +326,7 @@ where
     ///
     /// `InvalidInput`, with the step's name, if it cannot work: no step at all; a name of a step, a compensation, a late handler or a
     /// savepoint that is empty, longer than 100 bytes or, where it has to be unique, there twice; an answer whose name begins with `!`; a
-    /// version of 0; a timeout or a deadline of zero; a child before the pivot that has a pivot of its own; a saga among its own
+    /// version of 0; a timeout or a deadline of zero; a wait that [matches](Self::matching) no step before it; a child before the pivot that has a pivot of its own; a saga among its own
     /// children, or among theirs.
     pub fn build(self) -> Result<Definition<K, App>> {
         let Draft { name, version, units, codes, stages, pivot, savepoints, children, .. } = self.draft;
@@ -450,6 +452,55 @@ where
     A: Answer,
     App: Send + Sync + 'static,
 {
+    /// Lets the wait take only answers that match what a step before it made: the payment that was started, and not one of an earlier
+    /// round that was cancelled meanwhile. One that does not match is kept, and in the end goes to the [late handler](Self::late).
+    ///
+    /// It is judged when it is to be taken, so that it must tell the same of the same values each time.
+    ///
+    /// ```
+    /// # use pumasi_saga::{Answer, Cx, Outcome, Saga, Step};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Payment(String);
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Paid { payment: String }
+    /// # impl Answer for Paid { const NAME: &'static str = "paid"; }
+    /// # struct StartPayment;
+    /// # impl Step<()> for StartPayment { type In = (); type Out = Payment; type Error = &'static str;
+    /// #     async fn run(&self, cx: &Cx<()>, (): ()) -> Outcome<Payment, &'static str> { Outcome::Done(Payment(cx.step_key())) } }
+    /// let saga = Saga::<u64, ()>::new("order", 1)
+    ///     .step(StartPayment)
+    ///     .wait::<Paid>()
+    ///     .matching(|started: &Payment, paid| paid.payment == started.0)
+    ///     .build()?;
+    /// # Ok::<(), pumasi_saga::Error>(())
+    /// ```
+    #[must_use]
+    pub fn matching<T, Places>(mut self, test: impl Fn(&T, &A) -> bool + Send + Sync + 'static) -> Self
+    where
+        T: DeserializeOwned,
+        (T,): Gather<Ctx, Places>,
+    {
+        let source = self
+            .draft
+            .resolve(&<(T,) as Gather<Ctx, Places>>::depths(), self.draft.sources.len())
+            .first()
+            .copied();
+        let wait = self.draft.units.len().checked_sub(1);
+        let made_by = match source {
+            Some(Source::Unit(unit)) if Some(unit) != wait => Some(unit),
+            _ => None,
+        };
+        let test = move |made: &[u8], answer: &[u8]| {
+            let read = (serde_json::from_slice(made), serde_json::from_slice(answer));
+            // Of what cannot be read or judged, whoever reads it next says so.
+            let (Ok(made), Ok(answer)) = read else { return true };
+            catch_unwind(AssertUnwindSafe(|| test(&made, &answer))).unwrap_or(true)
+        };
+        if let Some(plan) = self.draft.units.last_mut() {
+            plan.reads = made_by.into_iter().collect();
+            plan.fits = Some(Fits { made_by, test: Arc::new(test) });
+        }
+        self
+    }
+
     /// Declares what takes an answer that the wait does not take any more: one that comes while the saga is rolled back or after it
     /// was, and one of another id beside the one that was taken.
     #[must_use]

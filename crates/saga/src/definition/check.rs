@@ -109,6 +109,9 @@ fn check_units(plan: &Plan) -> Result<()> {
                 ));
             }
         }
+        if unit.fits.as_ref().is_some_and(|fits| fits.made_by.is_none()) {
+            return refuse(format!("wait {} of saga {name} matches no step before it", unit.name));
+        }
         if unit.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return refuse(format!("wait {} of saga {name} has a deadline of zero", unit.name));
         }

@@ -1,5 +1,6 @@
 //! A definition as data, without the code of its steps.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,22 @@ pub struct UnitPlan {
     pub reads: Vec<usize>,
     /// What a child is.
     pub child: Option<ChildPlan>,
+    /// Which answers a wait takes, if not all.
+    pub(crate) fits: Option<Fits>,
+}
+
+/// Which answers a wait takes, by what a unit before it made: both are JSON.
+#[derive(Clone)]
+pub(crate) struct Fits {
+    /// The unit; `None` if it is none.
+    pub(crate) made_by: Option<usize>,
+    pub(crate) test: Arc<dyn Fn(&[u8], &[u8]) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Fits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fits").field("made_by", &self.made_by).finish_non_exhaustive()
+    }
 }
 
 /// The saga that a step starts.

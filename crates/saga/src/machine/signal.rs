@@ -1,4 +1,4 @@
-//! Signals: taken by the wait that is open, kept for one that is not open yet, dropped if known, handed over if the saga has ended.
+//! Signals: taken by the wait that is open, kept for one that is not open yet or that they do not match, dropped if known, handed over if the saga has ended.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Turn<'_> {
             self.unwind();
         }
         match (self.state.phase, self.state.status(unit)) {
-            (Phase::Forward, UnitStatus::Waiting) => {
+            (Phase::Forward, UnitStatus::Waiting) if self.fits(&signal) => {
                 self.take(signal);
                 Reception::Taken
             }
@@ -45,11 +45,18 @@ impl Turn<'_> {
 
     /// Gives a wait that has just opened what came early for it.
     pub(super) fn look_up_early(&mut self, unit: usize) {
-        if let Some(at) = self.state.early.iter().position(|early| early.unit == unit) {
+        if let Some(at) = self.state.early.iter().position(|early| early.unit == unit && self.fits(early)) {
             let early = self.state.early.remove(at);
             self.state.delta.early = true;
             self.take(early);
         }
+    }
+
+    /// Tells whether its wait takes a signal; it takes any where what it has to match is not recorded.
+    fn fits(&self, signal: &Early) -> bool {
+        let fits = self.plan.units.get(signal.unit).and_then(|unit| unit.fits.as_ref());
+        let made = fits.and_then(|fits| Some((fits, self.state.output(fits.made_by?)?)));
+        made.is_none_or(|(fits, made)| (fits.test)(made, &signal.payload))
     }
 
     fn take(&mut self, signal: Early) {

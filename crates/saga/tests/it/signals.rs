@@ -2,10 +2,11 @@
 
 use pumasi_saga::saga_test::Bank;
 use pumasi_saga::store::{MemoryStore, SagaStore, Status};
-use pumasi_saga::{Engine, Receipt, SagaHandle, Signal};
+use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Receipt, Result, Saga, SagaHandle, Signal};
 
 use crate::sagas::{
-    AgreeTerms, ChooseSouvenir, PaymentCompleted, RegistrationKey, ShippingAddress, registration,
+    AgreeTerms, CancelPayment, CheckEligibility, ChooseSouvenir, HoldPlace, Payment, PaymentCompleted,
+    Refund, RegistrationKey, ReleasePlace, ShippingAddress, StartPayment, registration,
 };
 
 fn registrations() -> (SagaHandle<RegistrationKey, Bank>, Bank) {
@@ -86,4 +87,69 @@ async fn a_signal_that_nobody_wants_any_more_is_told_so() {
     let late = Signal::from(ChooseSouvenir("모자".to_owned())).with_id("s-2");
     assert_eq!(registrations.signal(&key, late.clone()).await.unwrap(), Receipt::Unwanted);
     assert_eq!(registrations.advance(&key, late).await.unwrap().status, Status::Completed);
+}
+
+/// A registration that takes only what was paid for the payment that stands.
+fn matching() -> Result<Definition<RegistrationKey, Bank>> {
+    Saga::<RegistrationKey, Bank>::new("matching", 1)
+        .wait::<ShippingAddress>()
+        .savepoint("before the place")
+        .step(HoldPlace)
+        .compensate(ReleasePlace)
+        .step(StartPayment)
+        .compensate(CancelPayment)
+        .wait::<PaymentCompleted>()
+        .matching(|started: &Payment, paid| started.0 == paid.0)
+        .late(Refund)
+        .step(CheckEligibility)
+        .build()
+}
+
+#[tokio::test]
+async fn a_wait_takes_only_what_matches_what_was_made_for_it() {
+    let bank = Bank::new();
+    let engine = Engine::new(MemoryStore::new(), bank.clone());
+    let registrations = engine.register(matching().unwrap()).unwrap();
+    let key = RegistrationKey::of(1);
+    let payment = async || {
+        let snapshot = registrations.snapshot(&key).await.unwrap();
+        snapshot.output::<Payment>("start_payment").unwrap().unwrap().0
+    };
+    let paid = |payment: &str| Signal::from(PaymentCompleted(payment.to_owned())).with_id(payment);
+    registrations.advance(&key, ShippingAddress("서울".to_owned())).await.unwrap();
+    let first = payment().await;
+    let anew = Decision::rollback_to("before the place", "운영자", "다른 장소");
+    registrations.decide(&key, anew).await.unwrap();
+    let second = payment().await;
+    assert_ne!(first, second);
+    // What was paid before the operator decided comes afterwards.
+    let view = registrations.advance(&key, paid(&first)).await.unwrap();
+    assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("payment_completed")));
+
+    // And so does what is left for a registration that is undone and begun anew.
+    registrations.decide(&key, Decision::cancel("운영자", "test")).await.unwrap();
+    assert_eq!(bank.standing("payment_completed"), 1, "the first went back at the end");
+    registrations.restart_undone(&key).await.unwrap();
+    registrations.signal(&key, paid(&second)).await.unwrap();
+    let view = registrations.advance(&key, ShippingAddress("서울".to_owned())).await.unwrap();
+    assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("payment_completed")));
+    let third = payment().await;
+    let view = registrations.advance(&key, paid(&third)).await.unwrap();
+    assert_eq!(view.status, Status::Completed);
+    let taken = registrations.snapshot(&key).await.unwrap().output::<PaymentCompleted>("payment_completed");
+    assert_eq!(taken.unwrap().unwrap().0, third);
+    assert_eq!(bank.standing("payment_completed"), 2, "the second went back, too");
+}
+
+#[test]
+fn a_wait_that_matches_no_step_before_it_is_refused() {
+    let of_the_key = Saga::<u64, Bank>::new("of the key", 1)
+        .wait::<AgreeTerms>()
+        .matching(|key: &u64, agreed| agreed.0 == key.to_string());
+    let of_itself = Saga::<u64, Bank>::new("of itself", 1)
+        .wait::<AgreeTerms>()
+        .matching(|agreed: &AgreeTerms, again| agreed == again);
+    for refused in [of_the_key.build(), of_itself.build()] {
+        assert_eq!(refused.err().unwrap().kind(), ErrorKind::InvalidInput);
+    }
 }
