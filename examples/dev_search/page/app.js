@@ -4,13 +4,13 @@ const words = {
   ko: {
     title: "개발자 통합 검색", lead: "글, 스터디와 팀 모집, 튜터 프로젝트, 강의를 한 상자에서 찾습니다. 검색 엔진이 죽어도 답하고, 누가 답했는지 말합니다. 자리를 주문하면 결제가 안 될 때 자리도 돌아옵니다.",
     member: "회원", tutor: "튜터", operator: "운영자",
-    find: "찾기", q: "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.", findButton: "찾기", order: "순서", best: "잘 맞는 순", likes: "좋아요 순", more: "더 보기", all: "모두", total: (n, exact) => `${n}개${exact ? "" : " 이상"} 찾음`, nothing: "찾은 것이 없습니다.",
+    find: "찾기", q: "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.", findButton: "찾기", order: "순서", best: "잘 맞는 순", likes: "좋아요 순", more: "더 보기", all: "모두", total: (n, exact) => `물었을 때 ${n}개${exact ? "" : " 이상"} 찾음`, nothing: "찾은 것이 없습니다.",
     kindGroup: "종류", categoryGroup: "분야", kinds: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, one: { post: "글", party: "모집", project: "프로젝트", lecture: "강의" }, categories: { backend: "백엔드", career: "커리어", database: "데이터베이스", devops: "데브옵스", frontend: "프론트엔드", search: "검색", study: "스터디" },
     served: { fresh: "새 답", cached: "캐시", stale: "오래된 답", degraded: "대신한 답", failed: "답 없음" },
     by: engine => `답한 곳: ${engineNames.ko[engine] ?? engine}`, age: ms => `${(ms / 1000).toFixed(1)}초 전의 답입니다`, took: ms => `${ms}ms`, nobody: "아무 엔진도 답하지 못하고, 캐시에도 없습니다.",
     causes: { failed: "주 엔진이 실패했습니다", slow: "주 엔진이 느립니다", circuit_open: "주 엔진을 쉬게 두고 뒤에서 시험하고 있습니다", incomplete: "주 엔진의 답이 온전하지 않습니다", lagging: "주 엔진이 아직 새 글을 따라잡지 못했습니다", revalidating: "새 답을 가져오는 중입니다" },
     gaps: { "the order is another than usual": "순서가 평소와 다를 수 있습니다", "words with typos are not found": "오타가 있는 낱말은 찾지 못합니다", "facets were not counted": "개수를 세지 못했습니다", "only the first words were looked up": "앞쪽 낱말만 찾았습니다", "deleted documents may still be found": "지워진 글이 보일 수 있습니다", "documents are missing": "일부 글이 빠져 있을 수 있습니다" },
-    engines: "엔진", enginesLead: "운영자는 엔진을 실제로 끊을 수 있습니다. 끊긴 동안 쓴 글은 기다렸다가, 돌아오면 이어서 색인됩니다.", primary: "주 엔진", fallback: "예비", circuit: { closed: "정상", half_open: "시험 중", open: "차단됨" }, documents: n => `문서 ${n}개`, wiped: "문서를 잃음", lag: ms => `${(ms / 1000).toFixed(1)}초 뒤처짐`,
+    engines: "엔진", enginesLead: "운영자는 엔진을 실제로 끊을 수 있습니다. 끊긴 동안 쓴 글은 기다렸다가, 돌아오면 이어서 색인됩니다.", primary: "주 엔진", fallback: "예비", circuit: { closed: "정상", half_open: "시험 중", open: "차단됨" }, documents: n => `지금 문서 ${n}개`, wiped: "문서를 잃음", lag: ms => `${(ms / 1000).toFixed(1)}초 뒤처짐`,
     line: { whole: "이어짐", refused: "연결 거부", silent: "묵묵부답" }, do: { whole: "다시 잇기", refused: "끊기", silent: "침묵시키기" }, cutDone: { whole: "다시 이었습니다.", refused: "끊었습니다.", silent: "침묵시켰습니다." },
     watch: "지켜보기", unwatch: "그만 보기", watched: (n, failed, now) => `질문 ${n}번, 답 없음 ${failed}번 · 지금은 ${now}`, strip: "지난 질문들이 어떻게 답해졌는지",
     aside: "제쳐 둔 변경", asideNote: "어느 엔진도 색인할 수 없던 변경입니다. 까닭을 고친 뒤 다시 넘길 수 있습니다. 글은 보이지 않습니다.", noLetters: "제쳐 둔 변경이 없습니다.", attempts: n => `${n}번 해 봄`, deliverAgain: "모두 다시 넘기기", delivered: n => `${n}개를 다시 넘깁니다.`,
@@ -25,13 +25,13 @@ const words = {
   en: {
     title: "Developers' search", lead: "One box over posts, parties, tutors' projects and lectures. It answers also when its engine is gone, and says who did. Order a place: if the payment fails, the place goes back.",
     member: "Member", tutor: "Tutor", operator: "Operator",
-    find: "Search", q: "What are you looking for? Typos, Korean initials (ㄹㅅㅌ) and unfinished words will do.", findButton: "Search", order: "Order", best: "best match first", likes: "best liked first", more: "Show more", all: "all", total: (n, exact) => `${n}${exact ? "" : " or more"} found`, nothing: "Nothing was found.",
+    find: "Search", q: "What are you looking for? Typos, Korean initials (ㄹㅅㅌ) and unfinished words will do.", findButton: "Search", order: "Order", best: "best match first", likes: "best liked first", more: "Show more", all: "all", total: (n, exact) => `${n}${exact ? "" : " or more"} found when asked`, nothing: "Nothing was found.",
     kindGroup: "Kind", categoryGroup: "Category", kinds: { post: "posts", party: "parties", project: "projects", lecture: "lectures" }, one: { post: "post", party: "party", project: "project", lecture: "lecture" }, categories: { backend: "backend", career: "career", database: "database", devops: "devops", frontend: "frontend", search: "search", study: "study" },
     served: { fresh: "Fresh", cached: "Cached", stale: "Stale", degraded: "Degraded", failed: "No answer" },
     by: engine => `answered by the ${engineNames.en[engine] ?? engine}`, age: ms => `${(ms / 1000).toFixed(1)} s old`, took: ms => `${ms} ms`, nobody: "No engine can answer, and the cache does not know.",
     causes: { failed: "the primary failed", slow: "the primary is slow", circuit_open: "the primary is spared, and tried in the background", incomplete: "the primary's answer had gaps", lagging: "the primary is behind the newest changes", revalidating: "a new answer is being fetched" },
     gaps: {},
-    engines: "Engines", enginesLead: "An operator really cuts an engine off. What is written meanwhile waits, and is indexed when it is back.", primary: "primary", fallback: "fallback", circuit: { closed: "healthy", half_open: "on trial", open: "spared" }, documents: n => `${n} documents`, wiped: "lost its documents", lag: ms => `${(ms / 1000).toFixed(1)} s behind`,
+    engines: "Engines", enginesLead: "An operator really cuts an engine off. What is written meanwhile waits, and is indexed when it is back.", primary: "primary", fallback: "fallback", circuit: { closed: "healthy", half_open: "on trial", open: "spared" }, documents: n => `${n} documents by now`, wiped: "lost its documents", lag: ms => `${(ms / 1000).toFixed(1)} s behind`,
     line: { whole: "connected", refused: "refuses", silent: "does not answer" }, do: { whole: "Connect", refused: "Cut off", silent: "Silence" }, cutDone: { whole: "It is connected again.", refused: "It is cut off.", silent: "It is silent." },
     watch: "Watch", unwatch: "Stop watching", watched: (n, failed, now) => `${n} questions, ${failed} without an answer · now: ${now}`, strip: "how the last questions were answered",
     aside: "Put aside", asideNote: "Changes that an engine could not index. Once the reason is mended they can be handed over again. What was written is not shown.", noLetters: "Nothing is put aside.", attempts: n => (n === 1 ? "tried once" : `tried ${n} times`), deliverAgain: "Hand all over again", delivered: n => `${n} are handed over again.`,
@@ -194,7 +194,11 @@ async function buy(id, again) {
 }
 async function refreshOrders() {
   if (!me) return;
+  const stood = Object.fromEntries(orders.rows.map(order => [order.id, order.status]));
   await orders.refresh();
+  // What an order has come to, and how many places that leaves, are told at once.
+  const moved = new Set(orders.rows.filter(order => stood[order.id] !== order.status).map(order => order.entry));
+  await lookAll(hits.filter(hit => moved.has(hit.id)));
   drawOrders();
   drawFound();
 }

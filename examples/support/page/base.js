@@ -51,8 +51,9 @@ export const failureKind = name => t("failureKinds")[name] ?? name.replaceAll("_
 export const said = text => make("span", { lang: /[가-힣]/.test(text) ? "ko" : "en" }, text);
 /** Asks for a path, in the language that was chosen. */
 export const ask = (path, { headers, ...more } = {}) => fetch(path, { ...more, headers: { "accept-language": language, ...headers } });
+let sayings = 0; // how often something was said
 /** Says something in the line that is read out. */
-export const say = (text, bad) => { $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
+export const say = (text, bad) => { sayings += 1; $("status").textContent = text; $("status").classList.toggle("bad", Boolean(bad)); };
 
 const drawn = {};
 /**
@@ -174,9 +175,13 @@ export function paged({ first, draw, button, ask = address => request("GET", add
   button.onclick = () => guarded(() => { wanted = list.rows.length + 1; return read(); });
   return list;
 }
-/** Does what may fail, and says so. */
+/** Does what may fail, and says so. What failed before it is over when it goes well, and is said no more. */
 export async function guarded(work) {
-  try { await work(); } catch (error) {
+  const before = sayings, failed = $("status").classList.contains("bad");
+  try {
+    await work();
+    if (failed && sayings === before) say("");
+  } catch (error) {
     say(error.message, true);
     if (error instanceof TypeError || error instanceof ReferenceError) console.error(error); // of the page, not of the service
   }

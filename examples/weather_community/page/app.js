@@ -9,7 +9,7 @@ const words = {
     warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", alsoLifted: "하루 안에 해제된 특보도", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
     sayText: "할 말", sayButton: "보내기", closed: "해제되어 닫힘",
     missions: "미션", missionTitle: "무엇을 보고 오나요?", radius: "증명할 수 있는 거리 (m)", missionButton: "지금 자리에 미션 만들기", missionMade: "미션을 만들었습니다.", noMissions: "아직 미션이 없습니다.", provenBy: n => `${n}명이 증명`, mine: "증명함", note: "무엇을 봤나요?", prove: "지금 자리에서 증명하기", proved: "증명했습니다.",
-    drops: "선착순 쿠폰", dropTitle: "쿠폰 이름", places: "몇 장", dropButton: "쿠폰 뿌리기", dropped: "쿠폰을 뿌렸습니다.", noDrops: "아직 쿠폰이 없습니다.", left: (free, all) => `${all}장 중 ${free}장 남음`, take: "받기", got: (ticket, code) => `${ticket}번째: ${code}`, again: "받은 쿠폰은 다시 눌러도 그대로입니다.",
+    drops: "선착순 쿠폰", dropTitle: "쿠폰 이름", places: "몇 장", dropButton: "쿠폰 뿌리기", dropped: "쿠폰을 뿌렸습니다.", noDrops: "아직 쿠폰이 없습니다.", left: (free, all) => `${all}장 중 ${free}장 남음`, take: "받기", got: (ticket, code) => `${ticket}번째: ${code}`,
     skies: { sunny: "맑음", cloudy: "흐림", rain: "비", snow: "눈", wind: "바람", dust: "먼지" },
     dangers: { heavy_rain: "호우", heavy_snow: "대설", strong_wind: "강풍", typhoon: "태풍", heat_wave: "폭염", cold_wave: "한파", fine_dust: "미세먼지" },
     regions: { seoul: "서울", busan: "부산", daegu: "대구", incheon: "인천", gwangju: "광주", daejeon: "대전", ulsan: "울산", sejong: "세종", gyeonggi: "경기", gangwon: "강원", chungbuk: "충북", chungnam: "충남", jeonbuk: "전북", jeonnam: "전남", gyeongbuk: "경북", gyeongnam: "경남", jeju: "제주" },
@@ -23,7 +23,7 @@ const words = {
     warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", alsoLifted: "also those lifted within a day", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
     sayText: "Your message", sayButton: "Send", closed: "lifted and closed",
     missions: "Missions", missionTitle: "What is to be looked at?", radius: "From how far it can be proven (m)", missionButton: "Make a mission here", missionMade: "The mission is made.", noMissions: "There is no mission yet.", provenBy: n => `proven by ${n}`, mine: "proven", note: "What did you see?", prove: "Prove it from here", proved: "Proven.",
-    drops: "Coupons, first come first served", dropTitle: "Name of the coupon", places: "How many", dropButton: "Drop them", dropped: "The coupons are out.", noDrops: "There are no coupons yet.", left: (free, all) => `${free} of ${all} left`, take: "Take one", got: (ticket, code) => `No. ${ticket}: ${code}`, again: "A coupon that you have stays the same, however often you ask.",
+    drops: "Coupons, first come first served", dropTitle: "Name of the coupon", places: "How many", dropButton: "Drop them", dropped: "The coupons are out.", noDrops: "There are no coupons yet.", left: (free, all) => `${free} of ${all} left`, take: "Take one", got: (ticket, code) => `No. ${ticket}: ${code}`,
     skies: { sunny: "sunny", cloudy: "cloudy", rain: "rain", snow: "snow", wind: "wind", dust: "dust" },
     dangers: { heavy_rain: "Heavy rain", heavy_snow: "Heavy snow", strong_wind: "Strong wind", typhoon: "Typhoon", heat_wave: "Heat wave", cold_wave: "Cold wave", fine_dust: "Fine dust" },
     regions: { seoul: "Seoul", busan: "Busan", daegu: "Daegu", incheon: "Incheon", gwangju: "Gwangju", daejeon: "Daejeon", ulsan: "Ulsan", sejong: "Sejong", gyeonggi: "Gyeonggi", gangwon: "Gangwon", chungbuk: "Chungbuk", chungnam: "Chungnam", jeonbuk: "Jeonbuk", jeonnam: "Jeonnam", gyeongbuk: "Gyeongbuk", gyeongnam: "Gyeongnam", jeju: "Jeju" },
@@ -177,14 +177,13 @@ function drawDrops() {
   swap($("drops"), [drops.rows, coupons], ...drops.rows.map(drop => make("li", {},
     make("strong", { className: "grow", lang: "" }, drop.title),
     make("span", { className: "tag" }, t("left")(drop.free, drop.places)),
-    me && button(`take ${drop.id}`, t("take"), () => guarded(() => take(drop)), { ariaLabel: `${t("take")}: ${drop.title}` }),
+    me && !coupons[drop.id] && button(`take ${drop.id}`, t("take"), () => guarded(() => take(drop)), { ariaLabel: `${t("take")}: ${drop.title}` }),
     coupons[drop.id] && make("span", { className: "facts code" }, t("got")(coupons[drop.id].ticket, coupons[drop.id].code)))));
 }
 async function take(drop) {
   try {
-    const again = Boolean(coupons[drop.id]);
     coupons[drop.id] = await call("POST", `drops/${drop.id}/coupon`);
-    say(again ? t("again") : t("got")(coupons[drop.id].ticket, coupons[drop.id].code));
+    say(t("got")(coupons[drop.id].ticket, coupons[drop.id].code));
   } finally { await refreshDrops(); }
 }
 
