@@ -58,12 +58,17 @@ pub enum Bug {
     UndoneChildIsBegunAgain,
     FirstUndoIsForAll,
     RetriedChildIsNotBegunAnew,
+    GoneChildIsMadeAgain,
+    ChildIsPurged,
+    ChildIsTakenApart,
+    PivotTrustsItsChildren,
+    ParentIsNotWoken,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 51] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -110,6 +115,11 @@ impl Bug {
         Self::UndoneChildIsBegunAgain,
         Self::FirstUndoIsForAll,
         Self::RetriedChildIsNotBegunAnew,
+        Self::GoneChildIsMadeAgain,
+        Self::ChildIsPurged,
+        Self::ChildIsTakenApart,
+        Self::PivotTrustsItsChildren,
+        Self::ParentIsNotWoken,
     ];
 }
 

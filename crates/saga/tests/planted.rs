@@ -11,6 +11,9 @@
 #[allow(dead_code, unused_imports, reason = "the scenarios are shared with the other tests")]
 mod sagas;
 
+#[path = "planted/asking.rs"]
+mod asking;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,9 +76,10 @@ fn one_shelf() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 24] = [
+const PROGRAMMES: [Programme; 25] = [
     ("clocks apart", clocks_apart),
     ("two baskets, one shelf", one_shelf),
+    ("shelves that ask", asking::first),
     ("every fault, transfer", || first_of(&saga_test::every_fault(&Transfer))),
     ("every fault, ticket", || first_of(&saga_test::every_fault(&Ticket))),
     ("every fault, parcel", || first_of(&saga_test::every_fault(&Parcel))),

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::builder::{SagaBuilder, Target, Undoes};
 use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable};
 use super::{ChildPlan, Cons, Definition, Gather, Inputs, Plan, Policy, UnitKind};
-use crate::engine::{Child, Wanted};
+use crate::engine::{Child, Stand, Wanted};
 use crate::machine::Settled;
 use crate::planted::{self, Bug};
 use crate::step::Cx;
-use crate::store::{SagaId, Status};
+use crate::store::SagaId;
 use crate::{Error, ErrorKind, Result};
 
 /// How often a parent looks after its child.
@@ -53,16 +53,24 @@ where
     ///   first. For any other that makes the same key the step fails, and nothing of the child is undone with that one.
     /// - A child that is new follows the version of `definition`. One that is there keeps its own; if that has a pivot and the step
     ///   stands before its parent's, the step fails.
-    /// - Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own, and
-    ///   must be kept as long as its parent may go back. One that cannot be undone, because nothing is kept of it any more or its own
-    ///   definition does not let it, is a compensation that is exhausted: [`when_exhausted`](SagaBuilder::when_exhausted) says what
-    ///   happens then. One that stands with an operator is waited for, whatever that says.
+    /// - Before the pivot a child is undone with its parent, also after it has completed; so it must have no pivot of its own. One
+    ///   that cannot be undone, because nothing is kept of it any more or its own definition does not let it, is a compensation that
+    ///   is exhausted: [`when_exhausted`](SagaBuilder::when_exhausted) says what happens then. One that stands with an operator is
+    ///   waited for, whatever that says; the parent's [`View::child`](crate::View::child) and the reason in its
+    ///   [head](crate::store::Head::reason) tell for whom. What becomes of signals that came late to a child concerns no parent.
+    /// - A child goes with its parent: it is neither [cancelled](crate::Decision::cancel) nor
+    ///   [restarted](crate::SagaHandle::restart) by itself while that goes on, nor once it has completed. (But where the parent stands
+    ///   with an operator behind its pivot, because this child did not come to its end.) Should a child not stand completed when its
+    ///   parent comes to its pivot, the parent goes back.
+    /// - It is kept until its parent has ended, whatever the [retention](crate::EngineOptions::with_retention). If nothing is kept of it
+    ///   all the same, it is not made again: behind the pivot its parent stands with an operator, and before it goes back.
     /// - One that is [parked](crate::store::Status::Parked) before the pivot is waited for until its parent goes back, and then is a
     ///   compensation that is exhausted; behind the pivot it leaves its parent with an operator.
     /// - Behind the pivot a child that was undone leaves its parent with an operator, as any step does that says "no" for good:
     ///   [`retry`](crate::Decision::retry) begins it anew, under new keys, unless it was meanwhile and has completed.
     ///
-    /// Its end is noticed at the latest a second later.
+    /// A parent that waits for its child records nothing meanwhile: the child's end wakes it. It looks after the child besides, at first
+    /// after a second, and then after half of the time that it has waited, at most ten minutes.
     #[must_use]
     pub fn child<ChildKey, In, Places>(
         mut self,
@@ -163,9 +171,13 @@ struct Called {
 }
 
 impl<In: Inputs, K: Serialize + DeserializeOwned + Send + 'static, F: Fn(In) -> K> ChildCode<In, K, F> {
+    fn ended(&self, data: Data<'_>) -> Result<Ended<K>> {
+        Ok(Ended { key: (self.key)(data.read(&self.sources)?) })
+    }
+
     /// Says which child the step means, or why there is none that it could be.
     fn call<App>(&self, cx: &Cx<App>, data: Data<'_>) -> Result<std::result::Result<Called, Error>> {
-        let ended = Ended { key: (self.key)(data.read(&self.sources)?) };
+        let ended = self.ended(data)?;
         let key = match key_json(&ended.key) {
             Ok(key) => key,
             Err(error) => return Ok(Err(error)),
@@ -184,6 +196,7 @@ impl<In: Inputs, K: Serialize + DeserializeOwned + Send + 'static, F: Fn(In) -> 
             parent: cx.place(),
             again: cx.again(),
             is_undone: self.is_undone,
+            is_begun: cx.begun(),
             // Behind the pivot nothing is undone: a step is only made anew there because an operator retries it.
             is_retried: !self.is_undone && cx.round() > 0,
         };
@@ -205,13 +218,18 @@ where
         };
         Ok(Box::pin(async move {
             match cx.core().start_child(wanted.clone()).await {
-                Ok(Child::There(view)) => match view.status {
-                    Status::Completed => Settled::Done(output),
+                Ok(Child::There(view)) => match cx.core().stand_of(&view).await {
+                    Ok(Stand::Completed) => Settled::Done(output),
                     _ if planted::is(Bug::ChildCountsAsDone) => Settled::Done(output),
-                    Status::Compensated => failed(view.reason.as_deref().unwrap_or("the child was undone")),
-                    status => unknown(&format!("the child is {status}")),
+                    Ok(Stand::Undone) => failed(view.reason.as_deref().unwrap_or("the child was undone")),
+                    Ok(Stand::UnderWay) => Settled::Begun { output, reason: wanted.waited_for(view.status) },
+                    Err(error) => unknown(error.message()),
                 },
                 Ok(Child::Refused(why)) => failed(why),
+                // Nothing is kept of it any more: what it did stands, and to begin it anew would do that again.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Settled::Unrecordable { reason: recordable(error.message()) }
+                }
                 // Before the pivot a step that failed would not be undone, and it may have begun.
                 Err(error)
                     if !wanted.is_undone
@@ -227,6 +245,15 @@ where
     fn probe(&self, _: Cx<App>, _: Data<'_>) -> Result<Running> {
         // Asking again is asking.
         Ok(ready(unknown("the child is under way")))
+    }
+
+    fn child(&self, cx: &Cx<App>, data: Data<'_>) -> Result<Option<Wanted>> {
+        Ok(self.call(cx, data)?.ok().map(|called| called.wanted))
+    }
+
+    fn child_id(&self, data: Data<'_>) -> Option<SagaId> {
+        let key = key_json(&self.ended(data).ok()?.key).ok()?;
+        Some(SagaId::of(&self.child.saga, &key))
     }
 
     fn check(&self, output: &[u8]) -> Result<()> {
@@ -248,15 +275,20 @@ where
             Ok(called) => called,
             Err(error) => return Ok(ready(failed(error.message()))),
         };
-        let had_ended = data.state.output(unit).is_some();
+        let had_begun = data.state.output(unit).is_some();
         Ok(Box::pin(async move {
             if planted::is(Bug::ChildIsNotUndone) {
                 return Settled::Done(output);
             }
-            match cx.core().undo_child(&wanted, had_ended).await {
+            match cx.core().undo_child(&wanted, had_begun).await {
                 Ok(None) => Settled::Done(output),
-                Ok(Some(view)) if view.status == Status::Compensated => Settled::Done(output),
-                Ok(Some(view)) => unknown(&format!("the child is {}", view.status)),
+                Ok(Some(view)) => match cx.core().stand_of(&view).await {
+                    Ok(Stand::Undone) => Settled::Done(output),
+                    Ok(Stand::Completed | Stand::UnderWay) => {
+                        Settled::Unknown { reason: wanted.waited_for(view.status) }
+                    }
+                    Err(error) => unknown(error.message()),
+                },
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
                     failed(error.message())
                 }

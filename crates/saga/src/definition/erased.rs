@@ -10,11 +10,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Inputs, finite};
+use crate::engine::Wanted;
 use crate::machine::{Settled, State};
 use crate::step::{
     Answer, Compensate, CompensateTransaction, Cx, Failure, Late, Outcome, Probe, Step, TransactionStep, Undo,
 };
-use crate::store::MAX_KEY;
+use crate::store::{MAX_KEY, SagaId};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest reason that is recorded, in bytes.
@@ -68,6 +69,18 @@ pub(crate) trait Code<App>: Send + Sync {
 
     /// Checks that this JSON can be the unit's output.
     fn check(&self, output: &[u8]) -> Result<()>;
+
+    /// Says which saga the unit is, if it is one.
+    fn child(&self, cx: &Cx<App>, data: Data<'_>) -> Result<Option<Wanted>> {
+        let _ = (cx, data);
+        Ok(None)
+    }
+
+    /// Returns the id of that saga.
+    fn child_id(&self, data: Data<'_>) -> Option<SagaId> {
+        let _ = data;
+        None
+    }
 }
 
 /// A compensation's code.

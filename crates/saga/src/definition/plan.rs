@@ -47,12 +47,15 @@ pub struct UnitPlan {
     pub(crate) fits: Option<Fits>,
 }
 
+/// Tells whether an answer fits what was made.
+pub(crate) type Test = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
+
 /// Which answers a wait takes, by what a unit before it made: both are JSON.
 #[derive(Clone)]
 pub(crate) struct Fits {
     /// The unit; `None` if it is none.
     pub(crate) made_by: Option<usize>,
-    pub(crate) test: Arc<dyn Fn(&[u8], &[u8]) -> bool + Send + Sync>,
+    pub(crate) test: Arc<Test>,
 }
 
 impl fmt::Debug for Fits {

@@ -41,7 +41,12 @@ pub(super) enum Message {
 impl Message {
     /// Tells whether the saga is new as far as this knows.
     fn presumes_new(&self) -> bool {
-        matches!(self, Self::Child(wanted) if wanted.again.is_none())
+        matches!(self, Self::Child(wanted) if wanted.again.is_none() && !wanted.is_begun)
+    }
+
+    /// Tells whether this concerns the parent of a child, too.
+    fn parts_child(&self) -> bool {
+        matches!(self, Self::Restart) || matches!(self, Self::Decision(decision) if child::parts(decision))
     }
 }
 
@@ -69,7 +74,8 @@ impl<App: Send + Sync + 'static> Core<App> {
     ) -> Result<View> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, "the engine has stopped"))?;
-        self.call_with(saga, key, message, create, Some(permit)).await
+        let view = self.call_with(saga, key, message, create, Some(permit)).await?;
+        Ok(self.with_child(view).await)
     }
 
     pub(super) async fn call_with(
@@ -85,6 +91,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         let begun = self.options.clock.instant();
         // Whether the saga was there when this call looked for it, or left something with it.
         let (mut conflicts, mut looked, mut was_there) = (0, false, false);
+        // As long as this call waits, the parent that it is made for hears by it what becomes of the child.
+        let is_parents = matches!(message, Some(Message::Child(_) | Message::Undo(_)));
+        let looking = is_parents.then(|| Arc::new(()));
         while conflicts < ATTEMPTS {
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
             // Most sagas that are started are new: that they are is found out by creating them.
@@ -136,6 +145,10 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             };
             let brought = message.as_ref().filter(|_| !was_parked);
+            if brought.is_some_and(Message::parts_child) {
+                self.check_parent(saga, id, &job.state).await?;
+            }
+            job.looked_at_by(looking.as_ref());
             let first = self.begin_with(&mut job, brought)?;
             let idle = !job.is_dirty()
                 && job.signals.is_empty()
@@ -294,6 +307,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         Self::end_span(&span, &job);
         let result = match driven {
             Ok(()) => {
+                self.wake_parent(&job).await;
                 let view = View::of_job(&job);
                 if self.forgets() && job.state.is_final() {
                     active.driving.forget(view.clone());

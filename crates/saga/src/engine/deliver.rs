@@ -76,7 +76,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 let (definition, state) = self.read(&stored)?;
                 wanted.check(&definition.plan, &state)?;
                 // What is to be recorded of it waits until whoever has it lets go of it.
-                if wanted.is_begun(&state) {
+                if wanted.is_settled(&state) {
                     *message = None;
                 }
                 return Ok(true);
@@ -95,6 +95,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             }
             Some(Message::Decision(decision)) => {
+                self.check_parent_of(id, decision).await?;
                 if matches!(decision.order, Order::ForceDone(_))
                     && let Some(stored) = self.store.load(id).await?
                 {

@@ -66,6 +66,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         loop {
             commands.extend(self.hear(job, told, &mut heard).await?);
             if !std::mem::take(&mut recorded) || job.is_dirty() {
+                self.look_after(job).await?;
                 commands.extend(self.pass_time(job)?);
                 // A command whose unit was turned round by what came after it in the same record is not carried out.
                 commands.retain(|command| is_wanted(job, *command));
@@ -88,6 +89,12 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
             if !commands.is_empty() {
                 self.await_lease().await;
+            }
+            if let Some((command, reason)) = self.not_completed(job, &commands).await? {
+                commands.retain(|other| *other != command);
+                let (note, input) = input_of(command, Settled::Failed { reason, retry: Retry::Never });
+                commands.extend(job.apply(note, input, self.moment())?.commands);
+                continue;
             }
             // A transaction stands alone in its stage, and makes its own record: once the late handlers that run are at rest.
             let (transactions, others): (Vec<_>, Vec<_>) =
@@ -141,6 +148,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     async fn record(&self, job: &mut Job<App>, holds: bool) -> Result<()> {
+        job.kept = if holds { None } else { self.keeps(job).await };
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
         let skipped = planted::is(Bug::AcknowledgeBeforeCommit) && !commit.creates() && !holds;
         if !skipped {
@@ -208,6 +216,11 @@ impl<App: Send + Sync + 'static> Core<App> {
         if matches!(settled, Settled::Done(_)) {
             job.publish(events);
         }
+        if let Command::Run(unit) | Command::Undo(unit) = command
+            && job.is_child(unit)
+        {
+            job.wait_for(settled.reason().map(Arc::clone));
+        }
         let (note, input) = input_of(command, settled);
         Ok(job.apply(note, input, self.moment())?.commands)
     }
@@ -241,6 +254,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             run: state.run,
             round: state.unit(unit).round,
             attempt,
+            begun: state.output(unit).is_some(),
             epoch: job.lease.epoch(),
             now: self.now(),
         };

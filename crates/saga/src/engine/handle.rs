@@ -84,7 +84,7 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     ///
     /// # Errors
     ///
-    /// `Conflict` if it has not ended; `NotFound` if there is none; otherwise as [`start`](Self::start).
+    /// `Conflict` if it has not ended, or is a [child](crate::definition::SagaBuilder::child) whose parent counts on it; `NotFound` if there is none; otherwise as [`start`](Self::start).
     pub async fn restart(&self, key: &K) -> Result<View> {
         self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(Ended::Anyhow)), false).await
     }
@@ -108,7 +108,8 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     ///
     /// # Errors
     ///
-    /// `Conflict` if it does not fit where the saga stands; `InvalidInput` if it says not who made it or why, or says so in more than
+    /// `Conflict` if it does not fit where the saga stands, or cancels a [child](crate::definition::SagaBuilder::child) whose parent
+    /// counts on it; `InvalidInput` if it says not who made it or why, or says so in more than
     /// 2,000 bytes, if a savepoint does not exist or a value is not what the step makes; `NotFound` if there is no such saga;
     /// otherwise as [`start`](Self::start).
     pub async fn decide(&self, key: &K, decision: Decision) -> Result<View> {
@@ -133,7 +134,7 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     pub async fn snapshot(&self, key: &K) -> Result<Snapshot> {
         let id = SagaId::of(&self.saga, &key_json(key)?);
         let stored = self.engine.core.store.load(id).await?.ok_or_else(|| missing(id))?;
-        self.shown(id, &stored)
+        self.shown(id, &stored).await
     }
 
     /// Shows several sagas in full, each in its place, and `None` where there is none: one question to a store that can take several
@@ -146,16 +147,22 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         let ids =
             keys.iter().map(|key| Ok(SagaId::of(&self.saga, &key_json(key)?))).collect::<Result<Vec<_>>>()?;
         let stored = self.engine.core.store.load_all(&ids).await?;
-        let each = ids.into_iter().zip(stored);
-        each.map(|(id, stored)| stored.map(|stored| self.shown(id, &stored)).transpose()).collect()
+        let mut snapshots = Vec::with_capacity(ids.len());
+        for (id, stored) in ids.into_iter().zip(stored) {
+            snapshots.push(match stored {
+                Some(stored) => Some(self.shown(id, &stored).await?),
+                None => None,
+            });
+        }
+        Ok(snapshots)
     }
 
-    fn shown(&self, id: SagaId, stored: &Stored) -> Result<Snapshot> {
+    async fn shown(&self, id: SagaId, stored: &Stored) -> Result<Snapshot> {
         let definition = self.engine.core.definition_of(stored)?;
         let log = record::read(&stored.log, stored.version)?;
         check_definition(&definition, &log.state)?;
-        let mut snapshot = Snapshot::new(id, &definition, &log.state, log.history);
-        snapshot.view = snapshot.view.parked_as(&stored.head);
+        let mut snapshot = Snapshot::new(id, &stored.head.key, &definition, &log.state, log.history);
+        snapshot.view = self.engine.core.with_child(snapshot.view.parked_as(&stored.head)).await;
         Ok(snapshot)
     }
 

@@ -1,6 +1,6 @@
 //! One saga in the hands of this engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use pumasi_core::event::Envelope;
@@ -8,6 +8,7 @@ use pumasi_core::time::Timestamp;
 
 use super::{Core, check_definition};
 use crate::Result;
+use crate::definition::erased::recordable;
 use crate::definition::{UnitKind, Untyped};
 use crate::machine::record::{self, Note};
 use crate::machine::{
@@ -38,8 +39,16 @@ pub(super) struct Job<App> {
     dirty: Option<Note>,
     consumed: Vec<u64>,
     events: Vec<Envelope>,
-    /// Something was recorded by this job.
+    /// Something was committed by this job.
     pub(super) committed: bool,
+    /// Something was recorded by this job.
+    pub(super) recorded: bool,
+    /// Whom it waits for, as is told of it; nothing if that is not known here.
+    awaits: Option<Arc<str>>,
+    /// Until when it is kept although it has ended.
+    pub(super) kept: Option<Timestamp>,
+    /// The call of its parent's that it is driven for.
+    looked_at: Weak<()>,
     /// When each unit was begun here.
     pub(super) began: Vec<(usize, Instant)>,
     /// How far the saga has been counted.
@@ -83,6 +92,10 @@ impl<App> Job<App> {
             consumed: Vec::new(),
             events: Vec::new(),
             committed: false,
+            recorded: false,
+            awaits: None,
+            kept: None,
+            looked_at: Weak::new(),
             began: Vec::new(),
             counted: Counted::default(),
         }
@@ -96,10 +109,15 @@ impl<App> Job<App> {
     pub(super) fn open(definition: Arc<Untyped<App>>, stored: Stored, lease: Lease) -> Result<Self> {
         let log = record::read(&stored.log, stored.version)?;
         check_definition(&definition, &log.state)?;
+        let awaits = stored.head.reason.filter(|_| machine::rests_at_child(&definition.plan, &log.state));
         Ok(Self {
             definition,
             id: stored.head.id,
             key: stored.head.key,
+            recorded: false,
+            awaits,
+            kept: None,
+            looked_at: Weak::new(),
             resumed: machine::in_flight(&log.state),
             counted: Counted::of(&log.state),
             state: log.state,
@@ -174,6 +192,35 @@ impl<App> Job<App> {
         self.definition.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
     }
 
+    /// Says whom the saga waits for: a child, and how that stands.
+    pub(super) fn wait_for(&mut self, child: Option<Arc<str>>) {
+        let cause = self.state.cause.as_ref().map(|cause| &cause.reason);
+        self.awaits = child.map(|child| match cause {
+            Some(cause) => recordable(&format!("{child}; {cause}")),
+            None => child,
+        });
+    }
+
+    /// Has the saga look after its child now.
+    pub(super) fn wake(&mut self, now: Timestamp) {
+        for unit in 0..self.state.units.len() {
+            let is_later = self.state.unit(unit).at.is_some_and(|at| at > now);
+            let rests = matches!(self.state.status(unit), UnitStatus::Backoff | UnitStatus::UndoBackoff);
+            if is_later && rests && self.is_child(unit) {
+                machine::look_again(&mut self.state, unit, now);
+            }
+        }
+    }
+
+    /// The parent of this saga is the one who has it driven, and hears what comes of it as long as its call waits.
+    pub(super) fn looked_at_by(&mut self, call: Option<&Arc<()>>) {
+        self.looked_at = call.map_or_else(Weak::new, Arc::downgrade);
+    }
+
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.looked_at.strong_count() > 0
+    }
+
     /// Returns the lease under which something was recorded.
     pub(super) fn held(&self) -> Option<Lease> {
         self.is_held().then_some(self.lease)
@@ -223,6 +270,8 @@ impl<App> Job<App> {
     fn head(&self) -> Head {
         let plan = &self.definition.plan;
         let reason = self.state.stuck.as_ref().map(|(_, reason)| Arc::clone(reason));
+        let awaits = self.awaits.as_ref().filter(|_| machine::rests_at_child(plan, &self.state));
+        let reason = reason.or_else(|| awaits.map(Arc::clone));
         let reason = reason.or_else(|| self.state.cause.as_ref().map(|cause| Arc::clone(&cause.reason)));
         Head {
             id: self.id,
@@ -231,7 +280,7 @@ impl<App> Job<App> {
             key: Arc::clone(&self.key),
             status: machine::status(&self.state),
             step: self.step_name(),
-            due: self.state.due(),
+            due: self.state.due().or(self.kept),
             reason,
         }
     }
@@ -244,6 +293,7 @@ impl<App> Job<App> {
                 if self.records >= COMPACT_AFTER && record::size(&self.state) <= MAX_COMPACT {
                     record::compact(&mut self.state);
                 }
+                self.recorded = true;
                 let base = self.state.delta.base;
                 self.records = if base { 1 } else { self.records + 1 };
                 (record::write(&mut self.state, note, now), base)
@@ -261,7 +311,10 @@ impl<App> Job<App> {
             record: record.0,
             replaces: record.1,
             holds,
-            forgets: forget && !holds && (self.state.is_final() || planted::is(Bug::ForgetsWhatGoesOn)),
+            forgets: forget
+                && !holds
+                && self.kept.is_none()
+                && (self.state.is_final() || planted::is(Bug::ForgetsWhatGoesOn)),
             consumed: std::mem::take(&mut self.consumed),
             events: std::mem::take(&mut self.events),
         };

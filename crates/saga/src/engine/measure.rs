@@ -67,6 +67,7 @@ impl<App> Core<App> {
         let outcome = match (command, settled) {
             (Command::Run(_), Settled::Done(_)) => "done",
             (Command::Run(_), Settled::Failed { .. }) => "failed",
+            (_, Settled::Begun { .. }) => "under_way",
             (Command::Run(_) | Command::Undo(_), Settled::Unknown { .. }) if plan.kind == UnitKind::Child => {
                 "under_way"
             }
@@ -79,7 +80,8 @@ impl<App> Core<App> {
         let (saga, step) = (Arc::clone(&job.definition.plan.saga), Arc::clone(&plan.name));
         if let Settled::Failed { reason, .. }
         | Settled::Unknown { reason }
-        | Settled::Unrecordable { reason } = settled
+        | Settled::Unrecordable { reason }
+        | Settled::Begun { reason, .. } = settled
         {
             tracing::debug!(saga = &*saga, id = %job.id, step = &*step, outcome, reason = &**reason, "an attempt of a step ended");
         }

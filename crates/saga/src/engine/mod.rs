@@ -31,7 +31,7 @@ use crate::machine::State;
 use crate::store::{Known, SagaId, SagaStore, WorkerId};
 use crate::{Error, ErrorKind, Result};
 
-pub(crate) use child::{Child, Wanted};
+pub(crate) use child::{Child, Stand, Wanted};
 use commit::Committer;
 pub use handle::SagaHandle;
 use lease::Leased;
@@ -152,7 +152,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
     /// # Errors
     ///
     /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
-    /// wants a transaction and the store has none; `InvalidInput` if a step is a child that may have to be undone, and the engine
+    /// wants a transaction and the store has none; `InvalidInput` if a step is a child, and the engine
     /// [forgets](EngineOptions::with_retention) at once what has ended.
     #[expect(
         clippy::needless_pass_by_value,
@@ -175,14 +175,14 @@ impl<App: Send + Sync + 'static> Engine<App> {
                 ),
             ));
         }
-        let child = plan.units.iter().find(|unit| unit.kind == UnitKind::Child && unit.undo.is_some());
+        let child = plan.units.iter().find(|unit| unit.kind == UnitKind::Child);
         if let Some(unit) = child
             && self.core.options.retention.is_some_and(|retention| retention.is_zero())
         {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!(
-                    "step {} of saga {} is a child that has to be kept while its parent may go back, and this engine forgets at once",
+                    "step {} of saga {} is a child that has to be kept while its parent goes on, and this engine forgets at once",
                     unit.name, plan.saga
                 ),
             ));

@@ -149,7 +149,7 @@ impl Decision {
             value,
             savepoint,
             time: None,
-            ended: false,
+            begun: false,
             parent: None,
             at: self.at.as_deref().map(str::to_owned),
             who: self.who.to_string(),
@@ -166,8 +166,8 @@ struct Written {
     savepoint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    ended: bool,
+    #[serde(rename = "ended", default, skip_serializing_if = "std::ops::Not::not")]
+    begun: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,7 +193,7 @@ pub(super) fn write_undo(undone: &Undone) -> Vec<u8> {
         value: None,
         savepoint: None,
         time: undone.by.as_deref().map(str::to_owned),
-        ended: undone.ended,
+        begun: undone.begun,
         parent: undone.parent.as_deref().map(str::to_owned),
         at: None,
         who: who.to_string(),
@@ -216,7 +216,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         "cancel" => Order::Cancel,
         UNDO => {
             let (by, parent) = (written.time.map(Arc::from), written.parent.map(Arc::from));
-            return Ok(Left::Undo(Undone { by, ended: written.ended, parent, version: None }));
+            return Ok(Left::Undo(Undone { by, begun: written.begun, parent, version: None }));
         }
         _ => return Err(unreadable()),
     };

@@ -88,8 +88,8 @@ impl EngineOptions {
     ///
     /// Whoever uses a key again whose saga is forgotten begins it anew, also by repeating a call whose answer was lost. Its steps are
     /// then asked for under the keys of before, so that what was done is not done twice; but where it goes back this time, it undoes
-    /// what it had done. So keep what has ended for longer than anybody repeats a call, and use zero where nobody does. A child must
-    /// be kept for as long as its parent may go back.
+    /// what it had done. So keep what has ended for longer than anybody repeats a call, and use zero where nobody does. A child is
+    /// kept until its parent has ended, and then for this long; with zero there can be none.
     #[must_use]
     pub fn with_retention(mut self, retention: Duration) -> Self {
         self.retention = Some(retention);

@@ -109,6 +109,10 @@ impl<App: Send + Sync + 'static> Core<App> {
                 commands.extend(self.take_order(job, &signal.payload));
                 continue;
             }
+            if &*signal.name == child::WAKE {
+                job.wake(self.now());
+                continue;
+            }
             let Ok(unit) = wait_for(&job.definition.plan, &signal.name) else {
                 tracing::warn!(saga = %job.id, signal = &*signal.name, "a signal is for a wait that the saga does not have");
                 job.count_signals("unknown", 1);

@@ -32,12 +32,13 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     pub(super) async fn stored_view(&self, id: SagaId) -> Result<View> {
         let stored = self.store.load(id).await?.ok_or_else(|| missing(id))?;
-        self.view_of(&stored)
+        let view = self.view_of(&stored)?;
+        Ok(self.with_child(view).await)
     }
 
     pub(super) fn view_of(&self, stored: &Stored) -> Result<View> {
         let (definition, state) = self.read(stored)?;
-        Ok(View::of(stored.head.id, &definition, &state).parked_as(&stored.head))
+        Ok(View::of(stored.head.id, &stored.head.key, &definition, &state).parked_as(&stored.head))
     }
 
     /// Puts a saga aside that this code cannot drive, so that it is seen and the others go on.

@@ -64,6 +64,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         let mut next = job.apply(note, input, self.moment())?.commands;
         next.extend(self.pass_time(job)?);
         let holds = !next.is_empty();
+        job.kept = if holds { None } else { self.keeps(job).await };
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
         let (version, epoch) = (commit.version, commit.lease.epoch());
         match transaction.commit(commit).await {

@@ -1,5 +1,6 @@
 //! What is shown of a saga.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pumasi_core::time::Timestamp;
@@ -7,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
-use crate::definition::{AS_NAMED, Look, Looks, Plan, Untyped};
+use crate::definition::erased::Data;
+use crate::definition::{AS_NAMED, Look, Looks, Plan, UnitKind, Untyped};
 use crate::machine::record::Entry;
 use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
 use crate::store::{Head, SagaId, Status};
@@ -36,6 +38,12 @@ pub struct View {
     pub reason: Option<Arc<str>>,
     /// How often it was begun anew after it had ended.
     pub run: u32,
+    /// If that step is another saga: how that stands, and what it needs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<Box<Self>>,
+    /// The id of that.
+    #[serde(skip)]
+    pub(super) awaits: Option<SagaId>,
 }
 
 fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -44,7 +52,7 @@ fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Res
 
 impl View {
     pub(super) fn of_job<App>(job: &Job<App>) -> Self {
-        Self::of(job.id, &job.definition, &job.state)
+        Self::of(job.id, &job.key, &job.definition, &job.state)
     }
 
     /// Shows that the saga is parked, if it is: its own record does not say so.
@@ -56,21 +64,31 @@ impl View {
         self
     }
 
-    pub(super) fn of<App>(id: SagaId, definition: &Untyped<App>, state: &State) -> Self {
+    pub(super) fn of<App>(id: SagaId, key: &str, definition: &Untyped<App>, state: &State) -> Self {
         let plan = &definition.plan;
+        let stands_at = machine::stands_at(plan, state);
         let name = |unit: usize| plan.units.get(unit).map(|unit| Arc::clone(&unit.name));
         let open = state.units.iter().position(|unit| unit.status == UnitStatus::Waiting);
         let reason = state.stuck.as_ref().map(|(_, reason)| Arc::clone(reason));
         Self {
             id,
             status: machine::status(state),
-            step: machine::stands_at(plan, state).and_then(name),
+            step: stands_at.and_then(name),
             next: open.and_then(name),
             deadline: open.and_then(|unit| state.unit(unit).at),
             reason: reason.or_else(|| state.cause.as_ref().map(|cause| Arc::clone(&cause.reason))),
             run: state.run,
+            child: None,
+            awaits: stands_at.and_then(|unit| child_id(key, definition, state, unit)),
         }
     }
+}
+
+/// The saga that a unit is.
+fn child_id<App>(key: &str, definition: &Untyped<App>, state: &State, unit: usize) -> Option<SagaId> {
+    let code = definition.codes.get(unit)?;
+    // The key is made by code of the user's.
+    catch_unwind(AssertUnwindSafe(|| code.run.child_id(Data { key, state }))).ok()?
 }
 
 /// One step of a saga, as it is shown.
@@ -137,6 +155,7 @@ pub struct Snapshot {
 impl Snapshot {
     pub(super) fn new<App>(
         id: SagaId,
+        key: &str,
         definition: &Untyped<App>,
         state: &State,
         history: Vec<Entry>,
@@ -159,12 +178,19 @@ impl Snapshot {
             what: entry.note.as_str(),
             changed: entry.changed.into_iter().map(|(unit, status)| (name(unit), look_of(status))).collect(),
         });
+        // Of another saga the output says before its end that it was begun.
+        let has_output = |unit: usize| {
+            let is_child = plan.units.get(unit).is_some_and(|it| it.kind == UnitKind::Child);
+            !is_child || state.status(unit) == UnitStatus::Done
+        };
+        let outputs = state.outputs.iter().enumerate();
+        let outputs = outputs.map(|(unit, output)| output.clone().filter(|_| has_output(unit)));
         Self {
-            view: View::of(id, definition, state),
+            view: View::of(id, key, definition, state),
             steps: steps.collect(),
             audits: state.audits.clone(),
             history: history.collect(),
-            outputs: state.outputs.clone(),
+            outputs: outputs.collect(),
             not_undone: state.units.iter().map(|unit| unit.status == UnitStatus::UndoFailed).collect(),
             plan: plan.clone(),
         }
@@ -252,6 +278,11 @@ impl std::fmt::Debug for Snapshot {
 
 fn unknown(state: &State, unit: usize, plan: &Plan) -> Option<Unknown> {
     let it = state.unit(unit);
+    let is_child = plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child);
+    if is_child && matches!(it.status, UnitStatus::Backoff | UnitStatus::UndoBackoff) {
+        // It goes on by itself, and can be looked at.
+        return None;
+    }
     let has_undo = plan.units.get(unit).is_some_and(|unit| unit.undo.is_some());
     let what = match it.status {
         UnitStatus::Undoing | UnitStatus::UndoBackoff | UnitStatus::UndoFailed => Unknown::Compensation,

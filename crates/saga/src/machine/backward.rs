@@ -117,7 +117,10 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::NotYet { reason } | Settled::Unknown { reason } | Settled::Unrecordable { reason } => {
+            Settled::NotYet { reason }
+            | Settled::Unknown { reason }
+            | Settled::Unrecordable { reason }
+            | Settled::Begun { reason, .. } => {
                 self.state.change(unit, |unit| unit.unsure = true);
                 (reason, Retry::Now)
             }
@@ -193,9 +196,10 @@ impl Turn<'_> {
                 return;
             }
             Settled::Failed { reason, retry } => (reason, retry),
-            Settled::NotYet { reason } | Settled::Unknown { reason } | Settled::Unrecordable { reason } => {
-                (reason, Retry::Now)
-            }
+            Settled::NotYet { reason }
+            | Settled::Unknown { reason }
+            | Settled::Unrecordable { reason }
+            | Settled::Begun { reason, .. } => (reason, Retry::Now),
         };
         if retry.is_retryable() && policy.goes_on_after(entry.attempt) {
             entry.status = UnitStatus::Backoff;

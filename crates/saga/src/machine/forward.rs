@@ -84,6 +84,11 @@ impl Turn<'_> {
                 let may = policy.retries_unknown() && again && (forward || is_pivot);
                 (reason, may.then_some(Retry::Now))
             }
+            Settled::Begun { output, reason } => {
+                self.state.change(unit, |unit| unit.unsure = true);
+                self.state.set_output(unit, Some(output));
+                (reason, forward.then_some(Retry::Now))
+            }
             Settled::Unrecordable { reason } => {
                 self.state.change(unit, |unit| unit.unsure = true);
                 (reason, None)

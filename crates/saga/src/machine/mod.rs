@@ -15,7 +15,7 @@ use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::time::Timestamp;
 
 use crate::Result;
-use crate::definition::{Plan, Policy};
+use crate::definition::{Plan, Policy, UnitKind};
 use crate::planted::{self, Bug};
 use crate::store::Status;
 pub(crate) use operator::Order;
@@ -66,6 +66,8 @@ pub(crate) enum Settled {
     Unknown { reason: Arc<str> },
     /// With its effect, but what it made cannot be recorded: not now, and not if it is asked for again.
     Unrecordable { reason: Arc<str> },
+    /// It has been begun, and goes on by itself; with what it makes, as JSON, if it comes to that.
+    Begun { output: Arc<[u8]>, reason: Arc<str> },
 }
 
 impl Settled {
@@ -76,7 +78,8 @@ impl Settled {
             Self::Failed { reason, .. }
             | Self::NotYet { reason }
             | Self::Unknown { reason }
-            | Self::Unrecordable { reason } => Some(reason),
+            | Self::Unrecordable { reason }
+            | Self::Begun { reason, .. } => Some(reason),
         }
     }
 }
@@ -177,6 +180,30 @@ pub(crate) fn in_flight(state: &State) -> Vec<Command> {
     let late = state.late.iter().enumerate();
     let late = late.filter(|(_, late)| late.status == UnitStatus::Running);
     units.chain(late.map(|(late, _)| Command::Handle(late))).collect()
+}
+
+/// Returns what was begun, goes on by itself, and is to be looked after by now: a saga that is a step of this one.
+pub(crate) fn looked_after(plan: &Plan, state: &State, now: Timestamp) -> Option<Command> {
+    let units = plan.units.iter().zip(&state.units).enumerate();
+    let mut due =
+        units.filter(|(_, (plan, it))| plan.kind == UnitKind::Child && it.at.is_some_and(|at| at <= now));
+    due.find_map(|(unit, (_, it))| match it.status {
+        UnitStatus::Backoff if state.output(unit).is_some() => Some(Command::Run(unit)),
+        UnitStatus::UndoBackoff => Some(Command::Undo(unit)),
+        _ => None,
+    })
+}
+
+/// Tells whether a saga in this state rests until another that is a step of it goes on.
+pub(crate) fn rests_at_child(plan: &Plan, state: &State) -> bool {
+    let is_at_rest = |status| matches!(status, UnitStatus::Backoff | UnitStatus::UndoBackoff);
+    let mut units = plan.units.iter().zip(&state.units);
+    state.stuck.is_none() && units.any(|(plan, it)| plan.kind == UnitKind::Child && is_at_rest(it.status))
+}
+
+/// Has a unit looked after at another time, which is not recorded: what is recorded is since when.
+pub(crate) fn look_again(state: &mut State, unit: usize, at: Timestamp) {
+    state.change(unit, |unit| unit.at = Some(at));
 }
 
 /// Returns what a saga in this state is found under.
@@ -294,12 +321,18 @@ impl Turn<'_> {
         }
     }
 
+    fn is_child(&self, unit: usize) -> bool {
+        self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
+    }
+
     fn is_time_for(&mut self, unit: usize) {
+        // To look after a saga that goes on by itself is no attempt to make it, or to undo it.
+        let tried = u32::from(!self.is_child(unit));
         match self.state.status(unit) {
             UnitStatus::Backoff => {
                 self.state.change(unit, |unit| {
                     unit.status = UnitStatus::Running;
-                    unit.attempt = unit.attempt.saturating_add(1);
+                    unit.attempt = unit.attempt.saturating_add(tried);
                     unit.at = None;
                 });
                 self.command(Command::Run(unit));
@@ -307,7 +340,7 @@ impl Turn<'_> {
             UnitStatus::UndoBackoff => {
                 self.state.change(unit, |unit| {
                     unit.status = UnitStatus::Undoing;
-                    unit.attempt = unit.attempt.saturating_add(1);
+                    unit.attempt = unit.attempt.saturating_add(tried);
                     unit.at = None;
                 });
                 self.command(Command::Undo(unit));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
-use crate::definition::{UnitKind, WhenExhausted};
+use crate::definition::WhenExhausted;
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
@@ -84,8 +84,10 @@ impl Turn<'_> {
         match at {
             StuckAt::Forward(unit) => {
                 // A child that was undone has to be begun anew, which is another time.
-                let is_child = self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
-                    && !planted::is(Bug::RetriedChildIsNotBegunAnew);
+                let is_child = self.is_child(unit) && !planted::is(Bug::RetriedChildIsNotBegunAnew);
+                if is_child {
+                    self.state.set_output(unit, None);
+                }
                 self.state.change(unit, |it| {
                     it.status = UnitStatus::Running;
                     it.attempt = 1;
@@ -206,7 +208,10 @@ impl Turn<'_> {
             };
             first = first.min(self.stage_of(unit));
             self.state.change(unit, |it| *it = renewed);
-            self.state.set_output(unit, None);
+            // That a saga was begun stays known until it is to be begun anew.
+            if !(self.is_child(unit) && renewed.round == it.round) {
+                self.state.set_output(unit, None);
+            }
         }
         self.state.phase = Phase::Forward;
         self.state.cause = None;

@@ -160,7 +160,7 @@ pub(crate) struct State {
     pub(crate) units: Vec<Unit>,
     pub(crate) cause: Option<Cause>,
     pub(crate) stuck: Option<(StuckAt, Arc<str>)>,
-    /// The output of each unit, as JSON.
+    /// The output of each unit, as JSON; of another saga, from when it is known to have been begun.
     pub(crate) outputs: Vec<Option<Arc<[u8]>>>,
     /// The ids of the signals that waits took: as many as the saga has waits, in each run and round.
     pub(crate) seen: Vec<Arc<str>>,
@@ -219,6 +219,11 @@ impl State {
         self.unit(unit).status
     }
 
+    /// Tells whether the saga has come to one of its ends, whatever becomes of signals that come late.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Completed | Phase::Compensated)
+    }
+
     pub(super) fn change(&mut self, unit: usize, change: impl FnOnce(&mut Unit)) {
         if let Some(unit) = self.units.get_mut(unit) {
             change(unit);
@@ -252,7 +257,7 @@ impl State {
     }
 
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.phase, Phase::Completed | Phase::Compensated)
+        self.has_ended()
             && self.stuck.is_none()
             && self.late.iter().all(|late| late.status == UnitStatus::Done)
     }

@@ -10,8 +10,10 @@ use super::fault::{Called, Fault, Injector, Point};
 use super::store::FaultyTransaction;
 use crate::definition::erased::{Code, Data, LateCode, Running, UndoCode};
 use crate::definition::{UnitCode, Untyped};
+use crate::engine::Wanted;
 use crate::machine::Settled;
 use crate::step::Cx;
+use crate::store::SagaId;
 use crate::{Error, ErrorKind, Result};
 
 /// Wraps the code of all steps, those of children too.
@@ -186,6 +188,14 @@ impl<App: Send + Sync + 'static> Code<App> for FaultyCode<App> {
 
     fn check(&self, output: &[u8]) -> Result<()> {
         self.inner.check(output)
+    }
+
+    fn child(&self, cx: &Cx<App>, data: Data<'_>) -> Result<Option<Wanted>> {
+        self.inner.child(cx, data)
+    }
+
+    fn child_id(&self, data: Data<'_>) -> Option<SagaId> {
+        self.inner.child_id(data)
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) run: u32,
     pub(crate) round: u32,
     pub(crate) attempt: u32,
+    /// The step is a saga that is known to have been begun this time.
+    pub(crate) begun: bool,
     pub(crate) epoch: u64,
     pub(crate) now: Timestamp,
 }
@@ -97,6 +99,11 @@ impl<App> Cx<App> {
     /// Tells how often the step was begun anew in this run.
     pub(crate) fn round(&self) -> u32 {
         self.call.round
+    }
+
+    /// Tells whether the saga that the step is is known to have been begun this time.
+    pub(crate) fn begun(&self) -> bool {
+        self.call.begun
     }
 
     /// Returns the epoch of the lease under which this is called: a fencing token. Whoever keeps the highest one that it saw

@@ -95,7 +95,7 @@ impl Query {
     }
 
     /// Means those that were committed last at least this long ago: nobody has done anything about them since. Every attempt of a
-    /// step that is tried again is a commit.
+    /// step that is tried again is a commit, and so is every look at a child that is waited for.
     #[must_use]
     pub fn with_idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);

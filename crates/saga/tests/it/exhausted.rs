@@ -1,12 +1,14 @@
 //! What becomes of a rollback whose compensations are exhausted, and of what nobody knows.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_saga::definition::Look;
 use pumasi_saga::store::{SagaStore, Status};
 use pumasi_saga::{
-    Branch, Decision, Definition, ErrorKind, Policy, Saga, SagaHandle, Unknown, WhenExhausted,
+    Branch, Decision, Definition, Engine, EngineOptions, ErrorKind, Policy, Saga, SagaHandle, Unknown,
+    WhenExhausted,
 };
 
 use crate::sagas::AgreeTerms;
@@ -169,7 +171,10 @@ async fn a_child_of_which_nothing_is_kept_is_passed_over_or_stood_at() {
             .pivot(Pay)
             .policy(once())
             .build();
-        let gifts = desk.engine().register(definition.unwrap()).unwrap();
+        // It keeps what has ended, children too, but does not keep others from forgetting them.
+        let options = EngineOptions::new().keeping_ended().with_clock(Arc::new(desk.clock.clone()));
+        let engine = Engine::with_options(desk.store.clone(), desk.script.clone(), options);
+        let gifts = engine.register(definition.unwrap()).unwrap();
         gifts.start(&1).await.unwrap();
         for _ in 0..10 {
             desk.clock.advance(Duration::from_secs(2));

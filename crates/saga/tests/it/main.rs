@@ -22,6 +22,7 @@ mod jobs;
 mod noticed;
 mod operator;
 mod order;
+mod parents;
 #[cfg(any(feature = "embedded", feature = "postgres", feature = "redis"))]
 mod records;
 mod running;

@@ -36,7 +36,7 @@ impl Script {
         std::mem::take(&mut self.did.lock().unwrap())
     }
 
-    fn act(&self, what: &str) -> Outcome<(), &'static str> {
+    pub fn act(&self, what: &str) -> Outcome<(), &'static str> {
         match self.moods.lock().unwrap().get(what).copied().unwrap_or(Mood::Works) {
             Mood::Works => {
                 self.did.lock().unwrap().push(what.to_owned());

@@ -1,5 +1,8 @@
 //! Sagas that are steps of other sagas.
 
+mod look;
+mod protect;
+
 use std::sync::Arc;
 
 use pumasi_core::time::Timestamp;
@@ -16,6 +19,8 @@ use crate::machine::{Audit, Command, Phase, State};
 use crate::planted::{self, Bug};
 use crate::store::{SagaId, Status};
 use crate::{Error, ErrorKind, Result};
+pub(super) use look::WAKE;
+pub(super) use protect::parts;
 
 /// Who begins children anew, and undoes them.
 pub(super) const PARENT: &str = "pumasi-saga";
@@ -41,6 +46,8 @@ pub(crate) struct Wanted {
     pub(crate) again: Option<Arc<str>>,
     /// The step may have to undo it.
     pub(crate) is_undone: bool,
+    /// It is known to have been begun this time.
+    pub(crate) is_begun: bool,
     /// An operator has the step tried again: it is done if the child has completed meanwhile.
     pub(crate) is_retried: bool,
 }
@@ -65,6 +72,9 @@ impl Wanted {
 
     /// Tells whether one that is there has to be begun anew for this.
     pub(super) fn begins_anew(&self, state: &State) -> bool {
+        if self.is_begun {
+            return false;
+        }
         if planted::is(Bug::UndoneChildIsBegunAgain) && state.phase == Phase::Compensated {
             return true;
         }
@@ -73,8 +83,27 @@ impl Wanted {
     }
 
     /// Tells whether nothing of one that is there has to be changed for this.
-    pub(super) fn is_begun(&self, state: &State) -> bool {
+    pub(super) fn is_settled(&self, state: &State) -> bool {
         parent(state).is_some() && !self.begins_anew(state)
+    }
+
+    pub(crate) fn id(&self) -> SagaId {
+        SagaId::of(&self.saga, &self.key)
+    }
+
+    /// Says who is waited for.
+    pub(crate) fn waited_for(&self, status: Status) -> Arc<str> {
+        Arc::from(format!("waits for saga {} {}: {status}", self.saga, self.id()))
+    }
+
+    /// The time for which it is undone; `begun` says that its parent knows that it was begun for it.
+    fn undone(&self, begun: bool) -> Undone {
+        Undone {
+            by: self.again.clone(),
+            begun,
+            parent: Some(Arc::clone(&self.parent)),
+            version: Some(self.version),
+        }
     }
 }
 
@@ -86,13 +115,21 @@ pub(crate) enum Child {
     Refused(&'static str),
 }
 
+/// How a child stands, as far as that concerns its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    Completed,
+    Undone,
+    UnderWay,
+}
+
 /// Which of the times that its parent makes it a child is undone for.
 #[derive(Clone, Debug)]
 pub(super) struct Undone {
     /// The time's name; the first has none.
     pub(super) by: Option<Arc<str>>,
-    /// Its parent knows that it ended at that time.
-    pub(super) ended: bool,
+    /// Its parent knows that it was begun at that time, or has ended.
+    pub(super) begun: bool,
     /// Its parent; nothing if what left this did not say so.
     pub(super) parent: Option<Arc<str>>,
     /// The version that it follows if it was never begun.
@@ -104,7 +141,7 @@ impl Undone {
     pub(super) fn time(&self, state: &State) -> Time {
         match (parent(state), &self.parent) {
             (Some(its), Some(parent)) if **its != **parent => Time::Over,
-            _ => Time::of_one_that_ended(state, self.by.as_deref(), self.ended),
+            _ => Time::of_one_that_was_begun(state, self.by.as_deref(), self.begun),
         }
     }
 }
@@ -131,17 +168,17 @@ impl Time {
             (Some(last), Some(by)) if *last.why == *by && &*last.action == RESTART => Self::Now,
             (Some(last), Some(by)) if *last.why == *by => Self::Over,
             (_, Some(by)) if times.any(|time| *time.why == *by) => Self::Over,
-            _ if state.is_final() => Self::Ahead,
+            _ if state.has_ended() => Self::Ahead,
             _ => Self::Now,
         }
     }
 
-    /// The same, where its parent may know that it ended at that time. Before children that are new at a later time than the first
+    /// The same, where its parent may know that it was begun at that time. Before children that are new at a later time than the first
     /// had that recorded of them, they were made without it.
-    fn of_one_that_ended(state: &State, by: Option<&str>, ended: bool) -> Self {
+    fn of_one_that_was_begun(state: &State, by: Option<&str>, begun: bool) -> Self {
         match Self::of(state, by) {
-            Self::Ahead if ended && times(state).next().is_none() => Self::Now,
-            Self::Ahead if ended => Self::Over,
+            Self::Ahead if begun && times(state).next().is_none() => Self::Now,
+            Self::Ahead if begun => Self::Over,
             time => time,
         }
     }
@@ -194,9 +231,10 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// before is begun anew then, once.
     pub(crate) async fn start_child(self: &Arc<Self>, wanted: Wanted) -> Result<Child> {
         let message = Some(Message::Child(wanted.clone()));
-        let called = self.call_with(&wanted.saga, &wanted.key, message, true, None).await;
+        let is_made = !wanted.is_begun || planted::is(Bug::GoneChildIsMadeAgain);
+        let called = self.call_with(&wanted.saga, &wanted.key, message, is_made, None).await;
         if called.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict)
-            && let Some(stored) = self.store.load(SagaId::of(&wanted.saga, &wanted.key)).await?
+            && let Some(stored) = self.store.load(wanted.id()).await?
         {
             let (definition, state) = self.read(&stored)?;
             if let Some(why) = wanted.refusal(&definition.plan, &state) {
@@ -209,14 +247,9 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// Undoes a child, as far as it was made this time: nothing is left to do if it has not been begun for it, and it is seen to
     /// that nobody begins it for it later; one that was made another time since, or belongs to another parent, is left alone. One
     /// that was never started is made as undone.
-    pub(crate) async fn undo_child(self: &Arc<Self>, wanted: &Wanted, ended: bool) -> Result<Option<View>> {
+    pub(crate) async fn undo_child(self: &Arc<Self>, wanted: &Wanted, begun: bool) -> Result<Option<View>> {
         let Wanted { saga, key, .. } = wanted;
-        let undone = Undone {
-            by: wanted.again.clone(),
-            ended,
-            parent: Some(Arc::clone(&wanted.parent)),
-            version: Some(wanted.version),
-        };
+        let undone = wanted.undone(begun);
         let time = match self.time_of(saga, key, |state| undone.time(state)).await {
             // Whoever is to drive it puts it where people look.
             Err(error) if error.kind() == ErrorKind::Protocol => Some(Time::Now),
@@ -224,13 +257,30 @@ impl<App: Send + Sync + 'static> Core<App> {
         };
         match time {
             Some(Time::Over) if !planted::is(Bug::NewerChildIsUndone) => return Ok(None),
-            None if ended => return Err(missing(SagaId::of(saga, key))),
+            None if begun => return Err(missing(SagaId::of(saga, key))),
             None if planted::is(Bug::NeverBegunIsNotKept) => return Ok(None),
             _ => {}
         }
         let view = self.call_with(saga, key, Some(Message::Undo(undone.clone())), true, None).await?;
         let is_over = self.time_of(saga, key, |state| undone.time(state)).await? == Some(Time::Over);
         Ok((!is_over).then_some(view))
+    }
+
+    /// Tells how a child stands that was called.
+    pub(crate) async fn stand_of(&self, view: &View) -> Result<Stand> {
+        let phase = match view.status {
+            Status::Completed => Phase::Completed,
+            Status::Compensated => Phase::Compensated,
+            _ => {
+                let stored = self.store.load(view.id).await?.ok_or_else(|| missing(view.id))?;
+                self.read(&stored)?.1.phase
+            }
+        };
+        Ok(match phase {
+            Phase::Completed => Stand::Completed,
+            Phase::Compensated => Stand::Undone,
+            Phase::Forward | Phase::Draining(_) | Phase::Backward(_) => Stand::UnderWay,
+        })
     }
 
     /// Tells whether a child could not be called because it is put aside: it stays so until a person has seen to it.

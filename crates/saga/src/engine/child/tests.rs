@@ -39,6 +39,7 @@ fn wanted(key: &str, again: Option<&str>) -> Wanted {
         parent: Arc::from("parent/stock"),
         again: again.map(Arc::from),
         is_undone: true,
+        is_begun: false,
         is_retried: false,
     }
 }
@@ -52,7 +53,7 @@ async fn start(core: &Arc<Core<AtomicU32>>, wanted: Wanted) -> View {
 
 /// What a parent leaves with the driver of its child.
 fn left_undone(by: Option<&str>, parent: &str) -> Undone {
-    Undone { by: by.map(Arc::from), ended: true, parent: Some(Arc::from(parent)), version: Some(1) }
+    Undone { by: by.map(Arc::from), begun: true, parent: Some(Arc::from(parent)), version: Some(1) }
 }
 
 fn of_another(again: Option<&str>) -> Wanted {

@@ -1,0 +1,78 @@
+//! Keeping a child for its parent: from being forgotten, and from what is decided about it apart from that.
+
+use std::time::Duration;
+
+use pumasi_core::time::Timestamp;
+
+use super::super::Core;
+use super::super::job::Job;
+use super::super::operator::Decision;
+use super::look::parent_id;
+use super::parent;
+use crate::machine::{Order, Phase, State, StuckAt, record};
+use crate::planted::{self, Bug};
+use crate::store::{SagaId, Status, Stored};
+use crate::{Error, ErrorKind, Result};
+
+/// How often at most it is looked whether the parent of a child that has ended has, too.
+const KEEP: Duration = Duration::from_mins(1);
+
+impl<App: Send + Sync + 'static> Core<App> {
+    /// Tells until when a child that has ended is not to be forgotten: its parent may ask for it yet. What is due is not purged.
+    pub(in crate::engine) async fn keeps(&self, job: &Job<App>) -> Option<Timestamp> {
+        let retention = self.options.retention?;
+        let parent = parent_id(&job.state).filter(|_| job.state.is_final())?;
+        if planted::is(Bug::ChildIsPurged) {
+            return None;
+        }
+        if !job.is_dirty() {
+            let parent = self.store.load(parent).await;
+            if parent.is_ok_and(|parent| parent.is_none_or(|parent| parent.head.status.is_final())) {
+                return None;
+            }
+        }
+        Some(self.now().saturating_add(retention.max(KEEP)))
+    }
+
+    /// Refuses what would part a child from a parent that counts on it.
+    pub(in crate::engine) async fn check_parent(&self, saga: &str, id: SagaId, state: &State) -> Result<()> {
+        let Some(of) = parent_id(state).filter(|_| !planted::is(Bug::ChildIsTakenApart)) else {
+            return Ok(());
+        };
+        let Some(stored) = self.store.load(of).await? else { return Ok(()) };
+        if is_free(&stored, state) {
+            return Ok(());
+        }
+        let parent = &stored.head.saga;
+        let message = format!(
+            "saga {saga} {id} is a child of saga {parent} {of}, and goes with it: decide about that one"
+        );
+        Err(Error::new(ErrorKind::Conflict, message))
+    }
+
+    /// The same, before a decision is left with whoever drives the child.
+    pub(in crate::engine) async fn check_parent_of(&self, id: SagaId, decision: &Decision) -> Result<()> {
+        if !parts(decision) {
+            return Ok(());
+        }
+        let Some(stored) = self.store.load(id).await? else { return Ok(()) };
+        let state = record::read(&stored.log, stored.version)?.state;
+        self.check_parent(&stored.head.saga, id, &state).await
+    }
+}
+
+/// Tells whether a decision about a child concerns its parent.
+pub(in crate::engine) fn parts(decision: &Decision) -> bool {
+    matches!(decision.order, Order::Cancel)
+}
+
+/// Tells whether a parent does not count on its child: it was undone itself, or stands with an operator because the child came to nothing.
+fn is_free(stored: &Stored, child: &State) -> bool {
+    if stored.head.status == Status::Compensated {
+        return true;
+    }
+    let Ok(log) = record::read(&stored.log, stored.version) else { return false };
+    let step = parent(child).and_then(|parent| parent.split_once('/')).map(|(_, step)| step);
+    let stands_at_it = matches!(log.state.stuck, Some((StuckAt::Forward(_), _)));
+    log.state.phase == Phase::Compensated || (stands_at_it && step == Some(&*stored.head.step))
+}
