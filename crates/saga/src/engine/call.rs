@@ -46,7 +46,7 @@ impl Message {
 
     /// Tells whether this concerns the parent of a child, too.
     fn parts_child(&self) -> bool {
-        matches!(self, Self::Restart) || matches!(self, Self::Decision(decision) if child::parts(decision))
+        matches!(self, Self::Restart(_)) || matches!(self, Self::Decision(decision) if child::parts(decision))
     }
 }
 
