@@ -23,8 +23,8 @@ pub struct Problem {
     #[schema(value_type = String, example = "Not Found")]
     pub title: &'static str,
     /// The kind of the error, for programs.
-    #[schema(example = "not_found")]
-    pub kind: String,
+    #[schema(value_type = String, example = "not_found")]
+    pub kind: Box<str>,
     /// What went wrong with this request.
     pub detail: String,
     /// What to do about it.
@@ -36,7 +36,7 @@ pub struct Problem {
     #[schema(value_type = Option<Vec<String>>)]
     pub down: Vec<&'static str>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -45,7 +45,7 @@ impl Problem {
         Self {
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error"),
-            kind: kind.into(),
+            kind: kind.into().into_boxed_str(),
             detail: detail.into(),
             hint: hint(status).into(),
             down: Vec::new(),
@@ -70,7 +70,7 @@ impl Problem {
     /// Tells when to come back.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after.as_secs().max(1));
+        self.retry_after = Some(seconds(after));
         self
     }
 
@@ -164,11 +164,16 @@ impl From<Error> for Problem {
             tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         }
         let retry_after = match error.retry() {
-            Retry::After(after) => Some(after.as_secs().max(1)),
+            Retry::After(after) => Some(seconds(after)),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         };
         Self { retry_after, ..Self::new(status, error.kind().as_str(), error.message().to_owned()) }
     }
+}
+
+/// Returns how many whole seconds to wait, one at least.
+fn seconds(after: Duration) -> u32 {
+    u32::try_from(after.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
 impl IntoResponse for Problem {
