@@ -125,27 +125,15 @@ impl Plan {
         self.savepoints.iter().find(|(other, _)| &**other == name).map(|(_, stage)| *stage)
     }
 
-    /// Sums up names, kinds and order, which units have a compensation and which a handler of late signals, and the sagas of children:
-    /// that by which a definition is recognised that changed without a new version.
+    /// Sums up names, kinds and order, by which a definition is recognised that changed without a new version.
     ///
-    /// FNV-1a, 32 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the number is part of the records.
+    /// FNV-1a, 32 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the number is part of the records. What else may have changed,
+    /// [`check_takes_over`](Self::check_takes_over) tells.
     pub fn fingerprint(&self) -> u32 {
-        let mut hash = self.fingerprint_of_units();
-        let mut eat = |byte: u8| hash = eaten(hash, byte);
-        for unit in &self.units {
-            eat(u8::from(unit.undo.is_some()) | u8::from(unit.late.is_some()) << 1);
-            let child = unit.child.as_ref().map_or("", |child| &child.saga);
-            child.bytes().chain([0xff]).for_each(&mut eat);
-        }
-        hash
-    }
-
-    /// Sums up names, kinds and order alone, as records of version 0.1 had it before compensations counted.
-    pub(crate) fn fingerprint_of_units(&self) -> u32 {
         // The same wherever it is computed.
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let mut hash = 0x811c_9dc5_u32;
-        let mut eat = |byte: u8| hash = eaten(hash, byte);
+        let mut eat = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         for unit in &self.units {
             unit.name.bytes().for_each(&mut eat);
             let kind = match unit.kind {
@@ -165,8 +153,4 @@ impl Plan {
     pub(crate) fn stage(&self, stage: usize) -> Range<usize> {
         self.stages.get(stage).cloned().unwrap_or(0..0)
     }
-}
-
-fn eaten(hash: u32, byte: u8) -> u32 {
-    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
 }

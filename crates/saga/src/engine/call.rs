@@ -1,6 +1,7 @@
 //! One call: start or attach, deliver, drive, and say what is needed next.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -95,6 +96,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         let is_parents = matches!(message, Some(Message::Child(_) | Message::Undo(_)));
         let looking = is_parents.then(|| Arc::new(()));
         while conflicts < ATTEMPTS {
+            if self.stopping.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Unavailable, "the engine is stopping"));
+            }
             let left = self.options.patience.saturating_sub(self.options.clock.instant() - begun);
             // Most sagas that are started are new: that they are is found out by creating them.
             let is_first = !std::mem::replace(&mut looked, true);

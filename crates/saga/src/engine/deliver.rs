@@ -162,13 +162,26 @@ pub(super) fn check_room(state: &State, waiting: &[StoredSignal], signal: &Signa
     Ok(())
 }
 
-/// Returns the id of a signal: its own, or that of the one answer to its wait in this run and round.
+/// Returns the id of a signal: its own, or that of the one answer to its wait in this run and round; of one answer among those that it may
+/// not take, by what it says.
 pub(super) fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &Signal) -> Result<Arc<str>> {
     if let Some(id) = &signal.id {
         return Ok(Arc::from(format!("{}:{id}", signal.name)));
     }
     let unit = wait_for(&definition.plan, &signal.name)?;
-    Ok(Arc::from(format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round)))
+    let id = format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round);
+    let matches = definition.plan.units.get(unit).is_some_and(|unit| unit.fits.is_some());
+    match &signal.payload {
+        Ok(payload) if matches => Ok(Arc::from(format!("{id}.{:016x}", sum(payload)))),
+        _ => Ok(Arc::from(id)),
+    }
+}
+
+/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): it is part of ids that are kept.
+fn sum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What is left with a driver that is no answer, as a signal.

@@ -149,6 +149,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     async fn record(&self, job: &mut Job<App>, holds: bool) -> Result<()> {
         job.kept = if holds { None } else { self.keeps(job).await };
+        let says = job.is_dirty();
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
         let skipped = planted::is(Bug::AcknowledgeBeforeCommit) && !commit.creates() && !holds;
         if !skipped {
@@ -156,7 +157,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         job.committed = true;
         self.measure_record(job);
-        if !holds {
+        // It came to rest before, where there is nothing to say.
+        if !holds && says {
             self.measure_rest(job);
         }
         Ok(())

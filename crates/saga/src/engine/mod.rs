@@ -19,6 +19,7 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use pumasi_core::time::Timestamp;
@@ -83,6 +84,8 @@ pub(crate) struct Core<App> {
     /// The sagas that are being driven here.
     active: Mutex<HashMap<SagaId, Arc<Driving>>>,
     permits: Arc<Semaphore>,
+    /// Calls are turned away, because a worker stops.
+    stopping: AtomicBool,
     pub(crate) leased: Leased,
     committer: Committer,
 }
@@ -134,6 +137,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
                 committer: Committer::new(&store, &options),
                 leased: Leased::new(),
                 permits: Arc::new(Semaphore::new(options.in_flight.get().min(Semaphore::MAX_PERMITS))),
+                stopping: AtomicBool::new(false),
                 store,
                 app,
                 options,
@@ -264,7 +268,7 @@ impl<App> Core<App> {
                 return;
             };
             let ended = other.ended.notified();
-            if self.active().contains_key(&id) {
+            if self.active().get(&id).is_some_and(|now| Arc::ptr_eq(now, &other)) {
                 ended.await;
             }
         }
@@ -305,8 +309,7 @@ impl<App> Drop for Active<App> {
 /// Checks that this code can drive what a record says.
 fn check_definition<App>(definition: &Untyped<App>, state: &State) -> Result<()> {
     let plan: &Plan = &definition.plan;
-    let known = [definition.fingerprint, plan.fingerprint_of_units()];
-    if state.units.len() != plan.units.len() || !known.contains(&state.fingerprint) {
+    if state.units.len() != plan.units.len() || state.fingerprint != definition.fingerprint {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("saga {} changed its definition without changing version {}", plan.saga, plan.version),

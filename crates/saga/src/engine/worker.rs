@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -19,8 +20,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many sagas are claimed at once.
 const CLAIM: usize = 128;
-/// How long a call that was stopped may take to end.
-const STOPPED: Duration = Duration::from_millis(100);
+/// How often calls are stopped that have not ended, and how long each time is waited for.
+const STOPPED: usize = 10;
+const STOPPING: Duration = Duration::from_millis(10);
 /// How many ended sagas are forgotten at once.
 const PURGE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
@@ -48,14 +50,24 @@ impl<App: Send + Sync + 'static> Engine<App> {
         let clock = &*self.core.options.clock;
         let _ = pumasi_core::resilience::within(clock, self.core.options.drain_limit, drained).await;
         tasks.shutdown().await;
-        self.core.stop_calls();
-        // A task that is stopped ends where it waits next.
-        let _ = pumasi_core::resilience::within(clock, STOPPED, self.core.rest()).await;
-        if self.core.active().is_empty() {
-            self.core.store.leave(self.core.worker).await?;
-            self.core.lease_is_over();
+        // Whoever waits for a call that is stopped would go on in its place.
+        self.core.stopping.store(true, Ordering::SeqCst);
+        for _ in 0..STOPPED {
+            self.core.stop_calls();
+            // A task that is stopped ends where it waits next.
+            if pumasi_core::resilience::within(clock, STOPPING, self.core.rest()).await.is_some() {
+                break;
+            }
         }
-        ended
+        let left = if self.core.active().is_empty() {
+            let left = self.core.store.leave(self.core.worker).await;
+            self.core.lease_is_over();
+            left.map(drop)
+        } else {
+            Ok(())
+        };
+        self.core.stopping.store(false, Ordering::SeqCst);
+        left.and(ended)
     }
 
     /// Drives what is due now, as far as it goes, and returns how many sagas that were.
@@ -97,7 +109,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
 impl<App: Send + Sync + 'static> Core<App> {
     async fn work(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> Result<()> {
         let clock = Arc::clone(&self.options.clock);
-        let mut failures = 0;
+        let (mut failures, mut vain) = (0, 0_u32);
         let (mut tended, mut counted) = (clock.instant(), None);
         loop {
             while tasks.try_join_next().is_some() {}
@@ -145,6 +157,9 @@ impl<App: Send + Sync + 'static> Core<App> {
                     Ok(Some(due)) => due.saturating_since(self.now()).min(self.options.poll),
                     _ => self.options.poll,
                 };
+                // What is due and cannot be claimed, because nobody here knows it, is not asked for without a pause.
+                vain = if pause.is_zero() { (vain + 1).min(10) } else { 0 };
+                let pause = pause.max(Duration::from_millis(1 << vain).min(self.options.poll));
                 let pause = pause.max(Duration::from_millis(1));
                 let held = self.renewal_due().max(Duration::from_millis(1));
                 let pause = if self.active().is_empty() { pause } else { pause.min(held) };

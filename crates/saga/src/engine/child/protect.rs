@@ -27,7 +27,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         if !job.is_dirty() {
             let parent = self.store.load(parent).await;
-            if parent.is_ok_and(|parent| parent.is_none_or(|parent| parent.head.status.is_final())) {
+            // One that is kept for a parent of its own may yet go back with that.
+            let is_over = |parent: Stored| parent.head.status.is_final() && parent.head.due.is_none();
+            if parent.is_ok_and(|parent| parent.is_none_or(is_over)) {
                 return None;
             }
         }
