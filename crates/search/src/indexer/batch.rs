@@ -140,7 +140,11 @@ impl Worker {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
                 _ => self.hung.retain(|hung| !hung.is(target)),
             }
-            self.tell(&**target, changes, outcome);
+            // an index that is built beside another of its name is not the one that is searched
+            let used = targets.iter().find(|one| one.name() == target.name());
+            if used.is_some_and(|used| Arc::ptr_eq(used, target)) {
+                self.tell(&**target, changes, outcome);
+            }
         }
         for outcome in outcomes {
             let each: Vec<Result<()>> = match outcome {

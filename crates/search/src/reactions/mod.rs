@@ -223,11 +223,10 @@ fn check(votes: &[Vote]) -> Result<()> {
     })
 }
 
-/// Reads a stored count.
+/// Reads a stored count; one below zero, of rows that were deleted by hand, as nothing.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn counted(stored: i64) -> Result<u64> {
-    u64::try_from(stored)
-        .map_err(|_| Error::new(ErrorKind::Storage, "a stored count of reactions is below zero"))
+fn counted(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or_default()
 }
 
 /// The vote of each person on each item that stands at the end of a call, in the order of item and person: the order in which

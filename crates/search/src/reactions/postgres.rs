@@ -77,7 +77,7 @@ async fn tally(executor: impl PgExecutor<'_>, items: Vec<&str>, people: Vec<&str
         .map_err(keeping)?;
     let read = |row: &PgRow| -> Result<Tally> {
         let number = |column: usize| row.try_get::<i64, _>(column).map_err(keeping);
-        let counts = Counts { likes: counted(number(1)?)?, dislikes: counted(number(2)?)? };
+        let counts = Counts { likes: counted(number(1)?), dislikes: counted(number(2)?) };
         Ok(Tally { reaction: Reaction::from_code(number(0)?), counts })
     };
     rows.iter().map(read).collect()

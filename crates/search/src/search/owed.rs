@@ -17,7 +17,8 @@ const EXPECTED: Duration = Duration::from_mins(15);
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     changes: HashMap<String, (Timestamp, Instant)>,
-    oldest: Option<Timestamp>,
+    /// The oldest of them, and when that was worked out.
+    oldest: Option<(Timestamp, Instant)>,
 }
 
 impl Owed {
@@ -38,12 +39,13 @@ impl Owed {
             }
         }
         self.changes.retain(|_, (_, handed_over)| now.saturating_duration_since(*handed_over) < EXPECTED);
-        self.oldest = self.changes.values().map(|(at, _)| *at).min();
+        self.oldest = self.changes.values().map(|(at, _)| (*at, now)).min();
     }
 
-    /// The moment of the oldest of them.
-    pub(super) const fn oldest(&self) -> Option<Timestamp> {
-        self.oldest
+    /// The moment of the oldest of them; of none, if nothing was handed over for so long that all are given up.
+    pub(super) fn oldest(&self, now: Instant) -> Option<Timestamp> {
+        let known = self.oldest.filter(|(_, noted)| now.saturating_duration_since(*noted) < EXPECTED);
+        known.map(|(at, _)| at)
     }
 }
 
@@ -60,14 +62,15 @@ mod tests {
         let (mut owed, now) = (Owed::default(), Instant::now());
         let changes = [change("a", 5), change("b", 3), change("c", 9)];
         owed.note(changes.iter().map(|change| (change, true)), now);
-        assert_eq!(owed.oldest(), Some(Timestamp::from_micros(3)));
+        assert_eq!(owed.oldest(now), Some(Timestamp::from_micros(3)));
+        assert_eq!(owed.oldest(now + EXPECTED), None, "nobody has handed anything over for long");
         owed.note(changes.iter().skip(1).take(1).map(|change| (change, false)), now);
-        assert_eq!(owed.oldest(), Some(Timestamp::from_micros(5)));
+        assert_eq!(owed.oldest(now), Some(Timestamp::from_micros(5)));
         owed.note([(&changes[2], true)].into_iter(), now + EXPECTED / 2);
         owed.note(std::iter::empty(), now + EXPECTED);
-        assert_eq!(owed.oldest(), Some(Timestamp::from_micros(9)));
+        assert_eq!(owed.oldest(now + EXPECTED), Some(Timestamp::from_micros(9)));
         owed.note(std::iter::empty(), now + EXPECTED * 2);
-        assert_eq!(owed.oldest(), None);
+        assert_eq!(owed.oldest(now + EXPECTED * 2), None);
     }
 
     #[test]
@@ -75,6 +78,6 @@ mod tests {
         let (mut owed, now) = (Owed::default(), Instant::now());
         let changes: Vec<Change> = (0..20_000).map(|number| change(&format!("{number}"), number)).collect();
         owed.note(changes.iter().map(|change| (change, true)), now);
-        assert_eq!((owed.changes.len(), owed.oldest()), (MOST, Some(Timestamp::from_micros(0))));
+        assert_eq!((owed.changes.len(), owed.oldest(now)), (MOST, Some(Timestamp::from_micros(0))));
     }
 }

@@ -20,14 +20,12 @@ use crate::{Error, ErrorKind, Result};
 /// How long a look at an engine is good for: when it is looked at again, and for how long empty pages are believed after one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a page that does not say what the index knew waits for a look, where nobody looked for a while.
-const LOOK_WITHIN: Duration = Duration::from_millis(50);
-
 /// A change that is further in the future says nothing of who lags: its clock is wrong.
 const AHEAD: Duration = Duration::from_mins(1);
 
-/// An engine that knows a smaller share of what another holds lacks documents.
+/// An engine that knows a smaller share of what another holds lacks documents, where it lacks more than a few.
 const WHOLE_FROM: f64 = 0.99;
+const FEW: u64 = 10;
 
 pub(super) struct Watched {
     pub(super) engine: Engine,
@@ -290,7 +288,7 @@ impl Watched {
         let latest = SystemClock.now().saturating_add(AHEAD);
         let all = self.others().filter_map(|other| other.applied()).chain(self.applied());
         let newest = all.filter(|at| *at <= latest).max()?;
-        let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest()));
+        let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest(SystemClock.instant())));
         let refused = self.seen(|seen| seen.refused).filter(|at| *at <= latest);
         let applied = refused.map_or(applied, |refused| refused.max(applied));
         // the newest of its changes may have overtaken others
@@ -322,7 +320,7 @@ impl Watched {
         let others = self.held_by_others()?;
         let status = self.seen(|seen| seen.status.clone().filter(|_| !seen.trusted))?;
         let lacks = others.checked_sub(status.deleted.map(|_| status.known())?)?;
-        is_below(status.known(), WHOLE_FROM, others).then_some(lacks)
+        (lacks > FEW && is_below(status.known(), WHOLE_FROM, others)).then_some(lacks)
     }
 
     /// How many documents it lacks, if that lasts.
@@ -374,11 +372,12 @@ impl Watched {
         troubles.into_iter().flatten().any(|trouble| !trouble.lasts())
     }
 
-    /// Whether nobody has looked at it for longer than between looks.
-    fn is_unseen(&self) -> bool {
-        self.seen(|seen| {
-            seen.at.is_none_or(|at| SystemClock.instant().saturating_duration_since(at) >= LOOK_EVERY * 2)
-        })
+    /// Whether it may be too far behind, or lack documents, to be asked again.
+    fn is_in_doubt(&self) -> bool {
+        let may_lag = self.kept.get().map(|kept| kept.fresh_within);
+        let lags = may_lag.is_some_and(|may_lag| self.lag().is_some_and(|lag| lag > may_lag));
+        let (behind, lacking) = self.seen(|seen| (seen.behind.filter(|_| lags), seen.lacking));
+        [behind, lacking].into_iter().flatten().any(|trouble| !trouble.lasts())
     }
 
     /// Looks again, if the last look is old.
@@ -406,26 +405,16 @@ impl Watched {
     }
 
     /// A page of an index that must have lost documents, and an empty one of an index that may have, is believed only after a look.
-    /// That is then good for other empty pages too. So is any page that does not say what the index knew, where the last look is old.
+    /// That is then good for other empty pages too.
     async fn believe(&self, page: &Page, query: &Query, left: Duration) -> Result<()> {
         let rest = self.is_of_a_rest(page);
         let counted_none = page.total == Total::Exact(0);
         let empty =
             page.hits.is_empty() && (counted_none || (query.limit > 0 && page.total == Total::Unknown));
-        let unseen = page.known.is_none() && self.is_unseen();
-        if !rest && !empty && !unseen {
+        if !rest && !empty {
             return Ok(());
         }
         let _one = self.believing.lock().await;
-        if !rest && !empty {
-            if self.is_unseen() {
-                // what cannot be looked at in time is believed
-                let limit = LOOK_WITHIN.min(left / 4);
-                let _outcome = self.look(limit).await;
-                self.seen(|seen| seen.at = Some(SystemClock.instant()));
-            }
-            return if self.seen(|seen| seen.wiped) { Err(self.lost()) } else { Ok(()) };
-        }
         let now = SystemClock.instant();
         let believed = self.seen(|seen| {
             !seen.wiped && seen.believed.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY)
@@ -521,7 +510,7 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
     /// Whether it has its documents, and finds one; and whether it is known how far it lags.
     async fn probe(&self, sample: Query, left: Duration) -> Result<()> {
         self.0.look(left).await?;
-        if self.0.is_unsure() {
+        if self.0.is_in_doubt() {
             let what = format!("it is not known yet whether {} has caught up", self.0.name());
             return Err(Error::new(ErrorKind::Unavailable, what));
         }

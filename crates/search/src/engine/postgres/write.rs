@@ -25,6 +25,10 @@ fn too_long() -> Error {
     Error::new(ErrorKind::Timeout, "writing to the index in PostgreSQL took too long")
 }
 
+/// Into how many parts a batch is taken that could not be written, and among how many others a part shares the time that is left.
+const PARTS: usize = 8;
+const MOST_SHARING: usize = 3;
+
 /// What is known of a document before a change: its version, its terms, and whether it is there or was refused.
 struct Known {
     version: u64,
@@ -42,7 +46,7 @@ impl PostgresEngine {
     /// Writes changes, in parts where they cannot be written together.
     pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         let ends = after(Instant::now(), self.patience);
-        let limit = if changes.len() > 1 { self.share(1, 1) } else { self.patience };
+        let limit = if changes.len() > 1 { self.patience / 2 } else { self.patience };
         match self.in_time(changes, limit).await {
             Err(error) if changes.len() > 1 && is_of_a_change(&error) => {
                 self.apart(changes, error, ends).await
@@ -58,26 +62,22 @@ impl PostgresEngine {
             .unwrap_or_else(|_| Err(too_long()))
     }
 
-    /// How long a part of changes that are applied together may take, so that there is time for the others.
-    fn share(&self, part: usize, all: usize) -> Duration {
-        let parts = u32::try_from(all / part.max(1)).unwrap_or(u32::MAX).max(1);
-        (self.patience / 4 / parts).max(self.patience / 40)
-    }
-
-    /// Writes a batch that could not be written as a whole in halves, and those that cannot in halves again when the others are
-    /// written, so that the bad changes of it fail alone. Those that take long share the time that is left in the end.
+    /// Writes a batch that could not be written as a whole in parts, and those that cannot in parts again when the others are
+    /// written, so that the bad changes of it fail alone. A part may take more of the time than it has of the changes, so that some are
+    /// written of many that take long each. Those that take long alone share the time that is left in the end.
     async fn apart(&self, changes: &[Change], refusal: Error, ends: Instant) -> Result<Vec<Result<Applied>>> {
         let mut results: Vec<Result<Applied>> = changes.iter().map(|_| Err(too_long())).collect();
-        let halves = |range: Range<usize>| {
-            let middle = range.start + range.len() / 2;
-            [range.start..middle, middle..range.end]
+        let parts = |range: Range<usize>| {
+            let length = range.len().div_ceil(PARTS).max(1);
+            range.clone().step_by(length).map(move |start| start..range.end.min(start + length))
         };
-        let (mut open, mut slow) = (VecDeque::from(halves(0..changes.len())), VecDeque::new());
+        let (mut open, mut slow) = (parts(0..changes.len()).collect::<VecDeque<_>>(), VecDeque::new());
         loop {
             let left = ends.saturating_duration_since(Instant::now());
             let (range, limit, again) = if let Some(range) = open.pop_front() {
-                let limit = left.min(self.share(range.len(), changes.len()));
-                (range, limit, true)
+                let sharing =
+                    u32::try_from(open.len().min(MOST_SHARING)).unwrap_or(u32::MAX).saturating_add(1);
+                (range, left / sharing, true)
             } else if let Some(range) = slow.pop_front() {
                 let sharing = u32::try_from(slow.len()).unwrap_or(u32::MAX).saturating_add(1);
                 (range, left / sharing, false)
@@ -97,7 +97,7 @@ impl PostgresEngine {
                 }
                 Err(error) if part.len() == 1 => vec![Err(error)],
                 Err(_) => {
-                    open.extend(halves(range));
+                    open.extend(parts(range));
                     continue;
                 }
             };
@@ -154,6 +154,10 @@ impl PostgresEngine {
         ids.dedup();
         let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&writing)?;
         let index = self.index_within(&mut transaction, Some(limit)).await?;
+        // what is counted below is counted by one at a time: rows that are not there yet cannot be locked
+        let lock = "SELECT FROM pumasi_search_index WHERE name = $1 AND generation = $2 FOR UPDATE";
+        let locking = sqlx::query(lock).bind(self.schema.name()).bind(index.generation);
+        locking.execute(&mut *transaction).await.map_err(&writing)?;
         let table = self.table.name(index.generation);
         let known = self.known(&mut transaction, &table, &ids).await?;
         let is_new = |change: &Change| {
