@@ -107,7 +107,7 @@ fn headings_with_brackets_are_no_links() {
 fn numbers_stay_what_they_are() {
     let page = "<p>10<sup>3</sup> m<sup>2</sup>, 10<sup>-3</sup>, the 1<sup>st</sup> of H<sub>2</sub>O; <del>30,000</del> <ins>20,000</ins> won\
                 <p>after <s>an end that was forgotten<p>the next<ol start=5><li>다섯<li>여섯</ol>";
-    let text = "10^3 m^2, 10^-3, the 1st of H2O; 20,000 won\n\nafter\n\nthe next\n\n5. 다섯\n6. 여섯\n";
+    let text = "10^3 m2, 10^-3, the 1st of H2O; 20,000 won\n\nafter\n\nthe next\n\n5. 다섯\n6. 여섯\n";
     assert_eq!(load(page).text, text);
 }
 
@@ -123,6 +123,18 @@ fn what_is_hidden_is_not_read_and_hides_nothing_after_it() {
     for shown in ["둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "끝"] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+    let page = "<p hidden>a<br>b<button>c</button>d</p>하나<li style='display:none'>e<ul><li>f</ul>g</li><li>둘</li>\
+                <table><tr hidden><td><ul><li>h</ul>i</td></tr><tr><td hidden><table><tr><td>a</table>b<td>셋<td>넷</table>\
+                <div><p hidden>c</div>다섯<menu><li hidden>d</menu>여섯<del><p>e</p><p>f</p></del>일곱\
+                <h2><a aria-hidden=true href=#x>g</a>여덟</h2><p>하루 <span style='display:none'>h</span>2번";
+    let text = load(page).text;
+    for hidden in 'a'..='i' {
+        assert!(!text.contains(hidden), "{hidden}: {text}");
+    }
+    for shown in ["하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "## 여덟", "하루 2번"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert_eq!(load("<ol start=18446744073709551615><li>x</ol>").text, "1. x\n");
     let page = "<link rel=canonical href='httpjavascript:alert(1)'><p>몸";
     assert_eq!(load(page).uri, None);
 }

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{Tag, TagKind, Token, TokenSink, TokenSinkResult};
 
-use super::elements::{Kind, attribute, ends_pictures, is_hidden, is_inline, is_left_open, is_picture, kind};
+use super::elements::{
+    Kind, attribute, ends_paragraph, ends_pictures, is_hidden, is_inline, is_left_open, is_picture, is_void,
+    kind,
+};
 
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,10 +81,12 @@ struct State {
     names: BTreeMap<String, usize>,
     text: String,
     into: Open,
-    /// The hidden element that may be left open which it is in.
-    hidden: Option<String>,
+    /// The hidden element that may be left open which it is in, and what was opened in that.
+    hidden: Option<(String, Vec<String>)>,
     /// How many elements of this piece are open whose text was struck out.
     struck: usize,
+    /// What follows was deleted, and so many pieces were opened since.
+    deleted: Option<usize>,
     /// What comes next is raised.
     raised: bool,
 }
@@ -100,6 +105,7 @@ impl Default for State {
             into: Open::Paragraph,
             hidden: None,
             struck: 0,
+            deleted: None,
             raised: false,
         }
     }
@@ -231,8 +237,15 @@ impl State {
         };
         let go_on = raw.map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
         let kind = kind(tag);
-        if self.hidden.as_deref().is_some_and(|hidden| ends_hidden(hidden, name)) {
-            self.hidden = None;
+        match &mut self.hidden {
+            Some((open, within)) if ends_hidden(open, within, name) => self.hidden = None,
+            Some((_, within)) => {
+                if !is_void(name) && !tag.self_closing {
+                    within.push(name.to_owned());
+                }
+                return go_on;
+            }
+            None => {}
         }
         while ends_pictures(name) && self.stack.last().is_some_and(|last| is_picture(&last.name)) {
             // pictures have no such elements: this one was not closed
@@ -273,9 +286,10 @@ impl State {
                 }
             }
             "br" => self.text.push('\n'),
-            "del" | "s" | "strike" if kind.is_none() => self.struck += usize::from(!tag.self_closing),
+            "del" if kind.is_none() && !tag.self_closing => self.deleted = Some(0),
+            "s" | "strike" if kind.is_none() => self.struck += usize::from(!tag.self_closing),
             "sup" if kind.is_none() => self.raised = true,
-            _ if is_inline(name) && kind.is_none() => {}
+            _ if is_inline(name) && matches!(kind, None | Some(Kind::Skipped)) => {}
             _ => self.block(name),
         }
         let counted = || {
@@ -286,8 +300,11 @@ impl State {
             && !(tag.self_closing && is_picture(name))
         {
             self.push(name, kind);
+            // nine digits are what Markdown takes
             let first = attribute(tag, "start").and_then(|start| start.trim().parse().ok());
-            if let (Some(first), Some(list)) = (first, self.stack.last_mut()) {
+            if let (Some(first), Some(list)) =
+                (first.filter(|first| *first < 1_000_000_000), self.stack.last_mut())
+            {
                 list.number = list.number.map(|_| first);
             }
         }
@@ -295,13 +312,14 @@ impl State {
             && matches!(name, "p" | "li" | "td" | "th" | "tr" | "dt" | "dd")
             && is_hidden(tag)
         {
-            self.hidden = Some(name.to_owned());
+            self.hidden = Some((name.to_owned(), Vec::new()));
         }
         go_on
     }
 
     /// Begins a piece.
     fn block(&mut self, name: &str) {
+        self.deleted = self.deleted.map(|pieces| pieces + 1);
         let in_cell = self.into == Open::Cell;
         let structure = matches!(
             name,
@@ -393,14 +411,21 @@ impl State {
             self.into = Open::Paragraph;
             return;
         }
-        match name {
-            "del" | "s" | "strike" => self.struck = self.struck.saturating_sub(1),
-            "sup" => self.raised = false,
-            _ => {}
-        }
-        let ends_hidden = matches!(name, "ul" | "ol" | "dl" | "table" | "tbody" | "body");
-        if ends_hidden || self.hidden.as_deref() == Some(name) {
+        if let Some((_, within)) = &mut self.hidden {
+            if let Some(at) = within.iter().rposition(|open| open == name) {
+                within.truncate(at);
+                return;
+            }
+            // it is over with its own end, or with that of what it is in
             self.hidden = None;
+        }
+        match name {
+            "del" => self.deleted = None,
+            "s" | "strike" => self.struck = self.struck.saturating_sub(1),
+            "sup" => self.raised = false,
+            _ if is_inline(name) => {}
+            // what was deleted is over where what it is in ends, whoever forgot to say so
+            _ => self.deleted = self.deleted.and_then(|pieces: usize| pieces.checked_sub(1)),
         }
         let is_open = self.names.get(name).is_some_and(|count| *count > 0);
         if self.has(Kind::Skipped) && !is_open {
@@ -449,13 +474,13 @@ impl State {
     }
 
     fn text(&mut self, text: &str) {
-        if self.has(Kind::Skipped) || self.hidden.is_some() || self.struck > 0 {
+        if self.has(Kind::Skipped) || self.hidden.is_some() || self.struck > 0 || self.deleted.is_some() {
             return;
         }
         // an exponent is no further digit of its number
         let is_exponent = std::mem::take(&mut self.raised)
             && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '−' | '–'))
-            && self.text.ends_with(char::is_alphanumeric);
+            && self.text.ends_with(|c: char| c.is_ascii_digit());
         if is_exponent {
             self.text.push('^');
         }
@@ -499,13 +524,15 @@ impl State {
     }
 }
 
-/// Tells whether an element begins where one that was left open ends.
-fn ends_hidden(open: &str, begins: &str) -> bool {
+/// Tells whether an element begins where one that was left open ends, before which these were opened in it.
+fn ends_hidden(open: &str, within: &[String], begins: &str) -> bool {
+    let has = |names: &[&str]| within.iter().any(|name| names.contains(&name.as_str()));
     match open {
-        "p" => !is_inline(begins),
-        "td" | "th" => matches!(begins, "td" | "th" | "tr"),
-        "dt" | "dd" => matches!(begins, "dt" | "dd"),
-        _ => open == begins,
+        "p" => ends_paragraph(begins),
+        "td" | "th" => matches!(begins, "td" | "th" | "tr" | "tbody" | "tfoot") && !has(&["table"]),
+        "tr" => matches!(begins, "tr" | "tbody" | "tfoot") && !has(&["table"]),
+        "dt" | "dd" => matches!(begins, "dt" | "dd") && !has(&["dl"]),
+        _ => begins == "li" && !has(&["ul", "ol", "menu"]),
     }
 }
 

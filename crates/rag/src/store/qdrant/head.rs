@@ -107,8 +107,8 @@ impl Head {
     }
 }
 
-/// A version as a double, which ranges are asked by: exact up to 2^53.
-#[expect(clippy::cast_precision_loss, reason = "nobody makes 2^53 changes")]
+/// A version as a double, which ranges are asked by: exact up to 2^53, microseconds until the year 2255.
+#[expect(clippy::cast_precision_loss, reason = "times of changes, for the next two centuries")]
 fn number(version: u64) -> f64 {
     version as f64
 }
