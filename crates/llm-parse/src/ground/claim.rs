@@ -249,10 +249,22 @@ fn numeral(word: &str) -> Option<(u64, &str)> {
     let read = sino_numeral(word)?;
     let (mut number, mut rest) = (read.value, read.rest);
     while let Some(larger) = sino_numeral(rest) {
-        (number, rest) = (number - number % 10 + larger.value, larger.rest);
+        // what stands before ten thousand multiplies it: 십이삼만
+        let power = larger
+            .literal
+            .chars()
+            .any(|sign| matches!(sign, '만' | '억'))
+            .then(|| above_myriad(larger.value));
+        let base = number - number % 10;
+        (number, rest) = (base.saturating_mul(power.unwrap_or(1)).saturating_add(larger.value), larger.rest);
     }
     // Further than that nobody counts in words.
     (number < 1_000_000_000_000).then_some((number, rest))
+}
+
+/// Returns by how much the last power from ten thousand on multiplies what stands before it.
+fn above_myriad(number: u64) -> u64 {
+    if number < 100_000_000 { 10_000 } else { 100_000_000 }
 }
 
 /// What a term is written in.

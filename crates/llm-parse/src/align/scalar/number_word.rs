@@ -100,7 +100,10 @@ fn small(word: &str) -> Option<i128> {
 
 fn korean(text: &str) -> Option<i128> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let native = native_numeral(&compact).filter(|read| !needs_counter(read) || !read.rest.is_empty());
+    // lime and a cheek are no numbers
+    let is_word = matches!(compact.as_str(), "석회" | "넉살");
+    let native =
+        native_numeral(&compact).filter(|read| !is_word && (!needs_counter(read) || !read.rest.is_empty()));
     let (value, rest) = match (native, compact.strip_prefix('영')) {
         (Some(read), _) => (read.value, read.rest),
         (None, Some(rest)) => (0, rest),
