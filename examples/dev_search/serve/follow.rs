@@ -108,6 +108,14 @@ async fn caught_up(board: &Board, engine: &Cable) -> Result<()> {
         if !drift.is_none() {
             let repaired = indexer::repair(board, engine, &drift).await?;
             (applied, refused) = (applied + repaired.applied, refused + repaired.refused);
+            if !repaired.stuck.is_empty() {
+                let (engine, documents) = (engine.name(), &repaired.stuck);
+                tracing::warn!(
+                    engine,
+                    ?documents,
+                    "the index knows newer versions than the table, and keeps them"
+                );
+            }
         }
         from = drift.until;
         if from.is_none() {

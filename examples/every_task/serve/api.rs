@@ -71,7 +71,7 @@ pub(super) fn endless() -> OpenApiRouter<Arc<Service>> {
 /// Accepts a post; its tasks follow.
 ///
 /// After an answer that got lost, or an error of the server, the post may be accepted or not: sent again under the same
-/// `Idempotency-Key` it is accepted once, and answered alike, whatever became of it since. Whose token it is has written it: a member, or a moderator.
+/// `Idempotency-Key` it is accepted once, and answered alike within a day, whatever became of it since. Whose token it is has written it: a member, or a moderator.
 #[utoipa::path(post, path = "/posts", request_body = NewPost, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this post, 1 to 255 characters.")),
     responses((status = 202, body = Accepted), (status = 400, body = Problem), (status = 401, body = Problem),

@@ -175,12 +175,12 @@ export function paged({ first, draw, button, ask = address => request("GET", add
   button.onclick = () => guarded(() => { wanted = list.rows.length + 1; return read(); });
   return list;
 }
-/** Does what may fail, and says so. What failed before it is over when it goes well, and is said no more. */
+/** Does what may fail, and says so. What a person's press failed with is over when the next one goes well, and is said no more. */
 export async function guarded(work) {
-  const before = sayings, failed = $("status").classList.contains("bad");
+  const before = sayings, failed = $("status").classList.contains("bad"), pressed = navigator.userActivation?.isActive;
   try {
     await work();
-    if (failed && sayings === before) say("");
+    if (failed && pressed && sayings === before) say("");
   } catch (error) {
     say(error.message, true);
     if (error instanceof TypeError || error instanceof ReferenceError) console.error(error); // of the page, not of the service

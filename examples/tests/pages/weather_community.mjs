@@ -37,7 +37,7 @@ export default async function ({ meet, step }) {
       lost = false;
       // The service has posted it, and its answer is lost on the way.
       await route.fetch();
-      await route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "content-language": "ko" }, body: JSON.stringify({ status: 503, title: "unavailable", detail: "lost" }) });
+      await route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "content-language": "ko" }, body: JSON.stringify({ status: 503, title: "Service Unavailable", kind: "unavailable", detail: "lost" }) });
     };
     await minji.page.route(/\/posts$/, lose);
     await minji.write("무엇이 보이나요?", "무지개가 떴어요");

@@ -59,7 +59,7 @@ async fn a_warning_opens_a_room_with_history_and_live_messages() {
     // Another text is not taken for the one in force.
     let other = json!({"region": "seoul", "kind": "heavy_rain", "text": "시간당 80mm의 비"});
     let (status, problem) = town.ask(Method::POST, "/warnings", Forecaster, Some(other)).await;
-    assert_eq!((status, &problem["title"]), (StatusCode::CONFLICT, &json!("another_in_force")), "{problem}");
+    assert_eq!((status, &problem["kind"]), (StatusCode::CONFLICT, &json!("another_in_force")), "{problem}");
     assert!(problem["hint"].as_str().unwrap().contains("lift"), "{problem}");
 
     // Lifted, it can be read, and a new one may be issued.
