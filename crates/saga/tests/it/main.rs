@@ -33,7 +33,6 @@ mod schema;
 mod script;
 mod seeds;
 mod signals;
-mod traces;
 mod transactions;
 mod unreadable;
 mod versions;

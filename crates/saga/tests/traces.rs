@@ -1,9 +1,20 @@
-//! The spans of a saga, over its rests and over processes.
+//! The spans of a saga, over its rests and over processes; in a process of its own: where a span is met by a thread that nobody listens to,
+//! while another thread begins to listen, `tracing` takes it for one that nobody ever wants (tracing-core 0.1.36).
+
+#![allow(unreachable_pub, reason = "what the tests share is public among them")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up, or whose world is not as it should be, fails"
+)]
+
+#[path = "it/sagas/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the scenarios are shared with the other tests")]
+mod sagas;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use pumasi_core::time::ManualClock;
 use pumasi_saga::saga_test::Bank;
@@ -14,7 +25,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use crate::sagas::{AgreeTerms, ChooseSouvenir, RegistrationKey, registration};
+use sagas::{AgreeTerms, ChooseSouvenir, RegistrationKey, registration};
 
 type Spans = Arc<Mutex<BTreeMap<u64, BTreeMap<String, String>>>>;
 
@@ -42,21 +53,9 @@ impl<S: tracing::Subscriber> Layer<S> for Recorder {
     }
 }
 
-/// Lets a saga go its way before anybody listens. Where a span is met for the first time by a thread that nobody listens to, while
-/// another thread begins to listen, `tracing` takes it for one that nobody ever wants (tracing-core 0.1.36, `Rebuilder::JustOne`, and
-/// a call site that is being entered in the list while that is gone through).
-async fn make_spans_known() {
-    let options = EngineOptions::new().inline();
-    let engine = Engine::with_options(MemoryStore::new(), Bank::new(), options);
-    engine.register(registration().unwrap()).unwrap().start(&RegistrationKey::of(2)).await.unwrap();
-    // for as long as another thread may be entering it
-    tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
 #[tokio::test]
 async fn a_drive_follows_the_rest_before_it_in_one_trace_also_in_another_process() {
     let spans = Spans::default();
-    make_spans_known().await;
     let _guard = tracing::subscriber::set_default(Registry::default().with(Recorder(Arc::clone(&spans))));
     let clock = ManualClock::new();
     let store = MemoryStore::with_clock(Arc::new(clock.clone()));
