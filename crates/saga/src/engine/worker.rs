@@ -60,9 +60,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
             }
         }
         let left = if self.core.active().is_empty() {
-            let left = self.core.store.leave(self.core.worker).await;
-            self.core.lease_is_over();
-            left.map(drop)
+            self.core.store.leave(self.core.worker).await.inspect(|()| self.core.lease_is_over())
         } else {
             Ok(())
         };
