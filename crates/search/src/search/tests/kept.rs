@@ -9,8 +9,8 @@ fn kept(engine: &Switched, database: &Switched) -> Search {
     builder(engine, database).cache(PageCache::memory(100)).build().unwrap()
 }
 
-#[tokio::test(start_paused = true)]
-async fn pages_from_before_a_wipe_was_noticed_are_not_called_cached_after_it() {
+/// A search whose primary was asked, then wiped and written to once, and does not say in its pages what it knows.
+async fn wiped_without_a_word() -> Search {
     let (engine, database) = filled(100).await;
     engine.set(Mode::Untold);
     let search = kept(&engine, &database);
@@ -19,6 +19,12 @@ async fn pages_from_before_a_wipe_was_noticed_are_not_called_cached_after_it() {
     engine.engine.wipe().unwrap();
     engine.apply(&[post(5, 1)]).await.unwrap();
     search.invalidate_all().await.unwrap();
+    search
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_from_before_a_wipe_was_noticed_are_not_called_cached_after_it() {
+    let search = wiped_without_a_word().await;
     // a look is good for a second
     assert!(search.search(sorted()).await.unwrap().is_current());
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -30,14 +36,7 @@ async fn pages_from_before_a_wipe_was_noticed_are_not_called_cached_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_silence_a_page_that_does_not_say_what_is_known_has_a_look_behind_it() {
-    let (engine, database) = filled(100).await;
-    engine.set(Mode::Untold);
-    let search = kept(&engine, &database);
-    assert!(search.search(sorted()).await.unwrap().is_current());
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    engine.engine.wipe().unwrap();
-    engine.apply(&[post(5, 1)]).await.unwrap();
-    search.invalidate_all().await.unwrap();
+    let search = wiped_without_a_word().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let _believed = search.search(sorted()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
