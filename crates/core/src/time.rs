@@ -114,6 +114,13 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// Waits for `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
+
+    /// Waits until `at`, a moment of this clock's [`instant`](Self::instant).
+    ///
+    /// Provided: waits for what is left until then. A clock that may be moved between the two readings counts from the moment itself.
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.sleep(at.saturating_duration_since(self.instant()))
+    }
 }
 
 macro_rules! forward {
@@ -129,6 +136,10 @@ macro_rules! forward {
 
             fn sleep(&self, duration: Duration) -> Sleep {
                 (**self).sleep(duration)
+            }
+
+            fn sleep_until(&self, at: Instant) -> Sleep {
+                (**self).sleep_until(at)
             }
         }
     )+};
@@ -217,6 +228,18 @@ impl ManualClock {
         }
     }
 
+    fn sleep_to(&self, until: Duration) -> Sleep {
+        let clock = self.clone();
+        Box::pin(std::future::poll_fn(move |context| {
+            let mut state = clock.lock();
+            if state.elapsed >= until {
+                return std::task::Poll::Ready(());
+            }
+            state.sleepers.push((until, context.waker().clone()));
+            std::task::Poll::Pending
+        }))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, ManualState> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -238,15 +261,11 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        let clock = self.clone();
         let until = self.lock().elapsed.saturating_add(duration);
-        Box::pin(std::future::poll_fn(move |context| {
-            let mut state = clock.lock();
-            if state.elapsed >= until {
-                return std::task::Poll::Ready(());
-            }
-            state.sleepers.push((until, context.waker().clone()));
-            std::task::Poll::Pending
-        }))
+        self.sleep_to(until)
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.sleep_to(at.saturating_duration_since(self.start))
     }
 }

@@ -132,7 +132,7 @@ impl Worker {
             let next = self.next();
             let wait = async {
                 match next {
-                    Some(at) => clock.sleep(at.saturating_duration_since(clock.instant())).await,
+                    Some(at) => clock.sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
@@ -197,11 +197,10 @@ impl Worker {
         let limit = after(self.clock.instant(), self.pace.flush_limit);
         loop {
             if self.failures > 0 {
-                let pause = self.not_before.saturating_duration_since(self.clock.instant());
-                if self.clock.instant() + pause >= limit {
+                if self.not_before >= limit {
                     return;
                 }
-                self.clock.sleep(pause).await;
+                self.clock.sleep_until(self.not_before).await;
             }
             let left = limit.saturating_duration_since(self.clock.instant());
             if left.is_zero() {

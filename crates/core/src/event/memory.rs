@@ -444,7 +444,7 @@ impl Subscriber for Member {
                 return Ok(taken);
             }
             let until = next.map_or(deadline, |next| next.min(deadline));
-            let sleep = self.shared.clock.sleep(until.saturating_duration_since(now));
+            let sleep = self.shared.clock.sleep_until(until);
             tokio::select! {
                 () = changed => {}
                 () = sleep => {}

@@ -208,7 +208,7 @@ impl RateLimit {
             if waited.saturating_add(pause) > longest {
                 return Err(self.rejection(pause)); // what was reserved goes back with the reservation
             }
-            let mut sleep = self.inner.clock.sleep(pause);
+            let mut sleep = self.inner.clock.sleep_until(due);
             poll_fn(|context| {
                 let mut state = self.lock();
                 if state.due(reservation.place) != due {
