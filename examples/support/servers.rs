@@ -104,11 +104,14 @@ pub async fn bus(file: &Path) -> Result<Arc<dyn EventBus>> {
 #[cfg(feature = "kafka")]
 async fn kafka(brokers: String) -> Result<Arc<dyn EventBus>> {
     use std::num::{NonZeroU16, NonZeroU32};
+    use std::time::Duration;
     // Twelve partitions share out to 2, 3, 4 or 6 processes alike. Brokers that keep replicas have topics made by their operator.
     let partitions = NonZeroU32::MIN.saturating_add(11);
     let bus = pumasi_core::event::KafkaBusOptions::new(brokers)
         .with_prefix(prefixed("", '.'))
         .with_create_topics(partitions, NonZeroU16::MIN)
+        // What a process that died was to work on goes to the next one after this; brokers allow six seconds and more.
+        .with_session_timeout(Duration::from_secs(10))
         .open()
         .await?;
     Ok(Arc::new(bus))

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS entries (
     places BIGINT NOT NULL,
     at BIGINT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at);
 CREATE TABLE IF NOT EXISTS orders (
     id TEXT COLLATE "C" PRIMARY KEY,
     entry TEXT NOT NULL,

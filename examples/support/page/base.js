@@ -15,7 +15,7 @@ const common = {
     live: "이어짐", broken: "끊김, 다시 잇는 중",
     notice: {
       down: names => `지금 쓸 수 없는 것: ${names}. 받은 것은 잃지 않으며, 돌아오면 이어서 합니다.`, less: names => `지금 쓸 수 없는 것: ${names}. 그것 없이 되는 일은 그대로 됩니다.`, gone: "서버에 닿지 않습니다.",
-      names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표", slack: "슬랙", primary: "주 검색 엔진", fallback: "대신하는 검색 엔진", partner: "연결된 바깥 서비스", github: "GitHub" },
+      names: { search: "검색", store: "저장소", events: "이벤트", cache: "캐시", model: "언어 모델", books: "장부", boards: "순위표", slack: "슬랙", primary: "주 검색 엔진", fallback: "대신하는 검색 엔진", following: "새 글 색인", partner: "연결된 바깥 서비스", github: "GitHub" },
     },
   },
   en: {
@@ -26,7 +26,7 @@ const common = {
     live: "live", broken: "broken off, trying again",
     notice: {
       down: names => `Down at the moment: ${names}. What was accepted is safe, and goes on when it is back.`, less: names => `Down at the moment: ${names}. What does not need it goes on.`, gone: "The server cannot be reached.",
-      names: { model: "language model", slack: "Slack", primary: "first search engine", fallback: "second search engine", partner: "payment partner" },
+      names: { model: "language model", slack: "Slack", primary: "first search engine", fallback: "second search engine", following: "indexing of what is new", partner: "payment partner" },
     },
   },
 };

@@ -2,6 +2,7 @@
 
 mod batch;
 mod drift;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::{Error, ErrorKind, Result};
 use batch::{Job, Progress, Worker};
 
 pub use drift::{Drift, Filled, Source, check, fill, repair};
+pub use sweep::{Journal, Recent, Sweep};
 
 /// How an [`Indexer`] gathers changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pumasi_core::cache::Cache;
 
+use super::seen::Newest;
 use super::watched::{EngineBackend, Kept, Watched};
 use super::{Engine, Search};
 use crate::engine::SearchEngine;
@@ -120,9 +121,10 @@ impl SearchBuilder {
         self
     }
 
-    /// Sets how far the primary may be known to lag behind the newest change that any engine applied while its pages are still
-    /// [`Fresh`](crate::fallback::Served::Fresh) and cached (default 30 s). Beyond that, if two looks in a row showed it, they are
-    /// [`Degraded`](crate::fallback::Served::Degraded), with the lag.
+    /// Sets how far the primary may be known to lag behind the newest change that any engine applied, or that is
+    /// [noted](Search::note_newest), while its pages are still [`Fresh`](crate::fallback::Served::Fresh) and cached (default 30 s). Beyond
+    /// that, if two looks in a row showed it, they are [`Degraded`](crate::fallback::Served::Degraded), with the lag. So they are where
+    /// the primary is [compared](crate::indexer::Sweep) with its source, and was not for that long.
     pub fn fresh_within(mut self, lag: Duration) -> Self {
         self.fallback = self.fallback.fresh_within(lag);
         self
@@ -148,6 +150,7 @@ impl SearchBuilder {
         let schema = Arc::new(primary.schema().clone());
         schema.validate()?;
         let fingerprint = schema.fingerprint();
+        let newest = Arc::<Newest>::default();
         let mut engines: Vec<Arc<Watched>> = Vec::new();
         for engine in std::iter::once(primary).chain(self.fallbacks).chain(self.last_resort) {
             let name = engine.name();
@@ -162,7 +165,8 @@ impl SearchBuilder {
             if other.texts() != schema.texts() || other.fingerprint() != fingerprint {
                 return Err(invalid(format!("{name} has another schema or analyzer than the primary")));
             }
-            engines.push(Arc::new(Watched::new(engine, engines.is_empty(), self.wiped_below)));
+            let (primary, fresh_within) = (engines.is_empty(), self.fallback.allowed_lag());
+            engines.push(Arc::new(Watched::new(engine, &newest, primary, self.wiped_below, fresh_within)));
         }
         Watched::introduce(&engines);
         // A cache that is shared may hold pages of other indexes, and of this one as it was.
@@ -170,7 +174,7 @@ impl SearchBuilder {
         let scope = serde_json::json!([&*self.name, schema.name(), fingerprint, boosts]).to_string();
         let mut fallback = self.fallback.cache_within(scope);
         if let Some(primary) = engines.first() {
-            primary.keeps(Kept::new(fallback.kept_in(), fallback.allowed_lag()));
+            primary.keeps(Kept::new(fallback.kept_in()));
         }
         for (number, watched) in engines.iter().enumerate() {
             let backend = EngineBackend(Arc::clone(watched));
@@ -181,6 +185,7 @@ impl SearchBuilder {
             engines: engines.into(),
             schema,
             generation: Arc::default(),
+            newest,
         })
     }
 }

@@ -19,10 +19,12 @@
 //!   [`Gap::Deletes`].
 //! - **Whose order it is.** The primary's order is the one that counts; another engine ranks texts in its own way, so that its pages have
 //!   [`Gap::Ranking`] unless they are sorted by fields.
-//! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did. A primary
-//!   that is [further behind](SearchBuilder::fresh_within) than 30 s is `Degraded`, from its first page where it comes back so. What
-//!   an [indexer](crate::indexer::Indexer::with_search) of this process could not hand over to an engine, and is to come again, counts as
-//!   not applied, whatever newer changes it has.
+//! - **How far it lags.** The moment of the newest change that an engine applied, against the newest that any of them did, or that the
+//!   source is [said](Search::note_newest) to have made. A primary that is [further behind](SearchBuilder::fresh_within) than 30 s is
+//!   `Degraded`, from its first page where it comes back so. What an [indexer](crate::indexer::Indexer::with_search) of this process could
+//!   not hand over to an engine, and is to come again, counts as not applied, whatever newer changes it has. Where an engine is
+//!   [compared](crate::indexer::Sweep) with its source, its lag is also the time since it was last known to have everything, once that is
+//!   more than is allowed: no change that is older is missing in a page that is `Fresh`.
 //! - **Walks go on.** A cursor names a place in the order, not in an engine: a walk that is sorted by fields goes on where it was
 //!   when the engine changes between two pages, and misses and repeats nothing that was not changed.
 //! - **A new index** makes every cached page old. So does what is found to be wrong with the primary: that it has lost documents, is
@@ -59,6 +61,7 @@
 mod builder;
 mod doctor;
 mod owed;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -66,7 +69,7 @@ mod watched;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pumasi_core::resilience::BreakerState;
@@ -74,6 +77,7 @@ use pumasi_core::time::Timestamp;
 
 pub use self::builder::{PageCache, SearchBuilder};
 pub use self::doctor::{Finding, Health, Report};
+use self::seen::Newest;
 use self::watched::Watched;
 use crate::Result;
 use crate::engine::{Change, SearchEngine};
@@ -94,6 +98,7 @@ pub struct Search {
     schema: Arc<Schema>,
     /// The newest generation of the primary's index that a page was of.
     generation: Arc<AtomicU64>,
+    newest: Arc<Newest>,
 }
 
 /// How an engine stands, as far as it was looked at last.
@@ -106,7 +111,8 @@ pub struct EngineState {
     pub circuit: Option<BreakerState>,
     /// How many documents it holds, if it was looked at.
     pub documents: Option<u64>,
-    /// How far it lags behind the newest change that any engine applied, if changes say when they were made.
+    /// How far it lags behind the newest change that any engine applied or that was [noted](Search::note_newest), if changes say when
+    /// they were made; or for how long it is not known to have what its source has, where it is [compared](crate::indexer::Sweep).
     pub lag: Option<Duration>,
     /// Whether it holds so few documents that it must have lost them.
     pub wiped: bool,
@@ -160,16 +166,40 @@ impl Search {
 
     /// Notes what became of changes that an engine was given: whether they are to come again.
     pub(crate) fn was_given<'a>(&self, engine: &str, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
-        if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
+        if let Ok(watched) = self.engine(engine) {
             watched.was_given(outcomes);
         }
     }
 
     /// Notes that an engine refused a change of that moment for good.
     pub(crate) fn was_refused(&self, engine: &str, at: Timestamp) {
-        if let Some(watched) = self.engines.iter().find(|watched| watched.name() == engine) {
+        if let Ok(watched) = self.engine(engine) {
             watched.has_refused(at);
         }
+    }
+
+    /// Notes the moment of the newest change that the source has made: where no engine hears of changes, all of them lag behind that. An
+    /// earlier moment than was noted before changes nothing. A [`Sweep`](crate::indexer::Sweep) does it.
+    pub fn note_newest(&self, at: Timestamp) {
+        self.newest.note(at);
+    }
+
+    /// Has an engine's pages be fresh only while it is known to have what its source has.
+    pub(crate) fn is_compared(&self, engine: &str) -> Result<()> {
+        self.engine(engine).map(|watched| watched.is_compared())
+    }
+
+    /// Notes that an engine has what its source had then.
+    pub(crate) fn was_compared(&self, engine: &str, at: Instant) {
+        if let Ok(watched) = self.engine(engine) {
+            watched.was_compared(at);
+        }
+    }
+
+    fn engine(&self, name: &str) -> Result<&Arc<Watched>> {
+        self.engines.iter().find(|watched| watched.name() == name).ok_or_else(|| {
+            crate::Error::new(crate::ErrorKind::InvalidInput, format!("no engine is called {name}"))
+        })
     }
 
     /// Looks at the engines that nobody has looked at for a second, all at once and each within `limit`: by themselves they are looked
@@ -190,10 +220,7 @@ impl Search {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if no engine is called so, and the engine's where it does not say within `limit`
     /// how it stands.
     pub async fn trust(&self, engine: &str, limit: Duration) -> Result<()> {
-        let watched = self.engines.iter().find(|watched| watched.name() == engine).ok_or_else(|| {
-            crate::Error::new(crate::ErrorKind::InvalidInput, format!("no engine is called {engine}"))
-        })?;
-        watched.trust(limit).await
+        self.engine(engine)?.trust(limit).await
     }
 
     /// Returns how long an engine is waited for before the next one is asked, as it is now.

@@ -10,6 +10,7 @@ use pumasi_core::resilience::{BreakerState, within};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
 use super::owed::Owed;
+use super::seen::{AHEAD, Compared, Newest, Seen, Trouble};
 use super::{Engine, EngineState};
 use crate::engine::{Change, Status};
 use crate::fallback::{Answer, AnswerCache, Backend, Gap};
@@ -18,10 +19,10 @@ use crate::query::Query;
 use crate::{Error, ErrorKind, Result};
 
 /// How long a look at an engine is good for: when it is looked at again, and for how long empty pages are believed after one.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A change that is further in the future says nothing of who lags: its clock is wrong.
-const AHEAD: Duration = Duration::from_mins(1);
+/// What is later than what is allowed is so by this at least.
+const SOON: Duration = Duration::from_millis(1);
 
 /// An engine that knows a smaller share of what another holds lacks documents, where it lacks more than a few.
 const WHOLE_FROM: f64 = 0.99;
@@ -29,7 +30,10 @@ const FEW: u64 = 10;
 
 pub(super) struct Watched {
     pub(super) engine: Engine,
+    newest: Arc<Newest>,
     primary: bool,
+    /// How far it may lag.
+    fresh_within: Duration,
     /// An index that holds less than this share of what is expected has lost documents.
     wiped_below: f64,
     seen: Mutex<Seen>,
@@ -44,106 +48,29 @@ pub(super) struct Watched {
 /// The primary's pages that are kept, for as long as nothing is known against them.
 pub(super) struct Kept {
     cache: Option<AnswerCache<Query, Arc<Page>>>,
-    /// How far it may lag.
-    fresh_within: Duration,
     /// Whether something is, so that they were made old.
     withdrawn: AtomicBool,
 }
 
 impl Kept {
-    pub(super) fn new(cache: Option<AnswerCache<Query, Arc<Page>>>, fresh_within: Duration) -> Self {
-        Self { cache, fresh_within, withdrawn: AtomicBool::new(false) }
-    }
-}
-
-/// What the looks at an engine have shown.
-#[derive(Default)]
-struct Seen {
-    at: Option<Instant>,
-    status: Option<Status>,
-    /// The generation of the index, and the most that it has known, deleted documents included.
-    generation: u64,
-    most: u64,
-    wiped: bool,
-    /// Whether what it holds was declared right, whatever others hold.
-    trusted: bool,
-    /// The newest moment of a change that it refused for good, and has no need of.
-    refused: Option<Timestamp>,
-    /// Whether it lags behind the others.
-    behind: Option<Trouble>,
-    /// Whether it lacks documents that others hold.
-    lacking: Option<Trouble>,
-    /// When a look last said that an empty page can be believed.
-    believed: Option<Instant>,
-    /// The newest moments that it was seen to have applied, the older one first, and when that was first seen.
-    steps: (Option<Step>, Option<Step>),
-}
-
-type Step = (Timestamp, Instant);
-
-/// What the looks in a row have shown.
-#[derive(Clone, Copy)]
-struct Trouble {
-    /// When it was noticed, by a look at this engine or at another.
-    since: Instant,
-    /// When a look at this engine itself last showed it.
-    looked: Option<Instant>,
-}
-
-impl Trouble {
-    fn note(before: Option<Self>, since: Option<Instant>, own: bool, now: Instant) -> Option<Self> {
-        let looked = if own { Some(now) } else { before.and_then(|before| before.looked) };
-        since.map(|since| Self { since: before.map_or(since, |before| before.since), looked })
-    }
-
-    /// Another engine may have a change a moment earlier: only what lasts is trouble.
-    fn lasts(self) -> bool {
-        self.looked.is_some_and(|looked| looked.saturating_duration_since(self.since) >= LOOK_EVERY)
-    }
-}
-
-impl Seen {
-    /// How much an index should know that says how many deletes it remembers, or does not.
-    fn expected(&self, generation: u64, says_deletes: bool, others: Option<u64>) -> u64 {
-        let others = others.filter(|_| !self.trusted);
-        let most = if generation == self.generation { self.most } else { 0 };
-        let own = match (says_deletes, others) {
-            // no delete makes this less
-            (true, _) => most,
-            // its documents may become fewer by deletes: only that they are all gone tells anything, where nobody else does
-            (false, None) => most.min(1),
-            (false, Some(_)) => 0,
-        };
-        own.max(others.unwrap_or_default())
-    }
-
-    /// Notes up to which moment changes were seen to be applied.
-    fn saw(&mut self, applied: Option<Timestamp>, now: Instant) {
-        let applied = applied.map(|at| (at, now));
-        match (self.steps.1, applied) {
-            (Some((known, _)), Some((at, _))) if known == at => {}
-            (Some((known, _)), Some((at, _))) if known < at => self.steps = (self.steps.1, applied),
-            _ => self.steps = (None, applied),
-        }
-    }
-
-    /// Tells when a change after `applied` was first seen here.
-    fn ahead_since(&self, applied: Timestamp) -> Option<Instant> {
-        let steps = [self.steps.0, self.steps.1].into_iter().flatten();
-        steps.filter(|(at, _)| *at > applied).map(|(_, since)| since).next()
-    }
-
-    fn remember(&mut self, generation: u64, known: u64) {
-        let most = if generation == self.generation { self.most } else { 0 };
-        (self.generation, self.most) = (generation, most.max(known));
+    pub(super) fn new(cache: Option<AnswerCache<Query, Arc<Page>>>) -> Self {
+        Self { cache, withdrawn: AtomicBool::new(false) }
     }
 }
 
 impl Watched {
-    pub(super) fn new(engine: Engine, primary: bool, wiped_below: f64) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        newest: &Arc<Newest>,
+        primary: bool,
+        wiped_below: f64,
+        fresh_within: Duration,
+    ) -> Self {
         Self {
             engine,
+            newest: Arc::clone(newest),
             primary,
+            fresh_within,
             wiped_below,
             seen: Mutex::default(),
             owed: Mutex::default(),
@@ -183,9 +110,12 @@ impl Watched {
     }
 
     pub(super) async fn ask(&self, limit: Duration) -> Result<Status> {
-        within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
+        let source = self.newest.get();
+        let status = within(&SystemClock, limit, self.engine.status()).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, format!("{} did not say how it stands", self.name())))
-        })
+        })?;
+        self.seen(|seen| seen.source = source);
+        Ok(status)
     }
 
     /// Judges what the engine said of itself by what it said before, and by what the others hold.
@@ -196,7 +126,7 @@ impl Watched {
             seen.remember(status.generation, status.known());
             let now = SystemClock.instant();
             seen.at = Some(now);
-            seen.saw(status.applied, now);
+            seen.steps.saw(status.applied, now);
             let wiped = is_below(status.known(), self.wiped_below, expected);
             if wiped && !seen.wiped {
                 let (engine, documents) = (self.name(), status.documents);
@@ -224,15 +154,21 @@ impl Watched {
 
     /// Notes how it stands beside the others after a look: at itself, or at one of them.
     fn compare(&self, own: bool) {
-        let (lag, lacks, now) = (self.lag(), self.lacks().is_some(), SystemClock.instant());
-        let ahead =
-            self.applied().and_then(|at| self.others().filter_map(|other| other.ahead_since(at)).min());
+        let (behind, lacks, now) = (self.behind(), self.lacks().is_some(), SystemClock.instant());
+        let ahead = self.applied().and_then(|at| {
+            let source = self.seen(|seen| seen.source.ahead_since(at));
+            self.others().filter_map(|other| other.ahead_since(at)).chain(source).min()
+        });
         self.seen(|seen| {
-            let lags = lag.is_some_and(|lag| !lag.is_zero());
+            let lags = behind.is_some_and(|behind| !behind.is_zero());
             seen.behind = Trouble::note(seen.behind, lags.then(|| ahead.unwrap_or(now)), own, now);
             seen.lacking = Trouble::note(seen.lacking, lacks.then_some(now), own, now);
         });
-        if let Some(lag) = lag {
+        self.tell_lag();
+    }
+
+    fn tell_lag(&self) {
+        if let Some(lag) = self.lag() {
             metrics::gauge!("pumasi_search_lag_seconds", "engine" => self.name().to_owned())
                 .set(lag.as_secs_f64());
         }
@@ -241,7 +177,7 @@ impl Watched {
     /// Makes the pages old that are kept of it, once something is known against them: some of them may be of the time before it was.
     async fn withdraw(&self) {
         let Some(kept) = self.kept.get() else { return };
-        let late = self.late().is_some_and(|lag| lag > kept.fresh_within);
+        let late = self.late().is_some_and(|lag| lag > self.fresh_within);
         let against = late || self.missing().is_some() || self.seen(|seen| seen.wiped);
         if against
             && !kept.withdrawn.load(Ordering::SeqCst)
@@ -273,7 +209,7 @@ impl Watched {
     }
 
     fn ahead_since(&self, applied: Timestamp) -> Option<Instant> {
-        self.seen(|seen| seen.ahead_since(applied))
+        self.seen(|seen| seen.steps.ahead_since(applied))
     }
 
     fn held_by_others(&self) -> Option<u64> {
@@ -285,14 +221,45 @@ impl Watched {
     }
 
     pub(super) fn lag(&self) -> Option<Duration> {
+        self.behind().max(self.unknown())
+    }
+
+    /// How far the newest change that it applied is behind the newest of all.
+    fn behind(&self) -> Option<Duration> {
         let latest = SystemClock.now().saturating_add(AHEAD);
-        let all = self.others().filter_map(|other| other.applied()).chain(self.applied());
+        let source = self.seen(|seen| seen.source);
+        let all =
+            self.others().filter_map(|other| other.applied()).chain(self.applied()).chain(source.last());
         let newest = all.filter(|at| *at <= latest).max()?;
         let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest(SystemClock.instant())));
         let refused = self.seen(|seen| seen.refused).filter(|at| *at <= latest);
         let applied = refused.map_or(applied, |refused| refused.max(applied));
         // the newest of its changes may have overtaken others
-        Some(newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied))))
+        let behind = newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied)));
+        // however close the moments are, the source has been waiting for it for so long
+        let waited = source.ahead_since(applied).filter(|_| !behind.is_zero());
+        Some(behind.max(waited.map_or(Duration::ZERO, elapsed)))
+    }
+
+    /// For how long it is not known to have what its source has, where it is compared and that is too long.
+    fn unknown(&self) -> Option<Duration> {
+        match self.seen(|seen| seen.compared)? {
+            // it may lack what is older, too
+            Compared::Asked(at) => Some(elapsed(at).saturating_add(self.fresh_within).saturating_add(SOON)),
+            Compared::Was(at) => Some(elapsed(at)).filter(|unknown| *unknown > self.fresh_within),
+        }
+    }
+
+    /// From now on its pages are fresh only while it is known to have what its source has.
+    pub(super) fn is_compared(&self) {
+        let now = SystemClock.instant();
+        self.seen(|seen| seen.compared = seen.compared.or(Some(Compared::Asked(now))));
+    }
+
+    /// It has what its source had then.
+    pub(super) fn was_compared(&self, at: Instant) {
+        self.seen(|seen| seen.compared = Some(Compared::Was(at)));
+        self.tell_lag();
     }
 
     /// Notes what became of changes that the engine was given: whether they are to come again.
@@ -312,7 +279,7 @@ impl Watched {
     /// How far it lags, if that lasts.
     fn late(&self) -> Option<Duration> {
         let lasts = self.seen(|seen| seen.behind).is_some_and(Trouble::lasts);
-        lasts.then(|| self.lag()).flatten()
+        lasts.then(|| self.behind()).flatten().max(self.unknown())
     }
 
     /// How many documents of another engine it cannot hold, deleted ones included, if those are more than a few changes.
@@ -374,8 +341,7 @@ impl Watched {
 
     /// Whether it may be too far behind, or lack documents, to be asked again.
     fn is_in_doubt(&self) -> bool {
-        let may_lag = self.kept.get().map(|kept| kept.fresh_within);
-        let lags = may_lag.is_some_and(|may_lag| self.lag().is_some_and(|lag| lag > may_lag));
+        let lags = self.primary && self.behind().is_some_and(|behind| behind > self.fresh_within);
         let (behind, lacking) = self.seen(|seen| (seen.behind.filter(|_| lags), seen.lacking));
         [behind, lacking].into_iter().flatten().any(|trouble| !trouble.lasts())
     }
@@ -433,6 +399,10 @@ impl Watched {
         self.seen(|seen| seen.believed = Some(SystemClock.instant()));
         Ok(())
     }
+}
+
+fn elapsed(since: Instant) -> Duration {
+    SystemClock.instant().saturating_duration_since(since)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of documents")]

@@ -1,4 +1,5 @@
 mod kept;
+mod source;
 mod truth;
 
 use std::collections::BTreeMap;
