@@ -140,6 +140,19 @@ fn what_is_hidden_is_not_read_and_hides_nothing_after_it() {
 }
 
 #[test]
+fn answers_that_are_folded_away_are_read() {
+    let page = "<details><summary>언제 뛰나요?</summary><p>화요일 저녁입니다.</details>\
+                <details open><summary>비가 오면?</summary>실내에서 뜁니다.</details>\
+                <h3>How much is it?</h3><div hidden=until-found><p>Nothing.</div><h3>Where?</h3><section hidden='Until-Found'>At the bridge.</section>\
+                <h3>When?</h3><div hidden=hidden>never</div>";
+    let text = load(page).text;
+    for shown in ["언제 뛰나요?", "화요일 저녁입니다.", "실내에서 뜁니다.", "Nothing.", "At the bridge.", "When?"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert!(!text.contains("never"), "{text}");
+}
+
+#[test]
 fn tables_that_lay_out_a_page_are_no_tables() {
     let page = "<table><tr><td>왼쪽<td><h1>무릎</h1><p>쉽니다.</p><p>걷습니다.</p><table><tr><td>a<td>b<tr><td>c<td>d</table></table>";
     assert_eq!(

@@ -36,7 +36,9 @@ pub(super) fn is_hidden(tag: &Tag) -> bool {
                 || matches!(name, "visibility") && value.starts_with("hidden")
         })
     };
-    attribute(tag, "hidden").is_some() || attribute(tag, "aria-hidden") == Some("true") || styled_away()
+    // Whoever looks for it in the page is shown it: the folded answers of questions.
+    let is_hidden = attribute(tag, "hidden").is_some_and(|value| !value.eq_ignore_ascii_case("until-found"));
+    is_hidden || attribute(tag, "aria-hidden") == Some("true") || styled_away()
 }
 
 /// Tells what an element is by its name and by what it says of itself.
