@@ -13,6 +13,7 @@ export class Person {
   #faults = [];
   // On a busy machine a dependency may be late, of which the page tells.
   #forgiven = [...late];
+  #asked = new Set();
 
   /** Opens the page. `language` is the browser's. */
   static async meet(browser, { language = "ko", ...about }) {
@@ -36,6 +37,8 @@ export class Person {
       // What the page itself ends, or is left with.
       if (why !== "net::ERR_ABORTED") fault(`request failed: ${request.method()} ${request.url()}: ${why}`);
     });
+    this.page.on("request", request => this.#asked.add(request));
+    for (const end of ["requestfinished", "requestfailed"]) this.page.on(end, request => this.#asked.delete(request));
     this.page.on("request", request => { if (new URL(request.url()).origin !== new URL(this.url).origin && !request.url().startsWith("data:")) fault(`request to elsewhere: ${request.url()}`); });
   }
 
@@ -52,6 +55,21 @@ export class Person {
     assert.equal(answer.headers()["content-language"], language, "the problem is told in another language than the page");
     await this.page.waitForTimeout(50);
     this.#forgiven = this.#forgiven.filter(pattern => !forgiven.includes(pattern));
+  }
+
+  /** Does what leaves the service with nothing to answer requests of this kind (`GET search`, say) by: whoever it is may be refused them, any
+   * number of times, until `work` is done and those that were sent by then are answered. */
+  static async outOf(people, method, path, work) {
+    const at = `\\S*/${path}(\\?\\S*)?`;
+    const forgiven = [new RegExp(`^answer: 50[34] to ${method} ${at}$`), new RegExp(`^console: .*status of 50[34] .*\\(${at}\\)$`)];
+    for (const person of people) person.#forgiven.push(...forgiven);
+    await work();
+    await Promise.all(people.map(async person => {
+      const sent = [...person.#asked].filter(request => request.method() === method && new URL(request.url()).pathname.endsWith(`/${path}`));
+      await Promise.all(sent.map(request => request.response().catch(() => null)));
+      await person.page.waitForTimeout(50);
+      person.#forgiven = person.#forgiven.filter(pattern => !forgiven.includes(pattern));
+    }));
   }
 
   // ---- what a person sees and does; names are those that a screen reader tells

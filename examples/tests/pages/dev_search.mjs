@@ -1,6 +1,6 @@
 // An operator who pulls plugs, a member in two windows, a tutor, and whoever only looks.
 import assert from "node:assert/strict";
-import { hostile } from "../../../scripts/browser/person.mjs";
+import { hostile, Person } from "../../../scripts/browser/person.mjs";
 
 const box = "무엇을 찾나요? 오타도, 초성(ㄹㅅㅌ)도, 쓰다 만 낱말도 찾습니다.";
 
@@ -89,15 +89,17 @@ export default async function ({ meet, step }) {
     await served(operator, "대신한 답");
     await served(operator, "답한 곳: 데이터베이스");
     await operator.judge("operator");
-    await operator.press("예비: 끊기");
-    await served(operator, "오래된 답");
-    await operator.page.locator("#down").filter({ hasText: "검색" }).waitFor();
-    // What nobody asked before is in no cache.
-    await member.refused(503, () => member.write(box, "아무도 묻지 않은 것"));
-    await served(member, "아무 엔진도 답하지 못하고");
-    await operator.press("예비: 다시 잇기");
-    await operator.press("주 엔진: 다시 잇기");
-    await served(operator, "답한 곳: 검색 엔진");
+    // What nobody asked before is in no cache: as long as no engine answers, searches for that are refused.
+    await Person.outOf([operator, member, again, tutor], "GET", "search", async () => {
+      await operator.press("예비: 끊기");
+      await served(operator, "오래된 답");
+      await operator.page.locator("#down").filter({ hasText: "검색" }).waitFor();
+      await member.refused(503, () => member.write(box, "아무도 묻지 않은 것"));
+      await served(member, "아무 엔진도 답하지 못하고");
+      await operator.press("예비: 다시 잇기");
+      await operator.press("주 엔진: 다시 잇기");
+      await served(operator, "답한 곳: 검색 엔진");
+    });
     await operator.press("그만 보기");
     await operator.page.locator("#down").waitFor({ state: "hidden" });
     await member.write(box, "고래");
