@@ -27,7 +27,7 @@ PATIENCE = 80
 RANGE = {"$__rate_interval": "20s", "$__range": "90s", "$__interval": "2s"}
 # What is zero where all is well, as it is here.
 QUIET = {
-    "pumasi_event_dead_letters", "pumasi_event_lag", "pumasi_outbox_pending", "pumasi_search_lag_seconds", "pumasi_fallback_errors_total", "pumasi_hedges_total", "pumasi_retries_total",
+    "pumasi_event_dead_letters", "pumasi_event_lag", "pumasi_outbox_oldest_seconds", "pumasi_outbox_pending", "pumasi_outbox_refused", "pumasi_search_lag_seconds", "pumasi_fallback_errors_total", "pumasi_hedges_total", "pumasi_retries_total",
     "pumasi_rag_retrieval_notes_total", "saga_claimable", "saga_held", "saga_overdue_seconds", "saga_parked_total", "saga_store_failures_total",
 }  # fmt: skip
 # What no crate exports: Prometheus' own.
@@ -81,7 +81,7 @@ def alerts():
 def exported():
     """The names of metrics in the sources, as Prometheus is told them."""
     sources = [*ROOT.glob("crates/*/src/**/*.rs"), *ROOT.glob("examples/**/*.rs")]
-    literal = re.compile(r'"((?:saga_|pumasi_|club_|weather_|resume_|dev_search_|gen_ai\.)[a-z0-9_.]+)"')
+    literal = re.compile(r'"((?:saga_|pumasi_|http_server_|club_|weather_|resume_|dev_search_|gen_ai\.)[a-z0-9_.]+)"')
     return {found.replace(".", "_") for source in sources for found in literal.findall(source.read_text(encoding="utf-8"))}
 
 
