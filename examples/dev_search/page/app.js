@@ -45,7 +45,7 @@ const words = {
   },
 };
 const engineNames = { ko: { opensearch: "검색 클러스터", engine: "검색 엔진", database: "데이터베이스" }, en: { opensearch: "search cluster", engine: "search engine", database: "database" } };
-let wanted = { q: "", typing: false, kind: null, category: null, order: "best" }, found = null, hits = [], free = {}, myOrders = {}; // myOrders: how the caller's own order of a hit stands, by its id
+let wanted = { q: "", kind: null, category: null, order: "best" }, found = null, shown = wanted, hits = [], free = {}, myOrders = {}; // myOrders: how the caller's own order of a hit stands, by its id
 let engines = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
 const orders = paged({ first: () => "orders?limit=20", draw: drawOrders, button: $("more-orders") });
 const todos = paged({ first: () => "todos", draw: drawTodos, button: $("more-todos") });
@@ -57,8 +57,8 @@ const dotted = (...parts) => parts.filter(Boolean).flatMap((part, at) => at ? ["
 // ---- searching
 function address(after, limit) {
   const query = new URLSearchParams({ limit });
-  if (wanted.q) query.set("q", wanted.q);
-  if (wanted.typing && wanted.q) query.set("typing", "true");
+  // The last word may be unfinished, also once Enter is pressed: what is shown does not vanish by that.
+  if (wanted.q) { query.set("q", wanted.q); query.set("typing", "true"); }
   for (const name of ["kind", "category"]) if (wanted[name]) query.set(name, wanted[name]);
   if (wanted.order !== "best") query.set("order", wanted.order);
   if (after) query.set("after", after);
@@ -67,13 +67,13 @@ function address(after, limit) {
 // What is asked for last is shown, whichever answer comes last.
 let turn = 0;
 async function search(after) {
-  const mine = ++turn, began = performance.now();
+  const mine = ++turn, asked = wanted, began = performance.now();
   let value, trouble = null;
   try { value = await call("GET", address(after, 10)); } catch (error) { if (error.isAway || error.status < 500) throw error; trouble = error; }
   if (mine !== turn) return;
   const ms = Math.round(performance.now() - began);
   if (trouble) { drawServed({ served: "failed" }, ms); return; }
-  found = value;
+  [found, shown] = [value, asked];
   hits = after ? [...hits, ...value.hits] : value.hits;
   drawServed(value, ms);
   drawFound();
@@ -107,9 +107,9 @@ function chips(box, counts, names, chosen, choose) {
 const pieces = list => list.map(piece => piece.marked ? make("mark", {}, piece.text) : piece.text);
 function drawFound() {
   if (!found) return;
-  const choose = name => value => { wanted[name] = value; guarded(() => search()); };
-  chips($("kinds"), found.kinds, t("kinds"), wanted.kind, choose("kind"));
-  chips($("categories"), found.categories, t("categories"), wanted.category, choose("category"));
+  const choose = name => value => { wanted = { ...wanted, [name]: value }; guarded(() => search()); };
+  chips($("kinds"), found.kinds, t("kinds"), shown.kind, choose("kind"));
+  chips($("categories"), found.categories, t("categories"), shown.category, choose("category"));
   const total = found.total === null ? "" : hits.length ? t("total")(found.total, found.total_is_exact) : t("nothing");
   if ($("total").textContent !== total) $("total").textContent = total;
   $("more").hidden = !found.next;
@@ -274,11 +274,11 @@ onEnter(async () => {
   await Promise.all([refresh(), lookAll(hits)]);
   $("find-h").focus();
 });
-onSubmit($("find-form"), async elements => { clearTimeout(pause); wanted = { ...wanted, q: elements.q.value.trim(), typing: false }; await search(); });
+onSubmit($("find-form"), async elements => { clearTimeout(pause); wanted = { ...wanted, q: elements.q.value.trim() }; await search(); });
 let pause = null;
 $("q").oninput = () => {
   clearTimeout(pause);
-  pause = setTimeout(() => { wanted = { ...wanted, q: $("q").value.trim(), typing: true }; guarded(() => search()); }, 200);
+  pause = setTimeout(() => { wanted = { ...wanted, q: $("q").value.trim() }; guarded(() => search()); }, 200);
 };
 onSubmit($("todo-form"), async (elements, key) => {
   await call("PUT", `todos/${key}`, { text: elements.text.value, done: false }, { "if-none-match": "*" });
@@ -293,7 +293,7 @@ onSubmit($("write-form"), async (elements, key) => {
   say(t("written"));
 });
 $("write-kind").onchange = () => { $("offer").hidden = !["project", "lecture"].includes($("write-kind").value); };
-$("order").onchange = () => { wanted.order = $("order").value; guarded(() => search()); };
+$("order").onchange = () => { wanted = { ...wanted, order: $("order").value }; guarded(() => search()); };
 $("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { mood: $("mood").value }); say(t("partnerDone")); });
 $("partner-form").addEventListener("submit", event => event.preventDefault());
 $("more").onclick = () => guarded(() => search(found.next));

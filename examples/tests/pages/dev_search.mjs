@@ -19,6 +19,10 @@ export default async function ({ meet, step }) {
     await hits(member).locator("mark").filter({ hasText: /kubernetes/i }).first().waitFor();
     await member.write(box, "ㄹㅅㅌ");
     await member.sees("러스트로 배우는 비동기 프로그래밍", hits(member));
+    const answered = member.page.waitForResponse(response => response.url().includes("/search?"));
+    await member.page.getByLabel(box).press("Enter");
+    await answered;
+    await member.sees("러스트로 배우는 비동기 프로그래밍", hits(member));
     await served(member, "답한 곳: 검색 엔진");
     await member.page.getByRole("group", { name: "종류" }).getByRole("button", { name: /^강의/ }).click();
     await member.page.getByRole("group", { name: "종류" }).getByRole("button", { name: /^강의/, pressed: true }).waitFor();
