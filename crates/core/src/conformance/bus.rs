@@ -45,7 +45,10 @@ pub trait BusHarness: Send + Sync {
 #[macro_export]
 macro_rules! bus_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::bus_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::bus],
             law_01_publish_is_durable,
             law_01_a_batch_is_stored_whole_or_not_at_all,
             law_01_what_was_accepted_can_be_read,
@@ -78,21 +81,6 @@ macro_rules! bus_laws {
             law_15_a_receipt_from_before_a_group_was_forgotten_is_refused,
             law_15_a_group_is_forgotten_before_its_first_event,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::bus::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

@@ -64,7 +64,10 @@ pub trait CacheHarness: Send + Sync {
 #[macro_export]
 macro_rules! cache_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::cache_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::cache],
             law_01_exact,
             law_02_expiry,
             law_03_replacement,
@@ -76,21 +79,6 @@ macro_rules! cache_laws {
             law_09_no_zero,
             law_10_cancellation,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::cache::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

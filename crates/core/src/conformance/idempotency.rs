@@ -66,7 +66,10 @@ pub trait IdempotencyHarness: Send + Sync {
 #[macro_export]
 macro_rules! idempotency_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::idempotency_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::idempotency],
             law_01_one_execution,
             law_02_replay,
             law_03_one_request_per_key,
@@ -78,21 +81,6 @@ macro_rules! idempotency_laws {
             law_09_cancellation,
             law_10_never_a_silent_answer,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::idempotency::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

@@ -79,7 +79,10 @@ pub trait LockHarness: Send + Sync {
 #[macro_export]
 macro_rules! lock_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::lock_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::lock],
             law_01_one_lease,
             law_01_an_owner_is_granted_it_anew,
             law_02_tokens_grow,
@@ -94,21 +97,6 @@ macro_rules! lock_laws {
             law_09_cancellation,
             law_10_never_a_silent_grant,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::lock::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

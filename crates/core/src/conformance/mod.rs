@@ -129,19 +129,54 @@ pub fn check(backend: &str, law: &str, run: impl Future<Output = Verdict>) {
     }
 }
 
-/// Breaks the law unless two values are equal.
-macro_rules! same {
-    ($left:expr, $right:expr, $($what:tt)+) => {{
-        let (left, right) = (&$left, &$right);
-        if left != right {
-            return Err($crate::conformance::Broken::new(format!(
-                "{}: expected {right:?}, got {left:?}", format_args!($($what)+),
-            )));
+/// Makes a module with one `#[test]` of each law in a module of laws: what the macros of all seams come to. `@optional` where the
+/// harness is `None` if there is no server, which whoever looked for it has said.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_law {
+    (@optional $backend:ident, $harness:expr, [$($laws:tt)+], $($law:ident),+ $(,)?) => {
+        mod $backend {
+            #[allow(unused_imports)]
+            use super::*;
+            use $($laws)+ as laws_of_the_seam;
+            $(
+                #[test]
+                fn $law() {
+                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
+                        match $harness {
+                            Some(harness) => laws_of_the_seam::$law(&harness).await,
+                            None => Ok($crate::conformance::Kept::Whole),
+                        }
+                    });
+                }
+            )+
         }
-    }};
+    };
+    ($backend:ident, $harness:expr, [$($laws:tt)+], $($law:ident),+ $(,)?) => {
+        $crate::each_law!(@optional $backend, Some($harness), [$($laws)+], $($law),+);
+    };
+}
+
+/// Breaks the law unless two values are equal.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! same {
+    ($left:expr, $right:expr, $($what:tt)+) => {
+        match (&$left, &$right) {
+            (left, right) => {
+                if left != right {
+                    return Err($crate::conformance::Broken::new(format!(
+                        "{}: expected {right:?}, got {left:?}", format_args!($($what)+),
+                    )));
+                }
+            }
+        }
+    };
 }
 
 /// Breaks the law unless a condition holds.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! holds {
     ($condition:expr, $($what:tt)+) => {
         if !$condition {
@@ -150,4 +185,5 @@ macro_rules! holds {
     };
 }
 
-pub(crate) use {holds, same};
+#[doc(hidden)]
+pub use {each_law, holds, same};

@@ -31,7 +31,10 @@ pub trait ChatHarness: Send + Sync {
 #[macro_export]
 macro_rules! chat_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::chat_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::model],
             law_01_a_silent_call_ends_by_its_timeout,
             law_01_a_silent_stream_ends_by_its_timeout,
             law_02_a_dropped_call_stops,
@@ -41,21 +44,6 @@ macro_rules! chat_laws {
             law_03_an_error_ends_the_stream,
             law_04_no_text_is_shown,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::model::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 
@@ -265,27 +253,15 @@ pub trait EmbedderHarness: Send + Sync {
 #[macro_export]
 macro_rules! embedder_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::embedder_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::model],
             law_11_vectors_come_in_the_order_of_the_texts,
             law_12_vectors_have_their_shape,
             law_13_a_text_has_one_vector,
             law_14_a_batch_is_whole_or_fails,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::model::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

@@ -44,7 +44,10 @@ pub trait OnceHarness: Send + Sync + 'static {
 #[macro_export]
 macro_rules! once_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::once_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::once],
             law_01_together,
             law_02_once,
             law_03_refusals_leave_nothing,
@@ -52,21 +55,6 @@ macro_rules! once_laws {
             law_05_cancellation,
             law_06_never_a_silent_answer,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::once::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

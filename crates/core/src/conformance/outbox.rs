@@ -48,7 +48,7 @@ pub trait OutboxHarness: Send + Sync {
 #[macro_export]
 macro_rules! outbox_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::outbox_laws!(@each $backend, $harness,
+        $crate::each_law!(@optional $backend, $harness, [$crate::conformance::outbox],
             law_01_events_come_with_their_transaction,
             law_02_order_is_that_of_the_commits,
             law_03_nothing_is_jumped_over,
@@ -60,24 +60,6 @@ macro_rules! outbox_laws {
             law_09_unreadable_is_put_aside,
             law_10_the_backlog_is_counted,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        match $harness {
-                            Some(harness) => $crate::conformance::outbox::$law(&harness).await,
-                            // Whoever looked for the server has said so.
-                            None => Ok($crate::conformance::Kept::Whole),
-                        }
-                    });
-                }
-            )+
-        }
     };
 }
 

@@ -25,7 +25,7 @@ pub trait ProjectionHarness: Send + Sync {
 #[macro_export]
 macro_rules! projection_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::projection_laws!(@each $backend, $harness,
+        $crate::each_law!(@optional $backend, $harness, [$crate::conformance::projection],
             law_01_the_newest_version_wins_in_every_order,
             law_01_many_apply_at_the_same_time,
             law_02_duplicates_are_harmless,
@@ -38,24 +38,6 @@ macro_rules! projection_laws {
             law_09_tombstones_go_by_age,
             law_10_projections_are_apart,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        match $harness {
-                            Some(harness) => $crate::conformance::projection::$law(&harness).await,
-                            // Whoever looked for the server has said so.
-                            None => Ok($crate::conformance::Kept::Whole),
-                        }
-                    });
-                }
-            )+
-        }
     };
 }
 

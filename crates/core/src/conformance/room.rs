@@ -50,7 +50,10 @@ pub trait RoomHarness: Send + Sync {
 #[macro_export]
 macro_rules! room_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::room_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::room],
             law_01_in_order,
             law_02_said_once,
             law_03_the_last_ones,
@@ -58,21 +61,6 @@ macro_rules! room_laws {
             law_05_forgotten,
             law_06_durable,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::room::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

@@ -29,7 +29,10 @@ pub trait ScheduleHarness: Send + Sync {
 #[macro_export]
 macro_rules! schedule_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::schedule_laws!(@each $backend, $harness,
+        $crate::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::schedule],
             law_01_what_was_reported_is_durable,
             law_02_a_job_is_registered_once,
             law_03_a_time_is_planned_once,
@@ -48,21 +51,6 @@ macro_rules! schedule_laws {
             law_09_a_paused_job_is_left_alone,
             law_10_history_is_listed_and_pruned,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::schedule::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

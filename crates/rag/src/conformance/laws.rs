@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pumasi_core::conformance::same;
 use pumasi_core::filter::{Field, Filter};
 use pumasi_core::model::HashingEmbedder;
 use pumasi_core::text::{Analyzer, SparseVector};
@@ -13,16 +14,6 @@ use crate::store::{Entry, Found, StoreQuery, everything};
 use crate::{Document, ErrorKind, MemoryStore, Space, Store, Tenant};
 
 const LEVEL: Field<i64> = Field::new("level");
-
-/// Breaks the law unless two values are equal.
-macro_rules! same {
-    ($left:expr, $right:expr, $($what:tt)+) => {{
-        let (left, right) = (&$left, &$right);
-        if left != right {
-            return Err(Broken::new(format!("{}: expected {right:?}, got {left:?}", format_args!($($what)+))));
-        }
-    }};
-}
 
 fn dimensions() -> usize {
     space().dimensions

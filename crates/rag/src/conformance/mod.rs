@@ -15,7 +15,7 @@ pub use laws::{
     law_08_putting_the_same_changes_nothing, law_09_entries_come_back_as_they_were_put,
 };
 #[doc(hidden)]
-pub use pumasi_core::conformance::check;
+pub use pumasi_core::conformance::each_law;
 pub use pumasi_core::conformance::{Broken, Kept, Verdict};
 use pumasi_core::model::HashingEmbedder;
 
@@ -71,7 +71,10 @@ pub trait StoreHarness: Send + Sync {
 #[macro_export]
 macro_rules! store_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::store_laws!(@each $backend, $harness,
+        $crate::conformance::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance],
             law_01_a_document_is_replaced_whole,
             law_02_what_is_put_is_durable,
             law_03_tenants_are_apart,
@@ -82,20 +85,5 @@ macro_rules! store_laws {
             law_08_putting_the_same_changes_nothing,
             law_09_entries_come_back_as_they_were_put,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }

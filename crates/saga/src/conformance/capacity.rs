@@ -69,7 +69,10 @@ pub trait CapacityHarness: Send + Sync {
 #[macro_export]
 macro_rules! capacity_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::capacity_laws!(@each $backend, $harness,
+        $crate::conformance::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::capacity],
             law_01_never_over_granted,
             law_01_a_smaller_pool_takes_nothing_away,
             law_02_first_come_first_served,
@@ -81,21 +84,6 @@ macro_rules! capacity_laws {
             law_08_pools_are_apart,
             law_09_durable,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::capacity::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

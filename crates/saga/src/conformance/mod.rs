@@ -8,28 +8,6 @@ pub mod capacity;
 pub mod store;
 
 #[doc(hidden)]
-pub use pumasi_core::conformance::check;
+pub use pumasi_core::conformance::each_law;
 pub use pumasi_core::conformance::{Broken, Kept, Verdict};
-
-/// Breaks the law unless two values are equal.
-macro_rules! same {
-    ($left:expr, $right:expr, $($what:tt)+) => {{
-        let (left, right) = (&$left, &$right);
-        if left != right {
-            return Err($crate::conformance::Broken::new(format!(
-                "{}: expected {right:?}, got {left:?}", format_args!($($what)+),
-            )));
-        }
-    }};
-}
-
-/// Breaks the law unless a condition holds.
-macro_rules! holds {
-    ($condition:expr, $($what:tt)+) => {
-        if !$condition {
-            return Err($crate::conformance::Broken::new(format!($($what)+)));
-        }
-    };
-}
-
-use {holds, same};
+use pumasi_core::conformance::{holds, same};

@@ -64,10 +64,10 @@ pub trait BoardHarness: Send + Sync {
 #[macro_export]
 macro_rules! board_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::laws!(
+        $crate::conformance::each_law!(
             $backend,
             $harness,
-            leaderboard,
+            [$crate::conformance::leaderboard],
             law_01_once,
             law_01_once_beside_forgetting,
             law_02_in_any_order,

@@ -29,10 +29,10 @@ pub trait ReactionHarness: Send + Sync {
 #[macro_export]
 macro_rules! reaction_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::laws!(
+        $crate::conformance::each_law!(
             $backend,
             $harness,
-            reactions,
+            [$crate::conformance::reactions],
             law_01_one_a_person,
             law_02_exact,
             law_02_eight_threads_drift_by_nothing,

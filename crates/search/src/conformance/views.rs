@@ -23,10 +23,10 @@ pub trait ViewHarness: Send + Sync {
 #[macro_export]
 macro_rules! view_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::laws!(
+        $crate::conformance::each_law!(
             $backend,
             $harness,
-            views,
+            [$crate::conformance::views],
             law_01_once,
             law_02_exact,
             law_03_windows,

@@ -83,7 +83,10 @@ pub trait StoreHarness: Send + Sync {
 #[macro_export]
 macro_rules! store_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::store_laws!(@each $backend, $harness,
+        $crate::conformance::each_law!(
+            $backend,
+            $harness,
+            [$crate::conformance::store],
             law_01_durable,
             law_02_all_or_none,
             law_03_in_order,
@@ -109,21 +112,6 @@ macro_rules! store_laws {
             law_17_found_by_age,
             law_18_queries_are_checked,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::conformance::store::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }
 

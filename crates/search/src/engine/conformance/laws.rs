@@ -9,7 +9,7 @@ use pumasi_core::time::Timestamp;
 use serde_json::json;
 
 use super::sample::{CATEGORY, CREATED, LIKES, PACE, TAGS, document, filter, schema, text};
-use super::{Broken, EngineHarness, Kept, Verdict};
+use super::{Broken, EngineHarness, Kept, Verdict, holds, same};
 use crate::ErrorKind;
 use crate::engine::Applied::{self, Done, Stale};
 use crate::engine::{Change, MemoryEngine, SearchEngine};

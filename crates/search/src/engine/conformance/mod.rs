@@ -3,26 +3,6 @@
 //! Whoever writes an engine runs them from their own crate, with the feature `conformance` among the dev-dependencies:
 //! [`engine_laws!`](crate::engine_laws) makes one `#[test]` of each law on a harness.
 
-macro_rules! same {
-    ($left:expr, $right:expr, $($what:tt)+) => {
-        match (&$left, &$right) {
-            (left, right) => {
-                if left != right {
-                    return Err(Broken::new(format!("{}: expected {right:?}, got {left:?}", format_args!($($what)+))));
-                }
-            }
-        }
-    };
-}
-
-macro_rules! holds {
-    ($condition:expr, $($what:tt)+) => {
-        if !$condition {
-            return Err(Broken::new(format!($($what)+)));
-        }
-    };
-}
-
 mod laws;
 mod moving;
 mod odd;
@@ -41,8 +21,9 @@ pub use laws::{
 pub use moving::law_13_one_snapshot_while_writes_go_on;
 pub use people::{law_10_whatever_people_ask, law_11_whatever_people_write, law_12_many_values};
 #[doc(hidden)]
-pub use pumasi_core::conformance::check;
+pub use pumasi_core::conformance::each_law;
 pub use pumasi_core::conformance::{Broken, Kept, Verdict};
+use pumasi_core::conformance::{holds, same};
 pub use sample::{document, filter, schema};
 
 #[expect(unused_imports, reason = "for the documentation")]
@@ -94,7 +75,10 @@ pub trait EngineHarness: Send + Sync {
 #[macro_export]
 macro_rules! engine_laws {
     ($backend:ident, $harness:expr) => {
-        $crate::engine_laws!(@each $backend, $harness,
+        $crate::engine::conformance::each_law!(
+            $backend,
+            $harness,
+            [$crate::engine::conformance],
             law_01_the_same_documents,
             law_02_nothing_left_out_silently,
             law_03_one_snapshot,
@@ -109,20 +93,5 @@ macro_rules! engine_laws {
             law_12_many_values,
             law_13_one_snapshot_while_writes_go_on,
         );
-    };
-    (@each $backend:ident, $harness:expr, $($law:ident),+ $(,)?) => {
-        mod $backend {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $law() {
-                    $crate::engine::conformance::check(stringify!($backend), stringify!($law), async {
-                        let harness = $harness;
-                        $crate::engine::conformance::$law(&harness).await
-                    });
-                }
-            )+
-        }
     };
 }

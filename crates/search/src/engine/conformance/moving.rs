@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::laws::TIME;
 use super::sample::{CATEGORY, LIKES, TAGS, schema};
-use super::{Broken, EngineHarness, Kept, Verdict};
+use super::{Broken, EngineHarness, Kept, Verdict, holds, same};
 use crate::engine::{Change, MemoryEngine, SearchEngine};
 use crate::page::{Highlight, Page, Total};
 use crate::query::{Count, Matching, Query, Rank, Sort};

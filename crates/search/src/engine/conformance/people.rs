@@ -8,7 +8,7 @@ use serde_json::json;
 use super::laws::{DOCUMENTS, TIME, both, filled, ids};
 use super::odd::{filters, odd_documents, ranks, refused_changes, texts};
 use super::sample::{CATEGORY, CREATED, LIKES, OPEN, PACE, TAGS, schema};
-use super::{Broken, EngineHarness, Kept, Verdict};
+use super::{Broken, EngineHarness, Kept, Verdict, holds, same};
 use crate::engine::{Applied, Change, MemoryEngine, SearchEngine};
 use crate::page::{Cursor, CursorKey, Gap, Key, Page, Total};
 use crate::query::{Boost, Count, MAX_LIMIT, Matching, Query, Rank, Sort};
