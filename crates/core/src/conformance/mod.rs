@@ -57,8 +57,12 @@ pub mod projection;
 pub mod room;
 #[cfg(feature = "schedule")]
 pub mod schedule;
+#[cfg(feature = "postgres")]
+mod schema;
 mod server;
 
+#[cfg(feature = "postgres")]
+pub use schema::PostgresSchema;
 pub use server::{Server, skip};
 
 use std::fmt;

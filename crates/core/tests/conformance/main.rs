@@ -42,9 +42,6 @@ mod redis_server;
 mod rooms;
 #[cfg(feature = "schedule")]
 mod schedules;
-#[cfg(feature = "postgres")]
-#[path = "../support/schema.rs"]
-mod schema;
 
 struct Memory {
     clock: ManualClock,

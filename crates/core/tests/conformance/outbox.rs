@@ -14,16 +14,16 @@ mod on_postgres {
     use sqlx::{Postgres, Transaction};
 
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
 
     struct Harness {
-        schema: Schema,
+        schema: PostgresSchema,
         outbox: PostgresOutbox,
     }
 
     impl Harness {
         async fn new() -> Option<Self> {
-            let schema = Schema::new("the laws of the outbox on PostgreSQL").await?;
+            let schema = PostgresSchema::new("the laws of the outbox on PostgreSQL").await?;
             let outbox = PostgresOutbox::new(schema.pool.clone());
             outbox.migrate().await.unwrap();
             Some(Self { schema, outbox })

@@ -22,13 +22,13 @@ mod on_postgres {
     use pumasi_core::event::PostgresProjectionStore;
 
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
 
-    struct Harness(Schema);
+    struct Harness(PostgresSchema);
 
     impl Harness {
         async fn new() -> Option<Self> {
-            let schema = Schema::new("the laws of projections on PostgreSQL").await?;
+            let schema = PostgresSchema::new("the laws of projections on PostgreSQL").await?;
             PostgresProjectionStore::new(schema.pool.clone()).migrate().await.unwrap();
             Some(Self(schema))
         }

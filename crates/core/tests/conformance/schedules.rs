@@ -74,11 +74,11 @@ mod on_postgres {
     use sqlx::postgres::PgPoolOptions;
 
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
 
     struct Postgres {
         clock: ManualClock,
-        schema: Schema,
+        schema: PostgresSchema,
     }
 
     #[async_trait]
@@ -95,7 +95,7 @@ mod on_postgres {
     }
 
     pumasi_core::schedule_laws!(postgres, {
-        match Schema::new("a law of schedules on postgres").await {
+        match PostgresSchema::new("a law of schedules on postgres").await {
             Some(schema) => Postgres { clock: ManualClock::new(), schema },
             None => return Ok(Kept::Whole),
         }

@@ -61,9 +61,6 @@ mod redis_faults;
     reason = "what is not as set up fails the test, and counts are printed"
 )]
 mod schedule;
-#[cfg(all(feature = "postgres", feature = "conformance"))]
-#[path = "../support/schema.rs"]
-mod schema;
 #[cfg(any(feature = "github", feature = "openai", feature = "slack"))]
 #[cfg_attr(
     not(feature = "openai"),

@@ -6,11 +6,13 @@ use futures_util::FutureExt;
 use pumasi_core::database::begin_postgres;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::schema::Schema;
+use pumasi_core::conformance::PostgresSchema;
 
 #[tokio::test]
 async fn what_is_written_after_a_dropped_beginning_is_kept() {
-    let Some(schema) = Schema::new("what_is_written_after_a_dropped_beginning_is_kept").await else { return };
+    let Some(schema) = PostgresSchema::new("what_is_written_after_a_dropped_beginning_is_kept").await else {
+        return;
+    };
     sqlx::raw_sql("CREATE TABLE written (n INTEGER)").execute(&schema.pool).await.unwrap();
     let mut dropped = 0;
     for polls in 1..8_i32 {

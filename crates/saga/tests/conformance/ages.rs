@@ -3,7 +3,7 @@
 use pumasi_saga::store::{PostgresStore, Status};
 use sqlx::Row;
 
-use crate::schema::Schema;
+use pumasi_core::conformance::PostgresSchema;
 
 /// Twenty thousand sagas, one a minute, of which few wait for somebody.
 const MANY: &str = "INSERT INTO pumasi_saga \
@@ -15,7 +15,7 @@ const MANY: &str = "INSERT INTO pumasi_saga \
 
 #[tokio::test]
 async fn questions_about_ages_are_answered_from_an_index_in_postgres() {
-    let Some(schema) = Schema::new("plans of queries").await else { return };
+    let Some(schema) = PostgresSchema::new("plans of queries").await else { return };
     PostgresStore::new(schema.pool.clone()).migrate().await.unwrap();
     sqlx::raw_sql(MANY).execute(&schema.pool).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE pumasi_saga").execute(&schema.pool).await.unwrap();

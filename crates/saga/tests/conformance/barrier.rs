@@ -90,6 +90,8 @@ async fn the_barrier_in_sqlite_keeps_the_rules() {
 async fn the_barrier_in_postgres_keeps_the_rules() {
     use pumasi_saga::barrier::PostgresBarrier;
 
-    let Some(schema) = crate::schema::Schema::new("a barrier in PostgreSQL").await else { return };
+    let Some(schema) = pumasi_core::conformance::PostgresSchema::new("a barrier in PostgreSQL").await else {
+        return;
+    };
     table!(PostgresBarrier, schema.pool.clone());
 }

@@ -76,14 +76,16 @@ mod on_sqlite {
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_saga::capacity::PostgresCapacity;
     use pumasi_saga::conformance::Kept;
 
+    struct Postgres(PostgresSchema);
+
     #[async_trait]
-    impl CapacityHarness for Schema {
+    impl CapacityHarness for Postgres {
         async fn open(&self) -> Arc<dyn CapacityStore> {
-            let store = PostgresCapacity::new(self.pool.clone());
+            let store = PostgresCapacity::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             Arc::new(store)
         }
@@ -95,8 +97,8 @@ mod on_postgres {
 
     pumasi_saga::capacity_laws!(
         postgres,
-        match Schema::new("places in PostgreSQL").await {
-            Some(schema) => schema,
+        match PostgresSchema::new("places in PostgreSQL").await {
+            Some(schema) => Postgres(schema),
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );

@@ -8,6 +8,4 @@
 mod ages;
 mod barrier;
 mod capacity;
-#[cfg(feature = "postgres")]
-mod schema;
 mod stores;

@@ -128,7 +128,7 @@ fn begun(n: u32, worker: pumasi_saga::store::WorkerId, holds: bool) -> pumasi_sa
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use std::num::NonZeroUsize;
 
     use pumasi_core::event::Envelope;
@@ -136,10 +136,12 @@ mod on_postgres {
     use pumasi_saga::store::{Known, Lease, PostgresStore, WorkerId};
     use pumasi_saga::{Error, ErrorKind};
 
+    struct Postgres(PostgresSchema);
+
     #[async_trait]
-    impl StoreHarness for Schema {
+    impl StoreHarness for Postgres {
         async fn open(&self) -> Arc<dyn SagaStore> {
-            let store = PostgresStore::new(self.pool.clone());
+            let store = PostgresStore::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             Arc::new(store)
         }
@@ -150,22 +152,22 @@ mod on_postgres {
 
         async fn cut(&self) -> bool {
             let tables = "DROP TABLE pumasi_saga, pumasi_saga_worker, pumasi_saga_record, pumasi_saga_signal";
-            sqlx::raw_sql(tables).execute(&self.pool).await.unwrap();
+            sqlx::raw_sql(tables).execute(&self.0.pool).await.unwrap();
             true
         }
     }
 
     pumasi_saga::store_laws!(
         postgres,
-        match Schema::new("sagas in PostgreSQL").await {
-            Some(schema) => schema,
+        match PostgresSchema::new("sagas in PostgreSQL").await {
+            Some(schema) => Postgres(schema),
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );
 
     #[tokio::test]
     async fn what_a_claim_under_way_takes_for_a_worker_that_leaves_is_found_by_others() {
-        let Some(schema) = Schema::new("leaving during a claim").await else { return };
+        let Some(schema) = PostgresSchema::new("leaving during a claim").await.map(Postgres) else { return };
         let store = schema.open().await;
         let (leaving, other) = (WorkerId::random(), WorkerId::random());
         let hour = Duration::from_hours(1);
@@ -176,13 +178,18 @@ mod on_postgres {
             answer.unwrap();
         }
         let take = "UPDATE pumasi_saga SET epoch = epoch + 1, holder = $1, wake = NULL WHERE key = $2";
-        let mut claim = schema.pool.begin().await.unwrap();
+        let mut claim = schema.0.pool.begin().await.unwrap();
         sqlx::query(take).bind(leaving.as_bytes().as_slice()).bind("1").execute(&mut *claim).await.unwrap();
         store.leave(leaving).await.unwrap();
         claim.commit().await.unwrap();
         // And of one who has no row at all any more.
         let unknown = WorkerId::random();
-        sqlx::query(take).bind(unknown.as_bytes().as_slice()).bind("2").execute(&schema.pool).await.unwrap();
+        sqlx::query(take)
+            .bind(unknown.as_bytes().as_slice())
+            .bind("2")
+            .execute(&schema.0.pool)
+            .await
+            .unwrap();
 
         let census = store.census().await.unwrap();
         assert_eq!((census.claimable, census.held), (2, 0));
@@ -194,12 +201,12 @@ mod on_postgres {
 
     #[tokio::test]
     async fn a_refused_commit_has_let_its_saga_go_when_it_is_answered() {
-        let Some(schema) = Schema::new("a refused commit").await else { return };
+        let Some(schema) = PostgresSchema::new("a refused commit").await.map(Postgres) else { return };
         let store = schema.open().await;
         let (holder, zombie) = (WorkerId::random(), WorkerId::random());
         store.renew(holder, Duration::from_hours(1)).await.unwrap();
         store.commit(vec![begun(1, holder, true)]).await.pop().unwrap().unwrap();
-        let mut other = schema.pool.acquire().await.unwrap();
+        let mut other = schema.0.pool.acquire().await.unwrap();
         for _ in 0..100 {
             let mut refused = begun(1, zombie, true);
             (refused.lease, refused.expected, refused.version) = (Lease::Held(0), 1, 2);
@@ -215,7 +222,9 @@ mod on_postgres {
 
     #[tokio::test]
     async fn what_cannot_be_stored_hinders_no_others_of_its_batch() {
-        let Some(schema) = Schema::new("a batch with one bad commit").await else { return };
+        let Some(schema) = PostgresSchema::new("a batch with one bad commit").await.map(Postgres) else {
+            return;
+        };
         let store = schema.open().await;
         let worker = WorkerId::random();
         let (mut nul, mut event) = (begun(1, worker, true), begun(2, worker, true));

@@ -223,13 +223,13 @@ fn nothing_acknowledged_is_lost_in_sqlite_when_workers_are_killed() {
 #[test]
 fn nothing_acknowledged_is_lost_in_postgres_when_workers_are_killed() {
     use crate::child::POSTGRES;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_saga::capacity::PostgresCapacity;
     use pumasi_saga::store::PostgresStore;
 
     let folder = tempfile::tempdir().unwrap();
     block_on(async {
-        let Some(schema) = Schema::new("killing workers on PostgreSQL").await else { return };
+        let Some(schema) = PostgresSchema::new("killing workers on PostgreSQL").await else { return };
         let crew =
             Crew::new("child::plays_its_part", folder.path()).with_environment(POSTGRES, schema.name());
         let path = folder.path().to_owned();
@@ -256,12 +256,12 @@ fn a_zombie_is_refused_by_sqlite() {
 #[test]
 fn a_zombie_is_refused_by_postgres() {
     use crate::child::POSTGRES;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_saga::store::PostgresStore;
 
     let folder = tempfile::tempdir().unwrap();
     block_on(async {
-        let Some(schema) = Schema::new("zombies on PostgreSQL").await else { return };
+        let Some(schema) = PostgresSchema::new("zombies on PostgreSQL").await else { return };
         let crew =
             Crew::new("child::plays_its_part", folder.path()).with_environment(POSTGRES, schema.name());
         let path = folder.path().to_owned();

@@ -11,6 +11,3 @@ mod child;
 mod damage;
 mod failing_disk;
 mod kills;
-#[cfg(feature = "postgres")]
-#[path = "../conformance/schema.rs"]
-mod schema;

@@ -74,7 +74,9 @@ async fn a_child_belongs_to_one_parent_in_sqlite() {
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn a_child_belongs_to_one_parent_in_postgres() {
-    let Some(schema) = crate::schema::Schema::new("children of one parent").await else { return };
+    let Some(schema) = pumasi_core::conformance::PostgresSchema::new("children of one parent").await else {
+        return;
+    };
     let store = pumasi_saga::store::PostgresStore::new(schema.pool.clone());
     store.migrate().await.unwrap();
     belongs_to_one(Arc::new(store)).await;

@@ -27,9 +27,6 @@ mod parents;
 mod records;
 mod running;
 mod sagas;
-#[cfg(feature = "postgres")]
-#[path = "../conformance/schema.rs"]
-mod schema;
 mod script;
 mod seeds;
 mod signals;

@@ -265,7 +265,7 @@ async fn late_signals_are_handled_to_their_end_beside_an_undo_in_a_transaction()
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_saga::store::PostgresStore;
     use sqlx::{PgPool, Postgres, Transaction};
 
@@ -351,7 +351,7 @@ mod on_postgres {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn rows_record_and_event_are_committed_and_taken_back_once_in_postgres() {
-        let Some(schema) = Schema::new("steps in transactions").await else { return };
+        let Some(schema) = PostgresSchema::new("steps in transactions").await else { return };
         let pool = &schema.pool;
         sqlx::raw_sql("CREATE TABLE orders (id bigint PRIMARY KEY, step_key text)")
             .execute(pool)

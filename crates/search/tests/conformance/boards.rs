@@ -82,20 +82,22 @@ mod on_sqlite {
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_search::conformance::Kept;
     use pumasi_search::leaderboard::PostgresBoards;
 
-    impl Schema {
+    struct Postgres(PostgresSchema);
+
+    impl Postgres {
         async fn boards(&self) -> PostgresBoards {
-            let store = PostgresBoards::new(self.pool.clone());
+            let store = PostgresBoards::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             store
         }
     }
 
     #[async_trait]
-    impl BoardHarness for Schema {
+    impl BoardHarness for Postgres {
         async fn open(&self) -> Arc<dyn BoardStore<u64>> {
             Arc::new(self.boards().await)
         }
@@ -107,8 +109,8 @@ mod on_postgres {
 
     pumasi_search::board_laws!(
         postgres,
-        match Schema::new("boards in PostgreSQL").await {
-            Some(schema) => schema,
+        match PostgresSchema::new("boards in PostgreSQL").await {
+            Some(schema) => Postgres(schema),
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );

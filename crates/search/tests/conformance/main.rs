@@ -6,6 +6,4 @@
 
 mod boards;
 mod reactions;
-#[cfg(feature = "postgres")]
-mod schema;
 mod views;

@@ -51,14 +51,16 @@ mod on_sqlite {
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_search::conformance::Kept;
     use pumasi_search::reactions::PostgresReactions;
 
+    struct Postgres(PostgresSchema);
+
     #[async_trait]
-    impl ReactionHarness for Schema {
+    impl ReactionHarness for Postgres {
         async fn open(&self) -> Arc<dyn Reactions> {
-            let store = PostgresReactions::new(self.pool.clone());
+            let store = PostgresReactions::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             Arc::new(store)
         }
@@ -66,8 +68,8 @@ mod on_postgres {
 
     pumasi_search::reaction_laws!(
         postgres,
-        match Schema::new("reactions in PostgreSQL").await {
-            Some(schema) => schema,
+        match PostgresSchema::new("reactions in PostgreSQL").await {
+            Some(schema) => Postgres(schema),
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );

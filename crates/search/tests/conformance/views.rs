@@ -47,14 +47,16 @@ mod on_sqlite {
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
     use pumasi_search::conformance::Kept;
     use pumasi_search::views::PostgresViews;
 
+    struct Postgres(PostgresSchema);
+
     #[async_trait]
-    impl ViewHarness for Schema {
+    impl ViewHarness for Postgres {
         async fn open(&self) -> Arc<dyn ViewStore> {
-            let store = PostgresViews::new(self.pool.clone());
+            let store = PostgresViews::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             Arc::new(store)
         }
@@ -62,8 +64,8 @@ mod on_postgres {
 
     pumasi_search::view_laws!(
         postgres,
-        match Schema::new("views in PostgreSQL").await {
-            Some(schema) => schema,
+        match PostgresSchema::new("views in PostgreSQL").await {
+            Some(schema) => Postgres(schema),
             None => return Ok(Kept::Skipped("there is no server")),
         }
     );

@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row, SqlitePool};
 
 use super::*;
-use crate::schema::Schema;
+use pumasi_core::conformance::PostgresSchema;
 
 const ROLES: [&str; 6] = ["publisher-0", "publisher-1", "relay-0", "relay-1", "consumer-0", "consumer-1"];
 
@@ -212,7 +212,7 @@ fn judge(what: &str, kills: u32, truth: Names, effects: Names, begun: Instant) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres_nothing_is_lost_or_doubled_when_every_process_is_killed_again_and_again() {
-    let Some(schema) = Schema::new("killed outbox processes").await else { return };
+    let Some(schema) = PostgresSchema::new("killed outbox processes").await else { return };
     let (folder, begun) = (tempfile::tempdir().unwrap(), Instant::now());
     sqlx::raw_sql(postgres::TRUTH).execute(&schema.pool).await.unwrap();
     let effect = "CREATE TABLE effect (n bigint GENERATED ALWAYS AS IDENTITY, key text, id text)";

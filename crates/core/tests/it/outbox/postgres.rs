@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row};
 
 use super::proxy::Proxy;
 use super::*;
-use crate::schema::Schema;
+use pumasi_core::conformance::PostgresSchema;
 
 /// What each transaction that published wrote down beside it, under the lock that publishing holds: the order of commits.
 pub(super) const TRUTH: &str = "CREATE TABLE truth (key text, n bigint, id text, PRIMARY KEY (key, n))";
@@ -77,7 +77,7 @@ fn keys_of(writer: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_writers_of_the_same_keys_and_four_relays_keep_the_order_of_the_commits_and_double_nothing() {
-    let Some(schema) = Schema::new("writers and relays at once").await else { return };
+    let Some(schema) = PostgresSchema::new("writers and relays at once").await else { return };
     sqlx::raw_sql(TRUTH).execute(&schema.pool).await.unwrap();
     let outbox = PostgresOutbox::new(schema.pool.clone());
     outbox.migrate().await.unwrap();
@@ -126,7 +126,7 @@ async fn eight_writers_of_the_same_keys_and_four_relays_keep_the_order_of_the_co
 
 #[tokio::test]
 async fn a_commit_wakes_the_relay_and_so_does_one_after_its_connection_was_cut() {
-    let Some(schema) = Schema::new("waking relays").await else { return };
+    let Some(schema) = PostgresSchema::new("waking relays").await else { return };
     let name = format!("listener-{}", schema.name());
     let options = schema.options.clone().application_name(&name);
     let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
@@ -168,7 +168,7 @@ async fn a_commit_wakes_the_relay_and_so_does_one_after_its_connection_was_cut()
 
 #[tokio::test]
 async fn without_notifications_the_relay_finds_events_by_polling() {
-    let Some(schema) = Schema::new("polling").await else { return };
+    let Some(schema) = PostgresSchema::new("polling").await else { return };
     let outbox =
         PostgresOutbox::new(schema.pool.clone()).with_poll(Duration::from_millis(20)).with_polling_alone();
     outbox.migrate().await.unwrap();
@@ -186,7 +186,7 @@ async fn without_notifications_the_relay_finds_events_by_polling() {
 
 #[tokio::test]
 async fn many_processes_may_migrate_at_once_and_a_newer_layout_is_refused() {
-    let Some(schema) = Schema::new("migrations").await else { return };
+    let Some(schema) = PostgresSchema::new("migrations").await else { return };
     let starts = (0..12).map(|_| async {
         // A pool each, as processes have.
         let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(schema.options.clone());
@@ -222,7 +222,7 @@ async fn effects(pool: &PgPool) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_deliveries_of_one_event_at_once_one_has_its_effect() {
-    let Some(schema) = Schema::new("the inbox").await else { return };
+    let Some(schema) = PostgresSchema::new("the inbox").await else { return };
     sqlx::raw_sql("CREATE TABLE effect (key text)").execute(&schema.pool).await.unwrap();
     let inbox = PostgresInbox::new(schema.pool.clone()).with_max(25);
     inbox.migrate().await.unwrap();
@@ -284,7 +284,7 @@ async fn of_many_deliveries_of_one_event_at_once_one_has_its_effect() {
 
 #[tokio::test]
 async fn when_the_answer_to_a_commit_is_lost_neither_effect_nor_event_is_lost_or_doubled() {
-    let Some(schema) = Schema::new("lost answers to commits").await else { return };
+    let Some(schema) = PostgresSchema::new("lost answers to commits").await else { return };
     sqlx::raw_sql("CREATE TABLE effect (key text)").execute(&schema.pool).await.unwrap();
     let proxy = Proxy::default();
     let through = proxy.before(&schema.options).await;
@@ -340,7 +340,7 @@ async fn when_the_answer_to_a_commit_is_lost_neither_effect_nor_event_is_lost_or
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_connections_are_cut_at_random_every_event_has_its_effect_once_and_in_order() {
-    let Some(schema) = Schema::new("connections cut at random").await else { return };
+    let Some(schema) = PostgresSchema::new("connections cut at random").await else { return };
     sqlx::raw_sql(TRUTH).execute(&schema.pool).await.unwrap();
     let effect = "CREATE TABLE effect (n bigint GENERATED ALWAYS AS IDENTITY, key text, id text, actor text)";
     sqlx::raw_sql(effect).execute(&schema.pool).await.unwrap();

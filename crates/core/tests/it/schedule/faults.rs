@@ -307,7 +307,9 @@ mod postgres {
         let folder = tempfile::tempdir().unwrap();
         let begun = Instant::now();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let Some(schema) = runtime.block_on(crate::schema::Schema::new("batches on PostgreSQL")) else {
+        let Some(schema) =
+            runtime.block_on(pumasi_core::conformance::PostgresSchema::new("batches on PostgreSQL"))
+        else {
             return;
         };
         runtime.block_on(sqlx::raw_sql(TABLES).execute(&schema.pool)).unwrap();

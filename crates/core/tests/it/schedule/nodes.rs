@@ -143,7 +143,9 @@ async fn two_nodes_on_sqlite_do_each_due_run_once() {
 #[tokio::test]
 async fn two_nodes_on_postgres_do_each_due_run_once() {
     use pumasi_core::schedule::PostgresSchedule;
-    let Some(schema) = crate::schema::Schema::new("two nodes on PostgreSQL").await else { return };
+    let Some(schema) = pumasi_core::conformance::PostgresSchema::new("two nodes on PostgreSQL").await else {
+        return;
+    };
     let (clock, shared) = clock();
     let mut stores: Vec<Arc<dyn ScheduleStore>> = Vec::new();
     for _ in 0..2 {
@@ -157,7 +159,9 @@ async fn two_nodes_on_postgres_do_each_due_run_once() {
 #[tokio::test]
 async fn leases_on_postgres_are_measured_by_the_servers_clock() {
     use pumasi_core::schedule::{ClaimTerms, Plan, PlannedRun, PostgresSchedule};
-    let Some(schema) = crate::schema::Schema::new("the server's clock").await else { return };
+    let Some(schema) = pumasi_core::conformance::PostgresSchema::new("the server's clock").await else {
+        return;
+    };
     let store = PostgresSchedule::new(schema.pool.clone()).await.unwrap();
     store.register("job").await.unwrap();
     let state = store.state("job").await.unwrap();

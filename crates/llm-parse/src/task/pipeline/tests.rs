@@ -1,8 +1,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use pumasi_core::conformance::PostgresSchema;
 use pumasi_core::event::{MemoryBus, Page, Receipt, Shutdown};
-
 use pumasi_core::time::Timestamp;
 
 use super::*;
@@ -485,39 +486,10 @@ async fn of_any_records_the_same_one_stands_in_sqlite_and_after_reopening() {
     assert_eq!(again.get("p").await.unwrap().unwrap().state, TaskState::Withdrawn);
 }
 
-/// A schema of a test's own.
-#[cfg(feature = "postgres")]
-pub(super) struct Schema {
-    name: String,
-    pub(super) pool: sqlx::PgPool,
-}
-
-#[cfg(feature = "postgres")]
-impl Schema {
-    /// Makes one, or tells that there is no server.
-    pub(super) async fn new(test: &str) -> Option<Self> {
-        use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-
-        let url = pumasi_core::conformance::Server::Postgres.url(test)?;
-        let server: PgConnectOptions = url.parse().unwrap();
-        let name = format!("tasks_{}", EventId::random().to_string().replace('-', ""));
-        let options = server.options([("search_path", name.as_str())]);
-        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
-        sqlx::raw_sql(create).execute(&pool).await.unwrap();
-        Some(Self { name, pool })
-    }
-
-    pub(super) async fn drop(self) {
-        let drop = sqlx::AssertSqlSafe(format!("DROP SCHEMA {} CASCADE", self.name));
-        sqlx::raw_sql(drop).execute(&self.pool).await.unwrap();
-    }
-}
-
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn of_any_records_the_same_one_stands_in_postgres_and_every_text_comes_back() {
-    let Some(schema) = Schema::new("the store of tasks on PostgreSQL").await else { return };
+    let Some(schema) = PostgresSchema::new("the store of tasks on PostgreSQL").await else { return };
     let store = PostgresTaskStore::new(schema.pool.clone());
     let (one, other) = tokio::join!(store.migrate(), store.migrate());
     one.and(other).unwrap();
@@ -532,7 +504,6 @@ async fn of_any_records_the_same_one_stands_in_postgres_and_every_text_comes_bac
     let listed = store.list(&TaskQuery::default()).await.unwrap();
     let ids: Vec<&str> = listed.iter().map(|record| record.post_id.as_str()).collect();
     assert_eq!(ids, ["B", "a", "b", "가"]);
-    schema.drop().await;
 }
 
 #[cfg(feature = "sqlite")]

@@ -114,7 +114,7 @@ mod postgres {
     use sqlx::{AssertSqlSafe, PgPool, Row};
 
     use super::*;
-    use crate::schema::Schema;
+    use pumasi_core::conformance::PostgresSchema;
 
     async fn texts(pool: &PgPool, statement: String) -> Vec<String> {
         let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(pool).await.unwrap();
@@ -165,7 +165,9 @@ mod postgres {
 
     fn in_postgres(records: &Records) {
         let runtime = runtime();
-        let Some(schema) = runtime.block_on(Schema::new("records of earlier versions")) else { return };
+        let Some(schema) = runtime.block_on(PostgresSchema::new("records of earlier versions")) else {
+            return;
+        };
         if let Some(folder) = folder(records) {
             let store = async |_: u32| {
                 let store = PostgresStore::new(

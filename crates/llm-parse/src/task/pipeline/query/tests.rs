@@ -124,22 +124,22 @@ const MOVED: [&str; 5] = ["c", "b", "d", "a", "u"];
 
 #[cfg(feature = "postgres")]
 mod on_postgres {
+    use pumasi_core::conformance::PostgresSchema;
+
     use super::*;
     use crate::task::PostgresTaskStore;
-    use crate::task::pipeline::tests::Schema;
 
     #[tokio::test]
     async fn the_newest_stand_first() {
-        let Some(schema) = Schema::new("the newest tasks on PostgreSQL").await else { return };
+        let Some(schema) = PostgresSchema::new("the newest tasks on PostgreSQL").await else { return };
         let store = PostgresTaskStore::new(schema.pool.clone());
         store.migrate().await.unwrap();
         super::the_newest_stand_first(&store).await;
-        schema.drop().await;
     }
 
     #[tokio::test]
     async fn a_table_of_the_first_layout_learns_when_posts_were_accepted() {
-        let Some(schema) = Schema::new("an older table of tasks on PostgreSQL").await else { return };
+        let Some(schema) = PostgresSchema::new("an older table of tasks on PostgreSQL").await else { return };
         for script in [include_str!("../sql/postgres_begin.sql"), include_str!("../sql/postgres_1.sql")] {
             sqlx::raw_sql(script).execute(&schema.pool).await.unwrap();
         }
@@ -151,6 +151,5 @@ mod on_postgres {
         let store = PostgresTaskStore::new(schema.pool.clone());
         store.migrate().await.unwrap();
         assert_eq!(pages(&store, TaskQuery::default(), 2).await, MOVED);
-        schema.drop().await;
     }
 }
