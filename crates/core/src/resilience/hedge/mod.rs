@@ -22,6 +22,10 @@ use crate::time::{Clock, SystemClock};
 /// nothing to do with one another, of which one in twenty takes longer, three in a row do so once in eight thousand times.
 const IN_A_ROW: u32 = 3;
 
+/// How much earlier than it is due a timer is set, at most. Timers count milliseconds and round up, and wait for a whole one more
+/// where nothing else wakes them: one for 10 ms ends after 11. Set so, it ends when it is due, or less than a millisecond before.
+const EARLY: Duration = Duration::from_micros(999);
+
 /// Which of two calls is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Contender {
@@ -131,8 +135,8 @@ impl Hedge {
         }
     }
 
-    /// Sets how long a second call waits at least, whatever was learned (default: no limit), where the other callee's answer is
-    /// the lesser one and a few milliseconds are not worth it.
+    /// Sets how long a second call waits at least, to the millisecond, whatever was learned (default: no limit), where the other
+    /// callee's answer is the lesser one and a few milliseconds are not worth it.
     #[must_use]
     pub fn with_shortest_delay(mut self, shortest: Duration) -> Self {
         self.shortest = shortest;
@@ -173,13 +177,28 @@ impl Hedge {
 
     /// Returns how long a second call would wait now.
     pub fn delay(&self) -> Duration {
+        self.delay_after(self.usual())
+    }
+
+    /// How long answers usually take, once that was learned.
+    fn usual(&self) -> Option<Duration> {
+        let Delay::Learned { latencies, .. } = &self.delay else { return None };
+        latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile()
+    }
+
+    fn delay_after(&self, usual: Option<Duration>) -> Duration {
         let delay = match &self.delay {
             Delay::Fixed(delay) => *delay,
-            Delay::Learned { initial, latencies, .. } => {
-                latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile().unwrap_or(*initial)
-            }
+            Delay::Learned { initial, .. } => usual.unwrap_or(*initial),
         };
         delay.max(self.shortest).min(self.longest)
+    }
+
+    /// What the timer of a second call is set to: a little less than the delay, but to nothing that answers usually take.
+    fn timer(&self) -> Duration {
+        let usual = self.usual();
+        let delay = self.delay_after(usual);
+        usual.map_or(delay, |usual| delay.saturating_sub(EARLY).max(usual).min(delay))
     }
 
     /// Makes the call, and once more if it takes long.
@@ -226,7 +245,7 @@ impl Hedge {
     {
         let began = self.clock.instant();
         let mut first = pin!(first);
-        let mut early = within(&*self.clock, self.delay(), first.as_mut()).await;
+        let mut early = within(&*self.clock, self.timer(), first.as_mut()).await;
         let silent = self.is_silent(early.is_some()) && elsewhere && self.failover_after.is_some();
         if early.is_none() && silent {
             self.count_failover();
@@ -311,14 +330,13 @@ impl Hedge {
 
     /// Notes whether a call had its answer within the delay; whether so many in a row had none that the callee does not answer.
     fn is_silent(&self, answered: bool) -> bool {
-        let Delay::Learned { latencies, unanswered, .. } = &self.delay else { return false };
+        let Delay::Learned { unanswered, .. } = &self.delay else { return false };
         if answered {
             unanswered.store(0, Ordering::Relaxed);
             return false;
         }
         // answers that usually take longer than is waited are still on their way
-        let usual = latencies.lock().unwrap_or_else(PoisonError::into_inner).percentile();
-        usual.is_some_and(|usual| usual <= self.longest)
+        self.usual().is_some_and(|usual| usual <= self.longest)
             && unanswered.fetch_add(1, Ordering::Relaxed) >= IN_A_ROW
     }
 

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::resilience::{Backoff, RetryPolicy};
+use crate::time::ManualClock;
 use crate::{Error, ErrorKind};
 
 const DELAY: Duration = Duration::from_millis(50);
@@ -303,5 +304,40 @@ async fn a_callee_that_usually_takes_longer_than_is_waited_is_hedged_by_the_budg
     for number in 0..64 {
         let raced = hedge.race(answer(80, Ok("a")), || answer(1, Ok("b"))).await.unwrap();
         assert_eq!(raced.winner, Contender::First, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn the_second_call_is_not_late_by_what_timers_round_up_nor_before_answers_usually_come() {
+    for (usual, due) in [(2_000, 9_001), (9_500, 9_500), (10_000, 10_000), (70_000, 50_000)] {
+        let clock = ManualClock::new();
+        let [usual, before] = [usual, due - 1].map(Duration::from_micros);
+        let hedge = Hedge::at_percentile("search", 0.95, Duration::from_millis(50))
+            .with_shortest_delay(Duration::from_millis(10))
+            .with_longest_delay(Duration::from_millis(50))
+            .with_clock(Arc::new(clock.clone()));
+        for _ in 0..20 {
+            let answer = async {
+                clock.advance(usual);
+                Ok::<_, Error>("a")
+            };
+            hedge.race(answer, || async { Ok("b") }).await.unwrap();
+        }
+        let asked = AtomicBool::new(false);
+        let second = || async {
+            asked.store(true, Ordering::SeqCst);
+            Ok::<_, Error>("b")
+        };
+        let passing = async {
+            for (passes, is_due) in [(before, false), (Duration::from_micros(1), true)] {
+                clock.advance(passes);
+                for _ in 0..3 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(asked.load(Ordering::SeqCst), is_due, "{usual:?} {passes:?}");
+            }
+        };
+        let (raced, ()) = tokio::join!(hedge.race(std::future::pending(), second), passing);
+        assert_eq!(raced.unwrap().value, "b");
     }
 }
