@@ -35,7 +35,7 @@
 //! ```
 
 mod claim;
-#[cfg(any(test, feature = "extract"))]
+#[cfg(feature = "extract")]
 mod contradiction;
 mod cut;
 mod edit;
@@ -55,7 +55,7 @@ use memchr::memmem;
 use pumasi_core::text::{CharOffsets, Span as Bytes};
 use serde::Serialize;
 
-#[cfg(any(test, feature = "extract"))]
+#[cfg(feature = "extract")]
 pub(crate) use contradiction::{Known, bears_out, denies, length_support, names_number, names_time, opposes};
 pub use records::{Claim, Proof, Record, Records, Unproven};
 #[cfg(feature = "extract")]

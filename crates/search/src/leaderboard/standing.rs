@@ -14,9 +14,9 @@ use crate::{Error, ErrorKind, Result};
 const FIRSTS: usize = 64;
 
 /// The bytes of a figure, and of what came first.
-#[cfg(any(test, feature = "sqlite", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 const FIGURE: usize = 17;
-#[cfg(any(test, feature = "sqlite", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 const FIRST: usize = 16;
 
 /// One figure of a member.

@@ -28,7 +28,7 @@ impl Length {
         self.seconds.abs_diff(other.seconds) <= slack
     }
 
-    #[cfg(any(test, feature = "extract"))]
+    #[cfg(feature = "extract")]
     pub(crate) fn times(self, count: u64) -> Self {
         Self { seconds: self.seconds.saturating_mul(count), loose: self.loose }
     }
