@@ -1,10 +1,16 @@
 //! Changes of documents.
 
-use pumasi_core::time::Timestamp;
+use std::time::Duration;
+
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::schema::{Document, Schema, check_id};
+
+/// How far in the future a change may say that it was made: the clock there may be a little ahead. One that is further says nothing of
+/// who lags: that clock is wrong.
+pub(crate) const AHEAD: Duration = Duration::from_mins(1);
 
 /// What happens to a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +51,8 @@ impl Change {
         Self { kind: ChangeKind::Delete(id.into()), version, at: None }
     }
 
-    /// Says when the change was made at its source, so that an engine can tell how far behind it is.
+    /// Says when the change was made at its source, so that an engine can tell how far behind it is. A moment that is more than a
+    /// minute in the future tells nothing: a clock is wrong.
     #[must_use]
     pub const fn with_at(mut self, at: Timestamp) -> Self {
         self.at = Some(at);
@@ -81,6 +88,11 @@ impl Change {
     /// Returns when the change was made at its source.
     pub const fn at(&self) -> Option<Timestamp> {
         self.at
+    }
+
+    /// Up to which moment an engine has come that applies the change. One that is still to come would hide every lag until then.
+    pub(crate) fn reached(&self) -> Option<Timestamp> {
+        self.at.filter(|at| *at <= SystemClock.now().saturating_add(AHEAD))
     }
 
     /// Checks that a schema allows the change.

@@ -26,6 +26,7 @@ use crate::schema::Schema;
 use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 
+pub(crate) use change::AHEAD;
 pub use change::{Applied, Change, ChangeKind};
 pub use memory::MemoryEngine;
 #[cfg(feature = "opensearch")]

@@ -160,7 +160,8 @@ impl Worker {
         results
     }
 
-    /// Tells searches which changes an engine does not have and is to be given again.
+    /// Tells searches which changes an engine does not have and is to be given again, and which it will not take, as it refused them for
+    /// good or knows as new a version.
     fn tell(&self, target: &dyn SearchEngine, changes: &[Change], outcome: &Result<Vec<Result<Applied>>>) {
         let searches = self.searches.read().unwrap_or_else(PoisonError::into_inner);
         if searches.is_empty() {
@@ -173,12 +174,15 @@ impl Worker {
         });
         let outcomes: Vec<(&Change, bool)> = outcomes.collect();
         let each = outcome.iter().flatten().zip(changes);
-        let refused = each.filter(|(result, _)| result.as_ref().is_err_and(|error| !comes_again(error)));
-        let refused = refused.filter_map(|(_, change)| change.at()).max();
+        let needless = each.filter(|(result, _)| match result {
+            Ok(applied) => *applied == Applied::Stale,
+            Err(error) => !comes_again(error),
+        });
+        let needless = needless.filter_map(|(_, change)| change.reached()).max();
         for search in searches.iter() {
             search.was_given(target.name(), outcomes.iter().copied());
-            if let Some(at) = refused {
-                search.was_refused(target.name(), at);
+            if let Some(at) = needless {
+                search.has_no_need_of(target.name(), at);
             }
         }
     }

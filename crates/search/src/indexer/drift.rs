@@ -9,6 +9,8 @@ use crate::engine::{Change, SearchEngine, Stamp, Status};
 use crate::{Applied, Error, Result};
 
 /// Where documents come from: a table, say.
+///
+/// Where it knows when documents were changed, it says so [in the changes](Change::with_at): how far an engine lags is told by that.
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Returns up to `limit` documents whose ids come after `after`, in the order of their ids' bytes, each with its version.
@@ -204,6 +206,9 @@ pub async fn check(
 /// Versions decide here too. A document that the source has in an older version than the index, or that the index was told to delete by
 /// a version as new, is [`Filled::stuck`] until the source gives it a newer version, or the index is built anew. One that came to the
 /// index by another way since the check is counted there as well: the next check tells.
+///
+/// A delete that was missed came at a moment that nobody knows, and a source may not tell those of its documents: once everything is in
+/// step, [`Search::caught_up`](crate::Search::caught_up) says so.
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, join4};
 use pumasi_core::resilience::within;
-use pumasi_core::time::{Clock, SystemClock};
+use pumasi_core::time::SystemClock;
 use serde::{Deserialize, Serialize};
 
 use super::watched::Watched;
@@ -185,13 +185,13 @@ impl Look {
                 format!("it is {} s behind the newest change: is its indexer running?", lag.as_secs()),
             );
         }
-        let ahead = watched.applied().map(|applied| applied.saturating_since(SystemClock.now()));
-        if let Some(ahead) = ahead.filter(|ahead| *ahead > SKEW) {
+        let ahead = watched.ahead();
+        if ahead > SKEW {
             report.add(
                 name,
                 Health::Warning,
                 format!(
-                    "it holds a change from {} s in the future: the clock here or at the source is wrong",
+                    "it was given a change from {} s in the future: the clock here or at the source is wrong",
                     ahead.as_secs()
                 ),
             );

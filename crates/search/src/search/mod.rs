@@ -73,7 +73,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pumasi_core::resilience::BreakerState;
-use pumasi_core::time::Timestamp;
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
 pub use self::builder::{PageCache, SearchBuilder};
 pub use self::doctor::{Finding, Health, Report};
@@ -165,17 +165,35 @@ impl Search {
     }
 
     /// Notes what became of changes that an engine was given: whether they are to come again.
-    pub(crate) fn was_given<'a>(&self, engine: &str, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
+    pub(crate) fn was_given<'a>(
+        &self,
+        engine: &str,
+        outcomes: impl Iterator<Item = (&'a Change, bool)> + Clone,
+    ) {
         if let Ok(watched) = self.engine(engine) {
             watched.was_given(outcomes);
         }
     }
 
-    /// Notes that an engine refused a change of that moment for good.
-    pub(crate) fn was_refused(&self, engine: &str, at: Timestamp) {
+    /// Notes that an engine has no need of a change of that moment: it refused it for good, or knows as new a version of the document.
+    pub(crate) fn has_no_need_of(&self, engine: &str, at: Timestamp) {
         if let Ok(watched) = self.engine(engine) {
-            watched.has_refused(at);
+            watched.has_no_need_of(at);
         }
+    }
+
+    /// Notes that an engine has every change that was made until `until`, whatever it says itself: after a
+    /// [repair](crate::indexer::repair) of everything from a source that does not tell when its documents were changed, for one. It is
+    /// not said to lag behind changes from until then, as long as it loses none.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if no engine is called so, or the moment is still to come.
+    pub fn caught_up(&self, engine: &str, until: Timestamp) -> Result<()> {
+        if until > SystemClock.now() {
+            let what = "an engine cannot have the changes until a moment that is still to come";
+            return Err(crate::Error::new(crate::ErrorKind::InvalidInput, what));
+        }
+        self.engine(engine).map(|watched| watched.has_no_need_of(until))
     }
 
     /// Notes the moment of the newest change that the source has made: where no engine hears of changes, all of them lag behind that. An

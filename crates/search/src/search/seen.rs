@@ -1,15 +1,12 @@
 //! What is known of how an engine stands, and of what its source has changed.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
 use super::watched::LOOK_EVERY;
-use crate::engine::Status;
-
-/// A change that is further in the future says nothing of who lags: its clock is wrong.
-pub(super) const AHEAD: Duration = Duration::from_mins(1);
+use crate::engine::{AHEAD, Status};
 
 /// The newest changes that the source of all engines is known to have made.
 #[derive(Debug, Default)]
@@ -42,8 +39,10 @@ pub(super) struct Seen {
     pub(super) wiped: bool,
     /// Whether what it holds was declared right, whatever others hold.
     pub(super) trusted: bool,
-    /// The newest moment of a change that it refused for good, and has no need of.
-    pub(super) refused: Option<Timestamp>,
+    /// The newest moment of a change that it has no need of: it refused it for good, or knew better.
+    pub(super) needless: Option<Timestamp>,
+    /// The newest moment of a change that it was given, whether it can be believed or not.
+    pub(super) given: Option<Timestamp>,
     /// Whether it lags behind the others.
     pub(super) behind: Option<Trouble>,
     /// Whether it lacks documents that others hold.

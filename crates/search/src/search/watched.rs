@@ -10,9 +10,9 @@ use pumasi_core::resilience::{BreakerState, within};
 use pumasi_core::time::{Clock, SystemClock, Timestamp};
 
 use super::owed::Owed;
-use super::seen::{AHEAD, Compared, Newest, Seen, Trouble};
+use super::seen::{Compared, Newest, Seen, Trouble};
 use super::{Engine, EngineState};
-use crate::engine::{Change, Status};
+use crate::engine::{AHEAD, Change, Status};
 use crate::fallback::{Answer, AnswerCache, Backend, Gap};
 use crate::page::{Page, Total};
 use crate::query::Query;
@@ -134,8 +134,8 @@ impl Watched {
             }
             seen.wiped = wiped;
             if seen.status.as_ref().is_some_and(|before| status.applied < before.applied) {
-                // it has lost changes: what it refused tells no more how far it had come
-                seen.refused = None;
+                // it has lost changes: what it had no need of tells no more how far it had come
+                seen.needless = None;
             }
             seen.status = Some(status.clone());
             wiped
@@ -220,6 +220,12 @@ impl Watched {
         self.seen(|seen| seen.status.as_ref().and_then(|status| status.applied))
     }
 
+    /// How far in the future the newest change is that it has or was given.
+    pub(super) fn ahead(&self) -> Duration {
+        let newest = self.applied().max(self.seen(|seen| seen.given));
+        newest.map_or(Duration::ZERO, |newest| newest.saturating_since(SystemClock.now()))
+    }
+
     pub(super) fn lag(&self) -> Option<Duration> {
         self.behind().max(self.unknown())
     }
@@ -232,8 +238,8 @@ impl Watched {
             self.others().filter_map(|other| other.applied()).chain(self.applied()).chain(source.last());
         let newest = all.filter(|at| *at <= latest).max()?;
         let (applied, owed) = (self.applied()?, self.owed(|owed| owed.oldest(SystemClock.instant())));
-        let refused = self.seen(|seen| seen.refused).filter(|at| *at <= latest);
-        let applied = refused.map_or(applied, |refused| refused.max(applied));
+        let needless = self.seen(|seen| seen.needless).filter(|at| *at <= latest);
+        let applied = needless.map_or(applied, |needless| needless.max(applied));
         // the newest of its changes may have overtaken others
         let behind = newest.saturating_since(owed.map_or(applied, |owed| owed.min(applied)));
         // however close the moments are, the source has been waiting for it for so long
@@ -263,13 +269,15 @@ impl Watched {
     }
 
     /// Notes what became of changes that the engine was given: whether they are to come again.
-    pub(super) fn was_given<'a>(&self, outcomes: impl Iterator<Item = (&'a Change, bool)>) {
+    pub(super) fn was_given<'a>(&self, outcomes: impl Iterator<Item = (&'a Change, bool)> + Clone) {
+        let newest = outcomes.clone().filter_map(|(change, _)| change.at()).max();
+        self.seen(|seen| seen.given = seen.given.max(newest));
         self.owed(|owed| owed.note(outcomes, SystemClock.instant()));
     }
 
-    /// Notes that the engine refused a change of that moment for good: it does not lag behind it.
-    pub(super) fn has_refused(&self, at: Timestamp) {
-        self.seen(|seen| seen.refused = seen.refused.max(Some(at)));
+    /// Notes that the engine has no need of a change of that moment: it does not lag behind it.
+    pub(super) fn has_no_need_of(&self, at: Timestamp) {
+        self.seen(|seen| seen.needless = seen.needless.max(Some(at)));
     }
 
     fn owed<R>(&self, with: impl FnOnce(&mut Owed) -> R) -> R {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::filter::{Field, Filter};
-use pumasi_core::time::Timestamp;
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 
 use super::sample::{CATEGORY, CREATED, LIKES, PACE, TAGS, document, filter, schema, text};
@@ -246,6 +246,27 @@ pub async fn law_05_versions_decide(harness: &dyn EngineHarness) -> Verdict {
         Some(Timestamp::from_micros(5_000)),
         "the newest moment that was applied, after a stale change"
     );
+    let other = |version: u64| Change::upsert(Document::new("b", json!({"title": "다른 글"})), version);
+    let results = engine.apply(&[at(put(18), 9_000), at(other(1), 6_000)]).await?;
+    let results: Vec<Applied> = results.into_iter().collect::<Result<_, _>>()?;
+    same!(results, vec![Stale, Done], "a stale change beside a new one");
+    let ahead = SystemClock.now().saturating_add(Duration::from_hours(24 * 365));
+    for (change, what) in [
+        (None, "a stale change beside a new one"),
+        (Some(other(2)), "a change without a moment in place of what bore it"),
+        (Some(at(other(3), 4_000)), "a change of an earlier moment"),
+        (Some(other(4).with_at(ahead)), "a change from the future"),
+    ] {
+        if let Some(change) = change {
+            same!(one(change).await?, Applied::Done, "{what}");
+        }
+        let applied = engine.status().await?.applied;
+        same!(
+            applied,
+            Some(Timestamp::from_micros(6_000)),
+            "the newest moment that was applied, after {what}"
+        );
+    }
     Ok(Kept::Whole)
 }
 

@@ -84,7 +84,7 @@ impl Index {
         {
             self.count(&before, false);
         }
-        self.applied = self.applied.max(change.at());
+        self.applied = self.applied.max(change.reached());
         Applied::Done
     }
 

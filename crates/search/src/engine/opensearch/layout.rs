@@ -89,12 +89,13 @@ impl Layout {
         })
     }
 
-    /// Makes a change a document of the cluster; what is deleted leaves one that nothing finds.
-    pub(super) fn document(&self, schema: &Schema, change: &Change) -> Json {
+    /// Makes a change a document of the cluster, with the moment that the index has come to by it; what is deleted leaves one that
+    /// nothing finds.
+    pub(super) fn document(&self, schema: &Schema, change: &Change, at: Option<Timestamp>) -> Json {
         let mut out = Map::new();
         out.insert("id".to_owned(), change.id().into());
         out.insert("version".to_owned(), change.version().into());
-        out.insert("at".to_owned(), change.at().map(Timestamp::as_micros).into());
+        out.insert("at".to_owned(), at.map(Timestamp::as_micros).into());
         out.insert("gone".to_owned(), change.document().is_none().into());
         let Some(document) = change.document() else { return Json::Object(out) };
         let source = document.source();

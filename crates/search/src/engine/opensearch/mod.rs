@@ -4,6 +4,7 @@ mod examine;
 mod filter;
 mod find;
 mod layout;
+mod newest;
 mod nodes;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::search::Finding;
 use crate::{Error, ErrorKind, Result};
 use find::Search;
 use layout::Layout;
+use newest::Newest;
 use nodes::{Body, Nodes};
 
 /// The largest body of one `_bulk`, in bytes.
@@ -63,6 +65,7 @@ pub struct OpenSearchEngine {
     aside: Option<u64>,
     /// The index in use, as far as is known.
     generation: Arc<AtomicU64>,
+    newest: Arc<Newest>,
 }
 
 impl OpenSearchEngine {
@@ -102,6 +105,7 @@ impl OpenSearchEngine {
             replicas: 0,
             aside: None,
             generation: Arc::new(AtomicU64::new(1)),
+            newest: Arc::default(),
         })
     }
 
@@ -141,7 +145,8 @@ impl OpenSearchEngine {
         let generation = self.in_use().await?.unwrap_or_default().saturating_add(1);
         self.drop_index(generation).await?;
         self.create(generation).await?;
-        Ok(Self { aside: Some(generation), generation: Arc::new(AtomicU64::new(generation)), ..self.clone() })
+        let known = Arc::new(AtomicU64::new(generation));
+        Ok(Self { aside: Some(generation), generation: known, newest: Arc::default(), ..self.clone() })
     }
 
     /// Answers from an index that was [built anew](Self::rebuild), from now on and in every process, and drops the old one.
@@ -322,6 +327,11 @@ impl SearchEngine for OpenSearchEngine {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
+        // what replaces the document that bears the newest moment bears it from then on
+        let newest = match self.newest.known() {
+            Some(newest) => newest,
+            None => self.status().await?.applied,
+        };
         let mut results: Vec<Result<Applied>> = Vec::with_capacity(changes.len());
         let mut open: Vec<(usize, String)> = Vec::new();
         for (place, change) in changes.iter().enumerate() {
@@ -329,7 +339,8 @@ impl SearchEngine for OpenSearchEngine {
             if matches!(results.last(), Some(Ok(_))) {
                 let head = json!({"index": {"_id": change.id(), "version": change.version(), "version_type": "external"}});
                 let mut lines = String::new();
-                let _ = writeln!(lines, "{head}\n{}", self.layout.document(&self.schema, change));
+                let at = newest.max(change.reached());
+                let _ = writeln!(lines, "{head}\n{}", self.layout.document(&self.schema, change, at));
                 open.push((place, lines));
             }
         }
@@ -344,6 +355,8 @@ impl SearchEngine for OpenSearchEngine {
         if !places.is_empty() {
             self.bulk(lines, &places, &mut results).await?;
         }
+        let done = changes.iter().zip(&results).filter(|(_, result)| matches!(result, Ok(Applied::Done)));
+        self.newest.came_to(done.filter_map(|(change, _)| change.reached()).max());
         Ok(results)
     }
 
@@ -359,7 +372,9 @@ impl SearchEngine for OpenSearchEngine {
         let answer = self.call(Method::POST, &format!("{}/_search", self.target()), &body, PATIENCE).await?;
         let count =
             |name: &str| answer.get("aggregations").and_then(|all| all.get(name)?.get("doc_count")?.as_u64());
-        let status = Status::new(count("live").unwrap_or_default(), generation, find::applied(&answer));
+        let applied = find::applied(&answer);
+        self.newest.learn(applied);
+        let status = Status::new(count("live").unwrap_or_default(), generation, applied);
         Ok(Status { deleted: count("gone"), ..status })
     }
 

@@ -180,7 +180,7 @@ impl PostgresEngine {
                 results.push(Ok(Applied::Stale));
                 continue;
             };
-            applied = applied.max(change.at().map(Timestamp::as_micros));
+            applied = applied.max(change.reached().map(Timestamp::as_micros));
             let (content, result) = match content {
                 Ok(content) => (content, Ok(Applied::Done)),
                 Err(error) => (self.table.nothing(true), Err(error)),

@@ -380,7 +380,7 @@ impl Shelf {
             Ok(Prepared {
                 id: change.id().to_owned(),
                 version: change.version(),
-                at: change.at(),
+                reached: change.reached(),
                 document: self.fields.document(schema, change),
             })
         };

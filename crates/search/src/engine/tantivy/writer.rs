@@ -24,7 +24,7 @@ const TOGETHER: usize = 50_000;
 pub(super) struct Prepared {
     pub(super) id: String,
     pub(super) version: u64,
-    pub(super) at: Option<Timestamp>,
+    pub(super) reached: Option<Timestamp>,
     pub(super) document: TantivyDocument,
 }
 
@@ -140,8 +140,13 @@ impl Work {
             for change in batch {
                 result.push(match change {
                     Ok(change) => {
-                        applied = applied.max(change.at);
-                        self.put(&searcher, &mut new, change).inspect(|done| any |= *done == Applied::Done)
+                        let reached = change.reached;
+                        let done = self.put(&searcher, &mut new, change);
+                        if matches!(done, Ok(Applied::Done)) {
+                            any = true;
+                            applied = applied.max(reached);
+                        }
+                        done
                     }
                     Err(error) => Err(error),
                 });
