@@ -10,7 +10,7 @@ use pumasi_core::resilience::{Random, RetryBudget};
 use pumasi_core::time::{Clock, SystemClock};
 use pumasi_core::{Error, ErrorKind, Result};
 
-use super::cache::AnswerCache;
+use super::cache::{AnswerCache, Scope};
 use super::chain::Chain;
 use super::clock::SteadyClock;
 use super::tier::Tier;
@@ -105,7 +105,7 @@ where
     }
 
     /// Keeps answers apart from those of another scope in the same cache.
-    pub(crate) fn cache_within(mut self, scope: String) -> Self {
+    pub(crate) fn cache_within(mut self, scope: Scope) -> Self {
         self.cache = self.cache.map(|cache| cache.within(scope));
         self
     }

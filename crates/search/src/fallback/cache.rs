@@ -43,10 +43,11 @@ impl CacheKey {
         self
     }
 
-    /// The same key for what is asked of this alone.
-    fn within(self, scope: &str) -> Self {
-        let digest = Sha256::new().chain_update(Sha256::digest(scope)).chain_update(&self.name).finalize();
-        Self { name: URL_SAFE_NO_PAD.encode(digest), ..self }
+    /// The same key for what is asked within a scope alone.
+    fn within(self, scope: &Scope) -> Self {
+        let digest = Sha256::new().chain_update(scope.answers).chain_update(&self.name).finalize();
+        let tags = self.tags.iter().map(|tag| scope.tag(tag)).collect();
+        Self { name: URL_SAFE_NO_PAD.encode(digest), tags }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -55,6 +56,28 @@ impl CacheKey {
 
     pub(super) fn tags(&self) -> &[String] {
         &self.tags
+    }
+}
+
+/// What a cache is used for, where others keep theirs in the same place.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// What the answers are of, hashed.
+    answers: [u8; 32],
+    /// What the writes are of that make them old, hashed. Several scopes of answers may be made old by the same writes.
+    writes: String,
+}
+
+impl Scope {
+    pub(crate) fn new(answers: &str, writes: &str) -> Self {
+        Self {
+            answers: Sha256::digest(answers).into(),
+            writes: URL_SAFE_NO_PAD.encode(Sha256::digest(writes)),
+        }
+    }
+
+    fn tag(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.writes)
     }
 }
 
@@ -76,6 +99,7 @@ impl CacheKey {
 ///    process by one that began before it.
 pub struct AnswerCache<Q, T> {
     key: Arc<dyn Fn(&Q) -> CacheKey + Send + Sync>,
+    scope: Option<Arc<Scope>>,
     pub(super) shelf: Arc<dyn Shelf<T>>,
     max_age: Duration,
     stale_while_revalidate: Duration,
@@ -113,6 +137,7 @@ where
     fn on(shelf: Arc<dyn Shelf<T>>, key: impl Fn(&Q) -> CacheKey + Send + Sync + 'static) -> Self {
         Self {
             key: Arc::new(key),
+            scope: None,
             shelf,
             max_age: Duration::from_secs(30),
             stale_while_revalidate: Duration::ZERO,
@@ -148,23 +173,30 @@ where
         self
     }
 
-    /// Keeps the answers apart from those of another scope in the same cache.
-    pub(super) fn within(mut self, scope: String) -> Self
-    where
-        Q: 'static,
-    {
-        let key = self.key;
-        self.key = Arc::new(move |request| key(request).within(&scope));
+    /// Keeps the answers, and the writes that make them old, apart from those of another scope in the same cache.
+    pub(super) fn within(mut self, scope: Scope) -> Self {
+        self.scope = Some(Arc::new(scope));
         self
+    }
+
+    /// Makes the answers old that depend on one of the tags.
+    pub(super) async fn outdate(&self, tags: &[&str]) -> Result<()> {
+        let Some(scope) = &self.scope else { return self.shelf.outdate(tags).await };
+        let tags: Vec<String> = tags.iter().map(|tag| scope.tag(tag)).collect();
+        self.shelf.outdate(&tags.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
 
     /// Makes every answer old.
     pub(crate) async fn outdate_all(&self) -> Result<()> {
-        self.shelf.outdate(&[CacheKey::GENERATION]).await
+        self.outdate(&[CacheKey::GENERATION]).await
     }
 
     pub(super) fn key(&self, request: &Q) -> CacheKey {
-        (self.key)(request)
+        let key = (self.key)(request);
+        match &self.scope {
+            Some(scope) => key.within(scope),
+            None => key,
+        }
     }
 
     pub(super) fn judge(&self, found: Found<T>, now: Timestamp) -> Judged<T> {
@@ -196,7 +228,8 @@ where
 
 impl<Q, T> Clone for AnswerCache<Q, T> {
     fn clone(&self) -> Self {
-        Self { key: Arc::clone(&self.key), shelf: Arc::clone(&self.shelf), ..*self }
+        let (key, scope, shelf) = (Arc::clone(&self.key), self.scope.clone(), Arc::clone(&self.shelf));
+        Self { key, scope, shelf, ..*self }
     }
 }
 

@@ -122,6 +122,7 @@ use pumasi_core::{Error, ErrorKind, Result};
 
 pub use self::backend::{Backend, FnBackend};
 pub use self::builder::FallbackBuilder;
+pub(crate) use self::cache::Scope;
 pub use self::cache::{AnswerCache, CacheKey};
 use self::chain::Chain;
 use self::clock::SteadyClock;
@@ -203,7 +204,7 @@ where
     pub async fn invalidate<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let Some(cache) = &self.inner.cache else { return Ok(()) };
         self.inner.writes.fetch_add(1, Ordering::SeqCst);
-        let outdated = cache.shelf.outdate(&tags.into_iter().collect::<Vec<_>>()).await;
+        let outdated = cache.outdate(&tags.into_iter().collect::<Vec<_>>()).await;
         self.inner.unheard.fetch_add(u64::from(outdated.is_err()), Ordering::SeqCst);
         outdated
     }

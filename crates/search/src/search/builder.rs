@@ -9,7 +9,7 @@ use super::seen::Newest;
 use super::watched::{EngineBackend, Kept, Watched};
 use super::{Engine, Search};
 use crate::engine::SearchEngine;
-use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder};
+use crate::fallback::{AnswerCache, CacheKey, Fallback, FallbackBuilder, Scope};
 use crate::page::Page;
 use crate::query::Query;
 use crate::schema::TextField;
@@ -26,7 +26,8 @@ impl PageCache {
     }
 
     /// Keeps pages in a [`Cache`] that processes share, under keys that begin with `namespace`; those of searches with another
-    /// name, or another index or schema, are kept apart.
+    /// name, or another index or schema, are kept apart. A write makes old the pages of searches with the same name and index alone,
+    /// of whatever schema, as processes may be of two releases.
     pub fn shared(cache: Arc<dyn Cache>, namespace: &str) -> Self {
         Self(AnswerCache::shared(cache, namespace, key))
     }
@@ -169,10 +170,11 @@ impl SearchBuilder {
             engines.push(Arc::new(Watched::new(engine, &newest, primary, self.wiped_below, fresh_within)));
         }
         Watched::introduce(&engines);
-        // A cache that is shared may hold pages of other indexes, and of this one as it was.
+        // A cache that is shared may hold pages of other indexes, and of this one as it was: to those the same writes happen.
         let boosts: Vec<f32> = schema.texts().iter().map(TextField::boost).collect();
-        let scope = serde_json::json!([&*self.name, schema.name(), fingerprint, boosts]).to_string();
-        let mut fallback = self.fallback.cache_within(scope);
+        let pages = serde_json::json!([&*self.name, schema.name(), fingerprint, boosts]).to_string();
+        let writes = serde_json::json!([&*self.name, schema.name()]).to_string();
+        let mut fallback = self.fallback.cache_within(Scope::new(&pages, &writes));
         if let Some(primary) = engines.first() {
             primary.keeps(Kept::new(fallback.kept_in()));
         }
@@ -197,6 +199,38 @@ mod tests {
 
     use super::*;
     use crate::{Change, Document, MemoryEngine, Schema, TextField};
+
+    #[tokio::test]
+    async fn a_write_makes_old_the_pages_of_its_own_index_alone_whatever_the_release() {
+        let shared: Arc<dyn Cache> = Arc::new(MemoryCache::new(1 << 20));
+        let tagged = |cache: PageCache| cache.with_tags(|_| vec!["crew".to_owned()]);
+        for pages in [tagged(PageCache::shared(shared, "search")), tagged(PageCache::memory(100))] {
+            let search = |name: &str, index: &str, boost: f32| {
+                let schema = Schema::new(index).with_text(TextField::new("title").boosted(boost));
+                let search = Search::builder(name).primary(MemoryEngine::new(schema));
+                search.cache(pages.clone()).build().unwrap()
+            };
+            let searches = [
+                search("posts", "posts", 1.0),
+                search("posts", "posts", 2.0),
+                search("crews", "posts", 1.0),
+                search("posts", "crews", 1.0),
+            ];
+            let served = async || {
+                let mut served = Vec::new();
+                for search in &searches {
+                    served.push(search.search(Query::everything()).await.unwrap().as_str());
+                }
+                served
+            };
+            assert_eq!(served().await, ["fresh"; 4]);
+            assert_eq!(served().await, ["cached"; 4]);
+            searches[0].invalidate(["crew"]).await.unwrap();
+            assert_eq!(served().await, ["fresh", "fresh", "cached", "cached"]);
+            searches[0].invalidate_all().await.unwrap();
+            assert_eq!(served().await, ["fresh", "fresh", "cached", "cached"]);
+        }
+    }
 
     #[tokio::test]
     async fn a_shared_cache_keeps_the_pages_of_each_index_and_schema_apart() {
