@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::clock::SKEW;
-use super::shelf::{Found, MemoryShelf, SharedShelf, Shelf};
+use super::shelf::{Found, Lives, MemoryShelf, SharedShelf, Shelf};
 
 /// Under what an answer is kept, and which writes make it old.
 ///
@@ -90,7 +90,8 @@ impl Scope {
 /// | stale if nobody answers, beyond that | 10 minutes |
 ///
 /// 1. **The bound.** No answer older than the max age, counted from the question, is called cached, whatever becomes of
-///    invalidations, clocks that are set back, or of other processes.
+///    invalidations, clocks that are set or were wrong from the beginning, or of other processes: in a shared cache its age counts by
+///    the cache's clock, too.
 /// 2. **Writes.** An answer that began to be fetched before an
 ///    [invalidation](super::Fallback::invalidate) of one of its tags is never called cached after it. In memory that holds
 ///    within the process; in a shared cache between all that share it.
@@ -219,10 +220,10 @@ where
         self.max_age.saturating_add(self.stale_if_error)
     }
 
-    pub(super) fn lifetime(&self) -> Duration {
-        self.max_age
-            .saturating_add(self.stale_if_error.max(self.stale_while_revalidate))
-            .max(Duration::from_millis(1))
+    /// For how long an answer is kept that took `took` to be fetched.
+    pub(super) fn lives(&self, took: Duration) -> Lives {
+        let at_all = self.max_age.saturating_add(self.stale_if_error.max(self.stale_while_revalidate));
+        Lives { at_all: at_all.max(Duration::from_millis(1)), as_current: self.max_age.saturating_sub(took) }
     }
 }
 

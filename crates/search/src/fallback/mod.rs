@@ -300,11 +300,11 @@ where
             let call = move || async move {
                 let deadline = after(inner.clock.instant(), inner.deadline);
                 // what it says may be as old as the question
-                let asked = inner.clock.now();
+                let (asked, began) = (inner.clock.now(), inner.clock.instant());
                 let served = inner.chain.ask(&request, deadline).await?;
+                let lives = cache.lives(inner.clock.instant().saturating_duration_since(began));
                 if let (Served::Fresh { value, .. }, Some(stamp)) = (&served, stamp)
-                    && let Err(error) =
-                        cache.shelf.keep(&key, stamp, asked, value.clone(), cache.lifetime()).await
+                    && let Err(error) = cache.shelf.keep(&key, stamp, asked, value.clone(), lives).await
                 {
                     let name = &*inner.chain.name;
                     tracing::warn!(name, kind = %error.kind(), %error, "a fresh answer was not kept");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join;
 use pumasi_core::cache::Cache;
 use pumasi_core::resilience::{Backoff, BreakerWindow, CircuitBreaker, Timeout};
 use pumasi_core::time::Timestamp;
@@ -32,18 +33,25 @@ pub(super) struct Found<T> {
     pub(super) current: bool,
 }
 
+/// For how long what is kept may be found, and for how long of that it may be current, whatever the clocks of those who look say.
+#[derive(Clone, Copy)]
+pub(super) struct Lives {
+    pub(super) at_all: Duration,
+    pub(super) as_current: Duration,
+}
+
 #[async_trait]
 pub(super) trait Shelf<T>: Send + Sync {
     async fn look(&self, key: &CacheKey) -> Result<Look<T>>;
 
-    /// Keeps a value that began to be fetched at `stamp`.
+    /// Keeps a value that began to be fetched at `stamp`, for as long as `lives`.
     async fn keep(
         &self,
         key: &CacheKey,
         stamp: Stamp,
         stored: Timestamp,
         value: T,
-        lifetime: Duration,
+        lives: Lives,
     ) -> Result<()>;
 
     /// Gives tags a new generation.
@@ -112,14 +120,7 @@ impl<T: Clone + Send + Sync> Shelf<T> for MemoryShelf<T> {
         Ok(Look { stamp, found })
     }
 
-    async fn keep(
-        &self,
-        key: &CacheKey,
-        stamp: Stamp,
-        stored: Timestamp,
-        value: T,
-        _: Duration,
-    ) -> Result<()> {
+    async fn keep(&self, key: &CacheKey, stamp: Stamp, stored: Timestamp, value: T, _: Lives) -> Result<()> {
         self.answers.insert(key.name().to_owned(), Arc::new(Kept { value, stored, stamp }));
         Ok(())
     }
@@ -130,7 +131,8 @@ impl<T: Clone + Send + Sync> Shelf<T> for MemoryShelf<T> {
     }
 }
 
-/// Answers as bytes, between processes; the generations stand beside them, so that one trip fetches both.
+/// Answers as bytes, between processes; the generations stand beside them, and a mark that goes when the answer is current no more, by
+/// the cache's own clock, as those of the processes may be wrong. One trip fetches them all.
 pub(super) struct SharedShelf {
     cache: Arc<dyn Cache>,
     prefix: String,
@@ -143,6 +145,8 @@ pub(super) struct SharedShelf {
 struct Record<T> {
     stored: Timestamp,
     stamp: Stamp,
+    /// What its mark holds, so that it is not taken for that of another answer.
+    mark: u64,
     value: T,
 }
 
@@ -165,6 +169,10 @@ impl SharedShelf {
         format!("{}a:{}", self.prefix, key.name())
     }
 
+    fn mark_key(&self, key: &CacheKey) -> String {
+        format!("{}m:{}", self.prefix, key.name())
+    }
+
     fn generation_key(&self, tag: &str) -> String {
         format!("{}g:{tag}", self.prefix)
     }
@@ -175,15 +183,14 @@ impl SharedShelf {
 
     /// Returns the generation of a tag that has none yet.
     async fn begin(&self, tag: &str) -> Result<u64> {
-        let (key, fresh) = (self.generation_key(tag), new_generation());
-        let bytes: Arc<[u8]> = fresh.to_be_bytes().to_vec().into();
-        if self.ask(self.cache.set_if_absent(&key, bytes, Self::GENERATION_LIFETIME)).await? {
+        let (key, fresh) = (self.generation_key(tag), chance());
+        if self.ask(self.cache.set_if_absent(&key, bytes(fresh), Self::GENERATION_LIFETIME)).await? {
             return Ok(fresh);
         }
         let other = self.ask(self.cache.get(&key)).await?;
         other
             .as_deref()
-            .and_then(generation)
+            .and_then(number)
             .ok_or_else(|| Error::new(ErrorKind::Storage, "the cache does not keep the generation of a tag"))
     }
 }
@@ -194,21 +201,23 @@ where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     async fn look(&self, key: &CacheKey) -> Result<Look<T>> {
-        let mut names = vec![self.answer_key(key)];
+        let mut names = vec![self.answer_key(key), self.mark_key(key)];
         names.extend(key.tags().iter().map(|tag| self.generation_key(tag)));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut values = self.ask(self.cache.get_many(&names)).await?.into_iter();
         let answer = values.next().flatten();
+        let mark = values.next().flatten().as_deref().and_then(number);
         let mut stamp = Stamp::with_capacity(key.tags().len());
         for (tag, value) in key.tags().iter().zip(values) {
-            stamp.push(match value.as_deref().and_then(generation) {
+            stamp.push(match value.as_deref().and_then(number) {
                 Some(generation) => generation,
                 None => self.begin(tag).await?,
             });
         }
         // what another version of the program wrote is not read, and will be replaced
         let found = answer.and_then(|bytes| serde_json::from_slice::<Record<T>>(&bytes).ok()).map(|record| {
-            Found { current: record.stamp == stamp, value: record.value, stored: record.stored }
+            let current = record.stamp == stamp && mark == Some(record.mark);
+            Found { current, value: record.value, stored: record.stored }
         });
         Ok(Look { stamp, found })
     }
@@ -219,29 +228,39 @@ where
         stamp: Stamp,
         stored: Timestamp,
         value: T,
-        lifetime: Duration,
+        lives: Lives,
     ) -> Result<()> {
-        let bytes = serde_json::to_vec(&Record { stored, stamp, value })
+        let mark = chance();
+        let record = serde_json::to_vec(&Record { stored, stamp, mark, value })
             .map_err(|_| Error::new(ErrorKind::InvalidInput, "an answer could not be written as JSON"))?;
-        self.ask(self.cache.set(&self.answer_key(key), bytes.into(), lifetime)).await
+        let (answer_key, mark_key) = (self.answer_key(key), self.mark_key(key));
+        let answer = self.cache.set(&answer_key, record.into(), lives.at_all);
+        if lives.as_current.is_zero() {
+            return self.ask(answer).await;
+        }
+        let marking = self.cache.set(&mark_key, bytes(mark), lives.as_current);
+        self.ask(try_join(answer, marking)).await.map(drop)
     }
 
     async fn outdate(&self, tags: &[&str]) -> Result<()> {
         for tag in tags {
-            let bytes: Arc<[u8]> = new_generation().to_be_bytes().to_vec().into();
             // past the breaker: a write must not be lost because reads were slow
             let key = self.generation_key(tag);
-            self.timeout.run(self.cache.set(&key, bytes, Self::GENERATION_LIFETIME)).await?;
+            self.timeout.run(self.cache.set(&key, bytes(chance()), Self::GENERATION_LIFETIME)).await?;
         }
         Ok(())
     }
 }
 
-/// Generations are compared only for being the same, so chance serves where counting would need a trip.
-fn new_generation() -> u64 {
+/// Generations and marks are compared only for being the same, so chance serves where counting would need a trip.
+fn chance() -> u64 {
     fastrand::u64(..)
 }
 
-fn generation(bytes: &[u8]) -> Option<u64> {
+fn bytes(number: u64) -> Arc<[u8]> {
+    number.to_be_bytes().to_vec().into()
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }

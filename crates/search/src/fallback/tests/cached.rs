@@ -291,3 +291,20 @@ async fn what_was_kept_while_the_clock_was_ahead_is_not_young_when_that_day_come
     tokio::time::sleep(Duration::from_hours(24) + Duration::from_secs(10)).await;
     assert_eq!(fallback.call(1).await.unwrap().as_str(), "fresh");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_by_a_clock_that_was_ahead_from_its_start_is_not_young_to_others_later() {
+    let world = World::new();
+    let (engine, database) = world.backends();
+    let (cache, _) = shared();
+    let right = Wall { set_by: Arc::default(), ..world.clock.clone() };
+    world.clock.set(60_000);
+    let ahead = world.builder(&engine, &database).cache(cache.clone()).build().unwrap();
+    let two = world.builder(&engine, &database).clock(Arc::new(right)).cache(cache).build().unwrap();
+    let _kept = ahead.call(1).await.unwrap();
+    world.clock.set(-60_000);
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    assert_eq!(two.call(1).await.unwrap().as_str(), "fresh");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(two.call(1).await.unwrap().as_str(), "cached");
+}
