@@ -28,9 +28,11 @@ macro_rules! view_laws {
             $harness,
             [$crate::conformance::views],
             law_01_once,
+            law_01_once_where_windows_meet,
             law_02_exact,
             law_03_windows,
             law_03_a_clock_that_ran_ahead,
+            law_03_a_clock_that_was_ahead_and_is_set_right,
             law_04_forgotten,
             law_04_forgotten_beside_views,
         );
@@ -61,6 +63,21 @@ pub async fn law_01_once(harness: &impl ViewHarness) -> Verdict {
     for bad in ["", "a\0b"] {
         let refused = store.see(bad, window(1), Mark::new(7)).await.map_err(|error| error.kind());
         same!(refused, Err(ErrorKind::InvalidInput), "an id that is none");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Who looks again counts once in each window, however many windows are looked at by turns.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_01_once_where_windows_meet(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    let mut seen = BTreeSet::new();
+    for number in [10, 11, 10, 12, 10, 9, 13, 11, 10, 12, 9] {
+        let counted = store.see("글", window(number), Mark::new(7)).await?.counted;
+        same!(counted, seen.insert(number), "whether a view in window {number} counts");
     }
     Ok(Kept::Whole)
 }
@@ -123,6 +140,26 @@ pub async fn law_03_a_clock_that_ran_ahead(harness: &impl ViewHarness) -> Verdic
     same!(store.see("a", window(100), Mark::new(2)).await?, Seen::new(true, 3), "another view");
     same!(store.see("a", window(101), Mark::new(2)).await?, Seen::new(true, 4), "a view in the next window");
     same!(store.see("a", window(100), Mark::new(3)).await?, Seen::new(true, 5), "a clock that lags");
+    Ok(Kept::Whole)
+}
+
+/// A window that somebody's clock had run ahead to is a window like others when it comes.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not.
+pub async fn law_03_a_clock_that_was_ahead_and_is_set_right(harness: &impl ViewHarness) -> Verdict {
+    let store = harness.open().await;
+    for number in [100, 90, 91] {
+        same!(store.see("a", window(number), Mark::new(1)).await?.counted, true, "a view in window {number}");
+    }
+    if store.clean_up(window(90)).await? == 0 {
+        return Ok(Kept::Skipped("it drops marks by itself, in its own time"));
+    }
+    for (number, total) in [(90, 3), (91, 3), (100, 4)] {
+        let seen = store.see("a", window(number), Mark::new(1)).await?;
+        same!(seen, Seen::new(number == 100, total), "a view in window {number} after it was cleaned up");
+    }
     Ok(Kept::Whole)
 }
 

@@ -4,20 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
+use pumasi_core::time::{Clock, SystemClock, after};
 
-use super::{Mark, Seen, ViewStore, ViewWindow};
+use super::{LAG, Mark, Seen, ViewStore, ViewWindow};
 use crate::Result;
 use crate::reactions::check_id;
 
-/// Of how many windows marks are kept: the current one, and the one before for who is a little late.
-const WINDOWS: usize = 2;
+/// Of how many windows marks are kept that are not over. There are no more than two or three, but where clocks are set again and again.
+const WINDOWS: usize = 8;
 
 /// Keeps views in memory; totals are lost with the process. Clones share them.
 ///
-/// The marks of the two windows that were looked at last are kept, up to a [limit](Self::with_limit) each (default 1,000,000,
-/// some 30 MB). What comes beyond the limit does not count until the next window: who floods it with addresses inflates nothing.
+/// The marks of a window are kept until a minute after it is over, by a clock that nobody sets, and up to a [limit](Self::with_limit)
+/// (default 1,000,000, some 30 MB). What comes beyond the limit does not count until the next window: who floods it with addresses inflates nothing.
 /// The totals of all items stay, as many as there are items.
 #[derive(Clone)]
 pub struct MemoryViews {
@@ -29,10 +31,36 @@ pub struct MemoryViews {
 struct State {
     /// Items by number, so that a mark does not hold a name.
     items: HashMap<String, Item>,
-    /// The marks of the windows that were looked at last, the last one first: a clock that runs ahead takes the place of one of
-    /// them, and no more.
-    windows: Vec<(i64, HashSet<(u64, i64)>)>,
+    windows: Vec<Window>,
     next: u64,
+}
+
+/// The marks of a window, each with the number of its item.
+struct Window {
+    number: i64,
+    ends: Instant,
+    marks: HashSet<(u64, i64)>,
+}
+
+impl State {
+    /// Looks a window up, which is made if it is not there, and drops those that are over.
+    fn window(&mut self, window: ViewWindow) -> Option<&mut Window> {
+        let now = SystemClock.instant();
+        let ends = after(now, window.remaining.saturating_add(LAG));
+        self.windows.retain(|kept| kept.number == window.number || kept.ends > now);
+        if let Some(place) = self.windows.iter().position(|kept| kept.number == window.number) {
+            let kept = self.windows.get_mut(place)?;
+            kept.ends = kept.ends.max(ends);
+            return Some(kept);
+        }
+        if self.windows.len() >= WINDOWS {
+            let first = self.windows.iter().enumerate().min_by_key(|(_, kept)| kept.ends);
+            let first = first.map_or(0, |(place, _)| place);
+            self.windows.swap_remove(first);
+        }
+        self.windows.push(Window { number: window.number, ends, marks: HashSet::new() });
+        self.windows.last_mut()
+    }
 }
 
 struct Item {
@@ -76,11 +104,9 @@ impl ViewStore for MemoryViews {
         check_id("an item", item)?;
         let state = &mut *self.lock();
         let no = state.items.get(item).map_or(state.next, |item| item.no);
-        let known = state.windows.iter().position(|(number, _)| *number == window.number);
-        let mut marks = known.map(|place| state.windows.remove(place).1).unwrap_or_default();
-        let counted = marks.len() < self.limit && marks.insert((no, mark.number()));
-        state.windows.insert(0, (window.number, marks));
-        state.windows.truncate(WINDOWS);
+        let counts =
+            |kept: &mut Window| kept.marks.len() < self.limit && kept.marks.insert((no, mark.number()));
+        let counted = state.window(window).is_some_and(counts);
         if !counted {
             return Ok(Seen { counted, total: state.items.get(item).map_or(0, |item| item.total) });
         }
@@ -112,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_a_flood_counts_for_nothing() {
         let views = MemoryViews::new().with_limit(NonZeroUsize::new(10).unwrap());
         let window = |number| ViewWindow::new(number, Duration::from_secs(1));
@@ -123,8 +149,11 @@ mod tests {
         for number in 8..100 {
             assert!(views.see("post", window(number), Mark::new(1)).await.unwrap().counted);
         }
-        assert_eq!(views.lock().windows.len(), 2);
+        assert_eq!(views.lock().windows.len(), WINDOWS);
         assert!(views.see("post", window(98), Mark::new(2)).await.unwrap().counted);
         assert!(!views.see("post", window(99), Mark::new(1)).await.unwrap().counted);
+        tokio::time::sleep(LAG + Duration::from_secs(1)).await;
+        assert!(!views.see("post", window(99), Mark::new(1)).await.unwrap().counted);
+        assert_eq!(views.lock().windows.len(), 1);
     }
 }

@@ -62,6 +62,8 @@ impl fmt::Debug for PostgresViews {
     }
 }
 
+const CLEAN_UP: &str = "DELETE FROM pumasi_view_mark WHERE \"window\" < $1 OR \"window\" > $2";
+
 fn keeping(error: sqlx::Error) -> Error {
     failed("counting views", error)
 }
@@ -109,8 +111,9 @@ impl ViewStore for PostgresViews {
     }
 
     async fn clean_up(&self, before: ViewWindow) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM pumasi_view_mark WHERE \"window\" < $1")
+        let done = sqlx::query(CLEAN_UP)
             .bind(before.number)
+            .bind(before.number.saturating_add(1))
             .execute(&self.pool)
             .await
             .map_err(keeping)?;

@@ -2,19 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::redis::{Script, cmd};
 use async_trait::async_trait;
 use pumasi_core::redis_link::RedisLink;
 use pumasi_core::time::{Clock, SystemClock};
 
-use super::{Mark, Seen, ViewStore, ViewWindow};
+use super::{LAG, Mark, Seen, ViewStore, ViewWindow};
 use crate::Result;
 use crate::reactions::check_id;
-
-/// For how long marks are kept after their window, for processes whose clock lags.
-const LAG: Duration = Duration::from_mins(1);
 
 /// Keeps views on a Redis server (4 or newer): the marks of an item in a window are a set that goes by itself, the totals one hash.
 ///

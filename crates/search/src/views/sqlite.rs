@@ -79,6 +79,8 @@ impl SqliteViews {
     }
 }
 
+const CLEAN_UP: &str = "DELETE FROM pumasi_view_mark WHERE \"window\" < ?1 OR \"window\" > ?2";
+
 fn keeping(error: sqlx::Error) -> Error {
     failed("counting views", error)
 }
@@ -128,8 +130,9 @@ impl ViewStore for SqliteViews {
     }
 
     async fn clean_up(&self, before: ViewWindow) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM pumasi_view_mark WHERE \"window\" < ?1")
+        let done = sqlx::query(CLEAN_UP)
             .bind(before.number)
+            .bind(before.number.saturating_add(1))
             .execute(&self.pool)
             .await
             .map_err(keeping)?;
