@@ -21,7 +21,8 @@ use crate::leaderboard::Ranking;
 /// decay: Cormode, Shkapenyuk, Srivastava, Xu, 2009); a sum itself would overflow after some hundred half-lives. Events may
 /// come in any order, and be decades apart.
 ///
-/// It is in memory, and built from events when a process starts; the newest few half-lives are enough. Clones share it.
+/// It is in memory, and built from events when a process starts; the newest few half-lives are enough. So it is where this machine's
+/// clock was found to have been ahead: what was counted by it until then would stay first. Clones share it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,8 +55,10 @@ struct State {
     /// Of each item, by signal, the logarithm (base 2) of its decayed count as of the beginning of 1970.
     items: HashMap<Arc<str>, Vec<f64>>,
     order: Ranking<Descending, Arc<str>>,
-    /// Items that are not among the most popular ones, by the turn in which something happened to them last.
-    waiting: BTreeMap<u64, Arc<str>>,
+    /// Items that are not among the most popular ones.
+    waiting: Ranking<Descending, Arc<str>>,
+    /// Those by the turn in which something happened to them last.
+    line: BTreeMap<u64, Arc<str>>,
     turns: HashMap<Arc<str>, u64>,
     turn: u64,
 }
@@ -66,29 +69,42 @@ impl State {
         self.leave(&item);
         if self.order.key(&item).is_none() && self.order.len() >= limit {
             let last = self.order.range(limit - 1..limit).next();
-            let last = last.filter(|(least, _)| score < **least).map(|(_, last)| Arc::clone(last));
-            let Some(last) = last else { return self.wait(item, limit) };
+            let last =
+                last.filter(|(least, _)| score < **least).map(|(least, last)| (*least, Arc::clone(last)));
+            let Some((least, last)) = last else { return self.wait(item, score, limit) };
             self.order.remove(&last);
-            self.wait(last, limit);
+            self.wait(last, least, limit);
         }
         self.order.set(item, score);
     }
 
-    fn wait(&mut self, item: Arc<str>, limit: usize) {
+    fn wait(&mut self, item: Arc<str>, score: Descending, limit: usize) {
         self.turn += 1;
         self.turns.insert(Arc::clone(&item), self.turn);
-        self.waiting.insert(self.turn, item);
-        if self.waiting.len() > limit
-            && let Some((_, longest)) = self.waiting.pop_first()
+        self.line.insert(self.turn, Arc::clone(&item));
+        self.waiting.set(item, score);
+        if self.line.len() > limit
+            && let Some((_, longest)) = self.line.pop_first()
         {
             self.turns.remove(&longest);
+            self.waiting.remove(&longest);
             self.items.remove(&longest);
         }
     }
 
-    fn leave(&mut self, item: &str) {
+    fn leave(&mut self, item: &Arc<str>) {
         if let Some(turn) = self.turns.remove(item) {
-            self.waiting.remove(&turn);
+            self.line.remove(&turn);
+            self.waiting.remove(item);
+        }
+    }
+
+    /// Lets the most popular one of those that wait in.
+    fn let_in(&mut self) {
+        let first = self.waiting.range(0..1).next().map(|(score, item)| (*score, Arc::clone(item)));
+        if let Some((score, item)) = first {
+            self.leave(&item);
+            self.order.set(item, score);
         }
     }
 }
@@ -248,12 +264,14 @@ impl Trending {
         Some(TrendReason { score: finite(signals.iter().map(|share| share.score).sum()), signals })
     }
 
-    /// Forgets an item that is no more.
+    /// Forgets an item that is no more; if it was among the most popular ones, the first of those that wait takes its place.
     pub fn forget(&self, item: &str) {
         let mut state = self.lock();
         if let Some((item, _)) = state.items.remove_entry(item) {
-            state.order.remove(&item);
             state.leave(&item);
+            if state.order.remove(&item).is_some() {
+                state.let_in();
+            }
         }
     }
 }

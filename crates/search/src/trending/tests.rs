@@ -116,3 +116,24 @@ fn what_becomes_popular_little_by_little_is_let_in() {
     assert_eq!(state.items.len(), state.order.len() + state.waiting.len());
     assert_eq!(state.turns.len(), state.waiting.len());
 }
+
+#[test]
+fn the_place_of_a_forgotten_item_is_taken_by_the_most_popular_one_that_waits() {
+    let now = at("2026-11-23T00:00:00Z");
+    let trending = trending(Duration::from_hours(24)).with_limit(NonZeroUsize::new(2).unwrap());
+    for (item, count) in [("a", 9), ("b", 8), ("c", 7), ("d", 1)] {
+        trending.add_many(item, "like", count, now);
+    }
+    let top = || trending.top(9, now).iter().map(|trend| trend.item.to_string()).collect::<Vec<_>>();
+    trending.forget("d");
+    trending.forget("a");
+    assert_eq!(top(), ["b", "c"]);
+    trending.add("e", "like", now);
+    assert_eq!(top(), ["b", "c"]);
+    for item in ["b", "c", "e"] {
+        trending.forget(item);
+    }
+    let state = trending.lock();
+    assert!(state.order.is_empty() && state.waiting.is_empty() && state.line.is_empty());
+    assert!(state.items.is_empty() && state.turns.is_empty());
+}
