@@ -22,6 +22,13 @@ pub trait ReactionHarness: Send + Sync {
     fn is_durable(&self) -> bool {
         true
     }
+
+    /// Makes the counts of an item wrong, as somebody might who changes what the store stands on by another way; tells whether that can
+    /// be (default: it cannot).
+    async fn spoil(&self, item: &str) -> bool {
+        let _ = item;
+        false
+    }
 }
 
 /// Makes one `#[test]` per law of [`Reactions`], in a module of the given name, each on a harness of its own made by the
@@ -41,6 +48,8 @@ macro_rules! reaction_laws {
             law_05_forgotten,
             law_05_forgotten_beside_votes,
             law_06_durable,
+            law_07_recounted,
+            law_07_recounted_beside_votes,
         );
     };
 }
@@ -244,6 +253,14 @@ pub async fn law_05_forgotten(harness: &impl ReactionHarness) -> Verdict {
 ///
 /// [`Broken`] if they are not.
 pub async fn law_05_forgotten_beside_votes(harness: &impl ReactionHarness) -> Verdict {
+    beside_votes(harness, async |store, item| Ok(store.forget(item).await?)).await
+}
+
+/// Does something again and again while people vote, and compares the counts with what stands then.
+async fn beside_votes(
+    harness: &impl ReactionHarness,
+    does: impl AsyncFn(&dyn Reactions, &str) -> Result<(), Broken>,
+) -> Verdict {
     let stores = join_all((0..6).map(|_| harness.open())).await;
     let store = harness.open().await;
     let person = |voter: usize, at: u64| format!("person {voter} {}", at % 5);
@@ -256,14 +273,14 @@ pub async fn law_05_forgotten_beside_votes(harness: &impl ReactionHarness) -> Ve
             }
             Ok::<_, Broken>(())
         });
-        let forgetting = async {
+        let doing = async {
             for _ in 0..5 {
-                store.forget(item).await?;
+                does(&*store, item).await?;
             }
             Ok::<_, Broken>(())
         };
-        let (voted, forgotten) = join(join_all(voting), forgetting).await;
-        voted.into_iter().chain([forgotten]).collect::<Result<(), _>>()?;
+        let (voted, done) = join(join_all(voting), doing).await;
+        voted.into_iter().chain([done]).collect::<Result<(), _>>()?;
         let mut stand = (0, 0);
         for voter in 0..stores.len() {
             for at in 0..5 {
@@ -293,4 +310,44 @@ pub async fn law_06_durable(harness: &impl ReactionHarness) -> Verdict {
     same!(counts(&*store, "글").await?, (1, 0), "counts after it was opened again");
     same!(store.reactions("민지", &["글"]).await?, [Reaction::Like], "a reaction after it was opened again");
     Ok(Kept::Whole)
+}
+
+/// Counts are put right that somebody spoiled.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_07_recounted(harness: &impl ReactionHarness) -> Verdict {
+    let store = harness.open().await;
+    let votes = ["a", "b"].map(|item| {
+        [("p", Reaction::Like), ("q", Reaction::Like), ("r", Reaction::Dislike), ("s", Reaction::None)]
+            .map(|(person, reaction)| vote(item, person, reaction, 1))
+    });
+    store.cast(votes.as_flattened()).await?;
+    let spoiled = harness.spoil("a").await;
+    same!(spoiled, counts(&*store, "a").await? != (2, 1), "whether the counts of an item are spoiled");
+    let recounted = store.recount(&["b", "never there", "a", "a"]).await?;
+    let recounted: Vec<_> = recounted.iter().map(|counts| (counts.likes, counts.dislikes)).collect();
+    same!(recounted, [(2, 1), (0, 0), (2, 1), (2, 1)], "what recounting answers");
+    for (item, stand) in [("a", (2, 1)), ("b", (2, 1)), ("never there", (0, 0))] {
+        same!(counts(&*store, item).await?, stand, "the counts of {item} after it");
+    }
+    store.cast(&[vote("a", "s", Reaction::Like, 2)]).await?;
+    same!(counts(&*store, "a").await?, (3, 1), "counts after a vote since");
+    same!(store.recount(&[""]).await.map_err(|error| error.kind()), Err(ErrorKind::InvalidInput), "a bad id");
+    holds!(store.recount(&[]).await?.is_empty(), "no items were counted");
+    Ok(if spoiled { Kept::Whole } else { Kept::Skipped("nothing can spoil its counts") })
+}
+
+/// Votes that are cast while their item is counted anew are counted once.
+///
+/// # Errors
+///
+/// [`Broken`] if they are not.
+pub async fn law_07_recounted_beside_votes(harness: &impl ReactionHarness) -> Verdict {
+    beside_votes(harness, async |store, item| {
+        store.recount(&[item, "another"]).await?;
+        Ok(())
+    })
+    .await
 }

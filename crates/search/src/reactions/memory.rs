@@ -75,6 +75,16 @@ impl Item {
         }
     }
 
+    fn recount(&mut self) -> Counts {
+        self.counts = Counts::default();
+        for (reaction, _) in self.people.values() {
+            if let Some(count) = self.counts.of(*reaction) {
+                *count += 1;
+            }
+        }
+        self.counts
+    }
+
     fn reaction(&self, person: &str) -> Reaction {
         self.people.get(person).map_or(Reaction::None, |(reaction, _)| *reaction)
     }
@@ -118,5 +128,12 @@ impl Reactions for MemoryReactions {
         check_id("an item", item)?;
         self.lock().remove(item);
         Ok(())
+    }
+
+    async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let mut kept = self.lock();
+        let recount = |item: &&str| kept.get_mut(*item).map_or_else(Counts::default, Item::recount);
+        Ok(items.iter().map(recount).collect())
     }
 }

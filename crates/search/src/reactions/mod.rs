@@ -150,6 +150,8 @@ pub struct Tally {
 /// 5. **Forgotten.** After [`forget`](Self::forget) nothing of the item is there. A vote that is cast at the same time is forgotten
 ///    whole, or stands and is counted.
 /// 6. **Durable.** What was answered is there for whoever opens the same store (except in memory).
+/// 7. **Recounted.** After [`recount`](Self::recount) the counts are exact, whatever somebody did to the store by another way; votes
+///    that are cast at the same time are counted.
 #[async_trait]
 pub trait Reactions: fmt::Debug + Send + Sync {
     /// Casts votes; answers each in its place.
@@ -180,6 +182,15 @@ pub trait Reactions: fmt::Debug + Send + Sync {
     ///
     /// As [`cast`](Self::cast).
     async fn forget(&self, item: &str) -> Result<()>;
+
+    /// Counts the reactions to items anew, by the people whose reactions stand, and puts right what is not; answers the counts, each in
+    /// its place. It reads all reactions to the items. Voting does not need it: it is for when rows were deleted by hand, or brought in
+    /// from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`cast`](Self::cast).
+    async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>>;
 }
 
 macro_rules! forward {
@@ -200,6 +211,10 @@ macro_rules! forward {
 
             async fn forget(&self, item: &str) -> Result<()> {
                 (**self).forget(item).await
+            }
+
+            async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>> {
+                (**self).recount(items).await
             }
         }
     )+};

@@ -1,5 +1,6 @@
 //! Reactions in PostgreSQL.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -17,11 +18,15 @@ const MIGRATION: Migration = Migration {
     steps: &[include_str!("sql/postgres/schema_1.sql")],
 };
 
+/// Drops the count of an item without reactions.
+const FORGET_NOTHING: &str =
+    "DELETE FROM pumasi_reaction_count WHERE item = $1 AND likes = 0 AND dislikes = 0";
+
 /// Keeps reactions in PostgreSQL 12 or newer.
 ///
 /// A row a person and item, and the counts by a trigger from the row as it was and as it is: exact under any concurrency, and
-/// also for whoever adds and changes rows by SQL (to delete them is [`forget`](Reactions::forget)'s). Votes on one item wait for
-/// one another.
+/// also for whoever adds and changes rows by SQL. To delete them is [`forget`](Reactions::forget)'s; whoever deletes those of a member,
+/// say, [recounts](Reactions::recount) the items. Votes on one item wait for one another.
 ///
 /// [`migrate`](Self::migrate) makes the tables; their names begin with `pumasi_reaction`, in the first schema of the
 /// connection's `search_path`. Clones share the pool.
@@ -134,11 +139,26 @@ impl Reactions for PostgresReactions {
             .execute(&mut *transaction)
             .await
             .map_err(keeping)?;
-        sqlx::query("DELETE FROM pumasi_reaction_count WHERE item = $1 AND likes = 0 AND dislikes = 0")
-            .bind(item)
-            .execute(&mut *transaction)
-            .await
-            .map_err(keeping)?;
+        sqlx::query(FORGET_NOTHING).bind(item).execute(&mut *transaction).await.map_err(keeping)?;
         transaction.commit().await.map_err(keeping)
+    }
+
+    async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        // in the order in which votes lock them
+        let sorted: BTreeSet<&str> = items.iter().copied().collect();
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(keeping)?;
+        for item in sorted {
+            for statement in [
+                include_str!("sql/postgres/lock_count.sql"),
+                include_str!("sql/postgres/recount.sql"),
+                FORGET_NOTHING,
+            ] {
+                sqlx::query(statement).bind(item).execute(&mut *transaction).await.map_err(keeping)?;
+            }
+        }
+        let tallies = tally(&mut *transaction, items.to_vec(), vec![""; items.len()]).await?;
+        transaction.commit().await.map_err(keeping)?;
+        Ok(tallies.into_iter().map(|tally| tally.counts).collect())
     }
 }

@@ -32,6 +32,7 @@ pub struct RedisReactions {
     prefix: Arc<str>,
     cast: Arc<Script>,
     tally: Arc<Script>,
+    recount: Arc<Script>,
 }
 
 impl RedisReactions {
@@ -51,6 +52,7 @@ impl RedisReactions {
             prefix: "pumasi:reaction:".into(),
             cast: Arc::new(Script::new(include_str!("lua/cast.lua"))),
             tally: Arc::new(Script::new(include_str!("lua/tally.lua"))),
+            recount: Arc::new(Script::new(include_str!("lua/recount.lua"))),
         }
     }
 
@@ -123,5 +125,11 @@ impl Reactions for RedisReactions {
         let mut unlink = cmd("UNLINK");
         unlink.arg(format!("{}{item}", self.prefix));
         self.link.query::<u64>("forgetting reactions", &unlink).await.map(drop)
+    }
+
+    async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let tallies = self.run(&self.recount, items).await?;
+        Ok(tallies.into_iter().map(|tally| tally.counts).collect())
     }
 }

@@ -127,4 +127,20 @@ impl Reactions for SqliteReactions {
         }
         transaction.commit().await.map_err(keeping)
     }
+
+    async fn recount(&self, items: &[&str]) -> Result<Vec<Counts>> {
+        items.iter().try_for_each(|item| check_id("an item", item))?;
+        let mut writing = Writing::begin(&self.pool).await.map_err(keeping)?;
+        for item in items {
+            for statement in [
+                include_str!("sql/sqlite/recount.sql"),
+                "DELETE FROM pumasi_reaction_count WHERE item = ?1 AND likes = 0 AND dislikes = 0",
+            ] {
+                sqlx::query(statement).bind(item).execute(&mut *writing).await.map_err(keeping)?;
+            }
+        }
+        let tallies = tally(&mut *writing, items.iter().map(|item| (*item, ""))).await?;
+        writing.commit().await.map_err(keeping)?;
+        Ok(tallies.into_iter().map(|tally| tally.counts).collect())
+    }
 }

@@ -19,6 +19,13 @@ impl ReactionHarness for Memory {
     }
 }
 
+/// The vote of somebody whose reaction was deleted by hand: it is counted twice.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+fn again(item: &str) -> pumasi_search::reactions::Vote {
+    use pumasi_search::reactions::{Reaction, Vote};
+    Vote::new(item, "p", Reaction::Like, pumasi_core::time::Timestamp::from_micros(1))
+}
+
 pumasi_search::reaction_laws!(memory, Memory(MemoryReactions::new()));
 
 #[cfg(feature = "sqlite")]
@@ -30,18 +37,30 @@ mod on_sqlite {
 
     struct Sqlite(tempfile::TempDir);
 
-    #[async_trait]
-    impl ReactionHarness for Sqlite {
-        async fn open(&self) -> Arc<dyn Reactions> {
+    impl Sqlite {
+        async fn pool(&self) -> sqlx::SqlitePool {
             let options = SqliteConnectOptions::new()
                 .filename(self.0.path().join("reactions.db"))
                 .create_if_missing(true)
                 .busy_timeout(std::time::Duration::from_mins(1))
                 .journal_mode(SqliteJournalMode::Wal);
-            let pool = open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap();
-            let store = SqliteReactions::new(pool);
+            open_sqlite(SqlitePoolOptions::new().max_connections(2), options).await.unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl ReactionHarness for Sqlite {
+        async fn open(&self) -> Arc<dyn Reactions> {
+            let store = SqliteReactions::new(self.pool().await);
             store.migrate().await.unwrap();
             Arc::new(store)
+        }
+
+        async fn spoil(&self, item: &str) -> bool {
+            let delete = "DELETE FROM pumasi_reaction WHERE item = ?1 AND person = 'p'";
+            sqlx::query(delete).bind(item).execute(&self.pool().await).await.unwrap();
+            self.open().await.cast(&[again(item)]).await.unwrap();
+            true
         }
     }
 
@@ -63,6 +82,13 @@ mod on_postgres {
             let store = PostgresReactions::new(self.0.pool.clone());
             store.migrate().await.unwrap();
             Arc::new(store)
+        }
+
+        async fn spoil(&self, item: &str) -> bool {
+            let delete = "DELETE FROM pumasi_reaction WHERE item = $1 AND person = 'p'";
+            sqlx::query(delete).bind(item).execute(&self.pool).await.unwrap();
+            self.open().await.cast(&[again(item)]).await.unwrap();
+            true
         }
     }
 
@@ -102,6 +128,15 @@ mod on_redis {
         async fn open(&self) -> Arc<dyn Reactions> {
             let link = RedisLink::open(&self.url).unwrap().with_timeout(Duration::from_secs(20));
             Arc::new(RedisReactions::new(link).with_prefix(&self.prefix))
+        }
+
+        async fn spoil(&self, item: &str) -> bool {
+            let mut delete = ::redis::cmd("HDEL");
+            delete.arg(format!("{}{item}", self.prefix)).arg("pp");
+            let link = RedisLink::open(&self.url).unwrap();
+            assert_eq!(link.query::<u64>("deleting by hand", &delete).await.unwrap(), 1);
+            self.open().await.cast(&[again(item)]).await.unwrap();
+            true
         }
     }
 
