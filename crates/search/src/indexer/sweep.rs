@@ -109,7 +109,7 @@ impl Sweep {
                     tracing::warn!(engine, %kind, %error, "the index cannot be compared with its source");
                 }
                 Ok(()) if failed => {
-                    tracing::info!(engine = self.engine, "the index is compared with its source")
+                    tracing::info!(engine = self.engine, "the index is compared with its source");
                 }
                 _ => {}
             }
