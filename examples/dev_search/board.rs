@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -10,7 +11,7 @@ use pumasi_core::event::{Envelope, State};
 use pumasi_core::time::{SystemClock, Timestamp};
 use pumasi_core::{Error, Result};
 use pumasi_search::Change;
-use pumasi_search::indexer::Source;
+use pumasi_search::indexer::{Journal, Recent, Source};
 use serde_json::json;
 use support::auth::random_secret;
 use support::database::{Connection, Database, Sql};
@@ -30,6 +31,11 @@ const LOCK: Sql = Sql {
     sqlite: "SELECT id FROM entries WHERE id = $1",
     postgres: "SELECT id FROM entries WHERE id = $1 FOR UPDATE",
 };
+/// How long it is remembered what was taken out: much longer than engines are told of late.
+const REMEMBERED: Duration = Duration::from_hours(24);
+/// What was changed after a moment, or at it to entries whose ids come after one.
+const SINCE: &str = "SELECT id, at FROM (SELECT id, at FROM entries UNION ALL SELECT id, at FROM removed_entries) AS changed \
+                     WHERE at >= $1 AND (at > $1 OR id > $2) ORDER BY at, id LIMIT $3";
 /// Who has ordered an entry, and how often each order was begun.
 const BUYERS: &str = "SELECT orders.person, coalesce(order_turns.turn, 0) FROM orders LEFT JOIN order_turns \
                       ON order_turns.entry = orders.entry AND order_turns.person = orders.person \
@@ -138,6 +144,8 @@ impl Board {
     pub(crate) async fn remove(&self, id: &str, undone: &[Buyer], now: Timestamp) -> Result<Removed> {
         let event = Envelope::new(TOPIC, id, State::Deleted, version(now.as_micros())).with_occurred_at(now);
         let removing = |error| failed("removing an entry", error);
+        let remembered = i64::try_from(REMEMBERED.as_micros()).unwrap_or(i64::MAX);
+        let forgotten = now.as_micros().saturating_sub(remembered);
         on!(&self.database, pool, begin => {
             let mut transaction = begin().await.map_err(removing)?;
             // The next statement sees every order that was noted before the entry was locked.
@@ -153,6 +161,10 @@ impl Board {
             }
             let delete = sqlx::query("DELETE FROM entries WHERE id = $1").bind(id).execute(&mut *transaction);
             delete.await.map_err(removing)?;
+            let note = sqlx::query("INSERT INTO removed_entries (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+            note.bind(id).bind(now.as_micros()).execute(&mut *transaction).await.map_err(removing)?;
+            let forget = sqlx::query("DELETE FROM removed_entries WHERE at < $1").bind(forgotten);
+            forget.execute(&mut *transaction).await.map_err(removing)?;
             self.outbox.write(&mut *transaction, &[event]).await?;
             transaction.commit().await.map_err(removing)?;
             Ok(Removed::Done)
@@ -212,5 +224,18 @@ impl Source for Board {
             on!(&self.database, pool => sqlx::query_as(query).bind(ids).fetch_all(pool).await)
                 .map_err(reading)?;
         entries.iter().map(Entry::change).collect()
+    }
+}
+
+#[async_trait]
+impl Journal for Board {
+    async fn since(&self, at: Timestamp, after: &str, limit: usize) -> Result<Vec<Recent>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let changed: Vec<(String, i64)> = on!(&self.database, pool => {
+            sqlx::query_as(SINCE).bind(at.as_micros()).bind(after).bind(limit).fetch_all(pool).await
+        })
+        .map_err(|error| failed("reading what was changed of late", error))?;
+        let recent = |(id, at)| Recent { id, version: version(at), at: Timestamp::from_micros(at) };
+        Ok(changed.into_iter().map(recent).collect())
     }
 }

@@ -5,17 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pumasi_core::cache::Cache;
-use pumasi_core::event::{Consumer, EventBus, EventId, Shutdown, Subscription};
+use pumasi_core::event::{Consumer, EventBus, EventId, Subscription};
 use pumasi_core::resilience::Backoff;
 use pumasi_core::{Error, ErrorKind, Result};
 #[cfg(feature = "postgres")]
 use pumasi_search::PostgresEngine;
-use pumasi_search::indexer::{self, Indexer};
+use pumasi_search::indexer::{self, Indexer, Sweep};
 use pumasi_search::{Document, MemoryEngine, PageCache, SearchEngine, TantivyEngine};
 use support::database::Database;
 use support::servers;
-use tokio::task::JoinSet;
+use support::service::Host;
+use tokio::sync::oneshot;
 
 use crate::board::Board;
 use crate::cable::Cable;
@@ -73,30 +75,42 @@ async fn index(data: &Path) -> Result<TantivyEngine> {
     Ok(opened.with_name(INDEX))
 }
 
-/// Brings the engines in step with the table, whatever they have missed since they were last in use; one that is away follows when it is
-/// back.
-pub(super) async fn catch_up(board: &Board, engines: &Engines, shutdown: &Shutdown) {
-    let mut filling = JoinSet::new();
-    for engine in [&engines.primary, &engines.fallback] {
-        let (board, engine, shutdown) = (board.clone(), engine.clone(), shutdown.clone());
-        filling.spawn(async move {
-            while let Err(error) = caught_up(&board, &engine).await {
-                tracing::warn!(
-                    engine = engine.name(),
-                    error = &error as &dyn std::error::Error,
-                    "not filled"
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                    () = shutdown.triggered() => return,
-                }
+/// Brings the engines in step with the table, whatever they have missed since they were last in use, and compares them with it from then
+/// on; one that is away follows when it is back.
+pub(super) async fn keep_up(
+    board: &Board,
+    engines: &Engines,
+    indexers: [Indexer; 2],
+    host: &mut Host,
+) -> Result<()> {
+    let mut filling = Vec::new();
+    for (engine, indexer) in [&engines.primary, &engines.fallback].into_iter().zip(indexers) {
+        let sweep = Sweep::new(engine.name(), board.clone(), indexer, engines.search.clone())?;
+        let (filled, is_filled) = oneshot::channel();
+        filling.push(is_filled);
+        let (board, engine, shutdown) = (board.clone(), engine.clone(), host.shutdown.clone());
+        host.also(async move {
+            tokio::select! {
+                () = fill(&board, &engine) => {}
+                () = shutdown.triggered() => return,
             }
+            let mut sweep = sweep;
+            // What it fails with is told by the next one.
+            let _compared = sweep.once().await;
+            let _waited_for = filled.send(());
+            sweep.run(&shutdown).await;
         });
     }
-    let all = async { while filling.join_next().await.is_some() {} };
-    if tokio::time::timeout(AT_START, all).await.is_err() {
+    if tokio::time::timeout(AT_START, join_all(filling)).await.is_err() {
         tracing::warn!("serving while an engine is being filled");
-        filling.detach_all();
+    }
+    Ok(())
+}
+
+async fn fill(board: &Board, engine: &Cable) {
+    while let Err(error) = caught_up(board, engine).await {
+        tracing::warn!(engine = engine.name(), error = &error as &dyn std::error::Error, "not filled");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -147,19 +161,31 @@ pub(super) async fn forget(groups: [String; 3], engines: Engines, bus: Arc<dyn E
     }
 }
 
-/// Follows the table with each engine, by events, however long the engine is away.
-pub(super) fn consumers(groups: &[String; 3], engines: &Engines, bus: &Arc<dyn EventBus>) -> Vec<Consumer> {
-    let consumer = |(name, group): (&&str, &String)| {
-        let engine =
-            [&engines.primary, &engines.fallback].into_iter().find(|engine| engine.name() == *name)?;
+/// What applies changes to the engines, the primary first.
+pub(super) fn indexers(engines: &Engines) -> [Indexer; 2] {
+    [&engines.primary, &engines.fallback].map(|engine| {
         let indexer = Indexer::start(engine.clone(), |event| {
             Ok(Some(Document::new(event.key.as_str(), event.payload.clone())))
-        })
-        .with_search(engines.search.clone());
-        let consumer = Consumer::new(bus.clone(), Subscription::new(group.as_str(), [TOPIC]), indexer)
-            .with_max_attempts(u32::MAX)
-            .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_secs(2)))
-            .with_drain_limit(Duration::from_secs(2));
+        });
+        indexer.with_search(engines.search.clone())
+    })
+}
+
+/// Follows the table with each engine, by events, however long the engine is away.
+pub(super) fn consumers(
+    groups: &[String; 3],
+    engines: &Engines,
+    indexers: &[Indexer; 2],
+    bus: &Arc<dyn EventBus>,
+) -> Vec<Consumer> {
+    let consumer = |(name, group): (&&str, &String)| {
+        let mut each = [&engines.primary, &engines.fallback].into_iter().zip(indexers);
+        let (_, indexer) = each.find(|(engine, _)| engine.name() == *name)?;
+        let consumer =
+            Consumer::new(bus.clone(), Subscription::new(group.as_str(), [TOPIC]), indexer.clone())
+                .with_max_attempts(u32::MAX)
+                .with_backoff(Backoff::new(Duration::from_millis(200), Duration::from_secs(2)))
+                .with_drain_limit(Duration::from_secs(2));
         Some(consumer)
     };
     NAMES.iter().zip(groups).filter_map(consumer).collect()

@@ -109,6 +109,7 @@ pub(crate) async fn run(options: Options) -> Told {
         Engine::with_options(store, shop.clone(), EngineOptions::new().with_lease(LEASE).keeping_ended());
     let (asked, books, partner) = (engines.clone(), board.clone(), shop.clone());
     let (primary, fallback) = (engines.primary.clone(), engines.fallback.clone());
+    let followed = engines.clone();
     let answers = |engine: Cable| async move { engine.status().await.map(drop) };
     let ready = host
         .ready()
@@ -125,6 +126,10 @@ pub(crate) async fn run(options: Options) -> Told {
         .with_cache(cache)
         .with_spare("primary", move || answers(primary.clone()))
         .with_spare("fallback", move || answers(fallback.clone()))
+        .with_spare("following", move || {
+            let engines = followed.clone();
+            async move { engines.follow().await }
+        })
         .with_spare("partner", move || std::future::ready(partner.answers()));
     let service = Arc::new(Service {
         cursors: CursorKey::new(board.secret("cursors").await?)?,
@@ -138,10 +143,11 @@ pub(crate) async fn run(options: Options) -> Told {
     host.works_on(Relay::new(service.board.outbox.store(), bus.clone()).run(host.shutdown.clone()));
     let groups = follow::groups(&options.data)?;
     host.also(follow::forget(groups.clone(), service.engines.clone(), bus.clone()));
-    for consumer in follow::consumers(&groups, &service.engines, &bus) {
+    let indexers = follow::indexers(&service.engines);
+    for consumer in follow::consumers(&groups, &service.engines, &indexers, &bus) {
         host.works_on(consumer.run(host.shutdown.clone()));
     }
-    follow::catch_up(&service.board, &service.engines, &host.shutdown).await;
+    follow::keep_up(&service.board, &service.engines, indexers, &mut host).await?;
     host.also(service.engines.clone().watch(host.shutdown.clone()));
     let stopping = host.shutdown.clone();
     host.works_on(async move { engine.run(&stopping).await });

@@ -40,7 +40,7 @@ pub(super) struct Found {
     cause: Option<&'static str>,
     /// How old an answer of the cache is.
     age_ms: Option<u64>,
-    /// How far the engine is behind the newest change, where it stands in for another one; none, if it is the usual one, or does not know.
+    /// How far the engine is behind the newest change, where it stands in for another one or is known to be late.
     lag_ms: Option<u64>,
     /// What the answer lacks.
     gaps: Vec<String>,
@@ -175,8 +175,8 @@ pub(super) struct EngineRow {
     /// `closed`, `half_open` or `open`; none for the last one, which is asked whatever its health.
     circuit: Option<&'static str>,
     documents: Option<u64>,
-    /// How far it is behind the newest change that any engine took: 0 where it took that one, none where it took no change since it was
-    /// opened, or where nobody has looked at it yet.
+    /// How far it is behind the newest change of the table, or how long ago it was last known to have all, where that is more than five
+    /// seconds: 0 where it took that change, none where there is none, or nobody has looked at it yet.
     lag_ms: Option<u64>,
     /// Whether it holds so few documents that it must have lost them.
     wiped: bool,

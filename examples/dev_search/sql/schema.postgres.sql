@@ -12,6 +12,12 @@ CREATE TABLE IF NOT EXISTS entries (
     at BIGINT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at);
+-- What was taken out of late, so that engines are told of it.
+CREATE TABLE IF NOT EXISTS removed_entries (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    at BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS removed_entries_by_time ON removed_entries (at);
 CREATE TABLE IF NOT EXISTS orders (
     id TEXT COLLATE "C" PRIMARY KEY,
     entry TEXT NOT NULL,

@@ -12,6 +12,12 @@ CREATE TABLE IF NOT EXISTS entries (
     at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at);
+-- What was taken out of late, so that engines are told of it.
+CREATE TABLE IF NOT EXISTS removed_entries (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS removed_entries_by_time ON removed_entries (at);
 CREATE TABLE IF NOT EXISTS orders (
     id TEXT PRIMARY KEY,
     entry TEXT NOT NULL,

@@ -1,6 +1,10 @@
 //! Searching, whatever becomes of the engines.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use pumasi_core::event::{Envelope, EventBus as _, SqliteBus, State};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use support::child::Running;
 use support::servers;
 
@@ -133,6 +137,45 @@ async fn how_the_engines_stand_is_shown_also_while_nobody_searches() {
         assert!(metrics.contains(&format!("pumasi_search_{told}")), "{told} is not in {metrics}");
     }
     assert!(!metrics.contains("pumasi_fallback_answers_total"), "somebody searched: {metrics}");
+}
+
+#[tokio::test]
+async fn what_no_event_tells_of_is_read_from_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    site.search_until("검색 엔진", |found| found["served"] == "fresh").await;
+    let board = SqliteConnectOptions::new().filename(folder.path().join("board.sqlite"));
+    let mut board = SqliteConnection::connect_with(&board).await.unwrap();
+    let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+    let insert = "INSERT INTO entries (id, kind, category, lang, title, body, author, likes, price_krw, places, at) \
+                  VALUES ('lost', 'post', 'backend', 'ko', '코뿔소를 찾아서', '본문', '민수', 0, 0, 0, $1)";
+    sqlx::query(insert).bind(now()).execute(&mut board).await.unwrap();
+    let is_found = |found: &Value| found["served"] == "fresh" && ids(found) == ["lost"];
+    site.search_until("코뿔소", is_found).await;
+    site.cut("primary", "refused").await;
+    site.search_until("코뿔소", |found| found["engine"] == "database" && ids(found) == ["lost"]).await;
+    site.cut("primary", "whole").await;
+    let removed = "INSERT INTO removed_entries (id, at) VALUES ('lost', $1)";
+    sqlx::query(removed).bind(now()).execute(&mut board).await.unwrap();
+    sqlx::query("DELETE FROM entries WHERE id = 'lost'").execute(&mut board).await.unwrap();
+    site.search_until("코뿔소", |found| found["served"] == "fresh" && ids(found).is_empty()).await;
+    site.until("/readyz", Nobody, |ready| ready["dependencies"]["following"] == "up").await;
+}
+
+#[tokio::test]
+async fn while_the_table_cannot_be_compared_no_answer_is_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &[]);
+    site.search_until("검색 엔진", |found| found["served"] == "fresh").await;
+    let board = SqliteConnectOptions::new().filename(folder.path().join("board.sqlite"));
+    let mut board = SqliteConnection::connect_with(&board).await.unwrap();
+    sqlx::query("ALTER TABLE removed_entries RENAME TO gone").execute(&mut board).await.unwrap();
+    let late = |found: &Value| found["served"] == "degraded" && found["cause"] == "lagging";
+    let found = site.search_until("검색 엔진", late).await;
+    assert!(found["engine"] == "engine" && found["lag_ms"].as_u64() > Some(5_000), "{found}");
+    site.until("/readyz", Nobody, |ready| ready["dependencies"]["following"] == "down").await;
+    sqlx::query("ALTER TABLE gone RENAME TO removed_entries").execute(&mut board).await.unwrap();
+    site.search_until("검색 엔진", |found| found["served"] == "fresh").await;
 }
 
 #[tokio::test]
