@@ -146,7 +146,9 @@ fn answers_that_are_folded_away_are_read() {
                 <h3>How much is it?</h3><div hidden=until-found><p>Nothing.</div><h3>Where?</h3><section hidden='Until-Found'>At the bridge.</section>\
                 <h3>When?</h3><div hidden=hidden>never</div>";
     let text = load(page).text;
-    for shown in ["언제 뛰나요?", "화요일 저녁입니다.", "실내에서 뜁니다.", "Nothing.", "At the bridge.", "When?"] {
+    for shown in
+        ["언제 뛰나요?", "화요일 저녁입니다.", "실내에서 뜁니다.", "Nothing.", "At the bridge.", "When?"]
+    {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     assert!(!text.contains("never"), "{text}");

@@ -9,7 +9,7 @@ use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use super::member::MemberId;
 use super::period::{Period, Window};
 use super::place::{Around, Listing, Movement, Place, percentile};
-use super::record::{Record, Submitted};
+use super::record::{Record, Submitted, Withdrawn};
 use super::store::{Board, BoardStore};
 use crate::Result;
 
@@ -186,6 +186,34 @@ impl<M: MemberId> Leaderboard<M> {
             self.submit_to(window.name(), records, &again, &mut answers).await?;
         }
         Ok(answers)
+    }
+
+    /// Takes back a record of `at`, in whichever window it counted, if that one is not over.
+    ///
+    /// # Errors
+    ///
+    /// As [`BoardStore::withdraw`].
+    pub async fn withdraw(&self, member: &M, source: &str, at: Timestamp) -> Result<Withdrawn> {
+        self.withdraw_received(member, source, at, self.clock.now()).await
+    }
+
+    /// Takes a record back as of another moment than now, by which it is decided whether that is late.
+    ///
+    /// # Errors
+    ///
+    /// As [`BoardStore::withdraw`].
+    pub async fn withdraw_received(
+        &self,
+        member: &M,
+        source: &str,
+        at: Timestamp,
+        received: Timestamp,
+    ) -> Result<Withdrawn> {
+        let window = self.target(at, received)?;
+        if window != NONE {
+            return self.store.withdraw(&self.board, &window, member, source).await;
+        }
+        Ok(if self.is_early(at, received) { Withdrawn::Absent } else { Withdrawn::Late })
     }
 
     /// Submits some of the records to one window; returns which of them are late there.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use pumasi_core::event::{Delivery, Envelope, EventBus, Handler, Settlement, Subscriber, Subscription};
+use pumasi_core::event::{
+    Delivery, Envelope, EventBus, Handler, Settlement, State, Subscriber, Subscription,
+};
 use pumasi_core::resilience::RetryPolicy;
 
 use super::board::Leaderboard;
@@ -25,6 +27,9 @@ type ToRecords<M> = Arc<dyn Fn(&Envelope) -> Result<Vec<Record<M>>> + Send + Syn
 
 /// Feeds a leaderboard from the events of a topic, as the handler of a [`Consumer`](pumasi_core::event::Consumer), and
 /// builds it anew from them.
+///
+/// An event of something that was [deleted](State::Deleted) takes its records back, where the board [keeps
+/// records](super::Board::keeping_records); `to_records` tells which they were.
 ///
 /// Whether a record is late is decided by when its event occurred alone, so that a feed that was down for an hour, and a rebuild
 /// months later, decide alike: what was published in time counts in its window, even if that was over and looked at by then.
@@ -108,6 +113,13 @@ impl<M: MemberId> BoardFeed<M> {
 
     async fn count(&self, into: &Leaderboard<M>, event: &Envelope) -> Result<()> {
         let records = (self.to_records)(event)?;
+        if event.state == State::Deleted && into.board().keeps_records() {
+            for record in &records {
+                let (member, source) = (record.member(), record.source());
+                into.withdraw_received(member, source, record.at(), event.occurred_at).await?;
+            }
+            return Ok(());
+        }
         into.submit_received(&records, event.occurred_at).await.map(drop)
     }
 

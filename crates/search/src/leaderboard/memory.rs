@@ -6,14 +6,16 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use pumasi_core::time::Timestamp;
 
 use super::held::{Order, around, list, order, places};
 use super::member::MemberId;
 use super::place::{Around, Listing, Place};
-use super::record::{Record, Submitted};
+use super::record::{Record, Submitted, Withdrawn};
 use super::rules::Rules;
 use super::standing::{Ledger, Mark, Standing, marks};
 use super::store::{Board, BoardStore, check_name, exists, other_rules};
+use super::withdrawal::{Stored, withdraw};
 use crate::Result;
 
 /// Keeps boards in memory: the reference that the other stores are held against, and what tests use.
@@ -130,7 +132,7 @@ impl<M: MemberId> BoardStore<M> for MemoryBoards<M> {
             let standing = held?.standings.get(record.member())?;
             Some((record.member().clone(), standing.clone()))
         });
-        let mut ledger = Ledger::new(rules, standings, known);
+        let mut ledger = Ledger::new(board, standings, known);
         let answers = records.iter().map(|record| ledger.answer(record, closed)).collect::<Result<_>>()?;
         let (changed, new_marks) = ledger.finish();
         for (member, mark) in new_marks {
@@ -146,6 +148,35 @@ impl<M: MemberId> BoardStore<M> for MemoryBoards<M> {
             held.standings.insert(change.member, change.standing);
         }
         Ok(answers)
+    }
+
+    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+        check_name("window", window)?;
+        Record::new(member.clone(), source, Timestamp::MIN).check()?;
+        let (mut boards, rules) = (self.write(), board.rules());
+        let kept = Kept::of(&mut boards, board)?;
+        let counted = kept.sources.get(&(member.clone(), Mark::of_board(source))).cloned();
+        let name = counted.as_deref().unwrap_or(window).to_owned();
+        let held = kept.window(rules, &name);
+        let marks = held.marks.iter().filter(|(of, _)| of == member).map(|(_, mark)| mark.clone()).collect();
+        let standing = held.standings.get(member).cloned();
+        let stored = Stored { counted: counted.is_some(), closed: held.closed, standing, marks };
+        let undone = withdraw(board, member, source, stored)?;
+        for mark in undone.gone {
+            held.marks.remove(&(member.clone(), mark));
+        }
+        if let Some(change) = undone.changed {
+            held.order.set(&change.member, change.key.as_deref());
+            held.standings.insert(change.member, change.standing);
+        }
+        for (member, mark) in undone.new {
+            if mark.of_board {
+                kept.sources.insert((member, mark), name.clone());
+            } else {
+                kept.window(rules, &name).marks.insert((member, mark));
+            }
+        }
+        Ok(undone.answer)
     }
 
     async fn close(&self, board: &Board, window: &str) -> Result<()> {

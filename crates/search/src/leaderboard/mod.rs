@@ -33,6 +33,7 @@ mod rules;
 mod sqlite;
 mod standing;
 mod store;
+mod withdrawal;
 
 pub use board::{Late, Leaderboard, Standings};
 pub use feed::{BoardFeed, BoardRebuilt};
@@ -43,7 +44,7 @@ pub use place::{Around, Listing, Movement, Place};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresBoards;
 pub use ranking::{Position, Ranking};
-pub use record::{Record, Submitted};
+pub use record::{Record, Submitted, Withdrawn};
 #[cfg(feature = "redis")]
 pub use redis::RedisBoards;
 pub use rules::{Direction, MAX_KEYS, Metric, Rules, Ties, Total};

@@ -138,3 +138,16 @@ pub enum Submitted {
     /// Its period begins more than an hour after it was received; it does not count.
     Early,
 }
+
+/// What became of a record that was to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Withdrawn {
+    /// It counted, and does no more; it is a [`Duplicate`](Submitted::Duplicate) when it comes again.
+    Done,
+    /// It did not count, and will not.
+    Absent,
+    /// Its period is over; nothing changed.
+    Late,
+}

@@ -7,6 +7,7 @@ use pumasi_core::time::Timestamp;
 use super::member::MemberId;
 use super::record::{Record, Submitted};
 use super::rules::{Rules, Ties, Total};
+use super::store::Board;
 use crate::{Error, ErrorKind, Result};
 
 /// How many contributors or attendances of a member are told apart by when they came first, the latest ones. Only where more
@@ -63,11 +64,22 @@ impl Figure {
 
 /// The figures of one member in one window, as [`Rules::totals`] lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing(Vec<Option<Figure>>);
+pub(crate) struct Standing {
+    figures: Vec<Option<Figure>>,
+    /// How many records it is of, if all of them are kept.
+    records: Option<u32>,
+}
 
 impl Standing {
-    fn new(rules: &Rules) -> Self {
-        Self(vec![None; rules.totals().len()])
+    pub(crate) fn new(board: &Board) -> Self {
+        Self {
+            figures: vec![None; board.rules().totals().len()],
+            records: board.keeps_records().then_some(0),
+        }
+    }
+
+    pub(crate) const fn records(&self) -> Option<u32> {
+        self.records
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
@@ -101,21 +113,26 @@ impl Standing {
             }
             figures.push((*there != 0).then_some(figure));
         }
-        if rest.is_empty() { Ok(Self(figures)) } else { Err(damaged()) }
+        let records = match rest {
+            [] => None,
+            _ => Some(rest.try_into().map(u32::from_be_bytes).map_err(|_| damaged())?),
+        };
+        Ok(Self { figures, records })
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn to_bytes(&self, rules: &Rules) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * FIGURE);
+        let mut bytes = Vec::with_capacity(self.figures.len() * FIGURE + 4);
         let none = Figure { moved: false, ..Figure::new(0, Timestamp::from_micros(0)) };
-        for figure in &self.0 {
+        for figure in &self.figures {
             let kind = figure.as_ref().map_or(0, |figure| if figure.moved { 1 } else { 2 });
             let figure = figure.as_ref().unwrap_or(&none);
             bytes.push(kind);
             bytes.extend_from_slice(&figure.value.to_be_bytes());
             bytes.extend_from_slice(&figure.at.as_micros().to_be_bytes());
         }
-        for (_, figure) in rules.totals().iter().zip(&self.0).filter(|(total, _)| tells_firsts(rules, total))
+        for (_, figure) in
+            rules.totals().iter().zip(&self.figures).filter(|(total, _)| tells_firsts(rules, total))
         {
             let firsts = figure.as_ref().map_or(&[][..], |figure| &figure.firsts);
             bytes.push(u8::try_from(firsts.len()).unwrap_or(u8::MAX));
@@ -124,6 +141,7 @@ impl Standing {
                 bytes.extend_from_slice(&first.at.as_micros().to_be_bytes());
             }
         }
+        bytes.extend(self.records.into_iter().flat_map(u32::to_be_bytes));
         bytes
     }
 
@@ -131,7 +149,7 @@ impl Standing {
     pub(crate) fn key(&self, rules: &Rules) -> Option<Vec<i64>> {
         let figure = |total: &Total| {
             let at = rules.totals().iter().position(|other| other == total)?;
-            self.0.get(at)?.as_ref()
+            self.figures.get(at)?.as_ref()
         };
         let mut keys = rules.values(|total| figure(total).map(|figure| figure.value))?;
         rules.turn(&mut keys);
@@ -145,7 +163,7 @@ impl Standing {
     /// Adds a record. The outcome is the same in whatever order records come.
     fn add<M>(&mut self, rules: &Rules, record: &Record<M>, is_new: impl Fn(&Mark) -> bool) -> Result<()> {
         let at = record.at();
-        for (total, figure) in rules.totals().iter().zip(&mut self.0) {
+        for (total, figure) in rules.totals().iter().zip(&mut self.figures) {
             match total {
                 Total::Sum(name) => {
                     if let Some(value) = record.get(name) {
@@ -220,7 +238,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    fn of_board(name: &str) -> Self {
+    pub(crate) fn of_board(name: &str) -> Self {
         Self { of_board: true, name: format!("s{name}") }
     }
 
@@ -273,7 +291,7 @@ fn mark<M>(total: &Total, record: &Record<M>) -> Option<Mark> {
 /// Decides on the records of one call, on what a store has loaded for them.
 #[derive(Debug)]
 pub(crate) struct Ledger<'a, M> {
-    rules: &'a Rules,
+    board: &'a Board,
     standings: HashMap<M, (Standing, bool)>,
     marks: HashSet<(M, Mark)>,
     new_marks: Vec<(M, Mark)>,
@@ -290,12 +308,12 @@ pub(crate) struct Changed<M> {
 impl<'a, M: MemberId> Ledger<'a, M> {
     /// Begins with the standings and marks that are stored of those that the records name.
     pub(crate) fn new(
-        rules: &'a Rules,
+        board: &'a Board,
         standings: impl IntoIterator<Item = (M, Standing)>,
         marks: impl IntoIterator<Item = (M, Mark)>,
     ) -> Self {
         Self {
-            rules,
+            board,
             standings: standings.into_iter().map(|(member, standing)| (member, (standing, false))).collect(),
             marks: marks.into_iter().collect(),
             new_marks: Vec::new(),
@@ -311,19 +329,22 @@ impl<'a, M: MemberId> Ledger<'a, M> {
     }
 
     fn apply(&mut self, record: &Record<M>) -> Result<Submitted> {
-        let (rules, member) = (self.rules, record.member());
+        let (rules, member) = (self.board.rules(), record.member());
         let source = (member.clone(), Mark::of_board(record.source()));
         if self.marks.contains(&source) {
             return Ok(Submitted::Duplicate);
         }
         let mut standing = match self.standings.get(member) {
             Some((standing, _)) => standing.clone(),
-            None => Standing::new(rules),
+            None => Standing::new(self.board),
         };
         let known = &self.marks;
         standing.add(rules, record, |mark| !known.contains(&(member.clone(), mark.clone())))?;
+        let kept = if self.board.keeps_records() { Some(Mark::kept(rules, record)?) } else { None };
+        standing.records =
+            standing.records.filter(|_| kept.is_some()).and_then(|records| records.checked_add(1));
         self.standings.insert(member.clone(), (standing, true));
-        for mark in marks(rules, record) {
+        for mark in marks(rules, record).chain(kept) {
             if self.marks.insert((member.clone(), mark.clone())) {
                 self.new_marks.push((member.clone(), mark));
             }
@@ -335,7 +356,7 @@ impl<'a, M: MemberId> Ledger<'a, M> {
     pub(crate) fn finish(self) -> (Vec<Changed<M>>, Vec<(M, Mark)>) {
         let changed = self.standings.into_iter().filter(|(_, (_, changed))| *changed);
         let changed = changed.map(|(member, (standing, _))| {
-            let key = standing.key(self.rules);
+            let key = standing.key(self.board.rules());
             Changed { member, standing, key }
         });
         (changed.collect(), self.new_marks)
@@ -370,7 +391,8 @@ mod tests {
         let came = |source: String, who: i64, second| {
             Record::new(1_u64, source, at(second)).with_contributor(format!("회원 {who}"))
         };
-        let mut ledger = Ledger::new(&rules, [], []);
+        let board = Board::new("crews", rules.clone()).unwrap();
+        let mut ledger = Ledger::new(&board, [], []);
         for who in 0..500 {
             ledger.answer(&came(format!("first {who}"), who, 1_000 + who), false).unwrap();
             ledger.answer(&came(format!("again {who}"), who / 2, 9_000 + who), false).unwrap();
@@ -386,6 +408,14 @@ mod tests {
         let older = Standing::from_bytes(&rules, &bytes[..FIGURE]).unwrap();
         assert_eq!(older.key(&rules), changed[0].key);
         assert!(Standing::from_bytes(&rules, &bytes[..FIGURE + 9]).is_err());
+
+        let board = board.keeping_records();
+        let mut ledger = Ledger::new(&board, [], []);
+        ledger.answer(&came("one".to_owned(), 1, 1), false).unwrap();
+        ledger.answer(&came("two".to_owned(), 2, 2), false).unwrap();
+        let (changed, _) = ledger.finish();
+        let read = Standing::from_bytes(&rules, &changed[0].standing.to_bytes(&rules)).unwrap();
+        assert_eq!((&read, read.records()), (&changed[0].standing, Some(2)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::member::MemberId;
 use super::place::{Around, Listing, Place};
-use super::record::{Record, Submitted};
+use super::record::{Record, Submitted, Withdrawn};
 use super::rules::Rules;
 use crate::{Error, ErrorKind, Result};
 
@@ -17,6 +17,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Board {
     name: Arc<str>,
     rules: Arc<Rules>,
+    keeps_records: bool,
 }
 
 impl Board {
@@ -29,7 +30,7 @@ impl Board {
         let name = name.into();
         check_name("board", &name)?;
         rules.check()?;
-        Ok(Self { name, rules: Arc::new(rules) })
+        Ok(Self { name, rules: Arc::new(rules), keeps_records: false })
     }
 
     /// Returns its name.
@@ -42,9 +43,24 @@ impl Board {
         &self.rules
     }
 
+    /// Keeps what records say, so that they can be [withdrawn](BoardStore::withdraw): each takes some 100 bytes more, and submitting it
+    /// longer.
+    ///
+    /// In a window that has records from before, whoever has some of those keeps all: they cannot be withdrawn until the board is
+    /// [rebuilt](super::BoardFeed::rebuild).
+    #[must_use]
+    pub fn keeping_records(self) -> Self {
+        Self { keeps_records: true, ..self }
+    }
+
+    /// Tells whether it keeps what records say.
+    pub const fn keeps_records(&self) -> bool {
+        self.keeps_records
+    }
+
     /// The same board under a name that none can have been [made](Self::new) with.
     pub(crate) fn aside(&self) -> Self {
-        Self { name: format!("{}:rebuild", self.name).into(), rules: Arc::clone(&self.rules) }
+        Self { name: format!("{}:rebuild", self.name).into(), ..self.clone() }
     }
 }
 
@@ -86,6 +102,8 @@ pub(crate) fn exists(window: &str) -> Error {
 /// 9. **One set of rules.** A board that was filled by other rules is refused with `Conflict`.
 /// 10. **Replaced at once.** After [`replace`](Self::replace) the board is what the other one was, which is gone.
 /// 11. **Durable.** What was answered is there for whoever opens the same store (except in memory).
+/// 12. **Taken back.** Without a record that was [withdrawn](Self::withdraw) a board that [keeps records](Board::keeping_records) is what
+///     it would be if that had never come, whenever it does; snapshots and closed windows stay.
 #[async_trait]
 pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
     /// Counts records in a window.
@@ -95,6 +113,15 @@ pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
     /// `InvalidInput` if a record's member, source or other names are empty or too long, or a sum overflows; `Conflict` if the
     /// board has other rules; `Storage`, `Unavailable` or `Timeout` if the store failed: repeating the call is safe.
     async fn submit(&self, board: &Board, window: &str, records: &[Record<M>]) -> Result<Vec<Submitted>>;
+
+    /// Takes a record back, in whichever window it counted: it counts no more, and not when it comes again. One that has not come yet is
+    /// remembered in `window`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the board does not [keep records](Board::keeping_records), or did not when the member's were counted; otherwise as
+    /// [`submit`](Self::submit).
+    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn>;
 
     /// Lets nothing more count in a window.
     ///
@@ -165,6 +192,10 @@ macro_rules! forward {
                 records: &[Record<M>],
             ) -> Result<Vec<Submitted>> {
                 (**self).submit(board, window, records).await
+            }
+
+            async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+                (**self).withdraw(board, window, member, source).await
             }
 
             async fn close(&self, board: &Board, window: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use futures_util::future::{join, join_all};
 
 use super::super::{Broken, Kept, Verdict, holds, same};
-use super::{BoardHarness, WINDOW, board, by_distance, per_thousand, rank, run, second};
+use super::{BoardHarness, WINDOW, board, by_distance, mixed, per_thousand, rank, run, second};
 use crate::ErrorKind;
 use crate::leaderboard::{Direction, Metric, Record, Rules, Submitted, Ties, Total};
 
@@ -77,19 +77,6 @@ pub async fn law_01_once_beside_forgetting(harness: &impl BoardHarness) -> Verdi
         store.forget(&board, WINDOW).await?;
     }
     Ok(Kept::Whole)
-}
-
-/// Records of several members with every kind of figure.
-fn mixed(random: &mut fastrand::Rng, count: usize) -> Vec<Record<u64>> {
-    (0..count)
-        .map(|index| {
-            let record = Record::new(random.u64(0..6), format!("r{index}"), second(random.u64(0..40)))
-                .with("distance_m", random.i64(0..4) * 1_000)
-                .with("time_s", random.i64(-2..5));
-            let record = record.with_contributor(format!("크루원 {}", random.u8(0..4)));
-            if random.bool() { record.with_occasion(format!("day {}", random.u8(0..3))) } else { record }
-        })
-        .collect()
 }
 
 /// Where members stand does not depend on the order in which records came.

@@ -6,6 +6,7 @@ mod ranks;
 mod together;
 mod whole;
 mod windows;
+mod withdrawn;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use ranks::*;
 pub use together::*;
 pub use whole::*;
 pub use windows::*;
+pub use withdrawn::*;
 
 /// A store of boards under examination.
 #[async_trait]
@@ -97,6 +99,10 @@ macro_rules! board_laws {
             law_10_replaced_at_once,
             law_10_rebuilt_from_events,
             law_11_durable,
+            law_12_taken_back,
+            law_12_taken_back_from_its_window_alone,
+            law_12_taken_back_beside_others,
+            law_12_taken_back_by_events,
         );
     };
 }
@@ -123,6 +129,19 @@ fn second(seconds: u64) -> Timestamp {
 
 fn run(member: u64, source: &str, metres: i64) -> Record<u64> {
     Record::new(member, source, second(60)).with("distance_m", metres)
+}
+
+/// Records of several members with every kind of figure.
+fn mixed(random: &mut fastrand::Rng, count: usize) -> Vec<Record<u64>> {
+    (0..count)
+        .map(|index| {
+            let record = Record::new(random.u64(0..6), format!("r{index}"), second(random.u64(0..40)))
+                .with("distance_m", random.i64(0..4) * 1_000)
+                .with("time_s", random.i64(-2..5));
+            let record = record.with_contributor(format!("크루원 {}", random.u8(0..4)));
+            if random.bool() { record.with_occasion(format!("day {}", random.u8(0..3))) } else { record }
+        })
+        .collect()
 }
 
 /// Rank and first value of a member.

@@ -10,11 +10,13 @@ use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
 use super::member::{MemberId, member};
 use super::place::{Around, Counted, Listing, Place, Stretch};
-use super::record::{Record, Submitted};
-use super::rules::Ties;
-use super::standing::{Ledger, Mark, Standing, key_bytes, keys_of, needs};
+use super::record::{Record, Submitted, Withdrawn};
+use super::rules::{Rules, Ties};
+use super::standing::{Changed, Ledger, Mark, Standing, key_bytes, keys_of, needs};
 use super::store::{Board, BoardStore, check_name, exists, other_rules};
 use crate::Result;
+
+mod withdrawal;
 
 const MIGRATION: Migration = Migration {
     component: "boards",
@@ -156,6 +158,51 @@ async fn window(connection: &mut PgConnection, board: i32, name: &str) -> Result
     Ok((row.try_get(0).map_err(keeping)?, row.try_get(1).map_err(keeping)?))
 }
 
+async fn standings<M: MemberId>(
+    connection: &mut PgConnection,
+    rules: &Rules,
+    window: i32,
+    members: &[M],
+) -> Result<Vec<(M, Standing)>> {
+    let read = "SELECT member, standing FROM pumasi_board_standing \
+                WHERE \"window\" = $1 AND member = ANY ($2::bytea[])";
+    let rows = sqlx::query(read)
+        .bind(window)
+        .bind(members.iter().map(M::to_bytes).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(keeping)?;
+    let standing = |row: &PgRow| -> Result<(M, Standing)> {
+        let bytes = row.try_get(1).map_err(keeping)?;
+        Ok((member(row.try_get(0).map_err(keeping)?)?, Standing::from_bytes(rules, bytes)?))
+    };
+    rows.iter().map(standing).collect()
+}
+
+/// Writes what has changed in a window of a board, and new marks.
+async fn write<M: MemberId>(
+    connection: &mut PgConnection,
+    (board, window): (i32, i32),
+    rules: &Rules,
+    changed: &[Changed<M>],
+    new_marks: &[(M, Mark)],
+) -> Result<()> {
+    let (of_board, marked, names) = split_marks(new_marks);
+    sqlx::query(include_str!("sql/write.sql"))
+        .bind(board)
+        .bind(window)
+        .bind(changed.iter().map(|change| change.member.to_bytes()).collect::<Vec<_>>())
+        .bind(changed.iter().map(|change| change.key.as_deref().map(key_bytes)).collect::<Vec<_>>())
+        .bind(changed.iter().map(|change| change.standing.to_bytes(rules)).collect::<Vec<_>>())
+        .bind(of_board)
+        .bind(marked)
+        .bind(names)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(keeping)
+}
+
 fn split_marks<M: MemberId>(marks: &[(M, Mark)]) -> (Vec<bool>, Vec<Vec<u8>>, Vec<&str>) {
     let (mut of_board, mut members, mut names) = (vec![], vec![], vec![]);
     for (member, mark) in marks {
@@ -241,19 +288,7 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
         let (members, wanted) = needs(rules, records.iter());
         let (mut transaction, no) = self.writing(board).await?;
         let (window, closed) = window(&mut transaction, no, name).await?;
-        let read = "SELECT member, standing FROM pumasi_board_standing \
-                    WHERE \"window\" = $1 AND member = ANY ($2::bytea[])";
-        let rows = sqlx::query(read)
-            .bind(window)
-            .bind(members.iter().map(M::to_bytes).collect::<Vec<_>>())
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(keeping)?;
-        let standing = |row: &PgRow| -> Result<(M, Standing)> {
-            let bytes = row.try_get(1).map_err(keeping)?;
-            Ok((member(row.try_get(0).map_err(keeping)?)?, Standing::from_bytes(rules, bytes)?))
-        };
-        let standings = rows.iter().map(standing).collect::<Result<Vec<_>>>()?;
+        let standings = standings(&mut transaction, rules, window, &members).await?;
         let (of_board, members, names) = split_marks(&wanted);
         let rows = sqlx::query(include_str!("sql/marks.sql"))
             .bind(no)
@@ -270,26 +305,18 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
             Ok((member(row.try_get(1).map_err(keeping)?)?, Mark { of_board, name }))
         };
         let known = rows.iter().map(mark).collect::<Result<Vec<_>>>()?;
-        let mut ledger = Ledger::new(rules, standings, known);
+        let mut ledger = Ledger::new(board, standings, known);
         let answers = records.iter().map(|record| ledger.answer(record, closed)).collect::<Result<_>>()?;
         let (changed, new_marks) = ledger.finish();
         if !changed.is_empty() {
-            let (of_board, marked, names) = split_marks(&new_marks);
-            sqlx::query(include_str!("sql/write.sql"))
-                .bind(no)
-                .bind(window)
-                .bind(changed.iter().map(|change| change.member.to_bytes()).collect::<Vec<_>>())
-                .bind(changed.iter().map(|change| change.key.as_deref().map(key_bytes)).collect::<Vec<_>>())
-                .bind(changed.iter().map(|change| change.standing.to_bytes(rules)).collect::<Vec<_>>())
-                .bind(of_board)
-                .bind(marked)
-                .bind(names)
-                .execute(&mut *transaction)
-                .await
-                .map_err(keeping)?;
+            write(&mut transaction, (no, window), rules, &changed, &new_marks).await?;
         }
         transaction.commit().await.map_err(keeping)?;
         Ok(answers)
+    }
+
+    async fn withdraw(&self, board: &Board, name: &str, member: &M, source: &str) -> Result<Withdrawn> {
+        self.take_back(board, name, member, source).await
     }
 
     async fn close(&self, board: &Board, name: &str) -> Result<()> {

@@ -8,14 +8,15 @@ use std::time::Duration;
 use ::redis::{FromRedisValue, Script, Value};
 use async_trait::async_trait;
 use pumasi_core::redis_link::RedisLink;
-use pumasi_core::time::{Clock, SystemClock};
+use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use tokio::sync::Mutex;
 
 use super::member::{MemberId, member};
 use super::place::{Around, Counted, Listing, Place, Stretch};
-use super::record::{Record, Submitted};
-use super::standing::{Ledger, Mark, Standing, key_bytes, keys_of, needs};
+use super::record::{Record, Submitted, Withdrawn};
+use super::standing::{Changed, Ledger, Mark, Standing, key_bytes, keys_of, needs};
 use super::store::{Board, BoardStore, check_name, exists, other_rules};
+use super::withdrawal::{Stored, withdraw};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a call is decided on again, because others changed what it read.
@@ -53,6 +54,7 @@ pub struct RedisBoards {
 
 struct Scripts {
     read: Script,
+    marks: Script,
     write: Script,
     ask: Script,
     change: Script,
@@ -74,6 +76,7 @@ impl RedisBoards {
         let script = |code: &str| Script::new(&[include_str!("lua/board.lua"), code].concat());
         let scripts = Scripts {
             read: script(include_str!("lua/read.lua")),
+            marks: script(include_str!("lua/marks.lua")),
             write: script(include_str!("lua/write.lua")),
             ask: script(include_str!("lua/ask.lua")),
             change: script(include_str!("lua/change.lua")),
@@ -146,28 +149,83 @@ impl RedisBoards {
                 known.push(mark.clone());
             }
         }
-        let mut ledger = Ledger::new(rules, standings, known);
+        let mut ledger = Ledger::new(board, standings, known);
         let answers = records.iter().map(|record| ledger.answer(record, closed)).collect::<Result<_>>()?;
         let (changed, new_marks) = ledger.finish();
         if changed.is_empty() {
             return Ok(Some(answers));
         }
+        let old = |member: &M| members.binary_search(member).ok().and_then(|at| stored.get(at)?.clone());
+        let fields: Vec<(&[u8], Vec<u8>)> = new_marks.iter().map(field).collect();
+        let is_written = self.write(board, (window, closed), &changed, old, &fields).await?;
+        Ok(is_written.then_some(answers))
+    }
+
+    /// Writes what has changed of what was read; tells whether it was still that.
+    async fn write<M: MemberId>(
+        &self,
+        board: &Board,
+        (window, closed): (&str, bool),
+        changed: &[Changed<M>],
+        old: impl Fn(&M) -> Option<Vec<u8>>,
+        marks: &[(&[u8], Vec<u8>)],
+    ) -> Result<bool> {
         let mut rows = Vec::with_capacity(changed.len() * 4);
-        for change in &changed {
-            let old = members.binary_search(&change.member).ok().and_then(|at| stored.get(at)?.clone());
+        for change in changed {
             rows.push(change.member.to_bytes());
-            rows.push(old.unwrap_or_default());
-            rows.push(change.standing.to_bytes(rules));
+            rows.push(old(&change.member).unwrap_or_default());
+            rows.push(change.standing.to_bytes(board.rules()));
             rows.push(change.key.as_deref().map(key_bytes).unwrap_or_default());
         }
         let count = changed.len().to_string();
-        let fields: Vec<(&[u8], Vec<u8>)> = new_marks.iter().map(field).collect();
         let mut arguments: Vec<&[u8]> =
             vec![window.as_bytes(), if closed { b"1" } else { b"0" }, count.as_bytes()];
         arguments.extend(rows.iter().map(Vec::as_slice));
-        arguments.extend(fields.iter().flat_map(|(of_board, field)| [*of_board, field]));
+        arguments.extend(marks.iter().flat_map(|(kind, field)| [*kind, field]));
         let written = self.run(board, &self.scripts.write, &arguments).await?;
-        Ok((number(Some(written))? == 1).then_some(answers))
+        Ok(number(Some(written))? == 1)
+    }
+
+    /// Reads, decides and writes that a record is taken back; `None` if what was read has changed meanwhile.
+    async fn take_back<M: MemberId>(
+        &self,
+        board: &Board,
+        window: &str,
+        member: &M,
+        source: &str,
+    ) -> Result<Option<Withdrawn>> {
+        let id = member.to_bytes();
+        let own = |mark: Mark| field(&(member.clone(), mark)).1;
+        let begins = own(Mark { of_board: false, name: String::new() });
+        let counts = own(Mark::of_board(source));
+        let arguments: [&[u8]; 4] = [window.as_bytes(), &id, &begins, &counts];
+        let answer = self.run(board, &self.scripts.marks, &arguments).await?;
+        let mut answer = values(answer)?.into_iter();
+        let here: String = read(answer.next().unwrap_or(Value::Nil))?;
+        let [counted, closed] = [number(answer.next())? == 1, number(answer.next())? == 1];
+        let bytes: Option<Vec<u8>> = read(answer.next().unwrap_or(Value::Nil))?;
+        let standing =
+            bytes.as_deref().map(|bytes| Standing::from_bytes(board.rules(), bytes)).transpose()?;
+        // A scan may answer one twice.
+        let mut marks = std::collections::BTreeSet::new();
+        for value in answer {
+            let field: Vec<u8> = read(value)?;
+            let name = field.get(begins.len()..).unwrap_or_default().to_vec();
+            let name = String::from_utf8(name).map_err(|_| {
+                Error::new(ErrorKind::Storage, "what is stored of a board's marks is damaged")
+            })?;
+            marks.insert(Mark { of_board: false, name });
+        }
+        let stored = Stored { counted, closed, standing, marks: marks.into_iter().collect() };
+        let undone = withdraw(board, member, source, stored)?;
+        if undone.new.is_empty() {
+            return Ok(Some(undone.answer));
+        }
+        let mut fields: Vec<(&[u8], Vec<u8>)> = undone.new.iter().map(field).collect();
+        fields.extend(undone.gone.into_iter().map(|mark| (&b"-"[..], own(mark))));
+        let changed: Vec<Changed<M>> = undone.changed.into_iter().collect();
+        let is_written = self.write(board, (&here, closed), &changed, |_| bytes.clone(), &fields).await?;
+        Ok(is_written.then_some(undone.answer))
     }
 }
 
@@ -187,6 +245,16 @@ fn field<M: MemberId>((member, mark): &(M, Mark)) -> (&'static [u8], Vec<u8>) {
     field.extend_from_slice(&member);
     field.extend_from_slice(mark.name.as_bytes());
     (if mark.of_board { b"1" } else { b"0" }, field)
+}
+
+/// Lets others be ready before the next round.
+async fn pause(round: u32) {
+    let wait = u64::from(round.min(8)) * 250;
+    SystemClock.sleep(Duration::from_micros(fastrand::u64(0..=wait))).await;
+}
+
+fn crowded() -> Error {
+    Error::new(ErrorKind::Overloaded, "too many processes submit to one board at the same time")
 }
 
 fn read<T: FromRedisValue>(value: Value) -> Result<T> {
@@ -236,10 +304,22 @@ impl<M: MemberId> BoardStore<M> for RedisBoards {
             if let Some(answers) = self.attempt(board, window, records).await? {
                 return Ok(answers);
             }
-            let wait = u64::from(round.min(8)) * 250;
-            SystemClock.sleep(Duration::from_micros(fastrand::u64(0..=wait))).await;
+            pause(round).await;
         }
-        Err(Error::new(ErrorKind::Overloaded, "too many processes submit to one board at the same time"))
+        Err(crowded())
+    }
+
+    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+        check_name("window", window)?;
+        Record::new(member.clone(), source, Timestamp::MIN).check()?;
+        let _turn = self.turn.lock().await;
+        for round in 0..ROUNDS {
+            if let Some(answer) = self.take_back(board, window, member, source).await? {
+                return Ok(answer);
+            }
+            pause(round).await;
+        }
+        Err(crowded())
     }
 
     async fn close(&self, board: &Board, window: &str) -> Result<()> {

@@ -13,16 +13,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pumasi_core::database::{Migration, failed};
+use pumasi_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use self::cache::Cache;
-use self::writer::{Request, Submit, What, Writer};
+use self::writer::{Request, Submit, What, Withdraw, Writer};
 use super::held::{Order, around, list, order, places};
 use super::member::MemberId;
 use super::place::{Around, Listing, Place};
-use super::record::{Record, Submitted};
+use super::record::{Record, Submitted, Withdrawn};
 use super::rules::Rules;
 use super::store::{Board, BoardStore, check_name};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -189,6 +190,14 @@ impl<M: MemberId> BoardStore<M> for SqliteBoards<M> {
         records.iter().try_for_each(Record::check)?;
         let (board, window, records) = (board.clone(), window.to_owned(), records.to_vec());
         self.send(|reply| Request::Submit(Submit { board, window, records, reply })).await
+    }
+
+    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+        check_name("window", window)?;
+        Record::new(member.clone(), source, Timestamp::MIN).check()?;
+        let (board, window) = (board.clone(), window.to_owned());
+        let (member, source) = (member.clone(), source.to_owned());
+        self.send(|reply| Request::Withdraw(Withdraw { board, window, member, source, reply })).await
     }
 
     async fn close(&self, board: &Board, window: &str) -> Result<()> {

@@ -149,6 +149,64 @@ pub(super) async fn marked<M: MemberId>(
     rows.into_iter().map(read).collect()
 }
 
+/// The name of the window in which a source has counted, if it has.
+pub(super) async fn counted_in<M: MemberId>(
+    connection: &mut Connection,
+    board: i64,
+    member: &M,
+    source: &str,
+) -> Result<Option<String>> {
+    let find = "SELECT kept.name FROM pumasi_board_mark AS mark JOIN pumasi_board_window AS kept ON kept.no = mark.window \
+                WHERE mark.board = ?1 AND mark.scope = 0 AND mark.member = ?2 AND mark.name = ?3";
+    sqlx::query_scalar(find)
+        .bind(board)
+        .bind(member.to_bytes())
+        .bind(Mark::of_board(source).name)
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)
+}
+
+/// All marks of a member in a window.
+pub(super) async fn marks_of<M: MemberId>(
+    connection: &mut Connection,
+    board: i64,
+    window: i64,
+    member: &M,
+) -> Result<Vec<Mark>> {
+    let find = "SELECT name FROM pumasi_board_mark WHERE board = ?1 AND scope = ?2 AND member = ?3";
+    let names: Vec<String> = sqlx::query_scalar(find)
+        .bind(board)
+        .bind(window)
+        .bind(member.to_bytes())
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    Ok(names.into_iter().map(|name| Mark { of_board: false, name }).collect())
+}
+
+/// Takes marks of a member in a window away.
+pub(super) async fn unmark<M: MemberId>(
+    connection: &mut Connection,
+    board: i64,
+    window: i64,
+    member: &M,
+    marks: &[Mark],
+) -> Result<()> {
+    let names: Vec<&str> = marks.iter().map(|mark| &*mark.name).collect();
+    let delete = "DELETE FROM pumasi_board_mark WHERE board = ?1 AND scope = ?2 AND member = ?3 \
+                  AND name IN (SELECT value FROM json_each(?4))";
+    sqlx::query(delete)
+        .bind(board)
+        .bind(window)
+        .bind(member.to_bytes())
+        .bind(json!(names).to_string())
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(failed)
+}
+
 pub(super) async fn write<M: MemberId>(
     connection: &mut Connection,
     board: i64,

@@ -9,9 +9,10 @@ use super::cache::Cache;
 use super::rows::{self, WindowRow};
 use crate::leaderboard::held::{Order, order};
 use crate::leaderboard::member::MemberId;
-use crate::leaderboard::record::{Record, Submitted};
+use crate::leaderboard::record::{Record, Submitted, Withdrawn};
 use crate::leaderboard::standing::{Changed, Ledger, needs};
 use crate::leaderboard::store::{Board, exists, other_rules};
+use crate::leaderboard::withdrawal::{Stored, withdraw};
 use crate::{Error, ErrorKind, Result};
 
 /// How many calls share a transaction at most.
@@ -26,8 +27,17 @@ pub(super) struct Submit<M> {
     pub(super) reply: Reply<Vec<Submitted>>,
 }
 
+pub(super) struct Withdraw<M> {
+    pub(super) board: Board,
+    pub(super) window: String,
+    pub(super) member: M,
+    pub(super) source: String,
+    pub(super) reply: Reply<Withdrawn>,
+}
+
 pub(super) enum Request<M> {
     Submit(Submit<M>),
+    Withdraw(Withdraw<M>),
     Other(What, Reply<bool>),
 }
 
@@ -58,12 +68,14 @@ pub(super) struct Writer<M> {
 /// An answer that is held back until the transaction is committed.
 enum Answer {
     Submitted(Vec<Result<Vec<Submitted>>>),
+    Withdrawn(Result<Withdrawn>),
     Done(Result<bool>),
 }
 
 /// Requests that are carried out together.
 enum Group<M> {
     Submits(Vec<Submit<M>>),
+    Withdraw(Withdraw<M>),
     Other(What, Reply<bool>),
 }
 
@@ -104,6 +116,7 @@ impl<M: MemberId> Writer<M> {
         for group in groups {
             answers.push(match group {
                 Group::Submits(submits) => Answer::Submitted(self.submits(submits, &mut steps).await?),
+                Group::Withdraw(asked) => Answer::Withdrawn(refusal(self.withdraw(asked, &mut steps).await)?),
                 Group::Other(what, _) => Answer::Done(refusal(self.other(what, &mut steps).await)?),
             });
         }
@@ -143,7 +156,7 @@ impl<M: MemberId> Writer<M> {
         let (members, wanted) = needs(rules, submits.iter().flat_map(|submit| &submit.records));
         let standings = rows::standings(&mut self.connection, rules, window.no, &members).await?;
         let known = rows::marked(&mut self.connection, no, window.no, &wanted).await?;
-        let mut ledger = Ledger::new(rules, standings, known);
+        let mut ledger = Ledger::new(board, standings, known);
         let mut answers = Vec::with_capacity(submits.len());
         for submit in submits {
             let answer = |record| ledger.answer(record, window.closed);
@@ -156,6 +169,30 @@ impl<M: MemberId> Writer<M> {
             steps.push(Step::Set { board, window, changed });
         }
         Ok(answers)
+    }
+
+    async fn withdraw(&mut self, asked: &Withdraw<M>, steps: &mut Vec<Step<M>>) -> Result<Withdrawn> {
+        let (board, member, source) = (&asked.board, &asked.member, &asked.source);
+        let no = self.board(board).await?;
+        let counted = rows::counted_in(&mut self.connection, no, member, source).await?;
+        let name = counted.as_ref().unwrap_or(&asked.window);
+        let window = self.window(no, name).await?;
+        let members = std::slice::from_ref(member);
+        let standings = rows::standings(&mut self.connection, board.rules(), window.no, members).await?;
+        let stored = Stored {
+            counted: counted.is_some(),
+            closed: window.closed,
+            standing: standings.into_iter().next().map(|(_, standing)| standing),
+            marks: rows::marks_of(&mut self.connection, no, window.no, member).await?,
+        };
+        let undone = withdraw(board, member, source, stored)?;
+        rows::unmark(&mut self.connection, no, window.no, member, &undone.gone).await?;
+        let changed: Vec<Changed<M>> = undone.changed.into_iter().collect();
+        rows::write(&mut self.connection, no, window, board.rules(), &changed, &undone.new).await?;
+        if !changed.is_empty() {
+            steps.push(Step::Set { board: board.name().to_owned(), window: name.clone(), changed });
+        }
+        Ok(undone.answer)
     }
 
     async fn other(&mut self, what: &What, steps: &mut Vec<Step<M>>) -> Result<bool> {
@@ -231,7 +268,14 @@ impl<M: MemberId> Writer<M> {
 /// Tells what was asked wrongly, which is one caller's, from what ends the whole transaction.
 fn refusal<T>(outcome: Result<T>) -> Result<Result<T>> {
     match outcome {
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Conflict) => Ok(Err(error)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::Conflict | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(Err(error))
+        }
         Err(error) => Err(error),
         Ok(done) => Ok(Ok(done)),
     }
@@ -255,6 +299,7 @@ fn group<M>(requests: impl Iterator<Item = Request<M>>) -> Vec<Group<M>> {
                     _ => groups.push(Group::Submits(vec![submit])),
                 }
             }
+            Request::Withdraw(asked) => groups.push(Group::Withdraw(asked)),
             Request::Other(what, reply) => groups.push(Group::Other(what, reply)),
         }
     }
@@ -270,6 +315,7 @@ impl<M> Group<M> {
                     let _ = submit.reply.send(answer);
                 }
             }
+            (Self::Withdraw(asked), Answer::Withdrawn(answer)) => drop(asked.reply.send(answer)),
             (Self::Other(_, reply), Answer::Done(answer)) => drop(reply.send(answer)),
             // Cannot come about; the caller is told that the writer is gone.
             _ => {}
@@ -283,6 +329,7 @@ impl<M> Group<M> {
                     let _ = submit.reply.send(Err(error.clone()));
                 }
             }
+            Self::Withdraw(asked) => drop(asked.reply.send(Err(error.clone()))),
             Self::Other(_, reply) => drop(reply.send(Err(error.clone()))),
         }
     }

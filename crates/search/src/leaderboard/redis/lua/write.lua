@@ -1,6 +1,6 @@
 -- ARGV: after the board's: the window, whether it was closed, how many members changed, of each the member, the standing that it
--- was read with (empty: none), the new one and the key (empty: not ranked); then of each new mark whether it is the board's, and
--- its field. Writes all if everything is as it was read, or nothing; tells which.
+-- was read with (empty: none), the new one and the key (empty: not ranked); then of each new mark whether it is the board's, or '-'
+-- for one of the window's that goes, and its field. Writes all if everything is as it was read, or nothing; tells which.
 local no, other = find(true)
 if other then return 'other rules' end
 local w = window(no, ARGV[4])
@@ -10,10 +10,10 @@ for at = 7, last, 4 do
   if (redis.call('HGET', w.standings, ARGV[at]) or '') ~= ARGV[at + 1] then return 0 end
 end
 for at = last + 1, #ARGV, 2 do
-  local set
+  local set = 0
   if ARGV[at] == '1' then
     set = counts(no, ARGV[at + 1]) and 1 or 0
-  else
+  elseif ARGV[at] == '0' then
     set = redis.call('SISMEMBER', w.marks, ARGV[at + 1])
   end
   if set == 1 then return 0 end
@@ -42,6 +42,8 @@ local here = life(no, ARGV[4])
 for at = last + 1, #ARGV, 2 do
   if ARGV[at] == '1' then
     redis.call('HSET', prefix .. no .. ':sources', ARGV[at + 1], here)
+  elseif ARGV[at] == '-' then
+    redis.call('SREM', w.marks, ARGV[at + 1])
   else
     redis.call('SADD', w.marks, ARGV[at + 1])
   end

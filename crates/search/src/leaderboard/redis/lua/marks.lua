@@ -1,0 +1,21 @@
+-- ARGV: after the board's: a window, a member, what the fields of its marks begin with, and the field of a source. Answers: the window in
+-- which that counts, or else the one that was given; whether it counts; whether that window is closed; the member's standing; and the
+-- fields of its marks there.
+local no, other = find(true)
+if other then return 'other rules' end
+local here, counted = ARGV[4], 0
+if counts(no, ARGV[7]) then
+  here, counted = string.match(redis.call('HGET', prefix .. no .. ':sources', ARGV[7]), '^[^:]*'), 1
+end
+local w = window(no, here)
+local answer = { here, counted, redis.call('SISMEMBER', prefix .. no .. ':closed', here),
+  redis.call('HGET', w.standings, ARGV[5]) }
+local cursor = '0'
+repeat
+  local found = redis.call('SSCAN', w.marks, cursor, 'COUNT', 1000)
+  cursor = found[1]
+  for _, field in ipairs(found[2]) do
+    if string.sub(field, 1, #ARGV[6]) == ARGV[6] then answer[#answer + 1] = field end
+  end
+until cursor == '0'
+return answer
