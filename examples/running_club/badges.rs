@@ -128,6 +128,21 @@ impl Badges {
         Ok(achievements(rows.map_err(|error| failed("reading achievements", error))?))
     }
 
+    /// Takes a runner's achievements back that are not earned by the runs that there are.
+    async fn take_back(&self, runner: &str) -> Result<()> {
+        let runs = Runs(self.database.clone());
+        let runs = runs.between(runner, Timestamp::MIN, Timestamp::MAX, Timestamp::MAX).await?;
+        let feats = Feats::of(&runs, &self.calendar)?;
+        let delete = "DELETE FROM achievements WHERE runner = $1 AND badge = $2";
+        for badge in BADGES.iter().filter(|badge| !(badge.is_earned)(&feats)) {
+            on!(&self.database, pool => {
+                sqlx::query(delete).bind(runner).bind(badge.name).execute(pool).await.map(drop)
+            })
+            .map_err(|error| failed("taking achievements back", error))?;
+        }
+        Ok(())
+    }
+
     /// The club's latest achievements, the newest first and only what comes after one of the page before: its moment, runner and badge.
     pub(crate) async fn latest(
         &self,
@@ -152,12 +167,16 @@ fn achievements(rows: Vec<(String, String, i64)>) -> Vec<Achievement> {
     rows.into_iter().map(achievement).collect()
 }
 
-/// Writes what a run has earned, and its event, in one transaction: a run that comes again earns nothing more.
+/// Writes what a run has earned, and its event, in one transaction: a run that comes again earns nothing more. What is not earned any more
+/// without a run that was taken back goes; what was told of it stays told.
 #[async_trait]
 impl Handler for Badges {
     async fn handle(&self, delivery: &Delivery) -> Result<()> {
         let event = &*delivery.event;
         let run: Run = event.payload()?;
+        if event.state == State::Deleted {
+            return self.take_back(&run.runner).await;
+        }
         // What was recorded later has an event of its own.
         let until = run.recorded_at.saturating_add(Duration::from_micros(1));
         let runs = Runs(self.database.clone());

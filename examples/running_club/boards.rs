@@ -143,7 +143,8 @@ impl Boards {
     ) -> Result<Self> {
         let each = KINDS.iter().flat_map(|kind| Span::ALL.map(|span| (kind, span)));
         let boards = each.map(|(kind, span)| {
-            let board = Board::new(format!("{}.{}", kind.name, span.as_str()), (kind.rules)())?;
+            let board =
+                Board::new(format!("{}.{}", kind.name, span.as_str()), (kind.rules)())?.keeping_records();
             let board = Leaderboard::new(Arc::clone(store), board)
                 .with_period(calendar.period(span).clone())
                 .with_grace(calendar.grace())
@@ -284,7 +285,7 @@ fn records(of: Of, calendar: &Calendar, event: &Envelope) -> Result<Vec<Record<S
     })
 }
 
-/// Counts each run on all boards; one that comes again counts on those that did not have it.
+/// Counts each run on all boards, or takes it back from them; one that comes again counts on those that did not have it.
 pub(crate) struct Feed(Vec<BoardFeed<String>>);
 
 #[async_trait]

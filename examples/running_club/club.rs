@@ -25,9 +25,10 @@ use super::badges::{ACHIEVEMENTS, Badges};
 use super::boards::Boards;
 use super::calendar::{Calendar, Span};
 use super::crews::Crews;
+use super::followed::{ACHIEVEMENTS as EARNING, BOARDS as RANKING, Followed};
 use super::notices::{Channel, Notices};
 use super::recaps::{RECAPPED, Recaps, WANTED, Wanted};
-use super::runs::{NewRun, RUNS, Run, Runs};
+use super::runs::{NewRun, RUNS, Run, Runs, TakenBack};
 use super::statistics::Statistic;
 
 /// After how long what a killed process was at is begun again.
@@ -94,6 +95,7 @@ pub(crate) struct Club {
     pub(crate) crews: Crews,
     pub(crate) boards: Boards,
     pub(crate) badges: Badges,
+    pub(crate) followed: Followed,
     pub(crate) recaps: Recaps,
     pub(crate) calendar: Calendar,
     pub(crate) schedule: Arc<dyn ScheduleStore>,
@@ -153,6 +155,7 @@ impl Club {
             runs: Runs(database.clone()),
             crews: Crews(database.clone()),
             badges: Badges::new(database.clone(), outbox.clone(), calendar.clone()),
+            followed: Followed::new(database.clone(), Arc::clone(&clock)),
             boards,
             recaps,
             calendar,
@@ -182,6 +185,11 @@ impl Club {
         self.once
             .run(keyed, move |connection| async move { Runs::insert(connection, &outbox, run).await }.boxed())
             .await
+    }
+
+    /// Takes a run of a runner's back; what that means for boards and badges follows from its event.
+    pub(crate) async fn take_back(&self, runner: &str, id: &str) -> Result<TakenBack> {
+        self.runs.take_back(&self.outbox, (runner, id), &self.calendar, self.clock.now()).await
     }
 
     /// Asks for recaps, once for each request, and tells which are made: whoever works on them makes them, though this process
@@ -214,8 +222,10 @@ impl Club {
         let relay =
             Relay::new(self.outbox.store(), Arc::clone(&self.bus)).with_name("club").with_lease(LEASE);
         parts.spawn(whole(relay.run(stop.clone())));
-        parts.spawn(whole(self.consumer(ON_BOARDS, &[RUNS], self.boards.feed()).run(stop.clone())));
-        parts.spawn(whole(self.consumer(EARNED, &[RUNS], self.badges.clone()).run(stop.clone())));
+        let feed = self.followed.by(RANKING, self.boards.feed());
+        let badges = self.followed.by(EARNING, self.badges.clone());
+        parts.spawn(whole(self.consumer(ON_BOARDS, &[RUNS], feed).run(stop.clone())));
+        parts.spawn(whole(self.consumer(EARNED, &[RUNS], badges).run(stop.clone())));
         parts.spawn(whole(self.consumer(RECAPS, &[WANTED], self.recaps.clone()).run(stop.clone())));
         parts.spawn(whole(self.scheduler(&setup).run(stop.clone())));
         if let Some(to) = setup.notices {

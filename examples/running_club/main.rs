@@ -17,7 +17,7 @@
 //! - A *runner* records own runs, founds, joins and leaves crews, and sees the own rank with its neighbours, achievements and recaps.
 //! - An *organiser* also asks for recaps of what has been run so far, and sees what became of the scheduled ones.
 //!
-//! A run stands as it was recorded. It counts in its week if it is recorded within six hours after that has ended, on Monday at
+//! A run stands as it was recorded, unless its runner takes it back before a week or a month that it counts in is closed. It counts in its week if it is recorded within six hours after that has ended, on Monday at
 //! two in the morning; at nine the week is closed and recapped. Months begin and end alike.
 //!
 //! | variable | |
@@ -37,6 +37,7 @@ mod boards;
 mod calendar;
 mod club;
 mod crews;
+mod followed;
 mod notices;
 mod recaps;
 mod runs;

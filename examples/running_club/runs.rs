@@ -2,12 +2,15 @@
 
 use pumasi_core::Result;
 use pumasi_core::database::failed;
-use pumasi_core::event::{Envelope, State};
+use pumasi_core::event::{Envelope, EventId, State};
 use pumasi_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use support::database::{Connection, Database};
 use support::outbox::Outbox;
 use support::{on, within};
+
+use super::calendar::{Calendar, Span};
+use super::followed::Followed;
 
 /// The topic of runs that were recorded, by runner.
 pub(crate) const RUNS: &str = "club.runs";
@@ -43,6 +46,28 @@ impl From<Row> for Run {
     }
 }
 
+impl Run {
+    /// Tells whether no week or month that it counts in is closed.
+    pub(crate) fn can_be_taken_back(&self, calendar: &Calendar, now: Timestamp) -> Result<bool> {
+        for span in Span::ALL {
+            let closes = Calendar::closes(&calendar.window(span, self.began_at)?);
+            if self.recorded_at < closes && closes <= now {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What became of a run that was to be taken back.
+pub(crate) enum TakenBack {
+    Done,
+    /// The runner has no such run.
+    Missing,
+    /// A week or a month that it counts in is closed.
+    Closed,
+}
+
 /// The runs of the club.
 #[derive(Clone, Debug)]
 pub(crate) struct Runs(pub(crate) Database);
@@ -69,8 +94,55 @@ impl Runs {
             .await
             .map(drop))
         .map_err(|error| failed("recording a run", error))?;
-        outbox.write(connection, &[event]).await?;
+        Followed::announce(connection, outbox, event).await?;
         Ok(run)
+    }
+
+    /// Takes a runner's run back, with the recaps so far that tell of it, and announces that.
+    pub(crate) async fn take_back(
+        &self,
+        outbox: &Outbox,
+        (runner, id): (&str, &str),
+        calendar: &Calendar,
+        now: Timestamp,
+    ) -> Result<TakenBack> {
+        let taking = |error| failed("taking a run back", error);
+        let find = "SELECT id, runner, crew, began_at, distance_m, time_s, recorded_at FROM runs WHERE id = $1 AND runner = $2";
+        on!(&self.0, pool, begin => {
+            let mut transaction = begin().await.map_err(taking)?;
+            let found = sqlx::query_as(find).bind(id).bind(runner).fetch_optional(&mut *transaction);
+            let found: Option<Row> = found.await.map_err(taking)?;
+            let Some(run) = found.map(Run::from) else { return Ok(TakenBack::Missing) };
+            if !run.can_be_taken_back(calendar, now)? {
+                return Ok(TakenBack::Closed);
+            }
+            let delete = sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut *transaction);
+            if delete.await.map_err(taking)?.rows_affected() == 0 {
+                return Ok(TakenBack::Missing);
+            }
+            for span in Span::ALL {
+                // What there is so far of the next one is compared with the one before.
+                for window in [calendar.window(span, run.began_at)?, calendar.window(span, now)?] {
+                    if Calendar::closes(&window) > now {
+                        sqlx::query("DELETE FROM recaps WHERE runner = $1 AND span = $2 AND begins_at = $3")
+                            .bind(runner)
+                            .bind(span.as_str())
+                            .bind(window.start().as_micros())
+                            .execute(&mut *transaction)
+                            .await
+                            .map_err(taking)?;
+                    }
+                }
+            }
+            let event = Envelope::new(RUNS, runner, State::Deleted, 1)
+                .with_id(EventId::named("club.run_taken_back", id))
+                .with_occurred_at(now)
+                .with_payload(&run)?
+                .in_context();
+            Followed::announce((&mut *transaction).into(), outbox, event).await?;
+            transaction.commit().await.map_err(taking)?;
+            Ok(TakenBack::Done)
+        })
     }
 
     /// A runner's runs, the newest first and those before `before`: the moment and the id of a run.

@@ -85,18 +85,20 @@ pub(super) async fn keep_up(
 ) -> Result<()> {
     let mut filling = Vec::new();
     for (engine, indexer) in [&engines.primary, &engines.fallback].into_iter().zip(indexers) {
-        let sweep = Sweep::new(engine.name(), board.clone(), indexer, engines.search.clone())?;
+        let mut sweep = Sweep::new(engine.name(), board.clone(), indexer, engines.search.clone())?;
         let (filled, is_filled) = oneshot::channel();
         filling.push(is_filled);
         let (board, engine, shutdown) = (board.clone(), engine.clone(), host.shutdown.clone());
         host.also(async move {
+            let begin = async {
+                fill(&board, &engine).await;
+                // What it fails with is told by the next one.
+                let _compared = sweep.once().await;
+            };
             tokio::select! {
-                () = fill(&board, &engine) => {}
+                () = begin => {}
                 () = shutdown.triggered() => return,
             }
-            let mut sweep = sweep;
-            // What it fails with is told by the next one.
-            let _compared = sweep.once().await;
             let _waited_for = filled.send(());
             sweep.run(&shutdown).await;
         });

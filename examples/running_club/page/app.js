@@ -8,14 +8,15 @@ const words = {
     earlier: "이전", later: "다음", open: "진행 중", closed: "마감", since: { week_before: "변동은 지난주 대비", closed_week: "변동은 지난 월요일 마감 대비", month_before: "변동은 지난달 대비" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "아직 기록이 없습니다.", more: "더 보기",
     rank: "순위", who: "이름", moved: "변동", fresh: "새로", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `${n}계단 오름`, downBy: n => `${n}계단 내림`, sameRank: "그대로",
     values: { distance_m: "거리", time_s: "시간", pace_ms_per_km: "페이스", attendance: "출석", members: "인원" },
+    behind: (n, s) => `기록 ${n}건을 ${s}초째 반영하는 중`,
     mineIs: (rank, total, percentile) => `내 순위: ${total}명 중 ${rank}위 (백분위 ${percentile})`, crewIs: (rank, total, percentile) => `우리 크루: ${total}크루 중 ${rank}위 (백분위 ${percentile})`,
-    record: "달린 기록", began: "시작한 때", inZone: zone => `${zone}의 시각입니다.`, km: "거리 (km)", took: "시간 (분:초)", recordButton: "기록하기", recorded: "기록했습니다. 순위는 곧 바뀝니다.", recordedLate: "기록했습니다. 그 주는 마감되어 주간 순위에는 들지 않습니다.", badTime: "시간은 52:30이나 1:45:00처럼 씁니다.", noRuns: "아직 기록이 없습니다.", late: "주간 마감 후", alone: "혼자",
+    record: "달린 기록", began: "시작한 때", inZone: zone => `${zone}의 시각입니다.`, km: "거리 (km)", took: "시간 (분:초)", recordButton: "기록하기", recorded: "기록했습니다. 순위는 곧 바뀝니다.", recordedLate: "기록했습니다. 그 주는 마감되어 주간 순위에는 들지 않습니다.", badTime: "시간은 52:30이나 1:45:00처럼 씁니다.", noRuns: "아직 기록이 없습니다.", late: "주간 마감 후", alone: "혼자", takeBack: "기록 지우기", takenBack: "기록을 지웠습니다. 순위와 업적은 곧 바뀝니다.",
     crews: "크루", crewName: "새 크루 이름", found: "만들기", founded: "크루를 만들고 들어갔습니다.", noCrews: "아직 크루가 없습니다.", members: n => `${n}명`, founder: name => `만든 사람 ${name}`, join: "들어가기", leave: "나오기", joined: "들어갔습니다. 이제부터의 기록은 이 크루에도 반영됩니다.", left: "나왔습니다.",
     badges: "내 업적", earnedOn: day => `${day}에 얻음`, notYet: "아직",
     recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 한 주나 한 달이 마감될 때 만들어집니다.", soFar: at => `${at}까지`, moreWeeks: "주간 결산 더 보기", moreMonths: "월간 결산 더 보기",
     figures: { distance_m: "거리", time_s: "시간", runs: "횟수", days: "달린 날", longest_m: "가장 긴 거리", pace_s_per_km: "페이스", rank: "거리 순위", distance_change_m: "거리 변화", pace_change_s_per_km: "페이스 변화" },
     news: "클럽 소식", noNews: "아직 소식이 없습니다.", jobs: "예약 작업", noJobs: "아직 돈 작업이 없습니다.", jobNames: { "weekly-recap": "주간 마감과 결산", "monthly-recap": "월간 마감과 결산" }, states: { waiting: "기다림", running: "도는 중", done: "끝남", failed: "실패", skipped: "건너뜀" }, attempts: n => `시도 ${n}번`,
-    problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요." },
+    problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요.", closed: "이 기록이 든 주나 달이 마감되어 지울 수 없습니다." },
   },
   en: {
     title: "Running club", lead: "Record a run, and it counts on the boards by distance, time and pace, for you and your crew. See what has moved since last week, who runs right before and behind you, achievements, and recaps of weeks and months.",
@@ -24,17 +25,18 @@ const words = {
     earlier: "Earlier", later: "Later", open: "going on", closed: "closed", since: { week_before: "moved since the week before", closed_week: "moved since the last week was closed", month_before: "moved since the month before" }, windowOf: (from, to, state) => `${from} – ${to} · ${state}`, noPlaces: "Nobody has run yet.", more: "Show more",
     rank: "Rank", who: "Name", moved: "Moved", fresh: "new", up: n => `▲ ${n}`, down: n => `▼ ${n}`, same: "–", upBy: n => `up by ${n}`, downBy: n => `down by ${n}`, sameRank: "as before",
     values: { distance_m: "Distance", time_s: "Time", pace_ms_per_km: "Pace", attendance: "Attendance", members: "Members" },
+    behind: (n, s) => `${n} runs are still to follow, for ${s} s`,
     mineIs: (rank, total, percentile) => `You are ${rank} of ${total} (percentile ${percentile})`, crewIs: (rank, total, percentile) => `Your crew is ${rank} of ${total} (percentile ${percentile})`,
-    record: "Your runs", began: "Began at", inZone: zone => `By the clocks of ${zone}.`, km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone",
+    record: "Your runs", began: "Began at", inZone: zone => `By the clocks of ${zone}.`, km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone", takeBack: "Take back", takenBack: "Taken back. The boards and achievements will follow at once.",
     crews: "Crews", crewName: "Name of a new crew", found: "Found the crew", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
     badges: "Your achievements", earnedOn: day => `earned on ${day}`, notYet: "not yet",
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made when a week or a month is closed.", soFar: at => `until ${at}`, moreWeeks: "Show more weeks", moreMonths: "Show more months",
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
     news: "News of the club", noNews: "There is no news yet.", jobs: "Scheduled jobs", noJobs: "None has run yet.", jobNames: { "weekly-recap": "The week's end and recaps", "monthly-recap": "The month's end and recaps" }, states: { waiting: "waiting", running: "running", done: "done", failed: "failed", skipped: "skipped" }, attempts: n => `${n} attempts`,
-    problem: { conflict: "There is a crew of this name: join it, or choose another name." },
+    problem: { conflict: "There is a crew of this name: join it, or choose another name.", closed: "The week or the month of this run is closed: it stays." },
   },
 };
-let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [];
+let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [], followers = [];
 const weeks = paged({ first: () => "recaps?limit=5", draw: drawMine, button: $("more-weeks") });
 const months = paged({ first: () => "recaps?span=month&limit=5", draw: drawMine, button: $("more-months") });
 const jobs = paged({ first: () => "jobs?limit=10", draw: drawMine, button: $("more-jobs") });
@@ -54,6 +56,7 @@ const km = metres => `${(metres / 1000).toLocaleString(language, { maximumFracti
 const two = number => String(number).padStart(2, "0");
 const time = seconds => seconds < 3600 ? `${Math.floor(seconds / 60)}:${two(seconds % 60)}` : `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 const pace = seconds => `${Math.floor(Math.round(seconds) / 60)}′${two(Math.round(seconds) % 60)}″/km`;
+const behind = lag => t("behind")(lag.waiting, (lag.lag_ms / 1000).toFixed(1));
 const sign = (number, text) => number > 0 ? `+${text}` : number < 0 ? `−${text}` : text;
 function value(name, number) {
   if (name === "distance_change_m") return sign(number, km(Math.abs(number)));
@@ -117,7 +120,7 @@ function drawNoBoard() {
 function drawBoard() {
   if (!board) return drawNoBoard();
   $("board").ariaBusy = null;
-  $("window").textContent = `${t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"))} · ${t("since")[board.moved_since]}`;
+  $("window").textContent = `${t("windowOf")(day(board.from), lastDay(board.to), t(board.closed ? "closed" : "open"))} · ${t("since")[board.moved_since]}${board.waiting ? ` · ${behind(board)}` : ""}`;
   $("later").disabled = new Date(board.to) > new Date();
   $("no-places").hidden = board.places.length > 0;
   $("more").hidden = !next;
@@ -149,9 +152,9 @@ function turn(direction) {
 async function refreshMine() {
   if (!me) return;
   const lists = [weeks, months, ...(isOrganiser() ? [jobs] : [])].map(list => list.refresh());
-  const [who, latest, all] = await Promise.all([...["me", "runs?limit=10", "achievements"].map(path => call("GET", path)), ...lists]);
+  const [who, latest, all, lags] = await Promise.all([...["me", "runs?limit=10", "achievements", "followers"].map(path => call("GET", path)), ...lists]);
   if (!me) return;
-  crew = who.crew ?? null; runs = latest; badges = all;
+  crew = who.crew ?? null; runs = latest; badges = all; followers = lags;
   sayWho();
   drawMine();
 }
@@ -160,7 +163,11 @@ function drawMine() {
   swap($("runs"), runs, ...runs.map(run => make("li", {},
     make("strong", { className: "grow" }, `${km(run.distance_m)} · ${time(run.time_s)} · ${pace(run.time_s * 1000 / run.distance_m)}`),
     !run.in_time && make("span", { className: "tag" }, t("late")),
+    run.can_be_taken_back && button(`take back ${run.id}`, t("takeBack"), () => guarded(() => takeBack(run)), { ariaLabel: `${t("takeBack")}: ${km(run.distance_m)} · ${time(run.time_s)}` }),
     make("span", { className: "facts" }, `${moment(run.began_at)} · `, make("span", { lang: "" }, run.crew ?? t("alone"))))));
+  const late = followers.find(lag => lag.follower === "achievements" && lag.waiting);
+  $("badges-behind").hidden = !late;
+  $("badges-behind").textContent = late ? behind(late) : "";
   swap($("badges"), badges, ...badges.map(badge => make("li", { className: badge.earned_at ? "has" : "", title: badge.earned_at ? t("earnedOn")(day(badge.earned_at)) : t("notYet") }, called(badge), make("span", { className: "sr" }, ` (${badge.earned_at ? t("earnedOn")(day(badge.earned_at)) : t("notYet")})`))));
   const recaps = [...weeks.rows, ...months.rows].sort((one, other) => new Date(other.until) - new Date(one.until));
   $("no-recaps").hidden = recaps.length > 0;
@@ -173,6 +180,12 @@ function drawMine() {
     make("strong", { className: "grow" }, t("jobNames")[job.job] ?? job.job),
     make("span", { className: job.status === "failed" ? "tag bad" : "tag" }, t("states")[job.status] ?? job.status),
     make("span", { className: "facts" }, `${moment(job.due)} · ${t("attempts")(job.attempts)}${job.reason ? ` · ${job.reason}` : ""}`))));
+}
+async function takeBack(run) {
+  await call("DELETE", `runs/${run.id}`);
+  say(t("takenBack"));
+  await refresh();
+  setTimeout(() => refresh().catch(() => {}), 700);
 }
 async function refreshClub() {
   [crews] = await Promise.all([call("GET", "crews?limit=100"), news.refresh()]);

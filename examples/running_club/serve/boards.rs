@@ -15,15 +15,20 @@ use utoipa_axum::routes;
 use super::Service;
 use super::api::{Answer, Shared};
 use super::input::{BoardQuery, MineQuery, moment};
-use super::view::{BoardView, MineView};
+use super::view::{BoardView, FollowerView, MineView};
 use crate::boards::{Asked, KINDS, Kind, Of};
+use crate::followed::{ALL, BOARDS};
 
 /// How many neighbours on each side there are, unless it is said, and at most.
 const USUAL: u8 = 5;
 const MOST: u8 = 50;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(names)).routes(routes!(board)).routes(routes!(mine))
+    OpenApiRouter::new()
+        .routes(routes!(names))
+        .routes(routes!(board))
+        .routes(routes!(mine))
+        .routes(routes!(followers))
 }
 
 /// Names the boards.
@@ -51,6 +56,8 @@ async fn board(
         span: query.span,
         at: moment(&service.club.calendar, query.on.as_deref(), now)?,
     };
+    // Before the board: what waited then may be on it.
+    let lag = service.club.followed.lag(BOARDS).await?;
     let page = boards.page(asked, skip, limit).await?;
     let last = skip.saturating_add(limit);
     let last = (page.total > last && !page.rows.is_empty()).then(|| last.to_string());
@@ -59,7 +66,7 @@ async fn board(
         Some(Extension(caller)) => service.member(kind, caller).await?,
         None => None,
     };
-    Ok((link, Json(BoardView::of(asked, page, me.as_deref(), now))))
+    Ok((link, Json(BoardView::of(asked, page, me.as_deref(), now, lag))))
 }
 
 /// Shows where the caller stands, or the caller's crew, and who stands before and after.
@@ -84,6 +91,7 @@ async fn mine(
         at: moment(&service.club.calendar, query.on.as_deref(), now)?,
     };
     let me = service.member(kind, &caller).await?;
+    let lag = service.club.followed.lag(BOARDS).await?;
     let found = match &me {
         Some(me) => boards.around(asked, me, u64::from(neighbours)).await?,
         None => None,
@@ -91,11 +99,21 @@ async fn mine(
     let Some((page, around)) = found else {
         let mut page = boards.page(asked, 0, 1).await?;
         page.rows.clear();
-        let board = BoardView::of(asked, page, None, now);
+        let board = BoardView::of(asked, page, None, now, lag);
         return Ok(Json(MineView { rank: None, percentile: None, board }));
     };
     let (rank, percentile) = (Some(around.place.rank), Some(around.percentile()));
-    Ok(Json(MineView { rank, percentile, board: BoardView::of(asked, page, me.as_deref(), now) }))
+    Ok(Json(MineView { rank, percentile, board: BoardView::of(asked, page, me.as_deref(), now, lag) }))
+}
+
+/// Tells how far boards and achievements are behind the runs that were recorded or taken back.
+#[utoipa::path(get, path = "/followers", responses((status = 200, body = Vec<FollowerView>)))]
+async fn followers(State(service): Shared) -> Answer<Json<Vec<FollowerView>>> {
+    let mut followers = Vec::new();
+    for follower in ALL {
+        followers.push(FollowerView::of(follower, service.club.followed.lag(follower).await?));
+    }
+    Ok(Json(followers))
 }
 
 fn kind(name: &str) -> Answer<&'static Kind> {

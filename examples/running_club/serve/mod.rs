@@ -103,6 +103,7 @@ pub(crate) async fn run(options: Options) -> Told {
     let club = Club::open(&setup, None, host.shutdown.clone()).await?;
     let posting = setup.notices.as_ref().map(|channel| channel.posting.clone());
     host.works_on(club.clone().work(setup));
+    host.also(club.followed.clone().measure(host.shutdown.clone()));
     let asked = club.clone();
     let ready = host.ready().with_bus(Arc::clone(&club.bus)).with("store", move || {
         let club = asked.clone();

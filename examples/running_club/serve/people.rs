@@ -21,11 +21,12 @@ use super::view::{AskedView, BadgeView, CrewView, JobView, MeView, NewsView, Rec
 use crate::badges::{Achievement, BADGES};
 use crate::club::JOBS;
 use crate::recaps::Wanted;
-use crate::runs::Run;
+use crate::runs::{Run, TakenBack};
 
 pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(runs, record))
+        .routes(routes!(take_back))
         .routes(routes!(crews, found))
         .routes(routes!(me))
         .routes(routes!(join, leave))
@@ -35,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(jobs))
 }
 
-/// Records a run of the caller's. It stands as it is recorded; boards, achievements and notices follow.
+/// Records a run of the caller's. It stands as it is recorded, unless it is taken back; boards, achievements and notices follow.
 #[utoipa::path(post, path = "/runs", request_body = RunInput, security(("bearer" = [])), params(
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this run: sent again it is recorded once.")),
     responses((status = 201, body = RunView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem),
@@ -52,6 +53,26 @@ async fn record(
     let view = service.run_view(run.value)?;
     metrics::counter!("club_runs_total").increment(run.is_new.into());
     Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Takes back a run of the caller's that was recorded by mistake, unless a week or a month that it counts in is closed.
+///
+/// Boards and achievements follow; recaps so far that tell of it go. What Slack was told stays told.
+#[utoipa::path(delete, path = "/runs/{run}", params(("run" = String, Path)), security(("bearer" = [])), responses(
+    (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn take_back(State(service): Shared, caller: Caller, Id(run): Id) -> Answer<StatusCode> {
+    match service.club.take_back(caller.name(), &run).await? {
+        TakenBack::Done => {
+            metrics::counter!("club_runs_taken_back_total").increment(1);
+            Ok(StatusCode::NO_CONTENT)
+        }
+        TakenBack::Missing => Err(Problem::not_found("run")),
+        TakenBack::Closed => {
+            let closed = "the week or the month that the run counts in is closed: it stays";
+            Err(Problem::new(StatusCode::CONFLICT, "closed", closed))
+        }
+    }
 }
 
 /// Lists the caller's runs, the newest first.
@@ -208,7 +229,9 @@ async fn jobs(
 
 impl Service {
     fn run_view(&self, run: Run) -> Answer<RunView> {
-        let in_time = self.club.counts(&run)?;
-        Ok(RunView::of(run, in_time))
+        let club = &self.club;
+        let can_be_taken_back = run.can_be_taken_back(&club.calendar, club.boards.now())?;
+        let in_time = club.counts(&run)?;
+        Ok(RunView::of(run, in_time, can_be_taken_back))
     }
 }

@@ -13,6 +13,7 @@ use crate::badges::{Achievement, BADGES, Badge};
 use crate::boards::{Asked, Page, Row, Since};
 use crate::calendar::{Calendar, Span};
 use crate::crews::Crew;
+use crate::followed::Lag;
 use crate::recaps::Recap;
 use crate::runs::Run;
 
@@ -29,10 +30,12 @@ pub(super) struct RunView {
     recorded_at: String,
     /// Whether it came in time to count in its week; if not, it counts in the month, if that is not over as well.
     in_time: bool,
+    /// Whether no week or month that it counts in is closed, so that it can be taken back.
+    can_be_taken_back: bool,
 }
 
 impl RunView {
-    pub(super) fn of(run: Run, in_time: bool) -> Self {
+    pub(super) fn of(run: Run, in_time: bool, can_be_taken_back: bool) -> Self {
         Self {
             id: run.id,
             began_at: run.began_at.to_string(),
@@ -41,6 +44,7 @@ impl RunView {
             crew: run.crew,
             recorded_at: run.recorded_at.to_string(),
             in_time,
+            can_be_taken_back,
         }
     }
 }
@@ -76,10 +80,13 @@ pub(super) struct BoardView {
     /// How many are ranked.
     total: u64,
     places: Vec<PlaceView>,
+    /// How many runs, recorded or taken back, are not on the boards yet, and how long the oldest of them has been waiting.
+    waiting: u64,
+    lag_ms: u64,
 }
 
 impl BoardView {
-    pub(super) fn of(asked: Asked<'_>, page: Page, me: Option<&str>, now: Timestamp) -> Self {
+    pub(super) fn of(asked: Asked<'_>, page: Page, me: Option<&str>, now: Timestamp, lag: Lag) -> Self {
         let place = |Row { place, moved }: Row| {
             let ranks = |ranks: u64| i64::try_from(ranks).unwrap_or(i64::MAX);
             PlaceView {
@@ -104,6 +111,8 @@ impl BoardView {
             moved_since: page.since,
             total: page.total,
             places: page.rows.into_iter().map(place).collect(),
+            waiting: lag.waiting,
+            lag_ms: millis(lag),
         }
     }
 }
@@ -120,6 +129,26 @@ pub(super) struct MineView {
     /// The neighbours, and the caller among them.
     #[serde(flatten)]
     pub(super) board: BoardView,
+}
+
+fn millis(lag: Lag) -> u64 {
+    u64::try_from(lag.behind.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How far something that follows from runs is behind them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FollowerView {
+    /// `boards` or `achievements`.
+    follower: &'static str,
+    /// How many runs, recorded or taken back, it does not have yet, and how long the oldest of them has been waiting.
+    waiting: u64,
+    lag_ms: u64,
+}
+
+impl FollowerView {
+    pub(super) fn of(follower: &'static str, lag: Lag) -> Self {
+        Self { follower, waiting: lag.waiting, lag_ms: millis(lag) }
+    }
 }
 
 /// A crew.

@@ -21,6 +21,13 @@ CREATE TABLE IF NOT EXISTS runs (
 );
 CREATE INDEX IF NOT EXISTS runs_by_runner ON runs (runner, began_at, id);
 CREATE INDEX IF NOT EXISTS runs_by_time ON runs (began_at, runner);
+-- Events of runs that boards or achievements do not have yet.
+CREATE TABLE IF NOT EXISTS waiting_events (
+    follower TEXT NOT NULL,
+    event TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (follower, event)
+);
 CREATE TABLE IF NOT EXISTS achievements (
     runner TEXT NOT NULL,
     badge TEXT NOT NULL,

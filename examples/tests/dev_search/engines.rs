@@ -163,6 +163,22 @@ async fn what_no_event_tells_of_is_read_from_the_table() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_before_a_kill_lacks_in_no_fresh_answer_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let site = Site::start(folder.path(), &[]);
+        let title = format!("코뿔소 {round}마리가 헤엄친다");
+        let (status, entry) = site.ask(Method::POST, "/entries", Member("민수"), Some(post(&title))).await;
+        assert_eq!(status, StatusCode::CREATED, "{entry}");
+        site.service.signal("-KILL").unwrap();
+        let site = Site::start(folder.path(), &[]);
+        let claims = |found: &Value| found["served"] == "fresh" || found["served"] == "cached";
+        let found = site.search_until(&title, claims).await;
+        assert!(ids(&found).iter().any(|id| entry["id"] == **id), "{round}: {found}");
+    }
+}
+
+#[tokio::test]
 async fn while_the_table_cannot_be_compared_no_answer_is_fresh() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start(folder.path(), &[]);

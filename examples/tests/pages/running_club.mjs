@@ -40,6 +40,13 @@ export default async function ({ meet, step }) {
     assert.deepEqual(await rows.nth(2).getByRole("cell").allInnerTexts(), ["2", "민지", "10 km", "새로"]);
     await jun.sees(hostile, board(jun));
   });
+  await step("a run that was recorded by mistake is taken back", async () => {
+    await run(minji, "30", "2:30:00", -4);
+    await minji.sees("내 순위: 2명 중 1위");
+    await minji.press("기록 지우기: 30 km · 2:30:00");
+    await minji.told("기록을 지웠습니다. 순위와 업적은 곧 바뀝니다.");
+    await minji.sees("내 순위: 2명 중 2위");
+  });
   await step("boards are chosen: pace, crews by attendance, a week before", async () => {
     await minji.choose("기준", "페이스 (5km 이상)");
     await minji.sees("5′10″/km", board(minji));

@@ -8,6 +8,7 @@ mod notices;
 mod recaps;
 mod requests;
 mod standings;
+mod taken_back;
 
 use std::path::Path;
 use std::process::Command;
