@@ -45,4 +45,5 @@ mod streams;
 #[cfg(feature = "text")]
 mod texts;
 mod transfer;
+mod turned;
 mod verdicts;

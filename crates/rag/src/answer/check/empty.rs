@@ -119,6 +119,7 @@ pub(super) const EMPTY_ENGLISH: &[&str] = &[
     "kind",
     "know",
     "latest",
+    "least",
     "less",
     "let",
     "lets",

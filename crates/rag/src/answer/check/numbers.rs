@@ -4,8 +4,10 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use pumasi_core::text::normalize;
 
+use super::limits::{Bound, Half, Limit, half, is_negative};
 use super::numerals::{english, magnitude, numeral, sino};
-use super::units::{UNITS, Unit};
+use super::periods::weak;
+use super::units::{Currency, UNITS, Unit};
 
 /// A number as it is claimed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +16,10 @@ pub(super) struct Number {
     pub(super) unit: Unit,
     /// Whether it is one of something in words, or a day that something happens on: what bears a claim out, and mostly is none.
     pub(super) is_weak: bool,
+    /// What it bounds.
+    pub(super) limit: Limit,
+    /// The half of the day that it says a time is in.
+    half: Option<Half>,
     /// The words beside it.
     sides: [Side; 2],
 }
@@ -40,7 +46,13 @@ impl Side {
         let Some(text) = text else { return Self::default() };
         let mut pieces = text.split(|c: char| !c.is_alphanumeric());
         let word = if is_end { pieces.next_back() } else { pieces.next() }.unwrap_or_default();
-        if word.is_empty() || BESIDE_ANY.contains(&word) || word.contains(|c: char| c.is_ascii_digit()) {
+        // a topic is that of all numbers of its sentence
+        let is_topic = is_end && word.ends_with(['은', '는']) && word.chars().nth(2).is_some();
+        if is_topic
+            || word.is_empty()
+            || BESIDE_ANY.contains(&word)
+            || word.contains(|c: char| c.is_ascii_digit())
+        {
             return Self::default();
         }
         let word = if matches!(word, "each" | "per") { "every" } else { word };
@@ -56,12 +68,66 @@ impl Side {
 }
 
 impl Number {
-    fn new(value: f64, unit: Unit) -> Self {
-        Self { value, unit, is_weak: false, sides: [Side::default(); 2] }
+    pub(super) fn new(value: f64, unit: Unit) -> Self {
+        Self { value, unit, is_weak: false, limit: Limit::default(), half: None, sides: [Side::default(); 2] }
     }
 
-    const fn weak(value: f64, unit: Unit) -> Self {
-        Self { value, unit, is_weak: true, sides: [Side { word: 0, head: 0 }; 2] }
+    pub(super) fn weak(value: f64, unit: Unit) -> Self {
+        Self { is_weak: true, ..Self::new(value, unit) }
+    }
+
+    /// The number as one of something.
+    pub(super) fn in_words(self) -> Self {
+        Self { is_weak: true, ..self }
+    }
+
+    /// Adds what a text around it says of it: `before` it, and `after` its unit.
+    fn within(self, before: &str, after: &str) -> Self {
+        let value = if is_negative(before, after) { -self.value } else { self.value };
+        let half = match self.unit {
+            Unit::Clock if self.half.is_some() => self.half,
+            Unit::Clock if self.value >= 780.0 => Some(Half::Evening),
+            Unit::Clock => half(before, after),
+            _ => None,
+        };
+        Self { value, half, limit: Limit::of(before, after), ..self }
+    }
+
+    /// Adds what the name of its unit says.
+    fn named(self, name: &str) -> Self {
+        let half = match name {
+            "am" | "a.m" => Some(Half::Morning),
+            "pm" | "p.m" => Some(Half::Evening),
+            _ => self.half,
+        };
+        Self { half, ..self }
+    }
+
+    /// The lower end of a range: at least so much, unless more is said of it.
+    fn opening(self) -> Self {
+        let bound = self.limit.bound.or(Some(Bound::Up));
+        Self { limit: Limit { bound, ..self.limit }, ..self }
+    }
+
+    /// The upper end of a range.
+    fn closing(self) -> Self {
+        let bound = self.limit.bound.or(Some(Bound::Down));
+        Self { limit: Limit { bound, ..self.limit }, ..self }
+    }
+
+    /// Tells whether it says how often something happens, in words: a day, 일주일에, monthly.
+    pub(super) const fn is_period(self) -> bool {
+        self.is_weak && self.unit.is_time() && self.value > 0.0
+    }
+
+    /// Tells whether the other names the same length of time, in whatever unit.
+    pub(super) fn is_as_often_as(self, other: Self) -> bool {
+        other.unit.is_time() && self.bears_out(other)
+    }
+
+    /// Tells whether the two bound something to different sides, or stand on different sides of it.
+    pub(super) fn excludes(self, other: Self) -> bool {
+        self.limit.excludes(other.limit, self.unit == Unit::Clock)
     }
 
     /// Joins what is written in two units: 1시간 30분, 7시 30분, 1 m 80 cm.
@@ -76,7 +142,8 @@ impl Number {
         };
         let more = if self.unit == Unit::Clock { rest.value / 60.0 } else { rest.value };
         let sides = [self.sides[0], rest.sides[1]];
-        joins.then_some(Self { value: self.value + more, sides, ..self })
+        let half = self.half.or(rest.half);
+        joins.then_some(Self { value: self.value + more, sides, half, limit: rest.limit, ..self })
     }
 
     /// Tells whether the same word stands beside the two, on the same side; loosely: one that begins the same.
@@ -103,7 +170,8 @@ impl Number {
             if self.unit == Unit::Clock && other.unit == Unit::Clock { 720.0 } else { f64::INFINITY };
         let apart = (self.value - other.value).abs() % half_days;
         let near = apart <= self.value.abs().max(other.value.abs()) * 1e-6;
-        near && (self.unit.agrees(other.unit) || self.unit == Unit::None || other.unit == Unit::None)
+        let is_other_half = matches!((self.half, other.half), (Some(one), Some(other)) if one != other);
+        near && !is_other_half && self.unit.agrees_or_none(other.unit)
     }
 }
 
@@ -124,24 +192,10 @@ const WORDS: &[(&str, f64, Unit)] = &[
     ("half a year", 6.0, Unit::Months),
     ("half", 50.0, Unit::Percent),
     ("twice", 2.0, Unit::Times),
-];
-
-/// One of something, in words.
-const WEAK: &[(&str, f64, Unit)] = &[
-    ("하루", 1.0, Unit::Days),
-    ("매일", 1.0, Unit::Days),
-    ("매주", 7.0, Unit::Days),
-    ("매달", 1.0, Unit::Months),
-    ("매월", 1.0, Unit::Months),
-    ("매년", 1.0, Unit::Years),
-    ("당일", 0.0, Unit::Days),
-    ("daily", 1.0, Unit::Days),
-    ("nightly", 1.0, Unit::Days),
-    ("weekly", 7.0, Unit::Days),
-    ("monthly", 1.0, Unit::Months),
-    ("yearly", 1.0, Unit::Years),
-    ("once", 1.0, Unit::Times),
-    ("on the day", 0.0, Unit::Days),
+    ("정오", 720.0, Unit::Clock),
+    ("자정", 0.0, Unit::Clock),
+    ("noon", 720.0, Unit::Clock),
+    ("midnight", 0.0, Unit::Clock),
 ];
 
 /// Collects the numbers that a text names.
@@ -155,14 +209,18 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
     let mut open = 0;
     // where the unit of the last number ends
     let mut unit_end = 0;
+    // whether the last number is the lower end of a range that this one closes
+    let mut is_range = false;
     let mut at = 0;
     let mut before = ' ';
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = text.get(at..).unwrap_or_default();
         let starts_word = !before.is_alphanumeric();
         if starts_word && let Some((length, number)) = weak(rest) {
+            let around = (text.get(..at).unwrap_or_default(), rest.get(length..).unwrap_or_default());
+            let number = if number.unit.is_time() { number.within(around.0, around.1) } else { number };
             found.push(number);
-            (open, unit_end) = (0, 0);
+            (open, unit_end, is_range) = (0, 0, false);
             before = ' ';
             at += length;
             continue;
@@ -178,7 +236,8 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
         } else {
             (c.len_utf8(), None, Unit::None)
         };
-        let after = text.get(at + length..).unwrap_or_default();
+        let mut end = at + length;
+        let after = text.get(end..).unwrap_or_default();
         if let Some(value) = value {
             // 2만, 3천; but the 만 of 절반만 is a particle
             let (value, after_magnitude) =
@@ -187,6 +246,8 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
                 Unit::None => unit_of(value, after_magnitude),
                 unit => (Number::new(value, unit), "", false),
             };
+            let paid = text.get(..at).and_then(Currency::before).filter(|_| name.is_empty());
+            let number = paid.map_or(number, |currency| Number::new(value, Unit::Money(currency)));
             if !is_open {
                 for waiting in found.iter_mut().rev().take(open) {
                     if waiting.unit == Unit::None {
@@ -202,7 +263,17 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
             let rest = rest.strip_prefix('s').filter(|_| name.is_ascii() && !name.is_empty()).unwrap_or(rest);
             let behind = rest.trim_start_matches(char::is_alphanumeric);
             let sides = [Side::of(text.get(..at).unwrap_or_default(), true), Side::of(behind, false)];
-            let number = Number { sides, ..number };
+            let number = if name.is_empty() { of_the_day(number, rest) } else { number.named(name) };
+            let number = Number { sides, ..number }.within(text.get(..at).unwrap_or_default(), rest);
+            let (number, more) = with_half(number, rest);
+            let goes_up = found.last().is_some_and(|low| {
+                is_range && low.unit.agrees_or_none(number.unit) && low.value < number.value
+            });
+            let number = if goes_up { number.closing() } else { number };
+            is_range = opens_range(rest);
+            if let Some(low) = found.last_mut().filter(|_| goes_up) {
+                *low = low.opening();
+            }
             let goes_on =
                 unit_end > 0 && text.get(unit_end..at).is_some_and(|gap| matches!(gap.trim(), "" | "and"));
             let whole = found.last().filter(|_| goes_on).and_then(|last| last.with_rest(number));
@@ -210,12 +281,48 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
                 found.pop();
             }
             found.push(whole.unwrap_or(number));
-            unit_end = if name.is_empty() { 0 } else { text.len() - rest.len() };
+            unit_end = if name.is_empty() { 0 } else { text.len() - rest.len() + more };
+            if more > 0 {
+                end = unit_end;
+            }
         }
-        before = text.get(at..at + length).and_then(|piece| piece.chars().next_back()).unwrap_or(' ');
-        at += length;
+        before = text.get(at..end).and_then(|piece| piece.chars().next_back()).unwrap_or(' ');
+        at = end;
     }
     found
+}
+
+/// Tells whether a range goes on behind its lower end.
+fn opens_range(rest: &str) -> bool {
+    let next = rest.trim_start();
+    let signs = ["~", "-", "–", "to ", "에서 ", "내지 "];
+    signs.iter().any(|sign| {
+        next.strip_prefix(sign)
+            .is_some_and(|high| high.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
+/// Reads a bare number as a time of day, if that is said behind it: 7 in the evening.
+fn of_the_day(number: Number, rest: &str) -> Number {
+    let is_hour = number.unit == Unit::None && (1.0..=12.0).contains(&number.value);
+    if is_hour && half("", rest).is_some() { Number::new(number.value * 60.0, Unit::Clock) } else { number }
+}
+
+/// Adds the half of a unit that is said behind it, 7시 반, and tells how long that is.
+fn with_half(number: Number, rest: &str) -> (Number, usize) {
+    const HALF: &str = " 반";
+    let factor = match number.unit {
+        Unit::Clock => 30.0,
+        Unit::Seconds if number.value % 3_600.0 == 0.0 => 1_800.0,
+        Unit::Seconds if number.value % 60.0 == 0.0 => 30.0,
+        _ => return (number, 0),
+    };
+    let is_half = rest.strip_prefix(HALF).is_some_and(|after| {
+        let word = after.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        word.is_empty()
+            || ["에", "까지", "부터", "쯤", "이", "을", "동안"].iter().any(|end| word.starts_with(end))
+    });
+    if is_half { (Number { value: number.value + factor, ..number }, HALF.len()) } else { (number, 0) }
 }
 
 /// Reads a time of day, 14:30, as minutes.
@@ -275,32 +382,6 @@ fn word(rest: &str) -> Option<(usize, f64, Unit)> {
     (value > 1.0).then_some((length, value, Unit::None))
 }
 
-/// Reads one of something, and days that something happens on.
-fn weak(rest: &str) -> Option<(usize, Number)> {
-    let is_word = |(word, ..): &(&str, f64, Unit)| {
-        let after = rest.strip_prefix(word);
-        after.is_some_and(|after| !word.is_ascii() || !after.starts_with(char::is_alphanumeric))
-    };
-    if let Some((word, value, unit)) = WEAK.iter().copied().find(is_word) {
-        return Some((word.len(), Number::weak(value, unit)));
-    }
-    if let Some(length) =
-        rest.strip_prefix("일주일").filter(|after| after.starts_with("에")).map(|_| "일주일".len())
-    {
-        return Some((length, Number::weak(7.0, Unit::Days)));
-    }
-    if let Some((length, 1.0)) = numeral(rest) {
-        let number = scaled(1.0, rest.get(length..)?);
-        let number = number.map_or(Number::weak(1.0, Unit::None), |(number, _)| number);
-        return Some((length, Number { is_weak: true, ..number }));
-    }
-    let article =
-        ["an ", "a ", "one ", "every ", "each ", "per "].iter().find(|word| rest.starts_with(**word))?;
-    let number = scaled(1.0, rest.get(article.len()..)?).map(|(number, _)| number);
-    let number = if *article == "one " { number.or(Some(Number::weak(1.0, Unit::None))) } else { number };
-    number.map(|number| (article.len(), Number { is_weak: true, ..number }))
-}
-
 /// Reads the unit behind a number, and how it is written; tells whether a range goes on instead.
 fn unit_of(value: f64, after: &str) -> (Number, &'static str, bool) {
     if let Some((number, name)) = scaled(value, after) {
@@ -326,8 +407,12 @@ pub(super) fn scaled(value: f64, after: &str) -> Option<(Number, &'static str)> 
         // a short sign is a unit only where the word ends or a Korean particle begins
         let rest = rest.strip_prefix('s').unwrap_or(rest);
         let is_other = name.is_ascii() && rest.starts_with(|c: char| c.is_ascii_alphabetic());
-        let is_longer =
-            *name == "킬로" && ["와트", "바이트", "헤르츠"].iter().any(|more| rest.starts_with(more));
+        let goes_on = |words: &[&str]| words.iter().any(|more| rest.starts_with(more));
+        let is_longer = match *name {
+            "킬로" => goes_on(&["와트", "바이트", "헤르츠"]),
+            "엔" => goes_on(&["진", "터", "딩"]),
+            _ => false,
+        };
         !is_other && !is_longer
     })?;
     // 시 of a clock, 분 of people and 일 of a date cannot be told apart; they are compared all the same
@@ -350,8 +435,8 @@ mod tests {
         assert_eq!(read("8g에서 10g"), [(8.0, Unit::Grams), (10.0, Unit::Grams)]);
         assert_eq!(read("4 to 6 weeks"), [(28.0, Unit::Days), (42.0, Unit::Days)]);
         assert_eq!(read("사흘 쉬고 두 번"), [(3.0, Unit::Days), (2.0, Unit::Times)]);
-        assert_eq!(read("2만 원"), [(20_000.0, Unit::Money)]);
-        assert_eq!(read("20,000 won"), [(20_000.0, Unit::Money)]);
+        assert_eq!(read("2만 원"), [(20_000.0, Unit::Money(Currency::Won))]);
+        assert_eq!(read("20,000 won"), [(20_000.0, Unit::Money(Currency::Won))]);
         assert_eq!(read("a 3-minute test"), [(180.0, Unit::Seconds)]);
         assert_eq!(read("1.4 to 1.7 grams"), [(1.4, Unit::Grams), (1.7, Unit::Grams)]);
         assert_eq!(read("거리의 절반, half"), [(50.0, Unit::Percent), (50.0, Unit::Percent)]);
@@ -377,7 +462,12 @@ mod tests {
         );
         assert_eq!(
             read("이십오 분, 삼 개월, 백 미터, 이만 오천 원"),
-            [(1_500.0, Unit::Seconds), (3.0, Unit::Months), (100.0, Unit::Metres), (25_000.0, Unit::Money)]
+            [
+                (1_500.0, Unit::Seconds),
+                (3.0, Unit::Months),
+                (100.0, Unit::Metres),
+                (25_000.0, Unit::Money(Currency::Won))
+            ]
         );
         assert_eq!(read("천장과 백신, 만약 사 주세요. 십자인대와 이 분과 구분, 오일, 만일 천천히 사회"), []);
         assert_eq!(

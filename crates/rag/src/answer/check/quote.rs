@@ -2,8 +2,9 @@
 
 use pumasi_core::text::{Span, normalize};
 
+use super::denials::denies_in_english;
 use super::lexicon::{DENYING_KOREAN, FORBIDDEN, NOMINAL};
-use super::words::{Word, denies_in_english, words};
+use super::words::{Word, words};
 
 /// The fewest characters of a quote.
 const SHORTEST: usize = 8;

@@ -1,9 +1,11 @@
 //! What a sentence of an answer may say that its sources do not, in their own words.
 
-use super::lexicon::{OPPOSITES, SOFT};
+use super::lexicon::SOFT;
 use super::numbers::Number;
+use super::pieces::pieces;
+use super::turned::is_denial_swapped;
 use super::units::Unit;
-use super::words::{Kind, Word, is_undone};
+use super::words::{Kind, Word};
 use super::{Claim, Read};
 
 /// Tells whether the claim denies what its evidence says, or says what that denies.
@@ -19,7 +21,21 @@ pub(super) fn is_denied(claim: &Claim, found: &[(&Read, &Claim)]) -> bool {
         return false;
     }
     if denies(&claim.words) && found.iter().any(|(_, claim)| claim.words.iter().any(is_only)) {
-        return false;
+        let denials = claim.words.iter().filter(|word| word.is_denied).count();
+        let of_all = found.iter().any(|(_, claim)| denies(&claim.words));
+        // only after that: not without it; only there: not there
+        let without = is_allowing(claim) || claim.words.iter().any(is_only);
+        let only =
+            found.iter().flat_map(|(_, other)| &other.words).filter(|word| is_only(word) && word.is_korean());
+        let mut there =
+            only.flat_map(|only| claim.words.iter().filter(|word| !word.is_empty && word.is(only)));
+        let without = without || there.any(|word| !word.is_denied && word.kind == Kind::Noun);
+        return denials == 1 && without && !of_all;
+    }
+    if let Some((_, best)) = found.first()
+        && is_denial_swapped(claim, best)
+    {
+        return true;
     }
     // a sentence that shares less than half with the claim speaks of something else
     let is_near = |other: &Claim| {
@@ -62,7 +78,16 @@ pub(super) fn is_replaced(claim: &Claim, best: &Claim) -> bool {
     if shared * 2 < said.len() {
         return false;
     }
-    if claim.claimed().any(|number| is_borrowed(*number, best)) {
+    let is_one_piece = || pieces(&best.text).len() == 1;
+    if claim.claimed().any(|number| is_borrowed(*number, best)) && is_one_piece() {
+        return true;
+    }
+    // three times a week, for three times a day
+    let lacks = |one: &Claim, other: &Claim| {
+        let has = |number: &Number| other.numbers.iter().any(|known| number.is_as_often_as(*known));
+        one.numbers.iter().any(|number| number.is_period() && !has(number))
+    };
+    if lacks(claim, best) && lacks(best, claim) {
         return true;
     }
     claim.numbers.iter().filter(|number| !best.counts(**number)).any(|number| {
@@ -114,32 +139,5 @@ pub(super) fn is_crossed(claim: &Claim, found: &[(&Read, &Claim)]) -> bool {
             said().any(|word| word.kind != Kind::Verb && one.has(word) && !other.has(word))
         };
         shared && own(first, other) && own(other, first)
-    })
-}
-
-/// Tells whether the claim has a word whose opposite stands in the sentence that bears it out best, and the word itself does not.
-pub(super) fn is_opposed(claim: &Claim, best: &Claim) -> bool {
-    let stands = |side: &[&str], words: &[Word]| {
-        let is_one = |word: &Word, entry: &str| {
-            if word.is_korean() { word.raw.starts_with(entry) } else { word.raw == entry }
-        };
-        words.iter().any(|word| side.iter().any(|entry| is_one(word, entry)))
-    };
-    let has = |one: &[&str], other: &[&str], words: &[Word]| stands(one, words) && !stands(other, words);
-    // 성년자 for 미성년자, safe for unsafe
-    let undoes = |one: &[Word], other: &[Word]| {
-        let is_alone = |word: &Word, all: &[Word]| {
-            !all.iter().any(|known| known.raw == word.raw || known.stem == word.stem)
-        };
-        one.iter().any(|long| {
-            is_alone(long, other) && other.iter().any(|short| is_undone(long, short) && is_alone(short, one))
-        })
-    };
-    if undoes(&best.words, &claim.words) || undoes(&claim.words, &best.words) {
-        return true;
-    }
-    OPPOSITES.iter().any(|(one, other)| {
-        (has(one, other, &claim.words) && has(other, one, &best.words))
-            || (has(other, one, &claim.words) && has(one, other, &best.words))
     })
 }

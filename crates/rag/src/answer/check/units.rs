@@ -18,7 +18,7 @@ pub(super) enum Unit {
     Degrees,
     Times,
     Sets,
-    Money,
+    Money(Currency),
     Steps,
     /// A thousand metres or grams: 18킬로.
     Kilos,
@@ -31,7 +31,48 @@ pub(super) enum Unit {
     Counted(char),
 }
 
+/// What something is paid in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Currency {
+    Won,
+    Dollar,
+    Euro,
+    Pound,
+    Yen,
+    Yuan,
+}
+
+impl Currency {
+    /// Reads the sign that a text ends with: `$` of $40.
+    pub(super) fn before(text: &str) -> Option<Self> {
+        let text = text.trim_end();
+        let signs = [
+            ("$", Self::Dollar),
+            ("usd", Self::Dollar),
+            ("€", Self::Euro),
+            ("eur", Self::Euro),
+            ("£", Self::Pound),
+            ("gbp", Self::Pound),
+            ("₩", Self::Won),
+            ("krw", Self::Won),
+            ("¥", Self::Yen),
+            ("jpy", Self::Yen),
+        ];
+        let stands = |sign: &str| {
+            let rest = text.strip_suffix(sign);
+            rest.is_some_and(|rest| {
+                !sign.is_ascii() || sign == "$" || !rest.ends_with(|c: char| c.is_alphanumeric())
+            })
+        };
+        signs.iter().find(|(sign, _)| stands(sign)).map(|(_, currency)| *currency)
+    }
+}
+
 impl Unit {
+    pub(super) const fn is_money(self) -> bool {
+        matches!(self, Self::Money(_))
+    }
+
     /// Tells whether one may stand for the other: 18킬로 for 18 km.
     const fn stands_for(self, other: Self) -> bool {
         matches!(
@@ -43,6 +84,11 @@ impl Unit {
 
     pub(super) fn agrees(self, other: Self) -> bool {
         self == other || self.stands_for(other) || other.stands_for(self)
+    }
+
+    /// Tells whether the two measure the same, as far as they say.
+    pub(super) fn agrees_or_none(self, other: Self) -> bool {
+        self.agrees(other) || self == Self::None || other == Self::None
     }
 
     pub(super) const fn is_time(self) -> bool {
@@ -95,11 +141,11 @@ pub(super) const UNITS: &[(&str, Unit, f64)] = &[
     ("gram", Unit::Grams, 1.0),
     ("litre", Unit::Litres, 1.0),
     ("liter", Unit::Litres, 1.0),
-    ("euro", Unit::Money, 1.0),
-    ("won", Unit::Money, 1.0),
-    ("dollar", Unit::Money, 1.0),
-    ("pound", Unit::Money, 1.0),
-    ("달러", Unit::Money, 1.0),
+    ("euro", Unit::Money(Currency::Euro), 1.0),
+    ("won", Unit::Money(Currency::Won), 1.0),
+    ("dollar", Unit::Money(Currency::Dollar), 1.0),
+    ("pound", Unit::Money(Currency::Pound), 1.0),
+    ("달러", Unit::Money(Currency::Dollar), 1.0),
     ("step", Unit::Steps, 1.0),
     ("시간", Unit::Seconds, 3_600.0),
     ("개월", Unit::Months, 1.0),
@@ -108,7 +154,16 @@ pub(super) const UNITS: &[(&str, Unit, f64)] = &[
     ("리터", Unit::Litres, 1.0),
     ("그램", Unit::Grams, 1.0),
     ("미터", Unit::Metres, 1.0),
-    ("유로", Unit::Money, 1.0),
+    ("파운드", Unit::Money(Currency::Pound), 1.0),
+    ("위안", Unit::Money(Currency::Yuan), 1.0),
+    ("엔", Unit::Money(Currency::Yen), 1.0),
+    ("yen", Unit::Money(Currency::Yen), 1.0),
+    ("yuan", Unit::Money(Currency::Yuan), 1.0),
+    ("usd", Unit::Money(Currency::Dollar), 1.0),
+    ("eur", Unit::Money(Currency::Euro), 1.0),
+    ("krw", Unit::Money(Currency::Won), 1.0),
+    ("€", Unit::Money(Currency::Euro), 1.0),
+    ("유로", Unit::Money(Currency::Euro), 1.0),
     ("킬로", Unit::Kilos, 1_000.0),
     ("밀리", Unit::Millis, 0.001),
     ("센티", Unit::Metres, 0.01),
@@ -121,6 +176,8 @@ pub(super) const UNITS: &[(&str, Unit, f64)] = &[
     ("cm", Unit::Metres, 0.01),
     ("min", Unit::Seconds, 60.0),
     ("pm", Unit::Clock, 60.0),
+    ("p.m", Unit::Clock, 60.0),
+    ("a.m", Unit::Clock, 60.0),
     ("am", Unit::Clock, 60.0),
     ("o'clock", Unit::Clock, 60.0),
     ("번", Unit::Times, 1.0),
@@ -133,7 +190,7 @@ pub(super) const UNITS: &[(&str, Unit, f64)] = &[
     ("달", Unit::Months, 1.0),
     ("년", Unit::Years, 1.0),
     ("도", Unit::Degrees, 1.0),
-    ("원", Unit::Money, 1.0),
+    ("원", Unit::Money(Currency::Won), 1.0),
     ("세", Unit::Years, 1.0),
     ("살", Unit::Years, 1.0),
     ("명", Unit::Counted('명'), 1.0),

@@ -63,8 +63,7 @@ impl Wanted {
             Self::Nothing => true,
             Self::Any => counts(|_| true),
             Self::Money => {
-                counts(|number| number.unit == Unit::Money)
-                    || has(&["무료", "유료", " free", "Free", "charge"])
+                counts(|number| number.unit.is_money()) || has(&["무료", "유료", " free", "Free", "charge"])
             }
             Self::Clock => counts(|number| number.unit == Unit::Clock),
         }

@@ -6,16 +6,14 @@ use std::sync::LazyLock;
 use pumasi_core::text::{Analyzer, Span, TokenKind};
 
 use super::composed;
+use super::denials::{denies_in_english, deny, deny_back};
 use super::empty::{EMPTY_ENGLISH, EMPTY_KOREAN};
 use super::lexicon::{
-    BEING, BREAKS, DENYING_ENGLISH, DENYING_KOREAN, DEPENDENT, FORBIDDEN, NOMINAL, NUMERALS, SAME,
-    UNDOING_KOREAN, UNDONE, VERBAL,
+    ALLOWED, BEING, DENYING_KOREAN, DEPENDENT, FORBIDDEN, IRREGULAR, NOMINAL, NUMERALS, SAME, UNDOING_KOREAN,
+    UNDONE, VERBAL,
 };
-use super::numerals::{is_english_numeral, is_numeral};
+use super::numerals::{english, is_english_numeral, is_numeral, numeral};
 use super::units::is_unit;
-
-/// How many words after it an English negation reaches.
-const REACH: usize = 6;
 
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +106,7 @@ impl Word {
         self.stem.ends_with("요일") || (self.kind == Kind::Name && DATES.contains(&self.raw.as_str()))
     }
 
-    fn is_topic(&self) -> bool {
+    pub(super) fn is_topic(&self) -> bool {
         self.is_argument() && self.raw.ends_with(['은', '는'])
     }
 
@@ -151,6 +149,20 @@ impl Word {
         } else {
             WORDS.contains(&self.raw.as_str())
         }
+    }
+
+    /// Tells whether a Korean word begins with an entry of a list, also where an ending closes its last syllable: 느립니다, 느리.
+    pub(super) fn begins_like(&self, entry: &str) -> bool {
+        if self.raw.starts_with(entry) {
+            return true;
+        }
+        let Some((at, last)) = entry.char_indices().next_back().filter(|(at, _)| *at > 0) else {
+            return false;
+        };
+        let rest = entry.get(..at).and_then(|begin| self.raw.strip_prefix(begin));
+        let here = rest.and_then(|rest| rest.chars().next()).and_then(letters);
+        let (Some(here), Some(open)) = (here, letters(last)) else { return false };
+        open[2] == 0 && here[..2] == open[..2] && matches!(here[2], 4 | 8 | 16 | 17 | 20)
     }
 
     pub(super) fn is_korean(&self) -> bool {
@@ -237,7 +249,10 @@ fn is_korean_form(one: &Word, other: &Word) -> bool {
     let is_ending = |one: &[u32; 3], other: &[u32; 3]| {
         one.get(2) == Some(&0) && other.get(2).is_some_and(|last| matches!(last, 0 | 4 | 8 | 16 | 17 | 20))
     };
-    a.first() == b.first() && a.get(1) == b.get(1) && (goes_on || is_ending(&a, &b) || is_ending(&b, &a))
+    // ㄹ goes before ㅂ: 들지, 듭니다
+    let is_dropped = |one: &[u32; 3], other: &[u32; 3]| one.get(2) == Some(&8) && other.get(2) == Some(&17);
+    let is_form = |one: &[u32; 3], other: &[u32; 3]| is_ending(one, other) || is_dropped(one, other);
+    a.first() == b.first() && a.get(1) == b.get(1) && (goes_on || is_form(&a, &b) || is_form(&b, &a))
 }
 
 /// Tells whether a word is another one with a syllable before it that denies it: 미성년자, 부적절한, unsafe.
@@ -325,6 +340,7 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
         let after_digit = before.ends_with(|c: char| c.is_ascii_digit());
         let after_numeral = found.last().is_some_and(|(word, _)| is_numeral(&word.raw));
         let is_empty = token.kind == TokenKind::Stop
+            || is_of_a_number(before, tail, raw_len)
             || after_digit
             || is_empty(&raw, is_hangul)
             || is_numeral(&raw)
@@ -344,15 +360,30 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
             deny_back(&mut found, &clause_ends, matches!(raw.as_str(), "avoided" | "skipped"));
         } else if denies_in_english(&raw, tail) {
             let after_being = found.last().is_some_and(|(word, _)| BEING.contains(&word.raw.as_str()));
-            let is_of_being = after_being || raw.starts_with("isn") || raw.starts_with("aren");
+            let before_being = tail.get(raw.len()..).is_some_and(|after| after.starts_with(" be "));
+            let is_of_all = tail
+                .get(raw.len()..)
+                .is_some_and(|after| ALLOWED.iter().any(|word| after.trim_start().starts_with(word)));
+            let is_of_being =
+                after_being || before_being || raw.starts_with("isn") || raw.starts_with("aren");
             if is_of_being {
                 // receipts are not needed: nor the receipts
-                deny_back(&mut found, &clause_ends, false);
+                deny_back(&mut found, &clause_ends, is_of_all);
             }
-            denials.push((found.len(), false, is_of_being));
+            // not without: with
+            let begins = clause_ends.iter().filter(|end| **end <= found.len()).max().copied().unwrap_or(0);
+            let is_undone = |(at, ..): &mut (usize, bool, bool)| {
+                let is_without = |word: &Word| word.raw == "without";
+                *at >= begins
+                    && (raw == "without" || found.get(*at).is_some_and(|(word, _)| is_without(word)))
+            };
+            if denials.pop_if(is_undone).is_none() {
+                denials.push((found.len(), false, is_of_being));
+            }
         }
         end = token.span.start + raw_len;
-        let (stem, meanings) = (token.text.to_owned(), meanings(token.text, &raw, kind));
+        let base = IRREGULAR.iter().find(|(form, _)| *form == raw).map_or(token.text, |(_, base)| base);
+        let (stem, meanings) = (base.to_owned(), meanings(base, &raw, kind));
         let mut syllables = raw.chars().map(letters);
         let head = [syllables.next().flatten(), syllables.next().flatten()];
         found.push((Word { stem, raw, kind, is_denied: false, is_empty, meanings, head }, token.span));
@@ -365,34 +396,30 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
         if let Some(word) = words.get_mut(at - 1).filter(|word| is_dependent && word.raw.ends_with('는')) {
             word.kind = Kind::Verb;
         }
+        let is_after_a_verb = words.get(at - 1).is_some_and(|word| word.kind == Kind::Verb);
+        // 28도가 넘는 날에는: if
+        if let Some(word) = words
+            .get_mut(at)
+            .filter(|word| is_after_a_verb && word.raw == "날" || word.raw.starts_with("날에"))
+        {
+            word.is_empty = true;
+        }
+    }
+    // 없으면 탈 수 없습니다: with it
+    let is_condition = |(at, is_korean, _): &(usize, bool, bool)| {
+        *is_korean && words.get(*at).is_some_and(|word| word.raw.ends_with('면'))
+    };
+    if let [first, .., last] = denials.as_slice()
+        && is_condition(first)
+        && last.1
+    {
+        denials.remove(0);
+        denials.pop();
     }
     for (at, is_korean, has_denied) in denials {
         deny(&mut words, at, is_korean, has_denied, &clause_ends);
     }
     words
-}
-
-/// Denies the nearest word before that says something, or all of the clause.
-fn deny_back(found: &mut [(Word, Span)], clause_ends: &HashSet<usize>, is_all: bool) {
-    let from = (0..found.len()).rev().take_while(|at| !clause_ends.contains(&(at + 1))).last().unwrap_or(0);
-    let before = found.iter_mut().skip(from).rev().map(|(word, _)| word).filter(|word| !word.is_empty);
-    before.take(if is_all { usize::MAX } else { 1 }).for_each(|word| word.is_denied = true);
-}
-
-/// Tells whether a word denies what follows it, which `tail` begins with the word itself.
-pub(super) fn denies_in_english(raw: &str, tail: &str) -> bool {
-    let after = tail.get(raw.len()..).unwrap_or_default().trim_start();
-    let next = after.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
-    match raw {
-        // no more than, no later than: at most, until
-        "no" | "not" => !matches!(
-            next,
-            "more" | "later" | "less" | "fewer" | "earlier" | "longer" | "higher" | "sooner" | "only"
-        ),
-        // stop running; but: stop the shot at
-        "stop" | "stops" => next.ends_with("ing") || next == "all",
-        _ => DENYING_ENGLISH.contains(&raw) || raw.ends_with("n't") || raw.ends_with("n’t"),
-    }
 }
 
 fn is_empty(raw: &str, is_hangul: bool) -> bool {
@@ -405,7 +432,9 @@ fn is_empty(raw: &str, is_hangul: bool) -> bool {
             || FORBIDDEN.contains(&raw)
             || raw.ends_with("n't")
             || raw.ends_with("n’t")
-            || raw.contains('\'');
+            || raw.strip_suffix("'s").map_or(raw.contains('\''), |owner| {
+                ["it", "that", "he", "she", "what", "there", "here", "who", "let"].contains(&owner)
+            });
     }
     let first = raw.chars().next();
     let candidates =
@@ -418,64 +447,25 @@ fn is_empty(raw: &str, is_hangul: bool) -> bool {
     })
 }
 
-/// Marks what the negation at `at` denies.
-fn deny(words: &mut [Word], at: usize, is_korean: bool, has_denied: bool, clause_ends: &HashSet<usize>) {
-    if is_korean {
-        let comes_before_its_verb =
-            words.get(at).is_some_and(|word| matches!(word.raw.as_str(), "안" | "못"));
-        let next = words.get(at + 1).filter(|word| comes_before_its_verb && !word.is_empty);
-        // 안 합니다; else the nearest word before that says something: 달리지 않습니다, 할 수 없습니다, 달리면 안 됩니다
-        let target = if next.is_some() {
-            Some(at + 1)
-        } else {
-            let before = || (at.saturating_sub(REACH)..at).rev();
-            let at_place = |place: usize| words.get(place).filter(|word| !word.is_empty);
-            let is_light = at > 0 && words.get(at - 1).is_some_and(|word| word.raw == "하지");
-            // 운동은 통증을 키우니 하지 마세요: what is done, not why
-            let is_reason = before().find_map(at_place).is_some_and(|word| word.raw.ends_with(['니', '서']));
-            let topic = || before().find(|place| at_place(*place).is_some_and(Word::is_topic));
-            let nearest = || before().find(|place| at_place(*place).is_some());
-            if is_light && is_reason { topic().or_else(nearest) } else { nearest() }
-        };
-        if let Some(word) = target.and_then(|target| words.get_mut(target)) {
-            word.is_denied = !word.is_denied;
-        }
-        return;
+/// Tells whether a word belongs to the number behind it, with which it is compared: 오전 7시, longer than 30.
+fn is_of_a_number(before: &str, tail: &str, length: usize) -> bool {
+    let (word, after) = tail.split_at_checked(length).unwrap_or((tail, ""));
+    let after = after.strip_prefix(' ').unwrap_or_default();
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) || english(text).is_some();
+    // 7 in the evening
+    let is_behind = before.trim_end().ends_with("in the") || before.trim_end().ends_with("at");
+    let before = before.trim_end().trim_end_matches("in the").trim_end_matches("at").trim_end();
+    if is_behind && ["morning", "afternoon", "evening", "night"].contains(&word) {
+        return before.ends_with(|c: char| c.is_ascii_digit());
     }
-    let mut has_denied = has_denied;
-    for place in at + 1..(at + 1 + REACH).min(words.len()) {
-        if clause_ends.contains(&place) {
-            break;
-        }
-        if let Some(word) = words.get_mut(place) {
-            if has_denied && (word.is_condition() || BREAKS.contains(&word.raw.as_str())) {
-                break;
-            }
-            if !word.is_empty {
-                word.is_denied = true;
-                has_denied = true;
-            }
-        }
-    }
+    let is_half = ["오전", "오후", "아침", "저녁", "새벽", "밤"].contains(&word);
+    (is_half && (is_number(after) || numeral(after).is_some()))
+        || after.strip_prefix("than ").is_some_and(|number| word.ends_with("er") && is_number(number))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn denied(text: &str) -> Vec<String> {
-        words(text).into_iter().filter(|word| word.is_denied).map(|word| word.raw).collect()
-    }
-
-    #[test]
-    fn finds_what_is_denied() {
-        assert_eq!(denied("작은 물집은 터뜨리지 않습니다."), ["터뜨리지"]);
-        assert_eq!(denied("통증이 있으면 달리지 마세요."), ["달리지"]);
-        assert_eq!(denied("열이 나면 달리면 안 됩니다."), ["달리면"]);
-        assert_eq!(denied("Do not stretch it, walk instead."), ["stretch"]);
-        assert_eq!(denied("Dogs aren't allowed at group runs."), ["dogs"]);
-        assert!(denied("천천히 달립니다. Run slowly.").is_empty());
-    }
 
     #[test]
     fn forms_of_one_word_are_the_same() {
