@@ -183,3 +183,53 @@ async fn what_does_not_fit_is_refused_when_it_is_opened() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
 }
+
+/// A database of a test's own, since an extension is the whole database's.
+async fn database(test: &str) -> Option<(String, sqlx::postgres::PgConnectOptions)> {
+    let schema = Schema::new(test).await?;
+    let name = format!("pumasi_test_{}_{:08x}", std::process::id(), fastrand::u32(..));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
+        .execute(&schema.pool)
+        .await
+        .unwrap();
+    Some((name.clone(), schema.options.clone().database(&name)))
+}
+
+#[tokio::test]
+async fn two_knowledges_of_one_database_share_the_extension_wherever_it_is() {
+    for place in ["made by the first", "in a schema of its own"] {
+        let Some((name, server)) = database("two knowledges of one database").await else { return };
+        let mut admin = sqlx::ConnectOptions::connect(&server).await.unwrap();
+        let schemas = "CREATE SCHEMA \"One\"; CREATE SCHEMA two; CREATE SCHEMA \"The extensions\"";
+        sqlx::raw_sql(schemas).execute(&mut admin).await.unwrap();
+        if place == "in a schema of its own" {
+            let create = "CREATE EXTENSION vector SCHEMA \"The extensions\"";
+            sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
+        }
+        let open = async |schema: &str| {
+            let options = server.clone().options([("search_path", schema)]);
+            let pool = PgPoolOptions::new().max_connections(2).connect_lazy_with(options);
+            let options = PostgresOptions::new().with_exact_below(0).with_index(VectorIndex::HalfHnsw);
+            let store = PostgresStore::open_with(pool.clone(), space(4), Tenant::single(), options).await;
+            (pool, store.unwrap())
+        };
+        let entries = clustered(60, 4);
+        let (first, one) = open("\"One\"").await;
+        let (second, two) = open("two").await;
+        for store in [&one, &two] {
+            store.put(entries.clone()).await.unwrap();
+        }
+        first.close().await;
+        sqlx::raw_sql("DROP SCHEMA \"One\" CASCADE").execute(&mut admin).await.unwrap();
+        let wanted = &entries[7].chunks[0];
+        let query = StoreQuery::new(3).with_embedding(wanted.embedding.clone());
+        assert_eq!(two.search(&query).await.unwrap().dense[0].id, wanted.id, "{place}");
+        assert_eq!(two.get(&[wanted.id]).await.unwrap().len(), 1);
+        assert_eq!(two.entries(&[&entries[7].record.id]).await.unwrap(), [Some(entries[7].clone())]);
+        second.close().await;
+        drop(admin);
+        let mut admin = sqlx::ConnectOptions::connect(&server.database("postgres")).await.unwrap();
+        let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+        sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();
+    }
+}

@@ -2,6 +2,7 @@
 
 mod condition;
 mod copy;
+mod extension;
 mod fields;
 mod options;
 mod postings;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pumasi_core::database::{Migration, begin_postgres, failed};
 use pumasi_core::filter::Filter;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
+use self::extension::Extension;
 pub use self::options::{PostgresOptions, VectorIndex};
 use self::rows::Known;
 use self::search::Search;
@@ -45,7 +47,8 @@ const SNAPSHOT: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ O
 /// of processes.
 ///
 /// - **Tables** are made when it is opened, in the first schema of the connection's `search_path`; their names begin with `pumasi_rag`.
-///   One schema holds the vectors of one [`Space`]. The extension has to be on the path, and is made where the user may.
+///   One schema holds the vectors of one [`Space`]. The extension may be in any schema of the database; where there is none, it is made
+///   in `public`, if the user may.
 /// - **Durable** as the server is: a batch is one transaction, all of its documents or none, and a connection that breaks in the middle
 ///   leaves none. Writers of one tenant wait for each other.
 /// - **Exact where few chunks are admitted**, and otherwise by a graph (HNSW) that is asked again and again until enough is found that
@@ -84,6 +87,7 @@ pub struct PostgresStore {
 
 struct Shared {
     pool: PgPool,
+    extension: Extension,
     space: Space,
     index: VectorIndex,
     options: PostgresOptions,
@@ -119,7 +123,7 @@ impl PostgresStore {
     ) -> Result<Self> {
         let wanted = options.index.unwrap_or_else(|| VectorIndex::for_dimensions(space.dimensions));
         wanted.check(&space)?;
-        extension(&pool).await?;
+        let extension = Extension::open(&pool).await?;
         MIGRATION.on_postgres(&pool).await?;
         let opening = at("opening the knowledge");
         let mut transaction = begin_postgres(&pool, "BEGIN").await.map_err(&opening)?;
@@ -130,7 +134,7 @@ impl PostgresStore {
             .map_err(&opening)?;
         let index = match held {
             None => {
-                begin(&mut transaction, &space, wanted).await?;
+                begin(&mut transaction, &extension, &space, wanted).await?;
                 wanted
             }
             Some((held, index)) => {
@@ -141,7 +145,7 @@ impl PostgresStore {
                 let held: VectorIndex = index.parse()?;
                 match options.index {
                     Some(wanted) if wanted != held => {
-                        reindex(&mut transaction, &space, wanted).await.map_err(&opening)?;
+                        reindex(&mut transaction, &extension, &space, wanted).await.map_err(&opening)?;
                         wanted
                     }
                     _ => held,
@@ -149,7 +153,7 @@ impl PostgresStore {
             }
         };
         transaction.commit().await.map_err(&opening)?;
-        Ok(Self { shared: Arc::new(Shared { pool, space, index, options }), tenant })
+        Ok(Self { shared: Arc::new(Shared { pool, extension, space, index, options }), tenant })
     }
 
     /// Tells which index a search of many vectors asks.
@@ -232,64 +236,40 @@ fn possible<'a>(ids: &[&'a str]) -> Vec<&'a str> {
     ids.iter().copied().filter(|id| !id.contains('\0')).collect()
 }
 
-/// Sees to pgvector, and to texts that are in order as their bytes are.
-async fn extension(pool: &PgPool) -> Result<()> {
-    let asking = at("asking for pgvector");
-    let mut transaction = begin_postgres(pool, "BEGIN").await.map_err(&asking)?;
-    sqlx::query(LOCK).execute(&mut *transaction).await.map_err(&asking)?;
-    let version = "SELECT extversion FROM pg_extension WHERE extname = 'vector'";
-    let mut held: Option<String> =
-        sqlx::query_scalar(version).fetch_optional(&mut *transaction).await.map_err(&asking)?;
-    if held.is_none() {
-        sqlx::raw_sql("CREATE EXTENSION vector").execute(&mut *transaction).await.map_err(|error| {
-            let why = "the database has no extension `vector` (pgvector), and it could not be made";
-            Error::new(ErrorKind::Unsupported, why).with_source(failed("making it", error))
-        })?;
-        held = sqlx::query_scalar(version).fetch_optional(&mut *transaction).await.map_err(&asking)?;
-    }
-    let held = held.unwrap_or_default();
-    let mut numbers = held.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
-    if (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) < (0, 8) {
-        let why =
-            format!("pgvector {held} is older than 0.8, and returns fewer than wanted where a filter is set");
-        return Err(Error::new(ErrorKind::Unsupported, why));
-    }
-    let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(&asking)?;
-    if encoding != "UTF8" {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("the database is in {encoding}, not in UTF8"),
-        ));
-    }
-    transaction.commit().await.map_err(&asking)
-}
-
 /// Makes the column of vectors and their index, and writes down which they are.
-async fn begin(connection: &mut PgConnection, space: &Space, index: VectorIndex) -> Result<()> {
+async fn begin(
+    connection: &mut PgConnection,
+    extension: &Extension,
+    space: &Space,
+    index: VectorIndex,
+) -> Result<()> {
     let opening = at("making the tables of the knowledge");
     let text = serde_json::to_string(space).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, "the space cannot be written").with_source(error)
     })?;
     let dimensions = space.dimensions;
-    let column = format!("ALTER TABLE pumasi_rag_chunk ADD COLUMN embedding vector({dimensions}) NOT NULL");
-    sqlx::raw_sql(AssertSqlSafe(column)).execute(&mut *connection).await.map_err(&opening)?;
+    let column =
+        format!("ALTER TABLE pumasi_rag_chunk ADD COLUMN embedding pgvector.vector({dimensions}) NOT NULL");
+    sqlx::raw_sql(extension.statement(&column)).execute(&mut *connection).await.map_err(&opening)?;
     sqlx::query("INSERT INTO pumasi_rag (space, vector_index) VALUES ($1, $2)")
         .bind(text)
         .bind(VectorIndex::Exact.to_string())
         .execute(&mut *connection)
         .await
         .map_err(&opening)?;
-    reindex(connection, space, index).await.map_err(&opening)
+    reindex(connection, extension, space, index).await.map_err(&opening)
 }
 
 /// Puts an index in the place of another.
-async fn reindex(connection: &mut PgConnection, space: &Space, index: VectorIndex) -> sqlx::Result<()> {
+async fn reindex(
+    connection: &mut PgConnection,
+    extension: &Extension,
+    space: &Space,
+    index: VectorIndex,
+) -> sqlx::Result<()> {
     sqlx::raw_sql("DROP INDEX IF EXISTS pumasi_rag_chunk_near").execute(&mut *connection).await?;
     if let Some(create) = index.create(space.dimensions) {
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await?;
+        sqlx::raw_sql(extension.statement(&create)).execute(&mut *connection).await?;
     }
     let statement = sqlx::query("UPDATE pumasi_rag SET vector_index = $1").bind(index.to_string());
     statement.execute(connection).await.map(drop)
@@ -354,10 +334,11 @@ impl Store for PostgresStore {
         let mut transaction = self.snapshot().await.map_err(&searching)?;
         let row = rows::read_tenant(&mut transaction, self.tenant.as_str()).await.map_err(&searching)?;
         let Some(row) = row else { return Ok(Found::default()) };
-        let Shared { space, index, options, .. } = &*self.shared;
+        let Shared { extension, space, index, options, .. } = &*self.shared;
         let search = Search {
             row,
             query,
+            extension,
             index: *index,
             dimensions: space.dimensions,
             exact_below: options.exact_below,
@@ -369,7 +350,7 @@ impl Store for PostgresStore {
     }
 
     async fn get(&self, ids: &[ChunkId]) -> Result<Vec<Passage>> {
-        let read = rows::passages(&self.shared.pool, self.tenant.as_str(), ids).await;
+        let read = rows::passages(&self.shared.pool, &self.shared.extension, self.tenant.as_str(), ids).await;
         let read = read.map_err(at("reading passages"))?;
         let mut records: HashMap<i64, Arc<DocumentRecord>> = HashMap::new();
         let mut passages: HashMap<ChunkId, Passage> = HashMap::with_capacity(read.len());
@@ -386,7 +367,9 @@ impl Store for PostgresStore {
         let mut transaction = self.snapshot().await.map_err(&reading)?;
         let row = rows::read_tenant(&mut transaction, self.tenant.as_str()).await.map_err(&reading)?;
         let Some(row) = row else { return Ok(vec![None; ids.len()]) };
-        let read = rows::entries(&mut transaction, row.tenant, &possible(ids)).await.map_err(&reading)?;
+        let read = rows::entries(&mut transaction, &self.shared.extension, row.tenant, &possible(ids))
+            .await
+            .map_err(&reading)?;
         transaction.commit().await.map_err(&reading)?;
         let read: HashMap<String, Entry> =
             read.into_iter().map(|entry| (entry.record.id.clone(), entry)).collect();

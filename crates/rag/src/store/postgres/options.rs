@@ -56,12 +56,12 @@ impl VectorIndex {
         Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
-    /// The statement that makes it, if it is one.
+    /// The statement that makes it, if it is one; with `pgvector.` before what is the extension's, as in all statements.
     pub(super) fn create(self, dimensions: usize) -> Option<String> {
         let on = match self {
             Self::Exact => return None,
-            Self::Hnsw => "embedding vector_ip_ops".to_owned(),
-            Self::HalfHnsw => format!("(embedding::halfvec({dimensions})) halfvec_ip_ops"),
+            Self::Hnsw => "embedding pgvector.vector_ip_ops".to_owned(),
+            Self::HalfHnsw => format!("(embedding::pgvector.halfvec({dimensions})) pgvector.halfvec_ip_ops"),
         };
         Some(format!("CREATE INDEX pumasi_rag_chunk_near ON pumasi_rag_chunk USING hnsw ({on})"))
     }
@@ -70,10 +70,10 @@ impl VectorIndex {
     pub(super) fn operands(self, dimensions: usize) -> (String, String) {
         match self {
             Self::HalfHnsw => (
-                format!("c.embedding::halfvec({dimensions})"),
-                format!("::REAL[]::vector({dimensions})::halfvec({dimensions})"),
+                format!("c.embedding::pgvector.halfvec({dimensions})"),
+                format!("::REAL[]::pgvector.vector({dimensions})::pgvector.halfvec({dimensions})"),
             ),
-            Self::Exact | Self::Hnsw => ("c.embedding".to_owned(), "::REAL[]::vector".to_owned()),
+            Self::Exact | Self::Hnsw => ("c.embedding".to_owned(), "::REAL[]::pgvector.vector".to_owned()),
         }
     }
 }

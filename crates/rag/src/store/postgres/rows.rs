@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row};
 
 use super::copy::{Copy, Row as _, read_vector};
+use super::extension::Extension;
 use super::{condition, postings};
 use crate::chunk::ChunkId;
 use crate::document::{DocumentRecord, Fingerprint};
@@ -380,9 +381,18 @@ pub(super) struct PassageRow {
     pub(super) section: SectionEntry,
 }
 
-pub(super) async fn passages(pool: &PgPool, name: &str, ids: &[ChunkId]) -> sqlx::Result<Vec<PassageRow>> {
+pub(super) async fn passages(
+    pool: &PgPool,
+    extension: &Extension,
+    name: &str,
+    ids: &[ChunkId],
+) -> sqlx::Result<Vec<PassageRow>> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| id.0.as_bytes().as_slice()).collect();
-    let rows = sqlx::query(include_str!("sql/passages.sql")).bind(name).bind(ids).fetch_all(pool).await?;
+    let rows = sqlx::query(extension.statement(include_str!("sql/passages.sql")))
+        .bind(name)
+        .bind(ids)
+        .fetch_all(pool)
+        .await?;
     let read = |row: &PgRow| {
         Ok(PassageRow {
             id: chunk_id(row, 0)?,
@@ -411,6 +421,7 @@ fn section(row: &PgRow, column: usize) -> sqlx::Result<SectionEntry> {
 /// Reads documents whole.
 pub(super) async fn entries(
     connection: &mut PgConnection,
+    extension: &Extension,
     tenant: i32,
     ids: &[&str],
 ) -> sqlx::Result<Vec<Entry>> {
@@ -433,7 +444,10 @@ pub(super) async fn entries(
         }
     }
     let (first, past) = split(&ranges);
-    let statement = sqlx::query(include_str!("sql/entry_chunks.sql")).bind(tenant).bind(first).bind(past);
+    let statement = sqlx::query(extension.statement(include_str!("sql/entry_chunks.sql")))
+        .bind(tenant)
+        .bind(first)
+        .bind(past);
     for row in &statement.fetch_all(connection).await? {
         let Some(entry) = read.get_mut(&row.try_get(0)?) else { continue };
         let section = usize::try_from(row.try_get::<i32, _>(2)?).map_err(decode)?;

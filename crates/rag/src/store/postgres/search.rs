@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row as _};
 
 use super::copy::read_vector;
+use super::extension::Extension;
 use super::options::VectorIndex;
 use super::rows::{self, Range, TenantRow};
 use super::{condition, postings};
@@ -22,6 +23,7 @@ const MAX_BREADTH: usize = 1_000;
 pub(super) struct Search<'a> {
     pub(super) row: TenantRow,
     pub(super) query: &'a StoreQuery,
+    pub(super) extension: &'a Extension,
     pub(super) index: VectorIndex,
     pub(super) dimensions: usize,
     pub(super) exact_below: u64,
@@ -120,9 +122,10 @@ impl Search<'_> {
         wanted: usize,
     ) -> Result<Vec<(ChunkId, Vec<f32>)>> {
         let statement = match admitted {
-            None => sqlx::query(include_str!("sql/nearest_of_all.sql")),
-            Some(_) => sqlx::query(include_str!("sql/nearest_of_some.sql")),
+            None => include_str!("sql/nearest_of_all.sql"),
+            Some(_) => include_str!("sql/nearest_of_some.sql"),
         };
+        let statement = sqlx::query(self.extension.statement(statement));
         let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
         let mut statement = statement.bind(&self.query.embedding).bind(self.row.tenant).bind(limit);
         if let Some(admitted) = admitted {
@@ -142,9 +145,9 @@ impl Search<'_> {
         let breadth = self.breadth.max(wanted).min(MAX_BREADTH);
         let settings = format!("{}SET LOCAL hnsw.ef_search = {breadth}", include_str!("sql/by_index.sql"));
         sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await?;
-        let mut builder: QueryBuilder<Postgres> = QueryBuilder::new(
-            "SELECT id, vector_send(embedding) FROM (SELECT c.id, c.embedding FROM pumasi_rag_chunk c",
-        );
+        let mut builder: QueryBuilder<Postgres> = QueryBuilder::new(self.extension.names(
+            "SELECT id, pgvector.vector_send(embedding) FROM (SELECT c.id, c.embedding FROM pumasi_rag_chunk c",
+        ));
         if filtered {
             builder.push(" JOIN pumasi_rag_document d ON d.tenant = c.tenant AND d.document = c.document");
         }
@@ -154,8 +157,9 @@ impl Search<'_> {
             condition::push(&mut builder, &self.query.filter)?;
         }
         let (kept, asked) = self.index.operands(self.dimensions);
-        builder.push(format!(" ORDER BY {kept} <#> ")).push_bind(&self.query.embedding);
-        builder.push(format!("{asked} LIMIT "));
+        let nearest = self.extension.names(&format!(" ORDER BY {kept} OPERATOR(pgvector.<#>) "));
+        builder.push(nearest).push_bind(&self.query.embedding);
+        builder.push(self.extension.names(&format!("{asked} LIMIT ")));
         builder.push_bind(i64::try_from(wanted).unwrap_or(i64::MAX)).push(") AS near");
         read(&builder.build().persistent(false).fetch_all(connection).await?)
     }

@@ -4,7 +4,7 @@ WITH wanted AS MATERIALIZED (
     FROM pumasi_rag_chunk c
     WHERE c.tenant = (SELECT t.tenant FROM pumasi_rag_tenant t WHERE t.name = $1) AND c.id = ANY($2::BYTEA[])
 )
-SELECT w.id, w.document, w.span_start, w.span_end, vector_send(w.embedding), d.record, s.start, s.headings, s.text
+SELECT w.id, w.document, w.span_start, w.span_end, pgvector.vector_send(w.embedding), d.record, s.start, s.headings, s.text
 FROM wanted w
 JOIN pumasi_rag_document d ON d.tenant = w.tenant AND d.document = w.document
 JOIN pumasi_rag_section s ON s.tenant = w.tenant AND s.document = w.document AND s.section = w.section
