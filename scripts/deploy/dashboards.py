@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "examples" / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
 TESTS = DEPLOY / "prometheus" / "alerts.test.yml"
-# For how long traffic goes on at most until every query has data.
-PATIENCE = 80
+# For how long traffic goes on at most until every query has data: some have none before a job that is due each minute was done, and a
+# busy machine takes its time.
+PATIENCE = 300
 # What stands in a dashboard for Grafana to fill in, and a minute's worth of it.
 RANGE = {"$__rate_interval": "20s", "$__range": "90s", "$__interval": "2s"}
 # What is zero where all is well, as it is here.
@@ -135,7 +136,7 @@ class Prometheus:
 
     def wait(self, count):
         """Until all services were scraped three times: what a counter grew by is known from its second sample on."""
-        for _ in range(200):
+        for _ in range(600):
             self.process.check()
             try:
                 ready = self.get("/api/v1/query", query="count(count_over_time(up[30s]) >= 3 and up == 1)")
@@ -144,7 +145,7 @@ class Prometheus:
             except (OSError, ValueError):  # not listening yet, or not ready
                 pass
             time.sleep(0.1)
-        fail("Prometheus has not scraped all services within 20 seconds")
+        fail("Prometheus has not scraped all services within a minute")
 
     def ask(self, query, instant):
         """Why a query has no data; None if it has."""

@@ -27,7 +27,7 @@ class Process:
         if self.process.poll() is not None:
             raise SystemExit(f"{self.name} ended ({self.process.returncode}):\n{self.output()[-2000:]}")
 
-    def told(self, pattern, seconds=20):
+    def told(self, pattern, seconds=60):
         """What the pattern's group finds in the output, once it is there."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -72,7 +72,7 @@ class World:
 
     def ask(self, service, method, path, body=None, as_whom=None, headers=None):
         """Makes a request; returns the status and the body, read to its end."""
-        connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.urls[service]).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.urls[service]).netloc, timeout=60)
         headers = dict(headers or {})
         if as_whom:
             headers["authorization"] = f"Bearer {token(service, *as_whom)}"
@@ -165,7 +165,7 @@ class World:
             self.must("race_registration", "POST", f"/races/{race}/registration", said, as_whom=runner)
 
     def pay(self, race, runner):
-        for _ in range(100):
+        for _ in range(600):
             registration = self.must("race_registration", "GET", f"/races/{race}/registration", as_whom=runner)
             if registration.get("payment"):
                 self.must("race_registration", "POST", f"/payments/{registration['payment']['id']}/pay", as_whom=runner)
@@ -219,7 +219,7 @@ class World:
             must("POST", "/shared/comments", {"text": "잘 봤습니다"}, as_whom=reader, headers=headers)
 
     def written(self, owner, path, state):
-        for _ in range(200):
+        for _ in range(600):
             answer = self.must("resume_writer", "GET", path, as_whom=owner)
             if answer["state"] == state:
                 return
