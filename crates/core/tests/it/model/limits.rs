@@ -1,10 +1,12 @@
 //! The rate limit and what is measured.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::model::{ChatModel, Dialect};
 use pumasi_core::resilience::RateLimit;
+use pumasi_core::time::ManualClock;
 use pumasi_core::{ErrorKind, Retry};
 
 use super::{ask, builder};
@@ -13,8 +15,11 @@ use crate::server::{Reply, Server};
 const ANSWER: &str = r#"{"choices":[{"message":{"content":"가"},"finish_reason":"stop"}],
     "usage":{"prompt_tokens":20,"completion_tokens":30}}"#;
 
+/// A limit for which no time passes, however long a test takes.
 fn limit(requests: u32) -> RateLimit {
-    RateLimit::per_minute("test", NonZeroU32::new(requests).unwrap()).with_max_wait(Duration::ZERO)
+    RateLimit::per_minute("test", NonZeroU32::new(requests).unwrap())
+        .with_max_wait(Duration::ZERO)
+        .with_clock(Arc::new(ManualClock::new()))
 }
 
 #[tokio::test]
