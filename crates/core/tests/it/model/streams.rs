@@ -126,7 +126,7 @@ async fn what_fails_before_the_first_piece_is_tried_again_and_what_fails_after_i
 #[tokio::test]
 async fn a_silent_stream_ends_by_the_idle_timeout_and_a_slow_one_by_the_deadline() {
     let idle = Server::start([Reply::chunked([chunk("반쯤").as_bytes()]).then_hang()]).await;
-    let model = builder(Dialect::Generic, &idle).with_idle_timeout(Duration::from_secs(1)).build().unwrap();
+    let model = builder(Dialect::Generic, &idle).with_idle_timeout(Duration::from_secs(3)).build().unwrap();
     let (answer, error) = streamed(&model).await;
     assert_eq!((answer.text(), error.unwrap().kind()), ("반쯤", ErrorKind::Timeout));
 
@@ -136,7 +136,7 @@ async fn a_silent_stream_ends_by_the_idle_timeout_and_a_slow_one_by_the_deadline
     let model =
         builder(Dialect::Generic, &server).with_idle_timeout(Duration::from_secs(20)).build().unwrap();
     let began = Instant::now();
-    let mut stream = model.stream(ask().with_timeout(Duration::from_secs(1))).await.unwrap();
+    let mut stream = model.stream(ask().with_timeout(Duration::from_secs(3))).await.unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap().content, "반쯤");
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
