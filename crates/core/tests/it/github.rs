@@ -13,7 +13,7 @@ const TOKEN: &str = "ghp_secret0123456789abcdef";
 
 fn client(url: &str) -> GithubClient {
     let quick = RetryPolicy::new("test").with_backoff(Backoff::constant(Duration::from_millis(1)));
-    GithubClient::at(url, TOKEN).unwrap().with_timeout(Duration::from_secs(2)).with_retry_policy(quick)
+    GithubClient::at(url, TOKEN).unwrap().with_timeout(Duration::from_secs(20)).with_retry_policy(quick)
 }
 
 fn user() -> Value {

@@ -16,7 +16,7 @@ fn client(server: &Server) -> SlackClient {
     let quick = RetryPolicy::new("test").with_backoff(Backoff::constant(Duration::from_millis(1)));
     SlackClient::at(&server.url(), TOKEN)
         .unwrap()
-        .with_timeout(Duration::from_secs(2))
+        .with_timeout(Duration::from_secs(5))
         .with_retry_policy(quick)
 }
 
