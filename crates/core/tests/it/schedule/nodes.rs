@@ -53,6 +53,7 @@ fn node(
     clock: Arc<ManualClock>,
     effects: Effects,
     schedule: &Schedule,
+    lease: Duration,
     shutdown: Shutdown,
 ) -> tokio::task::JoinHandle<Result<pumasi_core::schedule::ScheduleStats>> {
     let work = job_fn(move |run: Run| {
@@ -71,6 +72,7 @@ fn node(
     });
     let job = Job::new("every-minute", schedule.clone(), work)
         .with_missed(ALL)
+        .with_lease(lease)
         .with_backoff(Backoff::constant(Duration::from_secs(2)));
     let scheduler = Scheduler::new(store).with_job(job).with_clock(clock).with_random(Random::seeded(1));
     tokio::spawn(scheduler.run(shutdown))
@@ -92,6 +94,8 @@ async fn race(backend: &str, stores: [Arc<dyn ScheduleStore>; 2], clock: ManualC
             Arc::new(clock.clone()),
             Arc::clone(&effects),
             &schedule,
+            // The clock goes on while a busy machine writes: no lease ends by that.
+            Duration::from_hours(24),
             shutdown.clone(),
         )
     });
@@ -169,7 +173,7 @@ async fn leases_on_postgres_are_measured_by_the_servers_clock() {
     let runs = vec![PlannedRun { due, available: due }];
     let plan = Plan { job: "job".to_owned(), from, to: due, runs, missed: None, most_waiting: 9 };
     assert!(store.plan(&plan).await.unwrap());
-    let terms = ClaimTerms { lease: Duration::from_millis(300), too_late: Timestamp::MIN };
+    let terms = ClaimTerms { lease: Duration::from_secs(3), too_late: Timestamp::MIN };
     let first = store.claim("job", &terms).await.unwrap().unwrap();
     assert!(store.claim("job", &terms).await.unwrap().is_none());
     // The server's lease ends by itself; this process's clock plays no part.
@@ -190,8 +194,10 @@ async fn a_node_that_vanishes_in_the_middle_of_its_runs_loses_none() {
     let store: Arc<dyn ScheduleStore> = Arc::new(store);
     let schedule = Schedule::every(Duration::from_mins(1));
     let (effects, shutdown) = (Effects::default(), Shutdown::new());
+    let lease = Duration::from_secs(30);
     let start = |number| {
-        node(number, Arc::clone(&store), shared.clone(), Arc::clone(&effects), &schedule, shutdown.clone())
+        let (store, effects) = (Arc::clone(&store), Arc::clone(&effects));
+        node(number, store, shared.clone(), effects, &schedule, lease, shutdown.clone())
     };
     let (mut vanishing, staying) = (start(0), start(1));
     let done = async || caught_up(&*store, "every-minute", &schedule).await;
