@@ -407,9 +407,9 @@ async fn a_completion_that_could_not_be_published_is_published_by_running_again(
 async fn a_completion_may_take_longer_to_publish_than_the_lease_lasts() {
     let folder = tempfile::tempdir().unwrap();
     let pool = table(folder.path()).await;
-    let bus = Arc::new(Down(MemoryBus::new(), AtomicI64::new(0), Duration::from_millis(2_500)));
+    let bus = Arc::new(Down(MemoryBus::new(), AtomicI64::new(0), Duration::from_millis(4_500)));
     let batch = batch(&pool, Numbers { count: 5, ..Numbers::default() })
-        .with_lease(Duration::from_secs(1))
+        .with_lease(Duration::from_secs(2))
         .with_completion_after("batches", Arc::clone(&bus));
     let outcome = batch.run(&month("2026-10"), &Shutdown::new()).await.unwrap();
     assert!(matches!(outcome, BatchOutcome::Completed(_)));
