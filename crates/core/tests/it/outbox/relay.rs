@@ -207,8 +207,12 @@ async fn the_end_waits_for_a_silent_bus_no_longer_than_the_drain_limit_and_gives
     let table = Table::set().await;
     table.bus.silent.store(1, Ordering::SeqCst);
     table.write(&events(1, 3)).await;
-    let relay =
-        table.relay().with_lease(Duration::from_mins(10)).with_drain_limit(Duration::from_millis(200));
+    // One worker: another one that was just looking would take what this one gives back.
+    let relay = table
+        .relay()
+        .with_workers(NonZeroUsize::MIN)
+        .with_lease(Duration::from_mins(10))
+        .with_drain_limit(Duration::from_millis(200));
     let shutdown = Shutdown::new();
     let running = tokio::spawn(relay.run(shutdown.clone()));
     until("a call", async || table.bus.calls.load(Ordering::SeqCst) > 0).await;
