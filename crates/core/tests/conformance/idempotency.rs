@@ -297,17 +297,18 @@ mod on_postgres {
             &IdempotencyKey::new(&name).unwrap(),
             Fingerprint::of(&[b"body"]),
         );
-        let begin = async || match idempotency.begin(&request).await.unwrap() {
+        let begin = async |idempotency: &Idempotency| match idempotency.begin(&request).await.unwrap() {
             Outcome::Execute(execution) => execution,
             outcome => panic!("it is not to be executed: {outcome:?}"),
         };
         let effect = "INSERT INTO effect VALUES ($1)";
-        let stale = begin().await;
+        let stale = begin(&idempotency).await;
         let mut first = pool.begin().await.unwrap();
         sqlx::query(effect).bind(&name).execute(&mut *first).await.unwrap();
         // the runtime does nothing for longer than the lease, as in a process that was stopped
         std::thread::sleep(Duration::from_millis(1_600));
-        let next = begin().await;
+        // whoever takes over has time
+        let next = begin(&Idempotency::new(store.clone()).with_lease(Duration::from_mins(5))).await;
         assert!(next.token() > stale.token());
         let mut second = pool.begin().await.unwrap();
         sqlx::query(effect).bind(&name).execute(&mut *second).await.unwrap();
