@@ -111,18 +111,18 @@ async fn race(setting: Option<Setting>) {
 /// A holder is stopped past its lease: it cannot know, and its write is refused.
 async fn stand_still(setting: Option<Setting>) {
     let Some(setting) = setting else { return };
-    let setting = setting.with_lease(Duration::from_secs(2));
+    let setting = setting.with_lease(Duration::from_secs(5));
     let resource = setting.resource().await;
     resource.make().await;
     let mut player = Player::start("hold", &setting);
     let stale: i64 = player.hear().first().unwrap().parse().unwrap();
     // renewed while it runs
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
     let lock = setting.lock().await;
     assert!(lock.try_acquire().await.unwrap().is_none(), "a lock that is renewed was granted");
     player.signal("-STOP");
     let stopped = Instant::now();
-    let guard = lock.acquire(Duration::from_secs(20)).await.unwrap();
+    let guard = lock.acquire(Duration::from_secs(30)).await.unwrap();
     assert!(stopped.elapsed() > Duration::from_millis(300), "granted before the lease had passed");
     assert!(guard.token().get() > stale);
     resource.begin(guard.token()).await.unwrap();
