@@ -120,11 +120,11 @@ async fn a_model_that_hangs_is_waited_for_as_long_as_was_said() {
     let started = Instant::now();
     let found = retriever.retrieve(&Question::new("무릎 통증")).await.unwrap();
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(55) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(55), "{took:?}");
     assert_eq!(found.hits[0].passage.document.id, "knee");
-    assert!(
-        matches!(found.notes.as_slice(), [Note::NotReworded(error)] if error.kind() == ErrorKind::Timeout)
-    );
+    let [Note::NotReworded(error)] = found.notes.as_slice() else { panic!("{:?}", found.notes) };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("longer than 60ms"), "{error}");
 }
 
 #[tokio::test]
