@@ -77,6 +77,9 @@ mod postgres {
 
     use super::*;
 
+    /// More than any change or search takes, however busy the machine is.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
+
     /// A namespace of its own for each law.
     struct Postgres {
         url: String,
@@ -99,7 +102,8 @@ mod postgres {
         }
 
         async fn engine(&self) -> Arc<dyn SearchEngine> {
-            Arc::new(PostgresEngine::open(schema(), self.pool().await).await.expect("an index"))
+            let engine = PostgresEngine::open(schema(), self.pool().await).await.expect("an index");
+            Arc::new(engine.with_patience(PATIENCE))
         }
     }
 
@@ -128,7 +132,7 @@ mod postgres {
     #[tokio::test]
     async fn a_table_that_somebody_emptied_is_told_from_an_index_that_holds_nothing() {
         let Some(server) = Postgres::new() else { return };
-        let (engine, time) = (server.engine().await, std::time::Duration::from_secs(5));
+        let (engine, time) = (server.engine().await, PATIENCE);
         let posts = Query::new("러닝");
         let counted = Query::everything().with_limit(0).with_count(Count::Exact);
         let kinds = async || {
@@ -148,7 +152,7 @@ mod postgres {
     #[tokio::test]
     async fn a_document_with_too_many_words_is_not_found_and_pages_say_that_one_is_missing() {
         let Some(server) = Postgres::new() else { return };
-        let (engine, time) = (server.engine().await, std::time::Duration::from_secs(5));
+        let (engine, time) = (server.engine().await, PATIENCE);
         let word =
             |number: u64| format!("{number:030}").bytes().map(|digit| char::from(digit + 49)).collect();
         let words = |count: u64| (0..count).map(word).collect::<Vec<String>>().join(" ");
@@ -190,7 +194,6 @@ mod postgres {
         let Some(server) = Postgres::new() else { return };
         let pool = server.pool().await;
         let engine = PostgresEngine::open(schema(), pool.clone()).await.expect("an index");
-        let engine = engine.with_patience(std::time::Duration::from_secs(8));
         let post = |id: &str, version: u64| {
             Change::upsert(Document::new(id, serde_json::json!({"title": "한강"})), version)
         };
@@ -199,15 +202,25 @@ mod postgres {
         let mut other = pool.begin().await.expect("a transaction");
         let sql = "SELECT FROM pumasi_search_laws_1 WHERE id = '03' FOR UPDATE";
         other.execute(sql).await.expect("a lock");
-        let began = std::time::Instant::now();
-        let batch: Vec<Change> = (0..40).map(|id| post(&format!("{id:02}"), 2)).collect();
-        let results = engine.apply(&batch).await.expect("changes");
-        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
-        let failed = results
-            .iter()
-            .enumerate()
-            .filter_map(|(place, result)| Some((place, result.as_ref().err()?.kind())));
-        assert_eq!(failed.collect::<Vec<_>>(), [(3, ErrorKind::Timeout)]);
+        let mut batch = Vec::new();
+        // a machine that is too busy for the first of them is given more time
+        for (version, seconds) in [(2, 8), (3, 60)] {
+            let patience = std::time::Duration::from_secs(seconds);
+            let began = std::time::Instant::now();
+            batch = (0..40).map(|id| post(&format!("{id:02}"), version)).collect();
+            let results = engine.clone().with_patience(patience).apply(&batch).await.expect("changes");
+            // a try that had a patience of its own would take it for twice as long
+            assert!(began.elapsed() < patience * 2, "{:?}", began.elapsed());
+            let failed = results
+                .iter()
+                .enumerate()
+                .filter_map(|(place, result)| Some((place, result.as_ref().err()?.kind())));
+            let failed: Vec<_> = failed.collect();
+            if failed == [(3, ErrorKind::Timeout)] {
+                break;
+            }
+            assert_eq!(seconds, 8, "with {patience:?} {failed:?}");
+        }
         other.rollback().await.expect("a lock less");
         assert!(engine.apply(&batch).await.expect("changes").iter().all(Result::is_ok));
         assert_eq!(engine.status().await.expect("a status").documents, 40);

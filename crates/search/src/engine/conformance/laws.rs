@@ -18,7 +18,7 @@ use crate::query::{Boost, Count, Fusion, Matching, Query, Rank, Sort};
 use crate::schema::Document;
 
 /// Time enough for any search of the laws.
-pub(super) const TIME: Duration = Duration::from_secs(30);
+pub(super) const TIME: Duration = Duration::from_mins(2);
 
 /// Documents of the laws.
 pub(super) const DOCUMENTS: usize = 240;
