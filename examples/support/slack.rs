@@ -35,6 +35,8 @@ pub enum Fault {
     TakenAndSlow(Duration),
     /// The message is taken after so long; one that is given up before is not.
     Slow(Duration),
+    /// The message is taken once [`FakeSlack::let_go`] says so; one that is given up before is not.
+    Held,
 }
 
 /// A message that was posted.
@@ -58,6 +60,8 @@ struct Inside {
     /// The name under which every post is refused that meets no fault of its own.
     refusal: Option<&'static str>,
     posted: u64,
+    calls: usize,
+    lets_go: bool,
     lookups: usize,
 }
 
@@ -70,6 +74,17 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until what is held is let go.
+    async fn held(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.lock().lets_go {
+                return;
+            }
+            changed.await;
+        }
     }
 }
 
@@ -123,6 +138,17 @@ impl FakeSlack {
         self.shared.lock().refusal.is_some()
     }
 
+    /// Takes what is held, and holds nothing more.
+    pub fn let_go(&self) {
+        self.shared.lock().lets_go = true;
+        self.shared.changed.notify_waiters();
+    }
+
+    /// How often it was asked to post, whatever became of it.
+    pub fn calls(&self) -> usize {
+        self.shared.lock().calls
+    }
+
     /// What was posted so far; of very many, the last ones.
     pub fn posts(&self) -> Vec<Post> {
         self.shared.lock().posts.clone()
@@ -162,6 +188,7 @@ async fn post_message(
     }
     let fault = {
         let mut inside = shared.lock();
+        inside.calls += 1;
         let refusal = inside.refusal.map(Fault::Denied);
         inside.faults.pop_front().or(refusal)
     };
@@ -173,6 +200,7 @@ async fn post_message(
         Some(Fault::Refused) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::Denied(name)) => return refused(name),
         Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
+        Some(Fault::Held) => shared.held().await,
         _ => {}
     }
     let text = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
