@@ -72,19 +72,30 @@ async fn clients_that_go_away_before_the_answer_leave_nothing_half_done() {
         let part = f64::from(u32::try_from(place).unwrap()) / f64::from(u32::try_from(of).unwrap());
         answer.mul_f64(2.0 * part.powi(4))
     };
-    for number in 0..CLIENTS {
-        send_and_leave("POST", "/posts", &post(number).to_string(), patience(number, CLIENTS)).await;
+    // On a machine that is busier by now, more come and stay for longer.
+    let (mut posts, mut longer) = (Vec::new(), 1);
+    while posts.len() < 10 && longer < 100 {
+        for number in 0..CLIENTS {
+            let patience = patience(number, CLIENTS) * longer;
+            send_and_leave("POST", "/posts", &post(number).to_string(), patience).await;
+        }
+        posts = settled(&client, &service).await;
+        longer *= 2;
     }
-    let posts = settled(&client, &service).await;
     assert!(posts.len() > 9, "the clients left too early for a test");
-    for (number, listed) in posts.iter().enumerate() {
-        let path = format!("/posts/{}", listed["id"].as_str().unwrap());
-        send_and_leave("DELETE", &path, "", patience(number, posts.len())).await;
+    let left = async || get(&client, &service.url("/posts?limit=500")).await.as_array().unwrap().len();
+    longer = 1;
+    while left().await == posts.len() && longer < 100 {
+        for (number, listed) in posts.iter().enumerate() {
+            let path = format!("/posts/{}", listed["id"].as_str().unwrap());
+            send_and_leave("DELETE", &path, "", patience(number, posts.len()) * longer).await;
+        }
+        longer *= 2;
     }
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut told = String::new();
     loop {
-        let left = get(&client, &service.url("/posts?limit=500")).await.as_array().unwrap().len();
+        let left = left().await;
         let withdrawn = told.matches("event: withdrawn").count();
         println!("{} posts, {left} left, {withdrawn} told as withdrawn", posts.len());
         if withdrawn > 0 && withdrawn + left == posts.len() {
