@@ -76,7 +76,8 @@ async fn no_place_is_sold_twice_and_one_whose_payment_fails_goes_back() {
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let mut site = Site::start(folder.path(), &["--partner-delay-ms", "1500"]);
+    // No payment ends before the kill.
+    let mut site = Site::start(folder.path(), &["--partner-delay-ms", "60000"]);
     site.write(Member("민수"), "one", "남는다", None).await;
     let (_, entry) = site.ask(Method::POST, "/entries", Member("민수"), Some(post("죽어도 남는 글"))).await;
     let names: Vec<String> = (0..5).map(|number| format!("buyer {number}")).collect();
@@ -136,8 +137,13 @@ async fn a_page_of_orders_costs_as_many_questions_as_one_order_and_the_newest_co
         let before = (asked("FROM orders"), asked("FROM charges"));
         let page = site.get(&format!("/orders?limit={limit}"), Operator).await;
         assert_eq!(page.as_array().unwrap().len(), limit);
-        // What the service has written is read by another thread.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // What the service has written is read by another thread: all of it, once the question after it is there.
+        let (todos, deadline) = (asked("FROM todos"), Instant::now() + Duration::from_mins(1));
+        site.get("/todos", Member("민수")).await;
+        while asked("FROM todos") == todos {
+            assert!(Instant::now() < deadline, "its questions are not in its logs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         (asked("FROM orders") - before.0, asked("FROM charges") - before.1)
     };
     let (one, ten) = (count(1).await, count(10).await);
