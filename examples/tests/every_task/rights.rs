@@ -221,7 +221,8 @@ async fn pages_of_others_are_let_in_only_if_they_are_named_and_strangers_are_slo
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(answer.headers().get("set-cookie").is_none(), "nobody is known by a cookie");
 
-    let asking = (0..40).map(|_| Client::new().get(service.url("/about")).send());
+    let stranger = Client::new();
+    let asking = (0..200).map(|_| stranger.get(service.url("/about")).send());
     let mut answers = join_all(asking).await.into_iter().map(Result::unwrap);
     let refused = answers.find(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS);
     let refused = refused.expect("a stranger was never slowed down");

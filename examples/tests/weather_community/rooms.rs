@@ -191,7 +191,7 @@ async fn what_was_said_is_there_after_a_kill_and_listeners_go_on() {
 async fn asked_to_stop_it_lets_listeners_go_and_ends_in_peace() {
     let folder = tempfile::tempdir().unwrap();
     let mut town = Town::start_with(folder.path(), &["--requests-per-second", "1"]);
-    let asking = (0..10).map(|_| town.send(Method::GET, "/drops", Member("민지"), None, None));
+    let asking = (0..60).map(|_| town.send(Method::GET, "/drops", Member("민지"), None, None));
     let answers = join_all(asking).await;
     assert!(answers.into_iter().flatten().any(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS));
     assert_eq!(town.get("/readyz", Nobody).await["dependencies"], json!({"store": "up"}));
