@@ -5,14 +5,15 @@ use super::*;
 #[tokio::test]
 async fn a_payment_that_was_acknowledged_is_confirmed_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let slow = ["--partner-delay-ms", "1500"];
+    let slow = ["--partner-delay-ms", "2000"];
     let desk = Races::start(folder.path(), &slow);
     let race = desk.race("first_come", 3).await;
     let view = desk.answer_all(&race, "하나", None).await;
     assert_eq!(view["next"], "payment_completed");
     assert_eq!(desk.paid("evt-1", &view["payment"]["id"], 35_000).await.unwrap().status(), StatusCode::OK);
     let between = desk.until(&race, "하나", "running").await;
-    assert_eq!(between["step"], "check_eligibility");
+    // A busy machine sees it when the second of the two is asked, which answers as slowly.
+    assert!(["check_eligibility", "confirm"].contains(&between["step"].as_str().unwrap()), "{between}");
     desk.service.signal("-KILL").unwrap();
     drop(desk);
 

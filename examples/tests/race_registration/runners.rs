@@ -75,7 +75,7 @@ async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
 #[tokio::test]
 async fn money_for_a_payment_that_is_being_cancelled_goes_back_and_undoes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let desk = Races::start(folder.path(), &["--partner-delay-ms", "600"]);
+    let desk = Races::start(folder.path(), &["--partner-delay-ms", "1500"]);
     let race = desk.race("first_come", 1).await;
     let path = format!("/races/{race}/registration");
     desk.answer_all(&race, "민수", None).await;
@@ -176,7 +176,7 @@ async fn a_page_that_plays_the_gateway_lets_nobody_pay_for_somebody_else() {
 #[tokio::test]
 async fn a_full_race_a_failed_check_and_a_late_payment_are_undone() {
     let folder = tempfile::tempdir().unwrap();
-    let desk = Races::start(folder.path(), &["--payment-seconds", "6"]);
+    let desk = Races::start(folder.path(), &[]);
     let race = desk.race("first_come", 1).await;
     let path = format!("/races/{race}/registration");
     let jane = desk.answer_all(&race, "Jane", None).await;
@@ -215,6 +215,8 @@ async fn a_full_race_a_failed_check_and_a_late_payment_are_undone() {
     assert_eq!(desk.places(&race).await, (0, 0));
 
     // the place is free again: who was turned away tries again, pays too late, and has the money back
+    drop(desk);
+    let desk = Races::start(folder.path(), &["--payment-seconds", "3"]);
     desk.post(&path, Runner("Alex"), json!({"again": true})).await;
     let view = desk.answer_all(&race, "Alex", None).await;
     assert_eq!((&view["run"], &view["next"]), (&json!(1), &json!("payment_completed")));
@@ -230,6 +232,8 @@ async fn a_full_race_a_failed_check_and_a_late_payment_are_undone() {
     assert_eq!(desk.places(&race).await, (0, 0));
 
     // a payment that was cancelled is not taken for the one that came after it
+    drop(desk);
+    let desk = Races::start(folder.path(), &[]);
     desk.post(&path, Runner("Alex"), json!({"again": true})).await;
     let cancelled = desk.answer_all(&race, "Alex", None).await;
     assert_eq!(desk.ask(Method::DELETE, &path, Runner("Alex"), None).await.0, StatusCode::OK);
