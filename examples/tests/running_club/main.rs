@@ -12,8 +12,9 @@ mod taken_back;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
@@ -59,7 +60,7 @@ impl Club {
             }
             more(command);
         };
-        Self(Desk::start("running_club", data, &[], configure))
+        Self(Desk::start("running_club", data, &["--zone", zone()], configure))
     }
 
     async fn run(&self, runner: &str, metres: i64, seconds: i64) -> Value {
@@ -67,6 +68,19 @@ impl Club {
         assert_eq!(status, StatusCode::CREATED, "{run}");
         run
     }
+}
+
+/// A zone in which it is the afternoon: no day, week or month begins between a run and what is told of it.
+fn zone() -> &'static str {
+    static ZONE: OnceLock<String> = OnceLock::new();
+    ZONE.get_or_init(|| {
+        let hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 3_600 % 24;
+        match 15 - i64::try_from(hour).unwrap() {
+            // The signs of these zones are what is missing to UTC.
+            behind @ ..0 => format!("Etc/GMT+{}", -behind),
+            ahead => format!("Etc/GMT-{}", ahead.min(14)),
+        }
+    })
 }
 
 fn run(metres: i64, seconds: i64) -> Value {
