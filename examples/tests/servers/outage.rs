@@ -55,7 +55,7 @@ async fn a_database_that_is_gone_is_named_and_every_service_goes_on_when_it_is_b
         let refused = client.get(service.url(path)).send().await.unwrap();
         assert!(refused.status().is_server_error(), "{name}: {}", refused.status());
         assert_eq!(refused.headers()["content-type"], "application/problem+json", "{name}");
-        assert!(asked.elapsed() < Duration::from_secs(35), "{name} keeps whoever asks waiting");
+        assert!(asked.elapsed() < Duration::from_mins(1), "{name} keeps whoever asks waiting");
     }
 
     cable.plug_in();
