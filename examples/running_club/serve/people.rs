@@ -11,6 +11,7 @@ use support::body::Object;
 use support::once::Keyed;
 use support::paging::{PageOf, PageQuery, Paging};
 use support::problem::Problem;
+use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
