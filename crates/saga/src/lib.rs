@@ -56,6 +56,7 @@ pub mod capacity;
 pub mod conformance;
 pub mod definition;
 mod engine;
+mod fnv;
 mod machine;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Policy, WhenExhausted};
+use crate::fnv;
 
 /// What a unit of a plan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,13 +128,13 @@ impl Plan {
 
     /// Sums up names, kinds and order, by which a definition is recognised that changed without a new version.
     ///
-    /// FNV-1a, 32 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the number is part of the records. What else may have changed,
+    /// FNV-1a, 32 bits: the number is part of the records. What else may have changed,
     /// [`check_takes_over`](Self::check_takes_over) tells.
     pub fn fingerprint(&self) -> u32 {
         // The same wherever it is computed.
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let mut hash = 0x811c_9dc5_u32;
-        let mut eat = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let mut hash = fnv::START_32;
+        let mut eat = |byte: u8| hash = fnv::eat_32(hash, byte);
         for unit in &self.units {
             unit.name.bytes().for_each(&mut eat);
             let kind = match unit.kind {

@@ -10,6 +10,7 @@ use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
+use crate::fnv;
 use crate::machine::{self, Order, Phase, State};
 use crate::store::{Delivered, NewSignal, SagaId, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
@@ -172,16 +173,12 @@ pub(super) fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &
     let id = format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round);
     let matches = definition.plan.units.get(unit).is_some_and(|unit| unit.fits.is_some());
     match &signal.payload {
-        Ok(payload) if matches => Ok(Arc::from(format!("{id}.{:016x}", sum(payload)))),
+        Ok(payload) if matches => {
+            let sum = payload.iter().copied().fold(fnv::START_64, fnv::eat_64);
+            Ok(Arc::from(format!("{id}.{sum:016x}")))
+        }
         _ => Ok(Arc::from(id)),
     }
-}
-
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): it is part of ids that are kept.
-fn sum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What is left with a driver that is no answer, as a signal.

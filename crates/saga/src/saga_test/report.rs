@@ -7,6 +7,7 @@ use super::fault::{Arrival, Fault, Point, Schedule};
 use super::run::{Run, plans};
 use super::{Ending, Scenario};
 use crate::definition::{UnitKind, UnitPlan};
+use crate::fnv;
 use crate::store::Status;
 
 /// How many violations are told.
@@ -94,8 +95,8 @@ impl Report {
         if let Some(Ending { status, ledger, .. }) = &run.ending {
             *self.endings.entry(*status).or_default() += 1;
             for byte in format!("{status}{ledger:?}").bytes() {
-                // FNV-1a, as elsewhere: the same runs have the same sum.
-                self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                // The same runs have the same sum.
+                self.digest = fnv::eat_64(self.digest, byte);
             }
         }
         if let Some(what) = &run.wrong {
