@@ -1,7 +1,7 @@
 //! Records that cannot be read.
 
 use pumasi_core::time::Timestamp;
-use pumasi_saga::store::{Commit, Lease, MemoryStore, Query, SagaStore, Status, WorkerId};
+use pumasi_saga::store::{Commit, Head, Lease, MemoryStore, Query, SagaStore, Status, Stored, WorkerId};
 use pumasi_saga::{Engine, ErrorKind, Saga, SagaHandle};
 
 use crate::sagas::AgreeTerms;
@@ -12,25 +12,45 @@ pub(crate) async fn damage<App: Send + Sync + 'static>(
     key: u64,
     due: Option<Timestamp>,
 ) {
-    let (store, id) = (sagas.engine().store(), sagas.id(&key).unwrap());
-    let stored = store.load(id).await.unwrap().unwrap();
-    let mut head = stored.head;
-    head.due = due;
+    let stored = load(sagas, key).await;
+    let head = Head { due, ..stored.head.clone() };
     let commit = Commit {
+        version: stored.version + 1,
+        record: b"\x07damaged".to_vec(),
+        replaces: true,
+        ..new_head(&stored, head)
+    };
+    sagas.engine().store().commit(vec![commit]).await.pop().unwrap().unwrap();
+}
+
+/// Puts a saga aside, as code does that cannot go on with it.
+pub(crate) async fn put_aside<App: Send + Sync + 'static>(sagas: &SagaHandle<u64, App>, key: u64) {
+    let stored = load(sagas, key).await;
+    let head =
+        Head { status: Status::Parked, due: None, reason: Some("put aside".into()), ..stored.head.clone() };
+    sagas.engine().store().commit(vec![new_head(&stored, head)]).await.pop().unwrap().unwrap();
+}
+
+async fn load<App: Send + Sync + 'static>(sagas: &SagaHandle<u64, App>, key: u64) -> Stored {
+    sagas.engine().store().load(sagas.id(&key).unwrap()).await.unwrap().unwrap()
+}
+
+/// Changes a saga's head, and nothing else of it.
+pub(crate) fn new_head(stored: &Stored, head: Head) -> Commit {
+    Commit {
         head,
         worker: WorkerId::random(),
         lease: Lease::Take(stored.epoch + 1),
         expected: stored.version,
-        version: stored.version + 1,
+        version: stored.version,
         token: 1,
-        record: b"\x07damaged".to_vec(),
-        replaces: true,
+        record: Vec::new(),
+        replaces: false,
         holds: false,
         forgets: false,
         consumed: Vec::new(),
         events: Vec::new(),
-    };
-    store.commit(vec![commit]).await.pop().unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,23 +1,19 @@
 //! Sagas that are being driven: what reaches them meanwhile, and what their driver makes of a store that fails.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
-use pumasi_core::event::OutboxStore;
-use pumasi_core::time::{ManualClock, Timestamp};
-use pumasi_saga::store::{
-    Census, Commit, Committed, Delivered, Known, MemoryStore, NewSignal, Query, SagaId, SagaStore, Status,
-    StoreCapabilities, Stored, Summary, WorkerId,
-};
+use pumasi_core::time::ManualClock;
+use pumasi_saga::store::{Commit, MemoryStore, SagaStore, Status};
 use pumasi_saga::{
-    Compensate, Cx, Decision, Definition, Engine, EngineOptions, Error, ErrorKind, Outcome, Retriable, Saga,
+    Compensate, Cx, Decision, Definition, Engine, EngineOptions, ErrorKind, Outcome, Retriable, Saga,
     SagaHandle, Signal, Step, Undo,
 };
 use tokio::sync::{Notify, Semaphore};
 
+use crate::fateful::{Fate, Fateful};
 use crate::sagas::AgreeTerms;
 
 /// What the steps are held up by, and what they did.
@@ -169,112 +165,10 @@ async fn a_call_waits_for_another_driver_as_long_as_its_patience_says_and_answer
     assert_eq!(started.await.unwrap(), Status::Completed);
 }
 
-/// What becomes of a commit.
-#[derive(Debug)]
-enum Fate {
-    /// It is stored, and its answer lost.
-    AnswerLost,
-    /// It is refused.
-    Refused(ErrorKind),
-}
-
-/// A store in which commits have the fate that a test gives them.
-#[derive(Debug)]
-struct Fateful {
-    inner: MemoryStore,
-    fate: fn(&Commit) -> Option<Fate>,
-    left: AtomicUsize,
-    /// How many renewals of leases are answered.
-    renewals: AtomicUsize,
-}
-
-#[async_trait]
-impl SagaStore for Fateful {
-    fn capabilities(&self) -> StoreCapabilities {
-        self.inner.capabilities()
-    }
-
-    async fn renew(&self, worker: WorkerId, lease: Duration) -> Result<Timestamp, Error> {
-        let answered = |left: usize| left.checked_sub(1);
-        if self.renewals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, answered).is_err() {
-            std::future::pending::<()>().await;
-        }
-        self.inner.renew(worker, lease).await
-    }
-
-    async fn leave(&self, worker: WorkerId) -> Result<(), Error> {
-        self.inner.leave(worker).await
-    }
-
-    async fn claim(
-        &self,
-        worker: WorkerId,
-        known: &[Known],
-        limit: std::num::NonZeroUsize,
-    ) -> Result<Vec<Stored>, Error> {
-        self.inner.claim(worker, known, limit).await
-    }
-
-    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, Error>> {
-        let mut answers = Vec::new();
-        for commit in commits {
-            let fate = (self.fate)(&commit).filter(|_| {
-                self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
-            });
-            answers.push(match fate {
-                Some(Fate::Refused(kind)) => Err(Error::new(kind, "as a test wants it")),
-                Some(Fate::AnswerLost) => {
-                    self.inner.commit(vec![commit]).await.pop().unwrap().unwrap();
-                    Err(Error::new(ErrorKind::Unavailable, "as a test wants it"))
-                }
-                None => self.inner.commit(vec![commit]).await.pop().unwrap(),
-            });
-        }
-        answers
-    }
-
-    async fn deliver(&self, signal: NewSignal) -> Result<Delivered, Error> {
-        self.inner.deliver(signal).await
-    }
-
-    async fn load(&self, id: SagaId) -> Result<Option<Stored>, Error> {
-        self.inner.load(id).await
-    }
-
-    async fn query(&self, query: &Query) -> Result<Vec<Summary>, Error> {
-        self.inner.query(query).await
-    }
-
-    async fn census(&self) -> Result<Census, Error> {
-        self.inner.census().await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        self.inner.next_due().await
-    }
-
-    async fn purge(&self, age: Duration, limit: std::num::NonZeroUsize) -> Result<usize, Error> {
-        self.inner.purge(age, limit).await
-    }
-
-    async fn changed(&self) {
-        self.inner.changed().await;
-    }
-
-    fn outbox(&self) -> Arc<dyn OutboxStore> {
-        self.inner.outbox()
-    }
-}
-
 #[tokio::test]
 async fn a_lost_answer_to_the_last_commit_of_a_saga_that_is_forgotten_does_not_run_it_again() {
     let fate = |commit: &Commit| commit.forgets.then_some(Fate::AnswerLost);
-    let store = Fateful {
-        inner: MemoryStore::new(),
-        fate,
-        left: AtomicUsize::new(1),
-        renewals: AtomicUsize::new(usize::MAX),
-    };
+    let store = Fateful { fate, left: AtomicUsize::new(1), ..Fateful::new(MemoryStore::new()) };
     let hall = Arc::new(Hall::default());
     let tickets = tickets(store, &hall, EngineOptions::new().with_retention(Duration::ZERO));
     assert_eq!(tickets.start(&1).await.unwrap().status, Status::Completed);
@@ -285,12 +179,7 @@ async fn a_lost_answer_to_the_last_commit_of_a_saga_that_is_forgotten_does_not_r
 #[tokio::test]
 async fn what_a_store_will_never_take_is_told_and_parks_nothing() {
     let fate = |commit: &Commit| (!commit.creates()).then_some(Fate::Refused(ErrorKind::Unauthorized));
-    let store = Fateful {
-        inner: MemoryStore::new(),
-        fate,
-        left: AtomicUsize::new(1),
-        renewals: AtomicUsize::new(usize::MAX),
-    };
+    let store = Fateful { fate, left: AtomicUsize::new(1), ..Fateful::new(MemoryStore::new()) };
     let hall = Arc::new(Hall::default());
     let tickets = tickets(store, &hall, EngineOptions::new());
     let told = tokio::time::timeout(Duration::from_secs(20), tickets.start(&1)).await.expect("it is told");
@@ -337,12 +226,8 @@ async fn answers_that_a_record_could_not_hold_are_refused_at_the_door() {
 #[tokio::test]
 async fn a_call_does_not_wait_for_a_renewal_that_does_not_go_on() {
     let clock = ManualClock::new();
-    let store = Fateful {
-        inner: MemoryStore::with_clock(Arc::new(clock.clone())),
-        fate: |_| None,
-        left: AtomicUsize::new(0),
-        renewals: AtomicUsize::new(1),
-    };
+    let inner = MemoryStore::with_clock(Arc::new(clock.clone()));
+    let store = Fateful { renewals: AtomicUsize::new(1), ..Fateful::new(inner) };
     let options = EngineOptions::new().with_clock(Arc::new(clock.clone())).inline();
     let tickets = tickets(store, &Arc::default(), options);
     assert_eq!(tickets.start(&1).await.unwrap().status, Status::Completed);

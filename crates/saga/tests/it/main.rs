@@ -16,6 +16,7 @@ mod definition;
 mod driven;
 mod engine;
 mod exhausted;
+mod fateful;
 mod faults;
 mod funnel;
 mod jobs;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pumasi_core::time::{Clock, ManualClock};
-use pumasi_saga::store::{MemoryStore, NewSignal, SagaStore, Status, Stored};
+use pumasi_saga::store::{Commit, Head, MemoryStore, NewSignal, SagaStore, Status, Stored};
 use pumasi_saga::{
     Answer, Cx, Decision, Definition, Ended, Engine, EngineOptions, ErrorKind, Late, Outcome, Policy, Saga,
     SagaHandle, Signal, WhenExhausted,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::damaged::new_head;
 use crate::sagas::AgreeTerms;
-use crate::script::{Free, Mood, Pay, Reserve, Script, Unwrap, Wrap};
+use crate::script::{Free, Mood, Pay, Reserve, Script, Unwrap, Wrap, pass, work};
 
 const WHO: &str = "운영자 7";
 const WHY: &str = "고객 문의 #12";
@@ -85,28 +86,8 @@ impl Place {
         Engine::with_options(Arc::clone(&self.store), self.script.clone(), options)
     }
 
-    /// Does what is due now.
-    async fn work(&self, engine: &Engine<Script>) {
-        while engine.run_due().await.unwrap() > 0 {}
-    }
-
-    /// Lets time pass, and does what is due meanwhile.
     async fn pass(&self, engine: &Engine<Script>, time: Duration) {
-        let end = self.clock.now().saturating_add(time);
-        loop {
-            self.work(engine).await;
-            let left = end.saturating_since(self.clock.now());
-            if left.is_zero() {
-                return;
-            }
-            let due = self
-                .store
-                .next_due()
-                .await
-                .unwrap()
-                .map_or(left, |due| due.saturating_since(self.clock.now()));
-            self.clock.advance(due.max(Duration::from_millis(1)).min(left));
-        }
+        pass(&self.clock, engine, time).await;
     }
 
     async fn stored(&self, sagas: &SagaHandle<u64, Script>, key: u64) -> Stored {
@@ -209,7 +190,7 @@ async fn a_parent_says_whom_it_waits_for_while_its_child_stands_with_an_operator
 
         place.script.set("free", Mood::Works);
         assert_eq!(children.decide(&(key + 10), retry()).await.unwrap().status, Status::Compensated);
-        place.work(&engine).await;
+        work(&engine).await;
         assert_eq!(parents.view(&key).await.unwrap().status, Status::Compensated, "at once");
         assert_eq!(place.script.did(), ["free", "unwrap"]);
     }
@@ -227,7 +208,7 @@ async fn what_becomes_of_late_signals_to_a_child_concerns_no_parent(place: Place
     place.script.set("free", Mood::Works);
     let child = children.decide(&11, retry()).await.unwrap();
     assert_eq!((child.status, child.step.as_deref()), (Status::NeedsOperator, Some("agree_terms")));
-    place.work(&engine).await;
+    work(&engine).await;
     assert_eq!(parents.view(&1).await.unwrap().status, Status::Compensated);
     // Its parent may begin again once the answer has been seen to.
     assert_eq!(parents.restart(&1).await.unwrap().status, Status::Running);
@@ -241,7 +222,7 @@ async fn what_becomes_of_late_signals_to_a_child_concerns_no_parent(place: Place
     // One that completed, and has an answer too many: its parent goes on.
     place.script.set("give_back", Mood::Refuses);
     children.advance(&11, answer("b")).await.unwrap();
-    place.work(&engine).await;
+    work(&engine).await;
     assert_eq!(parents.view(&1).await.unwrap().next.as_deref(), Some("go"));
     assert_eq!(children.advance(&11, answer("c")).await.unwrap().status, Status::NeedsOperator);
     assert_eq!(parents.advance(&1, Go(1)).await.unwrap().status, Status::Completed);
@@ -263,7 +244,7 @@ async fn a_parent_that_goes_back_waits_through_three_levels(place: Place) {
     assert_eq!(stand, (Status::Compensating, Status::Compensating, Status::NeedsOperator));
     place.script.set("free", Mood::Works);
     leaves.decide(&11, retry()).await.unwrap();
-    place.work(&engine).await;
+    work(&engine).await;
     assert_eq!(middles.view(&11).await.unwrap().status, Status::Compensated);
     assert_eq!(parents.view(&1).await.unwrap().status, Status::Compensated);
     assert_eq!(place.script.did(), ["wrap", "reserve", "free", "unwrap"]);
@@ -320,7 +301,7 @@ async fn a_parent_whose_child_does_not_stand_completed_does_not_pass_its_pivot(p
     let (name, id) = (Arc::from("!order"), Arc::from("!order:1"));
     let saga = children.id(&11).unwrap();
     place.store.deliver(NewSignal { saga, name, id, payload: order.to_string().into_bytes() }).await.unwrap();
-    place.work(&engine).await;
+    work(&engine).await;
     assert_eq!(children.view(&11).await.unwrap().status, Status::Compensated);
     let view = parents.advance(&1, Go(1)).await.unwrap();
     let reason = "child stock stands as compensated, not completed";
@@ -405,7 +386,7 @@ async fn a_parent_that_waits_for_its_child_records_nothing(place: Place) {
     assert!(serde_json::to_value(&snapshot.view).unwrap()["child"]["next"] == "agree_terms");
 
     children.advance(&11, answer("a")).await.unwrap();
-    place.work(&engine).await;
+    work(&engine).await;
     let view = parents.view(&1).await.unwrap();
     assert_eq!((view.next.as_deref(), view.child), (Some("go"), None), "at once");
     let ended = parents.snapshot(&1).await.unwrap().output::<Ended<u64>>("asking").unwrap();
@@ -423,25 +404,11 @@ async fn a_parent_that_was_not_woken_looks_after_its_child(place: Place) {
     children.advance(&11, answer("a")).await.unwrap();
     let stored = place.stored(&parents, 1).await;
     assert_eq!(stored.signals.len(), 1);
-    let commit = pumasi_saga::store::Commit {
-        head: pumasi_saga::store::Head {
-            due: Some(place.clock.now().saturating_add(Duration::from_mins(1))),
-            ..stored.head
-        },
-        worker: engine.worker(),
-        lease: pumasi_saga::store::Lease::Take(stored.epoch + 1),
-        expected: stored.version,
-        version: stored.version,
-        token: 1,
-        record: Vec::new(),
-        replaces: false,
-        holds: false,
-        forgets: false,
-        consumed: vec![stored.signals[0].seq],
-        events: Vec::new(),
-    };
+    let due = Some(place.clock.now().saturating_add(Duration::from_mins(1)));
+    let head = Head { due, ..stored.head.clone() };
+    let commit = Commit { consumed: vec![stored.signals[0].seq], ..new_head(&stored, head) };
     place.store.commit(vec![commit]).await.pop().unwrap().unwrap();
-    place.work(&engine).await;
+    work(&engine).await;
     assert_eq!(parents.view(&1).await.unwrap().next, None);
     place.pass(&engine, Duration::from_mins(1)).await;
     assert_eq!(parents.view(&1).await.unwrap().next.as_deref(), Some("go"));

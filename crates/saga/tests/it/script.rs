@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use pumasi_core::time::ManualClock;
-use pumasi_saga::store::MemoryStore;
+use pumasi_core::time::{Clock, ManualClock};
+use pumasi_saga::store::{MemoryStore, SagaStore};
 use pumasi_saga::{
     Branch, Compensate, Cx, Definition, Engine, EngineOptions, Outcome, Policy, Retriable, Saga, SagaHandle,
     Step, Undo, WhenExhausted,
@@ -130,6 +131,26 @@ pub fn side_by_side(behind_pivot: bool) -> Definition<u64, Script> {
     built.unwrap()
 }
 
+/// Does what is due now.
+pub async fn work(engine: &Engine<Script>) {
+    while engine.run_due().await.unwrap() > 0 {}
+}
+
+/// Lets time pass, and does what is due meanwhile.
+pub async fn pass(clock: &ManualClock, engine: &Engine<Script>, time: Duration) {
+    let end = clock.now().saturating_add(time);
+    loop {
+        work(engine).await;
+        let left = end.saturating_since(clock.now());
+        if left.is_zero() {
+            return;
+        }
+        let due = engine.store().next_due().await.unwrap();
+        let due = due.map_or(left, |due| due.saturating_since(clock.now()));
+        clock.advance(due.max(Duration::from_millis(1)).min(left));
+    }
+}
+
 pub struct Desk {
     pub clock: ManualClock,
     pub store: MemoryStore,
@@ -144,8 +165,12 @@ impl Desk {
     }
 
     pub fn engine(&self) -> Engine<Script> {
-        let options = EngineOptions::new().with_clock(Arc::new(self.clock.clone()));
-        Engine::with_options(self.store.clone(), self.script.clone(), options)
+        self.engine_with(self.store.clone(), EngineOptions::new())
+    }
+
+    pub fn engine_with(&self, store: impl SagaStore + 'static, options: EngineOptions) -> Engine<Script> {
+        let options = options.with_clock(Arc::new(self.clock.clone()));
+        Engine::with_options(store, self.script.clone(), options)
     }
 
     pub fn orders(&self) -> SagaHandle<u64, Script> {
