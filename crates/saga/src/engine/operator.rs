@@ -90,7 +90,8 @@ impl Decision {
     /// What was undone is made anew under new keys; what was not, or perhaps not done, is asked for again under its old one, also where
     /// it has no compensation. That is
     /// refused while it is not known whether the compensation happened, which might then come after it:
-    /// [retry](Self::retry) it until that is known, or choose to [go back](Self::rollback_to) to a savepoint before it first.
+    /// [retry](Self::retry) it until that is known, or choose to [go back](Self::rollback_to) to a savepoint before it first. So is it, and
+    /// to go back to a savepoint, while a late signal is being handled of a saga that had completed.
     pub fn resume_forward(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::ResumeForward, who, why)
     }

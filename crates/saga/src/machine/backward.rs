@@ -206,9 +206,19 @@ impl Turn<'_> {
             entry.at = Some(self.moment.after_pause(policy.backoff(), entry.attempt, retry));
         } else {
             entry.status = UnitStatus::Failed;
-            if self.state.stuck.is_none() {
+            if self.state.has_ended() && self.state.stuck.is_none() {
                 self.state.stuck = Some((StuckAt::Late(late), reason));
             }
+        }
+    }
+
+    /// Stands at a late signal whose handler is exhausted, once there is nothing else to do: it holds up no rollback.
+    pub(super) fn stand_late(&mut self) {
+        if !self.state.has_ended() || self.state.stuck.is_some() {
+            return;
+        }
+        if let Some(late) = self.state.late.iter().position(|late| late.status == UnitStatus::Failed) {
+            self.state.stuck = Some((StuckAt::Late(late), Arc::from("late handler exhausted")));
         }
     }
 
@@ -216,10 +226,6 @@ impl Turn<'_> {
     pub(super) fn forget_handled(&mut self) {
         if self.state.late.iter().all(|late| late.status == UnitStatus::Done) {
             self.state.late.clear();
-        } else if self.state.stuck.is_none()
-            && let Some(late) = self.state.late.iter().position(|late| late.status == UnitStatus::Failed)
-        {
-            self.state.stuck = Some((StuckAt::Late(late), Arc::from("late handler exhausted")));
         }
     }
 }

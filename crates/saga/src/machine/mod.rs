@@ -300,6 +300,7 @@ impl Turn<'_> {
         self.unwind();
         self.stand();
         self.advance();
+        self.stand_late();
     }
 
     fn tick(&mut self) {

@@ -202,6 +202,7 @@ impl Turn<'_> {
             let renewed = match it.status {
                 UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Idle => continue,
                 UnitStatus::UndoFailed | UnitStatus::Unsure => {
+        self.check_late()?;
                     Unit { round: it.round, unsure: true, ..Unit::IDLE }
                 }
                 _ => self.renewed(unit),
@@ -226,6 +227,14 @@ impl Turn<'_> {
             (Phase::Forward, None | Some(UnitStatus::Idle)) => Ok(()),
             (Phase::Forward, _) => Err(conflict("the saga is at or past its point of no return")),
             (Phase::Draining(_) | Phase::Backward(_), _) => Ok(()),
+    /// Refuses to make anew what a late signal came for that is being handled, or could not be: the handler's key would become another.
+    fn check_late(&self) -> Result<()> {
+        if self.state.late.iter().all(|late| late.status == UnitStatus::Done) {
+            return Ok(());
+        }
+        Err(conflict("a late signal is not handled yet: the saga is undone first"))
+    }
+
         }
     }
 
@@ -274,7 +283,9 @@ impl Turn<'_> {
 
     fn cancel(&mut self) -> Result<()> {
         if self.state.phase == Phase::Completed && self.plan.pivot.is_none() {
-            // Without a pivot there is always a way back.
+            // Without a pivot there is always a way back. It comes before a late signal that the saga stands at.
+            self.state.stuck = None;
+        self.check_late()?;
             self.state.phase = Phase::Backward(0);
             self.state.cause = Some(Cause { unit: None, reason: Arc::from("cancelled") });
             return Ok(());
