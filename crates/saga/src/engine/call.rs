@@ -17,7 +17,7 @@ use super::view::View;
 use super::{Active, Core, Driving};
 use crate::definition::Untyped;
 use crate::machine::record::Note;
-use crate::machine::{Command, Ended, Input, Order};
+use crate::machine::{Command, Ended, Input, Order, State, check_seen};
 use crate::planted::{self, Bug};
 use crate::store::{Lease, SagaId, Status, Stored};
 use crate::{Error, ErrorKind, Result};
@@ -211,10 +211,6 @@ impl<App: Send + Sync + 'static> Core<App> {
     fn begin_with(&self, job: &mut Job<App>, message: Option<&Message>) -> Result<Vec<Command>> {
         let mut commands = Vec::new();
         let is_new = job.state.version == 0;
-        if is_new && let Some(Message::Decision(decision)) = message {
-            job.never_begin(&decision.who, &decision.why, self.now());
-            return Ok(commands);
-        }
         if is_new && let Some(Message::Undo(undone)) = message {
             let decision = child::undoing();
             job.never_begin(&decision.who, &decision.why, self.now());
@@ -230,6 +226,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
         }
         match message {
+            check_seen(&job.definition.plan, &job.state, decision.at.as_deref())?;
             None => {}
             Some(Message::Restart(ended)) => {
                 commands.extend(job.apply(Note::Restarted, Input::Restart(*ended), self.moment())?.commands);

@@ -33,7 +33,7 @@ pub struct Decision {
     pub(super) order: Order,
     pub(super) who: Arc<str>,
     pub(super) why: Arc<str>,
-    at: Option<Arc<str>>,
+    pub(super) at: Option<Arc<str>>,
 }
 
 impl Decision {
@@ -43,7 +43,7 @@ impl Decision {
 
     /// Binds the decision to the [step](super::View::step) that whoever made it saw the saga stand at: where it stands at another one by
     /// now, the decision is refused (`Conflict`). Without it a decision that is sent twice may be carried out at two steps; two late signals of one
-    /// wait are one step all the same, and a saga that is parked is at none.
+    /// wait are one step all the same.
     #[must_use]
     pub fn at(mut self, step: impl Into<Arc<str>>) -> Self {
         self.at = Some(step.into());

@@ -18,7 +18,7 @@ use crate::Result;
 use crate::definition::{Plan, Policy, UnitKind};
 use crate::planted::{self, Bug};
 use crate::store::Status;
-pub(crate) use operator::Order;
+pub(crate) use operator::{Order, check_seen};
 pub use state::Audit;
 pub(crate) use state::{Cause, Early, Late, Phase, State, StuckAt, Unit, UnitStatus};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Audit, Cause, Command, Phase, StuckAt, Turn, Unit, UnitStatus, stands_at};
-use crate::definition::WhenExhausted;
+use super::{Audit, Cause, Command, Phase, State, StuckAt, Turn, Unit, UnitStatus, stands_at};
+use crate::definition::{Plan, WhenExhausted};
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
@@ -37,6 +37,15 @@ fn conflict(what: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, what)
 }
 
+/// Refuses a decision about another step than the saga stands at by now.
+pub(crate) fn check_seen(plan: &Plan, state: &State, seen: Option<&str>) -> Result<()> {
+    let at = stands_at(plan, state).and_then(|unit| plan.units.get(unit));
+    if seen.is_some() && seen != at.map(|unit| &*unit.name) {
+        return Err(conflict("the saga stands at another step than was decided about"));
+    }
+    Ok(())
+}
+
 impl Turn<'_> {
     pub(super) fn order(
         &mut self,
@@ -45,10 +54,8 @@ impl Turn<'_> {
         why: Arc<str>,
         seen: Option<&str>,
     ) -> Result<()> {
+        check_seen(self.plan, self.state, seen)?;
         let at = stands_at(self.plan, self.state).and_then(|unit| self.plan.units.get(unit));
-        if seen.is_some() && seen != at.map(|unit| &*unit.name) {
-            return Err(conflict("the saga stands at another step than was decided about"));
-        }
         let audit = Audit {
             action: Arc::from(order.name()),
             who,
@@ -195,6 +202,7 @@ impl Turn<'_> {
                 "it is not known whether a compensation happened: retry it, or go back to a savepoint, first",
             ));
         }
+        self.check_late()?;
         self.state.stuck = None;
         let mut first = self.plan.stages.len();
         for unit in 0..self.state.units.len() {
@@ -202,7 +210,6 @@ impl Turn<'_> {
             let renewed = match it.status {
                 UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Idle => continue,
                 UnitStatus::UndoFailed | UnitStatus::Unsure => {
-        self.check_late()?;
                     Unit { round: it.round, unsure: true, ..Unit::IDLE }
                 }
                 _ => self.renewed(unit),
@@ -220,13 +227,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Refuses where nothing may be undone any more.
-    fn check_undoable(&self) -> Result<()> {
-        match (self.state.phase, self.pivot_status()) {
-            (Phase::Completed | Phase::Compensated, _) => Err(conflict("the saga has ended")),
-            (Phase::Forward, None | Some(UnitStatus::Idle)) => Ok(()),
-            (Phase::Forward, _) => Err(conflict("the saga is at or past its point of no return")),
-            (Phase::Draining(_) | Phase::Backward(_), _) => Ok(()),
     /// Refuses to make anew what a late signal came for that is being handled, or could not be: the handler's key would become another.
     fn check_late(&self) -> Result<()> {
         if self.state.late.iter().all(|late| late.status == UnitStatus::Done) {
@@ -235,6 +235,13 @@ impl Turn<'_> {
         Err(conflict("a late signal is not handled yet: the saga is undone first"))
     }
 
+    /// Refuses where nothing may be undone any more.
+    fn check_undoable(&self) -> Result<()> {
+        match (self.state.phase, self.pivot_status()) {
+            (Phase::Completed | Phase::Compensated, _) => Err(conflict("the saga has ended")),
+            (Phase::Forward, None | Some(UnitStatus::Idle)) => Ok(()),
+            (Phase::Forward, _) => Err(conflict("the saga is at or past its point of no return")),
+            (Phase::Draining(_) | Phase::Backward(_), _) => Ok(()),
         }
     }
 
@@ -277,6 +284,7 @@ impl Turn<'_> {
         if !intact || target > self.state.stage {
             return Err(conflict("the saga does not stand behind this savepoint"));
         }
+        self.check_late()?;
         self.turn_back(target, "rolled back by an operator");
         Ok(())
     }
@@ -285,7 +293,6 @@ impl Turn<'_> {
         if self.state.phase == Phase::Completed && self.plan.pivot.is_none() {
             // Without a pivot there is always a way back. It comes before a late signal that the saga stands at.
             self.state.stuck = None;
-        self.check_late()?;
             self.state.phase = Phase::Backward(0);
             self.state.cause = Some(Cause { unit: None, reason: Arc::from("cancelled") });
             return Ok(());

@@ -4,6 +4,7 @@ use pumasi_saga::definition::Look;
 use pumasi_saga::store::Status;
 use pumasi_saga::{Decision, ErrorKind, SagaHandle};
 
+use crate::damaged::put_aside;
 use crate::script::{Charged, Desk, Mood, Script, side_by_side};
 
 const WHO: &str = "운영자 7";
@@ -248,6 +249,23 @@ async fn a_decision_that_was_left_is_checked_as_one_that_is_made_at_once_and_rec
     orders.engine().run_due().await.unwrap();
     assert_eq!(orders.view(&1).await.unwrap().status, Status::NeedsOperator);
     assert_eq!(audits(&orders).await, [said("refused: force_done", "charge")]);
+}
+
+#[tokio::test]
+async fn a_decision_about_another_step_is_refused_also_where_the_saga_is_parked() {
+    let desk = Desk::new();
+    let orders = stuck(&desk, "grant", Mood::Refuses).await;
+    for parked in [false, true] {
+        if parked {
+            put_aside(&orders, 1).await;
+        }
+        let before = orders.view(&1).await.unwrap();
+        let other = orders.decide(&1, Decision::retry(WHO, WHY).at("charge")).await.unwrap_err();
+        assert_eq!((other.kind(), orders.view(&1).await.unwrap()), (ErrorKind::Conflict, before));
+        let view = orders.decide(&1, Decision::retry(WHO, WHY).at("grant")).await.unwrap();
+        assert_eq!(view.status, Status::NeedsOperator, "as it was before: parked {parked}");
+    }
+    assert_eq!(audits(&orders).await, [said("retry", "grant"), said("retry", "grant")]);
 }
 
 #[tokio::test]
