@@ -45,6 +45,26 @@ impl Message {
         matches!(self, Self::Child(wanted) if wanted.again.is_none() && !wanted.is_begun)
     }
 
+    /// Tells whether this begins anew what has ended so.
+    fn begins_anew(&self, state: &State) -> bool {
+        match self {
+            Self::Restart(_) => state.has_ended(),
+            Self::Child(wanted) => wanted.begins_anew(state),
+            _ => false,
+        }
+    }
+
+    /// The later time than the first that a parent makes its child, or undoes it, for; with that parent, and the epoch under which it does.
+    fn later_time(&self) -> Option<(&str, &str, u64)> {
+        match self {
+            Self::Child(Wanted { again: Some(by), parent, epoch, .. }) => Some((by, parent, *epoch)),
+            Self::Undo(Undone { by: Some(by), parent: Some(parent), epoch: Some(epoch), .. }) => {
+                Some((by, parent, *epoch))
+            }
+            _ => None,
+        }
+    }
+
     /// Tells whether this concerns the parent of a child, too.
     fn parts_child(&self) -> bool {
         matches!(self, Self::Restart(_)) || matches!(self, Self::Decision(decision) if child::parts(decision))
@@ -149,6 +169,10 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             };
             let brought = message.as_ref().filter(|_| !was_parked);
+            // What was left for what has ended is not taken for what is begun anew: it comes before.
+            let is_put_off =
+                !job.signals.is_empty() && brought.is_some_and(|message| message.begins_anew(&job.state));
+            let brought = brought.filter(|_| !is_put_off);
             if brought.is_some_and(Message::parts_child) {
                 self.check_parent(saga, id, &job.state).await?;
             }
@@ -167,7 +191,8 @@ impl<App: Send + Sync + 'static> Core<App> {
                 Ok(view) => return Ok(view),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     conflicts += 1;
-                    if driven.committed {
+                Ok(_) if is_put_off => {}
+                    if driven.committed && !is_put_off {
                         message = None;
                         was_there = true;
                     }

@@ -77,7 +77,8 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         self.engine.core.leave_signal(&self.saga, &key_json(key)?, signal.into()).await
     }
 
-    /// Begins a saga anew that has ended, however it did. Its steps get new keys.
+    /// Begins a saga anew that has ended, however it did. Its steps get new keys. A signal that was left for it before goes to its late
+    /// handler first.
     ///
     /// One that is completed is forgotten with what it did, which stands: to do it all once more. Where only what was undone may be
     /// tried again, a registration for one, this is [`restart_undone`](Self::restart_undone).

@@ -89,6 +89,22 @@ async fn a_signal_that_nobody_wants_any_more_is_told_so() {
     assert_eq!(registrations.advance(&key, late).await.unwrap().status, Status::Completed);
 }
 
+#[tokio::test]
+async fn what_was_left_for_what_is_undone_is_given_back_before_it_is_begun_anew() {
+    let (registrations, bank) = registrations();
+    let key = RegistrationKey::of(1);
+    registrations.start(&key).await.unwrap();
+    registrations.decide(&key, Decision::cancel("운영자", "test")).await.unwrap();
+    assert_eq!(registrations.signal(&key, paid("evt-1")).await.unwrap(), Receipt::Kept);
+    let view = registrations.restart_undone(&key).await.unwrap();
+    assert_eq!((view.run, view.next.as_deref()), (1, Some("agree_terms")));
+    assert_eq!(bank.standing("payment_completed"), 1, "it was paid for what is undone");
+    registrations.advance(&key, AgreeTerms("예".to_owned())).await.unwrap();
+    registrations.advance(&key, ChooseSouvenir("티셔츠".to_owned())).await.unwrap();
+    let view = registrations.advance(&key, ShippingAddress("서울".to_owned())).await.unwrap();
+    assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("payment_completed")));
+}
+
 /// A registration that takes only what was paid for the payment that stands.
 fn matching() -> Result<Definition<RegistrationKey, Bank>> {
     Saga::<RegistrationKey, Bank>::new("matching", 1)
