@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::builder::{SagaBuilder, Target, Undoes};
 use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable};
 use super::{ChildPlan, Cons, Definition, Gather, Inputs, Plan, Policy, UnitKind};
-use crate::engine::{Child, Stand, Wanted};
+use crate::engine::{Child, Stand, Wanted, place};
 use crate::machine::Settled;
 use crate::planted::{self, Bug};
 use crate::step::Cx;
@@ -193,7 +193,8 @@ impl<In: Inputs, K: Serialize + DeserializeOwned + Send + 'static, F: Fn(In) -> 
             saga,
             version,
             key,
-            parent: cx.place(),
+            parent: place(cx.saga_id(), cx.step()),
+            epoch: cx.epoch(),
             again: cx.again(),
             is_undone: self.is_undone,
             is_begun: cx.begun(),

@@ -176,6 +176,9 @@ impl<App: Send + Sync + 'static> Core<App> {
             if brought.is_some_and(Message::parts_child) {
                 self.check_parent(saga, id, &job.state).await?;
             }
+            if let Some((by, parent, epoch)) = brought.and_then(Message::later_time) {
+                self.check_epoch(&job.state, by, parent, epoch).await?;
+            }
             job.looked_at_by(looking.as_ref());
             let first = self.begin_with(&mut job, brought)?;
             let idle = !job.is_dirty()
@@ -188,10 +191,10 @@ impl<App: Send + Sync + 'static> Core<App> {
             let driven = self.run_job(job, first, active, permit.take()).await?;
             permit = driven.permit;
             match driven.result {
+                Ok(_) if is_put_off => {}
                 Ok(view) => return Ok(view),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     conflicts += 1;
-                Ok(_) if is_put_off => {}
                     if driven.committed && !is_put_off {
                         message = None;
                         was_there = true;
@@ -227,6 +230,7 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
         };
         if was_parked && let Some(decision) = retried {
+            check_seen(&job.definition.plan, &job.state, decision.at.as_deref())?;
             job.audit(decision.order.name(), &decision.who, &decision.why, self.now());
         }
         Ok(job)
@@ -251,7 +255,6 @@ impl<App: Send + Sync + 'static> Core<App> {
             commands = job.apply(Note::Begun, Input::Begin, self.moment())?.commands;
         }
         match message {
-            check_seen(&job.definition.plan, &job.state, decision.at.as_deref())?;
             None => {}
             Some(Message::Restart(ended)) => {
                 commands.extend(job.apply(Note::Restarted, Input::Restart(*ended), self.moment())?.commands);
@@ -260,11 +263,12 @@ impl<App: Send + Sync + 'static> Core<App> {
                 wanted.check(&job.definition.plan, &job.state)?;
                 job.note_parent(&wanted.parent, self.now());
                 let is_anew = !is_new && wanted.begins_anew(&job.state);
+                let is_made = is_new || is_anew || wanted.is_unrecorded(&job.state);
                 if is_anew {
                     let restart = Input::Restart(Ended::Anyhow);
                     commands.extend(job.apply(Note::Restarted, restart, self.moment())?.commands);
                 }
-                if let (true, Some(by)) = (is_anew || is_new, &wanted.again) {
+                if let (true, Some(by)) = (is_made, &wanted.again) {
                     job.note_time(child::RESTART, by, self.now());
                 }
             }

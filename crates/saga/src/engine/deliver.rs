@@ -88,7 +88,9 @@ impl<App: Send + Sync + 'static> Core<App> {
                 match undone.time(&state) {
                     // It rests for whoever has it here for a moment.
                     Time::Ahead => return Ok(true),
-                    Time::Now if !child::goes_back(&state) => order(id, operator::write_undo(undone)),
+                    Time::Now if !child::goes_back(&state) || undone.is_unrecorded(&state) => {
+                        order(id, operator::write_undo(undone))
+                    }
                     Time::Now | Time::Over => {
                         *message = None;
                         return Ok(true);

@@ -32,7 +32,7 @@ use crate::machine::State;
 use crate::store::{Known, SagaId, SagaStore, WorkerId};
 use crate::{Error, ErrorKind, Result};
 
-pub(crate) use child::{Child, Stand, Wanted};
+pub(crate) use child::{Child, Stand, Wanted, place};
 use commit::Committer;
 pub use handle::SagaHandle;
 use lease::Leased;

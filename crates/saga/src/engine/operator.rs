@@ -218,7 +218,8 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         "cancel" => Order::Cancel,
         UNDO => {
             let (by, parent) = (written.time.map(Arc::from), written.parent.map(Arc::from));
-            return Ok(Left::Undo(Undone { by, begun: written.begun, parent, version: None }));
+            let begun = written.begun;
+            return Ok(Left::Undo(Undone { by, begun, parent, epoch: None, version: None }));
         }
         _ => return Err(unreadable()),
     };

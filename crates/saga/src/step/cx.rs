@@ -91,11 +91,6 @@ impl<App> Cx<App> {
         (!is_first).then(|| Arc::from(self.step_key()))
     }
 
-    /// Names the saga and the step, for what belongs to them.
-    pub(crate) fn place(&self) -> Arc<str> {
-        Arc::from(format!("{}/{}", self.call.id, self.call.unit))
-    }
-
     /// Tells how often the step was begun anew in this run.
     pub(crate) fn round(&self) -> u32 {
         self.call.round

@@ -26,7 +26,12 @@ const LATEST: Duration = Duration::from_mins(10);
 
 /// The saga whose child one in this state is.
 pub(super) fn parent_id(state: &State) -> Option<SagaId> {
-    parent(state)?.split_once('/')?.0.parse().ok()
+    place_id(parent(state)?)
+}
+
+/// The saga of one of whose steps this is the place.
+pub(super) fn place_id(place: &str) -> Option<SagaId> {
+    place.split_once('/')?.0.parse().ok()
 }
 
 impl<App: Send + Sync + 'static> Core<App> {

@@ -29,7 +29,7 @@ pub(super) const PARENT: &str = "pumasi-saga";
 /// is nobody's, as one that was started by itself, or before this was recorded.
 const CHILD_OF: &str = "child_of";
 
-/// What is recorded of a child that is begun for another time than the first, and of one that is undone before it was begun for it.
+/// What is recorded of a child that is made for another time than the first, and of one that is undone before it was made for it.
 pub(super) const RESTART: &str = "restart";
 pub(super) const PASS_OVER: &str = "pass_over";
 
@@ -42,6 +42,8 @@ pub(crate) struct Wanted {
     pub(crate) key: Arc<str>,
     /// The step of the saga whose child it is.
     pub(crate) parent: Arc<str>,
+    /// The epoch under which that is driven.
+    pub(crate) epoch: u64,
     /// The name of the time that the step is made; the first has none.
     pub(crate) again: Option<Arc<str>>,
     /// The step may have to undo it.
@@ -84,7 +86,14 @@ impl Wanted {
 
     /// Tells whether nothing of one that is there has to be changed for this.
     pub(super) fn is_settled(&self, state: &State) -> bool {
-        parent(state).is_some() && !self.begins_anew(state)
+        parent(state).is_some() && !self.begins_anew(state) && !self.is_unrecorded(state)
+    }
+
+    /// Tells whether one that is there goes on, and it is not recorded that it does so for this time: it was begun for one before, and
+    /// not undone with that. Once it has ended nobody could tell whether it was made for this time or before it.
+    pub(super) fn is_unrecorded(&self, state: &State) -> bool {
+        let by = self.again.as_deref();
+        by.is_some_and(|by| Time::of(state, Some(by)) == Time::Now && !is_last_time(state, by))
     }
 
     pub(crate) fn id(&self) -> SagaId {
@@ -102,6 +111,7 @@ impl Wanted {
             by: self.again.clone(),
             begun,
             parent: Some(Arc::clone(&self.parent)),
+            epoch: Some(self.epoch),
             version: Some(self.version),
         }
     }
@@ -132,6 +142,8 @@ pub(super) struct Undone {
     pub(super) begun: bool,
     /// Its parent; nothing if what left this did not say so.
     pub(super) parent: Option<Arc<str>>,
+    /// The epoch under which that is driven; nothing in what was left.
+    pub(super) epoch: Option<u64>,
     /// The version that it follows if it was never begun.
     pub(super) version: Option<u32>,
 }
@@ -143,6 +155,11 @@ impl Undone {
             (Some(its), Some(parent)) if **its != **parent => Time::Over,
             _ => Time::of_one_that_was_begun(state, self.by.as_deref(), self.begun),
         }
+    }
+
+    /// Tells whether nothing is recorded yet of one that is undone for a later time than the first.
+    pub(super) fn is_unrecorded(&self, state: &State) -> bool {
+        self.time(state) == Time::Now && self.by.as_deref().is_some_and(|by| !is_last_time(state, by))
     }
 }
 
@@ -190,6 +207,16 @@ fn times(state: &State) -> impl Iterator<Item = &Audit> {
     state.audits.iter().rev().filter(move |it| &*it.who == PARENT && is_time(&it.action))
 }
 
+/// Tells whether a child was made last for the time of this name, or passed over.
+fn is_last_time(state: &State, by: &str) -> bool {
+    times(state).next().is_some_and(|last| *last.why == *by)
+}
+
+/// Names a step of a saga, for what belongs to it.
+pub(crate) fn place(id: SagaId, step: &str) -> Arc<str> {
+    Arc::from(format!("{id}/{step}"))
+}
+
 /// The step of the saga that a child belongs to.
 fn parent(state: &State) -> Option<&Arc<str>> {
     let mut audits = state.audits.iter();
@@ -207,7 +234,7 @@ pub(super) fn goes_back(state: &State) -> bool {
 }
 
 impl<App> Job<App> {
-    /// Records that a child is begun for this time, or that it is not to be.
+    /// Records that a child is made for this time, or that it is not to be.
     pub(super) fn note_time(&mut self, action: &str, by: &Arc<str>, at: Timestamp) {
         if action == PASS_OVER && planted::is(Bug::UndoneChildIsBegunLate) {
             return;
@@ -300,6 +327,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         };
         if let (Time::Ahead | Time::Now, Some(parent)) = (time, &undone.parent) {
             job.note_parent(parent, self.now());
+        }
+        if let (true, Some(by)) = (undone.is_unrecorded(&job.state), &undone.by) {
+            job.note_time(RESTART, by, self.now());
         }
         match (time, &undone.by) {
             (Time::Ahead, Some(by)) => job.note_time(PASS_OVER, by, self.now()),

@@ -7,8 +7,8 @@ use pumasi_core::time::Timestamp;
 use super::super::Core;
 use super::super::job::Job;
 use super::super::operator::Decision;
-use super::look::parent_id;
-use super::parent;
+use super::look::{parent_id, place_id};
+use super::{parent, times};
 use crate::machine::{Order, Phase, State, StuckAt, record};
 use crate::planted::{self, Bug};
 use crate::store::{SagaId, Status, Stored};
@@ -27,13 +27,29 @@ impl<App: Send + Sync + 'static> Core<App> {
         }
         if !job.is_dirty() {
             let parent = self.store.load(parent).await;
-            // One that is kept for a parent of its own may yet go back with that.
-            let is_over = |parent: Stored| parent.head.status.is_final() && parent.head.due.is_none();
-            if parent.is_ok_and(|parent| parent.is_none_or(is_over)) {
+            if parent.is_ok_and(|parent| parent.is_none_or(|parent| is_over(&parent))) {
                 return None;
             }
         }
         Some(self.now().saturating_add(retention.max(KEEP)))
+    }
+
+    /// Refuses what a worker does with a child that has lost its parent to another since. Where something is recorded of the time, that
+    /// tells; otherwise a worker that stood still would make the child, or undo it, for a time that is over.
+    pub(in crate::engine) async fn check_epoch(
+        &self,
+        child: &State,
+        by: &str,
+        parent: &str,
+        epoch: u64,
+    ) -> Result<()> {
+        let Some(id) = place_id(parent).filter(|_| !times(child).any(|time| *time.why == *by)) else {
+            return Ok(());
+        };
+        match self.store.load(id).await? {
+            Some(stored) if stored.epoch == epoch => Ok(()),
+            _ => Err(Error::new(ErrorKind::Unavailable, "the parent of a child has gone to another worker")),
+        }
     }
 
     /// Refuses what would part a child from a parent that counts on it.
@@ -61,6 +77,11 @@ impl<App: Send + Sync + 'static> Core<App> {
         let state = record::read(&stored.log, stored.version)?.state;
         self.check_parent(&stored.head.saga, id, &state).await
     }
+}
+
+/// Tells whether a parent has ended for good: one that is kept for a parent of its own may yet go back with that.
+fn is_over(parent: &Stored) -> bool {
+    parent.head.status.is_final() && parent.head.due.is_none()
 }
 
 /// Tells whether a decision about a child concerns its parent.

@@ -2,9 +2,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::deliver::order;
 use super::super::operator;
+use serde::{Deserialize, Serialize};
+
 use super::*;
 use crate::store::MemoryStore;
-use crate::{Compensate, Cx, Engine, Outcome, Saga, Step, Undo};
+use crate::{Answer, Compensate, Cx, Engine, Outcome, Saga, SagaHandle, Step, Undo};
 
 struct Reserve;
 
@@ -37,11 +39,27 @@ fn wanted(key: &str, again: Option<&str>) -> Wanted {
         version: 1,
         key: Arc::from(key),
         parent: Arc::from("parent/stock"),
+        epoch: 1,
         again: again.map(Arc::from),
         is_undone: true,
         is_begun: false,
         is_retried: false,
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Go(u32);
+
+impl Answer for Go {
+    const NAME: &'static str = "go";
+}
+
+/// An engine whose children reserve, and then wait.
+fn asking_engine() -> (Engine<AtomicU32>, SagaHandle<u64, AtomicU32>) {
+    let engine = Engine::new(MemoryStore::new(), AtomicU32::new(0));
+    let stock = Saga::<u64, AtomicU32>::new("stock", 1).step(Reserve).compensate(Free);
+    let stocks = engine.register(stock.wait::<Go>().build().unwrap()).unwrap();
+    (engine, stocks)
 }
 
 async fn start(core: &Arc<Core<AtomicU32>>, wanted: Wanted) -> View {
@@ -53,7 +71,8 @@ async fn start(core: &Arc<Core<AtomicU32>>, wanted: Wanted) -> View {
 
 /// What a parent leaves with the driver of its child.
 fn left_undone(by: Option<&str>, parent: &str) -> Undone {
-    Undone { by: by.map(Arc::from), begun: true, parent: Some(Arc::from(parent)), version: Some(1) }
+    let (by, parent) = (by.map(Arc::from), Some(Arc::from(parent)));
+    Undone { by, begun: true, parent, epoch: None, version: Some(1) }
 }
 
 fn of_another(again: Option<&str>) -> Wanted {
@@ -239,4 +258,75 @@ async fn a_new_child_follows_the_version_that_its_parent_was_built_with() {
     assert!(matches!(refused, Child::Refused(why) if why.contains("pivot")));
     let behind = Wanted { is_undone: false, ..wanted("3", None) };
     assert_eq!(start(core, behind).await.status, Status::Completed);
+}
+
+#[tokio::test]
+async fn a_child_that_goes_on_is_undone_with_the_last_time_that_came_to_it_and_with_none_before() {
+    for known in [true, false] {
+        let (engine, stocks) = asking_engine();
+        let core = &engine.core;
+        // The first time was passed over without its being undone, and so was the second.
+        for again in [None, Some("second"), Some("third"), Some("third")] {
+            assert_eq!(start(core, wanted("1", again)).await.status, Status::Waiting);
+        }
+        assert_eq!(stocks.advance(&1, Go(1)).await.unwrap().status, Status::Completed);
+        for over in [None, Some("second")] {
+            assert_eq!(core.undo_child(&wanted("1", over), known).await.unwrap(), None);
+        }
+        let view = core.undo_child(&wanted("1", Some("third")), known).await.unwrap().unwrap();
+        assert_eq!((view.status, core.app.load(Ordering::SeqCst)), (Status::Compensated, 0), "{known}");
+        let late = start(core, wanted("1", Some("third"))).await;
+        assert_eq!((late.status, late.run), (Status::Compensated, 0));
+        assert_eq!(start(core, wanted("1", Some("fourth"))).await.run, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_goes_on_and_is_undone_for_a_time_is_not_begun_for_it_afterwards() {
+    let (engine, stocks) = asking_engine();
+    let core = &engine.core;
+    for (key, left) in [(1, false), (2, true)] {
+        let of = |again| wanted(if left { "2" } else { "1" }, again);
+        start(core, of(None)).await;
+        if left {
+            let undone = left_undone(Some("second"), "parent/stock");
+            core.store.deliver(order(of(None).id(), operator::write_undo(&undone))).await.unwrap();
+            engine.run_due().await.unwrap();
+        } else {
+            core.undo_child(&of(Some("second")), false).await.unwrap();
+        }
+        assert_eq!(stocks.view(&key).await.unwrap().status, Status::Compensated);
+        let late = start(core, of(Some("second"))).await;
+        assert_eq!((late.status, late.run), (Status::Compensated, 0));
+        assert_eq!(core.app.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_has_lost_a_parent_neither_makes_nor_undoes_its_child_for_a_time_that_is_over() {
+    let (engine, stocks) = asking_engine();
+    let core = &engine.core;
+    let parents =
+        engine.register(Saga::<u64, AtomicU32>::new("parent", 1).wait::<Go>().build().unwrap()).unwrap();
+    parents.start(&1).await.unwrap();
+    let parent = core.store.load(parents.id(&1).unwrap()).await.unwrap().unwrap();
+    let of = |again: &str, epoch| Wanted {
+        parent: place(parent.head.id, "stock"),
+        epoch,
+        ..wanted("1", Some(again))
+    };
+    let (lost, now) = (of("second", parent.epoch - 1), of("third", parent.epoch));
+    start(core, Wanted { again: None, ..now.clone() }).await;
+    start(core, now.clone()).await;
+    // The second was passed over while the one who made it stood still.
+    let refused = core.start_child(lost.clone()).await.map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert_eq!(core.undo_child(&lost, false).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(stocks.view(&1).await.unwrap().status, Status::Waiting);
+    stocks.advance(&1, Go(1)).await.unwrap();
+    assert_eq!(core.start_child(lost).await.map(|_| ()).unwrap_err().kind(), ErrorKind::Unavailable);
+    let view = start(core, now.clone()).await;
+    assert_eq!((view.status, view.run, core.app.load(Ordering::SeqCst)), (Status::Completed, 0, 1));
+    let view = core.undo_child(&now, true).await.unwrap().unwrap();
+    assert_eq!((view.status, core.app.load(Ordering::SeqCst)), (Status::Compensated, 0));
 }
