@@ -135,11 +135,13 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     pub async fn snapshot(&self, key: &K) -> Result<Snapshot> {
         let id = SagaId::of(&self.saga, &key_json(key)?);
         let stored = self.engine.core.store.load(id).await?.ok_or_else(|| missing(id))?;
-        self.shown(id, &stored).await
+        let mut snapshot = self.shown(id, &stored)?;
+        self.engine.core.add_children(vec![&mut snapshot.view]).await;
+        Ok(snapshot)
     }
 
     /// Shows several sagas in full, each in its place, and `None` where there is none: one question to a store that can take several
-    /// at once, as a page of a list needs it.
+    /// at once, as a page of a list needs it, and one more for the children that they wait for.
     ///
     /// # Errors
     ///
@@ -150,20 +152,19 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         let stored = self.engine.core.store.load_all(&ids).await?;
         let mut snapshots = Vec::with_capacity(ids.len());
         for (id, stored) in ids.into_iter().zip(stored) {
-            snapshots.push(match stored {
-                Some(stored) => Some(self.shown(id, &stored).await?),
-                None => None,
-            });
+            snapshots.push(stored.map(|stored| self.shown(id, &stored)).transpose()?);
         }
+        let views = snapshots.iter_mut().flatten().map(|snapshot| &mut snapshot.view);
+        self.engine.core.add_children(views.collect()).await;
         Ok(snapshots)
     }
 
-    async fn shown(&self, id: SagaId, stored: &Stored) -> Result<Snapshot> {
+    fn shown(&self, id: SagaId, stored: &Stored) -> Result<Snapshot> {
         let definition = self.engine.core.definition_of(stored)?;
         let log = record::read(&stored.log, stored.version)?;
         check_definition(&definition, &log.state)?;
         let mut snapshot = Snapshot::new(id, &stored.head.key, &definition, &log.state, log.history);
-        snapshot.view = self.engine.core.with_child(snapshot.view.parked_as(&stored.head)).await;
+        snapshot.view = snapshot.view.parked_as(&stored.head);
         Ok(snapshot)
     }
 

@@ -38,7 +38,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     pub(super) fn view_of(&self, stored: &Stored) -> Result<View> {
         let (definition, state) = self.read(stored)?;
-        Ok(View::of(stored.head.id, &stored.head.key, &definition, &state).parked_as(&stored.head))
+        Ok(View::of_stored(stored, &definition, &state))
     }
 
     /// Puts a saga aside that this code cannot drive, so that it is seen and the others go on.

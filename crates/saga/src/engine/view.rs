@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::job::Job;
+use super::place;
 use crate::definition::erased::Data;
 use crate::definition::{AS_NAMED, Look, Looks, Plan, UnitKind, Untyped};
 use crate::machine::record::Entry;
 use crate::machine::{self, Audit, State, StuckAt, UnitStatus};
-use crate::store::{Head, SagaId, Status};
+use crate::store::{Head, SagaId, Status, Stored};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a saga stands, and what it needs next: the answer of the single endpoint.
@@ -41,9 +42,17 @@ pub struct View {
     /// If that step is another saga: how that stands, and what it needs next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub child: Option<Box<Self>>,
-    /// The id of that.
+    /// That, as long as it is not known whether it is there.
     #[serde(skip)]
-    pub(super) awaits: Option<SagaId>,
+    pub(super) awaits: Option<Awaited>,
+}
+
+/// The saga that a step is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Awaited {
+    pub(super) id: SagaId,
+    /// The step whose child it has to be.
+    pub(super) by: Arc<str>,
 }
 
 fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -53,6 +62,10 @@ fn as_text<S: serde::Serializer>(id: &SagaId, serializer: S) -> std::result::Res
 impl View {
     pub(super) fn of_job<App>(job: &Job<App>) -> Self {
         Self::of(job.id, &job.key, &job.definition, &job.state)
+    }
+
+    pub(super) fn of_stored<App>(stored: &Stored, definition: &Untyped<App>, state: &State) -> Self {
+        Self::of(stored.head.id, &stored.head.key, definition, state).parked_as(&stored.head)
     }
 
     /// Shows that the saga is parked, if it is: its own record does not say so.
@@ -79,16 +92,24 @@ impl View {
             reason: reason.or_else(|| state.cause.as_ref().map(|cause| Arc::clone(&cause.reason))),
             run: state.run,
             child: None,
-            awaits: stands_at.and_then(|unit| child_id(key, definition, state, unit)),
+            awaits: stands_at.and_then(|unit| awaited(id, key, definition, state, unit)),
         }
     }
 }
 
 /// The saga that a unit is.
-fn child_id<App>(key: &str, definition: &Untyped<App>, state: &State, unit: usize) -> Option<SagaId> {
+fn awaited<App>(
+    parent: SagaId,
+    key: &str,
+    definition: &Untyped<App>,
+    state: &State,
+    unit: usize,
+) -> Option<Awaited> {
     let code = definition.codes.get(unit)?;
+    let name = &definition.plan.units.get(unit)?.name;
     // The key is made by code of the user's.
-    catch_unwind(AssertUnwindSafe(|| code.run.child_id(Data { key, state }))).ok()?
+    let id = catch_unwind(AssertUnwindSafe(|| code.run.child_id(Data { key, state }))).ok()??;
+    Some(Awaited { id, by: place(parent, name) })
 }
 
 /// One step of a saga, as it is shown.

@@ -15,7 +15,7 @@ use crate::Result;
 use crate::definition::UnitKind;
 use crate::machine::{self, Command, Phase, State, UnitStatus, record};
 use crate::planted::{self, Bug};
-use crate::store::{NewSignal, SagaId, Status};
+use crate::store::{NewSignal, SagaId, Status, Stored};
 
 /// The name under which a parent is woken; no answer is called so.
 pub(in crate::engine) const WAKE: &str = "!child";
@@ -127,16 +127,40 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Adds the child that a saga waits for to what is shown of it.
-    pub(in crate::engine) fn with_child(&self, mut view: View) -> BoxFuture<'_, View> {
-        let shown = async move {
-            if let Some(id) = view.awaits
-                && let Ok(Some(stored)) = self.store.load(id).await
-                && let Ok(child) = self.view_of(&stored)
-            {
-                view.child = Some(Box::new(self.with_child(child).await));
+    pub(in crate::engine) async fn with_child(&self, mut view: View) -> View {
+        self.add_children(vec![&mut view]).await;
+        view
+    }
+
+    /// Adds the children that sagas wait for to what is shown of them, and those that these wait for: one question to the store for each
+    /// generation.
+    pub(in crate::engine) fn add_children<'a>(&'a self, views: Vec<&'a mut View>) -> BoxFuture<'a, ()> {
+        let added = async move {
+            let (mut parents, mut ids) = (Vec::new(), Vec::new());
+            for view in views {
+                if let Some(awaits) = &view.awaits {
+                    ids.push(awaits.id);
+                    parents.push(view);
+                }
             }
-            view
+            if ids.is_empty() {
+                return;
+            }
+            let Ok(found) = self.store.load_all(&ids).await else { return };
+            let mut children = Vec::new();
+            for (view, stored) in parents.into_iter().zip(found) {
+                view.child = stored.and_then(|stored| self.child_of(view, &stored)).map(Box::new);
+                children.extend(view.child.as_deref_mut());
+            }
+            self.add_children(children).await;
         };
-        shown.boxed()
+        added.boxed()
+    }
+
+    /// Shows the saga that another waits for, if it is its child: what has the key may be another's, or nobody's.
+    fn child_of(&self, view: &View, stored: &Stored) -> Option<View> {
+        let (definition, state) = self.read(stored).ok()?;
+        let is_its = parent(&state) == view.awaits.as_ref().map(|awaits| &awaits.by);
+        is_its.then(|| View::of_stored(stored, &definition, &state))
     }
 }

@@ -393,6 +393,12 @@ impl SagaStore for RedisStore {
         Ok(row.map(|row| row.stored(|worker| snapshot.runs(worker), snapshot.now)))
     }
 
+    async fn load_all(&self, ids: &[SagaId]) -> Result<Vec<Option<Stored>>> {
+        let snapshot = self.read(ids).await?;
+        let stored = |row: Row| row.stored(|worker| snapshot.runs(worker), snapshot.now);
+        ids.iter().map(|id| Ok(snapshot.row(*id)?.1.map(stored))).collect()
+    }
+
     async fn query(&self, query: &Query) -> Result<Vec<Summary>> {
         query.check()?;
         let mut found = Vec::new();
