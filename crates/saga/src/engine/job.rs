@@ -337,8 +337,14 @@ impl<App> Core<App> {
 
     /// Makes the commit that puts a saga aside which this code cannot drive.
     pub(super) fn parking(&self, stored: &Stored, lease: Lease, reason: Arc<str>) -> Commit {
+        let head = Head { status: Status::Parked, due: None, reason: Some(reason), ..stored.head.clone() };
+        self.new_head(stored, lease, head)
+    }
+
+    /// Makes the commit that changes nothing of a saga but its head.
+    pub(super) fn new_head(&self, stored: &Stored, lease: Lease, head: Head) -> Commit {
         Commit {
-            head: Head { status: Status::Parked, due: None, reason: Some(reason), ..stored.head.clone() },
+            head,
             worker: self.worker,
             lease,
             expected: stored.version,

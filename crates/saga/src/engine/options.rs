@@ -112,7 +112,8 @@ impl EngineOptions {
 
     /// Sets for how long a saga may be overdue whose version of its definition no engine knows, before it is
     /// [parked](crate::store::Status::Parked) (default 15 minutes: longer than a new version takes to be rolled out). An engine that
-    /// knows the version takes it up again by itself.
+    /// knows the version takes it up again by itself. One that has ended is parked only where a signal was left for it; a child that is
+    /// kept takes no code to be let go.
     #[must_use]
     pub fn with_orphaned_after(mut self, time: Duration) -> Self {
         self.orphaned_after = time;

@@ -237,6 +237,9 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// A saga whose very name is not known here is another service's.
     async fn mind_versions(&self) -> Result<Vec<Stored>> {
         let census = self.store.census().await?;
+        if census.overdue >= self.options.orphaned_after {
+            self.mind_ended().await?;
+        }
         let mut known_again = Vec::new();
         for Known { saga, versions } in self.known().iter() {
             let query = Query::new().with_saga(Arc::clone(saga));

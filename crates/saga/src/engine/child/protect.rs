@@ -7,11 +7,12 @@ use pumasi_core::time::Timestamp;
 use super::super::Core;
 use super::super::job::Job;
 use super::super::operator::Decision;
-use super::look::{parent_id, place_id};
+use super::super::stored::unknown;
+use super::look::{WAKE, parent_id, place_id};
 use super::{parent, times};
 use crate::machine::{Order, Phase, State, StuckAt, record};
 use crate::planted::{self, Bug};
-use crate::store::{SagaId, Status, Stored};
+use crate::store::{Commit, Head, Lease, Query, SagaId, Status, Stored, Summary};
 use crate::{Error, ErrorKind, Result};
 
 /// How often at most it is looked whether the parent of a child that has ended has, too.
@@ -32,6 +33,73 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
         }
         Some(self.now().saturating_add(retention.max(KEEP)))
+    }
+
+    /// Looks after sagas that ended and were not forgotten in their time, because nobody who looked at them knows their version: children
+    /// that are kept, and what was left a signal.
+    pub(in crate::engine) async fn mind_ended(&self) -> Result<()> {
+        let Some(retention) = self.options.retention else { return Ok(()) };
+        let kept = retention.max(KEEP);
+        let ended = Query::new().with_statuses([Status::Completed, Status::Compensated]);
+        let mut query = ended.with_idle(kept.saturating_add(self.options.orphaned_after));
+        loop {
+            let page = self.store.query(&query).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            query = query.with_after(last.head.id);
+            for summary in page.iter().filter(|it| it.holder.is_none() && self.is_left(&it.head)) {
+                match self.mind_left(summary, kept).await {
+                    Ok(()) => {}
+                    // Somebody who knows it was faster.
+                    Err(error) if error.kind() == ErrorKind::Conflict => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Tells whether this is of a version that is not known here, and may have something to be looked after. A saga whose very name is not
+    /// known here is another service's, but for a child that nobody has looked at for long.
+    fn is_left(&self, head: &Head) -> bool {
+        match self.knows(head) {
+            Some(knows) => !knows,
+            None => head.due.is_some_and(|due| due.saturating_add(self.options.orphaned_after) <= self.now()),
+        }
+    }
+
+    /// Tells whether the version of a saga is known here; nothing if its name is not.
+    fn knows(&self, head: &Head) -> Option<bool> {
+        let known = self.known();
+        let of_name = known.iter().find(|known| known.saga == head.saga);
+        of_name.map(|known| known.versions.contains(&head.definition))
+    }
+
+    /// Lets a child go whose parent has ended, which takes no code to see; and parks what was left a signal that no code can read.
+    async fn mind_left(&self, summary: &Summary, kept: Duration) -> Result<()> {
+        let Some(stored) = self.store.load(summary.head.id).await? else { return Ok(()) };
+        let head = &stored.head;
+        let is_gone_on = (stored.version, stored.epoch) != (summary.version, summary.epoch);
+        if is_gone_on || (head.due.is_none() && stored.signals.is_empty()) {
+            return Ok(());
+        }
+        let lease = Lease::Take(stored.epoch.saturating_add(1));
+        if stored.signals.iter().any(|signal| &*signal.name != WAKE) {
+            if self.knows(head).is_none() {
+                return Ok(());
+            }
+            let error = Error::new(ErrorKind::Unsupported, unknown(&head.saga, head.definition));
+            self.park(head.id, Some(lease), &error).await;
+            return Ok(());
+        }
+        let Ok(log) = record::read(&stored.log, stored.version) else { return Ok(()) };
+        let parent = match parent_id(&log.state) {
+            Some(parent) => self.store.load(parent).await?,
+            None => None,
+        };
+        let goes_on = parent.is_some_and(|parent| !is_over(&parent));
+        let due = goes_on.then(|| self.now().saturating_add(kept));
+        let commit = self.new_head(&stored, lease, Head { due, ..head.clone() });
+        let consumed = stored.signals.iter().map(|signal| signal.seq).collect();
+        self.commit_until_known(Commit { consumed, ..commit }).await.map(|_| ())
     }
 
     /// Refuses what a worker does with a child that has lost its parent to another since. Where something is recorded of the time, that
