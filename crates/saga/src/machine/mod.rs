@@ -182,13 +182,13 @@ pub(crate) fn in_flight(state: &State) -> Vec<Command> {
     units.chain(late.map(|(late, _)| Command::Handle(late))).collect()
 }
 
-/// Returns what was begun, goes on by itself, and is to be looked after by now: a saga that is a step of this one.
+/// Returns what goes on by itself, and is to be looked after by now: a saga that is a step of this one.
 pub(crate) fn looked_after(plan: &Plan, state: &State, now: Timestamp) -> Option<Command> {
     let units = plan.units.iter().zip(&state.units).enumerate();
     let mut due =
         units.filter(|(_, (plan, it))| plan.kind == UnitKind::Child && it.at.is_some_and(|at| at <= now));
     due.find_map(|(unit, (_, it))| match it.status {
-        UnitStatus::Backoff if state.output(unit).is_some() => Some(Command::Run(unit)),
+        UnitStatus::Backoff => Some(Command::Run(unit)),
         UnitStatus::UndoBackoff => Some(Command::Undo(unit)),
         _ => None,
     })

@@ -73,7 +73,13 @@ impl<App: Send + Sync + 'static> Core<App> {
             let time = wanted.undone(wanted.is_begun).time(&state);
             time == Time::Now && goes_back(&state) && !state.has_ended()
         } else {
-            !state.has_ended() && parent(&state).is_some_and(|parent| **parent == *wanted.parent)
+            // One that has ended may have late signals to handle before it can be begun anew.
+            let goes_on = if wanted.is_begun {
+                !state.has_ended()
+            } else {
+                wanted.begins_anew(&state) && !state.is_final()
+            };
+            goes_on && parent(&state).is_some_and(|parent| **parent == *wanted.parent)
         };
         waits.then_some(status)
     }
