@@ -70,7 +70,8 @@ where
     ///   [`retry`](crate::Decision::retry) begins it anew, under new keys, unless it was meanwhile and has completed.
     ///
     /// A parent that waits for its child records nothing meanwhile: the child's end wakes it. It looks after the child besides, at first
-    /// after a second, and then after half of the time that it has waited, at most ten minutes.
+    /// after a second, and then after half of the time that it has waited, at most ten minutes: so late it learns of the end where it could
+    /// not be woken, because a process ended in between, or the store failed for longer than some seconds.
     #[must_use]
     pub fn child<ChildKey, In, Places>(
         mut self,

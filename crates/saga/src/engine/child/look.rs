@@ -20,6 +20,9 @@ use crate::store::{NewSignal, SagaId, Status, Stored};
 /// The name under which a parent is woken; no answer is called so.
 pub(in crate::engine) const WAKE: &str = "!child";
 
+/// How often it is tried to wake a parent: some six seconds long with the default pauses.
+const WAKE_ATTEMPTS: u32 = 10;
+
 /// How long a parent leaves its child alone at least, and at most.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_mins(10);
@@ -114,8 +117,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         Ok(None)
     }
 
-    /// Wakes the parent of a child that has come to something, unless it is just being told by a call of its own. A parent that is not
-    /// woken looks after its child by itself.
+    /// Wakes the parent of a child that has come to something, unless it is just being told by a call of its own; for some seconds, if the
+    /// store fails. A parent that is not woken looks after its child by itself.
     pub(in crate::engine) async fn wake_parent(&self, job: &Job<App>) {
         let comes_to_something = job.state.has_ended() || job.state.stuck.is_some();
         if !job.recorded || !comes_to_something || job.is_looked_at() || planted::is(Bug::ParentIsNotWoken) {
@@ -124,11 +127,17 @@ impl<App: Send + Sync + 'static> Core<App> {
         let Some(parent) = parent_id(&job.state) else { return };
         let id = Arc::from(format!("{WAKE}:{}:{}", job.id, job.state.version));
         let signal = NewSignal { saga: parent, name: Arc::from(WAKE), id, payload: b"{}".to_vec() };
-        match self.store.deliver(signal).await {
-            Ok(_) => self.tell_driver(parent),
-            Err(error) => {
-                tracing::debug!(error = %error, saga = %parent, child = %job.id, "a parent could not be woken");
+        for failures in 1..=WAKE_ATTEMPTS {
+            let error = match self.store.deliver(signal.clone()).await {
+                Ok(_) => return self.tell_driver(parent),
+                Err(error) => error,
+            };
+            tracing::debug!(error = %error, failures, saga = %parent, child = %job.id, "a parent could not be woken");
+            if !error.retry().is_retryable() || failures == WAKE_ATTEMPTS {
+                return;
             }
+            let pause = self.options.store_backoff.delay(failures, &self.options.random);
+            self.options.clock.sleep(pause).await;
         }
     }
 
