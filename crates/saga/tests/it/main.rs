@@ -20,6 +20,7 @@ mod fateful;
 mod faults;
 mod funnel;
 mod jobs;
+mod left_children;
 mod noticed;
 mod operator;
 mod order;
