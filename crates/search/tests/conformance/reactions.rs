@@ -86,7 +86,7 @@ mod on_postgres {
 
         async fn spoil(&self, item: &str) -> bool {
             let delete = "DELETE FROM pumasi_reaction WHERE item = $1 AND person = 'p'";
-            sqlx::query(delete).bind(item).execute(&self.pool).await.unwrap();
+            sqlx::query(delete).bind(item).execute(&self.0.pool).await.unwrap();
             self.open().await.cast(&[again(item)]).await.unwrap();
             true
         }
