@@ -9,6 +9,8 @@ mod boards;
 mod calendar;
 #[path = "../running_club/crews.rs"]
 mod crews;
+#[path = "../running_club/followed.rs"]
+mod followed;
 #[path = "../parse/line.rs"]
 mod line;
 #[path = "../slack_bot/question.rs"]
