@@ -49,12 +49,9 @@ async fn a_run_that_is_taken_back_counts_nowhere_any_more() {
         let board = club.until(&board, Nobody, |board| sum(board) == 15_000).await;
         let expected = [(1, "Alex".to_owned(), 9_000), (2, "민지".to_owned(), 6_000)];
         assert_eq!(places(&board, "distance_m"), expected, "{span}");
-        let crew =
-            club.until(&format!("/boards/crews.attendance?span={span}"), Nobody, |board| sum(board) == 6_000);
-        assert_eq!(
-            crew.await["places"][0]["values"],
-            json!({"attendance": 1, "members": 1, "distance_m": 6_000})
-        );
+        let path = format!("/boards/crews.attendance?span={span}");
+        let crew = club.until(&path, Nobody, |board| sum(board) == 6_000).await;
+        assert_eq!(crew["places"][0]["values"], json!({"attendance": 1, "members": 1, "distance_m": 6_000}));
         let pace = format!("/boards/runners.pace?span={span}");
         club.until(&pace, Nobody, |board| {
             places(board, "pace_ms_per_km").contains(&(2, "민지".to_owned(), 300_000))
@@ -84,9 +81,10 @@ async fn what_was_taken_back_before_a_kill_is_gone_after_it_and_stays_gone() {
     let club = Club::start(folder.path());
     let stays = club.run("민지", 5_000, 1_500).await;
     let body = run(30_000, 7_000);
-    let send = |club: &Club| {
-        let request = club.send(Method::POST, "/runs", Runner("민지"), Some("\"wrong\""), Some(body.clone()));
-        async { request.await.unwrap().json::<Value>().await.unwrap() }
+    let send = async |club: &Club| {
+        let sent =
+            club.send(Method::POST, "/runs", Runner("민지"), Some("\"wrong\""), Some(body.clone())).await;
+        sent.unwrap().json::<Value>().await.unwrap()
     };
     let goes = send(&club).await;
     assert_eq!(take_back(&club, Runner("민지"), &goes).await.0, StatusCode::NO_CONTENT);
