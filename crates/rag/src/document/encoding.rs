@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use encoding_rs::{EUC_KR, Encoding, UTF_8};
+use chardetng::EncodingDetector;
+use encoding_rs::{EUC_KR, Encoding, REPLACEMENT, UTF_8, WINDOWS_1252, X_USER_DEFINED};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -11,6 +12,11 @@ use crate::{Error, ErrorKind, Result};
 const PRESCAN: usize = 1_024;
 /// Of so many characters, one may be broken: it is left out, and a warning logged.
 const PER_BROKEN: usize = 1_000;
+
+/// So many bytes beyond ASCII tell in which encoding they are.
+const TELLING: usize = 16;
+/// The most letters of a word.
+const LONGEST_WORD: usize = 60;
 
 /// What is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,22 +70,29 @@ pub(super) fn decode(what: What, bytes: &[u8], content_type: Option<&str>) -> Re
         said => Some(said),
     };
     let (told, is_unknown) = match told.or_else(said) {
-        Some(Label::Known(encoding)) => (Some(encoding), false),
+        // bytes that are UTF-8 by chance are in no encoding of single bytes
+        Some(Label::Known(told)) if is_utf8_instead(told, bytes) => (Some(UTF_8), false),
+        Some(Label::Known(told)) => (Some(told), false),
         Some(Label::Unknown) => (None, true),
         None => (None, false),
     };
-    let mut tried = Vec::with_capacity(3);
-    for encoding in told.into_iter().chain([UTF_8, EUC_KR]) {
+    let guessed = guess(bytes);
+    // servers say so of whatever they send
+    let told = told.filter(|told| *told != WINDOWS_1252 || guessed.is_none_or(Encoding::is_single_byte));
+    let mut tried = Vec::with_capacity(4);
+    for encoding in told.into_iter().chain([UTF_8]).chain(guessed).chain([EUC_KR]) {
         if tried.iter().any(|(tried, _)| *tried == encoding) {
             continue;
         }
         let (text, used, _) = encoding.decode(bytes);
         let text = text.into_owned();
         let broken = text.matches('\u{FFFD}').count();
-        if broken == 0 {
+        if broken == 0 && (told == Some(encoding) || !encoding.is_single_byte() || has_words(&text)) {
             return readable(what, text);
         }
-        tried.push((used, (text, broken)));
+        if broken > 0 {
+            tried.push((used, (text, broken)));
+        }
     }
     if is_unknown {
         let why = format!("a {what} is in an encoding that is not known");
@@ -96,6 +109,34 @@ pub(super) fn decode(what: What, bytes: &[u8], content_type: Option<&str>) -> Re
         "characters of a page or a text were broken, and are left out"
     );
     readable(what, text.replace('\u{FFFD}', ""))
+}
+
+/// Tells whether bytes are UTF-8 though something else was said of them.
+fn is_utf8_instead(told: &'static Encoding, bytes: &[u8]) -> bool {
+    let has_wide = || std::str::from_utf8(bytes).is_ok_and(|text| text.chars().any(|c| c.len_utf8() > 2));
+    let is_wide = || !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
+    told != UTF_8 && told.is_ascii_compatible() && (has_wide() || (told.is_single_byte() && is_wide()))
+}
+
+/// Guesses the encoding of bytes that are no UTF-8, as browsers do; of a short text the Korean one, if it fits.
+fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
+    let text = String::from_utf8_lossy(bytes);
+    let broken = text.matches('\u{FFFD}').count();
+    let wide = text.chars().filter(|c| c.len_utf8() > 2).count() - broken;
+    // UTF-8, broken
+    if wide >= broken {
+        return None;
+    }
+    let mut detector = EncodingDetector::new();
+    detector.feed(bytes, true);
+    let is_long = bytes.iter().filter(|byte| !byte.is_ascii()).count() >= TELLING;
+    let (guessed, is_sure) = detector.guess_assess((!is_long).then_some(b"kr".as_slice()), false);
+    (is_sure && guessed != UTF_8).then_some(guessed)
+}
+
+/// Tells whether a text has words, with something between them: any bytes are letters in some encoding of single bytes.
+fn has_words(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).all(|word| word.chars().nth(LONGEST_WORD).is_none())
 }
 
 /// Refuses what is no text.
@@ -117,7 +158,9 @@ fn known(label: &str) -> Label {
     let known = match label {
         // names that Korean pages use, and browsers do not know
         "cp949" | "ms949" | "uhc" => Some(EUC_KR),
-        label => Encoding::for_label(label.as_bytes()),
+        // what browsers refuse to read, and what stands for any bytes
+        label => Encoding::for_label(label.as_bytes())
+            .filter(|known| ![REPLACEMENT, X_USER_DEFINED].contains(known)),
     };
     known.map_or(Label::Unknown, Label::Known)
 }

@@ -6,9 +6,10 @@ use crate::Result;
 
 /// Makes documents of plain text and Markdown, in whatever encoding they are.
 ///
-/// The encoding is that of the byte order mark (UTF-8 or UTF-16), which is left out, else of the content type; where the bytes are none
-/// of that, or nobody knows the name, UTF-8 or the Korean one of Windows (CP949), if they fit. One broken character in a thousand is
-/// left out, and a warning logged.
+/// The encoding is that of the byte order mark (UTF-8 or UTF-16), which is left out, else of the content type, unless that is one of
+/// single bytes, as servers say of anything, and the bytes are UTF-8 or the Chinese, Japanese or Korean of another. Where the bytes are
+/// none of that, or nobody knows the name, it is UTF-8, what browsers would guess, or the Korean one of Windows (CP949), if they fit. One
+/// broken character in a thousand is left out, and a warning logged. UTF-16 without a mark or a name is refused.
 ///
 /// ```
 /// use pumasi_rag::document::TextLoader;
@@ -51,7 +52,7 @@ impl TextLoader {
     /// # Errors
     ///
     /// `InvalidInput` for what is empty or only white space, longer than [`MAX_BYTES`](Self::MAX_BYTES), no text, or in another encoding
-    /// than it says and than UTF-8 or Korean; `Unsupported` for an encoding that no browser knows, where it is neither.
+    /// than it says and than can be guessed; `Unsupported` for an encoding that no browser knows, where it is none of these.
     pub fn load(&self, id: impl Into<String>, bytes: &[u8]) -> Result<Document> {
         if bytes.len() > Self::MAX_BYTES {
             let (is, most) = (bytes.len(), Self::MAX_BYTES);

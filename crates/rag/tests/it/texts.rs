@@ -32,6 +32,36 @@ fn texts_are_read_in_the_encoding_they_are_in() {
 }
 
 #[test]
+fn texts_of_a_wrong_label_or_of_none_are_read_where_their_bytes_tell_what_they_are() {
+    let japanese = "走る前に水を飲みます。膝が痛いときは休みます。";
+    let french = "L'été, buvez de l'eau. Après la course, étirez-vous.";
+    let encoded = |encoding: &'static encoding_rs::Encoding, text: &str| encoding.encode(text).0.into_owned();
+    let latin = Some("text/plain; charset=iso-8859-1");
+    for (told, bytes, text) in [
+        (latin, TEXT.as_bytes().to_vec(), TEXT),
+        (latin, french.as_bytes().to_vec(), french),
+        (latin, encoded(encoding_rs::EUC_KR, TEXT), TEXT),
+        (latin, encoded(encoding_rs::WINDOWS_1252, french), french),
+        (None, encoded(encoding_rs::WINDOWS_1252, french), french),
+        (None, encoded(encoding_rs::SHIFT_JIS, japanese), japanese),
+        (None, encoded(encoding_rs::EUC_JP, japanese), japanese),
+        (None, encoded(encoding_rs::EUC_KR, "무릎"), "무릎"),
+        (Some("text/plain; charset=shift_jis"), encoded(encoding_rs::SHIFT_JIS, japanese), japanese),
+        (Some("text/plain; charset=euc-kr"), TEXT.as_bytes().to_vec(), TEXT),
+        (Some("text/plain; charset=x-user-defined"), encoded(encoding_rs::EUC_KR, TEXT), TEXT),
+        (Some("text/plain; charset=iso-2022-kr"), TEXT.as_bytes().to_vec(), TEXT),
+    ] {
+        let loader = told.map_or_else(TextLoader::new, |told| TextLoader::new().with_content_type(told));
+        assert_eq!(loader.load("a", &bytes).unwrap().text, text, "{told:?}");
+    }
+    let mut broken = TEXT.as_bytes().to_vec();
+    broken.truncate(broken.len() - 2);
+    broken.splice(3..5, []);
+    let unread = TextLoader::new().with_content_type("text/plain; charset=iso-2022-kr").load("a", &broken);
+    assert_eq!(unread.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
 fn what_is_no_text_is_refused_by_kind() {
     let kind = |bytes: &[u8]| TextLoader::new().load("a", bytes).unwrap_err().kind();
     let long = vec![b'a'; TextLoader::MAX_BYTES + 1];
