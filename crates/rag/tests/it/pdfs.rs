@@ -63,6 +63,16 @@ fn a_file_becomes_its_pages() {
 }
 
 #[test]
+fn a_raised_digit_is_no_further_one_of_its_number() {
+    let no_change = |_: &mut lopdf::Document, _: &mut Dictionary| {};
+    for raised in ["5 Ts /F 6 Tf (3) Tj 0 Ts /F 10 Tf", "/F 6 Tf 0 4 Td (3) Tj /F 10 Tf 0 -4 Td"] {
+        let content = format!("BT /F 10 Tf 50 700 Td (About 10) Tj {raised} ( cells.) Tj ET");
+        let text = PdfLoader::new().load("a", &written(&content, no_change)).unwrap().text;
+        assert!(!text.contains("103") && !text.contains("10\n3"), "{text}");
+    }
+}
+
+#[test]
 fn what_a_browser_prints_is_read_as_it_was() {
     let document = PdfLoader::new().load("shoes", &file("chromium.pdf")).unwrap();
     let text = document.text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -6,6 +6,10 @@ const SPACE: f32 = 0.2;
 const LINE: f32 = 0.5;
 /// As far below it, there is a paragraph between.
 const PARAGRAPH: f32 = 1.9;
+/// Of the line's size: letters no taller than this may be raised.
+const SMALL: f32 = 0.85;
+/// How far a raised letter stands above its line.
+const RAISED: std::ops::RangeInclusive<f32> = 0.15..=0.8;
 /// As far back on the same line, something else begins.
 const BACK: f32 = 3.0;
 
@@ -15,6 +19,8 @@ pub(super) struct Layout {
     text: String,
     /// Where the last letters ended.
     end: Option<(f32, f32)>,
+    /// How tall the letters of the line are.
+    size: f32,
     /// Letters that were kept, and codes that had none.
     pub(super) known: usize,
     pub(super) unknown: usize,
@@ -26,6 +32,13 @@ impl Layout {
         let size = size.max(0.1);
         if let Some((last_x, last_y)) = self.end {
             let (down, right) = (last_y - y, x - last_x);
+            let is_near = (-SPACE * self.size..=SPACE * self.size).contains(&right);
+            if is_near && size <= SMALL * self.size && RAISED.contains(&(-down / self.size)) {
+                self.raise(text);
+                // the line goes on where it was
+                self.end = Some((to.0, last_y));
+                return;
+            }
             if down.abs() > LINE * size {
                 self.line();
                 if !(-LINE * size..=PARAGRAPH * size).contains(&down) {
@@ -38,6 +51,21 @@ impl Layout {
             }
         }
         self.end = Some(to);
+        self.size = size;
+        self.write(text);
+    }
+
+    /// Adds letters that stand above their line: an exponent is no further digit of its number.
+    fn raise(&mut self, text: &str) {
+        let is_exponent =
+            text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '−' | '–'));
+        if is_exponent && self.text.ends_with(|c: char| c.is_ascii_digit()) {
+            self.text.push('^');
+        }
+        self.write(text);
+    }
+
+    fn write(&mut self, text: &str) {
         for c in text.chars() {
             if c == '\u{FFFD}' || ('\u{E000}'..='\u{F8FF}').contains(&c) {
                 self.unknown += 1;
@@ -84,5 +112,22 @@ mod tests {
         show("2", 200.0, 638.0);
         assert_eq!((layout.known, layout.unknown), (19, 1));
         assert_eq!(layout.into_text(), "무릎이 아프면\n쉽니다.\n\nNext\nline 2");
+    }
+
+    #[test]
+    fn raised_letters_stay_on_their_line_and_are_no_further_digits() {
+        let mut layout = Layout::default();
+        for (text, x, y, size) in [
+            ("10", 0.0, 700.0, 10.0),
+            ("3", 10.0, 704.0, 6.0),
+            (" m", 13.0, 700.0, 10.0),
+            ("2", 23.0, 703.5, 6.0),
+            (" of grass", 26.0, 700.0, 10.0),
+            ("a note", 0.0, 692.0, 6.0),
+        ] {
+            let width = f32::from(u16::try_from(text.chars().count()).unwrap()) * size / 2.0;
+            layout.add(text, (x, y), (x + width, y), size);
+        }
+        assert_eq!(layout.into_text(), "10^3 m2 of grass\na note");
     }
 }

@@ -59,6 +59,8 @@ struct State<'a> {
     letter_gap: f32,
     word_gap: f32,
     stretch: f32,
+    /// How far letters stand above their line.
+    rise: f32,
 }
 
 /// Reads one page after another.
@@ -99,6 +101,7 @@ impl<'a> Reader<'a> {
             letter_gap: 0.0,
             word_gap: 0.0,
             stretch: 1.0,
+            rise: 0.0,
         };
         self.run(&content, &fonts, &resources, state, &mut layout, 0)?;
         self.known += layout.known;
@@ -149,6 +152,7 @@ impl<'a> Reader<'a> {
                 "Tc" => state.letter_gap = at(0).unwrap_or_default(),
                 "Tw" => state.word_gap = at(0).unwrap_or_default(),
                 "Tz" => state.stretch = at(0).unwrap_or(100.0) / 100.0,
+                "Ts" => state.rise = at(0).unwrap_or_default(),
                 "Td" | "TD" | "T*" | "'" | "\"" => {
                     let (x, y) = match operator.as_str() {
                         "Td" | "TD" => (at(0).unwrap_or_default(), at(1).unwrap_or_default()),
@@ -253,8 +257,9 @@ fn show(bytes: &[u8], state: &State<'_>, text: &mut Matrix, layout: &mut Layout)
     let (width, codes, spaces) = font.width(bytes);
     #[expect(clippy::cast_precision_loss, reason = "counts of letters in a line")]
     let gaps = codes as f32 * state.letter_gap + spaces as f32 * state.word_gap;
-    let from = text.then(state.page);
+    let raised = Matrix::shift(0.0, state.rise);
+    let from = raised.then(*text).then(state.page);
     *text = Matrix::shift((width / 1_000.0 * state.size + gaps) * state.stretch, 0.0).then(*text);
-    let to = text.then(state.page);
+    let to = raised.then(*text).then(state.page);
     layout.add(&font.text(bytes), from.origin(), to.origin(), from.height() * state.size.abs());
 }
