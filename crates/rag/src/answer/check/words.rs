@@ -176,8 +176,9 @@ fn meanings(stem: &str, raw: &str, kind: Kind) -> u128 {
         if matches!(kind, Kind::Noun | Kind::Verb) {
             // one syllable begins too many nouns
             let is_long = || entry.chars().nth(1).is_some();
-            raw.starts_with(entry)
-                && (kind == Kind::Verb || is_long() || stem == entry || raw.chars().nth(2).is_none())
+            // 주에; but not 주식
+            let is_alone = |rest: &str| kind == Kind::Verb || stem == entry || NOMINAL.contains(&rest);
+            raw.strip_prefix(entry).is_some_and(|rest| is_long() || is_alone(rest))
         } else {
             stem == entry || raw == entry
         }
