@@ -100,13 +100,13 @@ impl Allowance {
 /// A question whose answer is under way.
 struct Held {
     counted: Option<Counted>,
-    /// Whether a word of the answer has come.
-    has_begun: bool,
+    /// Whether the model may have been called, which costs money whoever reads the answer.
+    is_called: bool,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let counted = self.counted.take().filter(|_| !self.has_begun);
+        let counted = self.counted.take().filter(|_| !self.is_called);
         if let (Some(counted), Ok(runtime)) = (counted, Handle::try_current()) {
             runtime.spawn(counted.give_back());
         }
@@ -115,23 +115,23 @@ impl Drop for Held {
 
 impl Counted {
     /// Gives the question back unless the model answers it: where it was a first question of which nothing is known, where the model
-    /// fails, and where whoever asked leaves before the first word.
+    /// fails, and where whoever asked leaves before the model is called. That is once the sources are there, and at once where what was
+    /// said before is put into words.
     pub(super) fn unless_unanswered(
         self,
         is_first: bool,
         answer: impl Stream<Item = AnswerEvent> + Send + 'static,
     ) -> impl Stream<Item = AnswerEvent> + Send + 'static {
-        let mut held = Held { counted: Some(self), has_begun: false };
+        let mut held = Held { counted: Some(self), is_called: !is_first };
         answer.then(move |event| {
             let is_free = match &event {
                 AnswerEvent::Done(summary) => {
                     let Summary { is_cached, unreachable, model, .. } = summary;
-                    held.has_begun = true;
                     *is_cached || unreachable.is_some() || (is_first && model.is_none())
                 }
                 AnswerEvent::Error(_) => true,
-                AnswerEvent::Delta { .. } => {
-                    held.has_begun = true;
+                AnswerEvent::Retrieved { sources, .. } => {
+                    held.is_called |= !sources.is_empty();
                     false
                 }
                 _ => false,
@@ -170,6 +170,9 @@ fn today() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
+    use pumasi_rag::answer::Source;
+
     use super::*;
 
     fn client(address: &str) -> Option<Client> {
@@ -202,6 +205,32 @@ mod tests {
         });
         assert_eq!(rows, 0, "addresses of other days are forgotten");
         assert!(counted(&open(folder.path(), 0, 9).await, 3, one).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_leaves_gets_back_only_what_the_model_was_not_called_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let allowance = open(folder.path(), 9, 9).await;
+        let source = Source::new(1, "knee", "", "무릎이 아프면 쉽니다.");
+        let found = |sources| AnswerEvent::Retrieved { sources, version: 1 };
+        for (is_first, events, is_given_back) in [
+            (true, vec![], true),
+            (true, vec![found(vec![])], true),
+            (true, vec![found(vec![source.clone()])], false),
+            (false, vec![], false),
+        ] {
+            let counted = allowance.count_on(1, client("203.0.113.7")).await.unwrap().unwrap();
+            let read = events.len();
+            let answer = stream::iter(events).chain(stream::pending());
+            let mut answer = Box::pin(counted.unless_unanswered(is_first, answer));
+            for _ in 0..read {
+                answer.next().await.unwrap();
+            }
+            let running = Handle::current().metrics().num_alive_tasks();
+            drop(answer);
+            let begun = Handle::current().metrics().num_alive_tasks() - running;
+            assert_eq!(begun == 1, is_given_back, "{is_first} {read}");
+        }
     }
 
     #[tokio::test]
