@@ -5,6 +5,8 @@
 mod desk;
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -276,6 +278,38 @@ async fn bad_requests_get_a_problem_that_says_what_is_wrong() {
     let openapi: Value = client.get(service.url("/openapi.json")).send().await.unwrap().json().await.unwrap();
     let files = &openapi["paths"]["/knowledge/{id}"]["put"]["requestBody"]["content"];
     assert!(files["application/pdf"].is_object() && files["text/html"].is_object(), "{openapi}");
+}
+
+/// Puts a document with its path as it is: clients take a path that goes up for the one above.
+fn put(service: &Running, path: &str, body: &Value) -> u16 {
+    let (host, body) = (service.url("").replace("http://", ""), body.to_string());
+    let mut stream = TcpStream::connect(&host).unwrap();
+    let (token, length) = (token("admin"), body.len());
+    write!(
+        stream,
+        "PUT {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_no_path_names_and_nobody_sees_is_refused_and_only_one_makes_a_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(folder.path());
+    let document = json!({"title": "물", "text": "물은 20분마다 마십니다."});
+    for path in ["/knowledge/%2E%2E", "/knowledge/%2E"] {
+        assert_eq!(put(&service, path, &document), 422, "{path}");
+    }
+    assert_eq!(put(&service, "/knowledge/x", &json!({"title": "\u{200B}", "text": "물"})), 422);
+    let made = std::thread::scope(|scope| {
+        let putting = [(); 8].map(|()| scope.spawn(|| put(&service, "/knowledge/water", &document)));
+        putting.map(|putting| putting.join().unwrap())
+    });
+    assert_eq!(made.iter().filter(|status| **status == 201).count(), 1, "{made:?}");
 }
 
 #[test]

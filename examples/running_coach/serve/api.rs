@@ -232,7 +232,12 @@ async fn store(
     body: Bytes,
 ) -> Answer<StatusCode> {
     caller.require(ADMIN)?;
+    // a path that ends so names what is above it
+    if matches!(id.as_str(), "." | "..") {
+        return Err(Problem::invalid("an identifier is no `.` and no `..`"));
+    }
     let document = upload::document(id, about, &headers, body).await?;
+    let _alone = service.storing.of(&document.id).await;
     let report = service.knowledge.ingest().run([document]).await?;
     match report.rejected.first() {
         Some(rejected) => Err(Problem::invalid(rejected.error.to_string())),

@@ -2,6 +2,7 @@
 
 mod allowance;
 mod api;
+mod storing;
 mod upload;
 
 use std::error::Error;
@@ -24,6 +25,7 @@ use support::tokens::LIFETIME;
 use support::{servers, telemetry};
 
 use allowance::{Allowance, Bounds};
+use storing::Storing;
 
 use crate::coach;
 use crate::knowledge::{self, Knowledge};
@@ -83,6 +85,7 @@ struct Service {
     allowance: Allowance,
     knowledge: Knowledge,
     memory: Arc<Memory>,
+    storing: Storing,
     streams: Streams,
 }
 
@@ -112,6 +115,7 @@ pub(crate) async fn run(options: Options, model: Option<Arc<dyn ChatModel>>) -> 
         coach: coach::assistant(knowledge.retriever(), model, cache)?,
         allowance,
         knowledge,
+        storing: Storing::default(),
         memory: Arc::new(Memory::new(NonZeroUsize::new(CONVERSATIONS).unwrap_or(NonZeroUsize::MIN))),
         // without grace: a runner who leaves ends the model's call, which costs money
         streams: Streams::new(),

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
+use pumasi_core::text::Normalizer;
 use pumasi_rag::Document;
 use pumasi_rag::document::{HtmlLoader, PdfLoader, TextLoader};
 use serde::Deserialize;
@@ -102,7 +103,10 @@ fn finished(document: Document, about: About, name: &str) -> Result<Document, Pr
         None => name.to_owned(),
     };
     let topic = about.topic.unwrap_or_default();
-    if title.trim().is_empty() || document.text.trim().is_empty() {
+    let is_blank = |text: &str| {
+        Normalizer::default().without_invisible().normalize(text).as_str().trim().is_empty()
+    };
+    if is_blank(&title) || is_blank(&document.text) {
         return Err(Problem::invalid("a document has a title and a text"));
     }
     if !is_line(&title) || !is_line(&topic) {
