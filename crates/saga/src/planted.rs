@@ -63,12 +63,13 @@ pub enum Bug {
     ChildIsTakenApart,
     PivotTrustsItsChildren,
     ParentIsNotWoken,
+    LateIsForgottenBesideOthers,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -120,6 +121,7 @@ impl Bug {
         Self::ChildIsTakenApart,
         Self::PivotTrustsItsChildren,
         Self::ParentIsNotWoken,
+        Self::LateIsForgottenBesideOthers,
     ];
 }
 

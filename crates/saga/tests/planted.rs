@@ -25,7 +25,7 @@ use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
 use pumasi_saga::store::{MemoryStore, Status};
 use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, Saga};
 use sagas::{
-    Early, Errand, Forgotten, Free, Keeper, Order, PaidTwice, Parcel, PromisedParcel, Registration,
+    Early, Errand, Forgotten, Free, Keeper, Lodging, Order, PaidTwice, Parcel, PromisedParcel, Registration,
     RegistrationKey, Repacked, Reserve, Then, Ticket, Transfer, Trip, registration,
 };
 
@@ -76,7 +76,7 @@ fn one_shelf() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 25] = [
+const PROGRAMMES: [Programme; 26] = [
     ("clocks apart", clocks_apart),
     ("two baskets, one shelf", one_shelf),
     ("shelves that ask", asking::first),
@@ -97,6 +97,7 @@ const PROGRAMMES: [Programme; 25] = [
     ("seeds, registration", || first_of(&saga_test::seeds(&Registration, 0..300))),
     ("seeds, errand", || first_of(&saga_test::seeds(&Errand(Early::Nothing), 0..300))),
     ("pairs, errand", || nth_pair(&Errand(Early::Nothing), 7)),
+    ("pairs, lodging", || Lodging::all().iter().find_map(|lodging| nth_pair(lodging, 1))),
     ("pairs, trip", || nth_pair(&Trip(Keeper::Nobody), 5)),
     ("pairs, trip tried again", || nth_pair(&Trip(Keeper::TriesAgain), 5)),
     ("pairs, transfer", || nth_pair(&Transfer, 3)),

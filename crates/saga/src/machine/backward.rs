@@ -214,7 +214,8 @@ impl Turn<'_> {
 
     /// Stands at a late signal whose handler is exhausted, once there is nothing else to do: it holds up no rollback.
     pub(super) fn stand_late(&mut self) {
-        if !self.state.has_ended() || self.state.stuck.is_some() {
+        let is_forgotten = planted::is(Bug::LateIsForgottenBesideOthers);
+        if !self.state.has_ended() || self.state.stuck.is_some() || is_forgotten {
             return;
         }
         if let Some(late) = self.state.late.iter().position(|late| late.status == UnitStatus::Failed) {

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Hamper, Keeper, Labels, Order, PaidTwice, Parcel, PromisedParcel, Registration,
-    Repacked, Then, Ticket, Transfer, Trip,
+    Early, Errand, Forgotten, Hamper, Keeper, Labels, Lodging, Order, PaidTwice, Parcel, PromisedParcel,
+    Registration, Repacked, Then, Ticket, Transfer, Trip,
 };
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
@@ -168,6 +168,18 @@ fn compensations_that_are_passed_over_survive_every_fault() {
 fn branches_behind_the_pivot_survive_every_fault() {
     let report = survives(&Labels);
     assert!(report.decisions > 0);
+}
+
+/// Beside a compensation and a late handler that are both exhausted, and an operator's decisions between.
+#[test]
+fn what_is_left_of_a_saga_without_a_pivot_always_finds_its_operator() {
+    for lodging in Lodging::all() {
+        for report in [saga_test::every_pair(&lodging), saga_test::seeds(&lodging, seeds(500))] {
+            println!("{report}");
+            assert_eq!(report.violations, []);
+            assert!(report.decisions > 0);
+        }
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ macro_rules! answers {
 mod errand;
 mod hamper;
 mod labels;
+mod lodging;
 mod parcel;
 mod shape;
 mod ticket;
@@ -105,6 +106,7 @@ mod trip;
 pub use errand::{Early, Errand};
 pub use hamper::Hamper;
 pub use labels::Labels;
+pub use lodging::Lodging;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
 pub use shape::{Close, GiveBack, GiveBackWhatIsKnown, Pack, Shape, Take, Unpack};
 pub use ticket::Ticket;
