@@ -63,13 +63,14 @@ pub enum Bug {
     ChildIsTakenApart,
     PivotTrustsItsChildren,
     ParentIsNotWoken,
+    PassedOverIsMadeTwice,
     LateIsForgottenBesideOthers,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -121,6 +122,7 @@ impl Bug {
         Self::ChildIsTakenApart,
         Self::PivotTrustsItsChildren,
         Self::ParentIsNotWoken,
+        Self::PassedOverIsMadeTwice,
         Self::LateIsForgottenBesideOthers,
     ];
 }

@@ -22,7 +22,7 @@ const MAX_WORDS: usize = 2_000;
 /// | decision | when | what it does |
 /// |---|---|---|
 /// | [`retry`](Self::retry) | `NeedsOperator` | tries again what the saga stands at, with a fresh number of attempts; a child that was undone is begun anew |
-/// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, a late signal |
+/// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, whose effect stands then, a late signal |
 /// | [`force_done`](Self::force_done) | `NeedsOperator` | takes a step as done with this output, a compensation as done |
 /// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
 /// | [`resume_forward`](Self::resume_forward) | at a compensation that failed | goes forward again, making anew what was undone |
@@ -56,6 +56,10 @@ impl Decision {
     }
 
     /// Passes over what the saga stands at.
+    ///
+    /// The effect of a step whose compensation is passed over stands: [`Snapshot::not_undone`](crate::Snapshot::not_undone) names it, and a
+    /// saga that goes forward again asks for it under its old key; under a new one where nobody knows whether the compensation happened.
+    /// Who has undone it by hand says so with [`force_done`](Self::force_done).
     pub fn skip(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::Skip, who, why)
     }
@@ -87,7 +91,7 @@ impl Decision {
 
     /// Stops the rollback that the saga stands in, and goes forward again.
     ///
-    /// What was undone is made anew under new keys; what was not, or perhaps not done, is asked for again under its old one, also where
+    /// What was undone is made anew under new keys; what was not, or was [passed over](Self::skip), or perhaps not done, is asked for again under its old one, also where
     /// it has no compensation. That is
     /// refused while it is not known whether the compensation happened, which might then come after it:
     /// [retry](Self::retry) it until that is known, or choose to [go back](Self::rollback_to) to a savepoint before it first. So is it, and
@@ -97,7 +101,7 @@ impl Decision {
     }
 
     /// Undoes everything behind a savepoint, and goes forward from it under new keys; a step whose outcome nobody knows, and that
-    /// nothing undoes, is asked for again under its old one.
+    /// nothing undoes, is asked for again under its old one, and so is one whose compensation was [passed over](Self::skip).
     pub fn rollback_to(
         savepoint: impl Into<Arc<str>>,
         who: impl Into<Arc<str>>,

@@ -168,7 +168,7 @@ pub struct Snapshot {
     /// Its records, oldest first.
     pub history: Vec<HistoryEntry>,
     outputs: Vec<Option<Arc<[u8]>>>,
-    /// Of each step: its compensation is exhausted.
+    /// Of each step: its compensation is exhausted, or was passed over.
     not_undone: Vec<bool>,
     plan: Plan,
 }
@@ -212,12 +212,13 @@ impl Snapshot {
             audits: state.audits.clone(),
             history: history.collect(),
             outputs: outputs.collect(),
-            not_undone: state.units.iter().map(|unit| unit.status == UnitStatus::UndoFailed).collect(),
+            not_undone: state.units.iter().map(|unit| unit.status.is_not_undone()).collect(),
             plan: plan.clone(),
         }
     }
 
-    /// Lists the steps whose compensations are exhausted: their effects may stand, and an operator has to see to each.
+    /// Lists the steps whose compensations are exhausted, for an operator to see to each, and those that an operator has
+    /// [passed over](crate::Decision::skip): their effects may stand.
     pub fn not_undone(&self) -> Vec<Arc<str>> {
         let left = self.steps.iter().zip(&self.not_undone).filter(|(_, left)| **left);
         left.map(|(step, _)| Arc::clone(&step.name)).collect()
@@ -306,7 +307,9 @@ fn unknown(state: &State, unit: usize, plan: &Plan) -> Option<Unknown> {
     }
     let has_undo = plan.units.get(unit).is_some_and(|unit| unit.undo.is_some());
     let what = match it.status {
-        UnitStatus::Undoing | UnitStatus::UndoBackoff | UnitStatus::UndoFailed => Unknown::Compensation,
+        UnitStatus::Undoing | UnitStatus::UndoBackoff | UnitStatus::UndoFailed | UnitStatus::UndoSkipped => {
+            Unknown::Compensation
+        }
         UnitStatus::Idle
         | UnitStatus::Running
         | UnitStatus::Backoff
@@ -335,6 +338,7 @@ fn undo_look(state: &State, unit: usize) -> Option<Look> {
         UnitStatus::Undoing | UnitStatus::UndoBackoff => Some(Look::Active),
         UnitStatus::Undone => Some(Look::Done),
         UnitStatus::UndoFailed => Some(Look::Stuck),
+        UnitStatus::UndoSkipped => Some(Look::Failed),
         _ => None,
     }
 }
@@ -348,7 +352,7 @@ fn look_of(status: UnitStatus) -> Look {
         | UnitStatus::Unsure
         | UnitStatus::Undoing
         | UnitStatus::UndoBackoff => Look::Active,
-        UnitStatus::Done | UnitStatus::Skipped => Look::Done,
+        UnitStatus::Done | UnitStatus::Skipped | UnitStatus::UndoSkipped => Look::Done,
         UnitStatus::Failed => Look::Failed,
         UnitStatus::Undone => Look::Undone,
         UnitStatus::UndoFailed => Look::Stuck,

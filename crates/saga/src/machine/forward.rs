@@ -174,8 +174,7 @@ impl Turn<'_> {
         for unit in 0..self.state.units.len() {
             if self.stage_of(unit) >= stage && self.state.status(unit) != UnitStatus::Idle {
                 let renewed = self.renewed(unit);
-                self.state.change(unit, |it| *it = renewed);
-                self.state.set_output(unit, None);
+                self.renew(unit, renewed);
             }
         }
         self.state.phase = Phase::Forward;

@@ -15,7 +15,7 @@ use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::time::Timestamp;
 
 use crate::Result;
-use crate::definition::{Plan, Policy, UnitKind};
+use crate::definition::{Plan, Policy, UnitKind, UnitPlan};
 use crate::planted::{self, Bug};
 use crate::store::Status;
 pub(crate) use operator::{Order, check_seen};
@@ -276,13 +276,37 @@ impl Turn<'_> {
 
     /// What a unit is that was gone back over and is made anew, under a new key.
     ///
-    /// An effect that nobody knows of and that nothing undid may be there yet: it is asked for again under its old key.
+    /// An effect that nobody knows of and that nothing undid may be there yet, and one whose compensation an operator passed over is: it
+    /// is asked for again under its old key. A compensation of which nobody knows whether it happened may yet come, and undo what is asked
+    /// for under that. What was made in a transaction and not undone is there, as it is recorded.
     fn renewed(&self, unit: usize) -> Unit {
         let it = self.state.unit(unit);
-        if it.unsure && !self.has_undo(unit) {
+        if self.is_recorded(unit) {
+            return Unit { status: UnitStatus::Done, at: None, ..it };
+        }
+        let is_passed_over = it.status == UnitStatus::UndoSkipped && !it.unsure;
+        if is_passed_over || (it.unsure && !self.has_undo(unit)) {
             return Unit { round: it.round, unsure: true, ..Unit::IDLE };
         }
         Unit { round: it.round.saturating_add(1), ..Unit::IDLE }
+    }
+
+    /// Tells whether what was made of a unit in a transaction stands although a rollback came past it.
+    fn is_recorded(&self, unit: usize) -> bool {
+        let it = self.state.unit(unit);
+        let is_transaction = |plan: &UnitPlan| plan.kind == UnitKind::Transaction;
+        let made = self.plan.units.get(unit).is_some_and(is_transaction) && self.state.output(unit).is_some();
+        made && it.status.is_not_undone() && !it.unsure
+    }
+
+    /// Has a unit made anew, or asked for again.
+    fn renew(&mut self, unit: usize, renewed: Unit) {
+        // That a saga was begun stays known until it is to be begun anew.
+        let is_begun = self.is_child(unit) && renewed.round == self.state.unit(unit).round;
+        self.state.change(unit, |it| *it = renewed);
+        if !is_begun && renewed.status != UnitStatus::Done {
+            self.state.set_output(unit, None);
+        }
     }
 
     /// Tells whether the unit lies behind the point of no return.

@@ -136,7 +136,10 @@ impl Turn<'_> {
                 self.state.stuck = None;
                 self.state.change(unit, |it| it.status = UnitStatus::Skipped);
             }
-            StuckAt::Undo(unit) => self.count_as_undone(unit),
+            StuckAt::Undo(unit) if planted::is(Bug::PassedOverIsMadeTwice) => {
+                self.end_undo(unit, UnitStatus::Undone);
+            }
+            StuckAt::Undo(unit) => self.end_undo(unit, UnitStatus::UndoSkipped),
             StuckAt::Late(late) => self.count_as_handled(late),
         }
         Ok(())
@@ -148,7 +151,7 @@ impl Turn<'_> {
                 self.state.stuck = None;
                 self.done(unit, Some(output));
             }
-            StuckAt::Undo(unit) => self.count_as_undone(unit),
+            StuckAt::Undo(unit) => self.end_undo(unit, UnitStatus::Undone),
             StuckAt::Late(late) => self.count_as_handled(late),
         }
         Ok(())
@@ -171,9 +174,9 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn count_as_undone(&mut self, unit: usize) {
+    fn end_undo(&mut self, unit: usize, status: UnitStatus) {
         self.state.stuck = None;
-        self.state.change(unit, |it| it.status = UnitStatus::Undone);
+        self.state.change(unit, |it| it.status = status);
     }
 
     fn count_as_handled(&mut self, late: usize) {
@@ -187,8 +190,8 @@ impl Turn<'_> {
 
     /// Goes forward again from where the rollback stands.
     ///
-    /// What was undone is made anew under new keys. What could not be undone is asked for again under its old key: whoever
-    /// still has its effect answers with it. So is what nobody knows whether it was done, where nothing undid it: because it has no
+    /// What was undone is made anew under new keys. What could not be undone, or was passed over, is asked for again under its old key:
+    /// whoever still has its effect answers with it. So is what nobody knows whether it was done, where nothing undid it: because it has no
     /// compensation, or the rollback had not come to it.
     ///
     /// While it is not known whether a compensation happened, it may yet come and undo what was asked for again: it has to be
@@ -209,17 +212,13 @@ impl Turn<'_> {
             let it = self.state.unit(unit);
             let renewed = match it.status {
                 UnitStatus::Done | UnitStatus::Skipped | UnitStatus::Idle => continue,
-                UnitStatus::UndoFailed | UnitStatus::Unsure => {
+                UnitStatus::UndoFailed | UnitStatus::Unsure if !self.is_recorded(unit) => {
                     Unit { round: it.round, unsure: true, ..Unit::IDLE }
                 }
                 _ => self.renewed(unit),
             };
             first = first.min(self.stage_of(unit));
-            self.state.change(unit, |it| *it = renewed);
-            // That a saga was begun stays known until it is to be begun anew.
-            if !(self.is_child(unit) && renewed.round == it.round) {
-                self.state.set_output(unit, None);
-            }
+            self.renew(unit, renewed);
         }
         self.state.phase = Phase::Forward;
         self.state.cause = None;

@@ -46,10 +46,12 @@ pub(crate) enum UnitStatus {
     Skipped,
     /// Its compensation is exhausted, and others went on.
     UndoFailed,
+    /// An operator passed its compensation over: its effect stands.
+    UndoSkipped,
 }
 
 impl UnitStatus {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Idle,
         Self::Running,
         Self::Backoff,
@@ -62,7 +64,13 @@ impl UnitStatus {
         Self::Undone,
         Self::Skipped,
         Self::UndoFailed,
+        Self::UndoSkipped,
     ];
+
+    /// Tells whether a rollback has come past it, and its effect may stand.
+    pub(crate) fn is_not_undone(self) -> bool {
+        matches!(self, Self::UndoFailed | Self::UndoSkipped)
+    }
 }
 
 /// One unit of a saga.

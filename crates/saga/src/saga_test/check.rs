@@ -122,7 +122,7 @@ pub(super) fn check_told(plan: &Plan, state: &State, bank: &Bank) -> Result<(), 
     }
     let undoable = plan.units.iter().enumerate().filter(|(_, it)| it.stage >= target && it.undo.is_some());
     for (unit, it) in undoable {
-        if !is_left(unit) && bank.standing(&it.name) != 0 {
+        if !state.status(unit).is_not_undone() && bank.standing(&it.name) != 0 {
             return Err(format!(
                 "a compensation was passed over, and the effect of step {} stands without being told of",
                 it.name

@@ -11,7 +11,7 @@ use super::Scenario;
 use super::run::{LEASE, World, now};
 use crate::Result;
 use crate::definition::UnitKind;
-use crate::machine::{State, UnitStatus, record};
+use crate::machine::{State, record};
 use crate::store::{Query, SagaId, Status, Stored};
 
 impl<S: Scenario> World<'_, S> {
@@ -85,7 +85,7 @@ impl<S: Scenario> World<'_, S> {
 
     pub(super) fn not_undone(&self, state: &State) -> BTreeSet<String> {
         let units = self.plans.first().into_iter().flat_map(|plan| plan.units.iter().enumerate());
-        let left = units.filter(|(unit, _)| state.status(*unit) == UnitStatus::UndoFailed);
+        let left = units.filter(|(unit, _)| state.status(*unit).is_not_undone());
         left.map(|(_, unit)| unit.name.to_string()).collect()
     }
 

@@ -41,7 +41,7 @@ pub struct Ending {
     pub events: Vec<EventId>,
     /// What operators did; nothing of a saga that was forgotten.
     pub audits: Vec<Audit>,
-    /// The steps whose compensations are exhausted, which an operator has to see to.
+    /// The steps whose compensations are exhausted, which an operator has to see to, or were passed over by one.
     pub not_undone: BTreeSet<String>,
     /// How its children stand, by the names of their sagas.
     pub children: BTreeMap<String, Status>,

@@ -251,3 +251,42 @@ async fn that_nobody_knows_whether_a_compensation_happened_is_shown() {
     gifts.decide(&1, Decision::retry(WHO, WHY)).await.unwrap();
     assert_eq!(unknown(&gifts).await.2, None, "it is undone");
 }
+
+#[tokio::test]
+async fn what_an_operator_passed_over_stands_and_is_asked_for_again_under_its_old_key() {
+    for by_hand in [false, true] {
+        let desk = Desk::new();
+        desk.script.set("unwrap", Mood::Refuses);
+        let gifts = desk.engine().register(passing_over(WhenExhausted::Halt)).unwrap();
+        gifts.start(&1).await.unwrap();
+        let key = async || gifts.snapshot(&1).await.unwrap().steps[1].key.clone();
+        let first = key().await;
+        gifts.decide(&1, Decision::rollback_to("reserved", WHO, WHY)).await.unwrap();
+        assert_eq!(stands(&gifts).await, at("wrap", "as told"));
+        let settled =
+            if by_hand { Decision::force_done(&(), WHO, WHY).unwrap() } else { Decision::skip(WHO, WHY) };
+        assert_eq!(gifts.decide(&1, settled).await.unwrap().status, Status::Waiting);
+        assert_eq!(key().await == first, !by_hand, "a new one only where the effect is gone");
+
+        desk.script.set("free", Mood::Refuses);
+        gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+        assert_eq!(stands(&gifts).await, at("reserve", "as told"));
+        gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+        gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+        assert_eq!(gifts.view(&1).await.unwrap().status, Status::Compensated);
+        assert_eq!(left(&gifts).await, ["reserve", "wrap"], "their effects stand");
+    }
+}
+
+#[tokio::test]
+async fn a_compensation_that_may_have_happened_is_not_passed_over_under_the_old_key() {
+    let desk = Desk::new();
+    desk.script.set("unwrap", Mood::Silent);
+    let gifts = desk.engine().register(passing_over(WhenExhausted::Halt)).unwrap();
+    gifts.start(&1).await.unwrap();
+    let first = gifts.snapshot(&1).await.unwrap().steps[1].key.clone();
+    gifts.decide(&1, Decision::rollback_to("reserved", WHO, WHY)).await.unwrap();
+    assert_eq!(left(&gifts).await, ["wrap"]);
+    gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+    assert_ne!(gifts.snapshot(&1).await.unwrap().steps[1].key, first, "it may yet come");
+}

@@ -24,9 +24,10 @@ use crate::planted::{self, Bug};
 use code::Writer;
 pub(crate) use read::read;
 
-/// The format of a record that has nothing which the first version did not know, and the newest that this code reads and writes.
+/// The formats of records: each is written as the first that knows what it says. The last is the newest that this code reads and writes.
 const FIRST: u8 = 1;
-const FORMAT: u8 = 2;
+const SECOND: u8 = 2;
+const FORMAT: u8 = 3;
 
 const BASE: u8 = 1;
 const CAUSE: u8 = 2;
@@ -108,7 +109,7 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
         flags |= if set { flag } else { 0 };
     }
     let mut body = Writer::with_capacity(64);
-    body.byte(if flags & SURPLUS == 0 { FIRST } else { FORMAT });
+    body.byte(format_of(state, flags));
     body.byte(flags);
     body.number(state.version);
     body.time(now);
@@ -188,6 +189,16 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
     state.delta.surplus = state.surplus.len();
     state.delta.audits = state.audits.len();
     code::frame(&body.finish())
+}
+
+fn format_of(state: &State, flags: u8) -> u8 {
+    if state.units.iter().any(|unit| unit.status == UnitStatus::UndoSkipped) {
+        FORMAT
+    } else if flags & SURPLUS != 0 {
+        SECOND
+    } else {
+        FIRST
+    }
 }
 
 /// A unit in a byte: its status, and whether attempt, round and time follow.

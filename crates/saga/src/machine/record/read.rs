@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::code::{Damage, Reader, unframe};
-use super::{BASE, Bytes, CAUSE, EARLY, Entry, FIRST, FORMAT, LATE, Note, STUCK, SURPLUS, unit_status};
+use super::{
+    BASE, Bytes, CAUSE, EARLY, Entry, FIRST, FORMAT, LATE, Note, SECOND, STUCK, SURPLUS, unit_status,
+};
 use crate::machine::state::{Delta, StuckAt};
 use crate::machine::{Audit, Cause, Early, Late, Phase, State, Unit, UnitStatus};
 use crate::{Error, ErrorKind, Result};
@@ -82,7 +84,7 @@ impl Header {
     fn read(body: &mut Reader<'_>) -> std::result::Result<Self, Damage> {
         let known = match body.byte()? {
             FIRST => BASE | CAUSE | STUCK | EARLY | LATE,
-            FORMAT => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS,
+            SECOND | FORMAT => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS,
             format if format > FORMAT => return Err(Damage::Newer),
             _ => return Err(Damage::Nonsense),
         };

@@ -45,6 +45,7 @@ fn a_life() -> (Vec<u8>, State) {
         step: "pay".into(),
         at: at(11),
     });
+    state.change(3, |it| it.status = UnitStatus::UndoSkipped);
     state.late.push(Late {
         unit: 6,
         id: "evt-2".into(),
@@ -130,13 +131,15 @@ fn of_the_signals_that_no_wait_took_the_last_are_remembered_also_by_who_reads_th
 }
 
 #[test]
-fn only_what_the_first_version_did_not_know_makes_a_record_of_the_second() {
+fn only_what_the_first_version_did_not_know_makes_a_record_of_a_later_one() {
     let mut state = State::new(1, 1, 2);
     let formats = |record: &[u8]| code::unframe(&mut code::Reader(record)).unwrap()[0];
     assert_eq!(formats(&write(&mut state, Note::Begun, at(0))), FIRST);
     state.see_surplus("evt-1".into());
-    assert_eq!(formats(&write(&mut state, Note::Signal, at(1))), FORMAT);
+    assert_eq!(formats(&write(&mut state, Note::Signal, at(1))), SECOND);
     assert_eq!(formats(&write(&mut state, Note::Signal, at(2))), FIRST);
+    state.change(1, |it| it.status = UnitStatus::UndoSkipped);
+    assert_eq!(formats(&write(&mut state, Note::Operator, at(3))), FORMAT);
 }
 
 #[test]

@@ -94,9 +94,13 @@ impl Scenario for Errand {
                 Some(Decision::force_failed(WHO, "the customer has it not"))
             }
             "thank" => Some(Decision::skip(WHO, "not needed")),
+            // Nobody has undone it: whoever makes it again has to find it.
+            _ if self.0 == Early::RollBack && step.unknown.is_none() => {
+                Some(Decision::skip(WHO, "the partner is gone"))
+            }
             undone => {
                 bank.revoke(undone, &step.key);
-                Some(Decision::skip(WHO, "undone by hand"))
+                Decision::force_done(&(), WHO, "undone by hand").ok()
             }
         }
     }
@@ -111,8 +115,11 @@ impl Scenario for Errand {
                 Err("an operator has decided everything, and it still stands".to_owned())
             }
             // Also what an operator undid by hand.
-            Status::Compensated if !bank.ledger().is_empty() => {
-                Err(format!("compensated, and something stands: {:?}", bank.ledger()))
+            Status::Compensated => {
+                match bank.ledger().into_iter().find(|(step, _)| !ending.not_undone.contains(step)) {
+                    Some((step, _)) => Err(format!("compensated, and the effect of step {step} stands")),
+                    None => Ok(()),
+                }
             }
             _ => Ok(()),
         }
