@@ -273,6 +273,8 @@ impl<App> Job<App> {
         let awaits = self.awaits.as_ref().filter(|_| machine::rests_at_child(plan, &self.state));
         let reason = reason.or_else(|| awaits.map(Arc::clone));
         let reason = reason.or_else(|| self.state.cause.as_ref().map(|cause| Arc::clone(&cause.reason)));
+        let tried = machine::stands_at(plan, &self.state).and_then(|unit| self.state.why_again(unit));
+        let reason = reason.or_else(|| tried.map(Arc::clone));
         Head {
             id: self.id,
             saga: Arc::clone(&plan.saga),

@@ -8,7 +8,7 @@ use super::child::{self, Undone};
 use super::drive::caught;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
-use crate::machine::{Input, Order, State, StuckAt};
+use crate::machine::{Input, Order, State, StuckAt, decides_about};
 use crate::{Error, ErrorKind, Result};
 
 /// The name under which decisions travel as signals; no answer is called so.
@@ -21,13 +21,17 @@ const MAX_WORDS: usize = 2_000;
 ///
 /// | decision | when | what it does |
 /// |---|---|---|
-/// | [`retry`](Self::retry) | `NeedsOperator` | tries again what the saga stands at, with a fresh number of attempts; a child that was undone is begun anew |
-/// | [`skip`](Self::skip) | `NeedsOperator` | passes it over: a step whose output nobody reads, a compensation, whose effect stands then, a late signal |
-/// | [`force_done`](Self::force_done) | `NeedsOperator` | takes a step as done with this output, a compensation as done |
-/// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known | takes it as not done: everything is undone |
+/// | [`retry`](Self::retry) | `NeedsOperator`, or tried again | tries again what the saga stands at, with a fresh number of attempts; a child that was undone is begun anew |
+/// | [`skip`](Self::skip) | `NeedsOperator`, or tried again | passes it over: a step whose output nobody reads, a compensation, whose effect stands then, a late signal |
+/// | [`force_done`](Self::force_done) | `NeedsOperator`, or tried again | takes a step as done with this output, a compensation as done |
+/// | [`force_failed`](Self::force_failed) | at a pivot whose outcome is not known, or a step up to it that is tried again | takes it as not done: everything is undone |
 /// | [`resume_forward`](Self::resume_forward) | at a compensation that failed | goes forward again, making anew what was undone |
 /// | [`rollback_to`](Self::rollback_to) | before the pivot | undoes to the savepoint, and goes on from there |
 /// | [`cancel`](Self::cancel) | before the pivot; without one also after the end | undoes everything |
+///
+/// *Tried again*: between two attempts, the decision bound to the step by [`at`](Self::at), so that one which is sent twice meets nothing
+/// that would yet be done by itself. [`StepView::tried`](crate::StepView::tried) says why the last attempt was not done. A step before
+/// the pivot of which it is not known whether it was done is not skipped, and a child is decided about itself.
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub(super) order: Order,
@@ -43,7 +47,8 @@ impl Decision {
 
     /// Binds the decision to the [step](super::View::step) that whoever made it saw the saga stand at: where it stands at another one by
     /// now, the decision is refused (`Conflict`). Without it a decision that is sent twice may be carried out at two steps; two late signals of one
-    /// wait are one step all the same.
+    /// wait are one step all the same. What is tried again by itself is decided about only so, be it the step that the saga stands at or one
+    /// beside it.
     #[must_use]
     pub fn at(mut self, step: impl Into<Arc<str>>) -> Self {
         self.at = Some(step.into());
@@ -233,8 +238,9 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
 
 /// Checks that a forced value is what the step makes.
 pub(super) fn check_value<App>(definition: &Untyped<App>, state: &State, decision: &Decision) -> Result<()> {
-    if let (Order::ForceDone(value), Some((StuckAt::Forward(unit), _))) = (&decision.order, &state.stuck)
-        && let Some(code) = definition.codes.get(*unit)
+    let at = decides_about(&definition.plan, state, decision.at.as_deref());
+    if let (Order::ForceDone(value), Some(StuckAt::Forward(unit))) = (&decision.order, at)
+        && let Some(code) = definition.codes.get(unit)
     {
         caught(|| code.run.check(value))?;
     }

@@ -37,6 +37,9 @@ pub struct View {
     /// Why it went back, or stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
+    /// If that step is tried again: why its last attempt was not done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Arc<str>>,
     /// How often it was begun anew after it had ended.
     pub run: u32,
     /// If that step is another saga: how that stands, and what it needs next.
@@ -90,6 +93,7 @@ impl View {
             next: open.and_then(name),
             deadline: open.and_then(|unit| state.unit(unit).at),
             reason: reason.or_else(|| state.cause.as_ref().map(|cause| Arc::clone(&cause.reason))),
+            tried: stands_at.and_then(|unit| state.why_again(unit)).map(Arc::clone),
             run: state.run,
             child: None,
             awaits: stands_at.and_then(|unit| awaited(id, key, definition, state, unit)),
@@ -124,6 +128,8 @@ pub struct StepView {
     pub undo: Option<Look>,
     /// How often it, or its compensation, was tried.
     pub attempt: u32,
+    /// While it, its compensation or its late handler is tried again: why the last attempt was not done.
+    pub tried: Option<Arc<str>>,
     /// What nobody knows of it so far.
     pub unknown: Option<Unknown>,
     /// The [key](crate::Cx::step_key) under which its partner is asked for it, so that an operator can ask what became of it.
@@ -190,6 +196,7 @@ impl Snapshot {
             look: look(unit),
             undo: plan.units.get(unit).and_then(|it| it.undo.as_ref()).and_then(|_| undo_look(state, unit)),
             attempt: state.unit(unit).attempt,
+            tried: state.why_again(unit).map(Arc::clone),
             unknown: unknown(state, unit, plan),
             key: id.operation_key(state.run, state.unit(unit).round, "", &name(unit)),
         });

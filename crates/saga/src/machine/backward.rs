@@ -135,6 +135,7 @@ impl Turn<'_> {
                 unit.status = UnitStatus::UndoBackoff;
                 unit.at = Some(at);
             });
+            self.note_tried(StuckAt::Undo(unit), reason);
             return;
         }
         self.state.change(unit, |unit| unit.status = UnitStatus::UndoFailed);
@@ -204,6 +205,7 @@ impl Turn<'_> {
         if retry.is_retryable() && policy.goes_on_after(entry.attempt) {
             entry.status = UnitStatus::Backoff;
             entry.at = Some(self.moment.after_pause(policy.backoff(), entry.attempt, retry));
+            self.note_tried(StuckAt::Late(late), reason);
         } else {
             entry.status = UnitStatus::Failed;
             if self.state.has_ended() && self.state.stuck.is_none() {

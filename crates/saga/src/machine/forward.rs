@@ -101,6 +101,7 @@ impl Turn<'_> {
                     unit.status = UnitStatus::Backoff;
                     unit.at = Some(at);
                 });
+                self.note_tried(StuckAt::Forward(unit), reason);
             }
             None => self.not_done(unit, reason),
         }

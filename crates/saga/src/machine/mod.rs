@@ -9,6 +9,7 @@ mod signal;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pumasi_core::Retry;
 use pumasi_core::resilience::{Backoff, Random};
@@ -18,12 +19,15 @@ use crate::Result;
 use crate::definition::{Plan, Policy, UnitKind, UnitPlan};
 use crate::planted::{self, Bug};
 use crate::store::Status;
-pub(crate) use operator::{Order, check_seen};
+pub(crate) use operator::{Order, check_seen, decides_about};
 pub use state::Audit;
 pub(crate) use state::{Cause, Early, Late, Phase, State, StuckAt, Unit, UnitStatus};
 
 /// Why a saga goes back whose wait has waited for too long.
 pub(crate) const DEADLINE: &str = "deadline";
+
+/// The longest pause that whoever asks for one is given.
+const LONGEST_ASKED: Duration = Duration::from_hours(24);
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -95,7 +99,9 @@ impl Moment {
     fn after_pause(self, backoff: &Backoff, attempt: u32, retry: Retry) -> Timestamp {
         let drawn = backoff.delay(attempt, &Random::fixed(self.chance));
         let pause = match retry {
-            Retry::After(asked) => asked.saturating_add(backoff.ceiling(1).mul_f64(self.chance)).max(drawn),
+            Retry::After(asked) => {
+                asked.min(LONGEST_ASKED).saturating_add(backoff.ceiling(1).mul_f64(self.chance)).max(drawn)
+            }
             _ => drawn,
         };
         self.now.saturating_add(pause)
@@ -158,6 +164,7 @@ pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment)
         Input::Operator { order, who, why, at } => turn.order(order, who, why, at.as_deref())?,
     }
     turn.go_on();
+    turn.state.forget_tried();
     Ok(turn.outcome)
 }
 
@@ -226,10 +233,7 @@ pub(crate) fn status(state: &State) -> Status {
 /// Returns the unit that a saga in this state stands at, if it has not ended.
 pub(crate) fn stands_at(plan: &Plan, state: &State) -> Option<usize> {
     if let Some((at, _)) = &state.stuck {
-        return match *at {
-            StuckAt::Forward(unit) | StuckAt::Undo(unit) => Some(unit),
-            StuckAt::Late(late) => state.late.get(late).map(|late| late.unit),
-        };
+        return state.unit_at(*at);
     }
     match state.phase {
         Phase::Completed | Phase::Compensated => {
@@ -348,6 +352,13 @@ impl Turn<'_> {
 
     fn is_child(&self, unit: usize) -> bool {
         self.plan.units.get(unit).is_some_and(|unit| unit.kind == UnitKind::Child)
+    }
+
+    /// Notes why an attempt was not done of what is tried again. How a child stands is told elsewhere.
+    fn note_tried(&mut self, at: StuckAt, reason: Arc<str>) {
+        if !self.state.unit_at(at).is_some_and(|unit| self.is_child(unit)) {
+            self.state.note_tried(at, reason);
+        }
     }
 
     fn is_time_for(&mut self, unit: usize) {

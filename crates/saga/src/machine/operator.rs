@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Audit, Cause, Command, Phase, State, StuckAt, Turn, Unit, UnitStatus, stands_at};
-use crate::definition::{Plan, WhenExhausted};
+use super::{Audit, Cause, Command, Late, Phase, State, StuckAt, Turn, Unit, UnitStatus, stands_at};
+use crate::definition::{Plan, UnitKind, WhenExhausted};
 use crate::planted::{self, Bug};
 use crate::{Error, ErrorKind, Result};
 
@@ -37,13 +37,35 @@ fn conflict(what: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, what)
 }
 
-/// Refuses a decision about another step than the saga stands at by now.
+/// Refuses a decision about another step than the saga stands at by now, or tries again.
 pub(crate) fn check_seen(plan: &Plan, state: &State, seen: Option<&str>) -> Result<()> {
     let at = stands_at(plan, state).and_then(|unit| plan.units.get(unit));
-    if seen.is_some() && seen != at.map(|unit| &*unit.name) {
+    if seen.is_some() && seen != at.map(|unit| &*unit.name) && tried_again(plan, state, seen).is_none() {
         return Err(conflict("the saga stands at another step than was decided about"));
     }
     Ok(())
+}
+
+/// Returns what a decision is about that was made at this step: what the saga is stuck with or, if the step is said, what it tries again
+/// there after a pause.
+pub(crate) fn decides_about(plan: &Plan, state: &State, seen: Option<&str>) -> Option<StuckAt> {
+    let stuck = state.stuck.as_ref().map(|(at, _)| *at);
+    tried_again(plan, state, seen).or(stuck)
+}
+
+/// A child goes on by itself, and is decided about itself.
+fn tried_again(plan: &Plan, state: &State, seen: Option<&str>) -> Option<StuckAt> {
+    let unit = plan.unit(seen?)?;
+    let stuck = state.stuck.as_ref().and_then(|(at, _)| state.unit_at(*at));
+    if stuck == Some(unit) || plan.units.get(unit)?.kind == UnitKind::Child {
+        return None;
+    }
+    let is_late = |late: &Late| late.unit == unit && late.status == UnitStatus::Backoff;
+    match state.status(unit) {
+        UnitStatus::Backoff => Some(StuckAt::Forward(unit)),
+        UnitStatus::UndoBackoff => Some(StuckAt::Undo(unit)),
+        _ => state.late.iter().position(is_late).map(StuckAt::Late),
+    }
 }
 
 impl Turn<'_> {
@@ -55,7 +77,9 @@ impl Turn<'_> {
         seen: Option<&str>,
     ) -> Result<()> {
         check_seen(self.plan, self.state, seen)?;
-        let at = stands_at(self.plan, self.state).and_then(|unit| self.plan.units.get(unit));
+        let again = tried_again(self.plan, self.state, seen).and_then(|at| self.state.unit_at(at));
+        let at = again.or_else(|| stands_at(self.plan, self.state));
+        let at = at.and_then(|unit| self.plan.units.get(unit));
         let audit = Audit {
             action: Arc::from(order.name()),
             who,
@@ -64,10 +88,10 @@ impl Turn<'_> {
             at: self.moment.now,
         };
         match order {
-            Order::Retry => self.retry()?,
-            Order::Skip => self.skip()?,
-            Order::ForceDone(output) => self.force_done(output)?,
-            Order::ForceFailed => self.force_failed()?,
+            Order::Retry => self.retry(seen)?,
+            Order::Skip => self.skip(seen)?,
+            Order::ForceDone(output) => self.force_done(output, seen)?,
+            Order::ForceFailed => self.force_failed(seen)?,
             Order::ResumeForward => self.resume_forward()?,
             Order::RollbackTo(savepoint) => self.roll_back_to(&savepoint)?,
             Order::Cancel => self.cancel()?,
@@ -85,9 +109,22 @@ impl Turn<'_> {
         }
     }
 
-    fn retry(&mut self) -> Result<()> {
-        let at = self.stuck()?;
-        self.state.stuck = None;
+    /// Returns what is decided about; without the step, only what waits for it.
+    fn decided(&self, seen: Option<&str>) -> Result<StuckAt> {
+        let at = decides_about(self.plan, self.state, seen);
+        at.ok_or_else(|| {
+            conflict("the saga does not wait for an operator, nor try the step again that was decided about")
+        })
+    }
+
+    /// Has the saga no longer stand at this, if it does; why it did.
+    fn unstick(&mut self, at: StuckAt) -> Option<Arc<str>> {
+        self.state.stuck.take_if(|(stuck, _)| *stuck == at).map(|(_, reason)| reason)
+    }
+
+    fn retry(&mut self, seen: Option<&str>) -> Result<()> {
+        let at = self.decided(seen)?;
+        self.unstick(at);
         match at {
             StuckAt::Forward(unit) => {
                 // A child that was undone has to be begun anew, which is another time.
@@ -125,16 +162,25 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn skip(&mut self) -> Result<()> {
-        match self.stuck()? {
+    fn skip(&mut self, seen: Option<&str>) -> Result<()> {
+        match self.decided(seen)? {
             StuckAt::Forward(unit) => {
+                let may_be_undone = !self.is_past_pivot(unit) && self.plan.pivot != Some(unit);
+                if may_be_undone && self.state.unit(unit).unsure {
+                    return Err(conflict(
+                        "it is not known whether the step was done, and nothing would undo it",
+                    ));
+                }
                 if self.plan.units.iter().any(|other| other.reads.contains(&unit)) {
                     return Err(conflict(
                         "later steps read what the step makes: force it to be done with a value",
                     ));
                 }
-                self.state.stuck = None;
-                self.state.change(unit, |it| it.status = UnitStatus::Skipped);
+                self.unstick(StuckAt::Forward(unit));
+                self.state.change(unit, |it| {
+                    it.status = UnitStatus::Skipped;
+                    it.at = None;
+                });
             }
             StuckAt::Undo(unit) if planted::is(Bug::PassedOverIsMadeTwice) => {
                 self.end_undo(unit, UnitStatus::Undone);
@@ -145,10 +191,10 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn force_done(&mut self, output: Arc<[u8]>) -> Result<()> {
-        match self.stuck()? {
+    fn force_done(&mut self, output: Arc<[u8]>, seen: Option<&str>) -> Result<()> {
+        match self.decided(seen)? {
             StuckAt::Forward(unit) => {
-                self.state.stuck = None;
+                self.unstick(StuckAt::Forward(unit));
                 self.done(unit, Some(output));
             }
             StuckAt::Undo(unit) => self.end_undo(unit, UnitStatus::Undone),
@@ -157,16 +203,19 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn force_failed(&mut self) -> Result<()> {
-        let StuckAt::Forward(unit) = self.stuck()? else {
+    fn force_failed(&mut self, seen: Option<&str>) -> Result<()> {
+        let StuckAt::Forward(unit) = self.decided(seen)? else {
             return Err(conflict("the saga does not stand at a step that goes forward"));
         };
         if self.is_past_pivot(unit) {
             return Err(conflict("the saga is past its point of no return"));
         }
-        let reason = self.state.stuck.take().map_or_else(|| Arc::from("operator"), |(_, reason)| reason);
+        let reason = self.unstick(StuckAt::Forward(unit));
+        let reason = reason.or_else(|| self.state.why_again(unit).map(Arc::clone));
+        let reason = reason.unwrap_or_else(|| Arc::from("operator"));
         self.state.change(unit, |it| {
             it.status = UnitStatus::Failed;
+            it.at = None;
             it.unsure = false;
         });
         self.state.phase = Phase::Draining(0);
@@ -175,14 +224,18 @@ impl Turn<'_> {
     }
 
     fn end_undo(&mut self, unit: usize, status: UnitStatus) {
-        self.state.stuck = None;
-        self.state.change(unit, |it| it.status = status);
+        self.unstick(StuckAt::Undo(unit));
+        self.state.change(unit, |it| {
+            it.status = status;
+            it.at = None;
+        });
     }
 
     fn count_as_handled(&mut self, late: usize) {
-        self.state.stuck = None;
+        self.unstick(StuckAt::Late(late));
         if let Some(entry) = self.state.late.get_mut(late) {
             entry.status = UnitStatus::Done;
+            entry.at = None;
         }
         self.state.delta.late = true;
         self.forget_handled();

@@ -177,6 +177,8 @@ pub(crate) struct State {
     pub(crate) early: Vec<Early>,
     pub(crate) late: Vec<Late>,
     pub(crate) audits: Vec<Audit>,
+    /// Of what is tried again: why its last attempt was not done.
+    pub(crate) tried: Vec<(StuckAt, Arc<str>)>,
     pub(crate) delta: Delta,
 }
 
@@ -214,6 +216,7 @@ impl State {
             early: Vec::new(),
             late: Vec::new(),
             audits: Vec::new(),
+            tried: Vec::new(),
             delta: Delta { base: true, ..Delta::default() },
         }
     }
@@ -249,6 +252,43 @@ impl State {
 
     pub(crate) fn output(&self, unit: usize) -> Option<&Arc<[u8]>> {
         self.outputs.get(unit).and_then(Option::as_ref)
+    }
+
+    pub(super) fn note_tried(&mut self, at: StuckAt, reason: Arc<str>) {
+        self.tried.retain(|(known, _)| *known != at);
+        self.tried.push((at, reason));
+    }
+
+    /// Forgets why attempts were not done of what is not tried again any more.
+    pub(super) fn forget_tried(&mut self) {
+        let mut tried = std::mem::take(&mut self.tried);
+        tried.retain(|(at, _)| match *at {
+            StuckAt::Forward(unit) => {
+                matches!(self.status(unit), UnitStatus::Backoff | UnitStatus::Running)
+            }
+            StuckAt::Undo(unit) => {
+                matches!(self.status(unit), UnitStatus::UndoBackoff | UnitStatus::Undoing)
+            }
+            StuckAt::Late(late) => self
+                .late
+                .get(late)
+                .is_some_and(|late| matches!(late.status, UnitStatus::Backoff | UnitStatus::Running)),
+        });
+        self.tried = tried;
+    }
+
+    /// Returns why the last attempt was not done of what is tried again at a unit.
+    pub(crate) fn why_again(&self, unit: usize) -> Option<&Arc<str>> {
+        let tried = self.tried.iter().find(|(at, _)| self.unit_at(*at) == Some(unit));
+        tried.map(|(_, reason)| reason)
+    }
+
+    /// Returns the unit that this is about.
+    pub(crate) fn unit_at(&self, at: StuckAt) -> Option<usize> {
+        match at {
+            StuckAt::Forward(unit) | StuckAt::Undo(unit) => Some(unit),
+            StuckAt::Late(late) => self.late.get(late).map(|late| late.unit),
+        }
     }
 
     pub(crate) fn has_seen(&self, id: &str) -> bool {

@@ -28,7 +28,8 @@ pub trait Failure: Send + 'static {
     /// cut off after 200 bytes.
     fn reason(&self) -> Cow<'static, str>;
 
-    /// Tells whether a *failed* attempt may be made again; an unknown one is, whatever this says.
+    /// Tells whether a *failed* attempt may be made again; an unknown one is, whatever this says. A pause that is asked for
+    /// ([`Retry::After`]) is at most a day.
     fn retry(&self) -> Retry {
         Retry::Never
     }

@@ -33,6 +33,7 @@ mod script;
 mod seeds;
 mod signals;
 mod transactions;
+mod tried_again;
 mod unreadable;
 mod versions;
 mod waits;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pumasi_core::time::{Clock, ManualClock};
+use pumasi_core::time::{Clock, ManualClock, Timestamp};
 use pumasi_saga::store::{MemoryStore, SagaStore};
 use pumasi_saga::{
     Branch, Compensate, Cx, Definition, Engine, EngineOptions, Outcome, Policy, Retriable, Saga, SagaHandle,
@@ -171,6 +171,11 @@ impl Desk {
     pub fn engine_with(&self, store: impl SagaStore + 'static, options: EngineOptions) -> Engine<Script> {
         let options = options.with_clock(Arc::new(self.clock.clone()));
         Engine::with_options(store, self.script.clone(), options)
+    }
+
+    /// Returns when the next saga is due.
+    pub async fn store_due(&self) -> Option<Timestamp> {
+        self.store.next_due().await.unwrap()
     }
 
     pub fn orders(&self) -> SagaHandle<u64, Script> {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! record := length (varint) | CRC-32 of body (4 bytes, little endian) | body
-//! body   := format | flags | version | time | note | phase | units | cause? | stuck? | outputs | seen | audits | early? | late? | surplus?
+//! body   := format | flags | version | time | note | phase | units | cause? | stuck? | outputs | seen | audits | early? | late? | surplus? | tried?
 //! ```
 
 pub(crate) mod code;
@@ -36,6 +36,8 @@ const EARLY: u8 = 8;
 const LATE: u8 = 16;
 /// Since format 2.
 const SURPLUS: u8 = 32;
+/// Since format 3.
+const TRIED: u8 = 64;
 
 /// What a record was written for, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,7 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
         (EARLY, early),
         (LATE, late),
         (SURPLUS, !surplus.is_empty()),
+        (TRIED, !state.tried.is_empty()),
     ] {
         flags |= if set { flag } else { 0 };
     }
@@ -136,14 +139,7 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
         body.text(&cause.reason);
     }
     if let Some((at, reason)) = &state.stuck {
-        let (kind, number) = match *at {
-            StuckAt::Forward(unit) => (0, unit),
-            StuckAt::Undo(unit) => (1, unit),
-            StuckAt::Late(late) => (2, late),
-        };
-        body.byte(kind);
-        body.length(number);
-        body.text(reason);
+        write_reason(&mut body, *at, reason);
     }
     write_outputs(&mut body, state, if base { None } else { Some(outputs) });
     let new = state.seen.get(seen..).unwrap_or_default();
@@ -185,14 +181,32 @@ pub(crate) fn write(state: &mut State, note: Note, now: Timestamp) -> Vec<u8> {
             body.text(id);
         }
     }
+    if !state.tried.is_empty() {
+        body.length(state.tried.len());
+        for (at, reason) in &state.tried {
+            write_reason(&mut body, *at, reason);
+        }
+    }
     state.delta.seen = state.seen.len();
     state.delta.surplus = state.surplus.len();
     state.delta.audits = state.audits.len();
     code::frame(&body.finish())
 }
 
+/// What is not done, and why.
+fn write_reason(body: &mut Writer, at: StuckAt, reason: &str) {
+    let (kind, number) = match at {
+        StuckAt::Forward(unit) => (0, unit),
+        StuckAt::Undo(unit) => (1, unit),
+        StuckAt::Late(late) => (2, late),
+    };
+    body.byte(kind);
+    body.length(number);
+    body.text(reason);
+}
+
 fn format_of(state: &State, flags: u8) -> u8 {
-    if state.units.iter().any(|unit| unit.status == UnitStatus::UndoSkipped) {
+    if flags & TRIED != 0 || state.units.iter().any(|unit| unit.status == UnitStatus::UndoSkipped) {
         FORMAT
     } else if flags & SURPLUS != 0 {
         SECOND

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::code::{Damage, Reader, unframe};
 use super::{
-    BASE, Bytes, CAUSE, EARLY, Entry, FIRST, FORMAT, LATE, Note, SECOND, STUCK, SURPLUS, unit_status,
+    BASE, Bytes, CAUSE, EARLY, Entry, FIRST, FORMAT, LATE, Note, SECOND, STUCK, SURPLUS, TRIED, unit_status,
 };
 use crate::machine::state::{Delta, StuckAt};
 use crate::machine::{Audit, Cause, Early, Late, Phase, State, Unit, UnitStatus};
@@ -84,7 +84,8 @@ impl Header {
     fn read(body: &mut Reader<'_>) -> std::result::Result<Self, Damage> {
         let known = match body.byte()? {
             FIRST => BASE | CAUSE | STUCK | EARLY | LATE,
-            SECOND | FORMAT => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS,
+            SECOND => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS,
+            FORMAT => BASE | CAUSE | STUCK | EARLY | LATE | SURPLUS | TRIED,
             format if format > FORMAT => return Err(Damage::Newer),
             _ => return Err(Damage::Nonsense),
         };
@@ -131,14 +132,7 @@ fn read_body(body: &mut Reader<'_>, flags: u8, state: &mut State) -> std::result
     }
     state.stuck = None;
     if flags & STUCK != 0 {
-        let (kind, number) = (body.byte()?, body.index(usize::MAX)?);
-        let at = match kind {
-            0 if number < units => StuckAt::Forward(number),
-            1 if number < units => StuckAt::Undo(number),
-            2 => StuckAt::Late(number),
-            _ => return Err(Damage::Nonsense),
-        };
-        state.stuck = Some((at, body.text()?));
+        state.stuck = Some(read_reason(body, units)?);
     }
     for _ in 0..body.count()? {
         let unit = body.index(units)?;
@@ -183,10 +177,25 @@ fn read_body(body: &mut Reader<'_>, flags: u8, state: &mut State) -> std::result
             state.see_surplus(body.text()?);
         }
     }
-    match state.stuck {
-        Some((StuckAt::Late(late), _)) if late >= state.late.len() => Err(Damage::Nonsense),
-        _ => Ok(()),
+    state.tried.clear();
+    if flags & TRIED != 0 {
+        for _ in 0..body.count()? {
+            state.tried.push(read_reason(body, units)?);
+        }
     }
+    let is_there = |(at, _): &(StuckAt, _)| state.unit_at(*at).is_some();
+    if state.stuck.iter().chain(&state.tried).all(is_there) { Ok(()) } else { Err(Damage::Nonsense) }
+}
+
+fn read_reason(body: &mut Reader<'_>, units: usize) -> std::result::Result<(StuckAt, Arc<str>), Damage> {
+    let (kind, number) = (body.byte()?, body.index(usize::MAX)?);
+    let at = match kind {
+        0 if number < units => StuckAt::Forward(number),
+        1 if number < units => StuckAt::Undo(number),
+        2 => StuckAt::Late(number),
+        _ => return Err(Damage::Nonsense),
+    };
+    Ok((at, body.text()?))
 }
 
 fn read_unit(body: &mut Reader<'_>) -> std::result::Result<Unit, Damage> {

@@ -56,6 +56,8 @@ fn a_life() -> (Vec<u8>, State) {
     });
     state.delta.late = true;
     state.stuck = Some((StuckAt::Late(0), "late".into()));
+    state.tried.push((StuckAt::Forward(5), "busy".into()));
+    state.tried.push((StuckAt::Late(0), "no answer".into()));
     state.early.clear();
     state.delta.early = true;
     state.see_surplus("evt-2".into());
