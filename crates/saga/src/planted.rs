@@ -65,12 +65,13 @@ pub enum Bug {
     ParentIsNotWoken,
     PassedOverIsMadeTwice,
     LateIsForgottenBesideOthers,
+    NewRunTakesWhatCameBefore,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::EffectBeforeIntent,
         Self::AcknowledgeBeforeCommit,
         Self::NoFencing,
@@ -124,6 +125,7 @@ impl Bug {
         Self::ParentIsNotWoken,
         Self::PassedOverIsMadeTwice,
         Self::LateIsForgottenBesideOthers,
+        Self::NewRunTakesWhatCameBefore,
     ];
 }
 

@@ -25,8 +25,8 @@ use pumasi_saga::saga_test::{self, Bank, Report, Scenario};
 use pumasi_saga::store::{MemoryStore, Status};
 use pumasi_saga::{Decision, Engine, EngineOptions, Error, ErrorKind, Saga};
 use sagas::{
-    Early, Errand, Forgotten, Free, Keeper, Lodging, Order, PaidTwice, Parcel, PromisedParcel, Registration,
-    RegistrationKey, Repacked, Reserve, Then, Ticket, Transfer, Trip, registration,
+    Early, Errand, Forgotten, Free, Keeper, Lesson, Lodging, Order, PaidTwice, Parcel, PromisedParcel,
+    Registration, RegistrationKey, Repacked, Reserve, Then, Ticket, Transfer, Trip, registration,
 };
 
 type Programme = (&'static str, fn() -> Option<String>);
@@ -76,7 +76,7 @@ fn one_shelf() -> Option<String> {
 }
 
 /// The programmes, in the order of their cost.
-const PROGRAMMES: [Programme; 26] = [
+const PROGRAMMES: [Programme; 27] = [
     ("clocks apart", clocks_apart),
     ("two baskets, one shelf", one_shelf),
     ("shelves that ask", asking::first),
@@ -90,6 +90,7 @@ const PROGRAMMES: [Programme; 26] = [
     ("every fault, errand", || first_of(&saga_test::every_fault(&Errand(Early::Nothing)))),
     ("every fault, errand rolled back", || first_of(&saga_test::every_fault(&Errand(Early::RollBack)))),
     ("every fault, errand called off", || first_of(&saga_test::every_fault(&Errand(Early::Cancel)))),
+    ("every fault, lesson", || first_of(&saga_test::every_fault(&Lesson))),
     ("every fault, order", || first_of(&saga_test::every_fault(&Order))),
     ("every fault, registration", || first_of(&saga_test::every_fault(&Registration))),
     ("every fault, paid twice", || first_of(&saga_test::every_fault(&PaidTwice))),

@@ -157,6 +157,12 @@ pub trait Scenario {
     /// How often an operator decides at most.
     const MAX_DECISIONS: usize = 16;
 
+    /// Tells whether the saga is [begun anew](crate::SagaHandle::restart_undone) whenever it was undone and a signal is left for it: that
+    /// is of the run before, and goes to its late handler.
+    fn begins_anew(&self) -> bool {
+        false
+    }
+
     /// Tells whether sagas that ended are forgotten at once, as with a
     /// [retention](crate::EngineOptions::with_retention) of zero. Nobody asks again then for one that has ended: that would begin it
     /// anew, under the keys of before.

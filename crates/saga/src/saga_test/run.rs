@@ -229,12 +229,14 @@ impl<S: Scenario> World<'_, S> {
         let Script { first, last } = Script::of(self.scenario.answers(), begins_with_wait, &self.injector);
         for sent in first {
             process = self.answer(process, &key, id, sent.as_ref())?;
+            process = self.begin_anew(process, &key, id)?;
             process = self.operate(process, &key, false)?;
         }
         process = self.settle(process, id)?;
         process = self.operate(process, &key, true)?;
         for sent in last {
             process = self.answer(process, &key, id, Some(&sent))?;
+            process = self.begin_anew(process, &key, id)?;
             process = self.settle(process, id)?;
             process = self.operate(process, &key, true)?;
         }
@@ -328,6 +330,29 @@ impl<S: Scenario> World<'_, S> {
         self.decisions += 1;
         let process = self.settle(process, id)?;
         self.operate(process, key, true)
+    }
+
+    /// Begins anew what was undone, while a signal is stored for it at which nobody has looked.
+    fn begin_anew(
+        &mut self,
+        process: Process<S::Key, S::App>,
+        key: &Arc<S::Key>,
+        id: SagaId,
+    ) -> std::result::Result<Process<S::Key, S::App>, String> {
+        let stored = self.load(id).filter(|stored| stored.head.status == Status::Compensated);
+        if !self.scenario.begins_anew() || stored.is_none_or(|stored| stored.signals.is_empty()) {
+            return Ok(process);
+        }
+        self.ask(process, id, |process| {
+            let (handle, key) = (process.handle.clone(), Arc::clone(key));
+            Box::pin(async move {
+                match handle.restart_undone(&key).await {
+                    // It was begun anew, and its answer was lost; or what is late is not handled yet.
+                    Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+                    begun => begun.map(Some),
+                }
+            })
+        })
     }
 
     /// Answers until that is acknowledged, as a client does who does not know whether it was heard.

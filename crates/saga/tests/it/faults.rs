@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use pumasi_saga::saga_test::{self, Fault, Report, Scenario, Schedule};
 
 use crate::sagas::{
-    Early, Errand, Forgotten, Hamper, Keeper, Labels, Lodging, Order, PaidTwice, Parcel, PromisedParcel,
-    Registration, Repacked, Then, Ticket, Transfer, Trip,
+    Early, Errand, Forgotten, Hamper, Keeper, Labels, Lesson, Lodging, Order, PaidTwice, Parcel,
+    PromisedParcel, Registration, Repacked, Then, Ticket, Transfer, Trip,
 };
 
 /// How many seeds, and from which on: `PUMASI_SAGA_SEEDS=200000`, or `PUMASI_SAGA_SEEDS=1+17` for one from seed 17.
@@ -179,6 +179,14 @@ fn what_is_left_of_a_saga_without_a_pivot_always_finds_its_operator() {
             assert_eq!(report.violations, []);
             assert!(report.decisions > 0);
         }
+    }
+}
+
+#[test]
+fn what_was_paid_for_what_is_undone_is_not_taken_for_what_is_begun_anew() {
+    for report in reports(&Lesson) {
+        assert_eq!(report.violations, []);
+        assert!(report.decisions > 0);
     }
 }
 

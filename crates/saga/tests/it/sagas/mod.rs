@@ -97,6 +97,7 @@ macro_rules! answers {
 mod errand;
 mod hamper;
 mod labels;
+mod lesson;
 mod lodging;
 mod parcel;
 mod shape;
@@ -106,6 +107,7 @@ mod trip;
 pub use errand::{Early, Errand};
 pub use hamper::Hamper;
 pub use labels::Labels;
+pub use lesson::Lesson;
 pub use lodging::Lodging;
 pub use parcel::{Parcel, PromisedParcel, Repacked, Then};
 pub use shape::{Close, GiveBack, GiveBackWhatIsKnown, Pack, Shape, Take, Unpack};
