@@ -120,23 +120,31 @@ pub(crate) fn recordable(reason: &str) -> Arc<str> {
 
 /// Writes a value as JSON that says what it said when it is read again, or tells why there is none.
 fn written<T: Serialize + DeserializeOwned>(value: &T) -> std::result::Result<String, &'static str> {
+    read_back(value).map(|(json, _)| json)
+}
+
+/// As [`written`], with what is read again.
+fn read_back<T: Serialize + DeserializeOwned>(value: &T) -> std::result::Result<(String, T), &'static str> {
     let json = serde_json::to_string(value).map_err(|_| "cannot be written as JSON")?;
     // JSON has no NaN and no infinity, and says `null`.
     let is_lossy = json.contains("null") && !finite::is_finite(value);
-    if is_lossy || serde_json::from_str::<T>(&json).is_err() {
-        return Err("cannot be read back from its JSON");
+    match serde_json::from_str(&json) {
+        Ok(read) if !is_lossy => Ok((json, read)),
+        _ => Err("cannot be read back from its JSON"),
     }
-    Ok(json)
 }
 
 /// Writes the key of a saga, by which it is found again.
 ///
 /// # Errors
 ///
-/// `InvalidInput` if it cannot be written or read back, or is longer than a key may be.
+/// `InvalidInput` if it cannot be written or read back, is written otherwise then, or is longer than a key may be.
 pub(crate) fn key_json<K: Serialize + DeserializeOwned>(key: &K) -> Result<Arc<str>> {
     let refuse = |why| Error::new(ErrorKind::InvalidInput, format!("the key of a saga {why}"));
-    let json = written(key).map_err(refuse)?;
+    let (json, read) = read_back(key).map_err(refuse)?;
+    if serde_json::to_string(&read).ok().as_ref() != Some(&json) {
+        return Err(refuse("is written otherwise each time"));
+    }
     if json.len() > MAX_KEY {
         return Err(refuse("has at most 1,024 bytes as JSON"));
     }

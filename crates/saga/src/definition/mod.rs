@@ -40,6 +40,10 @@ pub struct Saga<K, App>(PhantomData<fn(K, App)>);
 
 impl<K, App: Send + Sync + 'static> Saga<K, App> {
     /// Begins the definition called `name`, in this `version`, from 1.
+    ///
+    /// A saga is found by its key's JSON, which has to be the same whenever the key is written: a struct, a number or a text, or a
+    /// `BTreeMap`, but no `HashMap` or `HashSet`, whose order is another one each time. Such a key is
+    /// [refused](crate::SagaHandle::start) where that shows.
     #[expect(clippy::new_ret_no_self, reason = "it reads as what it makes: `Saga::new(…).step(…).build()`")]
     pub fn new(
         name: impl Into<Cow<'static, str>>,

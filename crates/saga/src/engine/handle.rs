@@ -39,7 +39,8 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the key is longer than 1,024 bytes as JSON, or another one when it is read back from it, as the number NaN;
+    /// `InvalidInput` if the key is longer than 1,024 bytes as JSON, or another one when it is read back from it, as the number NaN, or
+    /// written otherwise then, as a `HashMap` often is, whose sagas would not be found again;
     /// `Unsupported` or `Protocol` if the saga is there and this code
     /// cannot drive it; `NotFound` if it was there, and has ended and been [forgotten](crate::EngineOptions::with_retention) by another
     /// process before this call could look how; `Overloaded`, `Unavailable` or `Storage` if it is busy or the store failed: call

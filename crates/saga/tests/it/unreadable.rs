@@ -1,5 +1,6 @@
 //! Values that JSON cannot carry: found when they are written, not when somebody needs them.
 
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
@@ -242,6 +243,13 @@ async fn an_answer_and_a_key_are_refused_at_the_door() {
     }
     assert_eq!(weighed.start(&(1, None)).await.unwrap().status, Status::Waiting);
     assert_ne!(weighed.id(&(1, Some(1.5))).unwrap(), weighed.id(&(1, None)).unwrap());
+    let listed = Saga::<BTreeMap<u8, u8>, ()>::new("listed", 1).wait::<Told>().build().unwrap();
+    let listed = Engine::new(MemoryStore::new(), ()).register(listed).unwrap();
+    assert_eq!(listed.start(&(0..20).map(|one| (one, one)).collect()).await.unwrap().status, Status::Waiting);
+    let strewn = Saga::<HashMap<u8, u8>, ()>::new("strewn", 1).wait::<Told>().build().unwrap();
+    let strewn = Engine::new(MemoryStore::new(), ()).register(strewn).unwrap();
+    let refused = strewn.start(&(0..20).map(|one| (one, one)).collect()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput, "nobody would find it again");
     let long = Saga::<String, ()>::new("long", 1).wait::<Told>().build().unwrap();
     let long = Engine::new(MemoryStore::new(), ()).register(long).unwrap();
     assert_eq!(long.view(&"가".repeat(400)).await.unwrap_err().kind(), ErrorKind::InvalidInput);
