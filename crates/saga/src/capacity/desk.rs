@@ -63,7 +63,7 @@ struct Answered {
 }
 
 impl Capacity {
-    /// How many requests share a transaction at most.
+    /// Of how many callers the requests share a transaction at most.
     const BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
     /// Opens a desk for `pool`, which [`open`](Self::open) makes if it is new.
@@ -73,7 +73,8 @@ impl Capacity {
         Self::with_batch(store, pool, Self::BATCH)
     }
 
-    /// Opens a desk that carries out at most `batch` requests in a transaction (default 1,024).
+    /// Opens a desk that carries out what at most `batch` callers ask for in a transaction (default 1,024):
+    /// [`take`](Self::take) and [`take_once`](Self::take_once) are two requests each.
     pub fn with_batch(
         store: impl CapacityStore + 'static,
         pool: impl Into<Arc<str>>,

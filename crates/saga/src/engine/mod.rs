@@ -157,16 +157,49 @@ impl<App: Send + Sync + 'static> Engine<App> {
     ///
     /// `Conflict` if another definition of this name and version is registered; `Unsupported`, with the step's name, if a step
     /// wants a transaction and the store has none; `InvalidInput` if a step is a child, and the engine
-    /// [forgets](EngineOptions::with_retention) at once what has ended.
+    /// [forgets](EngineOptions::with_retention) at once what has ended. Nothing is registered then, its children neither.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "what is registered is no longer the caller's to change"
     )]
     pub fn register<K>(&self, definition: Definition<K, App>) -> Result<SagaHandle<K, App>> {
-        for child in &definition.inner.children {
-            self.register(Definition::<(), App>::from_untyped(Arc::clone(child)))?;
+        let name = Arc::clone(&definition.plan().saga);
+        let mut all = Vec::new();
+        with_children(&definition.inner, &mut all);
+        let mut definitions = self.core.definitions.write().unwrap_or_else(PoisonError::into_inner);
+        for (at, one) in all.iter().enumerate() {
+            self.check(&one.plan)?;
+            let same = |known: &&Arc<Untyped<App>>| {
+                known.plan.saga == one.plan.saga && known.plan.version == one.plan.version
+            };
+            let registered = definitions.by_name.get(&one.plan.saga);
+            let registered = registered.and_then(|versions| versions.get(&one.plan.version));
+            let known = registered.or_else(|| all.iter().take(at).find(same));
+            if known.is_some_and(|known| !Arc::ptr_eq(known, one)) {
+                return Err(another(&one.plan));
+            }
         }
-        let plan = definition.plan();
+        for one in &all {
+            let versions = definitions.by_name.entry(Arc::clone(&one.plan.saga)).or_default();
+            versions.insert(one.plan.version, Arc::clone(one));
+        }
+        definitions.known = definitions
+            .by_name
+            .iter()
+            .map(|(saga, versions)| Known {
+                saga: Arc::clone(saga),
+                versions: versions.keys().copied().collect(),
+            })
+            .collect();
+        drop(definitions);
+        for one in &all {
+            Core::<App>::measure_definition(&one.plan);
+        }
+        Ok(SagaHandle::new(self.clone(), name))
+    }
+
+    /// Refuses what this engine cannot drive.
+    fn check(&self, plan: &Plan) -> Result<()> {
         let transaction = plan.units.iter().find(|unit| unit.kind == UnitKind::Transaction);
         if let Some(unit) = transaction
             && !self.core.store.capabilities().transactions
@@ -191,27 +224,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
                 ),
             ));
         }
-        let name = Arc::clone(&plan.saga);
-        let mut definitions = self.core.definitions.write().unwrap_or_else(PoisonError::into_inner);
-        let versions = definitions.by_name.entry(Arc::clone(&name)).or_default();
-        if versions.get(&plan.version).is_some_and(|known| !Arc::ptr_eq(known, &definition.inner)) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("another version {} of saga {name} is registered", plan.version),
-            ));
-        }
-        versions.insert(plan.version, Arc::clone(&definition.inner));
-        definitions.known = definitions
-            .by_name
-            .iter()
-            .map(|(saga, versions)| Known {
-                saga: Arc::clone(saga),
-                versions: versions.keys().copied().collect(),
-            })
-            .collect();
-        drop(definitions);
-        Core::<App>::measure_definition(plan);
-        Ok(SagaHandle::new(self.clone(), name))
+        Ok(())
     }
 
     /// Returns the store.
@@ -223,6 +236,21 @@ impl<App: Send + Sync + 'static> Engine<App> {
     pub fn worker(&self) -> WorkerId {
         self.core.worker
     }
+}
+
+/// Lists a definition after its children, and theirs, each once.
+fn with_children<App>(definition: &Arc<Untyped<App>>, all: &mut Vec<Arc<Untyped<App>>>) {
+    for child in &definition.children {
+        with_children(child, all);
+    }
+    if !all.iter().any(|known| Arc::ptr_eq(known, definition)) {
+        all.push(Arc::clone(definition));
+    }
+}
+
+fn another(plan: &Plan) -> Error {
+    let message = format!("another version {} of saga {} is registered", plan.version, plan.saga);
+    Error::new(ErrorKind::Conflict, message)
 }
 
 impl<App> Core<App> {

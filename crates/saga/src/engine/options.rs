@@ -8,6 +8,9 @@ use std::time::Duration;
 use pumasi_core::resilience::{Backoff, Random};
 use pumasi_core::time::{Clock, SystemClock};
 
+/// Renewed within less, it would be over before the store has answered.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+
 /// What can be set about an [`Engine`](super::Engine).
 ///
 /// | | default |
@@ -63,10 +66,11 @@ impl EngineOptions {
         self
     }
 
-    /// Sets the lease: how long after its death what this engine holds goes to others.
+    /// Sets the lease: how long after its death what this engine holds goes to others; at least 100 ms, in a third of which it is
+    /// renewed.
     #[must_use]
     pub fn with_lease(mut self, lease: Duration) -> Self {
-        self.lease = lease;
+        self.lease = lease.max(SHORTEST_LEASE);
         self
     }
 

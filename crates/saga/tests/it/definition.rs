@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use pumasi_core::resilience::Backoff;
+use pumasi_saga::store::MemoryStore;
 use pumasi_saga::{
-    Answer, Compensate, Cx, Definition, ErrorKind, Late, Outcome, Policy, Result, Saga, Step, Undo,
+    Answer, Compensate, Cx, Definition, Engine, ErrorKind, Late, Outcome, Policy, Result, Saga, Step, Undo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,4 +145,25 @@ fn what_is_tried_for_ever_has_pauses() {
     let error = Saga::<u64, ()>::new("order", 1).step(Named("book")).policy(hasty).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.message().contains("book"), "{error}");
+}
+
+#[test]
+fn of_a_definition_that_is_refused_nothing_is_registered() {
+    let engine = Engine::new(MemoryStore::new(), ());
+    let part = || Saga::<u64, ()>::new("part", 1).step(Named("book")).build().unwrap();
+    let whole = |part: &Definition<u64, ()>| {
+        Saga::<u64, ()>::new("whole", 1).child(part, |(key,): (u64,)| key).build().unwrap()
+    };
+    engine.register(Saga::<u64, ()>::new("whole", 1).step(Named("pay")).build().unwrap()).unwrap();
+    assert_eq!(engine.register(whole(&part())).unwrap_err().kind(), ErrorKind::Conflict);
+    engine.register(part()).unwrap();
+    let other = Engine::new(MemoryStore::new(), ());
+    let (one, two) = (part(), part());
+    let twice = Saga::<u64, ()>::new("twice", 1)
+        .child(&one, |(key,): (u64,)| key)
+        .child(&whole(&two), |(key,): (u64,)| key)
+        .build()
+        .unwrap();
+    assert_eq!(other.register(twice).unwrap_err().kind(), ErrorKind::Conflict, "two of one name");
+    other.register(two).unwrap();
 }

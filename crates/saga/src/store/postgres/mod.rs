@@ -422,3 +422,22 @@ impl SagaStore for PostgresStore {
         Ok(Box::new(PostgresTransaction::new(transaction, self.clone())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pumasi_core::conformance::Server;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_pool_that_is_less_durable_stores_is_durable() {
+        let Some(url) = Server::Postgres.url("durable lanes") else { return };
+        let options: PgConnectOptions = url.parse().unwrap();
+        let pool = PgPoolOptions::new().connect_lazy_with(options.options([("synchronous_commit", "off")]));
+        let lanes = lanes(&pool, NonZeroUsize::MIN);
+        for (pool, expected) in [(&pool, "off"), (&lanes, "on")] {
+            let set: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(pool).await.unwrap();
+            assert_eq!(set, expected);
+        }
+    }
+}
