@@ -359,7 +359,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 }
 
 /// The error of a call whose saga was there, and is not any more.
-fn forgotten(id: SagaId) -> Error {
+pub(super) fn forgotten(id: SagaId) -> Error {
     let message = format!("saga {id} has ended, and was forgotten before this call could look how");
     Error::new(ErrorKind::NotFound, message)
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::Core;
-use super::call::Message;
+use super::call::{Message, forgotten};
 use super::child::{self, Time};
-use super::operator::{self, ORDER, check_value};
+use super::operator::{self, Decision, LeftAs, ORDER, check_value};
 use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
+use super::view::View;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
 use crate::fnv;
-use crate::machine::{self, Order, Phase, State};
+use crate::machine::{self, Phase, State, record};
 use crate::store::{Delivered, NewSignal, SagaId, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
 
@@ -61,6 +62,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     /// Leaves a message with whoever drives the saga, and tells whether that was done and the saga there for it.
     pub(super) async fn leave_with_driver(&self, id: SagaId, message: &mut Option<Message>) -> Result<bool> {
+        let mut audits = 0;
         let signal = match message {
             None => return Ok(false),
             Some(Message::Restart(_)) => {
@@ -99,12 +101,10 @@ impl<App: Send + Sync + 'static> Core<App> {
             }
             Some(Message::Decision(decision)) => {
                 self.check_parent_of(id, decision).await?;
-                if matches!(decision.order, Order::ForceDone(_))
-                    && let Some(stored) = self.store.load(id).await?
-                {
-                    let (definition, state) = self.read(&stored)?;
-                    check_value(&definition, &state, decision)?;
-                }
+                let Some(stored) = self.store.load(id).await? else { return Ok(false) };
+                let (definition, state) = self.read(&stored)?;
+                check_value(&definition, &state, decision)?;
+                audits = state.audits.len();
                 order(id, decision.write())
             }
             Some(Message::Signal(signal)) => {
@@ -116,9 +116,12 @@ impl<App: Send + Sync + 'static> Core<App> {
                 signal
             }
         };
+        let as_signal = Arc::clone(&signal.id);
         match self.store.deliver(signal).await {
             Ok(_) => {
-                *message = None;
+                if let Some(Message::Decision(decision)) = message.take() {
+                    let _ = decision.left.set(LeftAs { signal: as_signal, audits });
+                }
                 self.tell_driver(id);
                 Ok(true)
             }
@@ -126,6 +129,35 @@ impl<App: Send + Sync + 'static> Core<App> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl<App: Send + Sync + 'static> Core<App> {
+    /// Carries out a decision, and if it was left with the saga's driver waits for what became of it there.
+    pub(super) async fn decide(
+        self: &Arc<Self>,
+        saga: &str,
+        key: &Arc<str>,
+        decision: Decision,
+    ) -> Result<View> {
+        let decision = decision.made_anew();
+        let view = self.call(saga, key, Some(Message::Decision(decision.clone())), false).await?;
+        let Some(LeftAs { signal, audits }) = decision.left.get() else { return Ok(view) };
+        let stored = self.store.load(view.id).await?.ok_or_else(|| forgotten(view.id))?;
+        if stored.signals.iter().any(|waiting| waiting.id == *signal) {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "the decision is left with the saga's driver, which has not come to it",
+            ));
+        }
+        let state = record::read(&stored.log, stored.version)?.state;
+        if !decision.is_carried_out(state.audits.get(*audits..).unwrap_or_default()) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the decision came too late, and is recorded as refused",
+            ));
+        }
+        Ok(view)
     }
 }
 

@@ -105,18 +105,19 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
     /// Carries out an operator's decision, and records who made it and why.
     ///
     /// If the saga is being driven at the moment, the decision is left with its driver, which looks for it whenever an attempt of a
-    /// step ends (left by another process, within a second of that); should it come too late there, that is recorded among the
-    /// [audits](crate::Snapshot::audits), and the view shows it.
+    /// step ends (left by another process, within a second of that), and this call waits for what becomes of it there. Should it come too
+    /// late, that is recorded among the [audits](crate::Snapshot::audits), and answered with `Conflict`.
     ///
     /// # Errors
     ///
-    /// `Conflict` if it does not fit where the saga stands, or cancels a [child](crate::definition::SagaBuilder::child) whose parent
+    /// `Conflict` if it does not fit where the saga stands by the time it comes to it, or cancels a [child](crate::definition::SagaBuilder::child) whose parent
     /// counts on it; `InvalidInput` if it says not who made it or why, or says so in more than
     /// 2,000 bytes, if a savepoint does not exist or a value is not what the step makes; `NotFound` if there is no such saga;
-    /// otherwise as [`start`](Self::start).
+    /// `Timeout` if it is left with a driver that has not come to it within the engine's [patience](crate::EngineOptions::with_patience): it
+    /// may be carried out later, as the audits tell then; otherwise as [`start`](Self::start).
     pub async fn decide(&self, key: &K, decision: Decision) -> Result<View> {
         decision.check()?;
-        self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Decision(decision)), false).await
+        self.engine.core.decide(&self.saga, &key_json(key)?, decision).await
     }
 
     /// Shows where the saga stands.

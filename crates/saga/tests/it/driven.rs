@@ -135,19 +135,36 @@ async fn a_decision_reaches_a_saga_that_is_being_driven_before_its_next_step() {
 }
 
 #[tokio::test]
-async fn a_decision_that_comes_too_late_for_a_driver_is_recorded_as_refused() {
-    let hall = Hall::gated("print");
-    let tickets = tickets(MemoryStore::new(), &hall, EngineOptions::new());
-    let started = begun(&tickets, &hall).await;
-    let deciding = tickets.clone();
-    let decided = tokio::spawn(async move { deciding.decide(&1, Decision::cancel("운영자", "취소")).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+async fn a_decision_that_comes_too_late_for_a_driver_is_recorded_as_refused_and_answered_so() {
+    for from_elsewhere in [false, true] {
+        let (store, hall) = (MemoryStore::new(), Hall::gated("print"));
+        let here = tickets(store.clone(), &hall, EngineOptions::new());
+        let started = begun(&here, &hall).await;
+        let other = tickets(store, &hall, EngineOptions::new());
+        let by = if from_elsewhere { other } else { here.clone() };
+        let decided = tokio::spawn(async move { by.decide(&1, Decision::cancel("운영자", "취소")).await });
+        tokio::time::sleep(Duration::from_millis(if from_elsewhere { 1_200 } else { 100 })).await;
+        hall.open();
+        assert_eq!(started.await.unwrap(), Status::Completed);
+        assert_eq!(decided.await.unwrap().unwrap_err().kind(), ErrorKind::Conflict, "{from_elsewhere}");
+        let audits = here.snapshot(&1).await.unwrap().audits;
+        let said: Vec<_> = audits.iter().map(|audit| (&*audit.action, &*audit.who, &*audit.step)).collect();
+        assert_eq!(said, [("refused: cancel", "운영자", "print")]);
+    }
+}
+
+#[tokio::test]
+async fn of_a_decision_that_no_driver_comes_to_it_is_not_said_that_it_was_carried_out() {
+    let (store, hall) = (MemoryStore::new(), Hall::gated("book"));
+    let driver = tickets(store.clone(), &hall, EngineOptions::new());
+    let started = begun(&driver, &hall).await;
+    let patience = EngineOptions::new().with_patience(Duration::from_millis(100));
+    let other = tickets(store, &hall, patience);
+    let decided = other.decide(&1, Decision::cancel("운영자", "취소")).await;
+    assert_eq!(decided.unwrap_err().kind(), ErrorKind::Timeout);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
     hall.open();
-    assert_eq!(started.await.unwrap(), Status::Completed);
-    assert_eq!(decided.await.unwrap().unwrap().status, Status::Completed);
-    let audits = tickets.snapshot(&1).await.unwrap().audits;
-    let said: Vec<_> = audits.iter().map(|audit| (&*audit.action, &*audit.who, &*audit.step)).collect();
-    assert_eq!(said, [("refused: cancel", "운영자", "print")]);
+    assert_eq!(started.await.unwrap(), Status::Compensated);
 }
 
 #[tokio::test]
