@@ -145,9 +145,12 @@ async fn order(
 }
 
 /// Takes the caller's order back, as long as it is not confirmed: everything is undone.
+///
+/// With 409 it is confirmed, or undone, maybe at this moment. With 504 it is at work, and is taken back when it comes to that, unless it is
+/// confirmed first: look again.
 #[utoipa::path(delete, path = "/entries/{id}/order", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 200, body = OrderView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
-    (status = 409, body = Problem)))]
+    (status = 409, body = Problem), (status = 422, body = Problem), (status = 504, body = Problem)))]
 async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<OrderView>> {
     let key = OrderKey { entry: id, person: caller.name().to_string() };
     let decision = Decision::cancel(Arc::clone(caller.name()), "withdrawn by the buyer");
@@ -204,7 +207,9 @@ fn in_order_words(error: Error, conflict: &str) -> Problem {
     let mut problem = Problem::from(error);
     problem.detail = match kind {
         ErrorKind::Conflict => conflict.to_owned(),
-        ErrorKind::Overloaded => "the order is at work: look again in a moment".to_owned(),
+        ErrorKind::Overloaded | ErrorKind::Timeout => {
+            "the order is at work: look again in a moment".to_owned()
+        }
         _ => "orders cannot be worked on".to_owned(),
     };
     problem

@@ -10,7 +10,7 @@ const words = {
     agree: "대회 약관에 동의합니다.", souvenir: "기념품", souvenirs: ["티셔츠 S", "티셔츠 M", "티셔츠 L", "모자", "받지 않음"], city: "주소", email: "알림을 받을 전자우편 (없어도 됩니다)", waitDraw: "추첨을 기다립니다. 바로 당첨되지 않아도 빈자리가 나면 차례대로 부릅니다.", moving: "처리하고 있습니다…", organiserLooks: "주최자가 살펴보고 있습니다.",
     diagram: "그림", office: "모든 접수", filter: "상태", all: "모두", noRegistrations: "그런 접수가 없습니다.", more: "더 보기", decide: "결정", why: "까닭", whichDecision: "무엇을 할까요?", decideButton: "결정하기", decided: "결정을 기록했습니다.", value: "만든 값 (JSON, 단계를 된 것으로 칠 때)", steps: "단계", history: "지나온 길", decisions: "사람의 결정", none: "없음", mermaid: "다이어그램 (Mermaid)", payment: "결제", bar: "참가 제한", barButton: "이 참가자의 참가 막기", barred: "참가를 막았습니다. 자격을 확인할 때 되돌려집니다.", bars: "참가 제한 명단", noBars: "참가를 막은 사람이 없습니다.", unbar: "참가 제한 풀기", unbarred: "참가 제한을 풀었습니다.",
     cancelledBy: { runner: "참가자가 접수를 취소했습니다", organiser: "주최자가 접수를 취소했습니다" },
-    retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기",
+    retry: "다시 시도", skip_: "건너뛰기", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", resume_forward: "되돌리기를 멈추고 앞으로", place_anew: "자리와 결제를 새로", cancel: "모두 되돌리기", tooLate: what => `${what} (늦어서 하지 못함)`,
     status: { running: "진행 중", waiting: "기다림", compensating: "되돌리는 중", needs_operator: "주최자 필요", parked: "세워 둠", completed: "끝남", compensated: "되돌림" },
     look: { ahead: "아직", active: "지금", done: "됨", failed: "안 됨", undone: "되돌림", stuck: "멈춤" },
     state: { started: "결제 전", paid: "결제됨", cancelled: "취소됨", refunded: "환불됨" },
@@ -25,7 +25,7 @@ const words = {
     agree: "I agree to the terms of the race.", souvenir: "Souvenir", souvenirs: ["T-shirt S", "T-shirt M", "T-shirt L", "Cap", "None"], city: "Address", email: "E-mail to be told at (optional)", waitDraw: "Waiting for the draw. Whoever is not drawn at once is called up in order when a place comes free.", moving: "On its way…", organiserLooks: "The organiser is looking at it.",
     diagram: "Diagram", office: "All registrations", filter: "Status", all: "all", noRegistrations: "There is no such registration.", more: "Show more", decide: "Decide", why: "Why", whichDecision: "What is to be done?", decideButton: "Decide", decided: "The decision is recorded.", value: "What the step has made (JSON, if it is taken as done)", steps: "Steps", history: "How it came to this", decisions: "Decisions of people", none: "none", mermaid: "Diagram (Mermaid)", payment: "Payment", bar: "Right to run", barButton: "Bar this runner", barred: "Barred. The registration is undone when the right to run is checked.", bars: "Barred runners", noBars: "Nobody is barred.", unbar: "Lift the bar", unbarred: "The bar is lifted.",
     cancelledBy: { runner: "The runner withdrew", organiser: "The organiser cancelled it" },
-    retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything",
+    retry: "Try again", skip_: "Pass it over", force_done: "Take it as done", force_failed: "Take it as not done, and undo", resume_forward: "Stop undoing and go forward", place_anew: "Place and payment anew", cancel: "Undo everything", tooLate: what => `${what} (too late, not done)`,
     status: { running: "running", waiting: "waiting", compensating: "being undone", needs_operator: "needs the organiser", parked: "parked", completed: "completed", compensated: "undone" },
     look: { ahead: "ahead", active: "now", done: "done", failed: "failed", undone: "undone", stuck: "stuck" },
     state: { started: "not paid yet", paid: "paid", cancelled: "cancelled", refunded: "given back" },
@@ -159,6 +159,11 @@ function drawRows() {
     make("span", { className: "tag" + (["needs_operator", "parked"].includes(row.status) ? " bad" : "") }, t("status")[row.status]),
     make("span", { className: "facts" }, make("span", { lang: "" }, row.race_name), ...[row.step && [row.title], row.reason && reasonOf(row), row.updated_at && [day(row.updated_at)]].filter(Boolean).flatMap(fact => [" · ", ...fact])))));
 }
+/** What somebody decided, in words; also where that came too late. */
+function decided(name) {
+  const refused = /^refused: (.*)$/.exec(name)?.[1];
+  return refused ? t("tooLate")(decided(refused)) : words[language][{ skip: "skip_", rollback_to: "place_anew" }[name] ?? name] ?? name;
+}
 function fitting(it) {
   switch (it.status) {
     case "needs_operator": return ["retry", "skip_", "force_done", "force_failed", "resume_forward", "cancel"];
@@ -207,7 +212,7 @@ async function show(id, focus) {
       make("div", {},
         it.payment && make("h3", {}, t("payment")), it.payment && make("p", {}, `${t("won")(it.payment.amount_krw)} · ${t("state")[it.payment.state]}`),
         form && make("h3", {}, t("decide")), form, bar && make("h3", {}, t("bar")), bar,
-        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · `, make("span", { lang: "" }, one.who), ` · ${words[language][one.decision === "skip" ? "skip_" : one.decision === "rollback_to" ? "place_anew" : one.decision] ?? one.decision} (${one.title}): `, make("span", { lang: "" }, one.why)))) : make("p", { className: "muted" }, t("none")),
+        make("h3", {}, t("decisions")), it.decisions.length ? make("ol", { className: "log" }, ...it.decisions.map(one => make("li", {}, `${day(one.at)} · `, make("span", { lang: "" }, one.who), ` · ${decided(one.decision)} (${one.title}): `, make("span", { lang: "" }, one.why)))) : make("p", { className: "muted" }, t("none")),
         make("h3", {}, t("history")), make("ol", { className: "log" }, ...it.history.map(entry => make("li", {}, `${clock(entry.at)} · ${entry.changed.map(one => `${one.title}: ${t("look")[one.look]}`).join(", ") || entry.title}`))))),
     make("h3", {}, t("diagram")), make("div", { className: "picture", tabIndex: 0, role: "group", ariaLabel: t("diagram") }, picture), mermaid);
   if (focus) { $("detail-h").focus(); $("detail").scrollIntoView({ block: "nearest" }); }

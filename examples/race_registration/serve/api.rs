@@ -216,9 +216,12 @@ async fn register(
 }
 
 /// Takes the caller's registration back: everything is undone.
+///
+/// A registration that is confirmed, or undone, is not taken back: that is a 409, also where it is confirmed at this moment. With 504 it
+/// is at work, and will be taken back when it comes to it, unless it is confirmed first: look again.
 #[utoipa::path(delete, path = "/races/{id}/registration", params(("id" = String, Path)), security(("bearer" = [])), responses(
     (status = 200, body = RegistrationView), (status = 401, body = Problem), (status = 404, body = Problem),
-    (status = 409, body = Problem)))]
+    (status = 409, body = Problem), (status = 504, body = Problem)))]
 async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json<RegistrationView>> {
     let race = service.books.race(&id).await?;
     let key = RegistrationKey::new(caller.name(), &race.id);

@@ -106,12 +106,13 @@ async fn show(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<Json
 ///
 /// What fits depends on where it stands: `retry`, `skip` and `force_done` where it needs an operator, `force_failed` at a
 /// confirmation of which nobody knows whether it happened, `resume_forward` in a rollback that stands, `place_anew` and `cancel`
-/// before the confirmation. What does not fit is a 409.
+/// before the confirmation. What does not fit, or not any more, is a 409. With 504 the registration is at work, and has not come to the
+/// decision: among the decisions stands later what became of it.
 #[utoipa::path(post, path = "/registrations/{id}/decisions", params(("id" = String, Path)), request_body = NewDecision,
     security(("bearer" = [])), responses(
     (status = 200, body = RegistrationDetail), (status = 400, body = Problem), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-    (status = 415, body = Problem), (status = 422, body = Problem)))]
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 504, body = Problem)))]
 async fn decide(
     State(service): Shared,
     caller: Caller,

@@ -237,7 +237,8 @@ pub(super) struct RegistrationDetail {
 struct DecisionRow {
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    #[schema(value_type = String)]
+    /// What was decided; after `refused: ` what came too late, and was not carried out.
+    #[schema(value_type = String, example = "refused: cancel")]
     decision: Arc<str>,
     #[schema(value_type = String)]
     step: Arc<str>,

@@ -3,6 +3,36 @@
 use super::*;
 
 #[tokio::test]
+async fn a_withdrawal_is_answered_as_done_only_where_everything_is_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Races::start(folder.path(), &[]);
+    let race = desk.race("first_come", 20).await;
+    let path = format!("/races/{race}/registration");
+    let runners = ["가", "나", "다", "라", "마", "바", "사", "아", "자", "차", "카", "타"];
+    for (place, runner) in (0..).zip(runners) {
+        let view = desk.answer_all(&race, runner, None).await;
+        desk.paid(&format!("evt-{place}"), &view["payment"]["id"], 35_000).await.unwrap();
+        // At another moment of the confirmation each time.
+        tokio::time::sleep(Duration::from_millis(place * 4)).await;
+        let (status, answer) = desk.ask(Method::DELETE, &path, Runner(runner), None).await;
+        let ended = |view: &Value| ["completed", "compensated"].contains(&view["status"].as_str().unwrap());
+        let view = desk.0.until(&path, Runner(runner), ended).await;
+        match status {
+            StatusCode::OK => {
+                assert_eq!(
+                    (&view["status"], &view["cancelled"]["by"]),
+                    (&json!("compensated"), &json!("runner"))
+                );
+            }
+            other => {
+                assert_eq!((other, &view["status"]), (StatusCode::CONFLICT, &json!("completed")), "{answer}");
+                assert_eq!(view["payment"]["state"], "paid");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_runner_is_led_from_the_terms_to_the_bib_by_one_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let desk = Races::start(folder.path(), &[]);
