@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::view::{
-    About, Accepted, EditView, Instruction, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
+    About, Accepted, EditRow, EditView, Instruction, NoticeView, ResumeRow, ResumeView, ShareKey, Wanted,
 };
 use crate::desk::now;
 use crate::store::Kept;
@@ -37,8 +37,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(list, ask))
         .routes(routes!(show, remove))
         .routes(routes!(retry))
-        .routes(routes!(instruct))
-        .routes(routes!(edit))
+        .routes(routes!(edits, instruct))
+        .routes(routes!(edit, withdraw))
         .routes(routes!(accept))
         .routes(routes!(share, unshare))
         .routes(routes!(notices))
@@ -114,7 +114,7 @@ async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(St
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
 ///
 /// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict, and so is a
-/// sixth instruction while five for the same résumé are under way.
+/// sixth instruction while five for the same résumé are under way: one of them can be withdrawn.
 #[utoipa::path(post, path = "/resumes/{id}/edits", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
     request_body = Instruction, security(("bearer" = [])), responses((status = 202, body = Accepted), (status = 400, body = Problem),
@@ -132,6 +132,35 @@ async fn instruct(
     let keyed = Keyed::of(&headers, caller.name(), &format!("POST /resumes/{}/edits", kept.id), &wanted)?;
     let id = service.desk.instruct(&keyed, caller.name(), &kept.id, wanted.version, instruction).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { id })))
+}
+
+/// Lists the instructions for a résumé of the caller's, the newest first: those under way, what was proposed, and what became of it.
+///
+/// The header `Link` with `rel="next"` leads to the next page, if there is one.
+#[utoipa::path(get, path = "/resumes/{id}/edits", params(("id" = String, Path), PageQuery), security(("bearer" = [])), responses(
+    (status = 200, body = Vec<EditRow>, headers(("Link" = String, description = "The next page, if there is one"))),
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem)))]
+async fn edits(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    paging: Paging,
+) -> Answer<(HeaderMap, Json<Vec<EditRow>>)> {
+    let kept = service.own(&caller, &id).await?;
+    let edits = service.desk.store.edits(&kept.id, paging.after_moment()?, paging.rows()).await?;
+    Ok(paging.page_of(edits, |edit| format!("{},{}", edit.at, edit.id), EditRow::from))
+}
+
+/// Takes an instruction back that is not accepted: nothing is proposed for it any more, and another one can be given in its place.
+#[utoipa::path(delete, path = "/resumes/{id}/edits/{edit}", params(("id" = String, Path), ("edit" = String, Path)),
+    security(("bearer" = [])), responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem)))]
+async fn withdraw(State(service): Shared, caller: Caller, Ids(id, edit): Ids) -> Answer<StatusCode> {
+    let kept = service.own(&caller, &id).await?;
+    if !service.desk.store.withdraw(&kept.id, &edit).await? {
+        return Err(Problem::not_found("instruction"));
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Shows what an instruction comes to: the difference, and what is not done.

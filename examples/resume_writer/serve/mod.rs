@@ -25,7 +25,7 @@ use view::Role;
 
 const PAGE: Page = Page {
     index: include_str!("../page/index.html"),
-    entrance: Entrance::Name(&[]),
+    entrance: Entrance::Name(&["member", "moderator"]),
     style: include_str!("../page/style.css"),
     script: include_str!("../page/app.js"),
 };

@@ -88,6 +88,27 @@ impl ResumeView {
     }
 }
 
+/// An instruction in the list of those for a résumé.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EditRow {
+    id: String,
+    /// `pending`, `proposed`, `accepted` or `failed`.
+    state: String,
+    #[schema(value_type = Option<String>)]
+    failure: Option<Said>,
+    instruction: String,
+    /// The version that it was given for.
+    version: i64,
+    at: String,
+}
+
+impl From<KeptEdit> for EditRow {
+    fn from(kept: KeptEdit) -> Self {
+        let KeptEdit { id, state, failure, instruction, base: version, at: when, .. } = kept;
+        Self { id, state, failure: failure.map(Said), instruction, version, at: at(when) }
+    }
+}
+
 /// What an instruction comes to.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EditView {

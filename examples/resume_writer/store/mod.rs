@@ -113,7 +113,7 @@ pub(crate) struct KeptEdit {
     pub(crate) state: String,
     pub(crate) failure: Option<String>,
     body: Option<String>,
-    at: i64,
+    pub(crate) at: i64,
 }
 
 impl KeptEdit {

@@ -173,7 +173,7 @@ impl Store {
             .map(|done| done.rows_affected()));
         if added.map_err(keeping)? == 0 {
             return Err(conflict(
-                "as many instructions for this résumé are under way as there may be: wait until one is proposed",
+                "as many instructions for this résumé are under way as there may be: wait until one is proposed, or withdraw one",
             ));
         }
         let event = Envelope::new(WORK, &edit.resume, State::Updated, 0)
@@ -187,6 +187,41 @@ impl Store {
         let query = "SELECT * FROM edits WHERE resume = $1 AND id = $2";
         on!(&self.database, pool => sqlx::query_as(query).bind(resume).bind(id).fetch_optional(pool).await)
             .map_err(keeping)
+    }
+
+    /// Lists the instructions for a résumé without what they come to, the newest first and only what comes after one of the page before: its
+    /// moment and its name.
+    pub(crate) async fn edits(
+        &self,
+        resume: &str,
+        after: Option<(i64, &str)>,
+        limit: usize,
+    ) -> Result<Vec<KeptEdit>> {
+        let query = "SELECT id, resume, base, instruction, state, failure, CAST(NULL AS TEXT) AS body, at FROM edits \
+            WHERE resume = $1 AND (at < $2 OR at = $2 AND id < $3) ORDER BY at DESC, id DESC LIMIT $4";
+        let (at, id) = after.unwrap_or((i64::MAX, ""));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        on!(&self.database, pool => {
+            sqlx::query_as(query).bind(resume).bind(at).bind(id).bind(limit).fetch_all(pool).await
+        })
+        .map_err(keeping)
+    }
+
+    /// Takes an instruction back that is not accepted, with what it comes to; tells whether it was there.
+    pub(crate) async fn withdraw(&self, resume: &str, id: &str) -> Result<bool> {
+        let query = "DELETE FROM edits WHERE resume = $1 AND id = $2 AND state <> 'accepted'";
+        let gone = on!(&self.database, pool => {
+            sqlx::query(query).bind(resume).bind(id).execute(pool).await.map(|done| done.rows_affected())
+        });
+        if gone.map_err(keeping)? > 0 {
+            return Ok(true);
+        }
+        match self.edit(resume, id).await? {
+            Some(_) => {
+                Err(conflict("what was accepted is not taken back: give an instruction that undoes it"))
+            }
+            None => Ok(false),
+        }
     }
 
     /// Keeps what an instruction comes to.

@@ -37,7 +37,20 @@ export default async function ({ meet, step }) {
     await owner.standsAt("#proposal-h");
     await owner.sees("기록의 숫자와 다름", owner.page.locator("#not-done"));
     await owner.press("그만두기");
+    await owner.told("지시를 거두었습니다.");
     await owner.standsAt("#instruction");
+  });
+  await step("what was proposed is there for whoever comes back", async () => {
+    await owner.press("Make it more impressive");
+    await owner.press("고친 안 보기");
+    await owner.standsAt("#proposal-h");
+    await owner.page.reload();
+    await owner.page.getByRole("button", { name: /^열기: haneul-example/ }).click();
+    await owner.sees("기록의 숫자와 다름", owner.page.locator("#not-done"));
+    await owner.sees("고친 안이 있음", owner.page.locator("#given"));
+    await owner.page.locator("#given").getByRole("button", { name: "지시 거두기: Make it more impressive" }).click();
+    await owner.told("지시를 거두었습니다.");
+    assert.equal(await owner.page.locator("#proposal").isVisible(), false);
   });
   let reader;
   await step("a link opens it to whoever has it, who likes it and speaks of it", async () => {
@@ -60,6 +73,17 @@ export default async function ({ meet, step }) {
     await owner.sees("민지 님이 이력서를 좋아합니다.");
     await owner.sees("민지 님이 댓글을 달았습니다.");
     await reader.judge("reader", { showsHostile: true });
+  });
+  await step("a moderator deletes the comment of somebody else", async () => {
+    const moderator = await meet();
+    await moderator.page.goto(reader.page.url());
+    await moderator.sees("김하늘 님의 이력서");
+    await moderator.comesIn("관리", { side: "관리자", at: "#shared-h" });
+    await reader.write("한마디", "지울 말");
+    await reader.press("댓글 달기");
+    const cut = moderator.page.getByRole("listitem").filter({ hasText: "지울 말" });
+    await moderator.press("댓글 지우기", cut);
+    await reader.seesNo("지울 말", reader.page.locator("#comments"));
   });
   await step("the page is fit for all", async () => {
     await owner.judge("owner");

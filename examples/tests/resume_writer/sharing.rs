@@ -302,6 +302,9 @@ async fn comments_and_notices_are_read_page_by_page_the_newest_first() {
         is_refused(answer, StatusCode::BAD_REQUEST).await;
     }
     let openapi = ok(owner.get(service.url("/openapi.json")).send().await.unwrap()).await;
+    // What is no UTF-8 names nothing, in whichever path.
+    is_refused(owner.get(service.url("/resumes/%FF")).send().await.unwrap(), StatusCode::BAD_REQUEST).await;
+    assert!(openapi["paths"]["/resumes/{id}"]["get"]["responses"]["400"].is_object(), "{openapi}");
     let limit = openapi["paths"]["/shared/comments"]["get"]["parameters"]
         .as_array()
         .unwrap()

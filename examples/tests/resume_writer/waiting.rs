@@ -66,6 +66,54 @@ async fn while_the_model_is_away_or_refuses_the_key_work_waits_and_there_is_an_e
 }
 
 #[tokio::test]
+async fn what_was_given_is_found_again_and_withdrawn_until_it_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = client("하늘");
+    let service = start(folder.path());
+    let (id, _) = written(&owner, &service).await;
+    drop(service);
+
+    let service = with_model(folder.path(), "http://127.0.0.1:9/v1");
+    for _ in 0..5 {
+        ok(instruct(&owner, &service, &id, 1, INSTRUCTION).await).await;
+    }
+    is_refused(instruct(&owner, &service, &id, 1, INSTRUCTION).await, StatusCode::CONFLICT).await;
+    let edits = format!("/resumes/{id}/edits");
+    let page = async |path: &str| {
+        let answer = owner.get(service.url(path)).send().await.unwrap();
+        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        (ok(answer).await.as_array().unwrap().clone(), link)
+    };
+    let (first, link) = page(&format!("{edits}?limit=3")).await;
+    let link = link.unwrap();
+    let (rest, end) = page(link.trim_start_matches('<').split('>').next().unwrap()).await;
+    assert_eq!((first.len(), rest.len(), end), (3, 2, None));
+    let given = |row: &Value| (row["state"].clone(), row["instruction"].clone(), row["version"].clone());
+    let all: Vec<Value> = first.into_iter().chain(rest).collect();
+    for row in &all {
+        assert_eq!(given(row), (json!("pending"), json!(INSTRUCTION), json!(1)));
+    }
+    let one = service.url(&format!("{edits}/{}", all[1]["id"].as_str().unwrap()));
+    let stranger = client("아무개");
+    is_refused(stranger.get(service.url(&edits)).send().await.unwrap(), StatusCode::NOT_FOUND).await;
+    is_refused(stranger.delete(&one).send().await.unwrap(), StatusCode::NOT_FOUND).await;
+    assert_eq!(owner.delete(&one).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    is_refused(owner.delete(&one).send().await.unwrap(), StatusCode::NOT_FOUND).await;
+    is_refused(owner.get(&one).send().await.unwrap(), StatusCode::NOT_FOUND).await;
+    ok(instruct(&owner, &service, &id, 1, INSTRUCTION).await).await;
+    drop(service);
+
+    let service = start(folder.path());
+    let one = service.url(&format!("{edits}/{}", all[4]["id"].as_str().unwrap()));
+    assert_eq!(done(&owner, one.clone()).await["state"], "proposed");
+    ok(owner.post(format!("{one}/accept")).send().await.unwrap()).await;
+    is_refused(owner.delete(&one).send().await.unwrap(), StatusCode::CONFLICT).await;
+    let listed = ok(owner.get(service.url(&edits)).send().await.unwrap()).await;
+    let states: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["state"]).collect();
+    assert_eq!((states.len(), states[4]), (5, &json!("accepted")));
+}
+
+#[tokio::test]
 async fn one_person_has_so_much_written_within_24_hours_over_all_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let start = || {
