@@ -66,6 +66,10 @@ async fn a_warning_opens_a_room_with_history_and_live_messages() {
     let lifted = town.ask(Method::DELETE, &format!("/warnings/{id}"), Forecaster, None).await.1;
     assert!(lifted["lifted_at"].is_string(), "{lifted}");
     assert_eq!(town.say(id, "민지", "late", "늦은 말").await.unwrap().status(), StatusCode::CONFLICT);
+    // What was said in time, and is sent again because its answer was lost, is answered as it was.
+    let again = town.say(id, "민지", "m-120", "말 120").await.unwrap();
+    assert_eq!(again.status(), StatusCode::CREATED);
+    assert_eq!(again.json::<Value>().await.unwrap()["number"], 120);
     assert_eq!(town.get(&path, Nobody).await.as_array().unwrap().len(), 100);
     let anew = town.warning().await;
     assert_ne!(anew, id);

@@ -121,7 +121,7 @@ async fn messages(State(service): Shared, Id(id): Id, paging: Paging) -> Answer<
 
 /// Says something in a warning's room, for as long as the warning is in force.
 ///
-/// Sent again under its `id` it is said once, and answered alike.
+/// Sent again under its `id` it is said once, and answered alike, also when the warning is lifted by then.
 #[utoipa::path(post, path = "/warnings/{id}/messages", params(("id" = String, Path)), request_body = NewMessage, security(("bearer" = [])),
     responses((status = 201, body = MessageView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
@@ -135,8 +135,12 @@ async fn say(
     let warnings = &service.community.warnings;
     let speaking = warnings.speaking().await;
     let warning = service.warning(&id).await?;
-    warning.must_be_in_force()?;
-    let said = service.community.rooms.say(&warning.room(), &message).await?;
+    let rooms = &service.community.rooms;
+    let said = match warning.must_be_in_force() {
+        Ok(()) => rooms.say(&warning.room(), &message).await?,
+        // What was said in time is answered as it was then.
+        Err(closed) => rooms.said(&warning.room(), &message).await?.ok_or(closed)?,
+    };
     drop(speaking);
     warnings.was_in_force(warning.id, said.at).await?;
     Ok((StatusCode::CREATED, Json(said.into())))

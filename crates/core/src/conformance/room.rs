@@ -138,8 +138,15 @@ pub async fn law_02_said_once(harness: &impl RoomHarness) -> Verdict {
     for answer in again.await {
         same!(answer?.number, 2, "one of eight at once");
     }
-    let other = store.say("a", &message("1", "민지", "눈 와요")).await.map_err(|error| error.kind());
-    same!(other, Err(ErrorKind::InvalidInput), "something else under the same id");
+    same!(store.said("a", &message("1", "민지", "비 와요")).await?, Some(said), "what was said, looked for");
+    for unsaid in [message("9", "민지", "비 와요"), message("1", "Jane", "비 와요")] {
+        same!(store.said("a", &unsaid).await?, None, "what was not said, looked for");
+    }
+    let other = message("1", "민지", "눈 와요");
+    for other in [store.say("a", &other).await.map(Some), store.said("a", &other).await] {
+        let refused = other.map_err(|error| error.kind());
+        same!(refused, Err(ErrorKind::InvalidInput), "something else under the same id");
+    }
     same!(
         store.say("a", &message("1", "Jane", "rain")).await?.number,
         3,

@@ -102,6 +102,15 @@ impl Rooms {
         Ok(said)
     }
 
+    /// Returns the message if it was said, and says nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`RoomStore::said`].
+    pub async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>> {
+        self.shared.store.said(room, message).await
+    }
+
     /// Returns the newest messages, up to `limit`, in their order.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Message, NewMessage, RoomStore, check_name, said_otherwise};
+use super::{Message, NewMessage, RoomStore, check_name};
 use crate::Result;
 use crate::time::{Clock, SystemClock};
 
@@ -62,7 +62,7 @@ impl RoomStore for MemoryRooms {
         let room = rooms.entry(room.to_owned()).or_default();
         let name = (Arc::clone(message.author()), Arc::clone(message.id()));
         if let Some(said) = room.numbers.get(&name).and_then(|index| room.messages.get(*index)) {
-            return if said.text == *message.text() { Ok(said.clone()) } else { Err(said_otherwise()) };
+            return message.as_said(said.clone());
         }
         let index = room.messages.len();
         let (author, text) = (Arc::clone(message.author()), Arc::clone(message.text()));
@@ -70,6 +70,14 @@ impl RoomStore for MemoryRooms {
         room.messages.push(said.clone());
         room.numbers.insert(name, index);
         Ok(said)
+    }
+
+    async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>> {
+        message.check(room)?;
+        let rooms = self.lock();
+        let name = (Arc::clone(message.author()), Arc::clone(message.id()));
+        let said = rooms.get(room).and_then(|room| room.messages.get(*room.numbers.get(&name)?));
+        said.map(|said| message.as_said(said.clone())).transpose()
     }
 
     async fn after(&self, room: &str, after: u64, limit: usize) -> Result<Vec<Message>> {

@@ -102,6 +102,14 @@ impl NewMessage {
         }
         Ok(())
     }
+
+    /// Answers with what was said under its id, if that is the same.
+    fn as_said(&self, said: Message) -> Result<Message> {
+        if said.text == self.text {
+            return Ok(said);
+        }
+        Err(Error::new(ErrorKind::InvalidInput, "something else was said under the id of this message"))
+    }
 }
 
 /// Leaves out who says what.
@@ -163,6 +171,13 @@ pub trait RoomStore: fmt::Debug + Send + Sync {
     /// repeating the call is safe.
     async fn say(&self, room: &str, message: &NewMessage) -> Result<Message>;
 
+    /// Returns the message if it was said, as [`say`](Self::say) would answer it, and says nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`say`](Self::say).
+    async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>>;
+
     /// Returns up to `limit` messages after the number `after`, the oldest ones.
     ///
     /// # Errors
@@ -193,6 +208,10 @@ macro_rules! forward {
                 (**self).say(room, message).await
             }
 
+            async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>> {
+                (**self).said(room, message).await
+            }
+
             async fn after(&self, room: &str, after: u64, limit: usize) -> Result<Vec<Message>> {
                 (**self).after(room, after, limit).await
             }
@@ -216,8 +235,4 @@ fn check_name(what: &str, name: &str) -> Result<()> {
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(())
-}
-
-fn said_otherwise() -> Error {
-    Error::new(ErrorKind::InvalidInput, "something else was said under the id of this message")
 }

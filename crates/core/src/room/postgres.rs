@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 
 use super::table::{AFTER, FORGET, LAST, SAID, keeping, messages, read, signed};
-use super::{Message, NewMessage, RoomStore, check_name, said_otherwise};
+use super::{Message, NewMessage, RoomStore, check_name};
 use crate::Result;
 use crate::database::{Migration, begin_postgres};
 
@@ -91,7 +91,20 @@ impl RoomStore for PostgresRooms {
             .and_then(|row| read(&row))
             .map_err(keeping)?;
         transaction.commit().await.map_err(keeping)?;
-        if said.text == *message.text() { Ok(said) } else { Err(said_otherwise()) }
+        message.as_said(said)
+    }
+
+    async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>> {
+        message.check(room)?;
+        let said = sqlx::query(SAID)
+            .bind(room)
+            .bind(&**message.author())
+            .bind(&**message.id())
+            .fetch_optional(&self.pool)
+            .await
+            .and_then(|row| row.as_ref().map(read).transpose())
+            .map_err(keeping)?;
+        said.map(|said| message.as_said(said)).transpose()
     }
 
     async fn after(&self, room: &str, after: u64, limit: usize) -> Result<Vec<Message>> {

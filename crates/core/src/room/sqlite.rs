@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::table::{AFTER, FORGET, LAST, SAID, keeping, messages, read, signed};
-use super::{Message, NewMessage, RoomStore, check_name, said_otherwise};
+use super::{Message, NewMessage, RoomStore, check_name};
 use crate::Result;
 use crate::database::{Migration, Writing};
 use crate::time::{Clock, SystemClock};
@@ -83,7 +83,20 @@ impl RoomStore for SqliteRooms {
             .and_then(|row| read(&row))
             .map_err(keeping)?;
         writing.commit().await.map_err(keeping)?;
-        if said.text == *message.text() { Ok(said) } else { Err(said_otherwise()) }
+        message.as_said(said)
+    }
+
+    async fn said(&self, room: &str, message: &NewMessage) -> Result<Option<Message>> {
+        message.check(room)?;
+        let said = sqlx::query(SAID)
+            .bind(room)
+            .bind(&**message.author())
+            .bind(&**message.id())
+            .fetch_optional(&self.pool)
+            .await
+            .and_then(|row| row.as_ref().map(read).transpose())
+            .map_err(keeping)?;
+        said.map(|said| message.as_said(said)).transpose()
     }
 
     async fn after(&self, room: &str, after: u64, limit: usize) -> Result<Vec<Message>> {
