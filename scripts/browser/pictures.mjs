@@ -99,6 +99,9 @@ const scenes = {
     const warning = await forecaster("POST", "/warnings", { region: "seoul", kind: "heavy_rain", text: "50 mm an hour until nine" });
     await forecaster("POST", `/warnings/${warning.id}/messages`, { id: "1", text: "Keep away from the river" });
     await minji("POST", `/warnings/${warning.id}/messages`, { id: "2", text: "The lower path is closed already" });
+    await person.write("Latitude", "37.5665");
+    await person.write("Longitude", "126.978");
+    await person.press("Look around");
     await person.press("Seoul Heavy rain");
     await person.sees("live");
     return "#near";

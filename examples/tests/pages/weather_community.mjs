@@ -8,6 +8,18 @@ export default async function ({ meet, step }) {
   const [forecaster, minji, jun] = await Promise.all([enter(meet, "예보관", "예보관"), enter(meet, "민지", "이웃"), enter(meet, "준", "이웃")]);
   const near = person => person.section("5km 안의 하늘");
   const post = (person, text) => near(person).getByRole("listitem").filter({ hasText: text });
+  const stands = async (person, [lat, lon] = ["위도", "경도"]) => {
+    await person.write(lat, "37.5665");
+    await person.write(lon, "126.978");
+  };
+  await step("of no place it is not said that nobody has posted there", async () => {
+    assert.equal(await minji.page.locator("#no-posts").isVisible(), false);
+    await stands(minji);
+    await minji.press("둘러보기");
+    await minji.sees("5km 안에 아직 글이 없습니다.");
+    await Promise.all([stands(forecaster), stands(jun)]);
+    await forecaster.press("둘러보기");
+  });
   await step("neighbours post what they see, and like what others posted once", async () => {
     await minji.choose("하늘", "비");
     await minji.write("무엇이 보이나요?", hostile);
@@ -129,7 +141,11 @@ export default async function ({ meet, step }) {
     await Promise.all([
       forecaster.sees("청계천은 아직 맑아요").then(() => forecaster.judge("forecaster", { showsHostile: true })),
       minji.judge("neighbour", { showsHostile: true }),
-      meet({ language: "en" }).then(stranger => stranger.judge("stranger", { showsHostile: true })),
+      meet({ language: "en" }).then(async stranger => {
+        await stands(stranger, ["Latitude", "Longitude"]);
+        await stranger.press("Look around");
+        await stranger.judge("stranger", { showsHostile: true });
+      }),
     ]);
   });
   await step("a lifted warning closes its room to new words", async () => {

@@ -4,7 +4,7 @@ const words = {
   ko: {
     title: "날씨 이웃", lead: "지금 내 하늘이 어떤지 5km 안의 이웃과 나눕니다. 특보가 나면 지역마다 이야기방이 열리고, 미션은 한 번씩 증명하고, 쿠폰은 먼저 온 순서대로 한 사람에 한 장입니다.",
     member: "이웃", forecaster: "예보관",
-    near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", noPlace: "위도와 경도를 적어 주세요.", sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
+    near: "5km 안의 하늘", where: "어디에 있나요?", lat: "위도", lon: "경도", look: "둘러보기", locate: "내 위치 쓰기", noLocation: "위치를 알 수 없습니다.", noPlace: "위도와 경도를 적어 주세요.", example: n => `예: ${n}`, sky: "하늘", postText: "무엇이 보이나요?", postButton: "올리기", posted: "올렸습니다.", noPosts: "5km 안에 아직 글이 없습니다.", more: "더 보기",
     like: "좋아요", dislike: "싫어요", views: n => `본 사람 ${n}`, away: m => m < 1000 ? `${m}m 거리` : `${(m / 1000).toFixed(1)}km 거리`, remove: "지우기", removed: "지웠습니다.",
     warnings: "특보", warn: "특보 내기", region: "지역", kind: "종류", warnText: "무엇이 예상되나요?", warnButton: "특보 내기", warned: "특보를 냈습니다. 이야기방이 열렸습니다.", warnedAlready: "같은 특보가 이미 나가 있습니다.", filter: "지역", all: "모든 지역", alsoLifted: "하루 안에 해제된 특보도", noWarnings: "지금은 특보가 없습니다.", lift: "해제", lifted: "해제했습니다. 방은 읽을 수만 있습니다.", enterRoom: "이야기방 열기",
     sayText: "할 말", sayButton: "보내기", closed: "해제되어 닫힘",
@@ -18,7 +18,7 @@ const words = {
   en: {
     title: "Weather community", lead: "How the sky looks to neighbours within 5 km. A warning opens a room for its region, a mission is proven once, and coupons go to those who come first, one a person.",
     member: "Neighbour", forecaster: "Forecaster",
-    near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", noPlace: "Write the latitude and the longitude of where you are.", sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
+    near: "The sky within 5 km", where: "Where are you?", lat: "Latitude", lon: "Longitude", look: "Look around", locate: "Use my location", noLocation: "Your location is not known.", noPlace: "Write the latitude and the longitude of where you are.", example: n => `e.g. ${n}`, sky: "Sky", postText: "What do you see?", postButton: "Post", posted: "Posted.", noPosts: "Nobody has posted within 5 km yet.", more: "Show more",
     like: "Like", dislike: "Dislike", views: n => `seen by ${n}`, away: m => m < 1000 ? `${m} m away` : `${(m / 1000).toFixed(1)} km away`, remove: "Delete", removed: "Deleted.",
     warnings: "Warnings", warn: "Warn", region: "Region", kind: "Of what", warnText: "What is to be expected?", warnButton: "Issue the warning", warned: "The warning is issued, and its room is open.", warnedAlready: "Such a warning is in force already.", filter: "Region", all: "all regions", alsoLifted: "also those lifted within a day", noWarnings: "There is no warning now.", lift: "Lift", lifted: "Lifted. The room can be read.", enterRoom: "Open the room",
     sayText: "Your message", sayButton: "Send", closed: "lifted and closed",
@@ -36,7 +36,7 @@ const seen = new Set(); // posts that were counted as seen since the page was lo
 const clock = at => new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = at => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
 const isForecaster = () => me?.role === "forecaster";
-let place = null; // what is looked around at
+let place = null, looked = null; // where one looks around, and of where it is known who has posted there
 // The first of the two fields that tells no place.
 const unplaced = () => [$("lat"), $("lon")].find(field => !field.value.trim() || !field.validity.valid);
 /** Where the fields say that one is; who left one empty, or wrote no such number, is told so and stands in it. */
@@ -44,8 +44,10 @@ function here() {
   const field = unplaced();
   if (!field) {
     const now = { lat: Number($("lat").value), lon: Number($("lon").value) };
-    if (place && (place.lat !== now.lat || place.lon !== now.lon)) posts.clear(); // they are near the other place
-    return place = now;
+    if (place?.lat === now.lat && place.lon === now.lon) return place;
+    place = now;
+    posts.clear(); // they are near the other place
+    return place;
   }
   field.focus();
   throw new Error(t("noPlace"));
@@ -53,7 +55,13 @@ function here() {
 
 // ---- posts
 const posts = paged({ first: () => `posts?lat=${place.lat}&lon=${place.lon}&limit=20`, draw() { drawPosts(); look(); }, button: $("more") });
-const refreshPosts = async () => { if (place) await posts.refresh(); };
+const refreshPosts = async () => {
+  const at = place;
+  if (!at) return;
+  await posts.refresh();
+  looked = at;
+  drawPosts();
+};
 // Counts what is shown as seen, once; the service counts once an hour.
 async function look() {
   if (!me) return;
@@ -73,7 +81,7 @@ async function react(post, reaction) {
   drawPosts();
 }
 function drawPosts() {
-  $("no-posts").hidden = posts.rows.length > 0;
+  $("no-posts").hidden = posts.rows.length > 0 || !place || looked !== place;
   const vote = (post, which) => button(`${which} ${post.id}`, `${t(which)} ${post[`${which}s`]}`, () => guarded(() => react(post, which)), { ariaPressed: me ? String(post.mine === which) : null, disabled: !me });
   swap($("posts"), posts.rows, ...posts.rows.map(post => make("li", {},
     make("span", { className: "tag" }, t("skies")[post.sky]),
@@ -237,6 +245,7 @@ begin({
   redraw() {
     $("post-form").hidden = !me;
     for (const id of ["warn-form", "mission-form", "drop-form"]) $(id).hidden = !isForecaster();
+    for (const [id, value] of [["lat", 37.5665], ["lon", 126.978]]) $(id).placeholder = t("example")(value);
     options($("sky"), t("skies"));
     options($("warn-region"), t("regions"));
     options($("warn-kind"), t("dangers"));
