@@ -21,9 +21,14 @@ const PROBLEM: &str = "application/problem+json";
 
 /// Serves the document at `/openapi.json`.
 pub fn router<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router<S> {
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-        operations.into_iter().flatten().for_each(tell_problems);
+        for operation in operations.into_iter().flatten() {
+            if path.contains('{') {
+                tell_unreadable(operation);
+            }
+            tell_problems(operation);
+        }
     }
     Router::new().route("/openapi.json", get(|| async move { Json(document) }))
 }
@@ -41,6 +46,14 @@ fn tell_too_many(operation: &mut Operation) {
     responses.entry("429".to_owned()).or_insert_with(|| {
         RefOr::T(problem("Asked too often: `Retry-After` says for how many seconds to wait"))
     });
+}
+
+/// A path may hold what is no UTF-8.
+fn tell_unreadable(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    responses
+        .entry("400".to_owned())
+        .or_insert_with(|| RefOr::T(problem("The address, or the request, cannot be read")));
 }
 
 /// Every error is a problem: those that the operation names, and those that may meet any request.

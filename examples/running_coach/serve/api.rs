@@ -222,7 +222,7 @@ async fn show(State(service): Shared, Id(id): Id) -> Answer<Json<Whole>> {
     request_body(content((NewDocument = "application/json"), (String = "text/plain"), (String = "text/markdown"),
         (String = "text/html"), (Vec<u8> = "application/pdf"))),
     responses((status = 201), (status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 501, body = Problem)))]
+    (status = 404, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 501, body = Problem)))]
 async fn store(
     State(service): Shared,
     caller: Caller,
