@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use super::Core;
-use super::call::{Message, forgotten};
+use super::call::Message;
 use super::child::{self, Time};
-use super::operator::{self, Decision, LeftAs, ORDER, check_value};
+use super::operator::{self, ORDER, check_value};
 use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
-use super::view::View;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
 use crate::fnv;
-use crate::machine::{self, Phase, State, record};
+use crate::machine::{self, Order, Phase, State};
 use crate::store::{Delivered, NewSignal, SagaId, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
 
@@ -103,7 +102,9 @@ impl<App: Send + Sync + 'static> Core<App> {
                 self.check_parent_of(id, decision).await?;
                 let Some(stored) = self.store.load(id).await? else { return Ok(false) };
                 let (definition, state) = self.read(&stored)?;
-                check_value(&definition, &state, decision)?;
+                if matches!(decision.order, Order::ForceDone(_)) {
+                    check_value(&definition, &state, decision)?;
+                }
                 audits = state.audits.len();
                 order(id, decision.write())
             }
@@ -120,7 +121,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         match self.store.deliver(signal).await {
             Ok(_) => {
                 if let Some(Message::Decision(decision)) = message.take() {
-                    let _ = decision.left.set(LeftAs { signal: as_signal, audits });
+                    let _ = decision.left.set(super::decide::LeftAs { signal: as_signal, audits });
                 }
                 self.tell_driver(id);
                 Ok(true)
@@ -129,35 +130,6 @@ impl<App: Send + Sync + 'static> Core<App> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
-    }
-}
-
-impl<App: Send + Sync + 'static> Core<App> {
-    /// Carries out a decision, and if it was left with the saga's driver waits for what became of it there.
-    pub(super) async fn decide(
-        self: &Arc<Self>,
-        saga: &str,
-        key: &Arc<str>,
-        decision: Decision,
-    ) -> Result<View> {
-        let decision = decision.made_anew();
-        let view = self.call(saga, key, Some(Message::Decision(decision.clone())), false).await?;
-        let Some(LeftAs { signal, audits }) = decision.left.get() else { return Ok(view) };
-        let stored = self.store.load(view.id).await?.ok_or_else(|| forgotten(view.id))?;
-        if stored.signals.iter().any(|waiting| waiting.id == *signal) {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                "the decision is left with the saga's driver, which has not come to it",
-            ));
-        }
-        let state = record::read(&stored.log, stored.version)?.state;
-        if !decision.is_carried_out(state.audits.get(*audits..).unwrap_or_default()) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "the decision came too late, and is recorded as refused",
-            ));
-        }
-        Ok(view)
     }
 }
 

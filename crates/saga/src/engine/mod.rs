@@ -3,6 +3,7 @@
 mod call;
 mod child;
 mod commit;
+mod decide;
 mod deliver;
 mod drive;
 mod handle;

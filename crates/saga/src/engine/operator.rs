@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::child::{self, Undone};
+use super::decide::LeftAs;
 use super::drive::caught;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
-use crate::machine::{Audit, Input, Order, State, StuckAt, decides_about};
+use crate::machine::{Input, Order, State, StuckAt, decides_about};
 use crate::{Error, ErrorKind, Result};
 
 /// The name under which decisions travel as signals; no answer is called so.
@@ -34,26 +35,17 @@ const MAX_WORDS: usize = 2_000;
 /// the pivot of which it is not known whether it was done is not skipped, and a child is decided about itself.
 #[derive(Clone, Debug)]
 pub struct Decision {
+    /// How it was left with the saga's driver, if it was.
+    pub(super) left: Arc<OnceLock<LeftAs>>,
     pub(super) order: Order,
     pub(super) who: Arc<str>,
     pub(super) why: Arc<str>,
     pub(super) at: Option<Arc<str>>,
-    /// How it was left with the saga's driver, if it was.
-    pub(super) left: Arc<OnceLock<LeftAs>>,
-}
-
-/// How a decision was left with the driver of a saga.
-#[derive(Debug)]
-pub(super) struct LeftAs {
-    /// The id of the signal as which it travels.
-    pub(super) signal: Arc<str>,
-    /// How many decisions the record told of before.
-    pub(super) audits: usize,
 }
 
 impl Decision {
     fn new(order: Order, who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
-        Self { order, who: who.into(), why: why.into(), at: None, left: Arc::default() }
+        Self { left: Arc::default(), order, who: who.into(), why: why.into(), at: None }
     }
 
     /// Binds the decision to the [step](super::View::step) that whoever made it saw the saga stand at: where it stands at another one by
@@ -148,18 +140,6 @@ impl Decision {
             return Err(Error::new(ErrorKind::InvalidInput, "a decision says who made it, and why"));
         }
         Ok(())
-    }
-
-    /// The same decision, made once more.
-    pub(super) fn made_anew(self) -> Self {
-        Self { left: Arc::default(), ..self }
-    }
-
-    /// Tells by a record whether the decision was carried out, once that came to it. Of two that say the same, what became of one became
-    /// of both.
-    pub(super) fn is_carried_out(&self, audits: &[Audit]) -> bool {
-        let name = self.order.name();
-        audits.iter().any(|it| *it.action == *name && it.who == self.who && it.why == self.why)
     }
 
     pub(super) fn input(&self) -> Input {
