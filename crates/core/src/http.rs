@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 
 use crate::time::Timestamp;
@@ -31,6 +31,34 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 /// Makes a wait of seconds; one that is too long to express is as long as waits are, one that is none is `None`.
 pub(crate) fn span(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// Reads the address of a server, which may be secret, and so is not shown; the error names it as `what`. It loses its fragment.
+///
+/// # Errors
+///
+/// `InvalidInput` if it is no URL of http or https.
+pub(crate) fn address(text: &str, what: &str) -> crate::Result<Url> {
+    let invalid = |why| Error::new(ErrorKind::InvalidInput, format!("{what} is {why}"));
+    let mut url = Url::parse(text.trim()).map_err(|source| invalid("no URL").with_source(source))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(invalid("not one of http or https"));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// Makes the value of a header that is a secret; the error names it as `what`, and never shows it.
+///
+/// # Errors
+///
+/// `InvalidInput` if it has characters that no header may have.
+pub(crate) fn secret(value: &str, what: &str) -> crate::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        Error::new(ErrorKind::InvalidInput, format!("{what} has characters that no header may have"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Reads a header that is text, without the white space around it.

@@ -119,18 +119,12 @@ impl GithubClient {
     ///
     /// `InvalidInput` if the address is no URL of http or https, or as [`new`](Self::new).
     pub fn at(base_url: &str, token: impl Into<GithubToken>) -> Result<Self> {
-        let base = Url::parse(base_url.trim())
-            .map_err(|source| invalid("the base URL of GitHub's API is no URL").with_source(source))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(invalid("the base URL of GitHub's API is not one of http or https"));
-        }
+        let base = http::address(base_url, "the base URL of GitHub's API")?;
         let token = token.into().0;
         if token.is_empty() {
             return Err(invalid("the token for GitHub is empty"));
         }
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| invalid("the token for GitHub has characters that no header may have"))?;
-        authorization.set_sensitive(true);
+        let authorization = http::secret(&format!("Bearer {token}"), "the token for GitHub")?;
         Ok(Self {
             host: http::host(&base),
             base,

@@ -112,10 +112,8 @@ impl SlackClient {
     ///
     /// `InvalidInput` if the address is no URL of http or https, or the token has characters that no header may have.
     pub fn at(base_url: &str, token: impl Into<SlackToken>) -> Result<Self> {
-        let base = address(base_url, "base URL of Slack's API")?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.into().0))
-            .map_err(|_| invalid("the Slack token has characters that no header may have"))?;
-        authorization.set_sensitive(true);
+        let base = http::address(base_url, "the base URL of Slack's API")?;
+        let authorization = http::secret(&format!("Bearer {}", token.into().0), "the Slack token")?;
         Ok(Self {
             host: http::host(&base),
             base,
@@ -372,23 +370,8 @@ fn is_refusal(error: &Error) -> bool {
     !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol)
 }
 
-/// Reads an address that may be secret, and so is not shown.
-pub(super) fn address(text: &str, what: &str) -> Result<Url> {
-    let mut url = Url::parse(text.trim())
-        .map_err(|source| invalid(&format!("the {what} is no URL")).with_source(source))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(invalid(&format!("the {what} is not one of http or https")));
-    }
-    url.set_fragment(None);
-    Ok(url)
-}
-
 pub(super) fn http_client() -> Result<reqwest::Client> {
     http::build_client(http::client_builder(Duration::from_secs(5)))
-}
-
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, message.to_owned())
 }
 
 /// Makes a request with a JSON body.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::SlackMessage;
-use super::client::{Failure, address, http_client, json, send};
+use super::client::{Failure, http_client, json, send};
 use crate::Result;
 use crate::Retry;
 use crate::http;
@@ -45,7 +45,7 @@ impl SlackWebhook {
     ///
     /// `InvalidInput` if the address is no URL of http or https.
     pub fn new(url: impl AsRef<str>) -> Result<Self> {
-        let url = address(url.as_ref(), "address of a Slack webhook")?;
+        let url = http::address(url.as_ref(), "the address of a Slack webhook")?;
         Ok(Self {
             host: http::host(&url),
             url,

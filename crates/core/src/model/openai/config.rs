@@ -395,13 +395,7 @@ impl OpenAiBuilder {
         let base = self.base_url.as_ref().map(|url| url.0.trim()).or(self.dialect.default_base_url());
         let base =
             base.ok_or_else(|| invalid("this kind of server has no base URL by default: one is needed"))?;
-        // The parser's error would not show the address, and neither does ours: it may hold a key.
-        let mut url =
-            Url::parse(base).map_err(|source| invalid("the base URL is not valid").with_source(source))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(invalid("the base URL is not one of http or https"));
-        }
-        url.set_fragment(None);
+        let mut url = http::address(base, "the base URL")?;
         let path = url.path().trim_end_matches('/').to_owned();
         let path = ["/chat/completions", "/embeddings"]
             .iter()
@@ -437,19 +431,13 @@ impl OpenAiBuilder {
         if let Some(key) = self.key.as_ref().filter(|key| !key.0.is_empty()) {
             let (name, prefix) =
                 if self.bearer { Dialect::OpenAi.key_header() } else { self.dialect.key_header() };
-            let value = HeaderValue::from_str(&format!("{prefix}{}", key.0));
-            let mut value =
-                value.map_err(|_| invalid("the API key has characters that no header may have"))?;
-            value.set_sensitive(true);
+            let value = http::secret(&format!("{prefix}{}", key.0), "the API key")?;
             headers.insert(name, value);
         }
         for (name, value) in &self.headers {
             let key = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| invalid("a header's name has characters that no header may have"))?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| {
-                invalid(&format!("the value of the header {key} has characters that no header may have"))
-            })?;
-            value.set_sensitive(true);
+            let value = http::secret(value, &format!("the value of the header {key}"))?;
             headers.insert(key, value);
         }
         Ok(headers)
