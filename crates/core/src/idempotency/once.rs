@@ -13,6 +13,8 @@ use super::{
 };
 use crate::Result;
 use crate::time::Clock;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::{Error, ErrorKind};
 
 /// What [`Once::run`] is given to do within its transaction.
 pub type Making<'c> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'c>>;
@@ -198,4 +200,10 @@ impl<S: fmt::Debug> fmt::Debug for Once<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Once").field("store", &self.store).finish_non_exhaustive()
     }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn taken_over() -> Error {
+    let message = "a request was taken over by another execution before its answer could be stored";
+    Error::new(ErrorKind::Conflict, message)
 }

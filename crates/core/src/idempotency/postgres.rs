@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 
+use super::once::taken_over;
 use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response, TransactionalStore};
 use crate::database::{Migration, begin_postgres, failed};
 use crate::lock::FencingToken;
@@ -175,13 +176,6 @@ impl From<Error> for Fault {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn taken_over() -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "a request was taken over by another execution before its answer could be stored",
-    )
 }
 
 async fn complete(

@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
+use super::once::taken_over;
 use super::{Begun, Claim, Execution, IdempotencyStore, RequestId, Response, TransactionalStore};
+use crate::Result;
 use crate::database::{Migration, Writing, failed};
 use crate::lock::FencingToken;
 use crate::time::{Clock, SystemClock, Timestamp};
-use crate::{Error, ErrorKind, Result};
 
 const MIGRATION: Migration = Migration {
     component: "idempotency keys",
@@ -51,7 +52,7 @@ impl SqliteIdempotency {
     /// Makes the tables if they are missing.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if a newer program has changed their layout; otherwise as the calls.
+    /// `Unsupported` if a newer program has changed their layout; otherwise as the calls.
     pub async fn migrate(&self) -> Result<()> {
         MIGRATION.on_sqlite(&self.pool).await
     }
@@ -61,7 +62,7 @@ impl SqliteIdempotency {
     /// Answer with [`Reply::Stored`](super::Reply::Stored) once it has committed.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] if another execution has taken the request over: roll back, and the effect has not happened
+    /// `Conflict` if another execution has taken the request over: roll back, and the effect has not happened
     /// twice. As the calls otherwise.
     pub async fn complete_in(
         &self,
@@ -69,11 +70,9 @@ impl SqliteIdempotency {
         execution: &Execution,
         response: &Response,
     ) -> Result<()> {
-        if self.store(connection, execution.id(), execution.token(), response, execution.ttl()).await? {
-            return Ok(());
-        }
-        let message = "a request was taken over by another execution before its answer could be stored";
-        Err(Error::new(ErrorKind::Conflict, message))
+        let done =
+            self.store(connection, execution.id(), execution.token(), response, execution.ttl()).await?;
+        if done { Ok(()) } else { Err(taken_over()) }
     }
 
     /// Deletes up to `limit` requests whose time has passed; returns how many.
