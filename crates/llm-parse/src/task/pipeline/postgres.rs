@@ -55,10 +55,7 @@ impl PostgresTaskStore {
 #[async_trait]
 impl TaskStore for PostgresTaskStore {
     async fn put(&self, record: TaskRecord) -> Result<TaskRecord> {
-        let text = serde_json::to_string(&record)
-            .map_err(|_| Error::new(ErrorKind::InvalidInput, "a task record cannot be written as JSON"))?;
-        let version = i64::try_from(record.version)
-            .map_err(|_| Error::new(ErrorKind::InvalidInput, "the version of a post is above 2^63 - 1"))?;
+        let (text, version) = record.written()?;
         let done = sqlx::query(include_str!("sql/postgres_put.sql"))
             .bind(&record.post_id)
             .bind(version)

@@ -123,6 +123,17 @@ impl TaskRecord {
         })
     }
 
+    /// Tells what a table keeps of it: the record, and its version.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(super) fn written(&self) -> Result<(String, i64)> {
+        let invalid = |what| pumasi_core::Error::new(pumasi_core::ErrorKind::InvalidInput, what);
+        let text =
+            serde_json::to_string(self).map_err(|_| invalid("a task record cannot be written as JSON"))?;
+        let version =
+            i64::try_from(self.version).map_err(|_| invalid("the version of a post is above 2^63 - 1"))?;
+        Ok((text, version))
+    }
+
     /// Makes the record of a post that was just accepted.
     pub fn pending(post: Post, version: u64, round: u32, cause: EventId) -> Self {
         Self { round, post: Some(post.clone()), ..Self::bare(post.id, version, cause, TaskState::Pending) }
