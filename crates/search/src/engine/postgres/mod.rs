@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pumasi_core::database::{begin_postgres, failed};
 use pumasi_core::time::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Row as _, Transaction};
 
 use super::{Applied, Change, SearchEngine, Stamp, Status};
 use crate::page::{Gap, Page, Total};
@@ -101,12 +101,7 @@ impl PostgresEngine {
 
     async fn make(&self) -> Result<()> {
         let making = at("making the tables of the index");
-        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&making)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&making)?;
+        let mut transaction = self.begin_alone().await.map_err(&making)?;
         sqlx::raw_sql(include_str!("sql/index.sql")).execute(&mut *transaction).await.map_err(&making)?;
         let wanted = self.schema.fingerprint();
         let known: Option<String> =
@@ -157,20 +152,8 @@ impl PostgresEngine {
     /// `Unavailable` where the database cannot be reached.
     pub async fn rebuild(&self) -> Result<Self> {
         let making = at("making an index beside the one in use");
-        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&making)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&making)?;
-        let unfinished: Vec<i64> = sqlx::query_scalar(
-            "DELETE FROM pumasi_search_index WHERE name = $1 AND NOT in_use RETURNING generation",
-        )
-        .bind(self.schema.name())
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(&making)?;
-        for generation in unfinished {
+        let mut transaction = self.begin_alone().await.map_err(&making)?;
+        for generation in self.retire(&mut transaction, false).await.map_err(&making)? {
             self.drop_table(&mut transaction, generation).await?;
         }
         let generation = self.index(&mut transaction).await?.generation.saturating_add(1);
@@ -190,19 +173,8 @@ impl PostgresEngine {
             return Err(Error::new(ErrorKind::InvalidInput, "this is not an index that was built anew"));
         };
         let switching = at("switching to another index");
-        let mut transaction = begin_postgres(&self.pool, "BEGIN").await.map_err(&switching)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&switching)?;
-        let old: Vec<i64> = sqlx::query_scalar(
-            "DELETE FROM pumasi_search_index WHERE name = $1 AND in_use RETURNING generation",
-        )
-        .bind(self.schema.name())
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(&switching)?;
+        let mut transaction = self.begin_alone().await.map_err(&switching)?;
+        let old = self.retire(&mut transaction, true).await.map_err(&switching)?;
         let moved =
             sqlx::query("UPDATE pumasi_search_index SET in_use = TRUE WHERE name = $1 AND generation = $2")
                 .bind(self.schema.name())
@@ -217,6 +189,19 @@ impl PostgresEngine {
             self.drop_table(&mut transaction, generation).await?;
         }
         transaction.commit().await.map_err(&switching)
+    }
+
+    /// Begins a transaction beside which no other one makes, switches or drops an index.
+    async fn begin_alone(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let mut transaction = begin_postgres(&self.pool, "BEGIN").await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Takes the indexes out of the list that are in use, or those that are not; their tables are left.
+    async fn retire(&self, connection: &mut PgConnection, in_use: bool) -> sqlx::Result<Vec<i64>> {
+        let sql = "DELETE FROM pumasi_search_index WHERE name = $1 AND in_use = $2 RETURNING generation";
+        sqlx::query_scalar(sql).bind(self.schema.name()).bind(in_use).fetch_all(connection).await
     }
 
     async fn drop_table(&self, connection: &mut PgConnection, generation: i64) -> Result<()> {
