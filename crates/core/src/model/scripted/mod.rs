@@ -1,184 +1,21 @@
 //! A model for tests that answers by script.
 
+mod play;
+mod reply;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::stream;
 
-use super::{
-    ChatChunk, ChatModel, ChatRequest, ChatResponse, ChatStream, FinishReason, ModelCapabilities, ToolCall,
-    Usage,
-};
+use self::play::{Guard, Passing, Play};
+pub use self::reply::Reply;
+use super::{ChatModel, ChatRequest, ChatResponse, ChatStream, ModelCapabilities};
 use crate::time::Clock;
-use crate::{Error, ErrorKind, Result, Retry};
-
-/// One answer of a [`ScriptedModel`]: pieces of text, how long they take, and how they end.
-///
-/// `Debug` shows sizes, never the text.
-///
-/// ```
-/// use std::time::Duration;
-/// use pumasi_core::ErrorKind;
-/// use pumasi_core::model::{Reply, Usage};
-///
-/// let slow = Reply::chunks(["{\"title\":", " \"달리기\"}"])
-///     .with_usage(Usage::new(120, 9))
-///     .with_delay(Duration::from_secs(3));
-/// let cut = Reply::chunks(["{\"title\":", " \"달리"]).cut(ErrorKind::Unavailable);
-/// # let _ = (slow, cut);
-/// ```
-#[derive(Clone)]
-pub struct Reply {
-    chunks: Vec<String>,
-    tool_calls: Vec<ToolCall>,
-    usage: Option<Usage>,
-    end: End,
-    delay: Duration,
-    chunk_delay: Duration,
-}
-
-#[derive(Clone)]
-enum End {
-    Finish(FinishReason),
-    Fail(ErrorKind, Option<Retry>),
-    Never,
-}
-
-impl Reply {
-    /// Answers `text`, in one piece.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::chunks([text])
-    }
-
-    /// Answers these pieces, one chunk each when streamed, joined when asked for the whole.
-    pub fn chunks(chunks: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            chunks: chunks.into_iter().map(Into::into).collect(),
-            tool_calls: Vec::new(),
-            usage: None,
-            end: End::Finish(FinishReason::Stop),
-            delay: Duration::ZERO,
-            chunk_delay: Duration::ZERO,
-        }
-    }
-
-    /// Answers `text` in pieces of `characters` characters.
-    pub fn in_pieces(text: &str, characters: std::num::NonZeroUsize) -> Self {
-        let mut chunks = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let end = rest.char_indices().nth(characters.get()).map_or(rest.len(), |(at, _)| at);
-            let (piece, tail) = rest.split_at(end);
-            chunks.push(piece);
-            rest = tail;
-        }
-        Self::chunks(chunks)
-    }
-
-    /// Calls tools.
-    pub fn tool_calls(calls: impl IntoIterator<Item = ToolCall>) -> Self {
-        Self {
-            tool_calls: calls.into_iter().collect(),
-            end: End::Finish(FinishReason::ToolCalls),
-            ..Self::chunks(Vec::<String>::new())
-        }
-    }
-
-    /// Fails before any text, with an error of `kind` and its usual retry class.
-    pub fn error(kind: ErrorKind) -> Self {
-        Self { end: End::Fail(kind, None), ..Self::chunks(Vec::<String>::new()) }
-    }
-
-    /// Never answers: the call ends by its timeout or by being dropped.
-    pub fn hang() -> Self {
-        Self { end: End::Never, ..Self::chunks(Vec::<String>::new()) }
-    }
-
-    /// Breaks off with an error of `kind` after the pieces; asked for the whole, only the error is given.
-    #[must_use]
-    pub fn cut(mut self, kind: ErrorKind) -> Self {
-        self.end = End::Fail(kind, None);
-        self
-    }
-
-    /// Stalls for ever after the pieces.
-    #[must_use]
-    pub fn stall(mut self) -> Self {
-        self.end = End::Never;
-        self
-    }
-
-    /// Sets the retry class of the error; no effect on a reply that does not fail.
-    #[must_use]
-    pub fn with_retry(mut self, class: Retry) -> Self {
-        if let End::Fail(_, retry) = &mut self.end {
-            *retry = Some(class);
-        }
-        self
-    }
-
-    /// Sets the tokens used; a failing reply carries them in [`Error::usage`].
-    #[must_use]
-    pub fn with_usage(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage);
-        self
-    }
-
-    /// Sets why the answer ends; no effect on a reply that fails or hangs.
-    #[must_use]
-    pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
-        if let End::Finish(finish) = &mut self.end {
-            *finish = reason;
-        }
-        self
-    }
-
-    /// Sets how long the model is silent before the first piece, or the error.
-    #[must_use]
-    pub fn with_delay(mut self, delay: Duration) -> Self {
-        self.delay = delay;
-        self
-    }
-
-    /// Sets how long every further piece takes.
-    #[must_use]
-    pub fn with_chunk_delay(mut self, delay: Duration) -> Self {
-        self.chunk_delay = delay;
-        self
-    }
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = match &self.end {
-            End::Finish(reason) => format!("{reason:?}"),
-            End::Fail(kind, _) => kind.to_string(),
-            End::Never => "never".to_owned(),
-        };
-        f.debug_struct("Reply")
-            .field("chunks", &self.chunks.len())
-            .field("bytes", &self.chunks.iter().map(String::len).sum::<usize>())
-            .field("tool_calls", &self.tool_calls.len())
-            .field("end", &end)
-            .field("delay", &self.delay)
-            .finish_non_exhaustive()
-    }
-}
-
-impl From<ChatResponse> for Reply {
-    fn from(response: ChatResponse) -> Self {
-        Self {
-            tool_calls: response.message.tool_calls,
-            usage: response.usage,
-            end: End::Finish(response.finish_reason),
-            ..Self::text(response.message.content)
-        }
-    }
-}
+use crate::{Error, ErrorKind, Result};
 
 type Answer = dyn Fn(&ChatRequest) -> Reply + Send + Sync;
 
@@ -385,141 +222,17 @@ impl ChatModel for ScriptedModel {
     }
 }
 
-/// A reply being given.
-struct Play {
-    time: Passing,
-    model: String,
-    chunks: VecDeque<String>,
-    tool_calls: Vec<ToolCall>,
-    usage: Option<Usage>,
-    end: Option<End>,
-    delay: Duration,
-    chunk_delay: Duration,
-    guard: Guard,
-}
-
-impl Play {
-    /// Gives the next chunk; `None` after the last one.
-    async fn next(&mut self) -> Result<Option<ChatChunk>> {
-        if self.end.is_none() {
-            return Ok(None);
-        }
-        let delay = std::mem::replace(&mut self.delay, self.chunk_delay);
-        let waited = self.time.wait(delay).await;
-        waited.map_err(|error| self.over(error))?;
-        if let Some(content) = self.chunks.pop_front() {
-            return Ok(Some(ChatChunk::text(content)));
-        }
-        match self.end.take() {
-            Some(End::Finish(reason)) => {
-                self.guard.done();
-                let mut last = ChatChunk::end(reason, self.usage);
-                last.tool_calls = std::mem::take(&mut self.tool_calls);
-                Ok(Some(last))
-            }
-            Some(End::Fail(kind, retry)) => {
-                let error = Error::new(kind, format!("model {} failed as scripted: {kind}", self.model));
-                let error = match retry {
-                    Some(retry) => error.with_retry(retry),
-                    None => error,
-                };
-                Err(self.over(error))
-            }
-            Some(End::Never) => {
-                let waited = self.time.wait(Duration::MAX).await;
-                Err(self.over(waited.err().unwrap_or_else(|| timed_out(Duration::MAX))))
-            }
-            None => Ok(None),
-        }
-    }
-
-    fn over(&mut self, error: Error) -> Error {
-        self.end = None;
-        self.guard.done();
-        error.with_known_usage(self.usage)
-    }
-}
-
-/// The time a call has taken, on a clock or imagined, against its timeout.
-struct Passing {
-    clock: Option<(Arc<dyn Clock>, Instant)>,
-    imagined: Duration,
-    timeout: Option<Duration>,
-}
-
-impl Passing {
-    fn new(clock: Option<Arc<dyn Clock>>, timeout: Option<Duration>) -> Self {
-        let clock = clock.map(|clock| {
-            let started = clock.instant();
-            (clock, started)
-        });
-        Self { clock, imagined: Duration::ZERO, timeout }
-    }
-
-    fn elapsed(&self) -> Duration {
-        match &self.clock {
-            Some((clock, started)) => clock.instant().saturating_duration_since(*started),
-            None => self.imagined,
-        }
-    }
-
-    async fn wait(&mut self, delay: Duration) -> Result<()> {
-        let left = self.timeout.map(|timeout| timeout.saturating_sub(self.elapsed()));
-        let wait = left.map_or(delay, |left| left.min(delay));
-        match &self.clock {
-            None if delay == Duration::MAX && left.is_none() => std::future::pending::<()>().await,
-            None => self.imagined = self.imagined.saturating_add(wait),
-            Some(_) if wait == Duration::MAX => std::future::pending::<()>().await,
-            Some((clock, _)) if !wait.is_zero() => clock.sleep(wait).await,
-            Some(_) => {}
-        }
-        match self.timeout {
-            Some(timeout) if self.elapsed() >= timeout => Err(timed_out(timeout)),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn timed_out(timeout: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, format!("the scripted model did not answer within {timeout:?}"))
-}
-
-/// Counts a call as open until it is done or dropped.
-struct Guard {
-    shared: Arc<Shared>,
-    done: bool,
-}
-
-impl Guard {
-    fn new(shared: Arc<Shared>) -> Self {
-        shared.open.fetch_add(1, Ordering::SeqCst);
-        Self { shared, done: false }
-    }
-
-    fn done(&mut self) {
-        if !std::mem::replace(&mut self.done, true) {
-            self.shared.open.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.done {
-            self.shared.cancelled.fetch_add(1, Ordering::SeqCst);
-            self.done();
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::model::Message;
+    use crate::Retry;
+    use crate::model::{FinishReason, Message, ToolCall, Usage};
     use crate::time::ManualClock;
     use futures_util::{FutureExt, StreamExt};
 
