@@ -1,14 +1,14 @@
 //! The end of an answer: what is only known once all of it was read.
 
 use super::aside::{is_set_aside, leads_to_value};
+use super::closer::{Found, find_quote};
 use super::cue::{self, Neighbours};
 use super::document::{Candidate, Cue, Document, LARGEST, Limits, Origin, Recycled, clip};
 use super::key::key_at;
+use super::literal::classify;
 use super::machine::{Machine, Shape, State};
 use super::prose::Block;
 use super::scan::{Input, Solid, Tri, is_quote};
-use super::string::{Found, find_quote};
-use super::word::classify;
 use crate::report::Rule;
 use crate::tree::{Kind, NONE, Node, NodeId, Quote, Span, Text};
 

@@ -240,8 +240,8 @@ pub(super) fn key_at(cx: Input<'_>, at: usize, loose: bool) -> Tri {
     }
     if is_quote(byte) || (byte == b'\\' && cx.at(at + 1) == b'"') {
         let start = if byte == b'\\' { at + 2 } else { at + len };
-        return match super::string::find_quote(cx, start, byte) {
-            super::string::Found::At(end) => match cx.solid(end) {
+        return match super::closer::find_quote(cx, start, byte) {
+            super::closer::Found::At(end) => match cx.solid(end) {
                 Solid::Wait => Tri::Wait,
                 Solid::End => Tri::No,
                 Solid::At { at, .. } => {
@@ -249,9 +249,9 @@ pub(super) fn key_at(cx: Input<'_>, at: usize, loose: bool) -> Tri {
                     if sign == b':' || sign == b'=' { Tri::Yes } else { arrow_at(cx, at).0 }
                 }
             },
-            super::string::Found::Wait => Tri::Wait,
-            super::string::Found::End => Tri::from(loose && cx.eof),
-            super::string::Found::Far => Tri::No,
+            super::closer::Found::Wait => Tri::Wait,
+            super::closer::Found::End => Tri::from(loose && cx.eof),
+            super::closer::Found::Far => Tri::No,
         };
     }
     loose_key_at(cx, at)

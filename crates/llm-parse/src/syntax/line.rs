@@ -79,7 +79,7 @@ fn field(cx: Input<'_>, at: usize, end: usize) -> Entry {
         return Entry::None;
     }
     if is_quote(first) && first != b'`' {
-        let super::string::Found::At(close) = super::string::find_quote(cx, at + len, first) else {
+        let super::closer::Found::At(close) = super::closer::find_quote(cx, at + len, first) else {
             return Entry::None;
         };
         let (colon, width) = cx.punct(close);

@@ -6,6 +6,7 @@
 
 mod aside;
 mod bracket;
+mod closer;
 mod cue;
 mod document;
 mod escape;
@@ -13,6 +14,7 @@ mod finish;
 mod key;
 mod line;
 mod listen;
+mod literal;
 mod machine;
 mod nodes;
 mod outline;

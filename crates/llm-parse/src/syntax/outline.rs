@@ -4,10 +4,10 @@
 
 use super::document::{Origin, clip};
 use super::line::{Entry, Line, entry, is_blank, lines, not_an_item};
+use super::literal::classify;
 use super::machine::{Key, Machine, Shape, State};
 use super::region::Region;
 use super::scan::Input;
-use super::word::classify;
 use crate::report::{Rule, Severity};
 use crate::tree::{Kind, Node, Quote, Span, Text};
 

@@ -1,9 +1,9 @@
 //! Between candidates: prose, code fences, reasoning blocks, and where the next value may start.
 
+use super::closer::{Found, find_quote};
 use super::document::{Origin, clip};
 use super::machine::{Machine, Recorded, Shape, State};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
-use super::string::{Found, find_quote};
 use crate::report::Rule;
 use crate::tree::Span;
 

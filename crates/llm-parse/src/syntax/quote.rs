@@ -1,9 +1,10 @@
 //! Which quote ends a string: decided by what follows, within a bounded distance.
 
+use super::closer::{Found, find_quote};
 use super::key::{arrow_at, key_at};
 use super::machine::{Machine, Shape};
 use super::scan::{Input, LOOK, Solid, Tri, is_ident, is_quote};
-use super::string::{Found, Role, Verdict, find_quote};
+use super::string::{Role, Verdict};
 
 /// Tells whether a literal stands at `at`.
 pub(super) fn literal_at(cx: Input<'_>, at: usize) -> Tri {
