@@ -31,6 +31,7 @@ mod engine;
 mod error;
 mod extraction;
 mod extractor;
+mod fence;
 mod form;
 mod grounding;
 mod language;

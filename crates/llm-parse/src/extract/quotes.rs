@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::fence::JOINER;
 use super::marks::{Leaf, Marks};
-use super::prompt::{JOINER, Shot};
+use super::prompt::Shot;
 use super::{Missing, MissingQuote, Quote, QuoteFit, SourceSpan, Support, pointer};
 use crate::ground::{self, Aligner, Doubt, Fit, Miss, Origin};
 

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::Job;
 use super::ask::Asked;
+use crate::extract::fence::Fence;
 use crate::extract::form::Form;
-use crate::extract::prompt::{Again, Fence};
+use crate::extract::prompt::Again;
 use crate::extract::read::{Draft, Fault, Reader};
 use crate::extract::{AttemptKind, ExtractError, ExtractErrorKind, Result, Unresolved, pointer};
 

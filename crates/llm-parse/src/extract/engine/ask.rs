@@ -10,8 +10,9 @@ use pumasi_core::{Error, ErrorKind};
 
 use super::call::Call;
 use super::{Engine, Job};
+use crate::extract::fence::Fence;
 use crate::extract::form::Form;
-use crate::extract::prompt::{Fence, Question, TOOL_NAME};
+use crate::extract::prompt::{Question, TOOL_NAME};
 use crate::extract::repetition::Repetition;
 use crate::extract::sighting::Watch;
 use crate::extract::{AskMode, Attempt, AttemptKind, ExtractError, ExtractErrorKind, Result};

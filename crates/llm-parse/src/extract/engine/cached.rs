@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::Job;
 use super::ask::Asked;
+use crate::extract::fence::Fence;
 use crate::extract::merge::Part;
-use crate::extract::prompt::Fence;
 use crate::extract::read::Draft;
 use crate::extract::{AskMode, Attempt, AttemptKind};
 

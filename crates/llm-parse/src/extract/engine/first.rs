@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::Job;
 use super::ask::{Answer, Asked};
+use crate::extract::fence::Fence;
 use crate::extract::form::{Form, WRAPPER};
-use crate::extract::prompt::Fence;
 use crate::extract::read::{Draft, Fault, kind_of};
 use crate::extract::refusal::{self, NotEmpty};
 use crate::extract::{

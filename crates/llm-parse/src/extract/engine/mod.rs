@@ -19,11 +19,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::cache::AnswerCache;
+use super::fence::Fence;
 use super::form::Form;
 use super::ledger::Ledger;
 use super::marks::Marks;
 use super::merge::Part;
-use super::prompt::{Fence, Prompt, Shot};
+use super::prompt::{Prompt, Shot};
 use super::quotes::Judge;
 use super::read::{Draft, Fault, Reader};
 use super::sighting::Tell;
