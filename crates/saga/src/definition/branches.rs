@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::builder::{Allowed, BeforePivot, Draft};
+use super::builder::Draft;
+use super::state::{Allowed, BeforePivot};
 use super::{Cons, Gather, Policy, WhenExhausted};
 use crate::step::{Compensate, Step};
 

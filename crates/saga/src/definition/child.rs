@@ -9,8 +9,9 @@ use pumasi_core::resilience::Backoff;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::builder::{SagaBuilder, Target, Undoes};
+use super::builder::{SagaBuilder, Target};
 use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable};
+use super::state::Undoes;
 use super::{ChildPlan, Cons, Definition, Gather, Inputs, Plan, Policy, UnitKind};
 use crate::engine::{Child, Stand, Wanted, place};
 use crate::machine::Settled;

@@ -10,6 +10,7 @@ pub(crate) mod erased;
 mod finite;
 mod plan;
 mod policy;
+mod state;
 mod svg;
 mod versions;
 
@@ -19,17 +20,18 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use branches::{AnyBranch, Branch, Branches, Branching, Compensated, NoCompensation, Plain};
+pub use builder::SagaBuilder;
 pub(crate) use builder::UnitCode;
-pub use builder::{
-    AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastTransaction, LastUndo, LastWait, Nothing,
-    SagaBuilder, Tried, Undoes,
-};
 pub use child::{Ended, LastChild};
 pub use context::{Cons, Gather, Has, Here, Inputs, Nil, There};
 pub use draw::Look;
 pub(crate) use draw::{AS_NAMED, Looks};
 pub use plan::{ChildPlan, LatePlan, Plan, UndoPlan, UnitKind, UnitPlan};
 pub use policy::{Policy, WhenExhausted};
+pub use state::{
+    AfterPivot, Allowed, BeforePivot, LastLate, LastStep, LastTransaction, LastUndo, LastWait, Nothing,
+    Tried, Undoes,
+};
 pub use versions::Incompatible;
 
 /// Where definitions begin: `Saga::<Key, App>::new("registration", 1)`.
