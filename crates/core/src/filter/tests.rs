@@ -323,15 +323,17 @@ fn the_canonical_form_of_a_deep_filter_takes_hardly_longer_than_that_of_a_flat_o
             let beside = Field::<i64>::new("b").eq(i64::try_from(level).unwrap());
             filter = if level % 2 == 0 { filter.or(beside) } else { filter.and(beside) };
         }
-        (0..5)
-            .map(|_| {
-                let began = std::time::Instant::now();
-                assert!(filter.canonical().as_str().len() > 5_000);
-                began.elapsed()
-            })
-            .min()
-            .unwrap()
+        let began = std::time::Instant::now();
+        assert!(filter.canonical().as_str().len() > 5_000);
+        began.elapsed()
     };
-    let (flat, deep) = (took(1), took(30));
-    assert!(deep < flat * 3, "1 level took {flat:?}, 30 took {deep:?}");
+    // The shortest times are those that other work on the machine disturbed least.
+    let (mut flat, mut deep) = (took(1), took(30));
+    for _ in 0..100 {
+        if deep < flat * 3 {
+            return;
+        }
+        (flat, deep) = (flat.min(took(1)), deep.min(took(30)));
+    }
+    panic!("1 level took {flat:?}, 30 took {deep:?}");
 }
