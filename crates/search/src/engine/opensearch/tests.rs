@@ -85,8 +85,8 @@ async fn search(urls: &[String]) -> Search {
 async fn a_node_that_hangs_gets_its_share_of_the_time_and_is_left_alone_then() {
     let ((hangs, asked), (well, _)) = (node(Node::Hangs), node(Node::Well));
     let engine = OpenSearchEngine::new(schema(), &[hangs, well]).unwrap();
-    engine.search(&Query::new("러닝"), Duration::from_secs(3)).await.unwrap();
-    engine.search(&Query::new("러닝"), Duration::from_secs(3)).await.unwrap();
+    engine.search(&Query::new("러닝"), Duration::from_secs(6)).await.unwrap();
+    engine.search(&Query::new("러닝"), Duration::from_secs(6)).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
