@@ -133,17 +133,21 @@ async fn a_page_of_orders_costs_as_many_questions_as_one_order_and_the_newest_co
         site.ended(if number < 5 { "l01" } else { LECTURE }, name).await;
     }
     let asked = |of: &str| site.service.logs().lines().filter(|line| line.contains(of)).count();
-    let count = async |limit: usize| {
-        let before = (asked("FROM orders"), asked("FROM charges"));
-        let page = site.get(&format!("/orders?limit={limit}"), Operator).await;
-        assert_eq!(page.as_array().unwrap().len(), limit);
-        // What the service has written is read by another thread: all of it, once the question after it is there.
+    // What the service has written is read by another thread: all of it, once the question after it is there.
+    let read = async || {
         let (todos, deadline) = (asked("FROM todos"), Instant::now() + Duration::from_mins(1));
         site.get("/todos", Member("민수")).await;
         while asked("FROM todos") == todos {
             assert!(Instant::now() < deadline, "its questions are not in its logs");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    };
+    let count = async |limit: usize| {
+        read().await;
+        let before = (asked("FROM orders"), asked("FROM charges"));
+        let page = site.get(&format!("/orders?limit={limit}"), Operator).await;
+        assert_eq!(page.as_array().unwrap().len(), limit);
+        read().await;
         (asked("FROM orders") - before.0, asked("FROM charges") - before.1)
     };
     let (one, ten) = (count(1).await, count(10).await);
