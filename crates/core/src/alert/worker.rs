@@ -16,7 +16,7 @@ use super::rules::Rules;
 use crate::resilience::{Backoff, Jitter, Random};
 use crate::slack::{SlackClient, SlackMessage, SlackWebhook};
 use crate::time::{Clock, FAR, Timestamp, after};
-use crate::{ErrorKind, Result, Retry};
+use crate::{Error, ErrorKind, Result, Retry};
 
 /// How many kinds of errors one message tells of.
 const KINDS: usize = 10;
@@ -212,7 +212,13 @@ impl Worker {
             }
             let (message, destination) = (self.message(&batch), self.destination.clone());
             let outcome = self.within(left, destination.post(&message)).await;
+            // A number alone that Slack refuses it would refuse again at once.
+            let is_over =
+                batch.entries.is_empty() && matches!(&outcome, Some(Err(error)) if is_of_the_message(error));
             self.settle(batch, outcome);
+            if is_over {
+                return;
+            }
         }
     }
 
@@ -244,8 +250,7 @@ impl Worker {
                     tracing::info!(%since, "alerts reach Slack again");
                 }
             }
-            Some(Err(error)) if error.kind() == ErrorKind::InvalidInput => {
-                // The message itself is at fault, and would be again; Slack is well.
+            Some(Err(error)) if is_of_the_message(&error) => {
                 tracing::warn!(error = %error, "Slack refuses an alert; its errors are only counted");
                 self.count_failure(error.kind());
                 self.not_before = after(now, self.pace.interval);
@@ -286,4 +291,9 @@ impl Worker {
         self.ledger.counts.failures.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("pumasi_alert_failures_total", "kind" => kind.as_str()).increment(1);
     }
+}
+
+/// Whether the message itself is at fault, and would be again; Slack is well.
+fn is_of_the_message(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidInput
 }

@@ -380,11 +380,13 @@ async fn a_kind_is_told_again_after_its_time_with_what_was_counted_since() {
 #[tokio::test]
 async fn a_message_that_slack_refuses_is_given_up_and_counted() {
     let slack = Slack::start(Reply::of(400, &[], "invalid_payload")).await;
-    let alerts = slack.alerts().start().unwrap();
+    let alerts =
+        slack.alerts().with_gathering(Duration::MAX).with_interval(Duration::from_mins(10)).start().unwrap();
     let _watched = watched(&alerts);
     (0..5).for_each(|_| tracing::error!("x"));
     alerts.flush().await;
     assert_eq!((alerts.stats().pending, alerts.stats().spilled), (0, 5));
+    assert_eq!(slack.server.received().len(), 2, "the message, and that it was not kept");
     slack.recover();
     alerts.flush().await;
     assert_eq!(slack.counts(), (0, 5));
