@@ -105,7 +105,7 @@ mod tests {
     async fn those_who_were_answered_together_come_back_together() {
         let (asked, mut incoming) = mpsc::unbounded_channel();
         let mut company = Company::default();
-        company.answered(3, Duration::from_secs(16));
+        company.answered(3, Duration::from_secs(32));
         let sender = std::thread::spawn(move || {
             for _ in 0..3 {
                 assert!(asked.send(request()).is_ok());
@@ -123,7 +123,7 @@ mod tests {
     async fn who_came_meanwhile_is_no_company_that_was_expected() {
         let (asked, mut incoming) = mpsc::unbounded_channel();
         let mut company = Company::default();
-        company.answered(2, Duration::from_secs(16));
+        company.answered(2, Duration::from_secs(32));
         for _ in 0..2 {
             assert!(asked.send(request()).is_ok());
         }
