@@ -275,4 +275,18 @@ impl Desk {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
+
+    /// Reads the metrics again until they tell all that is wanted, for up to a minute.
+    pub(crate) async fn metrics(&self, wanted: &[&str]) -> String {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let answer = self.client.get(self.service.url("/metrics")).send().await.unwrap();
+            let metrics = answer.text().await.unwrap();
+            if wanted.iter().all(|wanted| metrics.contains(wanted)) {
+                return metrics;
+            }
+            assert!(Instant::now() < deadline, "{wanted:?} is not in {metrics}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
 }

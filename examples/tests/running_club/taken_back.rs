@@ -160,13 +160,9 @@ async fn boards_and_achievements_say_how_far_they_are_behind_the_runs() {
         let board = club.get(path, Runner("민지")).await;
         assert!(board["waiting"] == 1 && board["lag_ms"].as_u64().unwrap() > 2_500, "{board}");
     }
-    let metrics = club.client.get(club.service.url("/metrics")).send().await.unwrap().text().await.unwrap();
     for follower in ["boards", "achievements"] {
-        assert!(
-            metrics.contains(&format!("club_waiting_events{{follower=\"{follower}\"}} 1\n")),
-            "{metrics}"
-        );
-        assert!(metrics.contains(&format!("club_lag_seconds{{follower=\"{follower}\"}} ")), "{metrics}");
+        let waiting = format!("club_waiting_events{{follower=\"{follower}\"}} 1\n");
+        club.metrics(&[&waiting, &format!("club_lag_seconds{{follower=\"{follower}\"}} ")]).await;
     }
 
     let run = json!({"id": id.to_string(), "runner": "민지", "crew": null, "began_at": began, "distance_m": 3_000, "time_s": 900,
