@@ -128,9 +128,8 @@ impl<App: Send + Sync + 'static> Core<App> {
         let id = Arc::from(format!("{WAKE}:{}:{}", job.id, job.state.version));
         let signal = NewSignal { saga: parent, name: Arc::from(WAKE), id, payload: b"{}".to_vec() };
         for failures in 1..=WAKE_ATTEMPTS {
-            let error = match self.store.deliver(signal.clone()).await {
-                Ok(_) => return self.tell_driver(parent),
-                Err(error) => error,
+            let Err(error) = self.store.deliver(signal.clone()).await else {
+                return self.tell_driver(parent);
             };
             tracing::debug!(error = %error, failures, saga = %parent, child = %job.id, "a parent could not be woken");
             if !error.retry().is_retryable() || failures == WAKE_ATTEMPTS {
