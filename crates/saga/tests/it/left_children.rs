@@ -402,7 +402,8 @@ async fn two_workers_that_come_to_one_child_in_turn_make_it_and_undo_it_once() {
         children_there.advance(&child, answer("a")).await.unwrap();
         // Both look at once.
         let (here, there) = tokio::join!(one.run_due(), other.run_due());
-        (here.unwrap(), there.unwrap());
+        here.unwrap();
+        there.unwrap();
         pass(&desk.clock, &one, Duration::from_secs(3)).await;
         assert_eq!(parents.view(&key).await.unwrap().next.as_deref(), Some("go"), "{key}");
         let (here, there) =

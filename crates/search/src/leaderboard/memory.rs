@@ -161,7 +161,7 @@ impl<M: MemberId> BoardStore<M> for MemoryBoards<M> {
         let marks = held.marks.iter().filter(|(of, _)| of == member).map(|(_, mark)| mark.clone()).collect();
         let standing = held.standings.get(member).cloned();
         let stored = Stored { counted: counted.is_some(), closed: held.closed, standing, marks };
-        let undone = withdraw(board, member, source, stored)?;
+        let undone = withdraw(board, member, source, &stored)?;
         for mark in undone.gone {
             held.marks.remove(&(member.clone(), mark));
         }

@@ -31,7 +31,7 @@ impl Mark {
             Total::Sum(name) | Total::Highest(name) | Total::Lowest(name) | Total::Latest(name) => Some(name),
             Total::Records | Total::Members | Total::Attendance => None,
         });
-        let values = named.filter_map(|name| Some((name.to_string(), record.get(name)?))).collect();
+        let values = named.filter_map(|name| Some((name.clone(), record.get(name)?))).collect();
         let [by, occasion] = [record.contributor(), record.occasion()].map(|name| name.map(str::to_owned));
         let said = serde_json::to_string(&Said { at: record.at(), values, by, occasion })
             .map_err(|_| Error::new(ErrorKind::Other, "a record cannot be written as JSON"))?;
@@ -105,7 +105,7 @@ pub(crate) fn withdraw<M: MemberId>(
     board: &Board,
     member: &M,
     source: &str,
-    stored: Stored,
+    stored: &Stored,
 ) -> Result<Undone<M>> {
     check(board, board.keeps_records())?;
     let withdrawn = Mark::withdrawn(source);

@@ -43,7 +43,7 @@ impl PostgresBoards {
             standing: found.into_iter().next().map(|(_, standing)| standing),
             marks: marks.into_iter().map(|name| Mark { of_board: false, name }).collect(),
         };
-        let undone = withdraw(board, member, source, stored)?;
+        let undone = withdraw(board, member, source, &stored)?;
         let delete = "DELETE FROM pumasi_board_mark \
                       WHERE board = $1 AND scope = $2 AND member = $3 AND name = ANY ($4::text[])";
         sqlx::query(delete)

@@ -217,7 +217,7 @@ impl RedisBoards {
             marks.insert(Mark { of_board: false, name });
         }
         let stored = Stored { counted, closed, standing, marks: marks.into_iter().collect() };
-        let undone = withdraw(board, member, source, stored)?;
+        let undone = withdraw(board, member, source, &stored)?;
         if undone.new.is_empty() {
             return Ok(Some(undone.answer));
         }

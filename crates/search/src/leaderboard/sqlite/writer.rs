@@ -185,7 +185,7 @@ impl<M: MemberId> Writer<M> {
             standing: standings.into_iter().next().map(|(_, standing)| standing),
             marks: rows::marks_of(&mut self.connection, no, window.no, member).await?,
         };
-        let undone = withdraw(board, member, source, stored)?;
+        let undone = withdraw(board, member, source, &stored)?;
         rows::unmark(&mut self.connection, no, window.no, member, &undone.gone).await?;
         let changed: Vec<Changed<M>> = undone.changed.into_iter().collect();
         rows::write(&mut self.connection, no, window, board.rules(), &changed, &undone.new).await?;
