@@ -100,8 +100,8 @@ pub(super) const SAME: &[&[&str]] = &[
     &["pick", "choose", "chooses"],
     &["leave", "leaves", "keep"],
     &["tell", "let"],
-    &["rise", "grow", "increas", "climb"],
-    &["fall", "drop", "declin", "decreas", "shrink"],
+    &["rise", "grow", "increase", "increases", "increased", "climb"],
+    &["fall", "drop", "decline", "declines", "declined", "decrease", "decreases", "decreased", "shrink"],
     &["늘리", "늘려", "늘어", "늘었", "늘립", "늘린", "증가"],
     &["줄이", "줄여", "줄어", "줄었", "줄입", "줄인", "감소"],
     &["오르", "오릅", "올라", "올랐", "상승"],
@@ -185,7 +185,7 @@ pub(super) const DENYING_KOREAN: &[&str] = &[
 /// What a negation before it takes from all that stands before: drilling is not allowed.
 pub(super) const ALLOWED: &[&str] = &["allowed", "permitted", "possible", "recommended", "advised"];
 
-/// Irregular forms of English verbs, with their stems.
+/// Irregular forms of English verbs, with the regular ones.
 pub(super) const IRREGULAR: &[(&str, &str)] = &[
     ("ate", "eat"),
     ("eaten", "eat"),
@@ -196,8 +196,8 @@ pub(super) const IRREGULAR: &[(&str, &str)] = &[
     ("broken", "break"),
     ("built", "build"),
     ("caught", "catch"),
-    ("chose", "choos"),
-    ("chosen", "choos"),
+    ("chose", "choose"),
+    ("chosen", "choose"),
     ("drank", "drink"),
     ("drunk", "drink"),
     ("driven", "drive"),
@@ -208,8 +208,8 @@ pub(super) const IRREGULAR: &[(&str, &str)] = &[
     ("flew", "fly"),
     ("flown", "fly"),
     ("forgot", "forget"),
-    ("frozen", "freez"),
-    ("froze", "freez"),
+    ("frozen", "freeze"),
+    ("froze", "freeze"),
     ("grew", "grow"),
     ("grown", "grow"),
     ("held", "hold"),
