@@ -103,9 +103,8 @@ fn finished(document: Document, about: About, name: &str) -> Result<Document, Pr
         None => name.to_owned(),
     };
     let topic = about.topic.unwrap_or_default();
-    let is_blank = |text: &str| {
-        Normalizer::default().without_invisible().normalize(text).as_str().trim().is_empty()
-    };
+    let is_blank =
+        |text: &str| Normalizer::default().without_invisible().normalize(text).as_str().trim().is_empty();
     if is_blank(&title) || is_blank(&document.text) {
         return Err(Problem::invalid("a document has a title and a text"));
     }

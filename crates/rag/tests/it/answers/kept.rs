@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use pumasi_core::cache::MemoryCache;
 use pumasi_core::model::{Embedder, Embedding, HashingEmbedder, ScriptedModel};
 use pumasi_core::text::{Analyzer, Particles};
