@@ -13,7 +13,7 @@ const words = {
     record: "달린 기록", began: "시작한 때", inZone: zone => `${zone}의 시각입니다.`, km: "거리 (km)", took: "시간 (분:초)", recordButton: "기록하기", recorded: "기록했습니다. 순위는 곧 바뀝니다.", recordedLate: "기록했습니다. 그 주는 마감되어 주간 순위에는 들지 않습니다.", badTime: "시간은 52:30이나 1:45:00처럼 씁니다.", noRuns: "아직 기록이 없습니다.", late: "주간 마감 후", alone: "혼자", takeBack: "기록 지우기", takenBack: "기록을 지웠습니다. 순위와 업적은 곧 바뀝니다.",
     crews: "크루", crewName: "새 크루 이름", found: "만들기", founded: "크루를 만들고 들어갔습니다.", noCrews: "아직 크루가 없습니다.", members: n => `${n}명`, founder: name => `만든 사람 ${name}`, join: "들어가기", leave: "나오기", joined: "들어갔습니다. 이제부터의 기록은 이 크루에도 반영됩니다.", left: "나왔습니다.",
     badges: "내 업적", earnedOn: day => `${day}에 얻음`, notYet: "아직",
-    recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 한 주나 한 달이 마감될 때 만들어집니다.", soFar: at => `${at}까지`, moreWeeks: "주간 결산 더 보기", moreMonths: "월간 결산 더 보기",
+    recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 한 주나 한 달이 마감될 때 만들어집니다.", soFar: at => `${at}까지`, moreRuns: "지난 기록 더 보기", moreCrews: "크루 더 보기", moreWeeks: "주간 결산 더 보기", moreMonths: "월간 결산 더 보기",
     figures: { distance_m: "거리", time_s: "시간", runs: "횟수", days: "달린 날", longest_m: "가장 긴 거리", pace_s_per_km: "페이스", rank: "거리 순위", distance_change_m: "거리 변화", pace_change_s_per_km: "페이스 변화" },
     news: "클럽 소식", noNews: "아직 소식이 없습니다.", jobs: "예약 작업", noJobs: "아직 돈 작업이 없습니다.", jobNames: { "weekly-recap": "주간 마감과 결산", "monthly-recap": "월간 마감과 결산" }, states: { waiting: "기다림", running: "도는 중", done: "끝남", failed: "실패", skipped: "건너뜀" }, attempts: n => `시도 ${n}번`,
     problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요.", closed: "이 기록이 든 주나 달이 마감되어 지울 수 없습니다." },
@@ -30,16 +30,18 @@ const words = {
     record: "Your runs", began: "Began at", inZone: zone => `By the clocks of ${zone}.`, km: "Distance (km)", took: "Time (min:s)", recordButton: "Record", recorded: "Recorded. The boards will follow at once.", recordedLate: "Recorded. Its week is closed, and it does not count there.", badTime: "A time is written like 52:30 or 1:45:00.", noRuns: "You have recorded no run yet.", late: "after the week was closed", alone: "alone", takeBack: "Take back", takenBack: "Taken back. The boards and achievements will follow at once.",
     crews: "Crews", crewName: "Name of a new crew", found: "Found the crew", founded: "The crew is founded, and you run with it.", noCrews: "There is no crew yet.", members: n => `${n} members`, founder: name => `founded by ${name}`, join: "Join", leave: "Leave", joined: "Joined. What you record from now on counts for the crew, too.", left: "You run alone.",
     badges: "Your achievements", earnedOn: day => `earned on ${day}`, notYet: "not yet",
-    recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made when a week or a month is closed.", soFar: at => `until ${at}`, moreWeeks: "Show more weeks", moreMonths: "Show more months",
+    recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made when a week or a month is closed.", soFar: at => `until ${at}`, moreRuns: "Earlier runs", moreCrews: "More crews", moreWeeks: "Show more weeks", moreMonths: "Show more months",
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
     news: "News of the club", noNews: "There is no news yet.", jobs: "Scheduled jobs", noJobs: "None has run yet.", jobNames: { "weekly-recap": "The week's end and recaps", "monthly-recap": "The month's end and recaps" }, states: { waiting: "waiting", running: "running", done: "done", failed: "failed", skipped: "skipped" }, attempts: n => `${n} attempts`,
     problem: { conflict: "There is a crew of this name: join it, or choose another name.", closed: "The week or the month of this run is closed: it stays." },
   },
 };
-let board = null, next = null, mine = null, crew = null, crews = [], runs = [], badges = [], followers = [];
+let board = null, next = null, mine = null, crew = null, badges = [], followers = [];
 const weeks = paged({ first: () => "recaps?limit=5", draw: drawMine, button: $("more-weeks") });
 const months = paged({ first: () => "recaps?span=month&limit=5", draw: drawMine, button: $("more-months") });
 const jobs = paged({ first: () => "jobs?limit=10", draw: drawMine, button: $("more-jobs") });
+const runs = paged({ first: () => "runs?limit=10", draw: drawMine, button: $("more-runs") });
+const crews = paged({ first: () => "crews", draw: drawClub, button: $("more-crews") });
 const news = paged({ first: () => "news?limit=10", draw: drawClub, button: $("more-news") });
 let pressed = 0; // how often Later, or with a minus Earlier, was pressed before the board was there
 let shown = { of: "runners", by: "distance", span: "week", on: null };
@@ -151,16 +153,16 @@ function turn(direction) {
 // ---- people
 async function refreshMine() {
   if (!me) return;
-  const lists = [weeks, months, ...(isOrganiser() ? [jobs] : [])].map(list => list.refresh());
-  const [who, latest, all, lags] = await Promise.all([...["me", "runs?limit=10", "achievements", "followers"].map(path => call("GET", path)), ...lists]);
+  const lists = [runs, weeks, months, ...(isOrganiser() ? [jobs] : [])].map(list => list.refresh());
+  const [who, all, lags] = await Promise.all([...["me", "achievements", "followers"].map(path => call("GET", path)), ...lists]);
   if (!me) return;
-  crew = who.crew ?? null; runs = latest; badges = all; followers = lags;
+  crew = who.crew ?? null; badges = all; followers = lags;
   sayWho();
   drawMine();
 }
 function drawMine() {
-  $("no-runs").hidden = runs.length > 0;
-  swap($("runs"), runs, ...runs.map(run => make("li", {},
+  $("no-runs").hidden = runs.rows.length > 0;
+  swap($("runs"), runs.rows, ...runs.rows.map(run => make("li", {},
     make("strong", { className: "grow" }, `${km(run.distance_m)} · ${time(run.time_s)} · ${pace(run.time_s * 1000 / run.distance_m)}`),
     !run.in_time && make("span", { className: "tag" }, t("late")),
     run.can_be_taken_back && button(`take back ${run.id}`, t("takeBack"), () => guarded(() => takeBack(run)), { ariaLabel: `${t("takeBack")}: ${km(run.distance_m)} · ${time(run.time_s)}` }),
@@ -188,17 +190,19 @@ async function takeBack(run) {
   setTimeout(() => refresh().catch(() => {}), 700);
 }
 async function refreshClub() {
-  [crews] = await Promise.all([call("GET", "crews?limit=100"), news.refresh()]);
+  await Promise.all([crews.refresh(), news.refresh()]);
   drawClub();
 }
 function drawClub() {
-  $("no-crews").hidden = crews.length > 0;
-  swap($("crew-list"), [crews, crew], ...crews.map(each => make("li", {},
+  $("no-crews").hidden = crews.rows.length > 0;
+  // One's own crew is there on whichever page it is.
+  const all = !crew || crews.rows.some(each => each.name === crew) ? crews.rows : [{ name: crew }, ...crews.rows];
+  swap($("crew-list"), [all, crew], ...all.map(each => make("li", {},
     make("strong", { className: "grow", lang: "" }, each.name),
-    make("span", { className: "tag" }, t("members")(each.members)),
+    each.founder && make("span", { className: "tag" }, t("members")(each.members)),
     me && each.name !== crew && button(`join ${each.name}`, t("join"), () => guarded(async () => { await call("PUT", "me/crew", { crew: each.name }); say(t("joined")); await refresh(); }), { ariaLabel: `${t("join")}: ${each.name}` }),
     me && each.name === crew && button(`leave ${each.name}`, t("leave"), () => guarded(async () => { await call("DELETE", "me/crew"); say(t("left")); await refresh(); }), { ariaLabel: `${t("leave")}: ${each.name}` }),
-    make("span", { className: "facts", lang: "" }, t("founder")(each.founder)))));
+    each.founder && make("span", { className: "facts", lang: "" }, t("founder")(each.founder)))));
   $("no-news").hidden = news.rows.length > 0;
   swap($("news"), news.rows, ...news.rows.map(each => make("li", {},
     make("strong", { lang: "" }, each.runner), make("span", { className: "grow" }, called(each)), make("span", { className: "facts" }, moment(each.earned_at)))));
@@ -244,7 +248,7 @@ begin({
     sayWho();
     drawAll();
   },
-  left() { mine = null; crew = null; runs = []; badges = []; for (const list of [weeks, months, jobs]) list.clear(); guarded(refresh); },
+  left() { mine = null; crew = null; badges = []; for (const list of [runs, weeks, months, jobs]) list.clear(); guarded(refresh); },
   begun() { $("began").value = onClubClock(Date.now() - 2 * 3_600_000); return refresh(); },
 });
 // What others do shows within some seconds.
