@@ -71,12 +71,13 @@ impl Scenario for Lodging {
     }
 
     /// What was decided before has to be recorded: it may have been left with a driver that is gone.
-    fn decide(&self, _: &Bank, snapshot: &Snapshot, made: usize) -> Option<Decision> {
+    fn decide(&self, bank: &Bank, snapshot: &Snapshot, made: usize) -> Option<Decision> {
         const WHO: &str = "운영자";
         if snapshot.audits.len() < made {
             return None;
         }
-        let returns = snapshot.view.step.as_deref() == Some("deposit");
+        // A room that was let go of by itself is not called off.
+        let returns = snapshot.view.step.as_deref() == Some("deposit") && bank.standing("lodge") == 1;
         match snapshot.view.status {
             Status::Running | Status::NeedsOperator if returns && made == 0 => {
                 Some(Decision::cancel(WHO, "the room is not wanted"))
