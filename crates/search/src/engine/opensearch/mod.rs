@@ -328,7 +328,8 @@ impl SearchEngine for OpenSearchEngine {
 
     async fn apply(&self, changes: &[Change]) -> Result<Vec<Result<Applied>>> {
         // what replaces the document that bears the newest moment bears it from then on
-        let newest = match self.newest.known() {
+        let oldest = changes.iter().map(Change::reached).min().flatten();
+        let newest = match self.newest.known_for(oldest) {
             Some(newest) => newest,
             None => self.status().await?.applied,
         };
@@ -367,13 +368,14 @@ impl SearchEngine for OpenSearchEngine {
                 Error::new(ErrorKind::Unavailable, "the search cluster has no index of ours")
             })?,
         };
+        let asking = self.newest.ask();
         let aggregations = json!({"at": {"max": {"field": "at"}}, "live": {"filter": {"term": {"gone": false}}}, "gone": {"filter": {"term": {"gone": true}}}});
         let body = Body::Json(json!({"size": 0, "track_total_hits": false, "aggs": aggregations}));
         let answer = self.call(Method::POST, &format!("{}/_search", self.target()), &body, PATIENCE).await?;
         let count =
             |name: &str| answer.get("aggregations").and_then(|all| all.get(name)?.get("doc_count")?.as_u64());
         let applied = find::applied(&answer);
-        self.newest.learn(applied);
+        asking.learn(applied);
         let status = Status::new(count("live").unwrap_or_default(), generation, applied);
         Ok(Status { deleted: count("gone"), ..status })
     }

@@ -1,8 +1,12 @@
 //! What a cluster's trouble looks like from here; what it answers is the stand-in's.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pumasi_core::time::Timestamp;
 
 use super::*;
 use crate::{Document, MemoryEngine, Query, Search, TextField};
@@ -13,6 +17,8 @@ enum Node {
     Well,
     Hangs,
     Refuses,
+    /// Keeps when its documents were changed.
+    Keeps,
 }
 
 fn schema() -> Schema {
@@ -24,17 +30,30 @@ fn node(kind: Node) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
+    let (counted, kept) = (Arc::clone(&asked), Kept::default());
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(std::result::Result::ok) {
-            let counted = Arc::clone(&counted);
-            std::thread::spawn(move || serve(stream, kind, &counted));
+            let (counted, kept) = (Arc::clone(&counted), Arc::clone(&kept));
+            std::thread::spawn(move || serve(stream, kind, &counted, &kept));
         }
     });
     (url, asked)
 }
 
-fn serve(mut stream: TcpStream, kind: Node, asked: &AtomicUsize) -> Option<()> {
+/// The moments of documents.
+type Kept = Arc<Mutex<HashMap<String, i64>>>;
+
+fn keep(kept: &Kept, request: &str) -> Json {
+    let lines: Vec<Json> = request.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let items = lines.chunks_exact(2).map(|pair| {
+        let id = pair[0]["index"]["_id"].as_str().unwrap().to_owned();
+        kept.lock().unwrap().insert(id, pair[1]["at"].as_i64().unwrap_or(0));
+        json!({"index": {"status": 200}})
+    });
+    json!({"items": items.collect::<Vec<_>>()})
+}
+
+fn serve(mut stream: TcpStream, kind: Node, asked: &AtomicUsize, kept: &Kept) -> Option<()> {
     let (mut read, mut buffer) = (Vec::new(), vec![0_u8; 65_536]);
     loop {
         let text = String::from_utf8_lossy(&read).to_ascii_lowercase();
@@ -46,7 +65,7 @@ fn serve(mut stream: TcpStream, kind: Node, asked: &AtomicUsize) -> Option<()> {
             read.extend_from_slice(&buffer[..count]);
             continue;
         };
-        read.drain(..head + 4 + length.unwrap_or(0));
+        let request: Vec<u8> = read.drain(..head + 4 + length.unwrap_or(0)).collect();
         asked.fetch_add(1, Ordering::SeqCst);
         let (status, body) = match kind {
             Node::Hangs => continue,
@@ -55,7 +74,16 @@ fn serve(mut stream: TcpStream, kind: Node, asked: &AtomicUsize) -> Option<()> {
                 let error = json!({"type": "search_phase_execution_exception", "root_cause": cause});
                 ("400 Bad Request", json!({"error": error, "status": 400}))
             }
-            Node::Well if text.contains("_alias/") => ("200 OK", json!({"pumasi_posts_g1": {}})),
+            Node::Well | Node::Keeps if text.contains("_alias/") => {
+                ("200 OK", json!({"pumasi_posts_g1": {}}))
+            }
+            Node::Keeps if text.contains("/_bulk") => {
+                ("200 OK", keep(kept, &String::from_utf8_lossy(&request[head + 4..])))
+            }
+            Node::Keeps => {
+                let newest = kept.lock().unwrap().values().max().copied();
+                ("200 OK", json!({"aggregations": {"at": {"value": newest}}}))
+            }
             Node::Well => {
                 let hit = json!({"_source": {"id": "1", "version": 1, "source": "{}"}, "sort": [1.0, "1"], "_score": 1.0});
                 let hits = json!({"total": {"value": 1}, "hits": [hit]});
@@ -107,4 +135,27 @@ async fn a_query_that_the_cluster_refuses_is_answered_by_another_engine() {
     let search = search(&[node(Node::Refuses).0]).await;
     let served = search.search(Query::new("러닝")).await.unwrap();
     assert_eq!(served.backend(), Some("database"));
+}
+
+#[tokio::test]
+async fn a_repair_by_one_process_does_not_take_back_how_far_another_has_come() {
+    let (url, asked) = node(Node::Keeps);
+    let [one, other] = [(); 2].map(|()| OpenSearchEngine::new(schema(), &[url.clone()]).unwrap());
+    let write = async |engine: &OpenSearchEngine, id: &str, version, at: Option<i64>| {
+        let change = Change::upsert(Document::new(id, json!({"title": "러닝"})), version);
+        let change = at.map_or(change.clone(), |at| change.with_at(Timestamp::from_micros(at)));
+        assert_eq!(engine.apply(&[change]).await.unwrap().remove(0).unwrap(), Applied::Done);
+    };
+    write(&other, "1", 1, Some(50)).await;
+    let before = asked.load(Ordering::SeqCst);
+    write(&other, "2", 1, Some(60)).await;
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        before + 1,
+        "what is newer than all is written without a question"
+    );
+    write(&one, "3", 1, Some(100)).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    write(&other, "3", 2, None).await;
+    assert_eq!(one.status().await.unwrap().applied, Some(Timestamp::from_micros(100)));
 }
