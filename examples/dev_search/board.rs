@@ -34,7 +34,8 @@ const LOCK: Sql = Sql {
 /// How long it is remembered what was taken out: much longer than engines are told of late.
 const REMEMBERED: Duration = Duration::from_hours(24);
 /// What was changed after a moment, or at it to entries whose ids come after one.
-const SINCE: &str = "SELECT id, at FROM (SELECT id, at FROM entries UNION ALL SELECT id, at FROM removed_entries) AS changed \
+const SINCE: &str = "SELECT id, at, removed FROM (SELECT id, at, 0 AS removed FROM entries \
+                     UNION ALL SELECT id, at, 1 FROM removed_entries) AS changed \
                      WHERE at >= $1 AND (at > $1 OR id > $2) ORDER BY at, id LIMIT $3";
 /// Who has ordered an entry, and how often each order was begun.
 const BUYERS: &str = "SELECT orders.person, coalesce(order_turns.turn, 0) FROM orders LEFT JOIN order_turns \
@@ -231,11 +232,16 @@ impl Source for Board {
 impl Journal for Board {
     async fn since(&self, at: Timestamp, after: &str, limit: usize) -> Result<Vec<Recent>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let changed: Vec<(String, i64)> = on!(&self.database, pool => {
+        let changed: Vec<(String, i64, i32)> = on!(&self.database, pool => {
             sqlx::query_as(SINCE).bind(at.as_micros()).bind(after).bind(limit).fetch_all(pool).await
         })
         .map_err(|error| failed("reading what was changed of late", error))?;
-        let recent = |(id, at)| Recent { id, version: version(at), at: Timestamp::from_micros(at) };
+        let recent = |(id, at, removed)| Recent {
+            id,
+            version: version(at),
+            at: Timestamp::from_micros(at),
+            deleted: removed != 0,
+        };
         Ok(changed.into_iter().map(recent).collect())
     }
 }

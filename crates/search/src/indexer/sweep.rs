@@ -13,11 +13,11 @@ use pumasi_core::time::{Clock, SystemClock, Timestamp};
 use super::{Indexer, Source};
 use crate::engine::Change;
 use crate::search::Search;
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Retry};
 
 /// How often an index is compared.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long after its moment a change may come to be seen: transactions take a while, and clocks of processes differ.
+/// How long after its moment a change may come to be seen, unless it is set: transactions take a while, and clocks of processes differ.
 const OVERLAP: Duration = Duration::from_mins(1);
 /// How many changes are read at a time.
 const BATCH: usize = 500;
@@ -31,6 +31,8 @@ pub struct Recent {
     pub version: u64,
     /// When it was made.
     pub at: Timestamp,
+    /// Whether the document was deleted by it.
+    pub deleted: bool,
 }
 
 /// A source that knows what it changed of late.
@@ -39,7 +41,10 @@ pub trait Journal: Source {
     /// Returns up to `limit` changes in the order of their moments, and of their ids' bytes within one: those that were made after
     /// `at`, and those that were made then to documents whose ids come after `after`.
     ///
-    /// The last change of each document is among them, also if it was a deletion; earlier ones may be.
+    /// The last change of each document is among them, also if it was a deletion; earlier ones may be. A change has to be seen within
+    /// the [overlap](Sweep::with_overlap) after its moment: one that a transaction makes known later is not looked for any more.
+    ///
+    /// [`pick`](Source::pick) is to be as new as this: while it reads a copy that is behind, a comparison fails where they differ.
     ///
     /// # Errors
     ///
@@ -55,12 +60,18 @@ pub trait Journal: Source {
 /// [`Degraded`](crate::fallback::Served::Degraded), with the time for which that is not known as their lag: also before the first
 /// comparison, and while the source cannot be read.
 ///
-/// Changes go by the [`Indexer`] that events go by, whose versions decide. What the engine refuses for good is left out, as with events.
+/// Changes go by the [`Indexer`] that events go by, whose versions decide. What the engine refuses for good is left out, as with events:
+/// documents that are not allowed, and what fails in a way that does not pass while the engine takes other changes.
+///
+/// The engine itself is not asked what it has. What it was given and lost again is noticed as a [wiped index](crate::Search), or by
+/// [`check`](super::check); what the source makes known later than the [overlap](Self::with_overlap) only by `check`. Each comparison
+/// reads again what was changed within the overlap.
 pub struct Sweep {
     journal: Arc<dyn Journal>,
     indexer: Indexer,
     search: Search,
     engine: String,
+    overlap: Duration,
     /// All changes before that are known to be there.
     from: Timestamp,
     /// The changes since then that are.
@@ -77,7 +88,8 @@ impl fmt::Debug for Sweep {
 }
 
 impl Sweep {
-    /// Compares an engine of `search`, by its name, with what `journal` has changed since a minute ago. Make it first, and then bring the
+    /// Compares an engine of `search`, by its name, with what `journal` has changed since a minute ago, or since the
+    /// [overlap](Self::with_overlap). Make it first, and then bring the
     /// engine in step with what is [older](super::check); `indexer` applies changes to that engine.
     ///
     /// # Errors
@@ -91,8 +103,17 @@ impl Sweep {
     ) -> Result<Self> {
         let engine = engine.into();
         search.is_compared(&engine)?;
-        let from = before(SystemClock.now());
-        Ok(Self { journal: Arc::new(journal), indexer, search, engine, from, has: HashMap::new() })
+        let (overlap, from) = (OVERLAP, before(SystemClock.now(), OVERLAP));
+        Ok(Self { journal: Arc::new(journal), indexer, search, engine, overlap, from, has: HashMap::new() })
+    }
+
+    /// Sets how long after its moment a change may come to be seen, a minute by default: as long as the longest transaction that
+    /// changes documents may take, and as far as the clocks of the source's writers may differ.
+    #[must_use]
+    pub fn with_overlap(mut self, overlap: Duration) -> Self {
+        self.overlap = overlap;
+        self.from = before(SystemClock.now(), overlap);
+        self
     }
 
     /// Compares until the shutdown.
@@ -118,13 +139,25 @@ impl Sweep {
         }
     }
 
-    /// Compares once: the engine has everything then that its source had when this was called.
+    /// Compares once: the engine has everything then that its source had when this was called, apart from what it refuses for good.
     ///
     /// # Errors
     ///
-    /// What the source says, or the engine of a change that it has to be given again.
+    /// What the source says, or the engine of a change that it has to be given again. What comes after such a change is brought all
+    /// the same, unless the engine is away.
     pub async fn once(&mut self) -> Result<()> {
-        let (began, limit) = (SystemClock.instant(), before(SystemClock.now()));
+        let (began, limit) = (SystemClock.instant(), before(SystemClock.now(), self.overlap));
+        let mut pass = Pass::from(self.from);
+        let read = self.pass(limit, &mut pass).await;
+        let ended = read.and(pass.ended(&mut self.has));
+        self.from = self.from.max(pass.lacks.map_or(pass.until, |lacks| lacks.min(pass.until)));
+        self.has.retain(|_, change| change.at >= self.from);
+        ended?;
+        self.search.was_compared(&self.engine, began);
+        Ok(())
+    }
+
+    async fn pass(&mut self, limit: Timestamp, pass: &mut Pass) -> Result<()> {
         let (mut at, mut after) = (self.from, String::new());
         loop {
             let recent = self.journal.since(at, &after, BATCH).await?;
@@ -132,19 +165,18 @@ impl Sweep {
             (at, after) = (last.at, last.id.clone());
             self.search.note_newest(at);
             let is_last = recent.len() < BATCH;
-            self.bring(recent).await?;
-            self.go_on(at.min(limit));
+            self.bring(recent, pass).await?;
+            pass.until = pass.until.max(at.min(limit));
             if is_last {
                 break;
             }
         }
-        self.go_on(limit);
-        self.search.was_compared(&self.engine, began);
+        pass.until = pass.until.max(limit);
         Ok(())
     }
 
     /// Has the engine given those changes that it is not known to have.
-    async fn bring(&mut self, recent: Vec<Recent>) -> Result<()> {
+    async fn bring(&mut self, recent: Vec<Recent>, pass: &mut Pass) -> Result<()> {
         let unknown =
             |change: &Recent| self.has.get(&change.id).is_none_or(|has| has.version < change.version);
         let recent: Vec<Recent> = recent.into_iter().filter(unknown).collect();
@@ -153,37 +185,90 @@ impl Sweep {
         }
         let ids: Vec<String> = recent.iter().map(|change| change.id.clone()).collect();
         let documents = self.journal.pick(&ids).await?.into_iter();
-        let mut documents: HashMap<String, Change> =
+        let documents: HashMap<String, Change> =
             documents.map(|change| (change.id().to_owned(), change)).collect();
         let indexer = &self.indexer;
         let applied = recent.into_iter().map(|change| {
-            let document =
-                documents.remove(&change.id).filter(|document| document.version() >= change.version);
-            let document =
-                document.unwrap_or_else(|| Change::delete(&*change.id, change.version).with_at(change.at));
-            async move { (change, indexer.apply(document).await) }
+            let document = documents.get(&change.id).filter(|document| document.version() >= change.version);
+            let deletion =
+                change.deleted.then(|| Change::delete(&*change.id, change.version).with_at(change.at));
+            let given = document.cloned().or(deletion);
+            async move {
+                let result = match given {
+                    Some(given) => indexer.apply(given).await,
+                    None => Err(not_yet()),
+                };
+                (change, result)
+            }
         });
         let applied = join_all(applied.collect::<Vec<_>>()).await;
-        let mut ended = Ok(());
+        let mut away = Ok(());
         for (change, result) in applied {
-            match result {
-                Err(error) if error.kind() != ErrorKind::InvalidInput => ended = Err(error),
-                _ => {
+            let Err(error) = result else {
+                pass.takes = true;
+                self.has.insert(change.id.clone(), change);
+                continue;
+            };
+            match error.kind() {
+                ErrorKind::InvalidInput => {
                     self.has.insert(change.id.clone(), change);
                 }
+                ErrorKind::Unavailable | ErrorKind::Overloaded => {
+                    pass.lacks(&change, error.clone());
+                    away = Err(error);
+                }
+                _ if error.retry().is_retryable() => pass.lacks(&change, error),
+                _ => pass.refused.push((change, error)),
             }
         }
-        ended
-    }
-
-    /// All changes before that are there.
-    fn go_on(&mut self, from: Timestamp) {
-        self.from = self.from.max(from);
-        self.has.retain(|_, change| change.at >= self.from);
+        away
     }
 }
 
-fn before(now: Timestamp) -> Timestamp {
-    let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or(i64::MAX);
+/// What a comparison has come to.
+struct Pass {
+    /// All changes before that were read.
+    until: Timestamp,
+    /// The moment of the oldest change that is to be given again, and why the first one is.
+    lacks: Option<Timestamp>,
+    why: Option<Error>,
+    /// Whether the engine took a change.
+    takes: bool,
+    /// What failed in a way that does not pass: refused for good, if the engine took anything else.
+    refused: Vec<(Recent, Error)>,
+}
+
+impl Pass {
+    const fn from(until: Timestamp) -> Self {
+        Self { until, lacks: None, why: None, takes: false, refused: Vec::new() }
+    }
+
+    fn lacks(&mut self, change: &Recent, error: Error) {
+        self.lacks = Some(self.lacks.map_or(change.at, |at| at.min(change.at)));
+        self.why.get_or_insert(error);
+    }
+
+    /// Leaves out what was refused for good.
+    fn ended(&mut self, has: &mut HashMap<String, Recent>) -> Result<()> {
+        for (change, error) in std::mem::take(&mut self.refused) {
+            if self.takes {
+                tracing::warn!(document = change.id, kind = %error.kind(), "the index refuses a change for good");
+                has.insert(change.id.clone(), change);
+            } else {
+                self.lacks(&change, error);
+            }
+        }
+        self.why.take().map_or(Ok(()), Err)
+    }
+}
+
+/// A document was changed, and is read as it was before, or as if there were none.
+fn not_yet() -> Error {
+    let what = "the source does not show a document yet that it says to have changed";
+    Error::new(ErrorKind::Conflict, what).with_retry(Retry::Now)
+}
+
+fn before(now: Timestamp, overlap: Duration) -> Timestamp {
+    let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(now.as_micros().saturating_sub(overlap))
 }

@@ -36,6 +36,10 @@ enum Mode {
     Full,
     /// Answers, and refuses changes for good.
     Refusing,
+    /// Answers, and fails for good at one document.
+    Choking,
+    /// Answers, and asks for that one again.
+    Retrying,
     /// Well, but its pages do not say how much it knows.
     Untold,
 }
@@ -70,7 +74,7 @@ impl Switched {
         match mode {
             Mode::Down => Err(Error::new(ErrorKind::Unavailable, "connection refused")),
             Mode::Hanging => std::future::pending().await,
-            Mode::Well | Mode::TimedOut | Mode::Full | Mode::Refusing | Mode::Untold => Ok(mode),
+            _ => Ok(mode),
         }
     }
 }
@@ -106,7 +110,18 @@ impl SearchEngine for Switched {
             let refused = || Error::new(ErrorKind::InvalidInput, "the document is too large");
             return Ok(changes.iter().map(|_| Err(refused())).collect());
         }
-        self.engine.apply(changes).await
+        let mut results = self.engine.apply(changes).await?;
+        let failure = match *self.mode.lock().unwrap() {
+            Mode::Choking => Error::new(ErrorKind::Storage, "the page is damaged"),
+            Mode::Retrying => Error::new(ErrorKind::Timeout, "one document takes too long"),
+            _ => return Ok(results),
+        };
+        for (change, result) in changes.iter().zip(&mut results) {
+            if change.id() == POISON {
+                *result = Err(failure.clone());
+            }
+        }
+        Ok(results)
     }
 
     async fn status(&self) -> Result<Status> {
@@ -128,6 +143,9 @@ fn post(id: u64, version: u64) -> Change {
     Change::upsert(Document::new(format!("{id:05}"), json!({"title": title, "likes": likes})), version)
         .with_at(at)
 }
+
+/// The document that some modes fail at.
+const POISON: &str = "00100";
 
 /// Documents from here on are changed while a walk is under way.
 const UNTOUCHED: u64 = 1_500;

@@ -10,18 +10,20 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How old a change is at most that a fresh page lacks.
 const BOUND: Duration = Duration::from_secs(3);
 
-/// A table with a journal, in memory: documents with their last change, and whether that was a deletion.
+/// A table with a journal, in memory: documents with their last change.
 #[derive(Clone, Default)]
 struct Table {
-    rows: Arc<Mutex<BTreeMap<String, (Recent, bool)>>>,
+    rows: Arc<Mutex<BTreeMap<String, Recent>>>,
+    /// What documents are read from, where that is a copy.
+    copy: Arc<Mutex<Option<BTreeMap<String, Recent>>>>,
     away: Arc<Mutex<bool>>,
 }
 
 impl Table {
     fn set(&self, id: u64, version: u64, at: Timestamp, deleted: bool) {
         let id = format!("{id:05}");
-        let recent = Recent { id: id.clone(), version, at };
-        self.rows.lock().unwrap().insert(id, (recent, deleted));
+        let recent = Recent { id: id.clone(), version, at, deleted };
+        self.rows.lock().unwrap().insert(id, recent);
     }
 
     fn reach(&self) -> Result<()> {
@@ -38,11 +40,9 @@ impl Source for Table {
 
     async fn pick(&self, ids: &[String]) -> Result<Vec<Change>> {
         self.reach()?;
-        let rows = self.rows.lock().unwrap();
-        let found = ids.iter().filter_map(|id| rows.get(id)).filter(|(_, deleted)| !deleted);
-        Ok(found
-            .map(|(recent, _)| post(recent.id.parse().unwrap(), recent.version).with_at(recent.at))
-            .collect())
+        let rows = self.copy.lock().unwrap().clone().unwrap_or_else(|| self.rows.lock().unwrap().clone());
+        let found = ids.iter().filter_map(|id| rows.get(id)).filter(|recent| !recent.deleted);
+        Ok(found.map(|recent| post(recent.id.parse().unwrap(), recent.version).with_at(recent.at)).collect())
     }
 }
 
@@ -51,7 +51,7 @@ impl Journal for Table {
     async fn since(&self, at: Timestamp, after: &str, limit: usize) -> Result<Vec<Recent>> {
         self.reach()?;
         let rows = self.rows.lock().unwrap();
-        let mut recent: Vec<Recent> = rows.values().map(|(recent, _)| recent.clone()).collect();
+        let mut recent: Vec<Recent> = rows.values().cloned().collect();
         recent.retain(|change| (change.at, &*change.id) > (at, after));
         recent.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         recent.truncate(limit);
@@ -69,6 +69,15 @@ struct Swept {
 impl Swept {
     /// An engine with ten documents, which no event reaches, and a table that is compared with it from now on.
     async fn start() -> Self {
+        let (swept, sweep) = Self::made().await;
+        let until = swept.shutdown.clone();
+        tokio::spawn(async move { sweep.run(&until).await });
+        swept.until_fresh(10).await;
+        swept
+    }
+
+    /// The same before it is compared.
+    async fn made() -> (Self, Sweep) {
         let (engine, _) = filled(10).await;
         let (table, shutdown) = (Table::default(), Shutdown::new());
         let search = Search::builder("posts").primary(engine.clone()).fresh_within(BOUND).build().unwrap();
@@ -76,11 +85,7 @@ impl Swept {
         let sweep = Sweep::new("engine", table.clone(), indexer, search.clone()).unwrap();
         let served = search.search(sorted()).await.unwrap();
         assert!(!served.is_current(), "nothing was compared yet: {served:?}");
-        let until = shutdown.clone();
-        tokio::spawn(async move { sweep.run(&until).await });
-        let swept = Self { engine, table, search, shutdown };
-        swept.until_fresh(10).await;
-        swept
+        (Self { engine, table, search, shutdown }, sweep)
     }
 
     async fn look(&self) -> Served<Arc<Page>> {
@@ -195,6 +200,59 @@ async fn what_an_engine_refuses_for_good_holds_nothing_up() {
     swept.table.set(10, 1, SystemClock.now(), false);
     tokio::time::sleep(SECOND * 5).await;
     swept.until_fresh(10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_change_that_fails_keeps_no_other_from_being_brought() {
+    let (swept, mut sweep) = Swept::made().await;
+    swept.engine.set(Mode::Choking);
+    let poisoned = SystemClock.now();
+    swept.table.set(100, 1, poisoned, false);
+    // as long as it takes nothing else, it may be the engine that fails
+    assert_eq!(sweep.once().await.unwrap_err().kind(), ErrorKind::Storage);
+    swept.engine.set(Mode::Retrying);
+    (1_000..2_200).for_each(|id| swept.table.set(id, 1, SystemClock.now(), false));
+    for _ in 0..2 {
+        assert_eq!(sweep.once().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(!swept.look().await.is_current());
+    }
+    let stamps = swept.engine.stamps(Some("01000"), 2_000).await.unwrap();
+    assert_eq!(stamps.len(), 1_199);
+    swept.engine.set(Mode::Choking);
+    swept.table.set(3, 2, SystemClock.now(), true);
+    sweep.once().await.unwrap();
+    assert!(swept.look().await.is_current());
+    sweep.once().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_a_copy_does_not_have_yet_is_not_taken_for_deleted() {
+    let (swept, mut sweep) = Swept::made().await;
+    swept.table.set(10, 4, SystemClock.now(), false);
+    *swept.table.copy.lock().unwrap() = Some(swept.table.rows.lock().unwrap().clone());
+    swept.table.set(10, 5, SystemClock.now(), false);
+    swept.table.set(11, 5, SystemClock.now(), false);
+    swept.table.set(3, 2, SystemClock.now(), true);
+    assert_eq!(sweep.once().await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(!swept.look().await.is_current());
+    *swept.table.copy.lock().unwrap() = None;
+    sweep.once().await.unwrap();
+    let (served, page) = swept.look().await.split();
+    let ids = page.ids();
+    assert!(served.is_current() && ids.contains(&"00010") && ids.contains(&"00011"), "{served:?}: {ids:?}");
+    assert!(!ids.contains(&"00003"), "what was deleted is deleted, whatever the copy holds: {ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_be_seen_within_the_overlap_is_brought() {
+    let (swept, sweep) = Swept::made().await;
+    let mut sweep = sweep.with_overlap(SECOND * 600);
+    sweep.once().await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    let began = Timestamp::from_micros(SystemClock.now().as_micros() - 500_000_000);
+    swept.table.set(10, 1, began, false);
+    sweep.once().await.unwrap();
+    swept.until_fresh(11).await;
 }
 
 #[tokio::test(start_paused = true)]
