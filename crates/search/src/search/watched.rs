@@ -249,11 +249,20 @@ impl Watched {
 
     /// For how long it is not known to have what its source has, where it is compared and that is too long.
     fn unknown(&self) -> Option<Duration> {
-        match self.seen(|seen| seen.compared)? {
+        self.unknown_since(self.seen(|seen| seen.compared))
+    }
+
+    fn unknown_since(&self, compared: Option<Compared>) -> Option<Duration> {
+        match compared? {
             // it may lack what is older, too
             Compared::Asked(at) => Some(elapsed(at).saturating_add(self.fresh_within).saturating_add(SOON)),
             Compared::Was(at) => Some(elapsed(at)).filter(|unknown| *unknown > self.fresh_within),
         }
+    }
+
+    /// How far its pages are told to lag.
+    fn told_lag(&self) -> Option<Duration> {
+        if self.primary { self.late() } else { self.lag() }
     }
 
     /// From now on its pages are fresh only while it is known to have what its source has.
@@ -460,6 +469,8 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if watched.seen(|seen| seen.wiped) {
             return Err(watched.lost());
         }
+        // what comes to the engine while it searches may lack in the page
+        let (lag, compared) = (watched.told_lag(), watched.seen(|seen| seen.compared));
         let mut page = watched.engine.search(&query, left).await?;
         watched.believe(&page, &query, left).await?;
         if watched.primary && query.after.as_ref().is_none_or(|after| after.engine == page.engine) {
@@ -481,7 +492,7 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
             answer = answer.with_gap(Gap::Deletes(missed));
         }
-        answer.lag = if watched.primary { watched.late() } else { watched.lag() };
+        answer.lag = lag.max(watched.unknown_since(compared)).max(watched.told_lag());
         Ok(answer.map(|()| Arc::new(page)))
     }
 

@@ -36,6 +36,8 @@ enum Mode {
     Full,
     /// Answers, and refuses changes for good.
     Refusing,
+    /// Answers late with what it had when it was asked.
+    Slow,
     /// Answers, and fails for good at one document.
     Choking,
     /// Answers, and asks for that one again.
@@ -95,6 +97,9 @@ impl SearchEngine for Switched {
         let mut page = self.engine.search(query, left).await?;
         page.generation += self.rebuilt.load(Ordering::SeqCst);
         page.known = page.known.filter(|_| mode != Mode::Untold);
+        if mode == Mode::Slow {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         if mode == Mode::TimedOut {
             page.hits.truncate(page.hits.len() / 2);
             page.gaps.push(Gap::TimedOut);

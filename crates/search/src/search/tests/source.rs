@@ -203,6 +203,21 @@ async fn what_an_engine_refuses_for_good_holds_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_is_as_fresh_as_the_engine_was_when_it_was_asked() {
+    let (swept, mut sweep) = Swept::made().await;
+    swept.table.set(10, 1, SystemClock.now(), false);
+    swept.engine.set(Mode::Slow);
+    let brought = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        sweep.once().await.unwrap();
+    };
+    let (served, ()) = tokio::join!(swept.look(), brought);
+    assert!(!served.is_current(), "it was asked before it was compared: {served:?}");
+    assert_eq!(served.split().1.hits.len(), 10);
+    swept.until_fresh(11).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_change_that_fails_keeps_no_other_from_being_brought() {
     let (swept, mut sweep) = Swept::made().await;
     swept.engine.set(Mode::Choking);
