@@ -18,7 +18,7 @@ use support::servers;
 use crate::evidence::{Accounts, Evidence};
 use crate::partner::Partner;
 use crate::resume::{Language, Resume};
-use crate::store::{Kept, KeptEdit, Proposal, SOCIAL, Social, Store, WORK, Work};
+use crate::store::{Kept, KeptEdit, NO_SUCH, Proposal, SOCIAL, Social, Store, WORK, Work};
 use crate::writer::Writer;
 
 /// How often a model may answer what is no use before the writing has failed.
@@ -27,6 +27,8 @@ const TRIES: u32 = 8;
 /// of an hour (half of that is usual). A call that fails may have to be paid nevertheless, so that there are not many.
 const CALLS: u32 = 200;
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+/// How often it is looked whether what the model is asked for was withdrawn.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often a notice is tried while the partner is away: for about a day, once the pause has grown to a minute.
 const TELLINGS: u32 = 3_000;
 /// The group that writes.
@@ -124,7 +126,7 @@ impl Desk {
 
     /// Makes a proposal the next version, which is returned; again, if it was that before.
     pub(crate) async fn accept(&self, resume: &str, edit: &str) -> Result<(i64, Resume)> {
-        let gone = || Error::new(ErrorKind::NotFound, "there is no such instruction");
+        let gone = || Error::new(ErrorKind::NotFound, NO_SUCH);
         let edit = self.store.edit(resume, edit).await?.ok_or_else(gone)?;
         let Some(proposal) = edit.proposal()? else {
             return Err(Error::new(ErrorKind::Conflict, "nothing is proposed yet"));
@@ -206,11 +208,24 @@ impl Desk {
                 };
                 let Some(before) = kept.resume()? else { return Ok(()) };
                 let evidence = Evidence::new(kept.sources()?)?;
-                let edits = self.writer.edits(&before, &evidence, language, &edit.instruction).await?;
+                let edits = tokio::select! {
+                    edits = self.writer.edits(&before, &evidence, language, &edit.instruction) => edits?,
+                    () = self.withdrawn(id, &edit.id) => return Ok(()),
+                };
                 let (after, not_done) = before.edited(edits, &evidence);
                 self.store.propose(&edit.id, &Proposal { before, after, not_done }).await
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Waits until an instruction is withdrawn: what it is written for is over then.
+    async fn withdrawn(&self, resume: &str, edit: &str) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if matches!(self.store.edit(resume, edit).await, Ok(None)) {
+                return;
+            }
         }
     }
 

@@ -113,7 +113,7 @@ async fn retry(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<(St
 
 /// Gives an instruction for a version; what it comes to is proposed, and changes nothing until it is accepted.
 ///
-/// Sent again under the same `Idempotency-Key` it is given once. A version that is not the present one is a conflict, and so is a
+/// Sent again under the same `Idempotency-Key` it is given once, and is a conflict once it was withdrawn. A version that is not the present one is a conflict, and so is a
 /// sixth instruction while five for the same résumé are under way: one of them can be withdrawn.
 #[utoipa::path(post, path = "/resumes/{id}/edits", params(("id" = String, Path),
     ("Idempotency-Key" = Option<String>, Header, description = "The client's own name for this instruction, 1 to 255 characters.")),
@@ -151,7 +151,7 @@ async fn edits(
     Ok(paging.page_of(edits, |edit| format!("{},{}", edit.at, edit.id), EditRow::from))
 }
 
-/// Takes an instruction back that is not accepted: nothing is proposed for it any more, and another one can be given in its place.
+/// Takes an instruction back that is not accepted: the model is not asked for it any more, and another one can be given in its place.
 #[utoipa::path(delete, path = "/resumes/{id}/edits/{edit}", params(("id" = String, Path), ("edit" = String, Path)),
     security(("bearer" = [])), responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem),
     (status = 409, body = Problem)))]

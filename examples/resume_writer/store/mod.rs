@@ -28,6 +28,8 @@ pub(crate) const WORK: &str = "resumes.work";
 pub(crate) const SOCIAL: &str = "resumes.social";
 /// How much one person may have written in a day, unless the service is told otherwise.
 pub(crate) const WRITINGS_A_DAY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+/// What is said of an instruction that is not there, or no more.
+pub(crate) const NO_SUCH: &str = "there is no such instruction";
 
 const SCHEMA: Sql =
     Sql { sqlite: include_str!("../sql/schema.sql"), postgres: include_str!("../sql/schema.postgres.sql") };

@@ -10,7 +10,7 @@ use support::database::Connection;
 use support::once::Keyed;
 use support::{on, within};
 
-use super::{Kept, KeptEdit, Proposal, Store, WORK, Work, conflict, keeping, written};
+use super::{Kept, KeptEdit, NO_SUCH, Proposal, Store, WORK, Work, conflict, keeping, written};
 use crate::evidence::Source;
 use crate::resume::Resume;
 
@@ -136,11 +136,17 @@ impl Store {
 
     /// Takes an instruction for a version of a résumé, once for each request, and returns its name.
     pub(crate) async fn instruct(&self, keyed: &Keyed, owner: &str, edit: KeptEdit) -> Result<String> {
-        let (store, owner) = (self.clone(), owner.to_owned());
+        let (store, owner, resume) = (self.clone(), owner.to_owned(), edit.resume.clone());
         let given = self.once.run(keyed, move |connection| {
             async move { store.insert_edit(connection, &owner, edit).await }.boxed()
         });
-        Ok(given.await?.value)
+        let id = given.await?.value;
+        match self.edit(&resume, &id).await? {
+            Some(_) => Ok(id),
+            None => {
+                Err(conflict("the instruction was withdrawn: give it anew under another `Idempotency-Key`"))
+            }
+        }
     }
 
     async fn insert_edit(
@@ -245,10 +251,10 @@ impl Store {
             if done.rows_affected() == 0 || changed.rows_affected() == 0 {
                 transaction.rollback().await.map_err(keeping)?;
                 let now = self.edit(&edit.resume, &edit.id).await?;
-                return if now.is_some_and(|now| now.state == "accepted") {
-                    Ok(false)
-                } else {
-                    Err(conflict("the résumé has another version by now: give the instruction again"))
+                return match now {
+                    Some(now) if now.state == "accepted" => Ok(false),
+                    Some(_) => Err(conflict("the résumé has another version by now: give the instruction again")),
+                    None => Err(Error::new(ErrorKind::NotFound, NO_SUCH)),
                 };
             }
             transaction.commit().await.map_err(keeping)?;
@@ -262,6 +268,16 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_withdrawn_before_it_is_accepted_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("resumes.sqlite"), None).await.unwrap();
+        let edit = KeptEdit::new(EventId::random(), "resume", 1, "짧게", Timestamp::from_micros(1));
+        let after = serde_json::json!({"name": "하늘", "lines": [], "refused": [], "given": 0});
+        let error = store.accept(&edit, &serde_json::from_value(after).unwrap()).await.unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, NO_SUCH));
+    }
 
     #[tokio::test]
     async fn in_no_24_hours_is_more_let_through_than_in_a_day() {

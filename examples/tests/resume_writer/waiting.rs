@@ -1,5 +1,8 @@
 //! What was accepted waits for whoever is away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::Router;
 use axum::http::StatusCode as Status;
 use futures_util::future::join_all;
@@ -111,6 +114,60 @@ async fn what_was_given_is_found_again_and_withdrawn_until_it_is_accepted() {
     let listed = ok(owner.get(service.url(&edits)).send().await.unwrap()).await;
     let states: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["state"]).collect();
     assert_eq!((states.len(), states[4]), (5, &json!("accepted")));
+}
+
+/// Counts when it is dropped.
+struct GivenUp(Arc<AtomicUsize>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn the_model_is_not_asked_on_for_what_was_withdrawn_and_a_key_does_not_bring_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = client("하늘");
+    let service = start(folder.path());
+    let (id, _) = written(&owner, &service).await;
+    drop(service);
+
+    let (asked, given_up) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let (counted, ended) = (Arc::clone(&asked), Arc::clone(&given_up));
+    let hangs = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let asked = GivenUp(Arc::clone(&ended));
+        async move {
+            let _asked = asked;
+            std::future::pending::<Status>().await
+        }
+    };
+    let router = Router::new().route("/v1/chat/completions", axum::routing::post(hangs));
+    let service = with_model(folder.path(), &format!("{}/v1", desk::stand_in(router).await));
+    let edits = service.url(&format!("/resumes/{id}/edits"));
+    let give = || {
+        let wanted = json!({"instruction": INSTRUCTION, "version": 1});
+        owner.post(&edits).header("idempotency-key", "k").json(&wanted).send()
+    };
+    let given = ok(give().await.unwrap()).await;
+    assert_eq!(ok(give().await.unwrap()).await, given);
+    let counts = async |of: &AtomicUsize| {
+        for _ in 0..100 {
+            if of.load(Ordering::SeqCst) > 0 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
+    };
+    assert!(counts(&asked).await && given_up.load(Ordering::SeqCst) == 0);
+    let one = format!("{edits}/{}", given["id"].as_str().unwrap());
+    assert_eq!(owner.delete(&one).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert!(counts(&given_up).await, "the call goes on");
+    let problem = is_refused(give().await.unwrap(), StatusCode::CONFLICT).await;
+    assert!(problem["detail"].as_str().unwrap().contains("withdrawn"), "{problem}");
+    is_refused(owner.post(format!("{one}/accept")).send().await.unwrap(), StatusCode::NOT_FOUND).await;
 }
 
 #[tokio::test]
