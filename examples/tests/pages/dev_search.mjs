@@ -124,7 +124,7 @@ export default async function ({ meet, step }) {
       member.judge("member", { showsHostile: true }),
       tutor.judge("tutor", { showsHostile: true }),
       meet({ language: "en" }).then(async stranger => {
-        await stranger.page.locator("#served").filter({ hasText: /\S/ }).waitFor();
+        await stranger.page.locator("#served").filter({ hasText: /^(Fresh|Cached|Stale|Degraded|No answer)/ }).waitFor();
         await stranger.judge("stranger");
       }),
     ]);
