@@ -70,10 +70,17 @@ impl Turn<'_> {
     }
 
     /// Returns the last unit of those that a rollback to this stage has to undo yet.
+    ///
+    /// Where a saga went forward again, one that it has not come to may have an effect of before.
     fn next_to_undo(&self, target: usize) -> Option<usize> {
         let is_next = |unit: &usize| {
-            self.stage_of(*unit) >= target
-                && matches!(self.state.status(*unit), UnitStatus::Done | UnitStatus::Unsure)
+            let it = self.state.unit(*unit);
+            let may_stand = match it.status {
+                UnitStatus::Done | UnitStatus::Unsure => true,
+                UnitStatus::Idle => it.unsure && self.has_undo(*unit),
+                _ => false,
+            };
+            may_stand && self.stage_of(*unit) >= target
         };
         let mut units = 0..self.state.units.len();
         if planted::is(Bug::ForwardOrderUndo) { units.find(is_next) } else { units.rev().find(is_next) }

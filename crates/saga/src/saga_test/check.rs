@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::fault::{Called, Point};
 use super::{Bank, Ending};
 use crate::definition::{Plan, UnitKind, WhenExhausted};
-use crate::machine::{Phase, State, StuckAt, UnitStatus};
+use crate::machine::{Audit, Phase, State, StuckAt, UnitStatus};
 use crate::store::Status;
 
 /// Checks the invariants of a saga, whose plan is the first, and of its children.
@@ -49,6 +49,13 @@ fn by_hand(ending: &Ending, step: &str) -> bool {
     audits.any(|audit| matches!(&*audit.action, "skip" | "force_done"))
 }
 
+/// Tells whether an effect may stand because an operator said so: that it was undone by hand, or that its compensation is passed over, of
+/// which the saga tells.
+fn is_left(ending: &Ending, step: &str) -> bool {
+    let is_said = |audit: &Audit| *audit.step == *step && &*audit.action == "force_done";
+    ending.not_undone.contains(step) || ending.audits.iter().any(is_said)
+}
+
 /// Of what was never begun there is no effect.
 fn nothing_stands(plan: &Plan, bank: &Bank) -> Result<(), String> {
     match plan.units.iter().find(|unit| bank.standing(&unit.name) != 0) {
@@ -87,7 +94,7 @@ fn check_one(
             }
             Status::Compensated => {
                 let is_undone = unit.undo.is_some() || pivot == Some(&*unit.name);
-                if standing != 0 && !by_hand && (is_undone || !may_stand(&unit.name)) {
+                if standing != 0 && !is_left(ending, &unit.name) && (is_undone || !may_stand(&unit.name)) {
                     let why = if is_undone { "" } else { ", which has no compensation," };
                     return Err(format!("compensated, and the effect of step {}{why} stands", unit.name));
                 }

@@ -290,3 +290,39 @@ async fn a_compensation_that_may_have_happened_is_not_passed_over_under_the_old_
     gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
     assert_ne!(gifts.snapshot(&1).await.unwrap().steps[1].key, first, "it may yet come");
 }
+
+/// Reserve and wrap, whose compensations are tried once, and a wait.
+fn called_off(desk: &Desk, wrap: WhenExhausted) -> Gifts {
+    desk.script.set("unwrap", Mood::Refuses);
+    let saga =
+        Saga::<u64, Script>::new("gift", 1).step(Reserve).policy(once()).compensate(Free).policy(once());
+    let saga = saga.when_exhausted(WhenExhausted::Halt).step(Wrap).policy(once()).compensate(Unwrap);
+    let saga = saga.policy(once()).when_exhausted(wrap).wait::<AgreeTerms>();
+    desk.engine().register(saga.build().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_not_undone_is_undone_also_where_the_saga_turns_again_before_it_comes_to_it() {
+    for exhausted in [WhenExhausted::Halt, WhenExhausted::Continue] {
+        let desk = Desk::new();
+        desk.script.set("free", Mood::Refuses);
+        let gifts = called_off(&desk, exhausted);
+        gifts.start(&1).await.unwrap();
+        gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+        if exhausted == WhenExhausted::Halt {
+            assert_eq!(stands(&gifts).await, at("wrap", "as told"));
+            gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+        }
+        assert_eq!(stands(&gifts).await, at("reserve", "as told"));
+        desk.script.did();
+        desk.script.set("reserve", Mood::Refuses);
+        desk.script.set("unwrap", Mood::Works);
+        desk.script.set("free", Mood::Works);
+        let view = gifts.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+        assert_eq!(
+            (view.status, desk.script.did()),
+            (Status::Compensated, ["unwrap", "free"].map(Into::into).into())
+        );
+        assert_eq!(left(&gifts).await, [""; 0]);
+    }
+}
