@@ -41,11 +41,13 @@ pub struct Decision {
     pub(super) who: Arc<str>,
     pub(super) why: Arc<str>,
     pub(super) at: Option<Arc<str>>,
+    /// It is about the compensation of the step.
+    pub(super) undoes: bool,
 }
 
 impl Decision {
     fn new(order: Order, who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
-        Self { left: Arc::default(), order, who: who.into(), why: why.into(), at: None }
+        Self { left: Arc::default(), order, who: who.into(), why: why.into(), at: None, undoes: false }
     }
 
     /// Binds the decision to the [step](super::View::step) that whoever made it saw the saga stand at: where it stands at another one by
@@ -53,9 +55,18 @@ impl Decision {
     /// wait are one step all the same. What is tried again by itself is decided about only so, be it the step that the saga stands at or one
     /// beside it.
     #[must_use]
-    pub fn at(mut self, step: impl Into<Arc<str>>) -> Self {
-        self.at = Some(step.into());
-        self
+    pub fn at(self, step: impl Into<Arc<str>>) -> Self {
+        Self { at: Some(step.into()), undoes: false, ..self }
+    }
+
+    /// Binds the decision to the compensation of the [step](super::View::step) that the saga was seen to stand at, or to try again: where
+    /// it goes forward there by now, the decision is refused (`Conflict`).
+    ///
+    /// A step and its compensation have one name. What is forced to be done with a value that the step makes, `()` of one that makes
+    /// `()`, may have been meant for either; bound by [`at`](Self::at) it is carried out for the step alone.
+    #[must_use]
+    pub fn at_compensation(self, step: impl Into<Arc<str>>) -> Self {
+        Self { undoes: true, ..self.at(step) }
     }
 
     /// Tries again what the saga stands at.
@@ -63,16 +74,18 @@ impl Decision {
         Self::new(Order::Retry, who, why)
     }
 
-    /// Passes over what the saga stands at.
+    /// Passes over what the saga stands at. Bound by [`at`](Self::at) it may be a step or its compensation, whichever is tried again by
+    /// then; by [`at_compensation`](Self::at_compensation), the latter alone.
     ///
     /// The effect of a step whose compensation is passed over stands: [`Snapshot::not_undone`](crate::Snapshot::not_undone) names it, and a
-    /// saga that goes forward again asks for it under its old key; under a new one where nobody knows whether the compensation happened.
+    /// saga that goes forward again, or is begun anew, asks for it under its old key; under a new one where nobody knows whether the compensation happened.
     /// Who has undone it by hand says so with [`force_done`](Self::force_done).
     pub fn skip(who: impl Into<Arc<str>>, why: impl Into<Arc<str>>) -> Self {
         Self::new(Order::Skip, who, why)
     }
 
-    /// Takes what the saga stands at as done; a step with this output, of at most 1 MiB as JSON.
+    /// Takes what the saga stands at as done; a step with this output, of at most 1 MiB as JSON. Bound to its step, a compensation is
+    /// meant by [`at_compensation`](Self::at_compensation).
     ///
     /// # Errors
     ///
@@ -166,6 +179,7 @@ impl Decision {
             begun: false,
             parent: None,
             at: self.at.as_deref().map(str::to_owned),
+            undoes: self.undoes,
             who: self.who.to_string(),
             why: self.why.to_string(),
         };
@@ -186,6 +200,8 @@ struct Written {
     parent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    undoes: bool,
     who: String,
     why: String,
 }
@@ -210,6 +226,7 @@ pub(super) fn write_undo(undone: &Undone) -> Vec<u8> {
         begun: undone.begun,
         parent: undone.parent.as_deref().map(str::to_owned),
         at: None,
+        undoes: false,
         who: who.to_string(),
         why: why.to_string(),
     };
@@ -236,16 +253,44 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
         _ => return Err(unreadable()),
     };
     let decision = Decision::new(order, written.who, written.why);
-    Ok(Left::Decision(Decision { at: written.at.map(Arc::from), ..decision }))
+    Ok(Left::Decision(Decision { at: written.at.map(Arc::from), undoes: written.undoes, ..decision }))
 }
 
-/// Checks that a forced value is what the step makes.
+/// Checks that a forced value is what the step makes, and that a decision about a step does not come to its compensation, nor the other
+/// way round: a saga may have turned since it was made.
 pub(super) fn check_value<App>(definition: &Untyped<App>, state: &State, decision: &Decision) -> Result<()> {
-    let at = decides_about(&definition.plan, state, decision.at.as_deref());
-    if let (Order::ForceDone(value), Some(StuckAt::Forward(unit))) = (&decision.order, at)
-        && let Some(code) = definition.codes.get(unit)
-    {
-        caught(|| code.run.check(value))?;
+    let conflict = |what: &'static str| Err(Error::new(ErrorKind::Conflict, what));
+    let about = decides_about(&definition.plan, state, decision.at.as_deref());
+    if decision.undoes && matches!(about, Some(StuckAt::Forward(_) | StuckAt::Late(_))) {
+        return conflict("the saga does not undo the step whose compensation was decided about");
     }
-    Ok(())
+    let Order::ForceDone(value) = &decision.order else { return Ok(()) };
+    let (Some(StuckAt::Forward(unit) | StuckAt::Undo(unit)), false) = (about, decision.undoes) else {
+        return Ok(());
+    };
+    let Some(code) = definition.codes.get(unit) else { return Ok(()) };
+    let checked = caught(|| code.run.check(value));
+    match about {
+        Some(StuckAt::Undo(_)) if decision.at.is_some() && checked.is_ok() => {
+            conflict("the saga undoes the step by now: bind the decision to its compensation")
+        }
+        Some(StuckAt::Undo(_)) => Ok(()),
+        _ => checked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_that_is_left_says_whether_it_is_about_a_compensation() {
+        let decision = Decision::skip("운영자 7", "고객 문의 #12");
+        for (decision, undoes) in
+            [(decision.clone().at("pay"), false), (decision.at_compensation("pay"), true)]
+        {
+            let Ok(Left::Decision(read)) = read(&decision.write()) else { panic!("it is a decision") };
+            assert_eq!((read.at.as_deref(), read.undoes), (Some("pay"), undoes));
+        }
+    }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use pumasi_core::time::Clock;
 use pumasi_saga::store::Status;
 use pumasi_saga::{
-    Branch, Cx, Decision, ErrorKind, Failure, Late, Outcome, Policy, Retry, Saga, SagaHandle, Signal, Step,
+    Branch, Compensate, Cx, Decision, ErrorKind, Failure, Late, Outcome, Policy, Retry, Saga, SagaHandle,
+    Signal, Step, Undo,
 };
 
 use crate::sagas::AgreeTerms;
@@ -80,10 +81,63 @@ async fn so_is_a_compensation() {
         assert_eq!(refused(&gifts, decision.clone()).await, ErrorKind::Conflict);
         desk.script.set("free", Mood::Works);
         let is_skip = format!("{decision:?}").contains("Skip");
-        let view = gifts.decide(&1, decision.at("reserve")).await.unwrap();
+        let view = gifts.decide(&1, decision.at_compensation("reserve")).await.unwrap();
         assert_eq!(view.status, Status::Compensated);
         assert_eq!(gifts.snapshot(&1).await.unwrap().not_undone().is_empty(), !is_skip);
         assert_eq!((tried(&gifts, 0).await, desk.store_due().await), (None, None));
+    }
+}
+
+struct Stamp;
+struct Unstamp;
+
+impl Step<Script> for Stamp {
+    type In = ();
+    type Out = ();
+    type Error = &'static str;
+
+    async fn run(&self, cx: &Cx<Script>, (): ()) -> Outcome<(), &'static str> {
+        cx.app().act("stamp")
+    }
+}
+
+impl Compensate<Script, Stamp> for Unstamp {
+    type Error = &'static str;
+
+    async fn undo(&self, cx: &Cx<Script>, _: Undo<Script, Stamp>) -> Outcome<(), &'static str> {
+        cx.app().act("unstamp")
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_about_a_step_does_not_come_to_its_compensation() {
+    let done = |makes_nothing: bool| {
+        let made = Decision::force_done(&7, WHO, WHY);
+        if makes_nothing { Decision::force_done(&(), WHO, WHY) } else { made }.unwrap()
+    };
+    for step in ["reserve", "stamp"] {
+        let desk = Desk::new();
+        for what in ["reserve", "stamp", "free", "unstamp"] {
+            desk.script.set(what, Mood::Silent);
+        }
+        let saga = Saga::<u64, Script>::new("gift", 1);
+        let built = if step == "reserve" {
+            saga.step(Reserve).compensate(Free).policy(Policy::forever()).build()
+        } else {
+            saga.step(Stamp).compensate(Unstamp).policy(Policy::forever()).build()
+        };
+        let gifts = desk.engine().register(built.unwrap()).unwrap();
+        assert_eq!(gifts.start(&1).await.unwrap().status, Status::Running);
+        let undone = [done(true), Decision::skip(WHO, WHY), Decision::retry(WHO, WHY)];
+        for decision in undone.map(|decision| decision.at_compensation(step)) {
+            assert_eq!(refused(&gifts, decision).await, ErrorKind::Conflict, "it goes forward");
+        }
+        gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+        assert_eq!(refused(&gifts, done(step == "stamp").at(step)).await, ErrorKind::Conflict);
+        let view = gifts.view(&1).await.unwrap();
+        assert_eq!((view.status, view.tried.is_some()), (Status::Compensating, true));
+        let view = gifts.decide(&1, done(true).at_compensation(step)).await.unwrap();
+        assert_eq!(view.status, Status::Compensated);
     }
 }
 
