@@ -78,7 +78,8 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         self.engine.core.leave_signal(&self.saga, &key_json(key)?, signal.into()).await
     }
 
-    /// Begins a saga anew that has ended, however it did. Its steps get new keys. A signal that was left for it before goes to its late
+    /// Begins a saga anew that has ended, however it did. Its steps get new keys, but for those whose effects stand because an operator
+    /// [passed their compensations over](Decision::skip): they are asked for again under their old ones. A signal that was left for it before goes to its late
     /// handler first.
     ///
     /// One that is completed is forgotten with what it did, which stands: to do it all once more. Where only what was undone may be
@@ -91,7 +92,7 @@ impl<K: Serialize + DeserializeOwned, App: Send + Sync + 'static> SagaHandle<K, 
         self.engine.core.call(&self.saga, &key_json(key)?, Some(Message::Restart(Ended::Anyhow)), false).await
     }
 
-    /// Begins a saga anew that was undone, under new keys; one that is completed stays as it is.
+    /// Begins a saga anew that was undone, under the keys that [`restart`](Self::restart) gives; one that is completed stays as it is.
     ///
     /// Whether it was undone is decided with the record of the new beginning: nothing comes between.
     ///

@@ -40,7 +40,8 @@ pub struct View {
     /// If that step is tried again: why its last attempt was not done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tried: Option<Arc<str>>,
-    /// How often it was begun anew after it had ended.
+    /// How often it was begun anew after it had ended, without an effect that stands because its compensation was
+    /// [passed over](crate::Decision::skip): then it goes on in the same run.
     pub run: u32,
     /// If that step is another saga: how that stands, and what it needs next.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -151,13 +151,26 @@ impl Turn<'_> {
         }
     }
 
-    /// Begins a saga anew that has ended so.
+    /// Begins a saga anew that has ended so; where an effect stands whose compensation an operator passed over, within the same run, so
+    /// that it is asked for again under its old key.
     pub(super) fn restart(&mut self, ended: Ended) -> Result<()> {
         if !self.state.is_final() {
             return Err(Error::new(ErrorKind::Conflict, "the saga has not ended"));
         }
         if ended == Ended::Undone && self.state.phase != Phase::Compensated {
             return Err(Error::new(ErrorKind::Conflict, "the saga was not undone"));
+        }
+        if self.state.phase == Phase::Compensated && self.state.is_passed_over() {
+            for unit in 0..self.state.units.len() {
+                let renewed = self.renewed(unit);
+                self.renew(unit, renewed);
+            }
+            self.state.phase = Phase::Forward;
+            self.state.cause = None;
+            self.state.delta.base = true;
+            self.forget_handled();
+            self.enter(0);
+            return Ok(());
         }
         let mut new = State::new(self.plan.version, self.plan.fingerprint(), self.plan.units.len());
         new.version = self.state.version;

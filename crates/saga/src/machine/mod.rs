@@ -288,8 +288,7 @@ impl Turn<'_> {
         if self.is_recorded(unit) {
             return Unit { status: UnitStatus::Done, at: None, ..it };
         }
-        let is_passed_over = it.status == UnitStatus::UndoSkipped && !it.unsure;
-        if is_passed_over || (it.unsure && !self.has_undo(unit)) {
+        if it.is_passed_over() || (it.unsure && !self.has_undo(unit)) {
             return Unit { round: it.round, unsure: true, ..Unit::IDLE };
         }
         Unit { round: it.round.saturating_add(1), ..Unit::IDLE }

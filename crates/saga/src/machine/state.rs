@@ -91,6 +91,11 @@ pub(crate) struct Unit {
 impl Unit {
     pub(super) const IDLE: Self =
         Self { status: UnitStatus::Idle, attempt: 0, round: 0, unsure: false, at: None };
+
+    /// Tells whether its effect stands for certain, because an operator passed its compensation over.
+    pub(super) fn is_passed_over(self) -> bool {
+        self.status == UnitStatus::UndoSkipped && !self.unsure
+    }
 }
 
 /// A signal that came before its wait.
@@ -228,6 +233,11 @@ impl State {
 
     pub(crate) fn status(&self, unit: usize) -> UnitStatus {
         self.unit(unit).status
+    }
+
+    /// Tells whether an effect stands for certain, because an operator passed its compensation over.
+    pub(super) fn is_passed_over(&self) -> bool {
+        self.units.iter().any(|unit| unit.is_passed_over())
     }
 
     /// Tells whether the saga has come to one of its ends, whatever becomes of signals that come late.

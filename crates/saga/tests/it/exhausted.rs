@@ -326,3 +326,36 @@ async fn what_was_not_undone_is_undone_also_where_the_saga_turns_again_before_it
         assert_eq!(left(&gifts).await, [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn what_was_passed_over_is_asked_for_under_its_old_key_also_by_a_saga_that_is_begun_anew() {
+    for only_undone in [false, true] {
+        let desk = Desk::new();
+        let gifts = called_off(&desk, WhenExhausted::Halt);
+        gifts.start(&1).await.unwrap();
+        let keys = async || -> Vec<String> {
+            gifts.snapshot(&1).await.unwrap().steps.iter().map(|step| step.key.clone()).collect()
+        };
+        let first = keys().await;
+        gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+        let view = gifts.decide(&1, Decision::skip(WHO, WHY)).await.unwrap();
+        assert_eq!((view.status, left(&gifts).await), (Status::Compensated, vec!["wrap".to_owned()]));
+
+        let begun = if only_undone { gifts.restart_undone(&1).await } else { gifts.restart(&1).await };
+        assert_eq!(begun.unwrap().status, Status::Waiting);
+        let again = keys().await;
+        assert_eq!((again[0] == first[0], again[1] == first[1]), (false, true));
+
+        desk.script.set("unwrap", Mood::Works);
+        desk.script.did();
+        let view = gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+        assert_eq!(
+            (view.status, desk.script.did()),
+            (Status::Compensated, ["unwrap", "free"].map(Into::into).into())
+        );
+        let run = view.run;
+        let view = gifts.restart(&1).await.unwrap();
+        assert_eq!((view.status, view.run), (Status::Waiting, run + 1), "nothing of it stands");
+        assert_ne!(keys().await[1], first[1]);
+    }
+}

@@ -445,3 +445,32 @@ async fn a_parent_that_cannot_begin_its_child_anew_yet_records_nothing_until_it_
     assert_eq!(children.view(&11).await.unwrap().run, 1, "at once");
     assert_eq!(desk.script.did(), ["wrap", "reserve", "free", "give_back", "reserve"]);
 }
+
+#[tokio::test]
+async fn what_an_operator_of_a_child_passed_over_is_asked_for_under_its_old_key_when_that_is_made_again() {
+    let desk = Desk::new();
+    let once = Policy::new().with_attempts(NonZeroU32::MIN);
+    let child = Saga::<u64, Script>::new("asking", 1).step(Reserve).compensate(Free).policy(once);
+    let child = child.when_exhausted(WhenExhausted::Halt).build().unwrap();
+    let (parents, children) = both(&desk.engine(), child);
+    let engine = parents.engine();
+    assert_eq!(parents.start(&1).await.unwrap().status, Status::Waiting);
+    let key = async || children.snapshot(&11).await.unwrap().steps[0].key.clone();
+    let first = key().await;
+
+    desk.script.set("free", Mood::Refuses);
+    parents.decide(&1, Decision::rollback_to("wrapped", WHO, WHY)).await.unwrap();
+    pass(&desk.clock, engine, HOUR).await;
+    assert_eq!(children.view(&11).await.unwrap().status, Status::NeedsOperator);
+    children.decide(&11, Decision::skip(WHO, WHY)).await.unwrap();
+    pass(&desk.clock, engine, HOUR).await;
+    assert_eq!(parents.view(&1).await.unwrap().status, Status::Waiting);
+    assert_eq!((children.view(&11).await.unwrap().status, key().await), (Status::Completed, first));
+
+    desk.script.set("free", Mood::Works);
+    desk.script.did();
+    parents.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+    pass(&desk.clock, engine, HOUR).await;
+    assert_eq!(parents.view(&1).await.unwrap().status, Status::Compensated);
+    assert_eq!(desk.script.did(), ["free", "unwrap"]);
+}
