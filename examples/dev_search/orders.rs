@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::shop::{Shop, gone};
 
+/// What orders are called among the sagas.
+pub(crate) const ORDER: &str = "order";
 /// The step that is paid for.
 pub(crate) const CHARGE: &str = "charge";
 /// The step that says under which ticket the place is kept.
@@ -49,7 +51,7 @@ pub(crate) fn order() -> Result<Definition<OrderKey, Shop>> {
         .with_backoff(soon);
     // What was charged goes back however long the partner is away.
     let refund = Policy::forever().with_timeout(Duration::from_secs(2)).with_backoff(soon);
-    Saga::<OrderKey, Shop>::new("order", 1)
+    Saga::<OrderKey, Shop>::new(ORDER, 1)
         .step(HoldPlace)
         .compensate(ReleasePlace)
         .step(Charge)

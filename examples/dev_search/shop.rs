@@ -25,6 +25,17 @@ const CHARGES: Sql = Sql {
     postgres: "SELECT id, amount_krw, refunded FROM charges WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))",
 };
 
+/// The orders of these entries by these people.
+const ORDERS: Sql = Sql {
+    sqlite: "SELECT orders.*, entries.title FROM orders LEFT JOIN entries ON entries.id = orders.entry \
+             WHERE (orders.entry, orders.person) IN (SELECT value ->> 'entry', value ->> 'person' FROM json_each($1)) \
+             ORDER BY orders.id DESC",
+    postgres: "SELECT orders.*, entries.title FROM orders LEFT JOIN entries ON entries.id = orders.entry \
+               WHERE (orders.entry, orders.person) IN \
+               (SELECT entry, person FROM jsonb_to_recordset($1::jsonb) AS keys (entry text, person text)) \
+               ORDER BY orders.id DESC",
+};
+
 /// Notes an order of an entry that is there, and that is not being taken out meanwhile.
 const NOTE: Sql = Sql {
     sqlite: "INSERT INTO orders (id, entry, person) SELECT $1, id, $3 FROM entries WHERE id = $2 ON CONFLICT DO NOTHING",
@@ -171,6 +182,22 @@ impl Shop {
         let query = "SELECT orders.*, entries.title FROM orders LEFT JOIN entries ON entries.id = orders.entry \
             WHERE orders.entry = $1 AND orders.person = $2";
         on!(&self.database, pool => sqlx::query_as(query).bind(entry).bind(person).fetch_optional(pool).await)
+            .map_err(|error| failed("reading an order", error))
+    }
+
+    /// The orders with these keys, the newest first.
+    pub(crate) async fn orders_of(&self, keys: &[OrderKey]) -> Result<Vec<Order>> {
+        let query = ORDERS.to(&self.database);
+        let keys = json!(keys).to_string();
+        on!(&self.database, pool => sqlx::query_as(query).bind(keys).fetch_all(pool).await)
+            .map_err(|error| failed("listing orders", error))
+    }
+
+    /// The order with an identifier.
+    pub(crate) async fn order_with(&self, id: &str) -> Result<Option<Order>> {
+        let query = "SELECT orders.*, entries.title FROM orders LEFT JOIN entries ON entries.id = orders.entry \
+            WHERE orders.id = $1";
+        on!(&self.database, pool => sqlx::query_as(query).bind(id).fetch_optional(pool).await)
             .map_err(|error| failed("reading an order", error))
     }
 

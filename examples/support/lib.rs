@@ -1,5 +1,5 @@
 //! What the example services share: how they begin and end, which model to ask and which servers to use, who asks and how often, what
-//! a request says, how errors are told and in which language, whether all is there, what is made once, which events leave with a
+//! a request says, what people decide, how errors are told and in which language, whether all is there, what is made once, which events leave with a
 //! transaction, what to do about events that were put aside, the page's style, logs and metrics, how to stop, and what stands in for
 //! Slack.
 
@@ -15,6 +15,8 @@ pub mod child;
 pub mod client;
 #[cfg(feature = "serve")]
 pub mod database;
+#[cfg(all(feature = "saga", feature = "serve"))]
+pub mod decision;
 #[cfg(feature = "serve")]
 pub mod etag;
 #[cfg(feature = "serve")]

@@ -15,7 +15,7 @@ const words = {
     watch: "지켜보기", unwatch: "그만 보기", watched: (n, failed, now) => `질문 ${n}번, 답 없음 ${failed}번 · 지금은 ${now}`, strip: "지난 질문들이 어떻게 답해졌는지",
     aside: "제쳐 둔 변경", asideNote: "어느 엔진도 색인할 수 없던 변경입니다. 까닭을 고친 뒤 다시 넘길 수 있습니다. 글은 보이지 않습니다.", noLetters: "제쳐 둔 변경이 없습니다.", attempts: n => `${n}번 해 봄`, deliverAgain: "모두 다시 넘기기", delivered: n => `${n}개를 다시 넘깁니다.`,
     partner: "결제사", moods: { moody: "변덕: 넷 중 하나는 거절, 하나는 답을 잃음", well: "멀쩡함", declines: "모두 거절", forgets: "결제하고 답을 잃음", away: "무응답" }, partnerDone: "결제사를 바꾸었습니다.",
-    orders: "내 주문", allOrders: "모든 주문", noOrders: "아직 주문이 없습니다. 프로젝트나 강의를 찾아 주문해 보세요.", orderButton: "주문하기", again: "다시 주문", withdraw: "주문 취소", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => n ? `${n.toLocaleString("ko")}원` : "무료", ticket: n => `표 ${n}번`, charged: n => `${n.toLocaleString("ko")}원 결제`, refunded: n => `${n.toLocaleString("ko")}원 결제했다가 돌려줌`,
+    orders: "내 주문", allOrders: "모든 주문", orderStatus: "상태", noSuchOrders: "그런 주문이 없습니다.", why: "까닭", retry: "다시 시도", skip_: "건너뛰기 (그대로 두기)", force_done: "된 것으로 치기", force_failed: "안 된 것으로 치고 되돌리기", decided: "결정을 기록했습니다.", noOrders: "아직 주문이 없습니다. 프로젝트나 강의를 찾아 주문해 보세요.", orderButton: "주문하기", again: "다시 주문", withdraw: "주문 취소", free: (free, all) => `${all}자리 중 ${free}자리 남음`, won: n => n ? `${n.toLocaleString("ko")}원` : "무료", ticket: n => `표 ${n}번`, charged: n => `${n.toLocaleString("ko")}원 결제`, refunded: n => `${n.toLocaleString("ko")}원 결제했다가 돌려줌`,
     status: { running: "진행 중", waiting: "기다리는 중", completed: "확정", compensating: "되돌리는 중", compensated: "되돌림", needs_operator: "운영자 확인 중", parked: "멈춤" }, steps: { hold_place: "자리 잡기", charge: "결제", confirm: "확정" },
     todos: "할 일", todosLead: "두 창에서 같은 할 일을 고쳐 보세요. 먼저 쓴 것을 덮어쓰지 않고 묻습니다.", todoText: "무엇을 할까요?", todoButton: "더하기", noTodos: "할 일이 없습니다.", edit: "고치기", save: "저장", cancel: "그만두기", remove: "지우기", version: n => `${n}번째 판`, done: "끝냄",
     conflict: "그사이 다른 창에서 바뀌었습니다.", theirs: "지금 있는 것", mine: "내가 쓴 것", gone: "지워졌습니다.", keepTheirs: "있는 것 두기", takeMine: "내 것으로 쓰기", saved: "저장했습니다.", removed: "지웠습니다.",
@@ -36,7 +36,7 @@ const words = {
     watch: "Watch", unwatch: "Stop watching", watched: (n, failed, now) => `${n} questions, ${failed} without an answer · now: ${now}`, strip: "how the last questions were answered",
     aside: "Put aside", asideNote: "Changes that an engine could not index. Once the reason is mended they can be handed over again. What was written is not shown.", noLetters: "Nothing is put aside.", attempts: n => (n === 1 ? "tried once" : `tried ${n} times`), deliverAgain: "Hand all over again", delivered: n => `${n} are handed over again.`,
     partner: "Payment partner", moods: { moody: "moody: of four it refuses one, and loses the answer to another", well: "well", declines: "refuses all", forgets: "charges, and loses the answer", away: "does not answer" }, partnerDone: "The partner is changed.",
-    orders: "My orders", allOrders: "All orders", noOrders: "There is no order yet: find a project or a lecture, and order a place.", orderButton: "Order a place", again: "Order again", withdraw: "Take it back", free: (free, all) => `${free} of ${all} places left`, won: n => n ? `${n.toLocaleString("en")} won` : "free of charge", ticket: n => `ticket no. ${n}`, charged: n => `${n.toLocaleString("en")} won charged`, refunded: n => `${n.toLocaleString("en")} won charged and given back`,
+    orders: "My orders", allOrders: "All orders", orderStatus: "Status", noSuchOrders: "There is no such order.", why: "Why", retry: "Try again", skip_: "Pass it over (it stands)", force_done: "Take it as done", force_failed: "Take it as not done, and undo", decided: "The decision is recorded.", noOrders: "There is no order yet: find a project or a lecture, and order a place.", orderButton: "Order a place", again: "Order again", withdraw: "Take it back", free: (free, all) => `${free} of ${all} places left`, won: n => n ? `${n.toLocaleString("en")} won` : "free of charge", ticket: n => `ticket no. ${n}`, charged: n => `${n.toLocaleString("en")} won charged`, refunded: n => `${n.toLocaleString("en")} won charged and given back`,
     status: { running: "under way", waiting: "waiting", completed: "confirmed", compensating: "going back", compensated: "undone", needs_operator: "with an operator", parked: "parked" }, steps: { hold_place: "hold a place", charge: "pay", confirm: "confirm" },
     todos: "Todos", todosLead: "Edit one in two windows: what was written first is not overwritten, you are asked.", todoText: "What is to be done?", todoButton: "Add", noTodos: "Nothing is to be done.", edit: "Edit", save: "Save", cancel: "Cancel", remove: "Delete", version: n => `version ${n}`, done: "done",
     conflict: "It was changed in another window meanwhile.", theirs: "What stands", mine: "What you wrote", gone: "It was deleted.", keepTheirs: "Keep what stands", takeMine: "Write mine", saved: "Saved.", removed: "Deleted.",
@@ -47,7 +47,7 @@ const words = {
 const engineNames = { ko: { opensearch: "검색 클러스터", engine: "검색 엔진", database: "데이터베이스" }, en: { opensearch: "search cluster", engine: "search engine", database: "database" } };
 let wanted = { q: "", kind: null, category: null, order: "best" }, found = null, shown = wanted, hits = [], free = {}, myOrders = {}; // myOrders: how the caller's own order of a hit stands, by its id
 let engines = [], editing = null, conflict = null; // conflict: {id, mine: {text, done}, theirs: todo or null}
-const orders = paged({ first: () => "orders?limit=20", draw: drawOrders, button: $("more-orders") });
+const orders = paged({ first: () => `orders?limit=20${is("operator") && $("order-status").value ? `&status=${$("order-status").value}` : ""}`, draw: drawOrders, button: $("more-orders") });
 const todos = paged({ first: () => "todos", draw: drawTodos, button: $("more-todos") });
 let watching = null, answers = []; // how the last questions were served
 const is = role => me?.role === role;
@@ -204,13 +204,30 @@ async function refreshOrders() {
 }
 function drawOrders() {
   $("no-orders").hidden = orders.rows.length > 0;
+  const none = t(is("operator") && $("order-status").value ? "noSuchOrders" : "noOrders");
+  if ($("no-orders").textContent !== none) $("no-orders").textContent = none;
   swap($("orders"), orders.rows, ...orders.rows.map(order => make("li", {},
     make("strong", { className: "grow", lang: "" }, order.title ?? order.entry),
     make("span", { className: "tag" + (["compensated", "compensating", "needs_operator"].includes(order.status) ? " bad" : "") }, t("status")[order.status] ?? order.status),
     order.person === me?.name && order.status === "compensated" && button(`again ${order.id}`, t("again"), () => guarded(() => buy(order.entry, true)), { ariaLabel: `${t("again")}: ${order.title ?? ""}` }),
     order.person === me?.name && order.status === "running" && button(`withdraw ${order.id}`, t("withdraw"), () => guarded(async () => { await call("DELETE", `entries/${order.entry}/order`); await refreshOrders(); }), { ariaLabel: `${t("withdraw")}: ${order.title ?? ""}` }),
     make("ol", { className: "steps" }, ...order.steps.map(step => make("li", { className: step.look }, (t("steps")[step.name] ?? step.name) + (step.attempt > 1 ? ` × ${step.attempt}` : "")))),
-    make("span", { className: "facts" }, ...dotted(is("operator") && make("span", { lang: "" }, order.person), order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && order.reason)))));
+    make("span", { className: "facts" }, ...dotted(is("operator") && make("span", { lang: "" }, order.person), order.status === "completed" && order.ticket !== null && t("ticket")(order.ticket), order.charged_krw > 0 && t(order.refunded ? "refunded" : "charged")(order.charged_krw), order.reason && order.status !== "completed" && order.reason)),
+    ...(is("operator") && order.status === "needs_operator" ? deciding(order) : []))));
+}
+// What an operator may decide about an order that stands: before its confirmation it is undone, and that cannot be.
+function deciding(order) {
+  const why = `why ${order.id}`, title = `${order.title ?? order.entry}, ${order.person}`;
+  return [make("label", { htmlFor: why }, t("why")), make("input", { id: why, required: true, maxLength: 500, autocomplete: "off", ariaLabel: `${t("why")}: ${title}` }),
+    make("p", { className: "row" }, ...(order.step === "confirm" ? ["retry", "force_failed"] : ["retry", "skip_", "force_done"]).map(name =>
+      button(`${name} ${order.id}`, t(name), () => $(why).reportValidity() && guarded(() => decide(order, name.replace("skip_", "skip"), $(why))), { ariaLabel: `${t(name)}: ${title}` })))];
+}
+async function decide(order, decision, why) {
+  try {
+    await call("POST", `orders/${order.id}/decisions`, { decision, why: why.value, at: order.step });
+  } finally { await refreshOrders(); }
+  why.value = "";
+  say(t("decided"));
 }
 
 // ---- todos
@@ -294,6 +311,7 @@ onSubmit($("write-form"), async (elements, key) => {
 });
 $("write-kind").onchange = () => { $("offer").hidden = !["project", "lecture"].includes($("write-kind").value); };
 $("order").onchange = () => { wanted = { ...wanted, order: $("order").value }; guarded(() => search()); };
+$("order-status").onchange = () => { orders.clear(); guarded(refreshOrders); };
 $("mood").onchange = () => guarded(async () => { await call("PUT", "partner", { mood: $("mood").value }); say(t("partnerDone")); });
 $("partner-form").addEventListener("submit", event => event.preventDefault());
 $("more").onclick = () => guarded(() => search(found.next));
@@ -302,9 +320,10 @@ begin({
   service: "dev_search", words, reworded: refreshOrders,
   redraw() {
     for (const id of ["orders-box", "todos-box", "write"]) $(id).hidden = !me;
-    $("partner-form").hidden = !is("operator");
+    for (const id of ["partner-form", "order-filter"]) $(id).hidden = !is("operator");
     for (const option of $("order").options) option.textContent = t(option.value);
     options($("mood"), t("moods"));
+    options($("order-status"), t("status"), { first: t("all") });
     options($("write-category"), t("categories"));
     options($("write-kind"), Object.fromEntries(Object.entries(t("one")).filter(([kind]) => is("tutor") || kind === "post" || kind === "party")));
     $("offer").hidden = !["project", "lecture"].includes($("write-kind").value);

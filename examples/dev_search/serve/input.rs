@@ -1,8 +1,14 @@
 //! What comes over the wire.
 
+use std::sync::Arc;
+
 use pumasi_core::time::Timestamp;
+use pumasi_saga::Decision;
+use pumasi_saga::store::Status;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use support::body::text;
+use support::decision;
 use support::names;
 use support::problem::Problem;
 use support::query::bad;
@@ -159,6 +165,46 @@ pub(super) struct NewOrder {
     #[serde(default)]
     pub(super) again: bool,
 }
+
+support::paged! {
+    /// A page of orders.
+    pub(super) struct OrdersQuery {
+        /// Only those that stand so, for an operator: `running`, `completed`, `compensating`, `compensated` or `needs_operator`.
+        #[param(value_type = Option<String>)]
+        pub(super) status: Option<Status>,
+    }
+}
+
+/// What an operator decides about an order.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// Tries again what it stands at.
+    Retry,
+    /// Passes over what would undo a step: its effect stands.
+    Skip,
+    /// Takes what it stands at as done, as by hand; a step with `value`.
+    ForceDone,
+    /// Takes a confirmation of which nobody knows as not done, and undoes everything.
+    ForceFailed,
+    /// Undoes everything.
+    Cancel,
+}
+
+impl decision::Verdict for Verdict {
+    fn decision(self, value: Option<Value>, who: Arc<str>, why: &str) -> pumasi_saga::Result<Decision> {
+        Ok(match self {
+            Self::Retry => Decision::retry(who, why),
+            Self::Skip => Decision::skip(who, why),
+            Self::ForceDone => Decision::force_done(&value, who, why)?,
+            Self::ForceFailed => Decision::force_failed(who, why),
+            Self::Cancel => Decision::cancel(who, why),
+        })
+    }
+}
+
+/// What an operator decides, and why.
+pub(super) type NewDecision = decision::NewDecision<Verdict>;
 
 /// A todo as its owner writes it.
 #[derive(Deserialize, ToSchema)]

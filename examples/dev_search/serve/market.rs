@@ -1,5 +1,6 @@
 //! The API of entries, and of orders of places in them.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use pumasi_core::event::EventId;
 use pumasi_core::time::{Clock as _, SystemClock};
-use pumasi_saga::store::Status;
+use pumasi_saga::store::{Query, Status};
 use pumasi_saga::{Decision, Error, ErrorKind, Snapshot};
 use support::auth::Caller;
 use support::body::Object;
 use support::once::Keyed;
-use support::paging::{PageQuery, Paging};
+use support::paging::PageOf;
 use support::problem::Problem;
 use support::query::Id;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,11 +21,11 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::api::{Answer, Shared};
-use super::input::{NewEntry, NewOrder, Partner, Role};
+use super::input::{NewDecision, NewEntry, NewOrder, OrdersQuery, Partner, Role};
 use super::view::{EntryView, OrderView};
 use crate::board::{Buyer, Removed};
 use crate::entries::Entry;
-use crate::orders::{CHARGE, OrderKey};
+use crate::orders::{CHARGE, ORDER, OrderKey};
 use crate::shop::Order;
 
 /// How many orders of an entry are looked at in one question.
@@ -36,6 +37,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(entry, remove))
         .routes(routes!(mine, order, withdraw))
         .routes(routes!(orders))
+        .routes(routes!(decide))
         .routes(routes!(partner, set_partner))
 }
 
@@ -160,21 +162,60 @@ async fn withdraw(State(service): Shared, caller: Caller, Id(id): Id) -> Answer<
     Ok(Json(service.order(&key.entry, &key.person).await?))
 }
 
-/// Lists orders, the newest first: the caller's, or for an operator everybody's.
+/// Lists orders, the newest first: the caller's, or for an operator everybody's; or, for an operator, those that stand as `status` says.
 ///
-/// The header `Link` with `rel="next"` leads to the next page, if there is one.
-#[utoipa::path(get, path = "/orders", params(PageQuery), security(("bearer" = [])), responses(
+/// The header `Link` with `rel="next"` leads to the next page, if there is one. With `status` each page has its newest first.
+#[utoipa::path(get, path = "/orders", params(OrdersQuery), security(("bearer" = [])), responses(
     (status = 200, body = Vec<OrderView>, headers(("Link" = String, description = "The next page, if there is one"))),
-    (status = 400, body = Problem), (status = 401, body = Problem)))]
+    (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn orders(
     State(service): Shared,
     caller: Caller,
-    paging: Paging,
+    PageOf(paging, wanted): PageOf<OrdersQuery>,
 ) -> Answer<(HeaderMap, Json<Vec<OrderView>>)> {
-    let person = (!caller.is(Role::Operator.as_str())).then(|| &**caller.name());
-    let orders = service.shop.orders(person, paging.after_id()?, paging.rows()).await?;
-    let (link, Json(orders)) = paging.page(orders, |order| order.id.clone());
+    let (link, orders) = if let Some(status) = wanted.status {
+        caller.require(Role::Operator.as_str())?;
+        let limit = NonZeroUsize::new(paging.rows()).unwrap_or(NonZeroUsize::MIN);
+        let mut query = Query::new().with_saga(ORDER).with_statuses([status]).with_limit(limit);
+        if let Some(after) = paging.after_as(|after| after.parse().ok())? {
+            query = query.with_after(after);
+        }
+        let found = service.sagas.query(&query).await?;
+        let (link, Json(found)) = paging.page(found, |summary| summary.head.id.to_string());
+        let key = |key: &str| serde_json::from_str::<OrderKey>(key).ok();
+        let keys: Vec<OrderKey> = found.iter().filter_map(|summary| key(&summary.head.key)).collect();
+        (link, service.shop.orders_of(&keys).await?)
+    } else {
+        let person = (!caller.is(Role::Operator.as_str())).then(|| &**caller.name());
+        let orders = service.shop.orders(person, paging.after_id()?, paging.rows()).await?;
+        let (link, Json(orders)) = paging.page(orders, |order| order.id.clone());
+        (link, orders)
+    };
     Ok((link, Json(service.order_views(orders).await?)))
+}
+
+/// Decides about an order; who and why are recorded. Takes an operator.
+///
+/// Where it needs an operator, `retry` fits, and `skip` and `force_done` where it cannot be undone, `force_failed` at a confirmation of which
+/// nobody knows whether it happened; `cancel` before the confirmation. What does not fit, or not any more, is a 409. With 504 the order is at
+/// work, and has not come to the decision: look again.
+#[utoipa::path(post, path = "/orders/{id}/decisions", params(("id" = String, Path)), request_body = NewDecision,
+    security(("bearer" = [])), responses((status = 200, body = OrderView), (status = 400, body = Problem), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
+    (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem), (status = 504, body = Problem)))]
+async fn decide(
+    State(service): Shared,
+    caller: Caller,
+    Id(id): Id,
+    Object(new): Object<NewDecision>,
+) -> Answer<Json<OrderView>> {
+    caller.require(Role::Operator.as_str())?;
+    let order = service.shop.order_with(&id).await?.ok_or_else(|| Problem::not_found("order"))?;
+    let key = OrderKey { entry: order.entry, person: order.person };
+    let decided = service.orders.decide(&key, new.by(caller.name())?).await;
+    let too_late = "the decision does not fit where the order stands by now";
+    decided.map_err(|error| in_order_words(error, too_late))?;
+    Ok(Json(service.order(&key.entry, &key.person).await?))
 }
 
 /// Tells how the payment partner is.
@@ -206,6 +247,7 @@ fn in_order_words(error: Error, conflict: &str) -> Problem {
     }
     let mut problem = Problem::from(error);
     problem.detail = match kind {
+        ErrorKind::InvalidInput => problem.detail,
         ErrorKind::Conflict => conflict.to_owned(),
         ErrorKind::Overloaded | ErrorKind::Timeout => {
             "the order is at work: look again in a moment".to_owned()

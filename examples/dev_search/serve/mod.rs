@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures_util::future::select_ok;
 use pumasi_core::event::Relay;
 use pumasi_core::time::{Clock as _, SystemClock};
+use pumasi_saga::store::SagaStore;
 use pumasi_saga::{Engine, EngineOptions, SagaHandle};
 use pumasi_search::{CursorKey, SearchEngine as _};
 use support::aside::{self, Aside};
@@ -85,6 +86,8 @@ struct Service {
     board: Board,
     shop: Shop,
     orders: SagaHandle<OrderKey, Shop>,
+    /// Where the orders' sagas are kept.
+    sagas: Arc<dyn SagaStore>,
     todos: Todos,
     cursors: CursorKey,
 }
@@ -105,8 +108,11 @@ pub(crate) async fn run(options: Options) -> Told {
     let cache = servers::cache(follow::CACHE)?;
     let engines = follow::open(&options.data, &board, cache.clone()).await?;
     let store = sagas::store(&options.data.join("sagas.sqlite"), database).await?;
-    let engine =
-        Engine::with_options(store, shop.clone(), EngineOptions::new().with_lease(LEASE).keeping_ended());
+    let engine = Engine::with_options(
+        Arc::clone(&store),
+        shop.clone(),
+        EngineOptions::new().with_lease(LEASE).keeping_ended(),
+    );
     let (asked, books, partner) = (engines.clone(), board.clone(), shop.clone());
     let (primary, fallback) = (engines.primary.clone(), engines.fallback.clone());
     let followed = engines.clone();
@@ -135,6 +141,7 @@ pub(crate) async fn run(options: Options) -> Told {
         cursors: CursorKey::new(board.secret("cursors").await?)?,
         todos: Todos::new(board.database.clone(), Arc::new(SystemClock)),
         orders: engine.register(order()?)?,
+        sagas: store,
         engines,
         shop,
         board,

@@ -237,7 +237,10 @@ pub(super) struct OrderView {
     /// `running`, `completed`, `compensating`, `compensated` or `needs_operator`.
     #[schema(value_type = String, example = "completed")]
     status: Status,
-    /// Why it went back.
+    /// The step that it stands at.
+    #[schema(value_type = Option<String>, example = "charge")]
+    step: Option<Arc<str>>,
+    /// Why it went back, or stands.
     #[schema(value_type = Option<String>)]
     reason: Option<Said>,
     /// How often it was begun anew.
@@ -276,6 +279,7 @@ impl OrderView {
             title: order.title,
             person: order.person,
             status: view.status,
+            step: view.step.clone(),
             reason: view.reason.as_deref().map(|reason| Said(reason.to_owned())),
             run: view.run,
             ticket: snapshot.output::<Kept>(CONFIRM)?.map(|Kept(ticket)| ticket),

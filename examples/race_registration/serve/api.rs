@@ -14,6 +14,7 @@ use pumasi_saga::{Decision, Signal};
 use serde_json::{Value, json};
 use support::auth::{self, Bearer, Caller};
 use support::body::Object;
+use support::decision::reason;
 use support::once::{self, Keyed};
 use support::paging::{PageQuery, Paging};
 use support::problem::Problem;
@@ -24,9 +25,7 @@ use utoipa_axum::routes;
 
 use super::Service;
 use super::books::{Bar, Paid, Race};
-use super::input::{
-    CompletedEvent, EventType, GatewayEvent, NewBar, NewRace, Role, RunnersAnswer, Said, reason,
-};
+use super::input::{CompletedEvent, EventType, GatewayEvent, NewBar, NewRace, Role, RunnersAnswer, Said};
 use super::view::{About, DrawView, PaymentView, RaceView, Received, RegistrationView, WITHDRAWN};
 use crate::saga::{PaymentCompleted, RegistrationKey};
 

@@ -6,6 +6,7 @@ use pumasi_saga::Decision;
 use pumasi_saga::store::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use support::decision;
 use support::problem::Problem;
 use utoipa::ToSchema;
 
@@ -116,7 +117,7 @@ support::paged! {
 /// What an organiser decides.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+pub(super) enum Verdict {
     /// Tries again what it stands at.
     Retry,
     /// Passes over what it stands at.
@@ -133,41 +134,22 @@ enum Verdict {
     Cancel,
 }
 
-/// A decision and its reason. Who decides is the token's.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewDecision {
-    decision: Verdict,
-    /// Why; it is recorded.
-    #[schema(min_length = 1, max_length = 500)]
-    why: String,
-    /// The step at which the registration was seen to stand: where it stands at another one by now, the decision is a 409.
-    #[serde(default)]
-    at: Option<String>,
-    /// What a step that is forced to be done has made, as JSON.
-    #[schema(value_type = Option<Object>)]
-    value: Option<Value>,
-}
-
-impl NewDecision {
-    pub(super) fn by(self, who: &Arc<str>) -> Result<Decision, Problem> {
-        let why = reason(&self.why)?;
-        let who = Arc::clone(who);
-        let decision = match self.decision {
-            Verdict::Retry => Decision::retry(who, why),
-            Verdict::Skip => Decision::skip(who, why),
-            Verdict::ForceDone => Decision::force_done(&self.value, who, why)?,
-            Verdict::ForceFailed => Decision::force_failed(who, why),
-            Verdict::ResumeForward => Decision::resume_forward(who, why),
-            Verdict::PlaceAnew => Decision::rollback_to(BEFORE_PLACE, who, why),
-            Verdict::Cancel => Decision::cancel(who, why),
-        };
-        Ok(match self.at {
-            Some(step) => decision.at(step),
-            None => decision,
+impl decision::Verdict for Verdict {
+    fn decision(self, value: Option<Value>, who: Arc<str>, why: &str) -> pumasi_saga::Result<Decision> {
+        Ok(match self {
+            Self::Retry => Decision::retry(who, why),
+            Self::Skip => Decision::skip(who, why),
+            Self::ForceDone => Decision::force_done(&value, who, why)?,
+            Self::ForceFailed => Decision::force_failed(who, why),
+            Self::ResumeForward => Decision::resume_forward(who, why),
+            Self::PlaceAnew => Decision::rollback_to(BEFORE_PLACE, who, why),
+            Self::Cancel => Decision::cancel(who, why),
         })
     }
 }
+
+/// What an organiser decides, and why.
+pub(super) type NewDecision = decision::NewDecision<Verdict>;
 
 /// A runner who may not run, and why.
 #[derive(Deserialize, ToSchema)]
@@ -176,15 +158,6 @@ pub(super) struct NewBar {
     /// Why; it is recorded.
     #[schema(min_length = 1, max_length = 500)]
     pub(super) why: String,
-}
-
-/// Checks the reason of a decision.
-pub(super) fn reason(why: &str) -> Result<&str, Problem> {
-    let why = why.trim();
-    if why.is_empty() || why.chars().count() > 500 || why.chars().any(char::is_control) {
-        return Err(Problem::invalid("a decision has a reason, of 1 to 500 characters in a line"));
-    }
-    Ok(why)
 }
 
 /// What the gateway tells. The fields beside `type` are those of `payment.completed`; events of other types are acknowledged, and

@@ -1,5 +1,8 @@
 //! Places: none is sold twice, and a kill loses none.
 
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
+
 use super::*;
 
 #[tokio::test]
@@ -177,4 +180,65 @@ async fn a_page_of_orders_costs_as_many_questions_as_one_order_and_the_newest_co
         assert_eq!(told, status, "{problem}");
         assert!(!problem.to_string().contains("saga"), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_undone_is_decided_about_by_an_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start(folder.path(), &["--partner", "declines"]);
+    let file = SqliteConnectOptions::new().filename(folder.path().join("board.sqlite"));
+    let mut board = SqliteConnection::connect_with(&file).await.unwrap();
+    // What is refused by the partner cannot be given back, either.
+    let jam =
+        "CREATE TRIGGER jam BEFORE DELETE ON pumasi_capacity_hold BEGIN SELECT RAISE(ABORT, 'jammed'); END";
+    sqlx::query(jam).execute(&mut board).await.unwrap();
+    let path = format!("/entries/{LECTURE}/order");
+    let mut ids = Vec::new();
+    for person in ["민수", "Jane"] {
+        site.order(LECTURE, person).await;
+        let order = site.until(&path, Member(person), |order| order["status"] == "needs_operator").await;
+        assert_eq!(order["step"], "hold_place", "{order}");
+        ids.push(order["id"].as_str().unwrap().to_owned());
+    }
+    let (sizes, mut found) = site.pages("/orders?status=needs_operator&limit=1", Operator).await;
+    found.sort_by_key(|order| order["id"].as_str().map(|id| ids.iter().position(|known| known == id)));
+    let people: Vec<&Value> = found.iter().map(|order| &order["person"]).collect();
+    assert_eq!((sizes, people), (vec![1, 1], vec![&json!("민수"), &json!("Jane")]));
+    assert_eq!(site.get("/orders?status=completed", Operator).await, json!([]));
+
+    let [skipped, retried] = [0, 1].map(|at| format!("/orders/{}/decisions", ids[at]));
+    let decide = |decision: &str, at: &str| json!({"decision": decision, "why": "전화로 알렸음", "at": at});
+    let (retry, no_reason) = (decide("retry", "hold_place"), json!({"decision": "retry", "why": " "}));
+    for (path, who, body, status) in [
+        ("/orders/none/decisions", Operator, retry.clone(), StatusCode::NOT_FOUND),
+        (skipped.as_str(), Nobody, retry.clone(), StatusCode::UNAUTHORIZED),
+        (skipped.as_str(), Member("민수"), retry.clone(), StatusCode::FORBIDDEN),
+        (skipped.as_str(), Operator, no_reason, StatusCode::UNPROCESSABLE_ENTITY),
+        (skipped.as_str(), Operator, decide("forget", "hold_place"), StatusCode::UNPROCESSABLE_ENTITY),
+        // It was seen to stand elsewhere.
+        (skipped.as_str(), Operator, decide("retry", "charge"), StatusCode::CONFLICT),
+        (skipped.as_str(), Operator, decide("cancel", "hold_place"), StatusCode::CONFLICT),
+    ] {
+        let (told, problem) = site.ask(Method::POST, path, who, Some(body)).await;
+        assert_eq!(told, status, "{path}: {problem}");
+        assert!(!problem.to_string().contains("saga"), "{problem}");
+    }
+    let listed = site.ask(Method::GET, "/orders?status=needs_operator", Member("민수"), None).await;
+    assert_eq!(listed.0, StatusCode::FORBIDDEN);
+
+    site.post(&retried, Operator, retry.clone()).await;
+    site.until(&path, Member("Jane"), |order| order["status"] == "needs_operator").await;
+    let order = site.post(&skipped, Operator, decide("skip", "hold_place")).await;
+    assert_eq!((&order["status"], &order["step"]), (&json!("compensated"), &Value::Null), "{order}");
+    assert_eq!(site.free(LECTURE).await, 0, "both places are held yet");
+    sqlx::query("DROP TRIGGER jam").execute(&mut board).await.unwrap();
+    site.post(&retried, Operator, retry.clone()).await;
+    assert_eq!(site.ended(LECTURE, "Jane").await["status"], "compensated");
+    assert_eq!(site.free(LECTURE).await, 1);
+    let (status, problem) = site.ask(Method::POST, &retried, Operator, Some(retry)).await;
+    assert_eq!(
+        (status, problem["detail"].as_str()),
+        (StatusCode::CONFLICT, Some("the decision does not fit where the order stands by now"))
+    );
+    assert_eq!(site.get("/orders?status=needs_operator", Operator).await, json!([]));
 }

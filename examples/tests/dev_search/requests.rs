@@ -67,8 +67,15 @@ async fn nobody_acts_for_somebody_else_and_bad_requests_are_told_what_is_wrong()
     assert_eq!(send("a", "두 번").await.0, StatusCode::UNPROCESSABLE_ENTITY);
 
     let document = site.get("/openapi.json", Nobody).await;
-    for path in ["/search", "/engines", "/engines/{engine}", "/entries/{id}/order", "/todos/{id}", "/metrics"]
-    {
+    for path in [
+        "/search",
+        "/engines",
+        "/engines/{engine}",
+        "/entries/{id}/order",
+        "/orders/{id}/decisions",
+        "/todos/{id}",
+        "/metrics",
+    ] {
         assert!(document["paths"][path].is_object(), "{path}");
     }
     let page = site.client.get(site.service.url("/")).send().await.unwrap();
