@@ -236,7 +236,7 @@ impl Journal for Board {
             sqlx::query_as(SINCE).bind(at.as_micros()).bind(after).bind(limit).fetch_all(pool).await
         })
         .map_err(|error| failed("reading what was changed of late", error))?;
-        let recent = |(id, at, removed)| Recent {
+        let recent = |(id, at, removed): (String, i64, i32)| Recent {
             id,
             version: version(at),
             at: Timestamp::from_micros(at),

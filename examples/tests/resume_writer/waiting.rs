@@ -161,10 +161,10 @@ async fn the_model_is_not_asked_on_for_what_was_withdrawn_and_a_key_does_not_bri
         }
         false
     };
-    assert!(counts(&asked).await && given_up.load(Ordering::SeqCst) == 0);
+    assert!(counts(asked.as_ref()).await && given_up.load(Ordering::SeqCst) == 0);
     let one = format!("{edits}/{}", given["id"].as_str().unwrap());
     assert_eq!(owner.delete(&one).send().await.unwrap().status(), StatusCode::NO_CONTENT);
-    assert!(counts(&given_up).await, "the call goes on");
+    assert!(counts(given_up.as_ref()).await, "the call goes on");
     let problem = is_refused(give().await.unwrap(), StatusCode::CONFLICT).await;
     assert!(problem["detail"].as_str().unwrap().contains("withdrawn"), "{problem}");
     is_refused(owner.post(format!("{one}/accept")).send().await.unwrap(), StatusCode::NOT_FOUND).await;
