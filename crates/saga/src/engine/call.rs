@@ -8,9 +8,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::child::{self, Undone, Wanted};
+use super::decide::Decided;
 use super::deliver::{check_room, check_signal, signal_id};
 use super::job::Job;
-use super::operator::{Decision, check_value};
+use super::operator::{Decision, ORDER, check_value};
 use super::signal::Signal;
 use super::stored::{is_for_people, missing, parked};
 use super::view::View;
@@ -339,8 +340,9 @@ impl<App: Send + Sync + 'static> Core<App> {
         let result = match driven {
             Ok(()) => {
                 self.wake_parent(&job).await;
-                let view = View::of_job(&job);
+                let mut view = View::of_job(&job);
                 if self.forgets() && job.state.is_final() {
+                    view.decided = Some(Arc::new(Decided::of(&job.state)));
                     active.driving.forget(view.clone());
                 }
                 Ok(view)

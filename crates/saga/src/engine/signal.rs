@@ -106,7 +106,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         for signal in std::mem::take(&mut job.signals) {
             job.consume(signal.seq);
             if &*signal.name == ORDER {
-                commands.extend(self.take_order(job, &signal.payload));
+                commands.extend(self.take_order(job, signal.id, &signal.payload));
                 continue;
             }
             if &*signal.name == child::WAKE {
@@ -128,7 +128,7 @@ impl<App: Send + Sync + 'static> Core<App> {
     }
 
     /// Carries out what an operator decided while the saga was being driven; what does not fit any more is recorded as refused.
-    fn take_order(&self, job: &mut Job<App>, payload: &[u8]) -> Vec<Command> {
+    fn take_order(&self, job: &mut Job<App>, id: Arc<str>, payload: &[u8]) -> Vec<Command> {
         if planted::is(Bug::LeftDecisionIsDropped) {
             return Vec::new();
         }
@@ -152,6 +152,8 @@ impl<App: Send + Sync + 'static> Core<App> {
             tracing::warn!(error = %error, saga = %job.id, "an operator's decision came too late");
             let action = format!("refused: {}", decision.order.name());
             job.audit(&action, &decision.who, &decision.why, self.now());
+            // Which it was, for whoever left it.
+            job.state.see_surplus(id);
             Vec::new()
         })
     }

@@ -7,6 +7,7 @@ use pumasi_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::decide::Decided;
 use super::job::Job;
 use super::place;
 use crate::definition::erased::Data;
@@ -49,6 +50,9 @@ pub struct View {
     /// That, as long as it is not known whether it is there.
     #[serde(skip)]
     pub(super) awaits: Option<Awaited>,
+    /// What became of decisions, where nothing else is kept that tells.
+    #[serde(skip)]
+    pub(super) decided: Option<Arc<Decided>>,
 }
 
 /// The saga that a step is.
@@ -98,6 +102,7 @@ impl View {
             run: state.run,
             child: None,
             awaits: stands_at.and_then(|unit| awaited(id, key, definition, state, unit)),
+            decided: None,
         }
     }
 }

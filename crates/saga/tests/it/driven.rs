@@ -154,6 +154,53 @@ async fn a_decision_that_comes_too_late_for_a_driver_is_recorded_as_refused_and_
 }
 
 #[tokio::test]
+async fn of_two_decisions_in_the_same_words_each_is_told_what_became_of_it() {
+    let (store, hall) = (MemoryStore::new(), Hall::gated("book"));
+    let tickets = tickets(store, &hall, EngineOptions::new());
+    let started = begun(&tickets, &hall).await;
+    let decide = || {
+        let tickets = tickets.clone();
+        tokio::spawn(async move { tickets.decide(&1, Decision::cancel("운영자", "취소")).await })
+    };
+    let decided = [decide(), decide()];
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hall.open();
+    assert_eq!(started.await.unwrap(), Status::Compensated);
+    let mut refused = 0;
+    for decided in decided {
+        match decided.await.unwrap() {
+            Ok(view) => assert_eq!(view.status, Status::Compensated),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Conflict);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 1);
+    let audits = tickets.snapshot(&1).await.unwrap().audits;
+    let said: Vec<_> = audits.iter().map(|audit| &*audit.action).collect();
+    assert_eq!(said, ["cancel", "refused: cancel"]);
+}
+
+#[tokio::test]
+async fn what_became_of_a_decision_is_told_of_a_saga_that_is_forgotten_with_its_end() {
+    for (gate, outcome) in [("book", Ok(Status::Compensated)), ("print", Err(ErrorKind::Conflict))] {
+        let hall = Hall::gated(gate);
+        let tickets = tickets(MemoryStore::new(), &hall, forgetting());
+        let started = begun(&tickets, &hall).await;
+        let deciding = tickets.clone();
+        let decided =
+            tokio::spawn(async move { deciding.decide(&1, Decision::cancel("운영자", "취소")).await });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        hall.open();
+        started.await.unwrap();
+        let decided = decided.await.unwrap();
+        assert_eq!(decided.map(|view| view.status).map_err(|error| error.kind()), outcome, "{gate}");
+        assert_eq!(tickets.view(&1).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
 async fn of_a_decision_that_no_driver_comes_to_it_is_not_said_that_it_was_carried_out() {
     let (store, hall) = (MemoryStore::new(), Hall::gated("book"));
     let driver = tickets(store.clone(), &hall, EngineOptions::new());
