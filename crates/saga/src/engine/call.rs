@@ -20,7 +20,7 @@ use crate::definition::Untyped;
 use crate::machine::record::Note;
 use crate::machine::{Command, Ended, Input, Order, State, check_seen};
 use crate::planted::{self, Bug};
-use crate::store::{Lease, SagaId, Status, Stored};
+use crate::store::{Lease, SagaId, Status, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
 
 /// How often a call begins anew because others were faster.
@@ -53,6 +53,14 @@ impl Message {
             Self::Child(wanted) => wanted.begins_anew(state),
             _ => false,
         }
+    }
+
+    /// Tells whether what was left for the saga comes before this: it is not for what is begun anew, nor is that a child is undone for a
+    /// time before it.
+    fn comes_after(&self, signals: &[StoredSignal], state: &State) -> bool {
+        let is_another_time = || matches!(self, Self::Child(wanted) if wanted.is_unrecorded(state));
+        let has_orders = || signals.iter().any(|signal| &*signal.name == ORDER);
+        !signals.is_empty() && (self.begins_anew(state) || (is_another_time() && has_orders()))
     }
 
     /// The later time than the first that a parent makes its child, or undoes it, for; with that parent, and the epoch under which it does.
@@ -170,9 +178,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             };
             let brought = message.as_ref().filter(|_| !was_parked);
-            // What was left for what has ended is not taken for what is begun anew: it comes before.
-            let is_put_off = !job.signals.is_empty()
-                && brought.is_some_and(|message| message.begins_anew(&job.state))
+            let is_put_off = brought.is_some_and(|message| message.comes_after(&job.signals, &job.state))
                 && !planted::is(Bug::NewRunTakesWhatCameBefore);
             let brought = brought.filter(|_| !is_put_off);
             if brought.is_some_and(Message::parts_child) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Core;
 use super::call::Message;
-use super::child::{self, Time};
+use super::child::{self, Time, Undone};
 use super::operator::{self, ORDER, check_value};
 use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
@@ -86,6 +86,9 @@ impl<App: Send + Sync + 'static> Core<App> {
             Some(Message::Undo(undone)) => {
                 let Some(stored) = self.store.load(id).await? else { return Ok(false) };
                 let (_, state) = self.read(&stored)?;
+                if let Undone { by: Some(by), parent: Some(parent), epoch: Some(epoch), .. } = undone {
+                    self.check_epoch(&state, by, parent, *epoch).await?;
+                }
                 match undone.time(&state) {
                     // It rests for whoever has it here for a moment.
                     Time::Ahead => return Ok(true),

@@ -303,6 +303,19 @@ async fn a_child_that_goes_on_and_is_undone_for_a_time_is_not_begun_for_it_after
 }
 
 #[tokio::test]
+async fn that_a_child_is_undone_for_a_time_comes_before_it_is_made_for_a_later_one() {
+    let (engine, stocks) = asking_engine();
+    let core = &engine.core;
+    start(core, wanted("1", None)).await;
+    // Left before the parent came to the third time, and not yet taken.
+    let undone = left_undone(Some("second"), "parent/stock");
+    core.store.deliver(order(wanted("1", None).id(), operator::write_undo(&undone))).await.unwrap();
+    let view = start(core, wanted("1", Some("third"))).await;
+    assert_eq!((view.status, view.run, core.app.load(Ordering::SeqCst)), (Status::Waiting, 1, 1));
+    assert_eq!(stocks.advance(&1, Go(1)).await.unwrap().status, Status::Completed);
+}
+
+#[tokio::test]
 async fn a_worker_that_has_lost_a_parent_neither_makes_nor_undoes_its_child_for_a_time_that_is_over() {
     let (engine, stocks) = asking_engine();
     let core = &engine.core;
@@ -322,6 +335,11 @@ async fn a_worker_that_has_lost_a_parent_neither_makes_nor_undoes_its_child_for_
     let refused = core.start_child(lost.clone()).await.map(|_| ()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     assert_eq!(core.undo_child(&lost, false).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // Nor is that left with whoever has the child.
+    let held = core.begin(lost.id()).map_err(|_| ()).unwrap();
+    assert_eq!(core.undo_child(&lost, false).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    drop(held);
+    assert!(core.store.load(lost.id()).await.unwrap().unwrap().signals.is_empty());
     assert_eq!(stocks.view(&1).await.unwrap().status, Status::Waiting);
     stocks.advance(&1, Go(1)).await.unwrap();
     assert_eq!(core.start_child(lost).await.map(|_| ()).unwrap_err().kind(), ErrorKind::Unavailable);
