@@ -245,8 +245,28 @@ async fn a_parent_is_woken_by_a_store_that_comes_back() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     work(&engine).await;
     children.advance(&11, answer("a")).await.unwrap();
+    let (store, id) = (engine.store(), parents.id(&1).unwrap());
+    let woken = async {
+        while store.load(id).await.unwrap().unwrap().signals.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), woken).await.expect("it is woken");
     work(&engine).await;
-    assert_eq!(parents.view(&1).await.unwrap().next.as_deref(), Some("go"), "at once");
+    assert_eq!(parents.view(&1).await.unwrap().next.as_deref(), Some("go"));
+}
+
+#[tokio::test]
+async fn a_child_whose_parent_cannot_be_woken_answers_and_goes_on_meanwhile() {
+    let unwoken = (AtomicUsize::new(usize::MAX), ErrorKind::Unavailable);
+    let store = Fateful { unwoken, ..Fateful::new(MemoryStore::new()) };
+    let engine = Engine::new(store, Script::default());
+    let (parents, children) = both(&engine, asking(1, 1));
+    parents.start(&1).await.unwrap();
+    for id in ["a", "b"] {
+        let answered = tokio::time::timeout(Duration::from_secs(3), children.advance(&11, answer(id))).await;
+        assert_eq!(answered.expect("at once").unwrap().status, Status::Completed, "{id}");
+    }
 }
 
 #[tokio::test]

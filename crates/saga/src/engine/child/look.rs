@@ -119,7 +119,7 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     /// Wakes the parent of a child that has come to something, unless it is just being told by a call of its own; for some seconds, if the
     /// store fails. A parent that is not woken looks after its child by itself.
-    pub(in crate::engine) async fn wake_parent(&self, job: &Job<App>) {
+    pub(in crate::engine) async fn wake_parent(self: &Arc<Self>, job: &Job<App>) {
         let comes_to_something = job.state.has_ended() || job.state.stuck.is_some();
         if !job.recorded || !comes_to_something || job.is_looked_at() || planted::is(Bug::ParentIsNotWoken) {
             return;
@@ -127,16 +127,38 @@ impl<App: Send + Sync + 'static> Core<App> {
         let Some(parent) = parent_id(&job.state) else { return };
         let id = Arc::from(format!("{WAKE}:{}:{}", job.id, job.state.version));
         let signal = NewSignal { saga: parent, name: Arc::from(WAKE), id, payload: b"{}".to_vec() };
-        for failures in 1..=WAKE_ATTEMPTS {
-            let Err(error) = self.store.deliver(signal.clone()).await else {
-                return self.tell_driver(parent);
-            };
-            tracing::debug!(error = %error, failures, saga = %parent, child = %job.id, "a parent could not be woken");
-            if !error.retry().is_retryable() || failures == WAKE_ATTEMPTS {
-                return;
+        if self.wakes(&signal, 1).await {
+            return;
+        }
+        let core = Arc::clone(self);
+        let again = async move {
+            for failures in 1..WAKE_ATTEMPTS {
+                let pause = core.options.store_backoff.delay(failures, &core.options.random);
+                core.options.clock.sleep(pause).await;
+                if core.wakes(&signal, failures + 1).await {
+                    return;
+                }
             }
-            let pause = self.options.store_backoff.delay(failures, &self.options.random);
-            self.options.clock.sleep(pause).await;
+        };
+        // Neither the child nor whoever has called it waits for that.
+        if self.options.inline {
+            again.await;
+        } else {
+            tokio::spawn(again);
+        }
+    }
+
+    /// Tries to wake a parent, and tells whether that is over: it is woken, or cannot be.
+    async fn wakes(&self, signal: &NewSignal, attempt: u32) -> bool {
+        match self.store.deliver(signal.clone()).await {
+            Ok(_) => {
+                self.tell_driver(signal.saga);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, attempt, saga = %signal.saga, "a parent could not be woken");
+                !error.retry().is_retryable()
+            }
         }
     }
 
