@@ -85,6 +85,8 @@ pub(crate) struct Core<App> {
     /// The sagas that are being driven here.
     active: Mutex<HashMap<SagaId, Arc<Driving>>>,
     permits: Arc<Semaphore>,
+    /// When everything that has ended was looked at for what was left with it.
+    looked: Mutex<Option<Timestamp>>,
     /// Calls are turned away, because a worker stops.
     stopping: AtomicBool,
     pub(crate) leased: Leased,
@@ -145,6 +147,7 @@ impl<App: Send + Sync + 'static> Engine<App> {
                 worker,
                 definitions: RwLock::new(Definitions { by_name: HashMap::new(), known: Arc::from([]) }),
                 active: Mutex::default(),
+                looked: Mutex::default(),
             }),
         }
     }

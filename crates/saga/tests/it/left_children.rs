@@ -368,6 +368,33 @@ async fn what_is_left_for_a_saga_that_ended_in_a_version_that_nobody_knows_is_se
 }
 
 #[tokio::test]
+async fn what_is_left_for_a_saga_that_ended_is_seen_however_long_ended_sagas_are_kept() {
+    for options in [EngineOptions::new(), EngineOptions::new().keeping_ended()] {
+        let desk = Desk::new();
+        let old = desk.engine_with(desk.store.clone(), options.clone()).register(asking(1, 1)).unwrap();
+        for key in [1, 2] {
+            old.advance(&key, answer("a")).await.unwrap();
+        }
+        desk.clock.advance(HOUR);
+        old.signal(&1, answer("b")).await.unwrap();
+        let new = desk.engine_with(desk.store.clone(), options);
+        new.register(asking(2, 1)).unwrap();
+        let parked = async || {
+            work(&new).await;
+            let parked = desk.store.query(&Query::new().with_statuses([Status::Parked])).await.unwrap();
+            parked.iter().map(|it| it.head.key.to_string()).collect::<Vec<_>>()
+        };
+        desk.clock.advance(Duration::from_mins(10));
+        assert_eq!(parked().await, [""; 0], "code that knows it may be about to take it");
+        desk.clock.advance(Duration::from_mins(6));
+        assert_eq!(parked().await, ["1"]);
+        assert_eq!(desk.store.census().await.unwrap().overdue, Duration::ZERO);
+        work(old.engine()).await;
+        assert_eq!(desk.script.did().last().map(String::as_str), Some("give_back"));
+    }
+}
+
+#[tokio::test]
 async fn a_decision_that_is_made_twice_about_what_was_seen_is_carried_out_once() {
     let desk = Desk::new();
     let engine = desk.engine();

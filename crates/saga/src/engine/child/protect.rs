@@ -1,5 +1,6 @@
 //! Keeping a child for its parent: from being forgotten, and from what is decided about it apart from that.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use pumasi_core::time::Timestamp;
@@ -38,10 +39,16 @@ impl<App: Send + Sync + 'static> Core<App> {
     /// Looks after sagas that ended and were not forgotten in their time, because nobody who looked at them knows their version: children
     /// that are kept, and what was left a signal.
     pub(in crate::engine) async fn mind_ended(&self) -> Result<()> {
-        let Some(retention) = self.options.retention else { return Ok(()) };
-        let kept = retention.max(KEEP);
-        let ended = Query::new().with_statuses([Status::Completed, Status::Compensated]);
-        let mut query = ended.with_idle(kept.saturating_add(self.options.orphaned_after));
+        let orphaned_after = self.options.orphaned_after;
+        let kept = self.options.retention.unwrap_or(orphaned_after).max(KEEP);
+        let idle = if self.looks_at_all_ended() {
+            orphaned_after
+        } else if self.options.retention.is_some() {
+            kept.saturating_add(orphaned_after)
+        } else {
+            return Ok(());
+        };
+        let mut query = Query::new().with_statuses([Status::Completed, Status::Compensated]).with_idle(idle);
         loop {
             let page = self.store.query(&query).await?;
             let Some(last) = page.last() else { return Ok(()) };
@@ -55,6 +62,16 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
             }
         }
+    }
+
+    /// Tells whether it is time to look at everything that has ended: what was left a signal may be among it. There may be much of that.
+    fn looks_at_all_ended(&self) -> bool {
+        let (mut looked, now) = (self.looked.lock().unwrap_or_else(PoisonError::into_inner), self.now());
+        let is_time = looked.is_none_or(|at| at.saturating_add(self.options.orphaned_after) <= now);
+        if is_time {
+            *looked = Some(now);
+        }
+        is_time
     }
 
     /// Tells whether this is of a version that is not known here, and may have something to be looked after. A saga whose very name is not
@@ -78,7 +95,10 @@ impl<App: Send + Sync + 'static> Core<App> {
         let Some(stored) = self.store.load(summary.head.id).await? else { return Ok(()) };
         let head = &stored.head;
         let is_gone_on = (stored.version, stored.epoch) != (summary.version, summary.epoch);
-        if is_gone_on || (head.due.is_none() && stored.signals.is_empty()) {
+        // A signal that came just now may be for code elsewhere.
+        let is_old = |at: Timestamp| at.saturating_add(self.options.orphaned_after) <= self.now();
+        let is_left = head.due.is_some_and(is_old) || stored.signals.iter().any(|signal| is_old(signal.at));
+        if is_gone_on || !is_left {
             return Ok(());
         }
         let lease = Lease::Take(stored.epoch.saturating_add(1));
