@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Core;
 use super::call::Message;
 use super::child::{self, Time, Undone};
+use super::job::Job;
 use super::operator::{self, ORDER, check_value};
 use super::signal::{Receipt, Signal, count_signals, wait_for};
 use super::stored::missing;
@@ -12,6 +13,7 @@ use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
 use crate::fnv;
 use crate::machine::{self, Order, Phase, State};
+use crate::planted::{self, Bug};
 use crate::store::{Delivered, NewSignal, SagaId, Stored, StoredSignal};
 use crate::{Error, ErrorKind, Result};
 
@@ -179,7 +181,7 @@ pub(super) fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &
         return Ok(Arc::from(format!("{}:{id}", signal.name)));
     }
     let unit = wait_for(&definition.plan, &signal.name)?;
-    let id = format!("{}#{}.{}", signal.name, state.run, state.unit(unit).round);
+    let id = format!("{}{}", of_run(&signal.name, state.run), state.unit(unit).round);
     let matches = definition.plan.units.get(unit).is_some_and(|unit| unit.fits.is_some());
     match &signal.payload {
         Ok(payload) if matches => {
@@ -187,6 +189,25 @@ pub(super) fn signal_id<App>(definition: &Untyped<App>, state: &State, signal: &
             Ok(Arc::from(format!("{id}.{sum:016x}")))
         }
         _ => Ok(Arc::from(id)),
+    }
+}
+
+/// What the ids begin with of answers to a wait in this run that have none of their own.
+fn of_run(wait: &str, run: u32) -> String {
+    format!("{wait}#{run}.")
+}
+
+impl<App> Job<App> {
+    /// Tells whether a signal came for a run before this one. What has an id of its own does not say so: it came before this run was
+    /// recorded, which was begun here.
+    pub(super) fn is_belated(&self, signal: &StoredSignal) -> bool {
+        if planted::is(Bug::NewRunTakesWhatCameBefore) {
+            return false;
+        }
+        if signal.id.strip_prefix(&*signal.name).is_some_and(|id| id.starts_with('#')) {
+            return !signal.id.starts_with(&of_run(&signal.name, self.state.run));
+        }
+        self.begun_anew_at.is_some_and(|at| signal.at <= at)
     }
 }
 

@@ -70,7 +70,9 @@ impl<App: Send + Sync + 'static> Core<App> {
                 commands.extend(self.pass_time(job)?);
                 // A command whose unit was turned round by what came after it in the same record is not carried out.
                 commands.retain(|command| is_wanted(job, *command));
-                let holds = !commands.is_empty() || !running.is_empty();
+                // What was left for the run before until this one is recorded is looked for once it is.
+                let is_begun_anew = job.is_begun_anew;
+                let holds = !commands.is_empty() || !running.is_empty() || is_begun_anew;
                 if planted::is(Bug::EffectBeforeIntent) {
                     for command in std::mem::take(&mut commands) {
                         let mut early = self.attempt(job, command)?;
@@ -85,6 +87,9 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
                 if !holds {
                     return Ok(());
+                }
+                if is_begun_anew {
+                    told.notify_one();
                 }
             }
             if !commands.is_empty() {
@@ -149,11 +154,15 @@ impl<App: Send + Sync + 'static> Core<App> {
 
     async fn record(&self, job: &mut Job<App>, holds: bool) -> Result<()> {
         job.kept = if holds { None } else { self.keeps(job).await };
-        let says = job.is_dirty();
+        // One that was begun anew, and rests at once, was held for a moment.
+        let says = job.is_dirty() || job.begun_anew_at.is_some();
         let commit = job.commit(self.worker, self.now(), holds, self.forgets());
         let skipped = planted::is(Bug::AcknowledgeBeforeCommit) && !commit.creates() && !holds;
         if !skipped {
-            self.commit_until_known(commit).await?;
+            let committed = self.commit_until_known(commit).await?;
+            if std::mem::take(&mut job.is_begun_anew) {
+                job.begun_anew_at = Some(committed.now);
+            }
         }
         job.committed = true;
         self.measure_record(job);

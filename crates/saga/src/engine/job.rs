@@ -43,6 +43,10 @@ pub(super) struct Job<App> {
     pub(super) committed: bool,
     /// Something was recorded by this job.
     pub(super) recorded: bool,
+    /// It was begun anew, which is not recorded yet.
+    pub(super) is_begun_anew: bool,
+    /// When it was recorded, by the store's clock, that it was begun anew here.
+    pub(super) begun_anew_at: Option<Timestamp>,
     /// Whom it waits for, as is told of it; nothing if that is not known here.
     awaits: Option<Arc<str>>,
     /// Until when it is kept although it has ended.
@@ -93,6 +97,8 @@ impl<App> Job<App> {
             events: Vec::new(),
             committed: false,
             recorded: false,
+            is_begun_anew: false,
+            begun_anew_at: None,
             awaits: None,
             kept: None,
             looked_at: Weak::new(),
@@ -115,6 +121,8 @@ impl<App> Job<App> {
             id: stored.head.id,
             key: stored.head.key,
             recorded: false,
+            is_begun_anew: false,
+            begun_anew_at: None,
             awaits,
             kept: None,
             looked_at: Weak::new(),
@@ -144,7 +152,9 @@ impl<App> Job<App> {
             Input::Undone { unit, settled } => settled.reason().map(|reason| (*unit, Arc::clone(reason))),
             _ => None,
         };
+        let is_restart = matches!(input, Input::Restart(_));
         let outcome = machine::step(&self.definition.plan, &mut self.state, input, moment)?;
+        self.is_begun_anew |= is_restart;
         if let Some((unit, reason)) = undone
             && self.state.status(unit) == UnitStatus::UndoFailed
         {

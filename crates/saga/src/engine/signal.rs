@@ -118,8 +118,13 @@ impl<App: Send + Sync + 'static> Core<App> {
                 job.count_signals("unknown", 1);
                 continue;
             };
-            let input =
-                Input::Signal { unit, id: signal.id, payload: Arc::from(signal.payload), at: signal.at };
+            let is_belated = job.is_belated(&signal);
+            let (id, payload) = (signal.id, Arc::from(signal.payload));
+            let input = if is_belated {
+                Input::Belated { unit, id, payload }
+            } else {
+                Input::Signal { unit, id, payload, at: signal.at }
+            };
             let outcome = job.apply(Note::Signal, input, self.moment())?;
             Self::count_reception(job, outcome.reception);
             commands.extend(outcome.commands);

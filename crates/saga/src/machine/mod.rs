@@ -44,6 +44,8 @@ pub(crate) enum Input {
     Handled { late: usize, settled: Settled },
     /// A signal was delivered at `at`.
     Signal { unit: usize, id: Arc<str>, payload: Arc<[u8]>, at: Timestamp },
+    /// A signal was delivered before the saga was begun anew.
+    Belated { unit: usize, id: Arc<str>, payload: Arc<[u8]> },
     /// Time passed.
     Tick,
     /// An operator decided, about the step `at` if it is said.
@@ -159,6 +161,9 @@ pub(crate) fn step(plan: &Plan, state: &mut State, input: Input, moment: Moment)
         Input::Handled { late, settled } => turn.handled(late, settled),
         Input::Signal { unit, id, payload, at } => {
             turn.outcome.reception = Some(turn.signal(Early { unit, id, payload, at }));
+        }
+        Input::Belated { unit, id, payload } => {
+            turn.outcome.reception = Some(turn.belated(unit, id, payload));
         }
         Input::Tick => turn.tick(),
         Input::Operator { order, who, why, at } => turn.order(order, who, why, at.as_deref())?,

@@ -27,19 +27,24 @@ impl Turn<'_> {
                 self.take(signal);
                 Reception::Taken
             }
-            (Phase::Completed | Phase::Compensated, _) => {
-                if self.late(unit, signal.id, signal.payload) {
-                    Reception::Late
-                } else {
-                    Reception::Dropped
-                }
-            }
+            (Phase::Completed | Phase::Compensated, _) => self.belated(unit, signal.id, signal.payload),
             _ if planted::is(Bug::DropEarlySignal) => Reception::Dropped,
             _ => {
                 self.state.early.push(signal);
                 self.state.delta.early = true;
                 Reception::Kept
             }
+        }
+    }
+
+    /// Takes what was left for a run that had ended by then.
+    pub(super) fn belated(&mut self, unit: usize, id: Arc<str>, payload: Arc<[u8]>) -> Reception {
+        if self.state.has_seen(&id) {
+            Reception::Duplicate
+        } else if self.late(unit, id, payload) {
+            Reception::Late
+        } else {
+            Reception::Dropped
         }
     }
 

@@ -1,8 +1,8 @@
 //! A store that does what a test says.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ pub struct Fateful {
     pub renewals: AtomicUsize,
     /// How many parents cannot be woken, and why.
     pub unwoken: (AtomicUsize, ErrorKind),
+    /// What is delivered just before the next commit.
+    pub slipping_in: Arc<Mutex<Option<NewSignal>>>,
     /// How often it was asked for sagas.
     pub asked: Arc<AtomicUsize>,
 }
@@ -47,6 +49,7 @@ impl Fateful {
             left: AtomicUsize::new(0),
             renewals: AtomicUsize::new(usize::MAX),
             unwoken: (AtomicUsize::new(0), ErrorKind::Unavailable),
+            slipping_in: Arc::default(),
             asked: Arc::default(),
         }
     }
@@ -83,6 +86,10 @@ impl SagaStore for Fateful {
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<Committed, Error>> {
+        let slipping_in = self.slipping_in.lock().unwrap().take();
+        if let Some(signal) = slipping_in {
+            self.inner.deliver(signal).await.unwrap();
+        }
         let mut answers = Vec::new();
         for commit in commits {
             let fate = (self.fate)(&commit).filter(|_| take_one(&self.left));

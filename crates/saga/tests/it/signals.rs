@@ -1,9 +1,12 @@
 //! Signals that no wait takes: told, counted, and handled where something is declared for them.
 
+use std::sync::Arc;
+
 use pumasi_saga::saga_test::Bank;
-use pumasi_saga::store::{MemoryStore, SagaStore, Status};
+use pumasi_saga::store::{MemoryStore, NewSignal, SagaStore, Status};
 use pumasi_saga::{Decision, Definition, Engine, ErrorKind, Receipt, Result, Saga, SagaHandle, Signal};
 
+use crate::fateful::Fateful;
 use crate::sagas::{
     AgreeTerms, CancelPayment, CheckEligibility, ChooseSouvenir, HoldPlace, Payment, PaymentCompleted,
     Refund, RegistrationKey, ReleasePlace, ShippingAddress, StartPayment, registration,
@@ -103,6 +106,33 @@ async fn what_was_left_for_what_is_undone_is_given_back_before_it_is_begun_anew(
     registrations.advance(&key, ChooseSouvenir("티셔츠".to_owned())).await.unwrap();
     let view = registrations.advance(&key, ShippingAddress("서울".to_owned())).await.unwrap();
     assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("payment_completed")));
+}
+
+#[tokio::test]
+async fn what_is_left_while_a_registration_is_begun_anew_is_given_back_and_not_taken_by_the_new_one() {
+    for id in ["payment_completed#0.0", "payment_completed:evt-1"] {
+        let (bank, store) = (Bank::new(), Fateful::new(MemoryStore::new()));
+        let slipping_in = Arc::clone(&store.slipping_in);
+        let engine = Engine::new(store, bank.clone());
+        let registrations = engine.register(registration().unwrap()).unwrap();
+        let key = RegistrationKey::of(1);
+        registrations.start(&key).await.unwrap();
+        registrations.decide(&key, Decision::cancel("운영자", "test")).await.unwrap();
+        let (saga, name) = (registrations.id(&key).unwrap(), Arc::from("payment_completed"));
+        let signal = NewSignal { saga, name, id: Arc::from(id), payload: b"\"35000\"".to_vec() };
+        *slipping_in.lock().unwrap() = Some(signal);
+        let view = registrations.restart_undone(&key).await.unwrap();
+        assert_eq!((view.run, view.next.as_deref()), (1, Some("agree_terms")));
+        engine.run_due().await.unwrap();
+        assert_eq!(bank.standing("payment_completed"), 1, "{id}");
+        registrations.advance(&key, AgreeTerms("예".to_owned())).await.unwrap();
+        registrations.advance(&key, ChooseSouvenir("티셔츠".to_owned())).await.unwrap();
+        let view = registrations.advance(&key, ShippingAddress("서울".to_owned())).await.unwrap();
+        assert_eq!((view.status, view.next.as_deref()), (Status::Waiting, Some("payment_completed")), "{id}");
+        let answer = PaymentCompleted("35000".to_owned());
+        assert_eq!(registrations.advance(&key, answer).await.unwrap().status, Status::Completed, "{id}");
+        assert_eq!(bank.standing("payment_completed"), 1, "{id}");
+    }
 }
 
 /// A registration that takes only what was paid for the payment that stands.
