@@ -50,18 +50,17 @@ impl<App: Send + Sync + 'static> Core<App> {
         decision.left = Arc::default();
         let view = self.call(saga, key, Some(Message::Decision(decision.clone())), false).await?;
         let Some(left) = decision.left.get() else { return Ok(view) };
-        let decided = match &view.decided {
-            Some(decided) => Arc::clone(decided),
-            None => {
-                let stored = self.store.load(view.id).await?.ok_or_else(|| forgotten(view.id))?;
-                if stored.signals.iter().any(|waiting| waiting.id == left.signal) {
-                    return Err(Error::new(
-                        ErrorKind::Timeout,
-                        "the decision is left with the saga's driver, which has not come to it",
-                    ));
-                }
-                Arc::new(Decided::of(&record::read(&stored.log, stored.version)?.state))
+        let decided = if let Some(decided) = &view.decided {
+            Arc::clone(decided)
+        } else {
+            let stored = self.store.load(view.id).await?.ok_or_else(|| forgotten(view.id))?;
+            if stored.signals.iter().any(|waiting| waiting.id == left.signal) {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    "the decision is left with the saga's driver, which has not come to it",
+                ));
             }
+            Arc::new(Decided::of(&record::read(&stored.log, stored.version)?.state))
         };
         if !is_carried_out(&decision, left, &decided) {
             return Err(Error::new(
