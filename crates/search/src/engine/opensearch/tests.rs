@@ -140,7 +140,7 @@ async fn a_query_that_the_cluster_refuses_is_answered_by_another_engine() {
 #[tokio::test]
 async fn a_repair_by_one_process_does_not_take_back_how_far_another_has_come() {
     let (url, asked) = node(Node::Keeps);
-    let [one, other] = [(); 2].map(|()| OpenSearchEngine::new(schema(), &[url.clone()]).unwrap());
+    let [one, other] = [(); 2].map(|()| OpenSearchEngine::new(schema(), std::slice::from_ref(&url)).unwrap());
     let write = async |engine: &OpenSearchEngine, id: &str, version, at: Option<i64>| {
         let change = Change::upsert(Document::new(id, json!({"title": "러닝"})), version);
         let change = at.map_or(change.clone(), |at| change.with_at(Timestamp::from_micros(at)));
