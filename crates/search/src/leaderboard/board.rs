@@ -10,7 +10,7 @@ use super::member::MemberId;
 use super::period::{Period, Window};
 use super::place::{Around, Listing, Movement, Place, percentile};
 use super::record::{Record, Submitted, Withdrawn};
-use super::store::{Board, BoardStore};
+use super::store::{Board, BoardStore, OpenWindows};
 use crate::Result;
 
 /// The window that takes nothing, in which records that do not count are asked after.
@@ -188,7 +188,8 @@ impl<M: MemberId> Leaderboard<M> {
         Ok(answers)
     }
 
-    /// Takes back a record of `at`, in whichever window it counted, if that one is not over.
+    /// Takes back a record of `at`, in whichever window it counted, if that one is not over. One that has not come yet does not count when it
+    /// comes.
     ///
     /// # Errors
     ///
@@ -209,11 +210,24 @@ impl<M: MemberId> Leaderboard<M> {
         at: Timestamp,
         received: Timestamp,
     ) -> Result<Withdrawn> {
-        let window = self.target(at, received)?;
-        if window != NONE {
-            return self.store.withdraw(&self.board, &window, member, source).await;
+        let window = if self.is_early(at, received) {
+            // Beyond the calendar it can never count.
+            self.window(at).or_else(|_| self.window(received))?.name().to_owned()
+        } else {
+            self.target(at, received)?
+        };
+        if window == NONE {
+            self.store.close(&self.board, NONE).await?;
         }
-        Ok(if self.is_early(at, received) { Withdrawn::Absent } else { Withdrawn::Late })
+        self.store.withdraw(&self.board, &window, member, source, &self.open_windows(received)).await
+    }
+
+    fn open_windows(&self, now: Timestamp) -> OpenWindows {
+        let Some(period) = self.period.clone() else { return OpenWindows::all() };
+        let grace = self.grace;
+        OpenWindows::which(move |name| {
+            period.named(name).is_some_and(|window| now < window.end().saturating_add(grace))
+        })
     }
 
     /// Submits some of the records to one window; returns which of them are late there.

@@ -14,7 +14,7 @@ use super::place::{Around, Listing, Place};
 use super::record::{Record, Submitted, Withdrawn};
 use super::rules::Rules;
 use super::standing::{Ledger, Mark, Standing, marks};
-use super::store::{Board, BoardStore, check_name, exists, other_rules};
+use super::store::{Board, BoardStore, OpenWindows, check_name, exists, other_rules};
 use super::withdrawal::{Stored, withdraw};
 use crate::Result;
 
@@ -150,7 +150,14 @@ impl<M: MemberId> BoardStore<M> for MemoryBoards<M> {
         Ok(answers)
     }
 
-    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+    async fn withdraw(
+        &self,
+        board: &Board,
+        window: &str,
+        member: &M,
+        source: &str,
+        open: &OpenWindows,
+    ) -> Result<Withdrawn> {
         check_name("window", window)?;
         Record::new(member.clone(), source, Timestamp::MIN).check()?;
         let (mut boards, rules) = (self.write(), board.rules());
@@ -160,7 +167,8 @@ impl<M: MemberId> BoardStore<M> for MemoryBoards<M> {
         let held = kept.window(rules, &name);
         let marks = held.marks.iter().filter(|(of, _)| of == member).map(|(_, mark)| mark.clone()).collect();
         let standing = held.standings.get(member).cloned();
-        let stored = Stored { counted: counted.is_some(), closed: held.closed, standing, marks };
+        let over = held.closed || counted.is_some() && !open.contains(&name);
+        let stored = Stored { counted: counted.is_some(), over, standing, marks };
         let undone = withdraw(board, member, source, &stored)?;
         for mark in undone.gone {
             held.marks.remove(&(member.clone(), mark));

@@ -50,4 +50,4 @@ pub use redis::RedisBoards;
 pub use rules::{Direction, MAX_KEYS, Metric, Rules, Ties, Total};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteBoards;
-pub use store::{Board, BoardStore};
+pub use store::{Board, BoardStore, OpenWindows};

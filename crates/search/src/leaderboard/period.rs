@@ -138,6 +138,16 @@ impl Period {
         }
     }
 
+    /// Returns the window of this name, if it is one of this period's.
+    pub(crate) fn named(&self, name: &str) -> Option<Window> {
+        let (_, day) = name.split_once('-')?;
+        let day = match self.every {
+            Every::Day | Every::Week(_) => day.to_owned(),
+            Every::Months { .. } => format!("{day}-01"),
+        };
+        self.starting(day.parse().ok()?).ok().filter(|window| window.name == name)
+    }
+
     /// Returns the window before another one.
     ///
     /// # Errors
@@ -273,6 +283,7 @@ mod tests {
                     moment = moment.saturating_add(Duration::from_mins(59));
                     let next = period.window(moment).unwrap();
                     assert!(next.start <= moment && moment < next.end, "{zone} {moment} {next:?}");
+                    assert_eq!(period.named(next.name()).as_ref(), Some(&next), "{zone} {moment}");
                     if next != window {
                         assert_eq!(window.end, next.start, "{zone} {moment}");
                         assert_eq!(period.before(&next).unwrap(), window, "{zone} {moment}");

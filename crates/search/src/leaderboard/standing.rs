@@ -161,20 +161,26 @@ impl Standing {
     }
 
     /// Adds a record. The outcome is the same in whatever order records come.
-    fn add<M>(&mut self, rules: &Rules, record: &Record<M>, is_new: impl Fn(&Mark) -> bool) -> Result<()> {
+    fn add<M>(
+        &mut self,
+        rules: &Rules,
+        record: &Record<M>,
+        sums: Sums,
+        is_new: impl Fn(&Mark) -> bool,
+    ) -> Result<()> {
         let at = record.at();
         for (total, figure) in rules.totals().iter().zip(&mut self.figures) {
             match total {
                 Total::Sum(name) => {
                     if let Some(value) = record.get(name) {
-                        sum(figure, value, at)?;
+                        sum(figure, value, at, sums)?;
                     }
                 }
-                Total::Records => sum(figure, 1, at)?,
+                Total::Records => sum(figure, 1, at, sums)?,
                 Total::Members | Total::Attendance => {
                     let Some(mark) = mark(total, record) else { continue };
                     let is_new = is_new(&mark);
-                    sum(figure, i64::from(is_new), at)?;
+                    sum(figure, i64::from(is_new), at, sums)?;
                     if let Some(figure) = figure.as_mut().filter(|_| tells_firsts(rules, total)) {
                         figure.came(&mark, is_new, at);
                     }
@@ -197,16 +203,28 @@ fn tells_firsts(rules: &Rules, total: &Total) -> bool {
     rules.ties() == Ties::FirstReached && matches!(total, Total::Members | Total::Attendance)
 }
 
+/// What is done about sums that overflow.
+#[derive(Clone, Copy, Debug)]
+enum Sums {
+    Checked,
+    /// In the end they fit, though those on the way there may not.
+    KnownToFit,
+}
+
+pub(crate) fn overflow() -> Error {
+    Error::new(ErrorKind::InvalidInput, "a record would make a sum overflow")
+}
+
 /// Adds to a sum. What adds nothing does not move it, but for being there at all.
-fn sum(figure: &mut Option<Figure>, by: i64, at: Timestamp) -> Result<()> {
+fn sum(figure: &mut Option<Figure>, by: i64, at: Timestamp, sums: Sums) -> Result<()> {
     let Some(is) = figure else {
         *figure = Some(Figure { moved: by != 0, ..Figure::new(by, at) });
         return Ok(());
     };
-    is.value = is
-        .value
-        .checked_add(by)
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a record would make a sum overflow"))?;
+    is.value = match sums {
+        Sums::Checked => is.value.checked_add(by).ok_or_else(overflow)?,
+        Sums::KnownToFit => is.value.wrapping_add(by),
+    };
     match (by != 0, is.moved) {
         (true, true) => is.at = is.at.max(at),
         (true, false) => (is.at, is.moved) = (at, true),
@@ -295,6 +313,7 @@ pub(crate) struct Ledger<'a, M> {
     standings: HashMap<M, (Standing, bool)>,
     marks: HashSet<(M, Mark)>,
     new_marks: Vec<(M, Mark)>,
+    sums: Sums,
 }
 
 /// A member's standing that changed.
@@ -317,7 +336,13 @@ impl<'a, M: MemberId> Ledger<'a, M> {
             standings: standings.into_iter().map(|(member, standing)| (member, (standing, false))).collect(),
             marks: marks.into_iter().collect(),
             new_marks: Vec::new(),
+            sums: Sums::Checked,
         }
+    }
+
+    /// Begins anew, for records whose sums are known to fit.
+    pub(crate) fn replaying(board: &'a Board) -> Self {
+        Self { sums: Sums::KnownToFit, ..Self::new(board, [], []) }
     }
 
     /// Counts a record, unless it was counted before or the window is closed.
@@ -339,7 +364,7 @@ impl<'a, M: MemberId> Ledger<'a, M> {
             None => Standing::new(self.board),
         };
         let known = &self.marks;
-        standing.add(rules, record, |mark| !known.contains(&(member.clone(), mark.clone())))?;
+        standing.add(rules, record, self.sums, |mark| !known.contains(&(member.clone(), mark.clone())))?;
         let kept = if self.board.keeps_records() { Some(Mark::kept(rules, record)?) } else { None };
         standing.records =
             standing.records.filter(|_| kept.is_some()).and_then(|records| records.checked_add(1));

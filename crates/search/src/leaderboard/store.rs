@@ -64,6 +64,33 @@ impl Board {
     }
 }
 
+/// Tells by their names which windows still change, besides those that were [closed](BoardStore::close).
+#[derive(Clone)]
+pub struct OpenWindows(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl OpenWindows {
+    /// All windows.
+    pub fn all() -> Self {
+        Self::which(|_| true)
+    }
+
+    /// Those that the function says so of.
+    pub fn which(is_open: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_open))
+    }
+
+    /// Tells whether a window of this name still changes.
+    pub fn contains(&self, window: &str) -> bool {
+        (self.0)(window)
+    }
+}
+
+impl fmt::Debug for OpenWindows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenWindows").finish_non_exhaustive()
+    }
+}
+
 /// Checks the name of a board, a window or a snapshot.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     let fits = (1..=100).contains(&name.len())
@@ -103,7 +130,8 @@ pub(crate) fn exists(window: &str) -> Error {
 /// 10. **Replaced at once.** After [`replace`](Self::replace) the board is what the other one was, which is gone.
 /// 11. **Durable.** What was answered is there for whoever opens the same store (except in memory).
 /// 12. **Taken back.** Without a record that was [withdrawn](Self::withdraw) a board that [keeps records](Board::keeping_records) is what
-///     it would be if that had never come, whenever it does; snapshots and closed windows stay.
+///     it would be if that had never come, whenever it does; snapshots, closed windows and those that are not
+///     [open](OpenWindows) any more stay.
 #[async_trait]
 pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
     /// Counts records in a window.
@@ -114,14 +142,23 @@ pub trait BoardStore<M: MemberId>: fmt::Debug + Send + Sync {
     /// board has other rules; `Storage`, `Unavailable` or `Timeout` if the store failed: repeating the call is safe.
     async fn submit(&self, board: &Board, window: &str, records: &[Record<M>]) -> Result<Vec<Submitted>>;
 
-    /// Takes a record back, in whichever window it counted: it counts no more, and not when it comes again. One that has not come yet is
-    /// remembered in `window`.
+    /// Takes a record back, in whichever window it counted, if that is among the `open` ones: it counts no more, and not when it comes
+    /// again. One that has not come yet is remembered in `window`, which is not asked whether it is among them.
+    ///
+    /// What the member did in the window is counted anew without it, which takes as long as they have records there.
     ///
     /// # Errors
     ///
     /// `Unsupported` if the board does not [keep records](Board::keeping_records), or did not when the member's were counted; otherwise as
     /// [`submit`](Self::submit).
-    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn>;
+    async fn withdraw(
+        &self,
+        board: &Board,
+        window: &str,
+        member: &M,
+        source: &str,
+        open: &OpenWindows,
+    ) -> Result<Withdrawn>;
 
     /// Lets nothing more count in a window.
     ///
@@ -194,8 +231,15 @@ macro_rules! forward {
                 (**self).submit(board, window, records).await
             }
 
-            async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
-                (**self).withdraw(board, window, member, source).await
+            async fn withdraw(
+                &self,
+                board: &Board,
+                window: &str,
+                member: &M,
+                source: &str,
+                open: &OpenWindows,
+            ) -> Result<Withdrawn> {
+                (**self).withdraw(board, window, member, source, open).await
             }
 
             async fn close(&self, board: &Board, window: &str) -> Result<()> {

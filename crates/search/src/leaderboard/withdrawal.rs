@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::member::MemberId;
 use super::record::{Record, Withdrawn};
 use super::rules::{Rules, Total};
-use super::standing::{Changed, Ledger, Mark, Standing};
+use super::standing::{Changed, Ledger, Mark, Standing, overflow};
 use super::store::Board;
 use crate::{Error, ErrorKind, Result};
 
@@ -68,7 +68,8 @@ impl Mark {
 pub(crate) struct Stored {
     /// Whether the record's source has counted on the board.
     pub(crate) counted: bool,
-    pub(crate) closed: bool,
+    /// Whether the window does not change any more.
+    pub(crate) over: bool,
     pub(crate) standing: Option<Standing>,
     /// All marks of the member in the window.
     pub(crate) marks: Vec<Mark>,
@@ -100,6 +101,18 @@ fn check(board: &Board, is_kept: bool) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 
+/// Checks that the sums of a member's records fit, in whatever order they are added.
+fn check_sums<M>(rules: &Rules, records: &[Record<M>]) -> Result<()> {
+    for total in rules.totals() {
+        let Total::Sum(name) = total else { continue };
+        let sum: i128 = records.iter().filter_map(|record| record.get(name)).map(i128::from).sum();
+        if i64::try_from(sum).is_err() {
+            return Err(overflow());
+        }
+    }
+    Ok(())
+}
+
 /// Takes a record back.
 pub(crate) fn withdraw<M: MemberId>(
     board: &Board,
@@ -112,19 +125,23 @@ pub(crate) fn withdraw<M: MemberId>(
     if stored.marks.contains(&withdrawn) {
         return Ok(Undone::none(Withdrawn::Absent));
     }
-    if stored.closed {
+    if stored.over {
         return Ok(Undone::none(Withdrawn::Late));
     }
     if !stored.counted {
         let new = [Mark::of_board(source), withdrawn].map(|mark| (member.clone(), mark)).into();
         return Ok(Undone { new, ..Undone::none(Withdrawn::Absent) });
     }
-    let kept: Vec<Record<M>> = stored.marks.iter().filter_map(|mark| mark.record(member)).collect();
+    let mut kept: Vec<Record<M>> = stored.marks.iter().filter_map(|mark| mark.record(member)).collect();
+    // In the order of time it is known of any number of contributors when they came first.
+    kept.sort_unstable_by(|one, two| (one.at(), one.source()).cmp(&(two.at(), two.source())));
     let counted = stored.standing.as_ref().and_then(Standing::records);
     let is_there = kept.iter().any(|record| record.source() == source);
     check(board, is_there && counted.is_some_and(|counted| counted as usize == kept.len()))?;
-    let mut ledger = Ledger::new(board, [], []);
-    for record in kept.iter().filter(|record| record.source() != source) {
+    kept.retain(|record| record.source() != source);
+    check_sums(board.rules(), &kept)?;
+    let mut ledger = Ledger::replaying(board);
+    for record in &kept {
         ledger.answer(record, false)?;
     }
     let (mut changed, marks) = ledger.finish();

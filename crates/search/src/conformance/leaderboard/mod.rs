@@ -101,6 +101,8 @@ macro_rules! board_laws {
             law_11_durable,
             law_12_taken_back,
             law_12_taken_back_from_its_window_alone,
+            law_12_taken_back_while_its_window_is_open,
+            law_12_taken_back_in_the_order_of_time,
             law_12_taken_back_beside_others,
             law_12_taken_back_by_events,
         );

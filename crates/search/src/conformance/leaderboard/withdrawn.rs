@@ -1,13 +1,18 @@
 //! Records that are taken back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::future::join;
 use pumasi_core::event::{Envelope, EventBus as _, MemoryBus, State};
+use pumasi_core::time::{Clock as _, ManualClock, Timestamp};
 
 use super::super::{Broken, Kept, Verdict, holds, same};
-use super::{BoardHarness, WINDOW, board, by_distance, mixed, per_thousand, rank, run};
+use super::{BoardHarness, WINDOW, board, by_distance, mixed, per_thousand, rank, run, second};
 use crate::ErrorKind;
 use crate::leaderboard::{
-    Board, BoardFeed, Direction, Leaderboard, Metric, Record, Rules, Submitted, Ties, Total, Withdrawn,
+    Board, BoardFeed, Direction, Late, Leaderboard, Metric, OpenWindows, Period, Record, Rules, Submitted,
+    Ties, Total, Weekday, Withdrawn,
 };
 
 fn keeping(name: &str, rules: Rules) -> Result<Board, Broken> {
@@ -41,7 +46,8 @@ pub async fn law_12_taken_back(harness: &impl BoardHarness) -> Verdict {
         // A third of them is taken back before it comes.
         let (early, later) = back.split_at(back.len() / 3);
         for record in early {
-            let answer = store.withdraw(&one, WINDOW, record.member(), record.source()).await?;
+            let answer =
+                store.withdraw(&one, WINDOW, record.member(), record.source(), &OpenWindows::all()).await?;
             same!(answer, Withdrawn::Absent, "a record that has not come, by {name}");
         }
         for part in records.chunks(7) {
@@ -51,7 +57,9 @@ pub async fn law_12_taken_back(harness: &impl BoardHarness) -> Verdict {
             // It is found in whichever window it counted.
             let window = if number % 2 == 0 { WINDOW } else { "elsewhere" };
             for expected in [Withdrawn::Done, Withdrawn::Absent] {
-                let answer = store.withdraw(&one, window, record.member(), record.source()).await?;
+                let answer = store
+                    .withdraw(&one, window, record.member(), record.source(), &OpenWindows::all())
+                    .await?;
                 same!(answer, expected, "a record that counted, by {name}");
             }
         }
@@ -80,8 +88,22 @@ pub async fn law_12_taken_back_from_its_window_alone(harness: &impl BoardHarness
     store.submit(&kept, "over", &[run(1, "c", 4)]).await?;
     store.close(&kept, "over").await?;
     store.snapshot(&kept, WINDOW, "monday").await?;
-    same!(store.withdraw(&kept, WINDOW, &1, "c").await?, Withdrawn::Late, "of a window that is closed");
-    same!(store.withdraw(&kept, WINDOW, &1, "a").await?, Withdrawn::Done, "of the one that goes on");
+    same!(
+        store.withdraw(&kept, WINDOW, &1, "c", &OpenWindows::all()).await?,
+        Withdrawn::Late,
+        "of a window that is closed"
+    );
+    let elsewhere = OpenWindows::which(|window| window != WINDOW);
+    same!(
+        store.withdraw(&kept, "elsewhere", &1, "a", &elsewhere).await?,
+        Withdrawn::Late,
+        "of one that is not open"
+    );
+    same!(
+        store.withdraw(&kept, WINDOW, &1, "a", &OpenWindows::all()).await?,
+        Withdrawn::Done,
+        "of the one that goes on"
+    );
     for (window, member, expected) in [
         (WINDOW, 1, Some((2, 7))),
         (WINDOW, 2, Some((1, 9))),
@@ -91,7 +113,11 @@ pub async fn law_12_taken_back_from_its_window_alone(harness: &impl BoardHarness
     ] {
         same!(rank(&*store, &kept, window, member).await?, expected, "where {member} stands in {window}");
     }
-    same!(store.withdraw(&kept, WINDOW, &1, "b").await?, Withdrawn::Done, "the last one of somebody");
+    same!(
+        store.withdraw(&kept, WINDOW, &1, "b", &OpenWindows::all()).await?,
+        Withdrawn::Done,
+        "the last one of somebody"
+    );
     same!(rank(&*store, &kept, WINDOW, 1).await?, None, "who has no record any more");
     same!(
         store.submit(&kept, WINDOW, &[run(1, "d", 3)]).await?,
@@ -103,19 +129,156 @@ pub async fn law_12_taken_back_from_its_window_alone(harness: &impl BoardHarness
     store.submit(&plain, WINDOW, &[run(1, "a", 5)]).await?;
     let refused = |answer: crate::Result<Withdrawn>| answer.map_err(|error| error.kind());
     same!(
-        refused(store.withdraw(&plain, WINDOW, &1, "a").await),
+        refused(store.withdraw(&plain, WINDOW, &1, "a", &OpenWindows::all()).await),
         Err(ErrorKind::Unsupported),
         "a board that keeps no records"
     );
     let from_now_on = plain.keeping_records();
     store.submit(&from_now_on, WINDOW, &[run(1, "b", 2), run(2, "a", 1)]).await?;
     same!(
-        refused(store.withdraw(&from_now_on, WINDOW, &1, "b").await),
+        refused(store.withdraw(&from_now_on, WINDOW, &1, "b", &OpenWindows::all()).await),
         Err(ErrorKind::Unsupported),
         "who has records from before they were kept"
     );
-    same!(store.withdraw(&from_now_on, WINDOW, &2, "a").await?, Withdrawn::Done, "who has none");
+    same!(
+        store.withdraw(&from_now_on, WINDOW, &2, "a", &OpenWindows::all()).await?,
+        Withdrawn::Done,
+        "who has none"
+    );
     same!(rank(&*store, &from_now_on, WINDOW, 1).await?, Some((1, 7)), "what stays");
+    Ok(Kept::Whole)
+}
+
+/// What counted in a window that is over stays, whatever moment is told of it; what is of a window to come does not count there when it
+/// comes.
+///
+/// # Errors
+///
+/// [`Broken`] if it is not so.
+pub async fn law_12_taken_back_while_its_window_is_open(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let week = Duration::from_hours(7 * 24);
+    for (name, late) in [("strict", Late::Refuse), ("lenient", Late::CountNow)] {
+        let clock = ManualClock::new();
+        let board = Leaderboard::new(Arc::clone(&store), keeping(name, by_distance())?)
+            .with_period(Period::week(Weekday::Monday).in_zone("Asia/Seoul")?)
+            .with_late(late)
+            .with_clock(Arc::new(clock.clone()));
+        let at = |source: &str, at: Timestamp| Record::new(1, source, at).with("distance_m", 7);
+        let (then, next) = (clock.now(), clock.now().saturating_add(week));
+        let first = board.current()?;
+        board.submit(&[at("stays", then), at("goes", then)]).await?;
+        // The moment that is told is wrong; where it counted is known.
+        same!(
+            board.withdraw(&1, "goes", next).await?,
+            Withdrawn::Done,
+            "a record of {name}, told as of next week"
+        );
+        for _ in 0..2 {
+            same!(board.withdraw(&1, "early", next).await?, Withdrawn::Absent, "a record to come of {name}");
+        }
+        same!(
+            board.withdraw(&1, "never", Timestamp::MAX).await?,
+            Withdrawn::Absent,
+            "one of never of {name}"
+        );
+        clock.advance(week);
+        let early = board.submit(&[at("early", next), at("new", next)]).await?;
+        same!(
+            early,
+            [Submitted::Duplicate, Submitted::Counted],
+            "what was taken back before its week on {name}"
+        );
+        for moment in [then, next, clock.now().saturating_add(week)] {
+            same!(
+                board.withdraw(&1, "stays", moment).await?,
+                Withdrawn::Late,
+                "a week that is over on {name}"
+            );
+        }
+        let place = first.place(&1).await?;
+        same!(place.map(|place| place.values), Some(vec![7]), "the week that is over on {name}");
+        same!(
+            board.withdraw(&1, "new", then).await?,
+            Withdrawn::Done,
+            "one of this week of {name}, told as of the last"
+        );
+        if late == Late::CountNow {
+            same!(board.submit(&[at("late", then)]).await?, [Submitted::Counted], "a late record");
+            same!(
+                board.withdraw(&1, "late", then).await?,
+                Withdrawn::Done,
+                "a late record, in the week in which it counts"
+            );
+        } else {
+            same!(board.withdraw(&1, "late", then).await?, Withdrawn::Late, "a record that was late");
+        }
+        same!(board.current()?.place(&1).await?, None, "what is left of this week on {name}");
+    }
+    Ok(Kept::Whole)
+}
+
+/// What is taken back leaves what the rest came to in the order of time, though that is more contributors than are told apart, or sums on
+/// the way do not fit.
+///
+/// # Errors
+///
+/// [`Broken`] if it does not.
+pub async fn law_12_taken_back_in_the_order_of_time(harness: &impl BoardHarness) -> Verdict {
+    let store = harness.open().await;
+    let rules = Rules::new(Total::Members.into(), Direction::HighestFirst).with_ties(Ties::FirstReached);
+    let (one, two) = (keeping("many-taken", rules.clone())?, board("many-rest", rules)?);
+    let came = |source: String, who: u64, at| {
+        Record::new(1, source, second(at)).with_contributor(format!("크루원 {who}"))
+    };
+    // Everybody comes twice, and those of the second time are first by name.
+    let first = (0..300).map(|who| came(format!("b{who}"), who, who));
+    let mut records: Vec<_> =
+        first.chain((0..300).map(|who| came(format!("a{who}"), who, 9_000 + who))).collect();
+    store.submit(&two, WINDOW, &records).await?;
+    records.push(came("goes".to_owned(), 300, 20_000));
+    store.submit(&one, WINDOW, &records).await?;
+    same!(
+        store.withdraw(&one, WINDOW, &1, "goes", &OpenWindows::all()).await?,
+        Withdrawn::Done,
+        "the last to come"
+    );
+    // Somebody who reached the same in between is behind only whoever reached it first.
+    for board in [&one, &two] {
+        let other: Vec<_> = (0..300)
+            .map(|who| {
+                Record::new(2, format!("c{who}"), second(1_000)).with_contributor(format!("크루원 {who}"))
+            })
+            .collect();
+        store.submit(board, WINDOW, &other).await?;
+        let listing = store.list(board, WINDOW, 0..9).await?;
+        let order: Vec<_> = listing.places.iter().map(|place| place.member).collect();
+        same!(order, [1, 2], "who reached it first on {}", board.name());
+    }
+
+    let sums = keeping("large", by_distance())?;
+    let ran = |source: &str, at, metres| Record::new(1, source, second(at)).with("distance_m", metres);
+    // In the order of time the first two do not fit.
+    for record in [ran("a", 1, i64::MAX), ran("c", 3, -i64::MAX), ran("b", 2, i64::MAX), ran("goes", 4, -1)] {
+        same!(
+            store.submit(&sums, WINDOW, &[record]).await?,
+            [Submitted::Counted],
+            "a part of a sum that fits"
+        );
+    }
+    same!(
+        store.withdraw(&sums, WINDOW, &1, "goes", &OpenWindows::all()).await?,
+        Withdrawn::Done,
+        "a part of it"
+    );
+    same!(rank(&*store, &sums, WINDOW, 1).await?, Some((1, i64::MAX)), "the sum without it");
+    let taken = store.withdraw(&sums, WINDOW, &1, "c", &OpenWindows::all()).await;
+    same!(
+        taken.map_err(|error| error.kind()),
+        Err(ErrorKind::InvalidInput),
+        "a part without which the rest does not fit"
+    );
+    same!(rank(&*store, &sums, WINDOW, 1).await?, Some((1, i64::MAX)), "the sum after that");
     Ok(Kept::Whole)
 }
 
@@ -133,7 +296,7 @@ pub async fn law_12_taken_back_beside_others(harness: &impl BoardHarness) -> Ver
         let store = harness.open().await;
         for record in &records {
             same!(
-                store.withdraw(&board, WINDOW, &1, record.source()).await?,
+                store.withdraw(&board, WINDOW, &1, record.source(), &OpenWindows::all()).await?,
                 Withdrawn::Done,
                 "beside others"
             );

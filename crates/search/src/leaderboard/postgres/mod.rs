@@ -13,7 +13,7 @@ use super::place::{Around, Counted, Listing, Place, Stretch};
 use super::record::{Record, Submitted, Withdrawn};
 use super::rules::{Rules, Ties};
 use super::standing::{Changed, Ledger, Mark, Standing, key_bytes, keys_of, needs};
-use super::store::{Board, BoardStore, check_name, exists, other_rules};
+use super::store::{Board, BoardStore, OpenWindows, check_name, exists, other_rules};
 use crate::Result;
 
 mod withdrawal;
@@ -315,8 +315,15 @@ impl<M: MemberId> BoardStore<M> for PostgresBoards {
         Ok(answers)
     }
 
-    async fn withdraw(&self, board: &Board, name: &str, member: &M, source: &str) -> Result<Withdrawn> {
-        self.take_back(board, name, member, source).await
+    async fn withdraw(
+        &self,
+        board: &Board,
+        name: &str,
+        member: &M,
+        source: &str,
+        open: &OpenWindows,
+    ) -> Result<Withdrawn> {
+        self.take_back(board, name, (member, source), open).await
     }
 
     async fn close(&self, board: &Board, name: &str) -> Result<()> {

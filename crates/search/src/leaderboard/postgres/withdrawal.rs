@@ -1,8 +1,8 @@
 //! A record is taken back.
 
 use super::{
-    Board, Changed, Mark, MemberId, PostgresBoards, Record, Result, Withdrawn, check_name, keeping,
-    standings, window, write,
+    Board, Changed, Mark, MemberId, OpenWindows, PostgresBoards, Record, Result, Withdrawn, check_name,
+    keeping, standings, window, write,
 };
 use crate::leaderboard::withdrawal::{Stored, withdraw};
 use pumasi_core::time::Timestamp;
@@ -12,8 +12,8 @@ impl PostgresBoards {
         &self,
         board: &Board,
         name: &str,
-        member: &M,
-        source: &str,
+        (member, source): (&M, &str),
+        open: &OpenWindows,
     ) -> Result<Withdrawn> {
         check_name("window", name)?;
         Record::new(member.clone(), source, Timestamp::MIN).check()?;
@@ -27,7 +27,8 @@ impl PostgresBoards {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(keeping)?;
-        let (window, closed) = window(&mut transaction, no, counted.as_deref().unwrap_or(name)).await?;
+        let here = counted.as_deref().unwrap_or(name);
+        let (window, closed) = window(&mut transaction, no, here).await?;
         let found = standings(&mut transaction, board.rules(), window, std::slice::from_ref(member)).await?;
         let read = "SELECT name FROM pumasi_board_mark WHERE board = $1 AND scope = $2 AND member = $3";
         let marks: Vec<String> = sqlx::query_scalar(read)
@@ -39,7 +40,7 @@ impl PostgresBoards {
             .map_err(keeping)?;
         let stored = Stored {
             counted: counted.is_some(),
-            closed,
+            over: closed || counted.is_some() && !open.contains(here),
             standing: found.into_iter().next().map(|(_, standing)| standing),
             marks: marks.into_iter().map(|name| Mark { of_board: false, name }).collect(),
         };

@@ -15,7 +15,7 @@ use super::member::{MemberId, member};
 use super::place::{Around, Counted, Listing, Place, Stretch};
 use super::record::{Record, Submitted, Withdrawn};
 use super::standing::{Changed, Ledger, Mark, Standing, key_bytes, keys_of, needs};
-use super::store::{Board, BoardStore, check_name, exists, other_rules};
+use super::store::{Board, BoardStore, OpenWindows, check_name, exists, other_rules};
 use super::withdrawal::{Stored, withdraw};
 use crate::{Error, ErrorKind, Result};
 
@@ -191,8 +191,8 @@ impl RedisBoards {
         &self,
         board: &Board,
         window: &str,
-        member: &M,
-        source: &str,
+        (member, source): (&M, &str),
+        open: &OpenWindows,
     ) -> Result<Option<Withdrawn>> {
         let id = member.to_bytes();
         let own = |mark: Mark| field(&(member.clone(), mark)).1;
@@ -206,17 +206,17 @@ impl RedisBoards {
         let bytes: Option<Vec<u8>> = read(answer.next().unwrap_or(Value::Nil))?;
         let standing =
             bytes.as_deref().map(|bytes| Standing::from_bytes(board.rules(), bytes)).transpose()?;
-        // A scan may answer one twice.
-        let mut marks = std::collections::BTreeSet::new();
+        let mut marks = Vec::new();
         for value in answer {
             let field: Vec<u8> = read(value)?;
             let name = field.get(begins.len()..).unwrap_or_default().to_vec();
             let name = String::from_utf8(name).map_err(|_| {
                 Error::new(ErrorKind::Storage, "what is stored of a board's marks is damaged")
             })?;
-            marks.insert(Mark { of_board: false, name });
+            marks.push(Mark { of_board: false, name });
         }
-        let stored = Stored { counted, closed, standing, marks: marks.into_iter().collect() };
+        let over = closed || counted && !open.contains(&here);
+        let stored = Stored { counted, over, standing, marks };
         let undone = withdraw(board, member, source, &stored)?;
         if undone.new.is_empty() {
             return Ok(Some(undone.answer));
@@ -309,12 +309,19 @@ impl<M: MemberId> BoardStore<M> for RedisBoards {
         Err(crowded())
     }
 
-    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+    async fn withdraw(
+        &self,
+        board: &Board,
+        window: &str,
+        member: &M,
+        source: &str,
+        open: &OpenWindows,
+    ) -> Result<Withdrawn> {
         check_name("window", window)?;
         Record::new(member.clone(), source, Timestamp::MIN).check()?;
         let _turn = self.turn.lock().await;
         for round in 0..ROUNDS {
-            if let Some(answer) = self.take_back(board, window, member, source).await? {
+            if let Some(answer) = self.take_back(board, window, (member, source), open).await? {
                 return Ok(answer);
             }
             pause(round).await;

@@ -25,7 +25,7 @@ use super::member::MemberId;
 use super::place::{Around, Listing, Place};
 use super::record::{Record, Submitted, Withdrawn};
 use super::rules::Rules;
-use super::store::{Board, BoardStore, check_name};
+use super::store::{Board, BoardStore, OpenWindows, check_name};
 use crate::{Error, ErrorKind, Result, Retry};
 
 const MIGRATION: Migration = Migration {
@@ -192,12 +192,19 @@ impl<M: MemberId> BoardStore<M> for SqliteBoards<M> {
         self.send(|reply| Request::Submit(Submit { board, window, records, reply })).await
     }
 
-    async fn withdraw(&self, board: &Board, window: &str, member: &M, source: &str) -> Result<Withdrawn> {
+    async fn withdraw(
+        &self,
+        board: &Board,
+        window: &str,
+        member: &M,
+        source: &str,
+        open: &OpenWindows,
+    ) -> Result<Withdrawn> {
         check_name("window", window)?;
         Record::new(member.clone(), source, Timestamp::MIN).check()?;
         let (board, window) = (board.clone(), window.to_owned());
-        let (member, source) = (member.clone(), source.to_owned());
-        self.send(|reply| Request::Withdraw(Withdraw { board, window, member, source, reply })).await
+        let (member, source, open) = (member.clone(), source.to_owned(), open.clone());
+        self.send(|reply| Request::Withdraw(Withdraw { board, window, member, source, open, reply })).await
     }
 
     async fn close(&self, board: &Board, window: &str) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::leaderboard::held::{Order, order};
 use crate::leaderboard::member::MemberId;
 use crate::leaderboard::record::{Record, Submitted, Withdrawn};
 use crate::leaderboard::standing::{Changed, Ledger, needs};
-use crate::leaderboard::store::{Board, exists, other_rules};
+use crate::leaderboard::store::{Board, OpenWindows, exists, other_rules};
 use crate::leaderboard::withdrawal::{Stored, withdraw};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +32,7 @@ pub(super) struct Withdraw<M> {
     pub(super) window: String,
     pub(super) member: M,
     pub(super) source: String,
+    pub(super) open: OpenWindows,
     pub(super) reply: Reply<Withdrawn>,
 }
 
@@ -181,7 +182,7 @@ impl<M: MemberId> Writer<M> {
         let standings = rows::standings(&mut self.connection, board.rules(), window.no, members).await?;
         let stored = Stored {
             counted: counted.is_some(),
-            closed: window.closed,
+            over: window.closed || counted.is_some() && !asked.open.contains(name),
             standing: standings.into_iter().next().map(|(_, standing)| standing),
             marks: rows::marks_of(&mut self.connection, no, window.no, member).await?,
         };

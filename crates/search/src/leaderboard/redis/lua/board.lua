@@ -12,7 +12,8 @@ local function find(make)
   redis.call('HSET', prefix .. 'board:' .. name, 'no', no, 'rules', rules)
   return no
 end
--- The keys of a window: the order, the different keys in order, and of each member its key and its standing; marks.
+-- The keys of a window: the order, the different keys in order, and of each member its key and its standing; marks, in order, so that
+-- those of a member are beside one another.
 local function window(no, name)
   local of = prefix .. no .. ':' .. name
   return { order = of .. ':order', distinct = of .. ':distinct', keys = of .. ':keys', standings = of .. ':standings',

@@ -10,12 +10,8 @@ end
 local w = window(no, here)
 local answer = { here, counted, redis.call('SISMEMBER', prefix .. no .. ':closed', here),
   redis.call('HGET', w.standings, ARGV[5]) }
-local cursor = '0'
-repeat
-  local found = redis.call('SSCAN', w.marks, cursor, 'COUNT', 1000)
-  cursor = found[1]
-  for _, field in ipairs(found[2]) do
-    if string.sub(field, 1, #ARGV[6]) == ARGV[6] then answer[#answer + 1] = field end
-  end
-until cursor == '0'
+-- What follows is UTF-8, in which there is no such byte.
+for _, field in ipairs(redis.call('ZRANGEBYLEX', w.marks, '[' .. ARGV[6], '(' .. ARGV[6] .. '\255')) do
+  answer[#answer + 1] = field
+end
 return answer

@@ -12,7 +12,7 @@ for at = 6 + members, #ARGV, 2 do
   if ARGV[at] == '1' then
     answer[#answer + 1] = counts(no, ARGV[at + 1]) and 1 or 0
   else
-    answer[#answer + 1] = redis.call('SISMEMBER', w.marks, ARGV[at + 1])
+    answer[#answer + 1] = redis.call('ZSCORE', w.marks, ARGV[at + 1]) and 1 or 0
   end
 end
 return answer

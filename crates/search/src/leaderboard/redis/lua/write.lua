@@ -14,7 +14,7 @@ for at = last + 1, #ARGV, 2 do
   if ARGV[at] == '1' then
     set = counts(no, ARGV[at + 1]) and 1 or 0
   elseif ARGV[at] == '0' then
-    set = redis.call('SISMEMBER', w.marks, ARGV[at + 1])
+    set = redis.call('ZSCORE', w.marks, ARGV[at + 1]) and 1 or 0
   end
   if set == 1 then return 0 end
 end
@@ -43,9 +43,9 @@ for at = last + 1, #ARGV, 2 do
   if ARGV[at] == '1' then
     redis.call('HSET', prefix .. no .. ':sources', ARGV[at + 1], here)
   elseif ARGV[at] == '-' then
-    redis.call('SREM', w.marks, ARGV[at + 1])
+    redis.call('ZREM', w.marks, ARGV[at + 1])
   else
-    redis.call('SADD', w.marks, ARGV[at + 1])
+    redis.call('ZADD', w.marks, 0, ARGV[at + 1])
   end
 end
 redis.call('SADD', prefix .. no .. ':windows', ARGV[4])
