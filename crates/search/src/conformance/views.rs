@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{join, join_all};
+use pumasi_core::time::ManualClock;
 
 use super::{Broken, Kept, Verdict, holds, same};
 use crate::ErrorKind;
-use crate::views::{Mark, Seen, ViewStore, ViewWindow};
+use crate::views::{Mark, Seen, ViewCounter, ViewStore, ViewWindow, Viewer};
 
 /// A store of views under examination.
 #[async_trait]
@@ -33,6 +34,7 @@ macro_rules! view_laws {
             law_03_windows,
             law_03_a_clock_that_ran_ahead,
             law_03_a_clock_that_was_ahead_and_is_set_right,
+            law_03_a_clock_that_lags_cleans_up,
             law_04_forgotten,
             law_04_forgotten_beside_views,
         );
@@ -116,7 +118,7 @@ pub async fn law_03_windows(harness: &impl ViewHarness) -> Verdict {
     for number in 1..=4 {
         let total = u64::try_from(number).unwrap_or(0);
         same!(store.see("a", window(number), Mark::new(7)).await?, Seen::new(true, total), "window {number}");
-        store.clean_up(window(number)).await?;
+        store.clean_up(number..=number + 1).await?;
         same!(
             store.see("a", window(number), Mark::new(7)).await?,
             Seen::new(false, total),
@@ -153,12 +155,32 @@ pub async fn law_03_a_clock_that_was_ahead_and_is_set_right(harness: &impl ViewH
     for number in [100, 90, 91] {
         same!(store.see("a", window(number), Mark::new(1)).await?.counted, true, "a view in window {number}");
     }
-    if store.clean_up(window(90)).await? == 0 {
+    if store.clean_up(90..=91).await? == 0 {
         return Ok(Kept::Skipped("it drops marks by itself, in its own time"));
     }
     for (number, total) in [(90, 3), (91, 3), (100, 4)] {
         let seen = store.see("a", window(number), Mark::new(1)).await?;
         same!(seen, Seen::new(number == 100, total), "a view in window {number} after it was cleaned up");
+    }
+    Ok(Kept::Whole)
+}
+
+/// Whoever cleans up by a clock that lags by some windows takes nobody's marks away.
+///
+/// # Errors
+///
+/// [`Broken`] if it does.
+pub async fn law_03_a_clock_that_lags_cleans_up(harness: &impl ViewHarness) -> Verdict {
+    let (right, lags) = (ManualClock::new(), ManualClock::new());
+    right.advance(Duration::from_hours(23));
+    let [right, lags] = [right, lags].map(|clock| (harness.open(), clock));
+    let counter = |store, clock| {
+        ViewCounter::new(store, b"a key of sixteen bytes").map(|views| views.with_clock(Arc::new(clock)))
+    };
+    let (right, lags) = (counter(right.0.await, right.1)?, counter(lags.0.await, lags.1)?);
+    for counted in [true, false] {
+        same!(right.see("a", Viewer::Member("민지")).await?, Seen::new(counted, 1), "a view");
+        same!(lags.clean_up().await?, 0, "marks that a clock that lags deletes");
     }
     Ok(Kept::Whole)
 }

@@ -22,6 +22,7 @@ mod tests;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// For how long stores that drop marks by themselves keep them after their window, for processes whose clock lags.
 const LAG: Duration = Duration::from_mins(1);
+
+/// How far ahead a window begins that only a wrong clock can have seen views in.
+const FAR_AHEAD: Duration = Duration::from_hours(24);
 
 /// The shortest key of a [`ViewCounter`], in bytes.
 const SHORTEST_KEY: usize = 16;
@@ -159,14 +163,14 @@ pub trait ViewStore: fmt::Debug + Send + Sync {
     /// As [`see`](Self::see).
     async fn forget(&self, item: &str) -> Result<()>;
 
-    /// Deletes the marks of the windows before this one, and of those after the next one, which a clock that ran ahead has left,
-    /// where the store does not do so by itself; returns how many. To be called once a window.
+    /// Deletes the marks of all windows but these, where the store does not do so by itself; returns how many. To be called once a
+    /// window.
     ///
     /// # Errors
     ///
     /// As [`see`](Self::see).
-    async fn clean_up(&self, before: ViewWindow) -> Result<u64> {
-        let _ = before;
+    async fn clean_up(&self, kept: RangeInclusive<i64>) -> Result<u64> {
+        let _ = kept;
         Ok(0)
     }
 }
@@ -187,8 +191,8 @@ macro_rules! forward {
                 (**self).forget(item).await
             }
 
-            async fn clean_up(&self, before: ViewWindow) -> Result<u64> {
-                (**self).clean_up(before).await
+            async fn clean_up(&self, kept: RangeInclusive<i64>) -> Result<u64> {
+                (**self).clean_up(kept).await
             }
         }
     )+};
@@ -298,14 +302,20 @@ impl ViewCounter {
         self.store.totals(items).await
     }
 
-    /// Deletes the marks of windows that are over, or to which a clock had run ahead, where the store does not do so by itself; returns
-    /// how many. To be called once a window.
+    /// Deletes the marks of windows that are over, where the store does not do so by itself; returns how many. To be called once a
+    /// window.
+    ///
+    /// Those of windows that begin more than a day from now go, too: a clock that ran ahead has left them. A process whose own clock lags
+    /// by less than a day deletes none that others need.
     ///
     /// # Errors
     ///
     /// As [`ViewStore::clean_up`].
     pub async fn clean_up(&self) -> Result<u64> {
-        self.store.clean_up(self.window()).await
+        let now = self.window().number;
+        let ahead = FAR_AHEAD.as_micros().div_ceil(self.window.as_micros().max(1));
+        let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+        self.store.clean_up(now..=now.saturating_add(ahead)).await
     }
 
     fn window(&self) -> ViewWindow {

@@ -1,6 +1,7 @@
 //! Views in PostgreSQL.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use pumasi_core::database::{Migration, begin_postgres, failed};
@@ -110,10 +111,10 @@ impl ViewStore for PostgresViews {
         transaction.commit().await.map_err(keeping)
     }
 
-    async fn clean_up(&self, before: ViewWindow) -> Result<u64> {
+    async fn clean_up(&self, kept: RangeInclusive<i64>) -> Result<u64> {
         let done = sqlx::query(CLEAN_UP)
-            .bind(before.number)
-            .bind(before.number.saturating_add(1))
+            .bind(*kept.start())
+            .bind(*kept.end())
             .execute(&self.pool)
             .await
             .map_err(keeping)?;
