@@ -100,6 +100,8 @@ pub(crate) struct Club {
     pub(crate) calendar: Calendar,
     pub(crate) schedule: Arc<dyn ScheduleStore>,
     pub(crate) bus: Arc<dyn EventBus>,
+    /// The last run that boards may have without what it takes to take it back.
+    kept_after: Timestamp,
     once: Once,
     outbox: Outbox,
     database: Database,
@@ -138,6 +140,7 @@ impl Club {
         let database =
             Database::open(&setup.folder.join("club.sqlite"), Clone::clone(&postgres), SCHEMA).await?;
         stays_in(&database, calendar.zone()).await?;
+        let kept_after = kept_after(&database).await?;
         let boards = servers::boards(&setup.folder.join("boards.sqlite"), postgres).await?;
         let outbox = Outbox::open(&database).await?;
         let once = Once::open(&database, Arc::clone(&clock)).await?;
@@ -161,6 +164,7 @@ impl Club {
             calendar,
             schedule,
             bus,
+            kept_after,
             once,
             outbox,
             database,
@@ -189,7 +193,8 @@ impl Club {
 
     /// Takes a run of a runner's back; what that means for boards and badges follows from its event.
     pub(crate) async fn take_back(&self, runner: &str, id: &str) -> Result<TakenBack> {
-        self.runs.take_back(&self.outbox, (runner, id), &self.calendar, self.clock.now()).await
+        let when = (self.clock.now(), self.kept_after);
+        self.runs.take_back(&self.outbox, (runner, id), &self.calendar, when).await
     }
 
     /// Asks for recaps, once for each request, and tells which are made: whoever works on them makes them, though this process
@@ -207,6 +212,12 @@ impl Club {
     pub(crate) fn counts(&self, run: &Run) -> Result<bool> {
         let week = self.calendar.window(Span::Week, run.began_at)?;
         Ok(run.recorded_at < Calendar::closes(&week))
+    }
+
+    /// Tells whether its runner can take a run back.
+    pub(crate) fn can_be_taken_back(&self, run: &Run) -> Result<bool> {
+        Ok(run.can_be_taken_back(&self.calendar, self.clock.now())?
+            && run.is_kept(&self.calendar, self.kept_after)?)
     }
 
     /// Tells whether the tables answer.
@@ -312,6 +323,21 @@ async fn stays_in(database: &Database, zone: &str) -> Result<()> {
         "what is kept of the club was counted by the days of {kept}, and --zone says {zone}: start it with --zone {kept}"
     );
     Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// When the last run was recorded before boards kept what it takes to take one back; of a club that had none then there is no such moment.
+async fn kept_after(database: &Database) -> Result<Timestamp> {
+    let insert = "INSERT INTO settings (name, value) \
+                  SELECT 'kept_after', CAST(coalesce(max(recorded_at), $1) AS TEXT) FROM runs WHERE true \
+                  ON CONFLICT (name) DO NOTHING";
+    let look = "SELECT value FROM settings WHERE name = 'kept_after'";
+    let reading = |error| failed("reading which runs can be taken back", error);
+    let kept: String = on!(database, pool => {
+        sqlx::query(insert).bind(Timestamp::MIN.as_micros()).execute(pool).await.map_err(reading)?;
+        sqlx::query_scalar(look).fetch_one(pool).await.map_err(reading)?
+    });
+    let damaged = |_| Error::new(ErrorKind::Storage, "the club's settings are damaged");
+    kept.parse().map(Timestamp::from_micros).map_err(damaged)
 }
 
 async fn whole<T>(part: impl Future<Output = Result<T>>) -> Result<()> {

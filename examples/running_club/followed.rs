@@ -1,7 +1,8 @@
 //! What follows from runs, and how far it is behind: each event of a run waits for the boards and for the achievements until they have it.
 //! What was put aside waits, too.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,11 +36,19 @@ pub(crate) struct Lag {
 pub(crate) struct Followed {
     database: Database,
     clock: Arc<dyn Clock>,
+    measured: Arc<Mutex<BTreeMap<String, Waiting>>>,
+}
+
+/// How many events wait, and since when the oldest of them has.
+#[derive(Clone, Copy)]
+struct Waiting {
+    count: u64,
+    oldest: Option<Timestamp>,
 }
 
 impl Followed {
-    pub(crate) const fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock, measured: Arc::default() }
     }
 
     /// Announces what happened to a run, within the transaction in which it did.
@@ -62,15 +71,31 @@ impl Followed {
         outbox.write(connection, &[event]).await
     }
 
-    /// Tells how far a follower is behind.
+    /// Measures how far a follower is behind.
     pub(crate) async fn lag(&self, follower: &str) -> Result<Lag> {
         let query = "SELECT count(*), min(at) FROM waiting_events WHERE follower = $1";
         let (waiting, oldest): (i64, Option<i64>) =
             on!(&self.database, pool => sqlx::query_as(query).bind(follower).fetch_one(pool).await)
                 .map_err(|error| failed("reading what waits", error))?;
-        let oldest = oldest.map(Timestamp::from_micros);
-        let behind = oldest.map_or(Duration::ZERO, |oldest| self.clock.now().saturating_since(oldest));
-        Ok(Lag { waiting: u64::try_from(waiting).unwrap_or(0), behind })
+        let waiting = Waiting {
+            count: u64::try_from(waiting).unwrap_or(0),
+            oldest: oldest.map(Timestamp::from_micros),
+        };
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured.insert(follower.to_owned(), waiting);
+        Ok(self.lag_of(waiting))
+    }
+
+    /// Tells how far a follower is behind by what was measured last, without asking anybody; `None` if nothing was yet.
+    pub(crate) fn known_lag(&self, follower: &str) -> Option<Lag> {
+        let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured.get(follower).map(|waiting| self.lag_of(*waiting))
+    }
+
+    fn lag_of(&self, waiting: Waiting) -> Lag {
+        let behind =
+            waiting.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().saturating_since(oldest));
+        Lag { waiting: waiting.count, behind }
     }
 
     /// Notes what the handler has done.

@@ -57,6 +57,16 @@ impl Run {
         }
         Ok(true)
     }
+
+    /// Tells whether the boards of its week and month keep what it takes to take it back: all runs of theirs came later than `kept_after`.
+    pub(crate) fn is_kept(&self, calendar: &Calendar, kept_after: Timestamp) -> Result<bool> {
+        for span in Span::ALL {
+            if calendar.window(span, self.began_at)?.start() <= kept_after {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// What became of a run that was to be taken back.
@@ -66,6 +76,8 @@ pub(crate) enum TakenBack {
     Missing,
     /// A week or a month that it counts in is closed.
     Closed,
+    /// The boards of its week or month have runs from before they kept what it takes.
+    NotKept,
 }
 
 /// The runs of the club.
@@ -104,7 +116,7 @@ impl Runs {
         outbox: &Outbox,
         (runner, id): (&str, &str),
         calendar: &Calendar,
-        now: Timestamp,
+        (now, kept_after): (Timestamp, Timestamp),
     ) -> Result<TakenBack> {
         let taking = |error| failed("taking a run back", error);
         let find = "SELECT id, runner, crew, began_at, distance_m, time_s, recorded_at FROM runs WHERE id = $1 AND runner = $2";
@@ -115,6 +127,9 @@ impl Runs {
             let Some(run) = found.map(Run::from) else { return Ok(TakenBack::Missing) };
             if !run.can_be_taken_back(calendar, now)? {
                 return Ok(TakenBack::Closed);
+            }
+            if !run.is_kept(calendar, kept_after)? {
+                return Ok(TakenBack::NotKept);
             }
             let delete = sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut *transaction);
             if delete.await.map_err(taking)?.rows_affected() == 0 {

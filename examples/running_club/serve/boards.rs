@@ -57,7 +57,7 @@ async fn board(
         at: moment(&service.club.calendar, query.on.as_deref(), now)?,
     };
     // Before the board: what waited then may be on it.
-    let lag = service.club.followed.lag(BOARDS).await?;
+    let lag = service.club.followed.known_lag(BOARDS);
     let page = boards.page(asked, skip, limit).await?;
     let last = skip.saturating_add(limit);
     let last = (page.total > last && !page.rows.is_empty()).then(|| last.to_string());
@@ -91,7 +91,7 @@ async fn mine(
         at: moment(&service.club.calendar, query.on.as_deref(), now)?,
     };
     let me = service.member(kind, &caller).await?;
-    let lag = service.club.followed.lag(BOARDS).await?;
+    let lag = service.club.followed.known_lag(BOARDS);
     let found = match &me {
         Some(me) => boards.around(asked, me, u64::from(neighbours)).await?,
         None => None,

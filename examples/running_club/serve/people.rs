@@ -73,6 +73,10 @@ async fn take_back(State(service): Shared, caller: Caller, Id(run): Id) -> Answe
             let closed = "the week or the month that the run counts in is closed: it stays";
             Err(Problem::new(StatusCode::CONFLICT, "closed", closed))
         }
+        TakenBack::NotKept => {
+            let not_kept = "the boards have runs from before runs could be taken back: those of this week and month stay";
+            Err(Problem::new(StatusCode::CONFLICT, "conflict", not_kept))
+        }
     }
 }
 
@@ -231,7 +235,7 @@ async fn jobs(
 impl Service {
     fn run_view(&self, run: Run) -> Answer<RunView> {
         let club = &self.club;
-        let can_be_taken_back = run.can_be_taken_back(&club.calendar, club.boards.now())?;
+        let can_be_taken_back = club.can_be_taken_back(&run)?;
         let in_time = club.counts(&run)?;
         Ok(RunView::of(run, in_time, can_be_taken_back))
     }

@@ -80,13 +80,20 @@ pub(super) struct BoardView {
     /// How many are ranked.
     total: u64,
     places: Vec<PlaceView>,
-    /// How many runs, recorded or taken back, are not on the boards yet, and how long the oldest of them has been waiting.
-    waiting: u64,
-    lag_ms: u64,
+    /// How many runs, recorded or taken back, are not on the boards yet, and how long the oldest of them has been waiting, as was
+    /// measured some seconds ago or less; nothing if it could not be.
+    waiting: Option<u64>,
+    lag_ms: Option<u64>,
 }
 
 impl BoardView {
-    pub(super) fn of(asked: Asked<'_>, page: Page, me: Option<&str>, now: Timestamp, lag: Lag) -> Self {
+    pub(super) fn of(
+        asked: Asked<'_>,
+        page: Page,
+        me: Option<&str>,
+        now: Timestamp,
+        lag: Option<Lag>,
+    ) -> Self {
         let place = |Row { place, moved }: Row| {
             let ranks = |ranks: u64| i64::try_from(ranks).unwrap_or(i64::MAX);
             PlaceView {
@@ -111,8 +118,8 @@ impl BoardView {
             moved_since: page.since,
             total: page.total,
             places: page.rows.into_iter().map(place).collect(),
-            waiting: lag.waiting,
-            lag_ms: millis(lag),
+            waiting: lag.map(|lag| lag.waiting),
+            lag_ms: lag.map(millis),
         }
     }
 }

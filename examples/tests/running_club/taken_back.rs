@@ -172,4 +172,32 @@ async fn boards_and_achievements_say_how_far_they_are_behind_the_runs() {
     bus.publish(&[event.with_payload(&run).unwrap()]).await.unwrap();
     club.until("/followers", Nobody, is_all_there).await;
     assert_eq!(sum(&club.get("/boards/runners.distance", Nobody).await), 8_000);
+    // A board is shown also while that cannot be told.
+    sqlx::query("ALTER TABLE waiting_events RENAME TO elsewhere").execute(&mut table).await.unwrap();
+    let (status, problem) = club.ask(Method::GET, "/followers", Nobody, None).await;
+    assert!(status.is_server_error(), "{problem}");
+    assert_eq!(sum(&club.get("/boards/runners.distance", Nobody).await), 8_000);
+}
+
+#[tokio::test]
+async fn runs_beside_those_of_boards_that_did_not_keep_them_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let club = Club::start(folder.path());
+    let run = club.run("민지", 5_000, 1_500).await;
+    assert_eq!(run["can_be_taken_back"], true);
+    club.service.signal("-KILL").unwrap();
+    // As of a club whose tables are older.
+    let mut table = table(folder.path()).await;
+    let forget = "DELETE FROM settings WHERE name = 'kept_after'";
+    assert_eq!(sqlx::query(forget).execute(&mut table).await.unwrap().rows_affected(), 1);
+    table.close().await.unwrap();
+
+    let club = Club::start(folder.path());
+    let new = club.run("민지", 3_000, 900).await;
+    assert_eq!(new["can_be_taken_back"], false);
+    for run in [&run, &new] {
+        let (status, problem) = take_back(&club, Runner("민지"), run).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    }
+    club.until("/boards/runners.distance", Nobody, |board| sum(board) == 8_000).await;
 }
