@@ -21,6 +21,8 @@ pub(super) struct Layout {
     end: Option<(f32, f32)>,
     /// How tall the letters of the line are.
     size: f32,
+    /// Whether the last letters stand above their line.
+    is_raised: bool,
     /// Letters that were kept, and codes that had none.
     pub(super) known: usize,
     pub(super) unknown: usize,
@@ -52,6 +54,7 @@ impl Layout {
         }
         self.end = Some(to);
         self.size = size;
+        self.is_raised = false;
         self.write(text);
     }
 
@@ -59,9 +62,10 @@ impl Layout {
     fn raise(&mut self, text: &str) {
         let is_exponent =
             text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '−' | '–'));
-        if is_exponent && self.text.ends_with(|c: char| c.is_ascii_digit()) {
+        if is_exponent && !self.is_raised && self.text.ends_with(|c: char| c.is_ascii_digit()) {
             self.text.push('^');
         }
+        self.is_raised = true;
         self.write(text);
     }
 
@@ -119,15 +123,16 @@ mod tests {
         let mut layout = Layout::default();
         for (text, x, y, size) in [
             ("10", 0.0, 700.0, 10.0),
-            ("3", 10.0, 704.0, 6.0),
-            (" m", 13.0, 700.0, 10.0),
-            ("2", 23.0, 703.5, 6.0),
-            (" of grass", 26.0, 700.0, 10.0),
+            ("1", 10.0, 704.0, 6.0),
+            ("2", 13.0, 704.0, 6.0),
+            (" m", 16.0, 700.0, 10.0),
+            ("2", 26.0, 703.5, 6.0),
+            (" of grass", 29.0, 700.0, 10.0),
             ("a note", 0.0, 692.0, 6.0),
         ] {
             let width = f32::from(u16::try_from(text.chars().count()).unwrap()) * size / 2.0;
             layout.add(text, (x, y), (x + width, y), size);
         }
-        assert_eq!(layout.into_text(), "10^3 m2 of grass\na note");
+        assert_eq!(layout.into_text(), "10^12 m2 of grass\na note");
     }
 }
