@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use pumasi_core::text::Span;
 
 use super::lexicon::{BREAKS, DENYING_ENGLISH};
-use super::words::Word;
+use super::numbers::numbers;
+use super::pieces::pieces;
+use super::words::{Word, words as read};
 
 /// How many words after it an English negation reaches.
 const REACH: usize = 6;
@@ -76,6 +78,24 @@ pub(super) fn deny(
                 word.is_denied = true;
                 has_denied = true;
             }
+        }
+    }
+}
+
+/// Takes the denials back that turn a bound, and deny nothing else: not more than, for at most.
+pub(super) fn spend(words: &mut [Word], text: &str) {
+    let mut from = 0;
+    for piece in pieces(text) {
+        let to = from + read(piece).len();
+        let own = words.get_mut(from..to).unwrap_or_default();
+        from = to;
+        if !numbers(piece).iter().any(|number| number.limit.is_denied) {
+            continue;
+        }
+        // the verb that leads to it: in Korean the last word that is denied
+        let last = own.iter().rposition(|word| word.is_denied && word.is_korean());
+        for (at, word) in own.iter_mut().enumerate() {
+            word.is_denied &= last.is_some_and(|last| at != last);
         }
     }
 }

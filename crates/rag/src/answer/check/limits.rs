@@ -248,15 +248,32 @@ fn english_bound(before: &str, after: &str) -> Option<(Bound, bool)> {
     let ends = |word: &&&str| {
         before.strip_suffix(**word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric()))
     };
+    let rest = after.trim_start();
+    let next = rest.split_once(' ').map_or("", |(_, next)| next);
+    let goes_by = || {
+        // the end of waiting: until 48 hours have passed
+        const PASSED: [&str; 8] = [
+            "have passed",
+            "has passed",
+            "have gone by",
+            "has gone by",
+            "have elapsed",
+            "has elapsed",
+            "after",
+            "later",
+        ];
+        PASSED.iter().any(|words| rest.starts_with(words) || next.starts_with(words))
+    };
     if let Some(word) = DOWN.iter().find(ends) {
+        if *word == "until" && goes_by() {
+            return Some((Bound::Up, false));
+        }
         let is_only = matches!(*word, "under" | "below" | "less than" | "fewer than" | "shorter than");
         return Some((Bound::Down, is_only && is_denied_in_english(before, word)));
     }
     if let Some(word) = UP.iter().find(ends) {
         return Some((Bound::Up, !word.starts_with("no") && is_denied_in_english(before, word)));
     }
-    let rest = after.trim_start();
-    let next = rest.split_once(' ').map_or("", |(_, next)| next);
     let begins = |words: &[&str]| {
         [rest, next].iter().any(|text| {
             words.iter().any(|word| {
@@ -340,18 +357,23 @@ pub(super) fn half(before: &str, after: &str) -> Option<Half> {
     is_late.then_some(Half::Evening)
 }
 
-/// Tells whether a number is below zero by what stands around it: 영하 5도, minus 5, -5, 5 degrees below zero.
-pub(super) fn is_negative(before: &str, after: &str) -> bool {
+/// Tells whether a number is below zero by words around it: 영하 5도, minus 5, 5 degrees below zero.
+pub(super) fn is_said_negative(before: &str, after: &str) -> bool {
+    let (before, after) = (before.trim_end(), after.trim_start());
+    ["영하", "마이너스", "minus", "negative"].iter().any(|sign| before.ends_with(sign))
+        || after.starts_with("below zero")
+        || after.starts_with("below freezing")
+}
+
+/// Tells whether a sign stands before a number: at -5; but not 10 -20.
+pub(super) fn is_signed(before: &str) -> bool {
     let signed = before.strip_suffix(['-', '−', '\u{2010}', '\u{2011}']);
-    let is_signed = signed.is_some_and(|rest| {
-        rest.is_empty() || rest.ends_with(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | ','))
-    });
-    let before = before.trim_end();
-    let said = ["영하", "마이너스", "minus", "negative"].iter().any(|sign| before.ends_with(sign));
-    is_signed
-        || said
-        || after.trim_start().starts_with("below zero")
-        || after.trim_start().starts_with("below freezing")
+    signed.is_some_and(|rest| {
+        let last = rest.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+        let is_range = last.contains(|c: char| c.is_ascii_digit()) && last.ends_with(char::is_alphanumeric);
+        rest.is_empty()
+            || (rest.ends_with(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | ',')) && !is_range)
+    })
 }
 
 #[cfg(test)]
@@ -399,10 +421,8 @@ mod tests {
 
     #[test]
     fn signs_and_halves_of_the_day_are_read() {
-        assert!(
-            is_negative("영하 ", "도") && is_negative("at -", " degrees") && is_negative("", " below zero")
-        );
-        assert!(!is_negative("5-", " km") && !is_negative("영상 ", "도"));
+        assert!(is_said_negative("영하 ", "도") && is_signed("at -") && is_said_negative("", " below zero"));
+        assert!(!is_signed("5-") && !is_signed("10 -") && !is_said_negative("영상 ", "도"));
         assert_eq!(half("오전 ", "에"), Some(Half::Morning));
         assert_eq!(half("at ", " in the evening"), Some(Half::Evening));
         assert_eq!(half("at ", ""), None);

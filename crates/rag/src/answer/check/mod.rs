@@ -7,6 +7,7 @@ mod limits;
 mod numbers;
 mod numerals;
 mod opposites;
+mod opposition;
 mod order;
 mod periods;
 mod pieces;
@@ -25,6 +26,7 @@ use std::fmt;
 use pumasi_core::text::{Normalizer, Span, sentences};
 
 use super::event::{Doubt, Evidence, Source, Verdict};
+use denials::spend;
 use numbers::{Number, numbers};
 use quote::{Plain, Quote};
 use rules::{is_allowing, is_crossed, is_denied, is_replaced, is_waved_through};
@@ -51,6 +53,9 @@ const WITHOUT_THE_NUMBER: f32 = 0.6;
 
 /// How many sentences of the sources may bear out one of the answer.
 const MOST_EVIDENCE: usize = 3;
+
+/// From how many bytes on a sentence is read in parts.
+const LONG: usize = 2_000;
 
 /// Checks sentences against sources.
 ///
@@ -95,7 +100,12 @@ struct Claim {
 
 impl Claim {
     fn new(text: &str, span: Span) -> Self {
-        Self { span, text: composed(text).into(), words: words(text), numbers: numbers(text) }
+        let text = composed(text);
+        let (mut words, numbers) = (words(&text), numbers(&text));
+        if numbers.iter().any(|number| number.limit.is_denied) {
+            spend(&mut words, &text);
+        }
+        Self { span, text: text.into(), words, numbers }
     }
 
     fn is_korean(&self) -> bool {
@@ -140,6 +150,28 @@ impl Grounding {
     /// `None` for a sentence that cites nothing and claims no number, which is the assistant's own voice: a greeting, a question, a word
     /// of comfort.
     pub fn check(&self, sentence: &str, cited: &[u32]) -> Option<(Verdict, Vec<Evidence>)> {
+        let mut all: Option<(Verdict, Vec<Evidence>)> = None;
+        for part in bounded(sentence, Span::new(0, sentence.len())) {
+            let Some((verdict, evidence)) = self.check_bounded(part.of(sentence), cited) else { continue };
+            if verdict.is_unsupported() {
+                return Some((verdict, evidence));
+            }
+            let Some((known, found)) = &mut all else {
+                all = Some((verdict, evidence));
+                continue;
+            };
+            found.extend(evidence);
+            found.truncate(MOST_EVIDENCE);
+            if *known != verdict {
+                let is_unchecked =
+                    matches!((*known, verdict), (Verdict::Unchecked, _) | (_, Verdict::Unchecked));
+                *known = if is_unchecked { Verdict::Unchecked } else { Verdict::Supported };
+            }
+        }
+        all
+    }
+
+    fn check_bounded(&self, sentence: &str, cited: &[u32]) -> Option<(Verdict, Vec<Evidence>)> {
         let claim = Claim::new(sentence, Span::new(0, sentence.len()));
         if cited.is_empty() {
             return self.check_uncited(&claim);
@@ -269,11 +301,11 @@ impl Grounding {
         if turns.is_crossed || turns.is_undenied {
             return Verdict::Unsupported(Doubt::Opposite);
         }
-        // who turns it twice says the same: no runs while it is swollen, runs once the swelling is gone
-        if turns.is_turned() && (turns.is_denial_spent || !turns.is_denied_otherwise) {
+        // who turns it twice says the same
+        if turns.is_turned() && (turns.is_opposed || !turns.is_denied_otherwise) {
             return Verdict::Unsupported(Doubt::Opposite);
         }
-        if !turns.is_turned() && !turns.is_denial_spent && is_denied(claim, found) {
+        if !turns.is_turned() && !turns.is_relieved && is_denied(claim, found) {
             return Verdict::Unsupported(Doubt::Negation);
         }
         let is_near = |other: &Claim| {
@@ -312,6 +344,10 @@ impl Grounding {
             }
         }
         let needed = if is_new { COVERED_WITH_NEWS } else { COVERED };
+        // a word whose opposite is denied is said as well
+        if turns.is_relieved {
+            covered = total.min(covered + 0.5);
+        }
         if total > 0.0 && covered / total < needed {
             return Verdict::Unsupported(Doubt::Words);
         }
@@ -320,6 +356,23 @@ impl Grounding {
         }
         Verdict::Supported
     }
+}
+
+/// Divides a sentence that is too long to hold each of its words against those of another, at spaces where it has any.
+fn bounded(text: &str, sentence: Span) -> Vec<Span> {
+    let mut from = sentence.start;
+    let mut spans = Vec::new();
+    for (at, c) in sentence.of(text).char_indices() {
+        let at = sentence.start + at;
+        if at - from >= LONG && (c.is_whitespace() || at - from >= 2 * LONG) {
+            spans.push(Span::new(from, at));
+            from = at + if c.is_whitespace() { c.len_utf8() } else { 0 };
+        }
+    }
+    if from < sentence.end || spans.is_empty() {
+        spans.push(Span::new(from, sentence.end));
+    }
+    spans
 }
 
 /// Divides a sentence where a semicolon does.
@@ -347,7 +400,11 @@ pub(super) fn composed(text: &str) -> Cow<'_, str> {
 
 impl Read {
     fn new(number: u32, start: usize, place: &str, text: &str) -> Self {
-        let spans: Vec<Span> = sentences(text).into_iter().flat_map(|span| clauses(text, span)).collect();
+        let spans: Vec<Span> = sentences(text)
+            .into_iter()
+            .flat_map(|span| clauses(text, span))
+            .flat_map(|span| bounded(text, span))
+            .collect();
         Self {
             number,
             start,

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use pumasi_core::text::normalize;
 
-use super::limits::{Bound, Half, Limit, half, is_negative};
+use super::limits::{Bound, Half, Limit, half, is_said_negative, is_signed};
 use super::numerals::{english, magnitude, numeral, sino};
 use super::periods::weak;
 use super::units::{Currency, UNITS, Unit};
@@ -83,7 +83,10 @@ impl Number {
 
     /// Adds what a text around it says of it: `before` it, and `after` its unit.
     fn within(self, before: &str, after: &str) -> Self {
-        let value = if is_negative(before, after) { -self.value } else { self.value };
+        // of minutes or people it is the mark of a list, or of a range
+        let takes_sign = matches!(self.unit, Unit::Degrees | Unit::Percent | Unit::None);
+        let is_negative = is_said_negative(before, after) || (takes_sign && is_signed(before));
+        let value = if is_negative { -self.value } else { self.value };
         let half = match self.unit {
             Unit::Clock if self.half.is_some() => self.half,
             Unit::Clock if self.value >= 780.0 => Some(Half::Evening),
@@ -213,11 +216,13 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
     let mut is_range = false;
     let mut at = 0;
     let mut before = ' ';
+    // a sentence that never ends is not read again and again
+    let near_before = |at: usize| tail_of(text.get(..at).unwrap_or_default());
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = text.get(at..).unwrap_or_default();
         let starts_word = !before.is_alphanumeric();
         if starts_word && let Some((length, number)) = weak(rest) {
-            let around = (text.get(..at).unwrap_or_default(), rest.get(length..).unwrap_or_default());
+            let around = (near_before(at), head_of(rest.get(length..).unwrap_or_default()));
             let number = if number.unit.is_time() { number.within(around.0, around.1) } else { number };
             found.push(number);
             (open, unit_end, is_range) = (0, 0, false);
@@ -261,10 +266,10 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
             let unit = after_magnitude.get(blank + name.len()..).filter(|_| !name.is_empty());
             let rest = unit.unwrap_or(after_magnitude);
             let rest = rest.strip_prefix('s').filter(|_| name.is_ascii() && !name.is_empty()).unwrap_or(rest);
-            let behind = rest.trim_start_matches(char::is_alphanumeric);
-            let sides = [Side::of(text.get(..at).unwrap_or_default(), true), Side::of(behind, false)];
+            let behind = head_of(rest).trim_start_matches(char::is_alphanumeric);
+            let sides = [Side::of(near_before(at), true), Side::of(behind, false)];
             let number = if name.is_empty() { of_the_day(number, rest) } else { number.named(name) };
-            let number = Number { sides, ..number }.within(text.get(..at).unwrap_or_default(), rest);
+            let number = Number { sides, ..number }.within(near_before(at), head_of(rest));
             let (number, more) = with_half(number, rest);
             let goes_up = found.last().is_some_and(|low| {
                 is_range && low.unit.agrees_or_none(number.unit) && low.value < number.value
@@ -290,6 +295,19 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
         at = end;
     }
     found
+}
+
+/// How many bytes on either side of a number may say something of it.
+const AROUND: usize = 600;
+
+fn tail_of(text: &str) -> &str {
+    let from = (text.len().saturating_sub(AROUND)..text.len()).find(|at| text.is_char_boundary(*at));
+    from.and_then(|from| text.get(from..)).unwrap_or_default()
+}
+
+fn head_of(text: &str) -> &str {
+    let to = (0..=text.len().min(AROUND)).rev().find(|at| text.is_char_boundary(*at));
+    to.and_then(|to| text.get(..to)).unwrap_or_default()
 }
 
 /// Tells whether a range goes on behind its lower end.
@@ -327,7 +345,8 @@ fn with_half(number: Number, rest: &str) -> (Number, usize) {
 
 /// Reads a time of day, 14:30, as minutes.
 fn clock(rest: &str) -> Option<(usize, f64)> {
-    let (hours, after) = rest.split_once(':').filter(|(hours, _)| matches!(hours.len(), 1 | 2))?;
+    let colon = rest.bytes().take(3).position(|byte| byte == b':').filter(|at| *at > 0)?;
+    let (hours, after) = (rest.get(..colon)?, rest.get(colon + 1..)?);
     let minutes = after.get(..2).filter(|_| {
         !after
             .get(2..)

@@ -79,7 +79,9 @@ fn nth_period(rest: &str) -> Option<(usize, Number)> {
         ("fourth ", 4.0),
         ("fifth ", 5.0),
     ];
-    let nth = rest.strip_prefix("every ").or_else(|| rest.strip_prefix("each "))?;
+    let is_alternate = rest.starts_with("alternate ");
+    let nth = rest.strip_prefix("every ").or_else(|| rest.strip_prefix("each "));
+    let nth = nth.or_else(|| is_alternate.then_some(rest))?;
     let (unit, value) = NTHS.iter().find_map(|(word, value)| Some((nth.strip_prefix(word)?, *value)))?;
     let (number, name) = scaled(value, unit)?;
     let length = rest.len() - unit.len() + name.len();

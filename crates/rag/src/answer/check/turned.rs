@@ -1,20 +1,21 @@
 //! What a sentence turns of what its source says, in the source's own words: opposites, who does what to whom, what comes first.
 
-use super::lexicon::{DENYING_ENGLISH, DENYING_KOREAN};
-use super::opposites::{EXCLUSIVE, OPPOSITES};
+use super::opposition::{Opposition, opposition};
 use super::order::changes_order;
 use super::pieces::pieces;
 use super::places::is_elsewhere;
 use super::roles::{Role, changes_roles, is_exchanged, role};
 use super::rules::is_replaced;
-use super::words::{Kind, Word, is_undone};
+use super::words::{Kind, Word};
 use super::{Claim, Read};
 
 /// What of a claim is turned against the sentences that bear it out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Turns {
-    /// A word has its opposite's place.
+    /// A word has its opposite's place, and nothing denies either of them.
     pub(super) is_opposed: bool,
+    /// Something stands in the opposite place: under the bridge, for on it.
+    pub(super) is_elsewhere: bool,
     /// Two have each other's place, or what comes first comes last.
     pub(super) is_swapped: bool,
     /// A number bounds to the other side.
@@ -27,8 +28,8 @@ pub(super) struct Turns {
     pub(super) is_undenied: bool,
     /// One of the two denies something, and the other nothing.
     pub(super) is_denied_otherwise: bool,
-    /// A denial belongs to a bound, and denies nothing else: not more than, for at most.
-    pub(super) is_denial_spent: bool,
+    /// A word is said whose opposite is denied: not allowed, for forbidden.
+    pub(super) is_relieved: bool,
 }
 
 impl Turns {
@@ -41,15 +42,15 @@ impl Turns {
         };
         let near = found.iter().enumerate().filter(|(at, (_, other))| *at == 0 || is_near(other));
         let near: Vec<&Claim> = near.map(|(_, (_, other))| *other).collect();
-        for other in &near {
-            turns.oppose(claim, other);
-            turns.is_opposed |= is_elsewhere(claim, other);
-        }
         // denials of what only one of the two speaks of are none of the other's
         let denies =
             |one: &Claim, other: &Claim| one.words.iter().any(|word| word.is_denied && other.has(word));
         turns.is_denied_otherwise =
             near.first().is_some_and(|best| denies(best, claim) != denies(claim, best));
+        for other in &near {
+            let is_twice = turns.oppose(claim, other) == Some(Opposition::Twice);
+            turns.is_elsewhere |= !is_twice && is_elsewhere(claim, other);
+        }
         turns.is_swapped = near.first().is_some_and(|best| changes_roles(claim, best))
             || near.first().is_some_and(|best| changes_order(claim, best));
         let parts: Vec<Claim> = parts(claim);
@@ -81,23 +82,24 @@ impl Turns {
 
     /// Tells whether all in all something is turned: twice is not at all.
     pub(super) const fn is_turned(self) -> bool {
-        self.is_opposed != self.is_swapped || self.is_bounded
+        (self.is_opposed || self.is_elsewhere) != self.is_swapped || self.is_bounded
     }
 
-    fn oppose(&mut self, claim: &Claim, other: &Claim) {
-        match opposition(claim, other) {
-            Some(true) => self.is_undenied = true,
-            Some(false) => self.is_opposed = true,
+    fn oppose(&mut self, claim: &Claim, other: &Claim) -> Option<Opposition> {
+        let found = opposition(claim, other, self.is_denied_otherwise);
+        match found {
+            Some(Opposition::Undenied) => self.is_undenied = true,
+            Some(Opposition::Opposed) => self.is_opposed = true,
+            Some(Opposition::Relieved | Opposition::Twice) => self.is_relieved = true,
             None => {}
         }
+        found
     }
 
     fn compare_limits(&mut self, claim: &Claim, found: &[(&Read, &Claim)]) {
         for number in &claim.numbers {
             let all = || found.iter().flat_map(|(_, other)| &other.numbers);
             let mut known = all().filter(|known| known.bears_out(*number)).peekable();
-            self.is_denial_spent |=
-                known.peek().is_some_and(|known| known.limit.is_denied || number.limit.is_denied);
             self.is_bounded |= known.peek().is_some() && known.all(|known| known.excludes(*number));
         }
     }
@@ -113,55 +115,6 @@ fn overlap(one: &Claim, other: &Claim) -> f32 {
     let numbers = one.numbers.iter().filter(|number| other.counts(**number));
     let numbers = numbers.map(|number| if number.is_weak { 0.3 } else { 0.6 });
     words.chain(numbers).sum()
-}
-
-/// Tells whether the claim has a word whose opposite stands in the other, and the word itself does not; `true` if one of the two denies.
-fn opposition(claim: &Claim, best: &Claim) -> Option<bool> {
-    let is_one = |word: &Word, entry: &str| {
-        if word.is_korean() { word.begins_like(entry) } else { word.raw == entry }
-    };
-    let stands =
-        |side: &[&str], words: &[Word]| words.iter().any(|word| side.iter().any(|entry| is_one(word, entry)));
-    let has = |one: &[&str], other: &[&str], words: &[Word]| stands(one, words) && !stands(other, words);
-    // 성년자 for 미성년자, safe for unsafe
-    let undoes = |one: &[Word], other: &[Word]| {
-        let is_alone = |word: &Word, all: &[Word]| {
-            !all.iter().any(|known| known.raw == word.raw || known.stem == word.stem)
-        };
-        one.iter().any(|long| {
-            is_alone(long, other) && other.iter().any(|short| is_undone(long, short) && is_alone(short, one))
-        })
-    };
-    if undoes(&best.words, &claim.words) || undoes(&claim.words, &best.words) {
-        return Some(false);
-    }
-    let denies = |side: &[&str], words: &[Word]| {
-        let denying = |raw: &str| {
-            DENYING_KOREAN.iter().any(|denying| raw.starts_with(denying)) || DENYING_ENGLISH.contains(&raw)
-        };
-        words.iter().any(|word| denying(&word.raw) && side.iter().any(|entry| is_one(word, entry)))
-    };
-    let mut found = None;
-    for (one, other) in OPPOSITES {
-        for (one, other) in [(one, other), (other, one)] {
-            if has(one, other, &claim.words) && has(other, one, &best.words) {
-                let is_denial = denies(one, &claim.words) || denies(other, &best.words);
-                found = Some(found.unwrap_or_default() || is_denial);
-            }
-        }
-    }
-    let excludes = || {
-        EXCLUSIVE.iter().any(|members| {
-            let claimed = members.iter().position(|member| stands(member, &claim.words));
-            let known = members.iter().position(|member| stands(member, &best.words));
-            claimed.zip(known).is_some_and(|(claimed, known)| {
-                claimed != known
-                    && !members.get(claimed).is_some_and(|member| stands(member, &best.words))
-                    && !members.get(known).is_some_and(|member| stands(member, &claim.words))
-            })
-        })
-    };
-    found.or_else(|| excludes().then_some(false))
 }
 
 /// Where in its piece a word stands: what would say something else in its place.
@@ -214,15 +167,14 @@ fn displaced<'a>(part: &'a Claim, best: &'a Claim) -> impl Iterator<Item = (&'a 
         .iter()
         .enumerate()
         .filter(|(_, word)| !word.is_empty && word.kind != Kind::Verb && !best.has(word));
-    missing.filter_map(|(at, word)| {
+    let other_s = |(at, other): (usize, &'a Word)| {
+        let is_new = !other.is_empty && other.kind != Kind::Verb && !part.has(other);
+        is_new.then(|| slot(best, at)).flatten()
+    };
+    let others: Vec<Slot<'a>> = best.words.iter().enumerate().filter_map(other_s).collect();
+    missing.filter_map(move |(at, word)| {
         let wanted = slot(part, at)?;
-        let is_there = |(at, other): (usize, &Word)| {
-            !other.is_empty
-                && other.kind != Kind::Verb
-                && !part.has(other)
-                && slot(best, at).is_some_and(|slot| slot == wanted)
-        };
-        best.words.iter().enumerate().any(is_there).then_some((word, wanted))
+        others.contains(&wanted).then_some((word, wanted))
     })
 }
 

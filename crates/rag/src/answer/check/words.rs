@@ -38,6 +38,10 @@ pub(in crate::answer) struct Word {
     pub(super) is_denied: bool,
     /// Whether it says nothing by itself.
     pub(super) is_empty: bool,
+    /// Whether a number in digits stands before it.
+    pub(super) is_counted: bool,
+    /// Whether a comma or another mark stands before it.
+    pub(super) is_apart: bool,
     /// Which sets of words that are the same it stands in.
     meanings: u128,
     /// Its first two syllables, where they are Hangul.
@@ -315,7 +319,9 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
             return;
         }
         let gap = text.get(end..token.span.start).unwrap_or_default();
-        if gap.contains([',', ';', ':', '.', '!', '?', '\n', '(', ')']) {
+        let is_apart = gap.contains([',', ';', ':', '.', '!', '?', '\n', '(', ')']);
+        let is_counted = gap.contains(|c: char| c.is_ascii_digit());
+        if is_apart {
             clause_ends.insert(found.len());
         }
         let tail = text.get(token.span.start..).unwrap_or_default();
@@ -387,7 +393,8 @@ pub(in crate::answer) fn words(text: &str) -> Vec<Word> {
         let (stem, meanings) = (base.to_owned(), meanings(base, &raw, kind));
         let mut syllables = raw.chars().map(letters);
         let head = [syllables.next().flatten(), syllables.next().flatten()];
-        found.push((Word { stem, raw, kind, is_denied: false, is_empty, meanings, head }, token.span));
+        let word = Word { stem, raw, kind, is_denied: false, is_empty, is_counted, is_apart, meanings, head };
+        found.push((word, token.span));
     });
     let mut words: Vec<Word> = found.into_iter().map(|(word, _)| word).collect();
     // 맞추는 것: what stands before such a noun is a verb
@@ -458,6 +465,10 @@ fn is_of_a_number(before: &str, tail: &str, length: usize) -> bool {
     let before = before.trim_end().trim_end_matches("in the").trim_end_matches("at").trim_end();
     if is_behind && ["morning", "afternoon", "evening", "night"].contains(&word) {
         return before.ends_with(|c: char| c.is_ascii_digit());
+    }
+    // alternate days: every second day
+    if word == "alternate" {
+        return ["day", "week", "month"].iter().any(|unit| after.starts_with(unit));
     }
     let is_half = ["오전", "오후", "아침", "저녁", "새벽", "밤"].contains(&word);
     (is_half && (is_number(after) || numeral(after).is_some()))
