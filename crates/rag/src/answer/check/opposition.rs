@@ -197,10 +197,12 @@ fn keeps_hours(pair: Pair, claim: &Claim, best: &Claim) -> bool {
     };
     let hours =
         |words: &[Word]| (says(words, ["until", "till"], "까지"), says(words, ["from", "since"], "부터"));
-    let closes = claim
-        .words
-        .get(pair.claimed)
-        .is_some_and(|word| word.raw.starts_with('닫') || word.raw.starts_with("clos") || word.raw == "shut");
+    let closes = claim.words.get(pair.claimed).is_some_and(|word| {
+        word.raw.starts_with('닫')
+            || word.raw.starts_with("close")
+            || word.raw == "closing"
+            || word.raw == "shut"
+    });
     let (closing, opening) = if closes { (here, there) } else { (there, here) };
     let ((until_closing, from_closing), (until_opening, from_opening)) = (hours(closing), hours(opening));
     (until_opening && !until_closing) || (from_opening && until_closing && !until_opening && !from_closing)
