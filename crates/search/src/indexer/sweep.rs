@@ -149,7 +149,7 @@ impl Sweep {
         let (began, limit) = (SystemClock.instant(), before(SystemClock.now(), self.overlap));
         let mut pass = Pass::from(self.from);
         let read = self.pass(limit, &mut pass).await;
-        let ended = read.and(pass.ended(&mut self.has));
+        let ended = read.and(pass.why.take().map_or(Ok(()), Err));
         self.from = self.from.max(pass.lacks.map_or(pass.until, |lacks| lacks.min(pass.until)));
         self.has.retain(|_, change| change.at >= self.from);
         ended?;
@@ -159,27 +159,41 @@ impl Sweep {
 
     async fn pass(&mut self, limit: Timestamp, pass: &mut Pass) -> Result<()> {
         let (mut at, mut after) = (self.from, String::new());
+        // Gathered over what is had already, so that what failed before is given beside what is new.
+        let mut unknown: Vec<Recent> = Vec::new();
         loop {
             let recent = self.journal.since(at, &after, BATCH).await?;
             let Some(last) = recent.last() else { break };
             (at, after) = (last.at, last.id.clone());
             self.search.note_newest(at);
             let is_last = recent.len() < BATCH;
-            self.bring(recent, pass).await?;
-            pass.until = pass.until.max(at.min(limit));
+            let is_unknown =
+                |change: &Recent| self.has.get(&change.id).is_none_or(|has| has.version < change.version);
+            unknown.extend(recent.into_iter().filter(is_unknown));
+            while unknown.len() >= BATCH {
+                self.bring(unknown.drain(..BATCH).collect(), pass).await?;
+            }
             if is_last {
                 break;
             }
+            if unknown.is_empty() {
+                pass.until = pass.until.max(at.min(limit));
+            }
         }
+        self.bring(unknown, pass).await?;
         pass.until = pass.until.max(limit);
         Ok(())
     }
 
     /// Has the engine given those changes that it is not known to have.
-    async fn bring(&mut self, recent: Vec<Recent>, pass: &mut Pass) -> Result<()> {
-        let unknown =
-            |change: &Recent| self.has.get(&change.id).is_none_or(|has| has.version < change.version);
-        let recent: Vec<Recent> = recent.into_iter().filter(unknown).collect();
+    async fn bring(&mut self, mut recent: Vec<Recent>, pass: &mut Pass) -> Result<()> {
+        let mut newest: HashMap<String, u64> = HashMap::new();
+        for change in &recent {
+            let version = newest.entry(change.id.clone()).or_default();
+            *version = change.version.max(*version);
+        }
+        // What was written and changed again since is not there to be picked.
+        recent.retain(|change| newest.get(&change.id) == Some(&change.version));
         if recent.is_empty() {
             return Ok(());
         }
@@ -202,10 +216,10 @@ impl Sweep {
             }
         });
         let applied = join_all(applied.collect::<Vec<_>>()).await;
-        let mut away = Ok(());
+        let (mut away, mut takes, mut refused) = (Ok(()), false, Vec::new());
         for (change, result) in applied {
             let Err(error) = result else {
-                pass.takes = true;
+                takes = true;
                 self.has.insert(change.id.clone(), change);
                 continue;
             };
@@ -218,7 +232,16 @@ impl Sweep {
                     away = Err(error);
                 }
                 _ if error.retry().is_retryable() => pass.lacks(&change, error),
-                _ => pass.refused.push((change, error)),
+                _ => refused.push((change, error)),
+            }
+        }
+        // Refused for good is what fails in a way that does not pass beside others that the engine takes.
+        for (change, error) in refused {
+            if takes {
+                tracing::warn!(document = change.id, kind = %error.kind(), "the index refuses a change for good");
+                self.has.insert(change.id.clone(), change);
+            } else {
+                pass.lacks(&change, error);
             }
         }
         away
@@ -232,33 +255,16 @@ struct Pass {
     /// The moment of the oldest change that is to be given again, and why the first one is.
     lacks: Option<Timestamp>,
     why: Option<Error>,
-    /// Whether the engine took a change.
-    takes: bool,
-    /// What failed in a way that does not pass: refused for good, if the engine took anything else.
-    refused: Vec<(Recent, Error)>,
 }
 
 impl Pass {
     const fn from(until: Timestamp) -> Self {
-        Self { until, lacks: None, why: None, takes: false, refused: Vec::new() }
+        Self { until, lacks: None, why: None }
     }
 
     fn lacks(&mut self, change: &Recent, error: Error) {
         self.lacks = Some(self.lacks.map_or(change.at, |at| at.min(change.at)));
         self.why.get_or_insert(error);
-    }
-
-    /// Leaves out what was refused for good.
-    fn ended(&mut self, has: &mut HashMap<String, Recent>) -> Result<()> {
-        for (change, error) in std::mem::take(&mut self.refused) {
-            if self.takes {
-                tracing::warn!(document = change.id, kind = %error.kind(), "the index refuses a change for good");
-                has.insert(change.id.clone(), change);
-            } else {
-                self.lacks(&change, error);
-            }
-        }
-        self.why.take().map_or(Ok(()), Err)
     }
 }
 

@@ -471,6 +471,7 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         }
         // what comes to the engine while it searches may lack in the page
         let (lag, compared) = (watched.told_lag(), watched.seen(|seen| seen.compared));
+        let (lacked, undeleted) = (watched.missing(), watched.missed_deletes());
         let mut page = watched.engine.search(&query, left).await?;
         watched.believe(&page, &query, left).await?;
         if watched.primary && query.after.as_ref().is_none_or(|after| after.engine == page.engine) {
@@ -483,13 +484,13 @@ impl Backend<Query, Arc<Page>> for EngineBackend {
         });
         page.gaps.retain(|gap| !matches!(gap, Gap::Missing(_)));
         // what the primary refused, whoever wrote it was told of
-        let missing = watched.missing().max(refused.filter(|_| !watched.primary));
+        let missing = lacked.max(watched.missing()).max(refused.filter(|_| !watched.primary));
         page.gaps.extend(missing.map(Gap::Missing));
         let mut answer = Answer::new(()).with_gaps(page.gaps.iter().cloned());
         if !watched.primary && query.rank.needs_scores() && !page.gaps.contains(&Gap::Ranking) {
             answer = answer.with_gap(Gap::Ranking);
         }
-        if let Some(missed) = watched.missed_deletes().filter(|_| !watched.primary) {
+        if let Some(missed) = undeleted.max(watched.missed_deletes()).filter(|_| !watched.primary) {
             answer = answer.with_gap(Gap::Deletes(missed));
         }
         answer.lag = lag.max(watched.unknown_since(compared)).max(watched.told_lag());
