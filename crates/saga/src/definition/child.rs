@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::builder::{SagaBuilder, Target};
-use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable};
+use super::erased::{Code, Data, Running, Source, UndoCode, key_json, recordable, without_input};
 use super::state::Undoes;
 use super::{ChildPlan, Cons, Definition, Gather, Inputs, Plan, Policy, UnitKind};
 use crate::engine::{Child, Stand, Wanted, place};
@@ -274,6 +274,9 @@ where
     F: Fn(In) -> K + Send + Sync,
 {
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
+        if !data.has(&self.sources) {
+            return Ok(ready(without_input()));
+        }
         let Called { wanted, output } = match self.call(&cx, data)? {
             Ok(called) => called,
             Err(error) => return Ok(ready(failed(error.message()))),

@@ -38,6 +38,14 @@ pub(crate) struct Data<'a> {
 }
 
 impl Data<'_> {
+    /// Tells whether all parts of an input are there.
+    pub(super) fn has(&self, sources: &[Source]) -> bool {
+        sources.iter().all(|source| match source {
+            Source::Key => true,
+            Source::Unit(unit) => self.state.output(*unit).is_some(),
+        })
+    }
+
     pub(super) fn read<In: Inputs>(&self, sources: &[Source]) -> Result<In> {
         In::read(&mut sources.iter().map(|source| match source {
             Source::Key => Some(self.key.as_bytes()),
@@ -291,12 +299,22 @@ where
     C: Compensate<App, S>,
 {
     fn undo(&self, cx: Cx<App>, unit: usize, data: Data<'_>) -> Result<Running> {
+        if !data.has(&self.sources) {
+            return Ok(Box::pin(std::future::ready(without_input())));
+        }
         let compensation = Arc::clone(&self.compensation);
         let input = data.read(&self.sources)?;
         let output = output_of(unit, data)?;
         let undo = Undo::<App, S>::new(input, output);
         Ok(Box::pin(async move { settle(compensation.undo(&cx, undo).await) }))
     }
+}
+
+/// A saga that went forward again made steps anew before it came to this one: what its effect of before was made from is gone, and a
+/// person has to undo it.
+pub(super) fn without_input() -> Settled {
+    let reason = "what the step was made from was made anew since: undo it by hand";
+    Settled::Failed { reason: Arc::from(reason), retry: Retry::Never }
 }
 
 /// What a unit made, if it made anything.
@@ -332,6 +350,9 @@ where
         data: Data<'_>,
         transaction: &'a mut (dyn Any + Send),
     ) -> Result<BoxFuture<'a, Settled>> {
+        if !data.has(&self.sources) {
+            return Ok(Box::pin(std::future::ready(without_input())));
+        }
         let (compensation, input) = (Arc::clone(&self.compensation), data.read(&self.sources)?);
         let transaction = transaction_of::<Tx>(transaction)?;
         let output: Option<S::Out> = output_of(unit, data)?;

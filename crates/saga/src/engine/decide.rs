@@ -50,10 +50,7 @@ impl<App: Send + Sync + 'static> Core<App> {
         decision.left = Arc::default();
         let view = self.call(saga, key, Some(Message::Decision(decision.clone())), false).await?;
         let Some(left) = decision.left.get() else { return Ok(view) };
-        let decided = if let Some(decided) = &view.decided {
-            Arc::clone(decided)
-        } else {
-            let stored = self.store.load(view.id).await?.ok_or_else(|| forgotten(view.id))?;
+        let decided = if let Some(stored) = self.store.load(view.id).await? {
             if stored.signals.iter().any(|waiting| waiting.id == left.signal) {
                 return Err(Error::new(
                     ErrorKind::Timeout,
@@ -61,6 +58,8 @@ impl<App: Send + Sync + 'static> Core<App> {
                 ));
             }
             Arc::new(Decided::of(&record::read(&stored.log, stored.version)?.state))
+        } else {
+            view.decided.clone().ok_or_else(|| forgotten(view.id))?
         };
         if !is_carried_out(&decision, left, &decided) {
             return Err(Error::new(

@@ -90,6 +90,7 @@ impl<App: Send + Sync + 'static> Core<App> {
                 }
                 if is_begun_anew {
                     told.notify_one();
+                    continue;
                 }
             }
             if !commands.is_empty() {

@@ -9,7 +9,7 @@ use super::decide::LeftAs;
 use super::drive::caught;
 use crate::definition::Untyped;
 use crate::definition::erased::MAX_VALUE;
-use crate::machine::{Input, Order, State, StuckAt, decides_about};
+use crate::machine::{Input, Order, State, StuckAt, UnitStatus, decides_about};
 use crate::{Error, ErrorKind, Result};
 
 /// The name under which decisions travel as signals; no answer is called so.
@@ -261,7 +261,11 @@ pub(super) fn read(payload: &[u8]) -> Result<Left> {
 pub(super) fn check_value<App>(definition: &Untyped<App>, state: &State, decision: &Decision) -> Result<()> {
     let conflict = |what: &'static str| Err(Error::new(ErrorKind::Conflict, what));
     let about = decides_about(&definition.plan, state, decision.at.as_deref());
-    if decision.undoes && matches!(about, Some(StuckAt::Forward(_) | StuckAt::Late(_))) {
+    let is_undone = |unit: usize| {
+        matches!(state.status(unit), UnitStatus::Undoing | UnitStatus::UndoBackoff | UnitStatus::UndoFailed)
+    };
+    let named = decision.at.as_deref().and_then(|at| definition.plan.unit(at));
+    if decision.undoes && !matches!(about, Some(StuckAt::Undo(_))) && !named.is_some_and(is_undone) {
         return conflict("the saga does not undo the step whose compensation was decided about");
     }
     let Order::ForceDone(value) = &decision.order else { return Ok(()) };

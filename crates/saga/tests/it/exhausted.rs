@@ -359,3 +359,31 @@ async fn what_was_passed_over_is_asked_for_under_its_old_key_also_by_a_saga_that
         assert_ne!(keys().await[1], first[1]);
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_undone_because_its_input_was_made_anew_finds_its_operator() {
+    let desk = Desk::new();
+    desk.script.set("void", Mood::Refuses);
+    let saga = Saga::<u64, Script>::new("gift", 1).step(Reserve).policy(once()).compensate(Free);
+    let saga = saga.policy(once()).step(Prepare).policy(once()).compensate(Void).policy(once());
+    let saga = saga.when_exhausted(WhenExhausted::Continue).wait::<AgreeTerms>();
+    let gifts = desk.engine().register(saga.build().unwrap()).unwrap();
+    gifts.start(&1).await.unwrap();
+    let first = gifts.snapshot(&1).await.unwrap().steps[1].key.clone();
+    gifts.decide(&1, Decision::cancel(WHO, WHY)).await.unwrap();
+    assert_eq!(left(&gifts).await, ["prepare"]);
+
+    // It turns again before it comes to what was passed over: what that was made from is gone.
+    desk.script.set("reserve", Mood::Refuses);
+    desk.script.set("void", Mood::Works);
+    desk.script.did();
+    gifts.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+    assert_eq!(stands(&gifts).await.0, Status::NeedsOperator);
+    assert_eq!((left(&gifts).await, desk.script.did()), (vec!["prepare".to_owned()], vec![]));
+
+    desk.script.set("reserve", Mood::Works);
+    let view = gifts.decide(&1, Decision::resume_forward(WHO, WHY)).await.unwrap();
+    assert_eq!(view.status, Status::Waiting);
+    assert_eq!(gifts.snapshot(&1).await.unwrap().steps[1].key, first, "the effect is there, under its key");
+    assert_eq!(desk.script.did(), ["reserve", "prepare"]);
+}
