@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pumasi_core::Result;
@@ -44,6 +44,7 @@ pub(crate) struct Followed {
 struct Waiting {
     count: u64,
     oldest: Option<Timestamp>,
+    measured: Instant,
 }
 
 impl Followed {
@@ -80,16 +81,20 @@ impl Followed {
         let waiting = Waiting {
             count: u64::try_from(waiting).unwrap_or(0),
             oldest: oldest.map(Timestamp::from_micros),
+            measured: self.clock.instant(),
         };
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         measured.insert(follower.to_owned(), waiting);
         Ok(self.lag_of(waiting))
     }
 
-    /// Tells how far a follower is behind by what was measured last, without asking anybody; `None` if nothing was yet.
+    /// Tells how far a follower is behind by what was measured last, without asking anybody; `None` if that was too long ago, or
+    /// never.
     pub(crate) fn known_lag(&self, follower: &str) -> Option<Lag> {
         let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-        measured.get(follower).map(|waiting| self.lag_of(*waiting))
+        let waiting = measured.get(follower)?;
+        let age = self.clock.instant().saturating_duration_since(waiting.measured);
+        (age < EVERY * 5).then(|| self.lag_of(*waiting))
     }
 
     fn lag_of(&self, waiting: Waiting) -> Lag {

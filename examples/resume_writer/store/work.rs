@@ -140,7 +140,11 @@ impl Store {
         let given = self.once.run(keyed, move |connection| {
             async move { store.insert_edit(connection, &owner, edit).await }.boxed()
         });
-        let id = given.await?.value;
+        let given = given.await?;
+        if given.is_new {
+            return Ok(given.value);
+        }
+        let id = given.value;
         match self.edit(&resume, &id).await? {
             Some(_) => Ok(id),
             None => {

@@ -16,7 +16,7 @@ const words = {
     recaps: "내 결산", askWeek: "이번 주 중간 결산", askMonth: "이번 달 중간 결산", asked: "결산을 만들고 있습니다.", noRecaps: "아직 결산이 없습니다. 한 주나 한 달이 마감될 때 만들어집니다.", soFar: at => `${at}까지`, moreRuns: "지난 기록 더 보기", moreCrews: "크루 더 보기", moreWeeks: "주간 결산 더 보기", moreMonths: "월간 결산 더 보기",
     figures: { distance_m: "거리", time_s: "시간", runs: "횟수", days: "달린 날", longest_m: "가장 긴 거리", pace_s_per_km: "페이스", rank: "거리 순위", distance_change_m: "거리 변화", pace_change_s_per_km: "페이스 변화" },
     news: "클럽 소식", noNews: "아직 소식이 없습니다.", jobs: "예약 작업", noJobs: "아직 돈 작업이 없습니다.", jobNames: { "weekly-recap": "주간 마감과 결산", "monthly-recap": "월간 마감과 결산" }, states: { waiting: "기다림", running: "도는 중", done: "끝남", failed: "실패", skipped: "건너뜀" }, attempts: n => `시도 ${n}번`,
-    problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요.", closed: "이 기록이 든 주나 달이 마감되어 지울 수 없습니다." },
+    problem: { conflict: "이미 있는 이름입니다. 들어가거나 다른 이름을 쓰세요.", closed: "이 기록이 든 주나 달이 마감되어 지울 수 없습니다.", not_kept: "기록을 지울 수 있게 되기 전의 기록이 순위에 있어, 이번 주와 이번 달의 기록은 지울 수 없습니다." },
   },
   en: {
     title: "Running club", lead: "Record a run, and it counts on the boards by distance, time and pace, for you and your crew. See what has moved since last week, who runs right before and behind you, achievements, and recaps of weeks and months.",
@@ -33,7 +33,7 @@ const words = {
     recaps: "Your recaps", askWeek: "Recap this week so far", askMonth: "Recap this month so far", asked: "The recaps are being made.", noRecaps: "There is none yet: they are made when a week or a month is closed.", soFar: at => `until ${at}`, moreRuns: "Earlier runs", moreCrews: "More crews", moreWeeks: "Show more weeks", moreMonths: "Show more months",
     figures: { distance_m: "Distance", time_s: "Time", runs: "Runs", days: "Days", longest_m: "Longest", pace_s_per_km: "Pace", rank: "Rank by distance", distance_change_m: "Distance, change", pace_change_s_per_km: "Pace, change" },
     news: "News of the club", noNews: "There is no news yet.", jobs: "Scheduled jobs", noJobs: "None has run yet.", jobNames: { "weekly-recap": "The week's end and recaps", "monthly-recap": "The month's end and recaps" }, states: { waiting: "waiting", running: "running", done: "done", failed: "failed", skipped: "skipped" }, attempts: n => `${n} attempts`,
-    problem: { conflict: "There is a crew of this name: join it, or choose another name.", closed: "The week or the month of this run is closed: it stays." },
+    problem: { conflict: "There is a crew of this name: join it, or choose another name.", closed: "The week or the month of this run is closed: it stays.", not_kept: "The boards have runs from before runs could be taken back: those of this week and month stay." },
   },
 };
 let board = null, next = null, mine = null, crew = null, badges = [], followers = [];

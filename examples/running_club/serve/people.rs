@@ -75,7 +75,7 @@ async fn take_back(State(service): Shared, caller: Caller, Id(run): Id) -> Answe
         }
         TakenBack::NotKept => {
             let not_kept = "the boards have runs from before runs could be taken back: those of this week and month stay";
-            Err(Problem::new(StatusCode::CONFLICT, "conflict", not_kept))
+            Err(Problem::new(StatusCode::CONFLICT, "not_kept", not_kept))
         }
     }
 }
