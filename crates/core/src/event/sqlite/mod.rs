@@ -49,7 +49,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// /// use std::time::Duration;
+/// use std::num::NonZeroUsize;
+/// use std::time::Duration;
 /// use pumasi_core::event::{Envelope, EventBus, Settlement, SqliteBus, State, Subscription};
 ///
 /// let folder = tempfile::tempdir().unwrap();
