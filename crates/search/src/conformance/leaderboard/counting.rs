@@ -3,9 +3,9 @@
 use futures_util::future::{join, join_all};
 
 use super::super::{Broken, Kept, Verdict, holds, same};
-use super::{BoardHarness, WINDOW, board, by_distance, mixed, per_thousand, rank, run, second};
+use super::{BoardHarness, WINDOW, board, by_distance, metrics, mixed, rank, run, second};
 use crate::ErrorKind;
-use crate::leaderboard::{Direction, Metric, Record, Rules, Submitted, Ties, Total};
+use crate::leaderboard::{Direction, Record, Rules, Submitted, Ties};
 
 /// A record counts once, by member and source.
 ///
@@ -87,17 +87,7 @@ pub async fn law_01_once_beside_forgetting(harness: &impl BoardHarness) -> Verdi
 pub async fn law_02_in_any_order(harness: &impl BoardHarness) -> Verdict {
     let store = harness.open().await;
     let mut random = fastrand::Rng::with_seed(11);
-    let totals = [
-        ("sum", Metric::sum("time_s")),
-        ("highest", Metric::highest("time_s")),
-        ("lowest", Metric::lowest("time_s")),
-        ("latest", Metric::latest("time_s")),
-        ("records", Total::Records.into()),
-        ("members", Total::Members.into()),
-        ("attendance", Total::Attendance.into()),
-        ("mean", Metric::mean("time_s", "distance_m", per_thousand())),
-    ];
-    for (name, metric) in totals {
+    for (name, metric) in metrics() {
         let rules = Rules::new(metric, Direction::HighestFirst).with_ties(Ties::FirstReached);
         let (one, two) = (board(&format!("{name}-1"), rules.clone())?, board(&format!("{name}-2"), rules)?);
         let mut records = mixed(&mut random, 60);

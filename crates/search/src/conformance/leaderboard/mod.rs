@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use pumasi_core::time::{ManualClock, Timestamp};
 
 use super::Broken;
-use crate::leaderboard::{Board, BoardStore, Direction, Metric, Record, Rules};
+use crate::leaderboard::{Board, BoardStore, Direction, Metric, Record, Rules, Total};
 
 pub use counting::*;
 pub use ranks::*;
@@ -131,6 +131,20 @@ fn second(seconds: u64) -> Timestamp {
 
 fn run(member: u64, source: &str, metres: i64) -> Record<u64> {
     Record::new(member, source, second(60)).with("distance_m", metres)
+}
+
+/// A metric of each kind, with a name.
+fn metrics() -> [(&'static str, Metric); 8] {
+    [
+        ("sum", Metric::sum("time_s")),
+        ("highest", Metric::highest("time_s")),
+        ("lowest", Metric::lowest("time_s")),
+        ("latest", Metric::latest("time_s")),
+        ("records", Total::Records.into()),
+        ("members", Total::Members.into()),
+        ("attendance", Total::Attendance.into()),
+        ("mean", Metric::mean("time_s", "distance_m", per_thousand())),
+    ]
 }
 
 /// Records of several members with every kind of figure.

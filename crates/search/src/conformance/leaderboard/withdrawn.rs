@@ -8,11 +8,11 @@ use pumasi_core::event::{Envelope, EventBus as _, MemoryBus, State};
 use pumasi_core::time::{Clock as _, ManualClock, Timestamp};
 
 use super::super::{Broken, Kept, Verdict, holds, same};
-use super::{BoardHarness, WINDOW, board, by_distance, mixed, per_thousand, rank, run, second};
+use super::{BoardHarness, WINDOW, board, by_distance, metrics, mixed, rank, run, second};
 use crate::ErrorKind;
 use crate::leaderboard::{
-    Board, BoardFeed, Direction, Late, Leaderboard, Metric, OpenWindows, Period, Record, Rules, Submitted,
-    Ties, Total, Weekday, Withdrawn,
+    Board, BoardFeed, Direction, Late, Leaderboard, OpenWindows, Period, Record, Rules, Submitted, Ties,
+    Total, Weekday, Withdrawn,
 };
 
 fn keeping(name: &str, rules: Rules) -> Result<Board, Broken> {
@@ -27,17 +27,7 @@ fn keeping(name: &str, rules: Rules) -> Result<Board, Broken> {
 pub async fn law_12_taken_back(harness: &impl BoardHarness) -> Verdict {
     let store = harness.open().await;
     let mut random = fastrand::Rng::with_seed(12);
-    let totals = [
-        ("sum", Metric::sum("time_s")),
-        ("highest", Metric::highest("time_s")),
-        ("lowest", Metric::lowest("time_s")),
-        ("latest", Metric::latest("time_s")),
-        ("records", Total::Records.into()),
-        ("members", Total::Members.into()),
-        ("attendance", Total::Attendance.into()),
-        ("mean", Metric::mean("time_s", "distance_m", per_thousand())),
-    ];
-    for (name, metric) in totals {
+    for (name, metric) in metrics() {
         let rules = Rules::new(metric, Direction::HighestFirst).with_ties(Ties::FirstReached);
         let (one, two) =
             (keeping(&format!("{name}-taken"), rules.clone())?, board(&format!("{name}-rest"), rules)?);
